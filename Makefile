@@ -1,0 +1,109 @@
+# Everything a person types. Each target sets up what it needs; a second run of `make setup` costs nothing.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest
+CODE := relay onboarding emulator suite bench tests
+PROTOS := $(wildcard protos/relay/api/presence/v1/*.proto)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test browser check soak bench format lint types contracts protos protos-check lock project-check
+
+help: ## says what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+# ---- set-up -------------------------------------------------------------------------------------------------------------
+
+setup: $(STAMP) ## makes .venv in the checkout and installs everything into it
+	@:
+
+# Runs a command and shows what it printed only when it fails.
+define quietly
+log=$$(mktemp); if $(1) >"$$log" 2>&1; then rm -f "$$log"; else cat "$$log" >&2; rm -f "$$log"; exit 1; fi
+endef
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed (make PYTHON=/path/to/python3)." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing python3-venv ..."; \
+	    $(call quietly,{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy python3-venv; }); \
+	  else echo "Python's venv module is missing. Install it, for example: sudo apt-get install python3-venv" >&2; exit 1; fi; }
+	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+	@echo "Installing into $(VENV) ..."
+	@export PIP_DISABLE_PIP_VERSION_CHECK=1; \
+	  $(call quietly,$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt); \
+	  $(call quietly,$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .)
+	@touch $@
+
+# ---- run and test -------------------------------------------------------------------------------------------------------
+
+run: setup ## a relay at work on this machine: Valkey, a local Microsoft cloud, all roles, a tenant to try
+	@exec $(BIN)/presence-relay dev
+
+test: setup browser ## every test
+	@$(PYTEST) -m 'not soak'
+
+# The pages are tested in Debian's own Chromium: a browser of Playwright's would be downloaded from elsewhere.
+browser:
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing chromium ..."; \
+	    $(call quietly,{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy chromium; }); \
+	  else echo "Chromium is missing. Install it, for example: sudo apt-get install chromium" >&2; exit 1; fi; }
+
+soak: setup ## the long sweeps
+	@$(PYTEST) -m soak --timeout 5400
+
+bench: setup ## the benchmarks: tables, and one JSON line each
+	@for name in fanout poll; do $(BIN)/python -m bench $$name || exit 1; done
+
+# ---- check --------------------------------------------------------------------------------------------------------------
+
+check: lint types contracts protos-check project-check ## format, lint, types, import contracts, protos and locks in step
+
+format: setup ## puts code and protos into their one form
+	@$(BIN)/ruff format --quiet $(CODE)
+	@$(BIN)/ruff check --quiet --fix $(CODE)
+	@$(BIN)/buf format protos --write
+
+lint: setup ## format and lint
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/ruff check $(CODE)
+
+types: setup ## mypy, strict
+	@$(BIN)/mypy
+
+contracts: setup ## which package may import which
+	@$(BIN)/lint-imports --no-cache
+
+# The project about itself: locks in step with pyproject.toml, settings table in step, nothing of one machine in a file.
+project-check: setup
+	@$(PYTEST) -p no:randomly tests/test_project.py
+
+# ---- protos and locks ---------------------------------------------------------------------------------------------------
+
+# Generates the code of all protos below the folder $(1).
+generate = $(BIN)/python -m grpc_tools.protoc -Iprotos --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
+  --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc --python_out=$(1) --mypy_out=quiet:$(1) \
+  --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) $(PROTOS)
+
+protos: setup ## generates relay/api from protos/
+	@$(call generate,.)
+
+protos-check: setup
+	@$(BIN)/buf lint protos
+	@$(BIN)/buf format protos --diff --exit-code
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(call generate,"$$fresh") && \
+	  for file in $$(cd "$$fresh" && find relay -type f); do \
+	    cmp -s "$$fresh/$$file" "$$file" || { echo "$$file is not what the protos say: run make protos" >&2; exit 1; }; done
+
+# No address and no header, so that the locks are the same wherever they are made.
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --no-annotate --quiet
+
+lock: setup ## resolves requirements/*.txt anew
+	@$(LOCK) --output-file requirements/relay.txt
+	@$(LOCK) --all-extras --constraints requirements/relay.txt --output-file requirements/dev.txt

@@ -1,0 +1,11 @@
+"""Measurements of the relay, each against something that runs beside it.
+
+    fanout       deliveries per CPU second, beside nats-server
+    poll         CPU of a page, beside the HTTP call and the decoding alone
+    scale        100,000 watched users of 200 tenants on one machine: how long a user goes unread, how fast a suite resumes
+    answer       how soon a newly watched user is answered, and how soon a change is seen
+    slow-token   one tenant's token endpoint is slow: does it cost the others anything?
+
+Everything runs on loopback, in processes that end with the one that started them. Each command prints tables and ends with
+one JSON line: what was measured, what must hold, and whether it does.
+"""

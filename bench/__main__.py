@@ -1,0 +1,121 @@
+"""The command line: `python -m bench NAME`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import bench
+from bench.processes import ChildFailed, quiet
+
+
+def main() -> int:
+    """Run one benchmark; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="bench", description=bench.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="name", metavar="NAME")
+    _fanout(commands.add_parser("fanout", help="deliveries per CPU second, beside nats-server"))
+    _poll(commands.add_parser("poll", help="CPU of a page, beside the HTTP call and the decoding alone"))
+    _scale(commands.add_parser("scale", help="100,000 watched users: gaps between reads, and resuming"))
+    _answer(commands.add_parser("answer", help="how soon new users and changes are seen"))
+    _slow_token(commands.add_parser("slow-token", help="what a slow token endpoint of one tenant costs the others"))
+    options = parser.parse_args()
+    if options.name is None:
+        parser.print_help()
+        return 0
+    quiet()
+    try:
+        return int(options.run(options))
+    except ChildFailed as error:
+        sys.stderr.write(f"bench: {error}\n")
+        return 2
+
+
+def _fanout(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quick", action="store_true", help="fewer points and runs")
+    parser.add_argument("--point", metavar="TENANTSxSUITES@RATE", help="this load only")
+    parser.add_argument("--pages", action="store_true", help="with --point: changes come in pages")
+    parser.add_argument("--gather-ms", type=float, default=50.0, help="for how long the worker gathers changes (50)")
+    parser.add_argument("--runs", type=int, help="of each side")
+    parser.add_argument("--seconds", type=float, default=6.0, help="of one run (default: 6)")
+    parser.add_argument(
+        "--sync", action="store_true", help="one Valkey for presence and custody, which syncs each write"
+    )
+    parser.add_argument("--patience", type=float, default=30.0, help="seconds to wait for a quiet machine (30)")
+    parser.add_argument("--profile", default="", metavar="FILE", help="profile of the edge, which slows it down")
+    parser.set_defaults(run=_run_fanout)
+
+
+def _run_fanout(options: argparse.Namespace) -> int:
+    from bench.fanout.run import Options, run
+    from bench.fanout.schedule import Point
+
+    shapes = [(100, 5, 100_000), (20, 10, 100_000)]
+    if not options.quick:
+        shapes = [(20, 10, 20_000), (100, 5, 20_000), (200, 5, 20_000), *shapes, (200, 5, 100_000)]
+    points = tuple(Point(tenants=t, suites=s, rate=r) for t, s, r in shapes)
+    if options.point:
+        tenants, suites, rate = options.point.replace("@", "x").split("x")
+        points = (Point(tenants=int(tenants), suites=int(suites), rate=int(rate), pages=options.pages),)
+    runs = options.runs or (3 if options.quick else 5)
+    return run(
+        Options(
+            points=points, runs=runs, seconds=options.seconds, warm_s=2.0 if options.quick else 5.0,
+            durable=options.sync, profile=options.profile,
+            patience_s=options.patience,
+            gather_s=options.gather_ms / 1000,
+        )
+    )  # fmt: skip
+
+
+def _poll(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quick", action="store_true", help="10,000 and 100,000 users; otherwise up to 1,000,000")
+    parser.add_argument("--users", type=int, nargs="+", help="these numbers of users")
+    parser.set_defaults(run=_run_poll)
+
+
+def _run_poll(options: argparse.Namespace) -> int:
+    from bench.poll.run import Options, run
+
+    users = (10_000, 100_000) if options.quick else (10_000, 100_000, 1_000_000)
+    return run(Options(users=tuple(options.users or users), limit=3.0 if options.quick else 1.5))
+
+
+def _scale(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seconds", type=float, default=120.0, help="to measure for (default: 120)")
+    parser.add_argument("--users", type=int, default=100_000, help="watched, half of them of one tenant (100,000)")
+    parser.add_argument("--tenants", type=int, default=200, help="(default: 200)")
+    parser.set_defaults(run=_run_scale)
+
+
+def _run_scale(options: argparse.Namespace) -> int:
+    from bench.load.scale import Options, run
+
+    return run(Options(users=options.users, tenants=options.tenants, seconds=options.seconds))
+
+
+def _answer(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tries", type=int, default=50, help="of one new user (default: 50)")
+    parser.set_defaults(run=_run_answer)
+
+
+def _run_answer(options: argparse.Namespace) -> int:
+    from bench.load.answer import Options, run
+
+    return run(Options(tries=options.tries))
+
+
+def _slow_token(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seconds", type=float, default=60.0, help="to measure for (default: 60)")
+    parser.set_defaults(run=_run_slow_token)
+
+
+def _run_slow_token(options: argparse.Namespace) -> int:
+    from bench.load.slow_token import Options, run
+
+    return run(Options(seconds=options.seconds))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

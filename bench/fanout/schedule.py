@@ -1,0 +1,157 @@
+"""Which change comes when, and the bytes that it is."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from relay.core.presence import Availability, ConsoleStatus, Presence, Source, TenantId, UserId
+from relay.worker.encode import encode_presence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MARK_CHARS: Final = 4
+INITIAL: Final = "~I~~"
+WARM: Final = "~W~~"
+MEASURED: Final = "~M~~"
+"""Begin the stamp inside an item's bytes: readers count these, and so know what they have received."""
+
+USERS: Final = 500
+"""Watched users a tenant, enough that none changes twice within the time for which answers are gathered."""
+PAGE_S: Final = 0.05
+"""Between two pages of a tenant, when changes come in pages."""
+
+_DIGITS: Final = 19
+_PLACE: Final = "@" * (MARK_CHARS + _DIGITS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One load.
+
+    Attributes:
+        tenants: how many there are.
+        suites: streams of each, all watching all users of the tenant.
+        rate: deliveries a second, all together.
+        pages: whether changes of a tenant come several at once, every `PAGE_S`; else each comes by itself.
+    """
+
+    tenants: int
+    suites: int
+    rate: int
+    pages: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.tenants}x{self.suites} at {self.rate:,}/s, changes come {'in pages' if self.pages else 'singly'}"
+
+    @property
+    def key(self) -> str:
+        """A short name."""
+        return f"{self.tenants}x{self.suites}@{self.rate}" + ("/pages" if self.pages else "")
+
+    @property
+    def streams(self) -> int:
+        """Streams of all tenants."""
+        return self.tenants * self.suites
+
+    @property
+    def together(self) -> int:
+        """Changes of one tenant at one instant."""
+        return max(1, round(self.rate / self.streams * PAGE_S)) if self.pages else 1
+
+    @property
+    def period_s(self) -> float:
+        """Between two such instants."""
+        return self.together * self.streams / self.rate
+
+    def instants(self, seconds: float) -> int:
+        """How many there are of each tenant in this time."""
+        return max(1, round(seconds / self.period_s))
+
+    def deliveries(self, seconds: float) -> int:
+        """How many deliveries that makes."""
+        return self.instants(seconds) * self.together * self.streams
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Changes of one tenant that are dealt with together.
+
+    Attributes:
+        after_s: when they are.
+        tenant: whose.
+        due: user and when the change happened, for each.
+    """
+
+    after_s: float
+    tenant: int
+    due: list[tuple[int, float]]
+
+
+def changes(point: Point, seconds: float, tenants: range, gather_s: float = 0.0) -> Iterator[Changes]:
+    """All changes of some tenants in the order of time; tenants are spread evenly over the period.
+
+    Args:
+        point: the load.
+        seconds: how long.
+        tenants: which.
+        gather_s: changes that come singly are dealt with together as often as this; 0: each at once.
+    """
+    at_once = 1 if point.pages else max(1, round(gather_s / point.period_s))
+    for first in range(0, point.instants(seconds), at_once):
+        steps = range(first, min(first + at_once, point.instants(seconds)))
+        for tenant in tenants:
+            phase = tenant / point.tenants
+            due = [
+                ((step * point.together + n) % USERS, (step + phase) * point.period_s)
+                for step in steps
+                for n in range(point.together)
+            ]
+            # What is gathered waits for the end of its time, the last change included.
+            wait = first + at_once if at_once > 1 else first
+            yield Changes((wait + phase) * point.period_s, tenant, due)
+
+
+def tenant_id(number: int) -> TenantId:
+    """The id of a tenant."""
+    return TenantId(str(uuid.uuid5(uuid.NAMESPACE_DNS, f"tenant-{number}.bench")))
+
+
+def user_id(number: int) -> UserId:
+    """The id of a user; tenants have the same ones."""
+    return UserId(f"aaaaaaaa-0000-4000-8000-{number:012x}")
+
+
+class Items:
+    """The encoded answers of all users, apart from the stamp that each change sets."""
+
+    def __init__(self) -> None:
+        self._halves = [_item(number).split(_PLACE.encode()) for number in range(USERS)]
+
+    def item(self, user: int, mark: str, due_ns: int) -> bytes:
+        """A user's answer, stamped with the instant (of the monotonic clock) at which it was due."""
+        first, rest = self._halves[user]
+        return first + f"{mark}{due_ns:0{_DIGITS}d}".encode() + rest
+
+
+def _item(number: int) -> bytes:
+    return encode_presence(
+        Presence(
+            user_id=user_id(number),
+            upn=f"person.number{number}@contoso.example",
+            availability=Availability.BUSY,
+            raw_availability="Busy",
+            raw_activity="InACall",
+            idle=False,
+            idle_time=None,
+            console_status=ConsoleStatus.IN_A_CALL,
+            status_message=None,
+            out_of_office=None,
+            observe_time=datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
+            source=Source.POLL,
+            sequence_number=_PLACE,
+        )
+    )

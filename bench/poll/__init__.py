@@ -1,0 +1,8 @@
+"""What a page costs the worker that reads it.
+
+    stub.py   Graph's bulk read, as little of it as the relay needs, over TLS and in a process of its own
+    run.py    the worker's way of a page beside the HTTP call and the decoding alone, in the same process in turn
+
+The worker's way: the request encoded, the call, the answer compared with the last one, changes mapped, compared, encoded and
+accepted. What a page costs is the CPU of this process for one call; Valkey's is shown apart. Answers come compressed, as Graph sends them, on both.
+"""

@@ -1,0 +1,77 @@
+"""What a benchmark says: tables for people, one JSON line for machines."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(slots=True)
+class Verdict:
+    """One benchmark's outcome.
+
+    Attributes:
+        bench: its name.
+        ratios: what was measured.
+        must: what must hold, in words -> whether it does.
+    """
+
+    bench: str
+    ratios: dict[str, Any] = field(default_factory=dict)
+    must: dict[str, bool] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that must hold does."""
+        return all(self.must.values())
+
+    def say(self) -> int:
+        """Print the JSON line, the last of a benchmark; returns the exit code."""
+        said = {"bench": self.bench, "ratios": self.ratios, "must": self.must, "ok": self.ok}
+        sys.stdout.write(json.dumps(said) + "\n")
+        sys.stdout.flush()
+        return 0 if self.ok else 1
+
+
+def table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table."""
+    cells = [list(head), *([_shown(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    sys.stdout.write("\n".join(["", title, *(f"  {line}" for line in lines), ""]) + "\n")
+    sys.stdout.flush()
+
+
+def say(text: str) -> None:
+    """Print how far a run has come."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def load_before() -> float:
+    """How busy the machine was before: figures from a busy one are worth less."""
+    return round(os.getloadavg()[0], 2)
+
+
+def quantile(samples: Sequence[float], share: float) -> float:
+    """The value that `share` of the samples do not exceed; 0 without samples."""
+    ordered = sorted(samples)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+def median(samples: Sequence[float]) -> float:
+    """The middle of the samples, between the two middle ones of an even number; 0 without samples."""
+    return statistics.median(samples) if samples else 0.0
+
+
+def _shown(cell: object) -> str:
+    if isinstance(cell, float):
+        return f"{cell:,.0f}" if abs(cell) >= 1000 else f"{cell:.3g}"
+    return f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell)

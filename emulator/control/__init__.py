@@ -1,0 +1,1 @@
+"""The control surface under /_emulator/: the operations of `cloud.py` as JSON over HTTP, for other processes."""

@@ -1,0 +1,82 @@
+"""One request and its answer, as every surface sees them; `$batch` makes inner ones of the same kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+JSON = b"application/json; charset=utf-8"
+HTML = b"text/html; charset=utf-8"
+
+
+@dataclass(slots=True, kw_only=True)
+class Request:
+    """One HTTP request. The last fields are notes that handlers leave for the journal.
+
+    `path` is percent-decoded; header names are lower case.
+    """
+
+    method: str
+    path: str
+    query: bytes = b""
+    headers: Mapping[bytes, bytes] = field(default_factory=dict)
+    body: bytes = b""
+    tenant_id: str = ""
+    app_id: str = ""
+    reason: str = ""
+    ids: Sequence[str] = ()
+
+    def header(self, name: bytes) -> str:
+        """A header's value, empty when absent."""
+        return self.headers.get(name, b"").decode("latin-1")
+
+    def queries(self) -> dict[str, str]:
+        """The query's parameters; of a repeated one the last."""
+        return dict(parse_qsl(self.query.decode("latin-1"), keep_blank_values=True))
+
+    def form(self) -> dict[str, str]:
+        """The body as a form; of a repeated field the last."""
+        return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
+
+    def cookie(self, name: str) -> str:
+        """A cookie's value, empty when absent."""
+        for part in self.header(b"cookie").split(";"):
+            key, _, value = part.strip().partition("=")
+            if key == name:
+                return unquote(value)
+        return ""
+
+
+@dataclass(slots=True)
+class Answer:
+    """One HTTP answer; `content-length` is added by the server. `reset` tears the connection down instead."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: bytes = JSON
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    reset: bool = False
+
+
+def json_answer(value: Any, status: int = 200) -> Answer:
+    """An answer whose body is `value` as JSON."""
+    return Answer(status, msgspec.json.encode(value))
+
+
+def html_answer(text: str, status: int = 200) -> Answer:
+    """An answer that is a page. It is not to be stored or framed, as a sign-in page should not be."""
+    guards = [(b"cache-control", b"no-store"), (b"x-frame-options", b"DENY"), (b"referrer-policy", b"no-referrer")]
+    return Answer(status, text.encode(), HTML, guards)
+
+
+def redirect(location: str) -> Answer:
+    """An answer that sends the browser on."""
+    return Answer(
+        302, b"", HTML, [(b"location", location.encode("latin-1", "replace")), (b"cache-control", b"no-store")]
+    )

@@ -1,0 +1,68 @@
+"""Worlds of any size, from a seed; and the rule by which all worlds give out ids."""
+
+from __future__ import annotations
+
+import random
+import uuid
+
+from emulator.world import Application, Person, Tenant, World
+
+_NAMES = (
+    "Ada",
+    "Ben",
+    "Chloe",
+    "David",
+    "Emma",
+    "Farid",
+    "Grace",
+    "Hugo",
+    "Ines",
+    "Jonas",
+    "Kira",
+    "Leo",
+    "Mia",
+    "Noah",
+)
+_SURNAMES = ("Adler", "Brandt", "Costa", "Dahl", "Eriksen", "Fontaine", "Garcia", "Hansen", "Ito", "Jansen", "Keller")
+
+BENCH_CLIENT_ID = "00000000-0000-4000-8000-00000000be0c"
+BENCH_SECRET = "bench-secret"
+PASSWORD = "Pa55word!"
+"""Everybody's, in every made-up world."""
+
+
+def stable_guid(name: str) -> str:
+    """The GUID that this name always has."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}.emulator.example"))
+
+
+def generate(*, tenants: int, people: int, seed: int) -> World:
+    """A world of `tenants` with `people` each, a service account (`relay@…`) in each, and one application."""
+    chance = random.Random(seed)
+    world = World()
+    world.add_application(
+        Application(client_id=BENCH_CLIENT_ID, name="Bench", publisher="Bench", secrets=[BENCH_SECRET])
+    )
+    for number in range(tenants):
+        world.add_tenant(_tenant(chance, number, people))
+    return world
+
+
+def _tenant(chance: random.Random, number: int, people: int) -> Tenant:
+    domain = f"t{number}.example"
+    tenant = Tenant(tenant_id=_guid(chance), domain=domain, name=f"Tenant {number}")
+    tenant.add(
+        Person(
+            tenant, _guid(chance), f"relay@{domain}", "Presence relay", password=PASSWORD, role="admin", licensed=True
+        )
+    )
+    for index in range(people):
+        name = f"{chance.choice(_NAMES)} {chance.choice(_SURNAMES)}"
+        tenant.add(Person(tenant, _guid(chance), f"p{index}@{domain}", name, password=PASSWORD))
+    return tenant
+
+
+def _guid(chance: random.Random) -> str:
+    """A version 4 GUID in lower case."""
+    text = f"{chance.getrandbits(128):032x}"
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-8{text[17:20]}-{text[20:]}"

@@ -1,0 +1,7 @@
+"""Microsoft Graph v1.0, as far as presence goes.
+
+service.py    routes, single and in $batch          errors.py    refusals in Graph's shape
+access.py     bearer tokens and permissions         throttle.py  the presence limit
+users.py      users by id, UPN and filter           filters.py   the part of $filter that is understood
+presences.py  presence, single and bulk             batch.py     $batch
+"""

@@ -1,0 +1,143 @@
+"""What was asked: every request, and how long users went unread."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from emulator.exchange import Answer, Request
+    from emulator.world import Person
+
+
+class Entry(msgspec.Struct, gc=False):
+    """One request. Of Entra's requests the query and body are left out, for they hold codes and tokens."""
+
+    at: float
+    """Monotonic seconds."""
+    utc: float
+    """Seconds since 1970."""
+    method: str
+    path: str
+    query: str
+    tenant: str
+    app: str
+    status: int
+    ms: float
+    count: int
+    """Ids in a bulk read."""
+    reason: str
+    """Why it was refused, empty when it was not."""
+    ids: list[str] | None = None
+    """The ids of a bulk read, when the journal keeps them."""
+
+
+class Journal:
+    """The newest requests, as many as fit."""
+
+    def __init__(self, size: int = 20_000) -> None:
+        self.keep_ids = False
+        self._entries: deque[Entry] = deque(maxlen=size)
+        self.total = 0
+
+    def write(self, request: Request, answer: Answer, began: float) -> None:
+        """Note one request that is answered now; `began` is monotonic."""
+        now = time.monotonic()
+        shown = request.query.decode("latin-1") if request.path.startswith("/v1.0/") else ""
+        ids = list(request.ids) if self.keep_ids and request.ids else None
+        ms = round((now - began) * 1000, 3)
+        self.total += 1
+        self._entries.append(
+            Entry(began, time.time(), request.method, request.path, shown, request.tenant_id, request.app_id, answer.status,
+                  ms, len(request.ids), request.reason, ids)
+        )  # fmt: skip
+
+    def search(
+        self, *, path: str = "", tenant: str = "", status: int | None = None, limit: int | None = None
+    ) -> list[Entry]:
+        """The entries whose path contains `path`, of a tenant, with a status; oldest first, of many the newest `limit`."""
+        found = [entry for entry in self._entries if _matches(entry, path, tenant, status)]
+        return found if limit is None else found[max(0, len(found) - limit) :]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._entries.clear()
+        self.total = 0
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def _matches(entry: Entry, path: str, tenant: str, status: int | None) -> bool:
+    return path in entry.path and tenant in {"", entry.tenant} and status in {None, entry.status}
+
+
+BUCKET_S = 0.01
+"""Width of a bucket of the gap histogram: fine enough to tell 6.00 s from 6.05 s."""
+BUCKETS = 12_000
+"""Two minutes; longer gaps share the last bucket, and `max_s` is exact."""
+
+
+class Gaps:
+    """How long users went unread: a histogram over the gaps between two reads of a user, all users together.
+
+    Kept up as reads happen, so that it costs the same after an hour as at the start. The first read of a user since the
+    last reset opens its first gap and counts as none.
+    """
+
+    def __init__(self) -> None:
+        self.enabled = False
+        self._since = 0.0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all gaps and begin again; enabled or not stays as it is."""
+        self._since = time.monotonic()
+        self._buckets = [0] * (BUCKETS + 1)
+        self._max_s = 0.0
+
+    def read(self, people: Iterable[Person]) -> None:
+        """Note that these people are read now."""
+        now = time.monotonic()
+        since, buckets, longest = self._since, self._buckets, self._max_s
+        for person in people:
+            last = person.last_read
+            person.last_read = now
+            if last >= since:
+                gap = now - last
+                buckets[min(int(gap / BUCKET_S), BUCKETS)] += 1
+                longest = max(gap, longest)
+        self._max_s = longest
+
+    def report(self, people: Iterable[Person]) -> dict[str, Any]:
+        """The figures; `open_max_s` is the longest gap that is still open, of anybody read since the reset."""
+        now = time.monotonic()
+        last = min((person.last_read for person in people if person.last_read >= self._since), default=now)
+        count = sum(self._buckets)
+        shares = {"p50_s": 0.5, "p99_s": 0.99, "p999_s": 0.999}
+        return {
+            "enabled": self.enabled,
+            "over_s": round(now - self._since, 3),
+            "count": count,
+            **{name: self._quantile(share, count) for name, share in shares.items()},
+            "max_s": round(self._max_s, 3),
+            "open_max_s": round(now - last, 3),
+            "histogram": [[round(i * BUCKET_S, 2), n] for i, n in enumerate(self._buckets) if n],
+        }
+
+    def _quantile(self, share: float, count: int) -> float | None:
+        """The upper edge of the bucket in which the share is reached, never above the exact maximum."""
+        below = 0
+        for index, size in enumerate(self._buckets):
+            below += size
+            if count and below >= share * count:
+                return round(min((index + 1) * BUCKET_S, self._max_s) if index < BUCKETS else self._max_s, 3)
+        return None

@@ -1,0 +1,140 @@
+"""A world as a file: for `--world FILE` and for the state that is kept between runs."""
+
+from __future__ import annotations
+
+import msgspec
+
+from emulator.world import Application, Person, Tenant, World
+
+
+class PersonRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One person."""
+
+    oid: str
+    upn: str
+    name: str
+    password: str = ""
+    role: str = "user"
+    licensed: bool = True
+    enabled: bool = True
+    refusal: str = ""
+    tokens_valid_from: float = 0.0
+    home: str = ""
+
+
+class ConsentRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What an application may do, for one person or (`*`) for everybody of the tenant."""
+
+    client_id: str
+    person: str
+    scopes: list[str]
+
+
+class TenantRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One tenant with its people."""
+
+    tenant_id: str
+    domain: str
+    name: str
+    people: list[PersonRecord] = []
+    consents: list[ConsentRecord] = []
+    admin_consent_only: bool = False
+
+
+class ApplicationRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One app registration."""
+
+    client_id: str
+    name: str
+    publisher: str = ""
+    redirect_uris: list[str] = []
+    secrets: list[str] = []
+    certificates: list[str] = []
+    scopes: list[str] = []
+    refusal: str = ""
+
+
+class WorldRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A whole world."""
+
+    tenants: list[TenantRecord] = []
+    applications: list[ApplicationRecord] = []
+
+
+def from_record(record: WorldRecord) -> World:
+    """Build the world that a record describes.
+
+    Raises:
+        ValueError: two people of a tenant share a UPN or an object id.
+    """
+    world = World()
+    for tenant in record.tenants:
+        world.add_tenant(_tenant(tenant))
+    for application in record.applications:
+        world.add_application(Application(**msgspec.structs.asdict(application)))
+    return world
+
+
+def to_record(world: World) -> WorldRecord:
+    """Describe a world."""
+    return WorldRecord(
+        tenants=[_tenant_record(tenant) for tenant in world.tenants.values()],
+        applications=[application_record(application) for application in world.applications.values()],
+    )
+
+
+def application_record(application: Application) -> ApplicationRecord:
+    """Describe an application."""
+    return msgspec.convert(application, ApplicationRecord, from_attributes=True)
+
+
+def _tenant(record: TenantRecord) -> Tenant:
+    tenant = Tenant(
+        tenant_id=record.tenant_id,
+        domain=record.domain,
+        name=record.name,
+        admin_consent_only=record.admin_consent_only,
+    )
+    for each in record.people:
+        tenant.add(_person(tenant, each))
+    for consent in record.consents:
+        tenant.consents[consent.client_id, consent.person] = set(consent.scopes)
+    return tenant
+
+
+def _person(tenant: Tenant, record: PersonRecord) -> Person:
+    person = Person(
+        tenant,
+        record.oid,
+        record.upn,
+        record.name,
+        password=record.password,
+        role=record.role,
+        licensed=record.licensed,
+        home=record.home,
+    )
+    person.enabled, person.refusal = record.enabled, record.refusal
+    person.tokens_valid_from = record.tokens_valid_from
+    return person
+
+
+def _tenant_record(tenant: Tenant) -> TenantRecord:
+    return TenantRecord(
+        tenant_id=tenant.tenant_id,
+        domain=tenant.domain,
+        name=tenant.name,
+        admin_consent_only=tenant.admin_consent_only,
+        people=[_person_record(person) for person in tenant.people.values()],
+        consents=[
+            ConsentRecord(client_id=client_id, person=person, scopes=sorted(scopes))
+            for (client_id, person), scopes in tenant.consents.items()
+        ],
+    )
+
+
+def _person_record(person: Person) -> PersonRecord:
+    return PersonRecord(
+        oid=person.oid, upn=person.upn, name=person.display_name, password=person.password, role=person.role,
+        licensed=person.licensed, enabled=person.enabled, refusal=person.refusal,
+        tokens_valid_from=person.tokens_valid_from, home=person.home,
+    )  # fmt: skip

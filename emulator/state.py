@@ -1,0 +1,99 @@
+"""What outlives the process: accounts, consents, applications and the keys that tokens are signed and sealed with.
+
+Refresh tokens need no place in it: each carries what it stands for under the seal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from emulator.entra.keys import process_key
+from emulator.records import WorldRecord, from_record, to_record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from emulator.cloud import Cloud
+    from emulator.world import World
+
+SETTLE_S = 0.1
+"""How long changes gather before they are written: a consent is followed by more within milliseconds."""
+
+
+class StateRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The file's contents."""
+
+    version: int
+    signing_key: str
+    seal: bytes
+    world: WorldRecord
+
+
+class Kept:
+    """A state that was read, or a new one."""
+
+    def __init__(self, signing_key: str, seal: bytes, world: World) -> None:
+        self.signing_key = signing_key
+        self.seal = seal
+        self.world = world
+
+
+def fresh(world: World) -> Kept:
+    """A new state."""
+    return Kept(process_key(), secrets.token_bytes(32), world)
+
+
+def load(path: Path) -> Kept | None:
+    """The state of an earlier run; None when there is none.
+
+    Raises:
+        ValueError: the file is no state; it says why. It is left as it is.
+    """
+    if not path.exists():
+        return None
+    try:
+        record = msgspec.json.decode(path.read_bytes(), type=StateRecord)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"{path} is not a state of this emulator ({error}); remove it to begin anew") from error
+    return Kept(record.signing_key, record.seal, from_record(record.world))
+
+
+def save(path: Path, cloud: Cloud) -> None:
+    """Write the state, whole or not at all. Only its owner may read it."""
+    record = StateRecord(
+        version=1, signing_key=cloud.tokens.key.pem, seal=cloud.tokens.seal, world=to_record(cloud.world)
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(record))
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+class Keeper:
+    """Writes the state soon after each change; `run` until cancelled, `close` for the last time."""
+
+    def __init__(self, path: Path, cloud: Cloud) -> None:
+        self._path = path
+        self._cloud = cloud
+        self._changed = asyncio.Event()
+        cloud.on_change = self._changed.set
+
+    async def run(self) -> None:
+        """Write when something changed."""
+        while True:
+            await self._changed.wait()
+            await asyncio.sleep(SETTLE_S)
+            self._changed.clear()
+            save(self._path, self._cloud)
+
+    def close(self) -> None:
+        """Write what there is."""
+        save(self._path, self._cloud)

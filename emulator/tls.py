@@ -1,0 +1,46 @@
+"""The certificate that the cloud shows: a given one, or one by a CA of its own."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from typing import TYPE_CHECKING
+
+import trustme
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from emulator.config import Config
+
+NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+def server_context(config: Config) -> tuple[ssl.SSLContext, bytes]:
+    """The context to serve with, and the PEM of the CA (empty for a given certificate).
+
+    Raises:
+        OSError: a file cannot be read, or is no certificate or key.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if config.tls_cert is not None:
+        context.load_cert_chain(config.tls_cert, config.tls_key)
+        return context, b""
+    authority = _authority(config.ca_dir)
+    authority.issue_cert(*NAMES).configure_cert(context)
+    return context, authority.cert_pem.bytes()
+
+
+def _authority(folder: Path | None) -> trustme.CA:
+    """The CA that is kept in a folder, made when there is none."""
+    if folder is None:
+        return trustme.CA()
+    certificate, key = folder / "ca.pem", folder / "ca.key"
+    if certificate.exists() and key.exists():
+        return trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
+    authority = trustme.CA()
+    folder.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(authority.private_key_pem.bytes())
+    certificate.write_bytes(authority.cert_pem.bytes())
+    return authority

@@ -1,0 +1,25 @@
+"""Onboarding: the pages on which an administrator lets the relay read an organisation's presence.
+
+    app.py          routes put together, and the server
+    views.py        one function a route: reads what was sent, takes a step, shows a page or sends the browser on
+    steps.py        what the steps do, and in which order they write
+    flow.py         an onboarding under way, as a value, and how it changes
+    consent.py      the way to Microsoft and back
+    admission.py    COMPLETE REQUEST: proof, tenant and grant, suite key
+    proof.py        a few users' presence, read with the new grant
+    fields.py       what people type, checked
+    sessions.py     the cookies that tie a flow to a browser, and the tokens in forms
+    problems.py     what went wrong, in the words of whoever reads the page
+    guard.py        what holds for every request: host, size, time, pace, and the headers of every answer
+    pace.py         how often one address may ask
+    pages.py        templates rendered
+    settings.py     where this is served, and what it is called
+
+    form ──► greeting ──AUTHORIZE──► Microsoft ──► greeting, green ──COMPLETE REQUEST──► presence and suite key
+             a flow in Redis,        code, PKCE,   the consent is     tenant and grant in one write,
+             15 minutes, sealed      nonce         in the flow        the key in a second one
+
+A process holds nothing between two requests, so any replica serves any step, and one that dies costs a click. Until
+COMPLETE REQUEST there is only the flow, which goes by itself. Nothing here is a session of an account: each flow has
+cookies of its own, made with it, and nobody is ever "signed in".
+"""

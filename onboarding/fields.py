@@ -1,0 +1,98 @@
+"""What people type into the form, checked and put into one form."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING, Final
+
+from onboarding.flow import Applicant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_CHARS: Final = {"organisation": 100, "contact": 100, "email": 254, "domain": 253}
+"""The longest an e-mail address and a domain can be; names as long as fit a line or two of a page."""
+
+_EMAIL: Final = re.compile(r"[^\s@<>()\[\],;:\\\"]{1,64}@[^\s@<>()\[\],;:\\\"]+\.[^\s@<>()\[\],;:\\\"]{2,}")
+_LABEL: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+# Control and format characters, lone surrogates, private use: nothing that a name needs, and much that a log, a terminal or
+# a page is fooled with.
+_UNSEEN: Final = {"Cc", "Cf", "Cs", "Co", "Cn"}
+_JOINERS: Final = {"\u200c", "\u200d"}
+"""Format characters that names in Persian and Indian scripts are spelled with."""
+
+
+class FieldsInvalid(Exception):
+    """Fields that cannot be used.
+
+    Attributes:
+        faults: field -> what to do about it.
+    """
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        super().__init__(", ".join(faults))
+        self.faults = faults
+
+
+def applicant(given: Mapping[str, str]) -> Applicant:
+    """What was typed, once it is all right.
+
+    Raises:
+        FieldsInvalid: something is not; says all of it.
+    """
+    typed = {name: _tidy(given.get(name, "")) for name in MAX_CHARS}
+    domain = domain_of(typed["domain"])
+    faults = {name: fault for name, text in typed.items() if (fault := _fault(name, text))}
+    if "domain" not in faults and domain is None:
+        faults["domain"] = "This is not a domain. It looks like contoso.com: the part after the @ of your accounts."
+    if "email" not in faults and not _EMAIL.fullmatch(typed["email"]):
+        faults["email"] = "This is not an e-mail address. It looks like name@contoso.com."
+    if faults:
+        raise FieldsInvalid({name: faults[name] for name in MAX_CHARS if name in faults})
+    return Applicant(typed["organisation"], typed["contact"], typed["email"], domain or "")
+
+
+def shown_again(given: Mapping[str, str]) -> dict[str, str]:
+    """What was typed, fit to be shown again in the form."""
+    return {name: "".join(filter(_is_seen, given.get(name, "")[:limit])) for name, limit in MAX_CHARS.items()}
+
+
+def domain_of(text: str) -> str | None:
+    """The domain of a text, in the form that the DNS knows; None when it is none. People paste addresses as well."""
+    bare = text.strip().lower().removeprefix("https://").removeprefix("http://").rstrip("/").rpartition("@")[2]
+    try:
+        # The standard library's older IDNA is enough to ask Microsoft whether it knows the name.
+        ascii_form = bare.encode("idna").decode() if not bare.isascii() else bare
+    except UnicodeError:
+        return None
+    labels = ascii_form.split(".")
+    is_domain = len(labels) > 1 and len(ascii_form) <= MAX_CHARS["domain"] and all(map(_LABEL.fullmatch, labels))
+    return ascii_form if is_domain and not labels[-1].isdecimal() else None
+
+
+def _tidy(text: str) -> str:
+    """One line, single spaces, composed letters."""
+    return re.sub(" +", " ", unicodedata.normalize("NFC", text[: 4 * max(MAX_CHARS.values())])).strip(" ")
+
+
+def _fault(name: str, text: str) -> str:
+    if not text:
+        return _MISSING[name]
+    if not all(map(_is_seen, text)):
+        return "This contains characters that cannot be seen, such as a line break. Please type it again."
+    if len(text) > MAX_CHARS[name]:
+        return f"This is too long. At most {MAX_CHARS[name]} characters, please."
+    return ""
+
+
+def _is_seen(character: str) -> bool:
+    return character in _JOINERS or unicodedata.category(character) not in _UNSEEN
+
+
+_MISSING: Final = {
+    "organisation": "Please say what your organisation is called.",
+    "contact": "Please say who we may turn to.",
+    "email": "Please give an e-mail address of the contact.",
+    "domain": "Please give the domain of your Microsoft 365 accounts.",
+}

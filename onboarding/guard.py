@@ -1,0 +1,165 @@
+"""What holds for every request, before any view sees it, and the headers of every answer.
+
+Whatever is refused here is refused with a page: a person may have sent it. A body that is too long is read to its end
+(up to a limit) and thrown away, because browsers show no answer while they are still sending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+
+from onboarding.pace import Pacer
+from onboarding.pages import STATIC
+from onboarding.settings import PREFIX
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from onboarding.pages import Pages
+    from onboarding.settings import WebSettings
+
+log = structlog.get_logger(__name__)
+
+MAX_THROWN_AWAY_BYTES: Final = 8 * 1024 * 1024
+"""Whoever sends more than this is no browser with a form, and is cut off."""
+
+# `form-action` names nobody but us: the way to Microsoft is a link that the page follows by itself, not a form, for a
+# policy for forms would have to name every identity provider that Microsoft may send people on to.
+_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS: Final = {
+    "content-security-policy": _POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    # Not no-referrer: browsers would then hide the origin of our own forms as well, which is looked at.
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "x-robots-tag": "noindex",
+}
+_NO_STORE: Final = "no-store"
+_FOR_EVER: Final = "public, max-age=31536000, immutable"
+_YEAR: Final = "max-age=31536000"
+
+
+class _TooLarge(Exception):
+    """A body is longer than any form of ours."""
+
+
+class _Gone(Exception):
+    """The browser went away before it had sent everything."""
+
+
+class Guard:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, settings: WebSettings, pages: Pages) -> None:
+        self._app = app
+        self._settings = settings
+        self._pages = pages
+        self._pacer = Pacer(settings.pace)
+        # A browser keeps HSTS for a host whatever the port: it would break whatever else a developer has on localhost.
+        self._hsts = not settings.is_local
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def send_guarded(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                self._add_headers(scope, message)
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, send_guarded)
+        except _Gone:
+            return
+        except Exception:
+            log.exception("page_failed", method=scope["method"])
+            if started:
+                raise
+            await self._pages.problem("fault")(scope, receive, send_guarded)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        problem, body = await self._refusal(scope, receive)
+        if problem:
+            retry_after_s = int(self._settings.pace.window.total_seconds()) if problem == "too_fast" else 0
+            # Closed afterwards: of a request that was refused, the rest may still be on its way, without an end.
+            page = self._pages.problem(problem, retry_after_s=retry_after_s, headers={"connection": "close"})
+            await page(scope, receive, send)
+            return
+        await self._app(scope, _replay(body, receive), send)
+
+    async def _refusal(self, scope: Scope, receive: Receive) -> tuple[str, bytes]:
+        """The problem that a request is refused for, or an empty text and its body."""
+        headers = Headers(scope=scope)
+        if headers.getlist("host")[:2] != [headers.get("host")] or headers["host"].lower() not in self._settings.hosts:
+            return "wrong_host", b""
+        address = scope["client"][0] if scope.get("client") else ""
+        now = time.monotonic()
+        is_start = scope["method"] == "POST" and scope["path"] == PREFIX
+        if not self._pacer.admits(address, now) or (is_start and not self._pacer.admits_start(address, now)):
+            return "too_fast", b""
+        try:
+            async with asyncio.timeout(self._settings.request_time.total_seconds()):
+                return "", await self._body(receive)
+        except TimeoutError:
+            return "too_slow", b""
+        except _TooLarge:
+            return "too_large", b""
+
+    async def _body(self, receive: Receive) -> bytes:
+        parts, size = [], 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Gone
+            part = message.get("body", b"")
+            size += len(part)
+            if size > MAX_THROWN_AWAY_BYTES:
+                raise _TooLarge
+            if size <= self._settings.max_body_bytes:
+                parts.append(part)
+            elif parts:
+                parts.clear()
+            if not message.get("more_body", False):
+                break
+        if size > self._settings.max_body_bytes:
+            raise _TooLarge
+        return b"".join(parts)
+
+    def _add_headers(self, scope: Scope, message: Message) -> None:
+        headers = MutableHeaders(scope=message)
+        for name, value in _HEADERS.items():
+            headers.setdefault(name, value)
+        is_static = scope["path"].startswith(f"{STATIC}/") and message["status"] in (200, 304)
+        headers["cache-control"] = _FOR_EVER if is_static else _NO_STORE
+        if self._hsts:
+            headers["strict-transport-security"] = _YEAR
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives a body that was read already, then whatever comes."""
+    given = False
+
+    async def replayed() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replayed

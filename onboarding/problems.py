@@ -1,0 +1,225 @@
+"""What went wrong, in the words of whoever reads the page: what happened, and what to do next.
+
+Microsoft's own sentences are shown beside these where they say more; nothing of an exception is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from relay.errors import CredentialRejected, NotSaved, RelayError, Retryable, StoreUnavailable
+from relay.graph.consent import ConsentProblem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One kind of trouble.
+
+    Attributes:
+        title: what happened, in a few words.
+        text: what happened.
+        remedy: what to do next.
+        status: of a page that shows nothing else.
+        shows_detail: whether what Microsoft said is shown beside it.
+    """
+
+    title: str
+    text: str
+    remedy: str
+    status: int = 400
+    shows_detail: bool = False
+
+
+class Stopped(Exception):
+    """A request that ends on a page of its own.
+
+    Attributes:
+        problem: a key of `PROBLEMS`.
+        flow_id: the flow that the page leads back to; empty: to the beginning.
+        retry_after_s: when to come again, if known.
+    """
+
+    def __init__(self, problem: str, flow_id: str = "", retry_after_s: int = 0) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.flow_id = flow_id
+        self.retry_after_s = retry_after_s
+
+
+def of_error(error: RelayError) -> str:
+    """The problem that an error of the relay's is to a person."""
+    if isinstance(error, StoreUnavailable):
+        return "store_away"
+    if isinstance(error, NotSaved):
+        return "not_saved"
+    if isinstance(error, Retryable):
+        return "microsoft_away"
+    return "credential" if isinstance(error, CredentialRejected) else "fault"
+
+
+OF_CONSENT: Final[Mapping[ConsentProblem, str]] = {
+    ConsentProblem.DECLINED: "declined",
+    ConsentProblem.ADMIN_NEEDED: "admin_needed",
+    ConsentProblem.NOT_OURS: "sign_in_stale",
+    ConsentProblem.PERSONAL_ACCOUNT: "personal_account",
+    ConsentProblem.OTHER_TENANT: "other_tenant",
+    ConsentProblem.PERMISSIONS_MISSING: "permissions_missing",
+    ConsentProblem.UNTRUSTED: "untrusted",
+    ConsentProblem.REFUSED: "refused",
+}
+
+PROBLEMS: Final[Mapping[str, Problem]] = {
+    # Of a try at Microsoft; shown on the greeting page, above the button to try again
+    "declined": Problem(
+        "The permissions were declined",
+        "Microsoft reports that the request was cancelled. Nothing was granted and nothing was stored.",
+        "If that was a mistake, authorize again and choose Accept. If you would rather ask a colleague first, close this "
+        "page: nothing more is needed.",
+    ),
+    "admin_needed": Problem(
+        "An administrator has to approve this",
+        "Your organisation lets only administrators grant permissions to applications. Nothing was stored.",
+        "Send the address of the first page to a Microsoft 365 administrator, who can do this in a few minutes. When "
+        "Microsoft asks, “Consent on behalf of your organization” also lets you authorize with your own account "
+        "afterwards. If you asked for approval on Microsoft’s page, come back once it was given.",
+    ),
+    "sign_in_stale": Problem(
+        "That sign-in is over",
+        "Microsoft’s answer was too old, or it had been used already.",
+        "Authorize again.",
+    ),
+    "personal_account": Problem(
+        "That was a personal account",
+        "Personal Microsoft accounts, such as those of Outlook.com, belong to no organisation, so there are no colleagues "
+        "whose presence could be read. Nothing was stored.",
+        "Authorize again and choose your work account. If Microsoft does not offer it, choose “Use another account”.",
+    ),
+    "other_tenant": Problem(
+        "That account belongs to another organisation",
+        "Whoever signed in is a member of another organisation than the one in your form. This also happens to guests: "
+        "Microsoft signs a guest in to the organisation that the account comes from. Nothing was stored.",
+        "Authorize again with an account of the organisation itself, or start again if the domain in the form is wrong.",
+        shows_detail=True,
+    ),
+    "permissions_missing": Problem(
+        "A permission is missing",
+        "Microsoft’s consent does not cover everything the relay needs: reading presence, reading the names of users, and "
+        "doing so while nobody is signed in. Nothing was stored.",
+        "Authorize again and accept all permissions. If an administrator chose which ones to grant, ask for all of them.",
+        shows_detail=True,
+    ),
+    "untrusted": Problem(
+        "Microsoft’s answer could not be verified",
+        "It does not prove who signed in, so it was thrown away.",
+        "Authorize again. If this happens twice, please tell whoever runs this relay.",
+    ),
+    "refused": Problem(
+        "Microsoft refused the sign-in",
+        "Nothing was stored.",
+        "Put right what Microsoft says, or choose another account, and authorize again.",
+        shows_detail=True,
+    ),
+    "proof_refused": Problem(
+        "Reading presence did not work",
+        "Microsoft gave the consent, but refuses to let this account read the presence of colleagues. Nothing was stored.",
+        "Authorize again with a full member of the organisation; guests usually see nobody.",
+        shows_detail=True,
+    ),
+    # Pages of their own
+    "domain_unknown": Problem("", "Microsoft knows no organisation with this domain. Is it spelled right?", ""),
+    "domain_personal": Problem(
+        "", "This is a domain of personal accounts. Please give the domain of your organisation.", ""
+    ),
+    "unknown_flow": Problem(
+        "This page is not known here any more",
+        "It may be too old (each step has a quarter of an hour), or it was opened in another browser than the one it was "
+        "begun in.",
+        "Start again. It takes a few minutes, and nothing that was completed is lost.",
+        404,
+    ),
+    "unknown_sign_in": Problem(
+        "This sign-in is not known here",
+        "Microsoft’s answer belongs to no sign-in that this browser began, was used already, or came too late.",
+        "Go back to your request and authorize again, or start again.",
+    ),
+    "form_stale": Problem(
+        "This form is out of date",
+        "It was opened too long ago, or sent from another place than our page.",
+        "Open the page again and repeat the step.",
+        403,
+    ),
+    "no_cookie": Problem(
+        "Your browser did not send our cookie",
+        "Without it we cannot tell that the form you sent is yours.",
+        "Allow cookies for this site, open the first page again, and repeat the step.",
+        400,
+    ),
+    "bad_request": Problem(
+        "This could not be read", "What was sent is no form of ours.", "Go back and send the form again."
+    ),
+    "too_large": Problem(
+        "That was too much",
+        "What was sent is far longer than any form of ours.",
+        "Go back and shorten what you typed.",
+        413,
+    ),
+    "too_slow": Problem(
+        "That took too long",
+        "The request did not arrive in time.",
+        "Check your connection and try again.",
+        408,
+    ),
+    "too_fast": Problem(
+        "Please wait a moment",
+        "There were too many requests from your network within a minute.",
+        "Try again in a minute.",
+        429,
+    ),
+    "not_found": Problem("There is no such page", "The address leads nowhere.", "Start from the first page.", 404),
+    "wrong_method": Problem(
+        "This address is not for reading",
+        "It only takes what a form or Microsoft sends.",
+        "Start from the first page.",
+        405,
+    ),
+    "wrong_host": Problem(
+        "Wrong address",
+        "This server does not answer under the name that your browser asked for.",
+        "Use the address that you were given.",
+        421,
+    ),
+    "microsoft_away": Problem(
+        "Microsoft does not answer",
+        "Its service cannot be reached right now, or asks us to wait. Nothing was lost, and nothing was stored.",
+        "Try again in a minute.",
+        503,
+    ),
+    "store_away": Problem(
+        "We cannot work right now",
+        "Our own store does not answer.",
+        "Try again in a minute. Nothing that was completed is lost.",
+        503,
+    ),
+    "not_saved": Problem(
+        "We could not make sure that this was saved",
+        "Our store did not confirm the last step, so please do not rely on it yet.",
+        "Repeat the step; doing it twice does no harm.",
+        503,
+    ),
+    "credential": Problem(
+        "This relay is not set up right",
+        "Microsoft does not accept the relay’s own credential. This is our fault, and nothing that you could change.",
+        "Please tell whoever runs this relay. Your request can be repeated afterwards.",
+        502,
+    ),
+    "fault": Problem(
+        "Something went wrong here",
+        "This is our fault. It has been written down.",
+        "Try again in a minute. If it happens again, please tell whoever runs this relay.",
+        500,
+    ),
+}

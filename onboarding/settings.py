@@ -1,0 +1,105 @@
+"""Where the pages are served and what they say of the operator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+from urllib.parse import urlsplit
+
+PREFIX: Final = "/onboarding"
+"""Below this are all pages; the rest of the host may belong to others."""
+CALLBACK: Final = f"{PREFIX}/callback"
+LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often one address may ask, counted in each process by itself.
+
+    Attributes:
+        requests: of any kind in `window`. A whole onboarding takes about ten, style sheet included.
+        starts: of forms sent in `window`; each makes a flow in Redis.
+        all_starts: of forms sent in `window` by all addresses together: what bounds the flows in Redis, to some 40 MB.
+        window: the span that is counted in.
+        addresses: how many are counted at once; beyond, those that asked longest ago are forgotten.
+    """
+
+    requests: int = 240
+    starts: int = 10
+    all_starts: int = 600
+    window: timedelta = timedelta(minutes=1)
+    addresses: int = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSettings:
+    """The role `web`.
+
+    Attributes:
+        public_url: where browsers reach the pages, without a path. The redirect URI follows from it and from nothing
+            else, and a request for another host is refused.
+        suite_address: where suites connect, `host:port`, for the lines to paste.
+        operator: who runs the relay, as the pages say it.
+        support: an e-mail address or web address for whoever is stuck; empty shows none.
+        host: address to listen on.
+        port: its port; 0 takes a free one.
+        tls_cert_pem: certificate chain; None serves plain HTTP, which belongs behind an ingress that speaks TLS.
+        tls_key_pem: its private key.
+        trusted_proxies: addresses whose `X-Forwarded-For` is believed, as uvicorn's `forwarded_allow_ips`; empty: none.
+        suite_ca_file: shown in the command to try, when suites must trust a CA of their own; empty: the system's.
+        pace: limits on how often one address may ask.
+        max_body_bytes: longer bodies are refused with a page. A form has 1 KB, Microsoft's answer 3 KB.
+        request_time: for a request to arrive whole.
+        grace: for requests under way when the server stops. A COMPLETE REQUEST takes a few seconds.
+    """
+
+    public_url: str
+    suite_address: str
+    operator: str = "Presence relay"
+    support: str = ""
+    host: str = "0.0.0.0"  # noqa: S104  browsers come from outside
+    port: int = 8080
+    tls_cert_pem: bytes | None = None
+    tls_key_pem: bytes | None = field(default=None, repr=False)
+    trusted_proxies: str = ""
+    suite_ca_file: str = ""
+    pace: Pace = field(default_factory=Pace)
+    max_body_bytes: int = 64 * 1024
+    request_time: timedelta = timedelta(seconds=20)
+    grace: timedelta = timedelta(seconds=10)
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.public_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query or parts.fragment:
+            raise ValueError(f"{self.public_url!r} must be like https://relay.example, without a path")
+        if parts.scheme == "http" and parts.hostname not in LOCAL_HOSTS:
+            raise ValueError(f"{self.public_url!r} must be https: browsers keep our cookies only then")
+        if (self.tls_cert_pem is None) != (self.tls_key_pem is None):
+            raise ValueError("certificate and private key belong together")
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where Microsoft sends its answer; to be registered, type Web."""
+        return self.public_url + CALLBACK
+
+    @property
+    def start_url(self) -> str:
+        """Where a tenant admin begins."""
+        return self.public_url + PREFIX
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """What a browser's Host header may say: with the port, or without when it is the scheme's own."""
+        parts = urlsplit(self.public_url)
+        netloc = parts.netloc.lower()
+        own = {"https": 443, "http": 80}[parts.scheme]
+        if parts.port in (None, own):
+            bare = netloc.removesuffix(f":{own}")
+            return frozenset({bare, f"{bare}:{own}"})
+        return frozenset({netloc})
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the pages are for this machine only."""
+        return urlsplit(self.public_url).hostname in LOCAL_HOSTS

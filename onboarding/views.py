@@ -1,0 +1,235 @@
+"""One function a route: reads what was sent, takes a step, and shows a page or sends the browser on.
+
+Every page of a flow has an address of its own and is read by GET; forms answer with a redirect to it. So reloading, going
+back and sending a form twice do no harm.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl
+
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from onboarding import fields, sessions
+from onboarding.flow import Step
+from onboarding.problems import PROBLEMS, Stopped, of_error
+from onboarding.settings import CALLBACK, PREFIX
+from relay.errors import RelayError, Retryable, StoreUnavailable
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from onboarding.flow import Applicant, Flow
+    from onboarding.pages import Pages
+    from onboarding.settings import WebSettings
+    from onboarding.steps import Held, Steps
+
+MAX_FIELDS: Final = 20
+_FORM: Final = "application/x-www-form-urlencoded"
+
+
+class Views:
+    """The routes' functions."""
+
+    def __init__(self, steps: Steps, pages: Pages, settings: WebSettings) -> None:
+        self._steps = steps
+        self._pages = pages
+        self._settings = settings
+
+    def routes(self) -> list[Route]:
+        """Which function answers what."""
+        flow = f"{PREFIX}/{{flow_id}}"
+        return [
+            Route("/", self.root, methods=["GET"]),
+            Route(PREFIX, self.start, methods=["GET", "POST"]),
+            Route(CALLBACK, self.returned, methods=["GET", "POST"]),
+            Route(flow, self.show, methods=["GET"]),
+            Route(f"{flow}/authorize", self.authorize, methods=["POST"]),
+            Route(f"{flow}/complete", self.complete, methods=["POST"]),
+            Route(f"{flow}/key", self.another_key, methods=["POST"]),
+        ]
+
+    async def root(self, _request: Request) -> Response:
+        """The host's first page."""
+        return _to(PREFIX)
+
+    async def start(self, request: Request) -> Response:
+        """The form, and what was typed into it."""
+        if request.method != "POST":
+            return self._form_page(request, {}, {})
+        given = await self._form(request)
+        secret = sessions.form_secret(request)
+        if not secret:
+            raise Stopped("no_cookie")
+        if not sessions.is_form_of(secret, given.get("token", "")):
+            raise Stopped("form_stale")
+        try:
+            applicant = fields.applicant(given)
+        except fields.FieldsInvalid as invalid:
+            return self._form_page(request, given, invalid.faults, status=422)
+        return await self._started(request, applicant, given)
+
+    async def _started(self, request: Request, applicant: Applicant, given: dict[str, str]) -> Response:
+        try:
+            started = await self._steps.start(applicant)
+        except StoreUnavailable:
+            raise
+        except Retryable as error:
+            # What was typed is worth more than a page that says the same.
+            return self._form_page(request, given, {}, status=503, notice=of_error(error))
+        if isinstance(started, str):
+            return self._form_page(request, given, {"domain": PROBLEMS[started].text}, status=422)
+        flow, secret = started
+        response = _to(_address(flow))
+        sessions.keep_flow(response, flow.flow_id, secret)
+        return response
+
+    async def show(self, request: Request) -> Response:
+        """A flow as it stands."""
+        held, secret = await self._held(request)
+        flow, token = held.flow, sessions.form_token(secret)
+        if flow.step is not Step.DONE:
+            trouble = flow.trouble
+            problem = PROBLEMS.get(trouble.problem) if trouble is not None else None
+            return self._pages.page(
+                "greeting.html",
+                flow=flow,
+                token=token,
+                is_authorized=flow.step is Step.AUTHORIZED,
+                problem=problem,
+                needs_admin=trouble is not None and trouble.problem == "admin_needed",
+                detail=trouble.detail if trouble is not None and problem is not None and problem.shows_detail else "",
+            )
+        assert flow.admitted is not None
+        key = flow.admitted.key if _is_looked_at(request) else ""
+        if key and not await self._steps.shown(held):
+            key = ""  # another page was faster, and has it
+        return self._pages.page(
+            "done.html",
+            flow=flow,
+            token=token,
+            admitted=flow.admitted,
+            key=key,
+            suite_address=self._settings.suite_address,
+            suite_ca_file=self._settings.suite_ca_file,
+        )
+
+    async def authorize(self, request: Request) -> Response:
+        """AUTHORIZE: off to Microsoft."""
+        held, _ = await self._sent(request)
+        if held.flow.step is not Step.STARTED:
+            return _to(_address(held.flow))
+        try:
+            url = await self._steps.authorize(held)
+        except RelayError as error:
+            raise Stopped(of_error(error), held.flow.flow_id) from error
+        return self._pages.page("leaving.html", url=url, flow=held.flow)
+
+    async def returned(self, request: Request) -> Response:
+        """Microsoft's answer, posted from Microsoft's page."""
+        if request.method != "POST":  # a route for POST alone would leave GET to the flows' pages
+            raise Stopped("wrong_method")
+        answer = await self._fields(request)
+        begun = sessions.flows_of(request)
+        back = begun[-1] if begun else ""
+        try:
+            flow_id = await self._steps.returned(answer, lambda flow: sessions.is_returning(request, flow))
+        except RelayError as error:
+            raise Stopped(of_error(error), back) from error
+        if flow_id is None:
+            raise Stopped("unknown_sign_in", back)
+        return _to(f"{PREFIX}/{flow_id}")
+
+    async def complete(self, request: Request) -> Response:
+        """COMPLETE REQUEST."""
+        held, _ = await self._sent(request)
+        try:
+            await self._steps.complete(held)
+        except RelayError as error:
+            raise Stopped(of_error(error), held.flow.flow_id) from error
+        return _to(_address(held.flow))
+
+    async def another_key(self, request: Request) -> Response:
+        """Another suite key, for one that was lost."""
+        held, _ = await self._sent(request)
+        try:
+            await self._steps.another_key(held)
+        except RelayError as error:
+            raise Stopped(of_error(error), held.flow.flow_id) from error
+        return _to(_address(held.flow))
+
+    def _form_page(
+        self,
+        request: Request,
+        given: dict[str, str],
+        faults: object,
+        *,
+        status: int = 200,
+        notice: str = "",
+    ) -> Response:
+        secret = sessions.form_secret(request) or sessions.new_secret()
+        response = self._pages.page(
+            "start.html",
+            status,
+            given=fields.shown_again(given),
+            faults=faults,
+            limits=fields.MAX_CHARS,
+            token=sessions.form_token(secret),
+            notice=PROBLEMS[notice] if notice else None,
+        )
+        sessions.keep_form(response, secret)
+        return response
+
+    async def _held(self, request: Request) -> tuple[Held, str]:
+        """The flow of an address and its browser's secret. One of another browser is as unknown as one that is gone."""
+        held = await self._steps.load(request.path_params["flow_id"])
+        secret = sessions.secret_of(request, held.flow) if held is not None else ""
+        if held is None or not secret:
+            raise Stopped("unknown_flow")
+        return held, secret
+
+    async def _sent(self, request: Request) -> tuple[Held, str]:
+        """The same for a form, which must be ours."""
+        given = await self._form(request)
+        held, secret = await self._held(request)
+        if not sessions.is_form_of(secret, given.get("token", "")):
+            raise Stopped("form_stale", held.flow.flow_id)
+        return held, secret
+
+    async def _form(self, request: Request) -> dict[str, str]:
+        """A form's fields, if it was sent from a page of ours."""
+        origin = request.headers.get("origin")
+        site = request.headers.get("sec-fetch-site", "same-origin")
+        if origin not in (None, self._settings.public_url) or site not in ("same-origin", "none"):
+            raise Stopped("form_stale")
+        return await self._fields(request)
+
+    async def _fields(self, request: Request) -> dict[str, str]:
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+            raise Stopped("bad_request")
+        body = await request.body()
+        try:
+            pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+        except ValueError:  # not UTF-8, or too many fields
+            raise Stopped("bad_request") from None
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise Stopped("bad_request")  # a field that comes twice: two readers might take different ones
+        return found
+
+
+def _is_looked_at(request: Request) -> bool:
+    """Whether somebody will see the page: neither a HEAD, nor a browser that fetches ahead."""
+    ahead = request.headers.get("sec-purpose", "") + request.headers.get("purpose", "")
+    return request.method == "GET" and "prefetch" not in ahead
+
+
+def _address(flow: Flow) -> str:
+    return f"{PREFIX}/{flow.flow_id}"
+
+
+def _to(path: str) -> RedirectResponse:
+    """Send the browser on; always to a path of ours, so that no header or field decides where."""
+    return RedirectResponse(path, status_code=303)

@@ -1,0 +1,14 @@
+"""The Teams presence relay: reads Microsoft Teams presence and passes it on to phone suites.
+
+    app.py, cli.py   composition: builds the roles and runs them
+    edge/            gRPC server for suites
+    worker/          owns partitions: tokens, polling, accepting observations
+    webhook/         receives Graph's change notifications
+    graph/           Microsoft's side
+    store/           Redis
+    core/            rules and values, pure
+    ops/             telemetry, health, logging
+    api/             generated from protos/, never edited
+
+ARCHITECTURE.md tells how they work together.
+"""

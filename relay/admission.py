@@ -1,0 +1,80 @@
+"""Admission of a tenant: what happens between a consent and the first poll.
+
+A new grant is tried before it is kept: one real read of presence. Then the tenant's record and the grant are kept in one step.
+The same account twice renews its grant.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import stamina
+
+from relay.errors import AccessDenied, Bug, RequestRefused, Retryable
+from relay.graph.client import GraphClient
+from relay.graph.consent import ConsentFailed, ConsentProblem
+from relay.graph.presences import read_presences
+from relay.graph.tokens import Grant as TokenGrant
+from relay.graph.tokens import GrantTokens
+from relay.store.admissions import Admissions
+from relay.store.tenants import Tenants
+from relay.store.vault import NEW
+
+if TYPE_CHECKING:
+    from relay.graph.consent import NewGrant
+    from relay.graph.settings import GraphSettings
+    from relay.store.connection import Store
+    from relay.store.keyring import KeyRing
+    from relay.store.tenants import Tenant
+
+_PATIENCE: Final = timedelta(seconds=15)
+"""A person is waiting in front of a page."""
+
+
+async def admit(store: Store, ring: KeyRing, settings: GraphSettings, consent: NewGrant) -> Tenant:
+    """Take a tenant in, or add or renew one of its grants; durable when it returns.
+
+    Raises:
+        ConsentFailed: the new grant cannot read presence; nothing was kept.
+        Retryable: Microsoft or Redis did not answer; repeating is safe.
+        NotSaved: the grant is not known to be on disk: do not tell anybody that it is kept.
+    """
+    token_cache = await _tried(settings, consent)
+    await Admissions(store, ring).admit(
+        consent.tenant_id,
+        consent.account_id,
+        upn=consent.upn,
+        token_cache=token_cache,
+        name="",
+        domain=consent.upn.rpartition("@")[2].lower(),
+        settings={},
+    )
+    tenant = await Tenants(store).load(consent.tenant_id)
+    if tenant is None:
+        raise Bug("A tenant that was just admitted is not there")
+    return tenant
+
+
+async def _tried(settings: GraphSettings, consent: NewGrant) -> str:
+    """The grant's token cache after one read with it."""
+    grant = TokenGrant(
+        tenant_id=consent.tenant_id, account_id=consent.account_id, version=NEW, token_cache=consent.token_cache
+    )
+    cache = consent.token_cache
+
+    async def remember(grant: TokenGrant, changed: str) -> TokenGrant:
+        nonlocal cache
+        cache = changed
+        return grant
+
+    async with GraphClient(settings) as client, GrantTokens(settings, remember) as tokens:
+        try:
+            # A consent cannot be asked for again as easily as a read: Graph may have a bad moment.
+            async for attempt in stamina.retry_context(on=Retryable, attempts=4, timeout=_PATIENCE):
+                with attempt:
+                    await read_presences(client, tokens.source(grant), [consent.account_id])
+        except (AccessDenied, RequestRefused) as error:
+            sentence = f"Microsoft gave the consent but refuses to let this account read presence: {error}"
+            raise ConsentFailed(ConsentProblem.PERMISSIONS_MISSING, "presence_refused", sentence) from error
+    return cache

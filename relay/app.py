@@ -1,0 +1,273 @@
+"""Composition: builds the roles and runs them in one process, from the first connection to the last goodbye.
+
+    start     ops port -> Redis (waited for as long as it takes) -> preflight -> roles -> ready
+    stop      1  /readyz says no: load balancers look elsewhere
+              2  the edge tells its suites to move and lets them; workers go on reading for them
+              3  workers hand their partitions over
+              4  telemetry is sent, connections close
+
+Cut short, the second step costs suites a reconnect with backoff, the third the time of a lease, the last some metrics.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import secrets
+import signal
+import socket
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import structlog
+import uvloop
+
+from relay.config import Role
+from relay.errors import RelayError, StoreUnavailable
+from relay.ops.health import Health, OpsServer
+from relay.ops.telemetry import Telemetry
+from relay.store.connection import Store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from typing import Any
+
+    from relay.config import Settings
+    from relay.store.connection import StoreSettings
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+STORE_RETRY_S: Final = 1.0
+"""Between two looks at a Redis that is absent at start."""
+_REMIND_EVERY: Final = 30
+"""Looks between two log lines about it."""
+
+
+class PreflightFailed(RelayError):
+    """The relay's surroundings are not what it needs.
+
+    Attributes:
+        faults: everything that is wrong, in an operator's words.
+    """
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A relay that is ready.
+
+    Attributes:
+        edge_port: where suites connect; None without the edge.
+        web_port: where browsers come; None without the pages.
+        ops_port: where health and metrics are.
+    """
+
+    edge_port: int | None
+    ops_port: int
+    web_port: int | None = None
+
+
+async def run(
+    settings: Settings, roles: Iterable[Role], stop: asyncio.Event, announce: Callable[[Running], None] | None = None
+) -> None:
+    """Run roles until `stop` is set, then stop them in order.
+
+    Args:
+        settings: with what these roles need (`config.needs_of`).
+        roles: which.
+        stop: ends the run, at any moment.
+        announce: called once, when all are ready.
+
+    Raises:
+        PreflightFailed: Redis is not what the relay needs.
+        OSError: a port is taken.
+    """
+    roles = frozenset(roles)
+    health = Health()
+    health.expect("store", *roles)
+    async with AsyncExitStack() as stack:
+        telemetry = stack.enter_context(
+            Telemetry(settings.telemetry_settings(**{"relay.roles": " ".join(sorted(roles))}))
+        )
+        ops = OpsServer(settings.ops.host, settings.ops.port, health, telemetry.exposition)
+        await stack.enter_async_context(ops)
+        store = await stack.enter_async_context(reached(settings.store_settings(), stop))
+        if store is None:
+            return
+        health.set("store", ready=True)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await _run_roles(settings, roles, stop, tasks, _Parts(store, health, ops.port, announce))
+        except* Exception as group:
+            # One cause, and what it took down with it: the first is what somebody must know.
+            raise _first(group) from group
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What the roles share."""
+
+    store: Store
+    health: Health
+    ops_port: int
+    announce: Callable[[Running], None] | None
+
+
+async def _run_roles(
+    settings: Settings, roles: frozenset[Role], stop: asyncio.Event, tasks: asyncio.TaskGroup, parts: _Parts
+) -> None:
+    worker = None
+    if Role.WORKER in roles:
+        worker = tasks.create_task(_work(settings, parts.store), name="worker")
+        parts.health.set(Role.WORKER, ready=True)
+    try:
+        async with AsyncExitStack() as edges:
+            edge_port = await edges.enter_async_context(_edge(settings, parts.store)) if Role.EDGE in roles else None
+            if edge_port is not None:
+                parts.health.set(Role.EDGE, ready=True)
+            web_port = await edges.enter_async_context(_web(settings, parts.store)) if Role.WEB in roles else None
+            if web_port is not None:
+                parts.health.set(Role.WEB, ready=True)
+            # What is there now stays for good: collections need not look at it again (24 ms each, with many tenants).
+            gc.collect()
+            gc.freeze()
+            log.info("ready", roles=sorted(roles), edge_port=edge_port, web_port=web_port, ops_port=parts.ops_port)
+            if parts.announce is not None:
+                parts.announce(Running(edge_port, parts.ops_port, web_port))
+            await stop.wait()
+            log.info("stopping")
+            parts.health.set("running", ready=False)
+    finally:
+        if worker is not None:
+            worker.cancel()
+
+
+async def _work(settings: Settings, store: Store) -> None:
+    # Roles are imported where they start: a process loads only what it runs.
+    from relay.store.vault import Vault
+    from relay.worker.cloud import Cloud
+    from relay.worker.partitions import Worker
+
+    vault = Vault(store, settings.key_ring())
+    async with Cloud(settings.cloud.graph_settings(), vault) as cloud:
+        await Worker(store, vault, cloud, settings.worker_settings(), _identity()).run()
+
+
+@asynccontextmanager
+async def _edge(settings: Settings, store: Store) -> AsyncIterator[int]:
+    """The edge's port, while it serves."""
+    from relay.edge.server import EdgeServer
+
+    edge = settings.edge_settings()
+    async with AsyncExitStack() as stack:
+        try:
+            server = await stack.enter_async_context(EdgeServer(edge, store, _identity()))
+        except RuntimeError as error:  # all that gRPC says when it cannot listen
+            raise OSError(errno.EADDRINUSE, f"cannot be listened on ({error})", f"{edge.host}:{edge.port}") from error
+        yield server.port
+
+
+@asynccontextmanager
+async def _web(settings: Settings, store: Store) -> AsyncIterator[int]:
+    """The pages' port, while they are served."""
+    from onboarding.app import serve
+
+    stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(
+        serve(
+            settings.web_settings(), store, settings.key_ring(), settings.cloud.graph_settings(), stop, port.set_result
+        ),
+        name="web",
+    )
+    try:
+        await asyncio.wait({serving, port}, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            await serving  # says why it cannot
+        yield await port
+    finally:
+        stop.set()
+        await asyncio.gather(serving, return_exceptions=True)
+
+
+@asynccontextmanager
+async def reached(settings: StoreSettings, stop: asyncio.Event) -> AsyncIterator[Store | None]:
+    """The store, once it answers and passed the preflight; None when `stop` came first.
+
+    Raises:
+        PreflightFailed: it is not what the relay needs.
+    """
+    async with Store(settings) as store:
+        if not await _wait_for(store, stop):
+            yield None
+            return
+        faults = await store.preflight()
+        if faults:
+            raise PreflightFailed(faults)
+        yield store
+
+
+async def _wait_for(store: Store, stop: asyncio.Event) -> bool:
+    """Wait until Redis answers; False when `stop` came first."""
+    looks = 0
+    while not stop.is_set():
+        try:
+            await store.ping()
+            await store.vault_command("PING")
+        except StoreUnavailable:
+            if looks % _REMIND_EVERY == 0:
+                log.warning("store_absent", hint="Redis does not answer; the relay waits for it", waited_s=looks)
+            looks += 1
+            await _pause(stop, STORE_RETRY_S)
+        else:
+            if looks:
+                log.info("store_present")
+            return True
+    return False
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        pass
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> Exception:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, Exception)
+    return error
+
+
+def _identity() -> str:
+    """A name for a worker or an edge that no other process ever has, and that an operator can place."""
+    return f"{socket.gethostname()}-{secrets.token_hex(4)}"
+
+
+def until_signalled(work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
+    """Run `work` on a fresh event loop; its argument is set on SIGINT or SIGTERM. A second one of them cuts it short."""
+
+    async def main() -> T:
+        stop = asyncio.Event()
+        task = asyncio.current_task()
+        assert task is not None
+
+        def signalled() -> None:
+            if stop.is_set():
+                task.cancel()
+            stop.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, signalled)
+        return await work(stop)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main())

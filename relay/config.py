@@ -1,0 +1,529 @@
+"""The relay's settings: what each means, its default, and what parts of the relay make of them.
+
+Built once at the start of a command by `load` and passed down. `variables` says where values come from and how faults are
+told. What a role does not need may be absent; what is there must be right all the same.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from onboarding.settings import WebSettings
+from relay import variables
+from relay.core.budget import BudgetSettings
+from relay.edge.settings import EdgeSettings
+from relay.graph.settings import MAX_BULK_SIZE, ClientCertificate, GraphSettings
+from relay.ops.telemetry import TelemetrySettings
+from relay.store.connection import StoreSettings
+from relay.store.keyring import KeyRing, KeyRingInvalid
+from relay.variables import Duration, Group, Material, Secret, SettingsInvalid, collect
+from relay.worker.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Self
+
+
+class Role(enum.StrEnum):
+    """A part of the relay that may run alone."""
+
+    EDGE = "edge"
+    WORKER = "worker"
+    WEB = "web"
+
+
+CloudName = Literal["global", "gcc-high", "dod", "custom"]
+
+# https://learn.microsoft.com/graph/deployments. GCC is in the global cloud; 21Vianet has no presence at all.
+CLOUDS: Final[Mapping[str, tuple[str, str]]] = {
+    "global": ("https://login.microsoftonline.com", "https://graph.microsoft.com"),
+    "gcc-high": ("https://login.microsoftonline.us", "https://graph.microsoft.us"),
+    "dod": ("https://login.microsoftonline.us", "https://dod-graph.microsoft.us"),
+}
+
+
+def _redis_url(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("is no Redis URL; it begins with redis://, rediss:// or unix://")
+    return value
+
+
+def _web_address(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError(f"{value!r} is no address; it begins with http:// or https://")
+    return value.rstrip("/")
+
+
+def _https_address(value: str) -> str:
+    if not value.startswith("https://"):
+        raise ValueError(f"{value!r} must begin with https://")
+    return value.rstrip("/")
+
+
+def _key_ring(value: SecretStr) -> SecretStr:
+    try:
+        KeyRing.from_json(value.get_secret_value())
+    except KeyRingInvalid as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
+def _certificates(value: str) -> str:
+    try:
+        x509.load_pem_x509_certificates(value.encode())
+    except ValueError:
+        raise ValueError("is no certificate in PEM form") from None
+    return value
+
+
+def _private_key(value: SecretStr) -> SecretStr:
+    try:
+        load_pem_private_key(value.get_secret_value().encode(), password=None)
+    except TypeError:
+        raise ValueError("is encrypted; give the key without a password") from None
+    except Exception:  # noqa: BLE001, RUF100  the library raises many kinds for one cause, and their texts may show the key
+        raise ValueError("is no private key in PEM form") from None
+    return value
+
+
+RedisUrl = Annotated[Secret, AfterValidator(_redis_url)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+HttpsAddress = Annotated[str, AfterValidator(_https_address)]
+Certificates = Annotated[Material, AfterValidator(_certificates)]
+PrivateKey = Annotated[Secret, AfterValidator(_private_key)]
+Ring = Annotated[Secret, AfterValidator(_key_ring)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+SECOND: Final = timedelta(seconds=1)
+
+
+class RedisConfig(Group):
+    """Redis or Valkey."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_REDIS_")
+
+    url: RedisUrl | None = Field(
+        None, description="Redis or Valkey with presence; `redis://`, `rediss://` or `unix://`"
+    )
+    operation_timeout: Duration = Field(
+        timedelta(seconds=5), ge=timedelta(milliseconds=100), description="how long one command may take"
+    )
+
+
+class VaultConfig(Group):
+    """Custody: grants, suite keys, tenants."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_VAULT_")
+
+    redis_url: RedisUrl | None = Field(
+        None, description="a server of its own for grants, suite keys and tenants; else they are with presence"
+    )
+    replicas: int = Field(
+        0, ge=0, le=5, description="replicas that must have a durable write on disk before it counts as kept"
+    )
+    key_ring: Ring | None = Field(
+        None, description="JWK set that grants are encrypted with; `presence-relay keys ring-new` makes one"
+    )
+
+
+class CloudConfig(Group):
+    """Microsoft's side."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_CLOUD_")
+
+    name: CloudName = Field(
+        "global",
+        description="`global` (GCC included), `gcc-high`, `dod`, or `custom` with the two addresses below",
+        json_schema_extra={"variable": "RELAY_CLOUD"},
+    )
+    authority_url: HttpsAddress | None = Field(None, description="Entra's address, for `custom` only")
+    graph_url: HttpsAddress | None = Field(None, description="Graph's address, for `custom` only")
+    ca: Certificates | None = Field(None, description="certificates to trust for the two, instead of the system's")
+    client_id: str | None = Field(None, description="application id of the app registration")
+    client_secret: Secret | None = Field(None, description="its secret; a certificate is better")
+    certificate: Certificates | None = Field(None, description="its certificate, PEM")
+    private_key: PrivateKey | None = Field(None, description="the certificate's private key, PEM, without a password")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        faults = list(self._faults())
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+    def _faults(self) -> Iterator[str]:
+        for field in ("authority_url", "graph_url"):
+            is_given = getattr(self, field) is not None
+            if is_given is not (self.name == "custom"):
+                need = "must not be set unless" if is_given else "must be set when"
+                yield f"{variables.variable_of(type(self), field)}: {need} RELAY_CLOUD is custom"
+        if self.client_secret is not None and self.certificate is not None:
+            yield "RELAY_CLOUD_CLIENT_SECRET: is given beside RELAY_CLOUD_CERTIFICATE; keep one of the two"
+        if (self.certificate is None) is not (self.private_key is None):
+            absent = "CERTIFICATE" if self.certificate is None else "PRIVATE_KEY"
+            yield f"RELAY_CLOUD_{absent}: must be set too, certificate and private key belong together"
+        elif not _is_pair(self.certificate, self.private_key):
+            yield "RELAY_CLOUD_PRIVATE_KEY: is not the key of RELAY_CLOUD_CERTIFICATE"
+
+    def graph_settings(self) -> GraphSettings:
+        """What the Graph adapter needs; to be called when a client id and a credential are there."""
+        authority, graph = CLOUDS.get(self.name, (self.authority_url, self.graph_url))
+        assert self.client_id is not None
+        assert authority is not None
+        assert graph is not None
+        certificate = None
+        if self.certificate is not None and self.private_key is not None:
+            certificate = ClientCertificate(
+                private_key_pem=self.private_key.get_secret_value(), certificate_pem=self.certificate
+            )
+        return GraphSettings(
+            client_id=self.client_id,
+            client_secret=None if self.client_secret is None else self.client_secret.get_secret_value(),
+            certificate=certificate,
+            authority_url=authority,
+            graph_url=graph,
+            ca_pem=self.ca,
+        )
+
+
+class PollConfig(Group):
+    """How users are read."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_POLL_")
+
+    interval: Duration = Field(
+        timedelta(seconds=5),
+        ge=SECOND,
+        le=timedelta(hours=1),
+        description="between two reads of a user, when Graph allows",
+    )
+    page_size: int = Field(MAX_BULK_SIZE, ge=1, le=MAX_BULK_SIZE, description="users in one read")
+    limit: int = Field(1500, ge=1, description="requests that Graph allows a tenant in 30 s")
+    headroom: float = Field(0.1, ge=0, le=0.9, description="share of that limit left unused")
+    count_ids: bool = Field(
+        default=False, description="whether Graph counts a read as many times as it has users (Microsoft does not say)"
+    )
+
+
+class WatchConfig(Group):
+    """What suites may do."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_WATCH_")
+
+    linger: Duration = Field(
+        timedelta(minutes=5), ge=timedelta(), description="how long users are read on after their last suite has left"
+    )
+    progress_interval: Duration = Field(
+        timedelta(seconds=25),
+        ge=timedelta(seconds=5),
+        le=timedelta(minutes=5),
+        description="how often an idle stream says how fresh it is, unless the suite asks otherwise",
+    )
+    streams_per_tenant: int = Field(64, ge=1, description="open streams of one tenant at one edge")
+
+
+class EdgeConfig(Group):
+    """Where suites connect."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_EDGE_")
+
+    host: str = Field("0.0.0.0", description="address to listen on")  # noqa: S104  suites come from outside
+    port: Port = Field(8443, description="its port; 0 takes a free one. Suites expect 443 in front of it")
+    tls_cert: Certificates | None = Field(
+        None, description="certificate chain for the name that suites connect to, PEM"
+    )
+    tls_key: PrivateKey | None = Field(None, description="its private key, PEM, without a password")
+    plain_text: bool = Field(
+        default=False,
+        description="serve without TLS, which shows suite keys to the network: only behind a mesh that encrypts",
+    )
+    linger: Duration = Field(
+        timedelta(milliseconds=50),
+        ge=timedelta(),
+        le=timedelta(seconds=1),
+        description="between two writes of a busy stream",
+    )
+    max_stream_age: Duration = Field(
+        timedelta(hours=1), ge=SECOND, description="age at which a stream is moved, give or take a tenth"
+    )
+    drain_delay: Duration = Field(
+        timedelta(seconds=10),
+        ge=timedelta(),
+        description="how long suites have to move when the edge stops; less than the process is given to stop",
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.plain_text and (self.tls_cert is not None or self.tls_key is not None):
+            raise ValueError("RELAY_EDGE_PLAIN_TEXT: is true although there is a certificate; keep one of the two")
+        if not _is_pair(self.tls_cert, self.tls_key):
+            raise ValueError("RELAY_EDGE_TLS_KEY: is not the key of RELAY_EDGE_TLS_CERT")
+        return self
+
+
+class WebConfig(Group):
+    """The onboarding pages."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_WEB_")
+
+    public_url: WebAddress | None = Field(
+        None,
+        description="where browsers reach the pages, without a path; the redirect URI is this and `/onboarding/callback`",
+    )
+    suite_address: str | None = Field(None, description="where suites connect, `host:port`, as the pages tell it")
+    operator: str = Field("Presence relay", description="who runs the relay, as the pages say it")
+    support: str = Field("", description="e-mail or web address for whoever is stuck; empty shows none")
+    host: str = Field("0.0.0.0", description="address to listen on")  # noqa: S104  browsers come from outside
+    port: Port = Field(8080, description="its port; 0 takes a free one")
+    tls_cert: Certificates | None = Field(
+        None, description="certificate chain, PEM; without one the pages are plain HTTP, for an ingress that speaks TLS"
+    )
+    tls_key: PrivateKey | None = Field(None, description="its private key, PEM, without a password")
+    suite_ca_file: str = Field(
+        "", description="the CA file named in the command to try, when suites must trust a CA of their own"
+    )
+    trusted_proxies: str = Field(
+        "", description="addresses of proxies whose `X-Forwarded-For` is believed, with commas between; empty: none"
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.tls_cert is None) is not (self.tls_key is None):
+            raise ValueError("RELAY_WEB_TLS_KEY: certificate and private key belong together")
+        if not _is_pair(self.tls_cert, self.tls_key):
+            raise ValueError("RELAY_WEB_TLS_KEY: is not the key of RELAY_WEB_TLS_CERT")
+        if self.public_url is not None:
+            try:
+                self.pages()
+            except ValueError as error:
+                raise ValueError(f"RELAY_WEB_PUBLIC_URL: {error}") from None
+        return self
+
+    def pages(self) -> WebSettings:
+        """What the pages need; to be called when the public address is there."""
+        key = self.tls_key
+        return WebSettings(
+            public_url=self.public_url or "",
+            suite_address=self.suite_address or "",
+            operator=self.operator,
+            support=self.support,
+            host=self.host,
+            port=self.port,
+            tls_cert_pem=None if self.tls_cert is None else self.tls_cert.encode(),
+            tls_key_pem=None if key is None else key.get_secret_value().encode(),
+            trusted_proxies=self.trusted_proxies,
+            suite_ca_file=self.suite_ca_file,
+        )
+
+
+class WorkerConfig(Group):
+    """How workers share the tenants."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_WORKER_")
+
+    lease: Duration = Field(
+        timedelta(seconds=6), ge=SECOND, description="what a killed worker costs before another one takes over"
+    )
+    grant_refresh: Duration = Field(
+        timedelta(hours=24), ge=timedelta(minutes=5), description="how often each grant is refreshed, used or not"
+    )
+
+
+class LogConfig(Group):
+    """Logs."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_LOG_")
+
+    format: Literal["json", "text"] = Field("json", description="`json` for machines, `text` for people")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least that is logged")
+
+
+class OpsConfig(Group):
+    """The ops port."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_OPS_")
+
+    host: str = Field("0.0.0.0", description="where /livez, /readyz and /metrics are served; an inner network only")  # noqa: S104  see the description
+    port: Port = Field(9090, description="its port; 0 takes a free one")
+
+
+class TelemetryConfig(Group):
+    """OpenTelemetry."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_TELEMETRY_")
+
+    otlp_endpoint: WebAddress | None = Field(None, description="collector that gets metrics and traces, OTLP over gRPC")
+    trace_share: float = Field(0.01, ge=0, le=1, description="share of units of work that are traced")
+
+
+_GROUPS: Final[Mapping[str, type[Group]]] = {
+    "redis": RedisConfig,
+    "vault": VaultConfig,
+    "cloud": CloudConfig,
+    "poll": PollConfig,
+    "watch": WatchConfig,
+    "edge": EdgeConfig,
+    "web": WebConfig,
+    "worker": WorkerConfig,
+    "log": LogConfig,
+    "ops": OpsConfig,
+    "telemetry": TelemetryConfig,
+}
+
+STORE: Final = ("redis.url",)
+"""What everything needs that keeps or looks up anything."""
+ONBOARDING: Final = (*STORE, "vault.key_ring", "cloud.client_id", "cloud.client_secret")
+_NEEDS: Final[Mapping[Role, tuple[str, ...]]] = {
+    Role.EDGE: (*STORE, "edge.tls_cert", "edge.tls_key"),
+    Role.WORKER: ONBOARDING,
+    Role.WEB: (*ONBOARDING, "web.public_url", "web.suite_address"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings, checked."""
+
+    redis: RedisConfig
+    vault: VaultConfig
+    cloud: CloudConfig
+    poll: PollConfig
+    watch: WatchConfig
+    edge: EdgeConfig
+    web: WebConfig
+    worker: WorkerConfig
+    log: LogConfig
+    ops: OpsConfig
+    telemetry: TelemetryConfig
+
+    def store_settings(self) -> StoreSettings:
+        """What the store needs."""
+        assert self.redis.url is not None
+        return StoreSettings(
+            url=self.redis.url.get_secret_value(),
+            vault_url=None if self.vault.redis_url is None else self.vault.redis_url.get_secret_value(),
+            replicas=self.vault.replicas,
+            operation_timeout=self.redis.operation_timeout,
+        )
+
+    def key_ring(self) -> KeyRing:
+        """What grants are encrypted with."""
+        assert self.vault.key_ring is not None
+        return KeyRing.from_json(self.vault.key_ring.get_secret_value())
+
+    def worker_settings(self) -> WorkerSettings:
+        """What the worker needs."""
+        poll = self.poll
+        return WorkerSettings(
+            poll_interval=poll.interval,
+            page_size=poll.page_size,
+            watch_linger=self.watch.linger,
+            lease=self.worker.lease,
+            lease_renewal=self.worker.lease / 3,
+            grant_refresh=self.worker.grant_refresh,
+            budget=BudgetSettings(limit=poll.limit, headroom=poll.headroom, count_ids=poll.count_ids),
+        )
+
+    def edge_settings(self) -> EdgeSettings:
+        """What the edge needs."""
+        key = self.edge.tls_key
+        return EdgeSettings(
+            host=self.edge.host,
+            port=self.edge.port,
+            tls_cert_pem=None if self.edge.tls_cert is None else self.edge.tls_cert.encode(),
+            tls_key_pem=None if key is None else key.get_secret_value().encode(),
+            streams_per_tenant=self.watch.streams_per_tenant,
+            progress_default=self.watch.progress_interval,
+            poll_interval_assumed=self.poll.interval,
+            linger=self.edge.linger,
+            max_stream_age=self.edge.max_stream_age,
+            drain_delay=self.edge.drain_delay,
+        )
+
+    def web_settings(self) -> WebSettings:
+        """What the pages need."""
+        return self.web.pages()
+
+    def telemetry_settings(self, **attributes: str) -> TelemetrySettings:
+        """What telemetry needs."""
+        return TelemetrySettings(
+            otlp_endpoint=self.telemetry.otlp_endpoint,
+            trace_share=self.telemetry.trace_share,
+            attributes=attributes,
+        )
+
+
+def load(needs: Iterable[str] = (), given: Mapping[str, Mapping[str, Any]] | None = None) -> Settings:
+    """The settings from the environment.
+
+    Args:
+        needs: fields that must be there, as `group.field`; see `needs_of`.
+        given: group -> field -> a value that goes before the environment's.
+
+    Raises:
+        SettingsInvalid: with everything that is wrong.
+    """
+    faults: list[str] = []
+    found = {name: collect(group, (given or {}).get(name, {}), faults) for name, group in _GROUPS.items()}
+    faults += [_absent(need) for need in dict.fromkeys(needs) if _is_absent(found, need)]
+    faults += variables.unknown(_GROUPS.values())
+    if faults:
+        raise SettingsInvalid([line for fault in faults for line in fault.splitlines()])
+    return Settings(**found)  # type: ignore[arg-type]  # a group is None only when there were faults
+
+
+def needs_of(roles: Iterable[Role]) -> list[str]:
+    """The fields without which these roles cannot run."""
+    return [need for role in roles for need in _NEEDS[role]]
+
+
+def table() -> str:
+    """All settings as a Markdown table."""
+    rows = ["| variable | meaning | default |", "| --- | --- | --- |"]
+    for group in _GROUPS.values():
+        for name, field in group.model_fields.items():
+            variable = variables.variable_of(group, name)
+            shown = f"`{variable}`, `…_FILE`" if variables.may_be_file(field) else f"`{variable}`"
+            default = "" if field.default is None else f"`{variables.shown_value(field.default)}`"
+            rows.append(f"| {shown} | {field.description} | {default} |")
+    return "\n".join(rows) + "\n"
+
+
+def _is_absent(found: Mapping[str, Group | None], need: str) -> bool:
+    group_name, field = need.split(".")
+    group = found[group_name]
+    if group is None:  # of a group with faults it is only known what was set
+        return not variables.is_given(_GROUPS[group_name], field)
+    if isinstance(group, EdgeConfig) and group.plain_text:
+        return False
+    if need == "cloud.client_secret" and isinstance(group, CloudConfig) and group.certificate is not None:
+        return False
+    return getattr(group, field) is None
+
+
+def _absent(need: str) -> str:
+    group_name, field_name = need.split(".")
+    group = _GROUPS[group_name]
+    field = group.model_fields[field_name]
+    variable = variables.variable_of(group, field_name)
+    other = f" (or {variable}_FILE)" if variables.may_be_file(field) else ""
+    if need == "cloud.client_secret":
+        other += ", or RELAY_CLOUD_CERTIFICATE_FILE and RELAY_CLOUD_PRIVATE_KEY_FILE"
+    return f"{variable}{other}: must be set: {field.description}"
+
+
+def _is_pair(certificate: str | None, key: SecretStr | None) -> bool:
+    """Whether a certificate and a private key belong together; True when one is absent."""
+    if certificate is None or key is None:
+        return True
+    first = x509.load_pem_x509_certificates(certificate.encode())[0]
+    private = load_pem_private_key(key.get_secret_value().encode(), password=None)
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return first.public_key().public_bytes(*form) == private.public_key().public_bytes(*form)

@@ -1,0 +1,167 @@
+"""How fast one tenant may be read: Graph's limit, what is left of it, and the interval that follows.
+
+Graph allows 1,500 presence requests in 30 s for an application in a tenant
+(https://learn.microsoft.com/graph/throttling-limits), and does not say whether a bulk read counts as one request or as
+one for each id; both are settings here. Each request that Graph refuses counts too.
+
+The budget keeps the times of what was spent in the last window rather than a bucket that refills: a bucket of size B that
+never exceeds the limit in *any* window may refill with (limit - B) a window only, and for a bulk read counted as 650 that
+would leave half of the rate unused. What it keeps is bounded by the limit.
+
+A 429 stops everything until `Retry-After` and doubles the window; each window without another 429 takes a part of that
+back. The window grows and not the limit shrinks, so that even the most careful tenant can still afford one full page.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+_MAX_RETRY_AFTER_S: Final = 3600.0
+"""Longer waits are not believed: 315 s is the longest one reported, and a typing error must not stop a tenant for ever."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSettings:
+    """Graph's limit and how closely it is approached.
+
+    Attributes:
+        limit: requests that Graph allows in a window.
+        window_s: length of Graph's window in seconds.
+        headroom: share of the limit left unused, for others who read with the same application (a probe, an older
+            version during an upgrade) and because Graph counts by its own clock.
+        count_ids: whether a bulk read counts as many as it has ids.
+        max_slow_down: how many times longer than Graph's the window may become.
+        poll_share: share of the rate that the regular interval may use; the rest is for new users and dirty ones.
+    """
+
+    limit: int = 1500
+    window_s: float = 30.0
+    headroom: float = 0.1
+    count_ids: bool = False
+    max_slow_down: float = 16.0
+    poll_share: float = 0.8
+
+    @property
+    def allowed(self) -> int:
+        """What the relay itself spends in one window, at most."""
+        return max(1, math.floor(self.limit * (1 - self.headroom)))
+
+
+class Budget:
+    """The request budget of one tenant; pure: every method is told `now`, in seconds of one monotonic clock.
+
+    In no window of `window_s` is more granted than `allowed`, however slow-downs and recoveries fall. Not for several
+    processes at once: a tenant has one owner.
+    """
+
+    __slots__ = ("_blocked_until", "_refusals", "_settings", "_slow_down", "_slowed_at", "_spent", "_used")
+
+    def __init__(self, settings: BudgetSettings | None = None) -> None:
+        self._settings = settings or BudgetSettings()
+        self._spent: deque[tuple[float, int]] = deque()
+        self._used = 0
+        self._blocked_until = -math.inf
+        self._slow_down = 1.0
+        self._slowed_at = -math.inf
+        self._refusals = 0
+
+    def cost(self, ids: int) -> int:
+        """What one bulk read of `ids` users costs."""
+        return max(1, ids) if self._settings.count_ids else 1
+
+    def take(self, cost: int, now: float) -> float:
+        """Spend `cost` and return 0, or spend nothing and return the seconds after which to ask again.
+
+        A cost above everything that is ever allowed is taken as all of it: it waits for an empty window.
+        """
+        self._recover(now)
+        if now < self._blocked_until:
+            return self._blocked_until - now
+        self._forget(now)
+        cost = min(cost, self._settings.allowed)
+        wait = self._wait(cost, now)
+        if wait <= 0:
+            self._spent.append((now, cost))
+            self._used += cost
+        return wait
+
+    def throttled(self, now: float, retry_after: float | None = None) -> float:
+        """Take note of a 429; return until when nothing is granted.
+
+        Several refusals of one burst slow down once: those that arrive while we are waiting already only lengthen the
+        wait. Without a usable `retry_after` the wait doubles from 2 s with each refusal in a row.
+        """
+        self._recover(now)
+        is_first = now >= self._blocked_until
+        if is_first:
+            self._refusals += 1
+            self._slow_down = min(self._settings.max_slow_down, self._slow_down * 2)
+        self._slowed_at = now
+        self._blocked_until = max(self._blocked_until, now + self._pause(retry_after))
+        return self._blocked_until
+
+    def blocked_until(self) -> float:
+        """Until when Graph asked us to wait; in the past when it did not."""
+        return self._blocked_until
+
+    def slow_down(self, now: float) -> float:
+        """How many times slower than Graph's limit this tenant is read; 1 when nothing is wrong."""
+        self._recover(now)
+        return self._slow_down
+
+    def interval_for(self, pages: int, ids: int, base: float, now: float) -> float:
+        """The interval in seconds at which `pages` bulk reads of together `ids` users can be repeated evenly.
+
+        Never below `base`; stretched as far as limit and slow-down demand.
+        """
+        self._recover(now)
+        if pages <= 0:
+            return base
+        page_cost = min(self.cost(math.ceil(ids / pages)), self._settings.allowed)
+        pages_per_window = self._settings.allowed // page_cost * self._settings.poll_share
+        return max(base, pages / pages_per_window * self._window())
+
+    def _window(self) -> float:
+        return self._settings.window_s * self._slow_down
+
+    def _wait(self, cost: int, now: float) -> float:
+        free = self._settings.allowed - self._used
+        if free >= cost:
+            return 0.0
+        for at, spent in self._spent:
+            free += spent
+            if free >= cost:
+                return max(at + self._window() - now, _LEAST_WAIT_S)
+        return self._window()
+
+    def _forget(self, now: float) -> None:
+        # "<=": what was spent exactly one window ago is outside of the window that ends now.
+        while self._spent and self._spent[0][0] + self._window() <= now:
+            self._used -= self._spent.popleft()[1]
+
+    def _pause(self, retry_after: float | None) -> float:
+        if retry_after is None or not retry_after >= 0:  # NaN included
+            return min(2.0 ** min(self._refusals, 6), 60.0)
+        return min(retry_after, _MAX_RETRY_AFTER_S)
+
+    def _recover(self, now: float) -> None:
+        """Take back a quarter of the slow-down for each window since the last 429 or the last step."""
+        if self._slow_down <= 1.0:
+            return
+        since = max(self._slowed_at, self._blocked_until)
+        steps = math.floor((now - since) / self._settings.window_s)
+        if steps <= 0:
+            return
+        self._slowed_at = since + steps * self._settings.window_s
+        slowed = self._slow_down * 0.75 ** min(steps, 64)
+        # Below this the rest is not worth another window: the limit has its headroom.
+        self._slow_down = slowed if slowed > 1.05 else 1.0
+        if self._slow_down == 1.0:
+            self._refusals = 0
+
+
+_LEAST_WAIT_S: Final = 0.001
+"""A wait is never rounded to nothing: the caller would spin."""

@@ -1,0 +1,321 @@
+"""Grants: what a refusal of Entra's means, how a grant fares, and which of several is used.
+
+Microsoft's contract is `error` (with `suberror`); the AADSTS numbers are "subject to change" and only refine it
+(https://learn.microsoft.com/entra/identity-platform/reference-error-codes). So every `error` has a default here, and a
+number can sharpen the sentence and the class.
+
+    HEALTHY ──temporary trouble──► SUSPECT ──success──► HEALTHY
+       └────────consent ended────────┴──────► DEAD ──new consent, or success of a later try──► HEALTHY
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
+
+
+class RefusalClass(enum.Enum):
+    """Who must act."""
+
+    CONSENT_REQUIRED = enum.auto()
+    """Somebody in the tenant: this grant does not work until then."""
+    OURS = enum.auto()
+    """The operator of the relay: credential or registration is wrong, and no tenant is to blame."""
+    TEMPORARY = enum.auto()
+    """Nobody: Entra asks us to slow down."""
+    UNREACHABLE = enum.auto()
+    """Nobody: Entra has trouble of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What one refusal means.
+
+    Attributes:
+        kind: who must act.
+        sentence: why, in plain words for the person who must act.
+        code: Microsoft's short name: `error`, or `error/suberror`.
+        heals: whether it may go away without a new consent, so that the grant is tried again now and then.
+    """
+
+    kind: RefusalClass
+    sentence: str
+    code: str = ""
+    heals: bool = False
+
+
+def classify(error: str, suberror: str = "", error_codes: Collection[int] = ()) -> Refusal:
+    """What Entra's refusal means; anything unknown is trouble of Entra's, which never costs a tenant its grant."""
+    code = f"{error}/{suberror}"[:200] if suberror else error[:200]
+    numbered = (_BY_NUMBER[number] for number in error_codes if number in _BY_NUMBER)
+    meaning = next((known for known in numbered if _agrees(known, error)), None)
+    if meaning is None:
+        meaning = _BY_SUBERROR.get((error, suberror)) or _BY_ERROR.get(error, _UNKNOWN)
+    return replace(meaning, code=code)
+
+
+class GrantState(enum.StrEnum):
+    """How a grant fares; the values are what the store keeps."""
+
+    HEALTHY = "healthy"
+    SUSPECT = "suspect"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantHealth:
+    """What is known of one grant.
+
+    Attributes:
+        state: how it fares.
+        failures: refusals in a row.
+        failed_at: when the last one came, None when there was none since the last success.
+        next_try: not to be used before; None: at any time, or, for a dead grant, never.
+        reason: the refusal that killed it.
+    """
+
+    state: GrantState = GrantState.HEALTHY
+    failures: int = 0
+    failed_at: datetime | None = None
+    next_try: datetime | None = None
+    reason: Refusal | None = None
+
+    def is_usable(self, now: datetime) -> bool:
+        """Whether the grant may be used for reading now. A dead one is only ever tried: see `is_due`."""
+        return self.state is not GrantState.DEAD and (self.next_try is None or self.next_try <= now)
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether a dead grant that may heal by itself should be tried."""
+        return self.state is GrantState.DEAD and self.next_try is not None and self.next_try <= now
+
+
+HEALTHY: Final = GrantHealth()
+
+
+def succeeded(_health: GrantHealth) -> GrantHealth:
+    """The health of a grant that just worked: nothing of the past counts."""
+    return HEALTHY
+
+
+def refused(health: GrantHealth, refusal: Refusal, now: datetime, retry_after: timedelta | None = None) -> GrantHealth:
+    """The health of a grant after a refusal.
+
+    A refusal that is the operator's fault changes nothing: the grant is as good as it was. A dead grant stays dead when
+    Entra merely has trouble.
+    """
+    if refusal.kind is RefusalClass.OURS:
+        return health
+    failures = health.failures + 1
+    if refusal.kind is RefusalClass.CONSENT_REQUIRED:
+        next_try = now + _HEALING_TRY if refusal.heals else None
+        return GrantHealth(state=GrantState.DEAD, failures=failures, failed_at=now, next_try=next_try, reason=refusal)
+    pause = retry_after if retry_after is not None else min(_LEAST_PAUSE * 2 ** min(failures - 1, 10), _MOST_PAUSE)
+    if health.state is GrantState.DEAD:
+        next_try = None if health.next_try is None else max(health.next_try, now + pause)
+        return GrantHealth(
+            state=GrantState.DEAD, failures=failures, failed_at=now, next_try=next_try, reason=health.reason
+        )
+    return GrantHealth(state=GrantState.SUSPECT, failures=failures, failed_at=now, next_try=now + pause, reason=refusal)
+
+
+def choose(pool: Iterable[tuple[str, GrantHealth]], now: datetime) -> str | None:
+    """Which grant (by account id) to read with: a healthy one, else the suspect that failed longest ago; None if none may.
+
+    Among equals the smallest account id, so that one choice lasts: a token is cached for the grant that is in use.
+    """
+    usable = [
+        (health.state is not GrantState.HEALTHY, health.failed_at.timestamp() if health.failed_at else 0.0, account)
+        for account, health in pool
+        if health.is_usable(now)
+    ]
+    return min(usable)[2] if usable else None
+
+
+def all_dead(pool: Iterable[GrantHealth]) -> bool:
+    """Whether no grant is left that could work: the tenant needs consent. A tenant without grants does."""
+    return all(health.state is GrantState.DEAD for health in pool)
+
+
+_HEALING_TRY: Final = timedelta(hours=1)
+_LEAST_PAUSE: Final = timedelta(seconds=2)
+_MOST_PAUSE: Final = timedelta(minutes=1)
+
+_CONSENT = RefusalClass.CONSENT_REQUIRED
+_OURS = RefusalClass.OURS
+_TEMPORARY = RefusalClass.TEMPORARY
+_UNREACHABLE = RefusalClass.UNREACHABLE
+
+
+def _agrees(meaning: Refusal, error: str) -> bool:
+    """Whether a number may speak for this `error`.
+
+    `invalid_client` never costs a tenant its consent: when our credential expires, every tenant is refused at once.
+    """
+    return error != "invalid_client" or meaning.kind is not _CONSENT
+
+
+_UNKNOWN: Final = Refusal(_UNREACHABLE, "Microsoft refused for a reason that the relay does not know; it tries again.")
+
+_BY_ERROR: Final[Mapping[str, Refusal]] = MappingProxyType(
+    {
+        "invalid_grant": Refusal(_CONSENT, "Microsoft no longer accepts this consent. Please consent again."),
+        "interaction_required": Refusal(
+            _CONSENT, "Microsoft wants this account to sign in again. Please consent again."
+        ),
+        "login_required": Refusal(_CONSENT, "Microsoft wants this account to sign in again. Please consent again."),
+        "consent_required": Refusal(_CONSENT, "The organisation's consent is missing. Please consent again."),
+        "access_denied": Refusal(_CONSENT, "Consent was declined. Please try again and accept the permissions."),
+        "unauthorized_client": Refusal(
+            _CONSENT, "The relay's application is not admitted to this organisation. Please consent again.", heals=True
+        ),
+        "invalid_client": Refusal(_OURS, "Microsoft refuses the relay's own credential: it is wrong or has expired."),
+        "invalid_request": Refusal(
+            _OURS, "Microsoft does not understand the relay's request: check its app registration."
+        ),
+        "invalid_scope": Refusal(_OURS, "The permissions asked for do not fit the relay's app registration."),
+        "invalid_resource": Refusal(
+            _OURS, "The relay's app registration names a service that Microsoft does not know."
+        ),
+        "unsupported_grant_type": Refusal(_OURS, "Microsoft does not support the relay's way of asking for a token."),
+        "unsupported_response_type": Refusal(
+            _OURS, "Microsoft does not support the relay's way of asking for consent."
+        ),
+        "temporarily_unavailable": Refusal(
+            _TEMPORARY, "Microsoft's sign-in service is busy and asks the relay to wait."
+        ),
+        "slow_down": Refusal(_TEMPORARY, "Microsoft's sign-in service asks the relay to wait."),
+        "server_error": Refusal(_UNREACHABLE, "Microsoft's sign-in service has trouble; the relay tries again."),
+    }
+)
+
+_BY_SUBERROR: Final[Mapping[tuple[str, str], Refusal]] = MappingProxyType(
+    {
+        ("invalid_grant", "consent_required"): Refusal(
+            _CONSENT, "The consent was withdrawn, or was never given. Please consent again."
+        ),
+        ("invalid_grant", "user_password_expired"): Refusal(
+            _CONSENT, "The account's password has expired. Please renew it and consent again."
+        ),
+    }
+)
+
+
+def _rows(kind: RefusalClass, sentence: str, *numbers: int, heals: bool = False) -> Iterable[tuple[int, Refusal]]:
+    return ((number, Refusal(kind, sentence, heals=heals)) for number in numbers)
+
+
+_BY_NUMBER: Final[Mapping[int, Refusal]] = MappingProxyType(
+    dict(
+        (
+            *_rows(
+                _CONSENT,
+                "The organisation's multi-factor rules changed, and this account has to prove itself again. Please consent"
+                " again.",
+                *(50072, 50074, 50076, 50078, 50079, 50158),
+            ),
+            *_rows(
+                _CONSENT,
+                "An administrator or the account's owner revoked its sessions. Please consent again.",
+                *(50173,),
+            ),
+            *_rows(
+                _CONSENT,
+                "The account's password was changed, which ended its sessions. Please consent again.",
+                *(50089, 50132, 50133),
+            ),
+            *_rows(
+                _CONSENT,
+                "The consent was not used for too long and has expired. Please consent again.",
+                *(70008, 700082),
+            ),
+            *_rows(
+                _CONSENT,
+                "The organisation's sign-in frequency policy ended the consent. Please consent again, and exclude this"
+                " account from the policy.",
+                *(70043,),
+            ),
+            *_rows(_CONSENT, "Microsoft no longer knows this consent. Please consent again.", 70000),
+            *_rows(_CONSENT, "The consent was withdrawn, or was never given. Please consent again.", 65001),
+            *_rows(_CONSENT, "Consent was declined. Please try again and accept the permissions.", 65004),
+            *_rows(
+                _CONSENT,
+                "In this organisation only an administrator may consent. Please have one open the onboarding page.",
+                *(90094, 90095),
+            ),
+            *_rows(
+                _CONSENT,
+                "A Conditional Access or security policy of the organisation blocks this account. Please exclude it from"
+                " the policy, or consent with another account.",
+                *(50131, 53000, 53001, 53002, 53003, 53011, 530032, 530035),
+                heals=True,
+            ),
+            *_rows(
+                _CONSENT,
+                "The account is disabled. Please enable it, or consent with another account.",
+                *(50057,),
+                heals=True,
+            ),
+            *_rows(
+                _CONSENT,
+                "The account does not belong to this organisation any more. Please consent with another account.",
+                *(50014, 50020, 50034, 51004),
+            ),
+            *_rows(
+                _CONSENT,
+                "The organisation demands that users are assigned to the application. Please assign this account.",
+                *(50105,),
+                heals=True,
+            ),
+            *_rows(
+                _CONSENT,
+                "The account is locked, or its sign-in came from an address that Microsoft distrusts.",
+                *(50053,),
+                heals=True,
+            ),
+            *_rows(_CONSENT, "Microsoft does not know this organisation (any more).", 90002),
+            *_rows(
+                _OURS,
+                "The organisation lives in another Microsoft cloud than the one this relay is set up for.",
+                *(90038, 900382, 900432),
+            ),
+            *_rows(
+                _CONSENT,
+                "The relay's application was removed from the organisation. Please consent again.",
+                *(500011, 650052, 700011, 700016),
+            ),
+            *_rows(
+                _CONSENT,
+                "The relay's application is disabled in the organisation. Please enable it.",
+                *(70001, 7000112),
+                heals=True,
+            ),
+            *_rows(
+                _OURS,
+                "Microsoft refuses the relay's own credential: it is wrong or has expired.",
+                *(70002, 700027, 700030, 7000215, 7000218, 7000222),
+            ),
+            *_rows(_OURS, "The relay's redirect URI is registered as `spa`; it must be of type `web`.", 700084),
+            *_rows(
+                _OURS,
+                "The permissions asked for do not fit the relay's app registration.",
+                *(65005, 70011, 650056, 650057),
+            ),
+            *_rows(
+                _CONSENT,
+                "This sign-in was used already or does not belong to this page. Please start again.",
+                *(54005, 501481, 700005),
+            ),
+            *_rows(_TEMPORARY, "Microsoft saw too many equal requests and asks the relay to wait.", 50196, 90055),
+            *_rows(
+                _UNREACHABLE,
+                "Microsoft's sign-in service has trouble; the relay tries again.",
+                *(50033, 90006, 90024, 90033, 90090),
+            ),
+        )
+    )
+)
+"""AADSTS number -> what it means, without `code`."""

@@ -1,0 +1,20 @@
+"""Since when a user is idle."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from relay.core.presence import Presence
+
+
+def idle_since(previous: Presence | None, *, idle: bool, now: datetime) -> datetime | None:
+    """Since when a user has been idle without a break, as the relay saw it; None when the user is not idle.
+
+    Going from one idle state to another (available idle to busy idle) is no break: nobody touched a device. An answer
+    that was a status in between is one, because the relay did not see what happened meanwhile: `previous` is then None.
+    """
+    if not idle:
+        return None
+    if previous is not None and previous.idle and previous.idle_time is not None:
+        return previous.idle_time
+    return now

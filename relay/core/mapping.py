@@ -1,0 +1,205 @@
+"""The mapping table: what Microsoft says of a user -> what consoles get.
+
+One table, availability × activity, is the source of everything that is drawn: `TABLE` gives base state, idle and console
+status, `LOOKS` gives each console status its icon name and colour. Microsoft has published three spellings of the two
+fields (PascalCase with calls in `activity`; lower camel case with calls in `availability`; PascalCase with calls in
+`availability`) and combinations such as "Busy / InACall + OOF"; all of them lead to the same rows, because letters are
+compared without case and separators split a text into words.
+
+How a row is found:
+
+1. The words of both fields are put in a line. The first one that is a known availability chooses the rows.
+2. The first other word that has a row of its own under it refines it; otherwise the row with an empty activity stands.
+3. Out of office, said by a word or by the settings, chooses the row's `when_out` column. It only replaces states in
+   which nobody would be disturbed anyway: an attendant must still see that somebody is on the phone.
+4. No known word at all: unknown. Never offline.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from relay.core.presence import Availability, ConsoleStatus
+
+_A = Availability
+_C = ConsoleStatus
+_USED: Final = False
+_IDLE: Final = True
+
+
+class RowKey(NamedTuple):
+    """Which row of the table, and whether its out-of-office column: what an override replaces the status of."""
+
+    availability: str
+    activity: str
+    out: bool
+
+
+Overrides = Mapping[RowKey, ConsoleStatus]
+"""A tenant's own console statuses for rows of the table; see `row_key`."""
+
+NO_OVERRIDES: Final[Overrides] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the table; `activity` empty is the row for every activity that has none of its own."""
+
+    availability: str
+    activity: str
+    state: Availability
+    idle: bool
+    console_status: ConsoleStatus
+    when_out: ConsoleStatus
+
+
+class Mapped(NamedTuple):
+    """What an availability and an activity mean."""
+
+    availability: Availability
+    idle: bool
+    console_status: ConsoleStatus
+
+
+class Colour(enum.StrEnum):
+    """The colours of the icons, in the words of the protocol's comments."""
+
+    GREEN = "green"
+    RED = "red"
+    RED_WITH_BAR = "red with a bar"
+    ORANGE = "orange"
+    GREY = "grey"
+    HOLLOW = "hollow"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a console draws a status."""
+
+    icon: str
+    colour: Colour
+
+
+TABLE: Final = (
+    #   availability       activity                   base state          idle?  console status         when out of office
+    Row("available", "", _A.AVAILABLE, _USED, _C.AVAILABLE, _C.OUT_OF_OFFICE),
+    # An application's session that faded: "Available/AvailableInactive", spelled "AvailableIdle" elsewhere.
+    Row("available", "availableinactive", _A.AVAILABLE, _IDLE, _C.AVAILABLE_IDLE, _C.OUT_OF_OFFICE),
+    Row("available", "inactive", _A.AVAILABLE, _IDLE, _C.AVAILABLE_IDLE, _C.OUT_OF_OFFICE),
+    Row("availableidle", "", _A.AVAILABLE, _IDLE, _C.AVAILABLE_IDLE, _C.OUT_OF_OFFICE),
+    Row("busy", "", _A.BUSY, _USED, _C.BUSY, _C.BUSY),
+    Row("busy", "inacall", _A.BUSY, _USED, _C.IN_A_CALL, _C.IN_A_CALL),
+    Row("busy", "inaconferencecall", _A.BUSY, _USED, _C.IN_A_CALL, _C.IN_A_CALL),
+    Row("busy", "inameeting", _A.BUSY, _USED, _C.IN_A_MEETING, _C.IN_A_MEETING),
+    Row("busy", "presenting", _A.BUSY, _USED, _C.PRESENTING, _C.PRESENTING),
+    Row("busy", "focusing", _A.BUSY, _USED, _C.FOCUSING, _C.FOCUSING),
+    Row("busy", "inactive", _A.BUSY, _IDLE, _C.BUSY_IDLE, _C.BUSY_IDLE),
+    # Whatever the activity: on the way to offline it is the last one known, and the idle step must be seen.
+    Row("busyidle", "", _A.BUSY, _IDLE, _C.BUSY_IDLE, _C.BUSY_IDLE),
+    Row("inacall", "", _A.BUSY, _USED, _C.IN_A_CALL, _C.IN_A_CALL),
+    Row("inaconferencecall", "", _A.BUSY, _USED, _C.IN_A_CALL, _C.IN_A_CALL),
+    Row("inameeting", "", _A.BUSY, _USED, _C.IN_A_MEETING, _C.IN_A_MEETING),
+    Row("donotdisturb", "", _A.DO_NOT_DISTURB, _USED, _C.DO_NOT_DISTURB, _C.DO_NOT_DISTURB),
+    Row("donotdisturb", "presenting", _A.DO_NOT_DISTURB, _USED, _C.PRESENTING, _C.PRESENTING),
+    Row("donotdisturb", "focusing", _A.DO_NOT_DISTURB, _USED, _C.FOCUSING, _C.FOCUSING),
+    Row("donotdisturb", "urgentinterruptionsonly", _A.DO_NOT_DISTURB, _USED, _C.FOCUSING, _C.FOCUSING),
+    Row("presenting", "", _A.DO_NOT_DISTURB, _USED, _C.PRESENTING, _C.PRESENTING),
+    Row("focusing", "", _A.DO_NOT_DISTURB, _USED, _C.FOCUSING, _C.FOCUSING),
+    Row("urgentinterruptionsonly", "", _A.DO_NOT_DISTURB, _USED, _C.FOCUSING, _C.FOCUSING),
+    Row("away", "", _A.AWAY, _USED, _C.AWAY, _C.OUT_OF_OFFICE),
+    Row("berightback", "", _A.BE_RIGHT_BACK, _USED, _C.BE_RIGHT_BACK, _C.OUT_OF_OFFICE),
+    Row("outofoffice", "", _A.AWAY, _USED, _C.OUT_OF_OFFICE, _C.OUT_OF_OFFICE),
+    Row("offline", "", _A.OFFLINE, _USED, _C.OFFLINE, _C.OUT_OF_OFFICE),
+    Row("offline", "offwork", _A.OFFLINE, _USED, _C.OFFLINE, _C.OUT_OF_OFFICE),  # "appear offline"
+    Row("offwork", "", _A.OFFLINE, _USED, _C.OFFLINE, _C.OUT_OF_OFFICE),
+    Row("presenceunknown", "", _A.UNKNOWN, _USED, _C.UNKNOWN, _C.OUT_OF_OFFICE),
+)
+"""Every availability and activity that Microsoft has published, in lower case."""
+
+LOOKS: Final[Mapping[ConsoleStatus, Look]] = MappingProxyType(
+    {
+        _C.UNKNOWN: Look("unknown", Colour.HOLLOW),
+        _C.AVAILABLE: Look("available", Colour.GREEN),
+        _C.AVAILABLE_IDLE: Look("available-idle", Colour.ORANGE),
+        _C.BUSY: Look("busy", Colour.RED),
+        _C.BUSY_IDLE: Look("busy-idle", Colour.RED),
+        _C.IN_A_CALL: Look("in-a-call", Colour.RED),
+        _C.IN_A_MEETING: Look("in-a-meeting", Colour.RED),
+        _C.DO_NOT_DISTURB: Look("do-not-disturb", Colour.RED_WITH_BAR),
+        _C.PRESENTING: Look("presenting", Colour.RED_WITH_BAR),
+        _C.FOCUSING: Look("focusing", Colour.RED_WITH_BAR),
+        _C.AWAY: Look("away", Colour.ORANGE),
+        _C.BE_RIGHT_BACK: Look("be-right-back", Colour.ORANGE),
+        _C.OUT_OF_OFFICE: Look("out-of-office", Colour.ORANGE),
+        _C.OFFLINE: Look("offline", Colour.GREY),
+    }
+)
+
+
+def map_presence(
+    availability: str,
+    activity: str,
+    out_of_office: bool | None = None,  # noqa: FBT001 - the third of Microsoft's three fields, always given
+    overrides: Overrides = NO_OVERRIDES,
+) -> Mapped:
+    """What Microsoft's two fields mean; never fails, whatever they hold.
+
+    Args:
+        availability: as received.
+        activity: as received.
+        out_of_office: whether the user's settings say so; None when Microsoft did not say or the tenant passes none on.
+        overrides: the tenant's own console statuses.
+    """
+    key, mapped = _find(availability, activity, bool(out_of_office))
+    if overrides and key in overrides:
+        return mapped._replace(console_status=overrides[key])
+    return mapped
+
+
+def row_key(text: str) -> RowKey:
+    """The row that a text such as "AvailableIdle", "Busy / InACall" or "Away + OOF" names, for a tenant's overrides.
+
+    Raises:
+        ValueError: the table has no such row.
+    """
+    words = _words(text)
+    out = _OUT in words[1:]
+    named = tuple(word for word in words if word != _OUT or word == words[0])
+    availability, activity = (*named, "", "")[:2]
+    if len(named) > 2 or (availability, activity) not in _ROWS:
+        raise ValueError(f"the mapping has no row {text[:100]!r}")
+    return RowKey(availability, activity, out)
+
+
+_OUT: Final = "outofoffice"
+_ROWS: Final = {(row.availability, row.activity): row for row in TABLE}
+_SEPARATORS: Final = re.compile(r"[/+,;&|]")
+_NOISE: Final = re.compile(r"[\W_]+")
+_UNKNOWN_ROW: Final = _ROWS["presenceunknown", ""]
+_MAX_CHARS: Final = 200
+"""Longer texts are cut before they are looked at: the longest published one has 23 characters."""
+
+
+# The two fields come from an open set, so the cache is bounded; in practice a few dozen pairs are ever seen.
+@lru_cache(maxsize=1024)
+def _find(availability: str, activity: str, out: bool) -> tuple[RowKey, Mapped]:  # noqa: FBT001 - part of the cache's key
+    words = (*_words(availability), *_words(activity))
+    # "OutOfOffice" is a base state only when nothing else is said.
+    bases = [word for word in words if (word, "") in _ROWS]
+    base = next((word for word in bases if word != _OUT), bases[0] if bases else _UNKNOWN_ROW.availability)
+    refining = next((word for word in words if (base, word) in _ROWS), "")
+    row = _ROWS[base, refining]
+    is_out = base != _OUT and (out or _OUT in words)
+    status = row.when_out if is_out else row.console_status
+    return RowKey(base, refining, is_out), Mapped(row.state, row.idle, status)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    parts = (_NOISE.sub("", part).casefold() for part in _SEPARATORS.split(text[:_MAX_CHARS]))
+    return tuple(_OUT if part == "oof" else part for part in parts if part)

@@ -1,0 +1,43 @@
+"""Names of users as suites give them, and the one form that the relay keeps them in."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from relay.core.presence import Name, TenantId, UserId
+
+MAX_NAME_CHARS: Final = 320
+"""The longest name that is looked at: an e-mail address has at most 320 characters (RFC 3696 erratum 1690), a UPN fewer."""
+
+_GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+# Not Entra's full rule on purpose: what could be a UPN is asked of Graph, and only what cannot be one is refused here.
+_UPN = re.compile(r"[^\s@\x00-\x1f\x7f\"<>()\[\],;:\\/|?*%]+@[^\s@\x00-\x1f\x7f\"<>()\[\],;:\\/|?*%&#]+")
+
+
+def normalise(name: str) -> Name | None:
+    """The name trimmed, case-folded and freed of `sip:`; None when it can be neither a UPN nor an object id."""
+    if len(name) > MAX_NAME_CHARS:
+        return None
+    bare = name.strip().casefold()
+    bare = bare.removeprefix("sip:").strip()
+    if len(bare) <= MAX_NAME_CHARS and (_GUID.fullmatch(bare) or _UPN.fullmatch(bare)):
+        return Name(bare)
+    return None
+
+
+def is_object_id(name: str) -> bool:
+    """Whether a normalised name is an object id rather than a UPN."""
+    return _GUID.fullmatch(name) is not None
+
+
+def user_id(text: str) -> UserId | None:
+    """The text as an object id, in lower case; None when it is none."""
+    lower = text.lower()
+    return UserId(lower) if _GUID.fullmatch(lower) else None
+
+
+def tenant_id(text: str) -> TenantId | None:
+    """The text as a tenant id, in lower case; None when it is none."""
+    lower = text.lower()
+    return TenantId(lower) if _GUID.fullmatch(lower) else None

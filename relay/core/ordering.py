@@ -1,0 +1,53 @@
+"""Which of two observations of one user is the newer, and whether they differ: older never overwrites newer.
+
+The store's script that accepts observations has the same rules; a notification without a sequence number never gets as
+far, it only marks its user dirty.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from relay.core.presence import Presence
+
+
+class Order(NamedTuple):
+    """A poll's place among all polls of a tenant: by the owner's fencing token, then by the owner's count of polls."""
+
+    fence: int
+    poll: int
+
+
+class Stamp(NamedTuple):
+    """What the order of an observation follows from; `sequence_number` is empty when Microsoft gave none."""
+
+    order: Order
+    sequence_number: str = ""
+
+
+def is_newer(stored: Stamp, new: Stamp) -> bool:
+    """Whether `new` may replace `stored`.
+
+    Where both have a sequence number the greater one wins, compared as strings by code point, as Microsoft
+    documents ("lexicographically sortable"), and an equal one is the same presence again. Where one has none, polls alone decide:
+    the later one wins.
+    """
+    if stored.sequence_number and new.sequence_number:
+        return new.sequence_number > stored.sequence_number
+    return new.order > stored.order
+
+
+def differs(old: Presence, new: Presence) -> bool:
+    """Whether suites must be told: a difference in anything but source, observe time and sequence number."""
+    return (
+        old.availability is not new.availability
+        or old.idle != new.idle
+        or old.raw_activity != new.raw_activity
+        or old.raw_availability != new.raw_availability
+        or old.console_status is not new.console_status
+        or old.status_message != new.status_message
+        or old.out_of_office != new.out_of_office
+        or old.idle_time != new.idle_time
+        or old.upn != new.upn
+        or old.user_id != new.user_id
+    )

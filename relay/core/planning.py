@@ -1,0 +1,226 @@
+"""The poll plan of one tenant: which users are read together, and when.
+
+Users are kept in pages of up to 650, each read once an interval, the pages spread evenly over it. Users who need an
+answer at once (new ones, dirty ones) are read ahead of their page, the smallest group first, so that one attendant's new
+colleague never waits behind a call centre's ten thousand. No user is in two reads at once: the order of what comes back
+would not be known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from relay.core.presence import UserId
+
+_GOLDEN: Final = (math.sqrt(5) - 1) / 2
+"""Multiples of it, modulo one, spread any number of pages evenly over an interval."""
+JITTER: Final = 0.05
+"""Share of an interval by which a page may come early, so that pages of many tenants do not march in step. Never late:
+the interval is what suites are told."""
+
+
+@dataclass(slots=True, eq=False)
+class Page:
+    """Users who are read together.
+
+    Attributes:
+        users: in the order in which they came.
+        due: when to read them next.
+        confirmed: when Graph last answered for them, or when the first of them came.
+        reading: whether a read of this page is under way.
+    """
+
+    users: dict[UserId, None]
+    due: float
+    confirmed: float
+    reading: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Read:
+    """A bulk read to be made: of a page that is due, or (page None) of users who need an answer at once."""
+
+    users: tuple[UserId, ...]
+    page: Page | None
+    started: float = field(default=0.0)
+
+
+class PollPlan:
+    """When to read which users of one tenant. (Pure: every method is told `now`, in seconds of one monotonic clock.)
+
+    A read that `next` returned is under way until `done` or `failed`.
+    """
+
+    def __init__(self, page_size: int, phase: float = 0.0) -> None:
+        """Make an empty plan.
+
+        Args:
+            page_size: users in a read, at most.
+            phase: 0 to 1, where in the interval the first page stands: another for each tenant.
+        """
+        self._page_size = page_size
+        self._phase = phase
+        self._made = 0
+        self._page_of: dict[UserId, Page] = {}
+        self._pages: dict[Page, None] = {}
+        self._urgent: list[dict[UserId, None]] = []
+        self._urgent_users: set[UserId] = set()
+        self._busy: set[UserId] = set()
+        self._not_before = -math.inf
+
+    def __contains__(self, user: UserId) -> bool:
+        return user in self._page_of
+
+    def __len__(self) -> int:
+        return len(self._page_of)
+
+    @property
+    def pages(self) -> int:
+        """How many reads one round takes."""
+        return len(self._pages)
+
+    @property
+    def oldest_confirmation(self) -> float | None:
+        """Since when all users have been confirmed; None without users."""
+        return min((page.confirmed for page in self._pages), default=None)
+
+    def overdue(self, now: float, age_s: float) -> list[Page]:
+        """The pages that Graph has not answered for `age_s` seconds."""
+        return [page for page in self._pages if now - page.confirmed > age_s]
+
+    def page_of(self, user: UserId) -> Page | None:
+        """The page a user is read with; None for a user who is not read."""
+        return self._page_of.get(user)
+
+    def add(self, users: Iterable[UserId], now: float, interval: float) -> None:
+        """Read these users too, the first time at once."""
+        new = [user for user in users if user not in self._page_of]
+        for user in new:
+            page = self._page_with_room(now, interval)
+            page.users[user] = None
+            self._page_of[user] = page
+        self.mark_dirty(new)
+
+    def remove(self, users: Iterable[UserId]) -> None:
+        """Read these users no longer; what is under way is not stopped."""
+        for user in users:
+            page = self._page_of.pop(user, None)
+            if page is None:
+                continue
+            del page.users[user]
+            self._urgent_users.discard(user)
+            if not page.users:
+                self._pages.pop(page, None)
+
+    def mark_dirty(self, users: Iterable[UserId]) -> None:
+        """Read these users at once, as one group."""
+        group = {user: None for user in users if user in self._page_of and user not in self._urgent_users}
+        if group:
+            self._urgent.append(group)
+            self._urgent_users.update(group)
+
+    def mark_all(self, now: float) -> None:
+        """Read everybody at once: what is held is not to be trusted. Small groups still come first."""
+        for page in self._pages:
+            page.due = min(page.due, now)
+
+    def pause(self, until: float) -> None:
+        """Read nothing before `until`."""
+        self._not_before = max(self._not_before, until)
+
+    def next(self, now: float) -> Read | None:
+        """The read to make now, if any: urgent users first, then the page that has been due for longest."""
+        if now < self._not_before:
+            return None
+        users = self._take_urgent()
+        if users:
+            self._busy.update(users)
+            return Read(tuple(users), None, now)
+        due = [page for page in self._pages if page.due <= now and not page.reading]
+        if not due:
+            return None
+        page = min(due, key=lambda page: page.due)
+        page.reading = True
+        # Those who are being read already get their answer from that read.
+        members = tuple(user for user in page.users if user not in self._busy)
+        self._busy.update(members)
+        return Read(members, page, now)
+
+    def wait(self, now: float) -> float:
+        """Seconds until `next` may have something, 0 for now, infinity for never."""
+        if any(user not in self._busy for user in self._urgent_users):
+            return max(0.0, self._not_before - now)
+        due = min((page.due for page in self._pages if not page.reading), default=math.inf)
+        return max(0.0, max(due, self._not_before) - now)
+
+    def done(self, read: Read, now: float, interval: float, jitter: float = 0.0) -> None:
+        """Graph answered.
+
+        Args:
+            read: what `next` returned.
+            now: the present.
+            interval: the one in force; the page is due again that long after this read was due.
+            jitter: 0 to 1, what share of `JITTER` to come early by.
+        """
+        self._release(read)
+        if read.page is None:
+            return
+        page = read.page
+        page.confirmed = now
+        step = interval * (1 - JITTER * jitter)
+        # Counted from when it was due, so that the time a read takes does not add up; a page that is late starts anew.
+        page.due = page.due + step if read.started - page.due < interval / 2 else read.started + step
+
+    def failed(self, read: Read, retry_at: float) -> None:
+        """Graph did not answer: read again at `retry_at` or later."""
+        self._release(read)
+        if read.page is None:
+            self.mark_dirty(read.users)
+            self.pause(retry_at)
+        else:
+            read.page.due = retry_at
+
+    def _release(self, read: Read) -> None:
+        self._busy.difference_update(read.users)
+        if read.page is not None:
+            read.page.reading = False
+
+    def _page_with_room(self, now: float, interval: float) -> Page:
+        for page in reversed(self._pages):
+            if len(page.users) < self._page_size:
+                return page
+            break  # only the newest is filled up; holes in older ones close when their users come back
+        for page in self._pages:
+            if len(page.users) < self._page_size // 2:
+                return page
+        phase = (self._phase + self._made * _GOLDEN) % 1.0
+        self._made += 1
+        page = Page({}, now + interval * phase, now)
+        self._pages[page] = None
+        return page
+
+    def _take_urgent(self) -> list[UserId]:
+        """Up to a page of urgent users nobody is reading, whole small groups first."""
+        if not self._urgent_users:
+            self._urgent.clear()
+            return []
+        self._urgent.sort(key=len)
+        taken: list[UserId] = []
+        left: list[dict[UserId, None]] = []
+        for group in self._urgent:
+            rest: dict[UserId, None] = {}
+            for user in group:
+                if user not in self._urgent_users:
+                    continue  # removed, or taken with another group
+                if user in self._busy or len(taken) >= self._page_size:
+                    rest[user] = None
+                else:
+                    taken.append(user)
+                    self._urgent_users.discard(user)
+            if rest:
+                left.append(rest)
+        self._urgent = left
+        return taken

@@ -1,0 +1,129 @@
+"""What `presence-relay dev` keeps between runs."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+import trustme
+
+from relay.errors import RelayError
+from relay.store.keyring import make_ring
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NAMES: Final = ("localhost", "127.0.0.1")
+PREFERRED: Final = {"edge": 8443, "cloud": 8444, "web": 8445, "valkey": 6390, "ops": 9464}
+"""The ports of a first run; later runs take those of the run before."""
+_PATIENCE_S: Final = 6.0
+"""How long the children of a run that was killed may take to end."""
+
+
+class DevTrouble(RelayError):
+    """A relay cannot be run here; the text says why and what to do."""
+
+
+class Folder:
+    """The folder of one relay. Secrets in it are readable by its owner alone."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.ca_file = path / "ca.pem"
+        self.key_file = path / "suite.key"
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            path.chmod(0o700)
+        except OSError as error:
+            raise DevTrouble(
+                f"{path} cannot be used to keep state: {error.strerror}. Choose another with --state."
+            ) from error
+
+    @contextmanager
+    def locked(self) -> Iterator[int]:
+        """Keep the folder to ourselves; yields the lock's descriptor.
+
+        Children inherit the descriptor, so the folder is free only when all of them have ended as well.
+        """
+        with (self.path / "lock").open("w") as file:
+            self._take(file.fileno())
+            yield file.fileno()
+
+    def _take(self, descriptor: int) -> None:
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    trouble = (
+                        f"A relay is running already with its state in {self.path}. Stop it, or choose another folder"
+                    )
+                    raise DevTrouble(f"{trouble} with --state.") from None
+                time.sleep(0.1)
+            else:
+                return
+
+    def ports(self) -> dict[str, int]:
+        """A free port for each part: the one of the last run where it is still free."""
+        kept = PREFERRED | self._json("ports.json")
+        ports = {part: _free(kept[part]) for part in PREFERRED}
+        self.write("ports.json", json.dumps(ports).encode())
+        return ports
+
+    def certificate(self) -> tuple[Path, Path]:
+        """Files with a certificate chain for this machine and its private key, by the folder's own CA."""
+        chain, key = self.path / "server.pem", self.path / "server.key"
+        if not (self.ca_file.exists() and chain.exists() and key.exists()):
+            # A CA that has signed all that it ever will: its key is not kept.
+            authority = trustme.CA(organization_name="Presence relay on this machine")
+            leaf = authority.issue_cert(*NAMES)
+            self.write(key.name, leaf.private_key_pem.bytes())
+            self.write(chain.name, b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
+            self.write(self.ca_file.name, authority.cert_pem.bytes())
+        return chain, key
+
+    def key_ring(self) -> str:
+        """The JWK set that grants are encrypted with."""
+        with suppress(FileNotFoundError):
+            return (self.path / "key-ring.json").read_text()
+        ring = make_ring("dev-1", now_s=int(time.time()))
+        self.write("key-ring.json", ring.encode())
+        return ring
+
+    def read_key(self) -> str:
+        """The suite key of the last run; empty when there is none."""
+        with suppress(FileNotFoundError):
+            return self.key_file.read_text().strip()
+        return ""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file whole, for the owner's eyes only."""
+        beside = self.path / f".{name}.new"
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(content)
+        beside.replace(self.path / name)
+
+    def _json(self, name: str) -> dict[str, int]:
+        try:
+            found = json.loads((self.path / name).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return {key: value for key, value in found.items() if isinstance(value, int)} if isinstance(found, dict) else {}
+
+
+def _free(port: int) -> int:
+    """The port if nobody listens on it, else one that is free."""
+    for candidate in (port, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError, OverflowError):
+                probe.bind(("127.0.0.1", candidate))
+                return int(probe.getsockname()[1])
+    raise DevTrouble("No port of this machine's loopback address is free.")

@@ -1,0 +1,337 @@
+"""The whole of `presence-relay dev`: servers, certificates, a tenant that consented, all roles, and what to type next."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import shutil
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from relay import app, config
+from relay.admission import admit
+from relay.config import Role
+from relay.core.grants import GrantState
+from relay.core.presence import TenantId
+from relay.core.tenant import TenantState
+from relay.dev import children
+from relay.dev.browser import sign_in_and_consent
+from relay.dev.folder import DevTrouble, Folder
+from relay.errors import ConsentRequired, Rejected
+from relay.graph.client import GraphClient
+from relay.graph.consent import Consent
+from relay.loopback import PATH
+from relay.store.suite_keys import SuiteKeys
+from relay.store.tenants import Tenants
+from relay.store.vault import Vault
+from relay.worker.cloud import Cloud, token_grant
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import Callable, Mapping
+
+    from relay.config import Settings
+    from relay.store.connection import Store
+
+ROLES: Final = tuple(Role)
+REDIRECT_PORT: Final = 8400
+REDIRECT_URI: Final = f"http://localhost:{REDIRECT_PORT}{PATH}"
+SPEED: Final = 30.0
+"""World seconds in a second: half an hour a minute, and each idle state still lasts longer than a poll interval."""
+
+_GOODBYE: Final = timedelta(seconds=1)
+"""For suites to move, of which there is nowhere to here: nobody wants to wait after a Ctrl-C."""
+_SHOWN: Final = ("ada", "ben", "chloe", "david", "emma", "farid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevOptions:
+    """What was asked for on the command line.
+
+    Attributes:
+        state: the folder that is kept between runs.
+        microsoft: the operator's own app registration (fields of `CloudConfig`); None uses the local cloud.
+        log_level: the least that is logged.
+    """
+
+    state: Path
+    microsoft: Mapping[str, Any] | None = None
+    log_level: str = "warning"
+
+
+async def dev(options: DevOptions, stop: asyncio.Event, say: Callable[[str], None]) -> None:
+    """Run a relay on this machine until `stop` is set.
+
+    Raises:
+        DevTrouble: something is in the way; says what.
+        SettingsInvalid: settings given are wrong.
+        PreflightFailed: see `app.run`.
+    """
+    folder = Folder(options.state)
+    with folder.locked() as lock:
+        await _Session(options, folder, lock, stop, say).run()
+
+
+class _Session:
+    """One run."""
+
+    def __init__(
+        self, options: DevOptions, folder: Folder, lock: int, stop: asyncio.Event, say: Callable[[str], None]
+    ) -> None:
+        self._options = options
+        self._folder = folder
+        self._lock = lock
+        self._stop = stop
+        self._say = say
+        self._ports = folder.ports()
+        self._trouble = ""
+
+    async def run(self) -> None:
+        folder, ports = self._folder, self._ports
+        folder.certificate()
+        settings = self._settings()
+        async with AsyncExitStack() as stack:
+            watchers = await stack.enter_async_context(_Watchers())
+            server = await stack.enter_async_context(children.valkey(folder, ports["valkey"], self._lock))
+            watchers.add(self._watch(server, "Valkey", "valkey.log"))
+            if self._options.microsoft is None:
+                cloud = children.local_cloud(folder, ports["cloud"], self._lock, (REDIRECT_URI, self._callback), SPEED)
+                process = await stack.enter_async_context(cloud)
+                watchers.add(self._watch(process, "The local Microsoft cloud", "cloud.log"))
+            self._write_environment(settings)
+            lines = await self._prepare(settings)
+            await app.run(settings, ROLES, self._stop, lambda running: self._say(self._greeting(running, lines)))
+        if self._trouble:
+            raise DevTrouble(self._trouble)
+
+    def _settings(self) -> Settings:
+        given = {group: dict(fields) for group, fields in self._given().items()}
+        given["log"] = {"format": "text", "level": self._options.log_level}
+        return config.load(config.needs_of(ROLES), given)
+
+    def _given(self) -> Mapping[str, Mapping[str, Any]]:
+        folder, ports = self._folder, self._ports
+        chain, key = folder.certificate()
+        return {
+            "redis": {"url": f"redis://127.0.0.1:{ports['valkey']}"},
+            "vault": {"key_ring": folder.key_ring()},
+            "cloud": self._local_cloud() if self._options.microsoft is None else self._options.microsoft,
+            "edge": {
+                "host": "127.0.0.1",
+                "port": ports["edge"],
+                "tls_cert": chain.read_text(),
+                "tls_key": key.read_text(),
+                "drain_delay": _GOODBYE,
+            },
+            "web": {
+                "host": "127.0.0.1",
+                "port": ports["web"],
+                "public_url": self._pages,
+                "suite_address": f"127.0.0.1:{ports['edge']}",
+                "suite_ca_file": _shell(folder.ca_file),
+                "tls_cert": chain.read_text(),
+                "tls_key": key.read_text(),
+            },
+            "ops": {"host": "127.0.0.1", "port": ports["ops"]},
+        }
+
+    @property
+    def _pages(self) -> str:
+        # Not the loopback address: for a name browsers keep cookies apart from other ports' and ask for a proper Host.
+        return f"https://localhost:{self._ports['web']}"
+
+    @property
+    def _callback(self) -> str:
+        return f"{self._pages}/onboarding/callback"
+
+    def _local_cloud(self) -> Mapping[str, Any]:
+        from emulator.demo import CLIENT_ID, SECRET
+
+        url = f"https://127.0.0.1:{self._ports['cloud']}"
+        return {
+            "name": "custom",
+            "authority_url": url,
+            "graph_url": url,
+            "ca": self._folder.ca_file.read_text(),
+            "client_id": CLIENT_ID,
+            "client_secret": SECRET,
+        }
+
+    async def _prepare(self, settings: Settings) -> list[str]:
+        """Have a tenant and a suite key; returns what to tell of it."""
+        async with app.reached(settings.store_settings(), self._stop) as store:
+            if store is None:
+                return []
+            if self._options.microsoft is None:
+                tenant_id = await _demonstration_tenant(store, settings)
+                await self._suite_key(store, tenant_id)
+                return self._watch_lines()
+            return await self._microsoft_lines(store)
+
+    async def _suite_key(self, store: Store, tenant_id: TenantId) -> None:
+        """Have the key of the last run, or a new one."""
+        keys = SuiteKeys(store)
+        try:
+            if (await keys.verify(self._folder.read_key())).tenant_id == tenant_id:
+                return
+        except Rejected:
+            pass
+        issued = await keys.issue(tenant_id, "presence-relay dev")
+        self._folder.write(self._folder.key_file.name, issued.text.encode() + b"\n")
+
+    def _watch_lines(self) -> list[str]:
+        names = " ".join(f"{name}@contoso.example" for name in _SHOWN)
+        return ["See the presence of some colleagues, from another shell:", "", f"  {self._suite_command(names)}"]
+
+    async def _microsoft_lines(self, store: Store) -> list[str]:
+        lines = [
+            f"Register the redirect URI {REDIRECT_URI} (type Web) in the app registration.",
+            "Take an organisation in, from another shell; it prints the organisation's suite key:",
+            "",
+            f"  . {_shell(self._folder.path / 'relay.env')}; {_command('presence-relay')} tenants onboard",
+        ]
+        if any(tenant.state is TenantState.ACTIVE for tenant in await Tenants(store).list()):
+            lines += ["", "Then, or with the key that you have, in a file that only you can read:"]
+        else:
+            lines += ["", "Then, with that key in a file that only you can read:"]
+        return [*lines, "", f"  {self._suite_command('COLLEAGUE@YOUR-ORGANISATION', 'KEY-FILE')}"]
+
+    def _suite_command(self, names: str, key_file: str = "") -> str:
+        key_file = key_file or _shell(self._folder.key_file)
+        address = f"127.0.0.1:{self._ports['edge']}"
+        files = f"--ca-file {_shell(self._folder.ca_file)} --key-file {key_file}"
+        return f"{_command('presence-suite')} watch {names} --address {address} {files}"
+
+    def _greeting(self, running: app.Running, lines: list[str]) -> str:
+        local = f"https://127.0.0.1:{self._ports['cloud']} (a local cloud, where people live a fast working day)"
+        return "\n".join(
+            [
+                "A presence relay is at work.",
+                "",
+                f"  suites       127.0.0.1:{running.edge_port}, gRPC over TLS",
+                f"  Microsoft    {local if self._options.microsoft is None else 'the real cloud'}",
+                f"  onboarding   {self._pages}/onboarding{self._whom_to_onboard()}",
+                f"  health       http://127.0.0.1:{running.ops_port}/readyz, metrics at /metrics",
+                f"  kept in      {_shell(self._folder.path)}",
+                "",
+                *lines,
+                "",
+                "Ctrl-C stops it.",
+            ]
+        )
+
+    def _whom_to_onboard(self) -> str:
+        if self._options.microsoft is None:
+            return " (take Fabrikam in by hand: Microsoft's sign-in page lists its accounts)"
+        return f" (register {self._callback}, type Web)"
+
+    def _write_environment(self, settings: Settings) -> None:
+        """The settings for operators' commands against this relay, as a file for the shell."""
+        folder = self._folder.path.resolve()
+        values: dict[str, object] = {
+            "RELAY_REDIS_URL": f"redis://127.0.0.1:{self._ports['valkey']}",
+            "RELAY_VAULT_KEY_RING_FILE": folder / "key-ring.json",
+            "RELAY_CLOUD": settings.cloud.name,
+            "RELAY_CLOUD_CLIENT_ID": settings.cloud.client_id,
+            "RELAY_CLOUD_AUTHORITY_URL": settings.cloud.authority_url,
+            "RELAY_CLOUD_GRAPH_URL": settings.cloud.graph_url,
+            "RELAY_CLOUD_CA_FILE": folder / "ca.pem" if settings.cloud.ca is not None else None,
+            "RELAY_EDGE_TLS_CERT_FILE": folder / "server.pem",
+            "RELAY_EDGE_TLS_KEY_FILE": folder / "server.key",
+            "RELAY_LOG_FORMAT": "text",
+        }
+        credential = settings.cloud.client_secret or settings.cloud.private_key
+        assert credential is not None
+        is_secret = settings.cloud.client_secret is not None
+        self._folder.write("credential", credential.get_secret_value().encode())
+        values["RELAY_CLOUD_CLIENT_SECRET_FILE" if is_secret else "RELAY_CLOUD_PRIVATE_KEY_FILE"] = (
+            folder / "credential"
+        )
+        if settings.cloud.certificate is not None:
+            self._folder.write("credential.pem", settings.cloud.certificate.encode())
+            values["RELAY_CLOUD_CERTIFICATE_FILE"] = folder / "credential.pem"
+        lines = [f"export {name}={shlex.quote(str(value))}\n" for name, value in values.items() if value is not None]
+        self._folder.write("relay.env", "".join(lines).encode())
+
+    async def _watch(self, process: Process, name: str, log: str) -> None:
+        """Stop everything when a server that it stands on has ended."""
+        await process.wait()
+        if not self._stop.is_set():
+            self._trouble = f"{name} has ended by itself; see {_shell(self._folder.path / log)}."
+            self._stop.set()
+
+
+class _Watchers:
+    """Tasks that last as long as the context."""
+
+    def __init__(self) -> None:
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def add(self, work: Any) -> None:
+        self._tasks.append(asyncio.create_task(work, name="dev-child"))
+
+    async def __aenter__(self) -> _Watchers:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def _demonstration_tenant(store: Store, settings: Settings) -> TenantId:
+    """Have the demonstration tenant, with a grant that works: the one of the last run, or a new one."""
+    from emulator.demo import demo
+    from emulator.generate import PASSWORD
+
+    contoso = next(iter(demo().tenants.values()))
+    tenant_id = TenantId(contoso.tenant_id)
+    vault = Vault(store, settings.key_ring())
+    graph = settings.cloud.graph_settings()
+    if await _is_at_work(store, vault, settings, tenant_id):
+        return tenant_id
+    async with GraphClient(graph) as client, Consent(client) as consent:
+        flow = await consent.begin(REDIRECT_URI)
+        account = f"presence-relay@{contoso.domain}"
+        answer = await sign_in_and_consent(
+            flow.authorize_url, REDIRECT_URI, username=account, password=PASSWORD, ca_pem=graph.ca_pem or ""
+        )
+        grant = await consent.complete(flow.kept, answer)
+    return (await admit(store, settings.key_ring(), graph, grant)).tenant_id
+
+
+async def _is_at_work(store: Store, vault: Vault, settings: Settings, tenant_id: TenantId) -> bool:
+    """Whether the tenant was taken in by an earlier run, and one of its grants still works."""
+    tenant = await Tenants(store).load(tenant_id)
+    if tenant is None or tenant.state is not TenantState.ACTIVE:
+        return False
+    async with Cloud(settings.cloud.graph_settings(), vault) as cloud:
+        for grant in await vault.list(tenant_id):
+            if grant.state is GrantState.DEAD or grant.sealed_shut:
+                continue
+            try:
+                await cloud.tokens.refresh(token_grant(grant))
+            except ConsentRequired:
+                continue
+            return True
+    return False
+
+
+def _command(name: str) -> str:
+    """How to call one of our commands from here."""
+    beside = Path(sys.executable).with_name(name)
+    found = shutil.which(name)
+    if found is not None and Path(found).resolve() == beside.resolve():
+        return name
+    return _shell(beside) if beside.exists() else name
+
+
+def _shell(path: Path) -> str:
+    """A path as one types it here."""
+    near = Path(os.path.relpath(path.absolute()))
+    return shlex.quote(str(path.absolute() if near.parts[:1] == ("..",) else near))

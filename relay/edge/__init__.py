@@ -1,0 +1,23 @@
+"""The edge: the gRPC server that suites talk to. It holds their streams and fans out what the workers found.
+
+    server.py      the server's life: TLS, health, reflection, drain
+    service.py     the two RPCs: who calls, what they ask for, how they end
+    auth.py        whose key it is
+    requests.py    what a suite asks for, checked
+    watch.py       one suite's stream: lookups, sending, its timer
+    hub.py         reads `changes` of the partitions in use and hands entries to the streams
+    tenants.py     what the edge knows of a tenant with open streams: its streams, and how fresh presence is
+    history.py     whether the store's history is still the one that the streams were shown
+    interest.py    the names that this edge's suites watch, in step with the store
+    encode.py      the wire, by joining bytes
+    errors.py      what each error is on the wire
+    settings.py    every limit, with its reason
+
+    suite ──requests──► watch ──names──► interest ──► Redis
+      ▲                  │  ▲
+      └────responses─────┘  └──entries── hub ◄──changes── Redis
+
+An edge keeps nothing that must outlive it: its streams resume at another one. The rules of a stream are pure and live in
+`relay.core.watch`; here is the waiting, the reading and the writing. A stream costs a reading task and a sending task; a
+lookup has one more while it lasts.
+"""

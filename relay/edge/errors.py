@@ -1,0 +1,137 @@
+"""What each error is on the wire: gRPC code, reason, metadata and when to come back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+
+from relay.api.presence.v1 import error_reason_pb2
+from relay.errors import (
+    ActionExpected,
+    Rejected,
+    RelayError,
+    ResumeTokenOfAnotherTenant,
+    Retryable,
+    SlowWatcher,
+    StartExpected,
+    StoreUnavailable,
+    SuiteKeyRevoked,
+    SuiteKeyUnknown,
+    TenantRemoved,
+    TooManyUsers,
+    TooManyWatches,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DOMAIN: Final = "presence.relay"
+DETAILS_KEY: Final = "grpc-status-details-bin"
+
+_Reason = error_reason_pb2.ErrorReason
+_PREFIX: Final = "ERROR_REASON_"
+
+
+class Goodbye(RelayError):
+    """The edge ends a stream by itself; the suite resumes."""
+
+
+class ShuttingDown(Goodbye):
+    """This process stops."""
+
+
+class Rebalanced(Goodbye):
+    """The stream reached its greatest age."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    code: grpc.StatusCode
+    reason: error_reason_pb2.ErrorReason.ValueType
+    retry_after: timedelta | None = None
+
+
+_FORMS: Final[Mapping[type[RelayError], _Form]] = {
+    ShuttingDown: _Form(grpc.StatusCode.UNAVAILABLE, _Reason.ERROR_REASON_SHUTDOWN, timedelta(seconds=1)),
+    Rebalanced: _Form(grpc.StatusCode.UNAVAILABLE, _Reason.ERROR_REASON_REBALANCE, timedelta(milliseconds=100)),
+    StoreUnavailable: _Form(grpc.StatusCode.UNAVAILABLE, _Reason.ERROR_REASON_STORE_UNAVAILABLE, timedelta(seconds=2)),
+    SlowWatcher: _Form(grpc.StatusCode.ABORTED, _Reason.ERROR_REASON_SLOW_WATCHER),
+    ResumeTokenOfAnotherTenant: _Form(
+        grpc.StatusCode.INVALID_ARGUMENT, _Reason.ERROR_REASON_RESUME_TOKEN_OF_ANOTHER_TENANT
+    ),
+    StartExpected: _Form(grpc.StatusCode.INVALID_ARGUMENT, _Reason.ERROR_REASON_START_EXPECTED),
+    ActionExpected: _Form(grpc.StatusCode.INVALID_ARGUMENT, _Reason.ERROR_REASON_ACTION_EXPECTED),
+    SuiteKeyUnknown: _Form(grpc.StatusCode.UNAUTHENTICATED, _Reason.ERROR_REASON_SUITE_KEY_UNKNOWN),
+    SuiteKeyRevoked: _Form(grpc.StatusCode.PERMISSION_DENIED, _Reason.ERROR_REASON_SUITE_KEY_REVOKED),
+    TenantRemoved: _Form(grpc.StatusCode.PERMISSION_DENIED, _Reason.ERROR_REASON_TENANT_REMOVED),
+    TooManyUsers: _Form(grpc.StatusCode.RESOURCE_EXHAUSTED, _Reason.ERROR_REASON_TOO_MANY_USERS),
+    TooManyWatches: _Form(
+        grpc.StatusCode.RESOURCE_EXHAUSTED, _Reason.ERROR_REASON_TOO_MANY_WATCHES, timedelta(minutes=1)
+    ),
+}
+_BUG: Final = _Form(grpc.StatusCode.INTERNAL, _Reason.ERROR_REASON_BUG)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a stream ends for its suite."""
+
+    code: grpc.StatusCode
+    message: str
+    """For a person at the suite's side; nothing internal."""
+    reason: str
+    """The name of an `ErrorReason`, without its prefix."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    retry_after: timedelta | None = None
+
+    def trailers(self) -> tuple[tuple[str, bytes], ...]:
+        """The trailing metadata that carries reason and metadata."""
+        details = [error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=self.metadata)]
+        packed = [_packed(detail) for detail in details]
+        if self.retry_after is not None:
+            delay = duration_pb2.Duration()
+            delay.FromTimedelta(self.retry_after)
+            packed.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
+        status = status_pb2.Status(code=self.code.value[0], message=self.message, details=packed)
+        return ((DETAILS_KEY, status.SerializeToString()),)
+
+
+def is_expected(error: BaseException) -> bool:
+    """Whether the error has a wire form of its own; any other is a bug, to be logged with an incident."""
+    return type(error) in _FORMS
+
+
+def ending_of(error: BaseException, incident: str = "") -> Ending:
+    """What the suite is told of an error.
+
+    Args:
+        error: why the stream ends.
+        incident: what the operator finds the log entry by; for errors that are not expected.
+    """
+    if not isinstance(error, RelayError) or not is_expected(error):
+        message = f"Something broke in the relay; its operator has been told (incident {incident})"
+        return _ending(_BUG, message, {"incident": incident})
+    form = _FORMS[type(error)]
+    if isinstance(error, StoreUnavailable):
+        # Its own text is about Redis, which is nothing to a suite.
+        return _ending(form, "The relay cannot begin streams at the moment; try again", {}, error.retry_after)
+    metadata = error.metadata if isinstance(error, Rejected) else {}
+    if isinstance(error, SlowWatcher):
+        metadata = {"limit_s": str(error.args[1])} if len(error.args) > 1 else {}
+    return _ending(form, str(error.args[0]), metadata, error.retry_after if isinstance(error, Retryable) else None)
+
+
+def _ending(form: _Form, message: str, metadata: Mapping[str, str], retry_after: timedelta | None = None) -> Ending:
+    reason = _Reason.Name(form.reason).removeprefix(_PREFIX)
+    return Ending(form.code, message, reason, metadata, retry_after or form.retry_after)
+
+
+def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.RetryInfo) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(message)
+    return packed

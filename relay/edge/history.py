@@ -1,0 +1,112 @@
+"""Whether the store's history is still the one that the streams were shown.
+
+epoch absent or of another replid    nobody vouches for what is there: wait for the worker
+another epoch                        history was lost: streams are reset
+position above the newest entry      likewise
+entries missing (a gap)              history is whole, but was not read: streams are read again from there
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from relay.core.watch import Position
+from relay.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from relay.core.revision import Epoch, Revision
+    from relay.edge.tenants import TenantView
+    from relay.store.connection import ServerIdentity, Store
+    from relay.store.pipes import Changes
+    from relay.store.presences import Presences
+
+
+@dataclass(slots=True)
+class Partition:
+    """One partition in use, and how far it was handed to its streams.
+
+    Attributes:
+        position: None until its epoch is known.
+        gap: entries are missing: nothing is delivered until history was checked.
+        repair: contact and keys may have changed unseen.
+    """
+
+    number: int
+    views: dict[TenantView, None] = field(default_factory=dict)
+    position: Position | None = None
+    gap: bool = False
+    repair: bool = False
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Verdict(enum.Enum):
+    """What was found."""
+
+    UNVOUCHED = enum.auto()
+    FIRST = enum.auto()
+    LOST = enum.auto()
+    MISSED = enum.auto()
+    SAME = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A verdict and the position from which to go on, if any."""
+
+    verdict: Verdict
+    position: Position | None = None
+
+
+def vouched(epoch: Epoch | None, replid: str) -> bool:
+    """Whether an epoch was declared in the history that the server has."""
+    return epoch is not None and epoch.endswith(f".{replid}")
+
+
+def judge(partition: Partition, before: Revision | None, epoch: Epoch | None, last: Revision, replid: str) -> Finding:
+    """What the store's answers mean. (Pure.)
+
+    Args:
+        partition: as it is now.
+        before: its revision before the store was asked.
+        epoch: what the store says.
+        last: its newest entry.
+        replid: its server's history.
+    """
+    if epoch is None or not vouched(epoch, replid):
+        return Finding(Verdict.UNVOUCHED)
+    position = Position(epoch, last)
+    if partition.position is None:
+        return Finding(Verdict.FIRST, position)
+    if epoch != partition.position.epoch or (before is not None and last < before):
+        return Finding(Verdict.LOST, position)
+    return Finding(Verdict.MISSED, position) if partition.gap else Finding(Verdict.SAME)
+
+
+class History:
+    """Asks the store."""
+
+    def __init__(self, store: Store, presences: Presences, changes: Changes) -> None:
+        self._store = store
+        self._presences = presences
+        self._changes = changes
+
+    async def server(self) -> ServerIdentity:
+        """The server, when it is the primary.
+
+        Raises:
+            StoreUnavailable: it is not, or does not answer.
+        """
+        server = await self._store.server()
+        if server.role != "master":
+            raise StoreUnavailable("The store's server is not the primary")
+        return server
+
+    async def examine(self, partition: Partition, server: ServerIdentity) -> Finding:
+        """What has become of a partition's history. Nothing is awaited between judging and returning."""
+        before = partition.position.revision if partition.position else None
+        epoch = await self._presences.epoch(partition.number)
+        last = await self._changes.last(partition.number)
+        return judge(partition, before, epoch, last, server.replid)

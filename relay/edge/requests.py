@@ -1,0 +1,202 @@
+"""What a suite asks for, checked. A malformed message never reaches the watch."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from google.protobuf.message import DecodeError
+from grpc.aio import EOF
+
+from relay.api.presence.v1 import presence_service_pb2 as pb
+from relay.core.presence import Status, UserId
+from relay.errors import ActionExpected, StartExpected, TooManyUsers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from google.protobuf import duration_pb2
+    from google.protobuf.message import Message
+
+    from relay.api.presence.v1 import presence_pb2
+    from relay.core.watch import Meaning
+    from relay.edge.settings import EdgeSettings
+
+    M = TypeVar("M", bound=Message)
+
+Read = Callable[[], Awaitable[Any]]
+"""Gives the next request's bytes, or `grpc.aio.EOF`."""
+
+MAX_CLIENT_CHARS: Final = 100
+
+
+@dataclass(slots=True)
+class WholeStart:
+    """A start, its parts joined. Each spelling is there once; one both held and newly asked for is newly asked for too."""
+
+    subscribe: dict[str, None] = field(default_factory=dict)
+    held: dict[str, Meaning | None] = field(default_factory=dict)
+    token: str = ""
+    client_name: str = ""
+    client_version: str = ""
+    progress_interval: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a change request asks for."""
+
+    subscribe: Sequence[str]
+    unsubscribe: Sequence[str]
+
+
+class Requests:
+    """The requests of a bidirectional stream, in the order in which they come. One reader."""
+
+    def __init__(self, read: Read, settings: EdgeSettings) -> None:
+        self._read = read
+        self._settings = settings
+        self.begun = False
+        """Whether anything was read, or is being read."""
+
+    async def first(self) -> None:
+        """Read the first request and throw it away; the stream is refused whatever it is."""
+        self.begun = True
+        with suppress(Exception):
+            await self._read()
+
+    async def start(self) -> WholeStart:
+        """The start, all its parts.
+
+        Raises:
+            StartExpected: the suite sent something else, or half-closed.
+            TooManyUsers: in a message, or in all parts.
+        """
+        parts = StartParts(self._settings)
+        self.begun = True
+        while True:
+            raw = await self._read()
+            if raw is EOF:
+                raise StartExpected("The stream was closed before its start was complete")
+            request = _parse(pb.WatchPresenceRequest(), raw, StartExpected)
+            if request.WhichOneof("action") != "start":
+                raise StartExpected("The first request must be a start, followed only by its further parts")
+            if parts.add(request.start):
+                return parts.whole
+
+    async def change(self) -> Change | None:
+        """The next change; None when the suite has half-closed the stream.
+
+        Raises:
+            ActionExpected: the suite sent something else.
+            TooManyUsers: in the message.
+        """
+        raw = await self._read()
+        if raw is EOF:
+            return None
+        request = _parse(pb.WatchPresenceRequest(), raw, ActionExpected)
+        if request.WhichOneof("action") != "change":
+            raise ActionExpected("After the start every request must be a change")
+        change = Change(list(request.change.subscribe_users), list(request.change.unsubscribe_users))
+        _check_message(max(len(change.subscribe), len(change.unsubscribe)), self._settings)
+        _check_names((*change.subscribe, *change.unsubscribe), self._settings, ActionExpected)
+        return change
+
+
+def only_start(raw: bytes, settings: EdgeSettings) -> WholeStart:
+    """The start of a server stream.
+
+    Raises:
+        StartExpected: there is none, or it says that more follows.
+        TooManyUsers: in the message.
+    """
+    request = _parse(pb.StreamPresenceRequest(), raw, StartExpected)
+    if not request.HasField("start"):
+        raise StartExpected("The request must carry a start")
+    parts = StartParts(settings)
+    if not parts.add(request.start):
+        raise StartExpected("more_follows must not be set: nothing can follow in a server stream")
+    return parts.whole
+
+
+class StartParts:
+    """Joins the parts of a start."""
+
+    def __init__(self, settings: EdgeSettings) -> None:
+        self._settings = settings
+        self._first = True
+        self._names: set[str] = set()
+        self.whole = WholeStart()
+
+    def add(self, part: pb.Start) -> bool:
+        """Take in a part; True when it was the last."""
+        whole = self.whole
+        _check_message(len(part.subscribe_users) + len(part.held_users), self._settings)
+        if self._first:
+            self._first = False
+            whole.token = part.resume_token
+            whole.client_name = part.client.name[:MAX_CLIENT_CHARS]
+            whole.client_version = part.client.version[:MAX_CLIENT_CHARS]
+            whole.progress_interval = _progress_interval(part, self._settings)
+        held = {held.user: _meaning(held) for held in part.held_users}
+        _check_names((*part.subscribe_users, *held), self._settings, StartExpected)
+        whole.subscribe.update(dict.fromkeys(part.subscribe_users))
+        whole.held.update(held)
+        self._names.update(part.subscribe_users, held)
+        check_stream(len(self._names), self._settings)
+        return not part.more_follows
+
+
+def check_stream(users: int, settings: EdgeSettings) -> None:
+    """Refuse more users than a stream may have."""
+    limit = settings.stream_users
+    if users > limit:
+        raise TooManyUsers(f"A stream may watch {limit} users", limit=str(limit), per="stream")
+
+
+def _check_message(users: int, settings: EdgeSettings) -> None:
+    limit = settings.message_users
+    if users > limit:
+        raise TooManyUsers(f"A message may name {limit} users; send more in parts", limit=str(limit), per="message")
+
+
+def _check_names(
+    names: Iterable[str], settings: EdgeSettings, error: type[StartExpected] | type[ActionExpected]
+) -> None:
+    if max(map(len, names), default=0) > settings.name_chars:
+        raise error(f"A name is longer than {settings.name_chars} characters")
+
+
+def _parse(message: M, raw: bytes, error: type[StartExpected] | type[ActionExpected]) -> M:
+    try:
+        message.ParseFromString(raw)
+    except DecodeError:
+        raise error("The request is no message of this service") from None
+    return message
+
+
+def _meaning(held: presence_pb2.Resolved) -> Meaning | None:
+    match held.WhichOneof("outcome"):
+        case "user_id":
+            return UserId(held.user_id)
+        case "status":
+            # A status that this release does not know is as good as none: the name is answered in full.
+            return Status(held.status) if held.status in Status._value2member_map_ else None
+        case _:
+            return None
+
+
+def _progress_interval(start: pb.Start, settings: EdgeSettings) -> timedelta:
+    if not start.HasField("progress_interval"):
+        return settings.progress_default
+    wanted = _timedelta(start.progress_interval)
+    return max(settings.progress_min, min(settings.progress_max, wanted))
+
+
+def _timedelta(duration: duration_pb2.Duration) -> timedelta:
+    # Not ToTimedelta, which refuses what is out of protobuf's range; here all of that is just very long or very short.
+    seconds = max(-86_400, min(86_400, duration.seconds))
+    return timedelta(seconds=seconds, microseconds=max(0, min(999_999, duration.nanos // 1000)))

@@ -1,0 +1,118 @@
+"""The edge's server: listens, tells how it is, and leaves in good order.
+
+Leaving: health turns NOT_SERVING and no stream begins any more; every suite is asked to leave at a moment of its own within
+`drain_delay`; what is left then is cut off after `grace`. A process that is killed instead loses nothing: suites resume.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from relay.edge.service import SERVICE, PresenceService
+from relay.edge.shared import Shared
+
+if TYPE_CHECKING:
+    from relay.edge.settings import EdgeSettings
+    from relay.store.connection import Store
+
+_log = structlog.get_logger(__name__)
+
+_LAST_ENDINGS: Final = timedelta(seconds=2)
+"""For the endings themselves to be sent."""
+
+
+class EdgeServer:
+    """The edge as an async context manager: it listens while entered, and drains its streams when left.
+
+    Attributes:
+        port: where it listens; known once entered.
+    """
+
+    def __init__(self, settings: EdgeSettings, store: Store, edge_id: str | None = None) -> None:
+        """Make a server that does not listen yet.
+
+        Args:
+            settings: how it listens and what it allows.
+            store: outlives the server.
+            edge_id: must differ from every other edge's that may run at the same time.
+        """
+        self.port = 0
+        self._settings = settings
+        self._store = store
+        self._edge_id = edge_id or f"{socket.gethostname()}.{secrets.token_hex(4)}"
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            self._shared = shared = Shared(self._store, self._settings, self._edge_id)
+            stack.push_async_callback(shared.interest.aclose)
+            renewing = asyncio.create_task(shared.interest.run(), name="edge-interest")
+            stack.push_async_callback(_cancelled, renewing)
+            await stack.enter_async_context(shared.hub)
+            self._service = PresenceService(shared)
+            self._server = grpc.aio.server(options=_options(self._settings))
+            self._health = health.aio.HealthServicer()
+            self._server.add_generic_rpc_handlers((self._service.handler(),))
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+            reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+            self.port = _listen(self._server, self._settings)
+            await self._server.start()
+            stack.push_async_callback(self._stop)
+            for name in ("", SERVICE):
+                await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+            self._stack = stack.pop_all()
+        _log.info("edge_listening", port=self.port, tls=self._settings.tls_cert_pem is not None)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._stack.aclose()
+
+    async def drain(self) -> None:
+        """Ask every suite to leave, and return when all have or their time is over. Leaving the context does this too."""
+        await self._health.enter_graceful_shutdown()
+        with suppress(TimeoutError):
+            async with asyncio.timeout((self._settings.drain_delay + _LAST_ENDINGS).total_seconds()):
+                await self._service.drain()
+
+    async def _stop(self) -> None:
+        await self.drain()
+        await self._server.stop(self._settings.grace.total_seconds())
+
+
+def _listen(server: grpc.aio.Server, settings: EdgeSettings) -> int:
+    address = f"{settings.host}:{settings.port}"
+    if settings.tls_cert_pem is None or settings.tls_key_pem is None:
+        if settings.tls_cert_pem is not None or settings.tls_key_pem is not None:
+            raise ValueError("TLS needs both a certificate and its key")
+        return server.add_insecure_port(address)
+    pairs = [(settings.tls_key_pem, settings.tls_cert_pem)]
+    return server.add_secure_port(address, grpc.ssl_server_credentials(pairs))
+
+
+def _options(settings: EdgeSettings) -> list[tuple[str, Any]]:
+    return [
+        ("grpc.max_receive_message_length", settings.message_bytes),
+        # Two processes on one port would share its suites without anybody having said so.
+        ("grpc.so_reuseport", 0),
+        # A suite behind a NAT may ping every 10 s, streams or not, without being called a nuisance.
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        # A suite that vanished without a word is noticed within a minute, and its streams end.
+        ("grpc.keepalive_time_ms", 40_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+    ]
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})

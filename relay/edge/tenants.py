@@ -1,0 +1,141 @@
+"""What the edge knows of a tenant with open streams: its streams, and how fresh its presence is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from relay.core.presence import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from relay.core.presence import TenantId
+    from relay.core.watch import AnswersEntry, Watch
+    from relay.edge.settings import EdgeSettings
+    from relay.errors import RelayError
+    from relay.store.entries import TenantContact
+
+
+class Listener(Protocol):
+    """A stream, as the hub sees it."""
+
+    @property
+    def watch(self) -> Watch[bytes]:
+        """Its rules."""
+
+    @property
+    def key_id(self) -> str:
+        """The suite key that it was opened with."""
+
+    def wake(self) -> None:
+        """There is something to send."""
+
+    def wake_if_unsent(self) -> None:
+        """There may be answers to send."""
+
+    def look_up(self) -> None:
+        """There may be names to look up."""
+
+    def end(self, error: RelayError | None) -> None:
+        """End it."""
+
+
+@dataclass(slots=True)
+class Hold:
+    """A snapshot under way: the entries that the hub reads meanwhile."""
+
+    missed: list[AnswersEntry[bytes]] = field(default_factory=list)
+    void: bool = False
+    """The hub lost its place meanwhile: the snapshot must not be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How a tenant is, as suites are told."""
+
+    status: Status
+    interval_ms: int
+    """0: not known yet."""
+
+
+class TenantView:
+    """One tenant with open streams.
+
+    Attributes:
+        streams: the open streams.
+        sinks: what takes in new answers, one for each stream: the inner loop of the fan-out calls them.
+        holds: snapshots under way.
+        contact: the newest that the worker said; None before it said anything.
+        told: what streams are to tell their suites.
+    """
+
+    def __init__(self, tenant_id: TenantId, partition: int, settings: EdgeSettings, now: float) -> None:
+        self.tenant_id = tenant_id
+        self.partition = partition
+        self.streams: dict[Listener, None] = {}
+        self.sinks: list[Callable[[AnswersEntry[bytes]], None]] = []
+        self.holds: list[Hold] = []
+        self.contact: TenantContact | None = None
+        self._settings = settings
+        self._moved_at = now
+        self.told = self.freshness(now)
+
+    @property
+    def contact_ms(self) -> int:
+        """The contact time; 0 when there is none yet."""
+        return self.contact.contact_ms if self.contact else 0
+
+    def add(self, stream: Listener) -> None:
+        """A stream was opened."""
+        self.streams[stream] = None
+        self.sinks.append(stream.watch.on_answers)
+
+    def remove(self, stream: Listener) -> None:
+        """A stream was closed."""
+        if stream in self.streams:
+            del self.streams[stream]
+            self.sinks = [other.watch.on_answers for other in self.streams]
+
+    def void_holds(self) -> None:
+        """Snapshots under way must not be used."""
+        for hold in self.holds:
+            hold.void = True
+
+    def heard(self, contact: TenantContact, now: float) -> None:
+        """The worker said how fresh the tenant is."""
+        if self.contact is None or contact.contact_ms != self.contact.contact_ms:
+            self._moved_at = now
+        self.contact = contact
+        self.look_at(now)
+
+    def look_at(self, now: float) -> None:
+        """Tell the streams when the tenant's status is another one now."""
+        freshness = self.freshness(now)
+        if freshness != self.told:
+            self.told = freshness
+            for stream in self.streams:
+                stream.wake()
+
+    def freshness(self, now: float) -> Freshness:
+        """How the tenant is at `now`.
+
+        A reason that the worker gives says more than STALE, which is the edge's own: it measures by its own clock how long
+        contact has not moved, whoever is to blame.
+        """
+        contact = self.contact
+        interval_ms = contact.interval_ms if contact else 0
+        if contact is not None and contact.status is not Status.NONE:
+            return Freshness(contact.status, interval_ms)
+        stale = now - self._moved_at > self._stale_after(interval_ms)
+        return Freshness(Status.STALE if stale else Status.NONE, interval_ms)
+
+    def _stale_after(self, interval_ms: int) -> float:
+        settings = self._settings
+        interval = interval_ms / 1000 or _seconds(settings.poll_interval_assumed)
+        return settings.stale_after_intervals * interval + _seconds(settings.stale_grace)
+
+
+def _seconds(span: timedelta) -> float:
+    return span.total_seconds()

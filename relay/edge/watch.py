@@ -1,0 +1,460 @@
+"""One suite's stream: names in, lookups, responses out.
+
+    reading task ──► names ──► interest ──► lookup task ──► watch ◄── hub
+                                                              │
+    timer: progress, age, drain, blocked writes ──► sending task ──► the wire
+
+The rules are in `relay.core.watch`; nothing here decides what a suite is owed. One task sends everything: at once when the
+stream was idle, with a pause between writes while it is busy, in which newer answers replace unsent ones. A stream ends once,
+for one reason, whoever finds it first: `end`.
+
+The store may be away at any time. Before the first snapshot the stream is then refused, later it stays open and waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from relay.api.presence.v1 import presence_service_pb2 as pb
+from relay.core.names import normalise
+from relay.core.watch import Outcome, Snapshot, Watch
+from relay.edge import encode
+from relay.edge.errors import Rebalanced, ShuttingDown
+from relay.edge.history import vouched
+from relay.edge.requests import check_stream
+from relay.errors import RelayError, ResumeTokenOfAnotherTenant, SlowWatcher, StartExpected, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from grpc.aio import ServicerContext
+
+    from relay.core.presence import Name
+    from relay.edge.requests import Change, Requests, WholeStart
+    from relay.edge.shared import Shared
+    from relay.edge.tenants import Freshness, TenantView
+    from relay.store.suite_keys import KeyRecord
+
+_log = structlog.get_logger(__name__)
+
+DrainReason = pb.WatchPresenceResponse.Drain.Reason
+
+_SLICE: Final = 1000
+"""Names taken in before other streams get a turn: some 5 ms."""
+_MANY: Final = 2000
+"""A start of more names is taken in on a thread: a start is one step, and 100,000 names would stop the loop for half a
+second."""
+_LOOKUP_NAMES: Final = 5000  # the store's limit of one snapshot
+_MAX_UNSENT_MALFORMED_CHARS: Final = 1 << 20
+"""Malformed names that wait to be sent back. The suite's next request is not read before, so that one which sends and never
+reads cannot fill memory."""
+_FIRST_RETRY_S: Final = 0.05
+_LAST_RETRY_S: Final = 1.0
+_LEAST_DRAIN_S: Final = 0.25
+"""So that a suite is told before it is sent away, also when its stream is busy."""
+_BEAT_S: Final = 5.0
+"""How often the timer looks at least; a blocked write is found that much later at most."""
+_LAST_WRITE_S: Final = 1.0
+"""For the write under way when the stream ends: an ending is not to cut a response that is going out."""
+
+
+class Stream:
+    """One open stream. `run` is its whole life; everything else is called while that runs."""
+
+    def __init__(
+        self, shared: Shared, key: KeyRecord, context: ServicerContext[bytes, bytes], requests: Requests | None
+    ) -> None:
+        """Make a stream that is not open yet.
+
+        Args:
+            shared: what all streams of the edge use.
+            key: whose stream it is, verified.
+            context: the call.
+            requests: None for a server stream.
+        """
+        self.key_id = key.key_id
+        self.tenant_id = key.tenant_id
+        self.watch: Watch[bytes] = Watch(key.tenant_id, encode.pending_item)
+        self._shared = shared
+        self._settings = shared.settings
+        self._context = context
+        self._requests = requests
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[BaseException | None] = self._loop.create_future()
+        self._start: asyncio.Future[WholeStart] = self._loop.create_future()
+        self._begun = asyncio.Event()  # the watch knows its start: changes may be carried out
+        self._malformed_sent = asyncio.Event()
+        self._unsent_malformed_chars = 0
+        self._view: TenantView | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._waiter: asyncio.Future[None] | None = None  # of the sending task, when it has nothing to do
+        self._timer: asyncio.TimerHandle | None = None
+        self._interval = self._settings.progress_default
+        self._started_sent = False
+        self._told: Freshness | None = None
+        self._progress_at = self._age_at = self._snapshot_by = self._leave_at = math.inf
+        self._busy_until = self._writing_since = 0.0
+        self._drain: tuple[timedelta, DrainReason.ValueType] | None = None  # to be sent
+        self._drain_reason: DrainReason.ValueType | None = None
+
+    # ------------------------------------------------------------------- life
+
+    async def run(self, start: WholeStart | None) -> BaseException | None:
+        """Serve the stream until it ends; returns why, None when the suite half-closed it.
+
+        Args:
+            start: of a server stream; a bidirectional one reads its own.
+        """
+        sending: asyncio.Task[None] | None = None
+        try:
+            if start is not None:
+                self._start.set_result(start)
+            else:
+                self._shared.background(self._read(), "stream-read")
+            if await self._begin():
+                sending = self._shared.background(self._send(), "stream-send")
+                await asyncio.wait({self._ended})
+            return self._ended.result()
+        except RelayError as error:
+            self.end(error)
+            return self._ended.result()
+        finally:
+            await self._close(sending)
+
+    def end(self, error: BaseException | None) -> None:
+        """End the stream; the first reason counts."""
+        if not self._ended.done():
+            self._ended.set_result(error)
+        self._begun.set()
+        self._malformed_sent.set()
+        self.wake()
+
+    def drain(self, reason: DrainReason.ValueType) -> None:
+        """Ask the suite to leave, and end the stream a little later."""
+        if self._drain_reason is None:
+            longest_s = max(_LEAST_DRAIN_S, self._settings.drain_delay.total_seconds())
+            delay_s = random.uniform(_LEAST_DRAIN_S, longest_s)  # noqa: S311 spreading, not secrecy
+            self._drain = (timedelta(seconds=delay_s), reason)
+            self._drain_reason = reason
+            self._leave_at = self._loop.time() + delay_s
+            self._on_timer()
+            self.wake()
+
+    async def _begin(self) -> bool:
+        """Take in the start and join the hub; False when the stream ended meanwhile."""
+        wait_s = self._settings.start_parts.total_seconds()
+        either: set[asyncio.Future[Any]] = {self._start, self._ended}
+        await asyncio.wait(either, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+        if self._ended.done():
+            return False
+        if not self._start.done():
+            raise StartExpected(f"The start did not arrive within {wait_s:g} s")
+        start = self._start.result()
+        await self._take_in(start)
+        self._view = await self._shared.hub.join(self.tenant_id, self)
+        self._shared.interest.want(self.tenant_id, self.watch.names)
+        # A revocation between the first check and joining was heard by nobody.
+        await self._shared.auth.verify(self._context.invocation_metadata() or ())
+        self._interval = start.progress_interval or self._settings.progress_default
+        self._set_clocks()
+        self._begun.set()
+        self.look_up()
+        _log.info(
+            "stream_opened",
+            tenant_id=self.tenant_id,
+            key_id=self.key_id,
+            client_name=start.client_name,
+            client_version=start.client_version,
+            users=len(self.watch),
+            resumes=bool(start.token),
+        )
+        return not self._ended.done()
+
+    async def _take_in(self, start: WholeStart) -> None:
+        # On a thread the watch is still this stream's alone: the hub does not know it yet.
+        begin = partial(self.watch.begin, start.subscribe, start.held.items(), start.token)
+        try:
+            if len(start.subscribe) + len(start.held) > _MANY:
+                await asyncio.to_thread(begin)
+            else:
+                begin()
+        except ValueError:
+            raise ResumeTokenOfAnotherTenant("The resume token was made for another tenant") from None
+        self._note_malformed(start.subscribe)
+        self._note_malformed(start.held)
+
+    async def _close(self, sending: asyncio.Task[None] | None) -> None:
+        self.end(None)
+        hub, interest = self._shared.hub, self._shared.interest
+        if self._view is not None:
+            hub.leave(self.tenant_id, self)
+            interest.release(self.tenant_id, self.watch.names)
+            self._view = None
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait({self._looking})
+        if sending is not None:
+            # A write that does not come to its end lasts as long as the call; the task ends with it.
+            await asyncio.wait({sending}, timeout=_LAST_WRITE_S)
+
+    # ---------------------------------------------------------------- reading
+
+    async def _read(self) -> None:
+        """Read requests until the stream ends.
+
+        Not cancelled when the stream ends, for a cancelled read leaks in grpcio: it ends with the call.
+        """
+        assert self._requests is not None
+        try:
+            self._start.set_result(await self._requests.start())
+            await self._begun.wait()
+            while not self._ended.done():
+                change = await self._requests.change()
+                if change is None or self._ended.done():
+                    break
+                await self._carry_out(change)
+            self.end(None)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self.end(error)
+
+    async def _carry_out(self, change: Change) -> None:
+        """Carry out a change request, removals first, other streams in between."""
+        tenant_id, watch, interest = self.tenant_id, self.watch, self._shared.interest
+        for spellings in _slices(change.unsubscribe):
+            before = {name for name in map(normalise, spellings) if name is not None and watch.watches(name)}
+            watch.unsubscribe(spellings)
+            interest.release(tenant_id, before)
+            await asyncio.sleep(0)
+        # Counted between removals and additions: no response that counts it carries an answer from before.
+        watch.change((), ())
+        for spellings in _slices(change.subscribe):
+            new = {name for name in map(normalise, spellings) if name is not None and not watch.watches(name)}
+            watch.subscribe(spellings)
+            interest.want(tenant_id, new)
+            check_stream(len(watch), self._settings)
+            await asyncio.sleep(0)
+            if self._ended.done():
+                return
+        self._note_malformed(change.subscribe)
+        self.look_up()
+        self.wake()
+        while self._unsent_malformed_chars > _MAX_UNSENT_MALFORMED_CHARS and not self._ended.done():
+            self._malformed_sent.clear()
+            await self._malformed_sent.wait()
+
+    def _note_malformed(self, spellings: Iterable[str]) -> None:
+        self._unsent_malformed_chars += sum(len(name) for name in spellings if normalise(name) is None)
+
+    # ---------------------------------------------------------------- lookups
+
+    def look_up(self) -> None:
+        """Look names up if any are to be, and nobody does so already."""
+        if self._looking is None and self._view is not None and self.watch.wants_lookup and not self._ended.done():
+            self._looking = self._shared.background(self._look_up(), "stream-look-up")
+
+    async def _look_up(self) -> None:
+        retry_s = _FIRST_RETRY_S
+        try:
+            while self.watch.wants_lookup:
+                try:
+                    used = await self._read_snapshot()
+                except StoreUnavailable:
+                    used = False
+                if used:
+                    retry_s = _FIRST_RETRY_S
+                    self.wake()
+                else:
+                    await asyncio.sleep(retry_s * random.uniform(0.5, 1))  # noqa: S311 spreading, not secrecy
+                    retry_s = min(2 * retry_s, _LAST_RETRY_S)
+        except Exception as error:
+            self.end(error)
+        finally:
+            self._looking = None
+
+    async def _read_snapshot(self) -> bool:
+        """Read one snapshot and take it in; False when it could not be used and should be read again a little later."""
+        shared, tenant_id, view = self._shared, self.tenant_id, self._view
+        await shared.interest.sync(tenant_id)  # the worker must know of a name before its snapshot counts
+        if view is None or not shared.hub.is_whole(tenant_id):
+            await shared.hub.check(tenant_id)
+            return False
+        async with shared.lookups:
+            if not self.watch.wants_lookup:
+                return True  # unsubscribed while waiting for its turn
+            names = self.watch.lookups(_LOOKUP_NAMES)
+            with shared.hub.hold(view) as hold:
+                try:
+                    snapshot, replid = await self._snapshot(names)
+                except BaseException:
+                    if not hold.void:
+                        self.watch.put_back()
+                    raise
+            # No await from here on: what the hub reads next comes after the snapshot.
+            if hold.void:
+                return True  # the names are waiting to be looked up again
+            position = shared.hub.position(tenant_id)
+            if position is not None and snapshot.epoch == position.epoch and vouched(snapshot.epoch, replid):
+                self.watch.apply(snapshot, hold.missed, position)
+                return True
+            self.watch.put_back()
+        await shared.hub.check(tenant_id)
+        return False
+
+    async def _snapshot(self, names: Sequence[Name]) -> tuple[Snapshot[bytes], str]:
+        """What the store knows of the names, and which history its server has."""
+        if not names:
+            return await self._shared.empty_snapshot(self.tenant_id)
+        found = await self._shared.presences.snapshot(self.tenant_id, names)
+        if found.epoch is None:
+            raise StoreUnavailable("No worker has taken this partition yet")
+        return Snapshot(found.last, found.epoch, found.names, found.answers), found.replid
+
+    # ---------------------------------------------------------------- sending
+
+    def wake(self) -> None:
+        """There is something to send."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def wake_if_unsent(self) -> None:
+        """There may be answers to send. Called for every stream of a tenant with changes: cheap when there are none."""
+        if self._waiter is not None and self.watch.outbox.values:
+            self.wake()
+
+    async def _send(self) -> None:
+        """Send until the stream ends. Not cancelled: a write that is cut off leaks in grpcio."""
+        try:
+            while not self._ended.done():
+                if self._is_due():
+                    await self._pause()
+                    if not await self._write_all(self._responses()):
+                        await asyncio.sleep(self._settings.linger.total_seconds())  # never spin
+                else:
+                    self._waiter = self._loop.create_future()
+                    await self._waiter
+                    self._waiter = None
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self.end(error)  # too late to count when the call is over, which is why most writes fail
+
+    def _is_due(self) -> bool:
+        if self.watch.has_unsent:
+            return True
+        if not self._started_sent or self._view is None:
+            return False
+        return self._view.told != self._told or self._drain is not None or self._loop.time() >= self._progress_at
+
+    async def _pause(self) -> None:
+        wait_s = self._busy_until - self._loop.time()
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+
+    async def _write_all(self, responses: list[bytes]) -> bool:
+        for response in responses:
+            if self._ended.done():
+                return True
+            self._writing_since = self._loop.time()
+            await self._context.write(response)
+            self._writing_since = 0.0
+        now = self._loop.time()
+        if responses:
+            self._set_progress(now)
+        # With more to send right away (a snapshot, a suite that was slow) there is nothing to wait for.
+        self._busy_until = 0.0 if self.watch.outbox.values else now + self._settings.linger.total_seconds()
+        return bool(responses)
+
+    def _responses(self) -> list[bytes]:
+        """What is to be sent now, in order. Sending must follow: it is taken out of the watch."""
+        view, watch = self._view, self.watch
+        position = self._shared.hub.position(self.tenant_id)
+        if view is None or position is None:
+            return []
+        responses: list[bytes] = []
+        batches: list[bytes] = []
+        if watch.has_unsent:
+            take = watch.take(encode.MAX_BATCH_ITEMS, position)
+            batches = list(encode.batches(take, take.token.encode() if take.token else ""))
+            self._shared.counts.sent(len(take.answers), len(batches))
+            if take.started is not None:
+                responses.append(self._begin_telling(take.started))
+            if len(take.resolved) < encode.MAX_BATCH_ITEMS:
+                self._unsent_malformed_chars = 0
+                self._malformed_sent.set()
+        if self._started_sent:
+            responses += self._tidings(view)
+        responses += batches
+        if not responses and self._loop.time() >= self._progress_at:
+            token = watch.current_token(position)
+            freshness = view.told
+            text = token.encode() if token else ""
+            responses.append(encode.progress(view.contact_ms, freshness.interval_ms, text, watch.changes_seen))
+        return responses
+
+    def _begin_telling(self, outcome: Outcome) -> bytes:
+        self._started_sent = True
+        self._shared.counts.began(outcome)
+        return encode.started(outcome, self._interval, self.watch.changes_seen)
+
+    def _tidings(self, view: TenantView) -> Iterator[bytes]:
+        if view.told != self._told:
+            told = self._told = view.told
+            yield encode.tenant_status(told.status, view.contact_ms, told.interval_ms, self.watch.changes_seen)
+        if self._drain is not None:
+            delay, reason = self._drain
+            self._drain = None
+            yield encode.drain(delay, reason, self.watch.changes_seen)
+
+    # ------------------------------------------------------------------ timer
+
+    def _set_clocks(self) -> None:
+        now = self._loop.time()
+        age_s = self._settings.max_stream_age.total_seconds()
+        self._age_at = now + age_s * random.uniform(0.9, 1.1)  # noqa: S311 spreading, not secrecy
+        self._snapshot_by = now + self._settings.begin_within.total_seconds()
+        self._set_progress(now)
+        self._on_timer()
+
+    def _set_progress(self, now: float) -> None:
+        self._progress_at = now + self._interval.total_seconds() * random.uniform(0.9, 1.1)  # noqa: S311
+
+    def _on_timer(self) -> None:
+        now = self._loop.time()
+        self._judge_clocks(now)
+        if now >= self._progress_at:
+            self.wake()
+        spans = (self._interval, self._settings.blocked_write / 4)
+        beat_s = min(_BEAT_S, *(span.total_seconds() for span in spans))
+        due = [at for at in (self._progress_at, self._leave_at, self._age_at, self._snapshot_by) if at > now]
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._ended.done():
+            self._timer = self._loop.call_at(min(now + beat_s, *due), self._on_timer)
+
+    def _judge_clocks(self, now: float) -> None:
+        blocked_s = self._settings.blocked_write.total_seconds()
+        if now >= self._leave_at:
+            shutdown = self._drain_reason == DrainReason.REASON_SHUTDOWN
+            self.end(ShuttingDown("This relay process stops") if shutdown else Rebalanced("Open another stream"))
+        elif self._writing_since and now - self._writing_since > blocked_s:
+            self._shared.counts.slow()
+            self.end(SlowWatcher(f"One write was blocked for {blocked_s:g} s", f"{blocked_s:g}"))
+        elif not self._started_sent and now >= self._snapshot_by:
+            self.end(StoreUnavailable("The first snapshot could not be read"))
+        elif now >= self._age_at:
+            self.drain(DrainReason.REASON_REBALANCE)
+
+
+def _slices(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (names[start : start + _SLICE] for start in range(0, len(names), _SLICE))

@@ -1,0 +1,141 @@
+"""The relay's errors, divided by what the caller does about them.
+
+RelayError
+├── Retryable             try again later; `retry_after` says when, if known
+│   ├── SourceThrottled     the cloud asked us to wait
+│   ├── SourceUnreachable   network, timeout, 5xx, or an answer that makes no sense
+│   ├── StoreUnavailable    Redis does not answer
+│   ├── NotSaved            Redis did not confirm that a write would survive a crash
+│   ├── HistoryLost         the store lost history since this was read: read again
+│   └── LeaseLost           another replica owns this partition now: stop quietly
+├── ConsentRequired       this grant is dead until an administrator acts; `code` is Microsoft's
+├── CredentialRejected    our own Entra credential is refused: the operator's fault, never the tenant's
+├── Rejected              the caller is wrong
+│   ├── ResumeTokenOfAnotherTenant
+│   ├── StartExpected, ActionExpected
+│   ├── SuiteKeyUnknown, SuiteKeyRevoked, TenantRemoved
+│   └── TooManyUsers, TooManyWatches
+├── RequestRefused        the cloud called our request bad (400, 404): do not repeat it unchanged
+├── AccessDenied          the cloud refuses this request for this grant (403)
+├── SlowWatcher           the reader did not keep up: end its watch, it may resume
+└── Bug                   an invariant broke: fail the unit of work, not the process
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+
+class RelayError(Exception):
+    """Anything that the relay itself raises."""
+
+
+class Retryable(RelayError):
+    """Trying again later may help.
+
+    Attributes:
+        retry_after: how long the other side asked us to wait, or None when it did not say.
+    """
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class SourceThrottled(Retryable):
+    """The cloud answered 429, or 503 with Retry-After."""
+
+
+class SourceUnreachable(Retryable):
+    """The cloud did not answer, answered 5xx, or answered something that is not what it documents."""
+
+
+class StoreUnavailable(Retryable):
+    """Redis does not answer; the outcome of the call is unknown."""
+
+
+class NotSaved(Retryable):
+    """A durable write was not acknowledged as synced to disk (and replicas): it must not be reported as kept."""
+
+
+class HistoryLost(Retryable):
+    """A write belonged to an epoch that is over, because the store lost history; nothing was written."""
+
+
+class LeaseLost(Retryable):
+    """A write carried a lease that is no longer the partition's; nothing was written."""
+
+
+class ConsentRequired(RelayError):
+    """A grant no longer works until an administrator of the tenant acts.
+
+    Attributes:
+        code: Microsoft's short name for the cause (`error`, or `error/suberror`), for the operator and the admin's page.
+    """
+
+    def __init__(self, message: str, *, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class CredentialRejected(RelayError):
+    """Entra refuses the relay's own client credential. It concerns every tenant, and none of them is to blame."""
+
+
+class Rejected(RelayError):
+    """The caller asked for something it cannot have; `metadata` says the limit or the id, never a secret."""
+
+    def __init__(self, message: str, **metadata: str) -> None:
+        super().__init__(message)
+        self.metadata = metadata
+
+
+class ResumeTokenOfAnotherTenant(Rejected):
+    """A resume token names a tenant that the suite key does not belong to."""
+
+
+class StartExpected(Rejected):
+    """A stream did not begin with a (whole) start."""
+
+
+class ActionExpected(Rejected):
+    """A request after the start was not a change."""
+
+
+class SuiteKeyUnknown(Rejected):
+    """No suite key, or one that nobody issued."""
+
+
+class SuiteKeyRevoked(Rejected):
+    """The suite key was revoked."""
+
+
+class TenantRemoved(Rejected):
+    """The tenant has left the relay."""
+
+
+class TooManyUsers(Rejected):
+    """More users than a message or a stream may name."""
+
+
+class TooManyWatches(Rejected):
+    """The tenant has as many streams open as it may."""
+
+
+class RequestRefused(RelayError):
+    """The cloud answered 400 or 404 to a request."""
+
+
+class AccessDenied(RelayError):
+    """The cloud answered 403 to a request."""
+
+
+class SlowWatcher(RelayError):
+    """A stream's write was blocked past the limit."""
+
+
+class Bug(RelayError):
+    """An invariant of the relay is broken."""

@@ -1,0 +1,151 @@
+"""One HTTP client for all tenants: tokens, limits, timeouts and sizes."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from types import TracebackType
+from typing import Final, Protocol, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from relay.errors import RelayError, SourceUnreachable
+from relay.graph.errors import translate
+from relay.graph.settings import GraphSettings
+
+
+class TokenSource(Protocol):
+    """Where a call gets its access token from, for one grant."""
+
+    async def __call__(self, refused: str = "") -> str:
+        """A valid access token other than `refused`, which Graph did not accept."""
+        ...
+
+
+class GraphClient:
+    """Calls Graph and Entra over HTTP; one for all tenants, safe for concurrent use, to be entered as a context.
+
+    The caller decides whether to repeat a call. Only a 401 is repeated here, once, with a fresh token (and the transport
+    repeats a GET whose kept connection turns out to be closed).
+    Redirects are not followed and cookies not kept, so nothing of one tenant's call reaches another's. Cancelling a call
+    closes its connection.
+
+    Raises (from every call): `SourceUnreachable`, `SourceThrottled`, `GrantRefused`, `AccessDenied`, `RequestRefused`,
+    and whatever the token source raises.
+    """
+
+    def __init__(self, settings: GraphSettings) -> None:
+        self.settings = settings
+        self._origin = _origin(settings.graph_url)
+        self._http = _http_client(settings)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def get(self, token: TokenSource, path: str) -> bytes:
+        """The body of a GET of Graph; `path` is a path with its query, or a whole address at Graph's own origin."""
+        return await self._authorised("GET", path, token, None)
+
+    async def post(self, token: TokenSource, path: str, content: bytes) -> bytes:
+        """The body that Graph answers when JSON is posted to `path`."""
+        return await self._authorised("POST", path, token, content)
+
+    async def fetch(self, url: str) -> bytes:
+        """The body of a public document, such as Entra's discovery, without a token."""
+        status, body, headers = await self._call("GET", url, {}, None)
+        if status == 200:
+            return body
+        raise translate(status, body, headers)
+
+    async def _authorised(self, method: str, path: str, token: TokenSource, content: bytes | None) -> bytes:
+        url = self._url(path)
+        text = await token()
+        status, body, headers = await self._call(method, url, _headers(text), content)
+        if status == 401:
+            text = await token(refused=text)
+            status, body, headers = await self._call(method, url, _headers(text), content)
+        if status == 200:
+            return body
+        raise translate(status, body, headers)
+
+    def _url(self, path: str) -> str:
+        """The whole address; an access token never leaves Graph's origin."""
+        if path.startswith("/"):
+            return self.settings.graph_url + path
+        if _origin(path) != self._origin:
+            raise SourceUnreachable("Graph refers to an address that is not its own")
+        # Put together anew, so that it does not matter how another parser would read the address.
+        parts = urlsplit(path)
+        return f"{self.settings.graph_url}{parts.path}?{parts.query}"
+
+    async def _call(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None
+    ) -> tuple[int, bytes, Mapping[str, str]]:
+        try:
+            async with (
+                asyncio.timeout(self.settings.total_timeout.total_seconds()),
+                self._http.stream(method, url, headers=headers, content=content) as response,
+            ):
+                return response.status_code, await self._read(response), response.headers
+        except RelayError:
+            raise
+        # The transport lets some of aiohttp's own errors through; a header that cannot be parsed is a ValueError.
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise SourceUnreachable(f"Microsoft does not answer ({type(error).__name__})") from error
+
+    async def _read(self, response: httpx.Response) -> bytes:
+        limit = self.settings.max_body_bytes
+        parts, size = [], 0
+        async for part in response.aiter_bytes():
+            size += len(part)
+            if size > limit:
+                raise SourceUnreachable(f"Microsoft's answer is longer than {limit} bytes")
+            parts.append(part)
+        return b"".join(parts)
+
+
+def _http_client(settings: GraphSettings) -> httpx.AsyncClient:
+    context = ssl.create_default_context(cadata=settings.ca_pem)
+    connect, read = settings.connect_timeout.total_seconds(), settings.read_timeout.total_seconds()
+    return httpx.AsyncClient(
+        transport=AiohttpTransport(verify=context, client=lambda: _session(settings, context)),
+        timeout=httpx.Timeout(read, connect=connect, pool=connect),
+        headers={"Accept": "application/json", "Accept-Encoding": "gzip" if settings.compress else "identity"},
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        follow_redirects=False,
+        trust_env=False,  # the session below reads the proxy variables
+    )
+
+
+def _session(settings: GraphSettings, context: ssl.SSLContext) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(ssl=context, limit=settings.max_connections, keepalive_timeout=_KEEPALIVE_S)
+    return aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=not settings.is_local
+    )
+
+
+def _headers(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+
+def _origin(url: str) -> tuple[str, str, int]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 443
+    except ValueError:  # a port that is no number, half of an IPv6 address
+        return "", "", 0
+    return parts.scheme, parts.hostname or "", port
+
+
+_KEEPALIVE_S: Final = 60.0
+"""Longer than the longest regular interval between two polls of one tenant, shorter than what load balancers keep idle."""

@@ -1,0 +1,273 @@
+"""How a grant is obtained: the authorization code flow with PKCE and nonce, through MSAL.
+
+    begin ──► authorize_url, shown to a person ──► Entra: signs in, consents ──► redirect URI, by form_post ──► complete
+
+The answer comes as a form post, as MSAL recommends: a code in an address would end up in histories and logs. Between the
+two, the caller keeps `Flow.kept` secret, for fifteen minutes and one use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import hmac
+import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+
+import msal
+import requests
+
+from relay.core import names
+from relay.core.grants import Refusal, RefusalClass, classify
+from relay.core.presence import TenantId, UserId
+from relay.errors import RelayError
+from relay.graph.applications import NONSENSE, Applications, refusal_words, translated
+from relay.graph.client import GraphClient
+from relay.graph.errors import from_refusal
+from relay.graph.idtokens import UntrustedIdTokenError, VerifiedIdentity, verify
+from relay.graph.settings import SCOPES
+
+ANY_ORGANISATION: Final = "organizations"
+"""In place of a tenant: whichever work account signs in."""
+
+PERSONAL_ACCOUNTS: Final = TenantId("9188040d-6c67-4c5b-b112-36a304b66dad")
+"""The tenant that Microsoft keeps personal accounts in."""
+
+
+class ConsentProblem(enum.Enum):
+    """Why no grant came of a flow: what the page does about it."""
+
+    DECLINED = enum.auto()
+    """The person declined or cancelled: offer to start again."""
+    ADMIN_NEEDED = enum.auto()
+    """Only an administrator may consent: offer a link for one."""
+    NOT_OURS = enum.auto()
+    """The answer belongs to no flow under way here, was used already, or cannot be read: start again."""
+    PERSONAL_ACCOUNT = enum.auto()
+    """A personal Microsoft account: ask for a work account."""
+    OTHER_TENANT = enum.auto()
+    """Another organisation than the one that was invited."""
+    PERMISSIONS_MISSING = enum.auto()
+    """The consent does not cover what the relay needs."""
+    UNTRUSTED = enum.auto()
+    """The id token does not prove who signed in; nobody's fault that a person could mend."""
+    REFUSED = enum.auto()
+    """Entra refused for another reason, which the sentence states."""
+
+
+class ConsentFailed(RelayError):
+    """A flow ended without a grant.
+
+    Attributes:
+        problem: which kind.
+        code: Microsoft's short name for the cause, or ours.
+        sentence: why, in plain words for the person in front of the page.
+    """
+
+    def __init__(self, problem: ConsentProblem, code: str, sentence: str = "") -> None:
+        self.problem = problem
+        self.code = code
+        self.sentence = sentence or _SENTENCES[problem]
+        super().__init__(f"{self.sentence} ({code})" if code else self.sentence)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A flow under way.
+
+    Attributes:
+        state: identifies it in the answer; the caller keeps `kept` under it.
+        authorize_url: where the person goes.
+        kept: what `complete` needs, as plain JSON values; holds secrets.
+    """
+
+    state: str
+    authorize_url: str = field(repr=False)
+    kept: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewGrant:
+    """A consent just obtained; who gave it is verified."""
+
+    tenant_id: TenantId
+    account_id: UserId
+    upn: str
+    scopes: tuple[str, ...]
+    token_cache: str = field(repr=False)
+
+
+class Consent:
+    """Runs authorization code flows; to be entered as a context. Keeps nothing of a flow itself.
+
+    Raises (from both methods): `Retryable` when Entra does not answer, `CredentialRejected` when the registration is at
+    fault.
+    """
+
+    def __init__(self, client: GraphClient) -> None:
+        self._client = client
+        self._applications = Applications(client.settings)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="consent")
+
+    async def __aenter__(self) -> Self:
+        self._applications.__enter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._applications.__exit__()
+
+    async def begin(
+        self,
+        redirect_uri: str,
+        *,
+        tenant: str = ANY_ORGANISATION,
+        prompt: str | None = None,
+        login_hint: str | None = None,
+    ) -> Flow:
+        """Begin a flow.
+
+        Args:
+            redirect_uri: where Entra posts the answer to; registered with type `web`.
+            tenant: a tenant id to accept nobody else (guests of it sign in to it then), or any organisation.
+            prompt: `select_account`, `consent` or `login`; None leaves it to Entra.
+            login_hint: the account's UPN, if it is known.
+        """
+        if tenant != ANY_ORGANISATION and names.tenant_id(tenant) is None:
+            raise ConsentFailed(ConsentProblem.NOT_OURS, "tenant")
+        kept = await self._in_thread(self._begin, redirect_uri, tenant, prompt, login_hint)
+        return Flow(kept["state"], kept["auth_uri"], {**kept, "tenant": tenant})
+
+    async def complete(self, kept: Mapping[str, Any], answer: Mapping[str, str]) -> NewGrant:
+        """Turn Entra's answer into a grant.
+
+        Args:
+            kept: of the flow that the answer's `state` names; never to be used again, whatever comes of it.
+            answer: the fields that Entra posted.
+
+        Raises:
+            ConsentFailed: there is no grant; says why.
+        """
+        state = str(kept.get("state", ""))
+        if not state or not hmac.compare_digest(state.encode(), answer.get("state", "").encode(errors="replace")):
+            raise ConsentFailed(ConsentProblem.NOT_OURS, "state")
+        if "error" in answer:
+            raise _failed(classify(*_words_of(answer)), answer.get("error_subcode", ""), _numbers(answer))
+        if not answer.get("code"):
+            raise ConsentFailed(ConsentProblem.NOT_OURS, "code")
+        result, token_cache = await self._in_thread(self._redeem, dict(kept), dict(answer))
+        if "error" in result:
+            raise _failed(classify(*refusal_words(result)), "", refusal_words(result)[2])
+        who = await self._verified(result, kept)
+        return NewGrant(
+            tenant_id=who.tenant_id,
+            account_id=who.account_id,
+            upn=who.upn,
+            scopes=_granted(result, token_cache),
+            token_cache=token_cache,
+        )
+
+    def _begin(self, redirect_uri: str, tenant: str, prompt: str | None, login_hint: str | None) -> dict[str, Any]:
+        application = self._applications.build(tenant, msal.SerializableTokenCache())
+        flow: dict[str, Any] = application.initiate_auth_code_flow(
+            self._client.settings.scopes,
+            redirect_uri=redirect_uri,
+            prompt=prompt,
+            login_hint=login_hint,
+            response_mode="form_post",
+        )
+        return flow
+
+    def _redeem(self, kept: dict[str, Any], answer: dict[str, str]) -> tuple[dict[str, Any], str]:
+        cache = msal.SerializableTokenCache()
+        application = self._applications.build(kept["tenant"], cache)
+        with translated():
+            try:
+                result: dict[str, Any] = application.acquire_token_by_auth_code_flow(kept, answer)
+            except requests.RequestException:
+                raise
+            except NONSENSE as error:
+                # MSAL's own look at the id token's form and nonce.
+                raise ConsentFailed(ConsentProblem.UNTRUSTED, type(error).__name__) from None
+        return result, cache.serialize()
+
+    async def _verified(self, result: Mapping[str, Any], kept: Mapping[str, Any]) -> VerifiedIdentity:
+        try:
+            who = await verify(self._client, str(result.get("id_token", "")), str(kept.get("nonce", "")))
+        except UntrustedIdTokenError as error:
+            raise ConsentFailed(ConsentProblem.UNTRUSTED, str(error)) from None
+        if who.tenant_id == PERSONAL_ACCOUNTS:
+            raise ConsentFailed(ConsentProblem.PERSONAL_ACCOUNT, "personal_account")
+        if kept["tenant"] not in (ANY_ORGANISATION, who.tenant_id):
+            raise ConsentFailed(ConsentProblem.OTHER_TENANT, "other_tenant")
+        return who
+
+    async def _in_thread(self, work: Any, *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+
+def _failed(refusal: Refusal, subcode: str, numbers: list[int]) -> RelayError:
+    """The error for a refusal in either leg of the flow."""
+    if refusal.kind is not RefusalClass.CONSENT_REQUIRED:
+        return from_refusal(refusal)
+    if subcode == "cancel" or 65004 in numbers:
+        problem = ConsentProblem.DECLINED
+    elif {90094, 90095} & set(numbers):
+        problem = ConsentProblem.ADMIN_NEEDED
+    elif {54005, 501481, 700005} & set(numbers):
+        problem = ConsentProblem.NOT_OURS
+    elif refusal.code == "access_denied" and not numbers:
+        problem = ConsentProblem.DECLINED
+    else:
+        problem = ConsentProblem.REFUSED
+    return ConsentFailed(problem, refusal.code, refusal.sentence)
+
+
+def _words_of(answer: Mapping[str, str]) -> tuple[str, str, list[int]]:
+    return answer["error"], answer.get("suberror", ""), _numbers(answer)
+
+
+def _numbers(answer: Mapping[str, str]) -> list[int]:
+    """A redirect has no `error_codes`; the number is only in the text ("AADSTS65004: ...")."""
+    return [int(number) for number in _NUMBER.findall(answer.get("error_description", "")[:2000])]
+
+
+def _granted(result: Mapping[str, Any], token_cache: str) -> tuple[str, ...]:
+    """Graph's permissions that the consent covers.
+
+    Raises:
+        ConsentFailed: one that the relay needs is missing, or the refresh token.
+    """
+    scopes = result.get("scope")
+    granted = tuple(scope.rpartition("/")[2] for scope in scopes.split()) if isinstance(scopes, str) else ()
+    missing = {name.lower() for name in SCOPES} - {name.lower() for name in granted}
+    if missing:
+        raise ConsentFailed(ConsentProblem.PERMISSIONS_MISSING, " ".join(sorted(missing)))
+    cache = msal.SerializableTokenCache()
+    cache.deserialize(token_cache)
+    if next(cache.search(cache.CredentialType.REFRESH_TOKEN), None) is None:
+        raise ConsentFailed(ConsentProblem.PERMISSIONS_MISSING, "offline_access")
+    return granted
+
+
+_THREADS: Final = 4
+"""Onboarding is rare; a slow Entra must not hold more of us than this."""
+
+_NUMBER: Final = re.compile(r"AADSTS([0-9]{4,9})\b")
+
+_SENTENCES: Final = {
+    ConsentProblem.DECLINED: "Consent was declined. Please try again and accept the permissions.",
+    ConsentProblem.ADMIN_NEEDED: "In this organisation only an administrator may consent.",
+    ConsentProblem.NOT_OURS: "This sign-in is not known here (any more). Please start again.",
+    ConsentProblem.PERSONAL_ACCOUNT: "This is a personal Microsoft account. Please sign in with a work account.",
+    ConsentProblem.OTHER_TENANT: "This account belongs to another organisation than the one that was invited.",
+    ConsentProblem.PERMISSIONS_MISSING: "The consent does not cover all permissions that the relay needs.",
+    ConsentProblem.UNTRUSTED: "Microsoft's answer could not be verified. Please start again.",
+    ConsentProblem.REFUSED: "Microsoft refused the sign-in.",
+}

@@ -1,0 +1,110 @@
+"""What an answer of Microsoft's that is no success means, in the relay's errors. No text of an answer goes into them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import msgspec
+
+from relay.core.grants import Refusal, RefusalClass
+from relay.errors import (
+    AccessDenied,
+    ConsentRequired,
+    CredentialRejected,
+    RelayError,
+    RequestRefused,
+    SourceThrottled,
+    SourceUnreachable,
+)
+
+MAX_RETRY_AFTER: Final = timedelta(hours=1)
+"""Longer waits are not believed; 315 s is the longest one reported."""
+
+
+class GrantRefused(ConsentRequired):
+    """A grant does not work until somebody in the tenant acts.
+
+    Attributes:
+        refusal: what Entra or Graph said, for the grant's health.
+    """
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.sentence, code=refusal.code)
+        self.refusal = refusal
+
+
+def translate(status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> RelayError:
+    """The error that an answer of Graph's stands for.
+
+    Args:
+        status: the HTTP status; one of success is a redirect too many or a bug and counts as unreachable.
+        body: Graph's error object, or anything.
+        headers: of the answer, or of one part of a batch; in any letter case.
+    """
+    wait = retry_after(headers or {})
+    said = f"Graph answered {status} {error_code(body)}".rstrip()
+    if status in (429, 509) or (status == 503 and wait is not None):
+        return SourceThrottled(said, retry_after=wait)
+    if status == 401:
+        return GrantRefused(Refusal(RefusalClass.CONSENT_REQUIRED, _ACCESS_REFUSED, error_code(body), heals=True))
+    if status == 403:
+        return AccessDenied(said)
+    if 400 <= status < 500 and status not in (408, 425):
+        return RequestRefused(said)
+    return SourceUnreachable(said, retry_after=wait)
+
+
+def from_refusal(refusal: Refusal, wait: timedelta | None = None) -> RelayError:
+    """The error that a refusal of Entra's stands for."""
+    if refusal.kind is RefusalClass.CONSENT_REQUIRED:
+        return GrantRefused(refusal)
+    said = f"{refusal.sentence} ({refusal.code})"
+    if refusal.kind is RefusalClass.OURS:
+        return CredentialRejected(said)
+    if refusal.kind is RefusalClass.TEMPORARY:
+        return SourceThrottled(said, retry_after=wait)
+    return SourceUnreachable(said, retry_after=wait)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> timedelta | None:
+    """How long the other side asks us to wait: seconds or a date (RFC 9110); None when it says nothing usable."""
+    text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "").strip()
+    if _SECONDS.fullmatch(text):
+        return min(timedelta(seconds=float(text)), MAX_RETRY_AFTER)
+    try:
+        until = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return min(max(until - (now or datetime.now(UTC)), timedelta()), MAX_RETRY_AFTER)
+
+
+def error_code(body: bytes) -> str:
+    """Graph's short name for an error (`error.code`), empty when the body has none. Never its message: that can name users."""
+    try:
+        return _name(_ERROR.decode(body).error.code)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+
+
+class _Error(msgspec.Struct):
+    code: str = ""
+
+
+class _ErrorBody(msgspec.Struct):
+    error: _Error
+
+
+_ERROR: Final = msgspec.json.Decoder(_ErrorBody)
+_SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+_ACCESS_REFUSED: Final = (
+    "Microsoft Graph refuses this account's access, although the sign-in still works. Please consent again if it lasts."
+)
+
+
+def _name(code: str) -> str:
+    return code if re.fullmatch(r"[\w.:-]{1,100}", code, re.ASCII) else ""

@@ -1,0 +1,268 @@
+"""Bulk reads of presence: Graph's `getPresencesByUserId`.
+
+Most pages say what the last one said. A body that is byte for byte the last one of the same users costs one hash; else it
+is split into its entries without looking into them, and each entry that was on the last page costs one hash. The others
+are decoded one by one, so that a bad entry costs nobody else the page.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from relay.core.presence import Observation, OutOfOffice, UserId
+from relay.errors import Bug, SourceUnreachable
+from relay.graph.client import GraphClient, TokenSource
+
+PATH: Final = "/v1.0/communications/getPresencesByUserId"
+
+MAX_TEXT_BYTES: Final = 1024
+"""Longer free texts are cut: the protocol promises 1 KB to suites."""
+
+_MAX_FOLLOWED: Final = 10
+"""Continuations (`@odata.nextLink`) followed. 650 users need none today; an endless chain must end somewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one bulk read said.
+
+    Attributes:
+        observations: one for each user whose entry is new, in no order; without `seen`, of all users that were reported.
+        omitted: users that were asked for and not reported (or not readably), in the order asked. Not offline: not known.
+        unchanged: how many users' entries are what `seen` held.
+        ids: the users that were asked for.
+        digest: hash of the body, 0 when it came in several parts.
+        entries: hash of an entry -> its user.
+    """
+
+    observations: tuple[Observation, ...]
+    omitted: tuple[UserId, ...]
+    unchanged: int = 0
+    ids: tuple[UserId, ...] = field(default=(), repr=False, compare=False)
+    digest: int = field(default=0, repr=False, compare=False)
+    entries: Mapping[int, UserId] = field(default_factory=dict, repr=False, compare=False)
+
+
+class Seen:
+    """What the last kept page of one set of users said, as hashes; lets a read return only what is new.
+
+    `keep` a page only when its observations were accepted, and `clear` when what the relay holds of these users is no
+    longer what was read (statuses were accepted in between, another owner wrote, settings of the tenant changed). A
+    change of the set of users needs nothing: entries of users not asked for are never believed, and of users newly asked
+    for nothing was kept.
+
+    About 100 bytes a user. Two different entries having one 64-bit hash, keyed at random in each process, is not provided
+    for.
+    """
+
+    __slots__ = ("page",)
+
+    def __init__(self) -> None:
+        self.page = _NOTHING
+
+    def keep(self, page: Page) -> None:
+        """Take `page` for accepted."""
+        # The observations are not needed any more: nothing of the people themselves stays here.
+        self.page = Page((), page.omitted, 0, page.ids, page.digest, page.entries)
+
+    def clear(self) -> None:
+        """Take nothing for known."""
+        self.page = _NOTHING
+
+
+async def read_presences(
+    client: GraphClient, token: TokenSource, ids: Sequence[UserId], seen: Seen | None = None
+) -> Page:
+    """What Graph says of up to `bulk_size` users now.
+
+    A user reported twice has what was said last; users nobody asked for are ignored.
+
+    Raises:
+        RequestRefused: Graph calls the request bad; one of the ids may be the reason.
+        SourceUnreachable: the answer makes no sense, or none came.
+        RelayError: as `GraphClient` says.
+    """
+    if len(ids) > client.settings.bulk_size:
+        raise Bug(f"{len(ids)} users in a bulk read of at most {client.settings.bulk_size}")
+    if not ids:
+        return Page((), ())
+    last = seen.page if seen is not None else _NOTHING
+    asked = tuple(dict.fromkeys(ids))
+    body = await client.post(token, PATH, _encode({"ids": asked}))
+    digest = hash(body)
+    if digest == last.digest and asked == last.ids:
+        return _unchanged(last, digest)
+    entries = _split(body)
+    followed = 0
+    while entries.next_link:
+        followed += 1
+        if followed > _MAX_FOLLOWED:
+            raise SourceUnreachable("Graph's answer never ends")
+        rest = _split(await client.get(token, entries.next_link))
+        entries = _Body([*entries.value, *rest.value], rest.next_link)
+    return _page([bytes(entry) for entry in entries.value], asked, 0 if followed else digest, last)
+
+
+class _Body(msgspec.Struct):
+    value: list[msgspec.Raw]
+    next_link: str | None = msgspec.field(name="@odata.nextLink", default=None)
+
+
+class _Content(msgspec.Struct):
+    content: str | None = None
+
+
+class _StatusMessage(msgspec.Struct):
+    message: _Content | None = None
+
+
+class _OutOfOffice(msgspec.Struct, rename="camel"):
+    message: str | None = None
+    is_out_of_office: bool | None = None
+
+
+class _Entry(msgspec.Struct, rename="camel"):
+    id: str
+    availability: str | None = None
+    activity: str | None = None
+    status_message: _StatusMessage | None = None
+    out_of_office_settings: _OutOfOffice | None = None
+    sequence_number: str | None = None
+
+
+_encode: Final = msgspec.json.Encoder().encode
+_BODY: Final = msgspec.json.Decoder(_Body)
+_ENTRY: Final = msgspec.json.Decoder(_Entry)
+_UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
+
+
+def _split(body: bytes) -> _Body:
+    try:
+        return _BODY.decode(body)
+    except _UNREADABLE:
+        return _split_tolerantly(body)
+
+
+def _split_tolerantly(body: bytes) -> _Body:
+    """A body that the fast decoder refuses, because of half an emoji in one user's text for example."""
+    try:
+        read = json.loads(body.decode(errors="replace"))
+    except _UNREADABLE as error:
+        raise SourceUnreachable("Graph's answer to a bulk read is not JSON") from error
+    entries = _fields(read).get("value")
+    if not isinstance(entries, list):
+        raise SourceUnreachable("Graph's answer to a bulk read has no list of presences")
+    raw = [msgspec.Raw(json.dumps(entry).encode()) for entry in entries]
+    return _Body(raw, _text(_fields(read).get("@odata.nextLink")) or None)
+
+
+def _page(entries: Sequence[bytes], ids: tuple[UserId, ...], digest: int, last: Page) -> Page:
+    hashes = list(map(hash, entries))
+    known = last.entries
+    if ids == last.ids and known.keys() == set(hashes):
+        return _unchanged(last, digest)
+    asked: dict[str, UserId] = dict(zip(ids, ids, strict=True))
+    latest: dict[UserId, tuple[int, Observation | None]] = {}
+    for entry_hash, entry in zip(hashes, entries, strict=True):
+        if (user := known.get(entry_hash)) is not None and user in asked:
+            latest[user] = (entry_hash, None)
+        elif (observation := _observation(entry, asked)) is not None:
+            latest[observation.user_id] = (entry_hash, observation)
+    observations = tuple([observation for _, observation in latest.values() if observation is not None])
+    omitted = tuple([user for user in ids if user not in latest])
+    kept = {entry_hash: user for user, (entry_hash, _) in latest.items()}
+    return Page(observations, omitted, len(latest) - len(observations), ids, digest, kept)
+
+
+def _unchanged(last: Page, digest: int) -> Page:
+    return Page((), last.omitted, len(last.entries), last.ids, digest, last.entries)
+
+
+def _observation(entry: bytes, asked: Mapping[str, UserId]) -> Observation | None:
+    """One entry as an observation; None when it is of nobody that was asked for, or cannot be told whose it is."""
+    try:
+        read = _ENTRY.decode(entry)
+    except _UNREADABLE:
+        return _tolerant(entry, asked)
+    user = asked.get(read.id) or asked.get(read.id.lower())
+    if user is None:
+        return None
+    note = read.status_message.message if read.status_message is not None else None
+    return Observation(
+        user,
+        _word(read.availability),
+        _word(read.activity),
+        _cut(note.content) if note is not None and note.content else None,
+        _out_of_office(read.out_of_office_settings),
+        _cut(read.sequence_number) if read.sequence_number else "",
+    )
+
+
+def _tolerant(entry: bytes, asked: Mapping[str, UserId]) -> Observation | None:
+    """An entry that is not as documented: each field that can be read is, the others are absent.
+
+    Python's own decoder takes what the fast one refuses, such as half of an emoji where Teams cut a text.
+    """
+    try:
+        read = json.loads(entry.decode(errors="replace"))
+    except _UNREADABLE:
+        return None
+    read = read if isinstance(read, dict) else {}
+    user = asked.get(_text(read.get("id")).lower())
+    if user is None:
+        return None
+    settings = _fields(read.get("outOfOfficeSettings"))
+    is_out = settings.get("isOutOfOffice")
+    return Observation(
+        user,
+        _text(read.get("availability")),
+        _text(read.get("activity")),
+        _text(_fields(_fields(read.get("statusMessage")).get("message")).get("content")) or None,
+        OutOfOffice(is_out, _text(settings.get("message"))) if isinstance(is_out, bool) else None,
+        _text(read.get("sequenceNumber")),
+    )
+
+
+def _out_of_office(settings: _OutOfOffice | None) -> OutOfOffice | None:
+    if settings is None or settings.is_out_of_office is None:
+        return None
+    if not settings.message:
+        return _OUT_SILENTLY if settings.is_out_of_office else _NOT_OUT
+    return OutOfOffice(settings.is_out_of_office, _cut(settings.message))
+
+
+def _word(text: str | None) -> str:
+    """One of Microsoft's words. A million users have a dozen of them, so all share one object."""
+    if not text:
+        return ""
+    return sys.intern(text) if len(text) <= _MAX_WORD_CHARS else _cut(text)
+
+
+def _cut(text: str) -> str:
+    """The text, cut to `MAX_TEXT_BYTES` of UTF-8 between two characters."""
+    if len(text) * 4 <= MAX_TEXT_BYTES:  # no character takes more than 4 bytes
+        return text
+    return text.encode(errors="replace")[:MAX_TEXT_BYTES].decode(errors="ignore")
+
+
+def _text(value: object) -> str:
+    """A text of any quality as one that can be encoded; older documentation also calls the two states collections."""
+    if isinstance(value, list):
+        value = "/".join(part for part in value[:5] if isinstance(part, str))
+    return _cut(value.encode(errors="replace").decode()) if isinstance(value, str) else ""
+
+
+def _fields(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+_NOTHING: Final = Page((), ())
+_MAX_WORD_CHARS: Final = 64
+_NOT_OUT: Final = OutOfOffice(active=False)
+_OUT_SILENTLY: Final = OutOfOffice(active=True)

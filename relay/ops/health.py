@@ -1,0 +1,126 @@
+"""The ops port: is the process alive, can it do its work, and its metrics.
+
+    GET /livez     200 while the event loop turns; a process that does not answer is to be restarted
+    GET /readyz    200 when every part is ready, else 503; one line for each part
+    GET /metrics   Prometheus' text form
+
+Not for the world: it asks for no credential and belongs on an inner network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
+
+REQUEST_S: Final = 5.0
+"""How long a request may take to arrive; nobody holds a connection open for longer."""
+_MOST_REQUEST_BYTES: Final = 8 * 1024
+_TEXT: Final = "text/plain; charset=utf-8"
+_REASONS: Final = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    503: "Service Unavailable",
+}
+
+
+class Health:
+    """Which parts of the process are ready."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, bool] = {}
+
+    def expect(self, *parts: str) -> None:
+        """Name parts without which the process is not ready."""
+        for part in parts:
+            self._parts.setdefault(part, False)
+
+    def set(self, part: str, *, ready: bool) -> None:
+        """Say how a part fares."""
+        self._parts[part] = ready
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all parts are ready."""
+        return all(self._parts.values())
+
+    def report(self) -> str:
+        """A line for each part."""
+        return "".join(f"{part}: {'ready' if ready else 'not ready'}\n" for part, ready in sorted(self._parts.items()))
+
+
+class OpsServer:
+    """Serves the ops port while the context lasts.
+
+    Raises:
+        OSError: (on entering) the port is taken.
+    """
+
+    def __init__(self, host: str, port: int, health: Health, exposition: Callable[[], bytes]) -> None:
+        self._host = host
+        self._port = port
+        self._health = health
+        self._exposition = exposition
+        self._server: asyncio.Server | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, self._host, self._port, limit=_MOST_REQUEST_BYTES)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            status, kind, body = self._answer(await self._request_line(reader))
+            head = f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+            writer.write(f"{head}Connection: close\r\n\r\n".encode() + body)
+            await writer.drain()
+        except (OSError, TimeoutError):
+            pass  # whoever asked has gone, or never asked
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+    async def _request_line(self, reader: asyncio.StreamReader) -> str:
+        """The first line of a request; empty when there was none that makes sense."""
+        try:
+            async with asyncio.timeout(REQUEST_S):
+                head = await reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            return ""
+        return head.split(b"\r\n", 1)[0].decode("latin-1")
+
+    def _answer(self, line: str) -> tuple[int, str, bytes]:
+        method, _, rest = line.partition(" ")
+        path = rest.partition(" ")[0].partition("?")[0]
+        if not path:
+            return 400, _TEXT, b"not a request\n"
+        if method != "GET":
+            return 405, _TEXT, b"only GET\n"
+        match path:
+            case "/livez":
+                return 200, _TEXT, b"alive\n"
+            case "/readyz":
+                return (200 if self._health.is_ready else 503), _TEXT, self._health.report().encode()
+            case "/metrics":
+                return 200, "text/plain; version=0.0.4; charset=utf-8", self._exposition()
+        return 404, _TEXT, b"/livez, /readyz, /metrics\n"

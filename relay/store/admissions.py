@@ -1,0 +1,87 @@
+"""Admission of a tenant: its record and its grant in one step. Custody: acknowledged means on disk.
+
+Two writes would leave a tenant without a grant when the process dies between them; both are in one slot, so one script
+makes both.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from relay.core.grants import GrantState
+from relay.core.tenant import TRANSITIONS, TenantEvent, TenantState
+from relay.store import custody, hints, keys
+from relay.store.keyring import Belonging
+from relay.store.scripting import Arg, Script
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from relay.core.presence import TenantId, UserId
+    from relay.store.connection import Store
+    from relay.store.keyring import KeyRing
+
+_ADMIT = Script("admit")
+
+
+class Admissions:
+    """Takes tenants in."""
+
+    def __init__(self, store: Store, ring: KeyRing) -> None:
+        self._store = store
+        self._ring = ring
+
+    async def admit(
+        self,
+        tenant_id: TenantId,
+        account_id: UserId,
+        *,
+        upn: str,
+        token_cache: str,
+        name: str,
+        domain: str,
+        settings: Mapping[str, str],
+    ) -> TenantState:
+        """Take a tenant in with one account's grant, or add or renew that grant; returns the tenant's state then.
+
+        A tenant that is there keeps its record and its other grants; name and domain are filled in where they are empty.
+        The account's grant is replaced whatever its version: a consent just given is newer than anything that is kept.
+        Repeating it is safe.
+
+        Raises:
+            NotSaved: it is not known to be on disk: do not tell anybody that it is kept.
+            StoreUnavailable: the outcome is unknown.
+        """
+        now_ms = _now_ms()
+        record: list[Arg] = [
+            *("name", name, "domain", domain, "created", str(now_ms // 1000)),
+            *("settings", msgspec.json.encode(dict(settings))),
+        ]
+        grant: list[Arg] = [
+            *("token_cache", self._ring.seal(token_cache, Belonging(tenant_id, account_id))),
+            *("upn", upn, "last_refresh", now_ms, "state", GrantState.HEALTHY, "error", ""),
+        ]
+        held = [
+            keys.tenant(tenant_id),
+            keys.tenants(keys.partition_of(tenant_id)),
+            keys.grant(tenant_id, account_id),
+            keys.tenant_grants(tenant_id),
+        ]
+        args: list[Arg] = [account_id, now_ms, _CONSENTED, len(record), *record, *grant]
+        hint = hints.GrantChanged(tenant_id, account_id)
+        state: bytes = await custody.write(self._store, _ADMIT, tenant_id, held, args, hint)
+        return TenantState(state.decode())
+
+
+def _now_ms() -> int:
+    return int(datetime.now(UTC).timestamp() * 1000)
+
+
+_CONSENTED: Final = msgspec.json.encode(
+    {"": TenantState.ACTIVE}
+    | {before: after for (before, event), after in TRANSITIONS.items() if event is TenantEvent.CONSENTED}
+)
+"""State before -> state after a consent, for the script; a state that is not named stays as it is."""

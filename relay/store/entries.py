@@ -1,0 +1,162 @@
+"""What `changes` says, and how an entry is read.
+
+An entry is a flat list of fields, so that the script that accepts answers can leave single ones out:
+
+    p <id of the entry before>  a <tenant id>  (<user id> <item>)...            answers
+    p <id of the entry before>  n <tenant id>  (<name> <outcome>)...            what names stand for
+    p <id of the entry before>  c ""           (<tenant id> <contact>)...       contact
+    p <id of the entry before>  e <tenant id>  k <key id, or empty>             a suite key or the tenant has ended
+
+An outcome is `u<user id>` or `s<status number>`; a contact is `<contact ms, or 0> <interval ms> <status number>`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from relay.core.presence import Name, Status, TenantId, UserId
+from relay.core.revision import Revision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Outcome = UserId | Status
+"""What a name stands for: a user, or why it stands for nobody."""
+
+
+class TenantContact(msgspec.Struct, frozen=True, gc=False):
+    """How fresh what the relay holds of a tenant is."""
+
+    tenant_id: TenantId
+    contact_ms: int
+    """Contact time in ms since 1970, UTC; 0 when there was none yet."""
+    interval_ms: int
+    status: Status
+    """NONE when all is well."""
+
+
+class Answers(msgspec.Struct, frozen=True, gc=False):
+    """Answers that changed, each with its encoded item. Their revision is the entry's."""
+
+    revision: Revision
+    previous: Revision
+    gap: bool
+    tenant_id: TenantId
+    answers: list[tuple[UserId, bytes]]
+
+
+class Names(msgspec.Struct, frozen=True, gc=False):
+    """Names that stand for something else than before."""
+
+    revision: Revision
+    previous: Revision
+    gap: bool
+    tenant_id: TenantId
+    names: list[tuple[Name, Outcome]]
+
+
+class Contact(msgspec.Struct, frozen=True, gc=False):
+    """Contact of some of the partition's tenants."""
+
+    revision: Revision
+    previous: Revision
+    gap: bool
+    contacts: list[TenantContact]
+
+
+class Ended(msgspec.Struct, frozen=True, gc=False):
+    """A suite key was revoked, or (`key_id` empty) a tenant removed: its open streams must end."""
+
+    revision: Revision
+    previous: Revision
+    gap: bool
+    tenant_id: TenantId
+    key_id: str
+
+
+class Unknown(msgspec.Struct, frozen=True, gc=False):
+    """An entry that this release cannot read."""
+
+    revision: Revision
+    previous: Revision
+    gap: bool
+
+
+Entry = Answers | Names | Contact | Ended | Unknown
+"""`revision` is its id, `previous` that of the entry before it; with `gap` the reader missed something in between."""
+
+
+def parse_id(entry_id: bytes) -> Revision:
+    """A stream id as a revision; the fan-out's inner loop has no time for more."""
+    ms, _, sequence = entry_id.partition(b"-")
+    return Revision(int(ms) << 64 | int(sequence))
+
+
+def parse(entry_id: bytes, fields: list[bytes], position: Revision) -> Entry:
+    """Read one entry for a reader that was at `position`."""
+    revision = parse_id(entry_id)
+    try:
+        previous = parse_id(fields[1])
+        gap = previous != position
+        return _READERS[fields[2]](revision, previous, gap, fields)
+    except (KeyError, IndexError, ValueError):
+        return Unknown(revision, position, gap=True)
+
+
+def _answers(revision: Revision, previous: Revision, gap: bool, fields: list[bytes]) -> Entry:  # noqa: FBT001
+    ids = [field.decode() for field in fields[4::2]]
+    return Answers(revision, previous, gap, TenantId(fields[3].decode()), list(zip(ids, fields[5::2])))  # type: ignore[arg-type]  # noqa: B905
+
+
+def _names(revision: Revision, previous: Revision, gap: bool, fields: list[bytes]) -> Entry:  # noqa: FBT001
+    names = [(Name(fields[i].decode()), outcome(fields[i + 1])) for i in range(4, len(fields), 2)]
+    return Names(revision, previous, gap, TenantId(fields[3].decode()), names)
+
+
+def _contact(revision: Revision, previous: Revision, gap: bool, fields: list[bytes]) -> Entry:  # noqa: FBT001
+    contacts = [contact(TenantId(fields[i].decode()), fields[i + 1]) for i in range(4, len(fields), 2)]
+    return Contact(revision, previous, gap, contacts)
+
+
+def _ended(revision: Revision, previous: Revision, gap: bool, fields: list[bytes]) -> Entry:  # noqa: FBT001
+    return Ended(revision, previous, gap, TenantId(fields[3].decode()), fields[5].decode())
+
+
+_READERS: dict[bytes, Callable[[Revision, Revision, bool, list[bytes]], Entry]] = {
+    b"a": _answers,
+    b"n": _names,
+    b"c": _contact,
+    b"e": _ended,
+}
+
+
+def outcome(text: bytes) -> Outcome:
+    """What a name stands for, from its stored form. A status of a later release is PENDING to this one."""
+    if text[:1] == b"u":
+        return UserId(text[1:].decode())
+    number = int(text[1:])
+    return Status(number) if number in Status._value2member_map_ else Status.PENDING
+
+
+def render_outcome(value: Outcome) -> bytes:
+    """The stored form of what a name stands for."""
+    return b"s%d" % value if isinstance(value, Status) else b"u" + value.encode()
+
+
+def contact(tenant_id: TenantId, text: bytes) -> TenantContact:
+    """A tenant's contact from its stored form. A status of a later release is STALE to this one."""
+    contact_ms, interval_ms, number = (int(part) for part in text.split())
+    status = Status(number) if number in Status._value2member_map_ else Status.STALE
+    return TenantContact(tenant_id, contact_ms, interval_ms, status)
+
+
+def render_contact(value: TenantContact) -> bytes:
+    """The stored form of a tenant's contact."""
+    return b"%d %d %d" % (value.contact_ms, value.interval_ms, value.status)
+
+
+def pairs(flat: list[Any]) -> list[tuple[Any, Any]]:
+    """A flat reply as pairs."""
+    return list(zip(flat[::2], flat[1::2], strict=True))

@@ -1,0 +1,103 @@
+"""Onboarding flows under way: short-lived, sealed, gone by themselves. No custody: whoever loses one starts again.
+
+A flow is kept under a name that only its browser's secrets lead to, encrypted with the key ring, because it may hold a
+consent that nobody has completed yet. It is at custody's server, for what it holds is about to move there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from relay.store.keyring import Belonging, SealBroken
+from relay.store.scripting import Script
+
+if TYPE_CHECKING:
+    from relay.store.connection import Store
+    from relay.store.keyring import KeyRing
+
+LIFETIME: Final = timedelta(minutes=15)
+"""From one step of a flow to the next: longer than a sign-in with a second factor takes, shorter than a lunch break in
+front of an open screen."""
+
+_PURPOSE: Final = "onboarding-flow"
+_REPLACE = Script("flow_replace")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFlow:
+    """A flow as it was read. Its `repr` shows nothing of it."""
+
+    name: str = field(repr=False)
+    content: str = field(repr=False)
+    sealed: str = field(repr=False)
+    """What a later `replace` must still find."""
+
+
+class Flows:
+    """The flows of all browsers.
+
+    A flow expires `lifetime` after it was last written or read. Writes are atomic. Only `replace` waits for the disk.
+
+    Raises (from every method): `StoreUnavailable`; the outcome of a write is unknown then.
+    """
+
+    def __init__(self, store: Store, ring: KeyRing, lifetime: timedelta = LIFETIME) -> None:
+        self._store = store
+        self._ring = ring
+        self._lifetime_ms = int(lifetime / timedelta(milliseconds=1))
+
+    async def put(self, name: str, content: str) -> None:
+        """Keep a flow under a name that is new."""
+        sealed = self._ring.seal(content, _belonging(name))
+        await self._store.vault_command("SET", _key(name), sealed, "PX", self._lifetime_ms)
+
+    async def load(self, name: str) -> KeptFlow | None:
+        """The flow of a name; None when there is none (any more), or none that the key ring can open."""
+        reply = await self._store.vault_command("GETEX", _key(name), "PX", self._lifetime_ms)
+        return self._opened(name, reply)
+
+    async def take(self, name: str) -> str | None:
+        """What is kept under a name, which is gone with this: of many callers one gets it, the others None."""
+        async with self._store.vault_connection() as vault:
+            # Not through the pool, which repeats a command whose answer was lost: the answer would be None then.
+            reply = await vault.execute("GETDEL", _key(name))
+        taken = self._opened(name, reply)
+        return taken.content if taken is not None else None
+
+    async def replace(self, kept: KeptFlow, content: str) -> KeptFlow | None:
+        """Put `content` in place of exactly what was read; None when somebody else was faster, or it is gone.
+
+        On disk when this returns.
+
+        Raises:
+            NotSaved: it is not known to be on disk. It may be in force nevertheless.
+        """
+        sealed = self._ring.seal(content, _belonging(kept.name))
+        async with self._store.vault_connection() as vault:
+            replaced = await vault.run(_REPLACE, [_key(kept.name)], [kept.sealed, sealed, self._lifetime_ms])
+            await vault.confirm()
+        return KeptFlow(kept.name, content, sealed) if replaced else None
+
+    async def drop(self, name: str) -> None:
+        """Forget a flow."""
+        await self._store.vault_command("DEL", _key(name))
+
+    def _opened(self, name: str, sealed: bytes | None) -> KeptFlow | None:
+        if sealed is None:
+            return None
+        try:
+            text = sealed.decode()
+            return KeptFlow(name, self._ring.open(text, _belonging(name)), text)
+        except SealBroken:
+            return None
+
+
+def _key(name: str) -> bytes:
+    return f"flow:{hashlib.sha256(name.encode()).hexdigest()}".encode()
+
+
+def _belonging(name: str) -> Belonging:
+    return Belonging("", hashlib.sha256(name.encode()).hexdigest(), _PURPOSE)

@@ -1,0 +1,70 @@
+"""What the inbox says. A hint says where to look; the truth is in the sets and hashes, so a lost hint loses nothing."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from relay.core.presence import Name, TenantId, UserId
+
+MAX_NAMES: Final = 50
+"""More names than this are not repeated in a hint: reading the set is cheaper than carrying them twice."""
+
+
+class InterestChanged(msgspec.Struct, frozen=True, tag="i", array_like=True):
+    """An edge's watched names changed. With neither `added` nor `removed`, read the edge's whole set."""
+
+    tenant_id: TenantId
+    edge: str
+    added: tuple[Name, ...] = ()
+    removed: tuple[Name, ...] = ()
+
+
+class GrantChanged(msgspec.Struct, frozen=True, tag="g", array_like=True):
+    """A grant has a new version, or is gone. The worker that wrote it itself finds the version that it knows."""
+
+    tenant_id: TenantId
+    account_id: UserId
+
+
+class TenantChanged(msgspec.Struct, frozen=True, tag="t", array_like=True):
+    """A tenant's record came, changed or went."""
+
+    tenant_id: TenantId
+
+
+class Notified(msgspec.Struct, frozen=True, tag="n", array_like=True):
+    """A change notification of a subscription, as Graph sent it (still encrypted)."""
+
+    tenant_id: TenantId
+    subscription_id: str
+    body: bytes
+
+
+Hint = InterestChanged | GrantChanged | TenantChanged | Notified
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Hint] = msgspec.msgpack.Decoder(Hint)
+
+
+def encode(hint: Hint) -> bytes:
+    """The bytes of a hint; never empty."""
+    return _encoder.encode(hint)
+
+
+def decode(payload: bytes) -> Hint | None:
+    """The hint, or None for one that this release does not know."""
+    try:
+        return _decoder.decode(payload)
+    except msgspec.DecodeError:
+        return None
+
+
+def of_interest(
+    tenant_id: TenantId, edge: str, *, added: tuple[Name, ...] = (), removed: tuple[Name, ...] = ()
+) -> Hint:
+    """The hint that an edge's interest changed by these names."""
+    if len(added) + len(removed) > MAX_NAMES:
+        return InterestChanged(tenant_id, edge)
+    return InterestChanged(tenant_id, edge, added, removed)

@@ -1,0 +1,144 @@
+"""Every key in Redis, and which partition a tenant is in.
+
+`{p07}` is the hash tag of partition 7: all keys of a partition live in one Cluster slot.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from zlib import crc32
+
+if TYPE_CHECKING:
+    from relay.core.presence import TenantId, UserId
+
+PARTITIONS: Final = 64
+"""Fixed for the life of a store, because it says where each tenant's keys are. See `PARTITION_COUNT`."""
+
+PARTITION_COUNT: Final = b"relay:partitions"
+"""Holds `PARTITIONS` as it was when the store was first used."""
+
+
+def partition_of(tenant_id: TenantId) -> int:
+    """The partition of a tenant, 0 to 63, whatever the letter case of its id."""
+    return crc32(tenant_id.lower().encode()) % PARTITIONS
+
+
+def _key(partition: int, rest: str) -> bytes:
+    return f"{{p{partition:02d}}}:{rest}".encode()
+
+
+def _tenant_key(tenant_id: TenantId, rest: str) -> bytes:
+    return _key(partition_of(tenant_id), rest)
+
+
+def lease(partition: int) -> bytes:
+    """String with expiry: the lease in force."""
+    return _key(partition, "lease")
+
+
+def fence(partition: int) -> bytes:
+    """Counter: the newest fencing token."""
+    return _key(partition, "fence")
+
+
+def inbox(partition: int) -> bytes:
+    """Stream: hints to the worker."""
+    return _key(partition, "inbox")
+
+
+def inbox_head(partition: int) -> bytes:
+    """String: the id of the newest hint."""
+    return _key(partition, "inbox:head")
+
+
+def inbox_pending(partition: int) -> bytes:
+    """Hash: tenant id -> hints since the cursor was saved."""
+    return _key(partition, "inbox:pending")
+
+
+def cursor(partition: int) -> bytes:
+    """String: the worker's position in the inbox and when it was saved."""
+    return _key(partition, "cursor")
+
+
+def changes(partition: int) -> bytes:
+    """Stream: what the worker found."""
+    return _key(partition, "changes")
+
+
+def changes_head(partition: int) -> bytes:
+    """String: the id of the newest entry of `changes`."""
+    return _key(partition, "changes:head")
+
+
+def epoch(partition: int) -> bytes:
+    """String: the identity of `changes`."""
+    return _key(partition, "epoch")
+
+
+def tenants(partition: int) -> bytes:
+    """Set: the tenants of the partition (custody)."""
+    return _key(partition, "tenants")
+
+
+def tenant(tenant_id: TenantId) -> bytes:
+    """Hash: the tenant's record (custody)."""
+    return _tenant_key(tenant_id, f"tenant:{tenant_id}")
+
+
+def tenant_grants(tenant_id: TenantId) -> bytes:
+    """Set: the object ids of the accounts with a grant (custody)."""
+    return _tenant_key(tenant_id, f"tenant:{tenant_id}:grants")
+
+
+def tenant_suite_keys(tenant_id: TenantId) -> bytes:
+    """Set: the ids of the tenant's suite keys (custody)."""
+    return _tenant_key(tenant_id, f"tenant:{tenant_id}:suite-keys")
+
+
+def tenant_edges(tenant_id: TenantId) -> bytes:
+    """Set: the edges that registered interest in the tenant."""
+    return _tenant_key(tenant_id, f"tenant:{tenant_id}:edges")
+
+
+def tenant_contact(tenant_id: TenantId) -> bytes:
+    """String with expiry: contact time, poll interval and status.
+
+    Apart from the record: a worker that has not yet heard of a removal must not bring half a tenant back.
+    """
+    return _tenant_key(tenant_id, f"tenant:{tenant_id}:contact")
+
+
+def grant(tenant_id: TenantId, account_id: UserId) -> bytes:
+    """Hash: one account's grant (custody)."""
+    return grant_prefix(tenant_id) + account_id.encode()
+
+
+def grant_prefix(tenant_id: TenantId) -> bytes:
+    """What the keys of all the tenant's grants begin with."""
+    return _tenant_key(tenant_id, f"grant:{tenant_id}:")
+
+
+def directory(tenant_id: TenantId) -> bytes:
+    """Hash: name -> user id or status, with expiry per entry."""
+    return _tenant_key(tenant_id, f"directory:{tenant_id}")
+
+
+def answers(tenant_id: TenantId) -> bytes:
+    """Hash: user id -> revision, order and encoded answer."""
+    return _tenant_key(tenant_id, f"answers:{tenant_id}")
+
+
+def interest(tenant_id: TenantId, edge: str) -> bytes:
+    """Set with expiry: the names that an edge's suites watch."""
+    return interest_prefix(tenant_id) + edge.encode()
+
+
+def interest_prefix(tenant_id: TenantId) -> bytes:
+    """What the keys of all the tenant's interest begin with."""
+    return _tenant_key(tenant_id, f"interest:{tenant_id}:")
+
+
+def suite_key(key_id: str) -> bytes:
+    """Hash: one suite key (custody). In no partition, because its tenant is not known before it is read."""
+    return f"suite-key:{key_id}".encode()

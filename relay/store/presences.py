@@ -1,0 +1,348 @@
+"""What the worker found and the edges read: answers, what names stand for, contact, epoch.
+
+All of it can be read again from Graph, so nothing here waits for a disk.
+"""
+
+from __future__ import annotations
+
+import secrets
+import struct
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from relay.core.ordering import Order
+from relay.core.presence import Name, Source, TenantId, UserId
+from relay.core.revision import Epoch, Revision, parse
+from relay.errors import Bug, LeaseLost
+from relay.store import entries, keys
+from relay.store.pipes import CHANGES_ENTRIES, START_ID
+from relay.store.scripting import Arg, Script
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+
+    from relay.store.connection import Store
+    from relay.store.leases import Lease
+
+MAX_SNAPSHOT_NAMES: Final = 5000
+"""Names in one snapshot: so many hold the server up for 7.6 ms (measured), and Lua cannot unpack many more."""
+MAX_ENTRY_USERS: Final = 1000
+"""Answers or names in one entry of `changes`; more become several entries. A poll has at most 650."""
+CONTACT_KEPT: Final = timedelta(days=7)
+"""A tenant not read for longer has no contact time; it has long been stale by then."""
+_SCAN_COUNT: Final = 500
+
+_HEAD: Final = struct.Struct(">QIIQBB")
+"""Of a stored answer: revision (ms, sequence), fencing token, poll, source, length of the sequence number. The same as
+in `scripts/_layout.lua`."""
+_MAX_SEQUENCE_BYTES: Final = 255
+
+_ACCEPT = Script("accept")
+_FORGET = Script("forget")
+_DROP = Script("drop")
+_NAME = Script("name")
+_CONTACT = Script("contact")
+_EPOCH = Script("epoch_renew")
+_TRIM = Script("trim")
+_SNAPSHOT = Script("snapshot")
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One user's new answer, encoded."""
+
+    user_id: UserId
+    item: bytes
+    """What suites get; opaque here."""
+    order: Order
+    sequence_number: str = ""
+    """Empty when there is none. One of more than 255 bytes is treated as none."""
+    source: Source = Source.POLL
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of observed answers."""
+
+    revision: Revision | None
+    """Of the answers that were stored; of the last entry, when they needed several. None when none was."""
+    refused: frozenset[UserId]
+    """Not newer than what is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """One user's answer as it is stored."""
+
+    revision: Revision
+    order: Order
+    sequence_number: str
+    source: Source
+    item: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryEntry:
+    """What a name stands for, and until when that need not be asked again."""
+
+    outcome: entries.Outcome
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was known of some names, all of one instant."""
+
+    last: Revision
+    """The newest entry of the partition's `changes` then; START when there was none."""
+    epoch: Epoch | None
+    """None when the partition never had an owner."""
+    replid: str
+    """The history that the server itself has; see `ServerIdentity`."""
+    names: dict[Name, entries.Outcome]
+    """Names that are not known are absent."""
+    answers: dict[UserId, tuple[Revision, bytes]]
+    """Revision and item; users without an answer are absent."""
+
+
+class Presences:
+    """Answers, directory and contact of all tenants.
+
+    Each call is atomic unless it says otherwise. What a worker writes demands its lease: a call that raises LeaseLost
+    wrote nothing. A call that raises StoreUnavailable may have written; repeating it stores nothing twice, but the repeated
+    answers are then reported as refused, so read what is stored (`load`) instead of trusting a cache.
+
+    Revisions of one partition grow with every entry and never repeat within an epoch. Nothing expires but contact:
+    the worker deletes what nobody watches.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    # ------------------------------------------------------------------ epoch
+
+    async def epoch(self, partition: int) -> Epoch | None:
+        """The identity of the partition's `changes`; None when it never had an owner."""
+        value = await self._store.command("GET", keys.epoch(partition))
+        return None if value is None else Epoch(value.decode())
+
+    async def standings(self, partitions: Sequence[int]) -> dict[int, tuple[Epoch | None, Revision]]:
+        """Partition -> its epoch and the newest entry of its `changes`, all in one round trip."""
+        held = [key for partition in partitions for key in (keys.epoch(partition), keys.changes_head(partition))]
+        values = await self._store.many([("GET", key) for key in held])
+        return {
+            partition: (Epoch(epoch.decode()) if epoch else None, parse(head or START_ID))
+            for partition, epoch, head in zip(partitions, values[::2], values[1::2], strict=True)
+        }
+
+    async def renew_epoch(self, lease: Lease, replid: str, tenant_ids: Iterable[TenantId] = ()) -> Epoch:
+        """Declare that history before now is not to be trusted, and delete these tenants' answers with it, in one step.
+
+        An answer of the lost history may be older than what suites were shown of it. Entries of `changes` stay; the worker
+        reads all users anew.
+        """
+        epoch = Epoch(f"{secrets.token_hex(8)}.{replid}")
+        held = [keys.lease(lease.partition), keys.epoch(lease.partition)]
+        held += [keys.answers(tenant_id) for tenant_id in tenant_ids]
+        await self._store.run_once(_EPOCH, held, [lease.value, epoch])
+        return epoch
+
+    # ---------------------------------------------------------------- answers
+
+    async def accept(
+        self, lease: Lease, tenant_id: TenantId, answers: Sequence[Observed], epoch: Epoch | None = None
+    ) -> Accepted:
+        """Keep those answers that are newer than what is stored, and append them to `changes`.
+
+        Args:
+            lease: of the tenant's partition.
+            tenant_id: whose users.
+            answers: each user at most once.
+            epoch: in which the read began; it must still be the partition's, and of the history that the server has. A
+                failover can bring an old lease back, and its owner must not write what it read before others read newer.
+                None demands nothing.
+
+        Newer: by sequence number where stored and new one have it (an equal one is not newer); otherwise only what was
+        polled, by fencing token and poll number. Atomic for each `MAX_ENTRY_USERS` answers, which make one entry; when none
+        of them is newer, nothing is written.
+
+        Raises:
+            LeaseLost: nothing more was written.
+            HistoryLost: the epoch is over; nothing more was written.
+            Bug: a user is named twice.
+        """
+        self._demand(lease, tenant_id)
+        if len({answer.user_id for answer in answers}) != len(answers):
+            raise Bug("A user is accepted twice in one call")
+        partition = lease.partition
+        held = [keys.lease(partition), keys.answers(tenant_id), *_changes(partition), keys.epoch(partition)]
+        revision, refused = None, set[UserId]()
+        for chunk in _chunks(answers, MAX_ENTRY_USERS):
+            args: list[Arg] = [lease.value, CHANGES_ENTRIES, tenant_id, epoch or ""]
+            for answer in chunk:
+                args += (answer.user_id, _pack(answer))
+            entry_id, left_out = await self._store.run_once(_ACCEPT, held, args)
+            revision = parse(entry_id) if entry_id else revision
+            refused.update(UserId(user_id.decode()) for user_id in left_out)
+        return Accepted(revision, frozenset(refused))
+
+    async def forget(self, lease: Lease, tenant_id: TenantId, user_ids: Iterable[UserId]) -> None:
+        """Delete the answers of users whom nobody watches any more."""
+        await self._forget(lease, tenant_id, keys.answers(tenant_id), list(user_ids))
+
+    async def load(self, tenant_id: TenantId) -> dict[UserId, StoredAnswer]:
+        """All answers of a tenant, read in parts so that the server is not held up.
+
+        For its partition's owner, whom no other write can disturb.
+        """
+        return {UserId(user.decode()): unpack(value) async for user, value in self._scan(keys.answers(tenant_id))}
+
+    # -------------------------------------------------------------- directory
+
+    async def name(self, lease: Lease, tenant_id: TenantId, resolved: Mapping[Name, DirectoryEntry]) -> Revision | None:
+        """Keep what names stand for; those that stood for something else go into `changes`.
+
+        `expires` only tells the worker when to ask again: an entry past it is still given to edges.
+
+        Returns:
+            The (last) entry's revision, or None when no name changed.
+        """
+        self._demand(lease, tenant_id)
+        held = [keys.lease(lease.partition), keys.directory(tenant_id), *_changes(lease.partition)]
+        revision = None
+        for chunk in _chunks(list(resolved.items()), MAX_ENTRY_USERS):
+            args: list[Arg] = [lease.value, CHANGES_ENTRIES, tenant_id]
+            for name, entry in chunk:
+                args += (name, _ms(entry.expires), entries.render_outcome(entry.outcome))
+            entry_id = await self._store.run_once(_NAME, held, args)
+            revision = parse(entry_id) if entry_id else revision
+        return revision
+
+    async def forget_names(self, lease: Lease, tenant_id: TenantId, names: Iterable[Name]) -> None:
+        """Delete names that nobody watches any more."""
+        await self._forget(lease, tenant_id, keys.directory(tenant_id), list(names))
+
+    async def load_directory(self, tenant_id: TenantId) -> dict[Name, DirectoryEntry]:
+        """What all names of a tenant stand for, read like `load`."""
+        found = {}
+        async for name, value in self._scan(keys.directory(tenant_id)):
+            expires, _, outcome = value.partition(b" ")
+            found[Name(name.decode())] = DirectoryEntry(entries.outcome(outcome), _time(int(expires)))
+        return found
+
+    # ------------------------------------------------------------- for edges
+
+    async def snapshot(self, tenant_id: TenantId, names: Sequence[Name]) -> Snapshot:
+        """What is known of at most `MAX_SNAPSHOT_NAMES` names and of the users that they stand for.
+
+        A user that a suite names by object id is found like any other: the worker enters object ids too.
+        """
+        if len(names) > MAX_SNAPSHOT_NAMES:
+            raise Bug(f"A snapshot of {len(names)} names; {MAX_SNAPSHOT_NAMES} are the most")
+        partition = keys.partition_of(tenant_id)
+        held = [keys.directory(tenant_id), keys.answers(tenant_id), keys.changes_head(partition), keys.epoch(partition)]
+        reply = await self._store.run(_SNAPSHOT, held, names)
+        last, epoch, replid, outcomes, users, answers = reply
+        return Snapshot(
+            last=parse(last or START_ID),
+            epoch=Epoch(epoch.decode()) if epoch else None,
+            replid=replid.decode(),
+            names={name: entries.outcome(found) for name, found in zip(names, outcomes, strict=True) if found},
+            answers={
+                UserId(user.decode()): _revision_and_item(value)
+                for user, value in zip(users, answers, strict=True)
+                if value
+            },
+        )
+
+    # ---------------------------------------------------------------- contact
+
+    async def contact(self, lease: Lease, contacts: Sequence[entries.TenantContact]) -> None:
+        """Keep the contact of tenants and append it to `changes`, up to 1,000 tenants to an entry.
+
+        The caller takes care that it is at most one entry a second for a partition.
+        """
+        partition = lease.partition
+        for chunk in _chunks(contacts, MAX_ENTRY_USERS):
+            args: list[Arg] = [lease.value, CHANGES_ENTRIES, int(CONTACT_KEPT / timedelta(milliseconds=1))]
+            held = [keys.lease(partition), *_changes(partition)]
+            for contact in chunk:
+                self._demand(lease, contact.tenant_id)
+                held.append(keys.tenant_contact(contact.tenant_id))
+                args += (contact.tenant_id, entries.render_contact(contact))
+            await self._store.run_once(_CONTACT, held, args)
+
+    async def contact_of(self, tenant_id: TenantId) -> entries.TenantContact | None:
+        """The tenant's newest contact; None when it was never read, or not for a week."""
+        text = await self._store.command("GET", keys.tenant_contact(tenant_id))
+        return None if text is None else entries.contact(tenant_id, text)
+
+    # ------------------------------------------------------------ housekeeping
+
+    async def drop(self, lease: Lease, tenant_id: TenantId) -> None:
+        """Delete everything of a tenant that left."""
+        self._demand(lease, tenant_id)
+        gone = [keys.answers(tenant_id), keys.directory(tenant_id), keys.tenant_contact(tenant_id)]
+        await self._store.run_once(_DROP, [keys.lease(lease.partition), *gone], [lease.value])
+
+    async def trim(self, lease: Lease, older_than: datetime) -> int:
+        """Drop entries of `changes` from before a time (Redis' clock); returns how many."""
+        held = [keys.lease(lease.partition), keys.changes(lease.partition)]
+        return int(await self._store.run_once(_TRIM, held, [lease.value, _ms(older_than)]))
+
+    async def _forget(self, lease: Lease, tenant_id: TenantId, key: bytes, fields: list[Any]) -> None:
+        self._demand(lease, tenant_id)
+        for chunk in _chunks(fields, MAX_SNAPSHOT_NAMES):
+            await self._store.run_once(_FORGET, [keys.lease(lease.partition), key], [lease.value, *chunk])
+
+    async def _scan(self, key: bytes) -> AsyncIterator[tuple[bytes, bytes]]:
+        cursor = 0
+        while True:
+            cursor, found = await self._store.command("HSCAN", key, cursor, "COUNT", _SCAN_COUNT)
+            for pair in found.items():
+                yield pair
+            if not int(cursor):
+                return
+
+    def _demand(self, lease: Lease, tenant_id: TenantId) -> None:
+        """A lease of another partition proves nothing about this tenant."""
+        if keys.partition_of(tenant_id) != lease.partition:
+            raise LeaseLost("The lease is not of this tenant's partition")
+
+
+def unpack(value: bytes) -> StoredAnswer:
+    """A stored answer from its bytes."""
+    ms, number, fence, poll, source, length = _HEAD.unpack_from(value)
+    end = _HEAD.size + length
+    sequence = value[_HEAD.size : end].decode()
+    return StoredAnswer(Revision(ms << 64 | number), Order(fence, poll), sequence, Source(source), value[end:])
+
+
+def _revision_and_item(value: bytes) -> tuple[Revision, bytes]:
+    ms, number, _, _, _, length = _HEAD.unpack_from(value)
+    return Revision(ms << 64 | number), value[_HEAD.size + length :]
+
+
+def _pack(answer: Observed) -> bytes:
+    sequence = answer.sequence_number.encode()
+    if len(sequence) > _MAX_SEQUENCE_BYTES:
+        sequence = b""
+    head = _HEAD.pack(0, 0, answer.order.fence, answer.order.poll, answer.source, len(sequence))
+    return head + sequence + answer.item
+
+
+def _changes(partition: int) -> list[bytes]:
+    return [keys.changes(partition), keys.changes_head(partition)]
+
+
+def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _ms(time: datetime) -> int:
+    return int(time.timestamp() * 1000)
+
+
+def _time(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, tz=UTC)

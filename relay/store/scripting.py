@@ -1,0 +1,53 @@
+"""Lua scripts: read from the package once, run by their hash.
+
+A script file may begin with `-- uses: lease, append`: those files (`_lease.lua`, `_append.lua`) are put before it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import NoScriptError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from redis.asyncio import Redis
+
+    Execute = Callable[..., Awaitable[Any]]
+
+Arg = bytes | str | int | float
+"""What redis-py can encode."""
+
+_USES = re.compile(r"-- uses: ([a-z_, ]+)\n")
+
+
+def on(client: Redis) -> Execute:
+    """What runs commands on `client`. (redis-py leaves it untyped.)"""
+    return client.execute_command
+
+
+class Script:
+    """One script with what it uses. Nothing is sent to the server before it is first run."""
+
+    __slots__ = ("name", "sha", "source")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        folder = resources.files("relay.store").joinpath("scripts")
+        text = folder.joinpath(f"{name}.lua").read_text(encoding="utf-8")
+        uses = _USES.match(text)
+        parts = [f"_{part.strip()}" for part in uses[1].split(",")] if uses else []
+        shared = [folder.joinpath(f"{part}.lua").read_text(encoding="utf-8") for part in parts]
+        self.source = "\n".join([*shared, text]).encode()
+        self.sha = hashlib.sha1(self.source, usedforsecurity=False).hexdigest()
+
+    async def run(self, execute: Execute, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
+        """Run through `execute`; a server that does not know the script (a new one, or after a failover) is given it."""
+        try:
+            return await execute("EVALSHA", self.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            return await execute("EVAL", self.source, len(keys), *keys, *args)

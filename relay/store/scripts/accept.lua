@@ -1,0 +1,85 @@
+-- uses: lease, append, layout
+-- KEYS: lease, answers, changes, head, epoch
+-- ARGV: lease value, maxlen, tenant, epoch demanded or empty, then (user id, value) pairs
+-- The value comes in the stored layout, its revision zero. Those that are newer than what is stored go into one entry of
+-- `changes` and, with that entry's id as revision, into the answers. Returns {id or false, refused user ids}.
+if not holds(KEYS[1], ARGV[1]) then
+  return lease_lost()
+end
+if ARGV[4] ~= '' then
+  -- The epoch names the history of the server that it was begun on: another server's is no epoch of this one.
+  local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
+  if redis.call('GET', KEYS[5]) ~= ARGV[4] or string.sub(ARGV[4], -#replid) ~= replid then
+    return redis.error_reply('HISTORYLOST the epoch is over')
+  end
+end
+
+-- Lua's < follows the server's locale; sequence numbers are compared byte by byte.
+local function greater(a, b)
+  for i = 1, math.min(#a, #b) do
+    local x, y = string.byte(a, i), string.byte(b, i)
+    if x ~= y then
+      return x > y
+    end
+  end
+  return #a > #b
+end
+
+local function sequence(value, length)
+  return string.sub(value, HEAD_BYTES + 1, HEAD_BYTES + length)
+end
+
+-- Whether `new` is newer than `old`, and the order to store with it.
+local function newer(old, new)
+  local _, _, new_fence, new_poll, source, new_length = struct.unpack(HEAD, new)
+  if not old then
+    return source ~= NOTIFICATION, new_fence, new_poll
+  end
+  local _, _, fence, poll, _, length = struct.unpack(HEAD, old)
+  local later = new_fence > fence or (new_fence == fence and new_poll > poll)
+  local keep_fence, keep_poll = fence, poll
+  if later then
+    keep_fence, keep_poll = new_fence, new_poll
+  end
+  if length > 0 and new_length > 0 then
+    return greater(sequence(new, new_length), sequence(old, length)), keep_fence, keep_poll
+  end
+  return later and source ~= NOTIFICATION, keep_fence, keep_poll
+end
+
+local fields, values, refused = {'a', ARGV[3]}, {}, {}
+for first = 5, #ARGV, 2 * CHUNK do
+  local last = math.min(first + 2 * CHUNK - 2, #ARGV - 1)
+  local ids = {}
+  for i = first, last, 2 do
+    ids[#ids + 1] = ARGV[i]
+  end
+  local stored = redis.call('HMGET', KEYS[2], unpack(ids))
+  for n, id in ipairs(ids) do
+    local value = ARGV[first + 2 * n - 1]
+    local passes, fence, poll = newer(stored[n], value)
+    if passes then
+      local _, _, _, _, source, length = struct.unpack(HEAD, value)
+      values[#values + 1] = id
+      values[#values + 1] = struct.pack('>I4I8BB', fence, poll, source, length) .. string.sub(value, HEAD_BYTES + 1)
+      fields[#fields + 1] = id
+      fields[#fields + 1] = string.sub(value, HEAD_BYTES + length + 1)
+    else
+      refused[#refused + 1] = id
+    end
+  end
+end
+if #values == 0 then
+  return {false, refused}
+end
+
+local id = append(KEYS[3], KEYS[4], ARGV[2], fields)
+local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+local revision = struct.pack('>I8I4', tonumber(ms), tonumber(seq))
+for i = 2, #values, 2 do
+  values[i] = revision .. values[i]
+end
+for first = 1, #values, 2 * CHUNK do
+  redis.call('HSET', KEYS[2], unpack(values, first, math.min(first + 2 * CHUNK - 1, #values)))
+end
+return {id, refused}

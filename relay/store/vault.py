@@ -1,0 +1,200 @@
+"""The vault: grants, encrypted and versioned. Custody: acknowledged means on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from relay.core.grants import GrantState
+from relay.core.presence import TenantId, UserId
+from relay.errors import RelayError, TenantRemoved
+from relay.store import custody, hints, keys
+from relay.store.keyring import Belonging, KeyRing, SealBroken
+from relay.store.scripting import Arg, Script
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from relay.store.connection import Store
+
+NEW: Final = 0
+"""The version to expect of a grant that is not there yet."""
+
+_SAVE = Script("grant_save")
+_REMOVE = Script("grant_remove")
+_REENCRYPT = Script("grant_reencrypt")
+
+
+class VersionConflict(RelayError):
+    """A grant was written by somebody else since it was loaded: nothing was written; load it again.
+
+    Attributes:
+        version: the one that is there; 0 when there is none any more.
+    """
+
+    def __init__(self, version: int) -> None:
+        super().__init__("The grant was changed meanwhile")
+        self.version = version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """One account's grant in a tenant. Its `repr` does not show the token cache."""
+
+    tenant_id: TenantId
+    account_id: UserId
+    """The account's object id."""
+    upn: str = ""
+    token_cache: str = field(repr=False)
+    """MSAL's serialised token cache; empty when it could not be decrypted (see `sealed_shut`)."""
+    version: int = NEW
+    """Compared by every write; grows with each, and never comes twice."""
+    state: GrantState = GrantState.HEALTHY
+    error: str = ""
+    """Microsoft's code for why it does not work; empty when it does."""
+    created: datetime
+    last_refresh: datetime | None = None
+    sealed_shut: bool = False
+    """The key ring cannot open the token cache: the account must consent again, or the missing key come back."""
+
+
+class Vault:
+    """The grants of all tenants.
+
+    Every write compares the version that the writer has loaded, is atomic and durable when it returns, and tells the worker.
+    After NotSaved or StoreUnavailable it may or may not be in force: load again, then decide.
+    """
+
+    def __init__(self, store: Store, ring: KeyRing) -> None:
+        self._store = store
+        self._ring = ring
+
+    async def load(self, tenant_id: TenantId, account_id: UserId) -> Grant | None:
+        """One grant; None when there is none."""
+        record = await self._store.vault_command("HGETALL", keys.grant(tenant_id, account_id))
+        return self._grant(tenant_id, account_id, record) if record else None
+
+    async def list(self, tenant_id: TenantId) -> list[Grant]:
+        """All grants of a tenant, oldest first; one that cannot be decrypted does not hide the others."""
+        ids = await self._ids(tenant_id)
+        commands = [("HGETALL", keys.grant(tenant_id, account_id)) for account_id in ids]
+        records = await self._store.many(commands, vault=True)
+        grants = [
+            self._grant(tenant_id, account, record) for account, record in zip(ids, records, strict=True) if record
+        ]
+        return sorted(grants, key=lambda grant: (grant.created, grant.account_id))
+
+    async def save(self, grant: Grant, expected_version: int) -> int:
+        """Write a grant whole and return its new version. `grant.version` does not matter.
+
+        Args:
+            grant: what to keep.
+            expected_version: the version that the writer has seen, or `NEW`.
+
+        Raises:
+            VersionConflict: another version is there.
+            TenantRemoved: there is no such tenant; its record comes first.
+            NotSaved: the write is not known to be on disk.
+        """
+        belonging = Belonging(grant.tenant_id, grant.account_id)
+        record: dict[str, Arg] = {
+            "token_cache": self._ring.seal(grant.token_cache, belonging),
+            "upn": grant.upn,
+            "created": _ms(grant.created),
+            "last_refresh": _ms(grant.last_refresh),
+            "state": grant.state,
+            "error": grant.error,
+        }
+        return await self._write(grant.tenant_id, grant.account_id, expected_version, record)
+
+    async def set_state(
+        self, tenant_id: TenantId, account_id: UserId, expected_version: int, state: GrantState, error: str = ""
+    ) -> int:
+        """Write how a grant fares, and return its new version.
+
+        The version keeps a refusal of an old token from marking a grant dead that was renewed meanwhile. Raises what `save`
+        raises.
+        """
+        return await self._write(tenant_id, account_id, expected_version, {"state": state, "error": error})
+
+    async def remove(self, tenant_id: TenantId, account_id: UserId) -> bool:
+        """Delete a grant; False when there was none."""
+        held = [keys.grant(tenant_id, account_id), keys.tenant_grants(tenant_id)]
+        hint = hints.GrantChanged(tenant_id, account_id)
+        return bool(await custody.write(self._store, _REMOVE, tenant_id, held, [account_id], hint))
+
+    async def reencrypt(self, tenant_id: TenantId) -> int:
+        """Rewrite under the newest key what is under older ones; returns how many grants.
+
+        May run while grants are in use: it gives way to any other write, and versions stay. Run it until it returns 0
+        for all tenants; then no older key is needed.
+
+        Raises:
+            SealBroken: a grant cannot be opened; the others were rewritten.
+        """
+        rewritten, broken = 0, None
+        for account_id in await self._ids(tenant_id):
+            try:
+                rewritten += await self._reencrypt(tenant_id, account_id)
+            except SealBroken as error:
+                broken = error
+        if broken is not None:
+            raise broken
+        return rewritten
+
+    async def _reencrypt(self, tenant_id: TenantId, account_id: UserId) -> int:
+        key = keys.grant(tenant_id, account_id)
+        sealed = await self._store.vault_command("HGET", key, "token_cache")
+        if sealed is None or self._ring.is_newest(sealed.decode()):
+            return 0
+        belonging = Belonging(tenant_id, account_id)
+        again = self._ring.seal(self._ring.open(sealed.decode(), belonging), belonging)
+        async with self._store.vault_connection() as vault:
+            replaced = await vault.run(_REENCRYPT, [key], [sealed, again])
+            await vault.confirm()
+        return int(replaced)
+
+    async def _write(
+        self, tenant_id: TenantId, account_id: UserId, expected_version: int, record: Mapping[str, Arg]
+    ) -> int:
+        held = [keys.grant(tenant_id, account_id), keys.tenant_grants(tenant_id), keys.tenant(tenant_id)]
+        args: Sequence[Arg] = [expected_version, account_id, *(part for pair in record.items() for part in pair)]
+        hint = hints.GrantChanged(tenant_id, account_id)
+        reply: Any = await custody.write(self._store, _SAVE, tenant_id, held, args, hint)
+        if isinstance(reply, list):
+            raise VersionConflict(int(reply[0]))
+        if reply < 0:
+            raise TenantRemoved("There is no such tenant")
+        return int(reply)
+
+    async def _ids(self, tenant_id: TenantId) -> Sequence[UserId]:
+        found = await self._store.vault_command("SMEMBERS", keys.tenant_grants(tenant_id))
+        return sorted(UserId(account_id.decode()) for account_id in found)
+
+    def _grant(self, tenant_id: TenantId, account_id: UserId, record: Mapping[bytes, bytes]) -> Grant:
+        try:
+            cache = self._ring.open(record[b"token_cache"].decode(), Belonging(tenant_id, account_id))
+            shut = False
+        except SealBroken:
+            cache, shut = "", True
+        return Grant(
+            tenant_id=tenant_id,
+            account_id=account_id,
+            upn=record[b"upn"].decode(),
+            token_cache=cache,
+            version=int(record[b"version"]),
+            state=GrantState(record[b"state"].decode()),
+            error=record[b"error"].decode(),
+            created=_time(record[b"created"]) or datetime.fromtimestamp(0, tz=UTC),
+            last_refresh=_time(record[b"last_refresh"]),
+            sealed_shut=shut,
+        )
+
+
+def _ms(time: datetime | None) -> int:
+    return 0 if time is None else int(time.timestamp() * 1000)
+
+
+def _time(ms: bytes) -> datetime | None:
+    return datetime.fromtimestamp(int(ms) / 1000, tz=UTC) if int(ms) else None

@@ -1,0 +1,203 @@
+"""What is held of one tenant's users, and how an observation becomes an answer: mapped, compared, encoded, stored.
+
+Only what differs is stored; an unchanged page writes nothing.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from relay.core.idle import idle_since
+from relay.core.mapping import NO_OVERRIDES, Overrides, map_presence, row_key
+from relay.core.ordering import Order, differs
+from relay.core.presence import ConsoleStatus, Observation, Presence, Source, Status, TenantId, UserId
+from relay.errors import StoreUnavailable
+from relay.store.presences import Observed, Presences
+from relay.worker.encode import decode, encode_presence, encode_status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from relay.core.revision import Epoch
+    from relay.store.leases import Lease
+
+Answer: TypeAlias = Presence | Status
+
+_OVERRIDE: Final = "map:"
+
+
+@dataclass(slots=True)
+class Known:
+    """What is held of one user.
+
+    Attributes:
+        answer: what suites were told; None when nothing yet.
+        newest: the newest sequence number seen, from unchanged reads too; empty when there was none.
+    """
+
+    answer: Answer | None = None
+    newest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passing:
+    """What the tenant lets suites have. Free texts are off until the tenant turns them on."""
+
+    status_message: bool = False
+    out_of_office: bool = False
+    overrides: Overrides = field(default_factory=lambda: NO_OVERRIDES)
+
+
+def passing(settings: Mapping[str, str]) -> Passing:
+    """What a tenant's settings let suites have.
+
+    `pass_status_message` and `pass_out_of_office` are "on" or anything else; `map:<row>` is the name of a console status,
+    as in `map:Away + OOF` = `AWAY`. Rows and names that are none are ignored: they were checked when they were set.
+    """
+    overrides = {}
+    for setting, value in settings.items():
+        if setting.startswith(_OVERRIDE) and value in ConsoleStatus.__members__:
+            with suppress(ValueError):
+                overrides[row_key(setting.removeprefix(_OVERRIDE))] = ConsoleStatus[value]
+    return Passing(
+        status_message=settings.get("pass_status_message") == "on",
+        out_of_office=settings.get("pass_out_of_office") == "on",
+        overrides=overrides or NO_OVERRIDES,
+    )
+
+
+class Answers:
+    """The answers of one tenant's users, as the owner of its partition believes them to be stored.
+
+    The belief is checked by the store (lease and order) and given up when the outcome of a write is unknown: then
+    `is_trusted` is False until `load`.
+    """
+
+    def __init__(self, tenant_id: TenantId, presences: Presences) -> None:
+        self.tenant_id = tenant_id
+        self.passing = Passing()
+        self.is_trusted = False
+        self._presences = presences
+        self._known: dict[UserId, Known] = {}
+
+    async def load(self) -> set[UserId]:
+        """Take over what an earlier owner stored; returns whose answers there are."""
+        self._known = {}
+        for user, stored in (await self._presences.load(self.tenant_id)).items():
+            try:
+                answer: Answer | None = decode(stored.item)
+            except ValueError:
+                answer = None  # of another release: read and stored anew
+            self._known[user] = Known(answer, stored.sequence_number)
+        self.is_trusted = True
+        return set(self._known)
+
+    def clear(self) -> None:
+        """History was lost and the stored answers with it."""
+        self._known.clear()
+        self.is_trusted = True
+
+    def of(self, user: UserId) -> Answer | None:
+        """What suites were told of a user."""
+        known = self._known.get(user)
+        return known.answer if known is not None else None
+
+    def forget(self, users: Iterable[UserId]) -> None:
+        """Nobody watches these users any more."""
+        for user in users:
+            self._known.pop(user, None)
+
+    def changed(
+        self, observations: Iterable[Observation], upns: Mapping[UserId, str], source: Source, now: datetime
+    ) -> dict[UserId, Answer]:
+        """Those observations that change an answer, as answers."""
+        changed: dict[UserId, Answer] = {}
+        for observation in observations:
+            known = self._known.setdefault(observation.user_id, Known())
+            if not _is_newer(known, observation):
+                continue
+            previous = known.answer if isinstance(known.answer, Presence) else None
+            presence = self._presence(observation, upns.get(observation.user_id, ""), previous, source, now)
+            if previous is None or differs(previous, presence):
+                changed[observation.user_id] = presence
+            else:
+                known.newest = max(known.newest, observation.sequence_number)
+        return changed
+
+    def statuses(self, users: Iterable[UserId], status: Status) -> dict[UserId, Answer]:
+        """The answer `status` for those of the users who have another one."""
+        return {user: status for user in users if self.of(user) is not status}
+
+    async def accept(self, lease: Lease, epoch: Epoch, order: Order, changed: Mapping[UserId, Answer]) -> bool:
+        """Store changed answers and tell the edges; returns whether all of them were newer than what is stored.
+
+        Args:
+            lease: of the tenant's partition.
+            epoch: in which what changed was read.
+            order: of the read.
+            changed: user -> answer.
+
+        Raises:
+            LeaseLost, HistoryLost: nothing was written.
+            StoreUnavailable: it may have been; load before the next accept.
+        """
+        if not changed:
+            return True
+        observed = [_observed(user, answer, order) for user, answer in changed.items()]
+        try:
+            accepted = await self._presences.accept(lease, self.tenant_id, observed, epoch)
+        except StoreUnavailable:
+            self.is_trusted = False
+            raise
+        for user, answer in changed.items():
+            if user not in accepted.refused:
+                known = self._known.setdefault(user, Known())
+                known.answer = answer
+                if isinstance(answer, Presence):
+                    known.newest = max(known.newest, answer.sequence_number)
+        return not accepted.refused
+
+    def _presence(
+        self, observation: Observation, upn: str, previous: Presence | None, source: Source, now: datetime
+    ) -> Presence:
+        passing = self.passing
+        out = observation.out_of_office if passing.out_of_office else None
+        mapped = map_presence(
+            observation.availability, observation.activity, out.active if out else None, passing.overrides
+        )
+        return Presence(
+            user_id=observation.user_id,
+            upn=upn or (previous.upn if previous else ""),
+            availability=mapped.availability,
+            raw_availability=observation.availability,
+            raw_activity=observation.activity,
+            idle=mapped.idle,
+            idle_time=idle_since(previous, idle=mapped.idle, now=now),
+            console_status=mapped.console_status,
+            status_message=observation.status_message if passing.status_message else None,
+            out_of_office=out,
+            observe_time=now,
+            source=source,
+            sequence_number=observation.sequence_number,
+        )
+
+
+def _is_newer(known: Known, observation: Observation) -> bool:
+    """Whether a read may replace what is known: by sequence number where both have one, else because it was read later.
+
+    An equal number is let through after a status, which says nothing of the presence that was there before.
+    """
+    if not known.newest or not observation.sequence_number:
+        return True
+    if isinstance(known.answer, Presence):
+        return observation.sequence_number > known.newest
+    return observation.sequence_number >= known.newest
+
+
+def _observed(user: UserId, answer: Answer, order: Order) -> Observed:
+    if isinstance(answer, Presence):
+        return Observed(user, encode_presence(answer), order, answer.sequence_number, answer.source)
+    return Observed(user, encode_status(user, answer), order)

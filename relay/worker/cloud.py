@@ -1,0 +1,68 @@
+"""Microsoft's side as the worker uses it: one Graph client, and access tokens whose refresh tokens go back to the vault."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Self
+
+from relay.core.grants import GrantState
+from relay.core.presence import UserId
+from relay.graph.client import GraphClient
+from relay.graph.tokens import Grant as TokenGrant
+from relay.graph.tokens import GrantTokens
+from relay.store.vault import VersionConflict
+
+if TYPE_CHECKING:
+    from relay.graph.settings import GraphSettings
+    from relay.store.vault import Grant, Vault
+
+
+class Cloud:
+    """The Graph client and the token source of all tenants, as an async context manager.
+
+    A refresh token that Entra renews is written to the vault before the new access token is used. Who finds that another
+    process was faster takes over what that one wrote.
+    """
+
+    def __init__(self, settings: GraphSettings, vault: Vault) -> None:
+        self._vault = vault
+        self._stack = AsyncExitStack()
+        self.client = GraphClient(settings)
+        self.tokens = GrantTokens(settings, self._keep)
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self.client)
+        await self._stack.enter_async_context(self.tokens)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._stack.aclose()
+
+    async def _keep(self, grant: TokenGrant, token_cache: str) -> TokenGrant:
+        account = UserId(grant.account_id)
+        kept = await self._vault.load(grant.tenant_id, account)
+        if kept is None:
+            return grant  # removed meanwhile: there is nothing to keep any more
+        if kept.version != grant.version:
+            return token_grant(kept)
+        renewed = replace(
+            kept, token_cache=token_cache, last_refresh=datetime.now(UTC), state=GrantState.HEALTHY, error=""
+        )
+        try:
+            version = await self._vault.save(renewed, grant.version)
+        except VersionConflict:
+            kept = await self._vault.load(grant.tenant_id, account)
+            return grant if kept is None else token_grant(kept)
+        return replace(grant, version=version, token_cache=token_cache)
+
+
+def token_grant(grant: Grant) -> TokenGrant:
+    """The vault's grant as the token source takes it."""
+    return TokenGrant(
+        tenant_id=grant.tenant_id,
+        account_id=grant.account_id,
+        version=grant.version,
+        token_cache=grant.token_cache,
+    )

@@ -1,0 +1,107 @@
+"""Answers as bytes: encoded here once, stored, carried in `changes` and written to every watching stream as they are.
+
+An item is a whole `answers` field of the protocol's `Batch`, tag and length included, because a repeated field is the
+concatenation of its encoded items (https://protobuf.dev/programming-guides/encoding/#last-one-wins).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from relay.api.presence.v1 import presence_pb2 as wire
+from relay.api.presence.v1 import presence_service_pb2 as service
+from relay.core.presence import (
+    Availability,
+    ConsoleStatus,
+    OutOfOffice,
+    Presence,
+    Source,
+    Status,
+    UserId,
+)
+
+_TAG: Final = b"\x12"
+"""Field 2 of `Batch`, length-delimited; a test holds it to what protobuf writes."""
+
+if TYPE_CHECKING:
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+
+def encode_presence(presence: Presence) -> bytes:
+    """The item of a user who has a presence."""
+    answer = wire.Answer(user_id=presence.user_id)
+    message = answer.presence  # filled in place: a message given to a constructor is copied
+    message.upn = presence.upn
+    message.availability = int(presence.availability)  # type: ignore[assignment]
+    message.raw_availability = presence.raw_availability
+    message.raw_activity = presence.raw_activity
+    message.idle = presence.idle
+    message.console_status = int(presence.console_status)  # type: ignore[assignment]
+    message.source = int(presence.source)  # type: ignore[assignment]
+    message.sequence_number = presence.sequence_number
+    _set(message.observe_time, presence.observe_time)
+    if presence.idle_time is not None:
+        _set(message.idle_time, presence.idle_time)
+    if presence.status_message is not None:
+        message.status_message = presence.status_message
+    if presence.out_of_office is not None:
+        message.out_of_office.active = presence.out_of_office.active
+        message.out_of_office.message = presence.out_of_office.message
+    return _item(answer)
+
+
+def encode_status(user_id: UserId, status: Status) -> bytes:
+    """The item of a user who has none, and why."""
+    return _item(wire.Answer(user_id=user_id, status=int(status)))  # type: ignore[arg-type]
+
+
+def decode(item: bytes) -> Presence | Status:
+    """What an item says; the inverse of the two above.
+
+    Raises:
+        ValueError: it is none.
+    """
+    answers = service.WatchPresenceResponse.Batch.FromString(item).answers
+    if len(answers) != 1:
+        raise ValueError("not one answer")
+    answer = answers[0]
+    if answer.WhichOneof("answer") != "presence":
+        return Status(answer.status)
+    message = answer.presence
+    return Presence(
+        user_id=UserId(answer.user_id),
+        upn=message.upn,
+        availability=Availability(message.availability),
+        raw_availability=message.raw_availability,
+        raw_activity=message.raw_activity,
+        idle=message.idle,
+        idle_time=_time(message.idle_time) if message.HasField("idle_time") else None,
+        console_status=ConsoleStatus(message.console_status),
+        status_message=message.status_message if message.HasField("status_message") else None,
+        out_of_office=OutOfOffice(message.out_of_office.active, message.out_of_office.message)
+        if message.HasField("out_of_office")
+        else None,
+        observe_time=_time(message.observe_time),
+        source=Source(message.source),
+        sequence_number=message.sequence_number,
+    )
+
+
+def _item(answer: wire.Answer) -> bytes:
+    body = answer.SerializeToString()
+    head, size = bytearray(_TAG), len(body)
+    while size > 0x7F:
+        head.append(size & 0x7F | 0x80)
+        size >>= 7
+    head.append(size)
+    return bytes(head) + body
+
+
+def _set(stamp: Timestamp, time: datetime) -> None:
+    stamp.seconds = int(time.timestamp() // 1)
+    stamp.nanos = time.microsecond * 1000
+
+
+def _time(stamp: Timestamp) -> datetime:
+    return stamp.ToDatetime(tzinfo=UTC)

@@ -1,0 +1,188 @@
+"""One partition in this worker's hands: its tenants, its epoch, and what it says of them.
+
+Taking over: make sure that the epoch is of the server's history, note where the inbox is, then read everything; hints
+from there on come through `hint`. Losing the lease ends it by LeaseLost, without a word: another owner is at work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from relay.core.revision import START
+from relay.errors import LeaseLost, Retryable, StoreUnavailable
+from relay.store import hints
+from relay.worker.pool import GrantPool
+from relay.worker.tasks import start
+from relay.worker.tenant import TenantWorker
+
+if TYPE_CHECKING:
+    from relay.core.presence import TenantId
+    from relay.core.revision import Epoch, Revision
+    from relay.store.entries import TenantContact
+    from relay.store.leases import Lease
+    from relay.store.pipes import InboxEntry
+    from relay.worker.partitions import Worker
+
+log = structlog.get_logger(__name__)
+
+_HOUSEKEEPING_S: Final = 5.0
+_RETRY_S: Final = 0.5
+
+
+class OwnedPartition:
+    """A partition as long as its lease lasts. `run` ends by being cancelled, or with LeaseLost in an exception group."""
+
+    def __init__(self, worker: Worker, lease: Lease, epoch: Epoch, position: bytes) -> None:
+        """Own a partition.
+
+        Args:
+            worker: whose settings and connections are used.
+            lease: in force.
+            epoch: valid for the server's history.
+            position: of the inbox, from before anything else is read.
+        """
+        self.worker = worker
+        self.lease = lease
+        self.epoch = epoch
+        self.position = position
+        self.last = START  # the newest entry of `changes` that was seen: one that is older again is lost history
+        self._dealt_with = position
+        self._tenants: dict[TenantId, tuple[TenantWorker, asyncio.Task[None]]] = {}
+        self._unsaid: dict[TenantId, TenantContact] = {}
+        self._urgent = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._removed: asyncio.Queue[TenantId] = asyncio.Queue()
+
+    async def run(self) -> None:
+        """Work for the partition's tenants."""
+        async with asyncio.TaskGroup() as self._tasks:
+            for tenant_id in await self._until_answered():
+                self._tasks.create_task(self._take_up(tenant_id), name=f"take-up:{tenant_id}")
+            self._tasks.create_task(self._keep_saying(), name=f"contact:{self.lease.partition}")
+            self._tasks.create_task(self._keep_house(), name=f"house:{self.lease.partition}")
+
+    def hint(self, entry: InboxEntry) -> None:
+        """Take in an entry of the inbox."""
+        self.position = entry.position
+        if entry.gap or entry.hint is None:
+            log.info("inbox_gap", partition=self.lease.partition)
+            for tenant, _ in self._tenants.values():
+                tenant.look_anew()
+        if entry.hint is None:
+            return
+        known = self._tenants.get(entry.hint.tenant_id)
+        if isinstance(entry.hint, hints.TenantChanged) or known is None:
+            self._start_take_up(entry.hint.tenant_id)
+        if known is not None:
+            known[0].hint(entry.hint)
+
+    def history_lost(self, epoch: Epoch, last: Revision) -> None:
+        """Another epoch has begun behind `last`: reads under way do not count, and everything is told again."""
+        self.epoch, self.last = epoch, last
+        for tenant, _ in self._tenants.values():
+            tenant.history_lost()
+
+    def tenants(self) -> list[TenantId]:
+        """The tenants at work."""
+        return list(self._tenants)
+
+    def say(self, contact: TenantContact, *, urgent: bool) -> None:
+        """Tell the edges how a tenant fares, at once if it is news."""
+        self._unsaid[contact.tenant_id] = contact
+        if urgent:
+            self._urgent.set()
+
+    async def _until_answered(self) -> set[TenantId]:
+        while True:
+            try:
+                return await self.worker.tenants.of(self.lease.partition)
+            except StoreUnavailable:
+                await asyncio.sleep(_RETRY_S)
+
+    def _start_take_up(self, tenant_id: TenantId) -> None:
+        if self._tasks is not None:
+            start(self._tasks, self._take_up(tenant_id), f"take-up:{tenant_id}")
+
+    async def _take_up(self, tenant_id: TenantId) -> None:
+        """Begin to work for a tenant, or stop if it has gone."""
+        while True:
+            try:
+                tenant = await self.worker.tenants.load(tenant_id)
+                break
+            except StoreUnavailable:
+                await asyncio.sleep(_RETRY_S)
+        known = self._tenants.get(tenant_id)
+        if tenant is None:
+            await self._let_go(tenant_id)
+        elif known is None and self._tasks is not None:
+            pool = GrantPool(tenant_id, self.worker.vault, self.worker.cloud)
+            work = TenantWorker(tenant, self, pool)
+            task = start(self._tasks, self._run_tenant(work), f"tenant:{tenant_id}")
+            if task is not None:
+                self._tenants[tenant_id] = (work, task)
+
+    async def _run_tenant(self, work: TenantWorker) -> None:
+        """A tenant that fails in an unforeseen way is begun anew; it must not take the others with it."""
+        while True:
+            try:
+                await work.run()
+            except* LeaseLost:
+                raise
+            except* Exception:
+                log.exception("tenant_failed", tenant_id=work.tenant_id)
+            await asyncio.sleep(_HOUSEKEEPING_S)
+            work = TenantWorker(work.tenant, self, GrantPool(work.tenant_id, self.worker.vault, self.worker.cloud))
+            self._tenants[work.tenant_id] = (work, self._tenants[work.tenant_id][1])
+
+    async def _let_go(self, tenant_id: TenantId) -> None:
+        known = self._tenants.pop(tenant_id, None)
+        self._unsaid.pop(tenant_id, None)
+        if known is not None:
+            known[1].cancel()
+            await asyncio.wait([known[1]])
+        while True:
+            try:
+                await self.worker.presences.drop(self.lease, tenant_id)
+            except StoreUnavailable:
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return
+
+    async def _keep_saying(self) -> None:
+        interval = self.worker.settings.contact_interval.total_seconds()
+        while True:
+            try:
+                async with asyncio.timeout(interval):
+                    await self._urgent.wait()
+            except TimeoutError:
+                pass
+            self._urgent.clear()
+            if not self._unsaid:
+                continue
+            unsaid, self._unsaid = self._unsaid, {}
+            try:
+                await self.worker.presences.contact(self.lease, list(unsaid.values()))
+            except StoreUnavailable:
+                self._unsaid = {**unsaid, **self._unsaid}
+                await asyncio.sleep(_RETRY_S)
+
+    async def _keep_house(self) -> None:
+        """Say how far the inbox was dealt with, and drop old changes."""
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_S)
+            try:
+                if self.position != self._dealt_with:
+                    position = self.position
+                    for tenant_id in await self.worker.inbox.save(self.lease, position):
+                        if tenant_id in self._tenants:
+                            self._tenants[tenant_id][0].look_anew()
+                    self._dealt_with = position
+                await self.worker.presences.trim(self.lease, datetime.now(UTC) - self.worker.settings.changes_kept)
+            except LeaseLost:
+                raise
+            except Retryable:
+                continue

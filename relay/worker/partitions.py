@@ -1,0 +1,195 @@
+"""Which partitions this worker owns: leases, the inbox of all of them, and the history of the store.
+
+    _renew           renews leases, stops partitions whose lease was lost
+    _acquire         takes free partitions
+    _read_inbox      one blocking read over all owned partitions, handed on as hints
+    _watch_history   once a second: has the store lost history? then a new epoch, and everything is told again
+
+A worker that is killed leaves nothing behind but its leases, which expire. One that stops gives them up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from relay.errors import LeaseLost, Retryable, StoreUnavailable
+from relay.store import keys
+from relay.store.interest import Interest
+from relay.store.leases import Lease, Leases
+from relay.store.pipes import Inbox
+from relay.store.presences import Presences
+from relay.store.tenants import Tenants
+from relay.worker.partition import OwnedPartition
+from relay.worker.tasks import start
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from relay.core.revision import Epoch
+    from relay.store.connection import Store
+    from relay.store.vault import Vault
+    from relay.worker.cloud import Cloud
+    from relay.worker.settings import WorkerSettings
+
+log = structlog.get_logger(__name__)
+
+_HISTORY_CHECK_S: Final = 1.0
+_RETRY_S: Final = 0.5
+
+
+class Worker:
+    """Owns as many partitions as it can get and works for their tenants until `run` is cancelled.
+
+    At most one worker writes for a partition: each write shows the lease. While the store is away nothing is written,
+    reads of Graph go on being tried slowly, and everything is looked at anew when it is back.
+    """
+
+    def __init__(self, store: Store, vault: Vault, cloud: Cloud, settings: WorkerSettings, worker_id: str) -> None:
+        self.store = store
+        self.vault = vault
+        self.cloud = cloud
+        self.settings = settings
+        self.worker_id = worker_id
+        self.tenants = Tenants(store)
+        self.presences = Presences(store)
+        self.interest = Interest(store)
+        self.inbox = Inbox(store)
+        self._leases = Leases(store)
+        self._owned: dict[int, tuple[OwnedPartition, asyncio.Task[None]]] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._stopping = False
+
+    @property
+    def partitions(self) -> set[int]:
+        """The partitions owned at present."""
+        return set(self._owned)
+
+    async def run(self) -> None:
+        """Work until cancelled; then hand the leases over."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                # Two tasks: taking partitions over takes seconds when there is much to read, and leases do not wait.
+                self._tasks.create_task(self._again_and_again(self._renew), name="leases-renew")
+                self._tasks.create_task(self._again_and_again(self._acquire), name="leases-acquire")
+                self._tasks.create_task(self._read_inbox(), name="inbox")
+                self._tasks.create_task(self._watch_history(), name="history")
+        finally:
+            self._stopping = True
+            await asyncio.shield(self._hand_over())
+
+    # Leases
+
+    async def _again_and_again(self, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await work()
+            except StoreUnavailable as error:
+                log.warning("leases_not_kept", error=str(error))
+                await asyncio.sleep(_RETRY_S)
+                continue
+            await asyncio.sleep(self.settings.lease_renewal.total_seconds())
+
+    async def _renew(self) -> None:
+        # Those that are acquired while the answer is under way are not in it, and not lost.
+        asked = list(self._owned.values())
+        held = await self._leases.renew([owned.lease for owned, _ in asked], self.settings.lease)
+        for owned, task in asked:
+            if owned.lease not in held:
+                log.warning("lease_lost", partition=owned.lease.partition)
+                task.cancel()
+                await asyncio.wait([task])
+
+    async def _acquire(self) -> None:
+        free = [partition for partition in range(keys.PARTITIONS) if partition not in self._owned]
+        # In another order each time, so that two workers that start together do not race for the same ones.
+        random.shuffle(free)
+        identity = await self.store.server() if free else None
+        for partition in free:
+            lease = await self._leases.acquire(partition, self.worker_id, self.settings.lease)
+            if lease is not None and identity is not None:
+                await self._own(lease, identity.replid)
+
+    async def _own(self, lease: Lease, replid: str) -> None:
+        position = await self.inbox.last(lease.partition)
+        epoch = await self.presences.epoch(lease.partition)
+        if epoch is None or not epoch.endswith(f".{replid}"):
+            epoch = await self._new_epoch(lease, replid)
+        owned = OwnedPartition(self, lease, epoch, position)
+        if self._tasks is not None:
+            task = start(self._tasks, self._run(owned), f"partition:{lease.partition}")
+            if task is not None:
+                self._owned[lease.partition] = (owned, task)
+                await self.inbox.wake()
+
+    async def _run(self, owned: OwnedPartition) -> None:
+        partition = owned.lease.partition
+        try:
+            await owned.run()
+        except* LeaseLost:
+            log.warning("lease_lost", partition=partition)
+        except* Exception:
+            log.exception("partition_failed", partition=partition)
+        finally:
+            if self._owned.get(partition, (None,))[0] is owned and not self._stopping:
+                del self._owned[partition]
+
+    async def _hand_over(self) -> None:
+        for owned, _ in self._owned.values():
+            try:
+                await self._leases.release(owned.lease)
+            except Retryable:
+                break  # they expire
+        await self.inbox.aclose()
+
+    # The inbox
+
+    async def _read_inbox(self) -> None:
+        while True:
+            readers = {partition: owned for partition, (owned, _) in self._owned.items()}
+            if not readers:
+                await asyncio.sleep(_RETRY_S)
+                continue
+            try:
+                entries = await self.inbox.read({partition: owned.position for partition, owned in readers.items()})
+            except StoreUnavailable:
+                await asyncio.sleep(_RETRY_S)
+                continue
+            for entry in entries:
+                # A partition that was lost and won again meanwhile has read everything, and stands elsewhere.
+                try:
+                    readers[entry.partition].hint(entry)
+                except Exception:  # one partition's trouble must not end the inbox of all
+                    log.exception("hint_failed", partition=entry.partition)
+
+    # History
+
+    async def _watch_history(self) -> None:
+        while True:
+            await asyncio.sleep(_HISTORY_CHECK_S)
+            try:
+                await self._check_history()
+            except Retryable as error:
+                log.info("history_not_checked", error=str(error))
+
+    async def _check_history(self) -> None:
+        identity = await self.store.server()
+        if identity.role != "master":
+            return
+        mine = {partition: owned for partition, (owned, _) in self._owned.items()}
+        standings = await self.presences.standings(list(mine))
+        for partition, owned in mine.items():
+            epoch, last = standings[partition]
+            if owned.epoch.endswith(f".{identity.replid}") and epoch == owned.epoch and last >= owned.last:
+                owned.last = last
+                continue
+            log.warning("history_lost", partition=partition)
+            owned.history_lost(await self._new_epoch(owned.lease, identity.replid), last)
+
+    async def _new_epoch(self, lease: Lease, replid: str) -> Epoch:
+        """Declare history lost, together with every answer that is stored: an older one must not be shown again."""
+        tenants = await self.tenants.of(lease.partition)
+        return await self.presences.renew_epoch(lease, replid, tenants)

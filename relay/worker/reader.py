@@ -1,0 +1,288 @@
+"""The reads of one tenant: the plan made true. Which users, when, within the budget, and what becomes of the answers.
+
+A read that fails leaves its users what they have: those who have nothing yet are told why, those who have a presence keep
+it until nothing confirmed it for three intervals, and are STALE then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry import metrics
+
+from relay.core.budget import Budget
+from relay.core.ordering import Order
+from relay.core.planning import PollPlan, Read
+from relay.core.presence import Presence, Source, Status, TenantId, UserId
+from relay.errors import ConsentRequired, LeaseLost, RelayError, Retryable
+from relay.graph.presences import Seen
+from relay.worker import poller
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+
+    from relay.core.planning import Page
+    from relay.core.revision import Epoch
+    from relay.graph.client import TokenSource
+    from relay.worker.accept import Answer, Answers
+    from relay.worker.partition import OwnedPartition
+
+_meter = metrics.get_meter("relay.worker")
+_reads = _meter.create_counter("relay.worker.reads", description="Bulk reads of Graph, by how they ended")
+_read_s = _meter.create_histogram(
+    "relay.worker.read.duration",
+    unit="s",
+    description="From asking Graph to having its answer accepted",
+    explicit_bucket_boundaries_advisory=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+_changed = _meter.create_counter("relay.worker.answers.changed", description="Answers that a read changed")
+_stale = _meter.create_counter("relay.worker.answers.stale", description="Presences that went stale")
+
+FIRST_PAUSE_S: Final = 1.0
+MOST_PAUSE_S: Final = 60.0
+
+
+class Reader:
+    """Reads one tenant's users and accepts what comes. The caller runs the reads that `due` gives, each as a task.
+
+    Attributes:
+        failures: calls of Graph that failed since the last one that did not.
+    """
+
+    def __init__(
+        self,
+        tenant_id: TenantId,
+        owned: OwnedPartition,
+        answers: Answers,
+        upns: Mapping[UserId, str],
+        token: TokenSource,
+        judge: Callable[[RelayError], Awaitable[Status]],
+        confirmed: Callable[[], None],
+    ) -> None:
+        """Make a reader of nobody.
+
+        Args:
+            tenant_id: whose users.
+            owned: the lease and epoch that are shown.
+            answers: what is held of the users.
+            upns: user -> canonical UPN, where it is known.
+            token: of the tenant.
+            judge: what an error of Graph's means for the tenant.
+            confirmed: called after each read that was answered and accepted.
+        """
+        settings = owned.worker.settings
+        self.failures = 0
+        self._tenant_id = tenant_id
+        self._owned = owned
+        self._settings = settings
+        self._answers = answers
+        self._upns = upns
+        self._token = token
+        self._judge = judge
+        self._confirmed = confirmed
+        self._budget = Budget(settings.budget)
+        self._plan = PollPlan(settings.page_size, random.random())  # noqa: S311 - spreads load, guards nothing
+        self._seen: dict[Page, Seen] = {}
+        self._set_aside: dict[UserId, float] = {}
+        self._under_way = 0
+        self._orders = 0
+
+    # Who is read
+
+    def add(self, users: Iterable[UserId]) -> None:
+        """Read these users, at once and from now on."""
+        now = time.monotonic()
+        self._plan.add((user for user in users if user not in self._set_aside), now, self.interval(now))
+
+    def read_now(self, users: Iterable[UserId]) -> None:
+        """Read these users ahead of their page."""
+        self._plan.mark_dirty(users)
+
+    def read_all_now(self) -> None:
+        """Nothing that is held is to be trusted."""
+        self._seen.clear()
+        self._plan.mark_all(time.monotonic())
+
+    async def forget(self, users: Iterable[UserId]) -> None:
+        """Read these users no longer, and delete their answers."""
+        gone = list(users)
+        if not gone:
+            return
+        self._plan.remove(gone)
+        for user in gone:
+            self._set_aside.pop(user, None)
+        self._answers.forget(gone)
+        await self._owned.worker.presences.forget(self._owned.lease, self._tenant_id, gone)
+
+    # When
+
+    def interval(self, now: float) -> float:
+        """How often each user is read, in seconds, as limit and slow-down allow."""
+        base = self._settings.poll_interval.total_seconds()
+        return self._budget.interval_for(self._plan.pages, len(self._plan), base, now)
+
+    def wait(self, now: float) -> float:
+        """Seconds until `due` may have something."""
+        return math.inf if self._under_way >= self._settings.reads_at_once else self._plan.wait(now)
+
+    def due(self, now: float) -> Iterable[Coroutine[None, None, None]]:
+        """The reads to start now, as far as budget and open requests allow."""
+        while self._under_way < self._settings.reads_at_once:
+            read = self._plan.next(now)
+            if read is None:
+                return
+            if not read.users:
+                self._plan.done(read, now, self.interval(now))
+                continue
+            wait = self._budget.take(self._budget.cost(len(read.users)), now)
+            if wait > 0:
+                self._plan.failed(read, now + wait)
+                return
+            self._under_way += 1
+            yield self._read(read)
+
+    def throttled(self, retry_after_s: float | None) -> None:
+        """Graph asked the tenant to wait."""
+        self._plan.pause(self._budget.throttled(time.monotonic(), retry_after_s))
+
+    def pause_s(self) -> float:
+        """How long to wait after the failures so far."""
+        return float(min(MOST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(max(self.failures - 1, 0), 6)))
+
+    @property
+    def confirmed_age_s(self) -> float | None:
+        """How long ago the user whom Graph confirmed least recently was; None without users."""
+        oldest = self._plan.oldest_confirmation
+        return None if oldest is None else time.monotonic() - oldest
+
+    async def sweep(self, now: float) -> None:
+        """Once a second: take users who were set aside back, and tell those who are stale."""
+        back = [user for user, until in self._set_aside.items() if until <= now]
+        for user in back:
+            del self._set_aside[user]
+        self.add(back)
+        self._seen = {page: seen for page, seen in self._seen.items() if page.users}
+
+    async def tell_stale(self, now: float) -> None:
+        """Users whose pages went unanswered for three intervals."""
+        age_s = self._settings.stale_after_intervals * self.interval(now)
+        stale = [user for page in self._plan.overdue(now, age_s) for user in page.users]
+        told: dict[UserId, Answer] = {
+            user: Status.STALE for user in stale if isinstance(self._answers.of(user), Presence)
+        }
+        if told:
+            _stale.add(len(told))
+            await self.tell(told)
+
+    # What comes
+
+    async def tell(self, changed: Mapping[UserId, Answer]) -> None:
+        """Store statuses that do not come from a read."""
+        changed = {user: answer for user, answer in changed.items() if self._answers.of(user) is not answer}
+        if changed:
+            self._forget_seen(changed, None)
+            await self._answers.accept(self._owned.lease, self._owned.epoch, self._next_order(), changed)
+
+    async def reload(self) -> None:
+        """The outcome of a write is unknown: believe the store again."""
+        stored = await self._answers.load()
+        self._seen.clear()
+        await self.forget([user for user in stored if user not in self._plan and user not in self._set_aside])
+
+    async def _read(self, read: Read) -> None:
+        order, epoch = self._next_order(), self._owned.epoch
+        seen = self._seen.setdefault(read.page, Seen()) if read.page is not None else None
+        answered = False
+        try:
+            client = self._owned.worker.cloud.client
+            found = await poller.read(client, self._token, read.users, seen, self._spend)
+            answered = True
+            await self._take_in(read, found, order, epoch, seen)
+        except LeaseLost:
+            raise
+        except RelayError as error:
+            await self._failed(read, error, answered=answered)
+        except BaseException:
+            self._plan.failed(read, time.monotonic() + self.pause_s())
+            raise
+        finally:
+            self._under_way -= 1
+
+    async def _take_in(self, read: Read, found: poller.Found, order: Order, epoch: Epoch, seen: Seen | None) -> None:
+        if epoch != self._owned.epoch:
+            # History was lost while Graph was asked: what another owner accepted meanwhile may be newer, and forgotten.
+            # (The store would refuse it too, but what is compared below belongs to the new epoch already.)
+            self._plan.failed(read, time.monotonic())
+            return
+        still = [observation for observation in found.observations if observation.user_id in self._plan]
+        changed = self._answers.changed(still, self._upns, Source.POLL, datetime.now(UTC))
+        omitted = (user for user in found.omitted if user in self._plan)
+        changed.update(self._answers.statuses(omitted, Status.NOT_REPORTED))
+        changed.update(self._put_aside(found.refused))
+        is_whole = await self._answers.accept(self._owned.lease, epoch, order, changed)
+        self._forget_seen(changed, read.page)
+        if seen is not None and found.page is not None and is_whole:
+            seen.keep(found.page)
+        now = time.monotonic()
+        _reads.add(1, {"outcome": "answered"})
+        _read_s.record(now - read.started)
+        if changed:
+            _changed.add(len(changed))
+        self._plan.done(read, now, self.interval(now), random.random())  # noqa: S311
+        self.failures = 0
+        self._confirmed()
+
+    async def _failed(self, read: Read, error: RelayError, *, answered: bool) -> None:
+        if answered:  # Graph answered and the store did not: the same read again will do
+            self._plan.failed(read, time.monotonic() + FIRST_PAUSE_S)
+            raise error
+        status = await self._judge(error)
+        _reads.add(1, {"outcome": status.name.lower()})
+        self._plan.failed(read, self._retry_at(error))
+        if status is Status.CONSENT_REQUIRED:
+            return  # everybody was told
+        keep_presence = status is not Status.ACCESS_DENIED
+        await self.tell(
+            {
+                user: status
+                for user in read.users
+                if user in self._plan and not (keep_presence and isinstance(self._answers.of(user), Presence))
+            }
+        )
+
+    def _retry_at(self, error: RelayError) -> float:
+        now = time.monotonic()
+        if isinstance(error, Retryable) and error.retry_after is not None:
+            return now + error.retry_after.total_seconds()
+        if isinstance(error, ConsentRequired):
+            return now  # another grant goes on
+        return now + min(self.pause_s(), self.interval(now))
+
+    def _put_aside(self, refused: Iterable[UserId]) -> dict[UserId, Answer]:
+        """Users whose ids Graph calls bad are not read for a while, so that the others' page is one read again."""
+        users = [user for user in refused if user in self._plan]
+        self._plan.remove(users)
+        until = time.monotonic() + self._settings.set_aside.total_seconds()
+        self._set_aside.update(dict.fromkeys(users, until))
+        return self._answers.statuses(users, Status.NOT_REPORTED)
+
+    def _forget_seen(self, changed: Iterable[UserId], accepted: Page | None) -> None:
+        """A page's entries are no longer what is held of users who changed by another way."""
+        for user in changed:
+            page = self._plan.page_of(user)
+            if page is not None and page is not accepted:
+                self._seen.pop(page, None)
+
+    async def _spend(self, users: int) -> None:
+        cost = self._budget.cost(users)
+        while (wait := self._budget.take(cost, time.monotonic())) > 0:  # noqa: ASYNC110 - time is what it waits for
+            await asyncio.sleep(wait)
+
+    def _next_order(self) -> Order:
+        self._orders += 1
+        return Order(self._owned.lease.fence, self._orders)

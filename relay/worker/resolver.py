@@ -1,0 +1,156 @@
+"""What the names of one tenant stand for: asked of Graph's directory, smallest requests first, and asked again in time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from relay.core.presence import Name, Status, UserId
+from relay.graph.directory import NAMES_PER_BATCH, Found, resolve
+from relay.store.presences import DirectoryEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from relay.graph.client import GraphClient, TokenSource
+    from relay.graph.directory import Resolution
+    from relay.worker.settings import WorkerSettings
+
+_ASK_AGAIN: Final = timedelta(seconds=1)
+"""How soon a name that Graph could not answer is due again; the plan's pause comes on top."""
+
+
+class Names:
+    """The names of one tenant: what is known of each, and which are to be asked for. Does no I/O but `ask`."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self.directory: dict[Name, DirectoryEntry] = {}
+        self.upns: dict[UserId, str] = {}
+        """User -> canonical UPN, where Graph has told it to this owner."""
+        self._names_of: dict[UserId, set[Name]] = {}
+        self._groups: list[dict[Name, None]] = []
+        self._asking: set[Name] = set()
+
+    def load(self, directory: Mapping[Name, DirectoryEntry]) -> None:
+        """Take over what an earlier owner found."""
+        self.directory.clear()
+        self._names_of.clear()
+        for name, entry in directory.items():
+            self._note(name, entry)
+
+    def of(self, user: UserId) -> set[Name]:
+        """The names that stand for a user."""
+        return self._names_of.get(user, set())
+
+    def user(self, name: Name) -> UserId | None:
+        """Whom a name stands for, None for nobody or nobody yet."""
+        entry = self.directory.get(name)
+        return None if entry is None or isinstance(entry.outcome, Status) else entry.outcome
+
+    def want(self, names: Iterable[Name]) -> None:
+        """Ask for these names, as one group."""
+        group = {name: None for name in names if name not in self._asking}
+        if group:
+            self._groups.append(group)
+
+    def want_expired(self, now: datetime) -> None:
+        """Ask again for the names whose answer is old."""
+        self.want([name for name, entry in self.directory.items() if entry.expires <= now])
+
+    def forget(self, names: Iterable[Name]) -> list[UserId]:
+        """Forget names; returns the users whom no name stands for any more."""
+        orphans = []
+        for name in names:
+            for group in self._groups:
+                group.pop(name, None)
+            entry = self.directory.pop(name, None)
+            if entry is not None and not isinstance(entry.outcome, Status) and self._unlink(name, entry.outcome):
+                orphans.append(entry.outcome)
+        return orphans
+
+    def take(self) -> list[Name]:
+        """The next names to ask for, at most one batch: whole small groups first."""
+        self._groups = sorted((group for group in self._groups if group), key=len)
+        taken: dict[Name, None] = {}
+        for group in self._groups:
+            for name in list(group)[: NAMES_PER_BATCH - len(taken)]:
+                del group[name]
+                if name not in self._asking:
+                    taken[name] = None
+            if len(taken) >= NAMES_PER_BATCH:
+                break
+        self._asking.update(taken)
+        return list(taken)
+
+    def has_work(self) -> bool:
+        """Whether `take` would give something."""
+        return any(self._groups)
+
+    def pending(self) -> list[Name]:
+        """The names that wait to be asked for."""
+        return [name for group in self._groups for name in group]
+
+    def drop_pending(self) -> None:
+        """Ask for nothing: the tenant is not read at present."""
+        self._groups.clear()
+
+    async def ask(self, client: GraphClient, token: TokenSource, names: list[Name]) -> Resolution:
+        """Ask Graph for names that `take` gave."""
+        try:
+            return await resolve(client, token, names)
+        finally:
+            self._asking.difference_update(names)
+
+    def learn(self, resolution: Resolution, wanted: Iterable[Name]) -> tuple[dict[Name, DirectoryEntry], list[UserId]]:
+        """Take in an answer of Graph's.
+
+        Returns:
+            What is to be stored, and the users whom no name stands for any more.
+        """
+        now = datetime.now(UTC)
+        still = set(wanted)
+        learned: dict[Name, DirectoryEntry] = {}
+        orphans: list[UserId] = []
+        for name, meaning in resolution.meanings.items():
+            if name not in still:
+                continue
+            if isinstance(meaning, Found):
+                entry = DirectoryEntry(meaning.user_id, now + self._settings.directory_found)
+                self.upns[meaning.user_id] = meaning.upn
+            else:
+                entry = DirectoryEntry(meaning, now + self._settings.directory_not_found)
+            before = self.user(name)
+            self._note(name, entry)
+            if before is not None and not self.of(before):
+                orphans.append(before)
+            learned[name] = entry
+        return learned, orphans
+
+    def mark(self, names: Iterable[Name], status: Status) -> dict[Name, DirectoryEntry]:
+        """Names that could not be asked for and stand for nobody yet get a status; what is known stays."""
+        due = datetime.now(UTC) + _ASK_AGAIN
+        marked = {}
+        for name in names:
+            known = self.directory.get(name)
+            if known is None or (isinstance(known.outcome, Status) and known.outcome is not status):
+                marked[name] = DirectoryEntry(status, due)
+                self._note(name, marked[name])
+        return marked
+
+    def _note(self, name: Name, entry: DirectoryEntry) -> None:
+        before = self.user(name)
+        if before is not None:
+            self._unlink(name, before)
+        self.directory[name] = entry
+        if not isinstance(entry.outcome, Status):
+            self._names_of.setdefault(entry.outcome, set()).add(name)
+
+    def _unlink(self, name: Name, user: UserId) -> bool:
+        """Returns whether no name stands for the user any more."""
+        names = self._names_of.get(user, set())
+        names.discard(name)
+        if not names:
+            self._names_of.pop(user, None)
+            self.upns.pop(user, None)
+        return not names

@@ -1,0 +1,47 @@
+"""The worker's settings, each with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from relay.core.budget import BudgetSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """How a worker reads its tenants.
+
+    Attributes:
+        poll_interval: between two reads of a user, when Graph's limit allows it. 5 s: a colleague's change is seen by an
+            attendant before the next call is answered, and 50,000 users of a tenant still fit into Graph's limit.
+        page_size: users in one bulk read; Graph's own limit is 650.
+        reads_at_once: bulk reads of one tenant under way together. 8 of 50 ms each allow 160 reads a second, three times
+            Graph's limit, and still leave a stalled tenant with few open requests.
+        watch_linger: how long users are read on after the last suite has left, so that one that comes back costs nothing.
+        lease: how long a partition is this worker's without renewal: what a killed worker costs before another takes over.
+        lease_renewal: a third of it, so that one lost renewal is no lost lease.
+        directory_found: how long a name is taken to stand for the same user. UPNs are renamed seldom, and reused.
+        directory_not_found: how soon an unknown name is asked for again: a new colleague appears in a quarter of an hour.
+        stale_after_intervals: a page unconfirmed for so many intervals makes its users stale.
+        set_aside: how long a user whose id Graph refuses is left out of reads.
+        grant_refresh: every grant is refreshed as often, used or not, so that a dead one is found within a day.
+        contact_interval: how often contact times are written for a partition; the edges need them far less often than reads.
+        changes_kept: how long entries of `changes` are kept for edges that lag.
+        budget: Graph's limit.
+    """
+
+    poll_interval: timedelta = timedelta(seconds=5)
+    page_size: int = 650
+    reads_at_once: int = 8
+    watch_linger: timedelta = timedelta(minutes=5)
+    lease: timedelta = timedelta(seconds=6)
+    lease_renewal: timedelta = timedelta(seconds=2)
+    directory_found: timedelta = timedelta(hours=24)
+    directory_not_found: timedelta = timedelta(minutes=15)
+    stale_after_intervals: int = 3
+    set_aside: timedelta = timedelta(minutes=10)
+    grant_refresh: timedelta = timedelta(hours=24)
+    contact_interval: timedelta = timedelta(seconds=1)
+    changes_kept: timedelta = timedelta(minutes=10)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)

@@ -1,0 +1,460 @@
+"""One tenant in its owner's hands: what suites want, what is known, and the loop that closes the gap.
+
+    inbox ──► hint() ──► Wanted ──► Names (resolver) ──► PollPlan ──► reads ──► Answers ──► `changes`
+                                                             ▲                     │
+                                                             └── done, failed ─────┘
+
+The loop wakes when something came or is due, starts what the plan and the budget allow, and sleeps. Calls of Graph run as
+tasks of their own, each of which catches what goes wrong at its top, so that a tenant in trouble costs no other anything.
+
+Unknown is honest: a user who cannot be read has a status with its reason, first when nothing is known of the user, later
+when nothing was confirmed for three intervals (STALE).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from relay.core.presence import Presence, Status, UserId
+from relay.core.tenant import TenantEvent, TenantState, after, is_read, status_of
+from relay.core.wanted import Wanted
+from relay.errors import (
+    AccessDenied,
+    ConsentRequired,
+    CredentialRejected,
+    LeaseLost,
+    RelayError,
+    Retryable,
+    SourceThrottled,
+    StoreUnavailable,
+)
+from relay.graph.errors import GrantRefused
+from relay.store import hints
+from relay.store.entries import TenantContact
+from relay.worker.accept import Answers, passing
+from relay.worker.reader import Reader
+from relay.worker.resolver import Names
+from relay.worker.tasks import start
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
+
+    from relay.core.presence import Name
+    from relay.store.tenants import Tenant
+    from relay.worker.partition import OwnedPartition
+    from relay.worker.pool import GrantPool
+
+log = structlog.get_logger(__name__)
+
+_SWEEP_S: Final = 1.0
+"""How often lingering, expiry, staleness and set-aside users are looked at."""
+_RESOLVES_AT_ONCE: Final = 2
+"""So that a small request is not behind a large one that is under way."""
+_STORE_PAUSE_S: Final = 0.5
+_HEARTBEAT_S: Final = 5.0
+"""How often a tenant whose suites watch nobody confirms that there is nothing to confirm."""
+
+
+class TenantWorker:
+    """Reads one tenant as long as its partition is owned. `run` ends by being cancelled, or with LeaseLost."""
+
+    def __init__(self, tenant: Tenant, owned: OwnedPartition, pool: GrantPool) -> None:
+        settings = owned.worker.settings
+        self.tenant_id = tenant.tenant_id
+        self.tenant = tenant
+        self._owned = owned
+        self._settings = settings
+        self._cloud = owned.worker.cloud
+        self._presences = owned.worker.presences
+        self._pool = pool
+        self._wanted = Wanted(settings.watch_linger.total_seconds())
+        self._names = Names(settings)
+        self._answers = Answers(self.tenant_id, self._presences)
+        self._answers.passing = passing(tenant.settings)
+        self._reader = Reader(
+            self.tenant_id, owned, self._answers, self._names.upns, pool, self._judge, self._confirmed
+        )
+        self._resolves = 0
+        self._status = status_of(tenant.state)
+        self._resolve_not_before = 0.0
+        self._refreshing = False
+        self._unwritten: TenantEvent | None = None  # happened, and is to be written to the tenant's record
+        self._store_back_at = 0.0
+        self._trouble = ""
+        self._swept = 0.0
+        self._beat = 0.0
+        self._wake = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._early: list[hints.Hint] = []  # came while everything was read
+        self._held_back: dict[str, list[hints.InterestChanged]] = {}  # edge whose set is being read -> hints meanwhile
+
+    # Life
+
+    async def run(self) -> None:
+        """Read the tenant until cancelled."""
+        try:
+            await self._take_over()
+            async with asyncio.TaskGroup() as self._tasks:
+                for hint in self._early:
+                    self.hint(hint)
+                while True:
+                    self._wake.clear()
+                    await self._step(time.monotonic())
+                    await self._rest()
+        finally:
+            self._pool.close()
+
+    def hint(self, hint: hints.Hint) -> None:
+        """Take in what the inbox says of this tenant."""
+        if self._tasks is None:
+            self._early.append(hint)
+        elif isinstance(hint, hints.InterestChanged):
+            self._take_in_interest(hint)
+        elif isinstance(hint, hints.GrantChanged | hints.TenantChanged):
+            self._start(self._reload(), "reload")
+        self._wake.set()
+
+    def _take_in_interest(self, hint: hints.InterestChanged) -> None:
+        if hint.edge in self._held_back:
+            # Its set is being read; which of the two is the younger is not known, so what the hint says comes after.
+            self._held_back[hint.edge].append(hint)
+        elif hint.added or hint.removed:
+            self._want(self._wanted.add(hint.edge, hint.added))
+            self._wanted.remove(hint.edge, hint.removed, time.monotonic())
+        else:
+            self._start(self._read_interest({hint.edge}), "interest")
+
+    def look_anew(self) -> None:
+        """Hints were lost: read all interest, and every user."""
+        self._start(self._read_all_interest(), "interest")
+
+    def history_lost(self) -> None:
+        """The stored answers are gone, and perhaps some names: tell everything again."""
+        self._answers.clear()
+        self._reader.read_all_now()
+        self._start(self._tell_history(), "history")
+        self._wake.set()
+
+    async def _tell_history(self) -> None:
+        await self._presences.name(self._owned.lease, self.tenant_id, self._names.directory)
+        await self._read_all_interest()
+        if not is_read(self.tenant.state):
+            await self._tell_unread()
+
+    async def _take_over(self) -> None:
+        while True:
+            try:
+                await self._load()
+            except StoreUnavailable:
+                await asyncio.sleep(_STORE_PAUSE_S)
+            else:
+                return
+
+    async def _load(self) -> None:
+        now = time.monotonic()
+        stored = await self._answers.load()
+        self._names.load(await self._presences.load_directory(self.tenant_id))
+        await self._pool.load()
+        interest = await self._owned.worker.interest.read(self.tenant_id)
+        for edge, names in interest.items():
+            self._wanted.replace(edge, names, now)
+        # What an earlier owner left lingers from now on.
+        self._wanted.linger(self._names.directory, now)
+        known = {user for name in self._names.directory if (user := self._names.user(name)) is not None}
+        await self._reader.forget(stored - known)
+        self._reader.add(known)
+        without_upn = [user for user in known if not isinstance(self._answers.of(user), Presence)]
+        self._names.want(name for user in without_upn for name in self._names.of(user))
+        new = [name for names in interest.values() for name in names if name not in self._names.directory]
+        self._names.want(new)
+        await self._check_grants()
+
+    # The loop
+
+    async def _step(self, now: float) -> None:
+        if now < self._store_back_at:
+            return
+        if now - self._swept >= _SWEEP_S:
+            self._swept = now
+            await self._guarded(self._sweep(now))
+        if not is_read(self.tenant.state):
+            if self._names.has_work():
+                await self._guarded(self._tell_unread())
+        elif not self._answers.is_trusted:
+            await self._guarded(self._reader.reload())
+        else:
+            self._start_resolves(now)
+            for read in self._reader.due(now):
+                self._start(read, "read")
+
+    async def _rest(self) -> None:
+        now = time.monotonic()
+        wait = self._swept + _SWEEP_S - now
+        if is_read(self.tenant.state):
+            wait = min(wait, self._reader.wait(now))
+        wait = max(wait, self._store_back_at - now)
+        if wait <= 0:
+            await asyncio.sleep(0)
+            return
+        try:
+            async with asyncio.timeout(wait):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    def _start_resolves(self, now: float) -> None:
+        while self._resolves < _RESOLVES_AT_ONCE and now >= self._resolve_not_before and self._names.has_work():
+            names = self._names.take()
+            if not names:
+                return
+            self._resolves += 1
+            self._start(self._resolve(names), "resolve")
+
+    def _start(self, work: Coroutine[None, None, None], what: str) -> None:
+        if self._tasks is None:
+            work.close()  # before the take-over, which reads everything anyway
+            return
+        if start(self._tasks, self._wake_after(work), f"{what}:{self.tenant_id}") is None:
+            work.close()  # the lease is lost: the next owner reads everything
+
+    async def _wake_after(self, work: Coroutine[None, None, None]) -> None:
+        await self._guarded(work)
+        self._wake.set()
+
+    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
+        """The top of each unit of work: nothing but a lost lease goes further."""
+        try:
+            await work
+        except LeaseLost:
+            raise
+        except StoreUnavailable as error:
+            self._store_back_at = time.monotonic() + _STORE_PAUSE_S
+            self._note_trouble(str(error))
+        except Retryable as error:
+            self._note_trouble(str(error))
+        except Exception:
+            log.exception("tenant_work_failed", tenant_id=self.tenant_id)
+
+    def _note_trouble(self, trouble: str) -> None:
+        """Log once when something goes, and once (empty) when it is back."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            if trouble:
+                log.warning("tenant_in_trouble", tenant_id=self.tenant_id, error=trouble)
+            else:
+                log.info("tenant_well_again", tenant_id=self.tenant_id)
+
+    # Interest
+
+    def _want(self, new: Iterable[Name]) -> None:
+        self._names.want([name for name in new if name not in self._names.directory])
+        self._wake.set()
+
+    async def _read_interest(self, edges: set[str]) -> None:
+        for edge in edges - self._held_back.keys():
+            held_back = self._held_back[edge] = []
+            try:
+                names = await self._owned.worker.interest.read_edge(self.tenant_id, edge)
+                self._want(self._wanted.replace(edge, names, time.monotonic()))
+            finally:
+                del self._held_back[edge]
+            for hint in held_back:
+                self._take_in_interest(hint)
+
+    async def _read_all_interest(self) -> None:
+        edges = await self._owned.worker.interest.read_edges(self.tenant_id)
+        await self._read_interest(edges | self._wanted.edges)
+
+    async def _drop_expired_edges(self) -> None:
+        """An edge that was killed renews nothing: its interest has expired in the store."""
+        live = await self._owned.worker.interest.read_edges(self.tenant_id)
+        gone = self._wanted.edges - live
+        if gone:
+            await self._read_interest(gone)
+
+    async def _forget_due(self, now: float) -> None:
+        names = self._wanted.forget_due(now)
+        if not names:
+            return
+        users = self._names.forget(names)
+        await self._presences.forget_names(self._owned.lease, self.tenant_id, names)
+        await self._reader.forget(users)
+
+    # Names
+
+    async def _resolve(self, names: list[Name]) -> None:
+        try:
+            resolution = await self._names.ask(self._cloud.client, self._pool, names)
+        except RelayError as error:
+            await self._resolve_failed(names, error)
+            return
+        finally:
+            self._resolves -= 1
+        self._reader.failures = 0
+        learned, orphans = self._names.learn(resolution, [name for name in names if name in self._wanted])
+        await self._presences.name(self._owned.lease, self.tenant_id, learned)
+        users = {user for name in learned if (user := self._names.user(name)) is not None}
+        self._reader.add(users)
+        self._reader.read_now(user for user in users if self._answers.of(user) is None)
+        await self._reader.forget(orphans)
+        if resolution.unresolved:
+            status = Status.THROTTLED if resolution.is_throttled else Status.SOURCE_UNREACHABLE
+            await self._postpone_names(resolution.unresolved, status, resolution.retry_after)
+        self._confirmed()
+
+    async def _resolve_failed(self, names: list[Name], error: RelayError) -> None:
+        status = await self._judge(error)
+        wait = error.retry_after if isinstance(error, Retryable) else None
+        await self._postpone_names(names, status, wait)
+
+    async def _postpone_names(self, names: Iterable[Name], status: Status, wait: timedelta | None) -> None:
+        asked = [name for name in names if name in self._wanted]
+        marked = self._names.mark(asked, status)
+        self._resolve_not_before = time.monotonic() + (wait.total_seconds() if wait else self._reader.pause_s())
+        self._names.want(asked)
+        await self._presences.name(self._owned.lease, self.tenant_id, marked)
+
+    async def _judge(self, error: RelayError) -> Status:
+        """What an error of Graph's or Entra's means for the tenant."""
+        if isinstance(error, GrantRefused):
+            await self._pool.dropped(error)
+        if isinstance(error, ConsentRequired):
+            if await self._check_grants():
+                return Status.CONSENT_REQUIRED
+            self._reader.failures += 1
+            return Status.SOURCE_UNREACHABLE  # another grant goes on at once
+        self._reader.failures += 1
+        if isinstance(error, AccessDenied):
+            return Status.ACCESS_DENIED
+        if isinstance(error, SourceThrottled):
+            wait = error.retry_after.total_seconds() if error.retry_after is not None else None
+            self._reader.throttled(wait)
+            self._say(Status.THROTTLED)
+            return Status.THROTTLED
+        if isinstance(error, CredentialRejected):
+            log.error("relay_credential_rejected", tenant_id=self.tenant_id, error=str(error))
+        self._say(Status.SOURCE_UNREACHABLE)
+        return Status.SOURCE_UNREACHABLE
+
+    async def _sweep(self, now: float) -> None:
+        await self._forget_due(now)
+        if int(now) % 10 == 0:
+            await self._drop_expired_edges()
+        if int(now) % 30 == 0:
+            self._names.want_expired(datetime.now(UTC))
+        await self._reader.sweep(now)
+        if is_read(self.tenant.state):
+            await self._reader.tell_stale(now)
+        if now - self._beat >= _HEARTBEAT_S:
+            self._beat = now
+            if self._reader.confirmed_age_s is None and self._reader.failures == 0:
+                self._confirmed()
+        if not self._refreshing:
+            self._refresh_grants()
+        if self._unwritten is not None:
+            await self._owned.worker.tenants.happened(self.tenant_id, self._unwritten)
+            self._unwritten = None
+
+    # Grants and the tenant's state
+
+    def _refresh_grants(self) -> None:
+        due = self._pool.due_for_refresh(self._settings.grant_refresh)
+        if due:
+            self._refreshing = True
+            self._start(self._refresh(due), "refresh-grants")
+
+    async def _refresh(self, accounts: list[UserId]) -> None:
+        try:
+            for account in accounts:
+                await self._pool.refresh(account)
+            await self._check_grants()
+        finally:
+            self._refreshing = False
+
+    async def _reload(self) -> None:
+        """The tenant's record or one of its grants changed."""
+        tenant = await self._owned.worker.tenants.load(self.tenant_id)
+        await self._pool.load()
+        was_read = is_read(self.tenant.state)
+        if tenant is not None:
+            await self._apply_settings(tenant)
+        if tenant is not None and self._unwritten is None:
+            self.tenant = tenant
+        await self._check_grants()
+        self._say(status_of(self.tenant.state))
+        if is_read(self.tenant.state) and not was_read:
+            self._read_again()
+
+    async def _apply_settings(self, tenant: Tenant) -> None:
+        """With other settings the same observation is another answer: forget what is stored, and read everybody anew.
+
+        What is stored cannot just be replaced, because its sequence number is as new as what will be read.
+        """
+        wanted = passing(tenant.settings)
+        if wanted == self._answers.passing:
+            return
+        await self._presences.forget(self._owned.lease, self.tenant_id, self._known_users())
+        self._answers.clear()
+        self._answers.passing = wanted
+        self._reader.read_all_now()
+
+    async def _check_grants(self) -> bool:
+        """Whether the tenant needs consent; moves it from one state to the other, and says so."""
+        dead = self._pool.is_dead
+        if dead and self.tenant.state is TenantState.ACTIVE:
+            self._move(TenantEvent.LAST_GRANT_DIED)
+        elif not dead and self.tenant.state is TenantState.CONSENT_REQUIRED:
+            self._move(TenantEvent.HEALED)
+            self._read_again()
+        if not is_read(self.tenant.state):
+            await self._tell_unread()
+        return dead
+
+    def _move(self, event: TenantEvent) -> None:
+        """Suites are told at once; the durable write waits for the next sweep, and for a store that is away."""
+        self.tenant = replace(self.tenant, state=after(self.tenant.state, event))
+        self._unwritten = event
+        state = self.tenant.state.value
+        log.warning("tenant_state_changed", tenant_id=self.tenant_id, state=state, code=self._pool.reason)
+        self._say(status_of(self.tenant.state))
+
+    async def _tell_unread(self) -> None:
+        """Every user and every name that stands for nobody yet has the tenant's state as its reason."""
+        status = status_of(self.tenant.state)
+        await self._reader.tell(self._answers.statuses(self._known_users(), status))
+        unknown = [*self._names.directory, *self._names.pending()]
+        self._names.drop_pending()
+        marked = self._names.mark((name for name in unknown if self._names.user(name) is None), status)
+        await self._presences.name(self._owned.lease, self.tenant_id, marked)
+
+    def _read_again(self) -> None:
+        self._names.want(name for name in self._names.directory if self._names.user(name) is None)
+        self._reader.read_now(self._known_users())
+
+    def _known_users(self) -> list[UserId]:
+        return [user for name in self._names.directory if (user := self._names.user(name)) is not None]
+
+    # Contact
+
+    def _confirmed(self) -> None:
+        """Graph has answered: note since when everything that is held is confirmed."""
+        self._note_trouble("")
+        if is_read(self.tenant.state):
+            self._say(Status.NONE)
+
+    def _say(self, status: Status) -> None:
+        """Tell suites how the tenant fares."""
+        urgent = status is not self._status
+        self._status = status
+        age_s = self._reader.confirmed_age_s
+        # Without users nothing needs confirming, but a tenant in trouble has no contact either.
+        nothing = age_s is None and status is not Status.NONE
+        contact_ms = 0 if nothing else int((time.time() - (age_s or 0.0)) * 1000)
+        interval_ms = int(self._reader.interval(time.monotonic()) * 1000)
+        self._owned.say(TenantContact(self.tenant_id, contact_ms, interval_ms, status), urgent=urgent)

@@ -1,0 +1,119 @@
+"""The way to the relay: where it is, whom to trust, through which proxy. Checked before anything is sent."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, field
+from typing import Final
+
+import grpc
+from grpc import aio
+
+from suite.errors import ConfigError
+from suite.proxy import Proxy, choose
+
+MAX_RECEIVE_BYTES: Final = 8 * 1024 * 1024
+"""The relay stays under gRPC's default of 4 MiB; twice that costs nothing and forgives."""
+KEEPALIVE_MS: Final = 30_000
+"""How often an HTTP/2 ping looks for a connection that died without a word: firewalls forget idle ones after minutes."""
+KEEPALIVE_TIMEOUT_MS: Final = 10_000
+"""How long a ping may stay unanswered; so a dead connection is noticed within 40 s."""
+CONNECT_TIMEOUT_MS: Final = 15_000
+"""How long TCP, proxy and TLS together may take before the attempt counts as failed."""
+
+DEFAULT_PORT: Final = 443
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the relay is and how it is reached.
+
+    Attributes:
+        server_name: the name that the certificate must carry when it is not `host`; None is `host`.
+        ca_pem: the certificates to trust; None is those that gRPC brings.
+    """
+
+    host: str
+    port: int
+    ca_pem: bytes | None = field(repr=False)
+    server_name: str | None
+    proxy: Proxy | None
+
+    @property
+    def address(self) -> str:
+        """Host and port as gRPC wants them."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def open(self) -> aio.Channel:
+        """A new connection, shared with no other channel: each stream may then reach another relay process."""
+        credentials = grpc.ssl_channel_credentials(self.ca_pem)
+        return aio.secure_channel(self.address, credentials, options=self._options())
+
+    def _options(self) -> list[tuple[str, str | int]]:
+        # `grpc.http2.bdp_probe` stays on: without it a reader that stalls buffers 0.09 instead of 4 MB, but every snapshot
+        # then comes through a window of 64 kB a round trip.
+        options: list[tuple[str, str | int]] = [
+            ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
+            ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+            ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+            ("grpc.http2.max_pings_without_data", 0),  # a quiet stream is the normal case
+            ("grpc.min_reconnect_backoff_ms", CONNECT_TIMEOUT_MS),
+            ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.enable_retries", 0),  # the client resumes by itself, and knows more
+        ]
+        if self.server_name:
+            options.append(("grpc.ssl_target_name_override", self.server_name))
+        if self.proxy:
+            options.append(("grpc.http_proxy", self.proxy.url))
+        else:
+            options.append(("grpc.enable_http_proxy", 0))
+        return options
+
+
+def target(
+    address: str,
+    *,
+    ca_pem: bytes | None,
+    server_name: str | None,
+    proxy: str | None,
+    environ: dict[str, str],
+) -> Target:
+    """The checked target.
+
+    Raises:
+        ConfigError: something in it cannot be right.
+    """
+    host, port = split_address(address)
+    if ca_pem is not None:
+        check_certificates(ca_pem)
+    return Target(host, port, ca_pem, server_name, choose(host, port, proxy, environ))
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of `host[:port]`; the port is 443 when it is left out."""
+    text = address.strip()
+    if "://" in text or "/" in text:
+        raise ConfigError(f"The address {address!r} must be host:port, without https:// and without a path.")
+    if text.count(":") > 1 and not text.startswith("["):
+        raise ConfigError(f"The address {address!r} must have its IPv6 address in brackets, as in [::1]:443.")
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        rest = rest.removeprefix(":")
+    else:
+        host, _, rest = text.partition(":")
+    if not host or any(c.isspace() for c in host):
+        raise ConfigError(f"The address {address!r} must be host:port.")
+    if not rest:
+        return host, DEFAULT_PORT
+    if not (rest.isascii() and rest.isdigit() and 0 < int(rest) < 65536):
+        raise ConfigError(f"The address {address!r} must end in a port between 1 and 65535.")
+    return host, int(rest)
+
+
+def check_certificates(ca_pem: bytes) -> None:
+    """Refuse what gRPC would only say in its log: a file without a certificate to trust."""
+    try:
+        text = ca_pem.decode("ascii")
+        ssl.create_default_context(cadata=text or " ")
+    except (UnicodeDecodeError, ssl.SSLError, ValueError):
+        raise ConfigError("The CA file holds no certificate in PEM form (-----BEGIN CERTIFICATE-----).") from None

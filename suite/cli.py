@@ -1,0 +1,154 @@
+"""`presence-suite`: a suite from the shell."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import io
+import os
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+
+import typer
+from rich.console import Console
+
+from suite.errors import ConfigError, Refused, TooManyUsers
+from suite.inputs import read_ca, read_key, read_users
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
+    from suite.client import PresenceClient
+
+EXIT_BROKEN: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_REFUSED: Final = 3
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+
+
+class Form(enum.StrEnum):
+    """The two forms of the stream."""
+
+    watch = "watch"
+    stream = "stream"
+
+
+@app.callback()
+def presence_suite() -> None:
+    """Shows the Microsoft Teams presence of colleagues, as a phone suite gets it from the relay.
+
+    Exit codes: 0 stopped by you, 2 wrong usage, 3 refused by the relay.
+    """
+
+
+@app.command()
+def watch(
+    users: Annotated[list[str] | None, typer.Argument(metavar="USER...", help="UPNs or object ids.")] = None,
+    *,
+    address: Annotated[
+        str, typer.Option(help="The relay, host:port; the port is 443 if left out.", envvar="PRESENCE_SUITE_ADDRESS")
+    ],
+    key_file: Annotated[
+        Path,
+        typer.Option(
+            help="File with the suite key; only you should be able to read it.", envvar="PRESENCE_SUITE_KEY_FILE"
+        ),
+    ],
+    ca_file: Annotated[
+        Path | None, typer.Option(help="PEM file with the CA to trust instead of the public ones.")
+    ] = None,
+    users_file: Annotated[Path | None, typer.Option(help="File with more users, one a line.")] = None,
+    form: Annotated[
+        Form, typer.Option(help="watch: bidirectional. stream: for what cannot stream requests.")
+    ] = Form.watch,
+    server_name: Annotated[
+        str | None, typer.Option(help="Name in the relay's certificate, if not the address's.")
+    ] = None,
+    proxy: Annotated[
+        str | None, typer.Option(help="HTTP proxy, http://host:port; '' for none. Default: HTTPS_PROXY and NO_PROXY.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON line for each event.")] = False,
+) -> None:
+    """Watch users until Ctrl-C; resumes by itself."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC reads it when it starts, so it is imported after this
+    from suite.client import PresenceClient
+
+    try:
+        names = _names(users or [], users_file)
+        key, warning = read_key(key_file)
+        client = PresenceClient(
+            address,
+            key,
+            ca_pem=read_ca(ca_file),
+            form=form.value,
+            proxy=proxy,
+            server_name=server_name,
+            client_name="presence-suite",
+            version=_version(),
+            users=names,
+        )
+    except (ConfigError, TooManyUsers) as error:
+        _give_up(str(error), EXIT_USAGE)
+    if warning:
+        typer.echo(f"Warning: {warning}", err=True)
+    _run(_watching(client, names, address, as_json=json))
+
+
+def _names(users: list[str], users_file: Path | None) -> list[str]:
+    names = list(dict.fromkeys([*users, *read_users(users_file)]))
+    if not names:
+        raise ConfigError("Name at least one user, or give --users-file.")
+    return names
+
+
+async def _watching(client: PresenceClient, names: list[str], address: str, *, as_json: bool) -> None:
+    from suite.watching import until_told_to_stop, watch_lines, watch_table
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a name that this terminal cannot show must not end the watching
+    console = Console()
+    if as_json or not console.is_terminal:
+        watching = watch_lines(client, sys.stdout, as_json=as_json)
+    else:
+        watching = watch_table(client, names, address, console)
+    await until_told_to_stop(asyncio.create_task(watching, name="suite-watching"))
+
+
+def _run(watching: Coroutine[Any, Any, None]) -> None:
+    """Run to the end, which is never a traceback."""
+    try:
+        asyncio.run(watching)
+    except KeyboardInterrupt:
+        pass
+    except Refused as error:
+        _give_up(str(error), EXIT_REFUSED)
+    except BrokenPipeError:
+        # Whoever read our lines has gone; the interpreter must not try to flush what is left for them.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        _give_up(f"presence-suite itself broke ({type(error).__name__}). Please report it.", EXIT_BROKEN)
+
+
+def _give_up(message: str, code: int) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("teams-presence-relay")
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def main() -> None:
+    """The command's entry."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,311 @@
+"""A suite's client: gives what happens to the watched users as events, and resumes by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import random
+import re
+from collections import deque
+from datetime import timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Self
+
+from relay.api.presence.v1 import presence_service_pb2 as api
+from suite import events as ev
+from suite.backoff import Backoff
+from suite.channel import target
+from suite.errors import ConfigError, Refused, TooManyUsers
+from suite.explain import Remedy, explain
+from suite.parts import MAX_USERS_A_MESSAGE, MAX_USERS_A_STREAM
+from suite.state import Answer, Resolution, WatchState
+from suite.stream import Form, Stream, StreamEnded
+from suite.values import span
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping
+    from types import TracebackType
+
+    from suite.channel import Target
+    from suite.explain import Ending
+    from suite.names import Key
+
+EVENTS_AHEAD: Final = 1000
+"""Events that may wait to be taken before the next response is read; then the relay feels it, and conflates."""
+HANDOVER_SHARE: Final = 0.8
+"""The part of a drain's delay within which the new stream is opened, at a random moment: the rest is for opening it."""
+HANDOVER_S: Final = 10.0
+"""How long the new stream may take to begin before the client goes on with the old one."""
+REGROUP_S: Final = 0.05
+"""How long the form `stream` waits for more changes of users before it closes its stream and opens another."""
+
+
+class PresenceClient:
+    """Watches the presence of a changing set of users, over one stream that it renews whenever it must.
+
+    The events are level-triggered: the latest answer of each watched user, not every one in between. After a break the
+    client resumes with jittered backoff, and nothing that changed meanwhile is missing; between `Disconnected` and the next
+    `SnapshotComplete` what is held may be wrong. One task takes `events` and must go on taking them: while it does not,
+    nothing is read, and after half a minute of that the relay ends the stream (it is resumed like any other).
+
+    Use it as an async context manager; it connects on entering and closes its stream on leaving.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        key: str,
+        *,
+        ca_pem: bytes | None = None,
+        form: Form = "watch",
+        proxy: str | None = None,
+        server_name: str | None = None,
+        client_name: str = "presence-suite",
+        version: str = "",
+        users: Iterable[str] = (),
+        progress_interval: timedelta | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        """Check the settings; nothing is sent yet.
+
+        Args:
+            address: `host[:port]` of the relay; the port is 443 when left out.
+            key: the suite key, `psk_…`.
+            ca_pem: the certificates to trust; None is those that gRPC brings.
+            form: `watch`, or `stream` as clients do it that cannot stream requests.
+            proxy: the HTTP proxy's URL; None takes HTTPS_PROXY and NO_PROXY, "" connects directly.
+            server_name: the name in the relay's certificate when it is not the address's.
+            client_name: the product's name, for the operator's logs.
+            version: the product's version.
+            users: names to watch from the start: UPNs or object ids.
+            progress_interval: how often to be told how fresh things are; None is the relay's default.
+            backoff: when to try again.
+
+        Raises:
+            ConfigError: a setting cannot be right.
+            TooManyUsers: more users than one stream may watch.
+        """
+        self._target: Target = target(
+            address, ca_pem=ca_pem, server_name=server_name, proxy=proxy, environ=dict(os.environ)
+        )
+        self._key = _checked_key(key)
+        self._form: Form = form
+        self._base = api.Start(client=api.Client(name=client_name, version=version))
+        if progress_interval is not None:
+            self._base.progress_interval.FromTimedelta(progress_interval)
+        self._backoff = backoff or Backoff()
+        self._state = WatchState()
+        self._streams: list[Stream] = []
+        self._events: deque[ev.Event] = deque()
+        self._available = asyncio.Event()
+        self._room = asyncio.Event()
+        self._users_changed = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+        self._began_at: float | None = None
+        self._add(users)
+
+    # What the suite sees
+
+    @property
+    def answers(self) -> Mapping[str, Answer]:
+        """user_id -> the newest answer; a user without one is absent."""
+        return MappingProxyType(self._state.answers)
+
+    @property
+    def names(self) -> Mapping[str, Resolution]:
+        """Each watched name as it was given -> what it stands for; PENDING until that is known. A copy."""
+        return self._state.names
+
+    def look(self, name: str) -> tuple[Resolution | None, Answer | None]:
+        """What a name, however it is spelled, stands for (None if it is not watched), and the user's answer if there is one."""
+        return self._state.look(name)
+
+    async def events(self) -> AsyncIterator[ev.Event]:
+        """Yield what happens, for as long as the client is open. One reader at a time.
+
+        Raises:
+            Refused: the relay refuses this suite; the client has stopped.
+        """
+        while True:
+            while self._events:
+                event = self._events.popleft()
+                if len(self._events) < EVENTS_AHEAD:
+                    self._room.set()
+                yield event
+            if self._running is None:
+                return
+            if self._running.done():
+                await self._running  # raises what stopped it
+                return
+            self._available.clear()
+            await self._available.wait()
+
+    async def subscribe(self, users: Iterable[str]) -> None:
+        """Watch these names too; each is answered by events. One that is watched already changes nothing.
+
+        Raises:
+            TooManyUsers: more than one stream may watch; nothing was changed.
+        """
+        self._add(users)
+
+    async def unsubscribe(self, users: Iterable[str]) -> None:
+        """Watch these names no longer, however they are spelled; a name that is not watched is ignored."""
+        self._tell(self._state.unsubscribe(_listed(users)))
+
+    async def __aenter__(self) -> Self:
+        self._running = asyncio.create_task(self._run(), name="suite-client")
+        self._running.add_done_callback(lambda _: self._available.set())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        running, self._running = self._running, None
+        self._available.set()
+        if running is not None:
+            running.cancel()
+            await asyncio.wait({running})
+            if not running.cancelled():
+                running.exception()  # seen by `events`, or nobody cares any more
+
+    # Users
+
+    def _add(self, users: Iterable[str]) -> None:
+        users = _listed(users)
+        most = MAX_USERS_A_STREAM if self._form == "watch" else MAX_USERS_A_MESSAGE
+        if self._state.count_after(users) > most:
+            raise TooManyUsers(f"One stream of this form watches at most {most:,} users.")
+        new, seen = self._state.subscribe(users)
+        self._say(seen)
+        self._tell(new)
+
+    def _tell(self, keys: Iterable[Key]) -> None:
+        keys = list(keys)
+        if not keys:
+            return
+        for stream in self._streams:
+            stream.tell(keys)
+        if self._form == "stream":
+            self._users_changed.set()
+
+    # Running
+
+    async def _run(self) -> None:
+        """Keep a stream open until the relay refuses."""
+        while True:
+            self._began_at = None
+            try:
+                await self._follow(self._open())
+            except StreamEnded as ended:
+                wait = self._wait_after(ended.ending)
+                self._say([ev.Disconnected(explain(ended.ending, self._target), wait, ended.ending.reason)])
+            finally:
+                for stream in list(self._streams):
+                    await self._close(stream)
+            await asyncio.sleep(wait.total_seconds())
+
+    async def _follow(self, stream: Stream) -> None:
+        """Read the stream, and those that it is handed over to, until one ends: that is raised."""
+        while True:
+            now = self._now()
+            if stream.leave_at <= now:
+                stream = await self._hand_over(stream)
+            elif self._users_changed.is_set():
+                stream = await self._regroup(stream)
+            response = await stream.next(stream.leave_at - now, self._users_changed)
+            if response is not None:
+                await self._take(stream, response)
+
+    async def _take(self, stream: Stream, response: api.WatchPresenceResponse) -> None:
+        """Apply one response; returns when there is room for the next."""
+        if not stream.has_begun:
+            stream.has_begun = True
+            self._state.began(stream.start)
+            self._began_at = self._began_at or self._now()
+        if response.HasField("drain"):
+            delay_s = (span(response.drain.delay) or timedelta(0)).total_seconds()
+            stream.ends_at = self._now() + delay_s
+            stream.leave_at = self._now() + random.uniform(0, delay_s * HANDOVER_SHARE)  # noqa: S311
+        self._say(self._state.apply(response))
+        while len(self._events) >= EVENTS_AHEAD:
+            self._room.clear()
+            await self._room.wait()
+
+    async def _hand_over(self, old: Stream) -> Stream:
+        """Leave a stream that is being drained: the new one first, so that nothing stands still meanwhile.
+
+        The old stream is not read while the new one begins: what it says could be newer than the new one's snapshot, and
+        would then be followed by something older. If the new one does not begin, the old one goes on to its end.
+        """
+        if self._form == "stream":
+            await self._close(old)
+            return self._open()
+        old.leave_at = math.inf
+        new = self._open()
+        try:
+            response = await new.next(min(HANDOVER_S, max(old.ends_at - self._now(), 1.0)), asyncio.Event())
+        except StreamEnded as ended:
+            if ended.ending.remedy is Remedy.STOP:
+                raise
+            response = None
+        if response is None:
+            await self._close(new)
+            return old
+        await self._close(old)
+        await self._take(new, response)
+        return new
+
+    async def _regroup(self, stream: Stream) -> Stream:
+        """Let a stream that takes no changes make way for one that is told the users of now."""
+        await asyncio.sleep(REGROUP_S)
+        self._users_changed.clear()
+        if not stream.is_behind:
+            return stream
+        await self._close(stream)
+        return self._open()
+
+    def _wait_after(self, ending: Ending) -> timedelta:
+        """How long to wait before the next stream.
+
+        Raises:
+            Refused: there must be no next one.
+        """
+        remedy = ending.remedy
+        if remedy is Remedy.STOP:
+            raise Refused(explain(ending, self._target), reason=ending.reason or ending.code.name)
+        if remedy is Remedy.WITHOUT_TOKEN:
+            self._say(self._state.forget_token())
+        lasted = timedelta(seconds=self._now() - self._began_at) if self._began_at else timedelta(0)
+        return self._backoff.after(lasted, at_once=remedy is not Remedy.BACK_OFF, at_least=ending.wait_at_least)
+
+    def _open(self) -> Stream:
+        self._users_changed.clear()
+        stream = Stream(self._target, self._form, self._state.start(), self._base, self._key, self._state)
+        self._streams.append(stream)
+        return stream
+
+    async def _close(self, stream: Stream) -> None:
+        self._streams.remove(stream)
+        await stream.close()
+
+    def _say(self, events: Iterable[ev.Event]) -> None:
+        self._events.extend(events)
+        self._available.set()
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _listed(users: Iterable[str]) -> list[str]:
+    """The names; a single one is not taken for its letters."""
+    return [users] if isinstance(users, str) else list(users)
+
+
+def _checked_key(key: str) -> str:
+    """The key without white space around it; the text of the refusal does not repeat it."""
+    bare = key.strip()
+    if not re.fullmatch(r"psk_[\x21-\x7e]+", bare):
+        raise ConfigError("That is no suite key: one begins with psk_ and has no white space in it.")
+    return bare

@@ -1,0 +1,213 @@
+"""How a stream ended: what the relay or the transport said, what to do about it, and the same in plain words.
+
+The relay speaks by `ErrorInfo.reason`. The transport speaks by free text; the texts below were taken from grpcio 1.85 by
+causing each failure, and the tests cause them again.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+
+from suite.values import span
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from grpc import aio
+
+    from suite.channel import Target
+
+DOMAIN: Final = "presence.relay"
+TOO_MANY_WATCHES_WAIT: Final = timedelta(minutes=1)
+"""What the protocol asks for when the tenant has too many streams open."""
+
+
+class Remedy(enum.Enum):
+    """What the client does about the end of a stream."""
+
+    BACK_OFF = "resume after a wait"
+    AT_ONCE = "resume at once, once"
+    WITHOUT_TOKEN = "forget what is held and start anew"  # noqa: S105
+    STOP = "a person must act"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a stream ended."""
+
+    code: grpc.StatusCode
+    details: str = ""
+    reason: str = ""
+    """The relay's; empty when the transport failed."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    retry_after: timedelta | None = None
+
+    @property
+    def remedy(self) -> Remedy:
+        """What to do: by the reason, and by the code when the reason is not known."""
+        if self.reason in _BY_REASON:
+            return _BY_REASON[self.reason]
+        if _FROM_BETWEEN.search(self.details):
+            return Remedy.BACK_OFF
+        if self.code is grpc.StatusCode.RESOURCE_EXHAUSTED and "SERVER: Received message larger" in self.details:
+            return Remedy.STOP
+        return _BY_CODE.get(self.code, Remedy.BACK_OFF)
+
+    @property
+    def wait_at_least(self) -> timedelta | None:
+        """How long the relay asked to wait."""
+        if self.reason == "TOO_MANY_WATCHES":
+            return max(self.retry_after or TOO_MANY_WATCHES_WAIT, TOO_MANY_WATCHES_WAIT)
+        return self.retry_after
+
+
+LOST: Final = Ending(grpc.StatusCode.UNAVAILABLE, details="silence")
+"""Nothing came for so long that the stream must be dead."""
+ENDED: Final = Ending(grpc.StatusCode.OK)
+"""The relay ended the stream without a reason."""
+
+
+def ending_of(error: aio.AioRpcError) -> Ending:
+    """What the error says."""
+    reason, metadata, retry_after = "", {}, None
+    for detail in _details(error):
+        info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+        if detail.Is(info.DESCRIPTOR) and detail.Unpack(info) and info.domain == DOMAIN:
+            reason, metadata = info.reason, dict(info.metadata)
+        elif detail.Is(retry.DESCRIPTOR) and detail.Unpack(retry):
+            retry_after = span(retry.retry_delay)
+    return Ending(error.code(), error.details() or "", reason, metadata, retry_after)
+
+
+def _details(error: aio.AioRpcError) -> list[Any]:
+    for name, value in error.trailing_metadata() or ():
+        if name == "grpc-status-details-bin" and isinstance(value, bytes):
+            try:
+                return list(status_pb2.Status.FromString(value).details)
+            except DecodeError:
+                return []
+    return []
+
+
+_BY_REASON: Final = {
+    "SHUTDOWN": Remedy.BACK_OFF,
+    "REBALANCE": Remedy.BACK_OFF,
+    "STORE_UNAVAILABLE": Remedy.BACK_OFF,
+    "SLOW_WATCHER": Remedy.AT_ONCE,
+    "RESUME_TOKEN_OF_ANOTHER_TENANT": Remedy.WITHOUT_TOKEN,
+    "START_EXPECTED": Remedy.STOP,
+    "ACTION_EXPECTED": Remedy.STOP,
+    "SUITE_KEY_UNKNOWN": Remedy.STOP,
+    "SUITE_KEY_REVOKED": Remedy.STOP,
+    "TENANT_REMOVED": Remedy.STOP,
+    "TOO_MANY_USERS": Remedy.STOP,
+    "TOO_MANY_WATCHES": Remedy.BACK_OFF,
+    "BUG": Remedy.BACK_OFF,
+}
+
+_BY_CODE: Final = {
+    grpc.StatusCode.UNAUTHENTICATED: Remedy.STOP,
+    grpc.StatusCode.PERMISSION_DENIED: Remedy.STOP,
+    grpc.StatusCode.INVALID_ARGUMENT: Remedy.STOP,
+}
+
+# A gateway or proxy in the middle answered in the relay's place; it may be gone in a minute, so nothing is final.
+_FROM_BETWEEN: Final = re.compile(r"Received http2 header with status: (\d+)")
+
+_SPOKEN: Final = {
+    "SHUTDOWN": "The relay is restarting.",
+    "REBALANCE": "The relay asked to connect anew.",
+    "STORE_UNAVAILABLE": "The relay cannot reach its store at the moment.",
+    "SLOW_WATCHER": "This suite did not read what the relay sent, and the relay ended the stream.",
+    "RESUME_TOKEN_OF_ANOTHER_TENANT": "What was held belongs to another organisation; starting anew.",
+    "START_EXPECTED": "The relay did not understand how the stream began; this suite's software needs an update.",
+    "ACTION_EXPECTED": "The relay did not understand a request; this suite's software needs an update.",
+    "SUITE_KEY_UNKNOWN": "The relay does not know this suite key. Copy the key again from the relay's onboarding page.",
+    "SUITE_KEY_REVOKED": "This suite key was revoked. Create a new one on the relay's onboarding page.",
+    "TENANT_REMOVED": "The organisation has left the relay. An administrator must onboard it again.",
+    "BUG": "Something broke in the relay; its operator has been told.",
+}
+
+
+def explain(ending: Ending, target: Target) -> str:
+    """The ending in plain words, for a person who can do something about it."""
+    match ending.reason:
+        case "TOO_MANY_USERS":
+            limit, per = ending.metadata.get("limit", "?"), ending.metadata.get("per", "stream")
+            return f"Too many users: the relay accepts {limit} a {per}. Watch fewer."
+        case "TOO_MANY_WATCHES":
+            limit = ending.metadata.get("limit", "?")
+            return f"The organisation has its {limit} streams open already. Close those that are not needed."
+        case "SUITE_KEY_REVOKED" if "key_id" in ending.metadata:
+            return f"{_SPOKEN['SUITE_KEY_REVOKED']} (Key id {ending.metadata['key_id']}.)"
+        case "BUG" if "incident" in ending.metadata:
+            return f"{_SPOKEN['BUG']} (Incident {ending.metadata['incident']}.)"
+    return _SPOKEN.get(ending.reason) or _of_transport(ending, target)
+
+
+def _of_transport(ending: Ending, target: Target) -> str:
+    if ending is ENDED:
+        return "The relay ended the stream."
+    if ending is LOST:
+        return f"Nothing has come from {target.address} for too long; the connection must be dead."
+    via = f" through the proxy {target.proxy.shown}" if target.proxy else ""
+    next_hop = f"the proxy {target.proxy.shown}" if target.proxy else target.address
+    words = {
+        "address": target.address,
+        "name": target.server_name or target.host,
+        "via": via,
+        "next_hop": next_hop,
+        "host": target.proxy.shown.rpartition(":")[0] if target.proxy else target.host,
+    }
+    for pattern, sentence in _TRANSPORT:
+        found = pattern.search(ending.details)
+        if found:
+            spoken = sentence.format(*found.groups(), **words)
+            return spoken[0].upper() + spoken[1:] if spoken.startswith("the ") else spoken
+    return _BY_CODE_SPOKEN.get(ending.code, f"The connection to {target.address}{via} failed ({ending.code.name}).")
+
+
+_BY_CODE_SPOKEN: Final = {
+    grpc.StatusCode.UNAUTHENTICATED: "The relay refuses this suite key.",
+    grpc.StatusCode.PERMISSION_DENIED: "The relay does not permit this suite to watch.",
+    grpc.StatusCode.INVALID_ARGUMENT: "The relay did not understand a request; this suite's software needs an update.",
+    grpc.StatusCode.UNIMPLEMENTED: "What answers there is no presence relay, or an older one.",
+}
+
+_TRANSPORT: Final = tuple(
+    (re.compile(pattern), sentence)
+    for pattern, sentence in (
+        (r"HTTP proxy returned response code 407", "{next_hop} wants a user name and password: http://user:password@host:port."),
+        (r"HTTP proxy returned response code (\d+)", "{next_hop} refuses to connect to {address} (HTTP {0}). Ask for CONNECT to be allowed."),
+        (r"WRONG_VERSION_NUMBER", "{address} does not speak TLS{via}: it is a plain-text port, or something else answers there."),
+        (r"Hostname Verification Check failed", "The certificate of {address} is not for the name {name!r}. Use the name that is in it (--server-name)."),
+        (
+            r"unable to get local issuer certificate|self.signed certificate",
+            "The certificate of {address} was not issued by a CA that is trusted here. Give the right CA file (--ca-file); "
+            "a proxy that inspects TLS has a CA of its own.",
+        ),
+        (r"certificate has expired", "The certificate of {address} has expired, or this machine's clock is wrong."),
+        (r"certificate is not yet valid", "The certificate of {address} is not valid yet; is this machine's clock right?"),
+        (r"CERTIFICATE_VERIFY_FAILED", "The certificate of {address} cannot be trusted."),
+        (r"missing selected ALPN property|http1\.x server|Failed parsing HTTP/2", "{address} speaks TLS but not HTTP/2{via}: it is a web server, not the relay's gRPC port."),
+        (r"Domain name not found|address lookup failed|DNS server", "The name {host!r} cannot be found. Check the address and this machine's DNS."),
+        (r"Connection refused", "Nothing listens at {next_hop} (connection refused)."),
+        (r"[Nn]etwork is unreachable|No route to host", "There is no network route to {next_hop}."),
+        (r"[Tt]imed out|[Tt]imeout|Endpoint closing", "{next_hop} did not answer in time; a firewall may be in between."),
+        (r"Handshake read failed|[Cc]onnection reset", "The connection to {address}{via} was cut while it was being made; a firewall may be in between."),
+        (r"Received http2 header with status: (\d+)", "A gateway in front of the relay answered in its place (HTTP {0})."),
+        (r"SERVER: Received message larger than max", "A message was larger than the relay accepts. Watch fewer users, or shorten the names."),
+        (r"Received message larger than max", "The relay sent a message that is larger than this suite accepts."),
+        (r"too_many_pings|Too many pings", "The relay, or a proxy in front of it, objects to keep-alive pings every 30 s."),
+        (r"keepalive|ping timeout", "The connection to {address}{via} died without a word."),
+        (r"Socket closed|Cancelling all calls|GOAWAY|Connection aborted|Broken pipe", "The connection to {address}{via} was lost."),
+    )
+)  # fmt: skip

@@ -1,0 +1,48 @@
+"""What the command reads from files: the key, the certificates to trust, the users."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from typing import TYPE_CHECKING
+
+from suite.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_MAX_BYTES = 32 * 1024 * 1024
+"""100,000 users of 320 characters; whatever is larger is not what was meant."""
+
+
+def read_key(path: Path) -> tuple[str, str | None]:
+    """The suite key of a file, and a warning when others can read the file too."""
+    text = _read(path, "key file")
+    warning = None
+    if sys.platform != "win32" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        warning = f"The key file {path} can be read by others; chmod 600 it."
+    return text.strip(), warning
+
+
+def read_ca(path: Path | None) -> bytes | None:
+    """The certificates of a file; None without one."""
+    return None if path is None else _read(path, "CA file").encode()
+
+
+def read_users(path: Path | None) -> list[str]:
+    """The users of a file, one a line; empty lines and those that begin with # do not count."""
+    if path is None:
+        return []
+    lines = (line.strip() for line in _read(path, "users file").splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _read(path: Path, what: str) -> str:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ConfigError(f"The {what} {path} is too large to be one.")
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"The {what} {path} cannot be read: {error.strerror or error}.") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"The {what} {path} is not text in UTF-8.") from None

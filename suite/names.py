@@ -1,0 +1,29 @@
+"""When two spellings are one name, and which names are not worth sending."""
+
+from __future__ import annotations
+
+from typing import Final, NewType
+
+Key = NewType("Key", str)
+"""A name trimmed, case-folded and freed of `sip:`, as the relay compares names."""
+
+MAX_NAME_CHARS: Final = 512
+"""Longer ones are MALFORMED without asking: no UPN is half as long, and one giant name must not break the whole message."""
+
+
+def key_of(name: str) -> Key:
+    """The form in which names are compared; an overlong name is only ever equal to itself."""
+    if len(name) > MAX_NAME_CHARS:
+        return Key(name)
+    return Key(name.strip().casefold().removeprefix("sip:").strip())
+
+
+def sendable(name: str) -> bool:
+    """Whether the name fits into a message at all: not overlong, not empty, and text that can be encoded."""
+    if not name.strip() or len(name) > MAX_NAME_CHARS:
+        return False
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

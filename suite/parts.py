@@ -1,0 +1,76 @@
+"""A start, or a change of users, cut into messages that the relay accepts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from relay.api.presence.v1 import presence_service_pb2 as api
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from relay.api.presence.v1 import presence_pb2 as pb
+    from suite.names import Key
+    from suite.state import StartUsers
+
+MAX_USERS_A_MESSAGE: Final = 10_000
+"""The protocol's limit."""
+MAX_USERS_A_STREAM: Final = 100_000
+"""The protocol's limit for the bidirectional form; a server stream has one message, and so 10,000."""
+MAX_MESSAGE_BYTES: Final = 2 * 1024 * 1024
+"""Names in one message. The relay refuses 8 MiB; 10,000 ordinary names are 0.5 MB, so this only cuts extraordinary ones."""
+
+_T = TypeVar("_T")
+
+_FRAME_BYTES = 16  # at most: two tags and two lengths around a name
+_GUID_BYTES = 40
+
+
+def start_parts(start: StartUsers, base: api.Start) -> list[api.Start]:
+    """The start in as few parts as fit; `base` (client, progress interval) goes into the first."""
+    items: list[tuple[pb.Resolved | None, str]] = [(held, held.user) for held in start.held]
+    items.extend((None, name) for name in start.subscribe)
+    parts = [_part(chunk) for chunk in _chunks(items, _item_bytes)]
+    parts = parts or [api.Start()]
+    parts[0].MergeFrom(base)
+    parts[0].resume_token = start.token
+    parts[-1].more_follows = False
+    return parts
+
+
+def _part(items: list[tuple[pb.Resolved | None, str]]) -> api.Start:
+    return api.Start(
+        held_users=[held for held, _ in items if held is not None],
+        subscribe_users=[name for held, name in items if held is None],
+        more_follows=True,
+    )
+
+
+def _item_bytes(item: tuple[pb.Resolved | None, str]) -> int:
+    return _bytes(item[1]) + (_GUID_BYTES if item[0] is not None else 0)
+
+
+def changes(subscribe: Sequence[str], unsubscribe: Sequence[Key]) -> Iterator[api.WatchPresenceRequest.Change]:
+    """The change in as few messages as fit, removals first."""
+    for gone in _chunks(unsubscribe, _bytes):
+        yield api.WatchPresenceRequest.Change(unsubscribe_users=gone)
+    for names in _chunks(subscribe, _bytes):
+        yield api.WatchPresenceRequest.Change(subscribe_users=names)
+
+
+def _bytes(name: str) -> int:
+    return len(name.encode()) + _FRAME_BYTES
+
+
+def _chunks(items: Iterable[_T], size: Callable[[_T], int]) -> Iterator[list[_T]]:
+    chunk: list[_T] = []
+    used = 0
+    for item in items:
+        item_bytes = size(item)
+        if chunk and (len(chunk) == MAX_USERS_A_MESSAGE or used + item_bytes > MAX_MESSAGE_BYTES):
+            yield chunk
+            chunk, used = [], 0
+        chunk.append(item)
+        used += item_bytes
+    if chunk:
+        yield chunk

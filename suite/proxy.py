@@ -1,0 +1,99 @@
+"""Which HTTP proxy to connect through.
+
+gRPC itself reads the lower-case variables only. Here both spellings count, the lower-case one first as in curl, and the
+outcome is handed to gRPC as channel options, so that what it would read by itself does not matter.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from suite.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """An HTTP proxy that is asked to CONNECT; `url` may hold a password and is never shown."""
+
+    url: str
+    shown: str
+
+    def __repr__(self) -> str:
+        return f"Proxy({self.shown})"
+
+
+def choose(host: str, port: int, explicit: str | None, environ: Mapping[str, str]) -> Proxy | None:
+    """The proxy for an address: the explicit one, none if that is empty, else the environment's unless NO_PROXY exempts it.
+
+    Raises:
+        ConfigError: the proxy's URL is not one that can be used.
+    """
+    if explicit is not None:
+        return parse(explicit) if explicit else None
+    url = environ.get("https_proxy") or environ.get("HTTPS_PROXY")
+    exempt = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    if not url or is_exempt(host, port, exempt):
+        return None
+    return parse(url)
+
+
+def parse(url: str) -> Proxy:
+    """The proxy of `http://[user:password@]host[:port]`; the scheme may be left out."""
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        host, port = parts.hostname, parts.port or 80
+    except ValueError:
+        raise ConfigError("The proxy's URL cannot be read; write http://host:port.") from None
+    if parts.scheme != "http":
+        raise ConfigError(
+            f"A proxy that is itself spoken to over {parts.scheme} is not supported; write http://host:port. "
+            "(The stream through it is encrypted all the same.)"
+        )
+    if not host:
+        raise ConfigError("The proxy's URL names no host; write http://host:port.")
+    authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    userinfo, at, _ = parts.netloc.rpartition("@")
+    return Proxy(f"http://{userinfo}{at}{authority}", authority)
+
+
+def is_exempt(host: str, port: int, no_proxy: str) -> bool:
+    """Whether NO_PROXY names the host: `*`, a domain with all below it, an address, a network, any of them with a port."""
+    return any(_matches(host.lower().strip("[]"), port, entry.strip().lower()) for entry in no_proxy.split(","))
+
+
+def _matches(host: str, port: int, entry: str) -> bool:
+    if not entry:
+        return False
+    if entry == "*":
+        return True
+    bare, _, entry_port = entry.rpartition(":")
+    if bare and entry_port.isdigit() and (bare.endswith("]") or ":" not in bare):
+        if int(entry_port) != port:
+            return False
+        entry = bare
+    address = _address(host)
+    if address is not None:
+        network = _network(entry.strip("[]"))
+        return network is not None and address in network
+    domain = entry.removeprefix("*").lstrip(".")
+    return bool(domain) and (host == domain or host.endswith("." + domain))
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None

@@ -1,0 +1,325 @@
+"""The rules of a suite: what it holds, what a response means for that, and what the next stream must be told.
+
+Pure: responses go in, events come out. The relay keeps no session; everything that a resume needs is here.
+
+- **Names** are what the suite asked for. Spellings of one name (case, white space, `sip:`) are sent once, and a removal
+  removes them all, because that is how the relay compares them.
+- A name is **held** when the suite knows what it stands for and, if that is a user, has the user's answer. Only held names
+  may be covered by the resume token; all others are asked for anew, and then always answered in full.
+- A name that left and came back **within one stream** is not held, nor is any other name of its user: what arrives may have
+  been sent before it left, and the token may have moved past a change that the stream did not send in between. They are
+  asked for anew by the next stream.
+- The **token** is stored after the response that carried it was applied. A reset forgets it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from relay.api.presence.v1 import presence_pb2 as pb
+from suite import events as ev
+from suite.names import Key, key_of, sendable
+from suite.values import Outcome, Presence, Status, instant, presence_of, span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime, timedelta
+
+    from relay.api.presence.v1 import presence_service_pb2 as api
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a user has: a presence, or the status that says why there is none. Exactly one of them is None."""
+
+    presence: Presence | None
+    status: Status | None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What a name stands for: a user, or the status that says why nobody. Exactly one of them is None."""
+
+    user_id: str | None
+    status: Status | None
+
+
+@dataclass(frozen=True, slots=True)
+class StartUsers:
+    """What a new stream is told, as of `generation`."""
+
+    token: str
+    subscribe: tuple[str, ...]
+    held: tuple[pb.Resolved, ...]
+    told: dict[Key, int]
+    generation: int
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One name: its spellings (the first is the one that is sent) and what it stands for."""
+
+    generation: int
+    spellings: dict[str, None] = field(default_factory=dict)
+    resolved: pb.Resolved | None = None
+    came_back: bool = False
+
+    @property
+    def sent_as(self) -> str:
+        return next(iter(self.spellings))
+
+    @property
+    def user_id(self) -> str | None:
+        if self.resolved is None or self.resolved.WhichOneof("outcome") != "user_id":
+            return None
+        return self.resolved.user_id
+
+    @property
+    def resolution(self) -> Resolution:
+        if self.user_id is not None:
+            return Resolution(self.user_id, None)
+        if self.resolved is None or self.resolved.WhichOneof("outcome") is None:
+            return Resolution(None, Status.PENDING)
+        return Resolution(None, Status(self.resolved.status))
+
+
+class WatchState:
+    """What one suite watches and holds."""
+
+    def __init__(self) -> None:
+        self.token = ""
+        self.tenant_status: Status | None = None
+        self.contact_time: datetime | None = None
+        self.poll_interval: timedelta | None = None
+        self.answers: dict[str, Answer] = {}
+        self._entries: dict[Key, _Entry] = {}
+        self._keys_of: dict[str, set[Key]] = {}
+        self._left: dict[Key, int] = {}
+        self._generation = 0
+
+    # What is held
+
+    @property
+    def names(self) -> dict[str, Resolution]:
+        """Each name as it was given -> what it stands for; PENDING until that is known."""
+        return {spelling: entry.resolution for entry in self._entries.values() for spelling in entry.spellings}
+
+    def look(self, name: str) -> tuple[Resolution | None, Answer | None]:
+        """What a name, however it is spelled, stands for (None if it is not watched), and the user's answer if there is one."""
+        entry = self._entries.get(key_of(name))
+        if entry is None:
+            return None, None
+        return entry.resolution, self.answers.get(entry.user_id or "")
+
+    def names_of(self, user_id: str) -> tuple[str, ...]:
+        """All names that stand for the user."""
+        keys = self._keys_of.get(user_id, ())
+        return tuple(sorted(spelling for key in keys for spelling in self._entries[key].spellings))
+
+    def wanted(self, key: Key) -> tuple[str, int] | None:
+        """How to send a name, and its generation; None when it is not watched or not worth sending."""
+        entry = self._entries.get(key)
+        if entry is None or not sendable(entry.sent_as):
+            return None
+        return entry.sent_as, entry.generation
+
+    # What the suite asks for
+
+    def subscribe(self, names: Iterable[str]) -> tuple[list[Key], list[ev.Event]]:
+        """Watch these names; returns the keys that are new, and what is known of the others already."""
+        new: list[Key] = []
+        seen: list[ev.Event] = []
+        for name in names:
+            key = key_of(name)
+            entry = self._entries.get(key)
+            if entry is None:
+                self._entries[key] = entry = self._enter(key, name)
+                new.append(key)
+                if entry.resolved is not None:
+                    seen.append(self._resolved_event(name, entry))
+            elif name not in entry.spellings:
+                entry.spellings[name] = None
+                seen.extend(self._known(name, entry))
+        return new, seen
+
+    def unsubscribe(self, names: Iterable[str]) -> list[Key]:
+        """Watch these names no longer, however they are spelled; returns the keys that are gone."""
+        gone = [key for key in dict.fromkeys(map(key_of, names)) if key in self._entries]
+        for key in gone:
+            self._generation += 1
+            self._left[key] = self._generation
+            self._stands_for_nobody(key)
+            del self._entries[key]
+        return gone
+
+    def count_after(self, names: Iterable[str]) -> int:
+        """How many names would be watched if these were subscribed."""
+        return len(self._entries.keys() | {key_of(name) for name in names})
+
+    # What a stream is told
+
+    def start(self) -> StartUsers:
+        """What to tell a new stream now; changes nothing."""
+        subscribe: list[str] = []
+        held: list[pb.Resolved] = []
+        told: dict[Key, int] = {}
+        for key, entry in self._entries.items():
+            if not sendable(entry.sent_as):
+                continue
+            told[key] = entry.generation
+            if self.token and (resolved := self._held(entry)) is not None:
+                held.append(resolved)
+            else:
+                subscribe.append(entry.sent_as)
+        return StartUsers(self.token, tuple(subscribe), tuple(held), told, self._generation)
+
+    def began(self, start: StartUsers) -> None:
+        """The stream that was told `start` has sent its first response: nothing older can arrive any more."""
+        for key, entry in self._entries.items():
+            if entry.came_back and entry.generation <= start.generation:
+                entry.came_back = False
+                self._stands_for_nobody(key)
+        self._left = {key: left for key, left in self._left.items() if left > start.generation}
+
+    def forget_token(self) -> list[ev.Event]:
+        """The token is another tenant's: so is everything that is held."""
+        return self._reset()
+
+    # What a response means
+
+    def apply(self, response: api.WatchPresenceResponse) -> list[ev.Event]:
+        """Apply one response and store its token; an event that this library does not know means nothing."""
+        match response.WhichOneof("event"):
+            case "started":
+                happened = self._started(response.started)
+            case "batch":
+                happened = self._batch(response.batch)
+            case "progress":
+                happened = self._progress(response.progress)
+            case "tenant_status":
+                happened = self._tenant_status(response.tenant_status)
+            case _:
+                happened = []
+        if response.resume_token:
+            self.token = response.resume_token
+        return happened
+
+    def _started(self, started: api.WatchPresenceResponse.Started) -> list[ev.Event]:
+        outcome = Outcome(started.outcome)
+        reset = self._reset() if outcome is Outcome.RESET else []
+        return [ev.Connected(outcome), *reset]
+
+    def _reset(self) -> list[ev.Event]:
+        self.token = ""
+        self.answers.clear()
+        self._keys_of.clear()
+        for entry in self._entries.values():
+            if sendable(entry.sent_as):
+                entry.resolved = None
+        return [ev.Reset()]
+
+    def _batch(self, batch: api.WatchPresenceResponse.Batch) -> list[ev.Event]:
+        happened: list[ev.Event] = []
+        newly_named: dict[str, None] = {}
+        for resolved in batch.resolved:
+            happened.extend(self._resolve(resolved, newly_named))
+        answered: dict[str, None] = {}
+        for answer in batch.answers:
+            if answer.user_id in self._keys_of:
+                self.answers[answer.user_id] = _answer(answer)
+                answered[answer.user_id] = None
+        # A new name of a user who is held already gets the answer too, although the relay need not send it again.
+        already_held = {user_id: None for user_id in newly_named if user_id in self.answers}
+        happened.extend(self._changed_event(user_id) for user_id in already_held | answered)
+        if batch.snapshot_complete:
+            happened.append(ev.SnapshotComplete())
+        return happened
+
+    def _resolve(self, resolved: pb.Resolved, newly_named: dict[str, None]) -> Iterator[ev.Event]:
+        key = key_of(resolved.user)
+        entry = self._entries.get(key)
+        if entry is None:  # unsubscribed meanwhile
+            return
+        user_id = resolved.user_id if resolved.WhichOneof("outcome") == "user_id" else None
+        if entry.user_id != user_id:
+            self._stands_for_nobody(key)
+            if user_id is not None:
+                self._keys_of.setdefault(user_id, set()).add(key)
+                newly_named[user_id] = None
+        entry.resolved = resolved
+        yield from (self._resolved_event(spelling, entry) for spelling in entry.spellings)
+
+    def _progress(self, progress: api.WatchPresenceResponse.Progress) -> list[ev.Event]:
+        self._fresh(progress)
+        return [ev.Progress(self.contact_time, self.poll_interval)]
+
+    def _tenant_status(self, said: api.WatchPresenceResponse.TenantStatus) -> list[ev.Event]:
+        self._fresh(said)
+        status = Status(said.status)
+        self.tenant_status = Status.STALE if status is Status.UNKNOWN else status
+        return [ev.TenantStatus(self.tenant_status, self.contact_time, self.poll_interval)]
+
+    def _fresh(self, said: api.WatchPresenceResponse.Progress | api.WatchPresenceResponse.TenantStatus) -> None:
+        if said.HasField("contact_time"):
+            self.contact_time = instant(said.contact_time)
+        if said.HasField("poll_interval"):
+            self.poll_interval = span(said.poll_interval)
+
+    # One name
+
+    def _enter(self, key: Key, name: str) -> _Entry:
+        self._generation += 1
+        entry = _Entry(self._generation, {name: None}, came_back=key in self._left)
+        if not sendable(name):
+            entry.resolved = pb.Resolved(status=pb.STATUS_MALFORMED)
+        return entry
+
+    def _held(self, entry: _Entry) -> pb.Resolved | None:
+        """What to say of the name if it is held, spelled as it is sent."""
+        resolved = entry.resolved
+        if resolved is None or entry.came_back or resolved.WhichOneof("outcome") is None:
+            return None
+        user_id = entry.user_id
+        if user_id is None:
+            return pb.Resolved(user=entry.sent_as, status=resolved.status)
+        if user_id not in self.answers or any(self._entries[key].came_back for key in self._keys_of[user_id]):
+            return None
+        return pb.Resolved(user=entry.sent_as, user_id=user_id)
+
+    def _stands_for_nobody(self, key: Key) -> None:
+        """Undo what the name stood for; a user without a name is forgotten."""
+        entry = self._entries[key]
+        user_id = entry.user_id
+        if user_id is not None:
+            keys = self._keys_of[user_id]
+            keys.discard(key)
+            if not keys:
+                del self._keys_of[user_id]
+                self.answers.pop(user_id, None)
+        entry.resolved = None
+
+    def _known(self, name: str, entry: _Entry) -> Iterator[ev.Event]:
+        if entry.resolved is not None:
+            yield self._resolved_event(name, entry)
+            user_id = entry.user_id
+            if user_id is not None and user_id in self.answers:
+                yield self._changed_event(user_id)
+
+    def _resolved_event(self, name: str, entry: _Entry) -> ev.Resolved:
+        resolution = entry.resolution
+        return ev.Resolved(name, resolution.user_id, resolution.status)
+
+    def _changed_event(self, user_id: str) -> ev.Changed:
+        answer = self.answers[user_id]
+        return ev.Changed(user_id, self.names_of(user_id), answer.presence, answer.status)
+
+
+def _answer(answer: pb.Answer) -> Answer:
+    match answer.WhichOneof("answer"):
+        case "presence":
+            return Answer(presence_of(answer.presence), None)
+        case "status":
+            return Answer(None, Status(answer.status))
+        case _:
+            return Answer(None, Status.UNKNOWN)

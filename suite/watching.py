@@ -1,0 +1,78 @@
+"""Watching from the shell: the client's events on the screen until a person has seen enough."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, TextIO
+
+from rich.live import Live
+
+from suite.lines import json_line, plain_line
+from suite.table import Connection, render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rich.console import Console
+
+    from suite.client import PresenceClient
+    from suite.events import Event
+
+REDRAW_S: Final = 0.25
+"""The table is drawn anew this often at most, and once a second at least, for the ages in its header."""
+
+
+async def watch_lines(client: PresenceClient, out: TextIO, *, as_json: bool) -> None:
+    """Write a line for each event."""
+    to_line: Callable[[Event, datetime], str | None] = json_line if as_json else plain_line
+    async with client:
+        async for event in client.events():
+            line = to_line(event, datetime.now(UTC))
+            if line is not None:
+                out.write(f"{line}\n")
+                out.flush()
+
+
+async def watch_table(client: PresenceClient, names: Sequence[str], address: str, console: Console) -> None:
+    """Keep a table on the screen up to date."""
+    connection = Connection(address)
+    changed = asyncio.Event()
+
+    def draw() -> None:
+        live.update(render(names, client.look, connection, console, datetime.now(UTC)), refresh=True)
+
+    async def redraw() -> None:
+        while True:
+            draw()
+            changed.clear()
+            await asyncio.sleep(REDRAW_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), 1 - REDRAW_S)
+
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+        drawing = asyncio.create_task(redraw(), name="suite-redraw")
+        try:
+            async with client:
+                async for event in client.events():
+                    connection.note(event)
+                    changed.set()
+                    if drawing.done():
+                        drawing.result()  # raises what broke it
+        finally:
+            drawing.cancel()
+            await asyncio.wait({drawing})
+            draw()
+
+
+async def until_told_to_stop(watching: asyncio.Task[None]) -> None:
+    """Wait for the watching to end; SIGINT and SIGTERM end it quietly."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Windows has none of these; there Ctrl-C arrives as KeyboardInterrupt.
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, watching.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await watching

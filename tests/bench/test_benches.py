@@ -1,0 +1,80 @@
+"""Each benchmark, small: it runs, measures what it says, and ends with its one line. No time is asserted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+import bench
+from bench.fanout import run as fanout
+from bench.fanout.schedule import Point
+from bench.load import answer, scale, slow_token
+from bench.poll import run as poll
+from bench.processes import Child, ChildFailed
+
+
+def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert list(said) == ["bench", "ratios", "must", "ok"]
+    assert said["ok"] == all(said["must"].values())
+    return said
+
+
+@pytest.mark.parametrize("pages", [False, True])
+def test_fanout_delivers_everything_on_every_side(pages: bool):
+    point = Point(tenants=4, suites=2, rate=400, pages=pages)
+    runs = fanout.measure(point, fanout.Options(points=(point,), runs=1, seconds=1, warm_s=0.3))
+    assert list(runs) == ["nats", "relay", "bare"]
+    for (run,) in runs.values():
+        assert run.deliveries == run.expected
+    assert runs["nats"][0].expected == runs["relay"][0].expected
+    assert set(runs["relay"][0].cost_s) == {"worker", "valkey", "edge"}
+    assert runs["relay"][0].latencies_ms
+
+
+def test_poll_writes_nothing_for_unchanged_pages(capsys: pytest.CaptureFixture[str]):
+    poll.run(poll.Options(users=(1300,), rounds=1, pages=2))
+    must = last_line(capsys)["must"]
+    assert must["1300 users: no write for unchanged pages"]
+    assert len(must) == 3
+
+
+def test_scale_measures_gaps_and_resumes(capsys: pytest.CaptureFixture[str]):
+    scale.run(scale.Options(users=300, tenants=3, seconds=12))
+    ratios = last_line(capsys)["ratios"]
+    assert ratios["gaps"] >= 300
+    assert ratios["resume_s"] > 0
+
+
+def test_answer_sees_new_users_and_changes(capsys: pytest.CaptureFixture[str]):
+    answer.run(answer.Options(tries=2, many=20, changes=1))
+    assert len(last_line(capsys)["must"]) == 3
+
+
+def test_slow_token_slows_one_tenant(capsys: pytest.CaptureFixture[str]):
+    slow_token.run(slow_token.Options(tenants=2, seconds=11, token_ms=300, token_life_s=4))
+    said = last_line(capsys)
+    assert said["must"]["the slow tenant asked for tokens"]
+    assert said["ratios"]["others_gap_max_s"] > 0
+
+
+def test_the_command_lists_every_benchmark():
+    told = subprocess.run(
+        [sys.executable, "-m", "bench"], capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    for name in ("fanout", "poll", "scale", "answer", "slow-token"):
+        assert f"    {name} " in (bench.__doc__ or "")
+        assert f"    {name} " in told
+
+
+def _fail(_pipe: object) -> None:
+    sys.exit(3)
+
+
+def test_a_child_that_ended_is_told():
+    with Child(_fail) as child, pytest.raises(ChildFailed):
+        child.ask("anything")

@@ -1,0 +1,171 @@
+"""The poll plan: everybody is read once an interval, urgent users first, nobody twice at once."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relay.core.planning import JITTER, PollPlan, Read
+from relay.core.presence import UserId
+
+INTERVAL = 5.0
+
+
+def users(count: int, prefix: str = "u") -> list[UserId]:
+    return [UserId(f"{prefix}{number}") for number in range(count)]
+
+
+def drain(plan: PollPlan, now: float) -> list[Read]:
+    reads = []
+    while (read := plan.next(now)) is not None:
+        reads.append(read)
+    return reads
+
+
+def finish(plan: PollPlan, reads: list[Read], now: float) -> None:
+    for read in reads:
+        plan.done(read, now, INTERVAL)
+
+
+def test_new_users_are_read_at_once():
+    plan = PollPlan(650)
+    plan.add(users(3), 100.0, INTERVAL)
+    assert plan.wait(100.0) == 0
+    assert plan.next(100.0).users == tuple(users(3))
+
+
+def test_a_small_request_is_not_behind_a_large_one():
+    plan = PollPlan(10)
+    plan.add(users(100, "crowd"), 0.0, INTERVAL)
+    plan.add(users(1, "one"), 0.0, INTERVAL)
+    first = plan.next(0.0)
+    assert UserId("one0") in first.users
+
+
+def test_a_dirty_user_who_is_being_read_waits_for_that_read():
+    plan = PollPlan(650, phase=0.5)
+    plan.add(users(2), 0.0, INTERVAL)
+    read = plan.next(0.0)
+    plan.mark_dirty(users(1))
+    assert plan.next(0.0) is None
+    plan.done(read, 0.1, INTERVAL)
+    assert plan.next(0.1).users == (UserId("u0"),)
+
+
+def test_pages_are_spread_evenly_over_the_interval():
+    plan = PollPlan(10)
+    plan.add(users(500), 0.0, INTERVAL)
+    finish(plan, drain(plan, 0.0), 0.0)
+    starts = []
+    now = 0.0
+    while now < INTERVAL:
+        for read in drain(plan, now):
+            starts.append(now)
+            plan.done(read, now, INTERVAL)
+        now += 0.01
+    gaps = [later - earlier for earlier, later in pairwise(starts)]
+    assert max(gaps) < 4 * INTERVAL / 50
+
+
+def test_the_time_a_read_takes_does_not_add_up():
+    plan = PollPlan(650)
+    plan.add(users(5), 0.0, INTERVAL)
+    finish(plan, drain(plan, 0.0), 0.1)
+    times = []
+    now = 0.0
+    while now < 60:
+        for read in drain(plan, now):
+            times.append(now)
+            plan.done(read, now + 0.2, INTERVAL)
+        now += 0.05
+    assert len(times) >= 11
+    assert all(later - earlier <= INTERVAL + 0.06 for earlier, later in pairwise(times))
+
+
+def test_jitter_only_shortens():
+    plan = PollPlan(650)
+    plan.add(users(1), 0.0, INTERVAL)
+    finish(plan, drain(plan, 0.0), 0.0)
+    now = plan.wait(0.0)
+    read = plan.next(now)
+    plan.done(read, now, INTERVAL, jitter=1.0)
+    assert INTERVAL * (1 - JITTER) - 0.01 <= plan.wait(now) <= INTERVAL
+
+
+def test_a_failed_read_is_tried_again_when_told():
+    plan = PollPlan(650)
+    plan.add(users(2), 0.0, INTERVAL)
+    plan.failed(plan.next(0.0), 3.0)
+    assert plan.next(2.9) is None
+    assert set(plan.next(3.0).users) == set(users(2))
+
+
+def test_overdue_pages_are_those_without_an_answer():
+    plan = PollPlan(650)
+    plan.add(users(2), 0.0, INTERVAL)
+    assert plan.overdue(15.0, 15.0) == []
+    assert len(plan.overdue(15.1, 15.0)) == 1
+
+
+def test_a_removed_user_is_not_read():
+    plan = PollPlan(650)
+    plan.add(users(3), 0.0, INTERVAL)
+    plan.remove(users(1))
+    assert set(plan.next(0.0).users) == set(users(3)[1:])
+    assert UserId("u0") not in plan
+
+
+actions = st.lists(
+    st.tuples(st.sampled_from(["add", "remove", "dirty", "all", "next", "done", "fail", "pass"]), st.integers(0, 40)),
+    max_size=120,
+)
+
+
+@given(actions, st.integers(1, 7))
+@settings(max_examples=300, deadline=None)
+def test_no_user_is_ever_in_two_reads_at_once_and_none_is_forgotten(  # noqa: C901 - one step each
+    steps: list[tuple[str, int]], page_size: int
+):
+    plan, now = PollPlan(page_size), 0.0
+    wanted: set[UserId] = set()
+    under_way: list[Read] = []
+    chance = random.Random(1)
+    for step, number in steps:
+        some = users(number)
+        if step == "add":
+            plan.add(some, now, INTERVAL)
+            wanted.update(some)
+        elif step == "remove":
+            plan.remove(some)
+            wanted.difference_update(some)
+        elif step == "dirty":
+            plan.mark_dirty(some)
+        elif step == "all":
+            plan.mark_all(now)
+        elif step == "next" and (read := plan.next(now)) is not None:
+            busy = {user for other in under_way for user in other.users}
+            assert not busy & set(read.users)
+            assert len(read.users) <= page_size
+            under_way.append(read)
+        elif step in ("done", "fail") and under_way:
+            read = under_way.pop(chance.randrange(len(under_way)))
+            if step == "done":
+                plan.done(read, now, INTERVAL)
+            else:
+                plan.failed(read, now + 1)
+        elif step == "pass":
+            now += number / 10
+    for read in under_way:
+        plan.done(read, now, INTERVAL)
+    seen: set[UserId] = set()
+    for _ in range(200):
+        now += 0.5
+        for read in drain(plan, now):
+            seen.update(read.users)
+            plan.done(read, now, INTERVAL)
+        if seen >= wanted:
+            break
+    assert wanted <= seen

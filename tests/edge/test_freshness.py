@@ -1,0 +1,100 @@
+"""How fresh a tenant is: a function of what the worker said and of the edge's own clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from relay.core.presence import Status
+from relay.core.watch import Position
+from relay.edge.history import Partition, Verdict, judge
+from relay.edge.settings import EdgeSettings
+from relay.edge.tenants import TenantView
+from relay.store.entries import TenantContact
+from tests.edge.worker import TENANT
+
+SETTINGS = EdgeSettings()
+
+
+@dataclass(eq=False)
+class Woken:
+    """A stream that only counts how often it was woken."""
+
+    watch: object = None
+    key_id: str = ""
+    times: list[float] = field(default_factory=list)
+
+    def wake(self) -> None:
+        self.times.append(1)
+
+
+def view() -> TenantView:
+    return TenantView(TENANT, 0, SETTINGS, now=100.0)
+
+
+def contact(ms: int, interval_ms: int = 5000, status: Status = Status.NONE) -> TenantContact:
+    return TenantContact(TENANT, ms, interval_ms, status)
+
+
+def test_a_tenant_is_stale_when_contact_has_not_moved_for_three_intervals_and_a_grace() -> None:
+    tenant = view()
+    tenant.heard(contact(1), now=100.0)
+    assert tenant.freshness(117.0).status is Status.NONE
+    assert tenant.freshness(117.1).status is Status.STALE
+    tenant.heard(contact(1), now=110.0)  # said again, not moved
+    assert tenant.freshness(117.1).status is Status.STALE
+    tenant.heard(contact(2), now=120.0)
+    assert tenant.freshness(137.0).status is Status.NONE
+
+
+def test_a_longer_interval_takes_longer_to_be_stale() -> None:
+    tenant = view()
+    tenant.heard(contact(1, 60_000), now=100.0)
+    assert tenant.freshness(281.0).status is Status.NONE
+    assert tenant.freshness(283.0).status is Status.STALE
+
+
+def test_a_tenant_that_nobody_ever_read_becomes_stale() -> None:
+    tenant = view()
+    assert tenant.told.status is Status.NONE
+    tenant.look_at(118.0)
+    assert tenant.told.status is Status.STALE
+
+
+def test_the_workers_reason_says_more_than_stale() -> None:
+    tenant = view()
+    tenant.heard(contact(1, status=Status.CONSENT_REQUIRED), now=100.0)
+    assert tenant.freshness(1000.0).status is Status.CONSENT_REQUIRED
+
+
+def test_streams_are_woken_when_status_or_interval_change_and_not_otherwise() -> None:
+    tenant, stream = view(), Woken()
+    tenant.streams[stream] = None  # type: ignore[index]
+    tenant.heard(contact(1), now=100.0)
+    assert len(stream.times) == 1  # the interval is known now
+    tenant.heard(contact(2), now=101.0)
+    tenant.look_at(102.0)
+    assert len(stream.times) == 1
+    tenant.heard(contact(3, 6000), now=103.0)
+    tenant.heard(contact(3, 6000, Status.THROTTLED), now=104.0)
+    assert len(stream.times) == 3
+
+
+def test_history_is_judged_by_epoch_position_and_gaps() -> None:
+    fresh = Partition(0)
+    used = Partition(0, position=Position("e1.r1", 10))
+    missing = Partition(0, position=Position("e1.r1", 10), gap=True)
+    cases = [
+        (fresh, None, None, 5, "r1", Verdict.UNVOUCHED),
+        (fresh, None, "e1.r0", 5, "r1", Verdict.UNVOUCHED),
+        (fresh, None, "e1.r1", 5, "r1", Verdict.FIRST),
+        (used, 10, "e1.r1", 10, "r1", Verdict.SAME),
+        (used, 10, "e1.r1", 12, "r1", Verdict.SAME),
+        (used, 10, "e1.r1", 9, "r1", Verdict.LOST),
+        (used, 10, "e2.r1", 12, "r1", Verdict.LOST),
+        (used, 10, "e1.r1", 12, "r2", Verdict.UNVOUCHED),
+        (missing, 10, "e1.r1", 12, "r1", Verdict.MISSED),
+        (missing, 10, "e1.r1", 9, "r1", Verdict.LOST),
+        (missing, 10, "e2.r1", 12, "r1", Verdict.LOST),
+    ]
+    for partition, before, epoch, last, replid, verdict in cases:
+        assert judge(partition, before, epoch, last, replid).verdict is verdict  # type: ignore[arg-type]

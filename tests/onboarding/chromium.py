@@ -1,0 +1,97 @@
+"""Real Chromium: pages that trust our CAs, are looked at by axe, and leave a screenshot of each size and colour scheme."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import re
+import shutil
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from axe_playwright_python.async_playwright import Axe
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+ARTIFACTS = Path(__file__).parents[2] / "artifacts" / "onboarding"
+PHONE, WIDE = {"width": 360, "height": 740}, {"width": 1600, "height": 1000}
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+]  # fmt: skip
+
+
+@asynccontextmanager
+async def chromium(*urls: str) -> AsyncIterator[Browser]:
+    """A browser that accepts the certificates that these servers have now, and otherwise trusts the usual CAs."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert path is not None, "Chromium is missing. Install it, for example: sudo apt-get install chromium"
+    pins = [await asyncio.to_thread(_pin, url) for url in urls]
+    trust = [f"--ignore-certificate-errors-spki-list={','.join(pins)}"]
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *trust])
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+def _pin(url: str) -> str:
+    address = urlsplit(url)
+    pem = ssl.get_server_certificate((address.hostname or "", address.port or 443))
+    key = x509.load_pem_x509_certificate(pem.encode()).public_key()
+    digest = hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
+    return base64.b64encode(digest).decode()
+
+
+class Watched:
+    """A page of the browser, and everything that it complained about."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.seen: list[str] = []
+        page.on("console", lambda said: self.complaints.append(f"{said.type}: {said.text} {said.location['url']}"))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    async def look(self, name: str) -> None:
+        """Let axe look at the page in both colour schemes and sizes, and keep screenshots."""
+        ARTIFACTS.mkdir(parents=True, exist_ok=True)
+        for scheme in ("light", "dark"):
+            await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+            for size, viewport in (("phone", PHONE), ("wide", WIDE)):
+                await self.page.set_viewport_size(viewport)  # type: ignore[arg-type]
+                await self._check(f"{name}, {size}, {scheme}")
+                path = ARTIFACTS / f"{name}-{size}-{scheme}.png"
+                await self.page.screenshot(path=path, full_page=True, animations="disabled")
+        self.seen.append(name)
+
+    async def _check(self, where: str) -> None:
+        overflow = await self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert overflow <= 0, f"{where}: {overflow} px too wide"
+        found: Any = (await Axe().run(self.page)).response
+        told = [f"{one['id']}: {[node['target'] for node in one['nodes']]}" for one in found["violations"]]
+        assert not told, f"{where}: {told}"
+
+    async def text(self) -> str:
+        return re.sub(r"\s+", " ", await self.page.inner_text("main"))
+
+    async def sign_in(self, account: str, *, decision: str = "accept") -> None:
+        """Microsoft's pages, as a person goes through them."""
+        await self.page.wait_for_selector("#sign-in")
+        await self.page.get_by_role("button", name=account).first.click()
+        await self.page.wait_for_selector("#consent, #approval, .trouble, #authorized, main h1")
+        if await self.page.locator("#consent").count():
+            await self.page.click(f"button[value={decision}]")
+        elif await self.page.locator("#approval button").count():
+            await self.page.click("#approval button")
+
+
+async def window(browser: Browser, **options: Any) -> BrowserContext:
+    return await browser.new_context(viewport=WIDE, **options)  # type: ignore[arg-type]

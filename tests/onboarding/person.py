@@ -1,0 +1,130 @@
+"""A person in front of a browser, played by a script that looks at pages as a browser does: forms, links, cookies."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from html import unescape
+from typing import Self
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from emulator.generate import PASSWORD
+from onboarding.settings import CALLBACK
+from tests.emulator.driver import form
+from tests.onboarding.site import Site
+
+APPLICANT = {
+    "organisation": "Contoso Ltd",
+    "contact": "Ada Adler",
+    "email": "ada@contoso.example",
+    "domain": "contoso.example",
+}
+ACCOUNT = "presence-relay@contoso.example"
+
+
+class Person:
+    """One browser. Microsoft's pages and ours share its cookie jar, as they do in life: by host."""
+
+    def __init__(self, site: Site, client: httpx.AsyncClient) -> None:
+        self.site = site
+        self.client = client
+        self.page = httpx.Response(200, request=httpx.Request("GET", site.settings.start_url))
+
+    @classmethod
+    @asynccontextmanager
+    async def at(cls, site: Site, ca_pem: str) -> AsyncIterator[Self]:
+        context = ssl.create_default_context(cadata=ca_pem + site.cloud.ca_pem.decode())
+        async with httpx.AsyncClient(verify=context, timeout=30, trust_env=False, follow_redirects=True) as client:
+            yield cls(site, client)
+
+    async def get(self, path: str) -> httpx.Response:
+        self.page = await self.client.get(urljoin(self.site.url, path))
+        return self.page
+
+    async def submit(self, form_id: str, **values: str) -> httpx.Response:
+        """Fill in a form of the page and send it, as a browser does: it says from where."""
+        action, fields = form(self.page.text, form_id)
+        target = urljoin(str(self.page.url), action)
+        self.page = await self.client.post(target, data={**fields, **values}, headers={"origin": self._origin(target)})
+        return self.page
+
+    async def fill(self, **changes: str) -> httpx.Response:
+        """The first form."""
+        await self.get("/onboarding")
+        return await self.submit("start", **{**APPLICANT, **changes})
+
+    async def leave(self) -> httpx.Response:
+        """AUTHORIZE, and on to Microsoft as the page does by itself."""
+        await self.submit("authorize")
+        self.page = await self.client.get(self.microsoft_url())
+        return self.page
+
+    def microsoft_url(self) -> str:
+        found = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', self.page.text)
+        assert found, self.page.text
+        return unescape(found[1])
+
+    async def sign_in(self, username: str = ACCOUNT, *, decision: str = "accept") -> dict[str, str]:
+        """At Microsoft's pages, until there is an answer for us; returns its fields."""
+        if 'id="sign-in"' in self.page.text:
+            await self.submit("sign-in", username=username, password=PASSWORD)
+        if 'id="consent"' in self.page.text:
+            await self.submit("consent", decision=decision)
+        if 'id="approval"' in self.page.text:
+            await self.submit("approval")
+        return form(self.page.text, "answer")[1]
+
+    async def answer(self, fields: dict[str, str]) -> httpx.Response:
+        """Bring Microsoft's answer back."""
+        self.page = await self.client.post(
+            f"{self.site.url}{CALLBACK}", data=fields, headers={"origin": self.site.cloud.url}
+        )
+        return self.page
+
+    async def authorize(self, username: str = ACCOUNT, *, decision: str = "accept") -> httpx.Response:
+        await self.leave()
+        return await self.answer(await self.sign_in(username, decision=decision))
+
+    async def complete(self) -> httpx.Response:
+        return await self.submit("complete")
+
+    async def onboard(self, username: str = ACCOUNT, **changes: str) -> str:
+        """The whole way; returns the suite key."""
+        await self.fill(**changes)
+        await self.authorize(username)
+        await self.complete()
+        return self.key
+
+    @property
+    def text(self) -> str:
+        """What can be read on the page."""
+        bare = re.sub(r"<(script|style|head)\b.*?</\1>", " ", self.page.text, flags=re.DOTALL)
+        return " ".join(unescape(re.sub(r"<[^>]+>", " ", bare)).split())
+
+    @property
+    def heading(self) -> str:
+        found = re.search(r"<h1>(.*?)</h1>", self.page.text, re.DOTALL)
+        assert found, self.page.text
+        return " ".join(unescape(found[1]).split())
+
+    @property
+    def notice(self) -> str:
+        found = re.search(r'<h2 id="notice-title">(.*?)</h2>', self.page.text, re.DOTALL)
+        return unescape(found[1]).strip() if found else ""
+
+    @property
+    def key(self) -> str:
+        """The suite key on the page; empty when there is none."""
+        found = re.search(r"psk_[0-9a-f]{16}_[\w-]{43}", self.page.text)
+        return found.group() if found else ""
+
+    def _origin(self, url: str) -> str:
+        """What a browser says: the page's origin to its own, nothing to others, as both sides' referrer policies have it."""
+        page = urlsplit(str(self.page.url))
+        target = urlsplit(url)
+        same = (page.scheme, page.netloc) == (target.scheme, target.netloc)
+        return f"{page.scheme}://{page.netloc}" if same else "null"

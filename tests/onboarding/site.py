@@ -1,0 +1,94 @@
+"""The pages, served as in production, and what stands behind them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import trustme
+
+from emulator import Cloud
+from onboarding.app import serve
+from onboarding.settings import Pace, WebSettings
+from relay.core.presence import TenantId
+from relay.store.connection import Store
+from relay.store.keyring import KeyRing
+from relay.store.suite_keys import SuiteKeys
+from relay.store.tenants import Tenants
+from relay.store.vault import Vault
+from tests.graph.conftest import settings_for
+
+NO_PACE = Pace(requests=100_000, starts=100_000, all_starts=100_000)
+
+
+def web_settings(port: int, cert: trustme.LeafCert, **changes: Any) -> WebSettings:
+    given: dict[str, Any] = {
+        "public_url": f"https://localhost:{port}",
+        "suite_address": "relay.example:443",
+        "operator": "Northwind Presence",
+        "support": "Write to help@northwind.example.",
+        "host": "127.0.0.1",
+        "port": port,
+        "tls_cert_pem": b"".join(pem.bytes() for pem in cert.cert_chain_pems),
+        "tls_key_pem": cert.private_key_pem.bytes(),
+        "pace": NO_PACE,
+    }
+    return WebSettings(**{**given, **changes})
+
+
+@dataclass
+class Site:
+    """Pages at work."""
+
+    settings: WebSettings
+    store: Store
+    ring: KeyRing
+    cloud: Cloud
+
+    @classmethod
+    @asynccontextmanager
+    async def serving(
+        cls, settings: WebSettings, store: Store, ring: KeyRing, cloud: Cloud, **graph: object
+    ) -> AsyncIterator[Self]:
+        for application in cloud.world.applications.values():
+            application.redirect_uris.append(settings.redirect_uri)
+        stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(serve(settings, store, ring, settings_for(cloud, **graph), stop, ready.set_result))
+        await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+        try:
+            yield cls(settings, store, ring, cloud)
+        finally:
+            stop.set()
+            async with asyncio.timeout(15):
+                await task
+
+    @property
+    def url(self) -> str:
+        return self.settings.public_url
+
+    @property
+    def tenants(self) -> Tenants:
+        return Tenants(self.store)
+
+    @property
+    def vault(self) -> Vault:
+        return Vault(self.store, self.ring)
+
+    @property
+    def suite_keys(self) -> SuiteKeys:
+        return SuiteKeys(self.store)
+
+    def tenant_id(self, domain: str = "contoso.example") -> TenantId:
+        tenant = self.cloud.world.tenant(domain)
+        assert tenant is not None
+        return TenantId(tenant.tenant_id)
+
+    async def is_untouched(self) -> bool:
+        """Whether nothing but flows is kept."""
+        names = [name async for name in self.store.vault.scan_iter()]
+        return all(name.startswith(b"flow:") for name in names)

@@ -1,0 +1,281 @@
+"""In real Chromium. Our pages are at localhost and Microsoft's at 127.0.0.1, so that the two are different sites, as in life."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import grpc
+import pytest
+import trustme
+from playwright.async_api import Browser, Error, expect
+
+from emulator import Fault
+from relay.edge.server import EdgeServer
+from relay.edge.settings import EdgeSettings
+from relay.worker.cloud import Cloud as WorkerCloud
+from relay.worker.partitions import Worker
+from relay.worker.settings import WorkerSettings
+from tests.edge.suite import SuiteStream
+from tests.graph.conftest import settings_for
+from tests.onboarding.chromium import ARTIFACTS, Watched, chromium, window
+from tests.onboarding.person import APPLICANT
+from tests.onboarding.site import Site
+
+pytestmark = pytest.mark.timeout(180)
+
+FAST = WorkerSettings(
+    poll_interval=timedelta(milliseconds=300), lease=timedelta(seconds=4), lease_renewal=timedelta(milliseconds=500)
+)
+
+
+VARIED = {
+    "ben": ("Busy", "InACall"), "chloe": ("DoNotDisturb", "Presenting"), "david": ("Away",), "emma": ("AvailableIdle",),
+    "farid": ("Offline",),
+}  # fmt: skip
+"""So that the proof shows more than one colour."""
+
+
+@pytest.fixture
+async def browser(site: Site) -> AsyncIterator[Browser]:
+    async with chromium(site.url, site.cloud.url) as running:
+        yield running
+
+
+@pytest.fixture
+async def watched(browser: Browser) -> AsyncIterator[Watched]:
+    context = await window(browser)
+    watched = Watched(await context.new_page())
+    yield watched
+    await context.close()
+
+
+@pytest.fixture
+async def suite(
+    site: Site, authority: trustme.CA, cert: trustme.LeafCert
+) -> AsyncIterator[Callable[[str], SuiteStream]]:
+    """A relay at work on the site's store; makes a suite's stream of a key."""
+    edge = EdgeSettings(
+        host="127.0.0.1",
+        port=0,
+        tls_cert_pem=b"".join(pem.bytes() for pem in cert.cert_chain_pems),
+        tls_key_pem=cert.private_key_pem.bytes(),
+        drain_delay=timedelta(milliseconds=100),
+        grace=timedelta(milliseconds=100),
+    )
+    async with AsyncExitStack() as stack:
+        microsoft = await stack.enter_async_context(WorkerCloud(settings_for(site.cloud), site.vault))
+        worker = asyncio.create_task(Worker(site.store, site.vault, microsoft, FAST, "worker-1").run())
+        server = await stack.enter_async_context(EdgeServer(edge, site.store, "edge-1"))
+        credentials = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
+        target, options = f"localhost:{server.port}", [("grpc.enable_http_proxy", 0)]
+        channel = await stack.enter_async_context(grpc.aio.secure_channel(target, credentials, options=options))
+        streams: list[SuiteStream] = []
+
+        def make(key: str) -> SuiteStream:
+            streams.append(SuiteStream(channel, key))
+            return streams[-1]
+
+        yield make
+        for stream in streams:
+            await stream.kill()
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+
+
+async def fill(watched: Watched, site: Site, **changes: str) -> None:
+    page = watched.page
+    await page.goto(site.settings.start_url)
+    for name, value in {**APPLICANT, **changes}.items():
+        await page.fill(f"#{name}", value)
+    await page.click("#start button")
+    await page.wait_for_selector("#authorize button, .is-wrong")
+
+
+async def test_from_the_form_to_a_suite_that_sees_a_change(
+    site: Site, watched: Watched, suite: Callable[[str], SuiteStream]
+):
+    page = watched.page
+    for name, shown in VARIED.items():
+        site.cloud.set_presence(f"{name}@contoso.example", *shown)
+    await page.goto(site.settings.start_url)
+    await watched.look("1-form")
+    await page.fill("#organisation", "x")
+    await page.click("#start button")
+    await page.wait_for_selector(".is-wrong")
+    await watched.look("1-form-faults")
+    await fill(watched, site)
+    await watched.look("2-greeting")
+    await page.click("#authorize button")
+    await page.wait_for_selector("#sign-in")
+    await page.screenshot(path=ARTIFACTS / "3-microsoft-sign-in.png", full_page=True)
+    await watched.sign_in("presence-relay@contoso.example")
+    await page.wait_for_selector("#authorized")
+    await watched.look("4-authorized")
+
+    await page.click("#complete button")
+    await page.wait_for_selector("#suite-key")
+    await watched.look("5-key")
+    key = await page.inner_text("#suite-key")
+
+    stream = suite(key).open("ada@contoso.example")
+    ada = site.cloud.person("ada@contoso.example").oid
+    await stream.until(lambda: ada in stream.answers and stream.answers[ada].presence.raw_availability == "Available")
+    site.cloud.set_presence("ada@contoso.example", "Busy", "InACall")
+    await stream.until(lambda: stream.answers[ada].presence.raw_activity == "InACall")
+
+    await page.reload()
+    await expect(page.locator("#key-title")).to_have_text("The suite key was shown")
+    assert key not in await page.content()
+    await watched.look("6-key-was-shown")
+    assert [said for said in watched.complaints if site.url in said and "422" not in said] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "domain", "account", "decision"),
+    [
+        ("declined", "contoso.example", "ben@contoso.example", "decline"),
+        ("admin-needed", "litware.example", "quinn@litware.example", "accept"),
+        ("guest", "contoso.example", "mia@fabrikam.example", "accept"),
+        ("personal-account", "contoso.example", "pat@outlook.example", "accept"),
+    ],
+)
+async def test_who_cannot_do_it_is_told_what_to_do_next(
+    site: Site, watched: Watched, name: str, domain: str, account: str, decision: str
+):
+    site.cloud.set_switches(personal_accounts="admitted")
+    page = watched.page
+    await fill(watched, site, domain=domain)
+    await page.click("#authorize button")
+    await watched.sign_in(account, decision=decision)
+    await page.wait_for_selector(".notice")
+    await watched.look(f"7-{name}")
+    assert "What to do:" in await page.inner_text(".notice")
+    await page.wait_for_selector("#authorize button:enabled")
+    assert await site.is_untouched()
+
+
+async def test_pages_of_problems(site: Site, watched: Watched):
+    page = watched.page
+    await page.goto(f"{site.settings.start_url}/{'0' * 24}")
+    await watched.look("8-unknown-request")
+    await fill(watched, site)
+    site.cloud.add_fault(Fault(contains="openid-configuration", status=503))
+    await page.click("#authorize button")
+    await expect(page.locator("h1")).to_have_text("Microsoft does not answer")
+    await watched.look("8-microsoft-away")
+    site.cloud.faults.remove()
+    await page.click("text=Back to your request")
+    await page.route(f"{site.cloud.url}/**", lambda route: route.fulfill(status=204))  # the page on the way stays
+    await page.click("#authorize button")
+    await page.wait_for_selector("#leave")
+    await watched.look("3-on-the-way")
+    await page.unroute_all()
+    await page.click("#leave")
+    await page.wait_for_selector("#sign-in")
+
+
+async def test_the_back_button_at_each_step_does_no_harm(site: Site, watched: Watched):
+    page = watched.page
+    await fill(watched, site)
+    flow = page.url
+    await page.go_back()
+    await expect(page.locator("h1")).to_have_text("Connect your organisation")
+    await page.go_forward()
+    await page.click("#authorize button")
+    await page.wait_for_selector("#sign-in")
+    await page.go_back()
+    await expect(page.locator("#authorize button")).to_be_enabled()
+    assert page.url == flow, "the page that leads to Microsoft is no trap"
+    await page.click("#authorize button")
+    await watched.sign_in("ben@contoso.example")
+    await page.wait_for_selector("#authorized")
+    # To a page of Microsoft's that was the answer to a form: Chromium asks before it repeats that.
+    with contextlib.suppress(Error):
+        await page.go_back()
+    await page.wait_for_url("chrome-error://**")
+    await page.goto(flow)
+    await page.click("#complete button")
+    key = await page.inner_text("#suite-key")
+    await page.go_back()
+    await page.goto(flow)
+    await expect(page.locator("#key-title")).to_have_text("The suite key was shown")
+    assert (await site.suite_keys.verify(key)).revoked is None
+
+
+async def test_double_clicks_at_each_step_make_one_tenant_with_one_key(site: Site, watched: Watched):
+    page = watched.page
+    await page.goto(site.settings.start_url)
+    for name, value in APPLICANT.items():
+        await page.fill(f"#{name}", value)
+    await page.dblclick("#start button")
+    await page.wait_for_selector("#authorize button")
+    await page.dblclick("#authorize button")
+    await watched.sign_in("ben@contoso.example")
+    await page.wait_for_selector("#authorized")
+    await page.dblclick("#complete button")
+    key = await page.inner_text("#suite-key")
+    used = (await site.suite_keys.verify(key)).key_id
+    keys = await site.suite_keys.list(site.tenant_id())
+    assert [record.key_id for record in keys if record.revoked is None] == [used]
+
+
+async def test_everything_works_without_scripts(site: Site, browser: Browser):
+    context = await window(browser, java_script_enabled=False)
+    watched = Watched(await context.new_page())
+    page = watched.page
+    await fill(watched, site)
+    await page.dblclick("#authorize button")
+    await page.wait_for_selector("#sign-in")
+    await watched.sign_in("ben@contoso.example")
+    # Microsoft's own page needs scripts to send its answer by itself; without them it has a button.
+    await page.click("#answer button")
+    await page.wait_for_selector("#authorized")
+    await page.dblclick("#complete button")
+    await page.wait_for_selector("#suite-key, #another-key")
+    await context.close()
+
+
+async def test_the_key_is_copied_by_a_button(site: Site, browser: Browser):
+    context = await window(browser, permissions=["clipboard-read", "clipboard-write"])
+    watched = Watched(await context.new_page())
+    page = watched.page
+    await fill(watched, site)
+    await page.click("#authorize button")
+    await watched.sign_in("ben@contoso.example")
+    await page.click("#complete button")
+    key = await page.inner_text("#suite-key")
+    await page.click("[data-copy=suite-key]")
+    await expect(page.locator("#copied")).to_have_text("Copied.")
+    assert await page.evaluate("navigator.clipboard.readText()") == key
+    await context.close()
+
+
+async def test_no_other_page_can_frame_ours_or_press_its_buttons(site: Site, watched: Watched):
+    page = watched.page
+    await fill(watched, site)
+    flow = page.url
+    await page.goto(f"{site.cloud.url}/organizations/oauth2/v2.0/authorize")  # another site
+    await page.set_content(
+        f'<iframe src="{flow}"></iframe><form id="evil" method="post" action="{flow}/authorize"><button>Prize</button></form>'
+    )
+    await page.wait_for_timeout(500)
+    framed = [await frame.content() for frame in page.frames[1:]]
+    assert framed
+    assert all("Hello" not in content for content in framed)
+    await page.click("#evil button")
+    await expect(page.locator("h1")).to_have_text("This form is out of date")
+
+
+async def test_a_user_without_a_role_can_do_it_alone(site: Site, watched: Watched):
+    page = watched.page
+    await fill(watched, site)
+    await page.click("#authorize button")
+    await watched.sign_in("ben@contoso.example")
+    await page.wait_for_selector("#authorized")
+    await page.click("#complete button")
+    await page.wait_for_selector("#suite-key")
+    assert (await site.suite_keys.verify(await page.inner_text("#suite-key"))).tenant_id == site.tenant_id()

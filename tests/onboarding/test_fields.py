@@ -1,0 +1,119 @@
+"""What is typed, pace and flows, as values."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onboarding import fields
+from onboarding.fields import FieldsInvalid, applicant, domain_of
+from onboarding.flow import Applicant, Flow, decode, encode, is_flow_id, new_flow_id
+from onboarding.pace import Pacer
+from onboarding.settings import Pace
+from relay.core.presence import TenantId
+from tests.onboarding.person import APPLICANT
+
+
+@pytest.mark.parametrize(
+    ("text", "domain"),
+    [
+        ("contoso.com", "contoso.com"),
+        ("  Contoso.COM ", "contoso.com"),
+        ("ada@contoso.com", "contoso.com"),
+        ("https://contoso.com/", "contoso.com"),
+        ("contoso.onmicrosoft.com", "contoso.onmicrosoft.com"),
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("contoso", None),
+        ("contoso.com/common", None),
+        ("contoso.com?x=1", None),
+        ("contoso..com", None),
+        ("-contoso.com", None),
+        ("127.0.0.1", None),
+        ("contoso.com:443", None),
+        ("con toso.com", None),
+        ("..", None),
+        ("a" * 64 + ".com", None),
+        ("ä" * 300 + ".com", None),
+        ("a." * 127 + "com", None),
+    ],
+)
+def test_domains(text: str, domain: str | None):
+    assert domain_of(text) == domain
+
+
+@pytest.mark.parametrize("name", ["Åse Þór", "陳大文", "O’Brien & Söhne <GmbH>", "محمد", "رضا\u200cپور", "😀 Ltd"])
+def test_names_of_the_whole_world_are_taken_as_they_are(name: str):
+    assert applicant({**APPLICANT, "contact": name}).contact == name
+
+
+def test_spaces_are_tidied():
+    typed = applicant({**APPLICANT, "organisation": "  Contoso   Ltd "})
+    assert typed.organisation == "Contoso Ltd"
+
+
+@given(st.dictionaries(st.sampled_from([*APPLICANT, "other"]), st.text(max_size=1200)))
+def test_whatever_is_typed_is_taken_whole_or_refused_with_words(typed: dict[str, str]):
+    try:
+        found = applicant(typed)
+    except FieldsInvalid as invalid:
+        told = list(invalid.faults.values())
+    else:
+        told = ["taken"]
+        for name, limit in fields.MAX_CHARS.items():
+            text = getattr(found, name)
+            assert 0 < len(text) <= limit
+            assert text.isprintable() or "\u200c" in text or "\u200d" in text or "\u00a0" in text or not text.isascii()
+    assert told
+    assert all(told)
+    shown = fields.shown_again(typed)
+    assert set(shown) == set(fields.MAX_CHARS)
+
+
+def test_windows_pass_and_addresses_are_forgotten():
+    pacer = Pacer(Pace(requests=2, starts=1, all_starts=2, window=timedelta(seconds=10), addresses=2))
+    assert [pacer.admits("192.0.2.1", now) for now in (0, 1, 2, 9.9, 10, 11, 12)] == [
+        True,
+        True,
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert pacer.admits("192.0.2.2", 12)
+    assert pacer.admits("192.0.2.3", 12)
+    assert pacer.admits("192.0.2.1", 12), "the address that asked longest ago was forgotten"
+
+
+def test_starts_are_counted_for_each_address_and_for_all():
+    pacer = Pacer(Pace(starts=1, all_starts=2, window=timedelta(seconds=10)))
+    assert pacer.admits_start("192.0.2.1", 0)
+    assert not any(pacer.admits_start("192.0.2.1", 0) for _ in range(20)), "one address alone does not shut others out"
+    assert pacer.admits_start("192.0.2.2", 0)
+    assert not pacer.admits_start("192.0.2.3", 0)
+    assert pacer.admits_start("192.0.2.3", 10)
+
+
+def test_an_ipv6_network_counts_as_one_address():
+    pacer = Pacer(Pace(requests=2))
+    assert [pacer.admits(f"2001:db8::{n}", 0) for n in (1, 2, 3)] == [True, True, False]
+    assert pacer.admits("2001:db8:0:1::1", 0)
+    assert [pacer.admits(text, 0) for text in ("", "", "", "unix:/socket")] == [True, True, False, True]
+
+
+def test_flows_survive_the_way_through_the_store():
+    flow = Flow(
+        flow_id=new_flow_id(),
+        browser="b",
+        returning="r",
+        applicant=Applicant("C", "A", "a@b.de", "b.de"),
+        tenant_id=TenantId("t"),
+    )
+    assert decode(encode(flow)) == flow
+    assert decode('{"of": "another release"}') is None
+    assert decode("garbage") is None
+    assert is_flow_id(flow.flow_id)
+    assert not any(map(is_flow_id, ["", "../x", "a" * 23, "ä" * 24, flow.flow_id + "a"]))

@@ -1,0 +1,73 @@
+"""The ops port."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+
+from relay.ops.health import Health, OpsServer
+from relay.ops.telemetry import Telemetry, TelemetrySettings
+
+
+@pytest.fixture
+async def ops() -> AsyncIterator[tuple[Health, OpsServer]]:
+    health = Health()
+    health.expect("store", "edge")
+    async with OpsServer("127.0.0.1", 0, health, lambda: b"metric 1\n") as server:
+        yield health, server
+
+
+async def get(server: OpsServer, path: str, method: str = "GET") -> httpx.Response:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return await client.request(method, f"http://127.0.0.1:{server.port}{path}")
+
+
+async def test_ready_is_said_only_when_every_expected_part_is(ops):
+    health, server = ops
+    health.set("store", ready=True)
+    answer = await get(server, "/readyz")
+    assert (answer.status_code, answer.text) == (503, "edge: not ready\nstore: ready\n")
+    health.set("edge", ready=True)
+    assert (await get(server, "/readyz?verbose")).status_code == 200
+
+
+async def test_alive_is_said_while_not_ready(ops):
+    assert (await get(ops[1], "/livez")).status_code == 200
+
+
+async def test_metrics_are_served(ops):
+    assert (await get(ops[1], "/metrics")).text == "metric 1\n"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/", 404), ("POST", "/livez", 405), ("GET", "/../x", 404)]
+)
+async def test_anything_else_is_refused(ops, method, path, status):
+    assert (await get(ops[1], path, method)).status_code == status
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"\r\n\r\n", b"\x16\x03\x01 not http\r\n\r\n", b"GET /livez\r\n" + b"x" * 20_000]
+)
+async def test_what_is_no_request_costs_nobody_anything(ops, said):
+    reader, writer = await asyncio.open_connection("127.0.0.1", ops[1].port)
+    writer.write(said)
+    writer.write_eof()
+    await reader.read()
+    writer.close()
+    assert (await get(ops[1], "/livez")).status_code == 200
+
+
+def test_histograms_in_seconds_have_bounds_in_seconds():
+    telemetry = Telemetry(TelemetrySettings(attributes={"relay.roles": "edge"}))
+    assert isinstance(telemetry.meters, MeterProvider)
+    telemetry.meters.get_meter("relay.test").create_histogram("relay.age", unit="s").record(0.02)
+    exposed = telemetry.exposition().decode()
+    telemetry.meters.shutdown()
+    assert 'le="0.025"' in exposed
+    assert "relay_age_seconds_count" in exposed
+    assert 'relay_roles="edge"' in exposed

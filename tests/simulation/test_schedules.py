@@ -1,0 +1,29 @@
+"""The rules keep Ordered, Resumable, Convergent and Answered under every schedule, and each rule is needed for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.rules import Broken, Rules
+from tests.simulation.schedule import run_schedules
+from tests.simulation.weakened import WEAKENED
+
+SCHEDULES = 20_000
+ENOUGH = 4_000
+"""Schedules within which a missing rule shows: each is found at least three times in as many on average."""
+
+
+def test_no_schedule_breaks_a_guarantee() -> None:
+    assert run_schedules(range(SCHEDULES)) == SCHEDULES
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_no_schedule_of_a_long_sweep_breaks_a_guarantee() -> None:
+    assert run_schedules(range(SCHEDULES, 20 * SCHEDULES)) == 19 * SCHEDULES
+
+
+@pytest.mark.parametrize("rules", WEAKENED.values(), ids=WEAKENED.keys())
+def test_weakening_any_rule_breaks_a_guarantee(rules: Rules) -> None:
+    with pytest.raises(Broken):
+        run_schedules(range(ENOUGH), rules)

@@ -1,0 +1,43 @@
+"""A real Valkey for all tests of the store, empty for each."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+
+import pytest
+from redis.asyncio import Redis
+
+from relay.store import keys
+from relay.store.connection import Store, StoreSettings
+from relay.store.leases import Lease, Leases
+from tests.store.samples import TENANT
+from tests.valkey import ValkeyServer
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    with ValkeyServer(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture
+async def raw(valkey: ValkeyServer) -> AsyncIterator[Redis]:
+    """A client beside the store, to look at what it wrote and to do what the store never would."""
+    async with Redis.from_url(valkey.url, protocol=2) as client:
+        await client.flushall()
+        yield client
+
+
+@pytest.fixture
+async def store(valkey: ValkeyServer, raw: Redis) -> AsyncIterator[Store]:
+    async with Store(StoreSettings(url=valkey.url)) as store:
+        yield store
+
+
+@pytest.fixture
+async def lease(store: Store) -> Lease:
+    """A lease of the partition of `TENANT`."""
+    lease = await Leases(store).acquire(keys.partition_of(TENANT), "worker-1", timedelta(minutes=1))
+    assert lease is not None
+    return lease

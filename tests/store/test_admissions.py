@@ -1,0 +1,118 @@
+"""Admission: tenant and grant come together, and what is there stays."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from redis.asyncio import Redis
+
+from relay.core.grants import GrantState
+from relay.core.presence import UserId
+from relay.core.tenant import TRANSITIONS, TenantEvent, TenantState
+from relay.store import hints, keys
+from relay.store.admissions import Admissions
+from relay.store.connection import Store
+from relay.store.keyring import KeyRing, make_ring
+from relay.store.pipes import START_ID, Inbox
+from relay.store.tenants import Tenant, Tenants
+from relay.store.vault import Vault, VersionConflict
+from tests.store.samples import NOW, TENANT, user
+from tests.valkey import ValkeyServer
+
+RING = KeyRing.from_json(make_ring("test", now_s=0))
+
+
+async def admit(store: Store, account: UserId, cache: str = "cache", **changes: object) -> TenantState:
+    given = {"upn": "a@b.de", "name": "Contoso", "domain": "b.de", "settings": {"contact_name": "Ada"}, **changes}
+    return await Admissions(store, RING).admit(TENANT, account, token_cache=cache, **given)  # type: ignore[arg-type]
+
+
+async def test_a_new_tenant_comes_with_its_grant(store: Store):
+    assert await admit(store, user(1)) is TenantState.ACTIVE
+    tenant = await Tenants(store).load(TENANT)
+    assert tenant is not None
+    assert (tenant.name, tenant.domain, tenant.state) == ("Contoso", "b.de", TenantState.ACTIVE)
+    assert dict(tenant.settings) == {"contact_name": "Ada"}
+    assert await Tenants(store).of(keys.partition_of(TENANT)) == {TENANT}
+    (grant,) = await Vault(store, RING).list(TENANT)
+    assert (grant.account_id, grant.upn, grant.token_cache) == (user(1), "a@b.de", "cache")
+    assert grant.last_refresh is not None
+    assert abs((grant.created - tenant.created).total_seconds()) < 2
+
+
+async def test_the_worker_is_told(store: Store):
+    await admit(store, user(1))
+    inbox = Inbox(store)
+    (entry,) = await inbox.read({keys.partition_of(TENANT): START_ID})
+    await inbox.aclose()
+    assert entry.hint == hints.GrantChanged(TENANT, user(1))
+
+
+async def test_another_account_adds_a_grant_and_changes_nothing_else(store: Store):
+    await admit(store, user(1))
+    vault, tenant = Vault(store, RING), await Tenants(store).load(TENANT)
+    first = await vault.load(TENANT, user(1))
+    await admit(store, user(2), name="Other", domain="other.de", settings={"contact_name": "Ben"})
+    assert await Tenants(store).load(TENANT) == tenant
+    assert await vault.load(TENANT, user(1)) == first
+    assert len(await vault.list(TENANT)) == 2
+
+
+async def test_the_same_account_renews_its_grant(store: Store):
+    await admit(store, user(1))
+    vault = Vault(store, RING)
+    (old,) = await vault.list(TENANT)
+    await vault.set_state(TENANT, user(1), old.version, GrantState.DEAD, "invalid_grant")
+    await admit(store, user(1), "newer")
+    (new,) = await vault.list(TENANT)
+    assert (new.token_cache, new.state, new.error, new.created) == ("newer", GrantState.HEALTHY, "", old.created)
+    with pytest.raises(VersionConflict):
+        await vault.save(old, old.version)
+
+
+async def test_what_was_empty_is_filled_in(store: Store):
+    await Tenants(store).put(Tenant(tenant_id=TENANT, domain="kept.de", state=TenantState.PENDING, created=NOW))
+    await admit(store, user(1))
+    tenant = await Tenants(store).load(TENANT)
+    assert tenant is not None
+    assert (tenant.name, tenant.domain, tenant.created) == ("Contoso", "kept.de", NOW)
+    assert dict(tenant.settings) == {"contact_name": "Ada"}
+
+
+@pytest.mark.parametrize("before", [state for state in TenantState if state is not TenantState.REMOVED])
+async def test_the_state_follows_the_rules_of_the_core(store: Store, before: TenantState):
+    await Tenants(store).put(Tenant(tenant_id=TENANT, state=before, created=NOW))
+    expected = TRANSITIONS.get((before, TenantEvent.CONSENTED), before)
+    assert await admit(store, user(1)) is expected
+    tenant = await Tenants(store).load(TENANT)
+    assert tenant is not None
+    assert tenant.state is expected
+
+
+async def test_a_tenant_that_was_removed_can_come_back(store: Store):
+    await admit(store, user(1))
+    (old,) = await Vault(store, RING).list(TENANT)
+    await Tenants(store).remove(TENANT)
+    assert await admit(store, user(2), name="Again") is TenantState.ACTIVE
+    (grant,) = await Vault(store, RING).list(TENANT)
+    assert grant.account_id == user(2)
+    assert grant.version > old.version
+    tenant = await Tenants(store).load(TENANT)
+    assert tenant is not None
+    assert tenant.name == "Again"
+
+
+async def test_many_at_once_lose_no_grant(store: Store):
+    await asyncio.gather(*(admit(store, user(number)) for number in range(20)))
+    assert len(await Vault(store, RING).list(TENANT)) == 20
+
+
+async def test_what_was_admitted_survives_a_crash_and_is_sealed(store: Store, raw: Redis, valkey: ValkeyServer):
+    await admit(store, user(1), "the-token-cache")
+    assert b"the-token-cache" not in str(await raw.hgetall(keys.grant(TENANT, user(1)))).encode()
+    valkey.kill()
+    valkey.start()
+    async with Store(store.settings) as fresh:
+        (grant,) = await Vault(fresh, RING).list(TENANT)
+    assert grant.token_cache == "the-token-cache"

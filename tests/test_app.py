@@ -1,0 +1,102 @@
+"""Composition: start, wait for Redis, refuse what cannot be trusted, stop in order."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from relay import app, config
+from relay.app import PreflightFailed, Running
+from relay.config import Role, Settings
+from tests.valkey import ValkeyServer, free_port
+
+
+def settings(redis_port: int, **edge: object) -> Settings:
+    edge = {"host": "127.0.0.1", "port": 0, "plain_text": True, "drain_delay": "0s", **edge}
+    ops = {"host": "127.0.0.1", "port": free_port()}
+    return config.load((), {"redis": {"url": f"redis://127.0.0.1:{redis_port}"}, "edge": edge, "ops": ops})
+
+
+@asynccontextmanager
+async def edge_running(which: Settings) -> AsyncIterator[asyncio.Future[Running]]:
+    """An edge under way; the future is done when it is ready."""
+    stop = asyncio.Event()
+    ready: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(app.run(which, [Role.EDGE], stop, ready.set_result))
+    try:
+        yield ready
+    finally:
+        stop.set()
+        async with asyncio.timeout(10):
+            await task
+
+
+async def run_briefly(which: Settings) -> None:
+    """An edge that is expected to give up by itself."""
+    async with asyncio.timeout(10):
+        await app.run(which, [Role.EDGE], asyncio.Event())
+
+
+async def status(which: Settings, path: str) -> int:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return (await client.get(f"http://127.0.0.1:{which.ops.port}{path}")).status_code
+
+
+async def is_alive(which: Settings) -> bool:
+    try:
+        return await status(which, "/livez") == 200
+    except httpx.HTTPError:
+        return False
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(10):
+        while not await holds():  # noqa: ASYNC110  what is waited for is in no event of ours
+            await asyncio.sleep(0.02)
+
+
+async def test_absent_redis_is_waited_for(tmp_path: Path):
+    port = free_port()
+    which = settings(port)
+    async with edge_running(which) as ready:
+        await eventually(lambda: is_alive(which))
+        assert await status(which, "/readyz") == 503
+        assert not ready.done()
+        with ValkeyServer(tmp_path, port):
+            async with asyncio.timeout(10):
+                running = await ready
+            assert running.edge_port
+            assert await status(which, "/readyz") == 200
+
+
+async def test_a_stop_ends_the_wait_for_redis():
+    which = settings(free_port())
+    async with edge_running(which) as ready:
+        await eventually(lambda: is_alive(which))
+    assert not ready.done()
+
+
+async def test_a_redis_that_would_lose_grants_is_refused_with_everything_that_is_wrong(tmp_path: Path):
+    weak = {"appendonly": "no", "appendfsync": "everysec", "maxmemory_policy": "allkeys-lru"}
+    with ValkeyServer(tmp_path, **weak) as server, pytest.raises(PreflightFailed) as caught:
+        await run_briefly(settings(server.port))
+    told = "\n".join(caught.value.faults)
+    assert len(caught.value.faults) == 3
+    assert "appendonly" in told
+    assert "appendfsync always" in told
+    assert "noeviction" in told
+
+
+async def test_a_taken_port_is_named(tmp_path: Path):
+    with ValkeyServer(tmp_path) as server, socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        with pytest.raises(OSError, match=f"127.0.0.1:{taken}"):
+            await run_briefly(settings(server.port, port=taken))

@@ -1,0 +1,160 @@
+"""The operator's commands: what they do, and that no operator ever sees a traceback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import trustme
+from typer.testing import CliRunner, Result
+
+from relay.cli import app
+from relay.core.presence import TenantId
+from relay.core.tenant import TenantState
+from relay.store.connection import Store, StoreSettings
+from relay.store.keyring import KeyRing, make_ring
+from relay.store.suite_keys import parse
+from relay.store.tenants import Tenant, Tenants
+from tests.valkey import ValkeyServer, free_port
+
+TENANT = TenantId("11111111-1111-1111-1111-111111111111")
+
+
+@pytest.fixture
+def redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ValkeyServer]:
+    """A Valkey that the commands use, with one tenant in it."""
+    with ValkeyServer(tmp_path) as server:
+        monkeypatch.setenv("RELAY_REDIS_URL", server.url)
+        asyncio.run(put_tenant(server.url))
+        yield server
+
+
+async def put_tenant(url: str) -> None:
+    tenant = Tenant(tenant_id=TENANT, domain="contoso.example", state=TenantState.ACTIVE, created=datetime.now(UTC))
+    async with Store(StoreSettings(url=url)) as store:
+        await Tenants(store).put(tenant)
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def done(*arguments: str) -> str:
+    """What a command that must succeed says."""
+    result = call(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_wrong_settings_are_told_all_at_once_without_a_traceback(monkeypatch):
+    monkeypatch.setenv("RELAY_REDIS_URL", "nonsense")
+    monkeypatch.setenv("RELAY_POLL_INTERVAL", "often")
+    command = [str(Path(sys.executable).with_name("presence-relay")), "serve", "edge", "worker"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert ended.returncode == 2
+    for name in ("RELAY_REDIS_URL", "RELAY_POLL_INTERVAL", "RELAY_EDGE_TLS_CERT", "RELAY_CLOUD_CLIENT_ID"):
+        assert f"\n  {name}" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("roles", "said"),
+    [
+        (["webhook"], "not in this release"),
+        (["edge", "webhook"], "not in this release"),
+        (["cook"], "Roles are edge, worker, web"),
+    ],
+)
+def test_roles_that_there_are_not_are_refused(roles, said):
+    result = call("serve", *roles)
+    assert (result.exit_code, said in result.output) == (2, True)
+
+
+def test_dev_with_the_real_cloud_demands_an_app_registration(tmp_path):
+    result = call("dev", "--state", str(tmp_path / "state"), "--cloud", "microsoft")
+    assert result.exit_code == 2
+    assert "RELAY_CLOUD_CLIENT_ID" in result.output
+    assert "RELAY_CLOUD_CLIENT_SECRET" in result.output
+
+
+def test_absent_redis_is_told_in_a_line(monkeypatch):
+    monkeypatch.setenv("RELAY_REDIS_URL", f"redis://:hunter2@127.0.0.1:{free_port()}")
+    result = call("tenants", "list")
+    assert result.exit_code == 1
+    assert "Check RELAY_REDIS_URL" in result.output
+    assert "hunter2" not in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+def test_a_suite_key_is_issued_listed_and_revoked(redis):
+    key = parse(done("keys", "issue", "Contoso.example", "--label", "reception").strip())
+    assert key is not None
+    assert f"{key.key_id}  in force" in done("keys", "list", TENANT)
+    done("keys", "revoke", TENANT, key.key_id)
+    assert f"{key.key_id}  revoked" in done("keys", "list", TENANT)
+    assert key.secret not in done("keys", "list", TENANT)
+
+
+def test_a_key_of_another_tenant_is_not_revoked(redis):
+    result = call("keys", "revoke", TENANT, "0123456789abcdef")
+    assert (result.exit_code, "has no suite key" in result.output) == (2, True)
+
+
+def test_a_tenant_is_listed_shown_and_removed(redis, monkeypatch):
+    monkeypatch.setenv("RELAY_VAULT_KEY_RING", make_ring("k1", now_s=1))
+    assert TENANT in done("tenants", "list")
+    assert "state    active" in done("tenants", "show", "contoso.example")
+    done("tenants", "remove", TENANT, "--yes")
+    assert TENANT not in done("tenants", "list")
+
+
+def test_a_tenant_is_not_removed_by_somebody_who_hesitates(redis):
+    CliRunner().invoke(app, ["tenants", "remove", TENANT], input="n\n")
+    assert TENANT in done("tenants", "list")
+
+
+def test_an_unknown_tenant_is_told(redis):
+    result = call("tenants", "remove", "fabrikam.example", "--yes")
+    assert (result.exit_code, "There is no tenant fabrikam.example" in result.output) == (2, True)
+
+
+def test_a_key_ring_is_made_for_its_owner_alone_and_never_overwritten(tmp_path):
+    ring, wider = tmp_path / "ring.json", tmp_path / "wider.json"
+    assert "RELAY_VAULT_KEY_RING_FILE" in done("keys", "ring-new", str(ring))
+    assert stat.S_IMODE(ring.stat().st_mode) == 0o600
+    before = ring.read_text()
+    assert call("keys", "ring-new", str(ring)).exit_code == 1
+    assert ring.read_text() == before
+
+    done("keys", "ring-new", str(wider), "--add-to", str(ring))
+    assert len(json.loads(wider.read_text())["keys"]) == 2
+    KeyRing.from_json(wider.read_text())
+
+
+def test_check_finds_everything_that_is_wrong_at_once(redis, monkeypatch):
+    leaf = trustme.CA().issue_cert(
+        "localhost", not_after=datetime(2020, 1, 1, tzinfo=UTC), not_before=datetime(2019, 1, 1, tzinfo=UTC)
+    )
+    monkeypatch.setenv("RELAY_EDGE_TLS_CERT", leaf.cert_chain_pems[0].bytes().decode())
+    monkeypatch.setenv("RELAY_EDGE_TLS_KEY", leaf.private_key_pem.bytes().decode())
+    monkeypatch.setenv("RELAY_VAULT_KEY_RING", make_ring("k1", now_s=1))
+    monkeypatch.setenv("RELAY_CLOUD", "custom")
+    monkeypatch.setenv("RELAY_CLOUD_AUTHORITY_URL", f"https://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("RELAY_CLOUD_GRAPH_URL", f"https://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("RELAY_CLOUD_CLIENT_ID", "app")
+    monkeypatch.setenv("RELAY_CLOUD_CLIENT_SECRET", "hunter2")
+
+    result = call("check")
+
+    assert result.exit_code == 1
+    wrong = [line for line in result.output.splitlines() if line.startswith("WRONG")]
+    assert ["renew it" in wrong[0], "Entra" in wrong[1], "Graph" in wrong[2]] == [True, True, True]
+    assert "ok    Redis" in result.output
+    assert "hunter2" not in result.output

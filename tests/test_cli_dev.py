@@ -1,0 +1,139 @@
+"""`presence-relay dev` from the outside: a suite sees presence, a kill leaves nothing behind, a restart keeps everything.
+
+One story in one test, because each act costs a start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+BIN = Path(sys.executable).parent
+
+
+class Dev:
+    """One run. Its output is collected as it comes."""
+
+    def __init__(self, state: Path) -> None:
+        command = [str(BIN / "presence-relay"), "dev", "--state", str(state)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.lines: list[str] = []
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as output:
+            self.lines += output
+
+    @property
+    def text(self) -> str:
+        return "".join(self.lines)
+
+    def suite_command(self) -> list[str]:
+        """The command that it says to type."""
+        eventually(lambda: "Ctrl-C" in self.text or self.process.poll() is not None, 20, lambda: self.text)
+        [line] = [line for line in self.lines if " watch " in line]
+        return shlex.split(line)
+
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+@pytest.fixture
+def dev(tmp_path: Path) -> Iterator[Callable[[], Dev]]:
+    """Starts runs in one folder; none outlives the test."""
+    runs: list[Dev] = []
+
+    def start() -> Dev:
+        runs.append(Dev(tmp_path / "state"))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        run.process.kill()
+        run.process.wait()
+
+
+def eventually(holds: Callable[[], object], seconds: float, told: Callable[[], object] = lambda: "") -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, told()
+        time.sleep(0.05)
+
+
+@contextmanager
+def watching(command: list[str]) -> Iterator[Callable[[Callable[[dict], bool]], None]]:
+    """A suite under way, which waits for events."""
+    suite = subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert suite.stdout is not None
+    events: list[dict] = []
+
+    def read() -> None:
+        events.extend(json.loads(line) for line in suite.stdout or ())
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    try:
+        yield lambda wanted: eventually(lambda: any(map(wanted, list(events))), 15, lambda: events)
+    finally:
+        suite.kill()
+        suite.wait()
+        reader.join()
+        suite.stdout.close()
+
+
+@pytest.mark.timeout(100)
+def test_dev_shows_presence_and_survives_a_kill_with_tenant_and_key_but_without_children(dev, tmp_path):
+    first = dev()
+    command = first.suite_command()
+    key_file = Path(command[command.index("--key-file") + 1])
+    key = key_file.read_text()
+    assert key_file.stat().st_mode & 0o077 == 0
+    assert key not in first.text
+
+    with watching(command) as wait_for:
+        wait_for(lambda event: event["event"] == "changed" and event["presence"] is not None)
+
+        children = first.children()
+        assert len(children) == 2
+        os.kill(first.process.pid, signal.SIGKILL)
+        psutil.wait_procs(children, timeout=8)
+        assert [child for child in children if child.is_running()] == []
+
+        second = dev()
+        again = second.suite_command()
+        assert again == command  # the same port, files and key
+        assert key_file.read_text() == key
+        wait_for(lambda event: event["event"] == "connected" and event["outcome"] in {"resumed", "reset"})
+
+        third = dev()
+        third.process.wait(20)
+        assert third.process.returncode == 1
+        eventually(lambda: "is running already" in third.text, 5)
+
+    listed = subprocess.run(
+        ["sh", "-c", f". {tmp_path}/state/relay.env; {BIN}/presence-relay tenants list"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(re.findall("contoso.example", listed.stdout)) == 1
+
+    children = second.children()
+    second.process.send_signal(signal.SIGINT)
+    assert second.process.wait(15) == 0
+    assert [child for child in children if child.is_running()] == []
+    assert "Traceback" not in first.text + second.text + third.text

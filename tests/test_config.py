@@ -1,0 +1,225 @@
+"""Settings: where they come from, and how what is wrong is told."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import trustme
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay import config
+from relay.config import Role
+from relay.store.keyring import make_ring
+from relay.variables import SettingsInvalid, duration, shown_value
+
+AUTHORITY = trustme.CA()
+
+
+def faults(*needs: str) -> list[str]:
+    with pytest.raises(SettingsInvalid) as caught:
+        config.load(needs)
+    return caught.value.faults
+
+
+@pytest.fixture
+def variable(monkeypatch: pytest.MonkeyPatch):
+    return monkeypatch.setenv
+
+
+@pytest.fixture
+def working(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Variables and files with which all roles can run."""
+    leaf = AUTHORITY.issue_cert("localhost")
+    files = {
+        "RELAY_EDGE_TLS_CERT": leaf.cert_chain_pems[0].bytes(),
+        "RELAY_EDGE_TLS_KEY": leaf.private_key_pem.bytes(),
+        "RELAY_VAULT_KEY_RING": make_ring("k1", now_s=1).encode(),
+        "RELAY_CLOUD_CLIENT_SECRET": b"a secret\n",
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+        monkeypatch.setenv(f"{name}_FILE", str(tmp_path / name))
+    monkeypatch.setenv("RELAY_REDIS_URL", "redis://:hunter2@redis:6379")
+    monkeypatch.setenv("RELAY_CLOUD_CLIENT_ID", "11111111-1111-1111-1111-111111111111")
+    return tmp_path
+
+
+def test_everything_wrong_is_told_at_once_under_the_name_of_its_variable(variable):
+    variable("RELAY_REDIS_URL", "localhost:6379")
+    variable("RELAY_VAULT_REPLICAS", "-1")
+    variable("RELAY_VAULT_KEY_RING", "{}")
+    variable("RELAY_CLOUD", "mars")
+    variable("RELAY_POLL_INTERVAL", "often")
+    variable("RELAY_EDGE_TLS_KEY_FILE", "/does/not/exist")
+    variable("RELAY_WORKER_LEASE", "10ms")
+    variable("RELAY_OPS_PORT", "99999")
+    variable("RELAY_LOG_LEVEL", "loud")
+
+    found = faults(*config.needs_of(Role))
+
+    assert [fault.split(":")[0].split(" ")[0] for fault in found] == [
+        "RELAY_REDIS_URL",
+        "RELAY_VAULT_REPLICAS",
+        "RELAY_VAULT_KEY_RING",
+        "RELAY_CLOUD",
+        "RELAY_POLL_INTERVAL",
+        "RELAY_EDGE_TLS_KEY",
+        "RELAY_WORKER_LEASE",
+        "RELAY_LOG_LEVEL",
+        "RELAY_OPS_PORT",
+        "RELAY_EDGE_TLS_CERT",
+        "RELAY_CLOUD_CLIENT_ID",
+        "RELAY_CLOUD_CLIENT_SECRET",
+        "RELAY_WEB_PUBLIC_URL",
+        "RELAY_WEB_SUITE_ADDRESS",
+    ]
+    assert "RELAY_CLOUD: 'mars' is not one of global, gcc-high, dod or custom" in found
+    assert "RELAY_WORKER_LEASE: '10ms' is too small; at least 1 second" in found
+
+
+def test_what_a_role_needs_and_nobody_set_is_named_with_all_ways_to_set_it():
+    found = faults(*config.needs_of([Role.EDGE]))
+    assert [fault.split(":")[0] for fault in found] == [
+        "RELAY_REDIS_URL (or RELAY_REDIS_URL_FILE)",
+        "RELAY_EDGE_TLS_CERT (or RELAY_EDGE_TLS_CERT_FILE)",
+        "RELAY_EDGE_TLS_KEY (or RELAY_EDGE_TLS_KEY_FILE)",
+    ]
+
+
+def test_an_edge_needs_nothing_of_microsoft(working, monkeypatch):
+    for name in ("RELAY_CLOUD_CLIENT_ID", "RELAY_CLOUD_CLIENT_SECRET_FILE", "RELAY_VAULT_KEY_RING_FILE"):
+        monkeypatch.delenv(name)
+    config.load(config.needs_of([Role.EDGE]))
+
+
+def test_a_secret_given_twice_is_a_fault(working, variable):
+    variable("RELAY_CLOUD_CLIENT_SECRET", "another")
+    assert faults() == ["RELAY_CLOUD_CLIENT_SECRET: is given twice, also as RELAY_CLOUD_CLIENT_SECRET_FILE; keep one"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "which is empty"),
+        (b" \n", "which is empty"),
+        (b"\xff\xfe", "holds no text"),
+        (b"x" * 2_000_000, "too long"),
+    ],
+)
+def test_a_file_without_a_usable_secret_is_a_fault(working, content, said):
+    (working / "RELAY_CLOUD_CLIENT_SECRET").write_bytes(content)
+    assert said in faults()[0]
+
+
+def test_a_misspelled_variable_is_a_fault_that_names_the_right_one(working, variable):
+    variable("RELAY_POLL_INTERVALL", "3s")
+    assert faults() == ["RELAY_POLL_INTERVALL: there is no such setting; did you mean RELAY_POLL_INTERVAL?"]
+
+
+def test_what_kubernetes_sets_for_services_is_no_fault(working, variable):
+    variable("RELAY_WEBHOOK_SERVICE_HOST", "10.0.0.1")
+    variable("RELAY_WEBHOOK_PORT_443_TCP_ADDR", "10.0.0.1")
+    config.load()
+
+
+def test_a_port_that_kubernetes_took_over_is_explained(working, variable):
+    variable("RELAY_EDGE_PORT", "tcp://10.0.0.1:443")
+    assert "enableServiceLinks: false" in faults()[0]
+
+
+def test_a_custom_cloud_needs_both_addresses_and_no_other_cloud_takes_them(working, variable):
+    variable("RELAY_CLOUD", "custom")
+    variable("RELAY_CLOUD_GRAPH_URL", "https://graph.example")
+    assert faults() == ["RELAY_CLOUD_AUTHORITY_URL: must be set when RELAY_CLOUD is custom"]
+    variable("RELAY_CLOUD", "dod")
+    assert faults() == ["RELAY_CLOUD_GRAPH_URL: must not be set unless RELAY_CLOUD is custom"]
+
+
+def test_a_key_that_is_not_the_certificates_is_a_fault(working):
+    (working / "RELAY_EDGE_TLS_KEY").write_bytes(AUTHORITY.issue_cert("other").private_key_pem.bytes())
+    assert faults() == ["RELAY_EDGE_TLS_KEY: is not the key of RELAY_EDGE_TLS_CERT"]
+
+
+def test_a_client_certificate_beside_a_client_secret_is_a_fault(working, variable):
+    leaf = AUTHORITY.issue_cert("relay")
+    variable("RELAY_CLOUD_CERTIFICATE", leaf.cert_chain_pems[0].bytes().decode())
+    found = faults()
+    assert "RELAY_CLOUD_CLIENT_SECRET: is given beside RELAY_CLOUD_CERTIFICATE; keep one of the two" in found
+    assert "RELAY_CLOUD_PRIVATE_KEY: must be set too, certificate and private key belong together" in found
+
+
+@pytest.mark.parametrize(
+    "name", ["RELAY_EDGE_TLS_KEY", "RELAY_VAULT_KEY_RING", "RELAY_CLOUD_PRIVATE_KEY", "RELAY_REDIS_URL"]
+)
+def test_no_fault_repeats_a_secret(variable, name):
+    variable(name, "hunter2hunter2")
+    assert "hunter2" not in str(faults())
+
+
+def test_secrets_do_not_show(working):
+    shown = repr(config.load(config.needs_of([Role.EDGE, Role.WORKER])))
+    assert "hunter2" not in shown
+    assert "a secret" not in shown
+    assert "PRIVATE KEY" not in shown
+
+
+def test_settings_reach_the_parts_that_use_them(working, variable):
+    variable("RELAY_POLL_INTERVAL", "2500ms")
+    variable("RELAY_POLL_COUNT_IDS", "true")
+    variable("RELAY_WATCH_LINGER", "1m")
+    variable("RELAY_WORKER_LEASE", "9s")
+    variable("RELAY_EDGE_PORT", "0")
+    variable("RELAY_VAULT_REPLICAS", "1")
+    variable("RELAY_CLOUD", "dod")
+    variable("RELAY_WEB_PUBLIC_URL", "https://relay.example")
+    variable("RELAY_WEB_SUITE_ADDRESS", "relay.example:443")
+
+    settings = config.load(config.needs_of(Role))
+
+    assert settings.web_settings().redirect_uri == "https://relay.example/onboarding/callback"
+
+    assert settings.worker_settings().poll_interval == timedelta(seconds=2.5)
+    assert settings.worker_settings().watch_linger == timedelta(minutes=1)
+    assert settings.worker_settings().lease_renewal == timedelta(seconds=3)
+    assert settings.worker_settings().budget.count_ids
+    assert settings.edge_settings().port == 0
+    assert (settings.edge_settings().tls_key_pem or b"").startswith(b"-----BEGIN")
+    assert settings.store_settings().url == "redis://:hunter2@redis:6379"
+    assert settings.store_settings().replicas == 1
+    assert settings.cloud.graph_settings().graph_url == "https://dod-graph.microsoft.us"
+    assert settings.cloud.graph_settings().client_secret == "a secret"
+    assert settings.key_ring().newest == "k1"
+
+
+def test_a_value_given_by_a_command_goes_before_a_variable(working, variable):
+    variable("RELAY_OPS_PORT", "1234")
+    assert config.load((), {"ops": {"port": 0}}).ops.port == 0
+
+
+def test_an_empty_variable_is_not_set(working, variable):
+    variable("RELAY_OPS_PORT", "")
+    assert config.load().ops.port == 9090
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("5", 5), ("0.5", 0.5), ("5s", 5), ("500ms", 0.5), ("10m", 600), ("1h30m", 5400), (" 2H ", 7200)],
+)
+def test_durations_are_read_as_people_write_them(text, seconds):
+    assert duration(text) == timedelta(seconds=seconds)
+
+
+@given(st.integers(min_value=1, max_value=10**9))
+def test_a_duration_reads_back_as_it_is_shown(ms):
+    value = timedelta(milliseconds=ms)
+    assert duration(shown_value(value)) == value
+
+
+@pytest.mark.parametrize("address", ["http://relay.example", "https://relay.example/path", "https://"])
+def test_an_address_that_the_pages_cannot_have_is_a_fault(working, variable, address):
+    variable("RELAY_WEB_PUBLIC_URL", address)
+    [fault] = faults()
+    assert fault.startswith("RELAY_WEB_PUBLIC_URL: ")

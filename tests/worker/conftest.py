@@ -1,0 +1,137 @@
+"""A relay's worker at work: real Valkey, the local Microsoft cloud, a grant obtained by the real consent flow."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from redis.asyncio import Redis
+
+from emulator import Cloud as Microsoft
+from emulator import Config, Emulator
+from relay.core.names import normalise
+from relay.core.presence import Name, Presence, Status, TenantId, UserId
+from relay.core.tenant import TenantState
+from relay.store.connection import Store, StoreSettings
+from relay.store.interest import Interest
+from relay.store.keyring import KeyRing, make_ring
+from relay.store.presences import Presences
+from relay.store.tenants import Tenant, Tenants
+from relay.store.vault import NEW, Grant, Vault
+from relay.worker.cloud import Cloud
+from relay.worker.encode import decode
+from relay.worker.partitions import Worker
+from relay.worker.settings import WorkerSettings
+from tests.graph.conftest import settings_for
+from tests.graph.consents import consent
+from tests.valkey import ValkeyServer
+
+SETTINGS = WorkerSettings(
+    poll_interval=timedelta(milliseconds=300),
+    lease=timedelta(seconds=2),
+    lease_renewal=timedelta(milliseconds=300),
+    watch_linger=timedelta(seconds=1),
+)
+EDGE = "edge-1"
+
+
+async def eventually(check: Callable[[], object], timeout: float = 10.0) -> object:
+    """Wait until `check` (which may be a coroutine function) gives something true, and return that."""
+    deadline = time.monotonic() + timeout
+    while True:
+        found = check()
+        if asyncio.iscoroutine(found):
+            found = await found
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError("it did not happen in time")
+        await asyncio.sleep(0.02)
+
+
+class Relay:
+    """A worker and what stands around it."""
+
+    def __init__(self, store: Store, vault: Vault, microsoft: Microsoft) -> None:
+        self.store = store
+        self.vault = vault
+        self.microsoft = microsoft
+        self.presences = Presences(store)
+        self.interest = Interest(store)
+        self.tenants = Tenants(store)
+
+    async def onboard(self, who: str = "presence-relay@contoso.example") -> TenantId:
+        """Consent, and keep what came of it."""
+        new = await consent(self.microsoft, settings_for(self.microsoft), who)
+        now = datetime.now(UTC)
+        if await self.tenants.load(new.tenant_id) is None:
+            await self.tenants.put(Tenant(tenant_id=new.tenant_id, state=TenantState.ACTIVE, created=now))
+        account = UserId(new.account_id)
+        known = await self.vault.load(new.tenant_id, account)
+        grant = Grant(
+            tenant_id=new.tenant_id, account_id=account, upn=new.upn, token_cache=new.token_cache, created=now
+        )
+        await self.vault.save(grant, known.version if known else NEW)
+        return new.tenant_id
+
+    @asynccontextmanager
+    async def working(self, worker_id: str = "worker-1", settings: WorkerSettings = SETTINGS) -> AsyncIterator[Worker]:
+        async with Cloud(settings_for(self.microsoft), self.vault) as cloud:
+            worker = Worker(self.store, self.vault, cloud, settings, worker_id)
+            task = asyncio.create_task(worker.run())
+            try:
+                yield worker
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    async def watch(self, tenant_id: TenantId, *names: str, edge: str = EDGE) -> list[Name]:
+        wanted = [name for spelling in names if (name := normalise(spelling))]
+        await self.interest.add(tenant_id, edge, wanted)
+        return wanted
+
+    async def answers(self, tenant_id: TenantId, *names: str) -> dict[str, Presence | Status | None]:
+        """What suites are told now, by name."""
+        wanted = {name: spelling for spelling in names if (name := normalise(spelling))}
+        snapshot = await self.presences.snapshot(tenant_id, list(wanted))
+        found: dict[str, Presence | Status | None] = {}
+        for name, spelling in wanted.items():
+            meaning = snapshot.names.get(name)
+            if meaning is None or isinstance(meaning, Status):
+                found[spelling] = meaning
+            else:
+                stored = snapshot.answers.get(meaning)
+                found[spelling] = decode(stored[1]) if stored else None
+        return found
+
+    async def answer(self, tenant_id: TenantId, name: str) -> Presence | Status | None:
+        return (await self.answers(tenant_id, name))[name]
+
+    async def sees(self, tenant_id: TenantId, name: str, raw: str) -> bool:
+        answer = await self.answer(tenant_id, name)
+        return isinstance(answer, Presence) and answer.raw_availability == raw
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    with ValkeyServer(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture
+async def raw(valkey: ValkeyServer) -> AsyncIterator[Redis]:
+    async with Redis.from_url(valkey.url, protocol=2) as client:
+        await client.flushall()
+        yield client
+
+
+@pytest.fixture
+async def relay(valkey: ValkeyServer, raw: Redis) -> AsyncIterator[Relay]:
+    async with AsyncExitStack() as stack:
+        microsoft = await stack.enter_async_context(Emulator.start(Config()))
+        store = await stack.enter_async_context(Store(StoreSettings(url=valkey.url)))
+        yield Relay(store, Vault(store, KeyRing.from_json(make_ring("test", now_s=0))), microsoft)

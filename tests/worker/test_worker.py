@@ -1,0 +1,318 @@
+"""The worker, from interest to answers."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from redis.asyncio import Redis
+
+from emulator import Fault
+from relay.core.presence import ConsoleStatus, Name, Presence, Status, TenantId
+from relay.store import keys
+from tests.valkey import ValkeyServer
+from tests.worker.conftest import EDGE, Relay, eventually
+
+ADA, BEN = "ada@contoso.example", "ben@contoso.example"
+
+
+async def test_a_watched_user_is_resolved_and_read(relay: Relay):
+    tenant = await relay.onboard()
+    async with relay.working():
+        await relay.watch(tenant, ADA)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        answer = await relay.answer(tenant, ADA)
+        assert isinstance(answer, Presence)
+        assert answer.upn.lower() == ADA
+        assert answer.console_status is ConsoleStatus.AVAILABLE
+
+
+async def test_a_change_is_seen_at_the_next_poll(relay: Relay):
+    tenant = await relay.onboard()
+    async with relay.working():
+        await relay.watch(tenant, ADA, BEN)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        relay.microsoft.set_presence(ADA, "Busy", "InACall")
+        await eventually(lambda: relay.sees(tenant, ADA, "Busy"))
+        answer = await relay.answer(tenant, ADA)
+        assert isinstance(answer, Presence)
+        assert answer.console_status is ConsoleStatus.IN_A_CALL
+
+
+async def test_names_that_stand_for_nobody_say_so(relay: Relay):
+    tenant = await relay.onboard()
+    async with relay.working():
+        await relay.watch(tenant, "nobody@contoso.example", ADA)
+        await eventually(lambda: relay.answer(tenant, "nobody@contoso.example"))
+        assert await relay.answer(tenant, "nobody@contoso.example") is Status.NOT_FOUND
+
+
+async def test_a_user_whom_graph_omits_is_not_reported_and_never_offline(relay: Relay):
+    tenant = await relay.onboard()
+    world = relay.microsoft.world
+    contoso = next(t for t in world.tenants.values() if t.tenant_id == tenant)
+    relay.microsoft.add_person(
+        contoso.tenant_id, "99999999-0000-4000-8000-000000000001", "zoe@contoso.example", "Zoe", licensed=False
+    )
+    async with relay.working():
+        await relay.watch(tenant, "zoe@contoso.example")
+        await eventually(lambda: relay.answer(tenant, "zoe@contoso.example"))
+        assert await relay.answer(tenant, "zoe@contoso.example") is Status.NOT_REPORTED
+
+
+async def test_a_revoked_grant_is_told_and_a_new_consent_cures_it(relay: Relay):
+    tenant = await relay.onboard()
+    async with relay.working():
+        await relay.watch(tenant, ADA, "nobody@contoso.example")
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        relay.microsoft.revoke("presence-relay@contoso.example", access_tokens=True)
+        await eventually(lambda: _is(relay, tenant, ADA, Status.CONSENT_REQUIRED))
+        await relay.onboard()
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+
+
+async def test_who_is_watched_no_longer_is_forgotten_after_the_linger(relay: Relay, raw: Redis):
+    tenant = await relay.onboard()
+    async with relay.working():
+        names = await relay.watch(tenant, ADA)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        await relay.interest.remove(tenant, EDGE, names)
+        await eventually(lambda: _empty(raw, keys.answers(tenant), keys.directory(tenant)))
+
+
+async def test_an_unchanged_page_writes_nothing_but_leases_and_contact(relay: Relay, raw: Redis):
+    tenant = await relay.onboard()
+    async with relay.working():
+        people = [person.upn for person in relay.microsoft.world.people() if person.upn.endswith("contoso.example")]
+        await relay.watch(tenant, *people)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        before = await _writes(raw)
+        reads = _bulk_reads(relay)
+        await eventually(lambda: _bulk_reads(relay) >= reads + 10, timeout=20)
+        after = await _writes(raw)
+        # Contact is a SET, an XADD and a SET of the head for each entry; leases are PEXPIRE; house-keeping trims.
+        changed = {name for name in after if after[name] != before.get(name, 0)}
+        assert changed <= {"set", "xadd", "pexpire", "xtrim", "incr"}
+        assert after.get("hset", 0) == before.get("hset", 0)
+
+
+def _accounts(relay: Relay) -> tuple[str, str]:
+    return ("presence-relay@contoso.example", "ada@contoso.example")
+
+
+def _bulk_reads(relay: Relay) -> int:
+    return sum("getPresences" in entry.path for entry in relay.microsoft.journal)
+
+
+_READING = {"get", "hget", "hmget", "hgetall", "hscan", "sscan", "smembers", "scard", "exists", "xread", "evalsha", "info",
+            "client|id", "client|setinfo", "client|unblock", "time", "ping", "hello", "command|count", "script|load", "eval"}  # fmt: skip
+
+
+async def _writes(raw: Redis) -> dict[str, int]:
+    stats = await raw.info("commandstats")
+    calls = {name.removeprefix("cmdstat_"): int(stat["calls"]) for name, stat in stats.items()}
+    return {name: count for name, count in calls.items() if name not in _READING}
+
+
+async def _is(relay: Relay, tenant, name: str, status: Status) -> bool:
+    return await relay.answer(tenant, name) is status
+
+
+async def _empty(raw: Redis, *held: bytes) -> bool:
+    return await raw.exists(*held) == 0
+
+
+async def test_a_lost_lease_is_taken_again_and_reading_goes_on(relay: Relay, raw: Redis):
+    tenant = await relay.onboard()
+    async with relay.working():
+        await relay.watch(tenant, ADA)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        await raw.delete(keys.lease(keys.partition_of(tenant)))
+        relay.microsoft.set_presence(ADA, "Busy")
+        await eventually(lambda: relay.sees(tenant, ADA, "Busy"))
+
+
+async def test_a_second_worker_takes_over_from_a_killed_one_and_writes_nothing_anew(relay: Relay, raw: Redis):
+    tenant = await relay.onboard()
+    async with relay.working("worker-1"):
+        await relay.watch(tenant, ADA)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+    before = await raw.hgetall(keys.answers(tenant))
+    async with relay.working("worker-2"):
+        reads = _bulk_reads(relay)
+        await eventually(lambda: _bulk_reads(relay) > reads + 2)
+        assert await raw.hgetall(keys.answers(tenant)) == before
+        relay.microsoft.set_presence(ADA, "Busy")
+        await eventually(lambda: relay.sees(tenant, ADA, "Busy"))
+
+
+async def test_lost_history_begins_a_new_epoch_and_everything_is_told_again(relay: Relay, raw: Redis):
+    tenant = await relay.onboard()
+    partition = keys.partition_of(tenant)
+    async with relay.working():
+        await relay.watch(tenant, ADA)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        epoch = await raw.get(keys.epoch(partition))
+        # What a failover does: a server that was a replica for a moment has another history from then on.
+        await raw.execute_command("REPLICAOF", "127.0.0.1", "1")
+        await raw.execute_command("REPLICAOF", "NO", "ONE")
+        await eventually(lambda: _changed(raw, keys.epoch(partition), epoch))
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+
+
+async def test_bodies_that_make_no_sense_make_nobody_offline(relay: Relay):
+    tenant = await relay.onboard()
+    async with relay.working():
+        await relay.watch(tenant, ADA)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        relay.microsoft.add_fault(Fault(path="/v1.0/communications/getPresencesByUserId", damage="not_json"))
+        await eventually(lambda: _is(relay, tenant, ADA, Status.STALE))
+        relay.microsoft.faults.remove()
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+
+
+async def test_a_user_whose_id_graph_refuses_costs_nobody_else_the_page(relay: Relay):
+    relay.microsoft.set_switches(unknown_ids="refuse_400")
+    tenant = await relay.onboard()
+    ghost = "99999999-0000-4000-8000-00000000dead"
+    relay.microsoft.add_person(tenant, ghost, "ghost@contoso.example", "Ghost")
+    async with relay.working():
+        await relay.watch(tenant, ADA, BEN, "ghost@contoso.example")
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        relay.microsoft.remove_person("ghost@contoso.example")
+        await eventually(lambda: _is(relay, tenant, "ghost@contoso.example", Status.NOT_REPORTED))
+        relay.microsoft.set_presence(ADA, "Busy")
+        await eventually(lambda: relay.sees(tenant, ADA, "Busy"))
+
+
+async def _changed(raw: Redis, key: bytes, value: bytes) -> bool:
+    return await raw.get(key) not in (None, value)
+
+
+async def test_a_standby_grant_reads_on_when_the_first_dies(relay: Relay):
+    tenant = await relay.onboard()
+    await relay.onboard("ada@contoso.example")
+    async with relay.working():
+        await relay.watch(tenant, BEN)
+        await eventually(lambda: relay.sees(tenant, BEN, "Available"))
+        relay.microsoft.revoke("presence-relay@contoso.example", access_tokens=True)
+        relay.microsoft.revoke("ada@contoso.example", access_tokens=True)
+        await eventually(lambda: _is(relay, tenant, BEN, Status.CONSENT_REQUIRED))
+        await relay.onboard("ada@contoso.example")
+        await eventually(lambda: relay.sees(tenant, BEN, "Available"))
+        relay.microsoft.set_presence(BEN, "Busy")
+        await eventually(lambda: relay.sees(tenant, BEN, "Busy"))
+
+
+async def test_one_of_two_grants_dying_is_never_seen_by_suites(relay: Relay, raw: Redis):
+    tenant = await relay.onboard()
+    await relay.onboard("ada@contoso.example")
+    async with relay.working():
+        await relay.watch(tenant, BEN)
+        await eventually(lambda: relay.sees(tenant, BEN, "Available"))
+        # Either may be in use: the one that dies first must not be noticed, whichever it is.
+        relay.microsoft.revoke(
+            min(_accounts(relay), key=lambda upn: relay.microsoft.person(upn).oid), access_tokens=True
+        )
+        relay.microsoft.set_presence(BEN, "Busy")
+        await eventually(lambda: relay.sees(tenant, BEN, "Busy"))
+        await eventually(lambda: _contact_is(relay, tenant, Status.NONE))
+
+
+async def test_a_429_slows_the_tenant_down_and_its_users_keep_their_answers_until_stale(relay: Relay):
+    tenant = await relay.onboard()
+    async with relay.working():
+        await relay.watch(tenant, ADA)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        relay.microsoft.add_fault(Fault(path="/v1.0/communications", status=429, headers={"Retry-After": "2"}, count=1))
+        await eventually(lambda: _contact_is(relay, tenant, Status.THROTTLED))
+        throttled = _bulk_reads(relay)
+        assert await relay.sees(tenant, ADA, "Available")
+        await eventually(lambda: _contact_is(relay, tenant, Status.NONE))
+        assert _bulk_reads(relay) <= throttled + 2
+
+
+async def test_the_store_may_go_and_come_back(relay: Relay, valkey: ValkeyServer):
+    tenant = await relay.onboard()
+    async with relay.working():
+        await relay.watch(tenant, ADA)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        valkey.kill()
+        relay.microsoft.set_presence(ADA, "Busy")
+        await asyncio.sleep(0.5)  # some polls must fail to be stored
+        valkey.start()
+        await eventually(lambda: relay.sees(tenant, ADA, "Busy"), timeout=20)
+
+
+async def test_a_slow_token_endpoint_of_one_tenant_holds_up_no_other(relay: Relay):
+    contoso = await relay.onboard()
+    fabrikam = await relay.onboard("presence-relay@fabrikam.example")
+    relay.microsoft.set_switches(token_latency_ms_of={fabrikam: 3000.0})
+    async with relay.working():
+        await relay.watch(fabrikam, "fay@fabrikam.example")
+        await relay.watch(contoso, ADA)
+        await eventually(lambda: relay.sees(contoso, ADA, "Available"), timeout=2.5)
+        assert await relay.answer(fabrikam, "fay@fabrikam.example") is None
+
+
+async def test_a_name_given_in_two_ways_is_one_user_read_once(relay: Relay):
+    tenant = await relay.onboard()
+    oid = relay.microsoft.person(ADA).oid
+    async with relay.working():
+        await relay.watch(tenant, ADA, oid)
+        await eventually(lambda: relay.sees(tenant, oid, "Available"))
+        assert (await relay.presences.load(tenant)).keys() == {oid}
+
+
+async def test_a_status_message_is_passed_on_only_when_the_tenant_turned_it_on(relay: Relay):
+    tenant = await relay.onboard()
+    relay.microsoft.set_presence(ADA, "Busy", status_message="In Rome until Friday")
+    async with relay.working():
+        await relay.watch(tenant, ADA)
+        await eventually(lambda: relay.sees(tenant, ADA, "Busy"))
+        answer = await relay.answer(tenant, ADA)
+        assert isinstance(answer, Presence)
+        assert answer.status_message is None
+        record = await relay.tenants.load(tenant)
+        assert record is not None
+        await relay.tenants.put(replace(record, settings={"pass_status_message": "on"}))
+        await eventually(lambda: _says(relay, tenant, ADA, "In Rome until Friday"))
+
+
+async def _says(relay: Relay, tenant: TenantId, name: str, message: str) -> bool:
+    answer = await relay.answer(tenant, name)
+    return isinstance(answer, Presence) and answer.status_message == message
+
+
+async def _contact_is(relay: Relay, tenant: TenantId, status: Status) -> bool:
+    contact = await relay.presences.contact_of(tenant)
+    return contact is not None and contact.status is status
+
+
+async def test_a_stream_that_ends_earlier_than_before_is_lost_history_too(relay: Relay, raw: Redis):
+    tenant = await relay.onboard()
+    partition = keys.partition_of(tenant)
+    async with relay.working():
+        await relay.watch(tenant, ADA)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        epoch = await raw.get(keys.epoch(partition))
+        head = await raw.get(keys.changes_head(partition))
+        await eventually(lambda: _changed(raw, keys.changes_head(partition), head))
+        await asyncio.sleep(1.2)  # the worker must have seen the later one
+        await raw.set(keys.changes_head(partition), "1-1")
+        await eventually(lambda: _changed(raw, keys.epoch(partition), epoch))
+
+
+async def test_leases_lost_again_and_again_under_a_rain_of_hints_never_end_the_worker(relay: Relay, raw: Redis):
+    tenant = await relay.onboard()
+    async with relay.working() as worker:
+        await relay.watch(tenant, ADA)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        for number in range(40):
+            await raw.delete(keys.lease(keys.partition_of(tenant)))
+            for edge in range(5):
+                await relay.interest.replace(tenant, f"edge-{edge}", {Name(f"user{number}@contoso.example")})
+            await asyncio.sleep(0.02)  # hints are to arrive while the partition ends
+        await relay.watch(tenant, BEN)
+        await eventually(lambda: relay.sees(tenant, BEN, "Available"), timeout=20)
+        assert worker.partitions
