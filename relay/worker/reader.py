@@ -24,7 +24,7 @@ from relay.graph.presences import Seen
 from relay.worker import poller
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from relay.core.planning import Page
     from relay.core.revision import Epoch
@@ -48,7 +48,7 @@ MOST_PAUSE_S: Final = 60.0
 
 
 class Reader:
-    """Reads one tenant's users and accepts what comes. The caller runs the reads that `due` gives, each as a task.
+    """Reads one tenant's users and accepts what comes. The caller runs each read that `due` gives, as a task of its own.
 
     Attributes:
         failures: calls of Graph that failed since the last one that did not.
@@ -130,8 +130,8 @@ class Reader:
         """Seconds until `due` may have something."""
         return math.inf if self._under_way >= self._settings.reads_at_once else self._plan.wait(now)
 
-    def due(self, now: float) -> Iterable[Coroutine[None, None, None]]:
-        """The reads to start now, as far as budget and open requests allow."""
+    def due(self, now: float) -> Iterable[Read]:
+        """The reads to start now, as far as budget and open requests allow; each is to be given to `read`."""
         while self._under_way < self._settings.reads_at_once:
             read = self._plan.next(now)
             if read is None:
@@ -144,7 +144,7 @@ class Reader:
                 self._plan.failed(read, now + wait)
                 return
             self._under_way += 1
-            yield self._read(read)
+            yield read
 
     def throttled(self, retry_after_s: float | None) -> None:
         """Graph asked the tenant to wait."""
@@ -194,7 +194,8 @@ class Reader:
         self._seen.clear()
         await self.forget([user for user in stored if user not in self._plan and user not in self._set_aside])
 
-    async def _read(self, read: Read) -> None:
+    async def read(self, read: Read) -> None:
+        """Ask Graph for one read that `due` gave, and accept what comes."""
         order, epoch = self._next_order(), self._owned.epoch
         seen = self._seen.setdefault(read.page, Seen()) if read.page is not None else None
         answered = False

@@ -17,7 +17,8 @@ import asyncio
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, ParamSpec
 
 import structlog
 
@@ -43,7 +44,7 @@ from relay.worker.resolver import Names
 from relay.worker.tasks import start
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
     from relay.core.presence import Name
     from relay.store.tenants import Tenant
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from relay.worker.pool import GrantPool
 
 log = structlog.get_logger(__name__)
+
+P = ParamSpec("P")
 
 _SWEEP_S: Final = 1.0
 """How often lingering, expiry, staleness and set-aside users are looked at."""
@@ -117,7 +120,7 @@ class TenantWorker:
         elif isinstance(hint, hints.InterestChanged):
             self._take_in_interest(hint)
         elif isinstance(hint, hints.GrantChanged | hints.TenantChanged):
-            self._start(self._reload(), "reload")
+            self._start("reload", self._reload)
         self._wake.set()
 
     def _take_in_interest(self, hint: hints.InterestChanged) -> None:
@@ -128,17 +131,17 @@ class TenantWorker:
             self._want(self._wanted.add(hint.edge, hint.added))
             self._wanted.remove(hint.edge, hint.removed, time.monotonic())
         else:
-            self._start(self._read_interest({hint.edge}), "interest")
+            self._start("interest", self._read_interest, {hint.edge})
 
     def look_anew(self) -> None:
         """Hints were lost: read all interest, and every user."""
-        self._start(self._read_all_interest(), "interest")
+        self._start("interest", self._read_all_interest)
 
     def history_lost(self) -> None:
         """The stored answers are gone, and perhaps some names: tell everything again."""
         self._answers.clear()
         self._reader.read_all_now()
-        self._start(self._tell_history(), "history")
+        self._start("history", self._tell_history)
         self._wake.set()
 
     async def _tell_history(self) -> None:
@@ -191,7 +194,7 @@ class TenantWorker:
         else:
             self._start_resolves(now)
             for read in self._reader.due(now):
-                self._start(read, "read")
+                self._start("read", self._reader.read, read)
 
     async def _rest(self) -> None:
         now = time.monotonic()
@@ -214,17 +217,18 @@ class TenantWorker:
             if not names:
                 return
             self._resolves += 1
-            self._start(self._resolve(names), "resolve")
+            self._start("resolve", self._resolve, names)
 
-    def _start(self, work: Coroutine[None, None, None], what: str) -> None:
-        if self._tasks is None:
-            work.close()  # before the take-over, which reads everything anyway
-            return
-        if start(self._tasks, self._wake_after(work), f"{what}:{self.tenant_id}") is None:
-            work.close()  # the lease is lost: the next owner reads everything
+    def _start(
+        self, what: str, work: Callable[P, Coroutine[None, None, None]], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Run `work` beside the loop. Before the take-over, which reads everything anyway, and after the lease nothing is."""
+        # Called inside its task: a coroutine made here would be left over when the task is cancelled before it begins.
+        if self._tasks is not None:
+            start(self._tasks, self._wake_after(partial(work, *args, **kwargs)), f"{what}:{self.tenant_id}")
 
-    async def _wake_after(self, work: Coroutine[None, None, None]) -> None:
-        await self._guarded(work)
+    async def _wake_after(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        await self._guarded(work())
         self._wake.set()
 
     async def _guarded(self, work: Coroutine[None, None, None]) -> None:
@@ -367,7 +371,7 @@ class TenantWorker:
         due = self._pool.due_for_refresh(self._settings.grant_refresh)
         if due:
             self._refreshing = True
-            self._start(self._refresh(due), "refresh-grants")
+            self._start("refresh-grants", self._refresh, due)
 
     async def _refresh(self, accounts: list[UserId]) -> None:
         try:
