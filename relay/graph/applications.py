@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
+import weakref
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import IO, Any, Final, Self
@@ -23,7 +24,7 @@ from relay.graph.settings import GraphSettings
 
 
 class Applications:
-    """Builds MSAL applications for one app registration. A context: it keeps the trusted certificates in a file.
+    """Builds MSAL applications for one app registration. A context: it closes their sessions, and keeps a file of certificates.
 
     Each application has a session of its own, so that nothing (cookies, connections, MSAL's memory of refusals) is shared
     between grants.
@@ -32,6 +33,7 @@ class Applications:
     def __init__(self, settings: GraphSettings) -> None:
         self._settings = settings
         self._ca_file: IO[str] | None = None
+        self._sessions: weakref.WeakSet[requests.Session] = weakref.WeakSet()
 
     def __enter__(self) -> Self:
         if self._settings.ca_pem is not None:
@@ -42,6 +44,8 @@ class Applications:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for session in list(self._sessions):
+            session.close()
         if self._ca_file is not None:
             self._ca_file.close()
 
@@ -77,6 +81,7 @@ class Applications:
         # Otherwise REQUESTS_CA_BUNDLE and the proxy variables count, as operators expect; but the first would also
         # replace the certificates that the settings name.
         session.trust_env = self._ca_file is None and not settings.is_local
+        self._sessions.add(session)
         return session
 
 
