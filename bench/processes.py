@@ -7,6 +7,7 @@ import ctypes
 import logging
 import multiprocessing
 import os
+import random
 import shutil
 import signal
 import socket
@@ -162,10 +163,13 @@ def until_quiet(cores: float, patience_s: float) -> None:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nobody listens on now, from below those that systems give to outgoing connections."""
+    while True:
+        port = random.randrange(12_000, 20_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager

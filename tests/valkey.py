@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import subprocess
@@ -34,11 +35,21 @@ SETTINGS = {
 }
 
 
+# Below what systems give to outgoing connections, one of which may otherwise take a port between its choice and its use;
+# each process of a test run has a share of its own, for the same reason.
+_SHARE = 1500
+_FIRST = 20_000 + _SHARE * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8)
+_ports = itertools.cycle([_FIRST + (os.getpid() + step) % _SHARE for step in range(_SHARE)])
+
+
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, and that nobody else takes unasked."""
+    for port in _ports:
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("the ports never end")
 
 
 class ValkeyServer:
