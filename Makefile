@@ -5,11 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
+# Most tests wait for something most of the time, so more processes than cores are of use.
+TEST_PROCESSES ?= 3
 CODE := relay onboarding emulator suite bench tests
 PROTOS := $(wildcard protos/relay/api/presence/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test browser check soak bench format lint types contracts protos protos-check lock project-check
+.PHONY: help setup run test browser check soak bench format lint types contracts protos protos-check lock project-check parity-check profiles
 
 help: ## says what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -45,7 +47,7 @@ run: setup ## a relay at work on this machine: Valkey, a local Microsoft cloud, 
 	@exec $(BIN)/presence-relay dev
 
 test: setup browser ## every test
-	@$(PYTEST) -m 'not soak'
+	@$(PYTEST) -m 'not soak' --numprocesses $(TEST_PROCESSES) --dist worksteal
 
 # The pages are tested in Debian's own Chromium: a browser of Playwright's would be downloaded from elsewhere.
 browser:
@@ -63,7 +65,7 @@ bench: setup ## the benchmarks: tables, and one JSON line each
 
 # ---- check --------------------------------------------------------------------------------------------------------------
 
-check: lint types contracts protos-check project-check ## format, lint, types, import contracts, protos and locks in step
+check: lint types contracts protos-check project-check parity-check ## format, lint, types, import contracts, protos and locks in step
 
 format: setup ## puts code and protos into their one form
 	@$(BIN)/ruff format --quiet $(CODE)
@@ -83,6 +85,14 @@ contracts: setup ## which package may import which
 # The project about itself: locks in step with pyproject.toml, settings table in step, nothing of one machine in a file.
 project-check: setup
 	@$(PYTEST) -p no:randomly tests/test_project.py
+
+# Each documented behaviour of the local cloud has a test, and that test passes.
+parity-check: setup
+	@$(BIN)/python -m tests.parity
+
+# Whoever adds a switch to the local cloud runs this: its profiles, and the probe, list them all.
+profiles: setup
+	@$(BIN)/python -m tests.profiles
 
 # ---- protos and locks ---------------------------------------------------------------------------------------------------
 

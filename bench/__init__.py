@@ -2,6 +2,8 @@
 
     fanout       deliveries per CPU second, beside nats-server
     poll         CPU of a page, beside the HTTP call and the decoding alone
+    webhook      how soon notifications are answered, and how fast they are opened, beside the cryptography alone
+    emulator     CPU of a bulk read in the local Microsoft cloud, beside a bare server
     scale        100,000 watched users of 200 tenants on one machine: how long a user goes unread, how fast a suite resumes
     answer       how soon a newly watched user is answered, and how soon a change is seen
     slow-token   one tenant's token endpoint is slow: does it cost the others anything?

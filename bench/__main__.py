@@ -17,9 +17,11 @@ def main() -> int:
     commands = parser.add_subparsers(dest="name", metavar="NAME")
     _fanout(commands.add_parser("fanout", help="deliveries per CPU second, beside nats-server"))
     _poll(commands.add_parser("poll", help="CPU of a page, beside the HTTP call and the decoding alone"))
+    _webhook(commands.add_parser("webhook", help="how soon notifications are answered, and how fast they are opened"))
     _scale(commands.add_parser("scale", help="100,000 watched users: gaps between reads, and resuming"))
     _answer(commands.add_parser("answer", help="how soon new users and changes are seen"))
     _slow_token(commands.add_parser("slow-token", help="what a slow token endpoint of one tenant costs the others"))
+    _emulator(commands.add_parser("emulator", help="CPU of a bulk read in the local cloud, beside a bare server"))
     options = parser.parse_args()
     if options.name is None:
         parser.print_help()
@@ -82,6 +84,17 @@ def _run_poll(options: argparse.Namespace) -> int:
     return run(Options(users=tuple(options.users or users), limit=3.0 if options.quick else 1.5))
 
 
+def _webhook(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seconds", type=float, default=8.0, help="of one rate (default: 8)")
+    parser.set_defaults(run=_run_webhook)
+
+
+def _run_webhook(options: argparse.Namespace) -> int:
+    from bench.webhook.run import Options, run
+
+    return run(Options(seconds=options.seconds))
+
+
 def _scale(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=120.0, help="to measure for (default: 120)")
     parser.add_argument("--users", type=int, default=100_000, help="watched, half of them of one tenant (100,000)")
@@ -115,6 +128,19 @@ def _run_slow_token(options: argparse.Namespace) -> int:
     from bench.load.slow_token import Options, run
 
     return run(Options(seconds=options.seconds))
+
+
+def _emulator(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quick", action="store_true", help="fewer reads")
+    parser.add_argument("--day", action="store_true", help="while everybody lives a working day")
+    parser.set_defaults(run=_run_emulator)
+
+
+def _run_emulator(options: argparse.Namespace) -> int:
+    from bench.emulator.run import run
+    from bench.emulator.serve import Options
+
+    return run(Options(reads=300 if options.quick else 1_000, rounds=2 if options.quick else 3, day=options.day))
 
 
 if __name__ == "__main__":

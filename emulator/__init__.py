@@ -7,13 +7,16 @@ A program (`python -m emulator`) and a library:
 
     app.py       the server: TLS, one ASGI application, start and stop      config.py    what a cloud starts with
     cloud.py     what every surface shares, and the operations on it        exchange.py  one request and its answer
+    hosts.py     Microsoft's host names and clouds                          proxy.py     leads clients here under those names
     world.py     tenants, people, applications; records.py is their file form, demo.py and generate.py make some
-    life.py      what people do, what others then see, fading after switching off; day.py drives working days
+    life.py      what people do, and how it ends or fades by itself; sessions.py: what others then see of it
+    day.py       drives people through their days, which plan.py makes up from a seed (chance.py)
     clock.py     a clock that can be scaled, stopped and stepped, and the queue of what is due
-    switches.py  everything that Microsoft does not document                faults.py    refusals made to order
+    switches.py  everything that Microsoft does not document; profile.py sets them all from a file
+    faults.py    refusals made to order                                     snapshots.py everything as it was, under a name
     journal.py   every request, and the gaps between two reads of a user    state.py     what outlives the process
     entra/       discovery, keys, authorize, token                          graph/       users, presences, $batch
-    control/     /_emulator/
+    control/     /_emulator/                                                notifications/  what webhooks get
 
 It imports nothing of the relay, not even a constant, so that the two cannot be wrong together.
 """

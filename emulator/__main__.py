@@ -9,15 +9,24 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from emulator.app import Emulator, ready_line
 from emulator.config import Config
 from emulator.demo import demo
+from emulator.profile import Profile, read_file, switches_of
 from emulator.records import WorldRecord, from_record
 from emulator.switches import Switches
 from emulator.world import Application, World
+
+_EPILOG = """\
+When it is ready it prints one line of JSON: `url`, where Entra and Graph answer; `control`, where people are told what to
+do; `proxy`, if there is one. Clients that have Microsoft's host names built in get here with
+    HTTPS_PROXY=<proxy> SSL_CERT_FILE=DIR/ca.pem REQUESTS_CA_BUNDLE=DIR/ca.pem
+or with the names in /etc/hosts and --port 443.  Stop it with Ctrl-C.
+"""
 
 
 def main() -> int:
@@ -41,28 +50,76 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="emulator", description=__doc__)
-    add = parser.add_argument
-    add("--port", type=int, default=0, help="port on 127.0.0.1; 0 (default): any free one")
-    add("--world", default="demo", metavar="demo|FILE", help="who there is, when no state is kept yet")
+    parser = argparse.ArgumentParser(
+        prog="python -m emulator", description=__doc__, epilog=_EPILOG, formatter_class=argparse.RawTextHelpFormatter
+    )
+    _reach(parser.add_argument_group("where it is reached"))
+    _live(parser.add_argument_group("who lives there, and how"))
+    _start(parser.add_argument_group("how it is started and stopped"))
+    return parser.parse_args()
+
+
+def _reach(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--port", type=int, default=0, metavar="PORT", help="port on 127.0.0.1; 0 (default): any free one")
+    add(
+        "--proxy-port",
+        type=int,
+        metavar="PORT",
+        help="also run an HTTP proxy on this port of 127.0.0.1 (0: any free one) that leads\n"
+        "here under Microsoft's host names and nowhere else; default: none",
+    )
+    add("--ca-dir", type=Path, metavar="DIR", help="keep the CA that clients have to trust in DIR (ca.pem, ca.key)")
+    add(
+        "--tls-cert",
+        type=Path,
+        metavar="FILE",
+        help="PEM certificate chain to show in place of one by the own CA; it has to name\n"
+        "127.0.0.1, and Microsoft's hosts where they are used",
+    )
+    add("--tls-key", type=Path, metavar="FILE", help="its private key, PEM")
+    add(
+        "--notification-ca",
+        type=Path,
+        metavar="FILE",
+        help="PEM authorities that webhooks' certificates may come from, beside the own CA and the system's",
+    )
+
+
+def _live(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--world",
+        default="demo",
+        metavar="demo|FILE",
+        help="who there is, as JSON; a kept state goes before it (default: demo)",
+    )
     add("--state", type=Path, metavar="FILE", help="keep accounts, consents and keys in FILE between runs")
-    add("--tls-cert", type=Path, metavar="FILE", help="certificate chain for 127.0.0.1; default: made by an own CA")
-    add("--tls-key", type=Path, metavar="FILE", help="its private key")
-    add("--ca-dir", type=Path, metavar="DIR", help="keep the own CA in DIR (ca.pem, ca.key) between runs")
-    add("--speed", type=float, default=1.0, help="world seconds in one second (default: 1)")
-    add("--day", action="store_true", help="people live a working day")
-    add("--seed", type=int, default=1, help="makes the same day again")
-    add("--switches", default="{}", metavar="JSON", help="switches that are not as by default")
     add(
         "--redirect-uri",
         action="append",
         default=[],
         metavar="URI",
-        help="register for the (first) application; may repeat",
+        help="register for the (first) application; may be given several times",
     )
-    add("--ready-file", type=Path, metavar="FILE", help="also write the line that is printed when ready to FILE")
+    add("--day", action="store_true", help="people live a working day; default: they wait to be told")
+    add("--nights", action="store_true", help="with nights, weekends and time zones; default: office hours without end")
+    add("--seed", type=int, default=1, metavar="N", help="the same number makes the same day again (default: 1)")
+    add("--speed", type=float, default=1.0, metavar="X", help="world seconds in one second; 0 stops time (default: 1)")
+    add("--profile", type=Path, metavar="FILE", help="set every switch as that profile (TOML) says")
+    add(
+        "--switches",
+        default="{}",
+        metavar="JSON",
+        help="answers to what Microsoft leaves open, where they are to be others than by default\n"
+        """or in the profile: '{"spelling": "lower_camel"}'; emulator/switches.py explains each""",
+    )
+
+
+def _start(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--ready-file", type=Path, metavar="FILE", help="write the line that is printed when ready to FILE as well")
     add("--parent-pid", type=int, metavar="PID", help="stop when that process ends, however it ends")
-    return parser.parse_args()
 
 
 def _config(options: argparse.Namespace) -> Config:
@@ -72,17 +129,30 @@ def _config(options: argparse.Namespace) -> Config:
         OSError: a file cannot be read.
         ValueError: something in it, or in a switch, is wrong.
     """
+    profile = read_file(options.profile) if options.profile is not None else None
     return Config(
-        world=_world(options.world), port=options.port, state=options.state, tls_cert=options.tls_cert,
-        tls_key=options.tls_key, ca_dir=options.ca_dir, speed=options.speed, day=options.day, seed=options.seed,
-        switches=msgspec.json.decode(options.switches, type=Switches),
+        world=_world(options.world), port=options.port, proxy_port=options.proxy_port, state=options.state,
+        tls_cert=options.tls_cert, tls_key=options.tls_key, ca_dir=options.ca_dir, speed=options.speed, day=options.day,
+        seed=options.seed, nights=options.nights, profile=profile, switches=_switches(options.switches, profile),
+        notification_ca=options.notification_ca,
     )  # fmt: skip
+
+
+def _switches(changes: str, profile: Profile | None) -> Switches:
+    usual = Switches() if profile is None else switches_of(profile)
+    try:
+        return usual.changed(**msgspec.json.decode(changes, type=dict[str, Any]))
+    except msgspec.DecodeError as error:
+        raise ValueError(f"--switches: {error}; emulator/switches.py has all names and values") from error
 
 
 def _world(name: str) -> World:
     if name == "demo":
         return demo()
-    return from_record(msgspec.json.decode(Path(name).read_bytes(), type=WorldRecord))
+    try:
+        return from_record(msgspec.json.decode(Path(name).read_bytes(), type=WorldRecord))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"--world: {error}; give `demo`, or a JSON file of the form in emulator/records.py") from error
 
 
 async def _serve(config: Config, options: argparse.Namespace) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import socket
 import ssl
 import time
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import unquote
 
@@ -20,7 +21,7 @@ import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from emulator import state, tls
+from emulator import hosts, state, tls
 from emulator.cloud import Cloud
 from emulator.config import Config
 from emulator.control.service import PREFIX as CONTROL
@@ -31,6 +32,7 @@ from emulator.entra.service import TOKEN_PATH, Entra
 from emulator.exchange import Answer, Request, json_answer
 from emulator.graph.service import PREFIX as GRAPH
 from emulator.graph.service import Graph
+from emulator.proxy import proxying
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -42,6 +44,12 @@ log = logging.getLogger(__name__)
 
 MOST_BODY_BYTES: Final = 4 * 1024 * 1024
 """Far above the largest request there is, a bulk read of 26 kB or a batch of 20 long filters."""
+
+_PORT_TROUBLE: Final = {
+    errno.EADDRINUSE: "something else does; choose another port, or 0 for any free one.",
+    errno.EACCES: "ports below 1024 are the system's; run it as root, or allow them with "
+    "`sysctl net.ipv4.ip_unprivileged_port_start=443`, or choose a port above.",
+}
 
 
 class Emulator:
@@ -64,7 +72,12 @@ class Emulator:
             kept = kept or state.fresh(config.world or demo())
             cloud = Cloud(config, kept.world, url, ca_pem, SigningKey(kept.signing_key), kept.seal)
             keeper = state.Keeper(config.state, cloud) if config.state is not None else None
-            async with _serving(Application(cloud), listener, context), _tasks(cloud, keeper):
+            async with (
+                cloud.notifications.sending(),
+                _serving(Application(cloud), listener, context),
+                _proxying(cloud, listener),
+                _tasks(cloud, keeper),
+            ):
                 yield cloud
 
 
@@ -84,9 +97,12 @@ class Application:
             return
         began = time.monotonic()
         body = await _body(receive)
+        headers = dict(scope["headers"])
+        where = hosts.place(headers.get(b"host", b"").decode("latin-1"), self._cloud.url)
         request = Request(
             method=scope["method"], path=unquote(scope["raw_path"].decode("latin-1").partition("?")[0]),
-            query=scope["query_string"], headers=dict(scope["headers"]), body=body or b"",
+            query=scope["query_string"], headers=headers, body=body or b"", base=where.base, host=where.host,
+            cloud=where.cloud,
         )  # fmt: skip
         answer = Answer(413) if body is None else await self._answer(request)
         if not request.path.startswith(CONTROL):
@@ -97,10 +113,23 @@ class Application:
         await _send(send, answer)
 
     async def _answer(self, request: Request) -> Answer:
+        """An answer in any case: a fault of our own is a 500 with its trace in the log."""
         if request.path.startswith(CONTROL):
             return self._control.handle(request)
-        surface = self._graph if request.path.startswith(GRAPH) else self._entra
+        try:
+            return await self._met(request)
+        except Exception:
+            log.exception("request_failed")
+            request.reason = "internal error"
+            return json_answer(
+                {"error": {"code": "InternalServerError", "message": "A fault of the emulator; see its log."}}, 500
+            )
+
+    async def _met(self, request: Request) -> Answer:
+        """The answer of whoever is asked, or of a fault made to order."""
+        surface = self._surface(request)
         request.tenant_id = surface.tenant_of(request)
+        self._settle_cloud(request)
         fault = self._cloud.faults.meet(request)
         delay_ms = self._latency_ms(request) + (fault.latency_ms if fault is not None else 0)
         if delay_ms:
@@ -109,10 +138,23 @@ class Application:
         if answer is not None:
             request.reason = "fault"
             return answer
-        answer = _guarded(surface, request)
+        found = surface.handle(request)
+        answer = found if isinstance(found, Answer) else await found
         if fault is not None:
             fault.spoil(answer)
         return answer
+
+    def _surface(self, request: Request) -> Entra | Graph:
+        """Who answers: under Microsoft's names the host decides, else the path."""
+        known = hosts.KNOWN.get(request.host)
+        graph = known[1] == "graph" if known is not None else request.path.startswith(GRAPH)
+        return self._graph if graph else self._entra
+
+    def _settle_cloud(self, request: Request) -> None:
+        """Where the host stands for several clouds, the tenant decides which of them is asked."""
+        tenant = self._cloud.world.tenant(request.tenant_id) if request.tenant_id else None
+        if tenant is not None and (not request.host or hosts.is_login_of(request.host, tenant.cloud)):
+            request.cloud = tenant.cloud
 
     def _latency_ms(self, request: Request) -> float:
         switches = self._cloud.switches
@@ -121,18 +163,6 @@ class Application:
         if request.path.endswith(TOKEN_PATH):
             return switches.token_latency_ms_of.get(request.tenant_id, switches.token_latency_ms)
         return 0
-
-
-def _guarded(surface: Entra | Graph, request: Request) -> Answer:
-    """A surface's answer; a fault of our own is a 500 with its trace in the log."""
-    try:
-        return surface.handle(request)
-    except Exception:
-        log.exception("request_failed")
-        request.reason = "internal error"
-        return json_answer(
-            {"error": {"code": "InternalServerError", "message": "A fault of the emulator; see its log."}}, 500
-        )
 
 
 async def _body(receive: ASGIReceiveCallable) -> bytes | None:
@@ -169,11 +199,41 @@ class _Protocol(HttpToolsProtocol):
 
 @contextlib.contextmanager
 def _listening(port: int) -> Iterator[socket.socket]:
-    with socket.socket() as listener:
+    # asyncio spares connections Nagle's delay of 40 ms only when their listener names the protocol
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         if port:  # a port that the system chooses must be nobody else's, and with this option it may be
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
+        with _explained(port):
+            listener.bind(("127.0.0.1", port))
         yield listener
+
+
+@contextlib.contextmanager
+def _explained(port: int) -> Iterator[None]:
+    """Say of a port that cannot be had what to do.
+
+    Raises:
+        OSError: as it was, in plain words.
+    """
+    try:
+        yield
+    except OSError as error:
+        told = _PORT_TROUBLE.get(error.errno or 0, error.strerror)
+        raise OSError(error.errno, f"port {port} of 127.0.0.1 cannot be listened on: {told}") from error
+
+
+@asynccontextmanager
+async def _proxying(cloud: Cloud, listener: socket.socket) -> AsyncIterator[None]:
+    """The proxy that leads here under Microsoft's names, if there is to be one."""
+    port = cloud.config.proxy_port
+    if port is None:
+        yield
+        return
+    async with AsyncExitStack() as stack:
+        with _explained(port):
+            found = await stack.enter_async_context(proxying(port, listener.getsockname()[1], cloud.journal))
+        cloud.proxy_url = f"http://127.0.0.1:{found}"
+        yield
 
 
 @asynccontextmanager
@@ -230,4 +290,7 @@ async def _tasks(cloud: Cloud, keeper: state.Keeper | None) -> AsyncIterator[Non
 
 def ready_line(cloud: Cloud) -> str:
     """What the program says when it is ready."""
-    return msgspec.json.encode({"url": cloud.url, "control": f"{cloud.url}{CONTROL}"}).decode()
+    line = {"url": cloud.url, "control": f"{cloud.url}{CONTROL}"}
+    if cloud.proxy_url:
+        line["proxy"] = cloud.proxy_url
+    return msgspec.json.encode(line).decode()

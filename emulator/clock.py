@@ -19,6 +19,10 @@ TICK_S = 0.01
 """How long the queue rests at least: with 100,000 people something is always due, and waking up costs more than doing it."""
 
 
+SWEEP_AT = 10_000
+"""From how many things in the queue on those that were cancelled are looked for: when they may be half of it."""
+
+
 class Due:
     """One thing to do at a time of the world. `cancel` may be called at any time."""
 
@@ -28,7 +32,7 @@ class Due:
         self.call: Callable[[], None] | None = call
 
     def cancel(self) -> None:
-        """Do not do it. The queue forgets it when its time comes."""
+        """Do not do it. The queue forgets it when its time comes, or when it has grown by half."""
         self.call = None
 
 
@@ -45,6 +49,7 @@ class Clock:
         self._speed = speed
         self._queue: list[tuple[float, int, Due]] = []
         self._order = itertools.count()
+        self._sweep_at = SWEEP_AT
         self._changed = asyncio.Event()
 
     @property
@@ -65,8 +70,13 @@ class Clock:
 
     def after(self, delay_s: float, call: Callable[[], None]) -> Due:
         """Do `call` when `delay_s` of the world's seconds have passed."""
+        return self.at(self.now() + delay_s, call)
+
+    def at(self, when: float, call: Callable[[], None]) -> Due:
+        """Do `call` at a time of the world; at once when it is over."""
         due = Due(call)
-        when = self.now() + delay_s
+        if len(self._queue) >= self._sweep_at:
+            self._sweep()
         heapq.heappush(self._queue, (when, next(self._order), due))
         if self._queue[0][2] is due:
             self._changed.set()
@@ -80,6 +90,29 @@ class Clock:
             self._do_next()
         self._base += max(0.0, target - self.now())
         self._changed.set()
+
+    def snapshot(self) -> Callable[[], None]:
+        """Remember the time and all that is due; returns what restores both.
+
+        Who holds a `Due` can still cancel it after restoring; one that was done or cancelled since is due again.
+        """
+        now, speed, queue = self.now(), self._speed, [(*entry, entry[2].call) for entry in self._queue]
+
+        def restore() -> None:
+            self._base, self._anchor, self._speed = now, time.monotonic(), speed
+            self._queue = []
+            for when, number, due, call in queue:  # in the order of the heap, and therefore one again
+                due.call = call
+                self._queue.append((when, number, due))
+            self._changed.set()
+
+        return restore
+
+    def _sweep(self) -> None:
+        """Forget what was cancelled: what ends in a week is often overtaken within the hour."""
+        self._queue = [entry for entry in self._queue if entry[2].call is not None]
+        heapq.heapify(self._queue)
+        self._sweep_at = max(SWEEP_AT, 2 * len(self._queue))
 
     async def run(self) -> None:
         """Serve the queue until cancelled."""

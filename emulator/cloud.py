@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import random
-import time
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from emulator.clock import Clock
 from emulator.day import Day
+from emulator.entra.directory import Directory
 from emulator.entra.keys import SigningKey
-from emulator.entra.refusals import APPLICATION_DEATHS, BY_TIME, DEATHS
 from emulator.entra.tokens import Minter
 from emulator.faults import Fault, Faults
 from emulator.journal import Gaps, Journal
 from emulator.life import Life
-from emulator.world import EVERYBODY, Person, Shown
+from emulator.notifications.notifier import Notifications
+from emulator.profile import Profile
+from emulator.snapshots import Snapshots
+from emulator.world import Person, Shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from emulator.config import Config
+    from emulator.notifications.faults import NotificationFault
+    from emulator.notifications.subscriptions import Step, Subscription, SubscriptionLife
     from emulator.switches import Switches
-    from emulator.world import Application, World
+    from emulator.world import World
 
 
-class Cloud:
+class Cloud(Directory):
     """One local Microsoft cloud. Whatever is done takes effect at once, for the next request.
 
     Attributes:
         url: where it is reached, `https://127.0.0.1:PORT`.
         ca_pem: the certificate that proves its TLS; empty when a certificate was given to it.
         world: who there is.
+        proxy_url: the proxy that leads here under Microsoft's host names, `http://127.0.0.1:PORT`; empty: there is none.
         on_change: called whenever something changed that is to outlive the process.
     """
 
@@ -39,7 +46,8 @@ class Cloud:
         self.world = world
         self.url = url
         self.ca_pem = ca_pem
-        self.tokens = Minter(key, seal, url)
+        self.proxy_url = ""
+        self.tokens = Minter(key, seal)
         self.switches = config.switches
         self.clock = Clock(config.speed)
         self.journal = Journal(config.journal_size)
@@ -47,29 +55,32 @@ class Cloud:
         self.faults = Faults(random.Random(config.seed))
         self.on_change: Callable[[], None] = lambda: None
         self.on_reset: Callable[[], None] = lambda: None
-        self.life = Life(world, self.clock, lambda: self.switches, random.Random(config.seed))
-        self.day = Day(self.clock, self.life, random.Random(config.seed))
+        self.notifications = Notifications(
+            self.clock, lambda: self.switches, lambda: self.tokens.key, ca_pem=ca_pem, ca_file=config.notification_ca,
+            seed=config.seed,
+        )  # fmt: skip
+        self.life = Life(world, self.clock, lambda: self.switches, config.seed)
+        self.life.on_shown = self.notifications.changed
+        self.day = Day(self.clock, self.life, config.seed, nights=config.nights)
+        self.profile = config.profile or Profile(switches=msgspec.to_builtins(config.switches))
+        self.snapshots = Snapshots(self)
+        self.snapshots.include(self.notifications.snapshot)
         self._populate()
 
     # What people do
 
-    def person(self, who: str | Person, tenant: str = "") -> Person:
-        """The person of a UPN or object id.
-
-        Raises:
-            LookupError: there is none.
-        """
-        return who if isinstance(who, Person) else self.world.person(who, tenant)
-
-    def act(self, who: str | Person, action: str, *, device: str = "", text: str = "") -> Person:
+    def act(
+        self, who: str | Person, action: str, *, device: str = "", text: str = "", for_s: float | None = None
+    ) -> Person:
         """Let somebody do something: see `life.ACTIONS`. Whoever is told what to do stops living the day.
 
-        `switch_off` switches all devices off, `come` the desktop on, unless `device` says otherwise.
+        `switch_off` switches all devices off, `come` the desktop on, unless `device` says otherwise. With `for_s` it ends by
+        itself after so many of the world's seconds: `life.ENDING` lists what can.
         """
         person = self.person(who)
         person.living = False
         device = device or ("all" if action == "switch_off" else "desktop")
-        self.life.act(person, action, device=device, text=text)
+        self.life.act(person, action, device=device, text=text, for_s=for_s)
         return person
 
     def live(self, who: str | Person) -> None:
@@ -145,94 +156,6 @@ class Cloud:
         person.tenant.remove(person)
         self.on_change()
 
-    # Grants
-
-    def consent(
-        self, who: str | Person, application: Application, permissions: set[str], *, everybody: bool = False
-    ) -> None:
-        """Consent to permissions, for one person or the whole tenant."""
-        person = self.person(who)
-        key = (application.client_id, EVERYBODY if everybody else person.oid.lower())
-        person.tenant.consents.setdefault(key, set()).update(name.lower() for name in permissions)
-        self.on_change()
-
-    def grant(self, who: str | Person, client_id: str, permissions: set[str]) -> str:
-        """Consent, and return a refresh token, without anybody signing in.
-
-        Raises:
-            LookupError: there is no such person or application.
-        """
-        person, application = self.person(who), self._application(client_id)
-        self.consent(person, application, permissions)
-        return self.tokens.refresh_token(person, application)
-
-    def revoke(self, who: str | Person, kind: str = "sessions_revoked", *, access_tokens: bool = False) -> None:
-        """Let an account's grants die in one of the documented ways.
-
-        Args:
-            who: whose.
-            kind: a name of `refusals.DEATHS`.
-            access_tokens: also refuse the access tokens that are out. Microsoft does so only for applications with
-                continuous access evaluation; others can read on for up to an hour.
-
-        Raises:
-            ValueError: there is no such kind.
-        """
-        if kind not in DEATHS:
-            raise ValueError(f"no such kind: {kind}; there are {', '.join(DEATHS)}")
-        person = self.person(who)
-        if kind == "consent_removed":
-            for key in [key for key in person.tenant.consents if key[1] in {person.oid.lower(), EVERYBODY}]:
-                del person.tenant.consents[key]
-        elif kind == "account_disabled":
-            person.enabled = False
-        else:
-            person.refusal = kind
-        if kind in BY_TIME:
-            person.tokens_valid_from = time.time()
-        if access_tokens:
-            person.access_valid_from = time.time()
-        self.on_change()
-
-    def restore(self, who: str | Person) -> None:
-        """Undo `revoke`, but for consent, which has to be given anew."""
-        person = self.person(who)
-        person.refusal, person.enabled, person.tokens_valid_from, person.access_valid_from = "", True, 0.0, 0.0
-        self.on_change()
-
-    def put_application(self, application: Application) -> None:
-        """Register an application, or replace one with the same client id."""
-        known = self.world.application(application.client_id)
-        if known is None:
-            self.world.add_application(application)
-        else:  # the same object stays, for sign-ins under way refer to it
-            for name in ("name", "publisher", "redirect_uris", "secrets", "certificates", "scopes", "refusal"):
-                setattr(known, name, getattr(application, name))
-        self.on_change()
-
-    def refuse_application(self, client_id: str, kind: str) -> None:
-        """Refuse an application for everybody: a name of `refusals.APPLICATION_DEATHS`, or empty to stop refusing.
-
-        Raises:
-            LookupError: there is no such application.
-            ValueError: there is no such kind.
-        """
-        if kind and kind not in APPLICATION_DEATHS:
-            raise ValueError(f"no such kind: {kind}; there are {', '.join(APPLICATION_DEATHS)}")
-        self._application(client_id).refusal = kind
-        self.on_change()
-
-    def grants(self) -> list[dict[str, Any]]:
-        """Everything that was consented to."""
-        return [
-            {
-                "tenant": tenant.tenant_id, "client_id": client_id, "person": person, "scopes": sorted(scopes),
-                "upn": tenant.people[person].upn if person in tenant.people else "",
-            }
-            for tenant in self.world.tenants.values()
-            for (client_id, person), scopes in tenant.consents.items()
-        ]  # fmt: skip
-
     # The cloud itself
 
     def set_switches(self, **changes: Any) -> Switches:
@@ -250,6 +173,45 @@ class Cloud:
         """Put a fault in force."""
         return self.faults.add(fault)
 
+    def revoke(self, who: str | Person, kind: str = "sessions_revoked", *, access_tokens: bool = False) -> None:
+        """As `Directory` has it; applications are asked to reauthorise the account's subscriptions."""
+        super().revoke(who, kind, access_tokens=access_tokens)
+        self.notifications.revoked(self.person(who))
+
+    def subscriptions(self) -> list[SubscriptionLife]:
+        """Every subscription to change notifications that there was, with what happened to it."""
+        return self.notifications.subscriptions.lives()
+
+    def add_notification_fault(self, fault: NotificationFault) -> NotificationFault:
+        """Let something go wrong with notifications."""
+        return self.notifications.faults.add(fault)
+
+    def end_subscription(self, subscription_id: str, *, haunts_s: float = 0.0) -> None:
+        """End a live subscription without a word, as if it had expired; with `haunts_s` as a ghost.
+
+        A ghost cannot be found, renewed or deleted, yet is in the way of a new subscription for so many of the world's
+        seconds.
+
+        Raises:
+            LookupError: there is no such subscription, or it is not live.
+        """
+        how: Step = "ghost" if haunts_s else "expired"
+        self.notifications.subscriptions.end(self._subscription(subscription_id), how, haunts_s=haunts_s)
+
+    def challenge_subscription(self, subscription_id: str) -> None:
+        """Ask a subscription's application to reauthorise it, now.
+
+        Raises:
+            LookupError: there is no such subscription, or it is not live.
+        """
+        self.notifications.challenge(self._subscription(subscription_id))
+
+    def _subscription(self, subscription_id: str) -> Subscription:
+        subscription = self.notifications.subscriptions.find(subscription_id)
+        if subscription is None:
+            raise LookupError(f"there is no live subscription {subscription_id}")
+        return subscription
+
     def gap_report(self) -> dict[str, Any]:
         """How long users went unread."""
         return self.gaps.report(self.world.people())
@@ -258,14 +220,14 @@ class Cloud:
         """Everything as at the start: switches, faults, refusals, journal, throttling. Accounts and consents stay."""
         self.set_switches(**{name: getattr(self.config.switches, name) for name in self.switches.__struct_fields__})
         self.faults.remove()
+        self.notifications.reset()
         self.journal.clear()
         self.gaps.reset()
         self.clock.set_speed(self.config.speed)
         for person in self.world.people():
-            person.refusal, person.enabled, person.tokens_valid_from, person.access_valid_from = "", True, 0.0, 0.0
-            person.out_of_office, person.status_message = False, ""
-        for application in self.world.applications.values():
-            application.refusal = ""
+            self.life.forget(person)
+            person.living = False
+        self._admit_all()
         self._populate()
         self.on_reset()
         self.on_change()
@@ -277,9 +239,3 @@ class Cloud:
             return
         for person in self.world.people():
             self.life.act(person, "come")
-
-    def _application(self, client_id: str) -> Application:
-        application = self.world.application(client_id)
-        if application is None:
-            raise LookupError(f"there is no application {client_id}")
-        return application

@@ -1,77 +1,188 @@
-"""People who live a working day by themselves, over and over, from a seed.
+"""Drives people through their days.
 
-Each person is always in one step of the table for a time drawn from its span, then takes a following step drawn by
-weight. One entry in the clock's queue per person is all the state there is, so 100,000 people are cheap.
+One entry in the clock's queue and a plan of some 30 numbers are all the state a person has, so that 100,000 people are
+cheap. Each person's day depends on the seed, the person and the date, and on nothing that others do.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from bisect import bisect_right
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from emulator import plan
+from emulator.chance import Chance
+from emulator.sessions import there
+from emulator.world import OFFLINE
 
 if TYPE_CHECKING:
-    import random
-    from collections.abc import Iterable
+    from array import array
+    from collections.abc import Callable, Iterable
 
     from emulator.clock import Clock
     from emulator.life import Life
     from emulator.world import Person
 
+DAY_S: Final = 86_400
+MONDAY: Final = datetime(2026, 3, 2, tzinfo=UTC)
+"""The first Monday of the world's calendar: day 0 of every plan."""
+BEGINS_S: Final = DAY_S + 9.5 * 3600
+"""The world begins on a Tuesday at half past nine, UTC."""
 
-class Step(NamedTuple):
-    """How long an action lasts, in minutes of the world, and what may follow with what weight."""
+OFFICE_FROM_S: Final = 8 * 3600
+OFFICE_S: Final = 36_900
+"""Without nights a day lasts from eight in the morning until a quarter past six, and the next one follows at once; what is
+planned before happens at eight, what is planned after soon."""
 
-    least: float
-    most: float
-    then: tuple[str, ...]
-    weights: tuple[int, ...]
+GONE_S: Final = 1800
+"""Who switched off so long before the world began is offline when it begins."""
 
 
-# Assumed: a lively office. Going home is short, so that a demonstration has no nights.
-STEPS: Final = {
-    "come": Step(5, 30, ("call", "meeting", "lock", "available"), (40, 30, 15, 15)),
-    "available": Step(
-        5, 40, ("call", "meeting", "lock", "focus", "present", "brb", "dnd", "switch_off"), (35, 18, 14, 7, 7, 7, 4, 8)
-    ),
-    "call": Step(1, 15, ("available", "meeting", "switch_off"), (84, 10, 6)),
-    "meeting": Step(15, 60, ("available", "present", "call", "switch_off"), (62, 18, 10, 10)),
-    "present": Step(5, 25, ("available", "meeting"), (60, 40)),
-    "focus": Step(15, 60, ("available",), (1,)),
-    "dnd": Step(10, 40, ("available",), (1,)),
-    "brb": Step(3, 15, ("available",), (1,)),
-    "lock": Step(5, 45, ("unlock", "switch_off"), (85, 15)),
-    "unlock": Step(2, 20, ("call", "meeting", "available"), (50, 20, 30)),
-    "switch_off": Step(20, 60, ("come",), (1,)),
-}
+class Nights:
+    """A calendar as in life: nights, weekends, and everybody's clock as far ahead of UTC as the person says."""
+
+    evenings = True
+
+    def local(self, person: Person, moment_s: float) -> tuple[int, float]:
+        """A person's day and second of it, at a moment of the world."""
+        day, second = divmod(BEGINS_S + moment_s + person.zone_s, DAY_S)
+        return int(day), second
+
+    def moment(self, person: Person, day: int, second: float) -> float:
+        """The moment of the world at which it is that second of a person's day."""
+        return day * DAY_S + second - BEGINS_S - person.zone_s
+
+    def wakes(self, chance: Chance) -> float:
+        """The second of the day at which the day is planned: some time at night, so that not all are planned at once."""
+        return chance.share() * 5 * 3600
+
+    def date(self, moment_s: float) -> datetime:
+        """The date and time, in UTC."""
+        return MONDAY + timedelta(seconds=BEGINS_S + moment_s)
+
+
+class NoNights(Nights):
+    """A calendar for demonstrations, in which office hours follow each other.
+
+    Everybody's begin at another time, so that the world never sleeps; meetings of a team are not at the same time then.
+    """
+
+    evenings = False
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def local(self, person: Person, moment_s: float) -> tuple[int, float]:
+        """As with nights."""
+        number, second = divmod(moment_s + self._ahead(person), OFFICE_S)
+        week, weekday = divmod(int(number), 5)
+        return week * 7 + weekday, OFFICE_FROM_S + second
+
+    def moment(self, person: Person, day: int, second: float) -> float:
+        """As with nights."""
+        week, weekday = divmod(day, 7)
+        return (week * 5 + min(weekday, 5)) * OFFICE_S + second - OFFICE_FROM_S - self._ahead(person)
+
+    def wakes(self, chance: Chance) -> float:
+        """As with nights."""
+        return OFFICE_FROM_S + chance.share()
+
+    def date(self, moment_s: float) -> datetime:
+        """The date and time for those who are ahead of nobody."""
+        number, second = divmod(moment_s, OFFICE_S)
+        week, weekday = divmod(int(number), 5)
+        return MONDAY + timedelta(days=week * 7 + weekday, seconds=OFFICE_FROM_S + second)
+
+    def _ahead(self, person: Person) -> float:
+        return Chance(self._seed, person.oid, "ahead").share() * OFFICE_S
 
 
 class Day:
-    """Drives people through `STEPS`."""
+    """Drives people through their plans."""
 
-    def __init__(self, clock: Clock, life: Life, chance: random.Random) -> None:
+    def __init__(self, clock: Clock, life: Life, seed: int, *, nights: bool = False) -> None:
         self._clock = clock
         self._life = life
-        self._chance = chance
+        self._seed = seed
+        self._calendar = Nights() if nights else NoNights(seed)
+
+    def date(self) -> datetime:
+        """The world's date and time, in UTC."""
+        return self._calendar.date(self._clock.now())
 
     def begin(self, people: Iterable[Person]) -> None:
-        """Put everybody somewhere in the middle of their day, and let them go on from there until `living` is unset."""
+        """Put everybody where their plan has them now, and let them go on from there until `living` is unset."""
         for person in people:
             if person.licensed and not person.living:
                 person.living = True
-                step = self._chance.choices(
-                    ("available", "meeting", "call", "lock", "switch_off"), (45, 20, 10, 15, 10)
-                )[0]
-                self._life.act(person, "come")
-                self._take(person, step, self._chance.random())
+                self._step_in(person)
 
-    def _take(self, person: Person, name: str, share: float = 1.0) -> None:
-        """Take a step and plan the next; `share` shortens a step that is under way already."""
-        device = "all" if name == "switch_off" else "desktop"
-        self._life.act(person, name, device=device)
-        step = STEPS[name]
-        minutes = self._chance.uniform(step.least, step.most) * share
-        self._clock.after(minutes * 60, lambda: self._next(person, step))
+    def plan(self, person: Person, day: int) -> array[int]:
+        """What a person does on a day; day 0 is a Monday."""
+        tenant = person.tenant
+        return plan.make(
+            self._seed, tenant.tenant_id, person.oid, day, len(tenant.people), evenings=self._calendar.evenings
+        )
 
-    def _next(self, person: Person, step: Step) -> None:
+    def today(self, person: Person) -> tuple[int, array[int]]:
+        """A person's present day and what is planned for it."""
+        day, _ = self._calendar.local(person, self._clock.now())
+        return day, self.plan(person, day)
+
+    def _step_in(self, person: Person) -> None:
+        """Join the present day where it is by now."""
+        day, now = self._calendar.local(person, self._clock.now())
+        entries = self.plan(person, day)
+        done = bisect_right(entries, int(now + 1) * plan.CODES - 1)
+        person.desktop, person.mobile, person.doing, person.preferred = "", False, "", ""
+        self._life.show(person, OFFLINE)
+        for step in _in_force(entries[:done]):
+            self._life.act(person, step.action, device=step.device, text=step.text, for_s=step.for_s)
+        if done and not there(person) and now - plan.step_of(entries[done - 1])[0] > GONE_S:
+            self._life.show(person, OFFLINE)
+        self._await(person, day, entries, done)
+
+    def _await(self, person: Person, day: int, entries: array[int], index: int) -> None:
+        """Plan the next step, or at the day's end the next day."""
+        if index < len(entries):
+            second, _ = plan.step_of(entries[index])
+            when, call = self._calendar.moment(person, day, second), lambda: self._take(person, day, entries, index)
+        else:
+            wakes = self._calendar.wakes(Chance(self._seed, person.oid, "wakes", day + 1))
+            when, call = self._calendar.moment(person, day + 1, wakes), lambda: self._wake(person)
+        self._plan_next(person, when, call)
+
+    def _plan_next(self, person: Person, when: float, call: Callable[[], None]) -> None:
+        if person.next_step is not None:
+            person.next_step.cancel()
+        person.next_step = self._clock.at(when, call)
+
+    def _take(self, person: Person, day: int, entries: array[int], index: int) -> None:
+        person.next_step = None
         if not person.living:
             return
-        self._take(person, self._chance.choices(step.then, step.weights)[0])
+        _, step = plan.step_of(entries[index])
+        self._life.act(person, step.action, device=step.device, text=step.text, for_s=step.for_s)
+        self._await(person, day, entries, index + 1)
+
+    def _wake(self, person: Person) -> None:
+        """Begin the next day of the calendar."""
+        person.next_step = None
+        if person.living:
+            day, _ = self._calendar.local(person, self._clock.now())
+            self._await(person, day, self.plan(person, day), 0)
+
+
+def _in_force(entries: Iterable[int]) -> list[plan.Step]:
+    """The steps of the past that still matter: those since somebody last began anew, and what is said beside the state."""
+    steps: list[plan.Step] = []
+    for entry in entries:
+        _, step = plan.step_of(entry)
+        if step.action in _ANEW:
+            steps = [each for each in steps if each.action in _BESIDE]
+        steps.append(step)
+    return steps
+
+
+_ANEW: Final = {"come", "available"}
+_BESIDE: Final = {"out_of_office", "out_of_office_event", "in_office", "status_message"}

@@ -10,6 +10,8 @@ SECRET = "demo-secret"
 REDIRECT_URI = "http://localhost/onboarding/callback"
 SCOPES = ["Presence.Read.All", "User.ReadBasic.All", "User.Read", "Presence.Read"]
 
+APP_ROLES = ["Presence.Read.All", "User.Read.All"]
+
 _CONTOSO = (
     "Ada Adler", "Ben Brandt", "Chloe Costa", "David Dahl", "Emma Eriksen", "Farid Fontaine", "Grace Garcia", "Hugo Hansen",
     "Ines Ito", "Jonas Jansen", "Kira Keller", "Leo Lindqvist",
@@ -33,7 +35,7 @@ def demo() -> World:
     world.add_application(
         Application(
             client_id=CLIENT_ID, name="Presence relay (local)", publisher="Local development",
-            redirect_uris=[REDIRECT_URI], secrets=[SECRET], scopes=SCOPES,
+            redirect_uris=[REDIRECT_URI], secrets=[SECRET], scopes=SCOPES, app_roles=APP_ROLES,
         )
     )  # fmt: skip
     return world

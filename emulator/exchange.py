@@ -8,8 +8,12 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
+from emulator.hosts import CLOUDS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from emulator.hosts import CloudName
 
 JSON = b"application/json; charset=utf-8"
 HTML = b"text/html; charset=utf-8"
@@ -19,7 +23,9 @@ HTML = b"text/html; charset=utf-8"
 class Request:
     """One HTTP request. The last fields are notes that handlers leave for the journal.
 
-    `path` is percent-decoded; header names are lower case.
+    `path` is percent-decoded; header names are lower case. `base` is how links to the same host begin, `host` is
+    Microsoft's host name that the request was sent to, empty for a loopback address. `cloud` is that host's, or the
+    tenant's where the host leaves it open.
     """
 
     method: str
@@ -27,10 +33,18 @@ class Request:
     query: bytes = b""
     headers: Mapping[bytes, bytes] = field(default_factory=dict)
     body: bytes = b""
+    base: str = ""
+    host: str = ""
+    cloud: CloudName = "global"
     tenant_id: str = ""
     app_id: str = ""
     reason: str = ""
     ids: Sequence[str] = ()
+
+    @property
+    def authority(self) -> str:
+        """How the issuers of tokens begin: the cloud's Entra, or where this emulator is reached."""
+        return f"https://{CLOUDS[self.cloud].logins[0]}" if self.host else self.base
 
     def header(self, name: bytes) -> str:
         """A header's value, empty when absent."""

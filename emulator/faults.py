@@ -1,9 +1,12 @@
-"""Refusals made to order: status, latency, broken bodies, torn connections, by path, tenant and probability."""
+"""Refusals made to order: status, latency, broken bodies, torn connections, by path, tenant, application and probability."""
 
 from __future__ import annotations
 
+import base64
+import copy
 import itertools
-from typing import TYPE_CHECKING, Annotated, Literal
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -11,8 +14,17 @@ from emulator.exchange import JSON, Answer
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Callable
 
     from emulator.exchange import Request
+
+MOST: Final = 1000
+"""Faults in force at once; each request looks at all of them."""
+
+Part = Annotated[str, msgspec.Meta(max_length=2048)]
+Token = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
+Line = Annotated[str, msgspec.Meta(max_length=4096, pattern="^[\\x20-\\x7e\\xa0-\\xff]*$")]
+"""What may stand in a header."""
 
 
 class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -22,29 +34,42 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     top of either.
     """
 
-    path: str = ""
+    path: Part = ""
     """Beginning of the path."""
-    contains: str = ""
+    contains: Part = ""
     """Text that the path contains, for paths that begin with a tenant."""
-    tenant: str = ""
+    method: Part = ""
+    """HTTP method, in capitals."""
+    tenant: Part = ""
     """Tenant id."""
+    app: Part = ""
+    """Client id of the application that asks."""
     probability: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
     count: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """How often it happens; None: until removed."""
+    for_s: Annotated[float, msgspec.Meta(gt=0, le=31_536_000)] | None = None
+    """For how many real seconds, from when it is put in force; None: until removed."""
     status: Annotated[int, msgspec.Meta(ge=200, le=599)] | None = None
-    headers: dict[str, str] = msgspec.field(default_factory=dict)
+    headers: Annotated[dict[Token, Line], msgspec.Meta(max_length=50)] = msgspec.field(default_factory=dict)
     body: str = ""
     latency_ms: Annotated[float, msgspec.Meta(ge=0, le=600_000)] = 0.0
-    damage: Literal["", "truncated", "not_json", "no_value"] = ""
-    """`truncated`: half of the body; `not_json`: a page; `no_value`: an object without its contents."""
+    damage: Literal["", "truncated", "malformed", "not_json", "no_value", "wrong_type", "empty"] = ""
+    """`truncated`: half of the body; `malformed`: its JSON, broken; `not_json`: a page; `no_value`: an object without its
+    contents; `wrong_type`: the body as it is, under the content type of a page; `empty`: none."""
     reset: bool = False
     """Tear the connection down without an answer."""
     id: int = 0
     """Given by the emulator."""
+    until: float | None = None
+    """Given by the emulator: when `for_s` is over, in seconds since 1970."""
 
     def concerns(self, request: Request) -> bool:
         """Whether the conditions hold, probability apart."""
         if self.tenant and self.tenant != request.tenant_id:
+            return False
+        if self.method and self.method != request.method:
+            return False
+        if self.app and self.app.lower() != asking(request):
             return False
         return request.path.startswith(self.path) and self.contains in request.path
 
@@ -63,8 +88,44 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             answer.body = answer.body[: len(answer.body) // 2]
         elif self.damage == "not_json":
             answer.body, answer.content_type = b"<html><body>Service unavailable</body></html>", b"text/html"
+        elif self.damage == "malformed":
+            answer.body = answer.body.replace(b'":', b'"', 1) or b"{"
         elif self.damage == "no_value":
             answer.body = b"{}"
+        elif self.damage == "wrong_type":
+            answer.content_type = b"text/html"
+        elif self.damage == "empty":
+            answer.body = b""
+
+
+def asking(request: Request) -> str:
+    """The client id, in lower case, of the application that sends a request: as it says, for nothing is verified yet."""
+    authorization = request.header(b"authorization")
+    kind, _, said = authorization.partition(" ")
+    if kind.lower() == "bearer":
+        claims = _claims(said)
+        return str(claims.get("appid") or claims.get("azp") or "").lower()
+    if kind.lower() == "basic":
+        return _decoded(said).partition(b":")[0].decode("latin-1").lower()
+    return (request.form().get("client_id") or request.queries().get("client_id") or "").lower()
+
+
+def _claims(token: str) -> dict[str, Any]:
+    try:
+        claims = msgspec.json.decode(_decoded(token.split(".")[1] if token.count(".") == 2 else ""))
+    except msgspec.DecodeError:
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text.translate(_FROM_URL) + "=" * (-len(text) % 4))
+    except ValueError:
+        return b""
+
+
+_FROM_URL: Final = str.maketrans("-_", "+/")
 
 
 class Faults:
@@ -76,8 +137,16 @@ class Faults:
         self._ids = itertools.count(1)
 
     def add(self, fault: Fault) -> Fault:
-        """Put a fault in force."""
+        """Put a fault in force.
+
+        Raises:
+            ValueError: there are too many.
+        """
+        self._forget_over()
+        if len(self._faults) >= MOST:
+            raise ValueError(f"there are {MOST} faults already; remove some")
         fault.id = next(self._ids)
+        fault.until = None if fault.for_s is None else time.time() + fault.for_s
         self._faults.append(fault)
         return fault
 
@@ -87,15 +156,33 @@ class Faults:
 
     def all(self) -> list[Fault]:
         """The faults in force."""
+        self._forget_over()
         return list(self._faults)
 
     def meet(self, request: Request) -> Fault | None:
         """The fault that happens to this request, counted; None: none."""
+        now = time.time() if self._faults else 0.0
         for fault in self._faults:
+            if fault.until is not None and fault.until <= now:
+                continue
             if fault.concerns(request) and self._chance.random() < fault.probability:
                 self._count(fault)
                 return fault
         return None
+
+    def snapshot(self) -> Callable[[], None]:
+        """Remember the faults and their chances; returns what restores both."""
+        faults, state = [copy.copy(fault) for fault in self._faults], self._chance.getstate()
+
+        def restore() -> None:
+            self._faults = [copy.copy(fault) for fault in faults]
+            self._chance.setstate(state)
+
+        return restore
+
+    def _forget_over(self) -> None:
+        now = time.time()
+        self._faults = [fault for fault in self._faults if fault.until is None or fault.until > now]
 
     def _count(self, fault: Fault) -> None:
         if fault.count is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 
+from emulator.chance import Chance
 from emulator.world import Application, Person, Tenant, World
 
 _NAMES = (
@@ -37,7 +38,10 @@ def stable_guid(name: str) -> str:
 
 
 def generate(*, tenants: int, people: int, seed: int) -> World:
-    """A world of `tenants` with `people` each, a service account (`relay@…`) in each, and one application."""
+    """A world of `tenants` with `people` each, a service account (`relay@…`) in each, and one application.
+
+    Tenants are spread over time zones, which count where days have nights.
+    """
     chance = random.Random(seed)
     world = World()
     world.add_application(
@@ -58,8 +62,18 @@ def _tenant(chance: random.Random, number: int, people: int) -> Tenant:
     )
     for index in range(people):
         name = f"{chance.choice(_NAMES)} {chance.choice(_SURNAMES)}"
-        tenant.add(Person(tenant, _guid(chance), f"p{index}@{domain}", name, password=PASSWORD))
+        person = tenant.add(Person(tenant, _guid(chance), f"p{index}@{domain}", name, password=PASSWORD))
+        person.zone_s = _zone_s(domain, person.oid)
     return tenant
+
+
+def _zone_s(domain: str, oid: str) -> int:
+    """How far a person's clock is ahead of UTC: most are where their tenant is, one in ten is somewhere else."""
+    chance = Chance(oid, "zone")
+    return (chance if chance.happens(0.1) else Chance(domain, "zone")).one_of(_ZONES_H) * 3600
+
+
+_ZONES_H = (-8, -6, -5, -5, 0, 0, 1, 1, 1, 1, 2, 3, 5, 8, 9)
 
 
 def _guid(chance: random.Random) -> str:

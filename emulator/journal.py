@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -35,6 +35,12 @@ class Entry(msgspec.Struct, gc=False):
     """Why it was refused, empty when it was not."""
     ids: list[str] | None = None
     """The ids of a bulk read, when the journal keeps them."""
+    number: int = 0
+    """How many requests were noted until this one, since the journal was cleared."""
+
+
+MOST_IDS: Final = 1_000_000
+"""How many ids of bulk reads are kept, some 100 MB; of older reads only their number."""
 
 
 class Journal:
@@ -42,6 +48,8 @@ class Journal:
 
     def __init__(self, size: int = 20_000) -> None:
         self.keep_ids = False
+        self._with_ids: deque[Entry] = deque()
+        self._ids = 0
         self._entries: deque[Entry] = deque(maxlen=size)
         self.total = 0
 
@@ -52,32 +60,62 @@ class Journal:
         ids = list(request.ids) if self.keep_ids and request.ids else None
         ms = round((now - began) * 1000, 3)
         self.total += 1
-        self._entries.append(
-            Entry(began, time.time(), request.method, request.path, shown, request.tenant_id, request.app_id, answer.status,
-                  ms, len(request.ids), request.reason, ids)
-        )  # fmt: skip
+        entry = Entry(began, time.time(), request.method, request.path, shown, request.tenant_id, request.app_id,
+                      answer.status, ms, len(request.ids), request.reason, ids, self.total)  # fmt: skip
+        self._entries.append(entry)
+        if ids is not None:
+            self._keep(entry, len(ids))
 
     def search(
-        self, *, path: str = "", tenant: str = "", status: int | None = None, limit: int | None = None
-    ) -> list[Entry]:
-        """The entries whose path contains `path`, of a tenant, with a status; oldest first, of many the newest `limit`."""
-        found = [entry for entry in self._entries if _matches(entry, path, tenant, status)]
-        return found if limit is None else found[max(0, len(found) - limit) :]
+        self, *, path: str = "", method: str = "", tenant: str = "", app: str = "", status: int | None = None,
+        reason: str = "", since: float | None = None, after: int = 0, limit: int | None = None,
+    ) -> list[Entry]:  # fmt: skip
+        """The entries for which all of this holds, oldest first.
+
+        Args:
+            path: text that the path contains.
+            method: HTTP method.
+            tenant: tenant id.
+            app: client id.
+            status: HTTP status.
+            reason: text that the reason contains, in any case.
+            since: seconds since 1970; answered then or later.
+            after: a number; noted after that one.
+            limit: of many only the newest.
+        """
+        wanted = [(name, value) for name, value in (("method", method), ("tenant", tenant), ("app", app)) if value]
+        found: list[Entry] = []
+        for entry in reversed(self._entries):
+            if entry.number <= after or (since is not None and entry.utc < since) or len(found) == limit:
+                break
+            if status is not None and status != entry.status:
+                continue
+            if all(getattr(entry, name) == value for name, value in wanted) and (
+                path in entry.path and reason.lower() in entry.reason.lower()
+            ):
+                found.append(entry)
+        found.reverse()
+        return found
 
     def clear(self) -> None:
         """Forget everything."""
         self._entries.clear()
-        self.total = 0
+        self._with_ids.clear()
+        self.total = self._ids = 0
+
+    def _keep(self, entry: Entry, count: int) -> None:
+        self._with_ids.append(entry)
+        self._ids += count
+        while self._ids > MOST_IDS or (self._with_ids and self._with_ids[0].number <= self.total - len(self._entries)):
+            oldest = self._with_ids.popleft()
+            self._ids -= oldest.count
+            oldest.ids = None
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries)
 
     def __len__(self) -> int:
         return len(self._entries)
-
-
-def _matches(entry: Entry, path: str, tenant: str, status: int | None) -> bool:
-    return path in entry.path and tenant in {"", entry.tenant} and status in {None, entry.status}
 
 
 BUCKET_S = 0.01

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,10 +26,16 @@ _KNOWN = {
     "InACall", "InAConferenceCall", "Inactive", "InAMeeting", "OffWork", "OutOfOffice", "Presenting",
     "UrgentInterruptionsOnly", "Focusing",
 }  # fmt: skip
+_AMERICAN = {"id", "availability", "activity", "statusMessage"}
+"""What presence has in the clouds of the US government, by the metadata of each:
+https://github.com/microsoftgraph/msgraph-metadata"""
+_SEQUENCE = re.compile(r"([A-Z])(\d{10})")
 
 
 def spell(shown: Shown, switches: Switches) -> Shown:
     """The two strings as the switches want them; strings that nobody published pass as they are."""
+    if switches.out_of_office_activity == "never" and shown.activity == "OutOfOffice":
+        shown = Shown(shown.availability, shown.availability)
     if not switches.idle_values and shown.availability in _BASE_OF_IDLE:
         base = _BASE_OF_IDLE[shown.availability]
         shown = Shown(base, base)
@@ -45,25 +52,56 @@ def _lower(word: str) -> str:
     return word[:1].lower() + word[1:] if word in _KNOWN else word
 
 
-def encode(person: Person, switches: Switches) -> bytes:
-    """One person's presence as a JSON object, as another user reads it."""
+def encode(person: Person, switches: Switches, *, own: bool = False) -> bytes:
+    """One person's presence as a JSON object, as another user reads it; `own`: as the person does."""
     shown = spell(person.shown, switches)
     value: dict[str, Any] = {"id": person.oid, "availability": shown.availability, "activity": shown.activity}
-    note = person.status_message
-    value["statusMessage"] = {"message": {"content": note, "contentType": "text"}} if note else None
     away = person.out_of_office
+    if away and switches.out_of_office_activity == "combined" and shown.activity.lower() not in _PLAIN:
+        value["activity"] = f"{shown.activity} + OOF"
+    if person.status_message or switches.no_status_message == "null":
+        value["statusMessage"] = _status_message(person, own=own)
     value["outOfOfficeSettings"] = {
         "message": (person.out_of_office_message or None) if away else None, "isOutOfOffice": away,
     }  # fmt: skip
     if switches.sequence_numbers:
-        value["sequenceNumber"] = person.sequence
-    if switches.extra_fields:
+        value["sequenceNumber"] = _sequence(person.sequence, switches)
+    if switches.work_locations or switches.extra_fields:
         value["workLocation"] = {"placeId": None, "source": "none", "workLocationType": "unspecified"}
+    if person.tenant.cloud in {"us_gov", "us_dod"}:
+        value = {name: each for name, each in value.items() if name in _AMERICAN}
+    if switches.extra_fields:
         value["mood@emulator.unexpected"] = {"nested": [1, 2, 3]}
     return msgspec.json.encode(value)
+
+
+_PLAIN = {"available", "outofoffice", "offline", "offwork"}
+"""Activities that being out of office is not added to, in lower case."""
 
 
 def encode_unknown(user_id: str, switches: Switches) -> bytes:
     """The presence of somebody of whom nothing is known, where the switches want one."""
     shown = spell(Shown("PresenceUnknown", "PresenceUnknown"), switches)
     return msgspec.json.encode({"id": user_id, "availability": shown.availability, "activity": shown.activity})
+
+
+def _status_message(person: Person, *, own: bool) -> dict[str, Any] | None:
+    """The status message. When it expires only its owner learns; one without a timer never does.
+
+    https://learn.microsoft.com/graph/api/resources/presencestatusmessage
+    """
+    if not person.status_message:
+        return None
+    value: dict[str, Any] = {"message": {"content": person.status_message, "contentType": "text"}}
+    if own and not (person.timers or {}).get("status_message"):
+        value["expiryDateTime"] = {"dateTime": "9999-12-31T23:59:59.9999999", "timeZone": "UTC"}
+    return value
+
+
+def _sequence(number: str, switches: Switches) -> str:
+    """A sequence number in the wanted form; one that was set by hand stays as it is."""
+    found = _SEQUENCE.fullmatch(number)
+    if found is None or switches.sequence_form == "letter_and_10_digits":
+        return number
+    whole = (ord(found[1]) - ord("A")) * 10**10 + int(found[2])
+    return f"{whole:020d}" if switches.sequence_form == "20_digits" else f"{whole:016x}"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from emulator.world import Application, Person, Tenant, World
+from emulator.entra.refusals import DEATHS
+from emulator.hosts import CloudName
+from emulator.world import Application, ConsentRequest, Person, Tenant, UserConsent, World
 
 
 class PersonRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -19,7 +21,11 @@ class PersonRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omi
     enabled: bool = True
     refusal: str = ""
     tokens_valid_from: float = 0.0
+    cookies_valid_from: float = 0.0
     home: str = ""
+    mfa: bool = False
+    utc_offset_s: int = 0
+    """How far the person's clock is ahead of UTC."""
 
 
 class ConsentRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -28,6 +34,15 @@ class ConsentRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     client_id: str
     person: str
     scopes: list[str]
+
+
+class ConsentRequestRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A request for an administrator's approval."""
+
+    client_id: str
+    oid: str
+    scopes: list[str]
+    reason: str = ""
 
 
 class TenantRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -39,6 +54,15 @@ class TenantRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omi
     people: list[PersonRecord] = []
     consents: list[ConsentRecord] = []
     admin_consent_only: bool = False
+    """Of older files: the same as `user_consent` off."""
+    cloud: CloudName = "global"
+    user_consent: UserConsent = "allowed"
+    mfa_required: bool = False
+    app_consents: dict[str, list[str]] = {}
+    consent_requests: list[ConsentRequestRecord] = []
+    assignments: dict[str, list[str]] = {}
+    refusal: str = ""
+    app_refusals: dict[str, str] = {}
 
 
 class ApplicationRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -47,10 +71,13 @@ class ApplicationRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True
     client_id: str
     name: str
     publisher: str = ""
+    verified: bool = False
     redirect_uris: list[str] = []
     secrets: list[str] = []
     certificates: list[str] = []
     scopes: list[str] = []
+    app_roles: list[str] = []
+    access_token_version: int = 2
     refusal: str = ""
 
 
@@ -93,7 +120,17 @@ def _tenant(record: TenantRecord) -> Tenant:
         tenant_id=record.tenant_id,
         domain=record.domain,
         name=record.name,
-        admin_consent_only=record.admin_consent_only,
+        cloud=record.cloud,
+        user_consent="off" if record.admin_consent_only else record.user_consent,
+        mfa_required=record.mfa_required,
+        app_consents={client_id: set(roles) for client_id, roles in record.app_consents.items()},
+        consent_requests=[
+            ConsentRequest(client_id=each.client_id, oid=each.oid, scopes=set(each.scopes), reason=each.reason)
+            for each in record.consent_requests
+        ],
+        assignments={client_id: set(oids) for client_id, oids in record.assignments.items()},
+        refusal=record.refusal,
+        app_refusals=dict(record.app_refusals),
     )
     for each in record.people:
         tenant.add(_person(tenant, each))
@@ -112,9 +149,11 @@ def _person(tenant: Tenant, record: PersonRecord) -> Person:
         role=record.role,
         licensed=record.licensed,
         home=record.home,
+        mfa=record.mfa,
     )
-    person.enabled, person.refusal = record.enabled, record.refusal
-    person.tokens_valid_from = record.tokens_valid_from
+    person.zone_s = record.utc_offset_s
+    person.enabled, person.refusal = record.enabled, record.refusal if record.refusal in DEATHS else ""
+    person.tokens_valid_from, person.cookies_valid_from = record.tokens_valid_from, record.cookies_valid_from
     return person
 
 
@@ -123,7 +162,17 @@ def _tenant_record(tenant: Tenant) -> TenantRecord:
         tenant_id=tenant.tenant_id,
         domain=tenant.domain,
         name=tenant.name,
-        admin_consent_only=tenant.admin_consent_only,
+        cloud=tenant.cloud,
+        user_consent=tenant.user_consent,
+        mfa_required=tenant.mfa_required,
+        app_consents={client_id: sorted(roles) for client_id, roles in tenant.app_consents.items()},
+        consent_requests=[
+            ConsentRequestRecord(client_id=each.client_id, oid=each.oid, scopes=sorted(each.scopes), reason=each.reason)
+            for each in tenant.consent_requests
+        ],
+        assignments={client_id: sorted(oids) for client_id, oids in tenant.assignments.items()},
+        refusal=tenant.refusal,
+        app_refusals=dict(tenant.app_refusals),
         people=[_person_record(person) for person in tenant.people.values()],
         consents=[
             ConsentRecord(client_id=client_id, person=person, scopes=sorted(scopes))
@@ -136,5 +185,6 @@ def _person_record(person: Person) -> PersonRecord:
     return PersonRecord(
         oid=person.oid, upn=person.upn, name=person.display_name, password=person.password, role=person.role,
         licensed=person.licensed, enabled=person.enabled, refusal=person.refusal,
-        tokens_valid_from=person.tokens_valid_from, home=person.home,
+        tokens_valid_from=person.tokens_valid_from, cookies_valid_from=person.cookies_valid_from, home=person.home,
+        mfa=person.mfa, utc_offset_s=person.zone_s,
     )  # fmt: skip

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import trustme
 
+from emulator.hosts import KNOWN
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from emulator.config import Config
 
-NAMES = ("localhost", "127.0.0.1", "::1")
+NAMES = ("localhost", "127.0.0.1", "::1", *sorted(KNOWN))
+"""One certificate for all names that there are: its elliptic-curve key takes no time to make, and clients need no SNI."""
 
 
 def server_context(config: Config) -> tuple[ssl.SSLContext, bytes]:
@@ -24,9 +27,19 @@ def server_context(config: Config) -> tuple[ssl.SSLContext, bytes]:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if config.tls_cert is not None:
-        context.load_cert_chain(config.tls_cert, config.tls_key)
+        try:
+            context.load_cert_chain(config.tls_cert, config.tls_key)
+        except OSError as error:
+            text = (
+                f"the TLS certificate {config.tls_cert} or its key {config.tls_key} is of no use ({error}); both have"
+            )
+            raise OSError(f"{text} to be readable PEM files that belong together") from error
         return context, b""
-    authority = _authority(config.ca_dir)
+    try:
+        authority = _authority(config.ca_dir)
+    except (OSError, ValueError) as error:
+        text = f"no CA can be kept in {config.ca_dir} ({error}); give a folder that can be written to, or remove its"
+        raise OSError(f"{text} ca.pem and ca.key to have them made anew") from error
     authority.issue_cert(*NAMES).configure_cert(context)
     return context, authority.cert_pem.bytes()
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from emulator.clock import Due
+    from emulator.hosts import CloudName
 
 
 class Shown(NamedTuple):
@@ -33,14 +35,14 @@ class Person:
     """One person: an account, devices, and what others see."""
 
     __slots__ = (
-        "access_valid_from", "desktop", "display_name", "doing", "enabled", "fade", "fragment", "home", "last_read", "licensed",
-        "living", "mobile", "oid", "out_of_office", "out_of_office_message", "password", "preferred", "refusal", "role",
-        "sequence", "shown", "status_message", "tenant", "tokens_valid_from", "upn",
+        "access_valid_from", "app_session", "changed", "cookies_valid_from", "desktop", "display_name", "doing", "enabled", "fade", "faded", "fragment", "home", "last_read", "licensed",
+        "living", "mfa", "mobile", "next_step", "oid", "oof_event", "out_of_office", "out_of_office_message", "password", "preferred", "refusal", "role",
+        "sequence", "shown", "status_message", "tenant", "timers", "tokens_valid_from", "upn", "zone_s",
     )  # fmt: skip
 
     def __init__(
         self, tenant: Tenant, oid: str, upn: str, display_name: str, *, password: str = "", role: str = "user",
-        licensed: bool = True, home: str = "",
+        licensed: bool = True, home: str = "", mfa: bool = False,
     ) -> None:  # fmt: skip
         self.tenant = tenant
         self.oid = oid
@@ -50,44 +52,101 @@ class Person:
         self.role = role
         self.licensed = licensed
         self.home = home  # of a guest, the UPN in the tenant where the account is at home; there is its password
+        self.mfa = mfa  # whether a second factor is registered; then every sign-in asks for it
         self.enabled = True
         self.refusal = ""  # a name of entra.refusals: why refresh tokens of this account are refused
         self.tokens_valid_from = 0.0  # when `refusal` began, in seconds since 1970
         self.access_valid_from = 0.0  # access tokens issued before are refused by Graph
-        self.desktop = ""  # "" off, "active", "locked"
+        self.cookies_valid_from = 0.0  # browser sessions of before are over, which refresh tokens may outlive
+        self.desktop = ""  # "" off, "active", "idle", "locked"
         self.mobile = False
-        self.doing = ""  # what Teams itself knows: call, meeting, present, focus
-        self.preferred = ""  # what the person chose: busy, dnd, brb, away, appear_offline
+        self.app_session: Shown | None = None  # what an application's presence session says
+        self.doing = ""  # what Teams itself knows: a name of sessions.DOING
+        self.preferred = ""  # what the person chose: a name of sessions.PREFERRED
         self.out_of_office = False
+        self.oof_event = False  # a calendar event that is shown as out of office, rather than an automatic reply
         self.out_of_office_message = ""
         self.status_message = ""
         self.living = False  # whether `day` drives this person
         self.shown = OFFLINE
         self.sequence = ""
         self.fade: Due | None = None
+        self.faded = 0  # how often it began to fade: each time takes another while
+        self.next_step: Due | None = None  # what the day has planned next
+        self.timers: dict[str, Due] | None = None  # what ends by itself: a name of `life.Life` -> when
+        self.zone_s = 0  # seconds that this person's clock is ahead of UTC
+        self.changed = 0  # number of the last change that control shows
         self.fragment = b""  # the presence as JSON; empty: to be encoded at the next read
         self.last_read = -1.0
 
     def __repr__(self) -> str:
         return f"<Person {self.upn}>"
 
+    @property
+    def mfa_code(self) -> str:
+        """What the second factor shows: six digits that stay, so that a test can know them."""
+        return f"{int(hashlib.sha256(self.oid.lower().encode()).hexdigest()[:12], 16) % 1_000_000:06d}"
+
+
+UserConsent = Literal["allowed", "verified_publishers_only", "off", "request_approval"]
+"""Whether users may consent for themselves: to everything that needs no administrator, to that of verified publishers only,
+or not at all, with or without a way to ask an administrator.
+https://learn.microsoft.com/entra/identity/enterprise-apps/configure-user-consent"""
+
+
+@dataclass(slots=True, kw_only=True)
+class ConsentRequest:
+    """Somebody asked for an administrator's approval of an application."""
+
+    client_id: str
+    oid: str
+    scopes: set[str]
+    reason: str = ""
+
 
 @dataclass(slots=True, kw_only=True)
 class Tenant:
-    """One organisation. `consents`: (client id, object id or EVERYBODY) -> scopes in lower case."""
+    """One organisation.
+
+    `consents`: (client id, object id or EVERYBODY) -> scopes in lower case. Client ids are keys as they are registered.
+    """
 
     tenant_id: str
     domain: str
     name: str
+    cloud: CloudName = "global"
+    """Which of Microsoft's clouds it lives in: `hosts.CLOUDS`."""
     people: dict[str, Person] = field(default_factory=dict)
     """Object id in lower case -> person."""
     upns: dict[str, Person] = field(default_factory=dict)
     """UPN in lower case -> person."""
     consents: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    app_consents: dict[str, set[str]] = field(default_factory=dict)
+    """Client id -> application permissions, as Graph spells them; only administrators give them."""
+    consent_requests: list[ConsentRequest] = field(default_factory=list)
+    """What users asked an administrator for and was not answered yet."""
+    user_consent: UserConsent = "allowed"
+    mfa_required: bool = False
+    """Whether everybody has to sign in with a second factor; who has none must register one."""
+    assignments: dict[str, set[str]] = field(default_factory=dict)
+    """Client id -> object ids in lower case of who may use the application; absent: everybody may."""
+    refusal: str = ""
+    """A name of entra.refusals.TENANT_DEATHS: why nobody gets a token here; empty: they do."""
+    app_refusals: dict[str, str] = field(default_factory=dict)
+    """Client id -> a name of entra.refusals.APPLICATION_DEATHS: why the application is refused in this tenant."""
+    deleted: set[str] = field(default_factory=set)
+    """Object ids in lower case of who was here once."""
     unlicensed: int = 0
     """How many of the people have no licence; when nobody, bulk reads need not look."""
-    admin_consent_only: bool = False
-    """Whether users may not consent for themselves."""
+
+    @property
+    def admin_consent_only(self) -> bool:
+        """Whether users may not consent for themselves."""
+        return self.user_consent in {"off", "request_approval"}
+
+    @admin_consent_only.setter
+    def admin_consent_only(self, only: bool) -> None:
+        self.user_consent = "off" if only else "allowed"
 
     def add(self, person: Person) -> Person:
         """Take a person in.
@@ -99,6 +158,7 @@ class Tenant:
         if oid in self.people or upn in self.upns:
             raise ValueError(f"{person.upn} or its object id is taken")
         self.people[oid], self.upns[upn] = person, person
+        self.deleted.discard(oid)
         self.unlicensed += not person.licensed
         return person
 
@@ -113,6 +173,7 @@ class Tenant:
     def remove(self, person: Person) -> None:
         """Delete a person."""
         del self.people[person.oid.lower()], self.upns[person.upn.lower()]
+        self.deleted.add(person.oid.lower())
         self.unlicensed -= not person.licensed
 
     def find(self, who: str) -> Person | None:
@@ -129,20 +190,43 @@ class Tenant:
         own = self.consents.get((client_id, person.oid.lower()), set())
         return own | self.consents.get((client_id, EVERYBODY), set())
 
+    def knows(self, client_id: str) -> bool:
+        """Whether an application was ever consented to here, so that it has a service principal."""
+        return client_id in self.app_consents or any(known == client_id for known, _ in self.consents)
+
+    def may_use(self, client_id: str, person: Person) -> bool:
+        """Whether a person is assigned to an application, or nobody has to be."""
+        assigned = self.assignments.get(client_id)
+        return assigned is None or person.oid.lower() in assigned
+
+    def forget(self, client_id: str) -> None:
+        """Remove an application with everything that it was given."""
+        for key in [key for key in self.consents if key[0] == client_id]:
+            del self.consents[key]
+        self.app_consents.pop(client_id, None)
+
 
 @dataclass(slots=True, kw_only=True)
 class Application:
-    """One app registration: multi-tenant, web redirect URIs."""
+    """One app registration: multi-tenant, web redirect URIs.
+
+    It may ask for a token for itself (`api://{client id}/.default`); `access_token_version` is of those.
+    """
 
     client_id: str
     name: str
     publisher: str = ""
+    verified: bool = False
+    """Whether the publisher is verified: https://learn.microsoft.com/entra/identity-platform/publisher-verification-overview"""
     redirect_uris: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
     certificates: list[str] = field(default_factory=list)
     """PEM, public part."""
     scopes: list[str] = field(default_factory=list)
     """The delegated permissions that it may ask for; empty: any that Graph has."""
+    app_roles: list[str] = field(default_factory=list)
+    """The application permissions that it may ask for."""
+    access_token_version: int = 2
     refusal: str = ""
     """A name of entra.refusals: why every credential of it is refused; empty: they are not."""
 

@@ -18,7 +18,7 @@ import secrets
 import signal
 import socket
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
@@ -65,12 +65,14 @@ class Running:
     Attributes:
         edge_port: where suites connect; None without the edge.
         web_port: where browsers come; None without the pages.
+        webhook_port: where Graph's notifications come; None without the webhook.
         ops_port: where health and metrics are.
     """
 
     edge_port: int | None
     ops_port: int
     web_port: int | None = None
+    webhook_port: int | None = None
 
 
 async def run(
@@ -134,12 +136,17 @@ async def _run_roles(
             web_port = await edges.enter_async_context(_web(settings, parts.store)) if Role.WEB in roles else None
             if web_port is not None:
                 parts.health.set(Role.WEB, ready=True)
+            webhook_port = None
+            if Role.WEBHOOK in roles:
+                webhook_port = await edges.enter_async_context(_webhook(settings, parts.store))
+                parts.health.set(Role.WEBHOOK, ready=True)
             # What is there now stays for good: collections need not look at it again (24 ms each, with many tenants).
             gc.collect()
             gc.freeze()
-            log.info("ready", roles=sorted(roles), edge_port=edge_port, web_port=web_port, ops_port=parts.ops_port)
+            running = Running(edge_port, parts.ops_port, web_port, webhook_port)
+            log.info("ready", roles=sorted(roles), **asdict(running))
             if parts.announce is not None:
-                parts.announce(Running(edge_port, parts.ops_port, web_port))
+                parts.announce(running)
             await stop.wait()
             log.info("stopping")
             parts.health.set("running", ready=False)
@@ -193,6 +200,15 @@ async def _web(settings: Settings, store: Store) -> AsyncIterator[int]:
     finally:
         stop.set()
         await asyncio.gather(serving, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _webhook(settings: Settings, store: Store) -> AsyncIterator[int]:
+    """The webhook's port, while it receives."""
+    from relay.webhook.server import receiving
+
+    async with receiving(settings.webhook_settings(), store, settings.cloud.public_settings()) as port:
+        yield port
 
 
 @asynccontextmanager

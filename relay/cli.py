@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 
@@ -27,19 +28,20 @@ if TYPE_CHECKING:
     from relay.config import Settings
     from relay.core.presence import TenantId
     from relay.store.connection import Store
+    from relay.store.push import PushStatus
 
 T = TypeVar("T")
 
 EXIT_TROUBLE: Final = 1
 EXIT_USAGE: Final = 2
-LATER: Final = ("webhook",)
-"""Roles of a later release."""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 tenants = typer.Typer(no_args_is_help=True, help="The organisations that use this relay.")
 keys = typer.Typer(no_args_is_help=True, help="Suite keys, and the key ring that grants are encrypted with.")
 app.add_typer(tenants, name="tenants")
 app.add_typer(keys, name="keys")
+certificates = typer.Typer(no_args_is_help=True, help="Certificates that change notifications are encrypted for.")
+app.add_typer(certificates, name="certificates")
 
 TenantArgument = Annotated[str, typer.Argument(metavar="TENANT", help="Tenant id (a GUID) or the tenant's domain.")]
 
@@ -58,7 +60,7 @@ def presence_relay() -> None:
 
 @app.command()
 def serve(
-    roles: Annotated[list[str], typer.Argument(metavar="ROLE...", help="edge, worker, or all.")],
+    roles: Annotated[list[str], typer.Argument(metavar="ROLE...", help="edge, worker, webhook, web, or all.")],
 ) -> None:
     """Run roles until SIGTERM or Ctrl-C."""
     chosen = _roles(roles)
@@ -111,6 +113,55 @@ def check() -> None:
         raise typer.Exit(EXIT_TROUBLE)
 
 
+@app.command()
+def probe(
+    *,
+    tenant: Annotated[str, typer.Option(help="Tenant id or domain; may be left out when there is one only.")] = "",
+    output: Annotated[Path, typer.Option(help="Where the profile goes. An existing file is never overwritten.")] = Path(
+        "probe.toml"
+    ),
+    cloud: Annotated[
+        str,
+        typer.Option(
+            help="microsoft: a cloud of Microsoft's, as RELAY_CLOUD says. configured: RELAY_CLOUD may be custom."
+        ),
+    ] = "microsoft",
+    guest: Annotated[str, typer.Option(help="UPN or id of a guest of the tenant, to ask about guests.")] = "",
+    unlicensed: Annotated[str, typer.Option(help="UPN or id of somebody without Teams, to ask about such users.")] = "",
+    deleted: Annotated[str, typer.Option(help="Object id of a deleted account, to ask about such users.")] = "",
+    without_count: Annotated[
+        bool, typer.Option("--without-count", help="Do not ask whether Graph counts users or requests.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Ask a real test tenant what Microsoft does not document, and write a profile that the local cloud can load."""
+    from relay.probe.questions import Options
+
+    options = Options(guest=guest, unlicensed=unlicensed, deleted=deleted, without_count=without_count)
+    for fault in options.faults():
+        _give_up(fault, EXIT_USAGE)
+    if cloud not in ("microsoft", "configured"):
+        _give_up(f"--cloud is microsoft or configured, not {cloud!r}.", EXIT_USAGE)
+
+    async def work(store: Store, settings: Settings) -> None:
+        from relay.probe.run import plan, probe_into
+
+        if cloud == "microsoft" and settings.cloud.name == "custom":
+            _give_up(
+                "RELAY_CLOUD is custom, which is not Microsoft's: --cloud configured asks it all the same.", EXIT_USAGE
+            )
+        tenant_id = await (_found(store, tenant) if tenant else _only(store))
+        typer.echo(f"About {tenant_id}, with the consent that is kept of it. " + "\n".join(plan(options)))
+        if not yes and not typer.confirm("Ask now?"):
+            raise typer.Exit
+        profile = await probe_into(output, store, settings, tenant_id, options)
+        typer.echo(
+            f"{output}: written. {len(profile.switches)} switches learned, {len(profile.unanswered)} questions open."
+        )
+
+    _with_store(work, *config.ONBOARDING)
+
+
 @app.command("settings")
 def show_settings() -> None:
     """List all settings, as a table in Markdown."""
@@ -141,6 +192,7 @@ def show_tenant(tenant: TenantArgument) -> None:
     """Show a tenant with its grants and suite keys."""
 
     async def work(store: Store, settings: Settings) -> None:
+        from relay.store.push import PushStatuses
         from relay.store.suite_keys import SuiteKeys
         from relay.store.tenants import Tenants
         from relay.store.vault import Vault
@@ -150,6 +202,7 @@ def show_tenant(tenant: TenantArgument) -> None:
         assert record is not None
         typer.echo(f"tenant   {tenant_id}\ndomain   {record.domain or '-'}\nstate    {record.state}")
         typer.echo(f"since    {record.created:%Y-%m-%d %H:%M} UTC")
+        typer.echo(f"push     {_push_words(await PushStatuses(store).load(tenant_id))}")
         for grant in await Vault(store, settings.key_ring()).list(tenant_id):
             trouble = "its key is missing from the key ring" if grant.sealed_shut else grant.error
             typer.echo(f"grant    {grant.upn or grant.account_id}  {grant.state}{f' ({trouble})' if trouble else ''}")
@@ -271,15 +324,58 @@ def revoke(
     _with_store(work)
 
 
+# ---- certificates -------------------------------------------------------------------------------------------------------
+
+
+@certificates.command("make")
+def make_certificate(
+    folder: Annotated[Path, typer.Argument(help="The folder that RELAY_WEBHOOK_CERTIFICATES names.")],
+    *,
+    name: Annotated[str, typer.Option(help="Its name; else the date and something random.")] = "",
+) -> None:
+    """Make a certificate with its key. New subscriptions take it when the workers have been restarted."""
+    with _told():
+        from relay.graph.certificates import SUFFIX, is_id, make
+
+        now = datetime.now(UTC)
+        name = name or f"{now:%Y-%m-%d}-{secrets.token_hex(3)}"
+        if not is_id(name):
+            _give_up(f"{name[:50]!r} is no name for a certificate: letters, digits, points and dashes.", EXIT_USAGE)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = folder / f"{name}{SUFFIX}"
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
+            output.write(make(name, now))
+        typer.echo(f"{file}: made. RELAY_WEBHOOK_CERTIFICATES={folder}")
+
+
+@certificates.command("list")
+def list_certificates() -> None:
+    """List the certificates, and how many subscriptions still need each: one that none needs may be deleted."""
+
+    async def work(store: Store, settings: Settings) -> None:
+        from relay.graph.certificates import Certificates
+        from relay.store.subscriptions import Subscriptions
+        from relay.store.tenants import Tenants
+
+        known = Certificates.load(settings.webhook.certificates or "")
+        tenant_ids = [tenant.tenant_id for tenant in await Tenants(store).list()]
+        used = await Subscriptions(store).certificates_in_use(tenant_ids)
+        for one in known.all():
+            mark = "newest" if one is known.newest else "      "
+            valid = f"valid {one.begins:%Y-%m-%d} to {one.ends:%Y-%m-%d}"
+            typer.echo(f"{one.certificate_id}  {mark}  {valid}  {used.pop(one.certificate_id, 0)} subscriptions")
+        for certificate_id, count in used.items():
+            typer.echo(f"{certificate_id}  MISSING, {count} subscriptions are encrypted for it", err=True)
+
+    _with_store(work, "webhook.certificates")
+
+
 # ---- what the commands share ----------------------------------------------------------------------------------------------
 
 
 def _roles(given: list[str]) -> list[Role]:
     if given == ["all"]:
         return list(Role)
-    later = [role for role in given if role in LATER]
-    if later:
-        _give_up(f"{' and '.join(later)}: not in this release. It has {', '.join(Role)}.", EXIT_USAGE)
     try:
         return list(dict.fromkeys(Role(role) for role in given))
     except ValueError:
@@ -334,6 +430,21 @@ async def _found(store: Store, text: str) -> TenantId:
     return found[0]
 
 
+async def _only(store: Store) -> TenantId:
+    """The tenant, when there is one only."""
+    from relay.store.tenants import Tenants
+
+    known = await Tenants(store).list()
+    if len(known) != 1:
+        said = (
+            "There is no tenant yet: presence-relay tenants onboard"
+            if not known
+            else "There are several tenants: name one with --tenant"
+        )
+        _give_up(said, EXIT_USAGE)
+    return known[0].tenant_id
+
+
 def _run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
@@ -354,6 +465,16 @@ def _told() -> Iterator[None]:
         _give_up("\n".join(faults) if faults else _words(error), EXIT_TROUBLE)
     except OSError as error:
         _give_up(_os_words(error), EXIT_TROUBLE)
+
+
+def _push_words(status: PushStatus | None) -> str:
+    """How a tenant's users are followed, as an operator reads it."""
+    if status is None:
+        return "not known yet: no worker has looked after this tenant"
+    if status.is_off:
+        return "off: RELAY_WEBHOOK_URL is not set, or this cloud has no change notifications"
+    silent = f", {status.silent} of them because notifications fell silent" if status.silent else ""
+    return f"{status.pushed} pushed, {status.polled} polled{silent}" + (f" ({status.reason})" if status.reason else "")
 
 
 def _words(error: RelayError) -> str:

@@ -7,25 +7,28 @@ told. What a role does not need may be absent; what is there must be right all t
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from onboarding.settings import WebSettings
 from relay import variables
 from relay.core.budget import BudgetSettings
 from relay.edge.settings import EdgeSettings
+from relay.graph.certificates import Certificates as EncryptionCertificates
 from relay.graph.settings import MAX_BULK_SIZE, ClientCertificate, GraphSettings
 from relay.ops.telemetry import TelemetrySettings
 from relay.store.connection import StoreSettings
 from relay.store.keyring import KeyRing, KeyRingInvalid
 from relay.variables import Duration, Group, Material, Secret, SettingsInvalid, collect
-from relay.worker.settings import WorkerSettings
+from relay.webhook.settings import PREFIX, WebhookSettings
+from relay.worker.settings import PushSettings, WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -37,6 +40,7 @@ class Role(enum.StrEnum):
 
     EDGE = "edge"
     WORKER = "worker"
+    WEBHOOK = "webhook"
     WEB = "web"
 
 
@@ -172,24 +176,33 @@ class CloudConfig(Group):
         elif not _is_pair(self.certificate, self.private_key):
             yield "RELAY_CLOUD_PRIVATE_KEY: is not the key of RELAY_CLOUD_CERTIFICATE"
 
-    def graph_settings(self) -> GraphSettings:
-        """What the Graph adapter needs; to be called when a client id and a credential are there."""
+    @property
+    def notifies(self) -> bool:
+        """Whether the cloud has change notifications for presence: the national ones have not."""
+        return self.name in ("global", "custom")
+
+    def public_settings(self) -> GraphSettings:
+        """What is needed to read what Microsoft publishes; to be called when a client id is there."""
         authority, graph = CLOUDS.get(self.name, (self.authority_url, self.graph_url))
         assert self.client_id is not None
         assert authority is not None
         assert graph is not None
+        return GraphSettings(
+            client_id=self.client_id, anonymous=True, authority_url=authority, graph_url=graph, ca_pem=self.ca
+        )
+
+    def graph_settings(self) -> GraphSettings:
+        """What the Graph adapter needs; to be called when a client id and a credential are there."""
         certificate = None
         if self.certificate is not None and self.private_key is not None:
             certificate = ClientCertificate(
                 private_key_pem=self.private_key.get_secret_value(), certificate_pem=self.certificate
             )
-        return GraphSettings(
-            client_id=self.client_id,
+        return replace(
+            self.public_settings(),
+            anonymous=False,
             client_secret=None if self.client_secret is None else self.client_secret.get_secret_value(),
             certificate=certificate,
-            authority_url=authority,
-            graph_url=graph,
-            ca_pem=self.ca,
         )
 
 
@@ -203,6 +216,12 @@ class PollConfig(Group):
         ge=SECOND,
         le=timedelta(hours=1),
         description="between two reads of a user, when Graph allows",
+    )
+    reconcile_interval: Duration = Field(
+        timedelta(seconds=60),
+        ge=SECOND,
+        le=timedelta(hours=1),
+        description="between two reads of a user whose changes Graph announces: what a lost notification costs",
     )
     page_size: int = Field(MAX_BULK_SIZE, ge=1, le=MAX_BULK_SIZE, description="users in one read")
     limit: int = Field(1500, ge=1, description="requests that Graph allows a tenant in 30 s")
@@ -323,6 +342,59 @@ class WebConfig(Group):
         )
 
 
+class WebhookConfig(Group):
+    """Change notifications: where Graph sends them, and what it encrypts them for."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_WEBHOOK_")
+
+    url: HttpsAddress | None = Field(
+        None,
+        description="where Graph reaches the webhook, `https://` and a host; workers subscribe when it and the certificates are set",
+    )
+    certificates: str | None = Field(
+        None,
+        description="folder of `NAME.pem` files, each a certificate with its private key, that notifications are encrypted for; "
+        "`presence-relay certificates make` makes one",
+    )
+    host: str = Field("0.0.0.0", description="address to listen on")  # noqa: S104  Graph comes from outside
+    port: Port = Field(8081, description="its port; 0 takes a free one. Graph expects 443 in front of it")
+    tls_cert: Certificates | None = Field(
+        None, description="certificate chain, PEM; without one it is plain HTTP, for an ingress that speaks TLS"
+    )
+    tls_key: PrivateKey | None = Field(None, description="its private key, PEM, without a password")
+
+    @field_validator("url")
+    @classmethod
+    def _has_no_path(cls, value: str | None) -> str | None:
+        if value is not None and (urlsplit(value).path or urlsplit(value).query or not urlsplit(value).hostname):
+            raise ValueError(f"{value!r} must be like https://hook.example, without a path")
+        return value
+
+    @field_validator("certificates")
+    @classmethod
+    def _can_be_loaded(cls, value: str | None) -> str | None:
+        if value is not None:
+            EncryptionCertificates.load(value)
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.tls_cert is None) is not (self.tls_key is None):
+            raise ValueError("RELAY_WEBHOOK_TLS_KEY: certificate and private key belong together")
+        if not _is_pair(self.tls_cert, self.tls_key):
+            raise ValueError("RELAY_WEBHOOK_TLS_KEY: is not the key of RELAY_WEBHOOK_TLS_CERT")
+        if (self.url is None) is not (self.certificates is None):
+            absent = "URL" if self.url is None else "CERTIFICATES"
+            raise ValueError(f"RELAY_WEBHOOK_{absent}: must be set too, address and certificates belong together")
+        return self
+
+    def push(self) -> PushSettings | None:
+        """What workers need to subscribe; None when they shall not."""
+        if self.url is None or self.certificates is None:
+            return None
+        return PushSettings(url_base=f"{self.url}{PREFIX}", certificates=EncryptionCertificates.load(self.certificates))
+
+
 class WorkerConfig(Group):
     """How workers share the tenants."""
 
@@ -371,6 +443,7 @@ _GROUPS: Final[Mapping[str, type[Group]]] = {
     "watch": WatchConfig,
     "edge": EdgeConfig,
     "web": WebConfig,
+    "webhook": WebhookConfig,
     "worker": WorkerConfig,
     "log": LogConfig,
     "ops": OpsConfig,
@@ -383,6 +456,7 @@ ONBOARDING: Final = (*STORE, "vault.key_ring", "cloud.client_id", "cloud.client_
 _NEEDS: Final[Mapping[Role, tuple[str, ...]]] = {
     Role.EDGE: (*STORE, "edge.tls_cert", "edge.tls_key"),
     Role.WORKER: ONBOARDING,
+    Role.WEBHOOK: (*STORE, "cloud.client_id"),
     Role.WEB: (*ONBOARDING, "web.public_url", "web.suite_address"),
 }
 
@@ -398,6 +472,7 @@ class Settings:
     watch: WatchConfig
     edge: EdgeConfig
     web: WebConfig
+    webhook: WebhookConfig
     worker: WorkerConfig
     log: LogConfig
     ops: OpsConfig
@@ -423,12 +498,14 @@ class Settings:
         poll = self.poll
         return WorkerSettings(
             poll_interval=poll.interval,
+            reconcile_interval=poll.reconcile_interval,
             page_size=poll.page_size,
             watch_linger=self.watch.linger,
             lease=self.worker.lease,
             lease_renewal=self.worker.lease / 3,
             grant_refresh=self.worker.grant_refresh,
             budget=BudgetSettings(limit=poll.limit, headroom=poll.headroom, count_ids=poll.count_ids),
+            push=self.webhook.push() if self.cloud.notifies else None,
         )
 
     def edge_settings(self) -> EdgeSettings:
@@ -445,6 +522,16 @@ class Settings:
             linger=self.edge.linger,
             max_stream_age=self.edge.max_stream_age,
             drain_delay=self.edge.drain_delay,
+        )
+
+    def webhook_settings(self) -> WebhookSettings:
+        """What the webhook needs."""
+        key = self.webhook.tls_key
+        return WebhookSettings(
+            host=self.webhook.host,
+            port=self.webhook.port,
+            tls_cert_pem=None if self.webhook.tls_cert is None else self.webhook.tls_cert.encode(),
+            tls_key_pem=None if key is None else key.get_secret_value().encode(),
         )
 
     def web_settings(self) -> WebSettings:

@@ -16,7 +16,11 @@ RelayError
 │   ├── SuiteKeyUnknown, SuiteKeyRevoked, TenantRemoved
 │   └── TooManyUsers, TooManyWatches
 ├── RequestRefused        the cloud called our request bad (400, 404): do not repeat it unchanged
+│   ├── SubscriptionExists  the account has a subscription already (409)
+│   ├── SubscriptionGone    there is no such subscription (404)
+│   └── WebhookUnreachable  Graph's handshake with our webhook failed
 ├── AccessDenied          the cloud refuses this request for this grant (403)
+│   └── SubscriptionRefused  a limit of subscriptions is reached
 ├── SlowWatcher           the reader did not keep up: end its watch, it may resume
 └── Bug                   an invariant broke: fail the unit of work, not the process
 """
@@ -131,6 +135,22 @@ class RequestRefused(RelayError):
 
 class AccessDenied(RelayError):
     """The cloud answered 403 to a request."""
+
+
+class SubscriptionExists(RequestRefused):
+    """Graph has a subscription of this account and application already; it must be deleted first, or taken over."""
+
+
+class SubscriptionGone(RequestRefused):
+    """Graph knows no subscription of this id: it expired, was deleted, or is a ghost."""
+
+
+class WebhookUnreachable(RequestRefused):
+    """Graph could not validate the notification address: it does not reach our webhook, or not in time."""
+
+
+class SubscriptionRefused(AccessDenied):
+    """Graph allows no further subscription; the text says which limit."""
 
 
 class SlowWatcher(RelayError):

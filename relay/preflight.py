@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import secrets
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+import httpx
 from cryptography import x509
 
 from relay.errors import RelayError, SourceUnreachable
 from relay.graph.client import GraphClient
 from relay.store.connection import Store
+from relay.webhook.settings import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from relay.graph.settings import GraphSettings
 
 EXPIRES_SOON: Final = timedelta(days=14)
+_HANDSHAKE_S: Final = 10.0  # what Graph allows
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +36,60 @@ class Finding:
 
 
 async def checked(settings: Settings) -> list[Finding]:
-    """Look at certificates, Redis and Microsoft's side."""
+    """Look at certificates, Redis, Microsoft's side, and the way of its notifications."""
     findings = list(_certificates(settings, datetime.now(UTC)))
     findings += await _store(settings)
     findings += await _cloud(settings.cloud.graph_settings())
+    findings += await _webhook(settings)
     return findings
 
 
 def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
-    given = {"RELAY_EDGE_TLS_CERT": settings.edge.tls_cert, "RELAY_CLOUD_CERTIFICATE": settings.cloud.certificate}
+    given = {
+        "RELAY_EDGE_TLS_CERT": settings.edge.tls_cert,
+        "RELAY_WEBHOOK_TLS_CERT": settings.webhook.tls_cert,
+        "RELAY_CLOUD_CERTIFICATE": settings.cloud.certificate,
+    }
     for name, pem in given.items():
-        if pem is None:
-            continue
-        certificate = x509.load_pem_x509_certificates(pem.encode())[0]
-        end = certificate.not_valid_after_utc
-        if not certificate.not_valid_before_utc <= now < end:
-            yield Finding(
-                is_good=False, text=f"{name}: is valid from {certificate.not_valid_before_utc} to {end}; renew it"
-            )
-        elif end - now < EXPIRES_SOON:
-            yield Finding(is_good=False, text=f"{name}: expires on {end:%Y-%m-%d}; renew it")
-        else:
-            yield Finding(is_good=True, text=f"{name}: valid until {end:%Y-%m-%d}")
+        if pem is not None:
+            certificate = x509.load_pem_x509_certificates(pem.encode())[0]
+            yield _validity(name, certificate.not_valid_before_utc, certificate.not_valid_after_utc, now)
+    push = settings.webhook.push()
+    if push is not None:
+        newest = push.certificates.newest
+        name = f"RELAY_WEBHOOK_CERTIFICATES, {newest.certificate_id}"
+        yield _validity(name, newest.begins, newest.ends, now)
+
+
+def _validity(name: str, begins: datetime, ends: datetime, now: datetime) -> Finding:
+    if not begins <= now < ends:
+        return Finding(is_good=False, text=f"{name}: is valid from {begins} to {ends}; renew it")
+    if ends - now < EXPIRES_SOON:
+        return Finding(is_good=False, text=f"{name}: expires on {ends:%Y-%m-%d}; renew it")
+    return Finding(is_good=True, text=f"{name}: valid until {ends:%Y-%m-%d}")
+
+
+async def _webhook(settings: Settings) -> list[Finding]:
+    """Graph's handshake, as far as it can be tried from here: by whom the host is reached from outside is another matter."""
+    if settings.webhook.url is None:
+        return []
+    if not settings.cloud.notifies:
+        return [Finding(is_good=True, text=f"RELAY_WEBHOOK_URL: not used, {settings.cloud.name} has no notifications")]
+    name, token = f"RELAY_WEBHOOK_URL {settings.webhook.url}", f"Validation: {secrets.token_hex(16)} <&>"
+    url = f"{settings.webhook.url}{PREFIX}00-{secrets.token_hex(16)}"
+    trust = ssl.create_default_context(cadata=settings.cloud.ca)
+    is_local = settings.cloud.public_settings().is_local  # proxies of the environment are not asked then
+    try:
+        async with httpx.AsyncClient(verify=trust, timeout=_HANDSHAKE_S, trust_env=not is_local) as client:
+            answer = await client.post(url, params={"validationToken": token}, headers={"Content-Type": "text/plain"})
+    except httpx.HTTPError as error:
+        said = f"does not answer ({type(error).__name__}); is the role webhook running, and is the way to it open?"
+        return [Finding(is_good=False, text=f"{name}: {said}")]
+    is_plain = answer.headers.get("content-type", "").partition(";")[0] == "text/plain"
+    if answer.status_code != 200 or not is_plain or answer.text != token:
+        said = f"something else than the webhook answers there (status {answer.status_code}); check proxy and ingress"
+        return [Finding(is_good=False, text=f"{name}: {said}")]
+    return [Finding(is_good=True, text=f"{name}: answers a handshake")]
 
 
 async def _store(settings: Settings) -> list[Finding]:

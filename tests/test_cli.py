@@ -15,11 +15,12 @@ import pytest
 import trustme
 from typer.testing import CliRunner, Result
 
-from relay.cli import app
+from relay.cli import _push_words, app
 from relay.core.presence import TenantId
 from relay.core.tenant import TenantState
 from relay.store.connection import Store, StoreSettings
 from relay.store.keyring import KeyRing, make_ring
+from relay.store.push import PushStatus
 from relay.store.suite_keys import parse
 from relay.store.tenants import Tenant, Tenants
 from tests.valkey import ValkeyServer, free_port
@@ -67,9 +68,8 @@ def test_wrong_settings_are_told_all_at_once_without_a_traceback(monkeypatch):
 @pytest.mark.parametrize(
     ("roles", "said"),
     [
-        (["webhook"], "not in this release"),
-        (["edge", "webhook"], "not in this release"),
-        (["cook"], "Roles are edge, worker, web"),
+        (["cook"], "Roles are edge, worker, webhook, web"),
+        (["edge", "all"], "or all alone"),
     ],
 )
 def test_roles_that_there_are_not_are_refused(roles, said):
@@ -111,6 +111,7 @@ def test_a_tenant_is_listed_shown_and_removed(redis, monkeypatch):
     monkeypatch.setenv("RELAY_VAULT_KEY_RING", make_ring("k1", now_s=1))
     assert TENANT in done("tenants", "list")
     assert "state    active" in done("tenants", "show", "contoso.example")
+    assert "push     not known yet" in done("tenants", "show", "contoso.example")
     done("tenants", "remove", TENANT, "--yes")
     assert TENANT not in done("tenants", "list")
 
@@ -118,6 +119,19 @@ def test_a_tenant_is_listed_shown_and_removed(redis, monkeypatch):
 def test_a_tenant_is_not_removed_by_somebody_who_hesitates(redis):
     CliRunner().invoke(app, ["tenants", "remove", TENANT], input="n\n")
     assert TENANT in done("tenants", "list")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (PushStatus(is_off=True), "off: RELAY_WEBHOOK_URL is not set, or this cloud has no change notifications"),
+        (PushStatus(pushed=650, polled=12), "650 pushed, 12 polled"),
+        (PushStatus(polled=9, reason="no limit"), "0 pushed, 9 polled (no limit)"),
+        (PushStatus(0, 9, 7, "quiet"), "0 pushed, 9 polled, 7 of them because notifications fell silent (quiet)"),
+    ],
+)
+def test_an_operator_sees_how_users_are_followed_and_why(status, words):
+    assert _push_words(status) == words
 
 
 def test_an_unknown_tenant_is_told(redis):

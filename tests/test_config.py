@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from relay import config
 from relay.config import Role
+from relay.graph.certificates import make
 from relay.store.keyring import make_ring
 from relay.variables import SettingsInvalid, duration, shown_value
 
@@ -192,6 +193,58 @@ def test_settings_reach_the_parts_that_use_them(working, variable):
     assert settings.cloud.graph_settings().graph_url == "https://dod-graph.microsoft.us"
     assert settings.cloud.graph_settings().client_secret == "a secret"
     assert settings.key_ring().newest == "k1"
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    (folder / "first.pem").write_bytes(make("first", datetime.now(UTC)))
+    return folder
+
+
+def test_a_webhook_needs_redis_and_the_name_of_its_application_and_no_secret(working, monkeypatch):
+    for name in ("RELAY_CLOUD_CLIENT_SECRET_FILE", "RELAY_VAULT_KEY_RING_FILE", "RELAY_EDGE_TLS_CERT_FILE"):
+        monkeypatch.delenv(name)
+    settings = config.load(config.needs_of([Role.WEBHOOK]))
+    assert settings.cloud.public_settings().anonymous
+    assert settings.webhook_settings().port == 8081
+
+
+def test_workers_subscribe_when_address_and_certificates_are_there(working, variable, certificates):
+    assert config.load(config.needs_of([Role.WORKER])).worker_settings().push is None
+    variable("RELAY_WEBHOOK_URL", "https://hook.example/")
+    variable("RELAY_WEBHOOK_CERTIFICATES", str(certificates))
+    variable("RELAY_POLL_RECONCILE_INTERVAL", "2m")
+    settings = config.load(config.needs_of([Role.WORKER])).worker_settings()
+    assert settings.push is not None
+    assert settings.push.url_base == "https://hook.example/notifications/"
+    assert settings.push.certificates.newest.certificate_id == "first"
+    assert settings.reconcile_interval == timedelta(minutes=2)
+
+
+@pytest.mark.parametrize("cloud", ["gcc-high", "dod"])
+def test_clouds_without_notifications_are_never_asked_for_them(working, variable, certificates, cloud):
+    variable("RELAY_CLOUD", cloud)
+    variable("RELAY_WEBHOOK_URL", "https://hook.example")
+    variable("RELAY_WEBHOOK_CERTIFICATES", str(certificates))
+    assert config.load(config.needs_of([Role.WORKER])).worker_settings().push is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("URL", "http://hook.example", "must begin with https://"),
+        ("URL", "https://hook.example/path", "without a path"),
+        ("URL", "https://hook.example", "RELAY_WEBHOOK_CERTIFICATES: must be set too"),
+        ("CERTIFICATES", "/no/such/folder", "/no/such/folder cannot be read"),
+        ("TLS_CERT", "nonsense", "no certificate in PEM form"),
+    ],
+)
+def test_what_cannot_work_for_notifications_is_told(variable, name, value, said):
+    variable(f"RELAY_WEBHOOK_{name}", value)
+    [fault] = faults()
+    assert said in fault
 
 
 def test_a_value_given_by_a_command_goes_before_a_variable(working, variable):

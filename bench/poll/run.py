@@ -25,7 +25,7 @@ from bench import report
 from bench.poll import stub
 from bench.processes import Child, valkey
 from relay.core.ordering import Order
-from relay.core.presence import Source, TenantId, UserId
+from relay.core.presence import TenantId, UserId
 from relay.core.revision import Epoch
 from relay.graph.client import GraphClient
 from relay.graph.presences import PATH, Seen
@@ -223,10 +223,10 @@ class _Worker:
         self._polls += 1
         tenant = page.tenant
         found = await poller.read(self._client, _token, page.users, page.seen, _nothing)
-        changed = tenant.answers.changed(found.observations, tenant.upns, Source.POLL, datetime.now(UTC))
+        changed = tenant.answers.changed(found.observations, tenant.upns, datetime.now(UTC))
         order = Order(tenant.lease.fence, self._polls)
-        is_whole = await tenant.answers.accept(tenant.lease, tenant.epoch, order, changed)
-        assert is_whole
+        refused = await tenant.answers.accept(tenant.lease, tenant.epoch, order, changed)
+        assert not refused
         assert found.page is not None
         page.seen.keep(found.page)
 

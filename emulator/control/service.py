@@ -1,116 +1,35 @@
-"""Control's routes. No credential is asked for: the cloud listens on loopback only."""
+"""Control's requests: who may send them, which operation they are for, and how slips are answered.
+
+No credential is asked for: the cloud listens on loopback only, and pages of other sites are kept away (`guard.py`).
+To add an operation, write a function under `@area.operation(…)` in the module of its area; routing and the OpenAPI
+description follow from that.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from emulator.entra.refusals import APPLICATION_DEATHS, DEATHS
-from emulator.exchange import Answer, Request, json_answer
-from emulator.faults import Fault
-from emulator.life import ACTIONS
-from emulator.presence import spell
-from emulator.records import ApplicationRecord, application_record
-from emulator.world import Application
+from emulator.control import guard, page
+from emulator.control.operation import Asked, Done
+from emulator.control.table import PREFIX, find, methods
+from emulator.exchange import Answer, json_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from emulator.cloud import Cloud
-    from emulator.world import Person
+    from emulator.control.operation import Operation
+    from emulator.exchange import Request
 
-PREFIX: Final = "/_emulator/"
+__all__ = ["PREFIX", "Control"]
 
-T = TypeVar("T")
+MOST_BODY_BYTES: Final = 1024 * 1024
+"""A body of a fault may be a large page; nothing else comes near."""
 
-
-class _Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A JSON body; unknown fields are refused, for they are slips."""
-
-
-class Presence(_Body):
-    """PUT people/{who}/presence."""
-
-    availability: str | None = None
-    activity: str | None = None
-    status_message: str | None = None
-    out_of_office: bool | None = None
-    out_of_office_message: str | None = None
-    sequence_number: str | None = None
-
-
-class Act(_Body):
-    """POST people/{who}/actions."""
-
-    action: str
-    device: str = ""
-    text: str = ""
-
-
-class NewPerson(_Body):
-    """POST people."""
-
-    tenant: str
-    upn: str
-    oid: str
-    name: str = ""
-    password: str = ""
-    role: str = "user"
-    licensed: bool = True
-
-
-class Rename(_Body):
-    """PUT people/{who}."""
-
-    upn: str
-
-
-class Grant(_Body):
-    """POST grants."""
-
-    account: str
-    client_id: str
-    scopes: list[str]
-
-
-class Revoke(_Body):
-    """POST grants/revoke."""
-
-    account: str
-    kind: str = "sessions_revoked"
-    access_tokens: bool = False
-
-
-class Restore(_Body):
-    """POST grants/restore."""
-
-    account: str
-
-
-class Refuse(_Body):
-    """POST applications/{client id}/refuse."""
-
-    kind: str = ""
-
-
-class Clock(_Body):
-    """PUT clock."""
-
-    speed: float | None = None
-    advance_s: float | None = None
-
-
-class JournalSettings(_Body):
-    """PUT journal."""
-
-    keep_ids: bool
-
-
-class GapSettings(_Body):
-    """PUT gaps."""
-
-    enabled: bool
+# How msgspec names the place of a fault: "… - at `$.speed`", "Object contains unknown field `moods` …"
+_AT = re.compile(r"(?:at|in) `\$\.?([^`]*)`")
+_FIELD = re.compile(r"field `([^`]+)`")
 
 
 class Control:
@@ -118,159 +37,61 @@ class Control:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._routes: dict[tuple[str, str], Callable[[Request], Any]] = {
-            ("GET", ""): self._index,
-            ("GET", "people"): self._people,
-            ("POST", "people"): self._add_person,
-            ("GET", "switches"): lambda _: cloud.switches,
-            ("PUT", "switches"): lambda request: cloud.set_switches(**_read(request, dict[str, Any])),
-            ("GET", "faults"): lambda _: {"faults": cloud.faults.all()},
-            ("POST", "faults"): lambda request: cloud.add_fault(_read(request, Fault)),
-            ("DELETE", "faults"): lambda _: cloud.faults.remove(),
-            ("GET", "grants"): lambda _: {"grants": cloud.grants()},
-            ("POST", "grants"): self._grant,
-            ("POST", "grants/revoke"): self._revoke,
-            ("POST", "grants/restore"): lambda request: cloud.restore(_read(request, Restore).account),
-            ("GET", "applications"): self._applications,
-            ("PUT", "applications"): self._put_application,
-            ("GET", "journal"): self._journal,
-            ("PUT", "journal"): self._journal_settings,
-            ("DELETE", "journal"): lambda _: cloud.journal.clear(),
-            ("GET", "gaps"): lambda _: cloud.gap_report(),
-            ("PUT", "gaps"): self._gap_settings,
-            ("DELETE", "gaps"): lambda _: cloud.gaps.reset(),
-            ("GET", "clock"): self._clock,
-            ("PUT", "clock"): self._set_clock,
-            ("POST", "reset"): lambda _: cloud.reset(),
-        }
 
     def handle(self, request: Request) -> Answer:
         """Answer a request."""
+        refusal = guard.refusal(request)
+        if refusal:
+            return json_answer({"error": refusal}, 403)
+        path = request.path.removeprefix(PREFIX)
+        shown = page.find(request, path)
+        return shown if shown is not None else self._answered(request, path.strip("/"))
+
+    def _answered(self, request: Request, path: str) -> Answer:
+        found = find(request.method, path)
+        if found is None:
+            return _nothing_there(request.method, path)
+        if len(request.body) > MOST_BODY_BYTES:
+            return json_answer({"error": f"the body is larger than {MOST_BODY_BYTES} bytes"}, 413)
+        operation, where = found
         try:
-            found = self._route(request)
-        except (msgspec.ValidationError, msgspec.DecodeError, ValueError) as error:
-            return json_answer({"error": str(error)}, 400)
+            told = operation.does(self._cloud, _asked(operation, request, where))
+        except (msgspec.MsgspecError, ValueError) as error:
+            return json_answer(_slip(str(error)), 400)
         except LookupError as error:
             return json_answer({"error": str(error).strip("'\"")}, 404)
-        return json_answer(found) if found is not None else Answer(204)
-
-    def _route(self, request: Request) -> Any:
-        path = request.path.removeprefix(PREFIX).strip("/")
-        handler = self._routes.get((request.method, path))
-        if handler is not None:
-            return handler(request)
-        match request.method, path.split("/"):
-            case "GET", ["people", who]:
-                return self._shown(self._cloud.person(who))
-            case "PUT", ["people", who]:
-                return self._shown(self._cloud.rename_person(who, _read(request, Rename).upn))
-            case "DELETE", ["people", who]:
-                return self._cloud.remove_person(who)
-            case "GET", ["people", who, "presence"]:
-                return self._shown(self._cloud.person(who))
-            case "PUT", ["people", who, "presence"]:
-                body = _read(request, Presence)
-                return self._shown(self._cloud.set_presence(who, **msgspec.structs.asdict(body)))
-            case "POST", ["people", who, "actions"]:
-                return self._act(request, who)
-            case "DELETE", ["faults", number] if number.isdecimal():
-                return self._cloud.faults.remove(int(number))
-            case "POST", ["applications", client_id, "refuse"]:
-                return self._cloud.refuse_application(client_id, _read(request, Refuse).kind)
-        raise LookupError(f"there is no {request.method} {path}")
-
-    def _index(self, _request: Request) -> Any:
-        return {
-            "operations": [f"{method} {PREFIX}{path}" for method, path in self._routes],
-            "actions": [*ACTIONS, "live"],
-            "deaths": list(DEATHS),
-            "application_deaths": list(APPLICATION_DEATHS),
-        }
-
-    def _people(self, request: Request) -> Any:
-        """The people of a tenant, or of all; at most `limit`."""
-        asked = request.queries()
-        key, limit = asked.get("tenant", ""), int(asked.get("limit", "1000"))
-        tenant = self._cloud.world.tenant(key) if key else None
-        if key and tenant is None:
-            raise LookupError(f"there is no tenant {key}")
-        people = tenant.people.values() if tenant is not None else self._cloud.world.people()
-        return {"people": [self._shown(person) for _, person in zip(range(limit), people, strict=False)]}
-
-    def _add_person(self, request: Request) -> Any:
-        body = _read(request, NewPerson)
-        return self._shown(
-            self._cloud.add_person(
-                body.tenant, body.oid, body.upn, body.name or body.upn, password=body.password, role=body.role,
-                licensed=body.licensed,
-            )
-        )  # fmt: skip
-
-    def _shown(self, person: Person) -> dict[str, Any]:
-        """A person as control shows one: what others see, and the devices behind it."""
-        shown = spell(person.shown, self._cloud.switches)
-        return {
-            "id": person.oid, "upn": person.upn, "name": person.display_name, "tenant": person.tenant.tenant_id,
-            "availability": shown.availability, "activity": shown.activity, "sequence_number": person.sequence,
-            "status_message": person.status_message, "out_of_office": person.out_of_office, "desktop": person.desktop,
-            "mobile": person.mobile, "doing": person.doing, "preferred": person.preferred, "licensed": person.licensed,
-            "enabled": person.enabled, "refusal": person.refusal, "living": person.living,
-        }  # fmt: skip
-
-    def _act(self, request: Request, who: str) -> Any:
-        body = _read(request, Act)
-        if body.action == "live":
-            self._cloud.live(who)
-            return self._shown(self._cloud.person(who))
-        return self._shown(self._cloud.act(who, body.action, device=body.device, text=body.text))
-
-    def _grant(self, request: Request) -> Any:
-        body = _read(request, Grant)
-        return {"refresh_token": self._cloud.grant(body.account, body.client_id, set(body.scopes))}
-
-    def _revoke(self, request: Request) -> None:
-        body = _read(request, Revoke)
-        self._cloud.revoke(body.account, body.kind, access_tokens=body.access_tokens)
-
-    def _applications(self, _request: Request) -> Any:
-        """The applications; secrets included, for nothing here is secret."""
-        return {"applications": [application_record(each) for each in self._cloud.world.applications.values()]}
-
-    def _put_application(self, request: Request) -> Any:
-        """Register an application, or register it anew: redirect URIs, secrets and certificates are replaced."""
-        record = _read(request, ApplicationRecord)
-        self._cloud.put_application(Application(**msgspec.structs.asdict(record)))
-        return record
-
-    def _journal(self, request: Request) -> Any:
-        asked = request.queries()
-        status = int(asked["status"]) if "status" in asked else None
-        found = self._cloud.journal.search(
-            path=asked.get("path", ""),
-            tenant=asked.get("tenant", ""),
-            status=status,
-            limit=int(asked.get("limit", "1000")),
-        )
-        return {"total": self._cloud.journal.total, "entries": found}
-
-    def _journal_settings(self, request: Request) -> None:
-        self._cloud.journal.keep_ids = _read(request, JournalSettings).keep_ids
-
-    def _gap_settings(self, request: Request) -> None:
-        self._cloud.gaps.enabled = _read(request, GapSettings).enabled
-        self._cloud.gaps.reset()
-
-    def _clock(self, _request: Request) -> Any:
-        return {"speed": self._cloud.clock.speed, "now_s": self._cloud.clock.now()}
-
-    def _set_clock(self, request: Request) -> Any:
-        body = _read(request, Clock)
-        if body.speed is not None:
-            self._cloud.clock.set_speed(body.speed)
-        if body.advance_s is not None:
-            self._cloud.clock.advance(body.advance_s)
-        return self._clock(request)
+        if isinstance(told, Answer):
+            return told
+        return json_answer(told) if told is not None and operation.answer is not Done else Answer(204)
 
 
-def _read(request: Request, kind: type[T]) -> T:
-    return msgspec.json.decode(request.body or b"{}", type=kind)
+def _asked(operation: Operation, request: Request, where: dict[str, str]) -> Asked:
+    """What is asked, read as the operation declares it.
+
+    Raises:
+        msgspec.MsgspecError: the body or the query is not as declared.
+    """
+    body = query = None
+    if operation.body is not None:
+        kind = request.header(b"content-type").partition(";")[0].strip().lower()
+        other = kind in operation.media and kind != "application/json"
+        body = request.body if other else msgspec.json.decode(request.body or b"{}", type=operation.body)
+    if operation.query is not None:
+        query = msgspec.convert(request.queries(), operation.query, strict=False)
+    return Asked(request=request, where=where, body=body, query=query)
+
+
+def _nothing_there(method: str, path: str) -> Answer:
+    there_is = methods(path)
+    if there_is:
+        answer = json_answer({"error": f"{path or 'this'} takes {', '.join(there_is)}, not {method}"}, 405)
+        answer.headers.append((b"allow", ", ".join(there_is).encode()))
+        return answer
+    return json_answer({"error": f"there is no {method} {path}; GET {PREFIX} lists what there is"}, 404)
+
+
+def _slip(text: str) -> dict[str, Any]:
+    """A slip with the name of the field it is in, when it is in one."""
+    at, field = _AT.search(text), _FIELD.search(text)
+    names = [found.group(1) for found in (at, field) if found is not None and found.group(1)]
+    return {"error": text, "field": ".".join(names)} if names else {"error": text}

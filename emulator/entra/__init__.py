@@ -1,8 +1,13 @@
-"""Entra ID: discovery, keys, authorize, token.
+"""Entra ID: discovery, keys, authorize, admin consent, token.
 
-service.py    routes; the tenant segment                    refusals.py  every AADSTS error that is used, as data
-authorize.py  sign-in and consent, one step a form          pages.py     the pages and their templates
-token.py      code and refresh token redeemed               credentials.py  how an application proves itself
-codes.py      authorization codes and flows under way       scopes.py    Graph's delegated permissions
-keys.py       the signing key                               tokens.py    id, access and refresh tokens
+service.py        routes; the tenant segment             refusals.py    every AADSTS error that is used; deaths.toml
+discovery.py      the documents                          parameters.py  a request's parameters, each once
+national.py       tenants asked for at another cloud     scopes.py      Graph's permissions
+authorize.py      a request for a code                   pages.py       the pages and their templates
+admin_consent.py  a request for the whole tenant         replies.py     answers to the application
+signin.py         account, password, second factor       sessions.py    who is signed in in which browser
+consents.py       who may consent to what                codes.py       authorization codes and flows under way
+token.py          codes, refresh tokens, client itself   credentials.py how an application proves itself
+alive.py          whether a grant still works            tokens.py      id, access and refresh tokens
+keys.py           the signing keys
 """

@@ -7,35 +7,48 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
+from emulator.entra.tokens import PASSWORD_ONLY
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from emulator.world import Application, Person
 
-CODE_S: Final = 600.0
-"""A code lives about ten minutes: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow"""
 FLOW_S: Final = 3600.0
 MOST: Final = 10_000
 
 
 @dataclass(slots=True, kw_only=True)
 class Flow:
-    """One authorize request on its way through the pages. `form_token` changes with every page."""
+    """One request of an application on its way through the pages. `form_token` changes with every page.
+
+    `purpose` says where it ends: in a code, or in an administrator's consent for the whole tenant.
+    """
 
     segment: str
     application: Application
     redirect_uri: str
-    response_mode: str
     state: str | None
     scopes: list[str]
     permissions: set[str]
-    nonce: str
-    challenge: str
-    challenge_method: str
-    prompt: str
-    login_hint: str
+    purpose: str = "code"
+    roles: set[str] = field(default_factory=set)
+    response_mode: str = "query"
+    nonce: str = ""
+    challenge: str = ""
+    challenge_method: str = "plain"
+    prompt: str = ""
+    login_hint: str = ""
+    domain_hint: str = ""
+    capabilities: tuple[str, ...] = ()
+    own: bool = False
     created: float = field(default_factory=time.monotonic)
     flow_id: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     form_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     person: Person | None = None
+    amr: tuple[str, ...] = PASSWORD_ONLY
+    proven: bool = False
+    """Whether the person is who it says, second factor included."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,6 +57,9 @@ class Code:
 
     flow: Flow
     person: Person
+    amr: tuple[str, ...] = PASSWORD_ONLY
+    family: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    """Names the refresh tokens that go back to it."""
     created: float = field(default_factory=time.monotonic)
     issued: float = field(default_factory=time.time)
     """The same in seconds since 1970, to compare with when an account's tokens were revoked."""
@@ -60,8 +76,8 @@ T = TypeVar("T", bound=_Created)
 class Shelf(Generic[T]):
     """Things under a key for some time, the oldest given up when there are too many."""
 
-    def __init__(self, lifetime_s: float) -> None:
-        self.lifetime_s = lifetime_s
+    def __init__(self, lifetime_s: Callable[[], float]) -> None:
+        self._lifetime_s = lifetime_s
         self._things: dict[str, T] = {}
 
     def put(self, key: str, thing: T) -> None:
@@ -81,8 +97,25 @@ class Shelf(Generic[T]):
 
     def stale(self, thing: T) -> bool:
         """Whether a thing is past its time."""
-        return time.monotonic() - thing.created > self.lifetime_s
+        return time.monotonic() - thing.created > self._lifetime_s()
 
     def drop(self, key: str) -> None:
         """Forget a thing."""
         self._things.pop(key, None)
+
+
+class Flows(Shelf[Flow]):
+    """The flows under way."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: FLOW_S)
+
+    def go_on(self, form: dict[str, str], purpose: str = "") -> Flow | None:
+        """The flow that a form belongs to, if it is the form that was last shown; the next page gets a new token."""
+        flow = self.fresh(form.get("flow", ""))
+        if flow is None or (purpose and flow.purpose != purpose):
+            return None
+        if not secrets.compare_digest(flow.form_token.encode(), form.get("form_token", "").encode()):
+            return None
+        flow.form_token = secrets.token_urlsafe(24)
+        return flow

@@ -1,45 +1,99 @@
-"""The key that signs tokens, and its public form."""
+"""The keys that sign tokens, and their public form. There are several at a time, and they rotate.
+
+current   signs                                     https://learn.microsoft.com/entra/identity-platform/signing-key-rollover
+next      published already, signs after a rotation
+former    published for a while, so that tokens that are out can still be verified
+"""
 
 from __future__ import annotations
 
 import base64
 import functools
 import hashlib
+import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
+_PEM: Final = re.compile(r"-----BEGIN [^-]+-----.+?-----END [^-]+-----\n?", re.DOTALL)
+
 
 class SigningKey:
+    """All published keys; the first one signs. `pem` holds one key or several, as text."""
+
+    def __init__(self, pem: str) -> None:
+        self._keys = [_Key(text) for text in _PEM.findall(pem)]
+
+    @property
+    def pem(self) -> str:
+        """The private keys, the one that signs first."""
+        return "".join(key.pem for key in self._keys)
+
+    @property
+    def kid(self) -> str:
+        """The name of the key that signs."""
+        return self._keys[0].kid
+
+    @property
+    def kids(self) -> list[str]:
+        """The names of all published keys."""
+        return [key.kid for key in self._keys]
+
+    def rotate(self) -> str:
+        """Let the next key sign, and publish a new one after it; returns the name of the one that signed until now."""
+        former, *rest = self._keys
+        self._keys = [*rest, _Key(_make()), former] if rest else [_Key(_make()), former]
+        return former.kid
+
+    def retire(self, kid: str) -> None:
+        """Do not publish a key any longer; the one that signs stays."""
+        self._keys = [key for key in self._keys if key.kid != kid or key is self._keys[0]]
+
+    def sign(self, claims: dict[str, Any], **header: str) -> str:
+        """A JWT."""
+        return self._keys[0].sign(claims, header)
+
+    def verify(self, token: str) -> dict[str, Any] | None:
+        """The claims of a JWT that a published key signed; None when none did. Times are not looked at."""
+        try:
+            kid = jws.extract_compact(token.encode()).headers().get("kid")
+        except (JoseError, ValueError):
+            return None
+        key = next((key for key in self._keys if key.kid == kid), self._keys[0])
+        return key.verify(token)
+
+    def public(self, issuer: str) -> list[dict[str, Any]]:
+        """The entries of a key document."""
+        return [key.public(issuer) for key in self._keys]
+
+
+class _Key:
     """One RSA key with a certificate of its own, as Entra publishes them."""
 
     def __init__(self, pem: str) -> None:
         self.pem = pem
-        self._key = RSAKey.import_key(pem)
+        self._key = _imported(pem)
         der = _certificate(pem)
         self._x5c = base64.b64encode(der).decode()
         self.kid = base64.urlsafe_b64encode(hashlib.sha1(der, usedforsecurity=False).digest()).rstrip(b"=").decode()
 
-    def sign(self, claims: dict[str, Any], **header: str) -> str:
-        """A JWT."""
+    def sign(self, claims: dict[str, Any], header: dict[str, str]) -> str:
         return jwt.encode({"alg": "RS256", "kid": self.kid, "x5t": self.kid, **header}, claims, self._key)
 
     def verify(self, token: str) -> dict[str, Any] | None:
-        """The claims of a JWT that this key signed; None when it did not. Times are not looked at."""
         try:
             return jwt.decode(token, self._key, algorithms=["RS256"]).claims
         except (JoseError, ValueError):
             return None
 
     def public(self, issuer: str) -> dict[str, Any]:
-        """The key as an entry of a key document."""
         public = self._key.as_dict(private=False)
         return {
             "kty": "RSA", "use": "sig", "kid": self.kid, "x5t": self.kid, "n": public["n"], "e": public["e"],
@@ -49,11 +103,21 @@ class SigningKey:
 
 @functools.cache
 def process_key() -> str:
-    """A fresh key for clouds without kept state: made once a process, for making one takes 0.1 s."""
+    """Fresh keys for clouds without kept state, two: made once a process, for making one takes 0.1 s."""
+    return _make() + _make()
+
+
+def _make() -> str:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
+
+
+@functools.cache
+def _imported(pem: str) -> RSAKey:
+    """A key, read once: its check takes 0.04 s."""
+    return RSAKey.import_key(pem)
 
 
 @functools.cache

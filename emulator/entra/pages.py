@@ -1,4 +1,4 @@
-"""The pages that people see while they sign in."""
+"""The pages that people see while they sign in: plain forms without script, each with an id."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from emulator.entra.scopes import PERMISSIONS
+from emulator.entra.scopes import APP_ROLES, PERMISSIONS, SIGN_IN_SCOPES
 from emulator.exchange import Answer, html_answer
 
 if TYPE_CHECKING:
@@ -28,23 +28,45 @@ _templates = Environment(
 )
 
 
-def sign_in(flow: Flow, people: Iterable[Person], *, trouble: str = "", username: str = "") -> Answer:
-    """The sign-in page: a form for account and password, and a button for each account that may be tried."""
+def sign_in(
+    flow: Flow, people: Iterable[Person], remembered: Iterable[Person] = (), *, trouble: str = "", username: str = ""
+) -> Answer:
+    """The sign-in page.
+
+    It has the accounts that the browser remembers, a form for account and password, and a button for each account that may
+    be tried.
+    """
     shown = [person for _, person in zip(range(_SHOWN_ACCOUNTS), people, strict=False)]
     accounts = [(tenant, list(members)) for tenant, members in itertools.groupby(shown, key=lambda one: one.tenant)]
-    return _page("sign_in.html", flow=flow, accounts=accounts, trouble=trouble, username=username)
+    return _page(
+        "sign_in.html", flow=flow, accounts=accounts, remembered=list(remembered), trouble=trouble, username=username
+    )
+
+
+def second_factor(flow: Flow, person: Person, account: Person, *, trouble: str = "") -> Answer:
+    """The page that asks for a second factor, or has one registered by who has none."""
+    return _page("second_factor.html", flow=flow, person=person, account=account, trouble=trouble)
 
 
 def consent(flow: Flow, person: Person) -> Answer:
     """The consent page: who asks for what, and accept or decline."""
-    asked = [(name, PERMISSIONS[name][0]) for name in sorted(flow.permissions)]
-    offline = any(scope.lower() == "offline_access" for scope in flow.scopes)
-    return _page("consent.html", flow=flow, person=person, asked=asked, offline=offline)
+    return _page("consent.html", flow=flow, person=person, asked=_asked(flow))
 
 
-def approval(flow: Flow, person: Person) -> Answer:
-    """The page for whoever may not consent: an administrator is needed, or back to the application."""
-    return _page("approval.html", flow=flow, person=person)
+def admin_consent(flow: Flow, person: Person) -> Answer:
+    """The administrator's consent page: for the whole organisation, application permissions included."""
+    roles = [(APP_ROLES.get(name, name), name) for name in sorted(flow.roles)]
+    return _page("admin_consent.html", flow=flow, person=person, asked=_asked(flow), roles=roles)
+
+
+def admin_only(flow: Flow, person: Person) -> Answer:
+    """The page for whoever is no administrator and opened a link for one."""
+    return _page("admin_only.html", flow=flow, person=person)
+
+
+def approval(flow: Flow, person: Person, *, can_ask: bool, asked: bool) -> Answer:
+    """The page for whoever may not consent: an administrator is needed, and can be asked or not."""
+    return _page("approval.html", flow=flow, person=person, can_ask=can_ask, asked=asked)
 
 
 def refused(text: str, *, status: int = 400) -> Answer:
@@ -52,9 +74,21 @@ def refused(text: str, *, status: int = 400) -> Answer:
     return _page("refused.html", status=status, text=text)
 
 
+def signed_out() -> Answer:
+    """The page after signing out."""
+    return _page("signed_out.html")
+
+
 def form_post(uri: str, fields: dict[str, str]) -> Answer:
     """A page that posts the answer to the application by itself, or by its button."""
     return _page("form_post.html", uri=uri, fields=fields)
+
+
+def _asked(flow: Flow) -> list[tuple[str, str]]:
+    """What a flow asks for, in words and by name: Graph's permissions, then what sign-in itself gives."""
+    lower = {scope.lower() for scope in flow.scopes}
+    permissions = [(PERMISSIONS[name][0], name) for name in sorted(flow.permissions)]
+    return [*permissions, *((text, name) for name, text in SIGN_IN_SCOPES.items() if name in lower)]
 
 
 def _page(name: str, *, status: int = 200, **values: Any) -> Answer:

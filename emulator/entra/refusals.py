@@ -1,5 +1,6 @@
 """Entra's refusals as data, and their two forms: JSON of the token endpoint, parameters of a redirect.
 
+deaths.toml has those that can meet a grant, and says what each means; the rest of what the endpoints refuse is here.
 https://learn.microsoft.com/entra/identity-platform/reference-error-codes says that `error` is the contract and that
 numbers and texts may change.
 """
@@ -7,30 +8,46 @@ numbers and texts may change.
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from importlib.resources import files
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
 
 from emulator.exchange import Answer, Request, json_answer
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """One documented refusal."""
+class Refusal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One refusal: what Entra answers, and what it means. deaths.toml explains the fields."""
 
     code: int
     error: str
     text: str
     suberror: str = ""
     status: int = 400
+    name: str = ""
+    meaning: Annotated[
+        Literal["", "consent_required", "ours", "temporary", "unreachable"], msgspec.Meta(description="who must act")
+    ] = msgspec.field(default="", name="class")
+    what_to_do: str = ""
+    kind: str = ""
+    whose: Literal["", "account", "application", "tenant"] = ""
+    cured_by_sign_in: bool = False
+    retry_after_s: int = 0
+    source: str = ""
 
 
 class Refused(Exception):
-    """Entra refuses; `refusal` is what it says."""
+    """Entra refuses; `refusal` is what it says. Values that its text names and that are not given stay empty."""
 
     def __init__(self, refusal: Refusal, **values: str) -> None:
-        super().__init__(refusal.text.format(**values))
+        super().__init__(refusal.text.format_map(_Values(values)))
         self.refusal = refusal
+
+
+class _Values(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return ""
 
 
 def answer(refused: Refused, request: Request) -> Answer:
@@ -48,8 +65,14 @@ def answer(refused: Refused, request: Request) -> Answer:
     }
     if refusal.suberror:
         body["suberror"] = refusal.suberror
+    if refusal.error == "interaction_required":
+        body["claims"] = _CLAIMS
     request.reason = f"AADSTS{refusal.code}"
-    return json_answer(body, refusal.status)
+    given = json_answer(body, refusal.status)
+    given.headers += NOT_STORED
+    if refusal.retry_after_s:
+        given.headers.append((b"retry-after", str(refusal.retry_after_s).encode()))
+    return given
 
 
 def parameters(refused: Refused, request: Request) -> dict[str, str]:
@@ -57,14 +80,28 @@ def parameters(refused: Refused, request: Request) -> dict[str, str]:
     refusal = refused.refusal
     request.reason = f"AADSTS{refusal.code}"
     found = {"error": refusal.error, "error_description": _description(refused, *_marks(request))}
-    if refusal is DECLINED:
+    if refusal.code == DECLINED.code:
         found["error_subcode"] = "cancel"  # seen on redirects, not documented
     return found
 
 
+NOT_STORED: Final = ((b"cache-control", b"no-store, no-cache"), (b"pragma", b"no-cache"))
+
+_CLAIMS: Final = '{"access_token":{"capolids":{"essential":true,"values":["3f9b0b6c-3f5d-4a5c-9a0f-6a7d4a7f1c55"]}}}'
+"""Which policies a new sign-in has to satisfy; the form is that of
+https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow, the policy's id is made up."""
+
+
 def _marks(request: Request) -> tuple[str, str, str]:
-    correlation = request.header(b"client-request-id") or str(uuid.uuid4())
+    correlation = _guid(request.header(b"client-request-id")) or str(uuid.uuid4())
     return str(uuid.uuid4()), correlation, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%SZ}"
+
+
+def _guid(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        return ""
 
 
 def _description(refused: Refused, trace: str, correlation: str, stamp: str) -> str:
@@ -72,182 +109,213 @@ def _description(refused: Refused, trace: str, correlation: str, stamp: str) -> 
     return f"{text} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {stamp}"
 
 
+class _Deaths(msgspec.Struct, forbid_unknown_fields=True):
+    death: list[Refusal]
+
+
+ALL_DEATHS: Final = msgspec.toml.decode(
+    files("emulator.entra").joinpath("deaths.toml").read_bytes(), type=_Deaths
+).death
+"""Everything in deaths.toml, in its order."""
+
+
+def _of(whose: str) -> dict[str, Refusal]:
+    return {death.kind: death for death in ALL_DEATHS if death.whose == whose}
+
+
+DEATHS: Final = _of("account")
+"""Why refresh tokens of an account die: what control calls it -> what Entra says."""
+
+APPLICATION_DEATHS: Final = _of("application")
+"""Why an application is refused, for everybody or in one tenant."""
+
+TENANT_DEATHS: Final = _of("tenant")
+"""Why a tenant is refused."""
+
+BY_TIME: Final = {kind for kind, death in DEATHS.items() if death.cured_by_sign_in}
+"""Deaths of what was given before them; what a later sign-in gives lives. The others hold until restored."""
+
+SURVIVED: Final = {"password_changed", "password_expired", "password_self_service_reset", "password_reset_azure_portal"}
+"""What a confidential client's refresh tokens outlive: https://learn.microsoft.com/entra/identity-platform/refresh-tokens"""
+
+
+def _coded(code: int) -> Refusal:
+    return next(death for death in ALL_DEATHS if death.code == code)
+
+
 # Requests
-TENANT_UNKNOWN: Final = Refusal(
-    90002,
-    "invalid_tenant",
-    "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud.",
+TENANT_UNKNOWN: Final = TENANT_DEATHS["tenant_not_found"]
+MISSING: Final = Refusal(
+    code=900144, error="invalid_request", text="The request body must contain the following parameter: '{name}'."
 )
-MISSING: Final = Refusal(900144, "invalid_request", "The request body must contain the following parameter: '{name}'.")
-GRANT_TYPE: Final = Refusal(70003, "unsupported_grant_type", "The app requested an unsupported grant type '{name}'.")
+DUPLICATED: Final = Refusal(
+    code=9000411,
+    error="invalid_request",
+    text="The request is not properly formatted. The parameter '{name}' is duplicated.",
+)
+TOO_LONG: Final = Refusal(code=90015, error="invalid_request", text="The query string is too long.")
+MALFORMED: Final = Refusal(
+    code=9002313, error="invalid_request", text="Invalid request. Request is malformed or invalid."
+)
+GRANT_TYPE: Final = Refusal(
+    code=70003, error="unsupported_grant_type", text="The app requested an unsupported grant type '{name}'."
+)
+GRANT_TYPE_NOT_HERE: Final = Refusal(
+    code=9001023,
+    error="invalid_request",
+    text="The grant type is not supported over the /common or /consumers endpoints. Please use the /organizations or tenant-specific endpoint.",
+)
+TENANT_MISSING: Final = Refusal(
+    code=50059,
+    error="invalid_request",
+    text="No tenant-identifying information found in either the request or implied by any provided credentials.",
+)
 RESPONSE_TYPE: Final = Refusal(
-    700054, "unsupported_response_type", "response_type '{name}' is not enabled for the application."
+    code=700054,
+    error="unsupported_response_type",
+    text="response_type '{name}' is not enabled for the application.",
 )
 RESPONSE_MODE: Final = Refusal(
-    70007, "unsupported_response_mode", "'{name}' is not a supported value of 'response_mode' when requesting a code."
+    code=70007,
+    error="unsupported_response_mode",
+    text="'{name}' is not a supported value of 'response_mode' when requesting a code.",
 )
-PROMPT: Final = Refusal(90023, "invalid_request", "Unsupported 'prompt' value '{name}'.")
-SCOPE: Final = Refusal(
-    70011,
-    "invalid_scope",
-    "The provided request must include a 'scope' input parameter that is valid. The scope '{name}' is not valid.",
+PROMPT: Final = Refusal(code=90023, error="invalid_request", text="Unsupported 'prompt' value '{name}'.")
+SCOPE: Final = _coded(70011)
+SCOPE_NOT_REGISTERED: Final = _coded(650057)
+SCOPE_NOT_DEFAULT: Final = Refusal(
+    code=1002012,
+    error="invalid_scope",
+    text="The provided value for scope {name} is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI).",
 )
-SCOPE_NOT_REGISTERED: Final = Refusal(
-    650057,
-    "invalid_resource",
-    "Invalid resource. The client has requested access to a resource which is not listed in the requested permissions in the client's application registration: {name}.",
+SCOPE_MIXED: Final = Refusal(
+    code=70011,
+    error="invalid_scope",
+    text="The provided value for the input parameter 'scope' is not valid. .default scope can't be combined with resource-specific scopes.",
 )
-CHALLENGE: Final = Refusal(501491, "invalid_request", "Invalid size or method of the Code_Challenge parameter.")
-METHOD: Final = Refusal(900561, "invalid_request", "The endpoint only accepts {name} requests.", status=405)
+SCOPE_OF_SEVERAL: Final = Refusal(
+    code=28000,
+    error="invalid_request",
+    text="Provided value for the input parameter scope is not valid because it contains more than one resource. Scope {name} is not valid.",
+)
+RESOURCE_UNKNOWN: Final = Refusal(
+    code=500011,
+    error="invalid_resource",
+    text="The resource principal named {name} was not found in the tenant named {tenant}. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You might have sent your authentication request to the wrong tenant.",
+)
+CLAIMS: Final = Refusal(code=50148, error="invalid_request", text="The 'claims' parameter is not valid JSON.")
+CHALLENGE: Final = Refusal(
+    code=501491, error="invalid_request", text="Invalid size or method of the Code_Challenge parameter."
+)
+METHOD: Final = Refusal(
+    code=900561, error="invalid_request", text="The endpoint only accepts {name} requests.", status=405
+)
+INSTANCE: Final = Refusal(code=50049, error="invalid_instance", text="Unknown or invalid instance.")
+DISCOVERY_MALFORMED: Final = Refusal(
+    code=50050, error="invalid_request", text="The discovery request is malformed: '{name}' is missing."
+)
+NOT_OVER_COMMON: Final = Refusal(
+    code=90130,
+    error="invalid_request",
+    text="Application '{client}' is not supported over the /common or /consumers endpoints. Please use the /organizations or tenant-specific endpoint.",
+)
 
 # Applications
-APP_UNKNOWN: Final = Refusal(
-    700016, "unauthorized_client", "Application with identifier '{client}' was not found in the directory."
-)
+APP_UNKNOWN: Final = APPLICATION_DEATHS["removed"]
 REDIRECT_UNKNOWN: Final = Refusal(
-    50011,
-    "invalid_request",
-    "The redirect URI '{uri}' specified in the request does not match the redirect URIs configured for the application '{client}'.",
+    code=50011,
+    error="invalid_request",
+    text="The redirect URI '{uri}' specified in the request does not match the redirect URIs configured for the application '{client}'.",
 )
-SECRET_WRONG: Final = Refusal(
-    7000215,
-    "invalid_client",
-    "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{client}'.",
-    status=401,
-)
-SECRET_EXPIRED: Final = Refusal(
-    7000222, "invalid_client", "The provided client secret keys for app '{client}' are expired.", status=401
-)
-CREDENTIAL_MISSING: Final = Refusal(
-    7000218,
-    "invalid_client",
-    "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
-    status=401,
-)
-ASSERTION_BAD: Final = Refusal(50027, "invalid_client", "JWT token is invalid or malformed.", status=401)
-ASSERTION_KEY: Final = Refusal(
-    700027,
-    "invalid_client",
-    "The certificate with identifier used to sign the client assertion is not registered on application, or the signature is not valid.",
-    status=401,
+SECRET_WRONG: Final = APPLICATION_DEATHS["secret_wrong"]
+CREDENTIAL_MISSING: Final = APPLICATION_DEATHS["credential_missing"]
+ASSERTION_KEY: Final = APPLICATION_DEATHS["assertion_invalid"]
+ASSERTION_BAD: Final = Refusal(
+    code=50027, error="invalid_client", text="JWT token is invalid or malformed.", status=401
 )
 ASSERTION_TIME: Final = Refusal(
-    700024, "invalid_client", "Client assertion is not within its valid time range.", status=401
+    code=700024, error="invalid_client", text="Client assertion is not within its valid time range.", status=401
 )
 ASSERTION_AUDIENCE: Final = Refusal(
-    700023, "invalid_client", "Client assertion audience claim does not match Realm issuer.", status=401
-)
-ASSERTION_ISSUER: Final = Refusal(
-    700021,
-    "invalid_client",
-    "Client assertion application identifier does not match 'client_id' parameter.",
+    code=700023,
+    error="invalid_client",
+    text="Client assertion audience claim does not match Realm issuer.",
     status=401,
 )
-APP_DISABLED: Final = Refusal(7000112, "unauthorized_client", "Application '{client}' is disabled.")
+ASSERTION_ISSUER: Final = Refusal(
+    code=700021,
+    error="invalid_client",
+    text="Client assertion application identifier does not match 'client_id' parameter.",
+    status=401,
+)
 
 # Codes and refresh tokens
 CODE_UNKNOWN: Final = Refusal(
-    9002313, "invalid_grant", "Invalid request. Request is malformed or invalid.", "bad_token"
+    code=9002313,
+    error="invalid_grant",
+    text="Invalid request. Request is malformed or invalid.",
+    suberror="bad_token",
 )
-CODE_EXPIRED: Final = Refusal(
-    70008,
-    "invalid_grant",
-    "The provided authorization code or refresh token has expired due to inactivity. Send a new interactive authorization request for this user and resource.",
-    "bad_token",
-)
-CODE_REUSED: Final = Refusal(
-    54005,
-    "invalid_grant",
-    "OAuth2 Authorization code was already redeemed, please retry with a new valid code or use an existing refresh token.",
-)
+CODE_EXPIRED: Final = msgspec.structs.replace(_coded(70008), suberror="bad_token")
+CODE_REUSED: Final = _coded(54005)
 CODE_OTHER_CLIENT: Final = Refusal(
-    700003, "invalid_grant", "The code or refresh token was issued to another client.", "client_mismatch"
+    code=700003,
+    error="invalid_grant",
+    text="The code or refresh token was issued to another client.",
+    suberror="client_mismatch",
 )
 CODE_OTHER_REDIRECT: Final = Refusal(
-    500112,
-    "invalid_grant",
-    "The reply address '{uri}' does not match the reply address provided when requesting the authorization code.",
+    code=500112,
+    error="invalid_grant",
+    text="The reply address '{uri}' does not match the reply address provided when requesting the authorization code.",
 )
-CODE_OTHER_TENANT: Final = Refusal(
-    700005, "invalid_grant", "The provided authorization code is intended to use against another tenant, thus rejected."
-)
-VERIFIER: Final = Refusal(
-    501481,
-    "invalid_grant",
-    "The Code_Verifier does not match the code_challenge supplied in the authorization request.",
-)
-REFRESH_INVALID: Final = Refusal(70000, "invalid_grant", "The provided refresh token is not valid.", "bad_token")
-UNUSED: Final = Refusal(
-    700082,
-    "invalid_grant",
-    "The refresh token has expired due to inactivity. The token was issued on {issued} and was inactive for 90.00:00:00.",
-    "bad_token",
-)
-NOT_CONSENTED: Final = Refusal(
-    65001,
-    "invalid_grant",
-    "The user or administrator has not consented to use the application with ID '{client}'. Send an interactive authorization request for this user and resource.",
-    "consent_required",
-)
+CODE_OTHER_TENANT: Final = _coded(700005)
+VERIFIER: Final = _coded(501481)
+REFRESH_INVALID: Final = DEATHS["grant_invalid"]
+UNUSED: Final = DEATHS["unused"]
+NOT_CONSENTED: Final = DEATHS["consent_removed"]
 
 # People
-USER_UNKNOWN: Final = Refusal(50034, "invalid_grant", "The user account {who} does not exist in the directory.")
-USER_OF_ANOTHER_TENANT: Final = Refusal(
-    50020,
-    "invalid_grant",
-    "User account '{who}' from identity provider does not exist in tenant '{tenant}' and cannot access the application in that tenant.",
-)
+USER_UNKNOWN: Final = DEATHS["account_deleted"]
+USER_OF_ANOTHER_TENANT: Final = DEATHS["account_of_another_tenant"]
 PERSONAL_ACCOUNT: Final = Refusal(
-    50020,
-    "invalid_grant",
-    "User account '{who}' from identity provider 'live.com' cannot be used here: you can't sign in with a personal account. Use your work or school account instead.",
+    code=50020,
+    error="invalid_grant",
+    text="User account '{who}' from identity provider 'live.com' does not exist in the tenant and cannot be used here: you can't sign in here with a personal account. Use your work or school account instead.",
+)
+WORK_ACCOUNT: Final = Refusal(
+    code=500208,
+    error="invalid_grant",
+    text="The domain of '{who}' is not a valid login domain for the account type. Sign in with a personal Microsoft account.",
 )
 PASSWORD_WRONG: Final = Refusal(
-    50126, "invalid_grant", "Error validating credentials due to invalid username or password."
+    code=50126, error="invalid_grant", text="Error validating credentials due to invalid username or password."
 )
-USER_DISABLED: Final = Refusal(50057, "invalid_grant", "The user account is disabled.")
-NOT_SIGNED_IN: Final = Refusal(50058, "login_required", "A silent sign-in request was sent but no user is signed in.")
-CONSENT_NEEDED: Final = Refusal(
-    65001, "consent_required", "The user or administrator has not consented to use the application with ID '{client}'."
+CODE_WRONG: Final = Refusal(
+    code=500121, error="invalid_grant", text="Authentication failed during strong authentication request."
 )
-DECLINED: Final = Refusal(65004, "access_denied", "User declined to consent to access the app.")
-ADMIN_NEEDED: Final = Refusal(
-    90094, "access_denied", "Admin consent is required for the permissions requested by this application."
+USER_DISABLED: Final = DEATHS["account_disabled"]
+NOT_ASSIGNED: Final = DEATHS["not_assigned"]
+NOT_SIGNED_IN: Final = Refusal(
+    code=50058, error="login_required", text="A silent sign-in request was sent but no user is signed in."
 )
-BLOCKED: Final = Refusal(
-    53003,
-    "access_denied",
-    "Access has been blocked by Conditional Access policies. The access policy does not allow token issuance.",
-    "message_only",
+CONSENT_NEEDED: Final = msgspec.structs.replace(NOT_CONSENTED, error="consent_required", suberror="")
+DECLINED: Final = _coded(65004)
+ADMIN_DECLINED: Final = Refusal(
+    code=65004,
+    error="consent_required",
+    text="The resource owner or authorization server denied the request.",
 )
-FORM_EXPIRED: Final = Refusal(50089, "invalid_request", "Authentication failed due to flow token expired.")
+ADMIN_NEEDED: Final = _coded(90094)
+APPROVAL_NEEDED: Final = _coded(90095)
+FORM_EXPIRED: Final = msgspec.structs.replace(DEATHS["flow_token_expired"], error="invalid_request", suberror="")
 
-DEATHS: Final[dict[str, Refusal]] = {
-    "sessions_revoked": Refusal(50173, "invalid_grant", "The provided grant has expired due to it being revoked, a fresh auth token is needed. The user might have changed or reset their password.", "bad_token"),
-    "password_reset": Refusal(50173, "invalid_grant", "The provided grant has expired due to it being revoked, a fresh auth token is needed. The user might have changed or reset their password.", "bad_token"),
-    "password_expired": Refusal(50132, "invalid_grant", "The session is not valid due to the following reasons: password expiration or recent password change.", "user_password_expired"),
-    "account_disabled": USER_DISABLED,
-    "account_deleted": Refusal(50034, "invalid_grant", "The user account does not exist in the directory."),
-    "consent_removed": NOT_CONSENTED,
-    "mfa_required": Refusal(50076, "interaction_required", "Due to a configuration change made by your administrator, or because you moved to a new location, you must use multi-factor authentication to access '00000003-0000-0000-c000-000000000000'.", "basic_action"),
-    "mfa_enrolment_required": Refusal(50079, "interaction_required", "Due to a configuration change made by your administrator, or because you moved to a new location, you must enroll in multi-factor authentication.", "basic_action"),
-    "conditional_access": Refusal(53003, "invalid_grant", "Access has been blocked by Conditional Access policies. The access policy does not allow token issuance.", "message_only"),
-    "sign_in_frequency": Refusal(70043, "invalid_grant", "The refresh token has expired or is invalid due to sign-in frequency checks by conditional access.", "bad_token"),
-    "unused": Refusal(700082, "invalid_grant", "The refresh token has expired due to inactivity.", "bad_token"),
-    "not_assigned": Refusal(50105, "invalid_grant", "The signed in user is not assigned to a role for the application."),
-}  # fmt: skip
-"""Why refresh tokens of an account die: what control calls it -> what Entra says."""
 
-BY_TIME: Final = {
-    "sessions_revoked", "password_reset", "password_expired", "mfa_required", "mfa_enrolment_required", "sign_in_frequency",
-    "unused",
-}  # fmt: skip
-"""Deaths of what was given before them; what a later sign-in gives lives. The others hold until restored."""
+def spelled(refusal: Refusal, error: str) -> Refusal:
+    """A refusal with another `error`."""
+    return msgspec.structs.replace(refusal, error=error)
 
-APPLICATION_DEATHS: Final[dict[str, Refusal]] = {
-    "secret_wrong": SECRET_WRONG,
-    "secret_expired": SECRET_EXPIRED,
-    "disabled": APP_DISABLED,
-    "removed": APP_UNKNOWN,
-}
-"""Why an application is refused for everybody."""
+
+def at_sign_in(refusal: Refusal) -> Refusal:
+    """A policy's refusal as the authorize endpoint sends it: `access_denied`. Assumed; the pages name no such case."""
+    return msgspec.structs.replace(refusal, error="access_denied")

@@ -1,21 +1,30 @@
-"""Entra's routes. The first part of each path is a tenant: a GUID, a domain, `organizations` or `common`."""
+"""Entra's routes. The first part of each path is a tenant: a GUID, a domain, `organizations`, `common` or `consumers`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from emulator.entra import refusals
+from emulator.entra import discovery, national, pages, refusals, replies
+from emulator.entra.admin_consent import PURPOSE, AdminConsent
 from emulator.entra.authorize import Authorize
+from emulator.entra.codes import Flows
 from emulator.entra.refusals import Refused
+from emulator.entra.sessions import Sessions
+from emulator.entra.signin import SignIn
 from emulator.entra.token import Token
 from emulator.exchange import Answer, Request, json_answer
+from emulator.world import PERSONAL
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
-    from emulator.world import Tenant
+    from emulator.entra.codes import Flow
+    from emulator.world import Person, Tenant
 
 MANY: Final = {"organizations", "common"}
 TOKEN_PATH: Final = "/oauth2/v2.0/token"
+_FORMS: Final = {"login", "select", "mfa", "consent", "approval", "admin_consent"}
+_INTERACTIVE: Final = {"oauth2/v2.0/authorize", "oauth2/authorize", "v2.0/adminconsent", "adminconsent", *_FORMS}
+"""Where a person looks at the answer, and not a program."""
 
 
 class Entra:
@@ -23,7 +32,11 @@ class Entra:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._authorize = Authorize(cloud)
+        self._flows = Flows()
+        self._sessions = Sessions()
+        self._authorize = Authorize(cloud, self._flows, self._sessions)
+        self._admin_consent = AdminConsent(cloud, self._flows)
+        self._sign_in = SignIn(cloud, self._flows, self._sessions, self._proven)
         self._token = Token(cloud, self._authorize.codes)
 
     def tenant_of(self, request: Request) -> str:
@@ -37,78 +50,68 @@ class Entra:
         """Answer a request."""
         segment, _, rest = request.path.removeprefix("/").partition("/")
         try:
+            if rest == "discovery/instance":
+                return json_answer(discovery.instance(request))
             tenant = self._tenant(segment)
+            national.check(request, tenant)
             return self._route(request, segment, tenant, rest)
         except Refused as refused:
-            return refusals.answer(refused, request)
+            return replies.tell(request, refused) if rest in _INTERACTIVE else refusals.answer(refused, request)
 
     def _tenant(self, segment: str) -> Tenant | None:
         """The tenant of a path; None for the paths of many tenants."""
         if segment.lower() in MANY:
             return None
-        tenant = self._cloud.world.tenant(segment)
-        if tenant is None:
-            raise Refused(refusals.TENANT_UNKNOWN, tenant=segment)
+        tenant = self._cloud.world.tenant(PERSONAL if segment.lower() == "consumers" else segment)
+        if tenant is None or tenant.refusal == "tenant_not_found":
+            raise Refused(refusals.TENANT_UNKNOWN, tenant=segment[:200])
         return tenant
 
     def _route(self, request: Request, segment: str, tenant: Tenant | None, rest: str) -> Answer:
         match rest:
-            case "v2.0/.well-known/openid-configuration" | ".well-known/openid-configuration":
-                return json_answer(self._configuration(segment, tenant, v1=not rest.startswith("v2.0")))
-            case "discovery/v2.0/keys" | "discovery/keys":
-                return json_answer(
-                    {"keys": [self._cloud.tokens.key.public(self._issuer(tenant, v1=rest == "discovery/keys"))]}
-                )
-            case "oauth2/v2.0/authorize":
-                return self._authorize.begin(request, segment, tenant)
-            case "login" if request.method == "POST":
-                return self._authorize.sign_in(request, tenant)
-            case "consent" if request.method == "POST":
-                return self._authorize.consent(request)
-            case "approval" if request.method == "POST":
-                return self._authorize.approval(request)
-            case "oauth2/v2.0/token":
+            case "v2.0/.well-known/openid-configuration":
+                return json_answer(discovery.configuration(request, segment, tenant, version=2))
+            case ".well-known/openid-configuration":
+                return json_answer(discovery.configuration(request, segment, tenant, version=1))
+            case "discovery/v2.0/keys":
+                return json_answer(discovery.keys(request, tenant, self._cloud.tokens.key, version=2))
+            case "discovery/keys":
+                return json_answer(discovery.keys(request, tenant, self._cloud.tokens.key, version=1))
+            case "oauth2/v2.0/token" | "oauth2/token":
                 if request.method != "POST":
                     raise Refused(refusals.METHOD, name="POST")
-                return self._token.redeem(request, segment, tenant)
+                version = 2 if "v2.0" in rest else 1
+                return self._token.redeem(request, segment, tenant, version=version)
+            case "oauth2/v2.0/authorize" | "oauth2/authorize":
+                version = 2 if "v2.0" in rest else 1
+                return self._authorize.begin(request, segment, tenant, self._sign_in, version=version)
+            case "v2.0/adminconsent" | "adminconsent":
+                everything = not rest.startswith("v2.0")
+                return self._admin_consent.begin(request, segment, tenant, self._sign_in, everything=everything)
+            case "oauth2/v2.0/logout" | "oauth2/logout":
+                answer = pages.signed_out()
+                self._sessions.forget(request, answer)
+                return answer
+        if rest in _FORMS and request.method == "POST":
+            return self._form(request, tenant, rest)
         return Answer(404, b"", b"text/plain")
 
-    def _issuer(self, tenant: Tenant | None, *, v1: bool = False) -> str:
-        tid = "{tenantid}" if tenant is None else tenant.tenant_id
-        return f"https://sts.windows.net/{tid}/" if v1 else self._cloud.tokens.issuer(tid)
+    def _form(self, request: Request, tenant: Tenant | None, name: str) -> Answer:
+        """Take a form of one of the pages."""
+        match name:
+            case "login":
+                return self._sign_in.password(request, tenant)
+            case "select":
+                return self._sign_in.choose(request, tenant)
+            case "mfa":
+                return self._sign_in.second_factor(request)
+            case "consent":
+                return self._authorize.consent(request)
+            case "approval":
+                return self._authorize.approval(request)
+        return self._admin_consent.decide(request)
 
-    def _configuration(self, segment: str, tenant: Tenant | None, *, v1: bool) -> dict[str, Any]:
-        base = f"{self._cloud.url}/{segment if tenant is None else tenant.tenant_id}"
-        return {
-            "token_endpoint": f"{base}/oauth2/v2.0/token",
-            "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
-            "jwks_uri": f"{base}/discovery/keys" if v1 else f"{base}/discovery/v2.0/keys",
-            "response_modes_supported": ["query", "form_post"],
-            "subject_types_supported": ["pairwise"],
-            "id_token_signing_alg_values_supported": ["RS256"],
-            "response_types_supported": ["code"],
-            "scopes_supported": ["openid", "profile", "email", "offline_access"],
-            "issuer": self._issuer(tenant, v1=v1),
-            "request_uri_parameter_supported": False,
-            "userinfo_endpoint": "https://graph.microsoft.com/oidc/userinfo",
-            "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
-            "http_logout_supported": True,
-            "end_session_endpoint": f"{base}/oauth2/v2.0/logout",
-            "claims_supported": [
-                "sub",
-                "iss",
-                "aud",
-                "exp",
-                "iat",
-                "nonce",
-                "preferred_username",
-                "name",
-                "tid",
-                "oid",
-            ],
-            "tenant_region_scope": None,
-            "cloud_instance_name": "microsoftonline.com",
-            "cloud_graph_host_name": "graph.windows.net",
-            "msgraph_host": "graph.microsoft.com",
-            "rbac_url": "https://pas.windows.net",
-        }
+    def _proven(self, request: Request, flow: Flow, person: Person) -> Answer:
+        """Go on with somebody whose identity is proven."""
+        surface = self._admin_consent if flow.purpose == PURPOSE else self._authorize
+        return surface.signed_in(request, flow, person)

@@ -1,4 +1,4 @@
-"""The token endpoint: codes and refresh tokens redeemed."""
+"""The token endpoint: codes and refresh tokens redeemed, and tokens for the application itself."""
 
 from __future__ import annotations
 
@@ -6,147 +6,250 @@ import base64
 import hashlib
 import hmac
 import time
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from emulator.entra import credentials, refusals
-from emulator.entra.refusals import BY_TIME, DEATHS, Refused
-from emulator.entra.scopes import OPENID, permissions, split
-from emulator.entra.tokens import UNUSED_S, client_info
+from emulator.entra import alive, credentials, national, parameters, refusals
+from emulator.entra.refusals import DEATHS, NOT_STORED, Refused
+from emulator.entra.scopes import OPENID, Asked, read, registered, split
+from emulator.entra.tokens import UNUSED_S, client_info, identity_provider
 from emulator.exchange import Answer, json_answer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from emulator.cloud import Cloud
     from emulator.entra.codes import Code, Shelf
+    from emulator.entra.tokens import RefreshToken
     from emulator.exchange import Request
     from emulator.world import Application, Person, Tenant
 
+_MOST_FAMILIES: Final = 10_000
+_CAE: Final = "cp1"
+
 
 class Token:
-    """Redeems codes (once) and refresh tokens (as often as they live)."""
+    """Redeems codes (once) and refresh tokens (as often as they live), and knows the application itself."""
 
     def __init__(self, cloud: Cloud, codes: Shelf[Code]) -> None:
         self._cloud = cloud
         self._codes = codes
+        self._ended: dict[str, None] = {}  # families of refresh tokens that a replayed code ended, oldest first
 
-    def redeem(self, request: Request, segment: str, tenant: Tenant | None) -> Answer:
-        """Take a token request.
+    def redeem(self, request: Request, segment: str, tenant: Tenant | None, *, version: int = 2) -> Answer:
+        """Take a token request, of version 1 with `resource` in place of `scope`.
 
         Raises:
             Refused: it is refused.
         """
-        form = request.form()
+        form = parameters.of_body(request)
+        if version == 1:
+            form = parameters.of_version_1(form)
+        kind = parameters.demand(form, "grant_type")
         application = credentials.client_of(self._cloud.world, request, form)
         request.app_id = application.client_id
-        credentials.prove(application, form, self._audiences(segment, tenant))
-        kind = form.get("grant_type", "")
+        credentials.prove(application, form, _audiences(request, segment, tenant))
+        national.check_resources(request, split(form.get("scope", "")))
         if kind == "authorization_code":
             return self._code(request, form, segment, application)
         if kind == "refresh_token":
             return self._refresh(request, form, tenant, application)
-        raise Refused(refusals.GRANT_TYPE, name=kind)
+        if kind == "client_credentials":
+            return self._itself(request, form, segment, tenant, application)
+        raise Refused(refusals.GRANT_TYPE, name=kind[:200])
 
     def tenant_of(self, request: Request) -> str:
         """The tenant of the refresh token in a request, for what concerns one tenant only; empty when there is none."""
+        if len(request.body) > parameters.MOST_BODY_BYTES:
+            return ""
         content = self._cloud.tokens.read_refresh_token(request.form().get("refresh_token", ""))
         return content.tenant_id if content is not None else ""
 
-    def _audiences(self, segment: str, tenant: Tenant | None) -> set[str]:
-        """What an assertion may be meant for: the token endpoint or the issuer, by any name of the tenant."""
-        names = {segment, *((tenant.tenant_id, tenant.domain) if tenant is not None else ())}
-        paths = ("oauth2/v2.0/token", "v2.0")
-        return {f"{self._cloud.url}/{name}/{path}" for name in names for path in paths}
-
     def _code(self, request: Request, form: dict[str, str], segment: str, application: Application) -> Answer:
-        code = self._codes.get(form.get("code", ""))
+        code = self._codes.get(parameters.demand(form, "code"))
         if code is None:
             raise Refused(refusals.CODE_UNKNOWN)
         request.tenant_id = code.person.tenant.tenant_id
         self._check_code(code, form, segment, application)
+        asked = split(form.get("scope", "")) or [*code.flow.scopes]
+        wanted = read(asked, application, single=bool(form.get("scope")))
+        granted = wanted.permissions & code.flow.permissions or code.flow.permissions
         code.redeemed = True
-        self._check_alive(code.person, application, code.flow.permissions, code.issued)
-        asked = split(form.get("scope", "")) or code.flow.scopes
-        granted = permissions(asked, application) & code.flow.permissions or code.flow.permissions
-        return self._tokens(code.person, application, granted, code.flow.scopes, asked, nonce=code.flow.nonce)
+        alive.check_tenant(code.person.tenant, application)
+        alive.check_person(self._cloud, code.person, application, code.issued, code.amr)
+        alive.check_consent(code.person, application, granted)
+        grant = _Grant(
+            code.person, application, amr=code.amr, family=code.family, nonce=code.flow.nonce,
+            capabilities=parameters.capabilities(form) or code.flow.capabilities,
+        )  # fmt: skip
+        return self._tokens(request, grant, Asked(permissions=granted, own=wanted.own), code.flow.scopes, asked)
 
     def _check_code(self, code: Code, form: dict[str, str], segment: str, application: Application) -> None:
         flow = code.flow
         if flow.application is not application:
             raise Refused(refusals.CODE_OTHER_CLIENT)
         if code.redeemed:
+            self._replayed(code)
             raise Refused(refusals.CODE_REUSED)
         if self._codes.stale(code):
             raise Refused(refusals.CODE_EXPIRED)
         if flow.segment.lower() != segment.lower():
             raise Refused(refusals.CODE_OTHER_TENANT)
         if form.get("redirect_uri", "") != flow.redirect_uri:
-            raise Refused(refusals.CODE_OTHER_REDIRECT, uri=form.get("redirect_uri", ""))
+            raise Refused(refusals.CODE_OTHER_REDIRECT, uri=form.get("redirect_uri", "")[:2000])
         if not _verified(form.get("code_verifier", ""), flow.challenge, flow.challenge_method):
             raise Refused(refusals.VERIFIER)
+
+    def _replayed(self, code: Code) -> None:
+        """Somebody else may have redeemed the code first: end what was given for it, where the switches say so."""
+        if self._cloud.switches.replayed_code_ends_grant:
+            while len(self._ended) >= _MOST_FAMILIES:
+                del self._ended[next(iter(self._ended))]
+            self._ended[code.family] = None
 
     def _refresh(
         self, request: Request, form: dict[str, str], tenant: Tenant | None, application: Application
     ) -> Answer:
-        content = self._cloud.tokens.read_refresh_token(form.get("refresh_token", ""))
-        if content is None:
+        content = self._cloud.tokens.read_refresh_token(parameters.demand(form, "refresh_token"))
+        if content is None or content.family in self._ended:
             raise Refused(refusals.REFRESH_INVALID)
         request.tenant_id = content.tenant_id
         if content.client_id != application.client_id:
             raise Refused(refusals.CODE_OTHER_CLIENT)
-        person = self._owner(content.tenant_id, content.oid, tenant)
+        person = self._owner(content, tenant, application)
+        request.tenant_id = person.tenant.tenant_id
+        national.check(request, person.tenant)
         if content.issued < time.time() - UNUSED_S:
-            raise Refused(refusals.UNUSED, issued=f"{datetime.fromtimestamp(content.issued, UTC):%Y-%m-%dT%H:%M:%SZ}")
-        consented = person.tenant.consented(application.client_id, person)
+            raise Refused(refusals.UNUSED, issued=alive.instant(content.issued))
         asked = split(form.get("scope", ""))
-        wanted = permissions(asked, application) or {
-            name for name in permissions([".default"], application) if name.lower() in consented
-        }
-        self._check_alive(person, application, wanted, content.issued)
-        return self._tokens(person, application, wanted, ["openid", "offline_access"], asked)
+        wanted = read(asked, application, single=True)
+        alive.check_tenant(person.tenant, application)
+        alive.check_person(self._cloud, person, application, content.issued, content.amr)
+        granted = self._granted(person, application, wanted)
+        grant = _Grant(
+            person, application, amr=content.amr, family=content.family, capabilities=parameters.capabilities(form)
+        )  # fmt: skip
+        allowed = ["openid", "offline_access"]
+        return self._tokens(request, grant, Asked(permissions=granted, own=wanted.own), allowed, asked)
 
-    def _owner(self, tenant_id: str, oid: str, tenant: Tenant | None) -> Person:
-        home = self._cloud.world.tenant(tenant_id)
-        person = home.people.get(oid.lower()) if home is not None else None
-        if person is None:
-            raise Refused(DEATHS["account_deleted"])
-        if tenant is not None and tenant is not home:
-            raise Refused(refusals.USER_OF_ANOTHER_TENANT, who=person.upn, tenant=tenant.name)
-        return person
-
-    def _check_alive(self, person: Person, application: Application, wanted: set[str], issued: float) -> None:
-        """Check everything that can have happened to a grant since it was given."""
-        if not person.enabled:
-            raise Refused(refusals.USER_DISABLED)
-        if person.refusal and (person.refusal not in BY_TIME or issued < person.tokens_valid_from):
-            raise Refused(DEATHS[person.refusal], client=application.client_id)
+    def _granted(self, person: Person, application: Application, wanted: Asked) -> set[str]:
+        """The permissions of a refreshed token: those that were asked for, else all that were consented to."""
+        if wanted.own:
+            return set()
+        if wanted.permissions and not wanted.default:
+            alive.check_consent(person, application, wanted.permissions)
+            return wanted.permissions
         consented = person.tenant.consented(application.client_id, person)
-        if not wanted or any(name.lower() not in consented for name in wanted):
+        granted = {name for name in registered(application) if name.lower() in consented}
+        if not granted:
             raise Refused(refusals.NOT_CONSENTED, client=application.client_id)
+        return granted
+
+    def _owner(self, content: RefreshToken, tenant: Tenant | None, application: Application) -> Person:
+        """Whose token it is; at another tenant, the guest that its owner is there."""
+        home = self._cloud.world.tenant(content.tenant_id)
+        person = home.people.get(content.oid.lower()) if home is not None else None
+        if home is None or person is None:
+            raise Refused(DEATHS["account_deleted"], tenant=home.name if home is not None else "")
+        if tenant is None or tenant is home:
+            return person
+        guest = tenant.guest(person.upn)
+        if guest is not None:
+            return guest
+        raise Refused(
+            refusals.USER_OF_ANOTHER_TENANT, who=person.upn, tenant=tenant.name, client=application.client_id,
+            idp=identity_provider(person, tenant),
+        )  # fmt: skip
+
+    def _itself(
+        self, request: Request, form: dict[str, str], segment: str, tenant: Tenant | None, application: Application
+    ) -> Answer:
+        """Client credentials: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow"""
+        if segment.lower() in {"common", "consumers"}:
+            raise Refused(refusals.GRANT_TYPE_NOT_HERE)
+        if tenant is None:
+            raise Refused(refusals.TENANT_MISSING)
+        request.tenant_id = tenant.tenant_id
+        scope = parameters.demand(form, "scope")
+        if not scope.lower().endswith("/.default") or len(split(scope)) > 1:
+            raise Refused(refusals.SCOPE_NOT_DEFAULT, name=scope[:200])
+        wanted = read([scope], application, single=True)
+        alive.check_tenant(tenant, application)
+        if not tenant.knows(application.client_id):
+            raise Refused(refusals.APP_UNKNOWN, client=application.client_id, tenant=tenant.name)
+        capabilities = parameters.capabilities(form)
+        lifetime_s = self._lifetime_s(capabilities)
+        roles = set() if wanted.own else tenant.app_consents.get(application.client_id, set())
+        token = self._cloud.tokens.app_token(
+            tenant, application, roles, lifetime_s, version=self._version(application, own=wanted.own),
+            authority=request.authority, capabilities=capabilities, own=wanted.own,
+        )  # fmt: skip
+        return _given({"access_token": token}, lifetime_s)
 
     def _tokens(
-        self, person: Person, application: Application, granted: set[str], allowed: list[str], asked: list[str], *,
-        nonce: str = "",
-    ) -> Answer:  # fmt: skip
-        tokens, lifetime_s = self._cloud.tokens, self._cloud.switches.access_token_s
+        self, request: Request, grant: _Grant, granted: Asked, allowed: Sequence[str], asked: Sequence[str]
+    ) -> Answer:
+        """Answer with tokens: which ones besides the access token, `allowed` and `asked` say together."""
+        tokens, person, application = self._cloud.tokens, grant.person, grant.application
+        lifetime_s = self._lifetime_s(grant.capabilities)
+        home = self._cloud.home_of(person)
+        idp = identity_provider(home, person.tenant)
         body: dict[str, Any] = {
-            "token_type": "Bearer",
-            "scope": " ".join(_told(asked, granted)),
-            "expires_in": lifetime_s,
-            "ext_expires_in": lifetime_s,
-            "access_token": tokens.access_token(person, application, granted, lifetime_s),
-            "client_info": client_info(person),
-        }
+            "scope": " ".join(_told(asked, granted.permissions)),
+            "access_token": tokens.access_token(
+                person, application, set() if granted.own else granted.permissions, lifetime_s,
+                version=self._version(application, own=granted.own), authority=request.authority, amr=grant.amr,
+                capabilities=grant.capabilities, own=granted.own, idp=idp,
+            ),
+            "client_info": client_info(home),
+        }  # fmt: skip
         lower = {scope.lower() for scope in (*allowed, *asked)}
         if "offline_access" in lower:
-            body["refresh_token"] = tokens.refresh_token(person, application)
+            body["refresh_token"] = tokens.refresh_token(person, application, amr=grant.amr, family=grant.family)
         if "openid" in lower:
-            body["id_token"] = tokens.id_token(person, application, nonce)
-        answer = json_answer(body)
-        answer.headers += [(b"cache-control", b"no-store"), (b"pragma", b"no-cache")]
-        return answer
+            body["id_token"] = tokens.id_token(
+                person, application, grant.nonce, request.authority, amr=grant.amr, idp=idp
+            )  # fmt: skip
+        return _given(body, lifetime_s)
+
+    def _lifetime_s(self, capabilities: Sequence[str]) -> int:
+        switches = self._cloud.switches
+        return switches.cae_token_s if _CAE in capabilities else switches.access_token_s
+
+    def _version(self, application: Application, *, own: bool) -> Any:
+        return application.access_token_version if own else self._cloud.switches.graph_token_version
 
 
-def _told(asked: list[str], granted: set[str]) -> list[str]:
+class _Grant:
+    """Whose tokens are made, and what they go back to."""
+
+    __slots__ = ("amr", "application", "capabilities", "family", "nonce", "person")
+
+    def __init__(
+        self, person: Person, application: Application, *, amr: tuple[str, ...], family: str,
+        capabilities: tuple[str, ...], nonce: str = "",
+    ) -> None:  # fmt: skip
+        self.person = person
+        self.application = application
+        self.amr = amr
+        self.family = family
+        self.capabilities = capabilities
+        self.nonce = nonce
+
+
+def _given(body: dict[str, Any], lifetime_s: int) -> Answer:
+    answer = json_answer({"token_type": "Bearer", "expires_in": lifetime_s, "ext_expires_in": lifetime_s, **body})
+    answer.headers += NOT_STORED
+    return answer
+
+
+def _audiences(request: Request, segment: str, tenant: Tenant | None) -> set[str]:
+    """What an assertion may be meant for: the token endpoint or the issuer, by any name of the tenant and of Entra."""
+    names = {segment, *((tenant.tenant_id, tenant.domain) if tenant is not None else ())}
+    bases, paths = {request.base, request.authority}, ("oauth2/v2.0/token", "oauth2/token", "v2.0")
+    return {f"{base}/{name}/{path}" for base in bases for name in names for path in paths}
+
+
+def _told(asked: Sequence[str], granted: set[str]) -> list[str]:
     """The scopes as the answer names them: Graph's as they were asked for, so that MSAL's cache finds them again."""
     lower = {name.lower() for name in granted}
     graph = [scope for scope in asked if scope.rpartition("/")[2].lower() in lower] or sorted(granted)

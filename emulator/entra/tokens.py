@@ -1,4 +1,8 @@
-"""Id, access and refresh tokens, minted and looked at."""
+"""Id, access and refresh tokens, minted and looked at.
+
+https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference and
+https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference
+"""
 
 from __future__ import annotations
 
@@ -8,18 +12,27 @@ import hmac
 import secrets
 import time
 import uuid
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 from emulator.entra.keys import SigningKey
+from emulator.hosts import CLOUDS
+from emulator.world import PERSONAL
 
 if TYPE_CHECKING:
-    from emulator.world import Application, Person
+    from collections.abc import Sequence
+
+    from emulator.world import Application, Person, Tenant
 
 GRAPH: Final = "https://graph.microsoft.com"
+GRAPH_ID: Final = "00000003-0000-0000-c000-000000000000"
+"""Graph's application id, the audience of its tokens of version 2."""
 UNUSED_S: Final = 90 * 86_400
 """How long a refresh token lives unused: https://learn.microsoft.com/entra/identity-platform/refresh-tokens"""
+
+PASSWORD_ONLY: Final = ("pwd",)
+"""How somebody proved who it is (`amr`), when nothing else is said."""
 
 
 class RefreshToken(msgspec.Struct, frozen=True):
@@ -31,56 +44,96 @@ class RefreshToken(msgspec.Struct, frozen=True):
     issued: float
     number: str
     """Makes each token another one."""
+    amr: tuple[str, ...] = PASSWORD_ONLY
+    family: str = ""
+    """The code that it goes back to; empty when nobody signed in for it."""
 
 
 class Minter:
-    """Makes tokens. `origin` is where this cloud is reached, `https://127.0.0.1:8400`."""
+    """Makes tokens."""
 
-    def __init__(self, key: SigningKey, seal: bytes, origin: str) -> None:
+    def __init__(self, key: SigningKey, seal: bytes) -> None:
         self.key = key
         self.seal = seal
-        self._origin = origin
 
-    def issuer(self, tenant_id: str) -> str:
-        """Who issues the id tokens of a tenant."""
-        return f"{self._origin}/{tenant_id}/v2.0"
-
-    def id_token(self, person: Person, application: Application, nonce: str) -> str:
-        """An id token; it carries the nonce exactly as it was sent."""
+    def id_token(
+        self, person: Person, application: Application, nonce: str, authority: str, *,
+        amr: Sequence[str] = PASSWORD_ONLY, idp: str = "",
+    ) -> str:  # fmt: skip
+        """An id token; it carries the nonce exactly as it was sent. `authority` is how its issuer begins."""
         tid, now = person.tenant.tenant_id, int(time.time())
         claims: dict[str, Any] = {
-            "ver": "2.0", "iss": self.issuer(tid), "sub": _subject(person, application), "aud": application.client_id,
+            "ver": "2.0", "iss": f"{authority}/{tid}/v2.0", "sub": _subject(person, application), "aud": application.client_id,
             "exp": now + 86_400, "iat": now, "nbf": now, "name": person.display_name, "preferred_username": person.home or person.upn,
-            "oid": person.oid, "tid": tid, "uti": secrets.token_urlsafe(12), "rh": "1.AAAA.",
+            "oid": person.oid, "tid": tid, "uti": secrets.token_urlsafe(12), "rh": "1.AAAA.", "amr": list(amr), **_origin(person, idp),
         }  # fmt: skip
         if nonce:
             claims["nonce"] = nonce
         return self.key.sign(claims)
 
-    def access_token(self, person: Person, application: Application, scopes: set[str], lifetime_s: int) -> str:
-        """An access token for Graph, of version 1.0 as Graph's are."""
-        tid, now = person.tenant.tenant_id, int(time.time())
+    def access_token(
+        self, person: Person, application: Application, scopes: set[str], lifetime_s: int, *, version: Literal[1, 2] = 1,
+        authority: str = "", amr: Sequence[str] = PASSWORD_ONLY, capabilities: Sequence[str] = (), own: bool = False,
+        idp: str = "",
+    ) -> str:  # fmt: skip
+        """A delegated access token.
+
+        Args:
+            person: for whom.
+            application: to whom.
+            scopes: permissions of the resource.
+            lifetime_s: how long it is good.
+            version: its form; Graph's tokens are of version 1.
+            authority: how an issuer of version 2 begins.
+            amr: how the person signed in.
+            capabilities: what the application says that it can do: `cp1` for continuous access evaluation.
+            own: for the application itself, in place of Graph.
+            idp: where a guest comes from.
+        """
         claims = {
-            "ver": "1.0", "iss": f"https://sts.windows.net/{tid}/", "aud": GRAPH, "appid": application.client_id,
-            "appidacr": "1", "idtyp": "user", "sub": _subject(person, application), "name": person.display_name,
-            "exp": now + lifetime_s, "iat": now, "nbf": now, "oid": person.oid, "tid": tid, "upn": person.upn,
-            "scp": " ".join(sorted(scopes)), "uti": secrets.token_urlsafe(12), "iat_exact": time.time(),
+            **_common(person.tenant, application, lifetime_s, version, authority, capabilities, own=own),
+            "idtyp": "user", "sub": _subject(person, application), "name": person.display_name, "oid": person.oid,
+            "scp": " ".join(sorted(scopes)), "amr": list(amr), **_origin(person, idp),
+        }  # fmt: skip
+        claims |= {"upn": person.upn, "unique_name": person.home or person.upn} if version == 1 else {
+            "preferred_username": person.home or person.upn
         }  # fmt: skip
         return self.key.sign(claims)
 
-    def refresh_token(self, person: Person, application: Application) -> str:
+    def app_token(
+        self, tenant: Tenant, application: Application, roles: set[str], lifetime_s: int, *, version: Literal[1, 2] = 1,
+        authority: str = "", capabilities: Sequence[str] = (), own: bool = False,
+    ) -> str:  # fmt: skip
+        """An access token of the application itself, without anybody signed in."""
+        principal = service_principal(tenant, application)
+        claims = {
+            **_common(tenant, application, lifetime_s, version, authority, capabilities, own=own),
+            "idtyp": "app", "oid": principal, "sub": principal, "app_displayname": application.name,
+        }  # fmt: skip
+        if roles:
+            claims["roles"] = sorted(roles)
+        return self.key.sign(claims)
+
+    def refresh_token(
+        self, person: Person, application: Application, *, amr: Sequence[str] = PASSWORD_ONLY, family: str = ""
+    ) -> str:
         """A refresh token, another one each time; earlier ones stay valid, as Microsoft's do."""
-        content = msgspec.json.encode(
-            RefreshToken(application.client_id, person.tenant.tenant_id, person.oid, time.time(), uuid.uuid4().hex)
-        )
-        return f"1.{_text(content)}.{_text(self._mac(content))}"
+        content = RefreshToken(
+            application.client_id, person.tenant.tenant_id, person.oid, time.time(), uuid.uuid4().hex, tuple(amr), family
+        )  # fmt: skip
+        return self.seal_refresh_token(content)
+
+    def seal_refresh_token(self, content: RefreshToken) -> str:
+        """A refresh token with this content."""
+        raw = msgspec.json.encode(content)
+        return f"1.{_text(raw)}.{_text(self._mac(raw))}"
 
     def read_refresh_token(self, token: str) -> RefreshToken | None:
         """What a refresh token stands for; None when it is none of ours."""
         try:
             _, content, mac = token.split(".")
             raw = base64.urlsafe_b64decode(content + "==")
-            if hmac.compare_digest(_text(self._mac(raw)), mac):
+            if hmac.compare_digest(_text(self._mac(raw)).encode(), mac.encode()):
                 return msgspec.json.decode(raw, type=RefreshToken)
         except (ValueError, TypeError, msgspec.DecodeError):
             return None
@@ -90,9 +143,51 @@ class Minter:
         return hmac.digest(self.seal, content, "sha256")
 
 
-def client_info(person: Person) -> str:
-    """The account's home, as MSAL wants it."""
-    return _text(msgspec.json.encode({"uid": person.oid, "utid": person.tenant.tenant_id}))
+def client_info(home: Person) -> str:
+    """The account's home, as MSAL wants it: of a guest, the account that it is elsewhere."""
+    return _text(msgspec.json.encode({"uid": home.oid, "utid": home.tenant.tenant_id}))
+
+
+def identity_provider(home: Person, tenant: Tenant) -> str:
+    """What vouches for an account, when that is not the tenant itself."""
+    if home.tenant.tenant_id == PERSONAL:
+        return "live.com"
+    return "" if home.tenant is tenant else f"https://{CLOUDS[home.tenant.cloud].sts}/{home.tenant.tenant_id}/"
+
+
+def service_principal(tenant: Tenant, application: Application) -> str:
+    """The object id of an application's service principal in a tenant."""
+    return str(uuid.uuid5(uuid.UUID(tenant.tenant_id), application.client_id.lower()))
+
+
+def _common(
+    tenant: Tenant, application: Application, lifetime_s: int, version: Literal[1, 2], authority: str,
+    capabilities: Sequence[str], *, own: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """The claims that every access token has."""
+    now, home, client_id = time.time(), CLOUDS[tenant.cloud], application.client_id
+    claims: dict[str, Any] = {
+        "exp": int(now) + lifetime_s, "iat": int(now), "nbf": int(now), "tid": tenant.tenant_id,
+        "uti": secrets.token_urlsafe(12), "iat_exact": now,
+    }  # fmt: skip
+    if version == 1:
+        claims |= {
+            "ver": "1.0", "iss": f"https://{home.sts}/{tenant.tenant_id}/", "appid": client_id, "appidacr": "1",
+            "aud": f"api://{client_id}" if own else f"https://{home.graph}",
+        }  # fmt: skip
+    else:
+        claims |= {
+            "ver": "2.0", "iss": f"{authority}/{tenant.tenant_id}/v2.0", "azp": client_id, "azpacr": "1",
+            "aud": client_id if own else GRAPH_ID,
+        }  # fmt: skip
+    if capabilities:
+        claims["xms_cc"] = list(capabilities)
+    return claims
+
+
+def _origin(person: Person, idp: str) -> dict[str, Any]:
+    """`acct` says whether somebody is a guest, `idp` where the account comes from when that is another place."""
+    return {"acct": int(bool(person.home)), **({"idp": idp} if idp else {})}
 
 
 def _subject(person: Person, application: Application) -> str:

@@ -1,4 +1,4 @@
-"""Who asks: bearer tokens and the permissions in them."""
+"""Who asks: bearer tokens, the permissions in them, and when they end before their time."""
 
 from __future__ import annotations
 
@@ -6,26 +6,66 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from emulator.entra.tokens import GRAPH
-from emulator.graph.errors import GraphError, unauthenticated
+from emulator.entra.tokens import GRAPH_ID
+from emulator.graph.errors import GraphError, bad_request, challenged, unauthenticated
+from emulator.hosts import CLOUDS
+from emulator.world import Person
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
-    from emulator.world import Person, Tenant
+    from emulator.exchange import Request
+    from emulator.world import Tenant
 
 _MOST_TOKENS: Final = 20_000
+_AUDIENCES: Final = {GRAPH_ID, *(f"https://{cloud.graph}" for cloud in CLOUDS.values())}
+
+# What ends access at once for applications with continuous access evaluation, beside a disabled or deleted account and a
+# changed password: https://learn.microsoft.com/entra/identity/conditional-access/concept-continuous-access-evaluation
+_REVOKED: Final = {"sessions_revoked", "password_reset", "session_invalid", "session_revoked"}
+_STEPPED_UP: Final = {
+    "mfa_required", "mfa_enrolment_required", "conditional_access", "device_not_compliant", "device_not_joined",
+    "security_policy", "security_defaults", "sign_in_frequency", "risk",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """An access token's contents, its signature verified."""
+    """An access token's contents, its signature verified.
+
+    Attributes:
+        person: who is signed in; of an application by itself a stand-in that is in no directory.
+        scopes: delegated permissions; empty for an application by itself.
+        roles: application permissions; empty when somebody is signed in.
+        is_app: whether the application asks by itself, without anybody signed in.
+        continuous: whether the application takes part in continuous access evaluation, and can meet challenges.
+        issued: seconds since 1970, as `expires`.
+    """
 
     tenant: Tenant
     person: Person
     app_id: str
     scopes: frozenset[str]
+    roles: frozenset[str] = frozenset()
+    is_app: bool = False
+    continuous: bool = False
+    audience: str = ""
     issued: float
     expires: float
+
+    def may(self, permission: Permission) -> bool:
+        """Whether the token has one of a call's permissions, of its own kind."""
+        return not (self.roles if self.is_app else self.scopes).isdisjoint(
+            permission.application if self.is_app else permission.delegated
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """What a call wants: any one of these is enough. https://learn.microsoft.com/graph/permissions-reference"""
+
+    delegated: tuple[str, ...]
+    application: tuple[str, ...] = ()
+    """For an application by itself; empty: not supported."""
 
 
 class Access:
@@ -35,20 +75,23 @@ class Access:
         self._cloud = cloud
         self._known: dict[str, Caller] = {}
 
-    def caller(self, authorization: str) -> Caller:
-        """Who sent an `authorization` header.
+    def caller(self, request: Request) -> Caller:
+        """Who sent a request.
 
         Raises:
-            GraphError: 401, the token is missing, malformed, foreign, expired or revoked.
+            GraphError: 401, the token is missing, malformed, foreign, meant for somebody else, expired or revoked.
         """
-        scheme, _, token = authorization.partition(" ")
+        scheme, _, token = request.header(b"authorization").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise unauthenticated("Access token is empty.")
         caller = self._known.get(token) or self._verified(token)
+        if request.host:  # each cloud has tokens of its own
+            named = caller.audience in {GRAPH_ID, f"https://{CLOUDS[request.cloud].graph}"}
+            if not named or caller.tenant.cloud != request.cloud:
+                raise unauthenticated("Access token validation failure. Invalid audience.")
         if caller.expires <= time.time():
             raise unauthenticated("Lifetime validation failed, the token is expired.")
-        if caller.issued < caller.person.access_valid_from:
-            raise unauthenticated("Continuous access evaluation resulted in challenge with result: InteractionRequired")
+        _check_still_good(caller)
         return caller
 
     def _verified(self, token: str) -> Caller:
@@ -57,7 +100,7 @@ class Access:
         claims = self._cloud.tokens.key.verify(token)
         if claims is None:
             raise unauthenticated("Signature validation failed. Signature verification failed.")
-        if claims.get("aud") != GRAPH:
+        if claims.get("aud") not in _AUDIENCES:
             raise unauthenticated("Access token validation failure. Invalid audience.")
         caller = self._caller(claims)
         if len(self._known) >= _MOST_TOKENS:
@@ -66,22 +109,65 @@ class Access:
         return caller
 
     def _caller(self, claims: dict[str, Any]) -> Caller:
-        tenant = self._cloud.world.tenant(str(claims.get("tid")))
-        person = tenant.people.get(str(claims.get("oid")).lower()) if tenant is not None else None
-        if tenant is None or person is None:
-            raise unauthenticated("The identity of the calling application could not be established.")
+        tenant, oid = self._cloud.world.tenant(str(claims.get("tid"))), str(claims.get("oid"))
+        if tenant is None:
+            raise _unknown()
+        is_app = claims.get("idtyp") == "app"
+        person = Person(tenant, oid, "", "") if is_app else tenant.people.get(oid.lower())
+        if person is None:
+            raise _unknown()
         return Caller(
-            tenant=tenant, person=person, app_id=str(claims.get("appid")),
-            scopes=frozenset(str(claims.get("scp", "")).split()),
-            issued=float(claims.get("iat_exact", 0)), expires=float(claims.get("exp", 0)),
+            tenant=tenant, person=person, app_id=str(claims.get("appid") or claims.get("azp") or ""),
+            scopes=frozenset() if is_app else frozenset(str(claims.get("scp", "")).split()),
+            roles=frozenset(claims.get("roles", ())) if is_app else frozenset(), is_app=is_app,
+            continuous="cp1" in claims.get("xms_cc", ()), audience=str(claims["aud"]),
+            issued=float(claims.get("iat_exact", claims.get("iat", 0))), expires=float(claims.get("exp", 0)),
         )  # fmt: skip
 
 
-def demand(caller: Caller, *one_of: str, code: str = "Authorization_RequestDenied") -> None:
-    """Refuse a caller who has none of these permissions.
+def demand(caller: Caller, permission: Permission, *, code: str = "Authorization_RequestDenied") -> None:
+    """Refuse a caller who has none of a call's permissions.
 
     Raises:
         GraphError: 403.
     """
-    if caller.scopes.isdisjoint(one_of):
+    if not caller.may(permission):
         raise GraphError(403, code, "Insufficient privileges to complete the operation.")
+
+
+def signed_in(caller: Caller) -> Person:
+    """Who is signed in.
+
+    Raises:
+        GraphError: 400, nobody is.
+    """
+    if caller.is_app:
+        raise bad_request("/me request is only valid with delegated authentication flow.")
+    return caller.person
+
+
+def _check_still_good(caller: Caller) -> None:
+    """Whether a token ended before its time. Without continuous access evaluation it lives on, unless control ended it.
+
+    Raises:
+        GraphError: 401, with the claims to ask a new token for if the application understands them.
+    """
+    if caller.is_app:
+        return
+    person, tenant = caller.person, caller.tenant
+    if caller.issued < person.access_valid_from:
+        raise challenged("TokenIssuedBeforeRevocationTimestamp", continuous=caller.continuous)
+    if not caller.continuous:
+        if tenant.people.get(person.oid.lower()) is not person:
+            raise _unknown()
+        return
+    if tenant.people.get(person.oid.lower()) is not person or not person.enabled:
+        raise challenged("UserDisabledOrDeleted", continuous=True)
+    if caller.issued < max(person.cookies_valid_from, person.tokens_valid_from if person.refusal in _REVOKED else 0.0):
+        raise challenged("TokenIssuedBeforeRevocationTimestamp", continuous=True)
+    if person.refusal in _STEPPED_UP:
+        raise challenged("PolicyNotSatisfied", continuous=True)
+
+
+def _unknown() -> GraphError:
+    return unauthenticated("The identity of the calling application could not be established.")

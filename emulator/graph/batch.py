@@ -1,23 +1,36 @@
-"""`$batch`: up to 20 requests in one, each refused and throttled on its own, answered in no particular order.
+"""`$batch`: up to 20 requests in one, each refused, throttled and noted on its own, answered in no particular order.
 
 https://learn.microsoft.com/graph/json-batching
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 import msgspec
 
 from emulator.exchange import Answer, Request, json_answer
-from emulator.graph.errors import bad_request
+from emulator.graph.errors import GraphError, bad_request
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from emulator.journal import Journal
 
 MOST: Final = 20
+_WRITING: Final = {"POST", "PATCH", "PUT"}
+_SHOWN: Final = {
+    b"cache-control": "Cache-Control", b"x-ms-resource-unit": "x-ms-resource-unit", b"odata-version": "OData-Version",
+    b"retry-after": "Retry-After", b"www-authenticate": "WWW-Authenticate", b"location": "Location",
+}  # fmt: skip
+"""Headers of parts in Microsoft's letters; others are told as they are."""
+_OUTER: Final = {b"request-id", b"client-request-id", b"strict-transport-security", b"x-ms-ags-diagnostic"}
+"""What only the answer as a whole has."""
 
 
 class Part(msgspec.Struct, kw_only=True):
@@ -37,36 +50,70 @@ class Batch(msgspec.Struct):
     requests: list[Part]
 
 
-def answer(request: Request, handle: Callable[[Request], Answer], chance: random.Random) -> Answer:
-    """Answer a batch; `handle` answers one request of it.
+async def answer(
+    request: Request, handle: Callable[[Request], Awaitable[Answer]], chance: random.Random, journal: Journal
+) -> Answer:
+    """Answer a batch; `handle` answers one request of it and notes it, what is not even tried is noted here.
 
     Raises:
-        GraphError: 400, the batch itself is wrong.
+        GraphError: 400 or 415, the batch itself is wrong.
     """
-    parts = _parts(request)
     statuses: dict[str, int] = {}
     found = []
-    for part in parts:
-        failed = [other for other in part.depends_on if not 200 <= statuses.get(other, 0) < 300]
-        inner = _failed_dependency() if failed else handle(_inner(request, part))
-        statuses[part.id] = inner.status
-        found.append(_told(part.id, inner))
+    for part in _in_order(_parts(request)):
+        inner = _inner(request, part)
+        if all(200 <= statuses[other.lower()] < 300 for other in part.depends_on):
+            answered = await handle(inner)
+        else:
+            answered = _failed_dependency(inner)
+            journal.write(inner, answered, time.monotonic())
+        statuses[part.id.lower()] = answered.status
+        found.append(_told(part.id, answered))
     chance.shuffle(found)
     return json_answer({"responses": found})
 
 
 def _parts(request: Request) -> list[Part]:
+    kind = request.header(b"content-type").partition(";")[0].strip().lower()
+    if kind and kind != "application/json":
+        raise GraphError(415, "UnsupportedMediaType", f"The media type '{kind[:100]}' is not supported.")
     try:
         parts = msgspec.json.decode(request.body, type=Batch).requests
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise bad_request(f"Invalid batch payload format. {error}") from error
     if not parts:
         raise bad_request("Invalid batch payload format: there are no requests.")
     if len(parts) > MOST:
         raise bad_request(f"Number of batch request steps exceeds the maximum value of {MOST}.", "MaxRequestsExceeded")
-    if len({part.id for part in parts}) < len(parts):
+    if len({part.id.lower() for part in parts}) < len(parts):  # "not case-sensitive"
         raise bad_request("Invalid batch payload: the ids of the requests are not unique.")
+    for part in parts:
+        if part.method.upper() in _WRITING and not (_content_type(part) and bytes(part.body)):
+            raise bad_request(f"Write request id : {part.id[:100]} does not contain Content-Type header or body.")
     return parts
+
+
+def _in_order(parts: list[Part]) -> Iterator[Part]:
+    """The parts, each behind those that it depends on, else as they came.
+
+    Raises:
+        GraphError: 400, one depends on what is not there or on itself.
+    """
+    left = list(parts)
+    known, done = {part.id.lower() for part in parts}, set[str]()
+    for part in parts:
+        for other in part.depends_on:
+            if other.lower() not in known:
+                raise bad_request(f"Invalid batch payload: there is no request '{other[:100]}' to depend on.")
+    order = []
+    while left:
+        ready = next((part for part in left if all(other.lower() in done for other in part.depends_on)), None)
+        if ready is None:
+            raise bad_request("Invalid batch payload: the requests depend on each other in a circle.")
+        left.remove(ready)
+        done.add(ready.id.lower())
+        order.append(ready)
+    return iter(order)
 
 
 def _inner(request: Request, part: Part) -> Request:
@@ -75,17 +122,50 @@ def _inner(request: Request, part: Part) -> Request:
     headers.setdefault(b"authorization", request.headers.get(b"authorization", b""))
     return Request(
         method=part.method.upper(), path=f"/v1.0/{unquote(path).lstrip('/')}", query=query.encode("utf-8"),
-        headers=headers, body=bytes(part.body),
+        headers=headers, body=_body(part), base=request.base, host=request.host, cloud=request.cloud,
+        tenant_id=request.tenant_id, app_id=request.app_id,
     )  # fmt: skip
 
 
+def _content_type(part: Part) -> str:
+    return next((value for name, value in part.headers.items() if name.lower() == "content-type"), "")
+
+
+def _body(part: Part) -> bytes:
+    """JSON as it stands; of every other kind the text is base64."""
+    raw = bytes(part.body)
+    if "json" in _content_type(part).lower() or not raw.startswith(b'"'):
+        return raw
+    text = msgspec.json.decode(raw, type=str)
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError):
+        return raw
+
+
 def _told(part_id: str, inner: Answer) -> dict[str, object]:
-    headers = {name.decode().title(): value.decode() for name, value in inner.headers}
+    headers = {
+        _SHOWN.get(name, name.decode()): value.decode("latin-1") for name, value in inner.headers if name not in _OUTER
+    }
     headers["Content-Type"] = inner.content_type.decode()
-    return {"id": part_id, "status": inner.status, "headers": headers, "body": msgspec.Raw(inner.body or b"null")}
+    return {"id": part_id, "status": inner.status, "headers": headers, "body": _told_body(inner)}
 
 
-def _failed_dependency() -> Answer:
+def _told_body(inner: Answer) -> msgspec.Raw | str | None:
+    """JSON as it is, nothing as null; of every other kind the base64."""
+    if not inner.body:
+        return None
+    if b"json" in inner.content_type:
+        try:
+            msgspec.json.decode(inner.body, type=msgspec.Raw)
+        except msgspec.DecodeError:  # a fault's body, of whatever kind: the batch around it stays whole
+            return base64.b64encode(inner.body).decode()
+        return msgspec.Raw(inner.body)
+    return base64.b64encode(inner.body).decode()
+
+
+def _failed_dependency(inner: Request) -> Answer:
+    inner.reason = "FailedDependency"
     return json_answer(
         {"error": {"code": "FailedDependency", "message": "A request that this one depends on failed."}}, 424
     )

@@ -1,30 +1,43 @@
-"""Refusals in Graph's shape."""
+"""Refusals in Graph's shape. https://learn.microsoft.com/graph/errors"""
 
 from __future__ import annotations
 
+import base64
+import time
 import uuid
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from emulator.exchange import Answer, json_answer
 
 if TYPE_CHECKING:
     from emulator.exchange import Request
 
-_CHALLENGE = (
-    b'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", '
-    b'client_id="00000003-0000-0000-c000-000000000000"'
-)
+_LOGIN: Final = "https://login.microsoftonline.com"
 
 
 class GraphError(Exception):
-    """Graph refuses."""
+    """Graph refuses.
 
-    def __init__(self, status: int, code: str, message: str, *, retry_after_s: int | None = None) -> None:
+    Attributes:
+        status: of HTTP.
+        code: one of Graph's words.
+        retry_after_s: when to come back; None: not said.
+        claims: what a new access token is to be asked for with, as JSON in base64; empty: no challenge.
+        headers: further ones of the answer.
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, *, retry_after_s: int | None = None, claims: str = ""
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.retry_after_s = retry_after_s
+        self.claims = claims
+        self.headers: list[tuple[bytes, bytes]] = []
 
 
 def bad_request(message: str, code: str = "BadRequest") -> GraphError:
@@ -35,6 +48,17 @@ def bad_request(message: str, code: str = "BadRequest") -> GraphError:
 def unauthenticated(message: str) -> GraphError:
     """The access token is missing or no good."""
     return GraphError(401, "InvalidAuthenticationToken", message)
+
+
+def challenged(reason: str, *, continuous: bool) -> GraphError:
+    """The access token ended before its time; an application with continuous access evaluation is told how to go on.
+
+    https://learn.microsoft.com/entra/identity-platform/claims-challenge
+    """
+    text = f"Continuous access evaluation resulted in challenge with result: InteractionRequired and code: {reason}"
+    since = {"access_token": {"nbf": {"essential": True, "value": str(int(time.time()))}}}
+    claims = base64.b64encode(msgspec.json.encode(since)).decode() if continuous else ""
+    return GraphError(401, "InvalidAuthenticationToken", text, claims=claims)
 
 
 def answer(error: GraphError, request: Request, request_id: str) -> Answer:
@@ -48,8 +72,18 @@ def answer(error: GraphError, request: Request, request_id: str) -> Answer:
         inner = {"code": "429", "message": "Please retry after", "status": "429", **inner}
     request.reason = f"{error.code}: {error}"
     found = json_answer({"error": {"code": error.code, "message": str(error), "innerError": inner}}, error.status)
+    found.content_type = b"application/json"
+    found.headers += error.headers
     if error.status == 401:
-        found.headers.append((b"www-authenticate", _CHALLENGE))
+        found.headers.append((b"www-authenticate", _challenge(error, request)))
     if error.retry_after_s is not None:
         found.headers.append((b"retry-after", str(error.retry_after_s).encode()))
     return found
+
+
+def _challenge(error: GraphError, request: Request) -> bytes:
+    login = request.authority if request.host else _LOGIN
+    told = f'Bearer realm="", authorization_uri="{login}/common/oauth2/authorize"'
+    if error.claims:
+        return f'{told}, error="insufficient_claims", claims="{error.claims}"'.encode()
+    return f'{told}, client_id="00000003-0000-0000-c000-000000000000"'.encode()

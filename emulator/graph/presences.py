@@ -6,6 +6,7 @@ A person's presence is encoded once for each change and kept as bytes; a bulk re
 from __future__ import annotations
 
 import re
+import secrets
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
 
     from emulator.cloud import Cloud
     from emulator.exchange import Request
+    from emulator.graph.access import Caller
     from emulator.switches import Switches
     from emulator.world import Person, Tenant
 
 MOST_IDS: Final = 650
 """https://learn.microsoft.com/graph/api/cloudcommunications-getpresencesbyuserid"""
+MOST_CONTINUATIONS: Final = 1000
+"""Continuations that are remembered; older ones are forgotten, as if they had expired."""
 
-_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class _Ids(msgspec.Struct):
@@ -35,54 +39,85 @@ class _Ids(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Ids)
 
 
-def read_ids(request: Request) -> list[str]:
+class Continuations:
+    """What is left of bulk reads that came in pages: token -> who asked, and the ids still to be read."""
+
+    def __init__(self) -> None:
+        self._left: dict[str, tuple[tuple[str, str], list[str]]] = {}
+
+    def keep(self, caller: Caller, ids: list[str]) -> str:
+        """Remember the rest of a read; returns its token."""
+        while len(self._left) >= MOST_CONTINUATIONS:
+            del self._left[next(iter(self._left))]
+        token = secrets.token_urlsafe(24)
+        self._left[token] = (_key(caller), ids)
+        return token
+
+    def follow(self, cloud: Cloud, request: Request, caller: Caller, token: str) -> Answer:
+        """The next page.
+
+        Raises:
+            GraphError: 400, the token is unknown, expired or another's.
+        """
+        owner, ids = self._left.get(token, (("", ""), []))
+        if owner != _key(caller):
+            raise bad_request("The specified page token is not valid or has expired.")
+        request.ids = ids
+        return _page(cloud, request, caller, ids, self)
+
+
+def _key(caller: Caller) -> tuple[str, str]:
+    return caller.app_id, caller.tenant.tenant_id
+
+
+def read_ids(request: Request, switches: Switches) -> list[str]:
     """The ids that a bulk read names.
 
     Raises:
-        GraphError: 400, the body is not what is documented, or names none, too many or something that is no id.
+        GraphError: 400, 413 or 415, the body is not what is documented, or names none, too many or something that is no id.
     """
+    _check_content_type(request)
     try:
         ids = _decoder.decode(request.body).ids
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise bad_request(f"Unable to read JSON request payload. {error}") from error
-    if not ids:
+    if not ids and switches.empty_ids == "refuse_400":
         raise bad_request("The collection of ids must not be empty.")
     if len(ids) > MOST_IDS:
-        raise bad_request(f"The number of ids must not exceed {MOST_IDS}; there are {len(ids)}.")
+        ids = _shortened(ids, switches)
     request.ids = ids
     return ids
 
 
-def many(cloud: Cloud, tenant: Tenant, ids: Sequence[str]) -> Answer:
-    """A bulk read."""
-    switches, people = cloud.switches, tenant.people
-    found = [people.get(user_id) for user_id in ids]
-    if tenant.unlicensed or None in found or len(set(found)) != len(found):
-        parts, read = _carefully(cloud, tenant, ids)
-    else:
-        read = [person for person in found if person is not None]
-        parts = [person.fragment or fragment(person, switches) for person in read]
-    if cloud.gaps.enabled:
-        cloud.gaps.read(read)
-    context = f'{{"@odata.context":"{cloud.url}/v1.0/$metadata#Collection(microsoft.graph.presence)","value":['
-    return Answer(200, b"".join((context.encode(), b",".join(parts), b"]}")))
+def many(cloud: Cloud, request: Request, caller: Caller, ids: list[str], continuations: Continuations) -> Answer:
+    """A bulk read, or its first page.
+
+    Raises:
+        GraphError: it is refused for one of its ids, or for its options.
+    """
+    if "$select" in request.queries():
+        _selected(request, cloud.switches)
+    return _page(cloud, request, caller, ids, continuations)
 
 
-def one(cloud: Cloud, tenant: Tenant, user_id: str) -> Answer:
+def one(cloud: Cloud, request: Request, caller: Caller, who: str) -> Answer:
     """One person's presence, by object id only.
 
     Raises:
-        GraphError: 400, it is no object id; 404, it is nobody's.
+        GraphError: 404, there is no such person; 400, it is no object id.
     """
-    _check_guid(user_id)
-    person = tenant.people.get(user_id.lower())
-    if person is None:
-        raise GraphError(404, "NotFound", f"The user {user_id} was not found.")
-    part = fragment(person, cloud.switches) if person.licensed else encode_unknown(person.oid, cloud.switches)
-    context = f'{{"@odata.context":"{cloud.url}/v1.0/$metadata#users(\'{person.oid}\')/presence/$entity",'
-    if cloud.gaps.enabled:
+    tenant, switches = caller.tenant, cloud.switches
+    selected = _selected(request, switches) if "$select" in request.queries() else None
+    person, part = _single(tenant, who, switches, own=caller.person)
+    if selected is not None:
+        value = msgspec.json.decode(part)
+        part = msgspec.json.encode({name: value[name] for name in value if name.lower() in selected})
+    user_id = who if person is None else person.oid
+    context = f"{request.base}/v1.0/$metadata#users('{user_id}')/presence/$entity"
+    if person is not None and cloud.gaps.enabled:
         cloud.gaps.read((person,))
-    return Answer(200, context.encode() + part[1:])
+    head = msgspec.json.encode({"@odata.context": context})[:-1]
+    return Answer(200, head + (b"," + part[1:] if part != b"{}" else b"}"))
 
 
 def fragment(person: Person, switches: Switches) -> bytes:
@@ -92,22 +127,77 @@ def fragment(person: Person, switches: Switches) -> bytes:
     return person.fragment
 
 
+def _page(cloud: Cloud, request: Request, caller: Caller, ids: list[str], continuations: Continuations) -> Answer:
+    tenant, switches = caller.tenant, cloud.switches
+    size = switches.bulk_page_size or len(ids)
+    page, rest = ids[:size], ids[size:]
+    people = tenant.people
+    found = [people.get(user_id) for user_id in page]
+    if tenant.unlicensed or None in found or len(set(found)) != len(found):
+        parts, read = _carefully(cloud, tenant, page)
+    else:
+        read = [person for person in found if person is not None]
+        parts = [person.fragment or fragment(person, switches) for person in read]
+    if cloud.gaps.enabled:
+        cloud.gaps.read(read)
+    head = f'{{"@odata.context":"{request.base}/v1.0/$metadata#Collection(microsoft.graph.presence)",'
+    if rest:
+        link = f"{request.base}/v1.0/communications/getPresencesByUserId?$skiptoken={continuations.keep(caller, rest)}"
+        head += f'"@odata.nextLink":"{link}",'
+    return Answer(200, b"".join((head.encode(), b'"value":[', b",".join(parts), b"]}")))
+
+
 def _carefully(cloud: Cloud, tenant: Tenant, ids: Sequence[str]) -> tuple[list[bytes], list[Person]]:
     """The parts of a bulk read that names somebody special: unknown, unlicensed, twice, or in upper case."""
     switches = cloud.switches
     parts: list[bytes] = []
     read: list[Person] = []
     for user_id in _each(ids, switches):
-        _check_guid(user_id)
+        if not GUID.fullmatch(user_id):
+            if switches.malformed_ids == "omit":
+                continue
+            raise _no_guid(user_id)
         person = tenant.people.get(user_id)
-        if person is None:
-            parts += _unknown(user_id, switches)
-        elif not person.licensed:
-            parts += [encode_unknown(person.oid, switches)] if switches.unlicensed_ids == "presence_unknown" else []
-        else:
+        how = _special(tenant, person, user_id, switches)
+        if how == "refuse_400":
+            raise bad_request("Bad Request")  # a bare 400 without detail is what was reported
+        if how == "presence_unknown":
+            parts.append(encode_unknown(user_id if person is None else person.oid, switches))
+        elif how == "presence" and person is not None:
             parts.append(fragment(person, switches))
             read.append(person)
     return parts, read
+
+
+def _special(tenant: Tenant, person: Person | None, user_id: str, switches: Switches) -> str:
+    """What a bulk read says of an id: `presence`, `omit`, `presence_unknown` or `refuse_400`."""
+    if person is None:
+        deleted = user_id in tenant.deleted and switches.deleted_ids != "as_unknown"
+        return switches.deleted_ids if deleted else switches.unknown_ids
+    if person.home:
+        return switches.guest_ids
+    return "presence" if person.licensed else switches.unlicensed_ids
+
+
+def _single(tenant: Tenant, who: str, switches: Switches, *, own: Person) -> tuple[Person | None, bytes]:
+    """One person's presence; None: of nobody."""
+    if GUID.fullmatch(who):
+        person = tenant.people.get(who.lower())
+    elif switches.presence_by_upn == "refuse_400":
+        raise _no_guid(who)
+    else:
+        person = tenant.find(who) if switches.presence_by_upn == "read" else None
+        if person is None:
+            raise _not_found(who)
+    if person is None:
+        if switches.unknown_id == "refuse_400":
+            raise bad_request("Bad Request")
+        if switches.unknown_id == "not_found_404":
+            raise _not_found(who)
+        return None, encode_unknown(who.lower(), switches)
+    if not person.licensed:
+        return person, encode_unknown(person.oid, switches)
+    return person, encode(person, switches, own=True) if person is own else fragment(person, switches)
 
 
 def _each(ids: Sequence[str], switches: Switches) -> list[str]:
@@ -118,12 +208,44 @@ def _each(ids: Sequence[str], switches: Switches) -> list[str]:
     return lower if switches.duplicate_ids == "repeat" else once
 
 
-def _unknown(user_id: str, switches: Switches) -> list[bytes]:
-    if switches.unknown_ids == "refuse_400":
-        raise bad_request("Bad Request")  # a bare 400 without detail is what was reported
-    return [encode_unknown(user_id, switches)] if switches.unknown_ids == "presence_unknown" else []
+def _shortened(ids: list[str], switches: Switches) -> list[str]:
+    """What becomes of more ids than there may be."""
+    if switches.too_many_ids == "first_650":
+        return ids[:MOST_IDS]
+    text = f"The number of ids must not exceed {MOST_IDS}; there are {len(ids)}."
+    if switches.too_many_ids == "refuse_413":
+        raise GraphError(413, "RequestEntityTooLarge", text)
+    raise bad_request(text)
 
 
-def _check_guid(user_id: str) -> None:
-    if not _GUID.fullmatch(user_id):
-        raise bad_request(f"The id '{user_id[:100]}' is not a valid GUID.", "InvalidRequest")
+def _selected(request: Request, switches: Switches) -> set[str] | None:
+    """The properties that `$select` leaves, in lower case; None: all.
+
+    Raises:
+        GraphError: 400, it is refused.
+    """
+    if switches.presence_select == "refuse_400":
+        raise bad_request("Query option 'Select' is not allowed on presence.")
+    if switches.presence_select == "ignore":
+        return None
+    return {name.strip().lower() for name in request.queries()["$select"].split(",")}
+
+
+def _check_content_type(request: Request) -> None:
+    """https://learn.microsoft.com/graph/errors has 415; the text for none at all is OData's."""
+    kind = request.header(b"content-type").partition(";")[0].strip().lower()
+    if not kind:
+        raise bad_request(
+            "A missing or empty content type header was found when trying to read a message. "
+            "The content type header is required."
+        )
+    if kind != "application/json":
+        raise GraphError(415, "UnsupportedMediaType", f"The media type '{kind[:100]}' is not supported.")
+
+
+def _no_guid(user_id: str) -> GraphError:
+    return bad_request(f"The id '{user_id[:100]}' is not a valid GUID.", "InvalidRequest")
+
+
+def _not_found(who: str) -> GraphError:
+    return GraphError(404, "NotFound", f"The user {who[:100]} was not found.")

@@ -2,31 +2,54 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
+import time
 import uuid
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
-from emulator.graph import batch, errors, presences, users
-from emulator.graph.access import Access, Caller, demand
+from emulator.exchange import Answer
+from emulator.graph import batch, directory, errors, presences, subscriptions, users
+from emulator.graph.access import Access, Caller, Permission, demand, signed_in
 from emulator.graph.errors import GraphError
 from emulator.graph.throttle import Throttle
+from emulator.world import PERSONAL
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from emulator.cloud import Cloud
-    from emulator.exchange import Answer, Request
+    from emulator.exchange import Request
 
 PREFIX: Final = "/v1.0/"
 _CONTENT_TYPE: Final = (
     b"application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
 )
-_AS_KEY = re.compile(r"users\('((?:[^']|'')*)'\)")
+_FIXED_HEADERS: Final = (
+    (b"cache-control", b"no-cache"),
+    (b"strict-transport-security", b"max-age=31536000"),
+    (b"odata-version", b"4.0"),
+    (
+        b"x-ms-ags-diagnostic",
+        b'{"ServerInfo":{"DataCenter":"Emulator","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"EMULATOR"}}',
+    ),
+)
+_KEY = re.compile(r"([A-Za-z]+)\('((?:[^']|'')*)'\)")
+_WORDS: Final = {
+    word.lower(): word
+    for word in (
+        "communications", "presences", "getPresencesByUserId", "users", "me", "presence", "subscriptions", "organization",
+        "directoryObjects", "getByIds", "$batch", "$count",
+    )
+}  # fmt: skip
 
-# https://learn.microsoft.com/graph/permissions-reference: any one of them is enough
-READ_PRESENCE: Final = ("Presence.Read.All", "Presence.ReadWrite.All")
-READ_OWN_PRESENCE: Final = ("Presence.Read", "Presence.ReadWrite", *READ_PRESENCE)
-READ_USERS: Final = ("User.ReadBasic.All", "User.Read.All", "Directory.Read.All")
-READ_ME: Final = ("User.Read", *READ_USERS)
+_READ: Final = ("Presence.Read.All", "Presence.ReadWrite.All")
+READ_PRESENCE: Final = Permission(delegated=_READ, application=_READ)
+READ_OWN_PRESENCE: Final = Permission(delegated=("Presence.Read", "Presence.ReadWrite", *_READ))
+
+_Answering = Callable[[], "Answer | Coroutine[Any, Any, Answer]"]
 
 
 class Graph:
@@ -35,89 +58,204 @@ class Graph:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._access = Access(cloud)
+        self._continuations = presences.Continuations()
         self.throttle = Throttle(lambda: cloud.switches)
         self._chance = random.Random(cloud.config.seed)
 
     def tenant_of(self, request: Request) -> str:
         """The tenant of a request's access token; empty when it has no good one."""
         try:
-            return self._access.caller(request.header(b"authorization")).tenant.tenant_id
+            return self._access.caller(request).tenant.tenant_id
         except GraphError:
             return ""
 
-    def handle(self, request: Request) -> Answer:
-        """Answer a request, of the outside or out of a batch."""
+    def handle(self, request: Request) -> Answer | Coroutine[Any, Any, Answer]:
+        """Answer a request, of the outside or out of a batch; what has to wait for somebody is to be awaited."""
         request_id = str(uuid.uuid4())
         try:
-            caller = self._access.caller(request.header(b"authorization"))
+            caller = self._access.caller(request)
             request.tenant_id, request.app_id = caller.tenant.tenant_id, caller.app_id
             found = self._route(request, caller)
         except GraphError as error:
             found = errors.answer(error, request, request_id)
-        found.content_type = _CONTENT_TYPE
-        found.headers += [
-            (b"request-id", request_id.encode()),
-            (b"client-request-id", request.headers.get(b"client-request-id", request_id.encode())),
-            (b"odata-version", b"4.0"),
-        ]
+        return _dressed(found, request, request_id) if isinstance(found, Answer) else _later(found, request, request_id)
+
+    def _route(self, request: Request, caller: Caller) -> Answer | Coroutine[Any, Any, Answer]:
+        segments = _segments(request)
+        if segments == ["$batch"]:  # its parts are counted, each for itself
+            return _by_method(
+                request, POST=lambda: batch.answer(request, self._within_batch, self._chance, self._cloud.journal)
+            )
+        self.throttle.count(caller.app_id)
+        return self._routed(request, caller, segments)
+
+    def _routed(self, request: Request, caller: Caller, segments: list[str]) -> Answer | Coroutine[Any, Any, Answer]:
+        """Whatever there is at a path."""
+        match segments:
+            case ["communications", "getPresencesByUserId"] if _has_presence(caller):
+                return self._presences(request, caller)
+            case ["communications", "presences", who] | ["users", who, "presence"] if _has_presence(caller):
+                return _by_method(request, GET=lambda: self._presence(request, caller, who))
+            case ["me", "presence"] if _has_presence(caller):
+                return _by_method(request, GET=lambda: self._own_presence(request, caller))
+            case ["subscriptions", *rest]:
+                answering = subscriptions.route(self._cloud, request, caller, rest)
+                if answering is not None:
+                    return answering
+                raise _wrong_method() if len(rest) < 2 else _no_segment(segments[-1])
+            case ["me"]:
+                return self._directory(request, caller, 1, GET=lambda: users.me(self._cloud, request, caller))
+            case ["users"]:
+                return self._directory(request, caller, 2, GET=lambda: users.many(self._cloud, request, caller))
+            case ["users", "$count"]:
+                return self._directory(request, caller, 2, GET=lambda: users.count(self._cloud, request, caller))
+            case ["users", who]:
+                return self._directory(request, caller, 1, GET=lambda: users.one(self._cloud, request, caller, who))
+            case ["organization", *which] if len(which) < 2:
+                return self._directory(request, caller, 1, GET=lambda: directory.organization(request, caller, which))
+            case ["directoryObjects", "getByIds"]:
+                return self._directory(request, caller, 3, POST=lambda: directory.get_by_ids(request, caller))
+        raise _no_segment(_first_unknown(segments))
+
+    async def _within_batch(self, inner: Request) -> Answer:
+        """Answer one request of a batch; a batch within a batch is none."""
+        began = time.monotonic()
+        found = await self._part(inner)
+        self._cloud.journal.write(inner, found, began)
         return found
 
-    def _route(self, request: Request, caller: Caller) -> Answer:
-        path = request.path.removeprefix(PREFIX).strip("/")
-        match request.method, _segments(path):
-            case "POST", ["communications", "getPresencesByUserId"]:
-                return self._presences(request, caller)
-            case "POST", ["$batch"]:
-                return batch.answer(request, self._within_batch, self._chance)
-            case "GET", ["communications", "presences", user_id] | ["users", user_id, "presence"]:
-                return self._presence(caller, user_id, READ_PRESENCE)
-            case "GET", ["me", "presence"]:
-                return self._presence(caller, caller.person.oid, READ_OWN_PRESENCE)
-            case "GET", ["me"]:
-                demand(caller, *READ_ME)
-                return users.one(caller.person, request, self._cloud.url)
-            case "GET", ["users"]:
-                demand(caller, *READ_USERS)
-                return users.many(caller.tenant, request, self._cloud.url)
-            case "GET", ["users", who]:
-                return self._user(request, caller, who, as_key=path.startswith("users("))
-        raise GraphError(400, "BadRequest", f"Resource not found for the segment '{path.partition('/')[0]}'.")
-
-    def _within_batch(self, inner: Request) -> Answer:
-        """Answer one request of a batch; a batch within a batch is none."""
-        if inner.path.endswith("$batch"):
+    async def _part(self, inner: Request) -> Answer:
+        if _segments(inner)[-1:] == ["$batch"]:
             return errors.answer(errors.bad_request("Nested batches are not supported."), inner, str(uuid.uuid4()))
         inner.tenant_id = self.tenant_of(inner)
         fault = self._cloud.faults.meet(inner)
+        if fault is not None and fault.latency_ms:
+            await asyncio.sleep(fault.latency_ms / 1000)
         refused = fault.answer() if fault is not None else None
-        return self.handle(inner) if refused is None or refused.reset else refused
+        if refused is not None and not refused.reset:
+            inner.reason = "fault"
+            return refused
+        found = self.handle(inner)
+        return found if isinstance(found, Answer) else await found
 
     def _presences(self, request: Request, caller: Caller) -> Answer:
-        demand(caller, *READ_PRESENCE, code="Forbidden")
-        ids = presences.read_ids(request)
-        cost = len(ids) if self._cloud.switches.count_bulk_as == "ids" else 1
-        self.throttle.count(caller.app_id, caller.tenant.tenant_id, cost)
-        return presences.many(self._cloud, caller.tenant, ids)
+        demand(caller, READ_PRESENCE, code="Forbidden")
+        _refuse_personal(caller)
+        count, tenant_id = self.throttle.count_presence, caller.tenant.tenant_id
+        token = request.queries().get("$skiptoken")
+        if token is not None:  # the link is followed with GET by some, with the same POST by others
+            count(caller.app_id, tenant_id)
+            return self._continuations.follow(self._cloud, request, caller, token)
+        if request.method != "POST":
+            raise _wrong_method()
+        try:
+            ids = presences.read_ids(request, self._cloud.switches)
+        except GraphError:
+            count(caller.app_id, tenant_id)
+            raise
+        count(caller.app_id, tenant_id, len(ids) if self._cloud.switches.count_bulk_as == "ids" else 1)
+        return presences.many(self._cloud, request, caller, ids, self._continuations)
 
-    def _presence(self, caller: Caller, user_id: str, one_of: tuple[str, ...]) -> Answer:
-        demand(caller, *one_of, code="Forbidden")
-        self.throttle.count(caller.app_id, caller.tenant.tenant_id)
-        return presences.one(self._cloud, caller.tenant, user_id)
+    def _presence(self, request: Request, caller: Caller, who: str) -> Answer:
+        own = not caller.is_app and who.lower() == caller.person.oid.lower()
+        demand(caller, READ_OWN_PRESENCE if own else READ_PRESENCE, code="Forbidden")
+        _refuse_personal(caller)
+        self.throttle.count_presence(caller.app_id, caller.tenant.tenant_id)
+        return presences.one(self._cloud, request, caller, who)
 
-    def _user(self, request: Request, caller: Caller, who: str, *, as_key: bool) -> Answer:
-        demand(caller, *READ_USERS)
-        if as_key:
-            person = caller.tenant.find(who)
-            if person is None:
-                raise users.not_found(who)
-        else:
-            person = users.find(caller.tenant, who)
-        return users.one(person, request, self._cloud.url)
+    def _own_presence(self, request: Request, caller: Caller) -> Answer:
+        person = signed_in(caller)
+        return self._presence(request, caller, person.oid)
+
+    def _directory(self, request: Request, caller: Caller, base: int, **methods: _Answering) -> Answer:
+        """A call of the directory, which costs resource units and says so, refused or not."""
+        people = len(caller.tenant.people)
+        cost = directory.cost(request, base)
+        headers = self.throttle.count_units(caller.app_id, caller.tenant.tenant_id, cost, people)
+        try:
+            found = _by_method(request, **methods)
+        except GraphError as error:
+            error.headers += headers
+            raise
+        assert isinstance(found, Answer)
+        found.headers += headers
+        return found
 
 
-def _segments(path: str) -> list[str]:
-    """The parts of a path; `users('x')` is the same as `users/x`."""
-    key = _AS_KEY.match(path)
-    if key is None:
-        return path.split("/")
-    return ["users", key.group(1).replace("''", "'"), *filter(None, path[key.end() :].split("/"))]
+async def _later(answering: Coroutine[Any, Any, Answer], request: Request, request_id: str) -> Answer:
+    """An answer that had to be waited for, or its refusal."""
+    try:
+        found = await answering
+    except GraphError as error:
+        found = errors.answer(error, request, request_id)
+    return _dressed(found, request, request_id)
+
+
+def _dressed(found: Answer, request: Request, request_id: str) -> Answer:
+    """An answer with the headers that all of Graph's have."""
+    if found.status < 400 and not found.content_type.startswith(b"text/"):
+        found.content_type = _CONTENT_TYPE
+    asked = request.headers.get(b"client-request-id", request_id.encode())
+    found.headers += [(b"request-id", request_id.encode()), (b"client-request-id", asked), *_FIXED_HEADERS]
+    return found
+
+
+def _by_method(request: Request, **methods: _Answering) -> Answer | Coroutine[Any, Any, Answer]:
+    """The answer to a request's method; to another one, that there is none."""
+    answering = methods.get(request.method)
+    if answering is None:
+        raise _wrong_method()
+    return answering()
+
+
+def _wrong_method() -> GraphError:
+    """As a sample of https://learn.microsoft.com/graph/json-batching says it."""
+    return GraphError(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
+
+
+def _no_segment(name: str) -> GraphError:
+    return errors.bad_request(f"Resource not found for the segment '{name[:100]}'.")
+
+
+def _has_presence(caller: Caller) -> bool:
+    """21Vianet has no presence: https://learn.microsoft.com/graph/api/presence-get"""
+    return caller.tenant.cloud != "china"
+
+
+def _refuse_personal(caller: Caller) -> None:
+    """Presence is not for personal accounts: https://learn.microsoft.com/graph/api/presence-get"""
+    if caller.tenant.tenant_id == PERSONAL:
+        raise errors.bad_request("Presence is not supported for personal Microsoft accounts.")
+
+
+def _segments(request: Request) -> list[str]:
+    """The parts of a path; `users('x')` is the same as `users/x`. Graph's own words may be in any case.
+
+    Raises:
+        GraphError: 400, it is not below /v1.0/.
+    """
+    if not request.path.startswith(PREFIX):
+        raise errors.bad_request(f"Invalid version: {request.path.lstrip('/').partition('/')[0][:100]}.")
+    found: list[str] = []
+    path = request.path.removeprefix(PREFIX).strip("/")
+    while path:
+        key = _KEY.match(path)
+        if key is not None and path[key.end() : key.end() + 1] in {"", "/"}:
+            found += [_word(key[1]), key[2].replace("''", "'")]
+            path = path[key.end() :].lstrip("/")
+            continue
+        segment, _, path = path.partition("/")
+        if found == ["users"] and segment.startswith("$") and segment.lower() != "$count":
+            raise users.not_a_key(segment)
+        found.append(_word(segment))
+    return found
+
+
+def _word(segment: str) -> str:
+    name = segment.removeprefix("microsoft.graph.")
+    return _WORDS.get(name.lower(), segment)
+
+
+def _first_unknown(segments: list[str]) -> str:
+    """The first segment that is none of Graph's words here; where all are, the last."""
+    return next((each for each in segments if each.lower() not in _WORDS), segments[-1] if segments else "")

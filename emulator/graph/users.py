@@ -1,110 +1,128 @@
-"""Users: one by id or UPN, many by filter, paged."""
+"""Users: one by id or UPN, many by filter, paged and counted, each with what the caller may read."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, urlencode
 
 from emulator.exchange import Answer, json_answer
-from emulator.graph import filters
+from emulator.graph import filters, queries
+from emulator.graph.access import Permission, demand, signed_in
 from emulator.graph.errors import GraphError, bad_request
+from emulator.graph.properties import BASIC_FIELDS, DEFAULT_FIELDS, KNOWN, values
 
 if TYPE_CHECKING:
+    from emulator.cloud import Cloud
     from emulator.exchange import Request
-    from emulator.world import Person, Tenant
+    from emulator.graph.access import Caller
+    from emulator.world import Person
 
-DEFAULT_FIELDS: Final = (
-    "businessPhones", "displayName", "givenName", "jobTitle", "mail", "mobilePhone", "officeLocation",
-    "preferredLanguage", "surname", "userPrincipalName", "id",
-)  # fmt: skip
-"""https://learn.microsoft.com/graph/api/user-get"""
-_KNOWN: Final = {name.lower(): name for name in (*DEFAULT_FIELDS, "userType", "accountEnabled")}
-
-PAGE: Final = 100
-MOST_A_PAGE: Final = 999
+# https://learn.microsoft.com/graph/api/user-list and https://learn.microsoft.com/graph/api/user-get
+_FULL: Final = ("User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
+_FULL_READ: Final = Permission(delegated=_FULL, application=_FULL)
+_READ: Final = Permission(delegated=("User.ReadBasic.All", *_FULL), application=_FULL)
+_READ_ADMITTED: Final = Permission(delegated=("User.ReadBasic.All", *_FULL), application=("User.ReadBasic.All", *_FULL))
+_READ_OWN: Final = Permission(delegated=("User.Read", "User.ReadBasic.All", *_FULL))
 
 
-def find(tenant: Tenant, who: str) -> Person:
-    """The person of an id or UPN.
+def me(cloud: Cloud, request: Request, caller: Caller) -> Answer:
+    """Who is signed in."""
+    return _told(cloud, request, caller, signed_in(caller), _READ_OWN)
+
+
+def one(cloud: Cloud, request: Request, caller: Caller, who: str) -> Answer:
+    """One user, by id or UPN.
 
     Raises:
-        GraphError: 404, there is none; 400, it begins with `$` and is not written as a key.
+        GraphError: 404, there is none.
     """
-    if who.startswith("$"):
-        raise bad_request("The request URI is not valid: a segment must not begin with '$'.")
-    person = tenant.find(who)
+    person = caller.tenant.find(who)
+    if person is not None and person is caller.person:
+        return _told(cloud, request, caller, person, _READ_OWN)
+    demand(caller, _reading(cloud))
     if person is None:
         raise not_found(who)
-    return person
+    return _told(cloud, request, caller, person, _reading(cloud))
+
+
+def many(cloud: Cloud, request: Request, caller: Caller) -> Answer:
+    """Users by filter or search, or all of them, a page at a time."""
+    _demand_many(cloud, caller)
+    asked = queries.read(request, KNOWN, DEFAULT_FIELDS)
+    found = _found(caller, asked)
+    body: dict[str, Any] = {"@odata.context": f"{request.base}/v1.0/$metadata#users{asked.shown}"}
+    if asked.counted and asked.eventual:
+        body["@odata.count"] = len(found)
+    end = asked.begin + asked.top
+    if end < len(found):
+        body["@odata.nextLink"] = f"{request.base}/v1.0/users?{asked.following(end)}"
+    body["value"] = [_object(cloud, caller, person, asked.fields) for person in found[asked.begin : end]]
+    return json_answer(body)
+
+
+def count(cloud: Cloud, request: Request, caller: Caller) -> Answer:
+    """How many users there are, as a bare number."""
+    _demand_many(cloud, caller)
+    asked = queries.read(request, KNOWN, DEFAULT_FIELDS)
+    if not asked.eventual:
+        raise bad_request("$count is not currently supported.", "Request_BadRequest")
+    return Answer(200, str(len(_found(caller, asked))).encode(), b"text/plain")
 
 
 def not_found(who: str) -> GraphError:
     """There is no such user."""
-    text = f"Resource '{who}' does not exist or one of its queried reference-property objects are not present."
+    text = f"Resource '{who[:200]}' does not exist or one of its queried reference-property objects are not present."
     return GraphError(404, "Request_ResourceNotFound", text)
 
 
-def one(person: Person, request: Request, origin: str) -> Answer:
-    """One user."""
-    fields = _fields(request.queries().get("$select", ""))
-    context = f"{origin}/v1.0/$metadata#users{_shown(request)}/$entity"
-    return json_answer({"@odata.context": context, **_object(person, fields)})
+def not_a_key(segment: str) -> GraphError:
+    """A UPN that begins with `$` is written `users('$…')`: https://learn.microsoft.com/graph/api/user-get"""
+    return bad_request(f"The request URI is not valid: the segment '{segment[:100]}' must not begin with '$'.")
 
 
-def many(tenant: Tenant, request: Request, origin: str) -> Answer:
-    """Users by filter, or all of them, a page at a time."""
-    asked = request.queries()
-    fields, top = _fields(asked.get("$select", "")), _top(asked.get("$top"))
-    if "$filter" in asked:
-        found = filters.matching(tenant, filters.parse(asked["$filter"]))
-    else:
-        found = list(tenant.people.values())
-    begin = _skip(asked.get("$skiptoken"))
-    body: dict[str, Any] = {"@odata.context": f"{origin}/v1.0/$metadata#users{_shown(request)}"}
-    if begin + top < len(found):
-        rest = {**asked, "$skiptoken": base64.urlsafe_b64encode(str(begin + top).encode()).decode()}
-        body["@odata.nextLink"] = f"{origin}/v1.0/users?{urlencode(rest, quote_via=quote, safe='$')}"
-    body["value"] = [_object(person, fields) for person in found[begin : begin + top]]
-    return json_answer(body)
+def _demand_many(cloud: Cloud, caller: Caller) -> None:
+    """Who may list users; guests may not: https://learn.microsoft.com/graph/api/user-list"""
+    demand(caller, _reading(cloud))
+    if not caller.is_app and caller.person.home:
+        raise GraphError(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
 
 
-def _object(person: Person, fields: tuple[str, ...]) -> dict[str, Any]:
-    given, _, surname = person.display_name.partition(" ")
-    values: dict[str, Any] = {
-        "businessPhones": [], "displayName": person.display_name, "givenName": given, "surname": surname or None,
-        "mail": person.upn, "userPrincipalName": person.upn, "id": person.oid, "userType": "Guest" if person.home else "Member",
-        "accountEnabled": person.enabled,
-    }  # fmt: skip
-    return {name: values.get(name) for name in fields}
+def _reading(cloud: Cloud) -> Permission:
+    return _READ_ADMITTED if cloud.switches.app_user_read_basic == "admit" else _READ
 
 
-def _fields(select: str) -> tuple[str, ...]:
-    if not select.strip():
-        return DEFAULT_FIELDS
-    names = [name.strip() for name in select.split(",")]
-    for name in names:
-        if name.lower() not in _KNOWN:
-            raise bad_request(f"Parsing OData Select and Expand failed: Could not find a property named '{name}'.")
-    return tuple(_KNOWN[name.lower()] for name in names)
+def _found(caller: Caller, asked: queries.Query) -> list[Person]:
+    """The people that a query finds, in its order."""
+    tenant = caller.tenant
+    wanted = filters.parse(asked.filter, eventual=asked.advanced) if asked.filter is not None else None
+    properties = {*(filters.properties(wanted) if wanted is not None else ()), *filter(None, [asked.order])}
+    if not properties <= BASIC_FIELDS:
+        demand(caller, _FULL_READ)
+    found = filters.matching(tenant, wanted) if wanted is not None else list(tenant.people.values())
+    if asked.search is not None:
+        found = [person for person in found if asked.search(values(person))]
+    if asked.order:
+        found.sort(key=lambda person: str(values(person)[asked.order] or "").lower(), reverse=asked.descending)
+    return found
 
 
-def _shown(request: Request) -> str:
-    select = request.queries().get("$select", "")
-    return f"({select})" if select else ""
+def _told(cloud: Cloud, request: Request, caller: Caller, person: Person, permission: Permission) -> Answer:
+    demand(caller, permission)
+    asked = queries.read(request, KNOWN, DEFAULT_FIELDS, single=True)
+    context = f"{request.base}/v1.0/$metadata#users{asked.shown}/$entity"
+    return json_answer({"@odata.context": context, **_object(cloud, caller, person, asked.fields)})
 
 
-def _top(text: str | None) -> int:
-    if text is None:
-        return PAGE
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_A_PAGE:
-        raise bad_request(f"Invalid page size specified: '{text}'. Must be between 1 and {MOST_A_PAGE} inclusive.")
-    return int(text)
+def _object(cloud: Cloud, caller: Caller, person: Person, fields: tuple[str, ...]) -> dict[str, Any]:
+    """A user as the caller sees it; of oneself everything."""
+    full = caller.may(_FULL_READ) or person is caller.person
+    own = values(person)
+    if full:
+        return {name: own[name] for name in fields}
+    if cloud.switches.uncovered_properties == "absent":
+        return {name: own[name] for name in fields if name in BASIC_FIELDS}
+    return {name: own[name] if name in BASIC_FIELDS else _nothing(own[name]) for name in fields}
 
 
-def _skip(token: str | None) -> int:
-    try:
-        return int(base64.urlsafe_b64decode(token).decode()) if token else 0
-    except (binascii.Error, ValueError) as error:
-        raise bad_request("Invalid skip token.", "Request_BadRequest") from error
+def _nothing(value: Any) -> list[Any] | None:
+    """What stands for a property that one may not read: null, or an empty collection."""
+    return [] if isinstance(value, list) else None

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -117,12 +118,25 @@ class Budget:
 
         Never below `base`; stretched as far as limit and slow-down demand.
         """
+        return base * self.stretch([(pages, ids, base)], now)
+
+    def stretch(self, rounds: Iterable[tuple[int, int, float]], now: float) -> float:
+        """By how much all intervals must grow so that all rounds together can be repeated evenly; at least 1.
+
+        Args:
+            rounds: bulk reads, users in all of them, interval in seconds that they should have.
+            now: the present.
+        """
         self._recover(now)
+        return max(1.0, sum(self._share(pages, ids, interval) for pages, ids, interval in rounds))
+
+    def _share(self, pages: int, ids: int, interval: float) -> float:
+        """What part of the rate that may be used a round takes."""
         if pages <= 0:
-            return base
+            return 0.0
         page_cost = min(self.cost(math.ceil(ids / pages)), self._settings.allowed)
         pages_per_window = self._settings.allowed // page_cost * self._settings.poll_share
-        return max(base, pages / pages_per_window * self._window())
+        return pages / pages_per_window * self._window() / interval
 
     def _window(self) -> float:
         return self._settings.window_s * self._slow_down

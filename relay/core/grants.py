@@ -51,8 +51,8 @@ class Refusal:
 def classify(error: str, suberror: str = "", error_codes: Collection[int] = ()) -> Refusal:
     """What Entra's refusal means; anything unknown is trouble of Entra's, which never costs a tenant its grant."""
     code = f"{error}/{suberror}"[:200] if suberror else error[:200]
-    numbered = (_BY_NUMBER[number] for number in error_codes if number in _BY_NUMBER)
-    meaning = next((known for known in numbered if _agrees(known, error)), None)
+    numbered = (_BY_NUMBER[number] for number in error_codes if number in _BY_NUMBER and _agrees(number, error))
+    meaning = next(numbered, None)
     if meaning is None:
         meaning = _BY_SUBERROR.get((error, suberror)) or _BY_ERROR.get(error, _UNKNOWN)
     return replace(meaning, code=code)
@@ -150,13 +150,17 @@ _TEMPORARY = RefusalClass.TEMPORARY
 _UNREACHABLE = RefusalClass.UNREACHABLE
 
 
-def _agrees(meaning: Refusal, error: str) -> bool:
+def _agrees(number: int, error: str) -> bool:
     """Whether a number may speak for this `error`.
 
-    `invalid_client` never costs a tenant its consent: when our credential expires, every tenant is refused at once.
+    `invalid_client` does not cost a tenant its consent, for when our credential expires, every tenant is refused at once;
+    except where the number says that it is about what one tenant lacks.
     """
-    return error != "invalid_client" or meaning.kind is not _CONSENT
+    return error != "invalid_client" or number in _LACKING or _BY_NUMBER[number].kind is not _CONSENT
 
+
+_LACKING: Final = frozenset({650052})
+"""A service principal is missing in the tenant; reported with `invalid_client`: https://github.com/PostHog/posthog/pull/43486"""
 
 _UNKNOWN: Final = Refusal(_UNREACHABLE, "Microsoft refused for a reason that the relay does not know; it tries again.")
 

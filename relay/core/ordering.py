@@ -1,11 +1,12 @@
 """Which of two observations of one user is the newer, and whether they differ: older never overwrites newer.
 
-The store's script that accepts observations has the same rules; a notification without a sequence number never gets as
-far, it only marks its user dirty.
+The store's script that accepts observations has the same rules. A notification gets as far only when `Newest` lets it
+through; every other one merely marks its user dirty, because Graph repeats, reorders and delays them by up to four hours.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from relay.core.presence import Presence
@@ -35,6 +36,31 @@ def is_newer(stored: Stamp, new: Stamp) -> bool:
     if stored.sequence_number and new.sequence_number:
         return new.sequence_number > stored.sequence_number
     return new.order > stored.order
+
+
+@dataclass(slots=True)
+class Newest:
+    """The newest sequence number that was seen of one user, also in reads that changed nothing.
+
+    Without those, a delayed notification of the middle of A, B, A would be believed: B's number is greater than the stored
+    one, which is the first A's. An earlier owner's are not known, so its successor believes no notification before a read.
+
+    Attributes:
+        number: the greatest one seen or stored; empty when there was none.
+        is_read: this owner has read the user, and the latest read had a number.
+    """
+
+    number: str = ""
+    is_read: bool = False
+
+    def read(self, number: str) -> None:
+        """A read said this number; empty when it had none. Reads of one user come in their order."""
+        self.is_read = bool(number)
+        self.number = max(self.number, number)
+
+    def lets_through(self, number: str) -> bool:
+        """Whether a notification with this number is accepted as it is."""
+        return self.is_read and number > self.number
 
 
 def differs(old: Presence, new: Presence) -> bool:

@@ -4,6 +4,9 @@ Users are kept in pages of up to 650, each read once an interval, the pages spre
 answer at once (new ones, dirty ones) are read ahead of their page, the smallest group first, so that one attendant's new
 colleague never waits behind a call centre's ten thousand. No user is in two reads at once: the order of what comes back
 would not be known.
+
+There are two speeds. Users whose changes Graph announces are covered: they have pages of their own, which are read seldom.
+What is announced and must be read is gathered for a moment, so that a meeting's end is one read and not fifty.
 """
 
 from __future__ import annotations
@@ -30,12 +33,16 @@ class Page:
         users: in the order in which they came.
         due: when to read them next.
         confirmed: when Graph last answered for them, or when the first of them came.
+        since: when the page was made: users who change their speed are not overdue for it.
+        covered: whether these users are read seldom, because their changes are announced.
         reading: whether a read of this page is under way.
     """
 
     users: dict[UserId, None]
     due: float
     confirmed: float
+    since: float
+    covered: bool = False
     reading: bool = False
 
 
@@ -54,12 +61,13 @@ class PollPlan:
     A read that `next` returned is under way until `done` or `failed`.
     """
 
-    def __init__(self, page_size: int, phase: float = 0.0) -> None:
+    def __init__(self, page_size: int, phase: float = 0.0, gather_s: float = 0.0) -> None:
         """Make an empty plan.
 
         Args:
             page_size: users in a read, at most.
             phase: 0 to 1, where in the interval the first page stands: another for each tenant.
+            gather_s: how long the first announced user waits for others.
         """
         self._page_size = page_size
         self._phase = phase
@@ -68,6 +76,9 @@ class PollPlan:
         self._pages: dict[Page, None] = {}
         self._urgent: list[dict[UserId, None]] = []
         self._urgent_users: set[UserId] = set()
+        self._gathered: dict[UserId, None] = {}
+        self._gather_s = gather_s
+        self._gather_until = math.inf
         self._busy: set[UserId] = set()
         self._not_before = -math.inf
 
@@ -82,14 +93,21 @@ class PollPlan:
         """How many reads one round takes."""
         return len(self._pages)
 
+    def load(self, *, covered: bool) -> tuple[int, int]:
+        """How many pages and users of one speed there are."""
+        sizes = [len(page.users) for page in self._pages if page.covered is covered]
+        return len(sizes), sum(sizes)
+
     @property
     def oldest_confirmation(self) -> float | None:
         """Since when all users have been confirmed; None without users."""
         return min((page.confirmed for page in self._pages), default=None)
 
-    def overdue(self, now: float, age_s: float) -> list[Page]:
-        """The pages that Graph has not answered for `age_s` seconds."""
-        return [page for page in self._pages if now - page.confirmed > age_s]
+    def overdue(self, now: float, age_s: float, *, covered: bool = False) -> list[Page]:
+        """The pages of one speed that Graph has not answered for `age_s` seconds."""
+        return [
+            page for page in self._pages if page.covered is covered and now - max(page.confirmed, page.since) > age_s
+        ]
 
     def page_of(self, user: UserId) -> Page | None:
         """The page a user is read with; None for a user who is not read."""
@@ -99,10 +117,28 @@ class PollPlan:
         """Read these users too, the first time at once."""
         new = [user for user in users if user not in self._page_of]
         for user in new:
-            page = self._page_with_room(now, interval)
-            page.users[user] = None
-            self._page_of[user] = page
+            self._place(user, self._page_with_room(now, interval, covered=False))
         self.mark_dirty(new)
+
+    def move(self, users: Iterable[UserId], now: float, interval: float, *, covered: bool) -> list[UserId]:
+        """Read these users at the other speed from now on, and once at once; returns those who were read at this one.
+
+        Args:
+            users: whom; those who are not read at all are ignored.
+            now: the present.
+            interval: of the speed that they get.
+            covered: whether that is the slow one.
+        """
+        moved = []
+        for user in users:
+            old = self._page_of.get(user)
+            if old is None or old.covered is covered:
+                continue
+            self._displace(user, old)
+            self._place(user, self._page_with_room(now, interval, covered=covered, confirmed=old.confirmed))
+            moved.append(user)
+        self.mark_dirty(moved)
+        return moved
 
     def remove(self, users: Iterable[UserId]) -> None:
         """Read these users no longer; what is under way is not stopped."""
@@ -110,10 +146,9 @@ class PollPlan:
             page = self._page_of.pop(user, None)
             if page is None:
                 continue
-            del page.users[user]
+            self._displace(user, page)
             self._urgent_users.discard(user)
-            if not page.users:
-                self._pages.pop(page, None)
+            self._gathered.pop(user, None)
 
     def mark_dirty(self, users: Iterable[UserId]) -> None:
         """Read these users at once, as one group."""
@@ -121,6 +156,26 @@ class PollPlan:
         if group:
             self._urgent.append(group)
             self._urgent_users.update(group)
+
+    def mark_announced(self, users: Iterable[UserId], now: float) -> None:
+        """Read these users soon, together with others who are announced meanwhile."""
+        new = [user for user in users if user in self._page_of and user not in self._urgent_users]
+        if new and not self._gathered:
+            self._gather_until = now + self._gather_s
+        self._gathered.update(dict.fromkeys(new))
+
+    def hold(self, users: Iterable[UserId]) -> list[UserId]:
+        """Keep users out of reads until `let_go`, while something else of them is accepted; returns those who are not being read.
+
+        Those who are being read are not held: what was read and what is to be accepted have no order.
+        """
+        held = [user for user in users if user not in self._busy and user in self._page_of]
+        self._busy.update(held)
+        return held
+
+    def let_go(self, users: Iterable[UserId]) -> None:
+        """The end of `hold`."""
+        self._busy.difference_update(users)
 
     def mark_all(self, now: float) -> None:
         """Read everybody at once: what is held is not to be trusted. Small groups still come first."""
@@ -135,6 +190,8 @@ class PollPlan:
         """The read to make now, if any: urgent users first, then the page that has been due for longest."""
         if now < self._not_before:
             return None
+        if now >= self._gather_until:
+            self._end_gathering()
         users = self._take_urgent()
         if users:
             self._busy.update(users)
@@ -154,7 +211,7 @@ class PollPlan:
         if any(user not in self._busy for user in self._urgent_users):
             return max(0.0, self._not_before - now)
         due = min((page.due for page in self._pages if not page.reading), default=math.inf)
-        return max(0.0, max(due, self._not_before) - now)
+        return max(0.0, max(min(due, self._gather_until), self._not_before) - now)
 
     def done(self, read: Read, now: float, interval: float, jitter: float = 0.0) -> None:
         """Graph answered.
@@ -188,17 +245,31 @@ class PollPlan:
         if read.page is not None:
             read.page.reading = False
 
-    def _page_with_room(self, now: float, interval: float) -> Page:
-        for page in reversed(self._pages):
-            if len(page.users) < self._page_size:
-                return page
-            break  # only the newest is filled up; holes in older ones close when their users come back
+    def _place(self, user: UserId, page: Page) -> None:
+        page.users[user] = None
+        self._page_of[user] = page
+
+    def _displace(self, user: UserId, page: Page) -> None:
+        del page.users[user]
+        if not page.users:
+            self._pages.pop(page, None)
+
+    def _end_gathering(self) -> None:
+        gathered, self._gathered = self._gathered, {}
+        self._gather_until = math.inf
+        self.mark_dirty(gathered)
+
+    def _page_with_room(self, now: float, interval: float, *, covered: bool, confirmed: float | None = None) -> Page:
+        newest = next((page for page in reversed(self._pages) if page.covered is covered), None)
+        # Only the newest is filled up; holes in older ones close when their users come back.
+        if newest is not None and len(newest.users) < self._page_size:
+            return newest
         for page in self._pages:
-            if len(page.users) < self._page_size // 2:
+            if page.covered is covered and len(page.users) < self._page_size // 2:
                 return page
         phase = (self._phase + self._made * _GOLDEN) % 1.0
         self._made += 1
-        page = Page({}, now + interval * phase, now)
+        page = Page({}, now + interval * phase, now if confirmed is None else confirmed, now, covered)
         self._pages[page] = None
         return page
 

@@ -72,8 +72,8 @@ async def local_cloud(
         raise DevTrouble("The local Microsoft cloud is part of the source checkout only: run `make run` there.")
     chain, key = folder.certificate()
     options: dict[str, object] = {
-        "port": port, "state": folder.path / "cloud.json", "tls-cert": chain, "tls-key": key, "world": "demo",
-        "speed": speed, "parent-pid": os.getpid(),
+        "port": port, "state": folder.path / "cloud.json", "tls-cert": chain, "tls-key": key,
+        "notification-ca": folder.ca_file, "world": "demo", "speed": speed, "parent-pid": os.getpid(),
     }  # fmt: skip
     command = [sys.executable, "-m", "emulator", "--day"]
     command += [part for name, value in options.items() for part in (f"--{name}", str(value))]

@@ -8,19 +8,21 @@ import os
 import socket
 import time
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import trustme
 
 from relay.errors import RelayError
+from relay.graph.certificates import SUFFIX, make
 from relay.store.keyring import make_ring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 NAMES: Final = ("localhost", "127.0.0.1")
-PREFERRED: Final = {"edge": 8443, "cloud": 8444, "web": 8445, "valkey": 6390, "ops": 9464}
+PREFERRED: Final = {"edge": 8443, "cloud": 8444, "web": 8445, "webhook": 8446, "valkey": 6390, "ops": 9464}
 """The ports of a first run; later runs take those of the run before."""
 _PATIENCE_S: Final = 6.0
 """How long the children of a run that was killed may take to end."""
@@ -89,6 +91,14 @@ class Folder:
             self.write(self.ca_file.name, authority.cert_pem.bytes())
         return chain, key
 
+    def notification_certificates(self) -> Path:
+        """The folder of certificates that notifications are encrypted for; it has one."""
+        folder = self.path / "certificates"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if not any(folder.iterdir()):
+            self.write(f"{folder.name}/dev-1{SUFFIX}", make("dev-1", datetime.now(UTC)))
+        return folder
+
     def key_ring(self) -> str:
         """The JWK set that grants are encrypted with."""
         with suppress(FileNotFoundError):
@@ -105,7 +115,7 @@ class Folder:
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file whole, for the owner's eyes only."""
-        beside = self.path / f".{name}.new"
+        beside = (self.path / name).with_name(f".{Path(name).name}.new")
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(content)
         beside.replace(self.path / name)

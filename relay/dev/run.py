@@ -105,7 +105,8 @@ class _Session:
                 watchers.add(self._watch(process, "The local Microsoft cloud", "cloud.log"))
             self._write_environment(settings)
             lines = await self._prepare(settings)
-            await app.run(settings, ROLES, self._stop, lambda running: self._say(self._greeting(running, lines)))
+            roles = [role for role in ROLES if role is not Role.WEBHOOK or settings.webhook.url is not None]
+            await app.run(settings, roles, self._stop, lambda running: self._say(self._greeting(running, lines)))
         if self._trouble:
             raise DevTrouble(self._trouble)
 
@@ -117,6 +118,8 @@ class _Session:
     def _given(self) -> Mapping[str, Mapping[str, Any]]:
         folder, ports = self._folder, self._ports
         chain, key = folder.certificate()
+        # The real cloud reaches no machine behind a router: there it needs RELAY_WEBHOOK_… of somebody with a way in.
+        webhook = self._local_webhook() if self._options.microsoft is None else {}
         return {
             "redis": {"url": f"redis://127.0.0.1:{ports['valkey']}"},
             "vault": {"key_ring": folder.key_ring()},
@@ -137,7 +140,19 @@ class _Session:
                 "tls_cert": chain.read_text(),
                 "tls_key": key.read_text(),
             },
+            "webhook": webhook,
             "ops": {"host": "127.0.0.1", "port": ports["ops"]},
+        }
+
+    def _local_webhook(self) -> Mapping[str, Any]:
+        chain, key = self._folder.certificate()
+        return {
+            "url": f"https://127.0.0.1:{self._ports['webhook']}",
+            "certificates": str(self._folder.notification_certificates()),
+            "host": "127.0.0.1",
+            "port": self._ports["webhook"],
+            "tls_cert": chain.read_text(),
+            "tls_key": key.read_text(),
         }
 
     @property
@@ -215,6 +230,7 @@ class _Session:
                 "",
                 f"  suites       127.0.0.1:{running.edge_port}, gRPC over TLS",
                 f"  Microsoft    {local if self._options.microsoft is None else 'the real cloud'}",
+                f"  changes      {self._how_changes_come(running)}",
                 f"  onboarding   {self._pages}/onboarding{self._whom_to_onboard()}",
                 f"  health       http://127.0.0.1:{running.ops_port}/readyz, metrics at /metrics",
                 f"  kept in      {_shell(self._folder.path)}",
@@ -224,6 +240,11 @@ class _Session:
                 "Ctrl-C stops it.",
             ]
         )
+
+    def _how_changes_come(self, running: app.Running) -> str:
+        if running.webhook_port is None:
+            return "read every few seconds; notifications need RELAY_WEBHOOK_URL, an address that Microsoft can reach"
+        return f"notifications to 127.0.0.1:{running.webhook_port}, and reading"
 
     def _whom_to_onboard(self) -> str:
         if self._options.microsoft is None:
@@ -243,6 +264,9 @@ class _Session:
             "RELAY_CLOUD_CA_FILE": folder / "ca.pem" if settings.cloud.ca is not None else None,
             "RELAY_EDGE_TLS_CERT_FILE": folder / "server.pem",
             "RELAY_EDGE_TLS_KEY_FILE": folder / "server.key",
+            "RELAY_WEBHOOK_URL": settings.webhook.url,
+            "RELAY_WEBHOOK_CERTIFICATES": settings.webhook.certificates
+            and Path(settings.webhook.certificates).resolve(),
             "RELAY_LOG_FORMAT": "text",
         }
         credential = settings.cloud.client_secret or settings.cloud.private_key

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping
+from datetime import timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, NamedTuple, Protocol, Self
 from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from relay.errors import RelayError, SourceUnreachable
+from relay.errors import AccessDenied, RelayError, RequestRefused, SourceUnreachable
 from relay.graph.errors import translate
 from relay.graph.settings import GraphSettings
 
@@ -25,6 +26,14 @@ class TokenSource(Protocol):
     async def __call__(self, refused: str = "") -> str:
         """A valid access token other than `refused`, which Graph did not accept."""
         ...
+
+
+class Reply(NamedTuple):
+    """An answer as it came."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
 
 
 class GraphClient:
@@ -60,6 +69,36 @@ class GraphClient:
         """The body that Graph answers when JSON is posted to `path`."""
         return await self._authorised("POST", path, token, content)
 
+    async def ask(self, method: str, path: str, token: TokenSource, content: bytes | None = None) -> Reply:
+        """Whatever Graph answers, refusals too: for those who want to know what it says and not what it means."""
+        return await self._answered(method, path, token, content)
+
+    async def send(
+        self,
+        method: str,
+        token: TokenSource,
+        path: str,
+        content: bytes | None = None,
+        *,
+        patience: timedelta | None = None,
+    ) -> tuple[int, bytes]:
+        """Status and body of a call that Graph took or refused: 2xx, or 4xx other than 401 and 429, which are raised.
+
+        Args:
+            method: GET, POST, PATCH or DELETE.
+            token: whose call it is.
+            path: as of `get`.
+            content: JSON.
+            patience: for the whole call, when the usual is too short.
+        """
+        status, body, headers = await self._answered(method, path, token, content, patience)
+        if 200 <= status < 300:
+            return status, body
+        error = translate(status, body, headers)
+        if isinstance(error, RequestRefused | AccessDenied):
+            return status, body
+        raise error
+
     async def fetch(self, url: str) -> bytes:
         """The body of a public document, such as Entra's discovery, without a token."""
         status, body, headers = await self._call("GET", url, {}, None)
@@ -68,15 +107,21 @@ class GraphClient:
         raise translate(status, body, headers)
 
     async def _authorised(self, method: str, path: str, token: TokenSource, content: bytes | None) -> bytes:
-        url = self._url(path)
-        text = await token()
-        status, body, headers = await self._call(method, url, _headers(text), content)
-        if status == 401:
-            text = await token(refused=text)
-            status, body, headers = await self._call(method, url, _headers(text), content)
+        status, body, headers = await self._answered(method, path, token, content)
         if status == 200:
             return body
         raise translate(status, body, headers)
+
+    async def _answered(
+        self, method: str, path: str, token: TokenSource, content: bytes | None, patience: timedelta | None = None
+    ) -> Reply:
+        url = self._url(path)
+        text = await token()
+        reply = await self._call(method, url, _headers(text), content, patience)
+        if reply.status == 401:
+            text = await token(refused=text)
+            reply = await self._call(method, url, _headers(text), content, patience)
+        return reply
 
     def _url(self, path: str) -> str:
         """The whole address; an access token never leaves Graph's origin."""
@@ -89,19 +134,31 @@ class GraphClient:
         return f"{self.settings.graph_url}{parts.path}?{parts.query}"
 
     async def _call(
-        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None
-    ) -> tuple[int, bytes, Mapping[str, str]]:
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes | None,
+        patience: timedelta | None = None,
+    ) -> Reply:
         try:
             async with (
-                asyncio.timeout(self.settings.total_timeout.total_seconds()),
-                self._http.stream(method, url, headers=headers, content=content) as response,
+                asyncio.timeout((patience or self.settings.total_timeout).total_seconds()),
+                self._http.stream(
+                    method, url, headers=headers, content=content, timeout=self._timeout(patience)
+                ) as response,
             ):
-                return response.status_code, await self._read(response), response.headers
+                return Reply(response.status_code, await self._read(response), response.headers)
         except RelayError:
             raise
         # The transport lets some of aiohttp's own errors through; a header that cannot be parsed is a ValueError.
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise SourceUnreachable(f"Microsoft does not answer ({type(error).__name__})") from error
+
+    def _timeout(self, patience: timedelta | None) -> httpx.Timeout:
+        """For each step of a call; Graph may think about some calls for longer."""
+        read, connect = patience or self.settings.read_timeout, self.settings.connect_timeout.total_seconds()
+        return httpx.Timeout(read.total_seconds(), connect=connect, pool=connect)
 
     async def _read(self, response: httpx.Response) -> bytes:
         limit = self.settings.max_body_bytes
@@ -116,10 +173,8 @@ class GraphClient:
 
 def _http_client(settings: GraphSettings) -> httpx.AsyncClient:
     context = ssl.create_default_context(cadata=settings.ca_pem)
-    connect, read = settings.connect_timeout.total_seconds(), settings.read_timeout.total_seconds()
     return httpx.AsyncClient(
         transport=AiohttpTransport(verify=context, client=lambda: _session(settings, context)),
-        timeout=httpx.Timeout(read, connect=connect, pool=connect),
         headers={"Accept": "application/json", "Accept-Encoding": "gzip" if settings.compress else "identity"},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         follow_redirects=False,

@@ -11,10 +11,11 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
+from relay.core import names
 from relay.core.presence import Observation, OutOfOffice, UserId
 from relay.errors import Bug, SourceUnreachable
 from relay.graph.client import GraphClient, TokenSource
@@ -109,6 +110,27 @@ async def read_presences(
     return _page([bytes(entry) for entry in entries.value], asked, 0 if followed else digest, last)
 
 
+def observation(entry: bytes) -> Observation | None:
+    """One presence of anybody, read as an entry of a bulk read is; None when it cannot be told whose it is."""
+    return _observation(entry, _ANYBODY)
+
+
+class _Asked(Protocol):
+    """Whose entries are wanted: id as Microsoft writes it -> user."""
+
+    def get(self, key: str, /) -> UserId | None: ...
+
+
+class _Anybody:
+    """Everybody's."""
+
+    def get(self, key: str, /) -> UserId | None:
+        return names.user_id(key)
+
+
+_ANYBODY: Final = _Anybody()
+
+
 class _Body(msgspec.Struct):
     value: list[msgspec.Raw]
     next_link: str | None = msgspec.field(name="@odata.nextLink", default=None)
@@ -184,7 +206,7 @@ def _unchanged(last: Page, digest: int) -> Page:
     return Page((), last.omitted, len(last.entries), last.ids, digest, last.entries)
 
 
-def _observation(entry: bytes, asked: Mapping[str, UserId]) -> Observation | None:
+def _observation(entry: bytes, asked: _Asked) -> Observation | None:
     """One entry as an observation; None when it is of nobody that was asked for, or cannot be told whose it is."""
     try:
         read = _ENTRY.decode(entry)
@@ -204,7 +226,7 @@ def _observation(entry: bytes, asked: Mapping[str, UserId]) -> Observation | Non
     )
 
 
-def _tolerant(entry: bytes, asked: Mapping[str, UserId]) -> Observation | None:
+def _tolerant(entry: bytes, asked: _Asked) -> Observation | None:
     """An entry that is not as documented: each field that can be read is, the others are absent.
 
     Python's own decoder takes what the fast one refuses, such as half of an emoji where Teams cut a text.

@@ -29,12 +29,13 @@ class ClientCertificate:
 class GraphSettings:
     """One Microsoft cloud and one app registration in it.
 
-    Exactly one of `client_secret` and `certificate` is given.
+    Exactly one of `client_secret` and `certificate` is given, neither when `anonymous`.
 
     Attributes:
         client_id: the application id of the app registration.
         client_secret: its secret.
         certificate: its certificate with the private key.
+        anonymous: for whoever reads only what Microsoft publishes, and needs no credential.
         authority_url: Entra's base URL, without a tenant.
         graph_url: Graph's base URL, without a version.
         ca_pem: certificates trusted instead of the system's; None trusts the system's.
@@ -52,6 +53,7 @@ class GraphSettings:
     client_id: str
     client_secret: str | None = field(default=None, repr=False)
     certificate: ClientCertificate | None = None
+    anonymous: bool = False
     authority_url: str = "https://login.microsoftonline.com"
     graph_url: str = "https://graph.microsoft.com"
     ca_pem: str | None = None
@@ -65,8 +67,9 @@ class GraphSettings:
     token_threads: int = 32
 
     def __post_init__(self) -> None:
-        if (self.client_secret is None) == (self.certificate is None):
-            raise ValueError("give either a client secret or a certificate")
+        given = (self.client_secret is not None) + (self.certificate is not None)
+        if given != (0 if self.anonymous else 1):
+            raise ValueError("give either a client secret or a certificate, or nothing when anonymous")
         if not 1 <= self.bulk_size <= MAX_BULK_SIZE:
             raise ValueError(f"a bulk read has 1 to {MAX_BULK_SIZE} users")
         for url in (self.authority_url, self.graph_url):

@@ -35,17 +35,30 @@ class TenantChanged(msgspec.Struct, frozen=True, tag="t", array_like=True):
 
 
 class Notified(msgspec.Struct, frozen=True, tag="n", array_like=True):
-    """A change notification of a subscription, as Graph sent it (still encrypted)."""
+    """Change notifications of a subscription: that they are Microsoft's is verified, what they say is still encrypted."""
 
     tenant_id: TenantId
-    subscription_id: str
-    body: bytes
+    route_id: str
+    items: tuple[bytes, ...]
+    """Each the JSON of one `changeNotification`, as Graph sent it."""
 
 
-Hint = InterestChanged | GrantChanged | TenantChanged | Notified
+class Reauthorize(msgspec.Struct, frozen=True, tag="r", array_like=True):
+    """Graph asks for a fresh token of a subscription, or says otherwise that all is not well with it."""
+
+    tenant_id: TenantId
+    route_id: str
+
+
+Hint = InterestChanged | GrantChanged | TenantChanged | Notified | Reauthorize
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Hint] = msgspec.msgpack.Decoder(Hint)
+
+
+def weight(hint: Hint) -> int:
+    """For how many a hint counts among those of its tenant that may wait: notifications each by itself."""
+    return len(hint.items) if isinstance(hint, Notified) else 1
 
 
 def encode(hint: Hint) -> bytes:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
@@ -16,6 +18,8 @@ PARTITIONS: Final = 64
 
 PARTITION_COUNT: Final = b"relay:partitions"
 """Holds `PARTITIONS` as it was when the store was first used."""
+
+_ROUTE: Final = re.compile(r"([0-9]{2})-[0-9a-f]{32}")
 
 
 def partition_of(tenant_id: TenantId) -> int:
@@ -109,6 +113,11 @@ def tenant_contact(tenant_id: TenantId) -> bytes:
     return _tenant_key(tenant_id, f"tenant:{tenant_id}:contact")
 
 
+def tenant_push(tenant_id: TenantId) -> bytes:
+    """String: how many users are pushed, for operators."""
+    return _tenant_key(tenant_id, f"tenant:{tenant_id}:push")
+
+
 def grant(tenant_id: TenantId, account_id: UserId) -> bytes:
     """Hash: one account's grant (custody)."""
     return grant_prefix(tenant_id) + account_id.encode()
@@ -137,6 +146,35 @@ def interest(tenant_id: TenantId, edge: str) -> bytes:
 def interest_prefix(tenant_id: TenantId) -> bytes:
     """What the keys of all the tenant's interest begin with."""
     return _tenant_key(tenant_id, f"interest:{tenant_id}:")
+
+
+def new_route(tenant_id: TenantId) -> str:
+    """A route of a new subscription: nobody can guess it, and it says which partition holds its record."""
+    return f"{partition_of(tenant_id):02d}-{secrets.token_hex(16)}"
+
+
+def partition_of_route(route_id: str) -> int | None:
+    """The partition that a route names; None for a text that is no route."""
+    found = _ROUTE.fullmatch(route_id)
+    return int(found[1]) if found is not None and int(found[1]) < PARTITIONS else None
+
+
+def subscription(route_id: str) -> bytes:
+    """Hash: the subscription that notifies at this route."""
+    partition = partition_of_route(route_id)
+    if partition is None:
+        raise ValueError(f"{route_id[:50]!r} is no route")
+    return _key(partition, f"subscription:{route_id}")
+
+
+def subscription_prefix(tenant_id: TenantId) -> bytes:
+    """What the keys of all the tenant's subscriptions begin with, together with others' of its partition."""
+    return _tenant_key(tenant_id, "subscription:")
+
+
+def tenant_subscriptions(tenant_id: TenantId) -> bytes:
+    """Set: the routes of the tenant's subscriptions."""
+    return _tenant_key(tenant_id, f"tenant:{tenant_id}:subscriptions")
 
 
 def suite_key(key_id: str) -> bytes:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from relay.store.leases import Lease
 
 INBOX_PER_TENANT: Final = 1000
-"""Hints of one tenant that may wait for its worker; a tenant that floods the inbox costs itself a full reading, and no
+"""Hints of one tenant that may wait for its worker, each notification counted by itself; a tenant that floods the inbox costs itself a full reading, and no
 other tenant anything."""
 INBOX_ENTRIES: Final = 100_000
 """The last bound, for a partition whose worker is away for long; its next worker reads everything anyway."""
@@ -49,9 +49,11 @@ def inbox_keys(tenant_id: TenantId) -> list[bytes]:
     return [keys.inbox(partition), keys.inbox_head(partition), keys.inbox_pending(partition)]
 
 
-async def tell(store: Store, hint: hints.Hint) -> None:
-    """Append a hint to the inbox of its tenant's partition; see `Inbox`."""
-    args: list[Arg] = [hint.tenant_id, INBOX_PER_TENANT, INBOX_ENTRIES, hints.encode(hint)]
+async def tell(store: Store, hint: hints.Hint, *more: hints.Hint) -> None:
+    """Append hints of one tenant to the inbox of its partition, in one step; see `Inbox`."""
+    args: list[Arg] = [hint.tenant_id, INBOX_PER_TENANT, INBOX_ENTRIES]
+    for each in (hint, *more):
+        args += [hints.weight(each), hints.encode(each)]
     await store.run_once(_APPEND, inbox_keys(hint.tenant_id), args)
 
 
@@ -87,9 +89,9 @@ class Inbox:
         self._store = store
         self._blocking = store.blocking()
 
-    async def append(self, hint: hints.Hint) -> None:
-        """Tell the worker of the hint's tenant."""
-        await tell(self._store, hint)
+    async def append(self, hint: hints.Hint, *more: hints.Hint) -> None:
+        """Tell the worker of the hints' tenant; all are of one."""
+        await tell(self._store, hint, *more)
 
     async def last(self, partition: int) -> bytes:
         """The position behind the newest hint."""

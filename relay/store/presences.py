@@ -281,10 +281,16 @@ class Presences:
     # ------------------------------------------------------------ housekeeping
 
     async def drop(self, lease: Lease, tenant_id: TenantId) -> None:
-        """Delete everything of a tenant that left."""
+        """Delete everything of a tenant that left, the records of its subscriptions included."""
         self._demand(lease, tenant_id)
-        gone = [keys.answers(tenant_id), keys.directory(tenant_id), keys.tenant_contact(tenant_id)]
-        await self._store.run_once(_DROP, [keys.lease(lease.partition), *gone], [lease.value])
+        gone = [
+            keys.answers(tenant_id),
+            keys.directory(tenant_id),
+            keys.tenant_contact(tenant_id),
+            keys.tenant_push(tenant_id),
+        ]
+        held = [keys.lease(lease.partition), keys.tenant_subscriptions(tenant_id), *gone]
+        await self._store.run_once(_DROP, held, [lease.value, keys.subscription_prefix(tenant_id)])
 
     async def trim(self, lease: Lease, older_than: datetime) -> int:
         """Drop entries of `changes` from before a time (Redis' clock); returns how many."""

@@ -5,6 +5,7 @@
     tenant.py       one tenant: what is wanted, whether it may be read, the loop that closes the gap
     resolver.py     names -> users
     reader.py       the reads of a tenant: the plan made true
+    subscriber.py   the tenant's subscriptions at Graph, and what they announce
     poller.py       one bulk read: users -> observations
     accept.py       observations -> answers, compared, encoded and stored
     pool.py         the tenant's grants: which one reads, what its refusals mean

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from relay.core.idle import idle_since
 from relay.core.mapping import NO_OVERRIDES, Overrides, map_presence, row_key
-from relay.core.ordering import Order, differs
+from relay.core.ordering import Newest, Order, differs
 from relay.core.presence import ConsoleStatus, Observation, Presence, Source, Status, TenantId, UserId
 from relay.errors import StoreUnavailable
 from relay.store.presences import Observed, Presences
 from relay.worker.encode import decode, encode_presence, encode_status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
     from datetime import datetime
 
     from relay.core.revision import Epoch
@@ -35,11 +35,11 @@ class Known:
 
     Attributes:
         answer: what suites were told; None when nothing yet.
-        newest: the newest sequence number seen, from unchanged reads too; empty when there was none.
+        newest: the newest sequence number seen, from unchanged reads too.
     """
 
     answer: Answer | None = None
-    newest: str = ""
+    newest: Newest = field(default_factory=Newest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,7 @@ class Answers:
                 answer: Answer | None = decode(stored.item)
             except ValueError:
                 answer = None  # of another release: read and stored anew
-            self._known[user] = Known(answer, stored.sequence_number)
+            self._known[user] = Known(answer, Newest(stored.sequence_number))
         self.is_trusted = True
         return set(self._known)
 
@@ -111,42 +111,117 @@ class Answers:
             self._known.pop(user, None)
 
     def changed(
-        self, observations: Iterable[Observation], upns: Mapping[UserId, str], source: Source, now: datetime
+        self,
+        observations: Iterable[Observation],
+        upns: Mapping[UserId, str],
+        now: datetime,
+        announced: Container[UserId] = (),
     ) -> dict[UserId, Answer]:
-        """Those observations that change an answer, as answers."""
+        """Those observations of a read that change an answer, as answers.
+
+        Args:
+            observations: what Graph said, of each user at most once.
+            upns: user -> canonical UPN, where it is known.
+            now: when the relay learned of it.
+            announced: users who were read because a notification said that they had changed.
+        """
         changed: dict[UserId, Answer] = {}
         for observation in observations:
             known = self._known.setdefault(observation.user_id, Known())
-            if not _is_newer(known, observation):
+            is_newer = _is_newer(known, observation)
+            known.newest.is_read = bool(observation.sequence_number)
+            if not is_newer:
                 continue
-            previous = known.answer if isinstance(known.answer, Presence) else None
-            presence = self._presence(observation, upns.get(observation.user_id, ""), previous, source, now)
-            if previous is None or differs(previous, presence):
+            source = Source.NOTIFICATION if observation.user_id in announced else Source.POLL
+            presence = self._presence(observation, upns, known.answer, source, now)
+            if not isinstance(known.answer, Presence) or differs(known.answer, presence):
                 changed[observation.user_id] = presence
             else:
-                known.newest = max(known.newest, observation.sequence_number)
+                known.newest.read(observation.sequence_number)
         return changed
+
+    def notified(
+        self, observations: Iterable[Observation], upns: Mapping[UserId, str], now: datetime
+    ) -> tuple[dict[UserId, Answer], list[UserId]]:
+        """What notifications change.
+
+        Args:
+            observations: what Graph said, in the order in which it arrived, of one user perhaps several times.
+            upns: user -> canonical UPN, where it is known.
+            now: when the relay learned of it.
+
+        Returns:
+            The answers that are to be accepted as they are, and the users of all other notifications: to be read.
+        """
+        newest: dict[UserId, Observation] = {}
+        unsure: dict[UserId, None] = {}
+        for observation in observations:
+            user = observation.user_id
+            known = self._known.get(user)
+            better = newest.get(user)
+            if known is None or not self._is_believed(known, observation):
+                unsure[user] = None
+            elif better is None or observation.sequence_number > better.sequence_number:
+                newest[user] = observation
+        changed: dict[UserId, Answer] = {}
+        for user, observation in newest.items():
+            known = self._known[user]
+            presence = self._presence(observation, upns, known.answer, Source.NOTIFICATION, now)
+            if not isinstance(known.answer, Presence):
+                unsure[user] = None
+            elif differs(known.answer, presence):
+                changed[user] = presence
+            else:
+                known.newest.read(observation.sequence_number)
+        return {user: answer for user, answer in changed.items() if user not in unsure}, list(unsure)
+
+    def _is_believed(self, known: Known, observation: Observation) -> bool:
+        """Whether a notification is newer than all that was seen, and says all that the tenant passes on.
+
+        What Graph documents of notifications has neither status message nor out of office; a whole presence says the latter.
+        """
+        is_whole = observation.out_of_office is not None
+        passes_texts = self.passing.status_message or self.passing.out_of_office
+        return known.newest.lets_through(observation.sequence_number) and (is_whole or not passes_texts)
+
+    def moved(self, changed: Mapping[UserId, Answer]) -> list[UserId]:
+        """Those of the changed answers, not accepted yet, that Graph announces: another state of who had one before."""
+        return [
+            user
+            for user, answer in changed.items()
+            if isinstance(answer, Presence)
+            and isinstance(before := self.of(user), Presence)
+            and (before.raw_availability, before.raw_activity) != (answer.raw_availability, answer.raw_activity)
+        ]
 
     def statuses(self, users: Iterable[UserId], status: Status) -> dict[UserId, Answer]:
         """The answer `status` for those of the users who have another one."""
         return {user: status for user in users if self.of(user) is not status}
 
-    async def accept(self, lease: Lease, epoch: Epoch, order: Order, changed: Mapping[UserId, Answer]) -> bool:
-        """Store changed answers and tell the edges; returns whether all of them were newer than what is stored.
+    async def accept(
+        self,
+        lease: Lease,
+        epoch: Epoch,
+        order: Order,
+        changed: Mapping[UserId, Answer],
+        source: Source = Source.POLL,
+    ) -> frozenset[UserId]:
+        """Store changed answers and tell the edges; returns the users whose answer was not newer than what is stored.
 
         Args:
             lease: of the tenant's partition.
             epoch: in which what changed was read.
             order: of the read.
             changed: user -> answer.
+            source: what orders them: a read is a poll also where a notification was its reason.
 
         Raises:
             LeaseLost, HistoryLost: nothing was written.
             StoreUnavailable: it may have been; load before the next accept.
         """
         if not changed:
-            return True
-        observed = [_observed(user, answer, order) for user, answer in changed.items()]
+            return frozenset()
+        observed = [_observed(user, answer, order, source) for user, answer in changed.items()]
         try:
             accepted = await self._presences.accept(lease, self.tenant_id, observed, epoch)
         except StoreUnavailable:
@@ -157,12 +232,19 @@ class Answers:
                 known = self._known.setdefault(user, Known())
                 known.answer = answer
                 if isinstance(answer, Presence):
-                    known.newest = max(known.newest, answer.sequence_number)
-        return not accepted.refused
+                    known.newest.read(answer.sequence_number)
+        return accepted.refused
 
     def _presence(
-        self, observation: Observation, upn: str, previous: Presence | None, source: Source, now: datetime
+        self,
+        observation: Observation,
+        upns: Mapping[UserId, str],
+        answer: Answer | None,
+        source: Source,
+        now: datetime,
     ) -> Presence:
+        previous = answer if isinstance(answer, Presence) else None
+        upn = upns.get(observation.user_id, "")
         passing = self.passing
         out = observation.out_of_office if passing.out_of_office else None
         mapped = map_presence(
@@ -190,14 +272,14 @@ def _is_newer(known: Known, observation: Observation) -> bool:
 
     An equal number is let through after a status, which says nothing of the presence that was there before.
     """
-    if not known.newest or not observation.sequence_number:
+    if not known.newest.number or not observation.sequence_number:
         return True
     if isinstance(known.answer, Presence):
-        return observation.sequence_number > known.newest
-    return observation.sequence_number >= known.newest
+        return observation.sequence_number > known.newest.number
+    return observation.sequence_number >= known.newest.number
 
 
-def _observed(user: UserId, answer: Answer, order: Order) -> Observed:
+def _observed(user: UserId, answer: Answer, order: Order, source: Source) -> Observed:
     if isinstance(answer, Presence):
-        return Observed(user, encode_presence(answer), order, answer.sequence_number, answer.source)
+        return Observed(user, encode_presence(answer), order, answer.sequence_number, source)
     return Observed(user, encode_status(user, answer), order)

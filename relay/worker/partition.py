@@ -142,6 +142,7 @@ class OwnedPartition:
         known = self._tenants.pop(tenant_id, None)
         self._unsaid.pop(tenant_id, None)
         if known is not None:
+            await known[0].leave()
             known[1].cancel()
             await asyncio.wait([known[1]])
         while True:

@@ -22,6 +22,7 @@ from relay.store.interest import Interest
 from relay.store.leases import Lease, Leases
 from relay.store.pipes import Inbox
 from relay.store.presences import Presences
+from relay.store.push import PushStatuses
 from relay.store.tenants import Tenants
 from relay.worker.partition import OwnedPartition
 from relay.worker.tasks import start
@@ -57,6 +58,7 @@ class Worker:
         self.tenants = Tenants(store)
         self.presences = Presences(store)
         self.interest = Interest(store)
+        self.push_statuses = PushStatuses(store)
         self.inbox = Inbox(store)
         self._leases = Leases(store)
         self._owned: dict[int, tuple[OwnedPartition, asyncio.Task[None]]] = {}

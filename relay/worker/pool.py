@@ -18,6 +18,7 @@ from relay.worker.cloud import Cloud, token_grant
 
 if TYPE_CHECKING:
     from relay.core.presence import UserId
+    from relay.graph.client import TokenSource
     from relay.store.vault import Grant, Vault
 
 log = structlog.get_logger(__name__)
@@ -103,6 +104,38 @@ class GrantPool:
         if self.is_dead:
             raise ConsentRequired("No grant of this tenant works", code=self.reason)
         raise SourceUnreachable("Microsoft's sign-in service is being given a pause")
+
+    @property
+    def accounts(self) -> list[UserId]:
+        """The accounts whose grants work, or have trouble that passes; oldest first."""
+        return [
+            grant.account_id
+            for account, grant in self._grants.items()
+            if self._health[account].state is not GrantState.DEAD
+        ]
+
+    def of(self, account_id: UserId, *, fresh: bool = False) -> TokenSource:
+        """The tokens of one account, for what belongs to it.
+
+        Args:
+            account_id: one of `accounts`.
+            fresh: whether each token is to come from Entra just now, so that it lives as long as one can.
+
+        Raises (from the source): as `__call__`, and nobody goes on when this grant is refused.
+        """
+
+        async def give(refused: str = "") -> str:
+            if str(account_id) not in self._grants:
+                raise ConsentRequired("This account's grant is gone")
+            return await self._token(str(account_id), refused, force=fresh and not refused)
+
+        return give
+
+    async def refused_by_graph(self, account_id: UserId, error: GrantRefused) -> None:
+        """Graph refused this account's access even with a fresh token: it counts as dead until it heals."""
+        health = self._health.get(str(account_id))
+        if health is not None and health.state is not GrantState.DEAD:
+            await self._refused(str(account_id), error.refusal)
 
     @property
     def reason(self) -> str:

@@ -2,6 +2,9 @@
 
 A read that fails leaves its users what they have: those who have nothing yet are told why, those who have a presence keep
 it until nothing confirmed it for three intervals, and are STALE then.
+
+Users whose changes Graph announces are read seldom. What is announced is accepted as it is where that is sure to be newer than
+all that is known; otherwise its user is read, together with others who were announced within the same moment.
 """
 
 from __future__ import annotations
@@ -11,20 +14,20 @@ import math
 import random
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from opentelemetry import metrics
 
 from relay.core.budget import Budget
 from relay.core.ordering import Order
 from relay.core.planning import PollPlan, Read
-from relay.core.presence import Presence, Source, Status, TenantId, UserId
+from relay.core.presence import Observation, Presence, Source, Status, TenantId, UserId
 from relay.errors import ConsentRequired, LeaseLost, RelayError, Retryable
 from relay.graph.presences import Seen
 from relay.worker import poller
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Mapping, Sequence
 
     from relay.core.planning import Page
     from relay.core.revision import Epoch
@@ -41,10 +44,39 @@ _read_s = _meter.create_histogram(
     explicit_bucket_boundaries_advisory=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 _changed = _meter.create_counter("relay.worker.answers.changed", description="Answers that a read changed")
+_announced = _meter.create_counter(
+    "relay.worker.notifications.taken", description="Announced users, by what became of it: accepted, unchanged, read"
+)
 _stale = _meter.create_counter("relay.worker.answers.stale", description="Presences that went stale")
+
+
+class _Asked(NamedTuple):
+    """What was so when a read began: its order, the epoch, who was announced, what the page's last read said."""
+
+    order: Order
+    epoch: Epoch
+    announced: set[UserId]
+    seen: Seen | None
+
 
 FIRST_PAUSE_S: Final = 1.0
 MOST_PAUSE_S: Final = 60.0
+
+
+class Observer(Protocol):
+    """Who judges by what reads find how well changes are announced."""
+
+    def read(self, users: Collection[UserId], moved: Iterable[UserId], announced: Container[UserId]) -> None:
+        """A read was accepted.
+
+        Args:
+            users: who were read.
+            moved: those who have another state than before.
+            announced: those who were read because a notification said that they had changed.
+        """
+
+    def accepted(self, moved: Iterable[UserId]) -> None:
+        """Notifications were accepted as they are; these users have another state than before."""
 
 
 class Reader:
@@ -52,6 +84,8 @@ class Reader:
 
     Attributes:
         failures: calls of Graph that failed since the last one that did not.
+        reconcile_s: how often covered users are read, in seconds, as far as Graph's limit allows.
+        observer: told of what reads find; may be None.
     """
 
     def __init__(
@@ -86,7 +120,15 @@ class Reader:
         self._judge = judge
         self._confirmed = confirmed
         self._budget = Budget(settings.budget)
-        self._plan = PollPlan(settings.page_size, random.random())  # noqa: S311 - spreads load, guards nothing
+        self.reconcile_s = settings.reconcile_interval.total_seconds()
+        self.observer: Observer | None = None
+        self._plan = PollPlan(
+            settings.page_size,
+            random.random(),  # noqa: S311 - spreads load, guards nothing
+            settings.gather.total_seconds(),
+        )
+        self._covered: frozenset[UserId] = frozenset()
+        self._announced: set[UserId] = set()  # announced, and not read since
         self._seen: dict[Page, Seen] = {}
         self._set_aside: dict[UserId, float] = {}
         self._under_way = 0
@@ -97,7 +139,28 @@ class Reader:
     def add(self, users: Iterable[UserId]) -> None:
         """Read these users, at once and from now on."""
         now = time.monotonic()
-        self._plan.add((user for user in users if user not in self._set_aside), now, self.interval(now))
+        new = [user for user in users if user not in self._set_aside]
+        polled, covered = self._intervals(now)
+        self._plan.add(new, now, polled)
+        self._plan.move(self._covered.intersection(new), now, covered, covered=True)
+
+    def cover(self, users: Iterable[UserId]) -> None:
+        """Graph announces the changes of exactly these users from now on. Who comes or goes is read at once."""
+        before, self._covered = self._covered, frozenset(users)
+        now = time.monotonic()
+        polled, covered = self._intervals(now)
+        self._plan.move(before - self._covered, now, polled, covered=False)
+        self._plan.move(self._covered - before, now, covered, covered=True)
+
+    @property
+    def covered(self) -> int:
+        """How many of the users who are read are covered."""
+        return self._plan.load(covered=True)[1]
+
+    @property
+    def polled(self) -> int:
+        """How many are not."""
+        return self._plan.load(covered=False)[1]
 
     def read_now(self, users: Iterable[UserId]) -> None:
         """Read these users ahead of their page."""
@@ -106,6 +169,10 @@ class Reader:
     def read_all_now(self) -> None:
         """Nothing that is held is to be trusted."""
         self._seen.clear()
+        self.confirm_all()
+
+    def confirm_all(self) -> None:
+        """Something may have been missed: read everybody at once."""
         self._plan.mark_all(time.monotonic())
 
     async def forget(self, users: Iterable[UserId]) -> None:
@@ -114,6 +181,7 @@ class Reader:
         if not gone:
             return
         self._plan.remove(gone)
+        self._announced.difference_update(gone)
         for user in gone:
             self._set_aside.pop(user, None)
         self._answers.forget(gone)
@@ -122,9 +190,20 @@ class Reader:
     # When
 
     def interval(self, now: float) -> float:
-        """How often each user is read, in seconds, as limit and slow-down allow."""
-        base = self._settings.poll_interval.total_seconds()
-        return self._budget.interval_for(self._plan.pages, len(self._plan), base, now)
+        """How often the users are read who are read least often, in seconds, as limit and slow-down allow."""
+        polled, covered = self._intervals(now)
+        return covered if self.covered else polled
+
+    def _intervals(self, now: float) -> tuple[float, float]:
+        """The intervals of polled and of covered users; where the limit is too low for both, both are stretched alike."""
+        polled, covered = self._settings.poll_interval.total_seconds(), self.reconcile_s
+        rounds = [(*self._plan.load(covered=False), polled), (*self._plan.load(covered=True), covered)]
+        stretch = self._budget.stretch(rounds, now)
+        return polled * stretch, covered * stretch
+
+    def _interval_of(self, read: Read, now: float) -> float:
+        polled, covered = self._intervals(now)
+        return covered if read.page is not None and read.page.covered else polled
 
     def wait(self, now: float) -> float:
         """Seconds until `due` may have something."""
@@ -137,7 +216,7 @@ class Reader:
             if read is None:
                 return
             if not read.users:
-                self._plan.done(read, now, self.interval(now))
+                self._plan.done(read, now, self._interval_of(read, now))
                 continue
             wait = self._budget.take(self._budget.cost(len(read.users)), now)
             if wait > 0:
@@ -170,8 +249,10 @@ class Reader:
 
     async def tell_stale(self, now: float) -> None:
         """Users whose pages went unanswered for three intervals."""
-        age_s = self._settings.stale_after_intervals * self.interval(now)
-        stale = [user for page in self._plan.overdue(now, age_s) for user in page.users]
+        stale: list[UserId] = []
+        for covered, interval_s in zip((False, True), self._intervals(now), strict=True):
+            age_s = self._settings.stale_after_intervals * interval_s
+            stale += [user for page in self._plan.overdue(now, age_s, covered=covered) for user in page.users]
         told: dict[UserId, Answer] = {
             user: Status.STALE for user in stale if isinstance(self._answers.of(user), Presence)
         }
@@ -197,16 +278,19 @@ class Reader:
     async def read(self, read: Read) -> None:
         """Ask Graph for one read that `due` gave, and accept what comes."""
         order, epoch = self._next_order(), self._owned.epoch
+        announced = self._announced.intersection(read.users)
+        self._announced -= announced
         seen = self._seen.setdefault(read.page, Seen()) if read.page is not None else None
         answered = False
         try:
             client = self._owned.worker.cloud.client
             found = await poller.read(client, self._token, read.users, seen, self._spend)
             answered = True
-            await self._take_in(read, found, order, epoch, seen)
+            await self._take_in(read, found, _Asked(order, epoch, announced, seen))
         except LeaseLost:
             raise
         except RelayError as error:
+            self._announced |= announced
             await self._failed(read, error, answered=answered)
         except BaseException:
             self._plan.failed(read, time.monotonic() + self.pause_s())
@@ -214,29 +298,79 @@ class Reader:
         finally:
             self._under_way -= 1
 
-    async def _take_in(self, read: Read, found: poller.Found, order: Order, epoch: Epoch, seen: Seen | None) -> None:
-        if epoch != self._owned.epoch:
+    async def _take_in(self, read: Read, found: poller.Found, asked: _Asked) -> None:
+        if asked.epoch != self._owned.epoch:
             # History was lost while Graph was asked: what another owner accepted meanwhile may be newer, and forgotten.
             # (The store would refuse it too, but what is compared below belongs to the new epoch already.)
             self._plan.failed(read, time.monotonic())
             return
         still = [observation for observation in found.observations if observation.user_id in self._plan]
-        changed = self._answers.changed(still, self._upns, Source.POLL, datetime.now(UTC))
+        changed = self._answers.changed(still, self._upns, datetime.now(UTC), asked.announced)
+        moved = self._answers.moved(changed)
         omitted = (user for user in found.omitted if user in self._plan)
         changed.update(self._answers.statuses(omitted, Status.NOT_REPORTED))
         changed.update(self._put_aside(found.refused))
-        is_whole = await self._answers.accept(self._owned.lease, epoch, order, changed)
+        refused = await self._answers.accept(self._owned.lease, asked.epoch, asked.order, changed)
         self._forget_seen(changed, read.page)
-        if seen is not None and found.page is not None and is_whole:
-            seen.keep(found.page)
+        if asked.seen is not None and found.page is not None and not refused:
+            asked.seen.keep(found.page)
         now = time.monotonic()
         _reads.add(1, {"outcome": "answered"})
         _read_s.record(now - read.started)
         if changed:
             _changed.add(len(changed))
-        self._plan.done(read, now, self.interval(now), random.random())  # noqa: S311
+        self._plan.done(read, now, self._interval_of(read, now), random.random())  # noqa: S311
+        if self.observer is not None:
+            self.observer.read(read.users, moved, asked.announced)
         self.failures = 0
         self._confirmed()
+
+    # What is announced
+
+    async def take_announced(self, observations: Sequence[Observation], unsaid: Iterable[UserId] = ()) -> None:
+        """Take in what notifications say.
+
+        Args:
+            observations: what Graph says of users, in the order in which it arrived.
+            unsaid: users of whom it says only that they have changed.
+        """
+        users = dict.fromkeys(observation.user_id for observation in observations)
+        held = self._plan.hold(users)
+        try:
+            await self._accept_announced(observations, set(held), list(unsaid))
+        finally:
+            self._plan.let_go(held)
+
+    async def _accept_announced(
+        self, observations: Sequence[Observation], held: set[UserId], unsaid: list[UserId]
+    ) -> None:
+        order, epoch = self._next_order(), self._owned.epoch
+        sure = [observation for observation in observations if observation.user_id in held]
+        changed, unsure = self._answers.notified(sure, self._upns, datetime.now(UTC))
+        moved = self._answers.moved(changed)
+        # Who is being read is read again: which of the two is the younger cannot be told.
+        busy = [observation.user_id for observation in observations if observation.user_id not in held]
+        self._read_announced([*unsaid, *unsure, *busy])
+        try:
+            refused = await self._answers.accept(self._owned.lease, epoch, order, changed, Source.NOTIFICATION)
+        except RelayError:
+            self._read_announced(changed)
+            raise
+        self._forget_seen(changed, None)
+        self._read_announced(refused)
+        if changed:
+            _announced.add(len(changed) - len(refused), {"outcome": "accepted"})
+            _changed.add(len(changed) - len(refused))
+        _announced.add(max(0, len(held) - len(changed) - len(unsure)), {"outcome": "unchanged"})
+        if self.observer is not None:
+            self.observer.accepted([user for user in moved if user not in refused])
+
+    def _read_announced(self, users: Iterable[UserId]) -> None:
+        watched = {user for user in users if user in self._plan}
+        if watched:
+            self._announced |= watched
+            self._plan.mark_announced(watched, time.monotonic())
+            _announced.add(len(watched), {"outcome": "read"})
 
     async def _failed(self, read: Read, error: RelayError, *, answered: bool) -> None:
         if answered:  # Graph answered and the store did not: the same read again will do
@@ -262,12 +396,13 @@ class Reader:
             return now + error.retry_after.total_seconds()
         if isinstance(error, ConsentRequired):
             return now  # another grant goes on
-        return now + min(self.pause_s(), self.interval(now))
+        return now + min(self.pause_s(), self._intervals(now)[0])
 
     def _put_aside(self, refused: Iterable[UserId]) -> dict[UserId, Answer]:
         """Users whose ids Graph calls bad are not read for a while, so that the others' page is one read again."""
         users = [user for user in refused if user in self._plan]
         self._plan.remove(users)
+        self._announced.difference_update(users)
         until = time.monotonic() + self._settings.set_aside.total_seconds()
         self._set_aside.update(dict.fromkeys(users, until))
         return self._answers.statuses(users, Status.NOT_REPORTED)

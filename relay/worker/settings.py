@@ -4,8 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from relay.core.budget import BudgetSettings
+from relay.core.subscription import MAX_USERS, SubscriptionPolicy
+
+if TYPE_CHECKING:
+    from relay.graph.certificates import Certificates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushSettings:
+    """What change notifications need. Without it nothing is subscribed to: no webhook, or a cloud that has none.
+
+    Attributes:
+        url_base: public address of the webhook, `https://` and a slash at its end; a route id is appended.
+        certificates: Graph encrypts for the newest; the others open what was asked for earlier.
+    """
+
+    url_base: str
+    certificates: Certificates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +33,14 @@ class WorkerSettings:
     Attributes:
         poll_interval: between two reads of a user, when Graph's limit allows it. 5 s: a colleague's change is seen by an
             attendant before the next call is answered, and 50,000 users of a tenant still fit into Graph's limit.
+        reconcile_interval: between two reads of a user whose changes Graph announces. 60 s: what a lost notification costs, for a
+            twelfth of the reads.
+        gather: how long users whose changes were announced wait for others to be read with, where a notification does not say
+            enough by itself: half of the 200 ms within which they are promised to be read.
+        subscription_size: users of one subscription; Graph's own limit is 650.
+        announced_within: a change that no notification announces within this time was not announced. Graph takes a minute at most,
+            and retries take theirs.
+        sweep: how often lingering, expiry, staleness, set-aside users and who is to be covered are looked at.
         page_size: users in one bulk read; Graph's own limit is 650.
         reads_at_once: bulk reads of one tenant under way together. 8 of 50 ms each allow 160 reads a second, three times
             Graph's limit, and still leave a stalled tenant with few open requests.
@@ -29,9 +55,16 @@ class WorkerSettings:
         contact_interval: how often contact times are written for a partition; the edges need them far less often than reads.
         changes_kept: how long entries of `changes` are kept for edges that lag.
         budget: Graph's limit.
+        subscriptions: when subscriptions are made, renewed, made anew and tried again.
+        push: change notifications; None: none are asked for.
     """
 
     poll_interval: timedelta = timedelta(seconds=5)
+    reconcile_interval: timedelta = timedelta(seconds=60)
+    gather: timedelta = timedelta(milliseconds=100)
+    subscription_size: int = MAX_USERS
+    announced_within: timedelta = timedelta(minutes=2)
+    sweep: timedelta = timedelta(seconds=1)
     page_size: int = 650
     reads_at_once: int = 8
     watch_linger: timedelta = timedelta(minutes=5)
@@ -45,3 +78,5 @@ class WorkerSettings:
     contact_interval: timedelta = timedelta(seconds=1)
     changes_kept: timedelta = timedelta(minutes=10)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
+    subscriptions: SubscriptionPolicy = field(default_factory=SubscriptionPolicy)
+    push: PushSettings | None = None

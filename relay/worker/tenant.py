@@ -1,8 +1,8 @@
 """One tenant in its owner's hands: what suites want, what is known, and the loop that closes the gap.
 
     inbox ──► hint() ──► Wanted ──► Names (resolver) ──► PollPlan ──► reads ──► Answers ──► `changes`
-                                                             ▲                     │
-                                                             └── done, failed ─────┘
+                │                                            ▲                     │
+                └──────► Subscriber ──► what is announced ───┴── done, failed ─────┘
 
 The loop wakes when something came or is due, starts what the plan and the budget allow, and sleeps. Calls of Graph run as
 tasks of their own, each of which catches what goes wrong at its top, so that a tenant in trouble costs no other anything.
@@ -38,9 +38,11 @@ from relay.errors import (
 from relay.graph.errors import GrantRefused
 from relay.store import hints
 from relay.store.entries import TenantContact
+from relay.store.push import PushStatus
 from relay.worker.accept import Answers, passing
 from relay.worker.reader import Reader
 from relay.worker.resolver import Names
+from relay.worker.subscriber import Subscriber
 from relay.worker.tasks import start
 
 if TYPE_CHECKING:
@@ -55,11 +57,11 @@ log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 
-_SWEEP_S: Final = 1.0
-"""How often lingering, expiry, staleness and set-aside users are looked at."""
 _RESOLVES_AT_ONCE: Final = 2
 """So that a small request is not behind a large one that is under way."""
 _STORE_PAUSE_S: Final = 0.5
+_NOBODY_TO_SUBSCRIBE_TO: Final = (None, Status.NOT_REPORTED, Status.ACCESS_DENIED)
+"""Answers of users of whom Microsoft has not said that there is any presence."""
 _HEARTBEAT_S: Final = 5.0
 """How often a tenant whose suites watch nobody confirms that there is nothing to confirm."""
 
@@ -83,14 +85,18 @@ class TenantWorker:
         self._reader = Reader(
             self.tenant_id, owned, self._answers, self._names.upns, pool, self._judge, self._confirmed
         )
+        push = settings.push
+        self._subscriber = None if push is None else Subscriber(self.tenant_id, owned, pool, self._reader, push)
         self._resolves = 0
         self._status = status_of(tenant.state)
         self._resolve_not_before = 0.0
         self._refreshing = False
+        self._is_leaving = False
         self._unwritten: TenantEvent | None = None  # happened, and is to be written to the tenant's record
         self._store_back_at = 0.0
         self._trouble = ""
         self._swept = 0.0
+        self._sweep_s = settings.sweep.total_seconds()
         self._beat = 0.0
         self._wake = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
@@ -111,7 +117,15 @@ class TenantWorker:
                     await self._step(time.monotonic())
                     await self._rest()
         finally:
+            if self._subscriber is not None:
+                self._subscriber.close()
             self._pool.close()
+
+    async def leave(self) -> None:
+        """The tenant is leaving the relay: end what Microsoft keeps for it. `run` is cancelled after that."""
+        self._is_leaving = True
+        if self._subscriber is not None:
+            await self._subscriber.leave()
 
     def hint(self, hint: hints.Hint) -> None:
         """Take in what the inbox says of this tenant."""
@@ -121,6 +135,10 @@ class TenantWorker:
             self._take_in_interest(hint)
         elif isinstance(hint, hints.GrantChanged | hints.TenantChanged):
             self._start("reload", self._reload)
+        elif self._subscriber is not None and isinstance(hint, hints.Reauthorize):
+            self._subscriber.reauthorise(hint.route_id)
+        elif self._subscriber is not None and isinstance(hint, hints.Notified) and self._subscriber.notified(hint):
+            self._start("notified", self._subscriber.take_in)
         self._wake.set()
 
     def _take_in_interest(self, hint: hints.InterestChanged) -> None:
@@ -135,6 +153,7 @@ class TenantWorker:
 
     def look_anew(self) -> None:
         """Hints were lost: read all interest, and every user."""
+        self._reader.confirm_all()
         self._start("interest", self._read_all_interest)
 
     def history_lost(self) -> None:
@@ -146,6 +165,8 @@ class TenantWorker:
 
     async def _tell_history(self) -> None:
         await self._presences.name(self._owned.lease, self.tenant_id, self._names.directory)
+        if self._subscriber is not None:
+            await self._subscriber.write_again()
         await self._read_all_interest()
         if not is_read(self.tenant.state):
             await self._tell_unread()
@@ -176,6 +197,10 @@ class TenantWorker:
         self._names.want(name for user in without_upn for name in self._names.of(user))
         new = [name for names in interest.values() for name in names if name not in self._names.directory]
         self._names.want(new)
+        if self._subscriber is not None:
+            await self._subscriber.load()
+        else:
+            await self._owned.worker.push_statuses.put(self._owned.lease, self.tenant_id, PushStatus(is_off=True))
         await self._check_grants()
 
     # The loop
@@ -183,9 +208,12 @@ class TenantWorker:
     async def _step(self, now: float) -> None:
         if now < self._store_back_at:
             return
-        if now - self._swept >= _SWEEP_S:
+        if now - self._swept >= self._sweep_s:
             self._swept = now
             await self._guarded(self._sweep(now))
+        if self._subscriber is not None and not self._is_leaving:
+            for account in self._subscriber.due():
+                self._start("subscribe", self._subscriber.act, account)
         if not is_read(self.tenant.state):
             if self._names.has_work():
                 await self._guarded(self._tell_unread())
@@ -198,9 +226,11 @@ class TenantWorker:
 
     async def _rest(self) -> None:
         now = time.monotonic()
-        wait = self._swept + _SWEEP_S - now
+        wait = self._swept + self._sweep_s - now
         if is_read(self.tenant.state):
             wait = min(wait, self._reader.wait(now))
+        if self._subscriber is not None:
+            wait = min(wait, self._subscriber.wait_s())
         wait = max(wait, self._store_back_at - now)
         if wait <= 0:
             await asyncio.sleep(0)
@@ -287,6 +317,8 @@ class TenantWorker:
         if not names:
             return
         users = self._names.forget(names)
+        if self._subscriber is not None:
+            self._subscriber.forget(users)
         await self._presences.forget_names(self._owned.lease, self.tenant_id, names)
         await self._reader.forget(users)
 
@@ -355,6 +387,8 @@ class TenantWorker:
         await self._reader.sweep(now)
         if is_read(self.tenant.state):
             await self._reader.tell_stale(now)
+        if self._subscriber is not None:
+            await self._sweep_subscriptions(self._subscriber, now)
         if now - self._beat >= _HEARTBEAT_S:
             self._beat = now
             if self._reader.confirmed_age_s is None and self._reader.failures == 0:
@@ -364,6 +398,21 @@ class TenantWorker:
         if self._unwritten is not None:
             await self._owned.worker.tenants.happened(self.tenant_id, self._unwritten)
             self._unwritten = None
+
+    async def _sweep_subscriptions(self, subscriber: Subscriber, now: float) -> None:
+        users = self._reader.covered + self._reader.polled if is_read(self.tenant.state) else 0
+        subscriber.sweep(now, self._watchers() if subscriber.wants_plan(now, users) else None, users)
+        await subscriber.say()
+
+    def _watchers(self) -> dict[UserId, int]:
+        """User who has a presence at Microsoft -> how many edges watch; nobody when the tenant is not read."""
+        if not is_read(self.tenant.state):
+            return {}
+        return {
+            user: sum(self._wanted.watchers(name) for name in self._names.of(user))
+            for user in self._known_users()
+            if self._answers.of(user) not in _NOBODY_TO_SUBSCRIBE_TO
+        }
 
     # Grants and the tenant's state
 
@@ -384,15 +433,18 @@ class TenantWorker:
     async def _reload(self) -> None:
         """The tenant's record or one of its grants changed."""
         tenant = await self._owned.worker.tenants.load(self.tenant_id)
+        if tenant is None:
+            return  # it left, and its grants are kept in mind until its subscriptions are deleted
         await self._pool.load()
         was_read = is_read(self.tenant.state)
-        if tenant is not None:
-            await self._apply_settings(tenant)
-        if tenant is not None and self._unwritten is None:
+        await self._apply_settings(tenant)
+        if self._unwritten is None:
             self.tenant = tenant
         await self._check_grants()
+        if is_read(self.tenant.state) and was_read:
+            return  # how its reads fare is not news of the record's
         self._say(status_of(self.tenant.state))
-        if is_read(self.tenant.state) and not was_read:
+        if is_read(self.tenant.state):
             self._read_again()
 
     async def _apply_settings(self, tenant: Tenant) -> None:

@@ -15,6 +15,7 @@ from bench.fanout.schedule import Point
 from bench.load import answer, scale, slow_token
 from bench.poll import run as poll
 from bench.processes import Child, ChildFailed
+from bench.webhook import run as webhook
 
 
 def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -41,6 +42,14 @@ def test_poll_writes_nothing_for_unchanged_pages(capsys: pytest.CaptureFixture[s
     must = last_line(capsys)["must"]
     assert must["1300 users: no write for unchanged pages"]
     assert len(must) == 3
+
+
+def test_webhook_is_answered_and_leaves_nothing_out(capsys: pytest.CaptureFixture[str]):
+    webhook.run(webhook.Options(sizes=(1, 3), seconds=0.4, rounds=1, openings=3))
+    must = last_line(capsys)["must"]
+    assert must["1 in a POST: every answer is 202"]
+    assert must["3 in a POST: every answer is 202"]
+    assert len(must) == 6
 
 
 def test_scale_measures_gaps_and_resumes(capsys: pytest.CaptureFixture[str]):

@@ -154,3 +154,10 @@ def test_whoever_keeps_to_the_interval_never_has_to_wait(pages, count_ids, base)
     budget = Budget(BudgetSettings(count_ids=count_ids))
     step = budget.interval_for(pages, pages * 650, base, 0.0) / pages
     assert all(budget.take(budget.cost(650), turn * step) == 0 for turn in range(3 * pages))
+
+
+def test_two_rounds_of_different_speed_share_the_limit():
+    budget = Budget(BudgetSettings(limit=100, headroom=0.0, poll_share=1.0))
+    assert budget.stretch([(10, 6500, 5.0), (10, 6500, 60.0)], 0.0) == 1.0
+    # 100 in 30 s allow 3.33 reads a second; 20 pages every 5 s and 20 every 60 s would take 4.33.
+    assert budget.stretch([(20, 13_000, 5.0), (20, 13_000, 60.0)], 0.0) == pytest.approx(1.3)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.ordering import Order, Stamp, differs, is_newer
+from relay.core.ordering import Newest, Order, Stamp, differs, is_newer
 from relay.core.presence import Availability, ConsoleStatus, OutOfOffice, Presence, Source, UserId
 from tests.core.presences import PRESENCE
 
@@ -53,6 +53,28 @@ def test_in_whatever_order_numbered_observations_arrive_the_newest_stays(arrivin
     for stamp in arriving[1:]:
         stored = stamp if is_newer(stored, stamp) else stored
     assert stored.sequence_number == "A0000000005"
+
+
+def test_a_notification_is_believed_only_when_it_is_newer_than_all_that_was_seen():
+    newest = Newest()
+    newest.read("A0000000002")
+    assert newest.lets_through("A0000000003")
+    assert not newest.lets_through("A0000000002")
+    assert not newest.lets_through("A0000000001")
+    assert not newest.lets_through("")
+
+
+def test_a_notification_is_not_believed_before_this_owner_has_read_its_user():
+    assert not Newest("A0000000002").lets_through("A0000000003")
+
+
+def test_a_notification_is_not_believed_after_a_read_without_a_number():
+    newest = Newest()
+    newest.read("A0000000002")
+    newest.read("")
+    assert not newest.lets_through("A0000000003")
+    newest.read("A0000000001")  # of a server that lags
+    assert not newest.lets_through("A0000000002")
 
 
 CHANGED = {

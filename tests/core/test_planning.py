@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -118,8 +119,86 @@ def test_a_removed_user_is_not_read():
     assert UserId("u0") not in plan
 
 
+def test_covered_users_have_pages_of_their_own_and_are_read_once_at_once():
+    plan = PollPlan(650)
+    plan.add(users(10), 0.0, INTERVAL)
+    finish(plan, drain(plan, 0.0), 0.0)
+    assert plan.move(users(4), 1.0, 60.0, covered=True) == users(4)
+    assert plan.load(covered=True) == (1, 4)
+    assert plan.load(covered=False) == (1, 6)
+    assert plan.next(1.0).users == tuple(users(4))
+    assert plan.move(users(4), 1.0, 60.0, covered=True) == []
+
+
+def test_covered_users_are_read_at_their_own_speed():
+    plan = PollPlan(650)
+    plan.add(users(10), 0.0, INTERVAL)
+    plan.move(users(4), 0.0, 60.0, covered=True)
+    finish(plan, drain(plan, 0.0), 0.0)
+    seen: dict[UserId, int] = {}
+    now = 0.1
+    while now < 600:
+        for read in drain(plan, now):
+            for user in read.users:
+                seen[user] = seen.get(user, 0) + 1
+            plan.done(read, now, 60.0 if read.page.covered else INTERVAL)
+        now += 0.1
+    assert 9 <= seen[UserId("u0")] <= 11
+    assert 118 <= seen[UserId("u9")] <= 122
+
+
+def test_users_who_are_covered_no_longer_are_read_at_once_and_not_overdue_for_it():
+    plan = PollPlan(650)
+    plan.add(users(4), 0.0, INTERVAL)
+    plan.move(users(4), 0.0, 60.0, covered=True)
+    finish(plan, drain(plan, 0.0), 0.0)
+    plan.move(users(4), 50.0, INTERVAL, covered=False)
+    assert plan.next(50.0).users == tuple(users(4))
+    assert plan.overdue(51.0, 15.0) == []
+    # What is held is as old as it is, all the same.
+    assert plan.oldest_confirmation == 0.0
+    assert len(plan.overdue(66.0, 15.0)) == 1
+
+
+def test_covered_pages_are_overdue_by_their_own_measure():
+    plan = PollPlan(650)
+    plan.add(users(4), 0.0, INTERVAL)
+    plan.move(users(4), 0.0, 60.0, covered=True)
+    assert plan.overdue(100.0, 15.0) == []
+    assert plan.overdue(100.0, 180.0, covered=True) == []
+    assert len(plan.overdue(181.0, 180.0, covered=True)) == 1
+
+
+def test_announced_users_wait_a_moment_for_each_other():
+    plan = PollPlan(650, phase=0.5, gather_s=0.1)
+    plan.add(users(10), 0.0, INTERVAL)
+    finish(plan, drain(plan, 0.0), 0.0)
+    plan.mark_announced(users(1), 1.0)
+    assert plan.next(1.0) is None
+    assert plan.wait(1.0) == pytest.approx(0.1)
+    plan.mark_announced(users(3), 1.08)
+    assert set(plan.next(1.1).users) == set(users(3))
+
+
+def test_what_is_held_is_in_no_read_and_who_is_read_is_not_held():
+    plan = PollPlan(650)
+    plan.add(users(3), 0.0, INTERVAL)
+    assert plan.hold(users(1)) == users(1)
+    read = plan.next(0.0)
+    assert set(read.users) == set(users(3)[1:])
+    assert plan.hold([*users(3), UserId("nobody")]) == []
+    plan.let_go(users(1))
+    plan.done(read, 0.0, INTERVAL)
+    assert plan.next(0.0).users == tuple(users(1))
+
+
 actions = st.lists(
-    st.tuples(st.sampled_from(["add", "remove", "dirty", "all", "next", "done", "fail", "pass"]), st.integers(0, 40)),
+    st.tuples(
+        st.sampled_from(
+            ["add", "remove", "dirty", "announced", "cover", "uncover", "all", "next", "done", "fail", "pass"]
+        ),
+        st.integers(0, 40),
+    ),
     max_size=120,
 )
 
@@ -129,7 +208,7 @@ actions = st.lists(
 def test_no_user_is_ever_in_two_reads_at_once_and_none_is_forgotten(  # noqa: C901 - one step each
     steps: list[tuple[str, int]], page_size: int
 ):
-    plan, now = PollPlan(page_size), 0.0
+    plan, now = PollPlan(page_size, gather_s=0.1), 0.0
     wanted: set[UserId] = set()
     under_way: list[Read] = []
     chance = random.Random(1)
@@ -143,6 +222,10 @@ def test_no_user_is_ever_in_two_reads_at_once_and_none_is_forgotten(  # noqa: C9
             wanted.difference_update(some)
         elif step == "dirty":
             plan.mark_dirty(some)
+        elif step == "announced":
+            plan.mark_announced(some, now)
+        elif step in ("cover", "uncover"):
+            plan.move(some, now, INTERVAL, covered=step == "cover")
         elif step == "all":
             plan.mark_all(now)
         elif step == "next" and (read := plan.next(now)) is not None:
@@ -160,6 +243,7 @@ def test_no_user_is_ever_in_two_reads_at_once_and_none_is_forgotten(  # noqa: C9
             now += number / 10
     for read in under_way:
         plan.done(read, now, INTERVAL)
+    assert len(plan) == len(wanted) == plan.load(covered=False)[1] + plan.load(covered=True)[1]
     seen: set[UserId] = set()
     for _ in range(200):
         now += 0.5

@@ -20,9 +20,9 @@ from suite.client import PresenceClient
 from suite.events import Changed, Event
 from suite.values import Presence, Status
 from tests.valkey import free_port
-from tests.worker.conftest import SETTINGS, Relay, eventually, raw, relay, valkey
+from tests.worker.conftest import SETTINGS, Relay, eventually, raw, relay, valkey, webhook_tls
 
-__all__ = ["eventually", "raw", "relay", "valkey"]
+__all__ = ["eventually", "raw", "relay", "valkey", "webhook_tls"]
 
 
 @dataclass

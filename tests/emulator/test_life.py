@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
 from emulator.clock import Clock
-from emulator.day import Day
 from emulator.demo import demo
 from emulator.life import ACTIONS, Life
+from emulator.sessions import seen
 from emulator.switches import Switches
 from emulator.world import Person, World
 
@@ -23,7 +22,7 @@ class Office:
         self.world = demo()
         self.clock = Clock(speed=0)
         self.switches = Switches().changed(linger_s=(100, 200), idle_s=(300, 400), **switches)
-        self.life = Life(self.world, self.clock, lambda: self.switches, random.Random(1))
+        self.life = Life(self.world, self.clock, lambda: self.switches, 1)
         self.ada = self.world.person("ada@contoso.example")
         self.life.act(self.ada, "come")
 
@@ -133,36 +132,124 @@ def test_what_nobody_can_do_is_refused(office: Office) -> None:
 
 def test_every_action_leaves_something_that_can_be_seen(office: Office) -> None:
     for action in ACTIONS:
-        office.life.act(office.ada, action, text="x")
+        office.life.act(office.ada, action, text="Away" if action == "app_session" else "x")
         assert office.ada.shown.availability
 
 
-def test_the_same_seed_makes_the_same_day() -> None:
-    def lived() -> list[tuple[str, str]]:
-        office = Office()
-        Day(office.clock, office.life, random.Random(7)).begin(office.world.people())
-        seen = []
-        for _ in range(200):
-            office.clock.advance(300)
-            seen += [tuple(person.shown) for person in office.world.people()]
-        return seen
+@pytest.mark.parametrize(
+    ("actions", "seen"),
+    [
+        ([("come", "mobile"), ("lock", "")], "Available/Available"),  # Available > Away
+        ([("come", "mobile"), ("meeting", ""), ("lock", "")], "Busy/InAMeeting"),  # Busy > Away
+        ([("app_session", "InACall")], "Busy/InACall"),  # Busy > Available
+        ([("app_session", "Presenting"), ("call", "")], "DoNotDisturb/Presenting"),  # DoNotDisturb > Busy
+        ([("app_session", "Away")], "Available/Available"),  # Available > Away
+        ([("app_session", "Presenting"), ("brb", "")], "BeRightBack/BeRightBack"),  # chosen > all sessions
+        ([("focus", ""), ("away", "")], "Away/Away"),
+    ],
+)
+def test_sessions_are_put_together_as_documented(office: Office, actions: list[tuple[str, str]], seen: str) -> None:
+    for action, what in actions:
+        office.life.act(office.ada, action, device="mobile" if what == "mobile" else "desktop", text=what)
 
-    first = lived()
-
-    assert first == lived()
-    assert {"Available", "Busy", "Away", "AvailableIdle", "Offline", "DoNotDisturb"} <= set(dict(first))
+    assert office.seen() == seen
 
 
-def test_whoever_no_longer_lives_the_day_is_left_alone() -> None:
-    office = Office()
-    day = Day(office.clock, office.life, random.Random(7))
-    day.begin(office.world.people())
-    office.ada.living = False
+def test_an_applications_session_fades_in_the_two_documented_stages_and_expires(office: Office) -> None:
+    office.all_off()
+    office.clock.advance(10_000)
+    office.life.act(office.ada, "app_session", for_s=3600)
+    seen = [office.seen()]
+
+    for seconds in (299, 2, 299, 3000):
+        office.clock.advance(seconds)
+        seen.append(office.seen())
+
+    assert seen == [
+        "Available/Available", "Available/Available", "Available/AvailableInactive", "Away/Away", "Offline/Offline"
+    ]  # fmt: skip
+
+
+def test_whoever_leaves_the_desktop_alone_is_away_after_a_while_and_back_at_a_touch(office: Office) -> None:
+    office.life.act(office.ada, "idle")
+    office.clock.advance(299)
+    before = office.seen()
+    office.clock.advance(2)
+    away = office.seen()
+
+    office.life.act(office.ada, "available")
+
+    assert (before, away, office.seen()) == ("Available/Available", "Away/Away", "Available/Available")
+
+
+@pytest.mark.parametrize(("action", "days"), [("busy", 1), ("dnd", 1), ("brb", 7), ("appear_offline", 7)])
+def test_what_was_chosen_expires_as_documented(office: Office, action: str, days: int) -> None:
+    office.life.act(office.ada, action)
+    office.clock.advance(days * 86_400 - 1)
+    before = office.ada.preferred
+
+    office.clock.advance(2)
+
+    assert (before, office.seen()) == (action, "Available/Available")
+
+
+def test_what_was_chosen_is_not_seen_without_a_device(office: Office) -> None:
     office.life.act(office.ada, "dnd")
+    office.all_off()
 
-    office.clock.advance(100_000)
+    office.clock.advance(1000)
 
-    assert office.seen() == "DoNotDisturb/DoNotDisturb"
+    assert (office.ada.preferred, office.seen()) == ("dnd", "Offline/Offline")
+    assert "/".join(seen(office.ada)) == "Offline/Offline"
+
+
+def test_a_status_message_goes_when_it_expires(office: Office) -> None:
+    office.life.act(office.ada, "status_message", text="at the dentist's", for_s=60)
+    said, number = office.ada.status_message, office.ada.sequence
+
+    office.clock.advance(61)
+
+    assert (said, office.ada.status_message) == ("at the dentist's", "")
+    assert office.ada.sequence > number
+
+
+def test_an_out_of_office_event_ends_by_itself_and_an_automatic_reply_goes_before_it(office: Office) -> None:
+    office.life.act(office.ada, "out_of_office_event", for_s=3600)
+    during = office.seen()
+    office.clock.advance(3601)
+    after = office.seen()
+    office.life.act(office.ada, "out_of_office_event", for_s=3600)
+    office.life.act(office.ada, "out_of_office", text="I am on leave.")
+    office.clock.advance(3601)
+
+    assert (during, after) == ("Available/OutOfOffice", "Available/Available")
+    assert (office.seen(), office.ada.out_of_office_message) == ("Available/OutOfOffice", "I am on leave.")
+
+
+def test_only_what_can_end_by_itself_takes_a_time(office: Office) -> None:
+    with pytest.raises(ValueError, match="call does not end by itself"):
+        office.life.act(office.ada, "call", for_s=5)
+
+
+def test_how_long_it_lingers_and_idles_differs_each_time_and_is_the_same_again() -> None:
+    def offline_after(others: bool) -> list[float]:
+        office, found = Office(), []
+        for _ in range(4):
+            office.life.act(office.ada, "come")
+            office.all_off()
+            if others:
+                office.life.act(office.world.person("ben@contoso.example"), "switch_off", device="all")
+            began = office.clock.now()
+            while office.seen() != "Offline/Offline":
+                office.clock.advance(1)
+            found.append(office.clock.now() - began)
+        return found
+
+    alone = offline_after(others=False)
+
+    assert alone == offline_after(others=True)
+    assert len(set(alone)) == 4
+    assert all(400 <= seconds <= 602 for seconds in alone)
 
 
 def test_a_generated_world_has_its_size_and_is_the_same_again() -> None:

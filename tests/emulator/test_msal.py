@@ -151,20 +151,6 @@ async def test_declining_consent_is_access_denied_with_65004(
     assert refused["error_description"].startswith("AADSTS65004")
 
 
-@pytest.mark.parametrize("kind", sorted(DEATHS))
-async def test_a_grant_dies_as_documented(cloud: Cloud, client: httpx.AsyncClient, tmp_path: Path, kind: str) -> None:
-    signed_in = await sign_in(await build(cloud, tmp_path), client)
-
-    cloud.revoke(RELAY, kind)
-    refused = await refresh(cloud, tmp_path, signed_in)
-
-    death = DEATHS[kind]
-    assert (refused["error"], refused["error_codes"]) == (death.error, [death.code])
-    assert refused.get("suberror", "") == death.suberror
-    assert refused["trace_id"]
-    assert refused["correlation_id"]
-
-
 @pytest.mark.parametrize("kind", sorted(BY_TIME | {"consent_removed"}))
 async def test_signing_in_again_cures_what_it_cures(
     cloud: Cloud, client: httpx.AsyncClient, tmp_path: Path, kind: str

@@ -41,7 +41,8 @@ async def read_all(reader: ChangesReader) -> list:
         hints.InterestChanged(TENANT, "edge-1"),
         hints.GrantChanged(TENANT, user(1)),
         hints.TenantChanged(TENANT),
-        hints.Notified(TENANT, "sub", b"\x00\xff"),
+        hints.Notified(TENANT, "07-route", (b"{}", b"\x00\xff")),
+        hints.Reauthorize(TENANT, "07-route"),
     ],
 )
 async def test_a_hint_arrives_as_it_was_sent(store: Store, hint: hints.Hint) -> None:

@@ -6,9 +6,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+import trustme
 from redis.asyncio import Redis
 
 from emulator import Cloud as Microsoft
@@ -16,6 +19,7 @@ from emulator import Config, Emulator
 from relay.core.names import normalise
 from relay.core.presence import Name, Presence, Status, TenantId, UserId
 from relay.core.tenant import TenantState
+from relay.graph.certificates import Certificates, make
 from relay.store.connection import Store, StoreSettings
 from relay.store.interest import Interest
 from relay.store.keyring import KeyRing, make_ring
@@ -122,6 +126,27 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
         yield server
 
 
+@dataclass(frozen=True)
+class WebhookTls:
+    """The webhook's certificate, whose authority the local cloud trusts, and what notifications are encrypted for."""
+
+    ca: Path
+    chain: bytes
+    key: bytes
+    certificates: Certificates
+
+
+@pytest.fixture(scope="session")
+def webhook_tls(tmp_path_factory: pytest.TempPathFactory) -> WebhookTls:
+    folder = tmp_path_factory.mktemp("webhook")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.crt")
+    leaf = authority.issue_cert("127.0.0.1", "localhost")
+    (folder / "today.pem").write_bytes(make("today", datetime.now(UTC) - timedelta(minutes=1)))
+    chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
+    return WebhookTls(folder / "ca.crt", chain, leaf.private_key_pem.bytes(), Certificates.load(folder))
+
+
 @pytest.fixture
 async def raw(valkey: ValkeyServer) -> AsyncIterator[Redis]:
     async with Redis.from_url(valkey.url, protocol=2) as client:
@@ -130,8 +155,9 @@ async def raw(valkey: ValkeyServer) -> AsyncIterator[Redis]:
 
 
 @pytest.fixture
-async def relay(valkey: ValkeyServer, raw: Redis) -> AsyncIterator[Relay]:
+async def relay(valkey: ValkeyServer, raw: Redis, webhook_tls: WebhookTls) -> AsyncIterator[Relay]:
     async with AsyncExitStack() as stack:
-        microsoft = await stack.enter_async_context(Emulator.start(Config()))
+        config = Config(notification_ca=webhook_tls.ca)
+        microsoft = await stack.enter_async_context(Emulator.start(config))
         store = await stack.enter_async_context(Store(StoreSettings(url=valkey.url)))
         yield Relay(store, Vault(store, KeyRing.from_json(make_ring("test", now_s=0))), microsoft)

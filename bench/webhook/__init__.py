@@ -1,0 +1,1 @@
+"""How soon the webhook answers, and how fast the worker opens notifications."""

@@ -1,0 +1,49 @@
+"""Chance that does not depend on what others do: the same seed and names give the same numbers."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+T = TypeVar("T")
+
+_MASK: Final = 2**64 - 1
+
+
+class Chance:
+    """A row of numbers for what the names stand for, for example one person's one day.
+
+    Knuth's linear congruential generator of 64 bits, of which the upper half is used: eight bytes of state, where
+    `random.Random` has 2.5 kB and takes ten times as long to begin.
+    """
+
+    __slots__ = ("_state",)
+
+    def __init__(self, *names: object) -> None:
+        key = "\0".join(map(str, names)).encode()
+        self._state = int.from_bytes(blake2b(key, digest_size=8).digest(), "big")
+
+    def number(self) -> int:
+        """A number of 32 bits."""
+        self._state = state = (self._state * 6364136223846793005 + 1442695040888963407) & _MASK
+        return state >> 32
+
+    def share(self) -> float:
+        """A number from 0 up to, but not, 1."""
+        return self.number() / 2**32
+
+    def happens(self, probability: float) -> bool:
+        """Whether something of this probability happens."""
+        return self.number() < probability * 2**32
+
+    def between(self, least: int, most: int) -> int:
+        """A whole number from `least` to `most`, both included."""
+        self._state = state = (self._state * 6364136223846793005 + 1442695040888963407) & _MASK
+        return least + ((state >> 32) * (most - least + 1) >> 32)
+
+    def one_of(self, choices: Sequence[T]) -> T:
+        """One of some things."""
+        return choices[self.number() * len(choices) >> 32]

@@ -1,0 +1,184 @@
+"""Under which conditions the cloud works: switches, profile, faults, clock, snapshots."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+
+from emulator import profile
+from emulator.control.operation import Area, Asked, Body
+from emulator.faults import Fault
+from emulator.switches import Switches, described
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
+
+area = Area("conditions", "Switches, profiles, faults, the clock, and snapshots of everything.")
+
+
+class Clock(Body):
+    """How time passes; what is left out stays as it is."""
+
+    speed: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] | None = None
+    """World seconds in one second; 0 stops the world."""
+    advance_s: Annotated[float, msgspec.Meta(ge=0, le=34_560_000)] | None = None
+    """Step so many of the world's seconds forward, doing everything that falls due on the way."""
+
+
+class Time(msgspec.Struct, kw_only=True):
+    """The world's time."""
+
+    speed: float
+    now_s: float
+    """World seconds since the world began."""
+    date: str
+    """The world's calendar in UTC, by which people live."""
+
+
+class Faulty(msgspec.Struct):
+    """The faults in force, oldest first."""
+
+    faults: list[Fault]
+
+
+class Switch(msgspec.Struct, kw_only=True):
+    """One switch. `about` is what it decides, `kind` its JSON Schema."""
+
+    name: str
+    about: str
+    kind: dict[str, Any]
+    value: Any
+    default: Any
+
+
+class SwitchList(msgspec.Struct):
+    """Every switch, as forms show them."""
+
+    switches: list[Switch]
+
+
+class Snapshots(msgspec.Struct):
+    """The names of the snapshots, oldest first."""
+
+    snapshots: list[str]
+
+
+@area.operation("GET", "switches", answer=Switches)
+def get_switches(cloud: Cloud, _asked: Asked) -> Switches:
+    """Show every switch: what Microsoft does not document, one way or the other."""
+    return cloud.switches
+
+
+@area.operation("PUT", "switches", body=dict[str, Any], answer=Switches)
+def set_switches(cloud: Cloud, asked: Asked) -> Switches:
+    """Set some switches; the rest stays."""
+    return cloud.set_switches(**asked.body)
+
+
+@area.operation("GET", "switches/described", answer=SwitchList)
+def describe_switches(cloud: Cloud, _asked: Asked) -> SwitchList:
+    """Show every switch with its meaning, its values, its present and its usual one."""
+    usual = cloud.config.switches
+    return SwitchList([
+        Switch(name=each.name, about=each.about, kind=each.kind, value=getattr(cloud.switches, each.name),
+               default=getattr(usual, each.name))
+        for each in described()
+    ])  # fmt: skip
+
+
+@area.operation("GET", "profile", answer=profile.Profile)
+def get_profile(cloud: Cloud, asked: Asked) -> Any:
+    """Show the present switches as a profile; with `Accept: application/toml` as a file that can be loaded."""
+    present = profile.present(cloud)
+    if "toml" in asked.request.header(b"accept"):
+        return profile.toml_answer(present)
+    return present
+
+
+@area.operation("PUT", "profile", body=profile.Profile, answer=profile.Profile,
+                media=("application/json", profile.TOML))  # fmt: skip
+def put_profile(cloud: Cloud, asked: Asked) -> profile.Profile:
+    """Set every switch from a profile, in JSON or TOML; one that lacks a switch or knows another is refused."""
+    body = asked.body
+    loaded = profile.read(body) if isinstance(body, bytes) else profile.checked(body)
+    profile.load(cloud, loaded)
+    return loaded
+
+
+@area.operation("GET", "faults", answer=Faulty)
+def list_faults(cloud: Cloud, _asked: Asked) -> Faulty:
+    """List the faults in force."""
+    return Faulty(cloud.faults.all())
+
+
+@area.operation("POST", "faults", body=Fault, answer=Fault)
+def add_fault(cloud: Cloud, asked: Asked) -> Fault:
+    """Let something go wrong for the requests that meet its conditions."""
+    return cloud.add_fault(asked.body)
+
+
+@area.operation("DELETE", "faults")
+def remove_faults(cloud: Cloud, _asked: Asked) -> None:
+    """Remove every fault."""
+    cloud.faults.remove()
+
+
+@area.operation("DELETE", "faults/{number}")
+def remove_fault(cloud: Cloud, asked: Asked) -> None:
+    """Remove one fault, by the `id` that it was given."""
+    number = asked.where["number"]
+    if not number.isdecimal() or len(number) > 18:
+        raise LookupError(f"there is no fault {number}")
+    cloud.faults.remove(int(number))
+
+
+@area.operation("GET", "clock", answer=Time)
+def get_clock(cloud: Cloud, _asked: Asked) -> Time:
+    """Show the world's time."""
+    return _time(cloud)
+
+
+@area.operation("PUT", "clock", body=Clock, answer=Time)
+def set_clock(cloud: Cloud, asked: Asked) -> Time:
+    """Scale, stop or step the world's time."""
+    body: Clock = asked.body
+    if body.speed is not None:
+        cloud.clock.set_speed(body.speed)
+    if body.advance_s is not None:
+        cloud.clock.advance(body.advance_s)
+    return _time(cloud)
+
+
+def _time(cloud: Cloud) -> Time:
+    return Time(speed=cloud.clock.speed, now_s=cloud.clock.now(), date=cloud.day.date().isoformat(timespec="seconds"))
+
+
+@area.operation("GET", "snapshots", answer=Snapshots)
+def list_snapshots(cloud: Cloud, _asked: Asked) -> Snapshots:
+    """List the snapshots."""
+    return Snapshots(cloud.snapshots.names())
+
+
+@area.operation("PUT", "snapshots/{name}")
+def take_snapshot(cloud: Cloud, asked: Asked) -> None:
+    """Remember everything as it is under a name: people, devices, grants, switches, faults and the clock."""
+    cloud.snapshots.take(asked.where["name"])
+
+
+@area.operation("POST", "snapshots/{name}/restore")
+def restore_snapshot(cloud: Cloud, asked: Asked) -> None:
+    """Have everything as it was when the snapshot was taken; the journal goes on."""
+    cloud.snapshots.restore(asked.where["name"])
+
+
+@area.operation("DELETE", "snapshots/{name}")
+def drop_snapshot(cloud: Cloud, asked: Asked) -> None:
+    """Forget a snapshot."""
+    cloud.snapshots.drop(asked.where["name"])
+
+
+@area.operation("POST", "reset")
+def reset(cloud: Cloud, _asked: Asked) -> None:
+    """Everything as at the start; accounts and consents stay."""
+    cloud.reset()

@@ -1,0 +1,199 @@
+"""Tenants' policies, requests for an administrator's approval, second factors, and the keys that sign tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from emulator.control.operation import Area, Asked, Body, Few, Name
+from emulator.entra.directory import KEY_OVERLAP_S
+from emulator.world import UserConsent
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
+    from emulator.world import Tenant
+
+area = Area("directory", "Tenants' policies, requests for approval, second factors, and the keys that sign tokens.")
+
+
+class Policies(Body):
+    """A tenant's policies; what is left out stays."""
+
+    user_consent: UserConsent | None = None
+    mfa_required: bool | None = None
+
+
+class TenantRefusal(Body):
+    """Why a tenant's people get no tokens; empty: they do."""
+
+    kind: Name = ""
+
+
+class AppRefusal(Body):
+    """Why an application is refused in one tenant; empty: it is not."""
+
+    client_id: Name
+    kind: Name = ""
+
+
+class Assignment(Body):
+    """Who may use an application; null: everybody."""
+
+    client_id: Name
+    people: Few | None = None
+
+
+class AppConsent(Body):
+    """Application permissions, given by an administrator."""
+
+    client_id: Name
+    roles: Few
+
+
+class Decision(Body):
+    """The answer to everybody of a tenant who asked for an application."""
+
+    tenant: Name
+    client_id: Name
+    approve: bool = True
+
+
+class SecondFactor(Body):
+    """Whether a second factor is registered."""
+
+    registered: bool = True
+
+
+class Rotation(Body):
+    """How long the former key stays published, in the world's seconds."""
+
+    overlap_s: Annotated[float, msgspec.Meta(ge=0, le=31_536_000)] = KEY_OVERLAP_S
+
+
+class Entra(msgspec.Struct, kw_only=True):
+    """What Entra keeps of a tenant."""
+
+    id: str
+    domain: str
+    name: str
+    user_consent: UserConsent
+    mfa_required: bool
+    refusal: str
+    app_refusals: dict[str, str]
+    assignments: dict[str, list[str]]
+    """Client id -> object ids."""
+    app_consents: dict[str, list[str]]
+    """Client id -> application permissions."""
+
+
+class ConsentRequested(msgspec.Struct, kw_only=True):
+    """One request for approval; `person` is an object id."""
+
+    tenant: str
+    client_id: str
+    person: str
+    scopes: list[str]
+    reason: str
+    upn: str
+
+
+class ConsentRequests(msgspec.Struct):
+    """What administrators have not answered."""
+
+    requests: list[ConsentRequested]
+
+
+class Factor(msgspec.Struct, kw_only=True):
+    """Somebody's second factor."""
+
+    upn: str
+    registered: bool
+    code: str
+
+
+class Keys(msgspec.Struct):
+    """The names of the published keys; the first one signs."""
+
+    kids: list[str]
+
+
+@area.operation("GET", "tenants/{tenant}", answer=Entra)
+def get_tenant(cloud: Cloud, asked: Asked) -> Entra:
+    """Show a tenant's policies."""
+    return _shown(cloud.set_policies(asked.where["tenant"]))
+
+
+@area.operation("PUT", "tenants/{tenant}/policies", body=Policies, answer=Entra)
+def set_policies(cloud: Cloud, asked: Asked) -> Entra:
+    """Set whether users may consent, and whether everybody needs a second factor."""
+    return _shown(cloud.set_policies(asked.where["tenant"], **msgspec.structs.asdict(asked.body)))
+
+
+@area.operation("POST", "tenants/{tenant}/refuse", body=TenantRefusal)
+def refuse_tenant(cloud: Cloud, asked: Asked) -> None:
+    """Refuse a tenant's people tokens, or stop refusing with an empty `kind`."""
+    cloud.refuse_tenant(asked.where["tenant"], asked.body.kind)
+
+
+@area.operation("POST", "tenants/{tenant}/refuse_application", body=AppRefusal)
+def refuse_app(cloud: Cloud, asked: Asked) -> None:
+    """Refuse an application in one tenant: remove it, disable it, or stop refusing it with an empty `kind`."""
+    cloud.refuse_application(asked.body.client_id, asked.body.kind, asked.where["tenant"])
+
+
+@area.operation("PUT", "tenants/{tenant}/assignments", body=Assignment)
+def assign(cloud: Cloud, asked: Asked) -> None:
+    """Demand that people are assigned to an application, and assign some."""
+    cloud.assign(asked.where["tenant"], asked.body.client_id, asked.body.people)
+
+
+@area.operation("POST", "tenants/{tenant}/app_consents", body=AppConsent)
+def consent_app(cloud: Cloud, asked: Asked) -> None:
+    """Give an application permissions of its own, as an administrator does."""
+    application = cloud.world.application(asked.body.client_id)
+    if application is None:
+        raise LookupError(f"there is no application {asked.body.client_id}")
+    cloud.consent_app(asked.where["tenant"], application, asked.body.roles)
+
+
+@area.operation("GET", "consents/requests", answer=ConsentRequests)
+def consent_requests(cloud: Cloud, _asked: Asked) -> ConsentRequests:
+    """List what users asked an administrator for."""
+    return ConsentRequests([ConsentRequested(**each) for each in cloud.consent_requests()])
+
+
+@area.operation("POST", "consents/requests", body=Decision)
+def answer_consent_request(cloud: Cloud, asked: Asked) -> None:
+    """Approve what users of a tenant asked for, for the whole tenant, or deny it."""
+    body: Decision = asked.body
+    cloud.answer_consent_request(body.tenant, body.client_id, approve=body.approve)
+
+
+@area.operation("GET", "people/{who}/second_factor", answer=Factor)
+def second_factor(cloud: Cloud, asked: Asked) -> Factor:
+    """Show what somebody's second factor shows."""
+    person = cloud.person(asked.where["who"])
+    return Factor(upn=person.upn, registered=person.mfa, code=person.mfa_code)
+
+
+@area.operation("PUT", "people/{who}/second_factor", body=SecondFactor, answer=Factor)
+def set_second_factor(cloud: Cloud, asked: Asked) -> Factor:
+    """Register a second factor for somebody, or remove it."""
+    person = cloud.set_second_factor(asked.where["who"], registered=asked.body.registered)
+    return Factor(upn=person.upn, registered=person.mfa, code=person.mfa_code)
+
+
+@area.operation("POST", "keys/rotate", body=Rotation, answer=Keys)
+def rotate_keys(cloud: Cloud, asked: Asked) -> Keys:
+    """Sign with another key from now on."""
+    return Keys(cloud.rotate_keys(asked.body.overlap_s))
+
+
+def _shown(tenant: Tenant) -> Entra:
+    return Entra(
+        id=tenant.tenant_id, domain=tenant.domain, name=tenant.name, user_consent=tenant.user_consent,
+        mfa_required=tenant.mfa_required, refusal=tenant.refusal, app_refusals=tenant.app_refusals,
+        assignments={client_id: sorted(oids) for client_id, oids in tenant.assignments.items()},
+        app_consents={client_id: sorted(roles) for client_id, roles in tenant.app_consents.items()},
+    )  # fmt: skip

@@ -1,0 +1,142 @@
+"""Grants and the ways they die, consents, and app registrations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from emulator.control.operation import Area, Asked, Body, Few, Name
+from emulator.records import ApplicationRecord, application_record
+from emulator.world import Application
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
+
+area = Area("grants", "Grants and the ways they die, consents, and app registrations.")
+
+MOST_APPLICATIONS = 10_000
+
+
+class Grant(Body):
+    """A refresh token for somebody who does not sign in."""
+
+    account: Name
+    client_id: Name
+    scopes: Few
+
+
+class Consent(Body):
+    """What an application may do."""
+
+    account: Name
+    """Who consents; for everybody, an administrator of the tenant or anybody else of it."""
+    client_id: Name
+    scopes: Few
+    everybody: bool = False
+
+
+class Revoke(Body):
+    """How an account's grants die."""
+
+    account: Name
+    kind: Name = "sessions_revoked"
+    access_tokens: bool = False
+
+
+class Restore(Body):
+    """Whose grants live again."""
+
+    account: Name
+
+
+class Refuse(Body):
+    """Why an application is refused; empty: it is not."""
+
+    kind: Name = ""
+
+
+class Consented(msgspec.Struct, kw_only=True):
+    """One consent; `person` is an object id, or `*` for everybody."""
+
+    tenant: str
+    client_id: str
+    person: str
+    scopes: list[str]
+    upn: str
+
+
+class Grants(msgspec.Struct):
+    """Every consent."""
+
+    grants: list[Consented]
+
+
+class Granted(msgspec.Struct):
+    """A refresh token."""
+
+    refresh_token: str
+
+
+class Applications(msgspec.Struct):
+    """The app registrations; secrets included, for nothing here is secret."""
+
+    applications: list[ApplicationRecord]
+
+
+@area.operation("GET", "grants", answer=Grants)
+def list_grants(cloud: Cloud, _asked: Asked) -> Any:
+    """List everything that was consented to."""
+    return {"grants": cloud.grants()}
+
+
+@area.operation("POST", "grants", body=Grant, answer=Granted)
+def grant(cloud: Cloud, asked: Asked) -> Granted:
+    """Consent and hand out a refresh token, without anybody signing in."""
+    body: Grant = asked.body
+    return Granted(cloud.grant(body.account, body.client_id, set(body.scopes)))
+
+
+@area.operation("POST", "grants/revoke", body=Revoke)
+def revoke(cloud: Cloud, asked: Asked) -> None:
+    """Let an account's grants die in one of the documented ways; `GET /_emulator/` lists them as `deaths`."""
+    body: Revoke = asked.body
+    cloud.revoke(body.account, body.kind, access_tokens=body.access_tokens)
+
+
+@area.operation("POST", "grants/restore", body=Restore)
+def restore(cloud: Cloud, asked: Asked) -> None:
+    """Undo `revoke`, but for consent, which has to be given anew."""
+    cloud.restore(asked.body.account)
+
+
+@area.operation("POST", "consents", body=Consent)
+def consent(cloud: Cloud, asked: Asked) -> None:
+    """Consent to an application, for one person or the whole tenant."""
+    body: Consent = asked.body
+    application = cloud.world.application(body.client_id)
+    if application is None:
+        raise LookupError(f"there is no application {body.client_id}")
+    cloud.consent(body.account, application, set(body.scopes), everybody=body.everybody)
+
+
+@area.operation("GET", "applications", answer=Applications)
+def list_applications(cloud: Cloud, _asked: Asked) -> Applications:
+    """List the app registrations, with their secrets."""
+    return Applications([application_record(each) for each in cloud.world.applications.values()])
+
+
+@area.operation("PUT", "applications", body=ApplicationRecord, answer=ApplicationRecord)
+def put_application(cloud: Cloud, asked: Asked) -> ApplicationRecord:
+    """Register an application, or register it anew: redirect URIs, secrets and certificates are replaced."""
+    record: ApplicationRecord = asked.body
+    if len(cloud.world.applications) >= MOST_APPLICATIONS:
+        raise ValueError(f"there are {MOST_APPLICATIONS} applications already")
+    cloud.put_application(Application(**msgspec.structs.asdict(record)))
+    return record
+
+
+@area.operation("POST", "applications/{client_id}/refuse", body=Refuse)
+def refuse_application(cloud: Cloud, asked: Asked) -> None:
+    """Refuse every credential of an application, or stop refusing it with an empty `kind`."""
+    cloud.refuse_application(asked.where["client_id"], asked.body.kind)

@@ -1,0 +1,47 @@
+"""Who may use the control surface: programs on this machine, and its own page; not the pages of other sites.
+
+A browser on this machine carries out what any page tells it to. So a host name that only happens to lead here (DNS
+rebinding) is refused, and so is everything that changes something for the sake of another site's page.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from emulator.exchange import Request
+
+LOOPBACK: Final = {"127.0.0.1", "localhost", "::1"}
+MICROSOFT: Final = (
+    ".microsoftonline.com", ".windows.net", ".microsoft.com", ".microsoftonline.us", ".microsoft.us",
+    ".microsoftonline.cn", ".chinacloudapi.cn",
+)  # fmt: skip
+"""Nobody else can have a name under these."""
+
+_READS: Final = {"GET", "HEAD"}
+_OWN: Final = {"", "same-origin", "none"}
+"""What browsers say of requests of the page itself, and of addresses that a person typed; others say nothing.
+https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site"""
+
+
+def refusal(request: Request) -> str:
+    """Why a request is refused; empty when it is not."""
+    host = request.header(b"host")
+    name = _name(f"//{host}")
+    if host and name not in LOOPBACK and not name.endswith(MICROSOFT):
+        return f"the control surface is not at {name or 'such a host name'}; use 127.0.0.1 or localhost"
+    if request.method in _READS:
+        return ""
+    origin = request.header(b"origin")
+    foreign = origin and origin.partition("://")[2].lower() != host.lower()
+    if foreign or request.header(b"sec-fetch-site").lower() not in _OWN:
+        return "pages of other sites may not use the control surface"
+    return ""
+
+
+def _name(address: str) -> str:
+    try:
+        return (urlsplit(address).hostname or "").lower()
+    except ValueError:
+        return ""

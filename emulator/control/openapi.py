@@ -1,0 +1,88 @@
+"""The surface's description in OpenAPI 3.1, made from the table that routes its requests."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any, Final
+
+import msgspec
+
+from emulator.control.operation import Done, Operation
+from emulator.control.table import AREAS, OPERATIONS, PREFIX
+
+
+class Refusal(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Why nothing was done, and in which field of the body or query the slip is."""
+
+    error: str
+    field: str = ""
+
+
+_KINDS: Final = tuple(
+    dict.fromkeys(
+        [kind for each in OPERATIONS for kind in (each.body, each.query, each.answer) if kind not in {None, Done}]
+        + [Refusal]
+    )
+)
+
+
+def description() -> dict[str, Any]:
+    """The description, as JSON values."""
+    # All at once: two types of one name get longer ones, here and wherever they are referred to.
+    found = msgspec.json.schema_components(_KINDS, ref_template="#/components/schemas/{name}")
+    schemas, components = msgspec.to_builtins(found)  # whose default values are as JSON has them
+    schema_of = dict(zip(_KINDS, schemas, strict=True))
+    paths: dict[str, Any] = {}
+    for operation in OPERATIONS:
+        told = _operation(operation, schema_of, components)
+        paths.setdefault(PREFIX + operation.path, {})[operation.method.lower()] = told
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Control surface of the local Microsoft cloud",
+            "version": "1",
+            "description": "Everything that can be done to the people, conditions and history of the cloud.",
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": area.name, "description": area.about} for area in AREAS],
+        "paths": paths,
+        "components": {"schemas": components},
+    }
+
+
+def _operation(operation: Operation, schema_of: dict[Any, Any], components: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "operationId": f"{operation.area}.{getattr(operation.does, '__name__', operation.path)}",
+        "tags": [operation.area],
+        "summary": (inspect.getdoc(operation.does) or "").partition("\n")[0],
+        "responses": _responses(operation, schema_of),
+    }
+    names = re.findall(r"{(\w+)}", operation.path)
+    parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+    if operation.query is not None:
+        fields = components[schema_of[operation.query]["$ref"].rpartition("/")[2]]["properties"]
+        parameters += [
+            {"name": name, "in": "query", "required": False, "schema": kind} for name, kind in fields.items()
+        ]
+    if parameters:
+        told["parameters"] = parameters
+    if operation.body is not None:
+        kinds = {kind: {"schema": schema_of[operation.body]} for kind in operation.media}
+        told["requestBody"] = {"required": True, "content": kinds}
+    return told
+
+
+def _responses(operation: Operation, schema_of: dict[Any, Any]) -> dict[str, Any]:
+    if operation.answer is Done:
+        done: dict[str, Any] = {"204": {"description": "Done."}}
+    else:
+        done = {
+            "200": {"description": "Done.", "content": {"application/json": {"schema": schema_of[operation.answer]}}}
+        }
+    refusal = {"content": {"application/json": {"schema": schema_of[Refusal]}}}
+    return done | {
+        "400": {"description": "Something in the request is wrong; it says what.", **refusal},
+        "403": {"description": "The request comes from another site's page, or to a foreign host name.", **refusal},
+        "404": {"description": "There is nothing of that name.", **refusal},
+    }

@@ -1,0 +1,100 @@
+"""One operation of the control surface, as the table that routes requests and the description of the surface hold it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from emulator.cloud import Cloud
+    from emulator.exchange import Request
+
+Name = Annotated[str, msgspec.Meta(max_length=320)]
+"""An id, UPN, domain or the like: no UPN is longer."""
+Text = Annotated[str, msgspec.Meta(max_length=4096)]
+Few = Annotated[list[Name], msgspec.Meta(max_length=200)]
+
+
+class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A JSON body, or the parameters of a query; unknown fields are refused, for they are slips."""
+
+
+class Done(msgspec.Struct):
+    """Nothing to tell: answered with 204 and without a body."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One request to an operation.
+
+    `where` has the parts of the path that its template names, `body` and `query` what the operation declared (None
+    when it declared none).
+    """
+
+    request: Request
+    where: dict[str, str]
+    body: Any
+    query: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One operation.
+
+    `does` returns something that can be JSON, an `Answer`, or None for 204; its docstring says what the operation does.
+    """
+
+    method: str
+    path: str
+    area: str
+    does: Callable[[Cloud, Asked], Any]
+    body: Any
+    query: type[Body] | None
+    answer: Any
+    media: tuple[str, ...]
+
+    @property
+    def segments(self) -> list[str]:
+        """The path's parts; `{…}` stands for any one."""
+        return self.path.split("/")
+
+
+JSON_ONLY: Final = ("application/json",)
+
+
+class Area:
+    """Operations of one subject, in the order in which they are described."""
+
+    def __init__(self, name: str, about: str) -> None:
+        self.name = name
+        self.about = about
+        self.operations: list[Operation] = []
+
+    def operation(
+        self, method: str, path: str, *, body: Any = None, query: type[Body] | None = None, answer: Any = Done,
+        media: tuple[str, ...] = JSON_ONLY,
+    ) -> Callable[[Callable[[Cloud, Asked], Any]], Callable[[Cloud, Asked], Any]]:  # fmt: skip
+        """Make a function an operation.
+
+        Args:
+            method: of HTTP.
+            path: below the control surface's prefix; `{name}` is one part of the path, of whatever is written there.
+            body: the type of the body; None: there is none.
+            query: the query's parameters; None: there are none.
+            answer: the type of the answer, for the description.
+            media: the media types of the body; one that is not JSON reaches the function as bytes.
+        """
+
+        def put(does: Callable[[Cloud, Asked], Any]) -> Callable[[Cloud, Asked], Any]:
+            self.operations.append(
+                Operation(
+                    method=method, path=path, area=self.name, does=does, body=body, query=query, answer=answer, media=media
+                )
+            )  # fmt: skip
+            return does
+
+        return put

@@ -1,0 +1,210 @@
+"""People: who there is, what they do, and what others see of them."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+
+from emulator.control.operation import Area, Asked, Body, Name, Text
+from emulator.life import look
+from emulator.presence import spell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from emulator.cloud import Cloud
+    from emulator.world import Person
+
+area = Area("people", "Who there is, what they do, and what others see of them.")
+
+MOST_AT_ONCE = 1000
+
+
+class Presence(Body):
+    """What others shall see; what is left out stays as it is."""
+
+    availability: Name | None = None
+    activity: Name | None = None
+    status_message: Text | None = None
+    out_of_office: bool | None = None
+    out_of_office_message: Text | None = None
+    sequence_number: Name | None = None
+
+
+class Act(Body):
+    """One thing that somebody does."""
+
+    action: Name
+    """`GET /_emulator/` lists them; `live` goes back to the day."""
+    device: Name = ""
+    """`desktop` or `mobile`; for `switch_off` also `all`."""
+    text: Text = ""
+    """A message, or what an application's session says."""
+    for_s: Annotated[float, msgspec.Meta(gt=0, le=31_536_000)] | None = None
+    """After how many of the world's seconds it ends by itself, for what has an end."""
+
+
+class NewPerson(Body):
+    """Somebody who joins."""
+
+    tenant: Name
+    upn: Name
+    oid: Name
+    name: Name = ""
+    password: Name = ""
+    role: Name = "user"
+    licensed: bool = True
+
+
+class Rename(Body):
+    """Another UPN."""
+
+    upn: Name
+
+
+class Which(Body):
+    """Whom to list."""
+
+    tenant: Name = ""
+    """Tenant id or domain; empty: all tenants."""
+    search: Name = ""
+    """Part of a name or UPN, in any case."""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST_AT_ONCE)] = MOST_AT_ONCE
+    offset: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 0
+    since: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Of these, only those who changed after the `change` of an earlier answer."""
+
+
+class Someone(msgspec.Struct, kw_only=True):
+    """A person as control shows one: what others see, and what is behind it."""
+
+    id: str
+    upn: str
+    name: str
+    tenant: str
+    availability: str
+    activity: str
+    look: str
+    """How Teams draws it: available, busy, dnd, away, offline, out_of_office or unknown, whatever the spelling."""
+    sequence_number: str
+    status_message: str
+    out_of_office: bool
+    out_of_office_message: str
+    desktop: str
+    """Empty when it is off, else active, idle or locked."""
+    mobile: bool
+    doing: str
+    preferred: str
+    app_session: str
+    licensed: bool
+    enabled: bool
+    refusal: str
+    living: bool
+    utc_offset_s: int
+    change: int
+
+
+class People(msgspec.Struct, kw_only=True):
+    """Some people. `total`: how many there are to page through, of a search only as far as was looked."""
+
+    people: list[Someone]
+    total: int
+    change: int
+
+
+@area.operation("GET", "people", query=Which, answer=People)
+def list_people(cloud: Cloud, asked: Asked) -> People:
+    """List people: of a tenant or of all, a page of them, or whoever of the page changed since an earlier answer."""
+    which: Which = asked.query
+    change = cloud.life.changes
+    chosen = _chosen(cloud, which)
+    people: Iterable[Person]
+    if which.search:
+        word = which.search.lower()
+        found = [each for each in chosen if word in each.upn.lower() or word in each.display_name.lower()]
+        people, total = found[which.offset : which.offset + which.limit], len(found)
+    else:
+        people = islice(chosen, which.offset, which.offset + which.limit)
+        tenant = cloud.world.tenant(which.tenant) if which.tenant else None
+        total = len(tenant.people) if tenant is not None else sum(len(t.people) for t in cloud.world.tenants.values())
+    return People(
+        people=[shown(cloud, each) for each in people if each.changed > which.since or not which.since],
+        total=total,
+        change=change,
+    )
+
+
+def _chosen(cloud: Cloud, which: Which) -> Iterable[Person]:
+    if not which.tenant:
+        return cloud.world.people()
+    tenant = cloud.world.tenant(which.tenant)
+    if tenant is None:
+        raise LookupError(f"there is no tenant {which.tenant}")
+    return tenant.people.values()
+
+
+@area.operation("POST", "people", body=NewPerson, answer=Someone)
+def add_person(cloud: Cloud, asked: Asked) -> Someone:
+    """Let somebody join a tenant."""
+    body: NewPerson = asked.body
+    return shown(cloud, cloud.add_person(
+        body.tenant, body.oid, body.upn, body.name or body.upn, password=body.password, role=body.role,
+        licensed=body.licensed,
+    ))  # fmt: skip
+
+
+@area.operation("GET", "people/{who}", answer=Someone)
+def get_person(cloud: Cloud, asked: Asked) -> Someone:
+    """Show one person, by UPN or object id."""
+    return shown(cloud, cloud.person(asked.where["who"]))
+
+
+@area.operation("PUT", "people/{who}", body=Rename, answer=Someone)
+def rename_person(cloud: Cloud, asked: Asked) -> Someone:
+    """Give somebody another UPN."""
+    return shown(cloud, cloud.rename_person(asked.where["who"], asked.body.upn))
+
+
+@area.operation("DELETE", "people/{who}")
+def remove_person(cloud: Cloud, asked: Asked) -> None:
+    """Delete somebody: an unknown id from now on, and a dead grant."""
+    cloud.remove_person(asked.where["who"])
+
+
+@area.operation("GET", "people/{who}/presence", answer=Someone)
+def get_presence(cloud: Cloud, asked: Asked) -> Someone:
+    """Show one person; the same as without `/presence`."""
+    return shown(cloud, cloud.person(asked.where["who"]))
+
+
+@area.operation("PUT", "people/{who}/presence", body=Presence, answer=Someone)
+def set_presence(cloud: Cloud, asked: Asked) -> Someone:
+    """Have others see exactly this until the person does something."""
+    return shown(cloud, cloud.set_presence(asked.where["who"], **msgspec.structs.asdict(asked.body)))
+
+
+@area.operation("POST", "people/{who}/actions", body=Act, answer=Someone)
+def act(cloud: Cloud, asked: Asked) -> Someone:
+    """Let somebody do something, and stop living the day; `live` goes back to the day."""
+    who, body = asked.where["who"], asked.body
+    if body.action == "live":
+        cloud.live(who)
+        return shown(cloud, cloud.person(who))
+    return shown(cloud, cloud.act(who, body.action, device=body.device, text=body.text, for_s=body.for_s))
+
+
+def shown(cloud: Cloud, person: Person) -> Someone:
+    """A person as control shows one."""
+    seen = spell(person.shown, cloud.switches)
+    session: Any = person.app_session
+    return Someone(
+        id=person.oid, upn=person.upn, name=person.display_name, tenant=person.tenant.tenant_id,
+        availability=seen.availability, activity=seen.activity, look=look(person), sequence_number=person.sequence,
+        status_message=person.status_message, out_of_office=person.out_of_office,
+        out_of_office_message=person.out_of_office_message, desktop=person.desktop, mobile=person.mobile,
+        doing=person.doing, preferred=person.preferred, app_session="/".join(session) if session else "",
+        licensed=person.licensed, enabled=person.enabled, refusal=person.refusal, living=person.living,
+        utc_offset_s=person.zone_s, change=person.changed,
+    )  # fmt: skip

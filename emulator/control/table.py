@@ -1,0 +1,95 @@
+"""The one table of operations: requests are routed by it, and the description of the surface is made from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from emulator.control import conditions, directory, grants, history, notifications, people
+from emulator.control.operation import Area, Asked
+from emulator.entra.refusals import APPLICATION_DEATHS, DEATHS, SURVIVED, TENANT_DEATHS
+from emulator.life import ACTIONS
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
+    from emulator.control.operation import Operation
+
+about = Area("about", "What there is.")
+
+
+class Index(msgspec.Struct, kw_only=True):
+    """What can be asked for, and the words that can be used."""
+
+    operations: list[str]
+    actions: list[str]
+    deaths: list[str]
+    survived: list[str]
+    application_deaths: list[str]
+    tenant_deaths: list[str]
+    tenants: list[dict[str, Any]]
+    profile: str
+
+
+@about.operation("GET", "", answer=Index)
+def index(cloud: Cloud, _asked: Asked) -> Index:
+    """List the operations, actions and ways for a grant to die; a browser gets a page instead."""
+    return Index(
+        operations=[f"{each.method} {PREFIX}{each.path}" for each in OPERATIONS],
+        actions=[*ACTIONS, "live"],
+        deaths=list(DEATHS),
+        survived=sorted(SURVIVED),
+        application_deaths=list(APPLICATION_DEATHS),
+        tenant_deaths=list(TENANT_DEATHS),
+        tenants=[
+            {"id": each.tenant_id, "domain": each.domain, "name": each.name, "people": len(each.people)}
+            for each in list(cloud.world.tenants.values())[:200]
+        ],
+        profile=cloud.profile.name,
+    )
+
+
+@about.operation("GET", "openapi.json", answer=dict[str, Any])
+def describe(_cloud: Cloud, _asked: Asked) -> Any:
+    """Describe this surface in OpenAPI 3.1."""
+    from emulator.control.openapi import description  # here, for it describes this table
+
+    return description()
+
+
+PREFIX: Final = "/_emulator/"
+AREAS: Final = (about, people.area, grants.area, directory.area, conditions.area, notifications.area, history.area)
+OPERATIONS: Final[tuple[Operation, ...]] = tuple(each for area in AREAS for each in area.operations)
+
+
+def find(method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
+    """The operation for a request, and the named parts of its path; None: there is none.
+
+    A path that is written out goes before one with names in it.
+    """
+    parts = path.split("/")
+    for operation in _BY_SIZE.get((method, len(parts)), ()):
+        names = _fit(operation.segments, parts)
+        if names is not None:
+            return operation, names
+    return None
+
+
+def methods(path: str) -> list[str]:
+    """The methods that a path takes."""
+    return [method for method in ("GET", "POST", "PUT", "PATCH", "DELETE") if find(method, path) is not None]
+
+
+def _fit(template: list[str], parts: list[str]) -> dict[str, str] | None:
+    names = {}
+    for wanted, part in zip(template, parts, strict=True):
+        if wanted.startswith("{"):
+            names[wanted[1:-1]] = part
+        elif wanted != part:
+            return None
+    return names
+
+
+_BY_SIZE: Final[dict[tuple[str, int], list[Operation]]] = {}
+for _each in sorted(OPERATIONS, key=lambda operation: operation.path.count("{")):
+    _BY_SIZE.setdefault((_each.method, len(_each.segments)), []).append(_each)

@@ -1,0 +1,54 @@
+"""Who may consent to what, and whether it was.
+
+https://learn.microsoft.com/entra/identity/enterprise-apps/configure-user-consent and
+https://learn.microsoft.com/entra/identity/enterprise-apps/configure-admin-consent-workflow
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from emulator.entra.scopes import PERMISSIONS
+
+if TYPE_CHECKING:
+    from emulator.entra.codes import Flow
+    from emulator.switches import Switches
+    from emulator.world import Application, ConsentRequest, Person, Tenant
+
+Who = Literal["self", "administrator", "request"]
+
+
+def missing(flow: Flow, person: Person) -> set[str]:
+    """The permissions of a flow that were not consented to before."""
+    given = person.tenant.consented(flow.application.client_id, person)
+    return {name for name in flow.permissions if name.lower() not in given}
+
+
+def who_may(flow: Flow, person: Person, switches: Switches) -> Who:
+    """Who may consent to what a flow asks for: the person, or an administrator, who can be asked or not."""
+    if person.role == "admin" or _may_consent(flow, person.tenant, switches):
+        return "self"
+    return "request" if person.tenant.user_consent == "request_approval" else "administrator"
+
+
+def _may_consent(flow: Flow, tenant: Tenant, switches: Switches) -> bool:
+    application = flow.application
+    if any(PERMISSIONS[name][1] for name in flow.permissions) or tenant.admin_consent_only:
+        return False
+    if application.client_id in tenant.assignments:
+        return False  # https://learn.microsoft.com/entra/identity/enterprise-apps/what-is-access-management
+    if application.verified:
+        return True
+    return tenant.user_consent == "allowed" and switches.unverified_publishers == "allowed"
+
+
+def requested(tenant: Tenant, application: Application, person: Person) -> ConsentRequest | None:
+    """What a person asked an administrator for, as long as it is unanswered."""
+    return next(
+        (
+            request
+            for request in tenant.consent_requests
+            if (request.client_id, request.oid) == (application.client_id, person.oid)
+        ),
+        None,
+    )

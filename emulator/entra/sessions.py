@@ -1,0 +1,76 @@
+"""Who is signed in in which browser: one cookie, several accounts."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from emulator.exchange import Answer, Request
+    from emulator.world import Person, Tenant
+
+COOKIE: Final = "ESTSAUTH"
+_MOST: Final = 10_000
+_MOST_ACCOUNTS: Final = 10
+"""How many accounts one browser remembers; the oldest goes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One account signed in in one browser. `amr` is how, `since` in seconds since 1970.
+
+    What is remembered is the account where it is at home; in another tenant it is the guest that it is there.
+    """
+
+    person: Person
+    amr: tuple[str, ...]
+    since: float = field(default_factory=time.time)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it may still be used."""
+        person = self.person
+        return person.enabled and self.since >= max(person.tokens_valid_from, person.cookies_valid_from)
+
+
+class Sessions:
+    """All browsers' sessions. They end with the process; old ones are forgotten when there are many."""
+
+    def __init__(self) -> None:
+        self._browsers: dict[str, dict[str, Session]] = {}
+
+    def of(self, request: Request, tenant: Tenant | None) -> list[Session]:
+        """The living sessions of a browser, the newest first; with a tenant, only those of its people and guests."""
+        known = self._browsers.get(request.cookie(COOKIE), {})
+        found = [_at(session, tenant) for session in reversed(known.values()) if session.is_alive]
+        return [session for session in found if session is not None and session.person.enabled]
+
+    def remember(self, request: Request, answer: Answer, person: Person, amr: tuple[str, ...]) -> None:
+        """Remember in the browser who signed in: the account where it is at home."""
+        while len(self._browsers) >= _MOST:
+            del self._browsers[next(iter(self._browsers))]
+        known = self._browsers.pop(request.cookie(COOKIE), {})
+        known.pop(person.oid, None)
+        known[person.oid] = Session(person, amr)
+        while len(known) > _MOST_ACCOUNTS:
+            del known[next(iter(known))]
+        cookie = secrets.token_urlsafe(24)  # another one each time, so that one from before signing in is worth nothing
+        self._browsers[cookie] = known
+        answer.headers.append((b"set-cookie", f"{COOKIE}={cookie}; Path=/; Secure; HttpOnly; SameSite=None".encode()))
+
+    def forget(self, request: Request, answer: Answer) -> None:
+        """Sign everybody out in this browser. Refresh tokens of confidential clients live on."""
+        self._browsers.pop(request.cookie(COOKIE), None)
+        answer.headers.append(
+            (b"set-cookie", f"{COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=None".encode())
+        )
+
+
+def _at(session: Session, tenant: Tenant | None) -> Session | None:
+    """The session as it counts in a tenant."""
+    if tenant is None or session.person.tenant is tenant:
+        return session
+    guest = tenant.guest(session.person.upn)
+    return Session(guest, session.amr, session.since) if guest is not None else None

@@ -1,0 +1,137 @@
+"""The HTTP client that reaches webhooks, and the handshake by which a URL proves that it wants notifications."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+import uuid
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote_plus
+
+import aiohttp
+from yarl import URL
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+JSON: Final = "application/json; charset=utf-8"
+MOST_CONNECTIONS: Final = 100
+MOST_ANSWER_BYTES: Final = 4096
+"""An answer is read this far: a handshake's is 128 bytes, a notification's does not matter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What came back. `status` is 0 without an answer; then `reason` says why, `timeout` among them."""
+
+    status: int = 0
+    body: bytes = b""
+    content_type: str = ""
+    took_s: float = 0.0
+    reason: str = ""
+
+
+class Client:
+    """Posts to webhooks over HTTP. It follows no redirects, keeps no cookies and uses no proxy.
+
+    Trusted are the system's authorities, the cloud's own and those of `ca_file`.
+    """
+
+    def __init__(self, ca_pem: bytes, ca_file: Path | None) -> None:
+        self._ca_pem = ca_pem
+        self._ca_file = ca_file
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def post(self, url: str, body: bytes, content_type: str, timeout_s: float) -> Reply:
+        """Post a body; whatever goes wrong is told in the reply."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._post(url, body, content_type, began)
+        except TimeoutError:
+            return Reply(reason="timeout", took_s=time.monotonic() - began)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            text = f"{type(error).__name__}: {error}"
+            return Reply(reason=text[:300], took_s=time.monotonic() - began)
+
+    async def _post(self, url: str, body: bytes, content_type: str, began: float) -> Reply:
+        session = self._session = self._session or self._opened()
+        headers = {"content-type": content_type}
+        async with session.post(URL(url, encoded=True), data=body, headers=headers, allow_redirects=False) as answer:
+            raw = await _beginning(answer.content)
+            took_s = time.monotonic() - began
+            return Reply(status=answer.status, body=raw, content_type=answer.content_type, took_s=took_s)
+
+    def _opened(self) -> aiohttp.ClientSession:
+        """Opened at the first use, for reading the system's authorities takes longer than starting a cloud."""
+        trust = ssl.create_default_context()
+        if self._ca_pem:
+            trust.load_verify_locations(cadata=self._ca_pem.decode())
+        if self._ca_file is not None:
+            trust.load_verify_locations(cafile=self._ca_file)
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=trust, limit=MOST_CONNECTIONS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None),
+        )
+
+
+async def _beginning(content: aiohttp.StreamReader) -> bytes:
+    """A body, or as much of it as matters."""
+    raw = b""
+    while len(raw) < MOST_ANSWER_BYTES and (part := await content.read(MOST_ANSWER_BYTES)):
+        raw += part
+    return raw
+
+
+def handshake_url(url: str, request_id: str) -> tuple[str, str]:
+    """The URL that asks for a handshake, and the text that has to come back.
+
+    The text and its encoding are as seen in the logs of webhooks:
+    https://github.com/microsoftgraph/microsoft-graph-docs/issues/21160
+    """
+    text = f"Validation: Testing client application reachability for subscription Request-Id: {request_id}"
+    return f"{url}{'&' if '?' in url else '?'}validationToken={quote_plus(text).replace('%3A', '%3a')}", text
+
+
+def new_request_id() -> str:
+    """A fresh id for a handshake."""
+    return str(uuid.uuid4())
+
+
+def handshake_fault(reply: Reply, text: str) -> str:
+    """Why a handshake failed, in Graph's words; empty when it did not.
+
+    https://learn.microsoft.com/graph/change-notifications-delivery-webhooks#notificationurl-validation says what is
+    wanted; the texts are quoted in public issues, but for the content type's, which is assumed.
+    """
+    failed = "Subscription validation request failed."
+    if reply.reason == "timeout":
+        return "Subscription validation request timed out."
+    if not reply.status:
+        return f"{failed} Notification endpoint must respond with 200 OK to validation request."
+    if reply.status != 200:
+        name = _status_name(reply.status)
+        return f"{failed} HTTP status code is '{name}'. Notification endpoint must respond with 200 OK to validation request."
+    if reply.content_type != "text/plain":
+        return f"{failed} Response content type must be text/plain."
+    if reply.body != text.encode():
+        return f"{failed} Response must exactly match validationToken query parameter."
+    return ""
+
+
+def _status_name(status: int) -> str:
+    """A status as .NET calls it: 404 is NotFound."""
+    try:
+        return HTTPStatus(status).phrase.title().replace(" ", "").replace("-", "").replace("'", "")
+    except ValueError:
+        return str(status)

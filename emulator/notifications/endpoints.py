@@ -1,0 +1,59 @@
+"""How an endpoint's answers are judged: normal, slow or in the drop state, for all URLs of a host together.
+
+More than a tenth of the answers of ten minutes slow: new notifications are delayed by ten minutes. More than 15 % slower
+still: new notifications are dropped, for ten minutes at a time. Nobody is judged by fewer than a hundred answers.
+https://learn.microsoft.com/graph/change-notifications-delivery-webhooks#throttling
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, Literal
+
+State = Literal["normal", "slow", "drop"]
+
+WINDOW_S: Final = 600.0
+SLOW_SHARE: Final = 0.10
+DROP_SHARE: Final = 0.15
+
+
+class Score:
+    """The answers of one host; `now_s` is the world's time."""
+
+    def __init__(self) -> None:
+        self._answers: deque[tuple[float, bool, bool]] = deque()
+        self._slow = self._very_slow = 0
+        self._state: State = "normal"
+        self._until_s = 0.0
+
+    def note(self, now_s: float, *, slow: bool, very_slow: bool, least: int) -> None:
+        """Take an answer into account; `least` is how many it takes to be judged, 0 for never."""
+        self._answers.append((now_s, slow, very_slow))
+        self._slow += slow
+        self._very_slow += very_slow
+        self._forget(now_s)
+        if self._state == "normal":
+            self._judge(now_s, least)
+
+    def state(self, now_s: float, least: int) -> State:
+        """The state now. A state holds for ten minutes and is then judged anew."""
+        if self._state != "normal" and now_s >= self._until_s:
+            self._judge(now_s, least)
+        return self._state if least else "normal"
+
+    def _judge(self, now_s: float, least: int) -> None:
+        self._forget(now_s)
+        self._state, self._until_s = "normal", now_s + WINDOW_S
+        count = len(self._answers)
+        if not least or count < least:
+            return
+        if self._very_slow > DROP_SHARE * count:
+            self._state = "drop"
+        elif self._slow > SLOW_SHARE * count:
+            self._state = "slow"
+
+    def _forget(self, now_s: float) -> None:
+        while self._answers and self._answers[0][0] <= now_s - WINDOW_S:
+            _, slow, very_slow = self._answers.popleft()
+            self._slow -= slow
+            self._very_slow -= very_slow

@@ -1,0 +1,254 @@
+"""Who is subscribed to whose presence, and until when.
+
+create ──► live ──► expires (unannounced) ──► gone
+            │ ▲ renew, reauthorise
+            ├──► deleted ──► gone
+            └──► ghost: gone for whoever asks for it, but in the way of a new one for a while
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from emulator.clock import Clock, Due
+    from emulator.notifications.crypto import Certificate
+    from emulator.notifications.delivery import Notice
+    from emulator.switches import Switches
+    from emulator.world import Person
+
+MOST_USERS: Final = 650
+"""https://learn.microsoft.com/graph/changenotifications-for-presence"""
+MOST_S: Final = 60 * 60.0
+"""https://learn.microsoft.com/graph/api/resources/subscription#subscription-lifetime"""
+LEAST_S: Final = 45 * 60.0
+"""Shorter ones are made this long: https://learn.microsoft.com/graph/api/resources/subscription"""
+MOST_ENDED: Final = 20_000
+"""How many ended subscriptions are remembered."""
+
+Step = Literal["created", "renewed", "reauthorised", "expired", "deleted", "ghost", "reset"]
+
+
+class Event(msgspec.Struct, gc=False):
+    """Something that happened to a subscription."""
+
+    what: Step
+    at_s: float
+    """The world's seconds."""
+    utc: float
+    """Seconds since 1970."""
+
+
+class SubscriptionLife(msgspec.Struct, kw_only=True):
+    """A subscription from its beginning to its end. `ended_s` is None while it is live."""
+
+    id: str
+    tenant: str
+    app: str
+    creator: str
+    """Object id of the account that it was made for."""
+    resource: str
+    users: int
+    notification_url: str
+    rich: bool
+    created_s: float
+    expires_s: float
+    """The world's seconds when it expires as things stand."""
+    ended_s: float | None = None
+    events: list[Event] = msgspec.field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Subscription:
+    """One live subscription; all times ending in `_s` are the world's seconds."""
+
+    tenant_id: str
+    app_id: str
+    creator: Person
+    resource: str
+    users: frozenset[str]
+    """Object ids in lower case."""
+    notification_url: str
+    lifecycle_url: str
+    """Empty: no lifecycle notifications."""
+    client_state: str | None
+    certificate: Certificate | None
+    """None: basic notifications."""
+    tls_version: str
+    issuer: str
+    """Who issues validation tokens of version 2.0 for it."""
+    token_issued: float
+    """Seconds since 1970."""
+    token_expires_s: float
+    expires_s: float
+    subscription_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    live: bool = True
+    held: deque[Notice] = field(default_factory=deque)
+    """Notifications that wait for the subscription to be reauthorised."""
+    last_due_s: dict[str, float] = field(default_factory=dict)
+    """User id -> when their last notification is sent, so that the next one is not sent before."""
+    withheld: dict[str, Notice] = field(default_factory=dict)
+    """User id -> the notification that a fault keeps back until the next one."""
+    expiry: Due | None = None
+    reminder: Due | None = None
+    life: SubscriptionLife = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.life = SubscriptionLife(
+            id=self.subscription_id, tenant=self.tenant_id, app=self.app_id, creator=self.creator.oid,
+            resource=self.resource, users=len(self.users), notification_url=self.notification_url,
+            rich=self.certificate is not None, created_s=0.0, expires_s=self.expires_s,
+        )  # fmt: skip
+
+
+_CHANGING: Final = (
+    "certificate", "token_issued", "token_expires_s", "expires_s", "live", "held", "last_due_s", "withheld", "expiry", "reminder",
+)  # fmt: skip
+"""What of a subscription changes while it is live, for snapshots."""
+
+
+class Taken(Exception):
+    """There is one already for this application and account (or tenant)."""
+
+
+class Subscriptions:
+    """All subscriptions. Those whose time has come end by themselves, on the world's clock."""
+
+    def __init__(self, clock: Clock, switches: Callable[[], Switches]) -> None:
+        self._clock = clock
+        self._switches = switches
+        self._live: dict[str, Subscription] = {}
+        self._holders: dict[tuple[str, str], list[Subscription]] = {}
+        self._ghosts: list[tuple[float, Subscription]] = []
+        self._ended: deque[SubscriptionLife] = deque(maxlen=MOST_ENDED)
+
+    def add(self, subscription: Subscription) -> None:
+        """Begin a subscription.
+
+        Raises:
+            Taken: its application and account (or tenant) have one, or a ghost of one.
+        """
+        if any(self._in_the_way(other, subscription) for other in (*self._live.values(), *self._haunting())):
+            raise Taken
+        self._put(subscription)
+        self._note(subscription, "created")
+        subscription.life.created_s = subscription.life.events[0].at_s
+        self.expire_at(subscription, subscription.expires_s)
+
+    def holding(self, person: Person) -> list[Subscription]:
+        """The live subscriptions that hold a person."""
+        return self._holders.get((person.tenant.tenant_id, person.oid.lower()), []) if self._holders else []
+
+    def find(self, subscription_id: str) -> Subscription | None:
+        """The live subscription of an id."""
+        return self._live.get(subscription_id.lower())
+
+    def __iter__(self) -> Iterator[Subscription]:
+        """The live ones, oldest first; they may end meanwhile."""
+        return iter(list(self._live.values()))
+
+    def expire_at(self, subscription: Subscription, expires_s: float) -> None:
+        """Let a subscription expire then."""
+        if subscription.expiry is not None:
+            subscription.expiry.cancel()
+        subscription.expires_s = subscription.life.expires_s = expires_s
+        wait_s = max(0.0, expires_s - self._clock.now())
+        subscription.expiry = self._clock.after(wait_s, lambda: self.end(subscription, "expired"))
+
+    def renewed(self, subscription: Subscription, expires_s: float) -> None:
+        """Note a renewal."""
+        self.expire_at(subscription, expires_s)
+        self._note(subscription, "renewed")
+
+    def reauthorised(self, subscription: Subscription) -> None:
+        """Note that a subscription was reauthorised without being renewed."""
+        self._note(subscription, "reauthorised")
+
+    def end(self, subscription: Subscription, how: Step, *, haunts_s: float = 0.0) -> None:
+        """End a subscription; with `haunts_s` it stays in the way of a new one for so long."""
+        if not subscription.live:
+            return
+        subscription.live = False
+        for due in (subscription.expiry, subscription.reminder):
+            if due is not None:
+                due.cancel()
+        del self._live[subscription.subscription_id]
+        for user_id in subscription.users:
+            self._release((subscription.tenant_id, user_id), subscription)
+        subscription.held.clear()
+        subscription.withheld.clear()
+        if haunts_s:
+            self._ghosts.append((self._clock.now() + haunts_s, subscription))
+        self._note(subscription, how)
+        subscription.life.ended_s = subscription.life.events[-1].at_s
+        self._ended.append(subscription.life)
+
+    def lives(self) -> list[SubscriptionLife]:
+        """Every subscription that there was, in the order of their beginnings; of many ended ones the newest."""
+        found = [*self._ended, *(subscription.life for subscription in self._live.values())]
+        return sorted(found, key=lambda life: life.created_s)
+
+    def snapshot(self) -> Callable[[], None]:
+        """Remember all subscriptions; returns what restores them. Those that began since were never there then."""
+        live, ghosts, ended = list(self._live.values()), list(self._ghosts), list(self._ended)
+        states = [{name: _copied(getattr(each, name)) for name in _CHANGING} for each in live]
+        events = [(each.life.expires_s, list(each.life.events)) for each in live]
+
+        def restore() -> None:
+            for subscription in self._live.values():
+                subscription.live = False
+            self._ghosts, self._ended = list(ghosts), deque(ended, maxlen=MOST_ENDED)
+            self._live, self._holders = {}, {}
+            for subscription, state, (expires_s, happened) in zip(live, states, events, strict=True):
+                for name, value in state.items():
+                    setattr(subscription, name, _copied(value))
+                life = subscription.life
+                life.expires_s, life.ended_s, life.events = expires_s, None, list(happened)
+                self._put(subscription)
+
+        return restore
+
+    def reset(self) -> None:
+        """End them all, and forget that they ever were."""
+        for subscription in self:
+            self.end(subscription, "reset")
+        self._ghosts.clear()
+        self._ended.clear()
+
+    def _put(self, subscription: Subscription) -> None:
+        self._live[subscription.subscription_id] = subscription
+        for user_id in subscription.users:
+            self._holders.setdefault((subscription.tenant_id, user_id), []).append(subscription)
+
+    def _release(self, key: tuple[str, str], subscription: Subscription) -> None:
+        others = [other for other in self._holders[key] if other is not subscription]
+        if others:
+            self._holders[key] = others
+        else:
+            del self._holders[key]
+
+    def _haunting(self) -> Iterator[Subscription]:
+        now = self._clock.now()
+        self._ghosts = [(until, each) for until, each in self._ghosts if until > now]
+        return iter([each for _, each in self._ghosts])
+
+    def _in_the_way(self, other: Subscription, new: Subscription) -> bool:
+        if (other.app_id, other.tenant_id) != (new.app_id, new.tenant_id):
+            return False
+        return self._switches().subscription_scope == "tenant" or other.creator.oid == new.creator.oid
+
+    def _note(self, subscription: Subscription, what: Step) -> None:
+        subscription.life.events.append(Event(what, self._clock.now(), time.time()))
+
+
+def _copied(value: Any) -> Any:
+    """A value that no later change reaches."""
+    return value.copy() if isinstance(value, dict | deque) else value

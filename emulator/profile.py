@@ -1,0 +1,122 @@
+"""Profiles: every switch at once, from a file that says where its answers come from.
+
+name = "…"                        # optional, as are source, made and unanswered
+source = "…"                      # where the answers come from
+made = "2026-11-20"               # when they were found
+unanswered = ["…"]                # what the answers leave as it is by default, and why
+observed = {…}, answers = {…}     # what else was seen, for people; the emulator does nothing with it
+
+[switches]
+spelling = "pascal"               # all of them; a file that lacks one, or knows another, is refused
+"""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from emulator.exchange import Answer
+from emulator.switches import Switches
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from emulator.cloud import Cloud
+
+TOML: Final = "application/toml"
+"""Registered in 2024: https://www.iana.org/assignments/media-types/application/toml"""
+
+
+class Profile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Every switch, and where the answers come from."""
+
+    switches: dict[str, Any]
+    name: str = ""
+    source: str = ""
+    made: str = ""
+    unanswered: list[str] = []
+    observed: dict[str, Any] = {}
+    answers: dict[str, int] = {}
+
+
+def read_file(path: Path) -> Profile:
+    """The profile in a file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no profile; it says which file and what is wrong.
+    """
+    try:
+        return read(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def read(toml: bytes) -> Profile:
+    """The profile in a TOML text.
+
+    Raises:
+        ValueError: it is no profile; it says what is wrong.
+    """
+    return checked(msgspec.convert(tomllib.loads(toml.decode()), Profile))
+
+
+def checked(profile: Profile) -> Profile:
+    """A profile that sets every switch there is to a value that it has.
+
+    Raises:
+        ValueError: it does not; it names the switches.
+    """
+    known, given = set(Switches.__struct_fields__), set(profile.switches)
+    faults = [f"lacks {name}" for name in sorted(known - given)]
+    faults += [f"does not know {name}" for name in sorted(given - known)]
+    if faults:
+        raise ValueError(f"the profile does not fit the emulator's switches: it {', '.join(faults)}")
+    return msgspec.structs.replace(profile, switches=msgspec.to_builtins(switches_of(profile)))
+
+
+def switches_of(profile: Profile) -> Switches:
+    """The switches of a profile.
+
+    Raises:
+        msgspec.ValidationError: a value is none; it says which.
+    """
+    return msgspec.convert(profile.switches, Switches)
+
+
+def load(cloud: Cloud, profile: Profile) -> None:
+    """Set every switch from a profile that was checked."""
+    cloud.set_switches(**profile.switches)
+    cloud.profile = profile
+
+
+def present(cloud: Cloud) -> Profile:
+    """The present switches as a profile.
+
+    It has the name of the profile that was loaded last only while its switches are all as there.
+    """
+    switches = msgspec.to_builtins(cloud.switches)
+    last = cloud.profile
+    return last if last.switches == switches else Profile(switches=switches)
+
+
+def toml_answer(profile: Profile) -> Answer:
+    """A profile as the file it can be loaded from."""
+    return Answer(200, written(profile).encode(), f"{TOML}; charset=utf-8".encode())
+
+
+def written(profile: Profile) -> str:
+    """A profile as TOML."""
+    above = {name: value for name, value in msgspec.to_builtins(profile).items() if name != "switches"}
+    lines = [f"{name} = {_value(value)}" for name, value in above.items()]
+    lines += ["", "[switches]", *(f"{name} = {_value(value)}" for name, value in profile.switches.items())]
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _value(value: Any) -> str:
+    """A value in TOML, whose strings, numbers and lists can be written as in JSON."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_value(str(name))} = {_value(each)}' for name, each in value.items())}}}"
+    return msgspec.json.encode(value).decode()

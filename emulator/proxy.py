@@ -1,0 +1,152 @@
+"""An HTTP proxy that leads to the emulator under Microsoft's host names, and nowhere else.
+
+A client that is told of it by `HTTPS_PROXY` asks for `CONNECT graph.microsoft.com:443` and then speaks TLS to the emulator
+through the tunnel, believing it to be Microsoft. Everything else is refused and noted in the journal, so that nothing that
+comes through here ever leaves the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from emulator.exchange import Answer, Request
+from emulator.hosts import KNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from emulator.journal import Journal
+
+MOST_HEAD_BYTES: Final = 16 * 1024
+"""What a CONNECT with its headers may take; clients send some hundred bytes."""
+HEAD_S: Final = 10
+"""How long it may take to arrive."""
+MOST_TUNNELS: Final = 1_000
+"""Open at once; each holds two sockets. Further ones are refused with 503."""
+IDLE_S: Final = 900
+"""A tunnel through which nothing passed for so long is closed. Answers may be made to take up to ten minutes."""
+_PIECE_BYTES: Final = 64 * 1024
+
+
+@asynccontextmanager
+async def proxying(port: int, to_port: int, journal: Journal) -> AsyncIterator[int]:
+    """Run a proxy on 127.0.0.1 while the context lasts; gives its port. `to_port` is the emulator's own, there as well.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    proxy = _Proxy(to_port, journal)
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", port, limit=MOST_HEAD_BYTES, backlog=1024)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await proxy.stop()
+
+
+class _Proxy:
+    """The connections of one proxy, each a task."""
+
+    def __init__(self, to_port: int, journal: Journal) -> None:
+        self._to_port = to_port
+        self._journal = journal
+        self._running: set[asyncio.Task[None]] = set()
+
+    def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection until either side ends it, in a task of its own: `stop` may cancel it."""
+        task = asyncio.create_task(self._serve(reader, writer), name="emulator-proxy")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def stop(self) -> None:
+        """End every connection at once."""
+        running = list(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._lead(reader, writer)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            writer.transport.abort()  # gone, silent, or torn down on the other side: so is this one
+        finally:
+            writer.close()
+
+    async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(HEAD_S):
+                head = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.LimitOverrunError:
+            return await self._refuse(writer, 431, "", "", "The head of the request is too large.", began)
+        method, target = _asked(head)
+        if method != "CONNECT" or not _microsofts(target):
+            text = (
+                f"Only CONNECT to Microsoft's host names on port 443 leads anywhere here; {target or 'this'} does not."
+            )
+            return await self._refuse(writer, 403, method, target, text, began)
+        if len(self._running) > MOST_TUNNELS:
+            return await self._refuse(writer, 503, method, target, f"{MOST_TUNNELS} tunnels are open already.", began)
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._to_port)
+        try:
+            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            await _both_ways((reader, writer), (inner_reader, inner_writer))
+        finally:
+            inner_writer.close()
+        return None
+
+    async def _refuse(
+        self, writer: asyncio.StreamWriter, status: int, method: str, target: str, text: str, began: float
+    ) -> None:
+        request = Request(method=method, path=target, reason=f"proxy: {text}")
+        self._journal.write(request, Answer(status), began)
+        body = f"{text}\n".encode()
+        head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: text/plain; charset=utf-8\r\n"
+        writer.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
+        await writer.drain()
+
+
+def _asked(head: bytes) -> tuple[str, str]:
+    """Method and target of a request's first line, empty where there is none."""
+    method, _, rest = head.partition(b"\r\n")[0].decode("latin-1").partition(" ")
+    return method[:20], rest.partition(" ")[0][:300]
+
+
+def _microsofts(target: str) -> bool:
+    name, _, port = target.lower().partition(":")
+    return name in KNOWN and port == "443"
+
+
+_End = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def _both_ways(one: _End, other: _End) -> None:
+    """Pass bytes on until one side ends; TLS has no use for a connection that is open in one direction only.
+
+    Raises:
+        ConnectionError: one side was torn down.
+        TimeoutError: nothing passed for too long.
+    """
+    async with asyncio.timeout(IDLE_S) as idle:
+        pumps = {asyncio.create_task(_pump(one[0], other[1], idle)), asyncio.create_task(_pump(other[0], one[1], idle))}
+        try:
+            ended, _ = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+    for pump in ended:
+        pump.result()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, idle: asyncio.Timeout) -> None:
+    loop = asyncio.get_running_loop()
+    while piece := await reader.read(_PIECE_BYTES):
+        idle.reschedule(loop.time() + IDLE_S)
+        writer.write(piece)
+        await writer.drain()  # who reads slowly is sent slowly

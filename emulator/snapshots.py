@@ -1,0 +1,138 @@
+"""Snapshots of everything that can be changed, kept in this process under names.
+
+People, tenants and applications stay the same objects, because what is due refers to them; a snapshot holds the values
+of their attributes. What is due is held as it was, so that after restoring the same things happen at the same times.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from emulator.world import Application, Person, Tenant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from emulator.cloud import Cloud
+
+MOST: Final = 8
+"""Each holds every attribute of everybody: some 1 kB a person."""
+
+_NAME: Final = re.compile(r"[\w.-]{1,64}")
+_READING: Final = {"fragment", "last_read"}
+"""Of people: how they are read, rather than how they are."""
+_ATTRIBUTES: Final = tuple(name for name in Person.__slots__ if name not in _READING)
+
+
+class Snapshots:
+    """The snapshots of one cloud."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._taken: dict[str, list[Callable[[], None]]] = {}
+        self._parts: list[Callable[[], Callable[[], None]]] = [self._world, self._conditions, cloud.clock.snapshot]
+
+    def include(self, part: Callable[[], Callable[[], None]]) -> None:
+        """Have a part of the cloud in every later snapshot; `part` remembers it and returns what restores it."""
+        self._parts.append(part)
+
+    def names(self) -> list[str]:
+        """The names, oldest first."""
+        return list(self._taken)
+
+    def take(self, name: str) -> None:
+        """Remember everything under a name, in place of what was under it.
+
+        Raises:
+            ValueError: the name is none, or there are too many snapshots.
+        """
+        if not _NAME.fullmatch(name):
+            raise ValueError("a snapshot's name is 1 to 64 letters, digits, dots, dashes or underscores")
+        if name not in self._taken and len(self._taken) >= MOST:
+            raise ValueError(f"there are {MOST} snapshots already: {', '.join(self._taken)}; delete one")
+        self._taken[name] = [part() for part in self._parts]
+
+    def restore(self, name: str) -> None:
+        """Have everything as it was; the snapshot stays.
+
+        Raises:
+            LookupError: there is none of that name.
+        """
+        for restore in self._found(name):
+            restore()
+        self._cloud.on_reset()
+        self._cloud.on_change()
+
+    def drop(self, name: str) -> None:
+        """Forget a snapshot.
+
+        Raises:
+            LookupError: there is none of that name.
+        """
+        self._found(name)
+        del self._taken[name]
+
+    def _found(self, name: str) -> list[Callable[[], None]]:
+        if name not in self._taken:
+            raise LookupError(f"there is no snapshot {name}; there are {', '.join(self._taken) or 'none'}")
+        return self._taken[name]
+
+    def _world(self) -> Callable[[], None]:
+        """The tenants with their people, the applications, and the sequence numbers."""
+        world = self._cloud.world
+        whole = _attributes(world)
+        parts = [(part, _attributes(part)) for part in (*world.tenants.values(), *world.applications.values())]
+        people = [(each, [_copied(getattr(each, name)) for name in _ATTRIBUTES]) for each in world.people()]
+
+        def restore() -> None:
+            for part, attributes in [(world, whole), *parts]:
+                _set(part, attributes)
+            for person, values in people:
+                for name, value in zip(_ATTRIBUTES, values, strict=True):
+                    setattr(person, name, _copied(value))
+                person.fragment = b""
+
+        return restore
+
+    def _conditions(self) -> Callable[[], None]:
+        """Switches, profile, faults, and what is left to chance."""
+        cloud = self._cloud
+        switches, profile, token_state = cloud.switches, cloud.profile, _attributes(cloud.tokens)
+        faults, life = cloud.faults.snapshot(), cloud.life.snapshot()
+
+        def restore() -> None:
+            cloud.switches, cloud.profile = switches, profile
+            _set(cloud.tokens, token_state)
+            faults()
+            life()
+
+        return restore
+
+
+def _attributes(part: Any) -> dict[str, Any]:
+    """The attributes of an object, of whatever kind, each copied."""
+    names = [field.name for field in dataclasses.fields(part)] if dataclasses.is_dataclass(part) else list(vars(part))
+    return {name: _copied(getattr(part, name)) for name in names}
+
+
+def _set(part: Any, attributes: dict[str, Any]) -> None:
+    for name, value in attributes.items():
+        setattr(part, name, _copied(value))
+
+
+def _copied(value: Any) -> Any:
+    """A value that no later change reaches: containers are copied, what they hold at the bottom is not."""
+    if isinstance(value, dict):
+        return {key: _copied(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_copied(each) for each in value]
+    if isinstance(value, set):
+        return set(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type | Tenant | Application):
+        return dataclasses.replace(value, **_attributes(value))
+    if type(value).__module__ == "itertools":
+        return copy.copy(value)
+    return value

@@ -1,0 +1,119 @@
+"""Whether a subscription announces what happens, judged by what polls find without it.
+
+Graph says nothing when it stops announcing presence, so users who are covered by a subscription are still polled, more
+slowly. A change that a poll found counts as announced when a notification of the user comes within two minutes: Graph takes
+one minute at most (https://learn.microsoft.com/graph/change-notifications-overview), and retries take theirs. It also does when
+one came within the two minutes before: what Graph announces and what it lets be read may disagree for a moment.
+
+silent  at least three changes of at least two users were not announced, and nothing at all was announced since the first of
+        them: the subscription is dead, whatever Graph says of it.
+lossy   a share of the changes is never announced: users are polled more often, and nothing is torn down.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+from relay.core.presence import UserId
+
+_ANNOUNCED_WITHIN_S: Final = 120.0
+SILENT_CHANGES: Final = 3
+SILENT_USERS: Final = 2
+"""One user whose changes are never announced may be one whom Graph cannot announce, such as a guest."""
+ACCEPTABLE_LOSS: Final = 0.05
+"""Share of changes that may go unannounced at the usual reconcile interval: for how long the average change stays unseen,
+a twentieth of a minute is less than a notification usually takes."""
+_HALF_LIFE_S: Final = 900.0
+_ENOUGH: Final = 10.0
+"""Changes of the last quarter of an hour, below which a share says nothing."""
+
+
+class Watchdog:
+    """Watches one subscription. (Pure: every method is told `now`, in seconds of one monotonic clock.)
+
+    Remembers the changes of two minutes, and a time for each user of the subscription.
+    """
+
+    def __init__(self, announced_within_s: float = _ANNOUNCED_WITHIN_S) -> None:
+        """Watch a subscription that begins now.
+
+        Args:
+            announced_within_s: how long a notification may take.
+        """
+        self._within_s = announced_within_s
+        self._waiting: deque[tuple[float, UserId]] = deque()
+        self._announced: dict[UserId, float] = {}
+        self._heard = -math.inf  # when anything was announced; what was found earlier says nothing
+        self._silent_changes = 0
+        self._silent_users: set[UserId] = set()
+        self._good = _Decaying()
+        self._lost = _Decaying()
+        self.judged = {True: 0, False: 0}
+        """Changes so far: announced or not -> how many."""
+
+    def found(self, users: Iterable[UserId], now: float) -> None:
+        """A poll found that these users had changed, and nothing had announced it yet."""
+        self._waiting.extend((now, user) for user in users)
+
+    def announced(self, users: Iterable[UserId], now: float) -> None:
+        """Notifications of these users came."""
+        self._judge(now)
+        self._announced.update(dict.fromkeys(users, now))
+        self._heard = now
+        self._silent_changes = 0
+        self._silent_users.clear()
+
+    def confirmed(self, changes: int, now: float) -> None:
+        """So many changes became known because they were announced."""
+        self._good.add(changes, now)
+        self.judged[True] += changes
+
+    def is_silent(self, now: float) -> bool:
+        """Whether the subscription announces nothing any more."""
+        self._judge(now)
+        return self._silent_changes >= SILENT_CHANGES and len(self._silent_users) >= SILENT_USERS
+
+    def loss(self, now: float) -> float:
+        """Share of the latest changes that were not announced, 0 to 1; 0 as long as there are too few to say."""
+        self._judge(now)
+        good, lost = self._good.value(now), self._lost.value(now)
+        return lost / (good + lost) if good + lost >= _ENOUGH else 0.0
+
+    def _judge(self, now: float) -> None:
+        """Decide about the changes whose two minutes are over."""
+        while self._waiting and self._waiting[0][0] + self._within_s <= now:
+            found, user = self._waiting.popleft()
+            is_announced = self._announced.get(user, -math.inf) >= found - self._within_s
+            self.judged[is_announced] += 1
+            if is_announced:
+                self._good.add(1, now)
+                continue
+            self._lost.add(1, now)
+            if found > self._heard:
+                self._silent_changes += 1
+                self._silent_users.add(user)
+
+
+def reconcile_after(loss: float, usual_s: float, least_s: float) -> float:
+    """Seconds between two polls of a covered user: shortened so that loss costs no more than an acceptable one would."""
+    return max(least_s, usual_s * min(1.0, ACCEPTABLE_LOSS / loss)) if loss > 0 else usual_s
+
+
+class _Decaying:
+    """A count of which a half is forgotten every quarter of an hour."""
+
+    __slots__ = ("_at", "_value")
+
+    def __init__(self) -> None:
+        self._value = 0.0
+        self._at = 0.0
+
+    def add(self, count: float, now: float) -> None:
+        self._value = self.value(now) + count
+        self._at = now
+
+    def value(self, now: float) -> float:
+        return self._value * math.pow(0.5, max(0.0, now - self._at) / _HALF_LIFE_S)

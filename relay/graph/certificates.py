@@ -1,0 +1,165 @@
+"""Certificates that notifications are encrypted for, and their private keys.
+
+    <folder>/2026-11.pem     certificate and private key, PEM, in one file; `2026-11` is the certificate's id
+
+New subscriptions name the newest certificate (by the time from which it is valid). To change: put another file beside the
+old ones and restart the workers. Subscriptions take the new certificate at their next renewal; the old file may go when none
+names it any more. The certificate proves nothing to anybody, Graph only takes its key: it may be self-signed.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+
+SUFFIX: Final = ".pem"
+KEY_BITS: Final = range(2048, 4097)
+"""Graph takes RSA keys of 2,048 to 4,096 bits."""
+NEW_KEY_BITS: Final = 2048
+"""Opening a notification costs 0.3 ms with such a key, 1.6 ms with one of 4,096 bits."""
+LIFETIME: Final = timedelta(days=365)
+
+_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,127}", re.ASCII)  # Graph allows 128 characters
+_MOST_BYTES: Final = 64 * 1024
+
+
+class CertificatesInvalid(ValueError):
+    """A folder cannot be used; says which file and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """One certificate with its key.
+
+    Attributes:
+        certificate_id: its name with Graph and here.
+        public: base64 of its DER form, as Graph wants it.
+        private_key: its key.
+        thumbprint: SHA-1 of the DER form, hex in upper case, as Graph names it in notifications.
+        begins: from when on it is valid.
+        ends: until when.
+    """
+
+    certificate_id: str
+    public: str = field(repr=False)
+    private_key: rsa.RSAPrivateKey = field(repr=False)
+    thumbprint: str
+    begins: datetime
+    ends: datetime
+
+
+class Certificates:
+    """Those at hand; at least one. Does not change."""
+
+    def __init__(self, certificates: tuple[Certificate, ...]) -> None:
+        if not certificates:
+            raise CertificatesInvalid("there is no certificate")
+        self._by_id = {one.certificate_id: one for one in certificates}
+        self.newest = max(certificates, key=lambda one: (one.begins, one.certificate_id))
+        """The one for new subscriptions."""
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Certificates:
+        """The certificates in a folder; files that do not end in `.pem` are ignored.
+
+        Raises:
+            CertificatesInvalid: it has none, or one that cannot be used.
+        """
+        try:
+            # What Kubernetes mounts also has a `..data` folder and links into it.
+            paths = sorted(path for path in Path(folder).iterdir() if path.suffix == SUFFIX and path.is_file())
+        except OSError as error:
+            raise CertificatesInvalid(f"{folder} cannot be read: {error.strerror or type(error).__name__}") from None
+        if not paths:
+            raise CertificatesInvalid(f"{folder} has no {SUFFIX} file: presence-relay certificates make makes one")
+        return cls(tuple(_read(path) for path in paths))
+
+    def of(self, certificate_id: str) -> Certificate | None:
+        """The certificate of an id."""
+        return self._by_id.get(certificate_id)
+
+    def all(self) -> list[Certificate]:
+        """All, oldest first."""
+        return sorted(self._by_id.values(), key=lambda one: (one.begins, one.certificate_id))
+
+
+def is_id(text: str) -> bool:
+    """Whether a certificate may have this name."""
+    return _ID.fullmatch(text) is not None
+
+
+def make(certificate_id: str, now: datetime) -> bytes:
+    """A new certificate with its key, as the file holds them."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=NEW_KEY_BITS)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"presence-relay {certificate_id}"[:64])])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + LIFETIME)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return private + certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _read(path: Path) -> Certificate:
+    if not is_id(path.stem):
+        raise CertificatesInvalid(f"{path}: a certificate's name has letters, digits, points, dashes, underscores only")
+    try:
+        with path.open("rb") as file:
+            pem = file.read(_MOST_BYTES)
+    except OSError as error:
+        raise CertificatesInvalid(f"{path} cannot be read: {error.strerror or type(error).__name__}") from None
+    certificate, key = _certificate(path, pem), _private_key(path, pem)
+    if key.public_key() != certificate.public_key():
+        raise CertificatesInvalid(f"{path}: the private key is not the certificate's")
+    der = certificate.public_bytes(serialization.Encoding.DER)
+    return Certificate(
+        certificate_id=path.stem,
+        public=base64.b64encode(der).decode(),
+        private_key=key,
+        # Graph's choice; it protects nothing, the id already says which certificate is meant.
+        thumbprint=certificate.fingerprint(hashes.SHA1()).hex().upper(),  # noqa: S303
+        begins=certificate.not_valid_before_utc.astimezone(UTC),
+        ends=certificate.not_valid_after_utc.astimezone(UTC),
+    )
+
+
+def _certificate(path: Path, pem: bytes) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificates(pem)[0]
+    except (ValueError, IndexError):
+        raise CertificatesInvalid(f"{path} has no certificate in PEM form") from None
+
+
+def _private_key(path: Path, pem: bytes) -> rsa.RSAPrivateKey:
+    try:
+        key = serialization.load_pem_private_key(_block(pem), password=None)
+    except TypeError:
+        raise CertificatesInvalid(f"{path}: the private key is encrypted; give it without a password") from None
+    except Exception:  # noqa: BLE001, RUF100  many kinds for one cause, and their texts may show the key
+        raise CertificatesInvalid(f"{path} has no private key in PEM form") from None
+    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size not in KEY_BITS:
+        raise CertificatesInvalid(f"{path}: Graph takes RSA keys of 2048 to 4096 bits only")
+    return key
+
+
+def _block(pem: bytes) -> bytes:
+    """The private key's part of the file, wherever it stands."""
+    found = re.search(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", pem, re.DOTALL)
+    return found[0] if found is not None else b""

@@ -1,0 +1,134 @@
+"""Asking Graph slowly, and keeping of an answer only what names nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from relay.errors import SourceThrottled
+from relay.graph.client import GraphClient, TokenSource
+from relay.graph.errors import error_code, translate
+
+PER_SECOND: Final = 5.0
+"""Requests a second: a hundredth of the slowest documented limit for a small tenant (3,500 units in 10 s), a tenth of the
+presence limit (1,500 in 30 s)."""
+
+_SCHEMA_WORD = re.compile(r"[A-Za-z][A-Za-z_]{0,60}")
+
+
+class Unanswered(Exception):
+    """A question that Graph did not answer; the text says why, in words that name nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One answer of Graph's.
+
+    Attributes:
+        status: the HTTP status.
+        code: Graph's short name for a refusal; empty when there is none.
+        body: the decoded JSON; None when it is not JSON. It names people: nothing of it may be written or shown.
+        headers: of the answer, names in lower case.
+    """
+
+    status: int
+    code: str
+    body: Any = field(repr=False)
+    headers: dict[str, str] = field(repr=False)
+
+    @property
+    def label(self) -> str:
+        """The answer in the two words that can be told: `400 BadRequest`."""
+        return f"{self.status} {self.code}".rstrip()
+
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        """The objects of `value`, as lists of Graph's have them."""
+        value = self.body.get("value") if isinstance(self.body, dict) else None
+        return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+    @property
+    def next_link(self) -> str:
+        """Where the next page is; empty on the last one."""
+        link = self.body.get("@odata.nextLink") if isinstance(self.body, dict) else None
+        return link if isinstance(link, str) else ""
+
+    def expect(self, *statuses: int) -> Said:
+        """This answer, if its status is one of these.
+
+        Raises:
+            Unanswered: it is another one.
+        """
+        if self.status not in statuses:
+            raise Unanswered(f"Graph answered {self.label}")
+        return self
+
+
+class Asker:
+    """Asks one question after the other, at a bounded pace, with one tenant's consent.
+
+    Attributes:
+        answers: how often each status (with Graph's code) came.
+    """
+
+    def __init__(self, client: GraphClient, token: TokenSource, per_second: float = PER_SECOND) -> None:
+        self._client = client
+        self._token = token
+        self._pause_s = 1 / per_second
+        self._last = 0.0
+        self.answers: Counter[str] = Counter()
+
+    async def get(self, path: str) -> Said:
+        """What Graph says to a GET.
+
+        Raises:
+            SourceThrottled: it asks to wait.
+            Unanswered: it failed, which says nothing.
+            SourceUnreachable, ConsentRequired, CredentialRejected: as `GraphClient` says.
+        """
+        return self._unless_throttled(await self._ask("GET", path, None))
+
+    async def post(self, path: str, body: object) -> Said:
+        """What Graph says to a POST; raises what `get` raises."""
+        return self._unless_throttled(await self._ask("POST", path, msgspec.json.encode(body)))
+
+    async def post_whatever_comes(self, path: str, body: object) -> Said:
+        """The same, but being asked to wait is an answer too."""
+        return await self._ask("POST", path, msgspec.json.encode(body))
+
+    async def _ask(self, method: str, path: str, content: bytes | None) -> Said:
+        await asyncio.sleep(max(0.0, self._last + self._pause_s - time.monotonic()))
+        self._last = time.monotonic()
+        status, body, headers = await self._client.ask(method, path, self._token, content)
+        said = Said(status, _code(body), _decoded(body), {name.lower(): value for name, value in headers.items()})
+        self.answers[said.label] += 1
+        if status == 401:
+            raise translate(status, body, headers)
+        return said
+
+    def _unless_throttled(self, said: Said) -> Said:
+        error = translate(said.status, headers=said.headers)
+        if said.status >= 400 and isinstance(error, SourceThrottled):
+            raise error
+        if said.status >= 500:
+            raise Unanswered(f"Graph answered {said.label}")
+        return said
+
+
+def _code(body: bytes) -> str:
+    """Graph's code if it is a word of its schema; anything else might be somebody's."""
+    code = error_code(body)
+    return code if _SCHEMA_WORD.fullmatch(code) else ""
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

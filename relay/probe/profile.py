@@ -1,0 +1,107 @@
+"""The profile that a probe writes: TOML that the local cloud loads, with every switch of it and nobody's name.
+
+`defaults.toml` has the local cloud's switches as it begins with them: what could not be learned stays so, and is listed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+NOT_SEEN: Final = "not asked: reading presence does not show it"
+NOT_NOTIFIED: Final = "not asked: change notifications need an address that Microsoft can reach"
+
+_OF_NOTIFICATIONS: Final = re.compile(
+    "subscription|notification|renewal|reauthorization|lifecycle|validation_token|client_state|endpoint|handshake"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What a probe found.
+
+    Attributes:
+        source: the program and its version, and the cloud that was asked.
+        made: when.
+        switches: what was learned, name -> value.
+        unanswered: switch or question -> why nothing was learned of it.
+        observed: what there is no switch for.
+        answers: status, with Graph's code -> how often it came.
+    """
+
+    source: str
+    made: datetime
+    switches: Mapping[str, Any]
+    unanswered: Mapping[str, str]
+    observed: Mapping[str, Any]
+    answers: Mapping[str, int]
+
+    def text(self) -> str:
+        """The file."""
+        switches = {name: self.switches.get(name, value) for name, value in defaults().items()}
+        reasons = {name: self.unanswered.get(name, _never(name)) for name in switches if name not in self.switches}
+        reasons |= {name: reason for name, reason in self.unanswered.items() if name not in self.switches}
+        made = self.made.astimezone(UTC).replace(microsecond=0)
+        lines = [
+            "# What one tenant's Graph said. Statuses, words of Microsoft's and counts; nobody's name, id, text or token.",
+            f"name = {_value('probe')}",
+            f"source = {_value(self.source)}",
+            f"made = {_value(f'{made:%Y-%m-%dT%H:%M:%SZ}')}",
+            "# What was not learned stands below as the local cloud begins with it.",
+            "unanswered = [",
+            *(f"  {_value(f'{name}: {reason}')}," for name, reason in sorted(reasons.items())),
+            "]",
+            *_table("switches", switches),
+            *_table("observed", self.observed),
+            *_table("answers", self.answers),
+        ]
+        return "\n".join(lines) + "\n"
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[TextIO]:
+    """A file that was not there before; it stays only when nothing goes wrong.
+
+    Raises:
+        OSError: it is there already, or cannot be made.
+    """
+    with path.open("x") as output:
+        try:
+            yield output
+        except BaseException:
+            path.unlink()
+            raise
+
+
+@cache
+def defaults() -> Mapping[str, Any]:
+    """Every switch of the local cloud, in its order, as it begins with it."""
+    return tomllib.loads(resources.files(__package__).joinpath("defaults.toml").read_text())["switches"]  # type: ignore[no-any-return]
+
+
+def _never(switch: str) -> str:
+    return NOT_NOTIFIED if _OF_NOTIFICATIONS.search(switch) else NOT_SEEN
+
+
+def _table(name: str, values: Mapping[str, Any]) -> list[str]:
+    return ["", f"[{name}]", *(f"{_key(key)} = {_value(value)}" for key, value in values.items())]
+
+
+def _key(key: str) -> str:
+    return key if key.replace("_", "").isalnum() and key.isascii() else _value(key)
+
+
+def _value(value: Any) -> str:
+    """A value as TOML writes it; JSON's strings, numbers, booleans and lists of those are TOML's as well."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_key(key)} = {_value(each)}" for key, each in value.items()) + "}"
+    return json.dumps(value)

@@ -1,0 +1,142 @@
+"""A probe from beginning to end: with a consent that the vault keeps, at a bounded pace, reading only."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from relay.errors import ConsentRequired, Retryable, SourceThrottled
+from relay.probe.asking import PER_SECOND, Asker, Unanswered
+from relay.probe.profile import Profile, new_file
+from relay.probe.questions import QUESTIONS, Interview, Options, Question
+from relay.store.vault import Vault
+from relay.worker.cloud import Cloud
+from relay.worker.pool import GrantPool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from relay.config import Settings
+    from relay.core.presence import TenantId
+    from relay.graph.client import GraphClient, TokenSource
+    from relay.graph.settings import GraphSettings
+    from relay.store.connection import Store
+    from relay.store.keyring import KeyRing
+
+
+def asked(options: Options) -> list[Question]:
+    """The questions that will be asked."""
+    return [question for question in QUESTIONS if question.is_asked(options)]
+
+
+def plan(options: Options) -> Iterator[str]:
+    """What will be asked, as an operator reads it before it begins."""
+    questions = asked(options)
+    yield f"Up to {sum(question.requests for question in questions)} requests, at most {PER_SECOND:g} a second, all of them reading:"
+    yield from (f"  - {question.asks}" for question in questions)
+    if not options.without_count:
+        yield "The last one may use up what Graph allows this application in this tenant for half a minute; a relay at work waits"
+        yield "meanwhile. --without-count leaves it out."
+    yield "Of the answers only statuses, Microsoft's own words and counts are kept: no name, id, text or token."
+
+
+async def probe_into(file: Path, store: Store, settings: Settings, tenant_id: TenantId, options: Options) -> Profile:
+    """Ask all questions and write the profile; no file stays when that fails.
+
+    Raises:
+        OSError: the file is there already, or cannot be written; nothing was asked.
+        RelayError: as `probe` says.
+    """
+    with new_file(file) as output:
+        found = await probe(
+            store,
+            settings.key_ring(),
+            settings.cloud.graph_settings(),
+            tenant_id,
+            options,
+            cloud_name=settings.cloud.name,
+        )
+        output.write(found.text())
+    return found
+
+
+async def probe(
+    store: Store,
+    ring: KeyRing,
+    graph: GraphSettings,
+    tenant_id: TenantId,
+    options: Options,
+    *,
+    cloud_name: str,
+    per_second: float = PER_SECOND,
+) -> Profile:
+    """Ask one tenant's Graph all questions.
+
+    A consent whose refresh token Entra renews meanwhile is kept as the worker keeps it.
+
+    Args:
+        store: where the grants are.
+        ring: what they are encrypted with.
+        graph: the cloud to ask.
+        tenant_id: whose consent is used.
+        options: whom to ask about beside.
+        cloud_name: as the profile tells it.
+        per_second: the pace; a cloud on this machine may be asked faster.
+
+    Raises:
+        ConsentRequired: the tenant has no consent that works.
+        AccessDenied: the consent does not cover presence and users.
+        SourceThrottled, SourceUnreachable, CredentialRejected: nothing was learned; try again.
+    """
+    vault = Vault(store, ring)
+    async with Cloud(graph, vault) as cloud:
+        grants = GrantPool(tenant_id, vault, cloud)
+        await grants.load()
+        if not await vault.list(tenant_id):
+            raise ConsentRequired(f"No consent of {tenant_id} is kept: presence-relay tenants onboard")
+        return await interview(cloud.client, grants, options, cloud_name=cloud_name, per_second=per_second)
+
+
+async def interview(
+    client: GraphClient, token: TokenSource, options: Options, *, cloud_name: str, per_second: float = PER_SECOND
+) -> Profile:
+    """Ask all questions with a token; raises what `probe` raises."""
+    asker = Asker(client, token, per_second)
+    state = Interview(asker=asker, options=options)
+    for question in QUESTIONS:
+        try:
+            await _ask(question, state)
+        except Unanswered as reason:
+            state.leave(question, str(reason))
+    return Profile(
+        source=f"presence-relay probe {version('teams-presence-relay')}, cloud {cloud_name}",
+        made=datetime.now(UTC),
+        switches=state.switches,
+        unanswered=state.unanswered,
+        observed=state.observed,
+        answers=dict(sorted(asker.answers.items())),
+    )
+
+
+async def _ask(question: Question, state: Interview) -> None:
+    """Ask one question; trouble that has nothing to do with it ends the probe.
+
+    Raises:
+        Unanswered: Graph did not answer it, or it is not to be asked.
+    """
+    if not question.is_asked(state.options):
+        raise Unanswered(f"not asked: --{question.option or 'without-count'} decides")
+    try:
+        await question.ask(state)
+    except SourceThrottled as error:
+        wait = f" for {error.retry_after.total_seconds():.0f} s" if error.retry_after is not None else ""
+        raise SourceThrottled(
+            f"Microsoft asks this application to wait{wait}. Nothing was written; repeat the command later",
+            retry_after=error.retry_after,
+        ) from error
+    except Retryable as error:
+        if not state.users:
+            raise
+        raise Unanswered(str(error)) from error

@@ -1,0 +1,172 @@
+"""What a page of presences shows of the form that Graph sends them in. Pure; nothing of a person leaves these functions."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from relay.probe.asking import Unanswered
+
+Entry = Mapping[str, Any]
+Judgement = Callable[[Sequence[Entry]], str | bool]
+"""What a page shows; raises `Unanswered` when it does not show it."""
+
+# https://learn.microsoft.com/graph/api/resources/presence, the current page and the one before it.
+WORDS: Final = frozenset({
+    "available", "availableidle", "availableinactive", "away", "berightback", "busy", "busyidle", "donotdisturb", "focusing",
+    "inacall", "inaconferencecall", "inactive", "inameeting", "offline", "offwork", "outofoffice", "presenceunknown",
+    "presenting", "urgentinterruptionsonly",
+})  # fmt: skip
+"""Every word that Microsoft has published for the two fields, in lower case."""
+
+FIELDS: Final = frozenset({
+    "id", "availability", "activity", "outOfOfficeSettings", "sequenceNumber", "statusMessage", "workLocation",
+})  # fmt: skip
+"""What presences are documented to have."""
+
+_SCHEMA_NAME = re.compile(r"[A-Za-z][A-Za-z.@]{0,40}")
+_MEDIA_TYPE = re.compile(r"[a-z]+/[a-z+.-]{1,30}")
+_MOVED: Final = frozenset({"InACall", "InAMeeting", "Presenting", "Focusing"})
+"""Activities of the older pages, availabilities of the newer."""
+_OLDER_ACTIVITIES: Final = _MOVED | {"InAConferenceCall", "Inactive", "OffWork", "UrgentInterruptionsOnly"}
+_IDLE: Final = frozenset({"availableidle", "busyidle"})
+_BUSY: Final = frozenset({"busy", "busyidle", "donotdisturb", "inacall", "inameeting", "presenting", "focusing"})
+_SEQUENCE_FORMS: Final = {
+    "letter_and_10_digits": re.compile(r"[A-Z][0-9]{10}"),
+    "20_digits": re.compile(r"[0-9]{20}"),
+    "16_hex": re.compile(r"[0-9a-f]{16}"),
+}
+
+
+def words(entries: Iterable[Entry], field: str) -> dict[str, int]:
+    """How often each published word stands in a field, spelled as Graph spells it; others are counted together."""
+    found = Counter(_text(entry, field) for entry in entries)
+    told: Counter[str] = Counter()
+    for word, count in found.items():
+        told[word if word.lower() in WORDS else "(nothing)" if not word else "(another)"] += count
+    return dict(sorted(told.items()))
+
+
+def fields(entries: Iterable[Entry]) -> dict[str, int]:
+    """How many presences have each field; fields whose names are no words of a schema are counted together."""
+    found = Counter(name if _SCHEMA_NAME.fullmatch(name) else "(another)" for entry in entries for name in entry)
+    return dict(sorted(found.items()))
+
+
+def content_type(headers: Mapping[str, str]) -> str:
+    """The media type of an answer, without its parameters."""
+    found = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return found if _MEDIA_TYPE.fullmatch(found) else "(another)"
+
+
+def is_unknown(entry: Entry) -> bool:
+    """Whether a presence says that nothing is known."""
+    return _text(entry, "availability").lower() == "presenceunknown"
+
+
+def spelling(entries: Sequence[Entry]) -> str:
+    """`pascal`, `lower_camel` or `third`: see the emulator's switch."""
+    availabilities = {_text(entry, "availability") for entry in entries} - {""}
+    activities = {_text(entry, "activity") for entry in entries} - {""}
+    lower = {word[0].islower() for word in availabilities | activities if word.lower() in WORDS}
+    if len(lower) > 1:
+        raise Unanswered("some words begin with a capital and some do not")
+    if lower == {True}:
+        return "lower_camel"
+    is_newer, is_older = bool(availabilities & _MOVED), bool(activities & _OLDER_ACTIVITIES)
+    if is_newer and is_older:
+        raise Unanswered("calls and meetings stand in both fields")
+    if is_newer or is_older:
+        return "third" if is_newer else "pascal"
+    raise Unanswered("nobody was in a call or a meeting, presenting or idle, which tells two spellings apart")
+
+
+def idle_values(entries: Sequence[Entry]) -> bool:
+    """True when somebody is idle; that nobody is proves nothing."""
+    if any(_text(entry, "availability").lower() in _IDLE for entry in entries):
+        return True
+    raise Unanswered("nobody was idle at that moment; ask again when somebody has just closed Teams")
+
+
+def sequence_numbers(entries: Sequence[Entry]) -> bool:
+    """Whether all have a number, or none."""
+    found = {bool(_text(entry, "sequenceNumber")) for entry in entries}
+    if len(found) != 1:
+        raise Unanswered("some have a sequence number and some have not" if found else "there was nobody to look at")
+    return found.pop()
+
+
+def sequence_form(entries: Sequence[Entry]) -> str:
+    """How the numbers are written."""
+    numbers = [number for entry in entries if (number := _text(entry, "sequenceNumber"))]
+    if not numbers:
+        raise Unanswered("there are no sequence numbers")
+    for name, form in _SEQUENCE_FORMS.items():
+        if all(form.fullmatch(number) for number in numbers):
+            return name
+    raise Unanswered(
+        f"numbers have a form of their own, {min(map(len, numbers))} to {max(map(len, numbers))} characters"
+    )
+
+
+def no_status_message(entries: Sequence[Entry]) -> str:
+    """What stands where there is no status message: `null`, or nothing."""
+    found = {"null" if "statusMessage" in entry else "absent" for entry in entries if not entry.get("statusMessage")}
+    if len(found) != 1:
+        raise Unanswered("sometimes null, sometimes nothing" if found else "everybody had a status message")
+    return found.pop()
+
+
+def out_of_office_activity(entries: Sequence[Entry]) -> str:
+    """Whether the activity says that somebody is out of office."""
+    out = [entry for entry in entries if _is_out(entry)]
+    if any("oof" in _text(entry, "activity").lower() for entry in out):
+        return "combined"
+    free = [entry for entry in out if _text(entry, "availability").lower() in ("available", "availableidle")]
+    busy = [entry for entry in out if _text(entry, "availability").lower() in _BUSY]
+    if not free:
+        raise Unanswered("nobody was available and out of office at that moment")
+    if not any(_text(entry, "activity").lower() == "outofoffice" for entry in free):
+        return "never"
+    if not busy:
+        raise Unanswered("nobody was busy and out of office at that moment")
+    return "when_available"
+
+
+def work_locations(entries: Sequence[Entry]) -> bool:
+    """Whether anybody's place of work is there."""
+    return any("workLocation" in entry for entry in entries)
+
+
+def extra_fields(entries: Sequence[Entry]) -> bool:
+    """Whether there are fields that nothing documents."""
+    return any(not FIELDS.issuperset(_own(entry)) for entry in entries)
+
+
+def _own(entry: Entry) -> set[str]:
+    return {name for name in entry if not name.startswith("@odata.")}
+
+
+def _is_out(entry: Entry) -> bool:
+    settings = entry.get("outOfOfficeSettings")
+    return isinstance(settings, Mapping) and settings.get("isOutOfOffice") is True
+
+
+def _text(entry: Entry, field: str) -> str:
+    value = entry.get(field)
+    return value if isinstance(value, str) else ""
+
+
+JUDGEMENTS: Final[Mapping[str, Judgement]] = {
+    "spelling": spelling,
+    "idle_values": idle_values,
+    "sequence_numbers": sequence_numbers,
+    "sequence_form": sequence_form,
+    "no_status_message": no_status_message,
+    "out_of_office_activity": out_of_office_activity,
+    "work_locations": work_locations,
+    "extra_fields": extra_fields,
+}
+"""Switch -> what a page of presences says of it."""

@@ -1,0 +1,171 @@
+"""The webhook over HTTP: the handshake, bodies and their bounds, status codes, and the deadline.
+
+200  a handshake                                    404  no such path
+202  the notifications are passed on or dropped     405  not a POST
+400  the body is no collection of notifications     408  the body did not come in time
+413  the body is too long                           503  ask again: store or Entra do not answer, or too much at once
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs
+
+import structlog
+from opentelemetry import metrics
+
+from relay.errors import Retryable
+from relay.store import keys
+from relay.webhook.posts import Malformed
+from relay.webhook.settings import PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import Receive, Scope, Send
+
+    from relay.webhook.receiver import Receiver
+    from relay.webhook.settings import WebhookSettings
+
+log = structlog.get_logger(__name__)
+
+_meter = metrics.get_meter(__name__)
+_answer_s = _meter.create_histogram(
+    "relay.webhook.answer", unit="s", description="From a request's head to its answer, by status"
+)
+_handshakes = _meter.create_counter("relay.webhook.handshakes", description="Handshakes answered")
+
+
+class _Refused(Exception):
+    """A request that is answered with a status and a word."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+class _Gone(Exception):
+    """The sender went away before it had sent everything."""
+
+
+class Webhook:
+    """The ASGI application."""
+
+    def __init__(self, receiver: Receiver, settings: WebhookSettings) -> None:
+        self._receiver = receiver
+        self._settings = settings
+        self._held_bytes = 0  # of all bodies at once
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        began = time.monotonic()
+        try:
+            status, text = await self._answer(scope, receive)
+        except _Refused as refused:
+            status, text = refused.status, refused.text
+        except _Gone:
+            return
+        except Exception:
+            log.exception("webhook_failed")
+            status, text = 500, "failed"
+        _answer_s.record(time.monotonic() - began, {"status": status})
+        await _send(send, status, text.encode())
+
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, str]:
+        path: str = scope["path"]
+        route_id = path.removeprefix(PREFIX)
+        if route_id == path or keys.partition_of_route(route_id) is None:
+            raise _Refused(404, "nothing is here")
+        if scope["method"] != "POST":
+            raise _Refused(405, "POST only")
+        if (token := self._handshake(scope["query_string"])) is not None:
+            return 200, token
+        await self._take(route_id, scope, receive)
+        return 202, ""
+
+    def _handshake(self, query: bytes) -> str | None:
+        """The text that a handshake wants back; None for a request that is none.
+
+        It is anybody's text. Nobody but its sender sees it, and no browser takes it for a page: it is plain, and said to be.
+        Whether the route is one of ours does not matter: to answer proves nothing but that somebody listens here.
+        """
+        if not query:
+            return None
+        try:
+            tokens = parse_qs(query.decode("latin-1"), max_num_fields=_MAX_FIELDS).get("validationToken")
+        except ValueError:
+            raise _Refused(400, "no such query") from None
+        if not tokens:
+            return None
+        if len(tokens[0]) > self._settings.max_token_chars:
+            raise _Refused(400, "too long a validationToken")
+        _handshakes.add(1)
+        return tokens[0]
+
+    async def _take(self, route_id: str, scope: Scope, receive: Receive) -> None:
+        body = bytearray()
+        is_whole = False
+        try:
+            async with asyncio.timeout(self._settings.deadline.total_seconds()):
+                async for part in self._parts(scope, receive):
+                    self._hold(len(part), len(body))
+                    body += part
+                is_whole = True
+                await self._receiver.receive(route_id, bytes(body))
+        except TimeoutError:
+            raise _Refused(503, "later") if is_whole else _Refused(408, "too slow") from None
+        except Malformed:
+            raise _Refused(400, "no notifications") from None
+        except Retryable as error:
+            log.warning("notifications_postponed", error=str(error))
+            raise _Refused(503, "later") from None
+        finally:
+            self._held_bytes -= len(body)
+
+    def _hold(self, size: int, before: int) -> None:
+        """Take `size` more bytes of a body into memory, of which `before` are there."""
+        if before + size > self._settings.max_body_bytes:
+            raise _Refused(413, "too long")
+        if self._held_bytes + size > self._settings.max_held_bytes:
+            raise _Refused(503, "too much at once")
+        self._held_bytes += size
+
+    async def _parts(self, scope: Scope, receive: Receive) -> AsyncIterator[bytes]:
+        length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if not length.isdigit() or int(length) > self._settings.max_body_bytes:
+            raise _Refused(413, "too long")
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Gone
+            yield message.get("body", b"")
+            more = message.get("more_body", False)
+
+
+async def _send(send: Send, status: int, body: bytes) -> None:
+    headers = [*_HEADERS, *_OF_STATUS.get(status, ()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+_MAX_FIELDS: Final = 10
+_HEADERS: Final = (
+    (b"content-type", b"text/plain; charset=utf-8"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
+_CLOSE: Final = (b"connection", b"close")
+_OF_STATUS: Final = {
+    405: ((b"allow", b"POST"),),
+    # The rest of the body may still be on its way, without an end.
+    408: (_CLOSE,),
+    413: (_CLOSE,),
+    503: (_CLOSE, (b"retry-after", b"5")),
+}

@@ -1,0 +1,93 @@
+"""What a POST of Graph's says, as far as the webhook looks into it. Each notification stays the bytes that it came as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from relay.core import names
+from relay.core.presence import TenantId
+
+
+class Malformed(Exception):
+    """A body that is no collection of notifications."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One notification.
+
+    Attributes:
+        raw: its JSON.
+        tenant_id: the tenant that it says it is of.
+        subscription_id: and the subscription.
+        client_state: the secret that it shows.
+        is_lifecycle: whether it is about the subscription itself.
+    """
+
+    raw: bytes = field(repr=False)
+    tenant_id: TenantId
+    subscription_id: str
+    client_state: str = field(repr=False)
+    is_lifecycle: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One POST.
+
+    Attributes:
+        items: those that can be read, in their order.
+        unreadable: how many cannot.
+        tokens: validation tokens.
+    """
+
+    items: tuple[Item, ...]
+    unreadable: int
+    tokens: tuple[str, ...] = field(repr=False)
+
+
+def parse(body: bytes, max_items: int) -> Post:
+    """What a body says.
+
+    Raises:
+        Malformed: it is no collection, or one of more than `max_items`.
+    """
+    try:
+        read = _BODY.decode(body)
+    except _UNREADABLE:
+        raise Malformed from None
+    if len(read.value) > max_items:
+        raise Malformed
+    items = [item for raw in read.value if (item := _item(raw)) is not None]
+    return Post(tuple(items), len(read.value) - len(items), tuple(read.validation_tokens or ()))
+
+
+class _Body(msgspec.Struct, rename="camel"):
+    value: list[msgspec.Raw]
+    validation_tokens: list[str] | None = None
+
+
+class _Item(msgspec.Struct, rename="camel"):
+    subscription_id: str
+    tenant_id: str
+    client_state: str | None = None
+    lifecycle_event: str | None = None
+
+
+_BODY: Final = msgspec.json.Decoder(_Body)
+_ITEM: Final = msgspec.json.Decoder(_Item)
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def _item(raw: msgspec.Raw) -> Item | None:
+    try:
+        read = _ITEM.decode(raw)
+    except _UNREADABLE:
+        return None
+    tenant_id = names.tenant_id(read.tenant_id)
+    if tenant_id is None:
+        return None
+    return Item(bytes(raw), tenant_id, read.subscription_id, read.client_state or "", bool(read.lifecycle_event))

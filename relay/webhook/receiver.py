@@ -1,0 +1,177 @@
+"""The checks that a POST passes, in order of cost, and the hints that come of it.
+
+Dropped, counted by reason and answered 202, because Graph would only send it again:
+
+    unreadable     an item that is not as documented
+    route          nobody has this route (any more)
+    subscription   the item names no subscription of its tenant's
+    client_state   it does not show that subscription's secret
+    token_missing  no validation token vouches for its tenant
+    token_…        a token is not valid (see `validation.NotValid`): the whole POST is dropped
+
+A genuine POST that is replayed while its tokens are valid passes. It makes the worker look again, which is all that a
+notification can do that is not newer than what is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from opentelemetry import metrics
+
+from relay.graph.validation import NotValid
+from relay.store import hints, pipes
+from relay.webhook.posts import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from relay.core.presence import TenantId
+    from relay.graph.validation import Validation
+    from relay.store.connection import Store
+    from relay.store.subscriptions import Route
+    from relay.webhook.posts import Item
+    from relay.webhook.routes import Routes
+
+log = structlog.get_logger(__name__)
+
+ITEMS_PER_HINT: Final = 50
+"""A worker reads 200 hints of a partition at once: with items of 1.5 KB that is 15 MB at most."""
+_COMPLAIN_EVERY_S: Final = 60.0
+
+_meter = metrics.get_meter(__name__)
+_passed = _meter.create_counter("relay.webhook.notifications.passed", description="Notifications put into the inbox")
+_dropped = _meter.create_counter("relay.webhook.notifications.dropped", description="Notifications dropped, by reason")
+
+
+class Receiver:
+    """Takes the bodies of POSTs. Nothing is kept between two of them but routes, signing keys and when it complained."""
+
+    def __init__(self, store: Store, routes: Routes, validation: Validation, max_items: int) -> None:
+        self._store = store
+        self._routes = routes
+        self._validation = validation
+        self._max_items = max_items
+        self._complained: dict[str, float] = {}
+
+    async def receive(self, route_id: str, body: bytes) -> int:
+        """Check a POST that came to a route and pass it on; returns how many notifications were passed on.
+
+        Raises:
+            Malformed: the body is no collection of notifications.
+            StoreUnavailable: it cannot be kept; part of it may have been. Graph should send it again.
+            SourceUnreachable: nobody knows who signed its tokens. Graph should send it again.
+        """
+        post = parse(body, self._max_items)
+        dropped: Counter[str] = Counter(unreadable=post.unreadable)
+        known = await self._known(route_id, post.items, dropped)
+        if known:
+            try:
+                vouched = await self._validation.tenants(post.tokens)
+            except NotValid as error:
+                dropped[f"token_{error.reason}"] += len(known)
+                known = []
+            else:
+                known = _vouched(known, vouched, dropped, tokens=bool(post.tokens))
+        await self._pass_on(known)
+        self._count(dropped)
+        _passed.add(len(known))
+        return len(known)
+
+    async def _known(self, route_id: str, items: Sequence[Item], dropped: Counter[str]) -> list[tuple[Item, Route]]:
+        """The items that show the secret of a subscription of ours, each with its route."""
+        here = await self._routes.of(route_id)
+        if here is None:
+            dropped["route"] += len(items)
+            return []
+        known = []
+        for item in items:
+            if _trouble(item, here):
+                route, trouble = _best(item, await self._routes.of_tenant(item.tenant_id))
+                if route is None:
+                    dropped[trouble] += 1
+                    continue
+            else:
+                route = here
+            known.append((item, route))
+        return known
+
+    async def _pass_on(self, known: Sequence[tuple[Item, Route]]) -> None:
+        by_tenant: defaultdict[TenantId, list[tuple[Item, Route]]] = defaultdict(list)
+        for item, route in known:
+            by_tenant[route.tenant_id].append((item, route))
+        told = [pipes.tell(self._store, *_hints(own)) for own in by_tenant.values()]
+        if len(told) == 1:
+            await told[0]
+            return
+        for outcome in await asyncio.gather(*told, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
+
+    def _count(self, dropped: Mapping[str, int]) -> None:
+        now = time.monotonic()
+        for reason, count in dropped.items():
+            if not count:
+                continue
+            _dropped.add(count, {"reason": reason})
+            # The reasons are few, and each is said once a minute, however much anybody sends.
+            if now - self._complained.get(reason, -_COMPLAIN_EVERY_S) >= _COMPLAIN_EVERY_S:
+                self._complained[reason] = now
+                log.warning("notifications_dropped", reason=reason, hint=_ADVICE.get(reason, ""))
+
+
+def _trouble(item: Item, route: Route) -> str:
+    """Why an item is not of a route's subscription; empty when it is."""
+    if item.tenant_id != route.tenant_id:
+        return "subscription"
+    # Graph may notify before it has answered who the subscription is.
+    if route.subscription_id and item.subscription_id != route.subscription_id:
+        return "subscription"
+    same = hmac.compare_digest(item.client_state.encode(errors="replace"), route.client_state.encode())
+    return "" if same else "client_state"
+
+
+def _best(item: Item, routes: Sequence[Route]) -> tuple[Route | None, str]:
+    """The route that an item belongs to which came elsewhere; Graph may put several subscriptions' into one POST."""
+    troubles = [_trouble(item, route) for route in routes]
+    if "" in troubles:
+        return routes[troubles.index("")], ""
+    return None, "client_state" if "client_state" in troubles else "subscription"
+
+
+def _vouched(
+    known: list[tuple[Item, Route]], vouched: frozenset[TenantId], dropped: Counter[str], *, tokens: bool
+) -> list[tuple[Item, Route]]:
+    """The items whose tenant a token vouches for. What is about a subscription itself comes without tokens."""
+    kept = [(item, route) for item, route in known if item.tenant_id in vouched or (item.is_lifecycle and not tokens)]
+    dropped["token_missing"] += len(known) - len(kept)
+    return kept
+
+
+def _hints(known: Sequence[tuple[Item, Route]]) -> list[hints.Hint]:
+    """What the worker of one tenant is told."""
+    by_route: defaultdict[str, list[bytes]] = defaultdict(list)
+    troubled: dict[str, None] = {}
+    for item, route in known:
+        if item.is_lifecycle:
+            troubled[route.route_id] = None
+        else:
+            by_route[route.route_id].append(item.raw)
+    tenant_id = known[0][1].tenant_id
+    found: list[hints.Hint] = [hints.Reauthorize(tenant_id, route_id) for route_id in troubled]
+    for route_id, raws in by_route.items():
+        starts = range(0, len(raws), ITEMS_PER_HINT)
+        found += [hints.Notified(tenant_id, route_id, tuple(raws[n : n + ITEMS_PER_HINT])) for n in starts]
+    return found
+
+
+_ADVICE: Final = {
+    "token_audience": "they are for another application: compare RELAY_CLOUD_CLIENT_ID with the workers'",
+    "token_issuer": "they are of another cloud's Entra: compare RELAY_CLOUD with the workers'",
+    "token_time": "compare this machine's clock with others",
+}

@@ -1,0 +1,50 @@
+"""Where the webhook listens, and its limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+PREFIX: Final = "/notifications/"
+"""A route follows it. What the relay gives Graph is the public address and this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettings:
+    """The role `webhook`.
+
+    Attributes:
+        host: address to listen on.
+        port: its port; 0 takes a free one.
+        tls_cert_pem: certificate chain; None serves plain HTTP, which belongs behind an ingress that speaks TLS.
+        tls_key_pem: its private key.
+        deadline: within it every request is answered. Graph calls a host slow when one answer in ten takes more than 3 s.
+        max_body_bytes: longer bodies are refused. 1,000 notifications of the documented form take 1.5 MB, with full presence
+            1.9 MB (measured); 4 MiB leave each twice that.
+        max_held_bytes: of all bodies together; beyond, Graph is asked to come back.
+        max_items: notifications in one POST.
+        max_token_chars: the longest text of a handshake; Graph's has 120 characters.
+        connections: open at once.
+        keep_alive: of an idle connection. Graph keeps few and uses them often.
+        grace: for requests under way at the end; `deadline` and a little.
+        routes: how many are remembered.
+        route_kept: for how long a route is remembered; what a deleted subscription's notifications cost at most.
+        absence_kept: for how long it is remembered that there is no such route.
+    """
+
+    host: str = "0.0.0.0"  # noqa: S104  Graph comes from outside
+    port: int = 8081
+    tls_cert_pem: bytes | None = None
+    tls_key_pem: bytes | None = field(default=None, repr=False)
+    deadline: timedelta = timedelta(seconds=2)
+    max_body_bytes: int = 4 * 1024 * 1024
+    max_held_bytes: int = 64 * 1024 * 1024
+    max_items: int = 2000
+    max_token_chars: int = 2048
+    connections: int = 1000
+    keep_alive: timedelta = timedelta(seconds=60)
+    grace: timedelta = timedelta(seconds=3)
+    routes: int = 10_000
+    route_kept: timedelta = timedelta(seconds=10)
+    absence_kept: timedelta = timedelta(seconds=2)

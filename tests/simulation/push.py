@@ -1,0 +1,397 @@
+"""Change notifications under random schedules: the real rules of order and plan, with a small model of all around them.
+
+    graph ──(delayed, lost, repeated, reordered notifications)──► two workers ──► store
+      └──────────────────────(polls that take time)──────────────────┘
+
+A user's presence is one of two states, so that it comes back to what it was, and each change has a greater version. What
+must hold, whatever happens:
+
+- nobody's stored presence becomes an older one than suites were shown, or than a read has confirmed since;
+- when all notifications have arrived, and none was lost, everybody's is Graph's, before the next poll;
+- after one more poll it is in any case.
+
+Numbers may be there or not, in polls and in notifications each for itself.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final
+
+from relay.core.ordering import Newest, Order, Stamp, is_newer
+from relay.core.planning import PollPlan, Read
+from relay.core.presence import UserId
+from tests.simulation.rules import Broken
+
+STATES: Final = "AB"
+INTERVAL: Final = 60.0
+
+
+@dataclass(frozen=True)
+class PushRules:
+    """Each is True where it holds."""
+
+    numbers_compared: bool = True
+    """A notification is accepted as it is only if its number is greater than the newest one seen."""
+    unnumbered_only_mark: bool = True
+    """A notification without a number only marks its user dirty."""
+    unchanged_reads_count: bool = True
+    """The newest number that was seen counts also when the read changed nothing."""
+    read_first: bool = True
+    """No notification of a user is accepted before this owner's first read."""
+    unnumbered_read_forbids: bool = True
+    """After a read without a number no notification is accepted until one with a number."""
+    others_mark: bool = True
+    """A notification that is not accepted marks its user dirty."""
+    busy_marked_again: bool = True
+    """Who is announced while being read is read once more afterwards."""
+    lease_demanded: bool = True
+    """A write demands the lease that it was begun under."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What Graph says of a user: the state, the version that it really is, and the number if it says one."""
+
+    user: UserId
+    version: int
+    numbered: bool
+
+    @property
+    def state(self) -> str:
+        return STATES[self.version % len(STATES)]
+
+    @property
+    def number(self) -> str:
+        return f"A{self.version:010}" if self.numbered else ""
+
+
+@dataclass
+class Stored:
+    """The store's answers under its lease."""
+
+    lease: tuple[int, int] = (0, 0)
+    answers: dict[UserId, tuple[Said, Stamp]] = field(default_factory=dict)
+    shown: dict[UserId, int] = field(default_factory=dict)
+
+    def accept(self, lease: tuple[int, int], said: Said, order: Order, rules: PushRules, *, notified: bool) -> bool:
+        """What the script that accepts answers does; returns whether it was newer."""
+        if lease != self.lease and rules.lease_demanded:
+            return False
+        stored = self.answers.get(said.user)
+        if stored is not None:
+            numbered = bool(stored[1].sequence_number and said.number)
+            if notified and not numbered and rules.unnumbered_only_mark:
+                return False
+            if not (notified and not numbered) and not is_newer(stored[1], Stamp(order, said.number)):
+                return False
+            if (
+                said.version < self.shown.get(said.user, 0)
+                and said.state != STATES[self.shown.get(said.user, 0) % len(STATES)]
+            ):
+                raise Broken(f"{said.user} goes back from {self.shown[said.user]} to {said.version}")
+        elif notified:
+            return False
+        kept = max(order, stored[1].order) if stored is not None else order
+        self.answers[said.user] = (said, Stamp(kept, said.number))
+        self.confirm(lease, said)
+        return True
+
+    def confirm(self, lease: tuple[int, int], said: Said) -> None:
+        """The owner has seen that it is as it is stored."""
+        if lease == self.lease:
+            self.shown[said.user] = max(said.version, self.shown.get(said.user, 0))
+
+
+@dataclass
+class UnderWay:
+    """A poll on its way: asked at one time, answered with what was so at another."""
+
+    read: Read
+    order: Order
+    said: list[Said] | None = None
+
+
+@dataclass
+class Accepting:
+    """A notification that is being accepted: the store is yet to answer."""
+
+    said: Said
+    order: Order
+
+
+class Owner:
+    """A worker that owns the partition, or believes to."""
+
+    def __init__(self, number: int, world: World) -> None:
+        self.number = number
+        self.world = world
+        self.lease = (0, 0)
+        self.plan = PollPlan(2)
+        self.newest: dict[UserId, Newest] = {}
+        self.state: dict[UserId, str] = {}
+        self.reads: list[UnderWay] = []
+        self.accepting: list[Accepting] = []
+        self.orders = 0
+
+    def take_over(self) -> None:
+        """Load what is stored, and read everybody."""
+        world = self.world
+        world.fence += 1
+        self.lease = world.store.lease = (self.number, world.fence)
+        self.plan = PollPlan(2)
+        self.plan.add(world.users, world.now, INTERVAL)
+        self.plan.move([user for user in world.users if world.covered(user)], world.now, INTERVAL, covered=True)
+        self.reads.clear()
+        self.accepting.clear()
+        self.orders = 0
+        answers = world.store.answers
+        self.newest = {user: Newest(stamp.sequence_number) for user, (_, stamp) in answers.items()}
+        self.state = {user: said.state for user, (said, _) in answers.items()}
+
+    def begin_read(self) -> None:
+        read = self.plan.next(self.world.now)
+        if read is not None:
+            self.reads.append(UnderWay(read, self._next_order()))
+
+    def ask(self) -> None:
+        """Graph answers a read that is under way with what is so now; the answer takes its time."""
+        for under_way in self.reads:
+            if under_way.said is None:
+                under_way.said = [self.world.says(user) for user in under_way.read.users]
+                return
+
+    def finish_read(self) -> None:
+        answered = [under_way for under_way in self.reads if under_way.said is not None]
+        if not answered:
+            return
+        under_way = self.world.draw.choice(answered)
+        self.reads.remove(under_way)
+        for said in under_way.said or ():
+            self._take_in_read(said, under_way.order)
+        self.plan.done(under_way.read, self.world.now, INTERVAL)
+
+    def _take_in_read(self, said: Said, order: Order) -> None:
+        rules, newest = self.world.rules, self.newest.setdefault(said.user, Newest())
+        known = newest.number
+        newest.is_read = bool(said.number) or not rules.unnumbered_read_forbids
+        if known and said.number and said.number <= known:
+            return
+        if self.state.get(said.user) == said.state:
+            self.world.store.confirm(self.lease, said)
+            if rules.unchanged_reads_count:
+                newest.read(said.number)
+        elif self.world.store.accept(self.lease, said, order, rules, notified=False):
+            self.state[said.user] = said.state
+            newest.read(said.number)
+        if not rules.unnumbered_read_forbids:
+            newest.is_read = True
+
+    def notified(self, said: Said) -> None:
+        """A notification arrives."""
+        rules, user = self.world.rules, said.user
+        if not self.plan.hold([user]):
+            self._mark(user, rules.busy_marked_again)
+        elif self._is_believed(self.newest.get(user, Newest()), said):
+            self.accepting.append(Accepting(said, self._next_order()))
+        else:
+            self.plan.let_go([user])
+            self._mark(user, rules.others_mark)
+
+    def _mark(self, user: UserId, rule: bool) -> None:
+        if rule:
+            self.plan.mark_announced([user], self.world.now)
+
+    def finish_accepting(self) -> None:
+        """The store answers for one that is being accepted."""
+        if not self.accepting:
+            return
+        rules, store = self.world.rules, self.world.store
+        accepting = self.accepting.pop(0)
+        said, user = accepting.said, accepting.said.user
+        newest = self.newest.setdefault(user, Newest())
+        if self.state.get(user) == said.state:
+            store.confirm(self.lease, said)
+            newest.read(said.number)
+        elif store.accept(self.lease, said, accepting.order, rules, notified=True):
+            self.state[user] = said.state
+            newest.read(said.number)
+        else:
+            self._mark(user, rules.others_mark)
+        self.plan.let_go([user])
+
+    def _is_believed(self, newest: Newest, said: Said) -> bool:
+        rules = self.world.rules
+        if not said.number and rules.unnumbered_only_mark:
+            return False
+        if rules.read_first and not newest.is_read:
+            return False
+        if not rules.numbers_compared or not said.number:
+            return True
+        if not rules.read_first:
+            return said.number > newest.number
+        return newest.lets_through(said.number)
+
+    def _next_order(self) -> Order:
+        self.orders += 1
+        return Order(self.lease[1], self.orders)
+
+
+class World:
+    """Graph, its notifications, the store and two workers."""
+
+    def __init__(self, seed: int, rules: PushRules) -> None:
+        self.draw = random.Random(seed)
+        self.rules = rules
+        self.now = 0.0
+        self.fence = 0
+        self.users = [UserId(f"u{n}") for n in range(self.draw.randint(1, 3))]
+        self.versions = dict.fromkeys(self.users, 0)
+        self.in_flight: list[Said] = []
+        self.store = Stored()
+        self.owners = [Owner(1, self), Owner(2, self)]
+        self._poll_numbers = self.draw.choice([1.0, 1.0, 0.6, 0.0])
+        self._push_numbers = self.draw.choice([1.0, 1.0, 0.6, 0.0])
+        self._loss = self.draw.choice([0.0, 0.3])
+        self._lag = self.draw.choice([0.0, 0.0, 0.4])
+        self._covered = self.draw.random() < 0.7
+        self.owners[0].take_over()
+
+    def covered(self, user: UserId) -> bool:
+        """Whether polls of this user are seldom; it decides nothing but how long things take."""
+        return self._covered and user != "u0"
+
+    def says(self, user: UserId) -> Said:
+        """What Graph answers a poll: numbered answers may come from a server that lags.
+
+        Not across a take-over, because a new owner has nothing but the stored number to tell, and believes its first read.
+        """
+        numbered = self.draw.random() < self._poll_numbers
+        lag = 1 if self._poll_numbers == 1.0 and self._push_numbers == 1.0 and self.draw.random() < self._lag else 0
+        return Said(user, max(0, self.versions[user] - lag), numbered)
+
+    def change(self) -> None:
+        """Somebody's presence changes, perhaps at once again; Graph announces it, or does not."""
+        user = self.draw.choice(self.users)
+        for _ in range(self.draw.choice([1, 1, 2])):
+            self.versions[user] += 1
+            if self.draw.random() >= self._loss:
+                said = Said(user, self.versions[user], self.draw.random() < self._push_numbers)
+                self.in_flight += [said] * self.draw.choice([1, 1, 2])
+
+    def deliver(self) -> None:
+        """A notification arrives at a worker: any of those under way, some after hours, some twice."""
+        if self.in_flight:
+            said = self.in_flight[int(self.draw.random() ** self.draw.choice([1, 2]) * len(self.in_flight))]
+            if self.draw.random() < 0.8:
+                self.in_flight.remove(said)
+            self.owner.notified(said)
+
+    @property
+    def owner(self) -> Owner:
+        """Whoever has the lease."""
+        return next(owner for owner in self.owners if owner.lease == self.store.lease)
+
+    def run(self, steps: int) -> None:
+        """A few rounds, each of which comes to rest and is judged."""
+        moves: list[tuple[float, Callable[[], Any]]] = [(2.0, self.change), (3.0, self.deliver)]
+        for owner in self.owners:
+            moves += [
+                (2.0, owner.begin_read),
+                (2.0, owner.ask),
+                (2.0, owner.finish_read),
+                (1.5, owner.finish_accepting),
+                (0.0 if self._lag else self.draw.choice([0.0, 0.2, 0.6]), owner.take_over),
+            ]
+        moves.append((1.0, self._pass_time))
+        moves.append((self.draw.choice([0.0, 0.5, 1.0]), self._there_and_back))
+        weights, doings = zip(*moves, strict=True)
+        for _ in range(3):
+            for doing in self.draw.choices(doings, weights, k=steps // 3):
+                doing()
+            self.come_to_rest()
+
+    def _pass_time(self) -> None:
+        self.now += self.draw.choice([0.1, 1.0, INTERVAL])
+
+    def _there_and_back(self) -> None:
+        """A, B, A: read or announced at once but for B, which is announced when all is over, to this owner or the next."""
+        user = self.draw.choice(self.users)
+        if self.versions[user] % 2:
+            return
+        self._settle(user)
+        self.versions[user] += 1
+        between = Said(user, self.versions[user], self.draw.random() < self._push_numbers)
+        first = self.owner
+        if paused := self.draw.random() < 0.3:
+            first.notified(between)
+        self.versions[user] += 1
+        if self.draw.random() < 0.5 and not self._lag:
+            self.draw.choice(self.owners).take_over()
+        for step in (self.owner.begin_read, self.owner.ask, self.owner.finish_read) * 2:
+            if self.draw.random() < 0.8:
+                step()
+        self.owner.notified(Said(user, self.versions[user], between.numbered))
+        if paused:
+            first.finish_accepting()
+        else:
+            self.owner.notified(between)
+
+    def _settle(self, user: UserId) -> None:
+        self.owner.plan.mark_dirty([user])
+        for _ in range(4):
+            for step in (self.owner.begin_read, self.owner.ask, self.owner.finish_read, self.owner.finish_accepting):
+                step()
+
+    def come_to_rest(self) -> None:
+        """What is under way arrives; then every notification was delivered, and what they marked is read."""
+        lag, self._lag = self._lag, 0.0
+        for said in self.in_flight:
+            self.owner.notified(said)
+        self.in_flight.clear()
+        self._finish_all()
+        if not self._loss and not lag:
+            self._check("after all was announced")
+        self.now += 2 * INTERVAL
+        self._finish_all()
+        self._check("after the next poll")
+        self._lag = lag
+
+    def _check(self, when: str) -> None:
+        for user, version in self.versions.items():
+            shown = self.store.answers.get(user)
+            if shown is None or shown[0].state != STATES[version % len(STATES)]:
+                raise Broken(f"{user} shows {shown and shown[0]} {when}, and Graph says {version}")
+
+    def _finish_all(self) -> None:
+        owner = self.owner
+        for _ in range(60):
+            while owner.accepting:
+                owner.finish_accepting()
+            owner.begin_read()
+            owner.ask()
+            if not owner.reads and owner.plan.wait(self.now) > 0:
+                return
+            owner.finish_read()
+        raise Broken("never at rest")
+
+
+def run_push(seeds: Iterable[int], rules: PushRules = PushRules(), steps: int = 45) -> int:
+    """Run a schedule for each seed; returns how many kept every promise.
+
+    Raises:
+        Broken: the first that did not, with its seed.
+    """
+    kept = 0
+    for seed in seeds:
+        try:
+            World(seed, rules).run(steps)
+        except Broken as broken:
+            raise Broken(f"seed {seed}: {broken}") from broken
+        kept += 1
+    return kept
+
+
+WEAKENED: Final = {rule.name: replace(PushRules(), **{rule.name: False}) for rule in fields(PushRules)}
