@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LOOPBACK: Final = {"127.0.0.1", "localhost", "::1"}
 MICROSOFT: Final = (
     ".microsoftonline.com", ".windows.net", ".microsoft.com", ".microsoftonline.us", ".microsoft.us",
-    ".microsoftonline.cn", ".chinacloudapi.cn",
+    ".microsoftonline.cn", ".chinacloudapi.cn", ".usgovcloudapi.net",
 )  # fmt: skip
 """Nobody else can have a name under these."""
 
