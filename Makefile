@@ -61,7 +61,7 @@ soak: setup ## the long sweeps
 	@$(PYTEST) -m soak --timeout 5400
 
 bench: setup ## the benchmarks: tables, and one JSON line each
-	@for name in fanout poll; do $(BIN)/python -m bench $$name || exit 1; done
+	@for name in fanout poll webhook emulator; do $(BIN)/python -m bench $$name || exit 1; done
 
 # ---- check --------------------------------------------------------------------------------------------------------------
 

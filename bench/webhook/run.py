@@ -46,7 +46,7 @@ PUBLISHER: Final = "0bf30f3b-4a52-48df-9a82-234910c4a086"
 SHARE: Final = 0.7
 """Of the rate that fills a core."""
 _CONNECTIONS: Final = 16
-_SAVE_S: Final = 0.02
+_SAVE_S: Final = 0.1
 """How often a worker would say what it has dealt with: seldom enough that it costs little, often enough that nothing is left out."""
 
 
