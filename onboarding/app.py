@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
-import ssl
-import tempfile
-from pathlib import Path
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount
@@ -23,9 +18,10 @@ from onboarding.problems import Stopped, of_error
 from onboarding.steps import Steps
 from onboarding.views import Views
 from relay.errors import RelayError
+from relay.ops.serving import Listening, serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Callable
 
     from starlette.exceptions import HTTPException
     from starlette.requests import Request
@@ -40,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 MAX_CONNECTIONS: Final = 1000
 """Open at once; beyond, browsers are told to come back. Each costs some 100 KB with TLS."""
-_KEEP_ALIVE_S: Final = 15
+_KEEP_ALIVE: Final = timedelta(seconds=15)
 _MAX_HEAD_BYTES: Final = 32 * 1024  # cookies of some flows, and the longest headers that proxies add
 
 
@@ -112,66 +108,21 @@ async def serve(
         OSError: the port is taken.
     """
     async with Steps.open(store, ring, graph, settings.redirect_uri) as steps:
-        with _listening(settings) as listener:
-            async with _serving(create_app(settings, steps), settings, listener):
-                if announce is not None:
-                    announce(int(listener.getsockname()[1]))
-                await stop.wait()
-
-
-@contextlib.asynccontextmanager
-async def _serving(app: Starlette, settings: WebSettings, listener: socket.socket) -> AsyncIterator[None]:
-    """Not uvicorn's own `serve`, which would take the process's signals."""
-    given: dict[str, Any] = {"lifespan": "off", "ws": "none", "log_config": None, "access_log": False}
-    if settings.tls_cert_pem is not None:
-        context = _tls(settings)
-        given["ssl_context_factory"] = lambda *_: context
-    config = uvicorn.Config(
-        app,
-        server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=int(settings.grace.total_seconds()),
-        limit_concurrency=MAX_CONNECTIONS,
-        h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
-        **given,
-    )
-    config.load()
-    server = uvicorn.Server(config)
-    server.lifespan = config.lifespan_class(config)
-    await server.startup(sockets=[listener])
-    ticking = asyncio.create_task(server.main_loop(), name="web-server")
-    try:
-        yield
-    finally:
-        ticking.cancel()
-        await asyncio.gather(ticking, return_exceptions=True)
-        await server.shutdown(sockets=[listener])
-
-
-@contextlib.contextmanager
-def _listening(settings: WebSettings) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family) as listener:
-        if settings.port:  # a port that the system chooses must be nobody else's
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((settings.host, settings.port))
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, f"{settings.host}:{settings.port}") from error
-        yield listener
-
-
-def _tls(settings: WebSettings) -> ssl.SSLContext:
-    assert settings.tls_cert_pem is not None
-    assert settings.tls_key_pem is not None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # Python reads certificates from files only; this one is its owner's, and gone at once.
-    with tempfile.TemporaryDirectory() as folder:
-        pem = Path(folder) / "server.pem"
-        pem.touch(0o600)
-        pem.write_bytes(settings.tls_key_pem + b"\n" + settings.tls_cert_pem)
-        context.load_cert_chain(pem)
-    return context
+        listening = Listening(
+            host=settings.host,
+            port=settings.port,
+            tls_cert_pem=settings.tls_cert_pem,
+            tls_key_pem=settings.tls_key_pem,
+            connections=MAX_CONNECTIONS,
+            keep_alive=_KEEP_ALIVE,
+            head_bytes=_MAX_HEAD_BYTES,
+            grace=settings.grace,
+        )
+        proxies: dict[str, Any] = {
+            "proxy_headers": bool(settings.trusted_proxies),
+            "forwarded_allow_ips": settings.trusted_proxies,
+        }
+        async with serving(create_app(settings, steps), listening, **proxies) as port:
+            if announce is not None:
+                announce(port)
+            await stop.wait()

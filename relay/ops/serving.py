@@ -10,12 +10,46 @@ import tempfile
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+
+_HEAD_TOO_LONG: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+)
+
+
+class _BoundedHead(HttpToolsProtocol):
+    """uvicorn's fast parser, with the bound of a request's head that only its slow one has: else it keeps what comes.
+
+    What arrives in one piece is not cut: a head may be longer by one read of the loop, 256 KiB at most.
+    """
+
+    _is_in_head = False
+    _head_bytes = 0
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._is_in_head, self._head_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._is_in_head:
+            return
+        self._head_bytes += len(data)
+        most = self.config.h11_max_incomplete_event_size
+        if most is not None and self._head_bytes > most and not self.transport.is_closing():
+            self.transport.write(_HEAD_TOO_LONG)
+            self.transport.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +97,7 @@ async def _server(app: Any, settings: Listening, listener: socket.socket, given:
         given = {**given, "ssl_context_factory": lambda *_: context}
     config = uvicorn.Config(
         app,
+        http=_BoundedHead,
         lifespan="off",
         ws="none",
         log_config=None,
@@ -90,7 +125,8 @@ async def _server(app: Any, settings: Listening, listener: socket.socket, given:
 @contextlib.contextmanager
 def _listener(host: str, port: int) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as listener:
+    # The protocol is named because asyncio's own loop else leaves Nagle's algorithm on: 40 ms for each answer with a body.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         if port:  # a port that the system chooses must be nobody else's
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,0 +1,64 @@
+"""The server under the pages and the webhook."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from relay.ops.serving import Listening, serving
+
+LISTENING = Listening(
+    host="127.0.0.1",
+    port=0,
+    connections=10,
+    keep_alive=timedelta(seconds=5),
+    head_bytes=32 * 1024,
+    grace=timedelta(seconds=1),
+)
+
+
+async def _hello(_scope, _receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+    await send({"type": "http.response.body", "body": b"hello"})
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    async with serving(_hello, LISTENING) as port:
+        yield port
+
+
+async def test_a_head_without_end_is_refused_soon(port: int):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: here\r\nX: ")
+    sent = 0
+    with pytest.raises(OSError):  # noqa: PT012 - the other side closes under the writing
+        while sent < 64 * 1024 * 1024:
+            writer.write(b"a" * 65536)
+            await writer.drain()
+            sent += 65536
+    assert sent < 32 * 1024 * 1024, "what the sockets buffer, and no more"
+    writer.close()
+    del reader
+
+
+async def test_long_heads_and_several_requests_on_one_connection_are_answered(port: int):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for length in (10, 30_000, 30_000):
+        for piece in (b"GET / HTTP/1.1\r\nHost: here\r\nX: ", b"a" * length, b"\r\n\r\n"):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)
+        assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_too_long_a_head_is_told_so(port: int):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: here\r\nX: " + b"a" * 40_000)
+    assert (await reader.readline()).startswith(b"HTTP/1.1 431 ")
+    writer.close()
