@@ -20,6 +20,8 @@ from pydantic_settings import SettingsConfigDict
 from onboarding.settings import WebSettings
 from relay import variables
 from relay.core.budget import BudgetSettings
+from relay.core.subscription import MAX_USERS, SubscriptionPolicy
+from relay.core.watchdog import ANNOUNCED_WITHIN
 from relay.edge.settings import EdgeSettings
 from relay.graph.certificates import Certificates as EncryptionCertificates
 from relay.graph.settings import MAX_BULK_SIZE, ClientCertificate, GraphSettings
@@ -106,6 +108,9 @@ PrivateKey = Annotated[Secret, AfterValidator(_private_key)]
 Ring = Annotated[Secret, AfterValidator(_key_ring)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 SECOND: Final = timedelta(seconds=1)
+_USUAL: Final = SubscriptionPolicy()
+RENEWAL_SPREAD: Final = 1.2
+"""The latest renewal is so many times as late as the earliest, so that many tenants do not come together."""
 
 
 class RedisConfig(Group):
@@ -395,6 +400,88 @@ class WebhookConfig(Group):
         return PushSettings(url_base=f"{self.url}{PREFIX}", certificates=EncryptionCertificates.load(self.certificates))
 
 
+class SubscriptionConfig(Group):
+    """When subscriptions are made, renewed, made anew and tried again."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_SUBSCRIPTION_")
+
+    users: int = Field(MAX_USERS, ge=1, le=MAX_USERS, description="users of one subscription; Graph's own limit is 650")
+    life: Duration = Field(
+        _USUAL.life,
+        ge=SECOND,
+        le=timedelta(hours=1),
+        description="what Graph is asked for, of at most an hour: the rest is for clocks that differ",
+    )
+    renew_after: Duration = Field(
+        _USUAL.renew_least,
+        ge=SECOND,
+        le=timedelta(hours=1),
+        description="age at which one is renewed with a fresh token, up to a fifth later: half of the hour that Graph uses a token for",
+    )
+    gather: Duration = Field(
+        _USUAL.gather,
+        ge=timedelta(),
+        description="how long the first users wait for others before one is made",
+    )
+    remake_soon: Duration = Field(
+        _USUAL.remake_soon,
+        ge=timedelta(milliseconds=100),
+        description="age at which one is made anew for a tenth or more of its users: each time is a gap of a second and a read of all",
+    )
+    remake_late: Duration = Field(
+        _USUAL.remake_late, ge=timedelta(milliseconds=100), description="the same for fewer users"
+    )
+    retry_least: Duration = Field(
+        _USUAL.retry_least,
+        ge=timedelta(milliseconds=100),
+        description="between two attempts after a refusal, doubled each time",
+    )
+    retry_most: Duration = Field(
+        _USUAL.retry_most, ge=timedelta(milliseconds=100), description="what the doubling ends at"
+    )
+    look_after: Duration = Field(
+        _USUAL.look_after,
+        ge=timedelta(),
+        description="how soon a worker that takes over looks whether an earlier one's is still there",
+    )
+    announced_within: Duration = Field(
+        ANNOUNCED_WITHIN,
+        ge=timedelta(milliseconds=100),
+        description="a change that no notification tells of within this counts as unannounced: Graph takes a minute, repetitions theirs",
+    )
+    silent_pause: Duration = Field(
+        _USUAL.silent_pause,
+        ge=timedelta(milliseconds=100),
+        description="between two times that one is made anew because it fell silent",
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        faults = []
+        if self.renew_after * RENEWAL_SPREAD >= self.life:
+            faults.append("RELAY_SUBSCRIPTION_RENEW_AFTER: and a fifth of it must be less than RELAY_SUBSCRIPTION_LIFE")
+        if self.retry_least > self.retry_most:
+            faults.append("RELAY_SUBSCRIPTION_RETRY_LEAST: must not be more than RELAY_SUBSCRIPTION_RETRY_MOST")
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+    def policy(self) -> SubscriptionPolicy:
+        """The rules' times."""
+        return SubscriptionPolicy(
+            life=self.life,
+            renew_least=self.renew_after,
+            renew_most=self.renew_after * RENEWAL_SPREAD,
+            gather=self.gather,
+            remake_soon=self.remake_soon,
+            remake_late=self.remake_late,
+            retry_least=self.retry_least,
+            retry_most=self.retry_most,
+            look_after=self.look_after,
+            silent_pause=self.silent_pause,
+        )
+
+
 class WorkerConfig(Group):
     """How workers share the tenants."""
 
@@ -444,6 +531,7 @@ _GROUPS: Final[Mapping[str, type[Group]]] = {
     "edge": EdgeConfig,
     "web": WebConfig,
     "webhook": WebhookConfig,
+    "subscription": SubscriptionConfig,
     "worker": WorkerConfig,
     "log": LogConfig,
     "ops": OpsConfig,
@@ -473,6 +561,7 @@ class Settings:
     edge: EdgeConfig
     web: WebConfig
     webhook: WebhookConfig
+    subscription: SubscriptionConfig
     worker: WorkerConfig
     log: LogConfig
     ops: OpsConfig
@@ -499,12 +588,15 @@ class Settings:
         return WorkerSettings(
             poll_interval=poll.interval,
             reconcile_interval=poll.reconcile_interval,
+            subscription_size=self.subscription.users,
+            announced_within=self.subscription.announced_within,
             page_size=poll.page_size,
             watch_linger=self.watch.linger,
             lease=self.worker.lease,
             lease_renewal=self.worker.lease / 3,
             grant_refresh=self.worker.grant_refresh,
             budget=BudgetSettings(limit=poll.limit, headroom=poll.headroom, count_ids=poll.count_ids),
+            subscriptions=self.subscription.policy(),
             push=self.webhook.push() if self.cloud.notifies else None,
         )
 

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from relay import config
 from relay.config import Role
+from relay.core.subscription import SubscriptionPolicy
 from relay.graph.certificates import make
 from relay.store.keyring import make_ring
 from relay.variables import SettingsInvalid, duration, shown_value
+from relay.worker.settings import WorkerSettings
 
 AUTHORITY = trustme.CA()
 
@@ -221,6 +223,40 @@ def test_workers_subscribe_when_address_and_certificates_are_there(working, vari
     assert settings.push.url_base == "https://hook.example/notifications/"
     assert settings.push.certificates.newest.certificate_id == "first"
     assert settings.reconcile_interval == timedelta(minutes=2)
+
+
+def test_the_times_of_subscriptions_are_those_of_the_rules_unless_they_are_set(working, variable):
+    assert config.load().subscription.policy() == SubscriptionPolicy()
+    assert config.load().worker_settings().announced_within == WorkerSettings().announced_within
+    for name, value in {
+        "USERS": "20", "LIFE": "20s", "RENEW_AFTER": "10s", "GATHER": "100ms", "REMAKE_SOON": "1s", "REMAKE_LATE": "2s",
+        "RETRY_LEAST": "500ms", "RETRY_MOST": "5s", "LOOK_AFTER": "3s", "ANNOUNCED_WITHIN": "4s", "SILENT_PAUSE": "6s",
+    }.items():  # fmt: skip
+        variable(f"RELAY_SUBSCRIPTION_{name}", value)
+    settings = config.load().worker_settings()
+    assert settings.subscription_size == 20
+    assert settings.announced_within == timedelta(seconds=4)
+    assert settings.subscriptions == SubscriptionPolicy(
+        life=timedelta(seconds=20),
+        renew_least=timedelta(seconds=10),
+        renew_most=timedelta(seconds=12),
+        gather=timedelta(milliseconds=100),
+        remake_soon=timedelta(seconds=1),
+        remake_late=timedelta(seconds=2),
+        retry_least=timedelta(milliseconds=500),
+        retry_most=timedelta(seconds=5),
+        look_after=timedelta(seconds=3),
+        silent_pause=timedelta(seconds=6),
+    )
+
+
+def test_times_of_subscriptions_that_cannot_be_are_told(variable):
+    variable("RELAY_SUBSCRIPTION_RENEW_AFTER", "50m")
+    variable("RELAY_SUBSCRIPTION_RETRY_LEAST", "2h")
+    assert [fault.split(":")[0] for fault in faults()] == [
+        "RELAY_SUBSCRIPTION_RENEW_AFTER",
+        "RELAY_SUBSCRIPTION_RETRY_LEAST",
+    ]
 
 
 @pytest.mark.parametrize("cloud", ["gcc-high", "dod"])

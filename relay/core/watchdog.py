@@ -15,11 +15,12 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Final
 
 from relay.core.presence import UserId
 
-_ANNOUNCED_WITHIN_S: Final = 120.0
+ANNOUNCED_WITHIN: Final = timedelta(minutes=2)
 SILENT_CHANGES: Final = 3
 SILENT_USERS: Final = 2
 """One user whose changes are never announced may be one whom Graph cannot announce, such as a guest."""
@@ -37,7 +38,7 @@ class Watchdog:
     Remembers the changes of two minutes, and a time for each user of the subscription.
     """
 
-    def __init__(self, announced_within_s: float = _ANNOUNCED_WITHIN_S) -> None:
+    def __init__(self, announced_within_s: float = ANNOUNCED_WITHIN.total_seconds()) -> None:
         """Watch a subscription that begins now.
 
         Args:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from relay.core.budget import BudgetSettings
 from relay.core.subscription import MAX_USERS, SubscriptionPolicy
+from relay.core.watchdog import ANNOUNCED_WITHIN
 
 if TYPE_CHECKING:
     from relay.graph.certificates import Certificates
@@ -63,7 +64,7 @@ class WorkerSettings:
     reconcile_interval: timedelta = timedelta(seconds=60)
     gather: timedelta = timedelta(milliseconds=100)
     subscription_size: int = MAX_USERS
-    announced_within: timedelta = timedelta(minutes=2)
+    announced_within: timedelta = ANNOUNCED_WITHIN
     sweep: timedelta = timedelta(seconds=1)
     page_size: int = 650
     reads_at_once: int = 8
