@@ -15,7 +15,8 @@ import pytest
 import trustme
 from typer.testing import CliRunner, Result
 
-from relay.cli import _push_words, app
+from relay.cli import app
+from relay.commands.tenants import push_words
 from relay.core.presence import TenantId
 from relay.core.tenant import TenantState
 from relay.store.connection import Store, StoreSettings
@@ -131,7 +132,7 @@ def test_a_tenant_is_not_removed_by_somebody_who_hesitates(redis):
     ],
 )
 def test_an_operator_sees_how_users_are_followed_and_why(status, words):
-    assert _push_words(status) == words
+    assert push_words(status) == words
 
 
 def test_an_unknown_tenant_is_told(redis):

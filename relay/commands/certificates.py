@@ -1,0 +1,62 @@
+"""Certificates that change notifications are encrypted for."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from relay.commands.frame import EXIT_USAGE, give_up, told, with_store
+
+if TYPE_CHECKING:
+    from relay.config import Settings
+    from relay.store.connection import Store
+
+commands = typer.Typer(no_args_is_help=True, help="Certificates that change notifications are encrypted for.")
+
+
+@commands.command("make")
+def make_certificate(
+    folder: Annotated[Path, typer.Argument(help="The folder that RELAY_WEBHOOK_CERTIFICATES names.")],
+    *,
+    name: Annotated[str, typer.Option(help="Its name; else the date and something random.")] = "",
+) -> None:
+    """Make a certificate with its key. New subscriptions take it when the workers have been restarted."""
+    with told():
+        from relay.graph.certificates import SUFFIX, is_id, make
+
+        now = datetime.now(UTC)
+        name = name or f"{now:%Y-%m-%d}-{secrets.token_hex(3)}"
+        if not is_id(name):
+            give_up(f"{name[:50]!r} is no name for a certificate: letters, digits, points and dashes.", EXIT_USAGE)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = folder / f"{name}{SUFFIX}"
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
+            output.write(make(name, now))
+        typer.echo(f"{file}: made. RELAY_WEBHOOK_CERTIFICATES={folder}")
+
+
+@commands.command("list")
+def list_certificates() -> None:
+    """List the certificates, and how many subscriptions still need each: one that none needs may be deleted."""
+
+    async def work(store: Store, settings: Settings) -> None:
+        from relay.graph.certificates import Certificates
+        from relay.store.subscriptions import Subscriptions
+        from relay.store.tenants import Tenants
+
+        known = Certificates.load(settings.webhook.certificates or "")
+        tenant_ids = [tenant.tenant_id for tenant in await Tenants(store).list()]
+        used = await Subscriptions(store).certificates_in_use(tenant_ids)
+        for one in known.all():
+            mark = "newest" if one is known.newest else "      "
+            valid = f"valid {one.begins:%Y-%m-%d} to {one.ends:%Y-%m-%d}"
+            typer.echo(f"{one.certificate_id}  {mark}  {valid}  {used.pop(one.certificate_id, 0)} subscriptions")
+        for certificate_id, count in used.items():
+            typer.echo(f"{certificate_id}  MISSING, {count} subscriptions are encrypted for it", err=True)
+
+    with_store(work, "webhook.certificates")

@@ -1,0 +1,92 @@
+"""Which tenant an operator means: by id, by domain or by name."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from relay.commands.frame import EXIT_USAGE, give_up
+from relay.core import names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from relay.core.presence import TenantId
+    from relay.store.connection import Store
+    from relay.store.tenants import Tenant
+
+TenantArgument = Annotated[
+    str, typer.Argument(metavar="TENANT", help="Tenant id (a GUID), the tenant's domain, or its name.")
+]
+
+_MOST_SUGGESTIONS: Final = 5
+
+
+async def meant(store: Store, text: str) -> Tenant:
+    """The tenant that an operator means. Ends the command, with suggestions, when it is none or not one alone.
+
+    An id goes before a domain and a domain before a name, so that nobody's name hides another's domain.
+    """
+    from relay.store.tenants import Tenants
+
+    tenant_id = names.tenant_id(text)
+    if tenant_id is not None and (tenant := await Tenants(store).load(tenant_id)) is not None:
+        return tenant
+    known = await Tenants(store).list()
+    wanted = text.strip().casefold()
+    for found in (
+        [tenant for tenant in known if wanted and tenant.domain.casefold() == wanted],
+        [tenant for tenant in known if wanted and tenant.name.casefold() == wanted],
+    ):
+        if len(found) == 1:
+            return found[0]
+        if found:
+            give_up(f"Several tenants are called {text[:100]}; give the id of one:\n{_lines(found)}", EXIT_USAGE)
+    typer.echo(_nobody(text, _near(wanted, known)), err=True)
+    raise typer.Exit(EXIT_USAGE)
+
+
+async def meant_id(store: Store, text: str) -> TenantId:
+    """The id of the tenant that an operator means; see `meant`."""
+    return (await meant(store, text)).tenant_id
+
+
+async def only(store: Store) -> TenantId:
+    """The tenant, when there is one only."""
+    from relay.store.tenants import Tenants
+
+    known = await Tenants(store).list()
+    if len(known) != 1:
+        said = (
+            "There is no tenant yet: presence-relay tenants onboard"
+            if not known
+            else "There are several tenants: name one with --tenant"
+        )
+        give_up(said, EXIT_USAGE)
+    return known[0].tenant_id
+
+
+def _nobody(text: str, near: Sequence[Tenant]) -> str:
+    hint = f". Did you mean one of these?\n{_lines(near)}" if near else ": presence-relay tenants list"
+    return f"There is no tenant {text[:100]}{hint}"
+
+
+def _near(wanted: str, known: Sequence[Tenant]) -> list[Tenant]:
+    """Tenants of which `wanted` is a part, or that are spelled alike; the likeliest first."""
+    if not wanted:
+        return []
+    spellings = {
+        tenant.tenant_id: [tenant.tenant_id, tenant.domain.casefold(), tenant.name.casefold()] for tenant in known
+    }
+    parts = [tenant for tenant in known if any(wanted in spelling for spelling in spellings[tenant.tenant_id])]
+    alike = [
+        tenant for tenant in known
+        if tenant not in parts and difflib.get_close_matches(wanted, spellings[tenant.tenant_id], n=1)
+    ]  # fmt: skip
+    return [*parts, *alike][:_MOST_SUGGESTIONS]
+
+
+def _lines(tenants: Iterable[Tenant]) -> str:
+    return "\n".join(f"  {tenant.tenant_id}  {tenant.domain or '-'}  {tenant.name or '-'}" for tenant in tenants)
