@@ -16,6 +16,7 @@ A program (`python -m emulator`) and a library:
     faults.py    refusals made to order                                     snapshots.py everything as it was, under a name
     journal.py   every request, and the gaps between two reads of a user    state.py     what outlives the process
     entra/       discovery, keys, authorize, token                          graph/       users, presences, $batch
+    history.py   what others saw of people, change by change
     control/     /_emulator/                                                notifications/  what webhooks get
 
 It imports nothing of the relay, not even a constant, so that the two cannot be wrong together.

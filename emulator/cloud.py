@@ -13,9 +13,11 @@ from emulator.entra.directory import Directory
 from emulator.entra.keys import SigningKey
 from emulator.entra.tokens import Minter
 from emulator.faults import Fault, Faults
+from emulator.history import History
 from emulator.journal import Gaps, Journal
 from emulator.life import Life
 from emulator.notifications.notifier import Notifications
+from emulator.presence import spell
 from emulator.profile import Profile
 from emulator.snapshots import Snapshots
 from emulator.world import Person, Shown
@@ -52,6 +54,7 @@ class Cloud(Directory):
         self.clock = Clock(config.speed)
         self.journal = Journal(config.journal_size)
         self.gaps = Gaps()
+        self.history = History(self.clock)
         self.faults = Faults(random.Random(config.seed))
         self.on_change: Callable[[], None] = lambda: None
         self.on_reset: Callable[[], None] = lambda: None
@@ -60,7 +63,7 @@ class Cloud(Directory):
             seed=config.seed,
         )  # fmt: skip
         self.life = Life(world, self.clock, lambda: self.switches, config.seed)
-        self.life.on_shown = self.notifications.changed
+        self.life.on_shown = self._seen_otherwise
         self.day = Day(self.clock, self.life, config.seed, nights=config.nights)
         self.profile = config.profile or Profile(switches=msgspec.to_builtins(config.switches))
         self.snapshots = Snapshots(self)
@@ -217,12 +220,13 @@ class Cloud(Directory):
         return self.gaps.report(self.world.people())
 
     def reset(self) -> None:
-        """Everything as at the start: switches, faults, refusals, journal, throttling. Accounts and consents stay."""
+        """Everything as at the start: switches, faults, refusals, journal, history, throttling. Accounts and consents stay."""
         self.set_switches(**{name: getattr(self.config.switches, name) for name in self.switches.__struct_fields__})
         self.faults.remove()
         self.notifications.reset()
         self.journal.clear()
         self.gaps.reset()
+        self.history.clear()
         self.clock.set_speed(self.config.speed)
         for person in self.world.people():
             self.life.forget(person)
@@ -231,6 +235,14 @@ class Cloud(Directory):
         self._populate()
         self.on_reset()
         self.on_change()
+
+    def _seen_otherwise(self, person: Person, before: Shown) -> None:
+        seen = spell(person.shown, self.switches)
+        if seen == spell(before, self.switches):
+            return
+        if self.history.enabled:
+            self.history.write(person, seen)
+        self.notifications.changed(person)
 
     def _populate(self) -> None:
         """Put everybody where they begin."""

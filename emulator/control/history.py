@@ -1,4 +1,4 @@
-"""What was asked of the cloud: the journal, and the gaps between two reads of a user."""
+"""What was asked of the cloud and what was to be seen in it: the journal, the gaps between two reads, people's history."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from emulator.control.operation import Area, Asked, Body, Name
+from emulator.history import Change
 from emulator.journal import Entry
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
 
-area = Area("history", "Every request with its outcome, and how long users went unread.")
+area = Area(
+    "history", "Every request with its outcome, how long users went unread, and what was to be seen of them when."
+)
 
 MOST_ENTRIES = 20_000
 
@@ -55,6 +58,32 @@ class GapSettings(Body):
     enabled: bool
 
 
+class ChangeSearch(Body):
+    """Which changes; all conditions hold together."""
+
+    tenant: Name = ""
+    """Tenant id."""
+    person: Name = ""
+    """UPN or object id."""
+    after: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Changes with a greater `number`: the last number of an earlier answer, to go on from there."""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST_ENTRIES)] = 1000
+    """Of many the oldest."""
+
+
+class Changes(msgspec.Struct):
+    """The changes that were found, oldest first; `total` counts all since the history was cleared."""
+
+    total: int
+    changes: list[Change]
+
+
+class HistorySettings(Body):
+    """Whether changes are noted."""
+
+    enabled: bool
+
+
 @area.operation("GET", "journal", query=Search, answer=Found)
 def search_journal(cloud: Cloud, asked: Asked) -> Found:
     """Search the requests, parts of a batch among them."""
@@ -90,3 +119,24 @@ def set_gaps(cloud: Cloud, asked: Asked) -> None:
 def clear_gaps(cloud: Cloud, _asked: Asked) -> None:
     """Forget the gaps and begin anew."""
     cloud.gaps.reset()
+
+
+@area.operation("GET", "history", query=ChangeSearch, answer=Changes)
+def search_changes(cloud: Cloud, asked: Asked) -> Changes:
+    """Search what others saw of people: each change with its instant, in order."""
+    query: ChangeSearch = asked.query
+    person = cloud.person(query.person).oid if query.person else ""
+    found = cloud.history.search(tenant=query.tenant, person=person, after=query.after, limit=query.limit)
+    return Changes(cloud.history.total, found)
+
+
+@area.operation("PUT", "history", body=HistorySettings)
+def set_history(cloud: Cloud, asked: Asked) -> None:
+    """Begin to note changes, or stop; those that were noted stay."""
+    cloud.history.enabled = asked.body.enabled
+
+
+@area.operation("DELETE", "history")
+def clear_history(cloud: Cloud, _asked: Asked) -> None:
+    """Forget every change."""
+    cloud.history.clear()

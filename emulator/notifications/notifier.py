@@ -14,7 +14,6 @@ from emulator.notifications.faults import NotificationFaults
 from emulator.notifications.sent import Log, Sent
 from emulator.notifications.subscriptions import Subscriptions
 from emulator.notifications.tokens import ValidationTokens
-from emulator.presence import spell
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from emulator.entra.keys import SigningKey
     from emulator.notifications.subscriptions import Subscription
     from emulator.switches import Switches
-    from emulator.world import Person, Shown
+    from emulator.world import Person
 
 MOST_HELD = 10_000
 """Notifications that wait for one subscription's reauthorisation; further ones push out the oldest."""
@@ -169,16 +168,10 @@ class Notifications:
 
     # Notifications
 
-    def changed(self, person: Person, before: Shown) -> None:
-        """Announce that others see a person otherwise than `before`."""
-        holding = self.subscriptions.holding(person)
-        if not holding:
-            return
-        switches = self._switches()
-        if spell(before, switches) == spell(person.shown, switches):
-            return
-        for subscription in holding:
-            self._announce(subscription, person, switches)
+    def changed(self, person: Person) -> None:
+        """Announce that others see a person otherwise than before."""
+        for subscription in self.subscriptions.holding(person):
+            self._announce(subscription, person, self._switches())
 
     def _announce(self, subscription: Subscription, person: Person, switches: Switches) -> None:
         faults, counts = self.faults, self.log.counts

@@ -1,0 +1,85 @@
+"""What others saw of people, change by change, with the instant of each: the truth that a client's view is judged by."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from emulator.clock import Clock
+    from emulator.world import Person, Shown
+
+SIZE: Final = 200_000
+"""Changes that are kept, some 60 MB: a day of 2,000 people has about half as many."""
+
+
+class Change(msgspec.Struct, gc=False):
+    """Somebody is seen otherwise from now on."""
+
+    number: int
+    """How many changes were noted until this one, since the history was cleared."""
+    at_s: float
+    """The world's seconds."""
+    utc: float
+    """Seconds since 1970."""
+    tenant: str
+    person: str
+    """Object id."""
+    availability: str
+    activity: str
+    sequence_number: str
+
+
+class History:
+    """The newest changes, as many as fit, noted while `enabled`."""
+
+    def __init__(self, clock: Clock, size: int = SIZE) -> None:
+        self.enabled = False
+        self.total = 0
+        self._clock = clock
+        self._changes: deque[Change] = deque(maxlen=size)
+
+    def write(self, person: Person, seen: Shown) -> None:
+        """Note that a person is seen so from now on."""
+        self.total += 1
+        self._changes.append(
+            Change(self.total, self._clock.now(), time.time(), person.tenant.tenant_id, person.oid, seen.availability,
+                   seen.activity, person.sequence)
+        )  # fmt: skip
+
+    def search(self, *, tenant: str = "", person: str = "", after: int = 0, limit: int | None = None) -> list[Change]:
+        """The changes for which all of this holds, oldest first; of many the oldest `limit`, to go on after.
+
+        Args:
+            tenant: tenant id.
+            person: object id.
+            after: a number; noted after that one.
+            limit: how many at most.
+        """
+        found: list[Change] = []
+        for change in self._after(after):
+            if len(found) == limit:
+                break
+            if tenant in {"", change.tenant} and person in {"", change.person}:
+                found.append(change)
+        return found
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._changes.clear()
+        self.total = 0
+
+    def _after(self, number: int) -> Iterator[Change]:
+        older = max(0, number - (self.total - len(self._changes)))
+        changes = iter(self._changes)
+        for _ in range(min(older, len(self._changes))):
+            next(changes)
+        return changes
+
+    def __len__(self) -> int:
+        return len(self._changes)
