@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 
+from onboarding import languages
 from onboarding.pace import Pacer
-from onboarding.pages import STATIC
+from onboarding.pages import HERE, STATIC, where
 from onboarding.settings import PREFIX
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        self._remember(scope)
         started = False
 
         async def send_guarded(message: Message) -> None:
@@ -92,6 +95,12 @@ class Guard:
             if started:
                 raise
             await self._pages.problem("fault")(scope, receive, send_guarded)
+
+    def _remember(self, scope: Scope) -> None:
+        """What all pages of this request need to know of it."""
+        request = HTTPConnection(scope)
+        languages.CURRENT.set(languages.wanted(request.headers, request.cookies.get(languages.COOKIE, "")))
+        HERE.set(where(scope["method"], scope["path"], request.url.query))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         problem, body = await self._refusal(scope, receive)

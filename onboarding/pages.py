@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from contextvars import ContextVar
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from onboarding import dates, languages
+from onboarding.languages import Language
 from onboarding.problems import PROBLEMS
 from onboarding.settings import PREFIX
 
@@ -19,29 +23,22 @@ if TYPE_CHECKING:
 
 STATIC: Final = f"{PREFIX}/static"
 
+HERE: Final[ContextVar[str]] = ContextVar("here", default=PREFIX)
+"""Where the page under way can be read again: what the language switch comes back to. Set by the guard."""
+
 
 class Pages:
     """Renders templates with what all pages share."""
 
     def __init__(self, settings: WebSettings) -> None:
-        self._environment = Environment(
-            loader=PackageLoader("onboarding"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.globals.update(
-            operator=settings.operator,
-            support=settings.support,
-            prefix=PREFIX,
-            start_url=settings.start_url,
-            static=lambda name: f"{STATIC}/{name}?v={_digest(name)}",
+        self.environment = environment()
+        self.environment.globals.update(
+            operator=settings.operator, support=settings.support, start_url=settings.start_url
         )
 
     def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page."""
-        return HTMLResponse(self._environment.get_template(template).render(**values), status)
+        return HTMLResponse(self.environment.get_template(template).render(**values), status)
 
     def problem(
         self, key: str, *, flow_id: str = "", retry_after_s: int = 0, headers: Mapping[str, str] | None = None
@@ -55,6 +52,50 @@ class Pages:
         return response
 
 
+def environment() -> Environment:
+    """The templates' engine with everything that does not depend on who serves the pages."""
+    made = Environment(
+        loader=PackageLoader("onboarding"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    made.policies["ext.i18n.trimmed"] = True
+    made.install_gettext_callables(languages.gettext, languages.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    made.globals.update(
+        prefix=PREFIX,
+        static=lambda name: f"{STATIC}/{name}?v={_digest(name)}",
+        language=languages.CURRENT.get,
+        languages=tuple(Language),
+        here=HERE.get,
+    )
+    made.filters.update(
+        say=languages.say,
+        date=dates.date,
+        when=dates.when,
+        clock=dates.clock,
+        machine=dates.machine,
+        span=dates.span,
+        number=dates.number,
+    )
+    return made
+
+
+def is_path(text: str) -> bool:
+    """Whether a text is a path of this host and nothing else: never another host's, whatever a browser makes of it."""
+    return len(text) <= _MAX_PATH_CHARS and _PATH.fullmatch(text) is not None
+
+
+def where(method: str, path: str, query: str) -> str:
+    """Where a page can be read again that answers this request: a form's page is the one above it."""
+    if method != "GET":
+        path, query = (path if path == PREFIX else path.rpartition("/")[0]), ""
+    found = f"{path}?{query}" if query else path
+    return found if is_path(found) else PREFIX
+
+
 def _digest(name: str) -> str:
     """Changes with the file, so that browsers may keep it for ever."""
     return _DIGESTS[name]
@@ -65,3 +106,6 @@ _DIGESTS: Final = {
     for file in resources.files("onboarding").joinpath("static").iterdir()
     if file.is_file()
 }
+
+_MAX_PATH_CHARS: Final = 500
+_PATH: Final = re.compile(r"/(?:[\w.~-]+/)*[\w.~-]*(?:\?[\w.~=&%+-]*)?", re.ASCII)

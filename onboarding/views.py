@@ -12,8 +12,10 @@ from urllib.parse import parse_qsl
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from onboarding import fields, sessions
+from onboarding import fields, languages, sessions
 from onboarding.flow import Step
+from onboarding.languages import Language
+from onboarding.pages import is_path
 from onboarding.problems import PROBLEMS, Stopped, of_error
 from onboarding.settings import CALLBACK, PREFIX
 from relay.errors import RelayError, Retryable, StoreUnavailable
@@ -44,6 +46,7 @@ class Views:
         return [
             Route("/", self.root, methods=["GET"]),
             Route(PREFIX, self.start, methods=["GET", "POST"]),
+            Route(f"{PREFIX}/language", self.language, methods=["POST"]),
             Route(CALLBACK, self.returned, methods=["GET", "POST"]),
             Route(flow, self.show, methods=["GET"]),
             Route(f"{flow}/authorize", self.authorize, methods=["POST"]),
@@ -54,6 +57,16 @@ class Views:
     async def root(self, _request: Request) -> Response:
         """The host's first page."""
         return _to(PREFIX)
+
+    async def language(self, request: Request) -> Response:
+        """The language switch: back to the page that it was pressed on."""
+        given = await self._form(request)
+        chosen, back = given.get("language", ""), given.get("back", "")
+        if chosen not in set(Language) or not is_path(back):
+            raise Stopped("bad_request")
+        response = _to(back)
+        response.headers.append("set-cookie", f"{languages.COOKIE}={chosen}; {languages.COOKIE_ATTRIBUTES}")
+        return response
 
     async def start(self, request: Request) -> Response:
         """The form, and what was typed into it."""

@@ -5,14 +5,15 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = false;
   button.addEventListener("click", async () => {
     const text = document.getElementById(button.dataset.copy).textContent.trim();
-    let said = "Copied.";
+    const status = document.getElementById("copied");
+    let said = status.dataset.done;
     try {
       await navigator.clipboard.writeText(text);
       button.classList.add("is-copied");
     } catch {
-      said = "Your browser does not let us copy. Please select the text and copy it.";
+      said = status.dataset.failed;
     }
-    document.getElementById("copied").textContent = said;
+    status.textContent = said;
   });
 }
 
@@ -24,7 +25,7 @@ for (const form of document.querySelectorAll("form[data-busy]")) {
       return;
     }
     button.setAttribute("aria-disabled", "true");
-    button.textContent = form.dataset.busy;
+    if (form.dataset.busy) button.textContent = form.dataset.busy;
   });
 }
 

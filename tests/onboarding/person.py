@@ -52,6 +52,17 @@ class Person:
         self.page = await self.client.post(target, data={**fields, **values}, headers={"origin": self._origin(target)})
         return self.page
 
+    async def switch(self, language: str, **changes: str) -> httpx.Response:
+        """Choose a language on the page."""
+        found = re.search(
+            r'class="languages" method="post" action="([^"]+)".*?name="back" value="([^"]*)"', self.page.text, re.DOTALL
+        )
+        assert found, self.page.text
+        target = urljoin(str(self.page.url), found[1])
+        data = {"back": unescape(found[2]), "language": language, **changes}
+        self.page = await self.client.post(target, data=data, headers={"origin": self._origin(target)})
+        return self.page
+
     async def fill(self, **changes: str) -> httpx.Response:
         """The first form."""
         await self.get("/onboarding")

@@ -1,0 +1,54 @@
+"""Every message of the pages, found where it is written: templates, code that marks its sentences, and data that is said."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import onboarding
+from onboarding.pages import environment
+
+ROOT = Path(onboarding.__file__).parent
+Message = str | tuple[str, str]
+"""One text, or what is said of one thing and of many."""
+_MARKS = {"english": 1, "ngettext": 2}
+"""Function -> how many of its arguments are texts."""
+
+
+def written() -> dict[Message, str]:
+    """Message -> one place where it is written."""
+    found: dict[Message, str] = {}
+    for path in sorted(ROOT.glob("templates/**/*.html")):
+        found |= dict.fromkeys(_of_template(path.read_text()), path.name)
+    for path in sorted(ROOT.glob("**/*.py")):
+        found |= dict.fromkeys(_of_code(path.read_text()), path.name)
+    return found
+
+
+def translated() -> list[dict[str, object]]:
+    """Every table of the locale's files, as it stands, with the file's name under `file`."""
+    tables: list[dict[str, object]] = []
+    for path in sorted(ROOT.glob("locale/*.toml")):
+        tables += [{**table, "file": path.name} for table in tomllib.loads(path.read_text())["message"]]
+    return tables
+
+
+def places(text: str) -> list[str]:
+    """What a translation must keep: what is filled in, and the markup."""
+    return sorted(re.findall(r"%\(\w+\)s|%(?!\()|</?\w+[^>]*>", text))
+
+
+def _of_template(source: str) -> Iterator[Message]:
+    for _, _, message in environment().extract_translations(source):  # type: ignore[attr-defined]
+        texts = [text for text in message if text is not None] if isinstance(message, tuple) else [message]
+        yield (texts[0], texts[1]) if len(texts) > 1 else texts[0]
+
+
+def _of_code(source: str) -> Iterator[Message]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _MARKS:
+            texts = [ast.literal_eval(argument) for argument in node.args[: _MARKS[node.func.id]]]
+            yield (texts[0], texts[1]) if len(texts) > 1 else texts[0]
