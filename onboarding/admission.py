@@ -20,6 +20,7 @@ import structlog
 from onboarding import flow as flows_of
 from onboarding.flow import Admitted, Trouble
 from onboarding.proof import prove
+from relay.core.audit import RELAY, key_made, key_revoked
 from relay.core.tenant import TenantState
 from relay.errors import AccessDenied, ConsentRequired, RequestRefused
 
@@ -98,11 +99,11 @@ class Admission:
     async def _with_key(self, flow: Flow, kept: KeptFlow, admitted: Admitted) -> None:
         """Make a key and put it into the flow; whoever comes second takes its own back."""
         label = f"Onboarding {flow.reference}"
-        key = await self._suite_keys.issue(admitted.tenant_id, label)
+        key = await self._suite_keys.issue(admitted.tenant_id, label, key_made(RELAY, label))
         admitted = msgspec.structs.replace(admitted, key_id=key.key_id, key=key.text)
         done = msgspec.structs.replace(flow, consented=None, admitted=admitted, trouble=None)
         if await self._flows.replace(kept, flows_of.encode(done)) is None:
-            await self._suite_keys.revoke(key.key_id)
+            await self._revoke(key.key_id, label)
             return
         log.info("suite_key_issued", tenant_id=admitted.tenant_id, reference=flow.reference, key_id=key.key_id)
         await self._revoke_others(admitted.tenant_id, label, key.key_id)
@@ -110,4 +111,7 @@ class Admission:
     async def _revoke_others(self, tenant_id: TenantId, label: str, key_id: str) -> None:
         for record in await self._suite_keys.list(tenant_id):
             if record.label == label and record.key_id != key_id and record.revoked is None:
-                await self._suite_keys.revoke(record.key_id)
+                await self._revoke(record.key_id, label)
+
+    async def _revoke(self, key_id: str, label: str) -> None:
+        await self._suite_keys.revoke(key_id, key_revoked(RELAY, key_id, label))

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from relay.admission import admit
+from relay.core.audit import OPERATOR, key_made
 from relay.errors import RelayError
 from relay.graph.client import GraphClient
 from relay.graph.consent import ANY_ORGANISATION, Consent
@@ -60,4 +61,5 @@ async def onboard_by_hand(
         new_grant = await consent.complete(flow.kept, fields)
     admitted = await admit(store, settings.key_ring(), graph, new_grant)
     say(f"{new_grant.upn} consented for {admitted.domain} ({admitted.tenant_id}). Reading presence works.")
-    return await SuiteKeys(store).issue(admitted.tenant_id, "made at onboarding")
+    label = "made at onboarding"
+    return await SuiteKeys(store).issue(admitted.tenant_id, label, key_made(OPERATOR, label))

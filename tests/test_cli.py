@@ -173,3 +173,16 @@ def test_check_finds_everything_that_is_wrong_at_once(redis, monkeypatch):
     assert ["renew it" in wrong[0], "Entra" in wrong[1], "Graph" in wrong[2]] == [True, True, True]
     assert "ok    Redis" in result.output
     assert "hunter2" not in result.output
+
+
+def test_the_audit_log_is_printed_in_both_forms(redis):
+    key = parse(done("keys", "issue", TENANT, "--label", "=reception").strip())
+    done("keys", "revoke", TENANT, key.key_id)
+    lines = [json.loads(line) for line in done("audit", "contoso.example").splitlines()]
+    assert [(line["what"], line["subject_id"]) for line in lines] == [
+        ("key-revoked", key.key_id),
+        ("key-made", key.key_id),
+    ]
+    assert '"\'=reception"' in done("audit", TENANT, "--format", "csv")
+    assert done("audit", TENANT, "--since", "2999-01-01") == ""
+    assert call("audit", TENANT, "--since", "yesterday").exit_code == 2

@@ -12,6 +12,7 @@ import typer
 
 from relay.commands.frame import EXIT_USAGE, give_up, told, with_store
 from relay.commands.naming import TenantArgument, meant_id
+from relay.core import audit
 
 if TYPE_CHECKING:
     from relay.config import Settings
@@ -50,7 +51,8 @@ def issue(
     async def work(store: Store, _: Settings) -> None:
         from relay.store.suite_keys import SuiteKeys
 
-        typer.echo((await SuiteKeys(store).issue(await meant_id(store, tenant), label)).text)
+        made = audit.key_made(audit.OPERATOR, label)
+        typer.echo((await SuiteKeys(store).issue(await meant_id(store, tenant), label, made)).text)
 
     with_store(work)
 
@@ -80,9 +82,10 @@ def revoke(
 
         tenant_id = await meant_id(store, tenant)
         suite_keys = SuiteKeys(store)
-        if key_id not in {key.key_id for key in await suite_keys.list(tenant_id)}:
+        labels = {key.key_id: key.label for key in await suite_keys.list(tenant_id)}
+        if key_id not in labels:
             give_up(f"{tenant_id} has no suite key {key_id}: presence-relay keys list {tenant_id}", EXIT_USAGE)
-        await suite_keys.revoke(key_id)
+        await suite_keys.revoke(key_id, audit.key_revoked(audit.OPERATOR, key_id, labels[key_id]))
         typer.echo(f"{key_id} is revoked.")
 
     with_store(work)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from relay.core.audit import Actor, grant_added
 from relay.core.grants import GrantState
 from relay.core.tenant import TRANSITIONS, TenantEvent, TenantState
 from relay.store import custody, hints, keys
@@ -44,12 +45,14 @@ class Admissions:
         name: str,
         domain: str,
         settings: Mapping[str, str],
+        by: Actor | None = None,
     ) -> TenantState:
         """Take a tenant in with one account's grant, or add or renew that grant; returns the tenant's state then.
 
         A tenant that is there keeps its record and its other grants; name and domain are filled in where they are empty.
         The account's grant is replaced whatever its version: a consent just given is newer than anything that is kept.
-        Repeating it is safe.
+        Repeating it is safe. The tenant's audit log says who did it, which is the account itself unless `by` is somebody else:
+        that the tenant was admitted, if it was not there, and that the grant was added or replaced.
 
         Raises:
             NotSaved: it is not known to be on disk: do not tell anybody that it is kept.
@@ -72,7 +75,8 @@ class Admissions:
         ]
         args: list[Arg] = [account_id, now_ms, _CONSENTED, len(record), *record, *grant]
         hint = hints.GrantChanged(tenant_id, account_id)
-        state: bytes = await custody.write(self._store, _ADMIT, tenant_id, held, args, hint)
+        audit = grant_added(by or Actor.account(upn, account_id), account_id, upn)
+        state: bytes = await custody.write(self._store, _ADMIT, tenant_id, held, args, hint, audit)
         return TenantState(state.decode())
 
 

@@ -5,31 +5,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from relay.store import hints
+from relay.store import keys as names
+from relay.store.audit import encoded
 from relay.store.pipes import INBOX_ENTRIES, INBOX_PER_TENANT, inbox_keys, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from relay.core.audit import Entry
     from relay.core.presence import TenantId
     from relay.store.connection import Store
     from relay.store.scripting import Arg, Script
 
 
 async def write(
-    store: Store, script: Script, tenant_id: TenantId, keys: Sequence[bytes], args: Sequence[Arg], hint: hints.Hint
+    store: Store,
+    script: Script,
+    tenant_id: TenantId,
+    keys: Sequence[bytes],
+    args: Sequence[Arg],
+    hint: hints.Hint,
+    audit: Entry | None = None,
 ) -> Any:
     """Run a script that begins with what `_custody.lua` needs, and return its reply when the write is on disk.
 
-    The hint is appended in the same step, or right after it when custody has a server of its own.
+    The hint is appended in the same step, or right after it when custody has a server of its own. The audit log's entry is
+    always appended in the same step, by a script that did what the entry says.
 
     Raises:
         NotSaved: it is not known to be on disk. It may be in force nevertheless.
         StoreUnavailable: the outcome is unknown.
     """
     payload = b"" if store.own_vault else hints.encode(hint)
-    head: list[Arg] = [payload, tenant_id, INBOX_PER_TENANT, INBOX_ENTRIES]
+    held = [*inbox_keys(tenant_id), names.audit(tenant_id), *keys]
+    head: list[Arg] = [payload, tenant_id, INBOX_PER_TENANT, INBOX_ENTRIES, encoded(audit)]
     async with store.vault_connection() as vault:
-        reply = await vault.run(script, [*inbox_keys(tenant_id), *keys], [*head, *args])
+        reply = await vault.run(script, held, [*head, *args])
         await vault.confirm()
     if store.own_vault:
         await tell(store, hint)

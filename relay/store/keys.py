@@ -128,6 +128,16 @@ def grant_prefix(tenant_id: TenantId) -> bytes:
     return _tenant_key(tenant_id, f"grant:{tenant_id}:")
 
 
+def audit(tenant_id: TenantId) -> bytes:
+    """Stream: who did what to the tenant's custody (custody)."""
+    return _tenant_key(tenant_id, f"audit:{tenant_id}")
+
+
+def audit_watches(tenant_id: TenantId) -> bytes:
+    """Stream: which suite watched whom (at custody's server, not waited for)."""
+    return _tenant_key(tenant_id, f"audit:{tenant_id}:watches")
+
+
 def directory(tenant_id: TenantId) -> bytes:
     """Hash: name -> user id or status, with expiry per entry."""
     return _tenant_key(tenant_id, f"directory:{tenant_id}")

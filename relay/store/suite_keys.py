@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from relay.core.presence import TenantId
 from relay.errors import SuiteKeyRevoked, SuiteKeyUnknown, TenantRemoved
 from relay.store import keys
+from relay.store.audit import append_about_key
 from relay.store.pipes import Changes
 from relay.store.scripting import Script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from relay.core.audit import Entry
     from relay.store.connection import Store
 
 MAX_LABEL_CHARS: Final = 100
@@ -85,12 +87,13 @@ class SuiteKeys:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def issue(self, tenant_id: TenantId, label: str) -> IssuedKey:
+    async def issue(self, tenant_id: TenantId, label: str, audit: Entry | None = None) -> IssuedKey:
         """Make a key for one suite of a tenant.
 
         Args:
             tenant_id: whose presence it shows.
             label: what people call the suite; cut at 100 characters.
+            audit: `key_made` or `key_rotated`; this puts the key's id in.
 
         Raises:
             TenantRemoved: there is no such tenant.
@@ -103,6 +106,8 @@ class SuiteKeys:
             # Listed before it works: whatever is cut short, no key is in force that a removal would not find.
             await vault.execute("SADD", keys.tenant_suite_keys(tenant_id), key_id)
             await vault.execute("HSET", keys.suite_key(key_id), *record)
+            if audit is not None:
+                await append_about_key(vault, tenant_id, key_id, audit)
             await vault.confirm()
         return IssuedKey(key_id, f"psk_{key_id}_{secret}")
 
@@ -127,14 +132,20 @@ class SuiteKeys:
             raise SuiteKeyRevoked("This suite key was revoked", key_id=key.key_id)
         return key
 
-    async def revoke(self, key_id: str) -> bool:
-        """End a key and the streams that use it; False for an id that nobody issued."""
+    async def revoke(self, key_id: str, audit: Entry | None = None) -> bool:
+        """End a key and the streams that use it; False for an id that nobody issued.
+
+        Repeating it completes what was cut short; the audit log tells of it once.
+        """
         async with self._store.vault_connection() as vault:
-            tenant_id = await vault.run(_REVOKE, [keys.suite_key(key_id)], [_now_ms()])
+            found = await vault.run(_REVOKE, [keys.suite_key(key_id)], [_now_ms()])
+            if found is not None and audit is not None:
+                tenant_id, revoked = TenantId(found[0].decode()), _time(found[1])
+                await append_about_key(vault, tenant_id, key_id, audit, once_since=revoked)
             await vault.confirm()
-        if tenant_id is None:
+        if found is None:
             return False
-        await Changes(self._store).key_revoked(TenantId(tenant_id.decode()), key_id)
+        await Changes(self._store).key_revoked(TenantId(found[0].decode()), key_id)
         return True
 
     async def revoke_all(self, tenant_id: TenantId) -> None:

@@ -9,7 +9,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+import structlog
 
+from relay.core.audit import OPERATOR, settings_changed
 from relay.core.presence import TenantId
 from relay.core.tenant import TenantEvent, TenantState, after
 from relay.store import custody, hints, keys
@@ -18,11 +20,17 @@ from relay.store.scripting import Script
 from relay.store.suite_keys import SuiteKeys
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from relay.core.audit import Actor, Entry
     from relay.store.connection import Store
+
+log = structlog.get_logger(__name__)
 
 _BATCH: Final = 500  # records in one round trip
 
 _PUT = Script("tenant_put")
+_SETTINGS = Script("tenant_settings")
 _STATE = Script("tenant_state")
 _REMOVE = Script("tenant_remove")
 
@@ -52,10 +60,13 @@ class Tenants:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def put(self, tenant: Tenant) -> None:
-        """Create the tenant or replace its record; the time when it was created stays what it was."""
+    async def put(self, tenant: Tenant, audit: Entry | None = None) -> None:
+        """Create the tenant or replace its record; the time when it was created stays what it was.
+
+        It does not look at what was there. To change settings of a tenant that is in use, there is `change_settings`.
+        """
         held = [keys.tenant(tenant.tenant_id), keys.tenants(keys.partition_of(tenant.tenant_id))]
-        await self._write(_PUT, tenant.tenant_id, held, _fields(tenant))
+        await self._write(_PUT, tenant.tenant_id, held, _fields(tenant), audit)
 
     async def load(self, tenant_id: TenantId) -> Tenant | None:
         """The tenant's record; None when there is no such tenant."""
@@ -77,24 +88,53 @@ class Tenants:
             tenants += [_tenant(tenant_id, record) for tenant_id, record in zip(batch, records, strict=True)]
         return [tenant for tenant in tenants if tenant is not None]
 
-    async def happened(self, tenant_id: TenantId, event: TenantEvent) -> TenantState | None:
+    async def change_settings(
+        self, tenant_id: TenantId, values: Mapping[str, str], by: Actor, shown: Container[str] = ()
+    ) -> Mapping[str, str] | None:
+        """Give settings other values and return all of them; an empty value takes one away. None without such a tenant.
+
+        Of two people at once neither undoes what the other did to another setting.
+
+        Args:
+            tenant_id: whose.
+            values: setting -> value; settings that are not named stay as they are.
+            by: who does it, for the audit log. Nothing is told when nothing changes.
+            shown: the settings whose values the audit log may show; see `settings_changed`.
+        """
+        while True:
+            raw = await self._store.vault_command("HMGET", keys.tenant(tenant_id), "state", "settings")
+            if raw[0] is None:
+                return None
+            before = msgspec.json.decode(raw[1] or b"{}", type=dict[str, str])
+            after = {name: value for name, value in (before | dict(values)).items() if value}
+            if (audit := settings_changed(by, before, after, shown)) is None:
+                return before
+            args = [raw[1] or b"", msgspec.json.encode(after)]
+            written = await self._write(_SETTINGS, tenant_id, [keys.tenant(tenant_id)], args, audit)
+            if written < 0:
+                return None
+            if written:
+                return after
+
+    async def happened(self, tenant_id: TenantId, event: TenantEvent, audit: Entry | None = None) -> TenantState | None:
         """Move the tenant to the state that follows from `event` and return that; None without such a tenant.
 
         Two events at once do not undo each other: each follows from the state that the other left. Removal is `remove`.
+        An event that changes nothing is not told in the audit log.
         """
         while (tenant := await self.load(tenant_id)) is not None:
             state = after(tenant.state, event)
             if state is tenant.state:
                 return state
-            if await self._write(_STATE, tenant_id, [keys.tenant(tenant_id)], [tenant.state, state]):
+            if await self._write(_STATE, tenant_id, [keys.tenant(tenant_id)], [tenant.state, state], audit):
                 return state
         return None
 
-    async def remove(self, tenant_id: TenantId) -> bool:
-        """Delete the tenant with its grants, revoke its suite keys and end its streams; False if there was none.
+    async def remove(self, tenant_id: TenantId, by: Actor = OPERATOR) -> bool:
+        """Delete the tenant with its grants and its audit log, revoke its suite keys, end its streams; False if there was none.
 
         Repeating it completes a removal that was cut short. What the relay knows of its users is deleted by the worker,
-        which is told.
+        which is told. That it left, and `by` whom, is left in the operator's log alone.
         """
         await SuiteKeys(self._store).revoke_all(tenant_id)
         held = [
@@ -102,13 +142,18 @@ class Tenants:
             keys.tenants(keys.partition_of(tenant_id)),
             keys.tenant_grants(tenant_id),
             keys.tenant_suite_keys(tenant_id),
+            keys.audit_watches(tenant_id),
         ]
         known = await self._write(_REMOVE, tenant_id, held, [keys.grant_prefix(tenant_id)])
         await Changes(self._store).tenant_removed(tenant_id)
+        if known:
+            log.info("tenant_left", tenant_id=tenant_id, by=by.kind, account_id=by.id)
         return bool(known)
 
-    async def _write(self, script: Script, tenant_id: TenantId, held: Any, args: Any) -> Any:
-        return await custody.write(self._store, script, tenant_id, held, args, hints.TenantChanged(tenant_id))
+    async def _write(
+        self, script: Script, tenant_id: TenantId, held: Any, args: Any, audit: Entry | None = None
+    ) -> Any:
+        return await custody.write(self._store, script, tenant_id, held, args, hints.TenantChanged(tenant_id), audit)
 
 
 def _fields(tenant: Tenant) -> Any:

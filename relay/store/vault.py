@@ -16,6 +16,7 @@ from relay.store.scripting import Arg, Script
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from relay.core.audit import Entry
     from relay.store.connection import Store
 
 NEW: Final = 0
@@ -85,12 +86,13 @@ class Vault:
         ]
         return sorted(grants, key=lambda grant: (grant.created, grant.account_id))
 
-    async def save(self, grant: Grant, expected_version: int) -> int:
+    async def save(self, grant: Grant, expected_version: int, audit: Entry | None = None) -> int:
         """Write a grant whole and return its new version. `grant.version` does not matter.
 
         Args:
             grant: what to keep.
             expected_version: the version that the writer has seen, or `NEW`.
+            audit: `grant_added` when a person did it; told as replaced when there was one. A refreshed token is nobody's deed.
 
         Raises:
             VersionConflict: another version is there.
@@ -106,7 +108,7 @@ class Vault:
             "state": grant.state,
             "error": grant.error,
         }
-        return await self._write(grant.tenant_id, grant.account_id, expected_version, record)
+        return await self._write(grant.tenant_id, grant.account_id, expected_version, record, audit)
 
     async def set_state(
         self, tenant_id: TenantId, account_id: UserId, expected_version: int, state: GrantState, error: str = ""
@@ -118,11 +120,11 @@ class Vault:
         """
         return await self._write(tenant_id, account_id, expected_version, {"state": state, "error": error})
 
-    async def remove(self, tenant_id: TenantId, account_id: UserId) -> bool:
-        """Delete a grant; False when there was none."""
+    async def remove(self, tenant_id: TenantId, account_id: UserId, audit: Entry | None = None) -> bool:
+        """Delete a grant; False when there was none, and then `audit` is not told."""
         held = [keys.grant(tenant_id, account_id), keys.tenant_grants(tenant_id)]
         hint = hints.GrantChanged(tenant_id, account_id)
-        return bool(await custody.write(self._store, _REMOVE, tenant_id, held, [account_id], hint))
+        return bool(await custody.write(self._store, _REMOVE, tenant_id, held, [account_id], hint, audit))
 
     async def reencrypt(self, tenant_id: TenantId) -> int:
         """Rewrite under the newest key what is under older ones; returns how many grants.
@@ -156,12 +158,17 @@ class Vault:
         return int(replaced)
 
     async def _write(
-        self, tenant_id: TenantId, account_id: UserId, expected_version: int, record: Mapping[str, Arg]
+        self,
+        tenant_id: TenantId,
+        account_id: UserId,
+        expected_version: int,
+        record: Mapping[str, Arg],
+        audit: Entry | None = None,
     ) -> int:
         held = [keys.grant(tenant_id, account_id), keys.tenant_grants(tenant_id), keys.tenant(tenant_id)]
         args: Sequence[Arg] = [expected_version, account_id, *(part for pair in record.items() for part in pair)]
         hint = hints.GrantChanged(tenant_id, account_id)
-        reply: Any = await custody.write(self._store, _SAVE, tenant_id, held, args, hint)
+        reply: Any = await custody.write(self._store, _SAVE, tenant_id, held, args, hint, audit)
         if isinstance(reply, list):
             raise VersionConflict(int(reply[0]))
         if reply < 0:

@@ -1,6 +1,9 @@
--- uses: append, hint, custody
+-- uses: append, hint, audit, custody
 -- KEYS: ..., grant, grants  ARGV: ..., account id
-redis.call('SREM', KEYS[5], ARGV[5])
-local known = redis.call('UNLINK', KEYS[4])
+redis.call('SREM', KEYS[6], ARGV[6])
+local known = redis.call('UNLINK', KEYS[5])
+if known == 1 then
+  audit()
+end
 tell()
 return known

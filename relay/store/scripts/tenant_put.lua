@@ -1,10 +1,11 @@
--- uses: append, hint, custody
+-- uses: append, hint, audit, custody
 -- KEYS: ..., tenant, tenants  ARGV: ..., fields of the record; `created` is kept when it is there already
-local created = redis.call('HGET', KEYS[4], 'created')
-redis.call('HSET', KEYS[4], unpack(ARGV, 5))
+local created = redis.call('HGET', KEYS[5], 'created')
+redis.call('HSET', KEYS[5], unpack(ARGV, 6))
 if created then
-  redis.call('HSET', KEYS[4], 'created', created)
+  redis.call('HSET', KEYS[5], 'created', created)
 end
-redis.call('SADD', KEYS[5], ARGV[2])
+redis.call('SADD', KEYS[6], ARGV[2])
+audit()
 tell()
 return 1

@@ -1,0 +1,198 @@
+"""What the audit log says: who did what to whose custody, and which suite watched whom.
+
+A tenant's log is for the tenant. It holds no secret (no token, no suite key, no value of a setting that is personal) and no
+presence: that somebody was watched is in it, what was seen never is. When an entry was made is the store's to say.
+
+    deeds     a grant, a suite key, a setting, the tenant itself: each is written in the same step as what it tells of
+    watches   a suite watched some users from one time to another
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable
+    from datetime import datetime
+
+MAX_TEXT_CHARS: Final = 320
+"""Of each text: a UPN or a name as suites give them. What is longer is cut."""
+MAX_USERS: Final = 100
+"""Users in one entry; more take several."""
+MAX_DETAILS: Final = 40
+"""Details of one entry: more settings than there are."""
+
+
+class Kind(enum.StrEnum):
+    """What happened; the values are what the store keeps and the export shows."""
+
+    TENANT_ADMITTED = "tenant-admitted"
+    TENANT_SUSPENDED = "tenant-suspended"
+    TENANT_RESUMED = "tenant-resumed"
+    TENANT_LEFT = "tenant-left"
+    TENANT_RESTORED = "tenant-restored"
+    """Brought back from a backup by the operator."""
+    GRANT_ADDED = "grant-added"
+    GRANT_REPLACED = "grant-replaced"
+    GRANT_WITHDRAWN = "grant-withdrawn"
+    KEY_MADE = "key-made"
+    KEY_ROTATED = "key-rotated"
+    """A new key that takes an old one's place; the old one's own end is a `KEY_REVOKED`."""
+    KEY_REVOKED = "key-revoked"
+    SETTINGS_CHANGED = "settings-changed"
+    CONTACT_CHANGED = "contact-changed"
+    WATCHED = "watched"
+    """A suite watched `users`, from `since` to `until`."""
+
+
+WATCHES: Final = frozenset({Kind.WATCHED})
+"""The kinds that are no deeds."""
+
+
+class ActorKind(enum.StrEnum):
+    """Who can do something."""
+
+    ACCOUNT = "account"
+    OPERATOR = "operator"
+    SUITE = "suite"
+    RELAY = "relay"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it. Made with `account`, `suite`, or one of `OPERATOR` and `RELAY`."""
+
+    kind: ActorKind
+    id: str = ""
+    """An account's object id, a suite's key id."""
+    name: str = ""
+    """An account's UPN, a suite's label."""
+
+    @classmethod
+    def account(cls, upn: str, account_id: str) -> Self:
+        """Somebody who signed in with Microsoft."""
+        return cls(ActorKind.ACCOUNT, cut(account_id), cut(upn))
+
+    @classmethod
+    def suite(cls, key_id: str, label: str) -> Self:
+        """A suite, by its key."""
+        return cls(ActorKind.SUITE, cut(key_id), cut(label))
+
+
+OPERATOR: Final = Actor(ActorKind.OPERATOR)
+"""Whoever runs commands on the relay's host: the log cannot tell one from another."""
+RELAY: Final = Actor(ActorKind.RELAY)
+"""The relay, by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One thing that happened. Made with the functions below, which bound it."""
+
+    kind: Kind
+    by: Actor
+    subject_id: str = ""
+    """To what: a grant's account id, a suite key's id."""
+    subject: str = ""
+    """The same for people: a UPN, a label."""
+    details: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """What else a reader wants: a setting -> `old -> new`, or `changed` where its value is personal."""
+    users: tuple[str, ...] = ()
+    """Whom a suite watched, by the names that it used; at most `MAX_USERS`."""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An entry as it is in the log."""
+
+    id: str
+    time: datetime
+    """When it was written, by the store's clock."""
+    entry: Entry
+
+
+def grant_added(by: Actor, account_id: str, upn: str) -> Entry:
+    """An account's consent is kept now. The store makes `GRANT_REPLACED` of it when the account had one already."""
+    return _entry(Kind.GRANT_ADDED, by, account_id, upn)
+
+
+def grant_withdrawn(by: Actor, account_id: str, upn: str) -> Entry:
+    """An account's grant is deleted."""
+    return _entry(Kind.GRANT_WITHDRAWN, by, account_id, upn)
+
+
+def key_made(by: Actor, label: str) -> Entry:
+    """A suite key was made; its id is put in by the store, which makes it."""
+    return _entry(Kind.KEY_MADE, by, "", label)
+
+
+def key_rotated(by: Actor, label: str, former_key_id: str) -> Entry:
+    """A suite key was made that takes another one's place; its id is put in by the store, which makes it."""
+    return _entry(Kind.KEY_ROTATED, by, "", label, {"takes the place of": former_key_id})
+
+
+def key_revoked(by: Actor, key_id: str, label: str) -> Entry:
+    """A suite key does not work any more."""
+    return _entry(Kind.KEY_REVOKED, by, key_id, label)
+
+
+def settings_changed(
+    by: Actor, before: Mapping[str, str], after: Mapping[str, str], shown: Container[str] = ()
+) -> Entry | None:
+    """Settings have other values; None when none has.
+
+    Args:
+        by: who changed them.
+        before: setting -> value, as it was.
+        after: the same as it is now.
+        shown: the settings whose values are nobody's secret; of others it is only said that they changed.
+    """
+    details = changes(before, after, shown)
+    return _entry(Kind.SETTINGS_CHANGED, by, "", "", details) if details else None
+
+
+def contact_changed(by: Actor) -> Entry:
+    """The tenant has another contact. Who that was and is, is personal, and stays out of the log."""
+    return _entry(Kind.CONTACT_CHANGED, by, "", "")
+
+
+def tenant(kind: Kind, by: Actor, reason: str = "") -> Entry:
+    """Something happened to the tenant as a whole."""
+    return _entry(kind, by, "", "", {"reason": reason} if reason else {})
+
+
+def watched(by: Actor, users: Iterable[str], since: datetime, until: datetime) -> Entry:
+    """A suite watched some users, `MAX_USERS` at most: what is beyond is left out, so give no more."""
+    names = tuple(cut(user) for user in sorted(users)[:MAX_USERS])
+    return Entry(kind=Kind.WATCHED, by=by, users=names, since=since, until=until)
+
+
+def changes(before: Mapping[str, str], after: Mapping[str, str], shown: Container[str] = ()) -> dict[str, str]:
+    """Setting -> how it changed, for those that did."""
+    names = sorted(name for name in {*before, *after} if before.get(name, "") != after.get(name, ""))
+    return {
+        name: f"{before.get(name, '') or '(none)'} -> {after.get(name, '') or '(none)'}" if name in shown else "changed"
+        for name in names
+    }
+
+
+def cut(text: str) -> str:
+    """A text as an entry may hold it: one line, bounded."""
+    return "".join(character if character.isprintable() else " " for character in text[:MAX_TEXT_CHARS])
+
+
+def _entry(kind: Kind, by: Actor, subject_id: str, subject: str, details: Mapping[str, str] | None = None) -> Entry:
+    some = list((details or {}).items())[:MAX_DETAILS]
+    return Entry(
+        kind=kind,
+        by=by,
+        subject_id=cut(subject_id),
+        subject=cut(subject),
+        details=MappingProxyType({cut(name): cut(value) for name, value in some}),
+    )

@@ -1,0 +1,13 @@
+-- uses: append, hint, audit, custody
+-- KEYS: ..., tenant  ARGV: ..., settings that were read, settings that take their place
+-- Compare and set: of two people at once the second begins again from what the first left. Returns -1 without the tenant.
+if redis.call('HEXISTS', KEYS[5], 'state') == 0 then
+  return -1
+end
+if (redis.call('HGET', KEYS[5], 'settings') or '') ~= ARGV[6] then
+  return 0
+end
+redis.call('HSET', KEYS[5], 'settings', ARGV[7])
+audit()
+tell()
+return 1
