@@ -38,7 +38,9 @@ class Pages:
 
     def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page."""
-        return HTMLResponse(self.environment.get_template(template).render(**values), status)
+        return HTMLResponse(
+            self.environment.get_template(template).render(page=template.removesuffix(".html"), **values), status
+        )
 
     def problem(
         self, key: str, *, flow_id: str = "", retry_after_s: int = 0, headers: Mapping[str, str] | None = None

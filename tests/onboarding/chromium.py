@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
-ARTIFACTS = Path(__file__).parents[2] / "artifacts" / "onboarding"
+ARTIFACTS = Path(__file__).parents[2] / "artifacts" / "screenshots"
 PHONE, WIDE = {"width": 360, "height": 740}, {"width": 1600, "height": 1000}
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -70,6 +70,13 @@ class Watched:
                 await self._check(f"{name}, {size}, {scheme}")
                 path = ARTIFACTS / f"{name}-{size}-{scheme}.png"
                 await self.page.screenshot(path=path, full_page=True, animations="disabled")
+        self.seen.append(name)
+
+    async def keep(self, name: str) -> None:
+        """Let axe look at the page as it is, and keep a screenshot."""
+        ARTIFACTS.mkdir(parents=True, exist_ok=True)
+        await self._check(name)
+        await self.page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True, animations="disabled")
         self.seen.append(name)
 
     async def _check(self, where: str) -> None:

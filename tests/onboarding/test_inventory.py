@@ -1,0 +1,89 @@
+"""Every page in every state: in real Chromium, with a picture of each and an axe run that finds nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+import pytest_asyncio
+import trustme
+from playwright.async_api import Browser
+from redis.asyncio import Redis
+
+from emulator import Config, Emulator
+from onboarding.languages import Language
+from relay.store.connection import Store, StoreSettings
+from relay.store.keyring import KeyRing
+from tests.onboarding.chromium import PHONE, WIDE, Watched, chromium
+from tests.onboarding.inventory import ROWS, Row, Visit, wizard
+from tests.onboarding.messages import ROOT
+from tests.onboarding.person import Person
+from tests.onboarding.site import Site, web_settings
+from tests.valkey import ValkeyServer, free_port
+
+MODULES = (wizard,)
+COUNT = 6
+"""Rows that there are. A page or a state more is a row more."""
+LOOKS = (("wide-light-en", WIDE, "light", Language.ENGLISH), ("phone-dark-it", PHONE, "dark", Language.ITALIAN))
+_FRESH = "fresh"
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def site(valkey: ValkeyServer, ring: KeyRing, cert: trustme.LeafCert) -> AsyncIterator[Site]:
+    """One site for all rows; each finds it as new."""
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(Store(StoreSettings(url=valkey.url)))
+        cloud = await stack.enter_async_context(Emulator.start(Config()))
+        serving = Site.serving(web_settings(free_port(), cert), store, ring, cloud)
+        site = await stack.enter_async_context(serving)
+        cloud.snapshots.take(_FRESH)
+        yield site
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def browser(site: Site) -> AsyncIterator[Browser]:
+    async with chromium(site.url, site.cloud.url) as running:
+        yield running
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+async def test_a_page_in_a_state(row: Row, site: Site, browser: Browser, valkey: ValkeyServer, authority: trustme.CA):
+    for look, viewport, scheme, language in LOOKS:
+        async with AsyncExitStack() as stack:
+            await fresh(site, valkey)
+            context = await browser.new_context(
+                viewport=viewport, color_scheme=scheme, locale=language.value, reduced_motion="reduce"
+            )  # type: ignore[call-overload]
+            stack.push_async_callback(context.close)
+            watched = Watched(await context.new_page())
+            person = await stack.enter_async_context(Person.at(site, authority.cert_pem.bytes().decode()))
+            person.client.headers["accept-language"] = language.value
+            visit = Visit(site, watched.page, person, language)
+            try:
+                await asyncio.wait_for(row.visit(visit), 40)
+                assert await watched.page.get_attribute("main", "data-page") == row.page
+                assert await watched.page.get_attribute("html", "lang") == language.value
+                await watched.keep(f"{row.name}-{look}")
+            finally:
+                for undo in visit.undo:
+                    await undo()
+            policy = [said for said in watched.complaints if "Content Security Policy" in said]
+            assert policy == []
+
+
+def test_every_page_has_a_row_and_the_rows_are_counted():
+    pages = {path.stem for path in ROOT.glob("templates/**/*.html") if '{% extends "page.html" %}' in path.read_text()}
+    assert {row.page for row in ROWS} == pages
+    assert [name for name, times in Counter(row.name for row in ROWS).items() if times > 1] == []
+    assert len(ROWS) == COUNT
+
+
+async def fresh(site: Site, valkey: ValkeyServer) -> None:
+    async with Redis.from_url(valkey.url) as raw:
+        await raw.flushall()
+    site.cloud.snapshots.restore(_FRESH)
