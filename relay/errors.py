@@ -32,6 +32,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from relay.core.grants import Refusal
+
 
 class RelayError(Exception):
     """Anything that the relay itself raises."""
@@ -42,11 +44,13 @@ class Retryable(RelayError):
 
     Attributes:
         retry_after: how long the other side asked us to wait, or None when it did not say.
+        refusal: what Entra said, or None when it is not Entra's or it said nothing.
     """
 
-    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: timedelta | None = None, refusal: Refusal | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.refusal = refusal
 
 
 class SourceThrottled(Retryable):

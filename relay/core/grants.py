@@ -17,6 +17,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
+from relay.core.trouble import NOTHING, Said
+
 
 class RefusalClass(enum.Enum):
     """Who must act."""
@@ -40,22 +42,26 @@ class Refusal:
         sentence: why, in plain words for the person who must act.
         code: Microsoft's short name: `error`, or `error/suberror`.
         heals: whether it may go away without a new consent, so that the grant is tried again now and then.
+        passes: whether it may be over within a minute, so that nobody is told before that.
+        said: Microsoft's own words.
     """
 
     kind: RefusalClass
     sentence: str
     code: str = ""
     heals: bool = False
+    passes: bool = False
+    said: Said = NOTHING
 
 
-def classify(error: str, suberror: str = "", error_codes: Collection[int] = ()) -> Refusal:
+def classify(error: str, suberror: str = "", error_codes: Collection[int] = (), said: Said = NOTHING) -> Refusal:
     """What Entra's refusal means; anything unknown is trouble of Entra's, which never costs a tenant its grant."""
     code = f"{error}/{suberror}"[:200] if suberror else error[:200]
     numbered = (_BY_NUMBER[number] for number in error_codes if number in _BY_NUMBER and _agrees(number, error))
     meaning = next(numbered, None)
     if meaning is None:
         meaning = _BY_SUBERROR.get((error, suberror)) or _BY_ERROR.get(error, _UNKNOWN)
-    return replace(meaning, code=code)
+    return replace(meaning, code=code, said=said)
 
 
 class GrantState(enum.StrEnum):

@@ -10,6 +10,7 @@ import json
 import tempfile
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import IO, Any, Final, Self
 
@@ -17,7 +18,8 @@ import jwt
 import msal
 import requests
 
-from relay.core.grants import classify
+from relay.core.grants import Refusal, RefusalClass, classify
+from relay.core.trouble import Said, heard
 from relay.errors import CredentialRejected, RelayError, SourceThrottled, SourceUnreachable
 from relay.graph.errors import from_refusal, retry_after
 from relay.graph.settings import GraphSettings
@@ -157,8 +159,17 @@ def _busy(response: requests.Response) -> RelayError:
     wait: timedelta | None = retry_after(response.headers)
     said = f"Entra answered {response.status_code}"
     if response.status_code == 429 or wait is not None:
-        return SourceThrottled(said, retry_after=wait)
-    return SourceUnreachable(said)
+        return SourceThrottled(said, retry_after=wait, refusal=_busy_words(response, RefusalClass.TEMPORARY))
+    return SourceUnreachable(said, refusal=_busy_words(response, RefusalClass.UNREACHABLE))
+
+
+def _busy_words(response: requests.Response, kind: RefusalClass) -> Refusal | None:
+    """What Entra says beside a 429 or 5xx, if it says anything; the status alone decides what it is."""
+    try:
+        answer = _json(response)
+    except _Refused:
+        return None
+    return replace(classify(*refusal_words(answer)), kind=kind) if _text(answer, "error") else None
 
 
 def _json(response: requests.Response) -> dict[str, Any]:
@@ -176,14 +187,23 @@ def _refusal(answer: dict[str, Any]) -> RelayError:
     return from_refusal(classify(*refusal_words(answer)))
 
 
-def refusal_words(answer: dict[str, Any]) -> tuple[str, str, list[int]]:
-    """`error`, `suberror` and `error_codes` of an answer of Entra's, whatever types they have."""
-    error, suberror, codes = answer.get("error"), answer.get("suberror"), answer.get("error_codes")
-    return (
-        error if isinstance(error, str) else "",
-        suberror if isinstance(suberror, str) else "",
-        [code for code in codes if isinstance(code, int)] if isinstance(codes, list) else [],
+def refusal_words(answer: dict[str, Any]) -> tuple[str, str, list[int], Said]:
+    """What `classify` takes of an answer of Entra's, whatever types its fields have."""
+    codes = answer.get("error_codes")
+    numbers = [code for code in codes if isinstance(code, int)] if isinstance(codes, list) else []
+    said = heard(
+        number=numbers[0] if numbers else 0,
+        description=_text(answer, "error_description"),
+        trace_id=_text(answer, "trace_id"),
+        correlation_id=_text(answer, "correlation_id"),
+        time=_text(answer, "timestamp"),
     )
+    return _text(answer, "error"), _text(answer, "suberror"), numbers, said
+
+
+def _text(answer: dict[str, Any], name: str) -> str:
+    value = answer.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def _credential(settings: GraphSettings) -> str | dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -11,6 +12,7 @@ from typing import Final
 import msgspec
 
 from relay.core.grants import Refusal, RefusalClass
+from relay.core.trouble import NOTHING, Said, heard
 from relay.errors import (
     AccessDenied,
     ConsentRequired,
@@ -50,7 +52,8 @@ def translate(status: int, body: bytes = b"", headers: Mapping[str, str] | None 
     if status in (429, 509) or (status == 503 and wait is not None):
         return SourceThrottled(said, retry_after=wait)
     if status == 401:
-        return GrantRefused(Refusal(RefusalClass.CONSENT_REQUIRED, _ACCESS_REFUSED, error_code(body), heals=True))
+        refusal = Refusal(RefusalClass.CONSENT_REQUIRED, _ACCESS_REFUSED, error_code(body), heals=True, passes=True)
+        return GrantRefused(replace(refusal, said=_said(body)))
     if status == 403:
         return AccessDenied(said)
     if 400 <= status < 500 and status not in (408, 425):
@@ -66,8 +69,8 @@ def from_refusal(refusal: Refusal, wait: timedelta | None = None) -> RelayError:
     if refusal.kind is RefusalClass.OURS:
         return CredentialRejected(said)
     if refusal.kind is RefusalClass.TEMPORARY:
-        return SourceThrottled(said, retry_after=wait)
-    return SourceUnreachable(said, retry_after=wait)
+        return SourceThrottled(said, retry_after=wait, refusal=refusal)
+    return SourceUnreachable(said, retry_after=wait, refusal=refusal)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> timedelta | None:
@@ -91,8 +94,24 @@ def error_code(body: bytes) -> str:
         return ""
 
 
+def _said(body: bytes) -> Said:
+    """Which request it was, as Graph names it. Not its message: that can name users."""
+    try:
+        inner = _ERROR.decode(body).error.inner
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return NOTHING
+    return heard(trace_id=inner.request_id, correlation_id=inner.client_request_id, time=inner.date)
+
+
+class _Inner(msgspec.Struct):
+    request_id: str = msgspec.field(name="request-id", default="")
+    client_request_id: str = msgspec.field(name="client-request-id", default="")
+    date: str = ""
+
+
 class _Error(msgspec.Struct):
     code: str = ""
+    inner: _Inner = msgspec.field(name="innerError", default_factory=_Inner)
 
 
 class _ErrorBody(msgspec.Struct):

@@ -14,7 +14,7 @@ import structlog
 from relay.core.audit import OPERATOR, settings_changed
 from relay.core.presence import TenantId
 from relay.core.tenant import TenantEvent, TenantState, after
-from relay.store import custody, hints, keys
+from relay.store import custody, hints, keys, troubles
 from relay.store.pipes import Changes
 from relay.store.scripting import Script
 from relay.store.suite_keys import SuiteKeys
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
     from relay.core.audit import Actor, Entry
+    from relay.core.trouble import Trouble
     from relay.store.connection import Store
 
 log = structlog.get_logger(__name__)
@@ -45,6 +46,10 @@ class Tenant:
     domain: str = ""
     """Its default domain; empty when not known yet."""
     state: TenantState = TenantState.PENDING
+    since: datetime | None = field(default=None, compare=False)
+    """When it came into its state; kept by the store, whatever a writer says."""
+    trouble: Trouble | None = None
+    """Why it needs consent: what Microsoft said of the grant that died last. None in any other state; see `happened`."""
     created: datetime
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """What the tenant chose, by setting."""
@@ -116,17 +121,31 @@ class Tenants:
             if written:
                 return after
 
-    async def happened(self, tenant_id: TenantId, event: TenantEvent, audit: Entry | None = None) -> TenantState | None:
+    async def happened(
+        self,
+        tenant_id: TenantId,
+        event: TenantEvent,
+        audit: Entry | None = None,
+        *,
+        trouble: Trouble | None = None,
+    ) -> TenantState | None:
         """Move the tenant to the state that follows from `event` and return that; None without such a tenant.
 
         Two events at once do not undo each other: each follows from the state that the other left. Removal is `remove`.
-        An event that changes nothing is not told in the audit log.
+
+        Args:
+            tenant_id: which.
+            event: what happened.
+            audit: told in the audit log, unless the event changes nothing.
+            trouble: why it needs consent now, where that follows.
         """
         while (tenant := await self.load(tenant_id)) is not None:
             state = after(tenant.state, event)
             if state is tenant.state:
                 return state
-            if await self._write(_STATE, tenant_id, [keys.tenant(tenant_id)], [tenant.state, state], audit):
+            kept = troubles.encode(trouble if state is TenantState.CONSENT_REQUIRED else None)
+            held, args = [keys.tenant(tenant_id)], [tenant.state, state, kept]
+            if await self._write(_STATE, tenant_id, held, args, audit):
                 return state
         return None
 
@@ -176,6 +195,8 @@ def _tenant(tenant_id: TenantId, record: Mapping[bytes, bytes]) -> Tenant | None
         name=record.get(b"name", b"").decode(),
         domain=record.get(b"domain", b"").decode(),
         state=TenantState(record[b"state"].decode()),
+        since=datetime.fromtimestamp(int(record[b"since"]) / 1000, tz=UTC) if b"since" in record else None,
+        trouble=troubles.decode(record.get(b"trouble", b"")),
         created=datetime.fromtimestamp(int(record.get(b"created", b"0")), tz=UTC),
         settings=MappingProxyType(settings),
     )

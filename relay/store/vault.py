@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from relay.core.grants import GrantState
 from relay.core.presence import TenantId, UserId
 from relay.errors import RelayError, TenantRemoved
-from relay.store import custody, hints, keys
+from relay.store import custody, hints, keys, troubles
 from relay.store.keyring import Belonging, KeyRing, SealBroken
 from relay.store.scripting import Arg, Script
 
@@ -17,12 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from relay.core.audit import Entry
+    from relay.core.trouble import Trouble
     from relay.store.connection import Store
 
 NEW: Final = 0
 """The version to expect of a grant that is not there yet."""
 
+TOUCH_EVERY: Final = timedelta(minutes=5)
+"""How often the use of a grant is noted: often enough for a person who looks, and no load for thousands of tenants."""
+
 _SAVE = Script("grant_save")
+_TOUCH = Script("grant_touch")
 _REMOVE = Script("grant_remove")
 _REENCRYPT = Script("grant_reencrypt")
 
@@ -54,8 +59,17 @@ class Grant:
     state: GrantState = GrantState.HEALTHY
     error: str = ""
     """Microsoft's code for why it does not work; empty when it does."""
+    since: datetime | None = field(default=None, compare=False)
+    """When it came into its state; kept by the store, whatever a writer says."""
     created: datetime
     last_refresh: datetime | None = None
+    """When Entra last gave something for it."""
+    last_use: datetime | None = None
+    """When the relay last read with it; to within `TOUCH_EVERY`, and lost with a crash. See `touch`."""
+    last_success: datetime | None = None
+    """When Microsoft last answered a read with it; as exact as `last_use`."""
+    last_error: Trouble | None = None
+    """The last refusal, also when the grant works again."""
     sealed_shut: bool = False
     """The key ring cannot open the token cache: the account must consent again, or the missing key come back."""
 
@@ -107,18 +121,44 @@ class Vault:
             "last_refresh": _ms(grant.last_refresh),
             "state": grant.state,
             "error": grant.error,
+            "last_error": troubles.encode(grant.last_error),
         }
         return await self._write(grant.tenant_id, grant.account_id, expected_version, record, audit)
 
     async def set_state(
-        self, tenant_id: TenantId, account_id: UserId, expected_version: int, state: GrantState, error: str = ""
+        self,
+        tenant_id: TenantId,
+        account_id: UserId,
+        expected_version: int,
+        state: GrantState,
+        error: str = "",
+        *,
+        trouble: Trouble | None = None,
     ) -> int:
         """Write how a grant fares, and return its new version.
 
         The version keeps a refusal of an old token from marking a grant dead that was renewed meanwhile. Raises what `save`
         raises.
+
+        Args:
+            tenant_id: whose it is.
+            account_id: which.
+            expected_version: the version that the writer has seen.
+            state: how it fares.
+            error: Microsoft's code for why it does not work.
+            trouble: the refusal that it comes from; without one the last that was kept stays.
         """
-        return await self._write(tenant_id, account_id, expected_version, {"state": state, "error": error})
+        record: dict[str, Arg] = {"state": state, "error": error}
+        if trouble is not None:
+            record["last_error"] = troubles.encode(trouble)
+        return await self._write(tenant_id, account_id, expected_version, record)
+
+    async def touch(
+        self, tenant_id: TenantId, account_id: UserId, *, used: datetime, succeeded: datetime | None
+    ) -> None:
+        """Note when a grant was last used, and when that last worked. No new version, no hint, and lost with a crash."""
+        args = [_ms(used), _ms(succeeded)]
+        await self._store.vault_run(_TOUCH, [keys.grant(tenant_id, account_id)], args)
 
     async def remove(self, tenant_id: TenantId, account_id: UserId, audit: Entry | None = None) -> bool:
         """Delete a grant; False when there was none, and then `audit` is not told."""
@@ -195,6 +235,10 @@ class Vault:
             error=record[b"error"].decode(),
             created=_time(record[b"created"]) or datetime.fromtimestamp(0, tz=UTC),
             last_refresh=_time(record[b"last_refresh"]),
+            since=_time(record.get(b"since", b"0")),
+            last_use=_time(record.get(b"last_use", b"0")),
+            last_success=_time(record.get(b"last_success", b"0")),
+            last_error=troubles.decode(record.get(b"last_error", b"")),
             sealed_shut=shut,
         )
 

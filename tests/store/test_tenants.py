@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from relay.core.revision import START
 from relay.core.tenant import TenantEvent, TenantState
+from relay.core.trouble import Said, Trouble
 from relay.errors import NotSaved, SuiteKeyRevoked, SuiteKeyUnknown, TenantRemoved
 from relay.store import hints, keys
 from relay.store.connection import Store, StoreSettings
@@ -241,3 +242,24 @@ async def test_custody_with_a_server_of_its_own_keeps_everything_there_and_tells
         async with Redis.from_url(plain.url) as presence:
             assert {key.split(b":", 1)[1].split(b":")[0] for key in await presence.keys()} == {b"inbox", b"changes"}
     assert not [key for key in await raw.keys() if b"inbox" in key or b"changes" in key]
+
+
+async def test_a_tenant_keeps_why_it_needs_consent_and_since_when(store: Store, tenants: Tenants) -> None:
+    await tenants.put(replace(CONTOSO, state=TenantState.ACTIVE))
+    trouble = Trouble(code="invalid_grant", at=NOW, said=Said(number=65001, words="AADSTS65001: None."))
+    await tenants.happened(TENANT, TenantEvent.LAST_GRANT_DIED, trouble=trouble)
+    dead = await tenants.load(TENANT)
+    assert dead
+    assert dead.since
+    assert dead.trouble == trouble
+
+    await tenants.put(replace(dead, name="Renamed"))
+    renamed = await tenants.load(TENANT)
+    assert renamed
+    assert (renamed.trouble, renamed.since) == (trouble, dead.since)
+
+    await tenants.happened(TENANT, TenantEvent.HEALED, trouble=trouble)
+    healed = await tenants.load(TENANT)
+    assert healed
+    assert healed.since
+    assert (healed.trouble, healed.since >= dead.since) == (None, True)

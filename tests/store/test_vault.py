@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from relay.core.grants import GrantState
+from relay.core.trouble import Said, Trouble
 from relay.errors import NotSaved, TenantRemoved
 from relay.store import hints, keys
 from relay.store.connection import Store, StoreSettings
@@ -246,3 +247,48 @@ async def test_a_grant_that_no_replica_acknowledged_is_not_saved(valkey: ValkeyS
     async with Store(settings) as store:
         with pytest.raises(NotSaved):
             await Vault(store, KeyRing.from_json(OLD_RING)).save(GRANT, NEW)
+
+
+TROUBLE = Trouble(
+    code="invalid_grant/bad_token",
+    at=NOW,
+    said=Said(
+        number=50173, words="AADSTS50173: It ended.", trace_id="t-1", correlation_id="c-1", time="2026-11-24 09:00Z"
+    ),
+)
+
+
+async def test_a_dead_grant_keeps_why_and_since_when_until_long_after_it_works_again(vault: Vault) -> None:
+    version = await vault.save(GRANT, NEW)
+    before = await vault.load(TENANT, user(1))
+    version = await vault.set_state(TENANT, user(1), version, GrantState.DEAD, TROUBLE.code, trouble=TROUBLE)
+    dead = await vault.load(TENANT, user(1))
+    assert before
+    assert dead
+    assert before.since
+    assert dead.since
+    assert (dead.last_error, dead.since >= before.since) == (TROUBLE, True)
+
+    version = await vault.set_state(TENANT, user(1), version, GrantState.DEAD, TROUBLE.code)
+    still = await vault.load(TENANT, user(1))
+    assert still
+    assert (still.last_error, still.since) == (TROUBLE, dead.since), "refused again is not dead anew"
+
+    await vault.save(replace(still, state=GrantState.HEALTHY, error=""), version)
+    healthy = await vault.load(TENANT, user(1))
+    assert healthy
+    assert healthy.since
+    assert (healthy.last_error, healthy.since >= dead.since) == (TROUBLE, True)
+
+
+async def test_the_use_of_a_grant_is_noted_without_a_new_version(vault: Vault) -> None:
+    version = await vault.save(GRANT, NEW)
+    later = NOW + timedelta(hours=1)
+    await vault.touch(TENANT, user(1), used=later, succeeded=None)
+    await vault.touch(TENANT, user(1), used=NOW, succeeded=NOW)
+    grant = await vault.load(TENANT, user(1))
+    assert grant
+    assert (grant.version, grant.last_use, grant.last_success) == (version, later, NOW)
+    await vault.remove(TENANT, user(1))
+    await vault.touch(TENANT, user(1), used=later, succeeded=later)
+    assert await vault.load(TENANT, user(1)) is None

@@ -1,4 +1,4 @@
--- uses: append, hint, audit, custody
+-- uses: append, hint, audit, custody, since
 -- KEYS: ..., tenant, tenants, grant, grants
 -- ARGV: ..., account id, now in ms, transitions (JSON), n, n fields of a new record, fields of the grant
 -- Returns the tenant's state. A tenant that is there keeps what its record says; only what is empty is filled in.
@@ -12,13 +12,18 @@ for i = first, last, 2 do
     redis.call('HSET', KEYS[5], ARGV[i], ARGV[i + 1])
   end
 end
+since(KEYS[5], after)
 redis.call('HSET', KEYS[5], 'state', after)
+if after ~= state then
+  redis.call('HDEL', KEYS[5], 'trouble')
+end
 redis.call('SADD', KEYS[6], ARGV[2])
 
 -- As in grant_save: a version never comes twice, not even after a removal.
 local time = redis.call('TIME')
 local version = tonumber(redis.call('HGET', KEYS[7], 'version') or '0')
 version = math.max(version + 1, time[1] * 1000 + math.floor(time[2] / 1000))
+since_of(KEYS[7], last + 1)
 local is_new = redis.call('HSETNX', KEYS[7], 'created', ARGV[7]) == 1
 redis.call('HSET', KEYS[7], 'version', string.format('%.0f', version), unpack(ARGV, last + 1))
 redis.call('SADD', KEYS[8], ARGV[6])

@@ -1,0 +1,105 @@
+"""What Microsoft said when it refused: kept for people, bounded, and without anything secret in it.
+
+    AADSTS50173: The provided grant has expired … Trace ID: … Correlation ID: … Timestamp: …
+          │                     │                    │              │               │
+        number                words              trace_id    correlation_id        time
+
+Whoever asks Microsoft's support is asked for the last three.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+MOST_WORDS: Final = 500
+"""Characters of Microsoft's words that are kept: the longest documented sentence has 430."""
+_MOST_ID: Final = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What Microsoft said; each field empty when it said nothing of the kind.
+
+    Attributes:
+        number: of AADSTS; 0 without one.
+        words: its sentence, at most `MOST_WORDS` characters on one line.
+        trace_id: Microsoft's id of the request.
+        correlation_id: the id that several requests of one matter share.
+        time: when, as Microsoft wrote it.
+    """
+
+    number: int = 0
+    words: str = ""
+    trace_id: str = ""
+    correlation_id: str = ""
+    time: str = ""
+
+
+NOTHING: Final = Said()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """One refusal as it is kept.
+
+    Attributes:
+        code: Microsoft's short name: `error`, or `error/suberror`.
+        at: when, by our clock.
+        said: its own words.
+    """
+
+    code: str
+    at: datetime
+    said: Said = NOTHING
+
+
+def heard(
+    *, number: int = 0, description: str = "", trace_id: str = "", correlation_id: str = "", time: str = ""
+) -> Said:
+    """What Microsoft said, made fit to be kept and shown.
+
+    Args:
+        number: of AADSTS; taken from the description when it is 0.
+        description: Microsoft's `error_description` or the like, of any length and content.
+        trace_id: and the others: what the answer says beside it; what it leaves out may be in the description.
+        correlation_id: see there.
+        time: see there.
+    """
+    text = "".join(char if char.isprintable() else " " for char in description[:_MOST_READ])
+    tail = _TAIL.search(text)
+    words = " ".join(_TOKEN.sub(_masked, text[: tail.start()] if tail else text).split())
+    named = _NUMBER.match(words)
+    found = tail.groupdict() if tail else {}
+    return Said(
+        number=number if 0 < number < _NUMBERS_END else int(named[1]) if named else 0,
+        words=words if len(words) <= MOST_WORDS else words[: MOST_WORDS - 1] + "…",
+        trace_id=_mark(trace_id) or _mark(found.get("trace", "")),
+        correlation_id=_mark(correlation_id) or _mark(found.get("correlation", "")),
+        time=_mark(time) or _mark(found.get("time", "")),
+    )
+
+
+def _mark(text: str) -> str:
+    """An id or a time; empty for what looks like neither."""
+    text = text.strip()
+    return text if _MARK.fullmatch(text) else ""
+
+
+def _masked(found: re.Match[str]) -> str:
+    """A long word of capitals, small letters and digits may be a token or a secret; an address or a GUID is not."""
+    word = found.group()
+    is_secret = any(c.isupper() for c in word) and any(c.islower() for c in word) and any(c.isdigit() for c in word)
+    return "…" if is_secret else word
+
+
+_MOST_READ: Final = 4000
+_NUMBERS_END: Final = 1_000_000_000
+_NUMBER: Final = re.compile(r"AADSTS(\d{1,9})\b")
+_MARK: Final = re.compile(rf"[0-9A-Za-z:. +-]{{1,{_MOST_ID}}}")
+_TOKEN: Final = re.compile(r"[\w.~+/=-]{24,}", re.ASCII)
+_TAIL: Final = re.compile(
+    r"\s*Trace ID:\s*(?P<trace>\S+)\s+Correlation ID:\s*(?P<correlation>\S+)(?:\s+Timestamp:\s*(?P<time>[\d: Z-]+))?"
+)

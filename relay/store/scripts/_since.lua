@@ -1,0 +1,15 @@
+-- Since when a record is in its state, in ms; to be called before the state is written.
+local function since(key, state)
+  if redis.call('HGET', key, 'state') ~= state then
+    local time = redis.call('TIME')
+    redis.call('HSET', key, 'since', string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)))
+  end
+end
+-- The same with the state among the fields and values that ARGV has from `first` on.
+local function since_of(key, first)
+  for i = first, #ARGV, 2 do
+    if ARGV[i] == 'state' then
+      since(key, ARGV[i + 1])
+    end
+  end
+end
