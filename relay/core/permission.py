@@ -1,0 +1,139 @@
+"""Whom the suites of a tenant may watch, as the tenant decides: domains, single users, and users who opted out.
+
+    watch_never ──► not permitted, whatever else is said
+    watch_domains, watch_only ──► with either, only users of these domains and these users; with neither, everybody
+
+The decision is on the user, not on the name that a suite happens to use: on the object id and the canonical UPN that
+Microsoft tells. So who opted out by UPN cannot be watched by object id or by an older UPN either. Where a rule names UPNs and
+the UPN is not known yet, nothing is decided, and who is undecided is not read.
+
+The settings are texts: entries separated by white space, commas or semicolons.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from relay.core.names import is_object_id, normalise
+from relay.core.presence import Name, UserId
+
+WATCH_DOMAINS: Final = "watch_domains"
+WATCH_ONLY: Final = "watch_only"
+WATCH_NEVER: Final = "watch_never"
+SETTINGS: Final = (WATCH_DOMAINS, WATCH_ONLY, WATCH_NEVER)
+"""The tenant's settings that this module reads."""
+
+MAX_ENTRIES: Final = 2000
+"""Of one setting. They are in the tenant's record, which is read as a whole; who has more to say uses domains."""
+MAX_CHARS: Final = 200_000
+"""Longer texts are refused before they are looked at."""
+
+_SEPARATORS: Final = re.compile(r"[\s,;]+")
+_DOMAIN: Final = re.compile(r"(?=.{1,253}\Z)[^\s@.,;<>\"'/\\]{1,63}(?:\.[^\s@.,;<>\"'/\\]{1,63})+")
+_MAX_FAULTS: Final = 10
+_SHOWN_CHARS: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Whom suites may watch.
+
+    Attributes:
+        domains: of UPNs, in lower case.
+        only: single users, by UPN or object id, who may be watched beside those of `domains`.
+        never: users, by UPN or object id, who may not.
+        is_narrowed: whether `domains` and `only` say who may be watched at all; without them everybody may.
+    """
+
+    domains: frozenset[str] = frozenset()
+    only: frozenset[Name] = frozenset()
+    never: frozenset[Name] = frozenset()
+    is_narrowed: bool = False
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether there is anybody who may not be watched."""
+        return self.is_narrowed or bool(self.never)
+
+    def permits(self, user: UserId, upn: str, names: Iterable[Name] = ()) -> bool | None:
+        """Whether suites may watch a user.
+
+        Args:
+            user: object id.
+            upn: canonical, in any letter case; empty when it is not known yet.
+            names: by which suites ask for the user. They can only forbid.
+
+        Returns:
+            None when that cannot be said before the UPN is known: until then the answer is no.
+        """
+        known = {Name(user), *names, *((Name(upn.casefold()),) if upn else ())}
+        if not self.never.isdisjoint(known):
+            return False
+        if not upn and any(not is_object_id(name) for name in self.never):
+            return None
+        if not self.is_narrowed or user in self.only:
+            return True
+        if not upn:
+            by_upn = bool(self.domains) or any(not is_object_id(name) for name in self.only)
+            return None if by_upn else False
+        return upn.casefold() in self.only or upn.casefold().rpartition("@")[2] in self.domains
+
+
+EVERYBODY: Final = Permission()
+"""No restriction."""
+
+
+def permission(settings: Mapping[str, str]) -> Permission:
+    """What a tenant's settings say. Never fails: they were checked when they were set (`faults`).
+
+    An entry that is none permits nobody and forbids nobody; a text of nothing else still narrows, rather than let everybody
+    be watched.
+    """
+    domains, only = settings.get(WATCH_DOMAINS, ""), settings.get(WATCH_ONLY, "")
+    return Permission(
+        domains=frozenset(domain for entry in _entries(domains) if (domain := _domain(entry))),
+        only=_names(only),
+        never=_names(settings.get(WATCH_NEVER, "")),
+        is_narrowed=bool(domains.strip() or only.strip()),
+    )
+
+
+def faults(settings: Mapping[str, str]) -> list[str]:
+    """What is wrong with a tenant's wishes before they are kept, a sentence each; empty when nothing is. At most some ten."""
+    found: list[str] = []
+    for setting in SETTINGS:
+        text = settings.get(setting, "")
+        if len(text) > MAX_CHARS:
+            found.append(f"{setting}: the text is too long; at most {MAX_CHARS:,} characters can be kept.")
+            continue
+        entries = _entries(text)
+        if len(entries) > MAX_ENTRIES:
+            found.append(f"{setting}: {len(entries):,} entries are too many; at most {MAX_ENTRIES:,} can be kept.")
+        is_domains = setting == WATCH_DOMAINS
+        wanted = "a domain such as contoso.com" if is_domains else "a user name such as ada@contoso.com or an object id"
+        bad = [entry for entry in entries if not (_domain(entry) if is_domains else normalise(entry))]
+        found += [f"{setting}: “{entry[:_SHOWN_CHARS]}” is not {wanted}." for entry in bad[:_MAX_FAULTS]]
+        if len(bad) > _MAX_FAULTS:
+            found.append(f"{setting}: and {len(bad) - _MAX_FAULTS:,} more entries that are not.")
+    return found
+
+
+def tidied(text: str) -> str:
+    """A setting's text as it is kept: an entry a line, in lower case, each once, in the given order."""
+    return "\n".join(dict.fromkeys(entry.casefold() for entry in _entries(text)))
+
+
+def _entries(text: str) -> list[str]:
+    return [entry for entry in _SEPARATORS.split(text[:MAX_CHARS]) if entry]
+
+
+def _names(text: str) -> frozenset[Name]:
+    return frozenset(name for entry in _entries(text) if (name := normalise(entry)) is not None)
+
+
+def _domain(entry: str) -> str | None:
+    domain = entry.casefold().removeprefix("@")
+    return domain if _DOMAIN.fullmatch(domain) else None
