@@ -74,7 +74,7 @@ class Permission:
             return False
         if not upn and any(not is_object_id(name) for name in self.never):
             return None
-        if not self.is_narrowed or user in self.only:
+        if not self.is_narrowed or Name(user) in self.only:
             return True
         if not upn:
             by_upn = bool(self.domains) or any(not is_object_id(name) for name in self.only)

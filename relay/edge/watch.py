@@ -318,6 +318,8 @@ class Stream:
         found = await self._shared.presences.snapshot(self.tenant_id, names)
         if found.epoch is None:
             raise StoreUnavailable("No worker has taken this partition yet")
+        if found.is_held_back:
+            raise StoreUnavailable("Whom suites may watch was changed, and the worker has not carried it out yet")
         return Snapshot(found.last, found.epoch, found.names, found.answers), found.replid
 
     # ---------------------------------------------------------------- sending

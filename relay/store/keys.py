@@ -113,6 +113,11 @@ def tenant_contact(tenant_id: TenantId) -> bytes:
     return _tenant_key(tenant_id, f"tenant:{tenant_id}:contact")
 
 
+def tenant_unenforced(tenant_id: TenantId) -> bytes:
+    """String: a change of whom suites may watch that the tenant's worker has not carried out yet."""
+    return _tenant_key(tenant_id, f"tenant:{tenant_id}:unenforced")
+
+
 def tenant_push(tenant_id: TenantId) -> bytes:
     """String: how many users are pushed, for operators."""
     return _tenant_key(tenant_id, f"tenant:{tenant_id}:push")

@@ -104,6 +104,8 @@ class Snapshot:
     """Names that are not known are absent."""
     answers: dict[UserId, tuple[Revision, bytes]]
     """Revision and item; users without an answer are absent."""
+    is_held_back: bool = False
+    """Whom suites may watch was changed, and the worker has not carried it out: no answers are given, whatever is stored."""
 
 
 class Presences:
@@ -242,8 +244,9 @@ class Presences:
             raise Bug(f"A snapshot of {len(names)} names; {MAX_SNAPSHOT_NAMES} are the most")
         partition = keys.partition_of(tenant_id)
         held = [keys.directory(tenant_id), keys.answers(tenant_id), keys.changes_head(partition), keys.epoch(partition)]
+        held.append(keys.tenant_unenforced(tenant_id))
         reply = await self._store.run(_SNAPSHOT, held, names)
-        last, epoch, replid, outcomes, users, answers = reply
+        last, epoch, replid, outcomes, users, answers, held_back = reply
         return Snapshot(
             last=parse(last or START_ID),
             epoch=Epoch(epoch.decode()) if epoch else None,
@@ -251,9 +254,10 @@ class Presences:
             names={name: entries.outcome(found) for name, found in zip(names, outcomes, strict=True) if found},
             answers={
                 UserId(user.decode()): _revision_and_item(value)
-                for user, value in zip(users, answers, strict=True)
+                for user, value in zip(users, [] if held_back else answers, strict=not held_back)
                 if value
             },
+            is_held_back=bool(held_back),
         )
 
     # ---------------------------------------------------------------- contact
@@ -288,6 +292,7 @@ class Presences:
             keys.directory(tenant_id),
             keys.tenant_contact(tenant_id),
             keys.tenant_push(tenant_id),
+            keys.tenant_unenforced(tenant_id),
         ]
         held = [keys.lease(lease.partition), keys.tenant_subscriptions(tenant_id), *gone]
         await self._store.run_once(_DROP, held, [lease.value, keys.subscription_prefix(tenant_id)])

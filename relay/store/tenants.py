@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import structlog
 
+from relay.core import permission
 from relay.core.audit import OPERATOR, settings_changed
 from relay.core.presence import TenantId
 from relay.core.tenant import TenantEvent, TenantState, after
 from relay.store import custody, hints, keys, troubles
+from relay.store.enforcement import Enforcement
 from relay.store.pipes import Changes
 from relay.store.scripting import Script
 from relay.store.suite_keys import SuiteKeys
@@ -70,6 +72,7 @@ class Tenants:
 
         It does not look at what was there. To change settings of a tenant that is in use, there is `change_settings`.
         """
+        await self._hold_answers_back(tenant.tenant_id, tenant.settings)
         held = [keys.tenant(tenant.tenant_id), keys.tenants(keys.partition_of(tenant.tenant_id))]
         await self._write(_PUT, tenant.tenant_id, held, _fields(tenant), audit)
 
@@ -114,6 +117,8 @@ class Tenants:
             after = {name: value for name, value in (before | dict(values)).items() if value}
             if (audit := settings_changed(by, before, after, shown)) is None:
                 return before
+            if any(before.get(one) != after.get(one) for one in permission.SETTINGS):
+                await self._hold_answers_back(tenant_id, after)
             args = [raw[1] or b"", msgspec.json.encode(after)]
             written = await self._write(_SETTINGS, tenant_id, [keys.tenant(tenant_id)], args, audit)
             if written < 0:
@@ -168,6 +173,11 @@ class Tenants:
         if known:
             log.info("tenant_left", tenant_id=tenant_id, by=by.kind, account_id=by.id)
         return bool(known)
+
+    async def _hold_answers_back(self, tenant_id: TenantId, settings: Mapping[str, str]) -> None:
+        """Whom suites may watch may be restricted from now on: what is stored is for nobody until the worker has looked."""
+        if any(settings.get(one) for one in permission.SETTINGS):
+            await Enforcement(self._store).begin(tenant_id)
 
     async def _write(
         self, script: Script, tenant_id: TenantId, held: Any, args: Any, audit: Entry | None = None

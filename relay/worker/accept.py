@@ -80,6 +80,8 @@ class Answers:
         self.tenant_id = tenant_id
         self.passing = Passing()
         self.is_trusted = False
+        self.barred: dict[UserId, Status] = {}
+        """Users who have no presence here whatever Microsoft says, and what they have instead; see `permits`."""
         self._presences = presences
         self._known: dict[UserId, Known] = {}
 
@@ -95,10 +97,14 @@ class Answers:
         self.is_trusted = True
         return set(self._known)
 
-    def clear(self) -> None:
-        """History was lost and the stored answers with it."""
-        self._known.clear()
-        self.is_trusted = True
+    def clear(self, users: Iterable[UserId] | None = None) -> None:
+        """The stored answers of these users are gone; without `users` all are, as when history was lost."""
+        if users is None:
+            self._known.clear()
+            self.is_trusted = True
+        else:
+            for user in users:
+                self._known.pop(user, None)
 
     def of(self, user: UserId) -> Answer | None:
         """What suites were told of a user."""
@@ -109,6 +115,7 @@ class Answers:
         """Nobody watches these users any more."""
         for user in users:
             self._known.pop(user, None)
+            self.barred.pop(user, None)
 
     def changed(
         self,
@@ -212,15 +219,17 @@ class Answers:
             lease: of the tenant's partition.
             epoch: in which what changed was read.
             order: of the read.
-            changed: user -> answer.
+            changed: user -> answer. A presence of a user who is barred is left out, and reported with those not newer.
             source: what orders them: a read is a poll also where a notification was its reason.
 
         Raises:
             LeaseLost, HistoryLost: nothing was written.
             StoreUnavailable: it may have been; load before the next accept.
         """
+        left_out = frozenset(user for user in changed if self._is_barred(user, changed[user]))
+        changed = {user: answer for user, answer in changed.items() if user not in left_out}
         if not changed:
-            return frozenset()
+            return left_out
         observed = [_observed(user, answer, order, source) for user, answer in changed.items()]
         try:
             accepted = await self._presences.accept(lease, self.tenant_id, observed, epoch)
@@ -228,12 +237,16 @@ class Answers:
             self.is_trusted = False
             raise
         for user, answer in changed.items():
-            if user not in accepted.refused:
+            # One who was barred while it was stored is told so by a later write, whichever reply comes first.
+            if user not in accepted.refused and not self._is_barred(user, answer):
                 known = self._known.setdefault(user, Known())
                 known.answer = answer
                 if isinstance(answer, Presence):
                     known.newest.read(answer.sequence_number)
-        return accepted.refused
+        return accepted.refused | left_out
+
+    def _is_barred(self, user: UserId, answer: Answer) -> bool:
+        return user in self.barred and isinstance(answer, Presence)
 
     def _presence(
         self,

@@ -137,9 +137,9 @@ class Reader:
     # Who is read
 
     def add(self, users: Iterable[UserId]) -> None:
-        """Read these users, at once and from now on."""
+        """Read these users, at once and from now on; those who are barred are not."""
         now = time.monotonic()
-        new = [user for user in users if user not in self._set_aside]
+        new = [user for user in users if user not in self._set_aside and user not in self._answers.barred]
         polled, covered = self._intervals(now)
         self._plan.add(new, now, polled)
         self._plan.move(self._covered.intersection(new), now, covered, covered=True)
@@ -186,6 +186,15 @@ class Reader:
             self._set_aside.pop(user, None)
         self._answers.forget(gone)
         await self._owned.worker.presences.forget(self._owned.lease, self._tenant_id, gone)
+
+    async def bar(self, users: Mapping[UserId, Status]) -> None:
+        """Read these users no longer, and replace what they have. To be called once they are among the barred ones."""
+        self._forget_seen(users, None)
+        self._plan.remove(users)
+        self._announced.difference_update(users)
+        for user in users:
+            self._set_aside.pop(user, None)
+        await self.tell(users)
 
     # When
 
@@ -273,7 +282,10 @@ class Reader:
         """The outcome of a write is unknown: believe the store again."""
         stored = await self._answers.load()
         self._seen.clear()
-        await self.forget([user for user in stored if user not in self._plan and user not in self._set_aside])
+        barred = self._answers.barred
+        known = (self._plan, self._set_aside, barred)
+        await self.forget([user for user in stored if not any(user in place for place in known)])
+        await self.tell(dict(barred))
 
     async def read(self, read: Read) -> None:
         """Ask Graph for one read that `due` gave, and accept what comes."""

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final, ParamSpec
 
 import structlog
 
+from relay.core.permission import permission
 from relay.core.presence import Presence, Status, UserId
 from relay.core.tenant import TenantEvent, TenantState, after, is_read, status_of
 from relay.core.wanted import Wanted
@@ -37,9 +38,11 @@ from relay.errors import (
 )
 from relay.graph.errors import GrantRefused
 from relay.store import hints
+from relay.store.enforcement import Enforcement
 from relay.store.entries import TenantContact
 from relay.store.push import PushStatus
 from relay.worker.accept import Answers, passing
+from relay.worker.permits import Permits
 from relay.worker.reader import Reader
 from relay.worker.resolver import Names
 from relay.worker.subscriber import Subscriber
@@ -82,6 +85,10 @@ class TenantWorker:
         self._names = Names(settings)
         self._answers = Answers(self.tenant_id, self._presences)
         self._answers.passing = passing(tenant.settings)
+        self._permits = Permits(self._names, self._answers)
+        self._permits.rule = permission(tenant.settings)
+        self._enforcement = Enforcement(owned.worker.store)
+        self._reloading = asyncio.Lock()
         self._reader = Reader(
             self.tenant_id, owned, self._answers, self._names.upns, pool, self._judge, self._confirmed
         )
@@ -112,6 +119,7 @@ class TenantWorker:
             async with asyncio.TaskGroup() as self._tasks:
                 for hint in self._early:
                     self.hint(hint)
+                self._start("enforce", self._reload_if_marked)
                 while True:
                     self._wake.clear()
                     await self._step(time.monotonic())
@@ -168,6 +176,7 @@ class TenantWorker:
         if self._subscriber is not None:
             await self._subscriber.write_again()
         await self._read_all_interest()
+        await self._enforce(self._known_users())
         if not is_read(self.tenant.state):
             await self._tell_unread()
 
@@ -192,7 +201,7 @@ class TenantWorker:
         self._wanted.linger(self._names.directory, now)
         known = {user for name in self._names.directory if (user := self._names.user(name)) is not None}
         await self._reader.forget(stored - known)
-        self._reader.add(known)
+        await self._enforce(known)
         without_upn = [user for user in known if not isinstance(self._answers.of(user), Presence)]
         self._names.want(name for user in without_upn for name in self._names.of(user))
         new = [name for names in interest.values() for name in names if name not in self._names.directory]
@@ -336,7 +345,7 @@ class TenantWorker:
         learned, orphans = self._names.learn(resolution, [name for name in names if name in self._wanted])
         await self._presences.name(self._owned.lease, self.tenant_id, learned)
         users = {user for name in learned if (user := self._names.user(name)) is not None}
-        self._reader.add(users)
+        await self._enforce(users)
         self._reader.read_now(user for user in users if self._answers.of(user) is None)
         await self._reader.forget(orphans)
         if resolution.unresolved:
@@ -382,6 +391,7 @@ class TenantWorker:
         await self._forget_due(now)
         if int(now) % 10 == 0:
             await self._drop_expired_edges()
+            self._start("enforce", self._reload_if_marked)
         if int(now) % 30 == 0:
             self._names.want_expired(datetime.now(UTC))
         await self._reader.sweep(now)
@@ -411,7 +421,7 @@ class TenantWorker:
         return {
             user: sum(self._wanted.watchers(name) for name in self._names.of(user))
             for user in self._known_users()
-            if self._answers.of(user) not in _NOBODY_TO_SUBSCRIBE_TO
+            if self._answers.of(user) not in _NOBODY_TO_SUBSCRIBE_TO and user not in self._answers.barred
         }
 
     # Grants and the tenant's state
@@ -431,7 +441,20 @@ class TenantWorker:
             self._refreshing = False
 
     async def _reload(self) -> None:
-        """The tenant's record or one of its grants changed."""
+        """The tenant's record or one of its grants changed. One at a time, so that what was read first is not applied last."""
+        async with self._reloading:
+            mark = await self._enforcement.pending(self.tenant_id)
+            await self._reload_record()
+            # Else the outcome of a write is unknown, and the mark is looked at again.
+            if mark is not None and self._answers.is_trusted:
+                await self._enforcement.done(self._owned.lease, self.tenant_id, mark)
+
+    async def _reload_if_marked(self) -> None:
+        """Whom suites may watch was changed, and whoever did so could not say it."""
+        if await self._enforcement.pending(self.tenant_id) is not None:
+            await self._reload()
+
+    async def _reload_record(self) -> None:
         tenant = await self._owned.worker.tenants.load(self.tenant_id)
         if tenant is None:
             return  # it left, and its grants are kept in mind until its subscriptions are deleted
@@ -452,13 +475,29 @@ class TenantWorker:
 
         What is stored cannot just be replaced, because its sequence number is as new as what will be read.
         """
-        wanted = passing(tenant.settings)
-        if wanted == self._answers.passing:
+        wanted, rule = passing(tenant.settings), permission(tenant.settings)
+        passes_otherwise = wanted != self._answers.passing
+        if not passes_otherwise and rule == self._permits.rule:
             return
-        await self._presences.forget(self._owned.lease, self.tenant_id, self._known_users())
-        self._answers.clear()
-        self._answers.passing = wanted
-        self._reader.read_all_now()
+        self._permits.rule = rule
+        # First of all: who may not be watched any more must not be shown while the rest is put right.
+        await self._enforce(self._known_users())
+        if passes_otherwise:
+            others = [user for user in self._known_users() if user not in self._answers.barred]
+            await self._presences.forget(self._owned.lease, self.tenant_id, others)
+            self._answers.clear(others)
+            self._answers.passing = wanted
+            self._reader.read_all_now()
+
+    async def _enforce(self, users: Iterable[UserId]) -> None:
+        """Read those of the users who may be watched, and replace whatever the others have."""
+        permitted, barred = self._permits.judge(users)
+        self._reader.add(permitted)
+        if barred:
+            # Whose name is not known for sure is asked for: until then nothing can be decided.
+            undecided = [user for user, status in barred.items() if status is Status.PENDING]
+            self._names.want([name for user in undecided for name in self._names.of(user)])
+            await self._reader.bar(barred)
 
     async def _check_grants(self) -> bool:
         """Whether the tenant needs consent; moves it from one state to the other, and says so."""
@@ -483,7 +522,9 @@ class TenantWorker:
     async def _tell_unread(self) -> None:
         """Every user and every name that stands for nobody yet has the tenant's state as its reason."""
         status = status_of(self.tenant.state)
-        await self._reader.tell(self._answers.statuses(self._known_users(), status))
+        barred = self._answers.barred
+        told = [user for user in self._known_users() if barred.get(user) is not Status.NOT_PERMITTED]
+        await self._reader.tell(self._answers.statuses(told, status))
         unknown = [*self._names.directory, *self._names.pending()]
         self._names.drop_pending()
         marked = self._names.mark((name for name in unknown if self._names.user(name) is None), status)
