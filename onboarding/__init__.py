@@ -1,12 +1,14 @@
 """Onboarding: the pages on which an administrator lets the relay read an organisation's presence.
 
     app.py          routes put together, and the server
+    tenant/         the page of a tenant that is connected, behind a sign-in
     views.py        one function a route: reads what was sent, takes a step, shows a page or sends the browser on
     steps.py        what the steps do, and in which order they write
     flow.py         an onboarding under way, as a value, and how it changes
     consent.py      the way to Microsoft and back
     admission.py    COMPLETE REQUEST: proof, tenant and grant, suite key
     proof.py        a few users' presence, read with the new grant
+    forms.py        forms as they arrive
     fields.py       what people type, checked
     sessions.py     the cookies that tie a flow to a browser, and the tokens in forms
     problems.py     what went wrong, in the words of whoever reads the page
@@ -20,6 +22,6 @@
              15 minutes, sealed      nonce         in the flow        the key in a second one
 
 A process holds nothing between two requests, so any replica serves any step, and one that dies costs a click. Until
-COMPLETE REQUEST there is only the flow, which goes by itself. Nothing here is a session of an account: each flow has
-cookies of its own, made with it, and nobody is ever "signed in".
+COMPLETE REQUEST there is only the flow, which goes by itself. A flow is no session of an account: it has cookies of its
+own, made with it. Somebody is "signed in" on the tenant's page only.
 """

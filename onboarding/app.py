@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,12 +17,14 @@ from onboarding.guard import Guard
 from onboarding.pages import STATIC, Pages
 from onboarding.problems import Stopped, of_error
 from onboarding.steps import Steps
+from onboarding.tenant.door import NotAdmitted, SignInNeeded
+from onboarding.tenant.views import TenantViews
 from onboarding.views import Views
 from relay.errors import RelayError
 from relay.ops.serving import Listening, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.exceptions import HTTPException
     from starlette.requests import Request
@@ -40,14 +43,15 @@ _KEEP_ALIVE: Final = timedelta(seconds=15)
 _MAX_HEAD_BYTES: Final = 32 * 1024  # cookies of some flows, and the longest headers that proxies add
 
 
-def create_app(settings: WebSettings, steps: Steps) -> Starlette:
+def create_app(settings: WebSettings, pages: Pages, steps: Steps, tenant: TenantViews) -> Starlette:
     """The ASGI application.
 
     Args:
         settings: where it is served.
+        pages: what is shown.
         steps: of `Steps.open`, entered.
+        tenant: of `TenantViews.open`, entered.
     """
-    pages = Pages(settings)
 
     async def stopped(_request: Request, error: Exception) -> Response:
         assert isinstance(error, Stopped)
@@ -67,15 +71,34 @@ def create_app(settings: WebSettings, steps: Steps) -> Starlette:
 
     routes = [
         Mount(STATIC, StaticFiles(packages=[("onboarding", "static")])),
-        *Views(steps, pages, settings).routes(),
+        *tenant.routes(),  # before those of onboardings, whose ids stand where these have a word
+        *Views(steps, pages, settings, tenant.returned).routes(),
     ]
     app = Starlette(
         routes=routes,
         middleware=[Middleware(Guard, settings=settings, pages=pages)],
-        exception_handlers={Stopped: stopped, RelayError: failed, 404: elsewhere, 405: elsewhere},
+        exception_handlers={
+            Stopped: stopped,
+            SignInNeeded: tenant.outside,
+            NotAdmitted: tenant.outside,
+            RelayError: failed,
+            404: elsewhere,
+            405: elsewhere,
+        },
     )
     app.router.redirect_slashes = False  # it would build an address from the Host header
     return app
+
+
+@asynccontextmanager
+async def opened(settings: WebSettings, store: Store, ring: KeyRing, graph: GraphSettings) -> AsyncIterator[Starlette]:
+    """The application with everything it needs, while the context lasts; see `serve`."""
+    pages = Pages(settings)
+    async with (
+        Steps.open(store, ring, graph, settings.redirect_uri) as steps,
+        TenantViews.open(store, ring, graph, settings, pages) as tenant,
+    ):
+        yield create_app(settings, pages, steps, tenant)
 
 
 def _log(error: RelayError) -> None:
@@ -107,7 +130,7 @@ async def serve(
     Raises:
         OSError: the port is taken.
     """
-    async with Steps.open(store, ring, graph, settings.redirect_uri) as steps:
+    async with opened(settings, store, ring, graph) as app:
         listening = Listening(
             host=settings.host,
             port=settings.port,
@@ -122,7 +145,7 @@ async def serve(
             "proxy_headers": bool(settings.trusted_proxies),
             "forwarded_allow_ips": settings.trusted_proxies,
         }
-        async with serving(create_app(settings, steps), listening, **proxies) as port:
+        async with serving(app, listening, **proxies) as port:
             if announce is not None:
                 announce(port)
             await stop.wait()

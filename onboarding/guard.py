@@ -17,7 +17,7 @@ from starlette.requests import HTTPConnection
 from onboarding import languages
 from onboarding.pace import Pacer
 from onboarding.pages import HERE, STATIC, where
-from onboarding.settings import PREFIX
+from onboarding.settings import PREFIX, TENANT_SIGN_IN
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -119,7 +119,7 @@ class Guard:
             return "wrong_host", b""
         address = scope["client"][0] if scope.get("client") else ""
         now = time.monotonic()
-        is_start = scope["method"] == "POST" and scope["path"] == PREFIX
+        is_start = scope["method"] == "POST" and scope["path"] in (PREFIX, TENANT_SIGN_IN)
         if not self._pacer.admits(address, now) or (is_start and not self._pacer.admits_start(address, now)):
             return "too_fast", b""
         try:

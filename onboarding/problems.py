@@ -146,6 +146,12 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         "Microsoft’s answer belongs to no sign-in that this browser began, was used already, or came too late.",
         "Go back to your request and authorize again, or start again.",
     ),
+    "signed_out": Problem(
+        "You were signed out",
+        "You had signed in too long ago. What you sent was not carried out.",
+        "Sign in and repeat the step.",
+        403,
+    ),
     "form_stale": Problem(
         "This form is out of date",
         "It was opened too long ago, or sent from another place than our page.",

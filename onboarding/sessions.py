@@ -63,29 +63,29 @@ def is_form_of(secret: str, token: str) -> bool:
 
 def keep_form(response: Response, secret: str) -> None:
     """Give the browser the cookie of the first form."""
-    _keep(response, FORM_COOKIE, secret, same_site="Lax")
+    keep(response, FORM_COOKIE, secret, same_site="Lax")
 
 
 def keep_flow(response: Response, flow_id: str, secret: str) -> None:
     """Give the browser the cookies of a flow."""
-    _keep(response, _FLOW_COOKIE + flow_id, secret, same_site="Lax")
-    _keep(response, _RETURN_COOKIE + flow_id, return_secret(secret), same_site="None")
+    keep(response, _FLOW_COOKIE + flow_id, secret, same_site="Lax")
+    keep(response, _RETURN_COOKIE + flow_id, return_secret(secret), same_site="None")
 
 
 def form_secret(request: Request) -> str:
     """The secret of the first form's cookie; empty without one."""
-    return _cookie(request, FORM_COOKIE)
+    return cookie(request, FORM_COOKIE)
 
 
 def secret_of(request: Request, flow: Flow) -> str:
     """The secret of a flow, if the browser holds it; else empty."""
-    secret = _cookie(request, _FLOW_COOKIE + flow.flow_id)
+    secret = cookie(request, _FLOW_COOKIE + flow.flow_id)
     return secret if hmac.compare_digest(fingerprint(secret), flow.browser) else ""
 
 
 def is_returning(request: Request, flow: Flow) -> bool:
     """Whether Microsoft's answer comes through the browser of the flow."""
-    return hmac.compare_digest(fingerprint(_cookie(request, _RETURN_COOKIE + flow.flow_id)), flow.returning)
+    return hmac.compare_digest(fingerprint(cookie(request, _RETURN_COOKIE + flow.flow_id)), flow.returning)
 
 
 def flows_of(request: Request) -> list[str]:
@@ -94,13 +94,15 @@ def flows_of(request: Request) -> list[str]:
     return [flow_id for flow_id in found if is_flow_id(flow_id)]
 
 
-def _keep(response: Response, name: str, secret: str, *, same_site: str) -> None:
+def keep(response: Response, name: str, secret: str, *, same_site: str, lifetime_s: int = _LIFETIME_S) -> None:
+    """Give the browser a cookie of this host alone; a lifetime of 0 takes it back."""
     response.headers.append(
-        "set-cookie", f"{name}={secret}; Path=/; Max-Age={_LIFETIME_S}; Secure; HttpOnly; SameSite={same_site}"
+        "set-cookie", f"{name}={secret}; Path=/; Max-Age={lifetime_s}; Secure; HttpOnly; SameSite={same_site}"
     )
 
 
-def _cookie(request: Request, name: str) -> str:
+def cookie(request: Request, name: str) -> str:
+    """The secret in a cookie; empty when there is none of ours."""
     secret = request.cookies.get(name, "")
     return secret if len(secret) == _SECRET_CHARS else ""
 

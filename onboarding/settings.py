@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 PREFIX: Final = "/onboarding"
 """Below this are all pages; the rest of the host may belong to others."""
 CALLBACK: Final = f"{PREFIX}/callback"
+TENANT: Final = f"{PREFIX}/tenant"
+"""Below this are the pages of a tenant that is connected; which tenant, the session says."""
+TENANT_SIGN_IN: Final = f"{TENANT}/sign-in"
 LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 

@@ -6,13 +6,12 @@ back and sending a form twice do no harm.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl
+from typing import TYPE_CHECKING
 
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from onboarding import fields, languages, sessions
+from onboarding import fields, forms, languages, sessions
 from onboarding.flow import Step
 from onboarding.languages import Language
 from onboarding.pages import is_path
@@ -21,6 +20,8 @@ from onboarding.settings import CALLBACK, PREFIX
 from relay.errors import RelayError, Retryable, StoreUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
     from starlette.requests import Request
 
     from onboarding.flow import Applicant, Flow
@@ -28,17 +29,25 @@ if TYPE_CHECKING:
     from onboarding.settings import WebSettings
     from onboarding.steps import Held, Steps
 
-MAX_FIELDS: Final = 20
-_FORM: Final = "application/x-www-form-urlencoded"
+    Returned = Callable[[Request, Mapping[str, str]], Awaitable[Response | None]]
 
 
 class Views:
     """The routes' functions."""
 
-    def __init__(self, steps: Steps, pages: Pages, settings: WebSettings) -> None:
+    def __init__(self, steps: Steps, pages: Pages, settings: WebSettings, others: Returned) -> None:
+        """Make them.
+
+        Args:
+            steps: what they do.
+            pages: what they show.
+            settings: where they are served.
+            others: takes Microsoft's answers to other sign-ins than those of onboardings; None when one is none of those.
+        """
         self._steps = steps
         self._pages = pages
         self._settings = settings
+        self._others = others
 
     def routes(self) -> list[Route]:
         """Which function answers what."""
@@ -144,7 +153,10 @@ class Views:
         """Microsoft's answer, posted from Microsoft's page."""
         if request.method != "POST":  # a route for POST alone would leave GET to the flows' pages
             raise Stopped("wrong_method")
-        answer = await self._fields(request)
+        answer = await forms.fields_of(request)
+        shown = await self._others(request, answer)
+        if shown is not None:
+            return shown
         begun = sessions.flows_of(request)
         back = begun[-1] if begun else ""
         try:
@@ -212,25 +224,7 @@ class Views:
         return held, secret
 
     async def _form(self, request: Request) -> dict[str, str]:
-        """A form's fields, if it was sent from a page of ours."""
-        origin = request.headers.get("origin")
-        site = request.headers.get("sec-fetch-site", "same-origin")
-        if origin not in (None, self._settings.public_url) or site not in ("same-origin", "none"):
-            raise Stopped("form_stale")
-        return await self._fields(request)
-
-    async def _fields(self, request: Request) -> dict[str, str]:
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-            raise Stopped("bad_request")
-        body = await request.body()
-        try:
-            pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
-        except ValueError:  # not UTF-8, or too many fields
-            raise Stopped("bad_request") from None
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise Stopped("bad_request")  # a field that comes twice: two readers might take different ones
-        return found
+        return await forms.ours(request, self._settings.public_url)
 
 
 def _is_looked_at(request: Request) -> bool:

@@ -51,8 +51,15 @@ class Applications:
         if self._ca_file is not None:
             self._ca_file.close()
 
-    def build(self, tenant: str, cache: msal.SerializableTokenCache) -> msal.ConfidentialClientApplication:
+    def build(
+        self, tenant: str, cache: msal.SerializableTokenCache, *, lasting: bool = True
+    ) -> msal.ConfidentialClientApplication:
         """An application for one tenant (or `organizations`) on `cache`. It asks Entra for the tenant's endpoints.
+
+        Args:
+            tenant: which, or `organizations`.
+            cache: where tokens go.
+            lasting: whether it asks for refresh tokens. MSAL does so unless it is told not to.
 
         Raises:
             SourceUnreachable, SourceThrottled: Entra did not give them.
@@ -69,6 +76,7 @@ class Applications:
                     instance_discovery=None if settings.is_microsoft else False,
                     token_cache=cache,
                     http_client=self._session(),
+                    exclude_scopes=None if lasting else ["offline_access"],
                 )
             except ValueError:
                 # What Entra answered was checked by the session, so it is our certificate. The text might show it.

@@ -4,6 +4,8 @@
 
 The answer comes as a form post, as MSAL recommends: a code in an address would end up in histories and logs. Between the
 two, the caller keeps `Flow.kept` secret, for fifteen minutes and one use.
+
+The same way, with no permission asked for and no token kept, tells who somebody is: `begin_sign_in`, `identify`.
 """
 
 from __future__ import annotations
@@ -154,6 +156,41 @@ class Consent:
         Raises:
             ConsentFailed: there is no grant; says why.
         """
+        result, token_cache = await self._answered(kept, answer)
+        who = await self._verified(result, kept)
+        return NewGrant(
+            tenant_id=who.tenant_id,
+            account_id=who.account_id,
+            upn=who.upn,
+            scopes=_granted(result, token_cache),
+            token_cache=token_cache,
+        )
+
+    async def begin_sign_in(self, redirect_uri: str, *, state: str) -> Flow:
+        """Begin a flow that only tells who somebody is: it asks for `openid` and `profile`, and for no lasting token.
+
+        Args:
+            redirect_uri: as for `begin`.
+            state: what the answer is to be recognised by; unguessable.
+        """
+        kept = await self._in_thread(self._begin, redirect_uri, ANY_ORGANISATION, "select_account", None, state)
+        return Flow(kept["state"], kept["auth_uri"], {**kept, "tenant": ANY_ORGANISATION})
+
+    async def identify(self, kept: Mapping[str, Any], answer: Mapping[str, str]) -> VerifiedIdentity:
+        """Who signed in. What tokens came along are forgotten with this.
+
+        Args:
+            kept: of `begin_sign_in`; never to be used again.
+            answer: the fields that Entra posted.
+
+        Raises:
+            ConsentFailed: it is not known who; says why.
+        """
+        result, _ = await self._answered(kept, answer)
+        return await self._verified(result, kept)
+
+    async def _answered(self, kept: Mapping[str, Any], answer: Mapping[str, str]) -> tuple[dict[str, Any], str]:
+        """What Entra gave for the code in its answer, and the token cache with it."""
         state = str(kept.get("state", ""))
         if not state or not hmac.compare_digest(state.encode(), answer.get("state", "").encode(errors="replace")):
             raise ConsentFailed(ConsentProblem.NOT_OURS, "state")
@@ -164,20 +201,17 @@ class Consent:
         result, token_cache = await self._in_thread(self._redeem, dict(kept), dict(answer))
         if "error" in result:
             raise _failed(classify(*refusal_words(result)), "", refusal_words(result)[2])
-        who = await self._verified(result, kept)
-        return NewGrant(
-            tenant_id=who.tenant_id,
-            account_id=who.account_id,
-            upn=who.upn,
-            scopes=_granted(result, token_cache),
-            token_cache=token_cache,
-        )
+        return result, token_cache
 
-    def _begin(self, redirect_uri: str, tenant: str, prompt: str | None, login_hint: str | None) -> dict[str, Any]:
-        application = self._applications.build(tenant, msal.SerializableTokenCache())
+    def _begin(
+        self, redirect_uri: str, tenant: str, prompt: str | None, login_hint: str | None, sign_in: str = ""
+    ) -> dict[str, Any]:
+        """A flow; with a state in `sign_in` one that asks for no permission."""
+        application = self._applications.build(tenant, msal.SerializableTokenCache(), lasting=not sign_in)
         flow: dict[str, Any] = application.initiate_auth_code_flow(
-            self._client.settings.scopes,
+            [] if sign_in else self._client.settings.scopes,
             redirect_uri=redirect_uri,
+            state=sign_in or None,
             prompt=prompt,
             login_hint=login_hint,
             response_mode="form_post",

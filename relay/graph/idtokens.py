@@ -27,12 +27,14 @@ class VerifiedIdentity:
     Attributes:
         tenant_id: the tenant that was signed in to.
         account_id: the account's object id in it.
-        upn: the account's name for display. Not proof of anything: administrators can change it.
+        upn: the account's name for display. Not proof of anything outside its tenant: administrators can change it.
+        is_guest: whether the account is at home in another place than `tenant_id`; its name then is of that place.
     """
 
     tenant_id: TenantId
     account_id: UserId
     upn: str
+    is_guest: bool = False
 
 
 class UntrustedIdTokenError(Exception):
@@ -67,7 +69,10 @@ async def verify(client: GraphClient, id_token: str, nonce: str) -> VerifiedIden
     failed = [name for name, passed in checks.items() if not passed]
     if failed or account is None:
         raise UntrustedIdTokenError(", ".join(failed))
-    return VerifiedIdentity(tenant, account, _text(claims, "preferred_username")[: names.MAX_NAME_CHARS])
+    # https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference: `idp` differs from the issuer for accounts
+    # of other places; `acct`, 1 for guests, is there when the registration asks for it.
+    is_guest = claims.get("acct") in (1, "1") or _text(claims, "idp") not in ("", issuer)
+    return VerifiedIdentity(tenant, account, _text(claims, "preferred_username")[: names.MAX_NAME_CHARS], is_guest)
 
 
 class _Discovery(msgspec.Struct):

@@ -39,7 +39,7 @@ class KeptFlow:
 class Flows:
     """The flows of all browsers.
 
-    A flow expires `lifetime` after it was last written or read. Writes are atomic. Only `replace` waits for the disk.
+    A flow expires `lifetime` after it was last written or read (`look` apart). Writes are atomic. Only `replace` waits for the disk.
 
     Raises (from every method): `StoreUnavailable`; the outcome of a write is unknown then.
     """
@@ -58,6 +58,10 @@ class Flows:
         """The flow of a name; None when there is none (any more), or none that the key ring can open."""
         reply = await self._store.vault_command("GETEX", _key(name), "PX", self._lifetime_ms)
         return self._opened(name, reply)
+
+    async def look(self, name: str) -> KeptFlow | None:
+        """The same as `load`, but the flow expires when it would have."""
+        return self._opened(name, await self._store.vault_command("GET", _key(name)))
 
     async def take(self, name: str) -> str | None:
         """What is kept under a name, which is gone with this: of many callers one gets it, the others None."""

@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from emulator.generate import PASSWORD
-from onboarding.settings import CALLBACK
+from onboarding.settings import CALLBACK, TENANT
 from tests.emulator.driver import form
 from tests.onboarding.site import Site
 
@@ -109,6 +109,18 @@ class Person:
         await self.authorize(username)
         await self.complete()
         return self.key
+
+    async def enter(self, username: str = ACCOUNT) -> httpx.Response:
+        """Sign in to the tenant's page."""
+        await self.to_sign_in()
+        return await self.answer(await self.sign_in(username))
+
+    async def to_sign_in(self) -> httpx.Response:
+        """On to Microsoft from the tenant's page."""
+        await self.get(TENANT)
+        await self.submit("tenant-sign-in")
+        self.page = await self.client.get(self.microsoft_url())
+        return self.page
 
     @property
     def text(self) -> str:

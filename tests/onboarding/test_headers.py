@@ -13,9 +13,8 @@ import pytest
 import structlog
 from redis.asyncio import Redis
 
-from onboarding.app import create_app
+from onboarding.app import opened
 from onboarding.settings import Pace, WebSettings
-from onboarding.steps import Steps
 from tests.graph.conftest import settings_for
 from tests.onboarding.person import Person
 from tests.onboarding.site import Site
@@ -28,13 +27,15 @@ async def public(site: Site, path: str = "/onboarding", **options: object) -> ht
     """A page as it is served under a public name, behind an ingress."""
     settings = WebSettings(public_url=PUBLIC, suite_address="relay.example:443")
     graph = settings_for(site.cloud)
-    async with Steps.open(site.store, site.ring, graph, settings.redirect_uri) as steps:
-        transport = httpx.ASGITransport(create_app(settings, steps))
+    async with opened(settings, site.store, site.ring, graph) as app:
+        transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url=PUBLIC) as client:
             return await client.request("GET", path, **options)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("path", ["/", "/onboarding", "/onboarding/nothing", "/onboarding/callback", "/elsewhere"])
+@pytest.mark.parametrize(
+    "path", ["/", "/onboarding", "/onboarding/nothing", "/onboarding/callback", "/onboarding/tenant", "/elsewhere"]
+)
 async def test_every_page_has_the_same_guards(site: Site, path: str):
     headers = (await public(site, path)).headers
     policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))

@@ -1,0 +1,126 @@
+"""The one way in: who is in front of a page of the tenant's, and for which tenant.
+
+A view asks `visitor` (or `sent`, for a form) first and gets a `Visitor`, or does not go on. The tenant is the session's; a view
+has no other to choose from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from onboarding import forms, sessions
+from onboarding.problems import Stopped
+from onboarding.tenant import cookies
+from onboarding.tenant.access import Access, access_of
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from onboarding.tenant.sessions import HeldSession, Session, Sessions
+    from relay.core.presence import TenantId
+    from relay.store.tenants import Tenant, Tenants
+    from relay.store.vault import Grant, Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody who may see and change everything about their tenant.
+
+    Attributes:
+        session: who.
+        access: by which right.
+        tenant: the tenant's record, as it is now.
+        grants: its grants, oldest first.
+        token: what forms of this session carry.
+        held: the session as it was read.
+    """
+
+    session: Session
+    access: Access
+    tenant: Tenant
+    grants: tuple[Grant, ...]
+    token: str = field(repr=False)
+    held: HeldSession = field(repr=False)
+
+    @property
+    def tenant_id(self) -> TenantId:
+        """The tenant: the session's."""
+        return self.session.tenant_id
+
+    @property
+    def actor(self) -> str:
+        """Who, as the audit log has it."""
+        return self.session.upn or self.session.account_id
+
+
+class SignInNeeded(Exception):
+    """Nobody is signed in (any more): to be answered with the page that offers it."""
+
+
+class NotAdmitted(Exception):
+    """Somebody signed in who may not see the page.
+
+    Attributes:
+        session: who.
+        access: why not.
+    """
+
+    def __init__(self, session: Session, access: Access) -> None:
+        super().__init__(access.name)
+        self.session = session
+        self.access = access
+
+
+class Door:
+    """Lets people in, request by request. Raises `StoreUnavailable` when nobody can tell who somebody is."""
+
+    def __init__(self, the_sessions: Sessions, tenants: Tenants, vault: Vault, public_url: str) -> None:
+        self._sessions = the_sessions
+        self._tenants = tenants
+        self._vault = vault
+        self._public_url = public_url
+
+    async def visitor(self, request: Request, *, renews: bool = True) -> Visitor:
+        """Who asks for a page.
+
+        Args:
+            request: theirs.
+            renews: whether a person asks; False for what an open page asks for by itself, which keeps no session alive.
+
+        Raises:
+            SignInNeeded: nobody is signed in.
+            NotAdmitted: they may not.
+        """
+        secret = cookies.session_secret(request)
+        held = await self._sessions.load(secret, renews=renews)
+        if held is None:
+            raise SignInNeeded
+        return await self.admit(held, sessions.form_token(secret))
+
+    async def sent(self, request: Request, max_fields: int = forms.MAX_FIELDS) -> tuple[Visitor, dict[str, str]]:
+        """Who sent a form of ours, and its fields.
+
+        Raises:
+            Stopped: the form was not sent from a page of this session.
+            SignInNeeded, NotAdmitted: see `visitor`.
+        """
+        given = await forms.ours(request, self._public_url, max_fields)
+        visitor = await self.visitor(request)
+        if not sessions.is_form_of(cookies.session_secret(request), given.get("token", "")):
+            raise Stopped("form_stale")
+        return visitor, given
+
+    async def admit(self, held: HeldSession, token: str = "") -> Visitor:
+        """What a session's holder may do now.
+
+        Raises:
+            NotAdmitted: nothing.
+        """
+        session = held.session
+        tenant = await self._tenants.load(session.tenant_id)
+        grants = tuple(await self._vault.list(session.tenant_id)) if tenant is not None else ()
+        access = access_of(session, tenant, {grant.account_id for grant in grants})
+        if tenant is None or not access.is_in:
+            raise NotAdmitted(session, access)
+        return Visitor(session, access, tenant, grants, token, held)

@@ -1,0 +1,121 @@
+"""Who is signed in where, and until when. A session is sealed in Redis under a name that only its cookie leads to."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from onboarding.sessions import fingerprint, new_secret
+from relay.core.presence import TenantId, UserId
+from relay.store.flows import Flows, KeptFlow
+
+if TYPE_CHECKING:
+    from relay.graph.idtokens import VerifiedIdentity
+    from relay.store.connection import Store
+    from relay.store.keyring import KeyRing
+
+IDLE: Final = timedelta(minutes=30)
+"""Without a request. Long enough to fetch a suite's papers, shorter than a lunch break in front of an open screen is rude."""
+LONGEST: Final = timedelta(hours=8)
+"""Whatever happens: a working day."""
+
+
+class Note(msgspec.Struct, frozen=True):
+    """What came of a step, for the next page to say once: a key of `notes.NOTES`, and whom it is about."""
+
+    key: str
+    about: str = ""
+
+
+class Session(msgspec.Struct, frozen=True):
+    """Somebody who signed in, as Microsoft vouched for it then.
+
+    Attributes:
+        tenant_id: the tenant that they signed in to; the only source of the tenant for everything on the page.
+        account_id: the account's object id.
+        upn: the account's name.
+        is_guest: whether it is at home elsewhere.
+        began_s: when, in seconds since 1970.
+        note: what the next page is to say.
+    """
+
+    tenant_id: TenantId
+    account_id: UserId
+    upn: str
+    is_guest: bool
+    began_s: float
+    note: Note | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSession:
+    """A session as it was read."""
+
+    session: Session
+    kept: KeptFlow = field(repr=False)
+
+
+class Sessions:
+    """The sessions of all browsers.
+
+    Raises (from every method): `StoreUnavailable`; nobody is let in then.
+    """
+
+    def __init__(self, store: Store, ring: KeyRing, idle: timedelta = IDLE, longest: timedelta = LONGEST) -> None:
+        self._flows = Flows(store, ring, idle)
+        self.longest = longest
+
+    async def begin(self, who: VerifiedIdentity) -> str:
+        """Begin a session; returns the secret for its cookie, which is always a new one."""
+        secret = new_secret()
+        session = Session(who.tenant_id, who.account_id, who.upn, who.is_guest, time.time())
+        await self._flows.put(_name(fingerprint(secret)), _encode(session))
+        return secret
+
+    async def load(self, secret: str, *, renews: bool = True) -> HeldSession | None:
+        """The session of a cookie; None when it is over.
+
+        Args:
+            secret: the cookie's.
+            renews: whether this counts as somebody being there: not what a page asks for by itself.
+        """
+        return await self.named(fingerprint(secret), renews=renews) if secret else None
+
+    async def named(self, name: str, *, renews: bool = True) -> HeldSession | None:
+        """The same by the secret's fingerprint, for what began in the session and ends outside of it."""
+        kept = await (self._flows.load(_name(name)) if renews else self._flows.look(_name(name)))
+        session = None if kept is None else _decode(kept.content)
+        if kept is None or session is None:
+            return None
+        if not 0 <= time.time() - session.began_s < self.longest.total_seconds():
+            await self._flows.drop(kept.name)
+            return None
+        return HeldSession(session, kept)
+
+    async def note(self, held: HeldSession, note: Note | None) -> None:
+        """Leave a note for the next page, or take one away; whoever is second to do so at once gives way."""
+        await self._flows.replace(held.kept, _encode(msgspec.structs.replace(held.session, note=note)))
+
+    async def end(self, secret: str) -> None:
+        """End a session; one that is over is fine."""
+        if secret:
+            await self._flows.drop(_name(fingerprint(secret)))
+
+
+def _name(fingerprint_: str) -> str:
+    return f"session:{fingerprint_}"
+
+
+def _encode(session: Session) -> str:
+    return msgspec.json.encode(session).decode()
+
+
+def _decode(text: str) -> Session | None:
+    try:
+        return msgspec.json.decode(text, type=Session)
+    except msgspec.DecodeError:
+        return None  # another release wrote it
