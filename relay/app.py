@@ -17,7 +17,7 @@ import gc
 import secrets
 import signal
 import socket
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from relay.config import Settings
     from relay.store.connection import StoreSettings
+    from relay.store.keyring import KeyRing
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -44,6 +45,8 @@ STORE_RETRY_S: Final = 1.0
 """Between two looks at a Redis that is absent at start."""
 _REMIND_EVERY: Final = 30
 """Looks between two log lines about it."""
+_WITH_RING: Final = frozenset({Role.WORKER, Role.WEB})
+"""Who opens grants or flows."""
 
 
 class PreflightFailed(RelayError):
@@ -105,7 +108,10 @@ async def run(
         health.set("store", ready=True)
         try:
             async with asyncio.TaskGroup() as tasks:
-                await _run_roles(settings, roles, stop, tasks, _Parts(store, health, ops.port, announce))
+                ring = settings.key_ring() if roles & _WITH_RING else None
+                parts = _Parts(store, ring, health, ops.port, announce)
+                async with _announced(parts):
+                    await _run_roles(settings, roles, stop, tasks, parts)
         except* Exception as group:
             # One cause, and what it took down with it: the first is what somebody must know.
             raise _first(group) from group
@@ -116,6 +122,8 @@ class _Parts:
     """What the roles share."""
 
     store: Store
+    ring: KeyRing | None
+    """What grants are encrypted with, for the roles that open them."""
     health: Health
     ops_port: int
     announce: Callable[[Running], None] | None
@@ -126,14 +134,14 @@ async def _run_roles(
 ) -> None:
     worker = None
     if Role.WORKER in roles:
-        worker = tasks.create_task(_work(settings, parts.store), name="worker")
+        worker = tasks.create_task(_work(settings, parts), name="worker")
         parts.health.set(Role.WORKER, ready=True)
     try:
         async with AsyncExitStack() as edges:
             edge_port = await edges.enter_async_context(_edge(settings, parts.store)) if Role.EDGE in roles else None
             if edge_port is not None:
                 parts.health.set(Role.EDGE, ready=True)
-            web_port = await edges.enter_async_context(_web(settings, parts.store)) if Role.WEB in roles else None
+            web_port = await edges.enter_async_context(_web(settings, parts)) if Role.WEB in roles else None
             if web_port is not None:
                 parts.health.set(Role.WEB, ready=True)
             webhook_port = None
@@ -155,15 +163,41 @@ async def _run_roles(
             worker.cancel()
 
 
-async def _work(settings: Settings, store: Store) -> None:
+async def _work(settings: Settings, parts: _Parts) -> None:
     # Roles are imported where they start: a process loads only what it runs.
     from relay.store.vault import Vault
     from relay.worker.cloud import Cloud
     from relay.worker.partitions import Worker
 
-    vault = Vault(store, settings.key_ring())
+    assert parts.ring is not None
+    vault = Vault(parts.store, parts.ring)
     async with Cloud(settings.cloud.graph_settings(), vault) as cloud:
-        await Worker(store, vault, cloud, settings.worker_settings(), _identity()).run()
+        await Worker(parts.store, vault, cloud, settings.worker_settings(), _identity()).run()
+
+
+@asynccontextmanager
+async def _announced(parts: _Parts) -> AsyncIterator[None]:
+    """Says which key this process seals with while it runs, so that nobody retires that key; see `RingUsers`."""
+    from relay.store.ring_users import ANNOUNCE_EVERY, RingUsers
+
+    async def announce(ring: KeyRing) -> None:
+        while True:
+            with suppress(StoreUnavailable):
+                await users.announce(name, ring)
+            await asyncio.sleep(ANNOUNCE_EVERY.total_seconds())
+
+    if parts.ring is None:
+        yield
+        return
+    users, name = RingUsers(parts.store), _identity()
+    task = asyncio.create_task(announce(parts.ring), name="ring-user")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        with suppress(StoreUnavailable):
+            await users.leave(name)
 
 
 @asynccontextmanager
@@ -181,15 +215,14 @@ async def _edge(settings: Settings, store: Store) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def _web(settings: Settings, store: Store) -> AsyncIterator[int]:
+async def _web(settings: Settings, parts: _Parts) -> AsyncIterator[int]:
     """The pages' port, while they are served."""
     from onboarding.app import serve
 
+    assert parts.ring is not None
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(
-        serve(
-            settings.web_settings(), store, settings.key_ring(), settings.cloud.graph_settings(), stop, port.set_result
-        ),
+        serve(settings.web_settings(), parts.store, parts.ring, settings.cloud.graph_settings(), stop, port.set_result),
         name="web",
     )
     try:

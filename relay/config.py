@@ -28,12 +28,14 @@ from relay.graph.settings import MAX_BULK_SIZE, ClientCertificate, GraphSettings
 from relay.ops.telemetry import TelemetrySettings
 from relay.store.connection import StoreSettings
 from relay.store.keyring import KeyRing, KeyRingInvalid
+from relay.store.ringfile import RingFile
 from relay.variables import Duration, Group, Material, Secret, SettingsInvalid, collect
 from relay.webhook.settings import PREFIX, WebhookSettings
 from relay.worker.settings import PushSettings, WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
     from typing import Self
 
 
@@ -566,6 +568,8 @@ class Settings:
     log: LogConfig
     ops: OpsConfig
     telemetry: TelemetryConfig
+    files: Mapping[str, Path]
+    """`group.field` -> the file that its value was read from. What changes there may be read again while the relay runs."""
 
     def store_settings(self) -> StoreSettings:
         """What the store needs."""
@@ -578,9 +582,11 @@ class Settings:
         )
 
     def key_ring(self) -> KeyRing:
-        """What grants are encrypted with."""
+        """What grants are encrypted with. Given as a file, it follows that file."""
         assert self.vault.key_ring is not None
-        return KeyRing.from_json(self.vault.key_ring.get_secret_value())
+        text = self.vault.key_ring.get_secret_value()
+        path = self.files.get("vault.key_ring")
+        return KeyRing.from_json(text) if path is None else RingFile(path, text)
 
     def worker_settings(self) -> WorkerSettings:
         """What the worker needs."""
@@ -655,7 +661,13 @@ def load(needs: Iterable[str] = (), given: Mapping[str, Mapping[str, Any]] | Non
     faults += variables.unknown(_GROUPS.values())
     if faults:
         raise SettingsInvalid([line for fault in faults for line in fault.splitlines()])
-    return Settings(**found)  # type: ignore[arg-type]  # a group is None only when there were faults
+    files = {
+        f"{name}.{field_name}": path
+        for name, group in _GROUPS.items()
+        for field_name, path in variables.files(group)
+        if field_name not in (given or {}).get(name, {})
+    }
+    return Settings(**found, files=files)  # type: ignore[arg-type]  # a group is None only when there were faults
 
 
 def needs_of(roles: Iterable[Role]) -> list[str]:

@@ -134,6 +134,14 @@ def is_given(group: type[Group], field_name: str) -> bool:
     return any(os.environ.get(variable) for variable in (name, f"{name}_FILE"))
 
 
+def files(group: type[Group]) -> Iterator[tuple[str, Path]]:
+    """The fields that are given as files, each with its file."""
+    for field_name, field in _fields(group):
+        path = os.environ.get(f"{variable_of(group, field_name)}_FILE") if may_be_file(field) else None
+        if path:
+            yield field_name, Path(path)
+
+
 def unknown(groups: Iterable[type[Group]]) -> list[str]:
     """A fault for each variable that looks like ours and is none, as misspelled ones do."""
     known = {name for group in groups for name in variables(group)}

@@ -17,13 +17,15 @@ from typer.testing import CliRunner, Result
 
 from relay.cli import app
 from relay.commands.tenants import push_words
-from relay.core.presence import TenantId
+from relay.core.presence import TenantId, UserId
 from relay.core.tenant import TenantState
 from relay.store.connection import Store, StoreSettings
 from relay.store.keyring import KeyRing, make_ring
 from relay.store.push import PushStatus
+from relay.store.ring_users import RingUsers
 from relay.store.suite_keys import parse
 from relay.store.tenants import Tenant, Tenants
+from relay.store.vault import NEW, Grant, Vault
 from tests.valkey import ValkeyServer, free_port
 
 TENANT = TenantId("11111111-1111-1111-1111-111111111111")
@@ -186,3 +188,54 @@ def test_the_audit_log_is_printed_in_both_forms(redis):
     assert '"\'=reception"' in done("audit", TENANT, "--format", "csv")
     assert done("audit", TENANT, "--since", "2999-01-01") == ""
     assert call("audit", TENANT, "--since", "yesterday").exit_code == 2
+
+
+def test_a_key_ring_is_rotated_step_by_step_and_no_key_is_retired_too_early(redis, tmp_path, monkeypatch):
+    ring = tmp_path / "ring.json"
+    done("keys", "ring-new", str(ring))
+    monkeypatch.setenv("RELAY_VAULT_KEY_RING_FILE", str(ring))
+    [old] = json.loads(ring.read_text())["keys"]
+    asyncio.run(put_grant(redis.url, ring.read_text()))
+
+    said = done("keys", "ring-add", str(ring), "--after", "1h")
+    [new, same] = json.loads(ring.read_text())["keys"]
+    assert (same, stat.S_IMODE(ring.stat().st_mode)) == (old, 0o600)
+    assert f"{new['kid']} is known, and used from" in said
+    assert "not even in use" in call("keys", "ring-add", str(ring)).output
+    assert "there is no key to retire" in call("keys", "ring-retire", str(ring)).output
+    assert "repeat this then" in done("keys", "reencrypt")
+
+    ring.write_text(json.dumps({"keys": [new | {"nbf": 0}, old]}))  # an hour later
+    refused = call("keys", "ring-retire", str(ring))
+    assert refused.exit_code == 1
+    assert f"{old['kid']} still has 1 grants: presence-relay keys reencrypt" in refused.output
+    assert f"{old['kid']}  known  1 grants" in done("keys", "ring-show")
+    assert "1 seen, 1 rewritten" in done("keys", "reencrypt")
+    assert "1 seen, 0 rewritten" in done("keys", "reencrypt")
+
+    asyncio.run(announce(redis.url, json.dumps({"keys": [old]})))
+    refused = call("keys", "ring-retire", str(ring))
+    assert f"process lagging still seals with {old['kid']}" in refused.output
+    assert len(json.loads(ring.read_text())["keys"]) == 2
+    asyncio.run(announce(redis.url, ring.read_text()))
+    done("keys", "ring-retire", str(ring), "--keep", str(tmp_path / "retired.json"))
+    assert [key["kid"] for key in json.loads(ring.read_text())["keys"]] == [new["kid"]]
+    assert json.loads((tmp_path / "retired.json").read_text()) == {"keys": [old]}
+    assert "grant    ada@contoso.example  healthy" in done("tenants", "show", TENANT)
+
+
+async def put_grant(url: str, ring: str) -> None:
+    async with Store(StoreSettings(url=url)) as store:
+        grant = Grant(
+            tenant_id=TENANT,
+            account_id=UserId("a"),
+            upn="ada@contoso.example",
+            token_cache="{}",
+            created=datetime.now(UTC),
+        )
+        await Vault(store, KeyRing.from_json(ring)).save(grant, NEW)
+
+
+async def announce(url: str, ring: str) -> None:
+    async with Store(StoreSettings(url=url)) as store:
+        await RingUsers(store).announce("lagging", KeyRing.from_json(ring))

@@ -22,7 +22,10 @@ LIFETIME: Final = timedelta(minutes=15)
 """From one step of a flow to the next: longer than a sign-in with a second factor takes, shorter than a lunch break in
 front of an open screen."""
 
+_PREFIX: Final = "flow:"
 _PURPOSE: Final = "onboarding-flow"
+_AGAIN: Final = 3
+"""Tries with a flow that is re-encrypted meanwhile: a rotation rewrites each value once."""
 _REPLACE = Script("flow_replace")
 
 
@@ -80,10 +83,18 @@ class Flows:
             NotSaved: it is not known to be on disk. It may be in force nevertheless.
         """
         sealed = self._ring.seal(content, _belonging(kept.name))
-        async with self._store.vault_connection() as vault:
-            replaced = await vault.run(_REPLACE, [_key(kept.name)], [kept.sealed, sealed, self._lifetime_ms])
-            await vault.confirm()
-        return KeptFlow(kept.name, content, sealed) if replaced else None
+        for _ in range(_AGAIN):
+            async with self._store.vault_connection() as vault:
+                replaced = await vault.run(_REPLACE, [_key(kept.name)], [kept.sealed, sealed, self._lifetime_ms])
+                await vault.confirm()
+            if replaced:
+                return KeptFlow(kept.name, content, sealed)
+            # The same content under another key of the ring is still what was read.
+            now = self._opened(kept.name, await self._store.vault_command("GET", _key(kept.name)))
+            if now is None or now.content != kept.content or now.sealed == kept.sealed:
+                return None
+            kept = now
+        return None
 
     async def drop(self, name: str) -> None:
         """Forget a flow."""
@@ -99,9 +110,19 @@ class Flows:
             return None
 
 
+def belonging_of_key(key: str) -> Belonging | None:
+    """What the value of a flow's key belongs to; None for another key."""
+    prefix, _, digest = key.partition(":")
+    return Belonging("", digest, _PURPOSE) if f"{prefix}:" == _PREFIX and digest else None
+
+
 def _key(name: str) -> bytes:
-    return f"flow:{hashlib.sha256(name.encode()).hexdigest()}".encode()
+    return f"{_PREFIX}{_digest(name)}".encode()
 
 
 def _belonging(name: str) -> Belonging:
-    return Belonging("", hashlib.sha256(name.encode()).hexdigest(), _PURPOSE)
+    return Belonging("", _digest(name), _PURPOSE)
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()

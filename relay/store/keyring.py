@@ -1,4 +1,7 @@
-"""The keys that grants are encrypted with: a JWK set of which the newest encrypts and all decrypt.
+"""The keys that grants are encrypted with: a JWK set of which one encrypts and all decrypt.
+
+The one in use is the newest whose time has come. A key with `nbf` (seconds since 1970) is known before that and not yet used: until
+then every process learns of it, so that whatever the first one seals, all others can open.
 
 A sealed value is a JWE (`dir`, `A256GCM`). Its protected header names the key (`kid`) and what the value belongs to, and is
 authenticated with it: moved to another tenant, account or purpose, or with another header, a value does not open.
@@ -9,7 +12,9 @@ from __future__ import annotations
 import base64
 import binascii
 import secrets
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -20,7 +25,7 @@ from joserfc.jwk import OctKey
 from relay.errors import RelayError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 _ALGORITHM: Final = "dir"
 _ENCRYPTION: Final = "A256GCM"
@@ -52,41 +57,61 @@ class _Registry(jwe.JWERegistry):
 _registry = _Registry(algorithms=[_ALGORITHM, _ENCRYPTION], strict_check_header=False)
 
 
-class KeyRing:
-    """Seals and opens. Immutable; rotation is a new ring with one more key. Its `repr` shows key ids only."""
+@dataclass(frozen=True, slots=True)
+class RingKey:
+    """One key of a ring; its `repr` does not show it."""
 
-    def __init__(self, ring: Mapping[str, OctKey], newest: str) -> None:
-        self._keys = dict(ring)
-        self.newest = newest
+    kid: str
+    made_s: float
+    """When it was made (`iat`); 0 when the ring does not say."""
+    used_from_s: float
+    """Not used for sealing before this (`nbf`); 0 when at once."""
+    key: OctKey = field(repr=False)
+
+    @property
+    def used_from(self) -> datetime:
+        """`used_from_s` as an instant."""
+        return datetime.fromtimestamp(self.used_from_s, tz=UTC)
+
+
+class KeyRing:
+    """Seals and opens. Its `repr` shows key ids only."""
+
+    generation = 0
+    """Grows when the ring has other keys than before; see `RingFile`."""
+
+    def __init__(self, ring: Iterable[RingKey], clock: Callable[[], float] = time.time) -> None:
+        self._keys = {key.kid: key for key in ring}
+        self._clock = clock
 
     def __repr__(self) -> str:
         return f"KeyRing(newest={self.newest!r}, keys={len(self._keys)})"
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> KeyRing:
-        """Read a JWK set. The newest key is the one with the greatest `iat`, among equals (or without any) the first.
+    def from_json(cls, text: str | bytes, clock: Callable[[], float] = time.time) -> KeyRing:
+        """The ring of a JWK set; see `read_ring`."""
+        return cls(read_ring(text), clock)
 
-        Raises:
-            KeyRingInvalid: with all that is wrong.
-        """
-        try:
-            found = msgspec.json.decode(text, type=dict[str, list[dict[str, Any]]])["keys"]
-        except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
-            raise KeyRingInvalid('The key ring is not a JWK set: {"keys": [...]}') from None
-        if not found:
-            raise KeyRingInvalid("The key ring has no key")
-        faults = [fault for number, key in enumerate(found, start=1) for fault in _faults(number, key)]
-        if len({key.get("kid") for key in found}) != len(found):
-            faults.append("two keys have the same kid")
-        if faults:
-            raise KeyRingInvalid("The key ring cannot be used: " + "; ".join(faults))
-        ring = {key["kid"]: OctKey.import_key({"kty": "oct", "k": key["k"], "kid": key["kid"]}) for key in found}
-        return cls(ring, max(found, key=lambda key: key.get("iat", 0))["kid"])
+    @property
+    def keys(self) -> tuple[RingKey, ...]:
+        """All keys, in their file's order."""
+        return tuple(self._keys.values())
+
+    @property
+    def newest(self) -> str:
+        """The id of the key in use. Of keys whose time has not come the one that comes first, when there are no others."""
+        now_s = self._clock()
+        usable = [key for key in self._keys.values() if key.used_from_s <= now_s]
+        if not usable:
+            return min(self._keys.values(), key=lambda key: key.used_from_s).kid
+        return max(usable, key=lambda key: key.made_s).kid
 
     def seal(self, value: str, belonging: Belonging) -> str:
-        """Encrypt with the newest key."""
-        header = {"alg": _ALGORITHM, "enc": _ENCRYPTION, "kid": self.newest, **_claims(belonging)}
-        return jwe.encrypt_compact(header, value.encode(), self._keys[self.newest], registry=_registry)
+        """Encrypt with the key in use."""
+        self._look()
+        kid = self.newest
+        header = {"alg": _ALGORITHM, "enc": _ENCRYPTION, "kid": kid, **_claims(belonging)}
+        return jwe.encrypt_compact(header, value.encode(), self._keys[kid].key, registry=_registry)
 
     def open(self, sealed: str, belonging: Belonging) -> str:
         """Decrypt what was sealed for exactly this belonging.
@@ -95,28 +120,84 @@ class KeyRing:
             SealBroken: see there.
         """
         header = _header(sealed)
-        key = self._keys.get(header.get("kid", ""))
+        self._look(missing=str(header.get("kid", "")))
+        key = self._keys.get(str(header.get("kid", "")))
         if key is None:
             raise SealBroken("The key ring lacks the key that a stored grant was encrypted with")
         expected = {"alg": _ALGORITHM, "enc": _ENCRYPTION, "kid": key.kid, **_claims(belonging)}
         if header != expected:
             raise SealBroken("A stored grant is not the one that belongs here")
         try:
-            plaintext = jwe.decrypt_compact(sealed, key, registry=_registry).plaintext
+            plaintext = jwe.decrypt_compact(sealed, key.key, registry=_registry).plaintext
         except (JoseError, ValueError):
             raise SealBroken("A stored grant was changed or damaged") from None
         return (plaintext or b"").decode()
 
     def is_newest(self, sealed: str) -> bool:
-        """Whether a value is sealed with the newest key."""
-        return _header(sealed).get("kid") == self.newest
+        """Whether a value is sealed with the key in use."""
+        self._look()
+        return kid_of(sealed) == self.newest
+
+    def look(self) -> None:
+        """See whether there are other keys now; sealing and opening do so by themselves."""
+        self._look()
+
+    def _look(self, missing: str = "") -> None:
+        """Whether there are other keys now; see `RingFile`. `missing` is one that is needed at once, if it is not there."""
 
 
-def make_ring(kid: str, *, now_s: int, older: str | bytes | None = None) -> str:
-    """A JWK set with a new key, put before the keys of an `older` one."""
-    key = {"kty": "oct", "kid": kid, "iat": now_s, "k": _base64url(secrets.token_bytes(_KEY_BYTES))}
+def kid_of(sealed: str) -> str:
+    """The id of the key that a value is sealed with.
+
+    Raises:
+        SealBroken: it is no sealed value.
+    """
+    return str(_header(sealed).get("kid", ""))
+
+
+def read_ring(text: str | bytes) -> list[RingKey]:
+    """The keys of a JWK set. Among keys with the same `iat` (or without any) the first counts as the newest.
+
+    Raises:
+        KeyRingInvalid: with all that is wrong.
+    """
+    try:
+        found = msgspec.json.decode(text, type=dict[str, list[dict[str, Any]]])["keys"]
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+        raise KeyRingInvalid('The key ring is not a JWK set: {"keys": [...]}') from None
+    if not found:
+        raise KeyRingInvalid("The key ring has no key")
+    faults = [fault for number, key in enumerate(found, start=1) for fault in _faults(number, key)]
+    if len({key.get("kid") for key in found}) != len(found):
+        faults.append("two keys have the same kid")
+    if faults:
+        raise KeyRingInvalid("The key ring cannot be used: " + "; ".join(faults))
+    return [
+        RingKey(
+            kid=key["kid"],
+            made_s=key.get("iat", 0),
+            used_from_s=key.get("nbf", 0),
+            key=OctKey.import_key({"kty": "oct", "k": key["k"], "kid": key["kid"]}),
+        )
+        for key in found
+    ]
+
+
+def make_ring(kid: str, *, now_s: int, older: str | bytes | None = None, used_from_s: int | None = None) -> str:
+    """A JWK set with a new key, put before the keys of an `older` one, and not used for sealing before `used_from_s`."""
+    key: dict[str, object] = {"kty": "oct", "kid": kid, "iat": now_s, "k": _base64url(secrets.token_bytes(_KEY_BYTES))}
+    if used_from_s is not None:
+        key["nbf"] = used_from_s
     before = msgspec.json.decode(older)["keys"] if older else []
     return msgspec.json.encode({"keys": [key, *before]}).decode()
+
+
+def without(ring: str | bytes, kids: Iterable[str]) -> tuple[str, str]:
+    """A JWK set without some keys, and one of those alone."""
+    found, gone = msgspec.json.decode(ring)["keys"], frozenset(kids)
+    parts = ([key for key in found if key["kid"] not in gone], [key for key in found if key["kid"] in gone])
+    kept, taken = (msgspec.json.encode({"keys": part}).decode() for part in parts)
+    return kept, taken
 
 
 def _claims(belonging: Belonging) -> dict[str, str]:
@@ -130,8 +211,11 @@ def _faults(number: int, key: Mapping[str, Any]) -> list[str]:
         faults.append(f"key {number} is not symmetric (kty must be oct)")
     if not (isinstance(key.get("kid"), str) and key["kid"]):
         faults.append(f"key {number} has no kid")
-    if not isinstance(key.get("iat", 0), int | float):
-        faults.append(f"key {number} has an iat that is no number")
+    faults += [
+        f"key {number} has an {name} that is no number"
+        for name in ("iat", "nbf")
+        if not isinstance(key.get(name, 0), int | float)
+    ]
     if len(_bytes(key.get("k"))) != _KEY_BYTES:
         faults.append(f"key {number} does not have {8 * _KEY_BYTES} bits")
     return faults

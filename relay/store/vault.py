@@ -29,7 +29,6 @@ TOUCH_EVERY: Final = timedelta(minutes=5)
 _SAVE = Script("grant_save")
 _TOUCH = Script("grant_touch")
 _REMOVE = Script("grant_remove")
-_REENCRYPT = Script("grant_reencrypt")
 
 
 class VersionConflict(RelayError):
@@ -84,6 +83,11 @@ class Vault:
     def __init__(self, store: Store, ring: KeyRing) -> None:
         self._store = store
         self._ring = ring
+
+    @property
+    def ring_generation(self) -> int:
+        """Grows when the ring has other keys: what was `sealed_shut` may open now."""
+        return self._ring.generation
 
     async def load(self, tenant_id: TenantId, account_id: UserId) -> Grant | None:
         """One grant; None when there is none."""
@@ -165,37 +169,6 @@ class Vault:
         held = [keys.grant(tenant_id, account_id), keys.tenant_grants(tenant_id)]
         hint = hints.GrantChanged(tenant_id, account_id)
         return bool(await custody.write(self._store, _REMOVE, tenant_id, held, [account_id], hint, audit))
-
-    async def reencrypt(self, tenant_id: TenantId) -> int:
-        """Rewrite under the newest key what is under older ones; returns how many grants.
-
-        May run while grants are in use: it gives way to any other write, and versions stay. Run it until it returns 0
-        for all tenants; then no older key is needed.
-
-        Raises:
-            SealBroken: a grant cannot be opened; the others were rewritten.
-        """
-        rewritten, broken = 0, None
-        for account_id in await self._ids(tenant_id):
-            try:
-                rewritten += await self._reencrypt(tenant_id, account_id)
-            except SealBroken as error:
-                broken = error
-        if broken is not None:
-            raise broken
-        return rewritten
-
-    async def _reencrypt(self, tenant_id: TenantId, account_id: UserId) -> int:
-        key = keys.grant(tenant_id, account_id)
-        sealed = await self._store.vault_command("HGET", key, "token_cache")
-        if sealed is None or self._ring.is_newest(sealed.decode()):
-            return 0
-        belonging = Belonging(tenant_id, account_id)
-        again = self._ring.seal(self._ring.open(sealed.decode(), belonging), belonging)
-        async with self._store.vault_connection() as vault:
-            replaced = await vault.run(_REENCRYPT, [key], [sealed, again])
-            await vault.confirm()
-        return int(replaced)
 
     async def _write(
         self,

@@ -41,11 +41,13 @@ class GrantPool:
         self.tenant_id = tenant_id
         self._vault = vault
         self._cloud = cloud
+        self._ring_generation = vault.ring_generation
         self._grants: dict[str, Grant] = {}
         self._health: dict[str, GrantHealth] = {}
 
     async def load(self) -> None:
         """Read the tenant's grants anew; a grant with a new token cache starts healthy."""
+        self._ring_generation = self._vault.ring_generation
         loaded = {str(grant.account_id): grant for grant in await self._vault.list(self.tenant_id)}
         for account in self._grants.keys() - loaded.keys():
             self._cloud.tokens.forget(self.tenant_id, account)
@@ -57,6 +59,12 @@ class GrantPool:
             else:
                 health[account] = _DIED if grant.state is GrantState.DEAD or grant.sealed_shut else grants.HEALTHY
         self._grants, self._health = loaded, health
+
+    @property
+    def may_open(self) -> bool:
+        """Whether a grant that the key ring could not open might open now: there are other keys since."""
+        is_shut = any(grant.sealed_shut for grant in self._grants.values())
+        return is_shut and self._vault.ring_generation != self._ring_generation
 
     def close(self) -> None:
         """Forget the tokens of this tenant: another worker may own it now."""

@@ -403,6 +403,8 @@ class TenantWorker:
             self._beat = now
             if self._reader.confirmed_age_s is None and self._reader.failures == 0:
                 self._confirmed()
+        if self._pool.may_open:
+            self._start("reload", self._reload)
         if not self._refreshing:
             self._refresh_grants()
         if self._unwritten is not None:

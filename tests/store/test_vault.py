@@ -206,28 +206,6 @@ async def test_a_grant_that_does_not_open_hides_no_other(store: Store, vault: Va
     assert (second.token_cache, second.sealed_shut) == ("", True)
 
 
-async def test_reencrypting_moves_everything_to_the_newest_key_and_keeps_versions(store: Store, vault: Vault) -> None:
-    versions = [await vault.save(replace(GRANT, account_id=user(n)), NEW) for n in range(3)]
-    rotating = Vault(store, KeyRing.from_json(NEW_RING))
-    assert await rotating.reencrypt(TENANT) == 3
-    assert await rotating.reencrypt(TENANT) == 0
-    newest = {"keys": json.loads(NEW_RING)["keys"][:1]}
-    grants = await Vault(store, KeyRing.from_json(json.dumps(newest))).list(TENANT)
-    assert [(grant.token_cache, grant.version) for grant in grants] == [(GRANT.token_cache, v) for v in versions]
-
-
-async def test_reencrypting_reports_what_it_could_not_open_and_does_the_rest(
-    store: Store, vault: Vault, raw: Redis
-) -> None:
-    for n in range(3):
-        await vault.save(replace(GRANT, account_id=user(n)), NEW)
-    await raw.hset(keys.grant(TENANT, user(1)), "token_cache", "garbage")
-    rotating = Vault(store, KeyRing.from_json(NEW_RING))
-    with pytest.raises(SealBroken):
-        await rotating.reencrypt(TENANT)
-    assert [grant.sealed_shut for grant in await rotating.list(TENANT)] == [False, True, False]
-
-
 async def test_an_acknowledged_grant_survives_kill_9(tmp_path) -> None:
     ring = KeyRing.from_json(OLD_RING)
     with ValkeyServer(tmp_path) as server:

@@ -1,0 +1,60 @@
+"""Which processes seal with which key, so that no key is retired while somebody still seals with it.
+
+Each process that has a key ring says so every `ANNOUNCE_EVERY`, in a key that expires; nothing else is done with it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from relay.store.connection import Store
+    from relay.store.keyring import KeyRing
+
+ANNOUNCE_EVERY: Final = timedelta(seconds=10)
+_LIVES: Final = timedelta(seconds=60)
+"""A process that is killed is counted as sealing for so long; one whose Redis is away for a while is not forgotten at once."""
+_PREFIX: Final = "ring-user:"
+
+
+class RingUser(msgspec.Struct, frozen=True):
+    """One process with a key ring."""
+
+    name: str
+    seals_with: str
+    """The id of its key in use."""
+    knows: tuple[str, ...]
+    """The ids of all its keys."""
+
+
+class RingUsers:
+    """The processes with a key ring, as they say it themselves."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def announce(self, name: str, ring: KeyRing) -> None:
+        """Say what a process seals with; looks for another ring first."""
+        ring.look()
+        user = RingUser(name, ring.newest, tuple(key.kid for key in ring.keys))
+        lives_ms = int(_LIVES / timedelta(milliseconds=1))
+        await self._store.vault_command("SET", f"{_PREFIX}{name}", msgspec.json.encode(user), "PX", lives_ms)
+
+    async def leave(self, name: str) -> None:
+        """A process ends."""
+        await self._store.vault_command("DEL", f"{_PREFIX}{name}")
+
+    async def all(self) -> list[RingUser]:
+        """Who said so within the last minute, by name."""
+        cursor, names = 0, set[bytes]()
+        while True:
+            reply = await self._store.vault_command("SCAN", cursor, "MATCH", f"{_PREFIX}*", "COUNT", 1000)
+            cursor = int(reply[0])
+            names |= set(reply[1])
+            if cursor == 0:
+                break
+        found = await self._store.many([("GET", name) for name in sorted(names)], vault=True)
+        return [msgspec.json.decode(user, type=RingUser) for user in found if user is not None]

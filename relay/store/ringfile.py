@@ -1,0 +1,96 @@
+"""A key ring that follows its file, and how such a file is changed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from relay.store.keyring import KeyRing, KeyRingInvalid, read_ring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY_S: Final = 5.0
+"""How long another ring may stay unnoticed. A look is one `stat`, some microseconds."""
+_MOST_BYTES: Final = 1 << 20
+_GONE: Final = (0,)
+
+
+class RingFile(KeyRing):
+    """The ring of a file that is changed while it is in use. A file that is broken or gone leaves the ring as it was.
+
+    It looks when it is used, every `LOOK_EVERY_S` at most, and at once when a value needs a key that it has not. So a
+    process that is idle need do nothing, and none must be started anew for a rotation.
+    """
+
+    def __init__(
+        self, path: Path, text: str | bytes, clock: Callable[[], float] = time.time, every_s: float = LOOK_EVERY_S
+    ) -> None:
+        """A ring that begins with `text`, what `path` held when settings were read."""
+        super().__init__(read_ring(text), clock)
+        self._path = path
+        self._every_s = every_s
+        self._looked = float("-inf")
+        self._seen: tuple[int, ...] | None = None
+
+    def _look(self, missing: str = "") -> None:
+        now = time.monotonic()
+        if now - self._looked < self._every_s and (not missing or missing in self._keys):
+            return
+        self._looked = now
+        try:
+            stat = self._path.stat()
+            seen = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+            if seen == self._seen:
+                return
+            self._seen = seen
+            with self._path.open("rb") as file:
+                self._take(file.read(_MOST_BYTES))
+        except OSError as error:
+            if self._seen is not _GONE:
+                log.warning("key_ring_unreadable", error=error.strerror or type(error).__name__, path=str(self._path))
+            self._seen = _GONE
+        except KeyRingInvalid as error:
+            log.warning("key_ring_unusable", error=str(error), path=str(self._path))
+
+    def _take(self, text: bytes) -> None:
+        keys = {key.kid: key for key in read_ring(text)}
+        if [(key.kid, key.used_from_s) for key in keys.values()] == [
+            (key.kid, key.used_from_s) for key in self._keys.values()
+        ]:
+            return
+        self._keys = keys
+        self.generation += 1
+        log.info("key_ring_changed", keys=list(keys), in_use=self.newest)
+
+
+def write_private(path: Path, content: str | bytes) -> None:
+    """Put `content` in a file's place: whoever reads sees the old file or the new one, whole, for its owner alone.
+
+    Raises:
+        OSError: the file is as it was.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    # mkstemp makes it for the owner alone. Beside the file, because a rename works within one file system only.
+    number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,161 @@
+"""All that is sealed under the key ring, wherever it is: counted by key, and moved to the key in use while it is in use.
+
+Whatever module seals something has a row in `PLACES`; a test holds that. A rotation is
+
+    ring-add      the new key is known, and used for sealing from a while later on
+    reencrypt     what is under older keys is rewritten, value by value, each by compare and set: any other write goes before it
+    ring-retire   refused while anything is left under the old key, or any process still seals with it
+
+and each step can be repeated from wherever it was cut short.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from relay.errors import NotSaved
+from relay.store import flows
+from relay.store.keyring import Belonging, SealBroken, kid_of
+from relay.store.scripting import Script
+
+if TYPE_CHECKING:
+    from relay.store.connection import Store
+    from relay.store.keyring import KeyRing
+
+log = structlog.get_logger(__name__)
+
+_SCAN: Final = 1000
+"""Keys that the server looks at in one step: half a millisecond."""
+_AGAIN: Final = 5
+"""Tries with a value that others write meanwhile. Whoever wrote it sealed it with the key in use, so one more is enough."""
+
+_RESEAL = Script("reseal")
+_GRANT = re.compile(r"\{p[0-9]{2}\}:grant:([^:]+):([^:]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A kind of key in which something sealed is.
+
+    Attributes:
+        what: what it is, in the plural, for people.
+        pattern: the keys, as SCAN takes them.
+        hash_field: the field with the sealed value; empty when it is the key's own.
+        belonging: what the value of a key belongs to; None for a key that is something else.
+    """
+
+    what: str
+    pattern: str
+    hash_field: str
+    belonging: Callable[[str], Belonging | None]
+
+
+def _grant(key: str) -> Belonging | None:
+    found = _GRANT.fullmatch(key)
+    return None if found is None else Belonging(found[1], found[2])
+
+
+PLACES: Final = (
+    Place("grants", "{p*}:grant:*", "token_cache", _grant),
+    Place("onboarding flows", "flow:*", "", flows.belonging_of_key),
+)
+
+
+@dataclass(slots=True)
+class Census:
+    """What is sealed under which key."""
+
+    by_kid: dict[str, Counter[str]] = field(default_factory=dict)
+    """Key id -> what -> how many. What is no sealed value at all is under the empty id."""
+
+    def under(self, kid: str) -> Counter[str]:
+        """What is under one key."""
+        return self.by_kid.get(kid, Counter())
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a re-encryption is."""
+
+    seen: int = 0
+    rewritten: int = 0
+    broken: list[str] = field(default_factory=list)
+    """The keys in Redis whose values do not open; they were left as they are."""
+
+
+class Sealed:
+    """Everything that is sealed, at custody's server. Raises StoreUnavailable from every method; repeating is safe."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def census(self) -> Census:
+        """Count what is sealed; not of one instant."""
+        census = Census()
+        async for place, _, sealed in self._values():
+            try:
+                kid = kid_of(sealed.decode())
+            except (SealBroken, UnicodeDecodeError):
+                kid = ""
+            census.by_kid.setdefault(kid, Counter())[place.what] += 1
+        return census
+
+    async def reencrypt(self, ring: KeyRing) -> AsyncIterator[Progress]:
+        """Rewrite under the key in use what is under other keys; yields how far it is, after each value and at the end.
+
+        Grants and flows stay in use meanwhile, and versions stay. What a value is under is looked at, not remembered, so
+        one that was cut short goes on where it stopped.
+
+        Raises (while iterated):
+            NotSaved: what was rewritten last is not known to be on disk. Either way it opens.
+        """
+        progress = Progress()
+        async for place, key, sealed in self._values():
+            progress.seen += 1
+            try:
+                progress.rewritten += await self._reseal(ring, place, key, sealed)
+            except (SealBroken, UnicodeDecodeError):
+                progress.broken.append(key)
+                log.warning("sealed_value_does_not_open", key=key)
+            yield progress
+        yield progress
+
+    async def _reseal(self, ring: KeyRing, place: Place, key: str, sealed: bytes | None) -> bool:
+        """Rewrite one value; False when it need not be, or is gone."""
+        belonging = place.belonging(key)
+        if belonging is None:
+            raise SealBroken("A key in which nothing sealed should be")
+        for _ in range(_AGAIN):
+            if sealed is None or ring.is_newest(sealed.decode()):
+                return False
+            again = ring.seal(ring.open(sealed.decode(), belonging), belonging)
+            async with self._store.vault_connection() as vault:
+                replaced = await vault.run(_RESEAL, [key.encode()], [place.hash_field, sealed, again])
+                await vault.confirm()
+            if replaced:
+                return True
+            sealed = await self._store.vault_command(*_read(place, key))
+        raise NotSaved(f"{key} changes too often")
+
+    async def _values(self) -> AsyncIterator[tuple[Place, str, bytes]]:
+        for place in PLACES:
+            cursor = 0
+            while True:
+                reply = await self._store.vault_command("SCAN", cursor, "MATCH", place.pattern, "COUNT", _SCAN)
+                cursor, found = int(reply[0]), [key.decode() for key in reply[1]]
+                values = await self._store.many([_read(place, key) for key in found], vault=True)
+                for key, value in zip(found, values, strict=True):
+                    if value is not None:
+                        yield place, key, value
+                if cursor == 0:
+                    break
+
+
+def _read(place: Place, key: str) -> tuple[str, ...]:
+    return ("HGET", key, place.hash_field) if place.hash_field else ("GET", key)
