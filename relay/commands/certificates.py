@@ -25,7 +25,7 @@ def make_certificate(
     *,
     name: Annotated[str, typer.Option(help="Its name; else the date and something random.")] = "",
 ) -> None:
-    """Make a certificate with its key. New subscriptions take it when the workers have been restarted."""
+    """Make a certificate with its key. Workers know it within seconds; subscriptions take it at their next renewal."""
     with told():
         from relay.graph.certificates import SUFFIX, is_id, make
 

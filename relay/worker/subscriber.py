@@ -208,6 +208,7 @@ class Subscriber:
         if watchers is not None:
             self._planned_at, self._planned_for, self._has_news = now, users, False
             self._plan(now, watchers)
+        self._push.certificates.look()
         loss = 0.0
         for grant in self._grants.values():
             self._look_after(grant, now)
@@ -256,6 +257,8 @@ class Subscriber:
         for announced, count in grant.watchdog.judged.items():
             _changes.add(count - grant.counted[announced], {"announced": announced})
             grant.counted[announced] = count
+        if grant.record is not None and self._push.certificates.of(grant.record.certificate_id) is None:
+            self._renew_now(grant)  # nothing that Graph announces can be opened until it knows another certificate
         if grant.standing.held is not None and grant.watchdog.is_silent(now):
             before = grant.standing
             grant.standing = rules.silent(grant.standing, _now(), self._policy)
@@ -477,8 +480,11 @@ class Subscriber:
         """Graph asks for a fresh token of the subscription at this route."""
         grant = self._at(route_id)
         if grant is not None:
-            grant.must_read = True
-            grant.standing = rules.reauthorise(grant.standing, _now())
+            self._renew_now(grant)
+
+    def _renew_now(self, grant: _Grant) -> None:
+        grant.must_read = True
+        grant.standing = rules.reauthorise(grant.standing, _now())
 
     def notified(self, hint: Notified) -> bool:
         """Notifications came; returns whether `take_in` is to be started."""
@@ -504,7 +510,7 @@ class Subscriber:
         unsaid: list[UserId] = []
         for number, item in enumerate(hint.items, start=1):
             try:
-                observations.append(opened(item, self._push.certificates))
+                observations.append(self._opened(item))
             except NoContent as basic:
                 unsaid.append(basic.user_id)
             except NotOpened as error:
@@ -512,6 +518,16 @@ class Subscriber:
             if number % _OPENED_AT_ONCE == 0:
                 await asyncio.sleep(0)
         return observations, unsaid
+
+    def _opened(self, item: bytes) -> Observation:
+        certificates = self._push.certificates
+        try:
+            return opened(item, certificates)
+        except NotOpened as error:
+            if error.reason != "certificate":
+                raise
+        certificates.look(is_urgent=True)  # another worker may have named a newer one than is known here
+        return opened(item, certificates)
 
     def _heard(self, route_id: str, users: set[UserId]) -> None:
         grant = self._at(route_id)

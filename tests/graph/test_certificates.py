@@ -1,0 +1,88 @@
+"""Certificates follow their folder, and nothing that is wrong in it takes away what is at hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import structlog
+
+from relay.graph.certificates import Certificates, make
+
+NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
+FIRST, SECOND = make("first", NOW), make("second", NOW + timedelta(days=1))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "first.pem").write_bytes(FIRST)
+    return tmp_path
+
+
+def ids(certificates: Certificates) -> list[str]:
+    return [one.certificate_id for one in certificates.all()]
+
+
+def test_a_file_that_comes_is_the_newest_and_the_others_stay(folder: Path):
+    certificates = Certificates.load(folder, look_every_s=0)
+    (folder / "second.pem").write_bytes(SECOND)
+    certificates.look()
+    assert certificates.newest.certificate_id == "second"
+    assert ids(certificates) == ["first", "second"]
+
+
+def test_a_file_that_goes_takes_its_key_with_it(folder: Path):
+    (folder / "second.pem").write_bytes(SECOND)
+    certificates = Certificates.load(folder, look_every_s=0)
+    (folder / "first.pem").unlink()
+    certificates.look()
+    assert ids(certificates) == ["second"]
+    assert certificates.of("first") is None
+
+
+@pytest.mark.parametrize("content", [b"", SECOND[:900], b"no certificate at all"], ids=["empty", "half", "junk"])
+def test_with_a_broken_file_what_is_at_hand_stays_and_is_told_once_until_it_is_mended(folder: Path, content: bytes):
+    certificates = Certificates.load(folder, look_every_s=0)
+    (folder / "second.pem").write_bytes(content)
+    with structlog.testing.capture_logs() as logs:
+        certificates.look()
+        certificates.look()
+    assert [entry["event"] for entry in logs] == ["certificates_unusable"]
+    assert "second.pem" in logs[0]["error"]
+    assert ids(certificates) == ["first"]
+    (folder / "second.pem").write_bytes(SECOND)
+    certificates.look()
+    assert ids(certificates) == ["first", "second"]
+
+
+def test_a_folder_that_is_emptied_or_gone_takes_nothing_away(folder: Path):
+    certificates = Certificates.load(folder, look_every_s=0)
+    (folder / "first.pem").unlink()
+    certificates.look()
+    folder.rmdir()
+    certificates.look()
+    assert ids(certificates) == ["first"]
+
+
+def test_what_kubernetes_mounts_is_followed_when_it_is_exchanged(tmp_path: Path):
+    for version, content in (("1", {"first": FIRST}), ("2", {"first": FIRST, "second": SECOND})):
+        (tmp_path / f"..{version}").mkdir()
+        for name, pem in content.items():
+            (tmp_path / f"..{version}" / f"{name}.pem").write_bytes(pem)
+    (tmp_path / "..data").symlink_to("..1")
+    (tmp_path / "first.pem").symlink_to("..data/first.pem")
+    certificates = Certificates.load(tmp_path, look_every_s=0)
+    (tmp_path / "..next").symlink_to("..2")
+    (tmp_path / "..next").rename(tmp_path / "..data")
+    (tmp_path / "second.pem").symlink_to("..data/second.pem")
+    certificates.look()
+    assert ids(certificates) == ["first", "second"]
+
+
+def test_the_folder_is_not_looked_at_for_every_tenant_and_every_notification(folder: Path):
+    certificates = Certificates.load(folder)
+    (folder / "second.pem").write_bytes(SECOND)
+    certificates.look()
+    certificates.look(is_urgent=True)
+    assert ids(certificates) == ["first"]
