@@ -64,6 +64,7 @@ def of_error(error: RelayError) -> str:
 OF_CONSENT: Final[Mapping[ConsentProblem, str]] = {
     ConsentProblem.DECLINED: "declined",
     ConsentProblem.ADMIN_NEEDED: "admin_needed",
+    ConsentProblem.APPROVAL_ASKED: "approval_asked",
     ConsentProblem.NOT_OURS: "sign_in_stale",
     ConsentProblem.PERSONAL_ACCOUNT: "personal_account",
     ConsentProblem.OTHER_TENANT: "other_tenant",
@@ -86,6 +87,12 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         "Send the address of the first page to a Microsoft 365 administrator, who can do this in a few minutes. When "
         "Microsoft asks, “Consent on behalf of your organization” also lets you authorize with your own account "
         "afterwards. If you asked for approval on Microsoft’s page, come back once it was given.",
+    ),
+    "approval_asked": Problem(
+        "An administrator has to approve this",
+        "Microsoft offers to ask an administrator of your organisation for approval. Nothing was stored.",
+        "Come back to this page once the approval was given, with this browser. That may take days: the page waits for "
+        "you. Or send the link below to an administrator.",
     ),
     "sign_in_stale": Problem(
         "That sign-in is over",

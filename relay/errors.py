@@ -90,7 +90,15 @@ class ConsentRequired(RelayError):
 
 
 class CredentialRejected(RelayError):
-    """Entra refuses the relay's own client credential. It concerns every tenant, and none of them is to blame."""
+    """Entra refuses the relay's own client credential. It concerns every tenant, and none of them is to blame.
+
+    Attributes:
+        refusal: what Entra said, or None when it said nothing.
+    """
+
+    def __init__(self, message: str, *, refusal: Refusal | None = None) -> None:
+        super().__init__(message)
+        self.refusal = refusal
 
 
 class Rejected(RelayError):

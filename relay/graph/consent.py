@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import quote, urlencode
 
 import msal
 import requests
@@ -26,6 +27,7 @@ import requests
 from relay.core import names
 from relay.core.grants import Refusal, RefusalClass, classify
 from relay.core.presence import TenantId, UserId
+from relay.core.trouble import NOTHING, Said, heard
 from relay.errors import RelayError
 from relay.graph.applications import NONSENSE, Applications, refusal_words, translated
 from relay.graph.client import GraphClient
@@ -47,6 +49,8 @@ class ConsentProblem(enum.Enum):
     """The person declined or cancelled: offer to start again."""
     ADMIN_NEEDED = enum.auto()
     """Only an administrator may consent: offer a link for one."""
+    APPROVAL_ASKED = enum.auto()
+    """An administrator was asked for approval, at Microsoft's page: offer to come back."""
     NOT_OURS = enum.auto()
     """The answer belongs to no flow under way here, was used already, or cannot be read: start again."""
     PERSONAL_ACCOUNT = enum.auto()
@@ -68,11 +72,13 @@ class ConsentFailed(RelayError):
         problem: which kind.
         code: Microsoft's short name for the cause, or ours.
         sentence: why, in plain words for the person in front of the page.
+        said: Microsoft's own words, if it said any.
     """
 
-    def __init__(self, problem: ConsentProblem, code: str, sentence: str = "") -> None:
+    def __init__(self, problem: ConsentProblem, code: str, sentence: str = "", said: Said = NOTHING) -> None:
         self.problem = problem
         self.code = code
+        self.said = said
         self.sentence = sentence or _SENTENCES[problem]
         super().__init__(f"{self.sentence} ({code})" if code else self.sentence)
 
@@ -146,6 +152,22 @@ class Consent:
         kept = await self._in_thread(self._begin, redirect_uri, tenant, prompt, login_hint)
         return Flow(kept["state"], kept["auth_uri"], {**kept, "tenant": tenant})
 
+    def admin_consent_url(self, redirect_uri: str, tenant: TenantId, state: str) -> str:
+        """Where an administrator consents for everybody in a tenant: https://learn.microsoft.com/entra/identity-platform/v2-admin-consent.
+
+        Entra answers with a GET of `redirect_uri`, whose fields prove nothing: anybody can make them up. A sign-in must follow.
+        """
+        settings = self._client.settings
+        asked = {
+            "client_id": settings.client_id,
+            "scope": " ".join(f"{settings.graph_url}/{name}" for name in SCOPES),
+            "redirect_uri": redirect_uri,
+            "state": state,
+        }
+        return (
+            f"{settings.authority_url}/{quote(tenant, safe='')}/v2.0/adminconsent?{urlencode(asked, quote_via=quote)}"
+        )
+
     async def complete(self, kept: Mapping[str, Any], answer: Mapping[str, str]) -> NewGrant:
         """Turn Entra's answer into a grant.
 
@@ -195,7 +217,7 @@ class Consent:
         if not state or not hmac.compare_digest(state.encode(), answer.get("state", "").encode(errors="replace")):
             raise ConsentFailed(ConsentProblem.NOT_OURS, "state")
         if "error" in answer:
-            raise _failed(classify(*_words_of(answer)), answer.get("error_subcode", ""), _numbers(answer))
+            raise refused(answer)
         if not answer.get("code"):
             raise ConsentFailed(ConsentProblem.NOT_OURS, "code")
         result, token_cache = await self._in_thread(self._redeem, dict(kept), dict(answer))
@@ -246,13 +268,20 @@ class Consent:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
 
+def refused(answer: Mapping[str, str]) -> RelayError:
+    """The error for an answer of Entra's that is a refusal, to a sign-in or to a request for admin consent."""
+    return _failed(classify(*_words_of(answer)), answer.get("error_subcode", ""), _numbers(answer))
+
+
 def _failed(refusal: Refusal, subcode: str, numbers: list[int]) -> RelayError:
     """The error for a refusal in either leg of the flow."""
     if refusal.kind is not RefusalClass.CONSENT_REQUIRED:
         return from_refusal(refusal)
     if subcode == "cancel" or 65004 in numbers:
         problem = ConsentProblem.DECLINED
-    elif {90094, 90095} & set(numbers):
+    elif 90095 in numbers:
+        problem = ConsentProblem.APPROVAL_ASKED
+    elif 90094 in numbers:
         problem = ConsentProblem.ADMIN_NEEDED
     elif {54005, 501481, 700005} & set(numbers):
         problem = ConsentProblem.NOT_OURS
@@ -260,11 +289,12 @@ def _failed(refusal: Refusal, subcode: str, numbers: list[int]) -> RelayError:
         problem = ConsentProblem.DECLINED
     else:
         problem = ConsentProblem.REFUSED
-    return ConsentFailed(problem, refusal.code, refusal.sentence)
+    return ConsentFailed(problem, refusal.code, refusal.sentence, refusal.said)
 
 
-def _words_of(answer: Mapping[str, str]) -> tuple[str, str, list[int]]:
-    return answer["error"], answer.get("suberror", ""), _numbers(answer)
+def _words_of(answer: Mapping[str, str]) -> tuple[str, str, list[int], Said]:
+    said = heard(description=answer.get("error_description", ""))
+    return answer["error"], answer.get("suberror", ""), _numbers(answer), said
 
 
 def _numbers(answer: Mapping[str, str]) -> list[int]:
@@ -298,6 +328,7 @@ _NUMBER: Final = re.compile(r"AADSTS([0-9]{4,9})\b")
 _SENTENCES: Final = {
     ConsentProblem.DECLINED: "Consent was declined. Please try again and accept the permissions.",
     ConsentProblem.ADMIN_NEEDED: "In this organisation only an administrator may consent.",
+    ConsentProblem.APPROVAL_ASKED: "An administrator was asked for approval. Please come back once it was given.",
     ConsentProblem.NOT_OURS: "This sign-in is not known here (any more). Please start again.",
     ConsentProblem.PERSONAL_ACCOUNT: "This is a personal Microsoft account. Please sign in with a work account.",
     ConsentProblem.OTHER_TENANT: "This account belongs to another organisation than the one that was invited.",

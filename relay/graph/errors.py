@@ -67,7 +67,7 @@ def from_refusal(refusal: Refusal, wait: timedelta | None = None) -> RelayError:
         return GrantRefused(refusal)
     said = f"{refusal.sentence} ({refusal.code})"
     if refusal.kind is RefusalClass.OURS:
-        return CredentialRejected(said)
+        return CredentialRejected(said, refusal=refusal)
     if refusal.kind is RefusalClass.TEMPORARY:
         return SourceThrottled(said, retry_after=wait, refusal=refusal)
     return SourceUnreachable(said, retry_after=wait, refusal=refusal)

@@ -1,5 +1,8 @@
 """Onboarding flows under way: short-lived, sealed, gone by themselves. No custody: whoever loses one starts again.
 
+A flow that waits for somebody else, an administrator's approval for example, may be kept for days: `lifetime` says so at each
+write. It holds nothing then but what was typed.
+
 A flow is kept under a name that only its browser's secrets lead to, encrypted with the key ring, because it may hold a
 consent that nobody has completed yet. It is at custody's server, for what it holds is about to move there.
 """
@@ -42,7 +45,8 @@ class KeptFlow:
 class Flows:
     """The flows of all browsers.
 
-    A flow expires `lifetime` after it was last written or read (`look` apart). Writes are atomic. Only `replace` waits for the disk.
+    A flow expires `lifetime` after it was last written or read (`look` apart); being read never shortens its life. Writes are
+    atomic. Only `replace` waits for the disk.
 
     Raises (from every method): `StoreUnavailable`; the outcome of a write is unknown then.
     """
@@ -50,21 +54,33 @@ class Flows:
     def __init__(self, store: Store, ring: KeyRing, lifetime: timedelta = LIFETIME) -> None:
         self._store = store
         self._ring = ring
-        self._lifetime_ms = int(lifetime / timedelta(milliseconds=1))
+        self._lifetime = lifetime
 
-    async def put(self, name: str, content: str) -> None:
+    async def put(self, name: str, content: str, lifetime: timedelta | None = None) -> None:
         """Keep a flow under a name that is new."""
         sealed = self._ring.seal(content, _belonging(name))
-        await self._store.vault_command("SET", _key(name), sealed, "PX", self._lifetime_ms)
+        await self._store.vault_command("SET", _key(name), sealed, "PX", self._ms(lifetime))
 
     async def load(self, name: str) -> KeptFlow | None:
         """The flow of a name; None when there is none (any more), or none that the key ring can open."""
-        reply = await self._store.vault_command("GETEX", _key(name), "PX", self._lifetime_ms)
+        reply = await self._store.vault_command("GET", _key(name))
+        if reply is not None:
+            await self.keep(name)
         return self._opened(name, reply)
 
     async def look(self, name: str) -> KeptFlow | None:
         """The same as `load`, but the flow expires when it would have."""
         return self._opened(name, await self._store.vault_command("GET", _key(name)))
+
+    async def keep(self, name: str, lifetime: timedelta | None = None) -> bool:
+        """Let a flow live as long from now on, if it would not live longer anyway; whether it is there."""
+        return bool(
+            await self._store.vault_command("PEXPIRE", _key(name), self._ms(lifetime), "GT")
+        ) or await self.is_kept(name)
+
+    async def is_kept(self, name: str) -> bool:
+        """Whether there is a flow of a name."""
+        return bool(await self._store.vault_command("EXISTS", _key(name)))
 
     async def take(self, name: str) -> str | None:
         """What is kept under a name, which is gone with this: of many callers one gets it, the others None."""
@@ -74,7 +90,7 @@ class Flows:
         taken = self._opened(name, reply)
         return taken.content if taken is not None else None
 
-    async def replace(self, kept: KeptFlow, content: str) -> KeptFlow | None:
+    async def replace(self, kept: KeptFlow, content: str, lifetime: timedelta | None = None) -> KeptFlow | None:
         """Put `content` in place of exactly what was read; None when somebody else was faster, or it is gone.
 
         On disk when this returns.
@@ -85,7 +101,7 @@ class Flows:
         sealed = self._ring.seal(content, _belonging(kept.name))
         for _ in range(_AGAIN):
             async with self._store.vault_connection() as vault:
-                replaced = await vault.run(_REPLACE, [_key(kept.name)], [kept.sealed, sealed, self._lifetime_ms])
+                replaced = await vault.run(_REPLACE, [_key(kept.name)], [kept.sealed, sealed, self._ms(lifetime)])
                 await vault.confirm()
             if replaced:
                 return KeptFlow(kept.name, content, sealed)
@@ -99,6 +115,9 @@ class Flows:
     async def drop(self, name: str) -> None:
         """Forget a flow."""
         await self._store.vault_command("DEL", _key(name))
+
+    def _ms(self, lifetime: timedelta | None) -> int:
+        return int((lifetime or self._lifetime) / timedelta(milliseconds=1))
 
     def _opened(self, name: str, sealed: bytes | None) -> KeptFlow | None:
         if sealed is None:

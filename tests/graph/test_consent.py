@@ -100,7 +100,7 @@ async def test_a_declined_consent_says_so(cloud: Cloud, consents: Consent, flow:
         ({"error": "access_denied", "error_subcode": "cancel"}, ConsentProblem.DECLINED),
         ({"error": "access_denied"}, ConsentProblem.DECLINED),
         ({"error": "access_denied", "error_description": "AADSTS90094: admin"}, ConsentProblem.ADMIN_NEEDED),
-        ({"error": "consent_required", "error_description": "AADSTS90095: admin"}, ConsentProblem.ADMIN_NEEDED),
+        ({"error": "consent_required", "error_description": "AADSTS90095: admin"}, ConsentProblem.APPROVAL_ASKED),
         ({"error": "interaction_required", "error_description": "AADSTS53003: blocked"}, ConsentProblem.REFUSED),
         (
             {"error": "access_denied", "error_description": "AADSTS50105: assign", "admin_consent": "True"},
