@@ -25,6 +25,7 @@ LIFETIME: Final = timedelta(days=14)
 MAX_LIFETIME: Final = timedelta(days=90)
 MAX_TOKEN_CHARS: Final = 100
 _PURPOSE: Final = "invitation"
+_PREFIX: Final = "invitation:"
 
 
 class Invitation(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,9 +98,19 @@ class Invitations:
         return bool(used)
 
 
+def belonging_of_key(key: str) -> Belonging | None:
+    """What the value of an invitation's key belongs to; None for another key."""
+    prefix, _, digest = key.partition(":")
+    return Belonging("", digest, _PURPOSE) if f"{prefix}:" == _PREFIX and digest else None
+
+
 def _key(token: str) -> bytes:
-    return f"invitation:{hashlib.sha256(token.encode()).hexdigest()}".encode()
+    return f"{_PREFIX}{_digest(token)}".encode()
 
 
 def _belonging(token: str) -> Belonging:
-    return Belonging("", hashlib.sha256(token.encode()).hexdigest(), _PURPOSE)
+    return Belonging("", _digest(token), _PURPOSE)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
