@@ -13,6 +13,7 @@ from onboarding import forms, sessions
 from onboarding.problems import Stopped
 from onboarding.tenant import cookies
 from onboarding.tenant.access import Access, access_of
+from relay.core.audit import Actor
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -49,9 +50,14 @@ class Visitor:
         return self.session.tenant_id
 
     @property
-    def actor(self) -> str:
+    def title(self) -> str:
+        """What the tenant is called."""
+        return self.tenant.name or self.tenant.domain or self.tenant_id
+
+    @property
+    def actor(self) -> Actor:
         """Who, as the audit log has it."""
-        return self.session.upn or self.session.account_id
+        return Actor.account(self.session.upn, self.session.account_id)
 
 
 class SignInNeeded(Exception):

@@ -10,11 +10,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from onboarding import forms, sessions
+from onboarding.languages import english
 from onboarding.problems import PROBLEMS, Stopped, of_error
 from onboarding.settings import TENANT, TENANT_SIGN_IN
 from onboarding.tenant import cookies
 from onboarding.tenant.access import Access
 from onboarding.tenant.door import Door, NotAdmitted, SignInNeeded
+from onboarding.tenant.frame import OVERVIEW, Frame
 from onboarding.tenant.sessions import Sessions
 from onboarding.tenant.sign_in import SignInFailed, SignIns, is_ours
 from relay.errors import RelayError
@@ -51,6 +53,7 @@ class TenantViews:
         self._door = door
         self._sessions = the_sessions
         self._sign_ins = sign_ins
+        self._frame = Frame(pages, the_sessions)
 
     @classmethod
     @asynccontextmanager
@@ -75,7 +78,7 @@ class TenantViews:
     async def show(self, request: Request) -> Response:
         """The page."""
         visitor = await self._door.visitor(request)
-        return self._pages.page("tenant/page.html", visitor=visitor, tenant=visitor.tenant, token=visitor.token)
+        return await self._frame.page(visitor, "tenant/overview.html", OVERVIEW, english("Overview"))
 
     async def sign_in(self, request: Request) -> Response:
         """Off to Microsoft."""
@@ -86,7 +89,7 @@ class TenantViews:
         if not sessions.is_form_of(secret, given.get("token", "")):
             raise Stopped("form_stale")
         returning = cookies.return_secret(request) or sessions.new_secret()
-        response = self._pages.page("tenant/leaving.html", url=await self._sign_ins.begin(returning))
+        response = self._pages.page("tenant/to_microsoft.html", url=await self._sign_ins.begin(returning))
         cookies.keep_return(response, returning)
         return response
 

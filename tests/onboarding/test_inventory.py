@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
@@ -18,14 +19,14 @@ from onboarding.languages import Language
 from relay.store.connection import Store, StoreSettings
 from relay.store.keyring import KeyRing
 from tests.onboarding.chromium import PHONE, WIDE, Watched, chromium
-from tests.onboarding.inventory import ROWS, Row, Visit, wizard
+from tests.onboarding.inventory import ROWS, Row, Visit, tenant_door, wizard
 from tests.onboarding.messages import ROOT
 from tests.onboarding.person import Person
 from tests.onboarding.site import Site, web_settings
 from tests.valkey import ValkeyServer, free_port
 
-MODULES = (wizard,)
-COUNT = 6
+MODULES = (wizard, tenant_door)
+COUNT = 14
 """Rows that there are. A page or a state more is a row more."""
 LOOKS = (("wide-light-en", WIDE, "light", Language.ENGLISH), ("phone-dark-it", PHONE, "dark", Language.ITALIAN))
 _FRESH = "fresh"
@@ -77,10 +78,16 @@ async def test_a_page_in_a_state(row: Row, site: Site, browser: Browser, valkey:
 
 
 def test_every_page_has_a_row_and_the_rows_are_counted():
-    pages = {path.stem for path in ROOT.glob("templates/**/*.html") if '{% extends "page.html" %}' in path.read_text()}
-    assert {row.page for row in ROWS} == pages
+    assert {row.page for row in ROWS} == set(pages())
     assert [name for name, times in Counter(row.name for row in ROWS).items() if times > 1] == []
     assert len(ROWS) == COUNT
+
+
+def pages() -> Iterator[str]:
+    """The templates that are pages: what others extend is none, nor what others take parts from."""
+    for path in ROOT.glob("templates/**/*.html"):
+        if re.search(r'{% extends "(page|tenant/frame)\.html" %}', path.read_text()) and path.stem != "frame":
+            yield path.relative_to(ROOT / "templates").with_suffix("").as_posix()
 
 
 async def fresh(site: Site, valkey: ValkeyServer) -> None:

@@ -85,7 +85,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        return f"{self.page}-{self.state}"
+        return f"{self.page.replace('/', '-')}-{self.state}"
 
 
 ROWS: list[Row] = []

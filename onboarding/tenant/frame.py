@@ -1,0 +1,62 @@
+"""What the pages behind the sign-in share: sections, who is signed in, and what the last step came to, said once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from onboarding.languages import english, gettext
+from onboarding.settings import TENANT
+from onboarding.tenant.notes import said
+from onboarding.tenant.sessions import Note
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from onboarding.pages import Pages
+    from onboarding.tenant.door import Visitor
+    from onboarding.tenant.sessions import Sessions
+
+OVERVIEW: Final = TENANT
+SECTIONS: Final = ((OVERVIEW, english("Overview")),)
+"""(address, what it is called)."""
+
+
+class Frame:
+    """Renders the pages of a tenant for somebody who was let in."""
+
+    def __init__(self, pages: Pages, the_sessions: Sessions) -> None:
+        self._pages = pages
+        self._sessions = the_sessions
+
+    async def page(
+        self, visitor: Visitor, template: str, section: str, heading: str, *, status: int = 200, **values: Any
+    ) -> Response:
+        """A page.
+
+        Args:
+            visitor: who looks at it.
+            template: extends `tenant/frame.html`.
+            section: one of the addresses of `SECTIONS`.
+            heading: what the page is about, for the window's title; a message.
+            status: HTTP's.
+            values: what the template needs besides.
+        """
+        note = visitor.session.note
+        if note is not None:
+            await self._sessions.note(visitor.held, None)
+        return self._pages.page(
+            template,
+            status,
+            visitor=visitor,
+            tenant=visitor.tenant,
+            token=visitor.token,
+            section=section,
+            sections=[(address, gettext(label)) for address, label in SECTIONS],
+            heading=heading,
+            note=said(note),
+            **values,
+        )
+
+    async def note(self, visitor: Visitor, key: str, about: str = "") -> None:
+        """Leave a note for the next page: a key of `NOTES` or `PROBLEMS`, and what it is about."""
+        await self._sessions.note(visitor.held, Note(key, about))
