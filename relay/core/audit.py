@@ -43,6 +43,7 @@ class Kind(enum.StrEnum):
     KEY_ROTATED = "key-rotated"
     """A new key that takes an old one's place; the old one's own end is a `KEY_REVOKED`."""
     KEY_REVOKED = "key-revoked"
+    KEY_RENAMED = "key-renamed"
     SETTINGS_CHANGED = "settings-changed"
     CONTACT_CHANGED = "contact-changed"
     WATCHED = "watched"
@@ -140,6 +141,11 @@ def key_rotated(by: Actor, label: str, former_key_id: str) -> Entry:
 def key_revoked(by: Actor, key_id: str, label: str) -> Entry:
     """A suite key does not work any more."""
     return _entry(Kind.KEY_REVOKED, by, key_id, label)
+
+
+def key_renamed(by: Actor, key_id: str, before: str, label: str) -> Entry:
+    """A suite is called otherwise."""
+    return _entry(Kind.KEY_RENAMED, by, key_id, label, {"formerly": before})
 
 
 def settings_changed(

@@ -6,7 +6,6 @@ import asyncio
 import secrets
 from collections import Counter
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -16,8 +15,7 @@ from relay.api.presence.v1 import presence_service_pb2 as pb
 from relay.edge.errors import ShuttingDown, ending_of, is_expected
 from relay.edge.requests import Requests, only_start
 from relay.edge.watch import DrainReason, Stream
-from relay.errors import StoreUnavailable, TooManyWatches
-from relay.store.suite_keys import TOUCH_EVERY
+from relay.errors import TooManyWatches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 
     from relay.core.presence import TenantId
     from relay.edge.shared import Shared
-    from relay.store.suite_keys import KeyRecord
 
     Context = ServicerContext[bytes, bytes]
 
@@ -104,7 +101,6 @@ class PresenceService:
             raise ShuttingDown("This relay process stops")
         key = await self._shared.auth.verify(context.invocation_metadata() or ())
         with self._admitted(key.tenant_id):
-            self._touch(key)
             start = None if request is None else only_start(request, self._shared.settings)
             stream = Stream(self._shared, key, context, requests)
             with self._listed(stream):
@@ -140,14 +136,3 @@ class PresenceService:
             self._shared.counts.streams = len(self._streams)
             if not self._streams:
                 self._nobody.set()
-
-    def _touch(self, key: KeyRecord) -> None:
-        """Note that the key is in use, if that was not noted lately; nobody waits for it."""
-        if key.last_used is None or datetime.now(tz=UTC) - key.last_used > TOUCH_EVERY:
-            self._shared.background(self._touch_quietly(key.key_id), "suite-key-touch")
-
-    async def _touch_quietly(self, key_id: str) -> None:
-        try:
-            await self._shared.suite_keys.touch(key_id)
-        except StoreUnavailable:
-            _log.debug("suite_key_not_touched", key_id=key_id)

@@ -13,6 +13,7 @@ from relay.core.watch import Outcome, Snapshot
 from relay.edge.auth import Authenticator
 from relay.edge.hub import Hub
 from relay.edge.interest import LocalInterest
+from relay.edge.suites import OpenSuites
 from relay.errors import StoreUnavailable
 from relay.store import keys
 from relay.store.interest import Interest
@@ -40,6 +41,7 @@ class Shared:
         self.presences = Presences(store)
         self.interest = LocalInterest(Interest(store), edge_id, settings.interest_renewal)
         self.hub = Hub(store, self.interest, settings)
+        self.suites = OpenSuites(store, self.hub, self.suite_keys, edge_id)
         self.lookups = asyncio.Semaphore(settings.lookups_at_once)
         self.counts = Counts(self)
         self._changes = Changes(store)

@@ -80,6 +80,7 @@ class Stream:
             requests: None for a server stream.
         """
         self.key_id = key.key_id
+        self._key = key
         self.tenant_id = key.tenant_id
         self.watch: Watch[bytes] = Watch(key.tenant_id, encode.pending_item)
         self._shared = shared
@@ -157,6 +158,8 @@ class Stream:
         if not self._start.done():
             raise StartExpected(f"The start did not arrive within {wait_s:g} s")
         start = self._start.result()
+        seen = self._shared.suites.seen(self._key, start.client_name, start.client_version)
+        self._shared.background(seen, "suite-key-touch")  # nobody waits for it
         await self._take_in(start)
         self._view = await self._shared.hub.join(self.tenant_id, self)
         self._shared.interest.want(self.tenant_id, self.watch.names)

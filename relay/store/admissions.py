@@ -6,15 +6,17 @@ makes both.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from relay.core.audit import Actor, grant_added
+from relay.core.audit import Actor, grant_added, grant_withdrawn
 from relay.core.grants import GrantState
 from relay.core.tenant import TRANSITIONS, TenantEvent, TenantState
 from relay.store import custody, hints, keys
+from relay.store.audit import encoded
 from relay.store.keyring import Belonging
 from relay.store.scripting import Arg, Script
 
@@ -26,6 +28,14 @@ if TYPE_CHECKING:
     from relay.store.keyring import KeyRing
 
 _ADMIT = Script("admit")
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """The account whose grant is withdrawn because another's takes its place."""
+
+    account_id: UserId
+    upn: str
 
 
 class Admissions:
@@ -46,13 +56,15 @@ class Admissions:
         domain: str,
         settings: Mapping[str, str],
         by: Actor | None = None,
+        replaces: Replaced | None = None,
     ) -> TenantState:
         """Take a tenant in with one account's grant, or add or renew that grant; returns the tenant's state then.
 
         A tenant that is there keeps its record and its other grants; name and domain are filled in where they are empty.
         The account's grant is replaced whatever its version: a consent just given is newer than anything that is kept.
         Repeating it is safe. The tenant's audit log says who did it, which is the account itself unless `by` is somebody else:
-        that the tenant was admitted, if it was not there, and that the grant was added or replaced.
+        that the tenant was admitted, if it was not there, and that the grant was added or replaced. With `replaces` another
+        account's grant is withdrawn in the same step.
 
         Raises:
             NotSaved: it is not known to be on disk: do not tell anybody that it is kept.
@@ -72,10 +84,15 @@ class Admissions:
             keys.tenants(keys.partition_of(tenant_id)),
             keys.grant(tenant_id, account_id),
             keys.tenant_grants(tenant_id),
+            keys.grant(tenant_id, account_id if replaces is None else replaces.account_id),
         ]
-        args: list[Arg] = [account_id, now_ms, _CONSENTED, len(record), *record, *grant]
+        actor = by or Actor.account(upn, account_id)
+        former: list[Arg] = ["", b""]
+        if replaces is not None:
+            former = [replaces.account_id, encoded(grant_withdrawn(actor, replaces.account_id, replaces.upn))]
+        args: list[Arg] = [account_id, now_ms, _CONSENTED, *former, len(record), *record, *grant]
         hint = hints.GrantChanged(tenant_id, account_id)
-        audit = grant_added(by or Actor.account(upn, account_id), account_id, upn)
+        audit = grant_added(actor, account_id, upn)
         state: bytes = await custody.write(self._store, _ADMIT, tenant_id, held, args, hint, audit)
         return TenantState(state.decode())
 

@@ -85,6 +85,11 @@ def tenants(partition: int) -> bytes:
     return _key(partition, "tenants")
 
 
+def left(partition: int) -> bytes:
+    """Set: tenants of the partition that left, and of whose users something may still be kept (custody)."""
+    return _key(partition, "left")
+
+
 def tenant(tenant_id: TenantId) -> bytes:
     """Hash: the tenant's record (custody)."""
     return _tenant_key(tenant_id, f"tenant:{tenant_id}")
@@ -121,6 +126,11 @@ def tenant_unenforced(tenant_id: TenantId) -> bytes:
 def tenant_push(tenant_id: TenantId) -> bytes:
     """String: how many users are pushed, for operators."""
     return _tenant_key(tenant_id, f"tenant:{tenant_id}:push")
+
+
+def tenant_connected(tenant_id: TenantId) -> bytes:
+    """Hash with expiry: edge -> when it said so, and which suites have how many streams and users there."""
+    return _tenant_key(tenant_id, f"tenant:{tenant_id}:connected")
 
 
 def grant(tenant_id: TenantId, account_id: UserId) -> bytes:

@@ -21,19 +21,32 @@ from relay.store.pipes import Changes
 from relay.store.scripting import Script
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from relay.core.audit import Entry
     from relay.store.connection import Store
+    from relay.store.scripting import Arg
 
 MAX_LABEL_CHARS: Final = 100
 TOUCH_EVERY: Final = timedelta(hours=1)
 """How exact `last_used` is. Each step costs custody's server an fsync, so it is coarse."""
+TOUCH_CHANGED_EVERY: Final = timedelta(minutes=1)
+"""The same when the suite is another program than before, or another version of it."""
+MAX_OVERLAP: Final = timedelta(days=7)
+"""How long a key may go on working after another took its place: time to reach every suite that has it, no second key for good."""
+PROVISIONAL: Final = timedelta(minutes=15)
+"""How long a key works whose text nobody was shown yet."""
+BURIED: Final = timedelta(days=30)
+"""How long a suite of a tenant that left is told so. After that its key is as unknown as any other text."""
+MAX_CLIENT_CHARS: Final = 100
 
 _KEY = re.compile(r"psk_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 _NO_HASH: Final = bytes(32)
 
 _REVOKE = Script("suite_key_revoke")
+_KEEP = Script("suite_key_keep")
+_EXPIRE = Script("suite_key_expire")
+_RENAME = Script("suite_key_rename")
 _TOUCH = Script("suite_key_touch")
 
 
@@ -69,6 +82,17 @@ class KeyRecord:
     last_used: datetime | None
     """To the hour; None when it never was."""
     revoked: datetime | None
+    expires: datetime | None = None
+    """When it ends because another took its place, or because nobody was shown its text; None: it does not."""
+    is_provisional: bool = False
+    """Nobody was shown its text yet."""
+    client: str = ""
+    """The program that used it last, as it called itself; empty when it did not say."""
+    client_version: str = ""
+
+    def has_ended(self, now: datetime) -> bool:
+        """Whether it works no more."""
+        return self.revoked is not None or (self.expires is not None and self.expires <= now)
 
 
 def parse(text: str) -> ParsedKey | None:
@@ -87,13 +111,17 @@ class SuiteKeys:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def issue(self, tenant_id: TenantId, label: str, audit: Entry | None = None) -> IssuedKey:
+    async def issue(
+        self, tenant_id: TenantId, label: str, audit: Entry | None = None, *, provisional: bool = False
+    ) -> IssuedKey:
         """Make a key for one suite of a tenant.
 
         Args:
             tenant_id: whose presence it shows.
             label: what people call the suite; cut at 100 characters.
             audit: `key_made` or `key_rotated`; this puts the key's id in.
+            provisional: it ends by itself after `PROVISIONAL` unless it is kept, so that one that was lost on its way to a
+                person leaves nothing behind.
 
         Raises:
             TenantRemoved: there is no such tenant.
@@ -101,7 +129,10 @@ class SuiteKeys:
         if not await self._tenant_exists(tenant_id):
             raise TenantRemoved("There is no such tenant")
         key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
-        record = ("tenant", tenant_id, "hash", _hash(secret), "label", label[:MAX_LABEL_CHARS], "created", _now_ms())
+        now_ms = _now_ms()
+        record = ["tenant", tenant_id, "hash", _hash(secret), "label", label[:MAX_LABEL_CHARS], "created", now_ms]
+        if provisional:
+            record += ["provisional", 1, "expires", now_ms + _ms(PROVISIONAL)]
         async with self._store.vault_connection() as vault:
             # Listed before it works: whatever is cut short, no key is in force that a removal would not find.
             await vault.execute("SADD", keys.tenant_suite_keys(tenant_id), key_id)
@@ -130,7 +161,57 @@ class SuiteKeys:
             raise TenantRemoved("The tenant of this suite key has left the relay")
         if key.revoked is not None:
             raise SuiteKeyRevoked("This suite key was revoked", key_id=key.key_id)
+        if key.has_ended(datetime.now(UTC)):
+            raise SuiteKeyRevoked("This suite key has ended: another took its place", key_id=key.key_id)
         return key
+
+    async def keep(self, tenant_id: TenantId, key_id: str, audit: Entry) -> bool:
+        """Have a provisional key work for good, because its text is about to be shown; False when it has ended.
+
+        Repeating it is safe; the audit log tells of it once.
+        """
+        async with self._store.vault_connection() as vault:
+            kept = await vault.run(_KEEP, [keys.suite_key(key_id)], [_now_ms()])
+            if kept:
+                since = datetime.now(UTC) - PROVISIONAL
+                await append_about_key(vault, tenant_id, key_id, audit, once_since=since)
+            await vault.confirm()
+        return bool(kept)
+
+    async def end_later(self, tenant_id: TenantId, key_id: str, overlap: timedelta) -> datetime | None:
+        """Have a key end by itself, and its streams with it; returns when. An end that was set before stands.
+
+        None for a key that is not this tenant's, or has ended.
+
+        Raises:
+            ValueError: `overlap` is negative or longer than `MAX_OVERLAP`.
+        """
+        if not timedelta() <= overlap <= MAX_OVERLAP:
+            raise ValueError(f"a key may overlap with its successor for {MAX_OVERLAP} at most")
+        async with self._store.vault_connection() as vault:
+            ends = await vault.run(_EXPIRE, [keys.suite_key(key_id)], [tenant_id, _now_ms() + _ms(overlap)])
+            await vault.confirm()
+        return _time(ends) if ends else None
+
+    async def rename(self, tenant_id: TenantId, key_id: str, label: str, audit: Entry | None = None) -> bool:
+        """Call a suite otherwise; False for a key that is not this tenant's."""
+        async with self._store.vault_connection() as vault:
+            renamed = await vault.run(_RENAME, [keys.suite_key(key_id)], [tenant_id, label[:MAX_LABEL_CHARS]])
+            if renamed and audit is not None:
+                await append_about_key(vault, tenant_id, key_id, audit)
+            await vault.confirm()
+        return bool(renamed)
+
+    async def ended(self, key_ids: Collection[str]) -> set[str]:
+        """Which of these keys work no more: revoked, past their end, or unknown."""
+        ids = list(key_ids)
+        found = await self._store.many([("HMGET", keys.suite_key(one), *_ENDS) for one in ids], vault=True)
+        now_ms = _now_ms()
+        return {
+            key_id
+            for key_id, (tenant, revoked, expires) in zip(ids, found, strict=True)
+            if tenant is None or revoked is not None or (expires is not None and int(expires) <= now_ms)
+        }
 
     async def revoke(self, key_id: str, audit: Entry | None = None) -> bool:
         """End a key and the streams that use it; False for an id that nobody issued.
@@ -153,6 +234,13 @@ class SuiteKeys:
         for key_id in await self._ids(tenant_id):
             await self.revoke(key_id)
 
+    async def bury(self, tenant_id: TenantId) -> None:
+        """Delete what is known of a tenant's revoked keys, but for what tells their suites for `BURIED` that it left."""
+        for key_id in await self._ids(tenant_id):
+            key = keys.suite_key(key_id)
+            commands = [("HDEL", key, *_PERSONAL), ("PEXPIRE", key, _ms(BURIED))]
+            await self._store.many(commands, vault=True)
+
     async def list(self, tenant_id: TenantId) -> list[KeyRecord]:
         """The tenant's keys, revoked ones included, oldest first."""
         ids = await self._ids(tenant_id)
@@ -160,9 +248,9 @@ class SuiteKeys:
         found = [_record(key_id, record) for key_id, record in zip(ids, records, strict=True) if record]
         return sorted(found, key=lambda key: (key.created, key.key_id))
 
-    async def touch(self, key_id: str) -> None:
-        """Note that the key is in use; coarse, and lost with a crash."""
-        args = [_now_ms(), int(TOUCH_EVERY / timedelta(milliseconds=1))]
+    async def touch(self, key_id: str, client: str = "", version: str = "") -> None:
+        """Note that the key is in use, and by which program; coarse, and lost with a crash."""
+        args: list[Arg] = [_now_ms(), _ms(TOUCH_EVERY), _ms(TOUCH_CHANGED_EVERY), _shown(client), _shown(version)]
         await self._store.vault_run(_TOUCH, [keys.suite_key(key_id)], args)
 
     async def _ids(self, tenant_id: TenantId) -> Sequence[str]:
@@ -178,11 +266,24 @@ def _record(key_id: str, record: Mapping[bytes, bytes]) -> KeyRecord:
     return KeyRecord(
         key_id=key_id,
         tenant_id=TenantId(record[b"tenant"].decode()),
-        label=record[b"label"].decode(),
+        label=record.get(b"label", b"").decode(),
         created=_time(record[b"created"]),
         last_used=_time(record[b"last_used"]) if b"last_used" in record else None,
         revoked=_time(record[b"revoked"]) if b"revoked" in record else None,
+        expires=_time(record[b"expires"]) if b"expires" in record else None,
+        is_provisional=b"provisional" in record,
+        client=record.get(b"client", b"").decode(),
+        client_version=record.get(b"client_version", b"").decode(),
     )
+
+
+_ENDS: Final = ("tenant", "revoked", "expires")
+_PERSONAL: Final = ("label", "client", "client_version", "last_used")
+
+
+def _shown(text: str) -> str:
+    """What a suite calls itself, fit for a line of a page."""
+    return "".join(character if character.isprintable() else " " for character in text[:MAX_CLIENT_CHARS])
 
 
 def _hash(secret: str) -> bytes:
@@ -191,6 +292,10 @@ def _hash(secret: str) -> bytes:
 
 def _now_ms() -> int:
     return int(datetime.now(tz=UTC).timestamp() * 1000)
+
+
+def _ms(length: timedelta) -> int:
+    return int(length / timedelta(milliseconds=1))
 
 
 def _time(ms: bytes) -> datetime:

@@ -15,6 +15,7 @@ from relay.core import permission
 from relay.core.audit import OPERATOR, settings_changed
 from relay.core.presence import TenantId
 from relay.core.tenant import TenantEvent, TenantState, after
+from relay.errors import RelayError
 from relay.store import custody, hints, keys, troubles
 from relay.store.enforcement import Enforcement
 from relay.store.pipes import Changes
@@ -22,7 +23,7 @@ from relay.store.scripting import Script
 from relay.store.suite_keys import SuiteKeys
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Collection, Container
 
     from relay.core.audit import Actor, Entry
     from relay.core.trouble import Trouble
@@ -55,6 +56,18 @@ class Tenant:
     created: datetime
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """What the tenant chose, by setting."""
+
+
+class SettingsConflict(RelayError):
+    """Settings were changed by somebody else since they were seen: nothing was written.
+
+    Attributes:
+        names: which.
+    """
+
+    def __init__(self, names: Collection[str]) -> None:
+        super().__init__("Somebody else changed the settings meanwhile")
+        self.names = frozenset(names)
 
 
 class Tenants:
@@ -97,7 +110,13 @@ class Tenants:
         return [tenant for tenant in tenants if tenant is not None]
 
     async def change_settings(
-        self, tenant_id: TenantId, values: Mapping[str, str], by: Actor, shown: Container[str] = ()
+        self,
+        tenant_id: TenantId,
+        values: Mapping[str, str],
+        by: Actor,
+        shown: Container[str] = (),
+        *,
+        seen: Mapping[str, str] | None = None,
     ) -> Mapping[str, str] | None:
         """Give settings other values and return all of them; an empty value takes one away. None without such a tenant.
 
@@ -108,6 +127,10 @@ class Tenants:
             values: setting -> value; settings that are not named stay as they are.
             by: who does it, for the audit log. Nothing is told when nothing changes.
             shown: the settings whose values the audit log may show; see `settings_changed`.
+            seen: the values that whoever chose the new ones had before their eyes; None: it does not matter.
+
+        Raises:
+            SettingsConflict: somebody gave one of them another value since it was seen; nothing was written.
         """
         while True:
             raw = await self._store.vault_command("HMGET", keys.tenant(tenant_id), "state", "settings")
@@ -115,6 +138,7 @@ class Tenants:
                 return None
             before = msgspec.json.decode(raw[1] or b"{}", type=dict[str, str])
             after = {name: value for name, value in (before | dict(values)).items() if value}
+            _demand_seen(seen, before, after)
             if (audit := settings_changed(by, before, after, shown)) is None:
                 return before
             if any(before.get(one) != after.get(one) for one in permission.SETTINGS):
@@ -158,15 +182,18 @@ class Tenants:
         """Delete the tenant with its grants and its audit log, revoke its suite keys, end its streams; False if there was none.
 
         Repeating it completes a removal that was cut short. What the relay knows of its users is deleted by the worker,
-        which is told. That it left, and `by` whom, is left in the operator's log alone.
+        which is told, and finds it in `left` if it is away. That it left, and `by` whom, is left in the operator's log alone.
         """
-        await SuiteKeys(self._store).revoke_all(tenant_id)
+        suite_keys = SuiteKeys(self._store)
+        await suite_keys.revoke_all(tenant_id)
+        await suite_keys.bury(tenant_id)
         held = [
             keys.tenant(tenant_id),
             keys.tenants(keys.partition_of(tenant_id)),
             keys.tenant_grants(tenant_id),
             keys.tenant_suite_keys(tenant_id),
             keys.audit_watches(tenant_id),
+            keys.left(keys.partition_of(tenant_id)),
         ]
         known = await self._write(_REMOVE, tenant_id, held, [keys.grant_prefix(tenant_id)])
         await Changes(self._store).tenant_removed(tenant_id)
@@ -179,10 +206,26 @@ class Tenants:
         if any(settings.get(one) for one in permission.SETTINGS):
             await Enforcement(self._store).begin(tenant_id)
 
+    async def left(self, partition: int) -> set[TenantId]:
+        """The tenants of a partition that left and of whose users something may still be kept."""
+        found = await self._store.vault_command("SMEMBERS", keys.left(partition))
+        return {TenantId(tenant_id.decode()) for tenant_id in found}
+
+    async def has_gone(self, tenant_id: TenantId) -> None:
+        """Nothing is kept any more of a tenant that left."""
+        await self._store.vault_command("SREM", keys.left(keys.partition_of(tenant_id)), tenant_id)
+
     async def _write(
         self, script: Script, tenant_id: TenantId, held: Any, args: Any, audit: Entry | None = None
     ) -> Any:
         return await custody.write(self._store, script, tenant_id, held, args, hints.TenantChanged(tenant_id), audit)
+
+
+def _demand_seen(seen: Mapping[str, str] | None, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    """Of two people who wish for the same nobody need be told."""
+    names = [name for name, value in (seen or {}).items() if before.get(name, "") not in (value, after.get(name, ""))]
+    if names:
+        raise SettingsConflict(names)
 
 
 def _fields(tenant: Tenant) -> Any:

@@ -20,6 +20,8 @@ from relay.worker.tasks import start
 from relay.worker.tenant import TenantWorker
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from relay.core.presence import TenantId
     from relay.core.revision import Epoch, Revision
     from relay.store.entries import TenantContact
@@ -60,7 +62,10 @@ class OwnedPartition:
     async def run(self) -> None:
         """Work for the partition's tenants."""
         async with asyncio.TaskGroup() as self._tasks:
-            for tenant_id in await self._until_answered():
+            # First, so that one that left and came back meanwhile begins with nothing of before.
+            for tenant_id in await self._until_answered(self.worker.tenants.left):
+                await self._let_go(tenant_id)
+            for tenant_id in await self._until_answered(self.worker.tenants.of):
                 self._tasks.create_task(self._take_up(tenant_id), name=f"take-up:{tenant_id}")
             self._tasks.create_task(self._keep_saying(), name=f"contact:{self.lease.partition}")
             self._tasks.create_task(self._keep_house(), name=f"house:{self.lease.partition}")
@@ -96,10 +101,10 @@ class OwnedPartition:
         if urgent:
             self._urgent.set()
 
-    async def _until_answered(self) -> set[TenantId]:
+    async def _until_answered(self, ask: Callable[[int], Awaitable[set[TenantId]]]) -> set[TenantId]:
         while True:
             try:
-                return await self.worker.tenants.of(self.lease.partition)
+                return await ask(self.lease.partition)
             except StoreUnavailable:
                 await asyncio.sleep(_RETRY_S)
 
@@ -148,6 +153,7 @@ class OwnedPartition:
         while True:
             try:
                 await self.worker.presences.drop(self.lease, tenant_id)
+                await self.worker.tenants.has_gone(tenant_id)
             except StoreUnavailable:
                 await asyncio.sleep(_RETRY_S)
             else:

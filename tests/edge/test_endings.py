@@ -10,6 +10,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from relay.edge.errors import ending_of
+from relay.edge.suites import LOOK_S
 from relay.errors import Bug, SuiteKeyUnknown
 from relay.store import keys
 from relay.store.suite_keys import SuiteKeys
@@ -194,3 +195,21 @@ def test_every_ending_has_its_reason_and_no_inner_text() -> None:
     assert (ending.code, ending.reason, ending.metadata) == (grpc.StatusCode.INTERNAL, "BUG", {"incident": "abc"})
     assert "inner detail" not in ending.message
     assert ending_of(SuiteKeyUnknown("in words")).message == "in words"
+
+
+async def test_a_key_that_ends_by_itself_ends_its_streams(worker, suite, store, edge, raw) -> None:
+    issued, other = await worker.issue(), await worker.issue()
+    stream = await suite(issued.text).open().ready()
+    stays = await suite(other.text).open().ready()
+    await SuiteKeys(store).end_later(TENANT, issued.key_id, timedelta(milliseconds=300))
+    ended = await stream.ending(2 * LOOK_S)
+    assert (ended.code, ended.reason) == (grpc.StatusCode.PERMISSION_DENIED, "SUITE_KEY_REVOKED")
+    assert not stays.call.done()
+
+
+async def test_a_revocation_that_nobody_could_tell_ends_the_streams_too(worker, suite, raw) -> None:
+    """The process that revoked was killed between writing it down and telling the edges."""
+    issued = await worker.issue()
+    stream = await suite(issued.text).open().ready()
+    await raw.hset(f"suite-key:{issued.key_id}", "revoked", 1)
+    assert (await stream.ending(2 * LOOK_S)).reason == "SUITE_KEY_REVOKED"

@@ -11,7 +11,8 @@ from relay.core.grants import GrantState
 from relay.core.presence import UserId
 from relay.core.tenant import TRANSITIONS, TenantEvent, TenantState
 from relay.store import hints, keys
-from relay.store.admissions import Admissions
+from relay.store.admissions import Admissions, Replaced
+from relay.store.audit import AuditLog
 from relay.store.connection import Store
 from relay.store.keyring import KeyRing, make_ring
 from relay.store.pipes import START_ID, Inbox
@@ -116,3 +117,27 @@ async def test_what_was_admitted_survives_a_crash_and_is_sealed(store: Store, ra
     async with Store(store.settings) as fresh:
         (grant,) = await Vault(fresh, RING).list(TENANT)
     assert grant.token_cache == "the-token-cache"
+
+
+async def test_one_account_takes_anothers_place_in_one_step_and_both_are_told(store: Store):
+    await admit(store, user(1))
+    await admit(store, user(2), replaces=Replaced(user(1), "old@contoso.example"))
+    (grant,) = await Vault(store, RING).list(TENANT)
+    assert grant.account_id == user(2)
+    told = [
+        (entry.entry.kind.value, entry.entry.subject_id) for entry in (await AuditLog(store).page(TENANT)).entries[:2]
+    ]
+    assert sorted(told) == [("grant-added", user(2)), ("grant-withdrawn", user(1))]
+
+
+async def test_an_account_that_takes_its_own_place_is_renewed(store: Store):
+    await admit(store, user(1))
+    await admit(store, user(1), "newer", replaces=Replaced(user(1), "same@contoso.example"))
+    (grant,) = await Vault(store, RING).list(TENANT)
+    assert (grant.account_id, grant.token_cache) == (user(1), "newer")
+
+
+async def test_the_place_of_a_grant_that_is_gone_can_be_taken(store: Store):
+    await admit(store, user(1))
+    await admit(store, user(2), replaces=Replaced(user(9), "gone@contoso.example"))
+    assert len(await Vault(store, RING).list(TENANT)) == 2

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 
+from relay.core.audit import OPERATOR
 from relay.core.revision import START
 from relay.core.tenant import TenantEvent, TenantState
 from relay.core.trouble import Said, Trouble
@@ -17,7 +18,7 @@ from relay.store.entries import Ended
 from relay.store.keyring import KeyRing, make_ring
 from relay.store.pipes import START_ID, ChangesReader, Inbox
 from relay.store.suite_keys import SuiteKeys, parse
-from relay.store.tenants import Tenant, Tenants
+from relay.store.tenants import SettingsConflict, Tenant, Tenants
 from relay.store.vault import NEW, Grant, Vault
 from tests.store.samples import NOW, TENANT, tenant_in, user
 from tests.valkey import ValkeyServer
@@ -263,3 +264,17 @@ async def test_a_tenant_keeps_why_it_needs_consent_and_since_when(store: Store, 
     assert healed
     assert healed.since
     assert (healed.trouble, healed.since >= dead.since) == (None, True)
+
+
+async def test_a_setting_that_somebody_else_changed_since_it_was_seen_is_not_overwritten(tenants: Tenants) -> None:
+    await tenants.put(CONTOSO)
+    seen = dict(CONTOSO.settings)
+    await tenants.change_settings(TENANT, {"language": "it"}, OPERATOR)
+    with pytest.raises(SettingsConflict) as conflict:
+        await tenants.change_settings(TENANT, {"language": "en"}, OPERATOR, seen={"language": seen.get("language", "")})
+    assert conflict.value.names == {"language"}
+    kept = await tenants.change_settings(TENANT, {"other": "1"}, OPERATOR, seen={"other": ""})
+    assert kept is not None
+    assert kept["language"] == "it"
+    # Who wishes for what is there already loses nothing.
+    assert await tenants.change_settings(TENANT, {"language": "it"}, OPERATOR, seen={"language": ""}) == kept

@@ -345,3 +345,23 @@ async def test_work_that_is_cancelled_before_it_begins_leaves_nothing_over(relay
             owned.hint(InboxEntry(partition, owned.position, TenantChanged(tenant), gap=False))
         await asyncio.gather(running, return_exceptions=True)
         gc.collect()  # says what was never awaited, which pytest turns into a failure
+
+
+async def test_what_is_known_of_a_tenant_that_left_while_no_worker_was_there_is_deleted_by_the_next(
+    relay: Relay, raw: Redis
+):
+    tenant = await relay.onboard()
+    async with relay.working():
+        await relay.watch(tenant, ADA)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+    assert await raw.exists(keys.answers(tenant))
+    await relay.tenants.remove(tenant)
+    await raw.delete(keys.inbox(keys.partition_of(tenant)))  # the hint is gone: hints are kept for a while only
+    assert await relay.tenants.left(keys.partition_of(tenant)) == {tenant}
+    async with relay.working():
+        await eventually(lambda: _is_gone(relay, raw, tenant))
+
+
+async def _is_gone(relay: Relay, raw: Redis, tenant: TenantId) -> bool:
+    kept = await raw.exists(keys.answers(tenant), keys.directory(tenant), keys.tenant_contact(tenant))
+    return not kept and not await relay.tenants.left(keys.partition_of(tenant))

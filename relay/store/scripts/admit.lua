@@ -1,11 +1,12 @@
 -- uses: append, hint, audit, custody, since
--- KEYS: ..., tenant, tenants, grant, grants
--- ARGV: ..., account id, now in ms, transitions (JSON), n, n fields of a new record, fields of the grant
+-- KEYS: ..., tenant, tenants, grant, grants, grant that it takes the place of (or again the grant)
+-- ARGV: ..., account id, now in ms, transitions (JSON), account that it takes the place of (or ''), log entry of that, n, n fields
+-- of a new record, fields of the grant
 -- Returns the tenant's state. A tenant that is there keeps what its record says; only what is empty is filled in.
 local state = redis.call('HGET', KEYS[5], 'state') or ''
 local after = cjson.decode(ARGV[8])[state] or state
-local first = 10
-local last = first + tonumber(ARGV[9]) - 1
+local first = 12
+local last = first + tonumber(ARGV[11]) - 1
 for i = first, last, 2 do
   local known = redis.call('HGET', KEYS[5], ARGV[i])
   if not known or known == '' or known == '{}' then
@@ -31,5 +32,11 @@ if state == '' or state == 'pending' or state == 'removed' then
   audit('tenant-admitted')
 end
 audit(not is_new and 'grant-replaced' or nil)
+if ARGV[9] ~= '' and ARGV[9] ~= ARGV[6] then
+  redis.call('SREM', KEYS[8], ARGV[9])
+  if redis.call('UNLINK', KEYS[9]) == 1 then
+    record(KEYS[4], ARGV[10])
+  end
+end
 tell()
 return after

@@ -1,0 +1,108 @@
+"""Looks after the suite keys of open streams: ends streams whose key has ended, and says for people who is connected.
+
+A revocation ends its streams through `changes`, at once. This look finds what did not travel: keys that end by themselves
+because another took their place, and revocations by a process that was killed before it could tell. It asks for all keys in
+a few round trips, whatever their streams do, and writes nothing while nothing changes but a sign of life.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from relay.errors import StoreUnavailable, SuiteKeyRevoked
+from relay.store.connected import COUNTS_FOR, ConnectedSuites, Streams
+from relay.store.suite_keys import TOUCH_CHANGED_EVERY, TOUCH_EVERY
+
+if TYPE_CHECKING:
+    from relay.core.presence import TenantId
+    from relay.edge.hub import Hub
+    from relay.store.connection import Store
+    from relay.store.suite_keys import KeyRecord, SuiteKeys
+
+_log = structlog.get_logger(__name__)
+
+LOOK_S: Final = 4.0
+"""A stream outlives its key by this at the most; the people of a tenant see who is connected as late as this."""
+_KEYS: Final = 500
+"""Asked for in one round trip, so that no reply stops the loop for long."""
+_RENEW_S: Final = COUNTS_FOR.total_seconds() / 3
+
+Open = dict[str, Streams]
+
+
+class OpenSuites:
+    """The suites of this edge. `run` never ends by itself."""
+
+    def __init__(self, store: Store, hub: Hub, suite_keys: SuiteKeys, edge_id: str) -> None:
+        self._hub = hub
+        self._suite_keys = suite_keys
+        self._connected = ConnectedSuites(store)
+        self._edge_id = edge_id
+        self._said: dict[TenantId, Open] = {}
+        self._renew_at = 0.0
+
+    async def run(self) -> None:
+        """Look, again and again; until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                await self.look()
+            except StoreUnavailable:
+                pass  # the hub says so; streams stay while the store is away
+            except Exception:
+                _log.exception("suites_failed")
+
+    async def look(self) -> None:
+        """End what has ended, and say what is open."""
+        await self._end()
+        await self._say()
+
+    async def seen(self, key: KeyRecord, client: str, version: str) -> None:
+        """A suite began a stream: note it with its key, if that was not noted lately."""
+        is_changed = (key.client, key.client_version) != (client, version)
+        age = None if key.last_used is None else datetime.now(UTC) - key.last_used
+        if age is not None and age < (TOUCH_CHANGED_EVERY if is_changed else TOUCH_EVERY):
+            return
+        try:
+            await self._suite_keys.touch(key.key_id, client, version)
+        except StoreUnavailable:
+            _log.debug("suite_key_not_touched", key_id=key.key_id)
+
+    async def aclose(self) -> None:
+        """No stream is left here: say so, if the store answers."""
+        try:
+            async with asyncio.timeout(1.0):
+                await self._connected.say(self._edge_id, {tenant_id: {} for tenant_id in self._said})
+        except (StoreUnavailable, TimeoutError):
+            pass  # what was said stops counting by itself
+
+    async def _end(self) -> None:
+        open_ = sorted({stream.key_id for view in self._hub.tenants.values() for stream in view.streams})
+        for start in range(0, len(open_), _KEYS):
+            ended = await self._suite_keys.ended(open_[start : start + _KEYS])
+            for view in list(self._hub.tenants.values()) if ended else ():
+                for stream in [stream for stream in view.streams if stream.key_id in ended]:
+                    stream.end(SuiteKeyRevoked("This suite key has ended", key_id=stream.key_id))
+
+    async def _say(self) -> None:
+        now = asyncio.get_running_loop().time()
+        is_due = now >= self._renew_at
+        open_ = {tenant_id: self._open(tenant_id) for tenant_id in self._hub.tenants}
+        gone: dict[TenantId, Open] = {tenant_id: {} for tenant_id in self._said.keys() - open_.keys()}
+        news = {one: suites for one, suites in open_.items() if is_due or suites != self._said.get(one)}
+        await self._connected.say(self._edge_id, {**news, **gone})
+        self._said = open_
+        if is_due:
+            self._renew_at = now + _RENEW_S
+
+    def _open(self, tenant_id: TenantId) -> Open:
+        found: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+        for stream in self._hub.tenants[tenant_id].streams:
+            found[stream.key_id][0] += 1
+            found[stream.key_id][1] += len(stream.watch)
+        return {key_id: Streams(streams, users) for key_id, (streams, users) in found.items()}
