@@ -23,7 +23,7 @@ from relay.store.connection import Store, StoreSettings
 from relay.store.keyring import KeyRing, make_ring
 from relay.store.push import PushStatus
 from relay.store.ring_users import RingUsers
-from relay.store.suite_keys import parse
+from relay.store.suite_keys import SuiteKeys, parse
 from relay.store.tenants import Tenant, Tenants
 from relay.store.vault import NEW, Grant, Vault
 from tests.valkey import ValkeyServer, free_port
@@ -239,3 +239,48 @@ async def put_grant(url: str, ring: str) -> None:
 async def announce(url: str, ring: str) -> None:
     async with Store(StoreSettings(url=url)) as store:
         await RingUsers(store).announce("lagging", KeyRing.from_json(ring))
+
+
+def test_a_backup_is_made_and_restored_by_command(redis, tmp_path, monkeypatch):
+    ring, key, backup = (tmp_path / name for name in ("ring.json", "backup.key", "today.backup"))
+    done("keys", "ring-new", str(ring))
+    monkeypatch.setenv("RELAY_VAULT_KEY_RING_FILE", str(ring))
+    asyncio.run(put_grant(redis.url, ring.read_text()))
+    suite_key = done("keys", "issue", TENANT).strip()
+    done("keys", "backup-new", str(key))
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (key, tmp_path / "backup.key.pub")] == [0o600, 0o600]
+
+    assert "1 tenants, 1 grants, 1 suite keys" in done("backup", str(backup), "--key", f"{key}.pub")
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    again = call("backup", str(backup), "--key", f"{key}.pub")
+    assert (again.exit_code, "exists" in again.output.lower()) == (1, True)
+    assert "public half" in call("restore", str(backup), "--key", f"{key}.pub").output
+    assert "whole" in done("restore", str(backup), "--key", str(key), "--check")
+    assert "1 unchanged" in done("restore", str(backup), "--key", str(key))
+
+    asyncio.run(flush(redis.url))
+    done("keys", "ring-new", str(tmp_path / "other.json"))
+    monkeypatch.setenv("RELAY_VAULT_KEY_RING_FILE", str(tmp_path / "other.json"))
+    shut = call("restore", str(backup), "--key", str(key))
+    assert shut.exit_code == 1
+    assert "which the key ring lacks" in shut.output
+    assert "Nothing was restored" in shut.output
+    assert done("tenants", "list") == ""
+
+    monkeypatch.setenv("RELAY_VAULT_KEY_RING_FILE", str(ring))
+    assert f"{TENANT}  restored, 1 suite keys" in done("restore", str(backup), "--key", str(key))
+    assert "grant    ada@contoso.example  healthy" in done("tenants", "show", TENANT)
+    assert asyncio.run(verified(redis.url, suite_key)) == TENANT
+    damaged = tmp_path / "damaged.backup"
+    damaged.write_bytes(backup.read_bytes()[:-10])
+    assert "not whole" in call("restore", str(damaged), "--key", str(key)).output
+
+
+async def flush(url: str) -> None:
+    async with Store(StoreSettings(url=url)) as store:
+        await store.command("FLUSHALL")
+
+
+async def verified(url: str, text: str) -> TenantId:
+    async with Store(StoreSettings(url=url)) as store:
+        return (await SuiteKeys(store).verify(text)).tenant_id

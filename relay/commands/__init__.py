@@ -3,7 +3,7 @@
     running        serve, dev, check, probe, settings
     tenants        the organisations that use the relay
     keys           suite keys, and the key ring
-    custody        the audit log
+    custody        the audit log, backup and restore
     certificates   what change notifications are encrypted for
     frame          what all share: settings, the store, trouble told in a line, exit codes
     naming         which tenant an operator means

@@ -74,6 +74,24 @@ def add_to_ring(
         typer.echo("and keep a copy. Then: presence-relay keys reencrypt; presence-relay keys ring-retire FILE")
 
 
+@commands.command("backup-new")
+def new_backup_key(
+    file: Annotated[Path, typer.Argument(help="Where the private key goes; FILE.pub gets the public one.")],
+) -> None:
+    """Make a key for backups. The relay's host needs the public half only; the private one opens every backup."""
+    with told():
+        from relay.store.backup_file import make_backup_key
+        from relay.store.ringfile import new_private
+
+        private, public = make_backup_key()
+        other = file.with_name(f"{file.name}.pub")
+        for path, content in ((file, private), (other, public)):
+            with new_private(path) as output:
+                output.write(f"{content}\n".encode())
+        typer.echo(f"{file}: the private key. Keep it away from the relay and from the backups.")
+        typer.echo(f"{other}: the public key. presence-relay backup BACKUP --key {other}")
+
+
 @commands.command("ring-show")
 def show_ring() -> None:
     """Show the keys of the key ring, what is sealed under each, and which running processes seal with which."""

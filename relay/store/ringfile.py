@@ -1,10 +1,12 @@
-"""A key ring that follows its file, and how such a file is changed."""
+"""A key ring that follows its file, and how private files are written."""
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +15,8 @@ import structlog
 from relay.store.keyring import KeyRing, KeyRingInvalid, read_ring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
 
 log = structlog.get_logger(__name__)
 
@@ -77,20 +80,45 @@ def write_private(path: Path, content: str | bytes) -> None:
     Raises:
         OSError: the file is as it was.
     """
-    data = content.encode() if isinstance(content, str) else content
-    # mkstemp makes it for the owner alone. Beside the file, because a rename works within one file system only.
+    with _beside(path) as (file, made):
+        file.write(content.encode() if isinstance(content, str) else content)
+        _to_disk(file)
+        made.replace(path)
+
+
+@contextmanager
+def new_private(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, for its owner alone, which is at `path`, whole and on disk, when the block ends well, else not at all.
+
+    Raises:
+        OSError: there is such a file already, or none can be made.
+    """
+    if path.exists():  # told before the work rather than after it; the link below is what holds
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    with _beside(path) as (file, made):
+        yield file
+        _to_disk(file)
+        os.link(made, path)
+        made.unlink()
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """A file for its owner alone, in the same folder, because a rename works within one file system only."""
     number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    made = Path(name)
     try:
         with os.fdopen(number, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+            yield file, made
+    finally:
+        made.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _to_disk(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
