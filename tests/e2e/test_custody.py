@@ -1,0 +1,73 @@
+"""Custody while suites watch: what was lost comes back and works, and keys of the ring change under a running worker."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from redis.asyncio import Redis
+
+from relay.store.backup import back_up
+from relay.store.backup_file import BackupKey, make_backup_key
+from relay.store.keyring import KeyRing, make_ring, without
+from relay.store.restore import Restore, checked
+from relay.store.ringfile import RingFile, write_private
+from relay.store.sealed import Sealed
+from relay.store.vault import Vault
+from suite.values import Status
+from tests.e2e.conftest import Edges, eventually, running
+from tests.worker.conftest import Relay
+
+ADA, BEN = "ada@contoso.example", "ben@contoso.example"
+RING = KeyRing.from_json(make_ring("k1", now_s=0))
+
+
+async def test_a_tenant_that_was_lost_is_restored_and_its_suite_sees_presence_again(
+    relay: Relay, edges: Edges, raw: Redis
+):
+    relay.vault = Vault(relay.store, RING)
+    private, public = (BackupKey.from_json(text) for text in make_backup_key())
+    file = io.BytesIO()
+    async with running(relay, edges) as tenant:
+        key = await edges.key(tenant)
+        async with edges.suite(key, ADA) as console:
+            await eventually(lambda: console.shows(ADA) == "Available")
+        await back_up(relay.store, file, public)
+    await raw.flushall()
+    relay.microsoft.set_presence(ADA, "Busy")
+
+    assert checked(file, private, RING).shut == {}
+    assert [one.tenant_id async for one in Restore(relay.store, file, private).restored()] == [tenant]
+    async with relay.working(), edges.edge(), edges.suite(key, ADA, BEN) as console:
+        await eventually(lambda: console.shows(ADA) == "Busy" and console.shows(BEN) == "Available", timeout=20)
+
+
+async def test_the_key_ring_is_rotated_under_a_running_worker(relay: Relay, edges: Edges, tmp_path: Path):
+    path, old = tmp_path / "ring.json", make_ring("k1", now_s=1)
+    both = make_ring("k2", now_s=2, older=old)
+    narrow, _ = without(both, ["k1"])
+    write_private(path, old)
+    relay.vault = Vault(relay.store, RingFile(path, old, every_s=0))
+    async with running(relay, edges) as tenant, edges.suite(await edges.key(tenant), ADA) as console:
+        await eventually(lambda: console.shows(ADA) == "Available")
+        for ring in (both, narrow):
+            write_private(path, ring)
+            async for progress in Sealed(relay.store).reencrypt(KeyRing.from_json(both)):
+                assert not progress.broken
+        [grant] = await Vault(relay.store, KeyRing.from_json(narrow)).list(tenant)
+        assert not grant.sealed_shut
+        relay.microsoft.set_presence(ADA, "Busy")
+        await eventually(lambda: console.shows(ADA) == "Busy")
+
+
+async def test_a_tenant_whose_key_was_missing_heals_when_the_key_is_back(relay: Relay, edges: Edges, tmp_path: Path):
+    path, wrong = tmp_path / "ring.json", make_ring("k0", now_s=1)
+    right = make_ring("k1", now_s=2, older=wrong)
+    relay.vault = Vault(relay.store, KeyRing.from_json(right))
+    tenant = await relay.onboard()
+    write_private(path, wrong)
+    relay.vault = Vault(relay.store, RingFile(path, wrong, every_s=0))
+    async with relay.working(), edges.edge(), edges.suite(await edges.key(tenant), ADA) as console:
+        await eventually(lambda: console.shows(ADA) is Status.CONSENT_REQUIRED)
+        write_private(path, right)
+        await eventually(lambda: console.shows(ADA) == "Available", timeout=20)
