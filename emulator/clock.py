@@ -41,6 +41,10 @@ class Clock:
 
     World time is wall time multiplied by `speed`, plus what was stepped. One task (`run`) serves the queue, however many
     people there are; `advance` serves it at once, in order, which makes tests exact.
+
+    Attributes:
+        ahead_s: by how much the cloud's calendar is ahead of this machine's (less than 0: behind), for clients whose clock is wrong.
+            Dates of subscriptions and validation tokens follow it.
     """
 
     def __init__(self, speed: float = 1.0) -> None:
@@ -51,6 +55,7 @@ class Clock:
         self._order = itertools.count()
         self._sweep_at = SWEEP_AT
         self._changed = asyncio.Event()
+        self.ahead_s = 0.0
 
     @property
     def speed(self) -> float:
@@ -60,6 +65,10 @@ class Clock:
     def now(self) -> float:
         """The world's time in seconds since it began."""
         return self._base + (time.monotonic() - self._anchor) * self._speed
+
+    def utc(self) -> float:
+        """What the cloud takes for the present, in seconds since 1970."""
+        return time.time() + self.ahead_s
 
     def set_speed(self, speed: float) -> None:
         """Change the speed from now on; 0 stops the world."""

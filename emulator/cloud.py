@@ -228,6 +228,7 @@ class Cloud(Directory):
         self.gaps.reset()
         self.history.clear()
         self.clock.set_speed(self.config.speed)
+        self.clock.ahead_s = 0.0
         for person in self.world.people():
             self.life.forget(person)
             person.living = False

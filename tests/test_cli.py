@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 from relay.cli import app
 from relay.commands.tenants import push_words
 from relay.core.presence import TenantId, UserId
+from relay.core.subscription import Trouble
 from relay.core.tenant import TenantState
 from relay.store.connection import Store, StoreSettings
 from relay.store.keyring import KeyRing, make_ring
@@ -129,7 +130,10 @@ def test_a_tenant_is_not_removed_by_somebody_who_hesitates(redis):
     [
         (PushStatus(is_off=True), "off: RELAY_WEBHOOK_URL is not set, or this cloud has no change notifications"),
         (PushStatus(pushed=650, polled=12), "650 pushed, 12 polled"),
-        (PushStatus(polled=9, reason="no limit"), "0 pushed, 9 polled (no limit)"),
+        (
+            PushStatus(polled=9, reason=Trouble.WEBHOOK_UNREACHABLE),
+            "0 pushed, 9 polled (Microsoft does not reach the webhook)",
+        ),
         (PushStatus(0, 9, 7, "quiet"), "0 pushed, 9 polled, 7 of them because notifications fell silent (quiet)"),
     ],
 )

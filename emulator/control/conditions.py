@@ -24,6 +24,9 @@ class Clock(Body):
     """World seconds in one second; 0 stops the world."""
     advance_s: Annotated[float, msgspec.Meta(ge=0, le=34_560_000)] | None = None
     """Step so many of the world's seconds forward, doing everything that falls due on the way."""
+    ahead_s: Annotated[float, msgspec.Meta(ge=-86_400, le=86_400)] | None = None
+    """By how many seconds the cloud's clock goes ahead of this machine's in subscriptions' dates and validation tokens, for
+    clients whose clock is wrong."""
 
 
 class Time(msgspec.Struct, kw_only=True):
@@ -34,6 +37,7 @@ class Time(msgspec.Struct, kw_only=True):
     """World seconds since the world began."""
     date: str
     """The world's calendar in UTC, by which people live."""
+    ahead_s: float
 
 
 class Faulty(msgspec.Struct):
@@ -147,11 +151,14 @@ def set_clock(cloud: Cloud, asked: Asked) -> Time:
         cloud.clock.set_speed(body.speed)
     if body.advance_s is not None:
         cloud.clock.advance(body.advance_s)
+    if body.ahead_s is not None:
+        cloud.clock.ahead_s = body.ahead_s
     return _time(cloud)
 
 
 def _time(cloud: Cloud) -> Time:
-    return Time(speed=cloud.clock.speed, now_s=cloud.clock.now(), date=cloud.day.date().isoformat(timespec="seconds"))
+    date = cloud.day.date().isoformat(timespec="seconds")
+    return Time(speed=cloud.clock.speed, now_s=cloud.clock.now(), date=date, ahead_s=cloud.clock.ahead_s)
 
 
 @area.operation("GET", "snapshots", answer=Snapshots)

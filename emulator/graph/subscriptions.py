@@ -9,6 +9,7 @@ https://learn.microsoft.com/graph/api/resources/subscription and https://learn.m
 from __future__ import annotations
 
 import re
+import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -301,7 +302,7 @@ def _expires_s(cloud: Cloud, text: str | None) -> float:
         raise _invalid(f"expirationDateTime is not a date: '{(text or '')[:50]}'.") from error
     if date.tzinfo is None:
         raise _invalid("expirationDateTime must have an offset from UTC, such as Z.")
-    wanted_s = span_s(date)
+    wanted_s = span_s(cloud.clock, date)
     if wanted_s > MOST_S:
         raise GraphError(
             400, "ExtensionError", f"Subscription expiration can only be {MOST_S // 60:.0f} minutes in the future."
@@ -349,7 +350,7 @@ def _own(cloud: Cloud, caller: Caller, subscription_id: str) -> Subscription:
 
 def _left_s(caller: Caller) -> float:
     """How long the caller's access token is still good, which counts in the world's seconds from here on."""
-    return span_s(datetime.fromtimestamp(caller.expires).astimezone())
+    return caller.expires - time.time()
 
 
 # Answers

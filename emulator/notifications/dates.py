@@ -8,7 +8,6 @@ any speed. In a stopped world dates are told as at a speed of 1.
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 def utc_of(clock: Clock, world_s: float) -> float:
     """When the world's time will be (or was) `world_s`, in seconds since 1970."""
-    return time.time() + (world_s - clock.now()) / (clock.speed or 1.0)
+    return clock.utc() + (world_s - clock.now()) / (clock.speed or 1.0)
 
 
 def told(clock: Clock, world_s: float) -> str:
@@ -26,6 +25,6 @@ def told(clock: Clock, world_s: float) -> str:
     return f"{datetime.fromtimestamp(utc_of(clock, world_s), UTC):%Y-%m-%dT%H:%M:%S.%f}0Z"
 
 
-def span_s(date: datetime) -> float:
+def span_s(clock: Clock, date: datetime) -> float:
     """How far a date in a request is from now."""
-    return date.timestamp() - time.time()
+    return date.timestamp() - clock.utc()

@@ -51,7 +51,7 @@ class Notifications:
         self.subscriptions = Subscriptions(clock, switches)
         self.faults = NotificationFaults(random.Random(seed))
         self.log = Log(MOST_SENT)
-        tokens = ValidationTokens(key, switches)
+        tokens = ValidationTokens(clock, key, switches)
         self.delivery = Delivery(clock, switches, self._client, tokens, self.faults, self.log, random.Random(seed))
 
     @asynccontextmanager

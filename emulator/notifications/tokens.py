@@ -22,6 +22,7 @@ from emulator.entra.keys import SigningKey
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from emulator.clock import Clock
     from emulator.notifications.subscriptions import Subscription
     from emulator.switches import Switches
 
@@ -36,21 +37,22 @@ KEPT_S: Final = 300.0
 class ValidationTokens:
     """Makes validation tokens. `key` is asked each time for the key that signs."""
 
-    def __init__(self, key: Callable[[], SigningKey], switches: Callable[[], Switches]) -> None:
+    def __init__(self, clock: Clock, key: Callable[[], SigningKey], switches: Callable[[], Switches]) -> None:
+        self._clock = clock
         self._key = key
         self._switches = switches
         self._turn = itertools.cycle(("1.0", "2.0"))
-        self._kept: dict[tuple[str, str, str, str], tuple[float, str]] = {}
+        self._kept: dict[tuple[str, str, str, str, float], tuple[float, str]] = {}
 
     def token(self, subscription: Subscription) -> str:
         """A token for the application and tenant of a subscription."""
         version = self._switches().validation_token_version
         version_now = next(self._turn) if version == "mixed" else version
         key = self._key()
-        about = (subscription.app_id, subscription.tenant_id, version_now, key.kid)
+        about = (subscription.app_id, subscription.tenant_id, version_now, key.kid, self._clock.ahead_s)
         made, token = self._kept.get(about, (0.0, ""))
         if time.monotonic() - made > KEPT_S or not token:
-            token = key.sign(_claims(subscription, version_now), typ="JWT")
+            token = key.sign(_claims(subscription, version_now, self._clock), typ="JWT")
             self._kept[about] = (time.monotonic(), token)
         return token
 
@@ -59,7 +61,7 @@ class ValidationTokens:
         if how == "missing":
             return []
         version = self._switches().validation_token_version
-        claims = _claims(subscription, "1.0" if version == "mixed" else version)
+        claims = _claims(subscription, "1.0" if version == "mixed" else version, self._clock)
         claims.update(_wrong_claims(claims, how))
         if how == "alg_none":
             return [f"{_text({'alg': 'none', 'typ': 'JWT'})}.{_text(claims)}."]
@@ -67,8 +69,8 @@ class ValidationTokens:
         return [key.sign(claims, typ="JWT")]
 
 
-def _claims(subscription: Subscription, version: str) -> dict[str, Any]:
-    tenant_id, now = subscription.tenant_id, int(time.time())
+def _claims(subscription: Subscription, version: str, clock: Clock) -> dict[str, Any]:
+    tenant_id, now = subscription.tenant_id, int(clock.utc())
     issuer = f"https://sts.windows.net/{tenant_id}/"
     claims: dict[str, Any] = {
         "aud": subscription.app_id, "iss": issuer, "iat": now, "nbf": now, "exp": now + LIFETIME_S,
@@ -80,7 +82,7 @@ def _claims(subscription: Subscription, version: str) -> dict[str, Any]:
 
 
 def _wrong_claims(claims: dict[str, Any], how: str) -> dict[str, Any]:
-    other, now = str(uuid.uuid4()), int(time.time())
+    other, now = str(uuid.uuid4()), claims["iat"]
     publisher = "appid" if "appid" in claims else "azp"
     wrong: dict[str, dict[str, Any]] = {
         "expired": {"iat": now - 90_000, "nbf": now - 90_000, "exp": now - 3_600},

@@ -108,6 +108,20 @@ async def test_the_dates_of_a_scaled_world_tell_when_things_really_happen(tmp_pa
     assert timedelta(minutes=29) < left < timedelta(minutes=30)
 
 
+@pytest.mark.parametrize(("ahead", "really"), [(-5, 55), (5, 45), (0, 50)])
+async def test_dates_are_told_and_read_by_a_clock_that_may_be_wrong(push: Push, ahead: int, really: int) -> None:
+    """Whoever asks for 50 minutes by another clock gets what those are by the cloud's, and a date by the cloud's."""
+    answer = await push.client.put("/_emulator/clock", json={"ahead_s": ahead * 60})
+    assert answer.json()["ahead_s"] == ahead * 60
+
+    made = await push.subscribe(ADA, minutes=50)
+
+    left = (date_of(made["expirationDateTime"]) - datetime.now(UTC)) / timedelta(minutes=1)
+    assert round(left) == really + ahead
+    [life] = push.cloud.subscriptions()
+    assert round((life.expires_s - push.cloud.clock.now()) / 60) == really
+
+
 # The handshake
 
 
