@@ -1,0 +1,168 @@
+"""One act of custody in a process of its own, killed with -9 at any of its writes, answers and steps on files.
+
+    the process ──► StoreGate (tests/onboarding/killable.py) ──► Valkey
+
+Writes and the answers to them are seen by the gate. Steps on files (a file opened to write, linked, renamed, removed) are seen by
+the interpreter's own audit events, after which the process sends itself SIGKILL; none of the relay's code knows of either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from relay.core import audit
+from relay.store.backup import back_up
+from relay.store.backup_file import BackupKey
+from relay.store.connection import Store, StoreSettings
+from relay.store.keyring import KeyRing, make_ring
+from relay.store.restore import Restore, checked
+from relay.store.ringfile import new_private, write_private
+from relay.store.sealed import Sealed
+from relay.store.suite_keys import SuiteKeys
+from relay.store.tenants import Tenants
+from relay.store.vault import Vault
+from tests.onboarding.killable import Killer, store_gate
+from tests.store.samples import TENANT, user
+
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload(["tests.store.killable"])
+
+OLD_RING = make_ring("k1", now_s=1)
+BY = audit.Actor.account("ada@contoso.com", user(1))
+
+_STEPS = frozenset({"open", "os.link", "os.rename", "os.remove"})
+
+
+@dataclass(frozen=True)
+class Given:
+    """What an act needs beside the store; it travels to the process."""
+
+    folder: str
+    ring: str = OLD_RING
+    backup_key: str = ""
+    key_id: str = ""
+
+    @property
+    def file(self) -> Path:
+        """What the act reads or writes."""
+        return Path(self.folder) / "file"
+
+
+async def withdraw(store: Store, given: Given) -> bool:
+    return await Vault(store, KeyRing.from_json(given.ring)).remove(
+        TENANT, user(1), audit.grant_withdrawn(BY, user(1), "u1")
+    )
+
+
+async def leave(store: Store, _: Given) -> bool:
+    return await Tenants(store).remove(TENANT, BY)
+
+
+async def make_key(store: Store, _: Given) -> str:
+    return (await SuiteKeys(store).issue(TENANT, "new", audit.key_made(BY, "new"))).text
+
+
+async def rotate_key(store: Store, given: Given) -> str:
+    suite_keys = SuiteKeys(store)
+    text = (await suite_keys.issue(TENANT, "new", audit.key_rotated(BY, "new", given.key_id))).text
+    await suite_keys.revoke(given.key_id, audit.key_revoked(BY, given.key_id, "desk"))
+    return text
+
+
+async def revoke_key(store: Store, given: Given) -> bool:
+    return await SuiteKeys(store).revoke(given.key_id, audit.key_revoked(BY, given.key_id, "desk"))
+
+
+async def reencrypt(store: Store, given: Given) -> int:
+    progress = [step async for step in Sealed(store).reencrypt(KeyRing.from_json(given.ring))]
+    return progress[-1].seen
+
+
+async def write_ring(_: Store, given: Given) -> bool:
+    write_private(given.file, given.ring)
+    return True
+
+
+async def write_backup(store: Store, given: Given) -> bool:
+    with new_private(given.file) as output:
+        await back_up(store, output, BackupKey.from_json(given.backup_key))
+    return True
+
+
+async def restore(store: Store, given: Given) -> int:
+    key, ring = BackupKey.from_json(given.backup_key), KeyRing.from_json(given.ring)
+    with given.file.open("rb") as file:
+        checked(file, key, ring)
+        return len([one async for one in Restore(store, file, key).restored()])
+
+
+Act = Callable[[Store, Given], Awaitable[Any]]
+
+
+@dataclass
+class Ran:
+    """How an act ended.
+
+    Attributes:
+        result: what it said that it did; None when it was killed before it said so.
+        points: where it could be killed, in order.
+        was_killed: whether it was.
+    """
+
+    result: Any
+    points: list[str] = field(default_factory=list)
+    was_killed: bool = False
+
+
+async def ran(act: Act, given: Given, port: int, target: int | None = None, step: int | None = None) -> Ran:
+    """Run an act, and kill it at one point of the store's or at one step on files; with neither, count both."""
+    killer = Killer(target=target)
+    async with store_gate(port, killer) as gate:
+        ours, theirs = _processes.Pipe()
+        process = _processes.Process(target=_run, args=(theirs, act, given, f"redis://127.0.0.1:{gate}", step))
+        killer.kill = process.kill
+        process.start()
+        theirs.close()
+        result, steps = await asyncio.to_thread(_received, ours)
+        await asyncio.to_thread(process.join)
+        was_killed = process.exitcode == -signal.SIGKILL
+        assert was_killed or process.exitcode == 0
+        process.close()
+        ours.close()
+    return Ran(result, [*killer.points, *(f"step {name}" for name in steps)], was_killed)
+
+
+def _received(pipe: Any) -> tuple[Any, list[str]]:
+    try:
+        return pipe.recv()  # type: ignore[no-any-return]
+    except EOFError:
+        return None, []
+
+
+def _run(pipe: Any, act: Act, given: Given, url: str, step: int | None) -> None:
+    steps: list[str] = []
+
+    def seen(event: str, arguments: tuple[Any, ...]) -> None:
+        if event not in _STEPS or not str(arguments[0]).startswith(given.folder):
+            return
+        if step == len(steps):
+            os.kill(os.getpid(), signal.SIGKILL)
+        steps.append(f"{event} {Path(str(arguments[0])).name[:5]}")
+
+    sys.addaudithook(seen)
+    result = asyncio.run(_acted(act, given, url))
+    # What the act said is not yet said to anybody: the last point of all is before that.
+    pipe.send((result, steps))
+
+
+async def _acted(act: Act, given: Given, url: str) -> Any:
+    async with Store(StoreSettings(url=url)) as store:
+        return await act(store, given)
