@@ -52,7 +52,8 @@ class EdgeSettings:
     history_check: timedelta = timedelta(seconds=1)
     """How often the store is asked whether it lost history."""
     stale_after_intervals: int = 3
-    """Poll intervals without contact after which a tenant is stale: one or two may fail and be repeated."""
+    """Poll intervals without contact, or a worker's beats without a word, after which a tenant is stale: one or two may fail and
+    be repeated, and a killed worker's successor has taken over by then."""
     stale_grace: timedelta = timedelta(seconds=2)
     """On top of that: contact entries come once a second and travel."""
     poll_interval_assumed: timedelta = timedelta(seconds=5)

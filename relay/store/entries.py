@@ -7,7 +7,7 @@ An entry is a flat list of fields, so that the script that accepts answers can l
     p <id of the entry before>  c ""           (<tenant id> <contact>)...       contact
     p <id of the entry before>  e <tenant id>  k <key id, or empty>             a suite key or the tenant has ended
 
-An outcome is `u<user id>` or `s<status number>`; a contact is `<contact ms, or 0> <interval ms> <status number>`.
+An outcome is `u<user id>` or `s<status number>`; a contact is `<contact ms, or 0> <interval ms> <status number> <beat ms>`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class TenantContact(msgspec.Struct, frozen=True, gc=False):
     interval_ms: int
     status: Status
     """NONE when all is well."""
+    beat_ms: int = 0
+    """Within how long the worker says something again, be it the same; 0: it promises nothing."""
 
 
 class Answers(msgspec.Struct, frozen=True, gc=False):
@@ -147,14 +149,14 @@ def render_outcome(value: Outcome) -> bytes:
 
 def contact(tenant_id: TenantId, text: bytes) -> TenantContact:
     """A tenant's contact from its stored form. A status of a later release is STALE to this one."""
-    contact_ms, interval_ms, number = (int(part) for part in text.split())
+    contact_ms, interval_ms, number, *later = (int(part) for part in text.split())
     status = Status(number) if number in Status._value2member_map_ else Status.STALE
-    return TenantContact(tenant_id, contact_ms, interval_ms, status)
+    return TenantContact(tenant_id, contact_ms, interval_ms, status, later[0] if later else 0)
 
 
 def render_contact(value: TenantContact) -> bytes:
     """The stored form of a tenant's contact."""
-    return b"%d %d %d" % (value.contact_ms, value.interval_ms, value.status)
+    return b"%d %d %d %d" % (value.contact_ms, value.interval_ms, value.status, value.beat_ms)
 
 
 def pairs(flat: list[Any]) -> list[tuple[Any, Any]]:

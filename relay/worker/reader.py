@@ -243,10 +243,9 @@ class Reader:
         return float(min(MOST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(max(self.failures - 1, 0), 6)))
 
     @property
-    def confirmed_age_s(self) -> float | None:
-        """How long ago the user whom Graph confirmed least recently was; None without users."""
-        oldest = self._plan.oldest_confirmation
-        return None if oldest is None else time.monotonic() - oldest
+    def oldest_confirmation(self) -> float | None:
+        """When, by the monotonic clock, the user whom Graph confirmed least recently was; None without users."""
+        return self._plan.oldest_confirmation
 
     async def sweep(self, now: float) -> None:
         """Once a second: take users who were set aside back, and tell those who are stale."""

@@ -54,6 +54,8 @@ class WorkerSettings:
         set_aside: how long a user whose id Graph refuses is left out of reads.
         grant_refresh: every grant is refreshed as often, used or not, so that a dead one is found within a day.
         contact_interval: how often contact times are written for a partition; the edges need them far less often than reads.
+        heartbeat: how often the edges are told how each tenant fares, be it the same: what they take a silence by for a death. Well
+            within the 15 s in which users are noticed as stale that are polled.
         changes_kept: how long entries of `changes` are kept for edges that lag.
         budget: Graph's limit.
         subscriptions: when subscriptions are made, renewed, made anew and tried again.
@@ -77,6 +79,7 @@ class WorkerSettings:
     set_aside: timedelta = timedelta(minutes=10)
     grant_refresh: timedelta = timedelta(hours=24)
     contact_interval: timedelta = timedelta(seconds=1)
+    heartbeat: timedelta = timedelta(seconds=5)
     changes_kept: timedelta = timedelta(minutes=10)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     subscriptions: SubscriptionPolicy = field(default_factory=SubscriptionPolicy)

@@ -65,8 +65,6 @@ _RESOLVES_AT_ONCE: Final = 2
 _STORE_PAUSE_S: Final = 0.5
 _NOBODY_TO_SUBSCRIBE_TO: Final = (None, Status.NOT_REPORTED, Status.ACCESS_DENIED)
 """Answers of users of whom Microsoft has not said that there is any presence."""
-_HEARTBEAT_S: Final = 5.0
-"""How often a tenant whose suites watch nobody confirms that there is nothing to confirm."""
 
 
 class TenantWorker:
@@ -105,6 +103,7 @@ class TenantWorker:
         self._swept = 0.0
         self._sweep_s = settings.sweep.total_seconds()
         self._beat = 0.0
+        self._contact: tuple[float | None, int] = (None, 0)  # the oldest confirmation, and when that was
         self._wake = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._early: list[hints.Hint] = []  # came while everything was read
@@ -399,10 +398,12 @@ class TenantWorker:
             await self._reader.tell_stale(now)
         if self._subscriber is not None:
             await self._sweep_subscriptions(self._subscriber, now)
-        if now - self._beat >= _HEARTBEAT_S:
+        if now - self._beat >= self._settings.heartbeat.total_seconds():
             self._beat = now
-            if self._reader.confirmed_age_s is None and self._reader.failures == 0:
+            if self._reader.oldest_confirmation is None and self._reader.failures == 0:
                 self._confirmed()
+            else:
+                self._say(self._status)
         if self._pool.may_open:
             self._start("reload", self._reload)
         if not self._refreshing:
@@ -551,9 +552,20 @@ class TenantWorker:
         """Tell suites how the tenant fares."""
         urgent = status is not self._status
         self._status = status
-        age_s = self._reader.confirmed_age_s
+        oldest = self._reader.oldest_confirmation
         # Without users nothing needs confirming, but a tenant in trouble has no contact either.
-        nothing = age_s is None and status is not Status.NONE
-        contact_ms = 0 if nothing else int((time.time() - (age_s or 0.0)) * 1000)
+        nothing = oldest is None and status is not Status.NONE
+        contact_ms = 0 if nothing else self._wall_ms(oldest)
         interval_ms = int(self._reader.interval(time.monotonic()) * 1000)
-        self._owned.say(TenantContact(self.tenant_id, contact_ms, interval_ms, status), urgent=urgent)
+        beat_ms = int(self._settings.heartbeat.total_seconds() * 1000)
+        self._owned.say(TenantContact(self.tenant_id, contact_ms, interval_ms, status, beat_ms), urgent=urgent)
+
+    def _wall_ms(self, at: float | None) -> int:
+        """An instant of the monotonic clock as ms since 1970; None: now.
+
+        The same instant is the same whenever it is asked for, because contact that has not moved must not seem to.
+        """
+        if at is None or self._contact[0] != at:
+            ago_s = 0.0 if at is None else time.monotonic() - at
+            self._contact = (at, int((time.time() - ago_s) * 1000))
+        return self._contact[1]

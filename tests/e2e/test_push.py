@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -11,7 +13,8 @@ from typing import Any
 import pytest
 
 from relay.core.presence import TenantId
-from suite.values import Source
+from suite.events import TenantStatus
+from suite.values import Source, Status
 from tests.e2e.conftest import Console, Edges, eventually
 from tests.worker.conftest import Relay, WebhookTls
 from tests.worker.test_push import Push, hooked
@@ -104,3 +107,26 @@ async def test_no_grant_ever_has_two_subscriptions_and_a_tenant_that_leaves_none
         for first, second in pairwise(own):
             assert first.ended_s is not None
             assert first.ended_s <= second.created_s
+
+
+async def test_when_every_worker_is_gone_suites_are_told_soon_although_users_are_read_seldom(
+    relay: Relay, edges: Edges, webhook_tls: WebhookTls
+):
+    edges.settings = replace(edges.settings, stale_grace=timedelta(milliseconds=500))
+    beat = timedelta(milliseconds=300)
+    async with hooked(relay, webhook_tls, heartbeat=beat) as push, edges.edge():
+        tenant = await relay.onboard()
+        async with edges.suite(await edges.key(tenant), ADA) as console:
+            async with relay.working(settings=push.settings):
+                await push.covers(tenant, 1)
+                await eventually(lambda: console.shows(ADA) == "Available")
+                await asyncio.sleep(4 * beat.total_seconds())  # for longer than a silence may last
+                assert not _told(console, Status.STALE)
+            await eventually(lambda: _told(console, Status.STALE))
+            async with relay.working(settings=push.settings):
+                await eventually(lambda: _told(console, Status.NONE))
+
+
+def _told(console: Console, status: Status) -> bool:
+    told = [event.status for event in console.events if isinstance(event, TenantStatus)]
+    return bool(told) and told[-1] is status

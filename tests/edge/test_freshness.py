@@ -31,8 +31,8 @@ def view() -> TenantView:
     return TenantView(TENANT, 0, SETTINGS, now=100.0)
 
 
-def contact(ms: int, interval_ms: int = 5000, status: Status = Status.NONE) -> TenantContact:
-    return TenantContact(TENANT, ms, interval_ms, status)
+def contact(ms: int, interval_ms: int = 5000, status: Status = Status.NONE, beat_ms: int = 0) -> TenantContact:
+    return TenantContact(TENANT, ms, interval_ms, status, beat_ms)
 
 
 def test_a_tenant_is_stale_when_contact_has_not_moved_for_three_intervals_and_a_grace() -> None:
@@ -51,6 +51,28 @@ def test_a_longer_interval_takes_longer_to_be_stale() -> None:
     tenant.heard(contact(1, 60_000), now=100.0)
     assert tenant.freshness(281.0).status is Status.NONE
     assert tenant.freshness(283.0).status is Status.STALE
+
+
+def test_a_tenant_of_whom_no_worker_says_anything_is_stale_long_before_its_interval_says_so() -> None:
+    tenant = view()
+    tenant.heard(contact(1, 60_000, beat_ms=5000), now=100.0)
+    assert tenant.freshness(117.0).status is Status.NONE
+    assert tenant.freshness(117.1).status is Status.STALE
+    tenant.heard(contact(1, 60_000, beat_ms=5000), now=118.0)
+    assert tenant.freshness(135.0).status is Status.NONE
+
+
+def test_a_beat_is_no_contact() -> None:
+    tenant = view()
+    for now in range(100, 300, 5):
+        tenant.heard(contact(1, 60_000, beat_ms=5000), now=float(now))
+    assert tenant.freshness(282.1).status is Status.STALE
+
+
+def test_a_worker_that_promises_no_beat_is_judged_by_contact_alone() -> None:
+    tenant = view()
+    tenant.heard(contact(1, 60_000, beat_ms=0), now=100.0)
+    assert tenant.freshness(281.0).status is Status.NONE
 
 
 def test_a_tenant_that_nobody_ever_read_becomes_stale() -> None:

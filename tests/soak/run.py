@@ -204,12 +204,17 @@ class Run:
     async def _end(self) -> float:
         """Contoso is read no longer, for one reason or another, and Fabrikam's suites leave; seconds until none is left."""
         began = time.monotonic()
-        if self._schedule.ending == "removed":
-            await Tenants(self._relay.store).remove(self._contoso)
-        elif self._schedule.ending == "suspended":
-            await Tenants(self._relay.store).happened(self._contoso, TenantEvent.SUSPENDED)
+        tenants, ending = Tenants(self._relay.store), self._schedule.ending
+        # What suites of an edge that was killed watched is watched until its interest expires, for longer than a run lasts.
+        is_held = any(name == "edge" for name, _, _ in self._killed)
+        if ending == "removed" or (is_held and ending == "nobody watches"):
+            await tenants.remove(self._contoso)
+        elif ending == "suspended":
+            await tenants.happened(self._contoso, TenantEvent.SUSPENDED)
+        if is_held:
+            await tenants.remove(self._fabrikam)
         for name in list(self._consoles):
-            if self._schedule.ending == "nobody watches" or name == "fabrikam":
+            if ending == "nobody watches" or name == "fabrikam":
                 await self._go(name)
         while any(life.ended_s is None for life in await self._lives()):
             if time.monotonic() - began > _GONE_S + self._slack_s:

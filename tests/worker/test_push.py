@@ -145,6 +145,24 @@ async def test_covered_users_are_read_seldom_and_suites_are_told_so(push: Push):
         await eventually(is_told)
 
 
+async def test_a_worker_says_again_and_again_that_it_is_there_though_nothing_is_read(
+    relay: Relay, webhook_tls: WebhookTls
+):
+    often = timedelta(milliseconds=100)
+    async with hooked(relay, webhook_tls, heartbeat=often, contact_interval=often) as push:
+        tenant = await relay.onboard()
+        async with relay.working(settings=push.settings):
+            await relay.watch(tenant, ADA)
+            await push.covers(tenant, 1)
+            await eventually(lambda: push.reads_of(ADA) >= 2)
+            said = []
+            for _ in range(4):
+                await relay.store.command("DEL", keys.tenant_contact(tenant))
+                said.append(await eventually(lambda: relay.presences.contact_of(tenant)))
+            assert said[-2] == said[-1]  # to the millisecond: a beat is no contact
+            assert said[-1].beat_ms == 100
+
+
 async def test_a_numbered_notification_is_accepted_without_reading(push: Push):
     push.relay.microsoft.set_switches(notification_sequence_numbers=True)
     tenant = await push.relay.onboard()

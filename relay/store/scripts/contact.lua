@@ -1,6 +1,6 @@
 -- uses: lease, append
 -- KEYS: lease, changes, head, then the contact hash of each tenant
--- ARGV: lease value, maxlen, expiry in ms, then (tenant, "<contact ms> <interval ms> <status>") pairs in the order of the keys
+-- ARGV: lease value, maxlen, expiry in ms, then (tenant, "<contact ms> <interval ms> <status> <beat ms>") pairs in the order of the keys
 if not holds(KEYS[1], ARGV[1]) then
   return lease_lost()
 end
