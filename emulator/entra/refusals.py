@@ -32,6 +32,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     what_to_do: str = ""
     kind: str = ""
     whose: Literal["", "account", "application", "tenant"] = ""
+    passes: bool = False
     cured_by_sign_in: bool = False
     retry_after_s: int = 0
     source: str = ""

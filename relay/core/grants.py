@@ -4,8 +4,12 @@ Microsoft's contract is `error` (with `suberror`); the AADSTS numbers are "subje
 (https://learn.microsoft.com/entra/identity-platform/reference-error-codes). So every `error` has a default here, and a
 number can sharpen the sentence and the class.
 
-    HEALTHY ──temporary trouble──► SUSPECT ──success──► HEALTHY
-       └────────consent ended────────┴──────► DEAD ──new consent, or success of a later try──► HEALTHY
+    HEALTHY ──temporary trouble, or a refusal that may pass──► SUSPECT ──success──► HEALTHY
+       │                                                         │ still refused after a minute
+       └──────────────consent ended────────────────────────────► DEAD ──new consent, or success of a later try──► HEALTHY
+
+Only DEAD is told as a consent that ended. A grant that is SUSPECT for longer than a minute is written down as such; before that
+nobody is told anything of it, and another grant reads meanwhile.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-from relay.core.trouble import NOTHING, Said
+from relay.core.trouble import NOTHING, Said, Trouble
 
 
 class RefusalClass(enum.Enum):
@@ -43,6 +47,7 @@ class Refusal:
         code: Microsoft's short name: `error`, or `error/suberror`.
         heals: whether it may go away without a new consent, so that the grant is tried again now and then.
         passes: whether it may be over within a minute, so that nobody is told before that.
+        by_graph: whether Graph refused a token that Entra had just given: another token proves nothing then.
         said: Microsoft's own words.
     """
 
@@ -51,6 +56,7 @@ class Refusal:
     code: str = ""
     heals: bool = False
     passes: bool = False
+    by_graph: bool = False
     said: Said = NOTHING
 
 
@@ -81,7 +87,9 @@ class GrantHealth:
         failures: refusals in a row.
         failed_at: when the last one came, None when there was none since the last success.
         next_try: not to be used before; None: at any time, or, for a dead grant, never.
-        reason: the refusal that killed it.
+        reason: the refusal that killed it, or makes it suspect.
+        failing_since: when the first of these refusals came.
+        refused_since: when the first of them came that said that the consent has ended.
     """
 
     state: GrantState = GrantState.HEALTHY
@@ -89,17 +97,36 @@ class GrantHealth:
     failed_at: datetime | None = None
     next_try: datetime | None = None
     reason: Refusal | None = None
+    failing_since: datetime | None = None
+    refused_since: datetime | None = None
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """The refusal as it is kept."""
+        if self.reason is None or self.failed_at is None:
+            return None
+        return Trouble(code=self.reason.code, at=self.failed_at, said=self.reason.said)
 
     def is_usable(self, now: datetime) -> bool:
         """Whether the grant may be used for reading now. A dead one is only ever tried: see `is_due`."""
         return self.state is not GrantState.DEAD and (self.next_try is None or self.next_try <= now)
 
     def is_due(self, now: datetime) -> bool:
-        """Whether a dead grant that may heal by itself should be tried."""
-        return self.state is GrantState.DEAD and self.next_try is not None and self.next_try <= now
+        """Whether a grant that does not work, but may heal by itself, should be tried, wanted or not."""
+        return self.state is not GrantState.HEALTHY and self.next_try is not None and self.next_try <= now
+
+    def is_told(self, now: datetime, patience: timedelta) -> bool:
+        """Whether its state is to be written down: trouble that is younger than `patience` may be over before anybody looks."""
+        if self.state is not GrantState.SUSPECT:
+            return True
+        return self.failing_since is not None and now - self.failing_since >= patience
 
 
 HEALTHY: Final = GrantHealth()
+
+
+PATIENCE: Final = timedelta(minutes=1)
+"""How long trouble that may pass is tried again before anybody is told."""
 
 
 def succeeded(_health: GrantHealth) -> GrantHealth:
@@ -107,25 +134,64 @@ def succeeded(_health: GrantHealth) -> GrantHealth:
     return HEALTHY
 
 
-def refused(health: GrantHealth, refusal: Refusal, now: datetime, retry_after: timedelta | None = None) -> GrantHealth:
+def refused(
+    health: GrantHealth,
+    refusal: Refusal,
+    now: datetime,
+    retry_after: timedelta | None = None,
+    patience: timedelta = PATIENCE,
+) -> GrantHealth:
     """The health of a grant after a refusal.
 
     A refusal that is the operator's fault changes nothing: the grant is as good as it was. A dead grant stays dead when
     Entra merely has trouble.
+
+    Args:
+        health: before it.
+        refusal: what was said.
+        now: when.
+        retry_after: how long the other side asked us to wait, if it did.
+        patience: how long a refusal that may pass is tried again before it counts.
     """
     if refusal.kind is RefusalClass.OURS:
         return health
     failures = health.failures + 1
-    if refusal.kind is RefusalClass.CONSENT_REQUIRED:
-        next_try = now + _HEALING_TRY if refusal.heals else None
-        return GrantHealth(state=GrantState.DEAD, failures=failures, failed_at=now, next_try=next_try, reason=refusal)
     pause = retry_after if retry_after is not None else min(_LEAST_PAUSE * 2 ** min(failures - 1, 10), _MOST_PAUSE)
+    after = replace(
+        health, failures=failures, failed_at=now, next_try=now + pause, failing_since=health.failing_since or now
+    )
+    if refusal.kind is RefusalClass.CONSENT_REQUIRED:
+        return _refused_consent(after, refusal, now, patience)
     if health.state is GrantState.DEAD:
+        # `failed_at` is when its consent was refused; this is only why it could not be tried again.
         next_try = None if health.next_try is None else max(health.next_try, now + pause)
-        return GrantHealth(
-            state=GrantState.DEAD, failures=failures, failed_at=now, next_try=next_try, reason=health.reason
-        )
-    return GrantHealth(state=GrantState.SUSPECT, failures=failures, failed_at=now, next_try=now + pause, reason=refusal)
+        return replace(after, failed_at=health.failed_at, next_try=next_try)
+    return replace(after, state=GrantState.SUSPECT, reason=refusal)
+
+
+def _refused_consent(after: GrantHealth, refusal: Refusal, now: datetime, patience: timedelta) -> GrantHealth:
+    since = after.refused_since or now
+    left = patience - (now - since)
+    if refusal.passes and left > timedelta() and after.state is not GrantState.DEAD:
+        soon = min(after.next_try or now, now + left)
+        return replace(after, state=GrantState.SUSPECT, next_try=soon, reason=refusal, refused_since=since)
+    next_try = now + _HEALING_TRY if refusal.heals else None
+    return replace(after, state=GrantState.DEAD, next_try=next_try, reason=refusal, refused_since=since)
+
+
+def remembered(state: GrantState, trouble: Trouble | None, now: datetime) -> GrantHealth:
+    """The health of a grant that somebody else judged, from what is kept of it. A dead one that may heal is tried within the hour."""
+    if state is GrantState.HEALTHY:
+        return HEALTHY
+    code, said, at = (trouble.code, trouble.said, trouble.at) if trouble is not None else ("", NOTHING, now)
+    error, _, suberror = code.partition("/")
+    reason = classify(error, suberror, [said.number], said)
+    if state is GrantState.SUSPECT:
+        return GrantHealth(state=state, failures=1, failed_at=at, next_try=now, reason=reason, failing_since=at)
+    if reason.kind is not RefusalClass.CONSENT_REQUIRED:  # Graph's, or a text that an older release kept
+        reason = Refusal(RefusalClass.CONSENT_REQUIRED, _ENDED, code, heals=True, by_graph=True, said=said)
+    next_try = max(now, at + _HEALING_TRY) if reason.heals else None
+    return GrantHealth(state=state, failures=1, failed_at=at, next_try=next_try, reason=reason, failing_since=at)
 
 
 def choose(pool: Iterable[tuple[str, GrantHealth]], now: datetime) -> str | None:
@@ -147,6 +213,7 @@ def all_dead(pool: Iterable[GrantHealth]) -> bool:
 
 
 _HEALING_TRY: Final = timedelta(hours=1)
+_ENDED: Final = "This consent has ended. Please consent again."
 _LEAST_PAUSE: Final = timedelta(seconds=2)
 _MOST_PAUSE: Final = timedelta(minutes=1)
 
@@ -214,8 +281,10 @@ _BY_SUBERROR: Final[Mapping[tuple[str, str], Refusal]] = MappingProxyType(
 )
 
 
-def _rows(kind: RefusalClass, sentence: str, *numbers: int, heals: bool = False) -> Iterable[tuple[int, Refusal]]:
-    return ((number, Refusal(kind, sentence, heals=heals)) for number in numbers)
+def _rows(
+    kind: RefusalClass, sentence: str, *numbers: int, heals: bool = False, passes: bool = False
+) -> Iterable[tuple[int, Refusal]]:
+    return ((number, Refusal(kind, sentence, heals=heals, passes=passes)) for number in numbers)
 
 
 _BY_NUMBER: Final[Mapping[int, Refusal]] = MappingProxyType(
@@ -283,8 +352,10 @@ _BY_NUMBER: Final[Mapping[int, Refusal]] = MappingProxyType(
             *_rows(
                 _CONSENT,
                 "The account is locked, or its sign-in came from an address that Microsoft distrusts.",
+                # Microsoft's first lock takes a minute: https://learn.microsoft.com/entra/identity/authentication/howto-password-smart-lockout
                 *(50053,),
                 heals=True,
+                passes=True,
             ),
             *_rows(_CONSENT, "Microsoft does not know this organisation (any more).", 90002),
             *_rows(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -52,8 +51,12 @@ def translate(status: int, body: bytes = b"", headers: Mapping[str, str] | None 
     if status in (429, 509) or (status == 503 and wait is not None):
         return SourceThrottled(said, retry_after=wait)
     if status == 401:
-        refusal = Refusal(RefusalClass.CONSENT_REQUIRED, _ACCESS_REFUSED, error_code(body), heals=True, passes=True)
-        return GrantRefused(replace(refusal, said=_said(body)))
+        return GrantRefused(
+            Refusal(
+                RefusalClass.CONSENT_REQUIRED, _ACCESS_REFUSED, error_code(body), heals=True, passes=True, by_graph=True,
+                said=_said(body),
+            )
+        )  # fmt: skip
     if status == 403:
         return AccessDenied(said)
     if 400 <= status < 500 and status not in (408, 425):

@@ -124,11 +124,14 @@ class OwnedPartition:
         if tenant is None:
             await self._let_go(tenant_id)
         elif known is None and self._tasks is not None:
-            pool = GrantPool(tenant_id, self.worker.vault, self.worker.cloud)
-            work = TenantWorker(tenant, self, pool)
+            work = TenantWorker(tenant, self, self._pool_of(tenant_id))
             task = start(self._tasks, self._run_tenant(work), f"tenant:{tenant_id}")
             if task is not None:
                 self._tenants[tenant_id] = (work, task)
+
+    def _pool_of(self, tenant_id: TenantId) -> GrantPool:
+        worker = self.worker
+        return GrantPool(tenant_id, worker.vault, worker.cloud, worker.settings.grant_patience)
 
     async def _run_tenant(self, work: TenantWorker) -> None:
         """A tenant that fails in an unforeseen way is begun anew; it must not take the others with it."""
@@ -140,7 +143,7 @@ class OwnedPartition:
             except* Exception:
                 log.exception("tenant_failed", tenant_id=work.tenant_id)
             await asyncio.sleep(_HOUSEKEEPING_S)
-            work = TenantWorker(work.tenant, self, GrantPool(work.tenant_id, self.worker.vault, self.worker.cloud))
+            work = TenantWorker(work.tenant, self, self._pool_of(work.tenant_id))
             self._tenants[work.tenant_id] = (work, self._tenants[work.tenant_id][1])
 
     async def _let_go(self, tenant_id: TenantId) -> None:

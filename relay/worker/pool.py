@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,11 @@ import structlog
 from relay.core import grants
 from relay.core.grants import GrantHealth, GrantState, Refusal, RefusalClass
 from relay.core.presence import TenantId
-from relay.errors import ConsentRequired, Retryable, SourceThrottled, SourceUnreachable
+from relay.core.trouble import Trouble
+from relay.errors import ConsentRequired, CredentialRejected, Retryable, SourceThrottled, SourceUnreachable
 from relay.graph.errors import GrantRefused
-from relay.store.vault import VersionConflict
+from relay.graph.presences import read_presences
+from relay.store.vault import TOUCH_EVERY, VersionConflict
 from relay.worker.cloud import Cloud, token_grant
 
 if TYPE_CHECKING:
@@ -23,10 +26,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_DIED: GrantHealth = GrantHealth(
+_SHUT: GrantHealth = GrantHealth(
     state=GrantState.DEAD,
-    reason=Refusal(RefusalClass.CONSENT_REQUIRED, "This consent has ended. Please consent again."),
+    reason=Refusal(RefusalClass.CONSENT_REQUIRED, "This consent cannot be opened. Please consent again."),
 )
+"""A grant under a key that the ring lacks: nobody's consent ended, so its record stays as it is."""
 _TEMPORARY = Refusal(RefusalClass.TEMPORARY, "Microsoft's sign-in service asks the relay to wait.")
 _UNREACHABLE = Refusal(RefusalClass.UNREACHABLE, "Microsoft's sign-in service cannot be reached.")
 
@@ -34,31 +38,39 @@ _UNREACHABLE = Refusal(RefusalClass.UNREACHABLE, "Microsoft's sign-in service ca
 class GrantPool:
     """The grants of one tenant, and which of them is used for reading. Not persistent: `load` it from the vault.
 
-    A grant's death is written to the vault, so that the tenant's page and the next owner know of it.
+    A death is acted on at once and written to the vault by `keep`, so that a vault that is away delays no reading. Who
+    dies in between leaves it to the next owner to find it again.
     """
 
-    def __init__(self, tenant_id: TenantId, vault: Vault, cloud: Cloud) -> None:
+    def __init__(self, tenant_id: TenantId, vault: Vault, cloud: Cloud, patience: timedelta = grants.PATIENCE) -> None:
         self.tenant_id = tenant_id
         self._vault = vault
         self._cloud = cloud
         self._ring_generation = vault.ring_generation
+        self._patience = patience
         self._grants: dict[str, Grant] = {}
         self._health: dict[str, GrantHealth] = {}
+        self._in_use: str | None = None
+        self._used: dict[str, datetime] = {}
+        self._succeeded: dict[str, datetime] = {}
+        self._touched: dict[str, datetime] = {}
 
     async def load(self) -> None:
-        """Read the tenant's grants anew; a grant with a new token cache starts healthy."""
+        """Read the tenant's grants anew; one with a new token cache is as its record says."""
         self._ring_generation = self._vault.ring_generation
         loaded = {str(grant.account_id): grant for grant in await self._vault.list(self.tenant_id)}
         for account in self._grants.keys() - loaded.keys():
             self._cloud.tokens.forget(self.tenant_id, account)
-        health = {}
-        for account, grant in loaded.items():
-            known = self._grants.get(account)
-            if known is not None and known.token_cache == grant.token_cache and account in self._health:
-                health[account] = self._health[account]
-            else:
-                health[account] = _DIED if grant.state is GrantState.DEAD or grant.sealed_shut else grants.HEALTHY
-        self._grants, self._health = loaded, health
+        self._health = {account: self._judged(account, grant) for account, grant in loaded.items()}
+        self._grants = loaded
+
+    def _judged(self, account: str, grant: Grant) -> GrantHealth:
+        if grant.sealed_shut:
+            return _SHUT
+        known = self._grants.get(account)
+        if known is not None and not known.sealed_shut and known.token_cache == grant.token_cache:
+            return self._health[account]
+        return grants.remembered(grant.state, grant.last_error, datetime.now(UTC))
 
     @property
     def may_open(self) -> bool:
@@ -77,7 +89,7 @@ class GrantPool:
         return grants.all_dead(self._health.values())
 
     def due_for_refresh(self, every: timedelta) -> list[UserId]:
-        """The accounts whose grants were not refreshed for so long, and dead ones that may have healed."""
+        """The accounts whose grants were not refreshed for so long, and those in trouble that may be over it."""
         now = datetime.now(UTC)
         return [
             grant.account_id
@@ -96,17 +108,24 @@ class GrantPool:
             ConsentRequired: no grant of the tenant is left.
             CredentialRejected, SourceThrottled, SourceUnreachable: nobody of the tenant is to blame.
         """
-        trouble: Retryable | None = None
-        for _ in range(len(self._grants)):
-            account = grants.choose(self._health.items(), datetime.now(UTC))
-            if account is None:
+        trouble: Retryable | CredentialRejected | None = None
+        tried: set[str] = set()
+        while True:
+            now = datetime.now(UTC)
+            left = ((account, health) for account, health in self._health.items() if account not in tried)
+            if (account := grants.choose(left, now)) is None:
                 break
+            tried.add(account)
             try:
-                return await self._token(account, refused)
+                token = await self._token(account, refused)
             except GrantRefused:
                 continue  # the next grant goes on
-            except Retryable as error:
-                trouble = error
+            except (Retryable, CredentialRejected) as error:
+                trouble = trouble or error
+            else:
+                self._in_use = account
+                self._used[account] = now
+                return token
         if trouble is not None:
             raise trouble
         if self.is_dead:
@@ -139,30 +158,98 @@ class GrantPool:
 
         return give
 
-    async def refused_by_graph(self, account_id: UserId, error: GrantRefused) -> None:
-        """Graph refused this account's access even with a fresh token: it counts as dead until it heals."""
-        health = self._health.get(str(account_id))
-        if health is not None and health.state is not GrantState.DEAD:
-            await self._refused(str(account_id), error.refusal)
+    @property
+    def trouble(self) -> Trouble | None:
+        """Why the grant that died last does not work; None when Microsoft refused none."""
+        troubles = [
+            trouble
+            for health in self._health.values()
+            if health.state is GrantState.DEAD and (trouble := health.trouble) is not None
+        ]
+        return max(troubles, key=lambda trouble: trouble.at, default=None)
 
     @property
     def reason(self) -> str:
         """Microsoft's code for why the grant that died last does not work; empty when unknown."""
-        dead = [health for health in self._health.values() if health.reason is not None]
-        newest = max(dead, key=lambda health: health.failed_at or datetime.min.replace(tzinfo=UTC), default=None)
-        return newest.reason.code if newest is not None and newest.reason is not None else ""
+        trouble = self.trouble
+        return trouble.code if trouble is not None else ""
 
     async def refresh(self, account_id: UserId) -> bool:
-        """Prove one grant by refreshing it; returns whether it works. Temporary trouble leaves it as it is."""
-        with suppress(GrantRefused, Retryable):
-            await self._token(str(account_id), "", force=True)
-        return self._health[str(account_id)].state is GrantState.HEALTHY
+        """Prove one grant by refreshing it; returns whether it works. Temporary trouble leaves it as it is.
 
-    async def dropped(self, error: GrantRefused) -> None:
-        """Graph refused the access of the grant in use even with a fresh token: it counts as dead until it heals."""
+        One that Graph refused is proven by Graph: Entra gave it tokens all the while.
+        """
+        account = str(account_id)
+        if account not in self._grants:
+            return False
+        with suppress(Retryable, CredentialRejected):
+            try:
+                await self._token(account, "", force=True)
+                if self._is_graphs(account):
+                    await read_presences(self._cloud.client, self.of(account_id), [account_id])
+                    self._note(account, grants.HEALTHY)
+            except GrantRefused as error:
+                self.refused_by_graph(account_id, error)
+        return account in self._health and self._health[account].state is GrantState.HEALTHY
+
+    def confirmed(self) -> None:
+        """Graph answered a read with the grant in use."""
+        if self._in_use is not None and self._in_use in self._grants:
+            self._succeeded[self._in_use] = datetime.now(UTC)
+            if self._is_graphs(self._in_use):
+                self._note(self._in_use, grants.HEALTHY)
+
+    def refused_by_graph(self, account_id: UserId, error: GrantRefused) -> None:
+        """Graph refused this account's access even with a fresh token: it rests, and dies if that lasts."""
+        if error.refusal.by_graph and str(account_id) in self._health:
+            self._refused(str(account_id), error.refusal)
+
+    def dropped(self, error: GrantRefused) -> None:
+        """Graph refused the access of the grant in use even with a fresh token: another one reads meanwhile."""
         account = grants.choose(self._health.items(), datetime.now(UTC))
-        if account is not None:
-            await self._refused(account, error.refusal)
+        if account is not None and error.refusal.by_graph:
+            self._refused(account, error.refusal)
+
+    async def keep(self) -> None:
+        """Write down how the grants fare, where the vault does not know it, and when they were used.
+
+        Raises:
+            StoreUnavailable, NotSaved: not all is written: repeat it.
+        """
+        now = datetime.now(UTC)
+        for account, grant in list(self._grants.items()):
+            health = self._health.get(account, grants.HEALTHY)
+            if health is not _SHUT and health.is_told(now, self._patience) and self._is_news(grant, health):
+                await self._write(account, grant, health)
+            await self._touch(account, grant, now)
+
+    def _is_news(self, grant: Grant, health: GrantHealth) -> bool:
+        if health.state is not grant.state:
+            return True
+        return health.state is GrantState.DEAD and health.trouble != grant.last_error
+
+    async def _write(self, account: str, grant: Grant, health: GrantHealth) -> None:
+        trouble = health.trouble
+        code = trouble.code if trouble is not None else ""
+        try:
+            version = await self._vault.set_state(
+                self.tenant_id, grant.account_id, grant.version, health.state, code, trouble=trouble
+            )
+        except VersionConflict:
+            await self.load()  # somebody consented anew meanwhile, or the token was renewed: judge that one
+            return
+        # The hint that the write sends brings the same; until then it must not be written again.
+        if self._grants.get(account) is grant:
+            last = trouble or grant.last_error
+            self._grants[account] = replace(grant, version=version, state=health.state, error=code, last_error=last)
+
+    async def _touch(self, account: str, grant: Grant, now: datetime) -> None:
+        used = self._used.get(account)
+        if used is None or now - self._touched.get(account, grant.created) < TOUCH_EVERY:
+            return
+        self._touched[account] = now
+        succeeded = self._succeeded.get(account)
+        await self._vault.touch(self.tenant_id, grant.account_id, used=used, succeeded=succeeded)
 
     async def _token(self, account: str, refused: str, *, force: bool = False) -> str:
         grant = token_grant(self._grants[account])
@@ -173,30 +260,31 @@ class GrantPool:
             else:
                 token = await tokens.access_token(grant)
         except GrantRefused as error:
-            await self._refused(account, error.refusal)
+            self._refused(account, error.refusal)
             raise
         except (SourceThrottled, SourceUnreachable) as error:
-            kind = _TEMPORARY if isinstance(error, SourceThrottled) else _UNREACHABLE
-            self._note(account, grants.refused(self._health[account], kind, datetime.now(UTC), error.retry_after))
+            refusal = error.refusal or (_TEMPORARY if isinstance(error, SourceThrottled) else _UNREACHABLE)
+            self._refused(account, refusal, error.retry_after)
             raise
-        self._note(account, grants.succeeded(self._health[account]))
+        if not self._is_graphs(account):
+            self._note(account, grants.HEALTHY)
         return token.text
+
+    def _is_graphs(self, account: str) -> bool:
+        """Whether Graph, and not Entra, refuses this grant."""
+        health = self._health.get(account)
+        return health is not None and health.reason is not None and health.reason.by_graph
 
     def _note(self, account: str, health: GrantHealth) -> None:
         if account in self._grants:
             self._health[account] = health
 
-    async def _refused(self, account: str, refusal: Refusal) -> None:
-        self._note(account, grants.refused(self._health[account], refusal, datetime.now(UTC)))
-        grant = self._grants[account]
-        log.warning("grant_died", tenant_id=self.tenant_id, account_id=account, code=refusal.code)
-        try:
-            version = await self._vault.set_state(
-                self.tenant_id, grant.account_id, grant.version, GrantState.DEAD, refusal.code
-            )
-        except VersionConflict:
-            await self.load()  # somebody consented anew meanwhile, or the token was renewed: judge that one
-        except Retryable:
-            log.warning("grant_death_not_written", tenant_id=self.tenant_id, account_id=account)
-        else:
-            del version  # the hint that the write sends brings the new record
+    def _refused(self, account: str, refusal: Refusal, wait: timedelta | None = None) -> None:
+        before = self._health.get(account)
+        if before is None:
+            return
+        after = grants.refused(before, refusal, datetime.now(UTC), wait, self._patience)
+        self._note(account, after)
+        if after.state is GrantState.DEAD and before.state is not GrantState.DEAD:
+            said = {"number": refusal.said.number, "trace_id": refusal.said.trace_id}
+            log.warning("grant_died", tenant_id=self.tenant_id, account_id=account, code=refusal.code, **said)

@@ -390,8 +390,8 @@ class Reader:
         status = await self._judge(error)
         _reads.add(1, {"outcome": status.name.lower()})
         self._plan.failed(read, self._retry_at(error))
-        if status is Status.CONSENT_REQUIRED:
-            return  # everybody was told
+        if status in (Status.CONSENT_REQUIRED, Status.NONE):
+            return  # everybody was told, or another grant goes on
         keep_presence = status is not Status.ACCESS_DENIED
         await self.tell(
             {

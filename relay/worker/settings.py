@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from relay.core.budget import BudgetSettings
+from relay.core.grants import PATIENCE
 from relay.core.subscription import MAX_USERS, SubscriptionPolicy
 from relay.core.watchdog import ANNOUNCED_WITHIN
 
@@ -53,6 +54,7 @@ class WorkerSettings:
         stale_after_intervals: a page unconfirmed for so many intervals makes its users stale.
         set_aside: how long a user whose id Graph refuses is left out of reads.
         grant_refresh: every grant is refreshed as often, used or not, so that a dead one is found within a day.
+        grant_patience: how long a refusal that may pass is tried again before the grant counts as dead.
         contact_interval: how often contact times are written for a partition; the edges need them far less often than reads.
         heartbeat: how often the edges are told how each tenant fares, be it the same: what they take a silence by for a death. Well
             within the 15 s in which users are noticed as stale that are polled.
@@ -78,6 +80,7 @@ class WorkerSettings:
     stale_after_intervals: int = 3
     set_aside: timedelta = timedelta(minutes=10)
     grant_refresh: timedelta = timedelta(hours=24)
+    grant_patience: timedelta = PATIENCE
     contact_interval: timedelta = timedelta(seconds=1)
     heartbeat: timedelta = timedelta(seconds=5)
     changes_kept: timedelta = timedelta(minutes=10)

@@ -456,7 +456,7 @@ class Subscriber:
             await self._lose(grant)
             return
         if isinstance(error, GrantRefused):
-            await self._pool.refused_by_graph(grant.account_id, error)
+            self._pool.refused_by_graph(grant.account_id, error)
         if isinstance(error, SubscriptionExists):
             grant.is_searched = False
         trouble = _trouble(error)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, ParamSpec
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
     from relay.core.presence import Name
+    from relay.core.trouble import Trouble
     from relay.store.tenants import Tenant
     from relay.worker.partition import OwnedPartition
     from relay.worker.pool import GrantPool
@@ -65,6 +66,14 @@ _RESOLVES_AT_ONCE: Final = 2
 _STORE_PAUSE_S: Final = 0.5
 _NOBODY_TO_SUBSCRIBE_TO: Final = (None, Status.NOT_REPORTED, Status.ACCESS_DENIED)
 """Answers of users of whom Microsoft has not said that there is any presence."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Happened:
+    """A change of the tenant's state that its record does not show yet."""
+
+    event: TenantEvent
+    trouble: Trouble | None
 
 
 class TenantWorker:
@@ -97,7 +106,7 @@ class TenantWorker:
         self._resolve_not_before = 0.0
         self._refreshing = False
         self._is_leaving = False
-        self._unwritten: TenantEvent | None = None  # happened, and is to be written to the tenant's record
+        self._unwritten: _Happened | None = None  # is to be written to the tenant's record
         self._store_back_at = 0.0
         self._trouble = ""
         self._swept = 0.0
@@ -354,6 +363,9 @@ class TenantWorker:
 
     async def _resolve_failed(self, names: list[Name], error: RelayError) -> None:
         status = await self._judge(error)
+        if status is Status.NONE:
+            self._names.want(name for name in names if name in self._wanted)
+            return
         wait = error.retry_after if isinstance(error, Retryable) else None
         await self._postpone_names(names, status, wait)
 
@@ -365,14 +377,11 @@ class TenantWorker:
         await self._presences.name(self._owned.lease, self.tenant_id, marked)
 
     async def _judge(self, error: RelayError) -> Status:
-        """What an error of Graph's or Entra's means for the tenant."""
+        """What an error of Graph's or Entra's means for the tenant; NONE when another grant goes on at once."""
         if isinstance(error, GrantRefused):
-            await self._pool.dropped(error)
+            self._pool.dropped(error)
         if isinstance(error, ConsentRequired):
-            if await self._check_grants():
-                return Status.CONSENT_REQUIRED
-            self._reader.failures += 1
-            return Status.SOURCE_UNREACHABLE  # another grant goes on at once
+            return Status.CONSENT_REQUIRED if await self._check_grants() else Status.NONE
         self._reader.failures += 1
         if isinstance(error, AccessDenied):
             return Status.ACCESS_DENIED
@@ -408,9 +417,15 @@ class TenantWorker:
             self._start("reload", self._reload)
         if not self._refreshing:
             self._refresh_grants()
-        if self._unwritten is not None:
-            await self._owned.worker.tenants.happened(self.tenant_id, self._unwritten)
-            self._unwritten = None
+        await self._write()
+
+    async def _write(self) -> None:
+        """What has happened to the grants and to the tenant goes into their records; the next sweep repeats what failed."""
+        await self._pool.keep()
+        if (happened := self._unwritten) is not None:
+            await self._owned.worker.tenants.happened(self.tenant_id, happened.event, trouble=happened.trouble)
+            if self._unwritten is happened:
+                self._unwritten = None
 
     async def _sweep_subscriptions(self, subscriber: Subscriber, now: float) -> None:
         users = self._reader.covered + self._reader.polled if is_read(self.tenant.state) else 0
@@ -517,7 +532,7 @@ class TenantWorker:
     def _move(self, event: TenantEvent) -> None:
         """Suites are told at once; the durable write waits for the next sweep, and for a store that is away."""
         self.tenant = replace(self.tenant, state=after(self.tenant.state, event))
-        self._unwritten = event
+        self._unwritten = _Happened(event, self._pool.trouble)
         state = self.tenant.state.value
         log.warning("tenant_state_changed", tenant_id=self.tenant_id, state=state, code=self._pool.reason)
         self._say(status_of(self.tenant.state))
@@ -545,6 +560,7 @@ class TenantWorker:
     def _confirmed(self) -> None:
         """Graph has answered: note since when everything that is held is confirmed."""
         self._note_trouble("")
+        self._pool.confirmed()
         if is_read(self.tenant.state):
             self._say(Status.NONE)
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from relay.core.grants import (
     HEALTHY,
+    PATIENCE,
     GrantHealth,
     GrantState,
     Refusal,
@@ -16,8 +17,10 @@ from relay.core.grants import (
     choose,
     classify,
     refused,
+    remembered,
     succeeded,
 )
+from relay.core.trouble import Said
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 CONSENT, OURS = RefusalClass.CONSENT_REQUIRED, RefusalClass.OURS
@@ -94,8 +97,8 @@ def test_a_suberror_sharpens_the_sentence():
     assert "withdrawn" in classify("invalid_grant", "consent_required").sentence
 
 
-GONE = classify("invalid_grant", "", [50173])
-BLOCKED = classify("interaction_required", "", [53003])
+GONE = classify("invalid_grant", "", [50173], Said(number=50173))
+BLOCKED = classify("interaction_required", "", [53003], Said(number=53003))
 BUSY = classify("temporarily_unavailable")
 
 
@@ -127,6 +130,54 @@ def test_temporary_trouble_makes_a_grant_suspect_for_longer_each_time():
 
 def test_entra_says_itself_how_long_to_wait():
     assert refused(HEALTHY, BUSY, NOW, timedelta(seconds=17)).next_try == NOW + timedelta(seconds=17)
+
+
+LOCKED = classify("invalid_grant", "", [50053])
+
+
+def test_a_refusal_that_may_pass_counts_after_a_minute_of_trying():
+    health, now, tries = HEALTHY, NOW, 0
+    while (health := refused(health, LOCKED, now)).state is GrantState.SUSPECT:
+        assert health.next_try is not None
+        assert not health.is_told(now, PATIENCE)
+        assert health.is_due(health.next_try)
+        now, tries = health.next_try, tries + 1
+    assert (now - NOW, tries) == (timedelta(minutes=1), 5)
+    assert health.state is GrantState.DEAD
+    assert health.is_told(now, PATIENCE)
+    assert health.is_due(now + timedelta(hours=1))
+
+
+def test_a_refusal_that_passed_costs_nothing():
+    health = refused(HEALTHY, LOCKED, NOW)
+    assert not all_dead([health])
+    assert succeeded(health) == HEALTHY
+    assert refused(succeeded(health), LOCKED, NOW + timedelta(hours=1)).state is GrantState.SUSPECT
+
+
+def test_trouble_of_entras_is_told_of_a_grant_when_it_lasts_but_never_kills_it():
+    health = refused(HEALTHY, BUSY, NOW)
+    later = NOW + timedelta(minutes=1)
+    assert not health.is_told(NOW + timedelta(seconds=59), PATIENCE)
+    health = refused(health, BUSY, later)
+    assert (health.state, health.is_told(later, PATIENCE)) == (GrantState.SUSPECT, True)
+    assert refused(health, LOCKED, later).state is GrantState.SUSPECT, "its minute begins with the refusal"
+
+
+@pytest.mark.parametrize("refusal", [GONE, BLOCKED, classify("invalid_grant", "bad_token", [999])])
+def test_what_is_kept_of_a_dead_grant_says_whether_it_may_heal(refusal):
+    dead = refused(HEALTHY, refusal, NOW)
+    later = NOW + timedelta(hours=3)
+    again = remembered(GrantState.DEAD, dead.trouble, later)
+    assert (again.state, again.reason) == (GrantState.DEAD, refusal)
+    assert again.is_due(later) is refusal.heals
+    assert again.trouble == dead.trouble
+
+
+def test_a_healthy_grant_is_remembered_as_healthy_whatever_was_wrong_once():
+    assert remembered(GrantState.HEALTHY, refused(HEALTHY, GONE, NOW).trouble, NOW) == HEALTHY
+    assert remembered(GrantState.DEAD, None, NOW).state is GrantState.DEAD
+    assert remembered(GrantState.SUSPECT, None, NOW).is_usable(NOW)
 
 
 def test_temporary_trouble_does_not_raise_the_dead():
