@@ -7,6 +7,8 @@ from there on come through `hint`. Losing the lease ends it by LeaseLost, withou
 from __future__ import annotations
 
 import asyncio
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +17,7 @@ import structlog
 from relay.core.revision import START
 from relay.errors import LeaseLost, Retryable, StoreUnavailable
 from relay.store import hints
+from relay.store.pipes import INBOX_PER_TENANT
 from relay.worker.pool import GrantPool
 from relay.worker.tasks import start
 from relay.worker.tenant import TenantWorker
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _HOUSEKEEPING_S: Final = 5.0
+_SAVE_AFTER: Final = INBOX_PER_TENANT // 4
+"""Hints of which the inbox is told at once: it keeps only so many of a tenant that it does not know to be dealt with, and with more
+than 200 notifications a second these would be too many before the house is kept."""
 _RETRY_S: Final = 0.5
 
 
@@ -53,6 +59,8 @@ class OwnedPartition:
         self.position = position
         self.last = START  # the newest entry of `changes` that was seen: one that is older again is lost history
         self._dealt_with = position
+        self._unsaved = 0
+        self._many_came = asyncio.Event()
         self._tenants: dict[TenantId, tuple[TenantWorker, asyncio.Task[None]]] = {}
         self._unsaid: dict[TenantId, TenantContact] = {}
         self._urgent = asyncio.Event()
@@ -73,6 +81,9 @@ class OwnedPartition:
     def hint(self, entry: InboxEntry) -> None:
         """Take in an entry of the inbox."""
         self.position = entry.position
+        self._unsaved += hints.weight(entry.hint) if entry.hint is not None else 1
+        if self._unsaved >= _SAVE_AFTER:
+            self._many_came.set()
         if entry.gap or entry.hint is None:
             log.info("inbox_gap", partition=self.lease.partition)
             for tenant, _ in self._tenants.values():
@@ -181,18 +192,28 @@ class OwnedPartition:
                 await asyncio.sleep(_RETRY_S)
 
     async def _keep_house(self) -> None:
-        """Say how far the inbox was dealt with, and drop old changes."""
+        """Say how far the inbox was dealt with, at the latest when many hints came, and drop old changes."""
+        kept_at = time.monotonic()
         while True:
-            await asyncio.sleep(_HOUSEKEEPING_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_HOUSEKEEPING_S):
+                    await self._many_came.wait()
+            self._many_came.clear()
             try:
-                if self.position != self._dealt_with:
-                    position = self.position
-                    for tenant_id in await self.worker.inbox.save(self.lease, position):
-                        if tenant_id in self._tenants:
-                            self._tenants[tenant_id][0].look_anew()
-                    self._dealt_with = position
-                await self.worker.presences.trim(self.lease, datetime.now(UTC) - self.worker.settings.changes_kept)
+                await self._save_position()
+                if time.monotonic() - kept_at >= _HOUSEKEEPING_S:
+                    kept_at = time.monotonic()
+                    await self.worker.presences.trim(self.lease, datetime.now(UTC) - self.worker.settings.changes_kept)
             except LeaseLost:
                 raise
             except Retryable:
                 continue
+
+    async def _save_position(self) -> None:
+        if self.position == self._dealt_with:
+            return
+        position, self._unsaved = self.position, 0
+        for tenant_id in await self.worker.inbox.save(self.lease, position):
+            if tenant_id in self._tenants:
+                self._tenants[tenant_id][0].look_anew()
+        self._dealt_with = position

@@ -209,6 +209,23 @@ async def test_a_notification_without_content_is_read(push: Push):
         await push.shows(tenant, ADA, "Busy")
 
 
+async def test_many_notifications_of_one_tenant_are_all_taken_in(push: Push, raw: Redis):
+    """The inbox keeps 1,000 of a tenant that it does not know to be dealt with, and leaves out what comes beyond."""
+    tenant = await push.relay.onboard()
+    async with push.relay.working(settings=push.settings):
+        await push.relay.watch(tenant, ADA)
+        await push.covers(tenant, 1)
+        many = Notified(tenant, new_route(tenant), (b"junk",) * 50)
+        pending = keys.inbox_pending(keys.partition_of(tenant))
+
+        async def most_are_dealt_with() -> bool:
+            return int(await raw.hget(pending, tenant) or 0) <= 500  # type: ignore[misc]
+
+        for _ in range(12):  # 3,000 of them, as fast as they are dealt with, and faster than the house is kept
+            await Inbox(push.relay.store).append(*[many] * 5)
+            await eventually(most_are_dealt_with, timeout=3.0)
+
+
 async def test_delayed_and_repeated_notifications_never_bring_an_older_presence_back(push: Push):
     push.relay.microsoft.set_switches(notification_sequence_numbers=True)
     tenant = await push.relay.onboard()
