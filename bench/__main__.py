@@ -22,6 +22,7 @@ def main() -> int:
     _answer(commands.add_parser("answer", help="how soon new users and changes are seen"))
     _slow_token(commands.add_parser("slow-token", help="what a slow token endpoint of one tenant costs the others"))
     _emulator(commands.add_parser("emulator", help="CPU of a bulk read in the local cloud, beside a bare server"))
+    _push_latency(commands.add_parser("push-latency", help="how soon a change that Graph announces is shown"))
     options = parser.parse_args()
     if options.name is None:
         parser.print_help()
@@ -141,6 +142,18 @@ def _run_emulator(options: argparse.Namespace) -> int:
     from bench.emulator.serve import Options
 
     return run(Options(reads=300 if options.quick else 1_000, rounds=2 if options.quick else 3, day=options.day))
+
+
+def _push_latency(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seconds", type=float, default=30.0, help="of one run (default: 30)")
+    parser.add_argument("--rate", type=float, default=200.0, help="changes a second (default: 200)")
+    parser.set_defaults(run=_run_push_latency)
+
+
+def _run_push_latency(options: argparse.Namespace) -> int:
+    from bench.push.latency import Options, run
+
+    return run(Options(seconds=options.seconds, rate=options.rate))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from bench.load.lateness import look, look_idly
 from bench.processes import Child, cpu_s, free_port, server, valkey
 from relay import app, config
 from relay.config import Role
+from relay.graph.certificates import make
 from relay.store.connection import Store, StoreSettings
 from relay.store.keyring import KeyRing, make_ring
 from relay.store.vault import Vault
@@ -32,6 +33,49 @@ if TYPE_CHECKING:
 
     from bench.load.lateness import Lateness
     from bench.load.world import Organisation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A local cloud at work.
+
+    Attributes:
+        url: of Entra and Graph.
+        ca_pem: what to trust there.
+        control: its control surface.
+        world: the tenants.
+        folder: for whoever runs beside it; gone afterwards.
+        pid: of its process.
+        hooks: what webhooks' certificates must come from, for it to believe them.
+    """
+
+    url: str
+    ca_pem: str
+    control: httpx.Client
+    world: Sequence[Organisation]
+    folder: Path
+    pid: int
+    hooks: trustme.CA
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relay:
+    """A relay at work, with a Valkey of its own.
+
+    Attributes:
+        address: where suites connect, with `ca_pem` to trust.
+        suite_keys: one for each organisation.
+        child: its process.
+        redis_url: of its Valkey.
+        pids: name of a process -> its id.
+    """
+
+    address: str
+    ca_pem: bytes
+    suite_keys: list[str]
+    child: Child
+    redis_url: str
+    pids: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,75 +116,127 @@ def at_work(world_of: Sequence[Organisation], *, day: bool = False, **switches: 
         day: whether people live a working day; else nobody does anything.
         switches: of the cloud.
     """
-    with tempfile.TemporaryDirectory(prefix="bench-") as name, ExitStack() as stack:
-        folder = Path(name)
-        url, valkey_pid = stack.enter_context(valkey(folder))
-        cloud, cloud_pid, cloud_ca = stack.enter_context(_cloud(folder, world_of, day=day, switches=switches))
-        context = ssl.create_default_context(cadata=cloud_ca)
-        control = httpx.Client(base_url=f"{cloud}/_emulator/", verify=context, trust_env=False, timeout=30)
-        stack.enter_context(control)
-        ring = make_ring("bench", now_s=0)
-        tokens = [world.grant(control, each) for each in world_of]
-        suite_keys = asyncio.run(_admit(url, ring, cloud, world_of, tokens))
-        authority = trustme.CA()
-        relay = stack.enter_context(Child(_relay, _given(url, ring, cloud, cloud_ca, authority)))
-        port = relay.hear()
+    with ExitStack() as stack:
+        site = stack.enter_context(cloud(world_of, "--day" if day else "", **switches))
+        relay = stack.enter_context(relay_beside(site))
         idle = stack.enter_context(Child(look_idly))
         yield Rig(
-            address=f"localhost:{port}", ca_pem=authority.cert_pem.bytes(), suite_keys=suite_keys, control=control,
-            relay=relay, idle=idle, pids={"relay": relay.pid, "valkey": valkey_pid, "cloud": cloud_pid},
+            address=relay.address, ca_pem=relay.ca_pem, suite_keys=relay.suite_keys, control=site.control,
+            relay=relay.child, idle=idle, pids={**relay.pids, "cloud": site.pid},
         )  # fmt: skip
 
 
 @contextmanager
-def _cloud(
-    folder: Path, world_of: Sequence[Organisation], *, day: bool, switches: Mapping[str, object]
-) -> Iterator[tuple[str, int, str]]:
-    world.write(folder / "world.json", world_of)
-    port = free_port()
-    options = {
-        "port": port, "world": folder / "world.json", "ca-dir": folder / "cloud", "parent-pid": os.getpid(),
-        "switches": json.dumps(switches), "ready-file": (ready := folder / "ready"),
-    }  # fmt: skip
-    command = [sys.executable, "-m", "emulator", *(["--day"] if day else [])]
-    command += [part for name, value in options.items() for part in (f"--{name}", str(value))]
-    with server(command, port, folder / "cloud.log", ready) as pid:
-        yield f"https://127.0.0.1:{port}", pid, (folder / "cloud" / "ca.pem").read_text()
+def cloud(world_of: Sequence[Organisation], *flags: str, **switches: object) -> Iterator[Site]:
+    """A local cloud.
+
+    Args:
+        world_of: its tenants.
+        flags: further ones of its command line.
+        switches: of the cloud.
+    """
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        world.write(folder / "world.json", world_of)
+        hooks = trustme.CA()
+        hooks.cert_pem.write_to_path(folder / "hooks.pem")
+        port = free_port()
+        options = {
+            "port": port, "world": folder / "world.json", "ca-dir": folder / "cloud", "parent-pid": os.getpid(),
+            "switches": json.dumps(switches), "ready-file": (ready := folder / "ready"),
+            "notification-ca": folder / "hooks.pem",
+        }  # fmt: skip
+        command = [sys.executable, "-m", "emulator", *(flag for flag in flags if flag)]
+        command += [part for option, value in options.items() for part in (f"--{option}", str(value))]
+        with server(command, port, folder / "cloud.log", ready) as pid:
+            url, ca_pem = f"https://127.0.0.1:{port}", (folder / "cloud" / "ca.pem").read_text()
+            context = ssl.create_default_context(cadata=ca_pem)
+            with httpx.Client(base_url=f"{url}/_emulator/", verify=context, trust_env=False, timeout=60) as control:
+                yield Site(
+                    url=url, ca_pem=ca_pem, control=control, world=world_of, folder=folder, pid=pid, hooks=hooks
+                )  # fmt: skip
 
 
-async def _admit(url: str, ring: str, cloud: str, world_of: Sequence[Organisation], tokens: Sequence[str]) -> list[str]:
+@contextmanager
+def relay_beside(
+    site: Site, *, client_id: str = world.CLIENT_ID, push: bool = False, **groups: Mapping[str, Any]
+) -> Iterator[Relay]:
+    """A relay that has taken in all tenants of a cloud.
+
+    Args:
+        site: the cloud.
+        client_id: the relay's application.
+        push: whether it subscribes to change notifications, and runs the webhook that takes them in.
+        groups: further settings, by group.
+    """
+    folder = site.folder / client_id
+    folder.mkdir()
+    with valkey(folder) as (url, valkey_pid):
+        ring = make_ring("bench", now_s=0)
+        tokens = [world.consents(site.control, each, client_id) for each in site.world]
+        suite_keys = asyncio.run(_admit(url, ring, site, tokens, client_id))
+        authority = trustme.CA()
+        given = {**_given(url, ring, site, authority, client_id), **groups}
+        roles = [Role.EDGE, Role.WORKER]
+        if push:
+            given["webhook"] = _hook(folder, site.hooks)
+            roles.append(Role.WEBHOOK)
+        with Child(_relay, given, roles) as child:
+            port = child.hear()
+            yield Relay(
+                address=f"localhost:{port}", ca_pem=authority.cert_pem.bytes(), suite_keys=suite_keys, child=child,
+                redis_url=url, pids={"relay": child.pid, "valkey": valkey_pid},
+            )  # fmt: skip
+
+
+async def _admit(url: str, ring: str, site: Site, tokens: Sequence[Mapping[str, str]], client_id: str) -> list[str]:
     async with Store(StoreSettings(url=url)) as store:
         vault = Vault(store, KeyRing.from_json(ring))
-        pairs = zip(world_of, tokens, strict=True)
-        return [await world.admit(store, vault, cloud, each, token) for each, token in pairs]
+        pairs = zip(site.world, tokens, strict=True)
+        return [await world.admit(store, vault, site.url, each, found, client_id) for each, found in pairs]
 
 
-def _given(url: str, ring: str, cloud: str, cloud_ca: str, authority: trustme.CA) -> dict[str, dict[str, Any]]:
+def _given(url: str, ring: str, site: Site, authority: trustme.CA, client_id: str) -> dict[str, Mapping[str, Any]]:
     cert = authority.issue_cert("localhost")
     return {
         "redis": {"url": url},
         "vault": {"key_ring": ring},
         "cloud": {
-            "name": "custom", "authority_url": cloud, "graph_url": cloud, "ca": cloud_ca, "client_id": world.CLIENT_ID,
-            "client_secret": world.SECRET,
+            "name": "custom", "authority_url": site.url, "graph_url": site.url, "ca": site.ca_pem,
+            "client_id": client_id, "client_secret": world.SECRET,
         },
-        "edge": {
-            "host": "127.0.0.1", "port": 0, "drain_delay": timedelta(0), "tls_key": cert.private_key_pem.bytes().decode(),
-            "tls_cert": "".join(pem.bytes().decode() for pem in cert.cert_chain_pems),
-        },
+        "edge": {"host": "127.0.0.1", "port": 0, "drain_delay": timedelta(0), **_tls(cert)},
         "ops": {"host": "127.0.0.1", "port": 0},
     }  # fmt: skip
+
+
+def _hook(folder: Path, authority: trustme.CA) -> dict[str, Any]:
+    """The webhook's settings; the port is chosen here, because the workers must know the address before it is there."""
+    certificates, port = folder / "certificates", free_port()
+    certificates.mkdir()
+    (certificates / "bench.pem").write_bytes(make("bench", datetime.now(UTC)))
+    return {
+        "url": f"https://localhost:{port}", "host": "127.0.0.1", "port": port, "certificates": str(certificates),
+        **_tls(authority.issue_cert("localhost")),
+    }  # fmt: skip
+
+
+def _tls(cert: trustme.LeafCert) -> dict[str, str]:
+    return {
+        "tls_key": cert.private_key_pem.bytes().decode(),
+        "tls_cert": "".join(pem.bytes().decode() for pem in cert.cert_chain_pems),
+    }
 
 
 # ---- the relay's process
 
 
-def _relay(pipe: Connection, given: Mapping[str, Mapping[str, Any]]) -> None:
-    settings = config.load(config.needs_of([Role.EDGE, Role.WORKER]), given)
-    app.until_signalled(lambda stop: _run(pipe, settings, stop))
+def _relay(pipe: Connection, given: Mapping[str, Mapping[str, Any]], roles: Sequence[Role]) -> None:
+    settings = config.load(config.needs_of(roles), given)
+    app.until_signalled(lambda stop: _run(pipe, settings, roles, stop))
 
 
-async def _run(pipe: Connection, settings: config.Settings, stop: asyncio.Event) -> None:
+async def _run(pipe: Connection, settings: config.Settings, roles: Sequence[Role], stop: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(look(pipe))
-        await app.run(settings, [Role.EDGE, Role.WORKER], stop, lambda running: pipe.send(running.edge_port))
+        await app.run(settings, roles, stop, lambda running: pipe.send(running.edge_port))

@@ -20,7 +20,7 @@ from relay.store.tenants import Tenant, Tenants
 from relay.store.vault import NEW, Grant, Vault
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import httpx
@@ -28,15 +28,18 @@ if TYPE_CHECKING:
     from relay.store.connection import Store
 
 CLIENT_ID: Final = BENCH_CLIENT_ID
+OTHER_CLIENT_ID: Final = "00000000-0000-4000-8000-00000000be0d"
+"""Of a second relay in the same world, with limits and subscriptions of its own."""
 SECRET: Final = BENCH_SECRET
 
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """One tenant of the world: `people` users with the names that `names` gives, and a service account."""
+    """One tenant of the world: `people` users with the names that `names` gives, and service accounts that grant."""
 
     number: int
     people: int
+    grants: int = 1
 
     @property
     def tenant_id(self) -> TenantId:
@@ -44,14 +47,9 @@ class Organisation:
         return TenantId(stable_guid(self._domain))
 
     @property
-    def account(self) -> str:
-        """The UPN of its service account."""
-        return f"relay@{self._domain}"
-
-    @property
-    def account_id(self) -> UserId:
-        """The object id of its service account."""
-        return UserId(stable_guid(self.account))
+    def accounts(self) -> list[str]:
+        """The UPNs of its service accounts."""
+        return [f"relay{n}@{self._domain}" for n in range(self.grants)]
 
     @property
     def names(self) -> list[str]:
@@ -64,54 +62,69 @@ class Organisation:
 
     def record(self) -> TenantRecord:
         """The tenant as the cloud's world file has it."""
-        people = [PersonRecord(oid=stable_guid(upn), upn=upn, name=upn) for upn in (self.account, *self.names)]
+        people = [PersonRecord(oid=stable_guid(upn), upn=upn, name=upn) for upn in (*self.accounts, *self.names)]
         return TenantRecord(tenant_id=self.tenant_id, domain=self._domain, name=self._domain, people=people)
 
 
-def organisations(sizes: Sequence[int]) -> list[Organisation]:
-    """Tenants of these sizes."""
-    return [Organisation(number, size) for number, size in enumerate(sizes)]
+def organisations(sizes: Sequence[int], grants: int = 1) -> list[Organisation]:
+    """Tenants of these sizes, each with so many grants."""
+    return [Organisation(number, size, grants) for number, size in enumerate(sizes)]
+
+
+def user_id(upn: str) -> UserId:
+    """The object id of a person or account of the world."""
+    return UserId(stable_guid(upn))
 
 
 def write(file: Path, world: Sequence[Organisation]) -> None:
     """Write the world file."""
-    application = ApplicationRecord(client_id=CLIENT_ID, name="Bench", secrets=[SECRET])
-    record = WorldRecord(tenants=[each.record() for each in world], applications=[application])
+    applications = [
+        ApplicationRecord(client_id=client_id, name="Bench", secrets=[SECRET])
+        for client_id in (CLIENT_ID, OTHER_CLIENT_ID)
+    ]
+    record = WorldRecord(tenants=[each.record() for each in world], applications=applications)
     file.write_bytes(msgspec.json.encode(record))
 
 
-def grant(control: httpx.Client, each: Organisation) -> str:
-    """Have the tenant's service account consent; returns the refresh token."""
-    body = {"account": each.account, "client_id": CLIENT_ID, "scopes": list(SCOPES)}
+def consents(control: httpx.Client, each: Organisation, client_id: str = CLIENT_ID) -> dict[str, str]:
+    """Have the tenant's service accounts consent; returns UPN -> refresh token."""
+    return {account: _consent(control, account, client_id) for account in each.accounts}
+
+
+def _consent(control: httpx.Client, account: str, client_id: str) -> str:
+    body = {"account": account, "client_id": client_id, "scopes": list(SCOPES)}
     return str(control.post("grants", json=body).raise_for_status().json()["refresh_token"])
 
 
-async def admit(store: Store, vault: Vault, cloud: str, each: Organisation, refresh_token: str) -> str:
-    """Take a tenant in; returns a suite key."""
+async def admit(
+    store: Store, vault: Vault, cloud: str, each: Organisation, tokens: Mapping[str, str], client_id: str = CLIENT_ID
+) -> str:
+    """Take a tenant in with its grants (UPN -> refresh token); returns a suite key."""
     now = datetime.now(UTC)
     await Tenants(store).put(Tenant(tenant_id=each.tenant_id, state=TenantState.ACTIVE, created=now))
-    kept = Grant(
-        tenant_id=each.tenant_id, account_id=each.account_id, upn=each.account, created=now, last_refresh=now,
-        token_cache=_token_cache(cloud, each, refresh_token),
-    )  # fmt: skip
-    await vault.save(kept, NEW)
+    for account, token in tokens.items():
+        kept = Grant(
+            tenant_id=each.tenant_id, account_id=user_id(account), upn=account, created=now, last_refresh=now,
+            token_cache=_token_cache(cloud, each, account, token, client_id),
+        )  # fmt: skip
+        await vault.save(kept, NEW)
     return (await SuiteKeys(store).issue(each.tenant_id, "bench")).text
 
 
-def _token_cache(cloud: str, each: Organisation, refresh_token: str) -> str:
+def _token_cache(cloud: str, each: Organisation, account: str, refresh_token: str, client_id: str) -> str:
     """What MSAL keeps after a consent."""
     cache = msal.SerializableTokenCache()
-    info = msgspec.json.encode({"uid": each.account_id, "utid": each.tenant_id})
+    info = msgspec.json.encode({"uid": user_id(account), "utid": each.tenant_id})
     cache.add(
         {
-            "client_id": CLIENT_ID,
+            "client_id": client_id,
             "scope": list(SCOPES),
             "token_endpoint": f"{cloud}/{each.tenant_id}/oauth2/v2.0/token",
             "response": {
                 "refresh_token": refresh_token,
                 "client_info": base64.urlsafe_b64encode(info).rstrip(b"=").decode(),
                 "id_token_claims": {
-                    "oid": each.account_id, "tid": each.tenant_id, "sub": "bench", "preferred_username": each.account,
+                    "oid": user_id(account), "tid": each.tenant_id, "sub": "bench", "preferred_username": account,
                 },
             },
         }

@@ -1,0 +1,97 @@
+"""What the local cloud tells of itself: changes, requests, subscriptions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+from bench.push.judge import Seen
+
+if TYPE_CHECKING:
+    import httpx
+
+_MOST: Final = 20_000
+RENEWED_WITHIN_S: Final = 45 * 60
+"""A subscription is not to be older than this without having been renewed."""
+
+
+@dataclass(slots=True)
+class Account:
+    """What the cloud's control has told so far; `follow` takes in what is new, often enough that nothing is forgotten.
+
+    Attributes:
+        changes: what was seen of people.
+        requests: (application, kind) -> how many; the kinds are `read`, `subscriptions`, `directory`.
+    """
+
+    control: httpx.Client
+    changes: list[Seen] = field(default_factory=list)
+    requests: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _change: int = 0
+    _request: int = 0
+
+    def begin(self) -> None:
+        """Note everything from now on."""
+        self.control.put("history", json={"enabled": True}).raise_for_status()
+        self.control.delete("journal").raise_for_status()
+        self.control.delete("history").raise_for_status()
+        self._change = self._request = 0
+
+    def follow(self) -> None:
+        """Take in what is new."""
+        while changes := self._page("history", {"after": self._change, "limit": _MOST})["changes"]:
+            self._change = changes[-1]["number"]
+            self.changes += [
+                Seen(each["utc"], each["person"], (each["availability"], each["activity"])) for each in changes
+            ]
+        found = self._page("journal", {"after": self._request, "path": "/v1.0/", "limit": _MOST})["entries"]
+        if found:
+            self._request = found[-1]["number"]
+        for each in found:
+            self.requests[each["app"], _kind(each["path"])] += 1
+
+    def of(self, client_id: str) -> dict[str, int]:
+        """The requests of an application, by kind."""
+        return {kind: count for (app, kind), count in sorted(self.requests.items()) if app == client_id}
+
+    def subscriptions(self, client_id: str) -> list[dict[str, Any]]:
+        """Every subscription of an application, with what happened to it."""
+        lives: list[dict[str, Any]] = self._page("subscriptions", {})["subscriptions"]
+        return [life for life in lives if life["app"] == client_id]
+
+    def _page(self, path: str, query: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = self.control.get(path, params=query).raise_for_status().json()
+        return found
+
+
+def _kind(path: str) -> str:
+    if path.endswith("/getPresencesByUserId"):
+        return "read"
+    return "subscriptions" if "/subscriptions" in path else "directory"
+
+
+def live_at_once(lives: list[dict[str, Any]]) -> int:
+    """How many subscriptions one account had at one instant, at most."""
+    most = 0
+    for account in {life["creator"] for life in lives}:
+        mine = [life for life in lives if life["creator"] == account]
+        # Of one instant the end comes first: deleted, then made anew.
+        steps = [(life["created_s"], 1) for life in mine]
+        steps += [(life["ended_s"], -1) for life in mine if life["ended_s"] is not None]
+        live = 0
+        for _, step in sorted(steps):
+            live += step
+            most = max(most, live)
+    return most
+
+
+def longest_unrenewed_s(lives: list[dict[str, Any]], now_s: float) -> float:
+    """For how long a subscription lived without being renewed, at most."""
+    longest = 0.0
+    for life in lives:
+        end = now_s if life["ended_s"] is None else life["ended_s"]
+        times = [life["created_s"], *(event["at_s"] for event in life["events"] if event["what"] == "renewed"), end]
+        longest = max(longest, *(later - earlier for earlier, later in pairwise(times)))
+    return longest

@@ -1,0 +1,164 @@
+"""How soon a change that Graph announces at once is shown: 200 a second, with sequence numbers and without."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import httpx
+import uvloop
+from httpx_aiohttp import AiohttpTransport
+
+from bench import report
+from bench.load.rig import cloud, relay_beside
+from bench.load.world import CLIENT_ID, Organisation, organisations
+from bench.processes import cpu_s
+from bench.push.cloud import Account
+from bench.push.judge import Ages, ages
+from bench.push.recorder import Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.load.rig import Site
+
+GRAPH_MS: Final = 50
+STATES: Final = (("Busy", "InACall"), ("Available", "Available"), ("Away", "Away"), ("DoNotDisturb", "Presenting"))
+_AT_ONCE: Final = 16
+_START_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What was asked for.
+
+    Attributes:
+        sizes: users of each tenant; each has as many grants as its users need for subscriptions.
+        rate: changes a second, all tenants together.
+        seconds: of one run.
+        with_ms, without_ms: p99 that must be reached with sequence numbers, and without, Graph's read apart.
+    """
+
+    sizes: tuple[int, ...] = (500, 500, 500, 500)
+    rate: float = 200.0
+    seconds: float = 30.0
+    with_ms: float = 150.0
+    without_ms: float = 500.0
+
+
+def run(options: Options) -> int:
+    """Measure; returns the exit code."""
+    report.say(f"load of the machine before: {report.load_before()}")
+    verdict = report.Verdict("push-latency")
+    points = [
+        (sizes, numbered)
+        for sizes in dict.fromkeys([options.sizes, (sum(options.sizes),)])
+        for numbered in (True, False)
+    ]
+    rows = [_run(options, sizes, numbered, verdict) for sizes, numbered in points]
+    head = [
+        "tenants",
+        "sequence numbers",
+        "changes/s",
+        "seen",
+        "p50 ms",
+        "p99 ms",
+        "most ms",
+        "unseen",
+        "announced",
+        "relay CPU",
+    ]
+    report.table(
+        f"a change, announced at once by Graph (whose reads take {GRAPH_MS} ms), until a suite shows it", head, rows
+    )
+    return verdict.say()
+
+
+def _run(options: Options, sizes: Sequence[int], numbered: bool, verdict: report.Verdict) -> list[object]:  # noqa: FBT001
+    world = [Organisation(each.number, each.people, -(-each.people // 650)) for each in organisations(sizes)]
+    switches = {
+        "graph_latency_ms": GRAPH_MS, "notification_delay_s": (0, 0), "notification_sequence_numbers": numbered,
+    }  # fmt: skip
+    with cloud(world, **switches) as site, relay_beside(site, push=True) as relay:
+        account = Account(site.control)
+        with Recorder(relay, [each.names for each in world]) as suites:
+            suites.until_all_are_shown(sum(sizes), _START_S)
+            until_covered(account, sum(each.grants for each in world))
+            account.begin()
+            suites.take()
+            before = cpu_s(relay.pids.values())
+            began = time.monotonic()
+            uvloop.run(_change(site, world, options))
+            took_s = time.monotonic() - began
+            spent = sum(cpu_s(relay.pids.values()).values()) - sum(before.values())
+            time.sleep(1.0)
+            account.follow()
+            found = ages(account.changes, suites.take(), time.time())
+            return _row(options, sizes, numbered, verdict, found, account, took_s, spent)
+
+
+def _row(
+    options: Options, sizes: Sequence[int], numbered: bool, verdict: report.Verdict, found: Ages, account: Account,  # noqa: FBT001
+    took_s: float, spent: float,
+) -> list[object]:  # fmt: skip
+    name = f"{len(sizes)} tenants, {'with' if numbered else 'without'} numbers"
+    limit_ms = options.with_ms if numbered else options.without_ms + GRAPH_MS
+    p99 = 1000 * found.at(0.99)
+    verdict.ratios[f"{name}: p99 ms"] = round(p99, 1)
+    verdict.must[f"{name}: p99 <= {limit_ms:g} ms"] = p99 <= limit_ms
+    verdict.must[f"{name}: every change is shown"] = not (found.unseen or found.waiting)
+    counts = account.control.get("notifications").raise_for_status().json()["counts"]
+    return [
+        len(sizes), "yes" if numbered else "no", len(account.changes) / took_s, len(found.seen), 1000 * found.at(0.5), p99,
+        1000 * found.longest, found.unseen + len(found.waiting), counts["delivered"], f"{spent / took_s:.0%}",
+    ]  # fmt: skip
+
+
+def until_covered(account: Account, subscriptions: int, client_id: str = CLIENT_ID, timeout_s: float = 60.0) -> None:
+    """Wait until the relay has its subscriptions, and has read everybody once more since.
+
+    Raises:
+        TimeoutError: it does not get them.
+    """
+    deadline = time.monotonic() + timeout_s
+    while sum(life["ended_s"] is None for life in account.subscriptions(client_id)) < subscriptions:
+        if time.monotonic() > deadline:
+            raise TimeoutError("the relay has no subscriptions")
+        time.sleep(0.2)
+    time.sleep(2.0)
+
+
+async def _change(site: Site, world: Sequence[Organisation], options: Options) -> None:
+    """Change everybody in turn at a steady rate, each into another state than before."""
+    people = [name for each in world for name in each.names]
+    random.Random(1).shuffle(people)
+    turns: Counter[str] = Counter()
+    context = ssl.create_default_context(cadata=site.ca_pem)
+    async with httpx.AsyncClient(
+        base_url=f"{site.url}/_emulator/", transport=AiohttpTransport(verify=context), timeout=30
+    ) as control:
+        due: asyncio.Queue[str] = asyncio.Queue()
+
+        async def send() -> None:
+            while True:
+                name = await due.get()
+                availability, activity = STATES[turns[name] % len(STATES)]
+                turns[name] += 1
+                body = {"availability": availability, "activity": activity}
+                (await control.put(f"people/{name}/presence", json=body)).raise_for_status()
+                due.task_done()
+
+        async with asyncio.TaskGroup() as tasks:
+            senders = [tasks.create_task(send()) for _ in range(_AT_ONCE)]
+            began = time.monotonic()
+            for number in range(int(options.rate * options.seconds)):
+                await asyncio.sleep(max(0.0, began + number / options.rate - time.monotonic()))
+                due.put_nowait(people[number % len(people)])
+            await due.join()
+            for sender in senders:
+                sender.cancel()

@@ -1,0 +1,83 @@
+"""A suite in a process of its own that notes what it is shown, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import uvloop
+
+from bench.load.suites import Stream, Watching, channel, starts
+from bench.processes import Child, message
+from bench.push.judge import Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from multiprocessing.connection import Connection
+
+    from bench.load.rig import Relay
+    from relay.api.presence.v1 import presence_service_pb2 as pb
+
+_LOOK_S = 0.2
+
+
+class _Recording(Stream):
+    """A stream that notes every presence."""
+
+    def __init__(self, noted: list[Seen]) -> None:
+        super().__init__()
+        self._noted = noted
+
+    def _take(self, response: pb.WatchPresenceResponse) -> None:
+        now = time.time()
+        for answer in response.batch.answers:
+            if answer.HasField("presence"):
+                state = (answer.presence.raw_availability, answer.presence.raw_activity)
+                self._noted.append(Seen(now, answer.user_id, state))
+        super()._take(response)
+
+
+class Recorder(Child):
+    """Suites of one relay: one stream for each organisation."""
+
+    def __init__(self, relay: Relay, names: Sequence[list[str]]) -> None:
+        super().__init__(_record, relay.address, relay.ca_pem, list(zip(relay.suite_keys, names, strict=True)))
+
+    def until_all_are_shown(self, users: int, timeout_s: float) -> None:
+        """Wait until so many users have a presence.
+
+        Raises:
+            TimeoutError: they do not.
+        """
+        deadline = time.monotonic() + timeout_s
+        while (shown := self.ask("shown")) < users:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{shown} of {users} users have a presence after {timeout_s:g} s")
+            time.sleep(_LOOK_S)
+
+    def take(self) -> list[Seen]:
+        """What was shown since the last call, in order."""
+        found: list[Seen] = self.ask("take", timeout_s=600)
+        return found
+
+
+def _record(pipe: Connection, address: str, ca_pem: bytes, watched: list[Watching]) -> None:
+    uvloop.run(_watch(pipe, address, ca_pem, watched))
+
+
+async def _watch(pipe: Connection, address: str, ca_pem: bytes, watched: list[Watching]) -> None:
+    noted: list[Seen] = []
+    streams = [_Recording(noted) for _ in watched]
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+        for stream, (key, names) in zip(streams, watched, strict=True):
+            connection = await stack.enter_async_context(channel(address, ca_pem))
+            tasks.create_task(stream.run(connection, key, starts(names)))
+        while True:
+            match await message(pipe):
+                case ("shown",):
+                    pipe.send(sum(len(stream.shown) for stream in streams))
+                case ("take",):
+                    pipe.send(list(noted))
+                    noted.clear()
