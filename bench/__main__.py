@@ -23,6 +23,8 @@ def main() -> int:
     _slow_token(commands.add_parser("slow-token", help="what a slow token endpoint of one tenant costs the others"))
     _emulator(commands.add_parser("emulator", help="CPU of a bulk read in the local cloud, beside a bare server"))
     _push_latency(commands.add_parser("push-latency", help="how soon a change that Graph announces is shown"))
+    _push_day(commands.add_parser("push-day", help="a day with notifications, beside polling; under faketime"))
+    _push_trouble(commands.add_parser("push-trouble", help="lost notifications and silence; under faketime"))
     options = parser.parse_args()
     if options.name is None:
         parser.print_help()
@@ -154,6 +156,33 @@ def _run_push_latency(options: argparse.Namespace) -> int:
     from bench.push.latency import Options, run
 
     return run(Options(seconds=options.seconds, rate=options.rate))
+
+
+def _push_day(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--hours", type=float, default=24.0, help="from half past nine on (default: 24)")
+    parser.add_argument("--people", type=int, default=2000, help="of the tenant (default: 2,000)")
+    parser.add_argument(
+        "--numbers", choices=("with", "without", "both"), default="both", help="sequence numbers (both)"
+    )
+    parser.set_defaults(run=_run_push_day)
+
+
+def _run_push_day(options: argparse.Namespace) -> int:
+    from bench.push.day import Options, run
+
+    numbered = {"with": (True,), "without": (False,), "both": (True, False)}[options.numbers]
+    return run(Options(hours=options.hours, people=options.people, numbered=numbered))
+
+
+def _push_trouble(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--hours", type=float, default=8.0, help="of loss (default: 8)")
+    parser.set_defaults(run=_run_push_trouble)
+
+
+def _run_push_trouble(options: argparse.Namespace) -> int:
+    from bench.push.trouble import Options, run
+
+    return run(Options(hours=options.hours))
 
 
 if __name__ == "__main__":

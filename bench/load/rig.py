@@ -118,7 +118,7 @@ def at_work(world_of: Sequence[Organisation], *, day: bool = False, **switches: 
     """
     with ExitStack() as stack:
         site = stack.enter_context(cloud(world_of, "--day" if day else "", **switches))
-        relay = stack.enter_context(relay_beside(site))
+        relay = stack.enter_context(relay_beside(site, watched=True))
         idle = stack.enter_context(Child(look_idly))
         yield Rig(
             address=relay.address, ca_pem=relay.ca_pem, suite_keys=relay.suite_keys, control=site.control,
@@ -159,7 +159,12 @@ def cloud(world_of: Sequence[Organisation], *flags: str, **switches: object) -> 
 
 @contextmanager
 def relay_beside(
-    site: Site, *, client_id: str = world.CLIENT_ID, push: bool = False, **groups: Mapping[str, Any]
+    site: Site,
+    *,
+    client_id: str = world.CLIENT_ID,
+    push: bool = False,
+    watched: bool = False,
+    **groups: Mapping[str, Any],
 ) -> Iterator[Relay]:
     """A relay that has taken in all tenants of a cloud.
 
@@ -167,6 +172,7 @@ def relay_beside(
         site: the cloud.
         client_id: the relay's application.
         push: whether it subscribes to change notifications, and runs the webhook that takes them in.
+        watched: whether its event loop is looked at all the time, to be asked for its lateness.
         groups: further settings, by group.
     """
     folder = site.folder / client_id
@@ -181,7 +187,7 @@ def relay_beside(
         if push:
             given["webhook"] = _hook(folder, site.hooks)
             roles.append(Role.WEBHOOK)
-        with Child(_relay, given, roles) as child:
+        with Child(_relay, given, roles, watched) as child:
             port = child.hear()
             yield Relay(
                 address=f"localhost:{port}", ca_pem=authority.cert_pem.bytes(), suite_keys=suite_keys, child=child,
@@ -231,12 +237,15 @@ def _tls(cert: trustme.LeafCert) -> dict[str, str]:
 # ---- the relay's process
 
 
-def _relay(pipe: Connection, given: Mapping[str, Mapping[str, Any]], roles: Sequence[Role]) -> None:
+def _relay(pipe: Connection, given: Mapping[str, Mapping[str, Any]], roles: Sequence[Role], watched: bool) -> None:  # noqa: FBT001
     settings = config.load(config.needs_of(roles), given)
-    app.until_signalled(lambda stop: _run(pipe, settings, roles, stop))
+    app.until_signalled(lambda stop: _run(pipe, settings, roles, stop, watched=watched))
 
 
-async def _run(pipe: Connection, settings: config.Settings, roles: Sequence[Role], stop: asyncio.Event) -> None:
+async def _run(
+    pipe: Connection, settings: config.Settings, roles: Sequence[Role], stop: asyncio.Event, *, watched: bool
+) -> None:
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(look(pipe))
+        if watched:
+            tasks.create_task(look(pipe))
         await app.run(settings, roles, stop, lambda running: pipe.send(running.edge_port))

@@ -57,6 +57,11 @@ class Organisation:
         return [f"p{n}@{self._domain}" for n in range(self.people)]
 
     @property
+    def users(self) -> list[UserId]:
+        """The object ids of its users."""
+        return [user_id(name) for name in self.names]
+
+    @property
     def _domain(self) -> str:
         return f"t{self.number}.example"
 

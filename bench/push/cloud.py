@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from bench.push.judge import Seen
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     import httpx
 
 _MOST: Final = 20_000
@@ -22,11 +24,13 @@ class Account:
     """What the cloud's control has told so far; `follow` takes in what is new, often enough that nothing is forgotten.
 
     Attributes:
+        watched: whose changes count.
         changes: what was seen of people.
         requests: (application, kind) -> how many; the kinds are `read`, `subscriptions`, `directory`.
     """
 
     control: httpx.Client
+    watched: Container[str]
     changes: list[Seen] = field(default_factory=list)
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
     _change: int = 0
@@ -55,6 +59,10 @@ class Account:
     def of(self, client_id: str) -> dict[str, int]:
         """The requests of an application, by kind."""
         return {kind: count for (app, kind), count in sorted(self.requests.items()) if app == client_id}
+
+    def now_s(self) -> float:
+        """The world's seconds."""
+        return float(self._page("clock", {})["now_s"])
 
     def subscriptions(self, client_id: str) -> list[dict[str, Any]]:
         """Every subscription of an application, with what happened to it."""

@@ -30,7 +30,6 @@ class Ages:
         seen: seconds of each change that was shown before the next one of the same user.
         unseen: how many were over before they were shown.
         waiting: seconds for which the last change of a user has not been shown when the record ends.
-        late: changes that lasted longer than allowed without being shown: (seconds, the change).
     """
 
     seen: list[float] = field(default_factory=list)
@@ -51,7 +50,7 @@ def ages(changes: Iterable[Seen], shown: Iterable[Seen], until: float) -> Ages:
     """How soon each change was shown.
 
     Args:
-        changes: what was so, in order.
+        changes: what was so, in order, of users who are watched.
         shown: what a suite was shown, in order.
         until: the end of the record.
     """

@@ -85,7 +85,7 @@ def _run(options: Options, sizes: Sequence[int], numbered: bool, verdict: report
         "graph_latency_ms": GRAPH_MS, "notification_delay_s": (0, 0), "notification_sequence_numbers": numbered,
     }  # fmt: skip
     with cloud(world, **switches) as site, relay_beside(site, push=True) as relay:
-        account = Account(site.control)
+        account = Account(site.control, {user for each in world for user in each.users})
         with Recorder(relay, [each.names for each in world]) as suites:
             suites.until_all_are_shown(sum(sizes), _START_S)
             until_covered(account, sum(each.grants for each in world))

@@ -1,7 +1,8 @@
 """Which of two observations of one user is the newer, and whether they differ: older never overwrites newer.
 
 The store's script that accepts observations has the same rules. A notification gets as far only when `Newest` lets it
-through; every other one merely marks its user dirty, because Graph repeats, reorders and delays them by up to four hours.
+through; one of the very version that is known says nothing; every other one merely marks its user dirty, because Graph repeats,
+reorders and delays them by up to four hours.
 """
 
 from __future__ import annotations
@@ -61,6 +62,10 @@ class Newest:
     def lets_through(self, number: str) -> bool:
         """Whether a notification with this number is accepted as it is."""
         return self.is_read and number > self.number
+
+    def has(self, number: str) -> bool:
+        """Whether a notification with this number says what is known already: a read was faster, or Graph repeats itself."""
+        return self.is_read and bool(number) and number == self.number
 
 
 def differs(old: Presence, new: Presence) -> bool:

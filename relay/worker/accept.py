@@ -158,7 +158,8 @@ class Answers:
             now: when the relay learned of it.
 
         Returns:
-            The answers that are to be accepted as they are, and the users of all other notifications: to be read.
+            The answers that are to be accepted as they are, and the users of all other notifications: to be read. Who is in
+            neither needs nothing: a read was faster than the notification, or it came twice.
         """
         newest: dict[UserId, Observation] = {}
         unsure: dict[UserId, None] = {}
@@ -166,6 +167,8 @@ class Answers:
             user = observation.user_id
             known = self._known.get(user)
             better = newest.get(user)
+            if known is not None and self._has(known, observation):
+                continue
             if known is None or not self._is_believed(known, observation):
                 unsure[user] = None
             elif better is None or observation.sequence_number > better.sequence_number:
@@ -181,6 +184,11 @@ class Answers:
             else:
                 known.newest.read(observation.sequence_number)
         return {user: answer for user, answer in changed.items() if user not in unsure}, list(unsure)
+
+    @staticmethod
+    def _has(known: Known, observation: Observation) -> bool:
+        """Whether a notification is of the version that suites were told of. After a status nothing is: it may be over."""
+        return isinstance(known.answer, Presence) and known.newest.has(observation.sequence_number)
 
     def _is_believed(self, known: Known, observation: Observation) -> bool:
         """Whether a notification is newer than all that was seen, and says all that the tenant passes on.

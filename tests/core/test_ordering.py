@@ -68,6 +68,19 @@ def test_a_notification_is_not_believed_before_this_owner_has_read_its_user():
     assert not Newest("A0000000002").lets_through("A0000000003")
 
 
+def test_a_notification_of_the_known_version_says_nothing():
+    newest = Newest()
+    newest.read("A0000000002")
+    assert newest.has("A0000000002")
+    assert not newest.has("A0000000001")
+    assert not newest.has("A0000000003")
+    assert not newest.has("")
+
+
+def test_nothing_is_known_before_this_owner_has_read_its_user():
+    assert not Newest("A0000000002").has("A0000000002")
+
+
 def test_a_notification_is_not_believed_after_a_read_without_a_number():
     newest = Newest()
     newest.read("A0000000002")

@@ -194,6 +194,8 @@ class Owner:
         rules, user = self.world.rules, said.user
         if not self.plan.hold([user]):
             self._mark(user, rules.busy_marked_again)
+        elif self.newest.get(user, Newest()).has(said.number):
+            self.plan.let_go([user])
         elif self._is_believed(self.newest.get(user, Newest()), said):
             self.accepting.append(Accepting(said, self._next_order()))
         else:

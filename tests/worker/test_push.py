@@ -66,6 +66,11 @@ class Push:
         oid = self.relay.microsoft.person(name).oid
         return sum("getPresences" in entry.path and oid in (entry.ids or ()) for entry in self.relay.microsoft.journal)
 
+    async def says(self, tenant: TenantId, name: str) -> None:
+        """A notification arrives that says only that somebody has changed."""
+        item = json.dumps({"resourceData": {"id": self.relay.microsoft.person(name).oid}}).encode()
+        await Inbox(self.relay.store).append(Notified(tenant, new_route(tenant), (item,)))
+
     async def status(self, tenant: TenantId) -> PushStatus:
         return await PushStatuses(self.relay.store).load(tenant) or PushStatus()
 
@@ -176,6 +181,24 @@ async def test_a_numbered_notification_is_accepted_without_reading(push: Push):
             answer = await push.shows(tenant, ADA, raw)
             assert answer.source is Source.NOTIFICATION
             assert answer.sequence_number
+        assert push.reads_of(ADA) == before
+
+
+async def test_a_notification_of_what_a_read_was_faster_with_is_not_read_again(push: Push):
+    push.relay.microsoft.set_switches(notification_sequence_numbers=True)
+    tenant = await push.relay.onboard()
+    async with push.relay.working(settings=push.settings):
+        await push.relay.watch(tenant, ADA, BEN)
+        await push.covers(tenant, 2)
+        await eventually(lambda: push.reads_of(ADA) >= 2)
+        push.faulty("delay", delay_s=0.5)
+        push.relay.microsoft.act(ADA, "call")
+        await push.says(tenant, ADA)
+        await push.shows(tenant, ADA, "Busy")
+        before, before_ben = push.reads_of(ADA), push.reads_of(BEN)
+        await eventually(lambda: push.relay.microsoft.notifications.log.counts.delivered == 1)
+        await push.says(tenant, BEN)  # if hers were read for, it would be together with him
+        await eventually(lambda: push.reads_of(BEN) > before_ben)
         assert push.reads_of(ADA) == before
 
 
