@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 import trustme
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     from bench.load.lateness import Lateness
     from bench.load.world import Organisation
+
+_START_S: Final = 900.0
+"""For a relay to be ready; long, because a clock that goes faster makes it so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +191,7 @@ def relay_beside(
             given["webhook"] = _hook(folder, site.hooks)
             roles.append(Role.WEBHOOK)
         with Child(_relay, given, roles, watched) as child:
-            port = child.hear()
+            port = child.hear(_START_S)
             yield Relay(
                 address=f"localhost:{port}", ca_pem=authority.cert_pem.bytes(), suite_keys=suite_keys, child=child,
                 redis_url=url, pids={"relay": child.pid, "valkey": valkey_pid},

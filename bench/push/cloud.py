@@ -48,7 +48,9 @@ class Account:
         while changes := self._page("history", {"after": self._change, "limit": _MOST})["changes"]:
             self._change = changes[-1]["number"]
             self.changes += [
-                Seen(each["utc"], each["person"], (each["availability"], each["activity"])) for each in changes
+                Seen(each["utc"], each["person"], (each["availability"], each["activity"]))
+                for each in changes
+                if each["person"] in self.watched
             ]
         found = self._page("journal", {"after": self._request, "path": "/v1.0/", "limit": _MOST})["entries"]
         if found:
