@@ -52,7 +52,7 @@ class Recorder(Child):
             TimeoutError: they do not.
         """
         deadline = time.monotonic() + timeout_s
-        while (shown := self.ask("shown")) < users:
+        while (shown := self.ask("shown", timeout_s=timeout_s)) < users:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{shown} of {users} users have a presence after {timeout_s:g} s")
             time.sleep(_LOOK_S)

@@ -113,7 +113,10 @@ class Worker:
         for partition in free:
             lease = await self._leases.acquire(partition, self.worker_id, self.settings.lease)
             if lease is not None and identity is not None:
-                await self._own(lease, identity.replid)
+                try:
+                    await self._own(lease, identity.replid)
+                except LeaseLost:  # a slow store or machine: it is anybody's again
+                    log.warning("lease_lost", partition=partition)
 
     async def _own(self, lease: Lease, replid: str) -> None:
         position = await self.inbox.last(lease.partition)
@@ -189,7 +192,10 @@ class Worker:
                 owned.last = last
                 continue
             log.warning("history_lost", partition=partition)
-            owned.history_lost(await self._new_epoch(owned.lease, identity.replid), last)
+            try:
+                owned.history_lost(await self._new_epoch(owned.lease, identity.replid), last)
+            except LeaseLost:  # its next owner declares it; the renewal of leases ends ours
+                log.warning("lease_lost", partition=partition)
 
     async def _new_epoch(self, lease: Lease, replid: str) -> Epoch:
         """Declare history lost, together with every answer that is stored: an older one must not be shown again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from dataclasses import replace
+from datetime import timedelta
 
 from redis.asyncio import Redis
 
@@ -309,6 +310,16 @@ async def test_a_stream_that_ends_earlier_than_before_is_lost_history_too(relay:
         await asyncio.sleep(1.2)  # the worker must have seen the later one
         await raw.set(keys.changes_head(partition), "1-1")
         await eventually(lambda: _changed(raw, keys.epoch(partition), epoch))
+
+
+async def test_leases_that_are_over_before_their_partitions_are_taken_over_do_not_end_the_worker(relay: Relay):
+    async with Cloud(settings_for(relay.microsoft), relay.vault) as cloud:
+        short = replace(SETTINGS, lease=timedelta(milliseconds=1), lease_renewal=timedelta(milliseconds=10))
+        task = asyncio.create_task(Worker(relay.store, relay.vault, cloud, short, "worker-1").run())
+        await asyncio.wait([task], timeout=1)
+        assert not task.done()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_leases_lost_again_and_again_under_a_rain_of_hints_never_end_the_worker(relay: Relay, raw: Redis):
