@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from bench import report
 from bench.load.rig import cloud, relay_beside
 from bench.load.world import CLIENT_ID, OTHER_CLIENT_ID, Organisation
-from bench.push.cloud import RENEWED_WITHIN_S, Account, live_at_once, longest_unrenewed_s
+from bench.push.cloud import PATIENT, RENEWED_WITHIN_S, Account, live_at_once, longest_unrenewed_s
 from bench.push.judge import ages, round_robin
 from bench.push.latency import until_covered
 from bench.push.recorder import Recorder
@@ -89,7 +89,7 @@ def live(options: Options, *, numbered: bool) -> Day:
     world = [Organisation(0, options.people, options.grants)]
     flags = ("--day", "--nights", "--seed", str(options.seed))
     with ExitStack() as stack:
-        site = stack.enter_context(cloud(world, *flags, notification_sequence_numbers=numbered))
+        site = stack.enter_context(cloud(world, *flags, notification_sequence_numbers=numbered, **PATIENT))
         pushing = stack.enter_context(relay_beside(site, push=True))
         polling = stack.enter_context(relay_beside(site, client_id=OTHER_CLIENT_ID))
         recorders = [stack.enter_context(Recorder(relay, [world[0].names])) for relay in (pushing, polling)]
@@ -98,15 +98,15 @@ def live(options: Options, *, numbered: bool) -> Day:
             recorder.until_all_are_shown(options.people, _START_S)
         until_covered(account, -(-options.people // PAGE), timeout_s=_START_S)
         account.begin()
-        for recorder in recorders:
-            recorder.take()
+        shown, polled_shown = (recorder.take() for recorder in recorders)
         began = time.time()
         for share in _passing(options.hours * 3600):
             account.follow()
             report.say(f"{share:.0%}: {len(account.changes):,} changes, {account.of(CLIENT_ID)}")
         account.follow()
         until = time.time()
-        shown, polled_shown = (recorder.take() for recorder in recorders)
+        shown += recorders[0].take()
+        polled_shown += recorders[1].take()
         lives, now_s = account.subscriptions(CLIENT_ID), account.now_s()
     users = world[0].users
     changes = [change for change in account.changes if change.at <= until]

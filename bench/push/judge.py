@@ -51,7 +51,7 @@ def ages(changes: Iterable[Seen], shown: Iterable[Seen], until: float) -> Ages:
 
     Args:
         changes: what was so, in order, of users who are watched.
-        shown: what a suite was shown, in order.
+        shown: what a suite was shown, in order, also before the first change.
         until: the end of the record.
     """
     showings = _by_user(shown)

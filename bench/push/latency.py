@@ -90,7 +90,7 @@ def _run(options: Options, sizes: Sequence[int], numbered: bool, verdict: report
             suites.until_all_are_shown(sum(sizes), _START_S)
             until_covered(account, sum(each.grants for each in world))
             account.begin()
-            suites.take()
+            before_shown = suites.take()
             before = cpu_s(relay.pids.values())
             began = time.monotonic()
             uvloop.run(_change(site, world, options))
@@ -98,7 +98,7 @@ def _run(options: Options, sizes: Sequence[int], numbered: bool, verdict: report
             spent = sum(cpu_s(relay.pids.values()).values()) - sum(before.values())
             time.sleep(1.0)
             account.follow()
-            found = ages(account.changes, suites.take(), time.time())
+            found = ages(account.changes, [*before_shown, *suites.take()], time.time())
             return _row(options, sizes, numbered, verdict, found, account, took_s, spent)
 
 

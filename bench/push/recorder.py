@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
+import grpc
 import uvloop
 
 from bench.load.suites import Stream, Watching, channel, starts
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from relay.api.presence.v1 import presence_service_pb2 as pb
 
 _LOOK_S = 0.2
+_AGAIN_S = 0.5
 
 
 class _Recording(Stream):
@@ -67,13 +69,21 @@ def _record(pipe: Connection, address: str, ca_pem: bytes, watched: list[Watchin
     uvloop.run(_watch(pipe, address, ca_pem, watched))
 
 
+async def _keep(stream: Stream, connection: grpc.aio.Channel, key: str, encoded: Sequence[bytes]) -> None:
+    """Read a stream, and open another when it ends: edges move them every hour."""
+    while True:
+        with suppress(grpc.aio.AioRpcError):
+            await stream.run(connection, key, encoded)
+        await asyncio.sleep(_AGAIN_S)
+
+
 async def _watch(pipe: Connection, address: str, ca_pem: bytes, watched: list[Watching]) -> None:
     noted: list[Seen] = []
     streams = [_Recording(noted) for _ in watched]
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
         for stream, (key, names) in zip(streams, watched, strict=True):
             connection = await stack.enter_async_context(channel(address, ca_pem))
-            tasks.create_task(stream.run(connection, key, starts(names)))
+            tasks.create_task(_keep(stream, connection, key, starts(names)))
         while True:
             match await message(pipe):
                 case ("shown",):
