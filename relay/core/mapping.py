@@ -20,6 +20,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -65,6 +66,28 @@ class Mapped(NamedTuple):
     availability: Availability
     idle: bool
     console_status: ConsoleStatus
+
+
+class Explained(NamedTuple):
+    """How an availability and an activity were mapped.
+
+    Attributes:
+        row: of the table.
+        out: whether its out-of-office column counted.
+        override: what the tenant has instead of the row's status; None without an override.
+        mapped: what came of it.
+    """
+
+    row: Row
+    out: bool
+    override: ConsoleStatus | None
+    mapped: Mapped
+
+    @property
+    def name(self) -> str:
+        """The row as an override names it, such as "busy / inacall" or "away + oof"."""
+        words = f"{self.row.availability} / {self.row.activity}" if self.row.activity else self.row.availability
+        return f"{words} + oof" if self.out else words
 
 
 class Colour(enum.StrEnum):
@@ -162,6 +185,18 @@ def map_presence(
     return mapped
 
 
+def explain(
+    availability: str,
+    activity: str,
+    out_of_office: bool | None = None,  # noqa: FBT001 - as above
+    overrides: Overrides = NO_OVERRIDES,
+) -> Explained:
+    """The same with the row that led there."""
+    key, _ = _find(availability, activity, bool(out_of_office))
+    mapped = map_presence(availability, activity, out_of_office, overrides)
+    return Explained(_ROWS[key.availability, key.activity], key.out, overrides.get(key), mapped)
+
+
 def row_key(text: str) -> RowKey:
     """The row that a text such as "AvailableIdle", "Busy / InACall" or "Away + OOF" names, for a tenant's overrides.
 
@@ -177,6 +212,20 @@ def row_key(text: str) -> RowKey:
     return RowKey(availability, activity, out)
 
 
+def overrides(settings: Mapping[str, str]) -> Overrides:
+    """A tenant's overrides: `map:<row>` is the name of a console status, as in `map:Away + OOF` = `AWAY`.
+
+    Rows and names that are none are ignored: they were checked when they were set.
+    """
+    found: dict[RowKey, ConsoleStatus] = {}
+    for setting, value in settings.items():
+        if setting.startswith(_SETTING) and value in ConsoleStatus.__members__:
+            with suppress(ValueError):
+                found[row_key(setting.removeprefix(_SETTING))] = ConsoleStatus[value]
+    return found or NO_OVERRIDES
+
+
+_SETTING: Final = "map:"
 _OUT: Final = "outofoffice"
 _ROWS: Final = {(row.availability, row.activity): row for row in TABLE}
 _SEPARATORS: Final = re.compile(r"[/+,;&|]")

@@ -113,6 +113,16 @@ class PollPlan:
         """The page a user is read with; None for a user who is not read."""
         return self._page_of.get(user)
 
+    def due_in(self, user: UserId, now: float) -> float | None:
+        """In how many seconds the user's next read may begin, 0 when it is under way; None for a user who is not read."""
+        page = self._page_of.get(user)
+        if page is None:
+            return None
+        if user in self._busy:
+            return 0.0
+        due = now if user in self._urgent_users or user in self._gathered else page.due
+        return max(0.0, max(due, self._not_before) - now)
+
     def add(self, users: Iterable[UserId], now: float, interval: float) -> None:
         """Read these users too, the first time at once."""
         new = [user for user in users if user not in self._page_of]

@@ -34,6 +34,10 @@ class Wanted:
         """How many edges watch the name now."""
         return self._watchers.get(name, 0)
 
+    def edges_of(self, names: Collection[Name]) -> set[str]:
+        """The edges that watch any of these names."""
+        return {edge for edge, watched in self._edges.items() if not watched.isdisjoint(names)}
+
     def add(self, edge: str, names: Iterable[Name]) -> list[Name]:
         """The edge watches these names too; returns those that were not wanted at all before."""
         mine = self._edges.setdefault(edge, set())

@@ -194,6 +194,10 @@ class Watch(Generic[V]):
         """Whether the name is watched."""
         return name in self._spellings
 
+    def watches_user(self, user: UserId) -> bool:
+        """Whether a watched name is known to stand for the user."""
+        return user in self._names_of
+
     def __len__(self) -> int:
         # Spellings count each, for each takes memory and is answered.
         return self._spelling_count + len(self._malformed)

@@ -25,7 +25,8 @@ from relay.edge.history import Finding, History, Partition, Verdict
 from relay.edge.tenants import Hold, Listener, TenantView
 from relay.errors import StoreUnavailable, SuiteKeyRevoked, TenantRemoved
 from relay.store import keys
-from relay.store.entries import Answers, Contact, Ended, Entry, Names
+from relay.store.entries import Answers, Asked, Contact, Ended, Entry, Names
+from relay.store.explanations import EdgeSays, Explanations
 from relay.store.pipes import Changes, ChangesReader
 from relay.store.presences import Presences
 from relay.store.suite_keys import SuiteKeys
@@ -51,6 +52,8 @@ _lag = _meter.create_histogram(
 _RETRY_S: Final = 0.2
 """Between attempts while the store is away: soon enough for a suite that waits, and no burden."""
 _LOOK_S: Final = 0.5
+_ANSWERS_AT_ONCE: Final = 20
+"""Questions that are being answered; tenants are asked about seldom, and one that is not answered is told as such."""
 
 
 class Hub:
@@ -72,6 +75,9 @@ class Hub:
         self._check_now = asyncio.Event()
         self._away = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._edge_id = interest.edge_id
+        self._explanations = Explanations(store)
+        self._answering: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         loops = {"hub-read": self._read(), "hub-check": self._check(), "hub-look": self._look()}
@@ -79,9 +85,10 @@ class Hub:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._answering]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._reader.aclose()
 
     # ---------------------------------------------------------------- streams
@@ -233,6 +240,8 @@ class Hub:
                 view = self.tenants.get(contact.tenant_id)
                 if view is not None:
                     view.heard(contact, now)
+        elif type(entry) is Asked:
+            self._answer(entry)
         elif type(entry) is Ended:
             view = self.tenants.get(entry.tenant_id)
             for stream in list(view.streams) if view else ():
@@ -240,6 +249,25 @@ class Hub:
                     stream.end(_removed())
                 elif stream.key_id == entry.key_id:
                     stream.end(_revoked(entry.key_id))
+
+    def _answer(self, asked: Asked) -> None:
+        """Say which suites watch somebody, when any does. Beside the fan-out, which does not wait for it."""
+        view = self.tenants.get(asked.tenant_id)
+        user = asked.user_id
+        key_ids = {
+            stream.key_id
+            for stream in (view.streams if view else ())
+            if (user is not None and stream.watch.watches_user(user)) or any(map(stream.watch.watches, asked.names))
+        }
+        if key_ids and len(self._answering) < _ANSWERS_AT_ONCE:
+            said = EdgeSays(edge_id=self._edge_id, key_ids=tuple(sorted(key_ids)))
+            task = asyncio.create_task(self._say(asked, said), name="hub-answer")
+            self._answering.add(task)
+            task.add_done_callback(self._answering.discard)
+
+    async def _say(self, asked: Asked, said: EdgeSays) -> None:
+        with suppress(StoreUnavailable):  # whoever asked says that not all have answered
+            await self._explanations.edge_says(asked.tenant_id, asked.request_id, said)
 
     # --------------------------------------------------------------- history
 

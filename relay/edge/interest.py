@@ -47,8 +47,8 @@ class LocalInterest:
     """
 
     def __init__(self, interest: Interest, edge_id: str, renewal: timedelta) -> None:
+        self.edge_id = edge_id
         self._interest = interest
-        self._edge_id = edge_id
         self._renewal_s = renewal.total_seconds()
         self._tenants: dict[TenantId, _Tenant] = {}
 
@@ -111,9 +111,9 @@ class LocalInterest:
         count = None
         try:
             if removed:
-                count = await self._interest.remove(tenant_id, self._edge_id, removed)
+                count = await self._interest.remove(tenant_id, self.edge_id, removed)
             if added:
-                count = await self._interest.add(tenant_id, self._edge_id, added)
+                count = await self._interest.add(tenant_id, self.edge_id, added)
         except BaseException:
             tenant.dirty |= dirty
             raise
@@ -125,7 +125,7 @@ class LocalInterest:
         dirty, tenant.dirty = tenant.dirty, set()
         tenant.rewrite = False
         try:
-            await self._interest.replace(tenant_id, self._edge_id, list(tenant.counts))
+            await self._interest.replace(tenant_id, self.edge_id, list(tenant.counts))
         except BaseException:
             tenant.rewrite = True
             tenant.dirty |= dirty
@@ -155,7 +155,7 @@ class LocalInterest:
     async def renew(self) -> None:
         """Keep interest alive; a tenant of which the store has another number of names is registered again."""
         tenants = {tenant_id: tenant for tenant_id, tenant in self._tenants.items() if tenant.is_in_step()}
-        found = await self._interest.renew(list(tenants), self._edge_id)
+        found = await self._interest.renew(list(tenants), self.edge_id)
         for tenant_id, tenant in tenants.items():
             if tenant.is_in_step() and found[tenant_id] != len(tenant.counts):
                 _log.info("interest_registered_again", tenant_id=tenant_id, names=len(tenant.counts))

@@ -6,6 +6,7 @@ An entry is a flat list of fields, so that the script that accepts answers can l
     p <id of the entry before>  n <tenant id>  (<name> <outcome>)...            what names stand for
     p <id of the entry before>  c ""           (<tenant id> <contact>)...       contact
     p <id of the entry before>  e <tenant id>  k <key id, or empty>             a suite key or the tenant has ended
+    p <id of the entry before>  q <tenant id>  <request id> <user id> <name>... who watches this user, or these names?
 
 An outcome is `u<user id>` or `s<status number>`; a contact is `<contact ms, or 0> <interval ms> <status number> <beat ms>`.
 """
@@ -78,6 +79,18 @@ class Ended(msgspec.Struct, frozen=True, gc=False):
     key_id: str
 
 
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """Somebody wants to know which suites watch a user; see `explanations`."""
+
+    revision: Revision
+    previous: Revision
+    gap: bool
+    tenant_id: TenantId
+    request_id: str
+    user_id: UserId | None
+    names: tuple[Name, ...]
+
+
 class Unknown(msgspec.Struct, frozen=True, gc=False):
     """An entry that this release cannot read."""
 
@@ -86,7 +99,7 @@ class Unknown(msgspec.Struct, frozen=True, gc=False):
     gap: bool
 
 
-Entry = Answers | Names | Contact | Ended | Unknown
+Entry = Answers | Names | Contact | Ended | Asked | Unknown
 """`revision` is its id, `previous` that of the entry before it; with `gap` the reader missed something in between."""
 
 
@@ -126,11 +139,19 @@ def _ended(revision: Revision, previous: Revision, gap: bool, fields: list[bytes
     return Ended(revision, previous, gap, TenantId(fields[3].decode()), fields[5].decode())
 
 
+def _asked(revision: Revision, previous: Revision, gap: bool, fields: list[bytes]) -> Entry:  # noqa: FBT001
+    user, names = fields[5].decode(), tuple(Name(field.decode()) for field in fields[6:] if field)
+    return Asked(
+        revision, previous, gap, TenantId(fields[3].decode()), fields[4].decode(), UserId(user) if user else None, names
+    )
+
+
 _READERS: dict[bytes, Callable[[Revision, Revision, bool, list[bytes]], Entry]] = {
     b"a": _answers,
     b"n": _names,
     b"c": _contact,
     b"e": _ended,
+    b"q": _asked,
 }
 
 

@@ -50,7 +50,18 @@ class Reauthorize(msgspec.Struct, frozen=True, tag="r", array_like=True):
     route_id: str
 
 
-Hint = InterestChanged | GrantChanged | TenantChanged | Notified | Reauthorize
+class Explain(msgspec.Struct, frozen=True, tag="e", array_like=True):
+    """Somebody wants to know what the owner knows of a user; see `explanations`."""
+
+    tenant_id: TenantId
+    request_id: str
+    user_id: UserId | None
+    """None for a name that stands for nobody yet."""
+    names: tuple[Name, ...] = ()
+    """What the user is asked by, as far as whoever asks knows."""
+
+
+Hint = InterestChanged | GrantChanged | TenantChanged | Notified | Reauthorize | Explain
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Hint] = msgspec.msgpack.Decoder(Hint)

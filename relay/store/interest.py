@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 INTEREST_KEPT: Final = timedelta(seconds=60)
 """How long interest outlives its last renewal: long enough for an edge to come back from a network split without Graph
 noticing, and far shorter than the time for which presence is read on after the last stream."""
+_PAGE: Final = "page-"
 _CHUNK_NAMES: Final = 5000
 _SCAN_COUNT: Final = 1000
 
@@ -27,6 +29,16 @@ _REMOVE = Script("interest_remove")
 _STAGE = Script("interest_stage")
 _REPLACE = Script("interest_replace")
 _EDGES = Script("interest_edges")
+
+
+def page_edge(name: Name) -> str:
+    """What stands for an edge while a page watches one user: a name's own, so that pressing twice is watching once."""
+    return _PAGE + hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
+def is_page(edge: str) -> bool:
+    """Whether this is no edge, but a page."""
+    return edge.startswith(_PAGE)
 
 
 class Interest:
@@ -87,6 +99,15 @@ class Interest:
             commands += [("PEXPIRE", key, _TTL_MS), ("SCARD", key)]
         replies = await self._store.many(commands)
         return dict(zip(tenant_ids, map(int, replies[1::2]), strict=True))
+
+    async def watching(self, tenant_id: TenantId, names: Collection[Name]) -> set[str]:
+        """The edges that watch any of a few names."""
+        if not names:
+            return set()
+        edges = sorted(await self.read_edges(tenant_id))
+        asked = [("SMISMEMBER", keys.interest(tenant_id, edge), *names) for edge in edges]
+        replies = await self._store.many(asked)
+        return {edge for edge, reply in zip(edges, replies, strict=True) if any(reply)}
 
     async def read(self, tenant_id: TenantId) -> dict[str, set[Name]]:
         """All interest in a tenant: edge -> names.

@@ -123,6 +123,16 @@ def tenant_unenforced(tenant_id: TenantId) -> bytes:
     return _tenant_key(tenant_id, f"tenant:{tenant_id}:unenforced")
 
 
+def tenant_asked(tenant_id: TenantId) -> bytes:
+    """Counter with expiry: how many explanations were asked for."""
+    return _tenant_key(tenant_id, f"tenant:{tenant_id}:asked")
+
+
+def explanation(tenant_id: TenantId, request_id: str) -> bytes:
+    """List with expiry: what worker and edges said to one question."""
+    return _tenant_key(tenant_id, f"explanation:{request_id}")
+
+
 def tenant_push(tenant_id: TenantId) -> bytes:
     """String: how many users are pushed, for operators."""
     return _tenant_key(tenant_id, f"tenant:{tenant_id}:push")

@@ -5,14 +5,13 @@ Only what differs is stored; an unchanged page writes nothing.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from relay.core.idle import idle_since
-from relay.core.mapping import NO_OVERRIDES, Overrides, map_presence, row_key
+from relay.core.mapping import NO_OVERRIDES, Overrides, map_presence, overrides
 from relay.core.ordering import Newest, Order, differs
-from relay.core.presence import ConsoleStatus, Observation, Presence, Source, Status, TenantId, UserId
+from relay.core.presence import Observation, Presence, Source, Status, TenantId, UserId
 from relay.errors import StoreUnavailable
 from relay.store.presences import Observed, Presences
 from relay.worker.encode import decode, encode_presence, encode_status
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from relay.store.leases import Lease
 
 Answer: TypeAlias = Presence | Status
-
-_OVERRIDE: Final = "map:"
 
 
 @dataclass(slots=True)
@@ -54,18 +51,12 @@ class Passing:
 def passing(settings: Mapping[str, str]) -> Passing:
     """What a tenant's settings let suites have.
 
-    `pass_status_message` and `pass_out_of_office` are "on" or anything else; `map:<row>` is the name of a console status,
-    as in `map:Away + OOF` = `AWAY`. Rows and names that are none are ignored: they were checked when they were set.
+    `pass_status_message` and `pass_out_of_office` are "on" or anything else; for the overrides see `mapping.overrides`.
     """
-    overrides = {}
-    for setting, value in settings.items():
-        if setting.startswith(_OVERRIDE) and value in ConsoleStatus.__members__:
-            with suppress(ValueError):
-                overrides[row_key(setting.removeprefix(_OVERRIDE))] = ConsoleStatus[value]
     return Passing(
         status_message=settings.get("pass_status_message") == "on",
         out_of_office=settings.get("pass_out_of_office") == "on",
-        overrides=overrides or NO_OVERRIDES,
+        overrides=overrides(settings),
     )
 
 

@@ -6,26 +6,22 @@ concatenation of its encoded items (https://protobuf.dev/programming-guides/enco
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from relay.api.presence.v1 import presence_pb2 as wire
-from relay.api.presence.v1 import presence_service_pb2 as service
-from relay.core.presence import (
-    Availability,
-    ConsoleStatus,
-    OutOfOffice,
-    Presence,
-    Source,
-    Status,
-    UserId,
-)
+from relay.items import decode
+
+__all__ = ["decode", "encode_presence", "encode_status"]
 
 _TAG: Final = b"\x12"
 """Field 2 of `Batch`, length-delimited; a test holds it to what protobuf writes."""
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from google.protobuf.timestamp_pb2 import Timestamp
+
+    from relay.core.presence import Presence, Status, UserId
 
 
 def encode_presence(presence: Presence) -> bytes:
@@ -56,38 +52,6 @@ def encode_status(user_id: UserId, status: Status) -> bytes:
     return _item(wire.Answer(user_id=user_id, status=int(status)))  # type: ignore[arg-type]
 
 
-def decode(item: bytes) -> Presence | Status:
-    """What an item says; the inverse of the two above.
-
-    Raises:
-        ValueError: it is none.
-    """
-    answers = service.WatchPresenceResponse.Batch.FromString(item).answers
-    if len(answers) != 1:
-        raise ValueError("not one answer")
-    answer = answers[0]
-    if answer.WhichOneof("answer") != "presence":
-        return Status(answer.status)
-    message = answer.presence
-    return Presence(
-        user_id=UserId(answer.user_id),
-        upn=message.upn,
-        availability=Availability(message.availability),
-        raw_availability=message.raw_availability,
-        raw_activity=message.raw_activity,
-        idle=message.idle,
-        idle_time=_time(message.idle_time) if message.HasField("idle_time") else None,
-        console_status=ConsoleStatus(message.console_status),
-        status_message=message.status_message if message.HasField("status_message") else None,
-        out_of_office=OutOfOffice(message.out_of_office.active, message.out_of_office.message)
-        if message.HasField("out_of_office")
-        else None,
-        observe_time=_time(message.observe_time),
-        source=Source(message.source),
-        sequence_number=message.sequence_number,
-    )
-
-
 def _item(answer: wire.Answer) -> bytes:
     body = answer.SerializeToString()
     head, size = bytearray(_TAG), len(body)
@@ -101,7 +65,3 @@ def _item(answer: wire.Answer) -> bytes:
 def _set(stamp: Timestamp, time: datetime) -> None:
     stamp.seconds = int(time.timestamp() // 1)
     stamp.nanos = time.microsecond * 1000
-
-
-def _time(stamp: Timestamp) -> datetime:
-    return stamp.ToDatetime(tzinfo=UTC)

@@ -141,6 +141,12 @@ class GrantPool:
             if self._health[account].state is not GrantState.DEAD
         ]
 
+    @property
+    def reading(self) -> UserId | None:
+        """The account whose grant reads at present; None while none can."""
+        account = grants.choose(self._health.items(), datetime.now(UTC))
+        return None if account is None else self._grants[account].account_id
+
     def of(self, account_id: UserId, *, fresh: bool = False) -> TokenSource:
         """The tokens of one account, for what belongs to it.
 

@@ -13,6 +13,7 @@ import asyncio
 import math
 import random
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -57,6 +58,25 @@ class _Asked(NamedTuple):
     epoch: Epoch
     announced: set[UserId]
     seen: Seen | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """When one user is read.
+
+    Attributes:
+        is_covered: whether the user is read seldom, because Graph announces changes.
+        next_read_s: in how many seconds the next read may begin; None for a user who is not read.
+        confirmed_s: how long ago Graph answered for the user last, or since when the user waits for that.
+        interval_s: how often the user is read.
+        set_aside_s: for how long the user is not read because Graph calls the id bad; None for others.
+    """
+
+    is_covered: bool = False
+    next_read_s: float | None = None
+    confirmed_s: float | None = None
+    interval_s: float = 0.0
+    set_aside_s: float | None = None
 
 
 FIRST_PAUSE_S: Final = 1.0
@@ -197,6 +217,19 @@ class Reader:
         await self.tell(users)
 
     # When
+
+    def turn(self, user: UserId, now: float) -> Turn:
+        """When the user is read, for people who want to know."""
+        page, until = self._plan.page_of(user), self._set_aside.get(user)
+        polled, covered = self._intervals(now)
+        is_covered = page is not None and page.covered
+        return Turn(
+            is_covered=is_covered,
+            next_read_s=self._plan.due_in(user, now),
+            confirmed_s=None if page is None else now - page.confirmed,
+            interval_s=covered if is_covered else polled,
+            set_aside_s=None if until is None else max(0.0, until - now),
+        )
 
     def interval(self, now: float) -> float:
         """How often the users are read who are read least often, in seconds, as limit and slow-down allow."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from relay.core.names import is_object_id
 from relay.core.presence import Name, Status, UserId
 from relay.graph.directory import NAMES_PER_BATCH, Found, resolve
 from relay.store.presences import DirectoryEntry
@@ -47,6 +48,16 @@ class Names:
         """Whom a name stands for, None for nobody or nobody yet."""
         entry = self.directory.get(name)
         return None if entry is None or isinstance(entry.outcome, Status) else entry.outcome
+
+    def meant(self, names: Iterable[Name]) -> UserId | None:
+        """Whom any of these names stands for, the canonical one included, by which perhaps nobody asks."""
+        for name in names:
+            found = self.user(name) or next((user for user, upn in self.upns.items() if upn.casefold() == name), None)
+            if found is not None:
+                return found
+            if is_object_id(name) and UserId(name) in self._names_of:
+                return UserId(name)
+        return None
 
     def want(self, names: Iterable[Name]) -> None:
         """Ask for these names, as one group."""

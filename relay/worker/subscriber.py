@@ -228,6 +228,12 @@ class Subscriber:
             or set(self._pool.accounts) != self._grants.keys()
         )
 
+    def covering(self, user: UserId) -> tuple[UserId, datetime] | None:
+        """Whose subscription covers the user, and when it ends unless it is renewed; None for a user whom none covers."""
+        grant = self._grant_of.get(user)
+        held = grant.standing.held if grant is not None else None
+        return (grant.account_id, held.expires) if grant is not None and held is not None else None
+
     def forget(self, users: Iterable[UserId]) -> None:
         """Nobody watches these users any more."""
         gone = set(users)

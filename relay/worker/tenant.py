@@ -40,10 +40,11 @@ from relay.graph.errors import GrantRefused
 from relay.store import hints
 from relay.store.enforcement import Enforcement
 from relay.store.entries import TenantContact
+from relay.store.explanations import Explanations, OwnerSays
 from relay.store.push import PushStatus
 from relay.worker.accept import Answers, passing
 from relay.worker.permits import Permits
-from relay.worker.reader import Reader
+from relay.worker.reader import Reader, Turn
 from relay.worker.resolver import Names
 from relay.worker.subscriber import Subscriber
 from relay.worker.tasks import start
@@ -66,6 +67,7 @@ _RESOLVES_AT_ONCE: Final = 2
 _STORE_PAUSE_S: Final = 0.5
 _NOBODY_TO_SUBSCRIBE_TO: Final = (None, Status.NOT_REPORTED, Status.ACCESS_DENIED)
 """Answers of users of whom Microsoft has not said that there is any presence."""
+_MOST_TROUBLE_CHARS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class TenantWorker:
         self._permits = Permits(self._names, self._answers)
         self._permits.rule = permission(tenant.settings)
         self._enforcement = Enforcement(owned.worker.store)
+        self._explanations = Explanations(owned.worker.store)
         self._reloading = asyncio.Lock()
         self._reader = Reader(
             self.tenant_id, owned, self._answers, self._names.upns, pool, self._judge, self._confirmed
@@ -109,6 +112,7 @@ class TenantWorker:
         self._unwritten: _Happened | None = None  # is to be written to the tenant's record
         self._store_back_at = 0.0
         self._trouble = ""
+        self._refusal = ""  # what Graph or Entra said last, until it answers again
         self._swept = 0.0
         self._sweep_s = settings.sweep.total_seconds()
         self._beat = 0.0
@@ -149,6 +153,8 @@ class TenantWorker:
             self._early.append(hint)
         elif isinstance(hint, hints.InterestChanged):
             self._take_in_interest(hint)
+        elif isinstance(hint, hints.Explain):
+            self._start("explain", self._explain, hint)
         elif isinstance(hint, hints.GrantChanged | hints.TenantChanged):
             self._start("reload", self._reload)
         elif self._subscriber is not None and isinstance(hint, hints.Reauthorize):
@@ -378,6 +384,7 @@ class TenantWorker:
 
     async def _judge(self, error: RelayError) -> Status:
         """What an error of Graph's or Entra's means for the tenant; NONE when another grant goes on at once."""
+        self._refusal = str(error)
         if isinstance(error, GrantRefused):
             self._pool.dropped(error)
         if isinstance(error, ConsentRequired):
@@ -555,11 +562,38 @@ class TenantWorker:
     def _known_users(self) -> list[UserId]:
         return [user for name in self._names.directory if (user := self._names.user(name)) is not None]
 
+    # For people who want to know
+
+    async def _explain(self, asked: hints.Explain) -> None:
+        """Say what only this process knows of a user."""
+        user = asked.user_id or self._names.meant(asked.names)
+        names = set(self._names.of(user)) if user is not None else set(asked.names)
+        turn = self._reader.turn(user, time.monotonic()) if user is not None else Turn()
+        covering = self._subscriber.covering(user) if self._subscriber is not None and user is not None else None
+        said = OwnerSays(
+            worker_id=self._owned.worker.worker_id,
+            user_id=user or "",
+            names=tuple(sorted(names)[: hints.MAX_NAMES]),
+            edges=tuple(sorted(self._wanted.edges_of(names))),
+            is_read=is_read(self.tenant.state) and turn.next_read_s is not None,
+            is_covered=turn.is_covered,
+            next_read_s=turn.next_read_s,
+            confirmed_s=turn.confirmed_s,
+            interval_s=turn.interval_s,
+            set_aside_s=turn.set_aside_s,
+            reading_account=self._pool.reading or "",
+            covering_account=covering[0] if covering is not None else "",
+            covered_until_ms=int(covering[1].timestamp() * 1000) if covering is not None else 0,
+            trouble=(self._refusal or self._trouble)[:_MOST_TROUBLE_CHARS],
+        )
+        await self._explanations.owner_says(self._owned.lease, self.tenant_id, asked.request_id, said)
+
     # Contact
 
     def _confirmed(self) -> None:
         """Graph has answered: note since when everything that is held is confirmed."""
         self._note_trouble("")
+        self._refusal = ""
         self._pool.confirmed()
         if is_read(self.tenant.state):
             self._say(Status.NONE)

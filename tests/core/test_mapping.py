@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.mapping import LOOKS, TABLE, Mapped, Row, RowKey, map_presence, row_key
+from relay.core.mapping import LOOKS, TABLE, Mapped, Row, RowKey, explain, map_presence, overrides, row_key
 from relay.core.presence import Availability as A  # noqa: N817 - the table reads better
 from relay.core.presence import ConsoleStatus as C
 
@@ -174,3 +174,18 @@ def test_the_comments_of_the_protocol_state_icons_and_colours_of_the_table():
     documented = {C(int(number)): (name, icon, colour) for icon, colour, name, number in comments}
     assert documented == {status: (status.name, look.icon, look.colour.value) for status, look in LOOKS.items()}
     assert set(LOOKS) == set(C)
+
+
+def test_the_row_behind_a_presence_is_explained_with_its_override() -> None:
+    own = overrides({"map:Busy / InACall": "DO_NOT_DISTURB", "map:nonsense": "AWAY", "map:Away": "nothing"})
+    found = explain("Busy", "InACall", None, own)
+    assert (found.name, found.override) == ("busy / inacall", C.DO_NOT_DISTURB)
+    assert found.mapped.console_status is C.DO_NOT_DISTURB
+    out = explain("Away", "Away", True, own)
+    assert (out.name, out.override, out.mapped) == ("away + oof", None, map_presence("Away", "Away", True))
+
+
+@pytest.mark.parametrize("row", TABLE)
+def test_every_row_is_called_what_an_override_calls_it(row: Row) -> None:
+    found = explain(row.availability, row.activity)
+    assert row_key(found.name) == RowKey(found.row.availability, found.row.activity, False)

@@ -1,0 +1,189 @@
+"""All watched users of a tenant: what suites ask for, what that stands for, and what the answer is.
+
+Read as a whole, because filters look at everything, and kept for a while that grows with what the reading cost: however many
+people look, and however many users there are, a tenth of one core is spent on a tenant at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from relay.core.diagnosis import Word, availability_word, word
+from relay.core.presence import Presence, Status
+from relay.items import decode, glance
+from relay.store.interest import Interest, is_page
+from relay.store.presences import Presences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from relay.core.presence import Name, TenantId, UserId
+    from relay.store.connection import Store
+    from relay.store.entries import Outcome
+    from relay.store.presences import StoredAnswer
+
+_LEAST_KEPT_S: Final = 1.0
+_COST_SHARE: Final = 10
+_MOST_TENANTS: Final = 20
+"""Overviews that are kept; one of 100,000 users takes some 100 MB."""
+_DROPPED_AFTER_S: Final = 60.0
+_SLICE: Final = 2000
+"""Rows made before others have their turn: some 10 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One watched user, or one name that stands for nobody.
+
+    Attributes:
+        user_id: None for a name that stands for nobody, or nobody yet.
+        upn: canonical; empty when it is not known.
+        names: by which suites ask, in order.
+        word: how the user is.
+        status: why there is no presence; None when there is one.
+        is_requested: whether a suite asks.
+        is_shown: whether a page watches at the moment.
+        stored: the answer; None without one.
+    """
+
+    user_id: UserId | None
+    upn: str
+    names: tuple[Name, ...]
+    word: Word
+    status: Status | None
+    is_requested: bool
+    is_shown: bool
+    stored: StoredAnswer | None = field(repr=False)
+
+    @property
+    def title(self) -> str:
+        """What people call the user."""
+        return self.upn or (self.names[0] if self.names else str(self.user_id))
+
+    @property
+    def presence(self) -> Presence | None:
+        """The presence in full, decoded now."""
+        answer = decode(self.stored.item) if self.stored is not None and self.status is None else None
+        return answer if isinstance(answer, Presence) else None
+
+    @property
+    def since(self) -> datetime | None:
+        """Since when the answer is what it is; None without one."""
+        return None if self.stored is None else datetime.fromtimestamp((self.stored.revision >> 64) / 1000, tz=UTC)
+
+    def mentions(self, text: str) -> bool:
+        """Whether names or ids have this text, which is in lower case, in them."""
+        return text in self.upn.casefold() or any(text in name for name in self.names) or text in (self.user_id or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a filter let through: the first rows, how many there are, and how many of each word before words are chosen."""
+
+    rows: Sequence[Row]
+    total: int
+    counts: Mapping[Word, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All rows, in the order of their titles, as of one moment (which lasted as long as the reading)."""
+
+    rows: Sequence[Row]
+    at: datetime
+
+    def find(self, text: str, words: Iterable[Word], limit: int) -> Found:
+        """The rows whose names have the text in them, of these words; all words when none is given."""
+        text, chosen = text.strip().casefold(), frozenset(words)
+        named = [row for row in self.rows if row.mentions(text)] if text else self.rows
+        rows = [row for row in named if row.word in chosen] if chosen else named
+        return Found(rows[:limit], len(rows), Counter(row.word for row in named))
+
+
+async def read(store: Store, tenant_id: TenantId) -> Overview:
+    """Read everything about a tenant's watched users. Not of one instant."""
+    at = datetime.now(UTC)
+    presences = Presences(store)
+    interest = await Interest(store).read(tenant_id)
+    directory = await presences.load_directory(tenant_id)
+    answers = await presences.load(tenant_id)
+    suites = {name for edge, names in interest.items() if not is_page(edge) for name in names}
+    pages = {name for edge, names in interest.items() if is_page(edge) for name in names}
+    names_of: dict[UserId | Name, list[Name]] = {}
+    outcomes: dict[UserId | Name, Outcome] = {}
+    for name in sorted(directory.keys() | suites | pages):
+        entry = directory.get(name)
+        outcome: Outcome = entry.outcome if entry is not None else Status.PENDING
+        key = name if isinstance(outcome, Status) else outcome
+        names_of.setdefault(key, []).append(name)
+        outcomes[key] = outcome
+    rows: list[Row] = []
+    for key, names in names_of.items():
+        rows.append(_row(outcomes[key], names, answers, suites, pages))
+        if len(rows) % _SLICE == 0:
+            await asyncio.sleep(0)
+    rows.sort(key=lambda row: row.title.casefold())
+    return Overview(rows, at)
+
+
+def _row(
+    outcome: Outcome, names: list[Name], answers: Mapping[UserId, StoredAnswer], suites: set[Name], pages: set[Name]
+) -> Row:
+    asked = tuple(name for name in names if name in suites)
+    is_requested, is_shown = bool(asked), not pages.isdisjoint(names)
+    shown = asked or tuple(names)
+    if isinstance(outcome, Status):
+        said = word(outcome) if is_requested or is_shown else Word.NOT_REQUESTED
+        return Row(None, "", shown, said, outcome, is_requested, is_shown, None)
+    stored = answers.get(outcome)
+    upn, status, said = "", None, Word.REQUESTING
+    try:
+        if stored is not None:
+            upn, availability, status = glance(stored.item)
+            said = availability_word(availability) if availability is not None else word(status)
+    except ValueError:  # of another release: the worker reads it anew
+        stored = None
+    if not is_requested and not is_shown:
+        said = Word.NOT_REQUESTED
+    return Row(outcome, upn, shown, said, Status.PENDING if stored is None else status, is_requested, is_shown, stored)
+
+
+@dataclass(slots=True)
+class _Kept:
+    overview: Overview | None = None
+    read_at: float = float("-inf")
+    cost_s: float = 0.0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Overviews:
+    """Overviews of tenants, each read anew when it is older than a second or than ten times what reading it took."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._kept: dict[TenantId, _Kept] = {}
+
+    async def of(self, tenant_id: TenantId) -> Overview:
+        """A tenant's overview; nobody else's is ever looked at."""
+        self._drop_old(time.monotonic())
+        kept = self._kept.setdefault(tenant_id, _Kept())
+        async with kept.lock:
+            began = time.monotonic()
+            if kept.overview is None or began - kept.read_at > max(_LEAST_KEPT_S, _COST_SHARE * kept.cost_s):
+                kept.overview = await read(self._store, tenant_id)
+                kept.read_at = time.monotonic()
+                kept.cost_s = kept.read_at - began
+            return kept.overview
+
+    def _drop_old(self, now: float) -> None:
+        idle = {tenant: kept for tenant, kept in self._kept.items() if not kept.lock.locked()}
+        gone = [tenant for tenant, kept in idle.items() if now - kept.read_at > _DROPPED_AFTER_S]
+        oldest = sorted(idle, key=lambda tenant: idle[tenant].read_at)
+        gone += oldest[: max(0, len(self._kept) - _MOST_TENANTS)]
+        for tenant in gone:
+            self._kept.pop(tenant, None)
