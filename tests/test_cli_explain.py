@@ -44,7 +44,7 @@ def call(*arguments: str) -> Result:
 def test_a_user_is_explained_in_lines_that_say_what_to_do(redis: ValkeyServer):
     said = call("contoso.example", "ada@contoso.example")
     assert said.exit_code == 0, said.output
-    lines = dict((line[:12].strip(), line[12:]) for line in said.stdout.splitlines() if line[:12].strip())
+    lines = {line[:12].strip(): line[12:] for line in said.stdout.splitlines() if line[:12].strip()}
     assert lines["user"] == "ada@contoso.example"
     assert lines["state"] == "not requested by anyone"
     assert lines["what to do"].startswith("Add the user in a suite")
