@@ -26,6 +26,7 @@ import uvloop
 
 from relay.config import Role
 from relay.errors import RelayError, StoreUnavailable
+from relay.ops.expiry import Expiry
 from relay.ops.health import Health, OpsServer
 from relay.ops.telemetry import Telemetry
 from relay.store.connection import Store
@@ -133,6 +134,7 @@ async def _run_roles(
     settings: Settings, roles: frozenset[Role], stop: asyncio.Event, tasks: asyncio.TaskGroup, parts: _Parts
 ) -> None:
     worker = None
+    expiry = tasks.create_task(Expiry(settings.expiring(roles), parts.health).run(), name="expiry")
     if Role.WORKER in roles:
         worker = tasks.create_task(_work(settings, parts), name="worker")
         parts.health.set(Role.WORKER, ready=True)
@@ -159,6 +161,7 @@ async def _run_roles(
             log.info("stopping")
             parts.health.set("running", ready=False)
     finally:
+        expiry.cancel()
         if worker is not None:
             worker.cancel()
 
@@ -171,7 +174,7 @@ async def _work(settings: Settings, parts: _Parts) -> None:
 
     assert parts.ring is not None
     vault = Vault(parts.store, parts.ring)
-    async with Cloud(settings.cloud.graph_settings(), vault) as cloud:
+    async with Cloud(settings.graph_settings(), vault) as cloud:
         await Worker(parts.store, vault, cloud, settings.worker_settings(), _identity()).run()
 
 
@@ -222,7 +225,7 @@ async def _web(settings: Settings, parts: _Parts) -> AsyncIterator[int]:
     assert parts.ring is not None
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(
-        serve(settings.web_settings(), parts.store, parts.ring, settings.cloud.graph_settings(), stop, port.set_result),
+        serve(settings.web_settings(), parts.store, parts.ring, settings.graph_settings(), stop, port.set_result),
         name="web",
     )
     try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
@@ -24,7 +24,9 @@ from relay.core.subscription import MAX_USERS, SubscriptionPolicy
 from relay.core.watchdog import ANNOUNCED_WITHIN
 from relay.edge.settings import EdgeSettings
 from relay.graph.certificates import Certificates as EncryptionCertificates
+from relay.graph.credentials import Credentials, is_pair
 from relay.graph.settings import MAX_BULK_SIZE, ClientCertificate, GraphSettings
+from relay.ops.expiry import Expiring, of_certificate
 from relay.ops.telemetry import TelemetrySettings
 from relay.store.connection import StoreSettings
 from relay.store.keyring import KeyRing, KeyRingInvalid
@@ -34,7 +36,7 @@ from relay.webhook.settings import PREFIX, WebhookSettings
 from relay.worker.settings import PushSettings, WorkerSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
     from typing import Self
 
@@ -144,6 +146,12 @@ class VaultConfig(Group):
     )
 
 
+_CREDENTIALS: Final = frozenset(
+    f"{prefix}{name}" for prefix in ("", "second_") for name in ("client_secret", "certificate", "private_key")
+)
+"""The fields of `CloudConfig` that are the relay's credentials."""
+
+
 class CloudConfig(Group):
     """Microsoft's side."""
 
@@ -161,6 +169,11 @@ class CloudConfig(Group):
     client_secret: Secret | None = Field(None, description="its secret; a certificate is better")
     certificate: Certificates | None = Field(None, description="its certificate, PEM")
     private_key: PrivateKey | None = Field(None, description="the certificate's private key, PEM, without a password")
+    second_client_secret: Secret | None = Field(
+        None, description="a second credential beside the first, while one takes the other's place: its secret,"
+    )
+    second_certificate: Certificates | None = Field(None, description="or its certificate, PEM,")
+    second_private_key: PrivateKey | None = Field(None, description="with its private key, PEM, without a password")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -175,13 +188,11 @@ class CloudConfig(Group):
             if is_given is not (self.name == "custom"):
                 need = "must not be set unless" if is_given else "must be set when"
                 yield f"{variables.variable_of(type(self), field)}: {need} RELAY_CLOUD is custom"
-        if self.client_secret is not None and self.certificate is not None:
-            yield "RELAY_CLOUD_CLIENT_SECRET: is given beside RELAY_CLOUD_CERTIFICATE; keep one of the two"
-        if (self.certificate is None) is not (self.private_key is None):
-            absent = "CERTIFICATE" if self.certificate is None else "PRIVATE_KEY"
-            yield f"RELAY_CLOUD_{absent}: must be set too, certificate and private key belong together"
-        elif not _is_pair(self.certificate, self.private_key):
-            yield "RELAY_CLOUD_PRIVATE_KEY: is not the key of RELAY_CLOUD_CERTIFICATE"
+        yield from _credential_faults("", self.client_secret, self.certificate, self.private_key)
+        second = (self.second_client_secret, self.second_certificate, self.second_private_key)
+        yield from _credential_faults("SECOND_", *second)
+        if any(second) and self.client_secret is None and self.certificate is None:
+            yield "RELAY_CLOUD_SECOND_…: is given without a first credential; call it the first"
 
     @property
     def notifies(self) -> bool:
@@ -200,16 +211,13 @@ class CloudConfig(Group):
 
     def graph_settings(self) -> GraphSettings:
         """What the Graph adapter needs; to be called when a client id and a credential are there."""
-        certificate = None
-        if self.certificate is not None and self.private_key is not None:
-            certificate = ClientCertificate(
-                private_key_pem=self.private_key.get_secret_value(), certificate_pem=self.certificate
-            )
         return replace(
             self.public_settings(),
             anonymous=False,
-            client_secret=None if self.client_secret is None else self.client_secret.get_secret_value(),
-            certificate=certificate,
+            client_secret=_revealed(self.client_secret),
+            certificate=_client_certificate(self.certificate, self.private_key),
+            second_client_secret=_revealed(self.second_client_secret),
+            second_certificate=_client_certificate(self.second_certificate, self.second_private_key),
         )
 
 
@@ -588,6 +596,30 @@ class Settings:
         path = self.files.get("vault.key_ring")
         return KeyRing.from_json(text) if path is None else RingFile(path, text)
 
+    def graph_settings(self) -> GraphSettings:
+        """What the Graph adapter needs, with the files that credentials are read again from when they change."""
+        files = {
+            field: path for field in sorted(_CREDENTIALS) if (path := self.files.get(f"cloud.{field}")) is not None
+        }
+        return replace(self.cloud.graph_settings(), credential_files=files)
+
+    def expiring(self, roles: Iterable[Role]) -> Callable[[], list[Expiring]]:
+        """What expires of what these roles use; the function gives it anew, for the relay's credentials follow their files."""
+        served = {
+            Role.EDGE: ("RELAY_EDGE_TLS_CERT", self.edge.tls_cert),
+            Role.WEB: ("RELAY_WEB_TLS_CERT", self.web.tls_cert),
+            Role.WEBHOOK: ("RELAY_WEBHOOK_TLS_CERT", self.webhook.tls_cert),
+        }
+        fixed = [of_certificate(*served[role]) for role in roles if role in served and served[role][1] is not None]  # type: ignore[arg-type]
+        names = {"first": "RELAY_CLOUD_CERTIFICATE", "second": "RELAY_CLOUD_SECOND_CERTIFICATE"}
+        uses_credential = self.cloud.certificate is not None or self.cloud.client_secret is not None
+        if not uses_credential or self.cloud.client_id is None or not {Role.WORKER, Role.WEB} & set(roles):
+            return lambda: fixed
+        credentials = Credentials(self.graph_settings())
+        return lambda: (
+            fixed + [Expiring(names[one.name], one.ends) for one in credentials.all() if one.ends is not None]
+        )
+
     def worker_settings(self) -> WorkerSettings:
         """What the worker needs."""
         poll = self.poll
@@ -712,9 +744,28 @@ def _absent(need: str) -> str:
 
 def _is_pair(certificate: str | None, key: SecretStr | None) -> bool:
     """Whether a certificate and a private key belong together; True when one is absent."""
+    return certificate is None or key is None or is_pair(certificate, key.get_secret_value())
+
+
+def _credential_faults(
+    prefix: str, secret: SecretStr | None, certificate: str | None, key: SecretStr | None
+) -> Iterator[str]:
+    """What is wrong with one of the relay's credentials at Entra."""
+    name = f"RELAY_CLOUD_{prefix}"
+    if secret is not None and certificate is not None:
+        yield f"{name}CLIENT_SECRET: is given beside {name}CERTIFICATE; keep one of the two"
+    if (certificate is None) is not (key is None):
+        absent = "CERTIFICATE" if certificate is None else "PRIVATE_KEY"
+        yield f"{name}{absent}: must be set too, certificate and private key belong together"
+    elif not _is_pair(certificate, key):
+        yield f"{name}PRIVATE_KEY: is not the key of {name}CERTIFICATE"
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
+def _client_certificate(certificate: str | None, key: SecretStr | None) -> ClientCertificate | None:
     if certificate is None or key is None:
-        return True
-    first = x509.load_pem_x509_certificates(certificate.encode())[0]
-    private = load_pem_private_key(key.get_secret_value().encode(), password=None)
-    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return first.public_key().public_bytes(*form) == private.public_key().public_bytes(*form)
+        return None
+    return ClientCertificate(private_key_pem=key.get_secret_value(), certificate_pem=certificate)

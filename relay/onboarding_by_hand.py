@@ -45,7 +45,7 @@ async def onboard_by_hand(
         RelayError: as `admit` says.
     """
     await store.ping()
-    graph = settings.cloud.graph_settings()
+    graph = settings.graph_settings()
     redirect_uri = f"http://localhost:{port}{PATH}"
     async with GraphClient(graph) as client, Consent(client) as consent, answer_at(port) as answer:
         flow = await consent.begin(redirect_uri, tenant=tenant or ANY_ORGANISATION, prompt="select_account")

@@ -14,6 +14,7 @@ from cryptography import x509
 
 from relay.errors import RelayError, SourceUnreachable
 from relay.graph.client import GraphClient
+from relay.ops.expiry import SOON
 from relay.store.connection import Store
 from relay.webhook.settings import PREFIX
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from relay.graph.settings import GraphSettings
 
 EXPIRES_SOON: Final = timedelta(days=14)
+"""Of certificates that something renews by itself, as it does those of TLS; the relay's own credential has `SOON`."""
 _HANDSHAKE_S: Final = 10.0  # what Graph allows
 
 
@@ -39,7 +41,7 @@ async def checked(settings: Settings) -> list[Finding]:
     """Look at certificates, Redis, Microsoft's side, and the way of its notifications."""
     findings = list(_certificates(settings, datetime.now(UTC)))
     findings += await _store(settings)
-    findings += await _cloud(settings.cloud.graph_settings())
+    findings += await _cloud(settings.graph_settings())
     findings += await _webhook(settings)
     return findings
 
@@ -48,12 +50,15 @@ def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
     given = {
         "RELAY_EDGE_TLS_CERT": settings.edge.tls_cert,
         "RELAY_WEBHOOK_TLS_CERT": settings.webhook.tls_cert,
+        "RELAY_WEB_TLS_CERT": settings.web.tls_cert,
         "RELAY_CLOUD_CERTIFICATE": settings.cloud.certificate,
+        "RELAY_CLOUD_SECOND_CERTIFICATE": settings.cloud.second_certificate,
     }
     for name, pem in given.items():
         if pem is not None:
             certificate = x509.load_pem_x509_certificates(pem.encode())[0]
-            yield _validity(name, certificate.not_valid_before_utc, certificate.not_valid_after_utc, now)
+            soon = SOON if name.startswith("RELAY_CLOUD") else EXPIRES_SOON
+            yield _validity(name, certificate.not_valid_before_utc, certificate.not_valid_after_utc, now, soon)
     push = settings.webhook.push()
     if push is not None:
         newest = push.certificates.newest
@@ -61,10 +66,10 @@ def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
         yield _validity(name, newest.begins, newest.ends, now)
 
 
-def _validity(name: str, begins: datetime, ends: datetime, now: datetime) -> Finding:
+def _validity(name: str, begins: datetime, ends: datetime, now: datetime, soon: timedelta = EXPIRES_SOON) -> Finding:
     if not begins <= now < ends:
         return Finding(is_good=False, text=f"{name}: is valid from {begins} to {ends}; renew it")
-    if ends - now < EXPIRES_SOON:
+    if ends - now < soon:
         return Finding(is_good=False, text=f"{name}: expires on {ends:%Y-%m-%d}; renew it")
     return Finding(is_good=True, text=f"{name}: valid until {ends:%Y-%m-%d}")
 

@@ -316,7 +316,7 @@ async def _demonstration_tenant(store: Store, settings: Settings) -> TenantId:
     contoso = next(iter(demo().tenants.values()))
     tenant_id = TenantId(contoso.tenant_id)
     vault = Vault(store, settings.key_ring())
-    graph = settings.cloud.graph_settings()
+    graph = settings.graph_settings()
     if await _is_at_work(store, vault, settings, tenant_id):
         return tenant_id
     async with GraphClient(graph) as client, Consent(client) as consent:
@@ -334,7 +334,7 @@ async def _is_at_work(store: Store, vault: Vault, settings: Settings, tenant_id:
     tenant = await Tenants(store).load(tenant_id)
     if tenant is None or tenant.state is not TenantState.ACTIVE:
         return False
-    async with Cloud(settings.cloud.graph_settings(), vault) as cloud:
+    async with Cloud(settings.graph_settings(), vault) as cloud:
         for grant in await vault.list(tenant_id):
             if grant.state is GrantState.DEAD or grant.sealed_shut:
                 continue

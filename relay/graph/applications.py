@@ -21,6 +21,7 @@ import requests
 from relay.core.grants import Refusal, RefusalClass, classify
 from relay.core.trouble import Said, heard
 from relay.errors import CredentialRejected, RelayError, SourceThrottled, SourceUnreachable
+from relay.graph.credentials import Credential, Credentials
 from relay.graph.errors import from_refusal, retry_after
 from relay.graph.settings import GraphSettings
 
@@ -34,6 +35,7 @@ class Applications:
 
     def __init__(self, settings: GraphSettings) -> None:
         self._settings = settings
+        self.credentials = Credentials(settings)
         self._ca_file: IO[str] | None = None
         self._sessions: weakref.WeakSet[requests.Session] = weakref.WeakSet()
 
@@ -52,13 +54,14 @@ class Applications:
             self._ca_file.close()
 
     def build(
-        self, tenant: str, cache: msal.SerializableTokenCache, *, lasting: bool = True
+        self, tenant: str, cache: msal.SerializableTokenCache, credential: Credential, *, lasting: bool = True
     ) -> msal.ConfidentialClientApplication:
         """An application for one tenant (or `organizations`) on `cache`. It asks Entra for the tenant's endpoints.
 
         Args:
             tenant: which, or `organizations`.
             cache: where tokens go.
+            credential: how it proves itself, from `credentials`.
             lasting: whether it asks for refresh tokens. MSAL does so unless it is told not to.
 
         Raises:
@@ -71,7 +74,7 @@ class Applications:
             try:
                 return msal.ConfidentialClientApplication(
                     settings.client_id,
-                    client_credential=_credential(settings),
+                    client_credential=credential.for_msal,
                     authority=f"{settings.authority_url}/{tenant}",
                     instance_discovery=None if settings.is_microsoft else False,
                     token_cache=cache,
@@ -212,13 +215,3 @@ def refusal_words(answer: dict[str, Any]) -> tuple[str, str, list[int], Said]:
 def _text(answer: dict[str, Any], name: str) -> str:
     value = answer.get(name)
     return value if isinstance(value, str) else ""
-
-
-def _credential(settings: GraphSettings) -> str | dict[str, str]:
-    if settings.certificate is None:
-        return settings.client_secret or ""
-    # Without a thumbprint MSAL signs with PS256 and SHA-256, and sends the chain along.
-    return {
-        "private_key": settings.certificate.private_key_pem,
-        "public_certificate": settings.certificate.certificate_pem,
-    }

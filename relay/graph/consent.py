@@ -31,6 +31,7 @@ from relay.core.trouble import NOTHING, Said, heard
 from relay.errors import RelayError
 from relay.graph.applications import NONSENSE, Applications, refusal_words, translated
 from relay.graph.client import GraphClient
+from relay.graph.credentials import Credential
 from relay.graph.errors import from_refusal
 from relay.graph.idtokens import UntrustedIdTokenError, VerifiedIdentity, verify
 from relay.graph.settings import SCOPES
@@ -229,7 +230,11 @@ class Consent:
         self, redirect_uri: str, tenant: str, prompt: str | None, login_hint: str | None, sign_in: str = ""
     ) -> dict[str, Any]:
         """A flow; with a state in `sign_in` one that asks for no permission."""
-        application = self._applications.build(tenant, msal.SerializableTokenCache(), lasting=not sign_in)
+        application = self._applications.credentials.trying(
+            lambda credential: self._applications.build(
+                tenant, msal.SerializableTokenCache(), credential, lasting=not sign_in
+            )
+        )
         flow: dict[str, Any] = application.initiate_auth_code_flow(
             [] if sign_in else self._client.settings.scopes,
             redirect_uri=redirect_uri,
@@ -241,8 +246,14 @@ class Consent:
         return flow
 
     def _redeem(self, kept: dict[str, Any], answer: dict[str, str]) -> tuple[dict[str, Any], str]:
+        # Entra looks at the credential before it looks at the code, so a code outlives a credential that is refused.
+        return self._applications.credentials.trying(lambda credential: self._redeemed(credential, kept, answer))
+
+    def _redeemed(
+        self, credential: Credential, kept: dict[str, Any], answer: dict[str, str]
+    ) -> tuple[dict[str, Any], str]:
         cache = msal.SerializableTokenCache()
-        application = self._applications.build(kept["tenant"], cache)
+        application = self._applications.build(kept["tenant"], cache, credential)
         with translated():
             try:
                 result: dict[str, Any] = application.acquire_token_by_auth_code_flow(kept, answer)
@@ -251,6 +262,8 @@ class Consent:
             except NONSENSE as error:
                 # MSAL's own look at the id token's form and nonce.
                 raise ConsentFailed(ConsentProblem.UNTRUSTED, type(error).__name__) from None
+        if "error" in result and (refusal := classify(*refusal_words(result))).kind is RefusalClass.OURS:
+            raise from_refusal(refusal)
         return result, cache.serialize()
 
     async def _verified(self, result: Mapping[str, Any], kept: Mapping[str, Any]) -> VerifiedIdentity:

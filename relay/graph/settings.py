@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -29,12 +31,16 @@ class ClientCertificate:
 class GraphSettings:
     """One Microsoft cloud and one app registration in it.
 
-    Exactly one of `client_secret` and `certificate` is given, neither when `anonymous`.
+    Exactly one of `client_secret` and `certificate` is given, neither when `anonymous`. A second credential stands beside it
+    while one takes the other's place; see `credentials`.
 
     Attributes:
         client_id: the application id of the app registration.
         client_secret: its secret.
         certificate: its certificate with the private key.
+        second_client_secret, second_certificate: another credential, tried when the first is refused; one of them, or none.
+        credential_files: `client_secret`, `certificate`, `private_key` and their likes with `second_` -> the file that it
+            came from, to be read again when it changes.
         anonymous: for whoever reads only what Microsoft publishes, and needs no credential.
         authority_url: Entra's base URL, without a tenant.
         graph_url: Graph's base URL, without a version.
@@ -53,6 +59,9 @@ class GraphSettings:
     client_id: str
     client_secret: str | None = field(default=None, repr=False)
     certificate: ClientCertificate | None = None
+    second_client_secret: str | None = field(default=None, repr=False)
+    second_certificate: ClientCertificate | None = None
+    credential_files: Mapping[str, Path] = field(default_factory=dict, hash=False)
     anonymous: bool = False
     authority_url: str = "https://login.microsoftonline.com"
     graph_url: str = "https://graph.microsoft.com"
@@ -70,6 +79,8 @@ class GraphSettings:
         given = (self.client_secret is not None) + (self.certificate is not None)
         if given != (0 if self.anonymous else 1):
             raise ValueError("give either a client secret or a certificate, or nothing when anonymous")
+        if self.second_client_secret is not None and self.second_certificate is not None:
+            raise ValueError("the second credential is either a secret or a certificate")
         if not 1 <= self.bulk_size <= MAX_BULK_SIZE:
             raise ValueError(f"a bulk read has 1 to {MAX_BULK_SIZE} users")
         for url in (self.authority_url, self.graph_url):

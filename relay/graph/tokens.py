@@ -23,6 +23,7 @@ from relay.core.presence import TenantId
 from relay.errors import RelayError, Retryable, SourceUnreachable
 from relay.graph.applications import NONSENSE, Applications, refusal_words, translated
 from relay.graph.client import TokenSource
+from relay.graph.credentials import Credential
 from relay.graph.errors import GrantRefused, from_refusal
 from relay.graph.settings import GraphSettings
 
@@ -192,6 +193,7 @@ class _Kept:
         self.unsaved = ""
         self._must_ask = False
         self._application: msal.ConfidentialClientApplication | None = None
+        self._credential: Credential | None = None
 
     def landed(self, flight: asyncio.Task[AccessToken]) -> None:
         """The call is over; its error belongs to whoever waited, if anybody still did."""
@@ -202,7 +204,7 @@ class _Kept:
     def acquire(self, applications: Applications, scopes: list[str]) -> AccessToken:
         """Ask MSAL. Blocks."""
         try:
-            return self._acquire(applications, scopes)
+            return applications.credentials.trying(lambda credential: self._acquire(applications, scopes, credential))
         except RelayError as error:
             # The next application starts with an empty memory: MSAL would replay this refusal for a minute.
             self._application = None
@@ -211,10 +213,11 @@ class _Kept:
                 self.token, self._must_ask = None, True
             raise
 
-    def _acquire(self, applications: Applications, scopes: list[str]) -> AccessToken:
-        if self._application is None:
+    def _acquire(self, applications: Applications, scopes: list[str], credential: Credential) -> AccessToken:
+        if self._application is None or self._credential != credential:
             _load(self.cache, self.grant.token_cache)
-            self._application = applications.build(self.grant.tenant_id, self.cache)
+            self._application = applications.build(self.grant.tenant_id, self.cache, credential)
+            self._credential = credential
         asked_at = time.monotonic()
         with translated():
             account = _account(self._application, self.grant.account_id)

@@ -36,6 +36,7 @@ class Health:
 
     def __init__(self) -> None:
         self._parts: dict[str, bool] = {}
+        self._remarks: dict[str, str] = {}
 
     def expect(self, *parts: str) -> None:
         """Name parts without which the process is not ready."""
@@ -46,14 +47,20 @@ class Health:
         """Say how a part fares."""
         self._parts[part] = ready
 
+    def remark(self, about: str, text: str) -> None:
+        """Say something that an operator should know and that makes nothing less ready; empty takes it back."""
+        self._remarks[about] = text
+
     @property
     def is_ready(self) -> bool:
         """Whether all parts are ready."""
         return all(self._parts.values())
 
     def report(self) -> str:
-        """A line for each part."""
-        return "".join(f"{part}: {'ready' if ready else 'not ready'}\n" for part, ready in sorted(self._parts.items()))
+        """A line for each part, and one for each remark."""
+        parts = [f"{part}: {'ready' if ready else 'not ready'}" for part, ready in sorted(self._parts.items())]
+        remarks = [f"{about}: {text}" for about, text in sorted(self._remarks.items()) if text]
+        return "".join(f"{line}\n" for line in [*parts, *remarks])
 
 
 class OpsServer:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry import metrics, trace
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
@@ -96,7 +96,9 @@ class Telemetry:
         return generate_latest(self._registry)
 
 
-_SECONDS_VIEW: Final = View(instrument_unit="s", aggregation=ExplicitBucketHistogramAggregation(SECONDS))
+_SECONDS_VIEW: Final = View(
+    instrument_type=Histogram, instrument_unit="s", aggregation=ExplicitBucketHistogramAggregation(SECONDS)
+)
 
 
 def _metric_export(endpoint: str) -> MetricReader:

@@ -53,7 +53,7 @@ async def probe_into(file: Path, store: Store, settings: Settings, tenant_id: Te
         found = await probe(
             store,
             settings.key_ring(),
-            settings.cloud.graph_settings(),
+            settings.graph_settings(),
             tenant_id,
             options,
             cloud_name=settings.cloud.name,
