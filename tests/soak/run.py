@@ -292,6 +292,9 @@ class Run:
         tenant = {"tenant": self._contoso} if only else {}
         await self._relay.ask("POST", "notifications/faults", {"kind": kind, **tenant, **how})
 
+    async def _remove_faults(self) -> None:
+        await self._relay.ask("DELETE", "notifications/faults")
+
     async def _end_one(self, haunts_s: float) -> None:
         if live := await self._a_live_one():
             with suppress(httpx.HTTPStatusError):  # it ended meanwhile

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 SPEED = 300.0
@@ -37,10 +37,15 @@ class Schedule:
     ending: str
 
 
-def schedule(seed: int) -> Schedule:
-    """The run of a seed."""
+def schedule(seed: int, parts: int = 1) -> Schedule:
+    """The run of a seed, `parts` times as long as usual: faults end before the next part begins."""
     chance = random.Random(seed)
-    steps = [*_changes(chance), *_faults(chance), *_troubles(chance), *_suites(chance)]
+    steps = []
+    for part in range(parts):
+        own = [*_changes(chance), *_faults(chance), *_troubles(chance), *_suites(chance, part)]
+        steps += [replace(step, at_s=step.at_s + part * LASTS_S) for step in own]
+        if part < parts - 1:
+            steps.append(Step(at_s=(part + 1) * LASTS_S, what="remove_faults"))
     return Schedule(
         seed=seed,
         switches=_switches(chance),
@@ -114,13 +119,13 @@ def _troubles(chance: random.Random) -> list[Step]:
     return steps
 
 
-def _suites(chance: random.Random) -> list[Step]:
+def _suites(chance: random.Random, part: int) -> list[Step]:
     """Suites that come and go, and change whom they watch."""
     steps = []
     for number in range(chance.randrange(0, 3)):
         come = chance.uniform(0.5, LASTS_S * 0.6)
         users = tuple(chance.sample(CONTOSO, chance.randrange(1, len(CONTOSO))))
-        name = f"visitor-{number}"
+        name = f"visitor-{part}-{number}"
         steps.append(Step(at_s=come, what="come", how={"suite": name, "users": users}))
         if chance.random() < 0.6:
             steps.append(Step(at_s=chance.uniform(come, LASTS_S), what="go", how={"suite": name}))

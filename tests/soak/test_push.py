@@ -11,7 +11,7 @@ import pytest
 from tests.soak.run import run
 from tests.soak.schedule import schedule
 
-QUICK_SEEDS = (4, 8)
+QUICK_SEEDS = (20, 23)
 SOAK_SEEDS = range(1, 51)
 BESIDE_OTHERS_S = 5.0
 """What other tests on the same two cores may add to the promised times."""
@@ -26,6 +26,13 @@ async def test_a_few_schedules_leave_every_suite_right(tmp_path: Path, seed: int
 @pytest.mark.parametrize("seed", SOAK_SEEDS)
 async def test_many_schedules_leave_every_suite_right(tmp_path: Path, seed: int):
     await _judged(tmp_path, seed, 0.0)
+
+
+@pytest.mark.soak
+async def test_eight_hours_of_graphs_leave_every_suite_right_and_every_subscription_renewed(tmp_path: Path):
+    """A day's work of subscriptions at 300 times the speed of life, with everything that goes wrong in twelve runs."""
+    report = await run(tmp_path, schedule(1001, parts=12), 0.0)
+    assert not report.faults, "\n".join([*report.faults, str(report), f"the processes' logs are in {tmp_path}"])
 
 
 def test_the_same_seed_is_the_same_schedule_and_another_one_is_not():
