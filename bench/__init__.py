@@ -7,6 +7,9 @@
     scale        100,000 watched users of 200 tenants on one machine: how long a user goes unread, how fast a suite resumes
     answer       how soon a newly watched user is answered, and how soon a change is seen
     slow-token   one tenant's token endpoint is slow: does it cost the others anything?
+    push-latency how soon a change that Graph announces at once is shown, 200 a second
+    push-day     a day of 2,000 users with notifications: requests and ages beside polling; by a faster clock, see `bench.push`
+    push-trouble lost notifications for eight hours, and notifications that fall silent; by a faster clock too
 
 Everything runs on loopback, in processes that end with the one that started them. Each command prints tables and ends with
 one JSON line: what was measured, what must hold, and whether it does.

@@ -185,7 +185,9 @@ def relay_beside(
         tokens = [world.consents(site.control, each, client_id) for each in site.world]
         suite_keys = asyncio.run(_admit(url, ring, site, tokens, client_id))
         authority = trustme.CA()
-        given = {**_given(url, ring, site, authority, client_id), **groups}
+        given = _given(url, ring, site, authority, client_id)
+        for name, more in groups.items():
+            given[name] = {**given.get(name, {}), **more}
         roles = [Role.EDGE, Role.WORKER]
         if push:
             given["webhook"] = _hook(folder, site.hooks)

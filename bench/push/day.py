@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from bench import report
 from bench.load.rig import cloud, relay_beside
 from bench.load.world import CLIENT_ID, OTHER_CLIENT_ID, Organisation
-from bench.push.cloud import PATIENT, RENEWED_WITHIN_S, Account, live_at_once, longest_unrenewed_s
+from bench.push.cloud import PATIENT, RENEWED_WITHIN_S, UNHURRIED, Account, live_at_once, longest_unrenewed_s
 from bench.push.judge import ages, round_robin
 from bench.push.latency import until_covered
 from bench.push.recorder import Recorder
@@ -90,8 +90,8 @@ def live(options: Options, *, numbered: bool) -> Day:
     flags = ("--day", "--nights", "--seed", str(options.seed))
     with ExitStack() as stack:
         site = stack.enter_context(cloud(world, *flags, notification_sequence_numbers=numbered, **PATIENT))
-        pushing = stack.enter_context(relay_beside(site, push=True))
-        polling = stack.enter_context(relay_beside(site, client_id=OTHER_CLIENT_ID))
+        pushing = stack.enter_context(relay_beside(site, push=True, **UNHURRIED))
+        polling = stack.enter_context(relay_beside(site, client_id=OTHER_CLIENT_ID, **UNHURRIED))
         recorders = [stack.enter_context(Recorder(relay, [world[0].names])) for relay in (pushing, polling)]
         account = Account(site.control, {user for each in world for user in each.users})
         for recorder in recorders:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bench import report
 from bench.load.rig import cloud, relay_beside
 from bench.load.world import CLIENT_ID, Organisation
-from bench.push.cloud import PATIENT, RENEWED_WITHIN_S, Account, live_at_once, longest_unrenewed_s
+from bench.push.cloud import PATIENT, RENEWED_WITHIN_S, UNHURRIED, Account, live_at_once, longest_unrenewed_s
 from bench.push.judge import ages
 from bench.push.latency import until_covered
 from bench.push.recorder import Recorder
@@ -79,7 +79,7 @@ def _scene(options: Options) -> Iterator[_Scene]:
     world = [Organisation(0, options.people, options.grants)]
     with ExitStack() as stack:
         site = stack.enter_context(cloud(world, "--day", notification_sequence_numbers=True, **PATIENT))
-        relay = stack.enter_context(relay_beside(site, push=True))
+        relay = stack.enter_context(relay_beside(site, push=True, **UNHURRIED))
         suites = stack.enter_context(Recorder(relay, [world[0].names]))
         account = Account(site.control, {user for each in world for user in each.users})
         suites.until_all_are_shown(options.people, _START_S)

@@ -15,6 +15,7 @@ from bench.fanout.schedule import Point
 from bench.load import answer, scale, slow_token
 from bench.poll import run as poll
 from bench.processes import Child, ChildFailed
+from bench.push import latency
 from bench.webhook import run as webhook
 
 
@@ -52,6 +53,13 @@ def test_webhook_is_answered_and_leaves_nothing_out(capsys: pytest.CaptureFixtur
     assert len(must) == 6
 
 
+def test_push_latency_shows_every_change(capsys: pytest.CaptureFixture[str]):
+    latency.run(latency.Options(sizes=(12,), rate=20, seconds=1))
+    must = last_line(capsys)["must"]
+    assert must["1 tenants, with numbers: every change is shown"]
+    assert must["1 tenants, without numbers: every change is shown"]
+
+
 def test_scale_measures_gaps_and_resumes(capsys: pytest.CaptureFixture[str]):
     scale.run(scale.Options(users=300, tenants=3, seconds=12))
     ratios = last_line(capsys)["ratios"]
@@ -75,7 +83,7 @@ def test_the_command_lists_every_benchmark():
     told = subprocess.run(
         [sys.executable, "-m", "bench"], capture_output=True, text=True, timeout=60, check=True
     ).stdout
-    for name in ("fanout", "poll", "scale", "answer", "slow-token"):
+    for name in ("fanout", "poll", "scale", "answer", "slow-token", "push-latency", "push-day", "push-trouble"):
         assert f"    {name} " in (bench.__doc__ or "")
         assert f"    {name} " in told
 
