@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
@@ -167,7 +168,7 @@ def relay_beside(
     client_id: str = world.CLIENT_ID,
     push: bool = False,
     watched: bool = False,
-    **groups: Mapping[str, Any],
+    groups: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Iterator[Relay]:
     """A relay that has taken in all tenants of a cloud.
 
