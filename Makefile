@@ -11,7 +11,7 @@ CODE := relay onboarding emulator suite bench tests
 PROTOS := $(wildcard protos/relay/api/presence/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test browser check soak bench format lint types contracts protos protos-check lock project-check parity-check profiles
+.PHONY: help setup run test browser check soak bench bench-push format lint types contracts protos protos-check lock project-check parity-check profiles
 
 help: ## says what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -61,7 +61,10 @@ soak: setup ## the long sweeps
 	@$(PYTEST) -m soak --timeout 5400
 
 bench: setup ## the benchmarks: tables, and one JSON line each
-	@for name in fanout poll webhook emulator; do $(BIN)/python -m bench $$name || exit 1; done
+	@for name in fanout poll webhook push-latency emulator; do $(BIN)/python -m bench $$name || exit 1; done
+
+bench-push: setup ## hours with notifications: a day beside polling, loss, silence; needs faketime
+	@for name in push-day push-trouble; do $(BIN)/python -m bench $$name || exit 1; done
 
 # ---- check --------------------------------------------------------------------------------------------------------------
 

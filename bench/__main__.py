@@ -6,6 +6,7 @@ import argparse
 import sys
 
 import bench
+from bench import faster
 from bench.processes import ChildFailed, quiet
 
 
@@ -31,6 +32,7 @@ def main() -> int:
         return 0
     quiet()
     try:
+        faster.run_again(getattr(options, "speed", 1.0))
         return int(options.run(options))
     except ChildFailed as error:
         sys.stderr.write(f"bench: {error}\n")
@@ -158,6 +160,10 @@ def _run_push_latency(options: argparse.Namespace) -> int:
     return run(Options(seconds=options.seconds, rate=options.rate))
 
 
+def _faster(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--speed", type=float, default=20.0, help="of the clock, by Debian's faketime (default: 20)")
+
+
 def _push_day(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hours", type=float, default=24.0, help="from half past nine on (default: 24)")
     parser.add_argument("--people", type=int, default=2000, help="of the tenant (default: 2,000)")
@@ -176,13 +182,15 @@ def _run_push_day(options: argparse.Namespace) -> int:
 
 def _push_trouble(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hours", type=float, default=8.0, help="of loss (default: 8)")
+    parser.add_argument("--only", choices=("loss", "silence"), help="one of the two")
+    _faster(parser)
     parser.set_defaults(run=_run_push_trouble)
 
 
 def _run_push_trouble(options: argparse.Namespace) -> int:
-    from bench.push.trouble import Options, run
+    from bench.push.trouble import SCENES, Options, run
 
-    return run(Options(hours=options.hours))
+    return run(Options(hours=options.hours, scenes=(options.only,) if options.only else SCENES))
 
 
 if __name__ == "__main__":

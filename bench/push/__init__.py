@@ -7,7 +7,6 @@
     day.py        a day of 2,000 users: requests and ages, beside polling
     trouble.py    lost notifications for hours, and silence
 
-A day takes a day. `day` and `trouble` are to be run by a clock that goes faster for all processes together, for which
-Debian's `faketime` serves: `faketime -m -f '+0 x60' python -m bench push-day`. All times are the clock's then, and what a
-machine takes for its work counts sixtyfold.
+A day takes a day, so `day` and `trouble` are run by a clock that goes faster for all processes together: see `bench.faster`.
+All their times are that clock's, and what the machine takes for its work counts as many times.
 """

@@ -111,7 +111,7 @@ def live(options: Options, *, numbered: bool) -> Day:
     users = world[0].users
     changes = [change for change in account.changes if change.at <= until]
     pushed = account.of(CLIENT_ID)
-    every_s = (until - began) * -(-len(users) // PAGE) / sum(pushed.values())
+    every_s = (until - began) * -(-len(users) // PAGE) / max(1, sum(pushed.values()))
     return Day(
         seconds=until - began, changes=len(changes), pushed=pushed, polled=account.of(OTHER_CLIENT_ID),
         seen=ages(changes, shown, until), polled_seen=ages(changes, polled_shown, until),
@@ -129,7 +129,7 @@ def _passing(seconds: float) -> Iterator[float]:
 
 
 def _tell(options: Options, day: Day, numbered: bool, verdict: report.Verdict) -> None:  # noqa: FBT001
-    pushed, polled = sum(day.pushed.values()), sum(day.polled.values())
+    pushed, polled = max(1, sum(day.pushed.values())), sum(day.polled.values())
     fewer = polled / pushed
     fresher = day.round.at(0.5) / day.seen.at(0.5) if day.seen.seen else 0.0
     name = "with numbers" if numbered else "without numbers"

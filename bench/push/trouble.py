@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bench.load.rig import Site
     from bench.push.judge import Ages, Seen
 
+SCENES: Final = ("loss", "silence")
 RECONCILE_S: Final = 60.0
 FOUND_WITHIN_S: Final = 240.0
 FULL_RATE_S: Final = 5.0
@@ -36,6 +37,7 @@ class Options:
 
     Attributes:
         people, grants: of the tenant.
+        scenes: which.
         hours: of loss.
         loss: share of the notifications.
         allowed_s: beyond the interval in force, until a change is shown.
@@ -43,6 +45,7 @@ class Options:
 
     people: int = 2000
     grants: int = 4
+    scenes: tuple[str, ...] = SCENES
     hours: float = 8.0
     loss: float = 0.05
     allowed_s: float = 1.0
@@ -68,10 +71,12 @@ def run(options: Options) -> int:
     """Measure; returns the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     verdict = report.Verdict("push-trouble")
-    with _scene(options) as scene:
-        _lose(scene, options, verdict)
-    with _scene(options) as scene:
-        _fall_silent(scene, verdict)
+    if "loss" in options.scenes:
+        with _scene(options) as scene:
+            _lose(scene, options, verdict)
+    if "silence" in options.scenes:
+        with _scene(options) as scene:
+            _fall_silent(scene, verdict)
     return verdict.say()
 
 

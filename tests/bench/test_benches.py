@@ -15,7 +15,7 @@ from bench.fanout.schedule import Point
 from bench.load import answer, scale, slow_token
 from bench.poll import run as poll
 from bench.processes import Child, ChildFailed
-from bench.push import latency
+from bench.push import day, latency, trouble
 from bench.webhook import run as webhook
 
 
@@ -58,6 +58,18 @@ def test_push_latency_shows_every_change(capsys: pytest.CaptureFixture[str]):
     must = last_line(capsys)["must"]
     assert must["1 tenants, with numbers: every change is shown"]
     assert must["1 tenants, without numbers: every change is shown"]
+
+
+def test_push_day_counts_what_both_relays_ask(capsys: pytest.CaptureFixture[str]):
+    day.run(day.Options(people=12, grants=1, hours=0.003, numbered=(True,)))
+    said = last_line(capsys)
+    assert said["ratios"]["with numbers: polling's requests"] > 0
+    assert said["must"]["with numbers: one live subscription for a grant"]
+
+
+def test_push_trouble_loses_notifications_and_no_subscription(capsys: pytest.CaptureFixture[str]):
+    trouble.run(trouble.Options(people=12, grants=1, scenes=("loss",), hours=0.001))
+    assert last_line(capsys)["must"]["loss: no subscription made anew"]
 
 
 def test_scale_measures_gaps_and_resumes(capsys: pytest.CaptureFixture[str]):
