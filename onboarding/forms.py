@@ -44,3 +44,9 @@ async def fields_of(request: Request, max_fields: int = MAX_FIELDS) -> dict[str,
     if len(found) != len(pairs):
         raise Stopped("bad_request")  # a field that comes twice: two readers might take different ones
     return found
+
+
+def is_looked_at(request: Request) -> bool:
+    """Whether somebody will see the page: neither a HEAD, nor a browser that fetches ahead."""
+    ahead = request.headers.get("sec-purpose", "") + request.headers.get("purpose", "")
+    return request.method == "GET" and "prefetch" not in ahead

@@ -52,7 +52,8 @@ class WebSettings:
         trusted_proxies: addresses whose `X-Forwarded-For` is believed, as uvicorn's `forwarded_allow_ips`; empty: none.
         suite_ca_file: shown in the command to try, when suites must trust a CA of their own; empty: the system's.
         pace: limits on how often one address may ask.
-        max_body_bytes: longer bodies are refused with a page. A form has 1 KB, Microsoft's answer 3 KB.
+        max_body_bytes: longer bodies are refused with a page. Most forms have 1 KB, Microsoft's answer 3 KB, and the lists of
+            whom suites may watch some 150 KB at the most, as browsers spell them.
         request_time: for a request to arrive whole.
         grace: for requests under way when the server stops. A COMPLETE REQUEST takes a few seconds.
     """
@@ -68,7 +69,7 @@ class WebSettings:
     trusted_proxies: str = ""
     suite_ca_file: str = ""
     pace: Pace = field(default_factory=Pace)
-    max_body_bytes: int = 64 * 1024
+    max_body_bytes: int = 256 * 1024
     request_time: timedelta = timedelta(seconds=20)
     grace: timedelta = timedelta(seconds=10)
 

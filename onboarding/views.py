@@ -125,7 +125,7 @@ class Views:
                 detail=trouble.detail if trouble is not None and problem is not None and problem.shows_detail else "",
             )
         assert flow.admitted is not None
-        key = flow.admitted.key if _is_looked_at(request) else ""
+        key = flow.admitted.key if forms.is_looked_at(request) else ""
         if key and not await self._steps.shown(held):
             key = ""  # another page was faster, and has it
         return self._pages.page(
@@ -225,12 +225,6 @@ class Views:
 
     async def _form(self, request: Request) -> dict[str, str]:
         return await forms.ours(request, self._settings.public_url)
-
-
-def _is_looked_at(request: Request) -> bool:
-    """Whether somebody will see the page: neither a HEAD, nor a browser that fetches ahead."""
-    ahead = request.headers.get("sec-purpose", "") + request.headers.get("purpose", "")
-    return request.method == "GET" and "prefetch" not in ahead
 
 
 def _address(flow: Flow) -> str:

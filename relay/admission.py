@@ -6,20 +6,14 @@ The same account twice renews its grant.
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-import stamina
-
-from relay.errors import AccessDenied, Bug, RequestRefused, Retryable
+from relay.errors import AccessDenied, Bug, RequestRefused
 from relay.graph.client import GraphClient
 from relay.graph.consent import ConsentFailed, ConsentProblem
-from relay.graph.presences import read_presences
-from relay.graph.tokens import Grant as TokenGrant
-from relay.graph.tokens import GrantTokens
+from relay.graph.trying import tried
 from relay.store.admissions import Admissions
 from relay.store.tenants import Tenants
-from relay.store.vault import NEW
 
 if TYPE_CHECKING:
     from relay.graph.consent import NewGrant
@@ -27,9 +21,6 @@ if TYPE_CHECKING:
     from relay.store.connection import Store
     from relay.store.keyring import KeyRing
     from relay.store.tenants import Tenant
-
-_PATIENCE: Final = timedelta(seconds=15)
-"""A person is waiting in front of a page."""
 
 
 async def admit(store: Store, ring: KeyRing, settings: GraphSettings, consent: NewGrant) -> Tenant:
@@ -58,23 +49,9 @@ async def admit(store: Store, ring: KeyRing, settings: GraphSettings, consent: N
 
 async def _tried(settings: GraphSettings, consent: NewGrant) -> str:
     """The grant's token cache after one read with it."""
-    grant = TokenGrant(
-        tenant_id=consent.tenant_id, account_id=consent.account_id, version=NEW, token_cache=consent.token_cache
-    )
-    cache = consent.token_cache
-
-    async def remember(grant: TokenGrant, changed: str) -> TokenGrant:
-        nonlocal cache
-        cache = changed
-        return grant
-
-    async with GraphClient(settings) as client, GrantTokens(settings, remember) as tokens:
+    async with GraphClient(settings) as client:
         try:
-            # A consent cannot be asked for again as easily as a read: Graph may have a bad moment.
-            async for attempt in stamina.retry_context(on=Retryable, attempts=4, timeout=_PATIENCE):
-                with attempt:
-                    await read_presences(client, tokens.source(grant), [consent.account_id])
+            return await tried(client, consent.tenant_id, consent.account_id, consent.token_cache)
         except (AccessDenied, RequestRefused) as error:
             sentence = f"Microsoft gave the consent but refuses to let this account read presence: {error}"
             raise ConsentFailed(ConsentProblem.PERMISSIONS_MISSING, "presence_refused", sentence) from error
-    return cache

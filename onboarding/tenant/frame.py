@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from onboarding.tenant.sessions import Sessions
 
 OVERVIEW: Final = TENANT
-SECTIONS: Final = ((OVERVIEW, english("Overview")),)
+SUITES: Final = f"{TENANT}/suites"
+SETTINGS: Final = f"{TENANT}/settings"
+LOG: Final = f"{TENANT}/log"
+SECTIONS: Final = (
+    (OVERVIEW, english("Overview")),
+    (SUITES, english("Phone suites")),
+    (SETTINGS, english("Settings")),
+    (LOG, english("Log")),
+)
 """(address, what it is called)."""
 
 
@@ -43,20 +51,22 @@ class Frame:
         """
         note = visitor.session.note
         if note is not None:
-            await self._sessions.note(visitor.held, None)
+            await self._sessions.change(visitor.held, note=None)
         return self._pages.page(
             template,
             status,
             visitor=visitor,
             tenant=visitor.tenant,
             token=visitor.token,
-            section=section,
-            sections=[(address, gettext(label)) for address, label in SECTIONS],
-            heading=heading,
-            note=said(note),
+            **{**self.sections(section, heading), "note": said(note)},
             **values,
         )
 
+    def sections(self, section: str, heading: str) -> dict[str, Any]:
+        """What `tenant/frame.html` needs of a page that says no note."""
+        sections = [(address, gettext(label)) for address, label in SECTIONS]
+        return {"section": section, "sections": sections, "heading": heading, "note": None}
+
     async def note(self, visitor: Visitor, key: str, about: str = "") -> None:
         """Leave a note for the next page: a key of `NOTES` or `PROBLEMS`, and what it is about."""
-        await self._sessions.note(visitor.held, Note(key, about))
+        await self._sessions.change(visitor.held, note=Note(key, about))

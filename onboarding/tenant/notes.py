@@ -51,4 +51,40 @@ NOTES: Final[Mapping[str, Said]] = {
         english("Somebody else may have removed it meanwhile. Nothing was changed."),
         kind="warn",
     ),
+    "account_added": Said(
+        english("The account was added"),
+        english(
+            "It has been tried: it can read presence. Reading goes on with the others if one of them stops working."
+        ),
+    ),
+    "account_renewed": Said(
+        english("The account works again"),
+        english("It has been tried: it can read presence. Suites, keys and settings are as they were."),
+    ),
+    "account_replaced": Said(
+        english("The account was replaced"),
+        english("The new one has been tried: it can read presence. The former one’s access is deleted here."),
+    ),
+    "account_withdrawn": Said(
+        english("The account was withdrawn"),
+        english("Its access is deleted here. Reading goes on with the other accounts."),
+    ),
+    "last_withdrawn": Said(
+        english("The last account was withdrawn"),
+        english("Its access is deleted here. Nothing is read any more, and suites show every colleague as unknown."),
+        english("Grant again whenever you like: suites, keys and settings are kept."),
+        kind="warn",
+    ),
+    "suite_renamed": Said(english("The suite was renamed"), english("The name is for you; suites do not see it.")),
+    "key_revoked": Said(
+        english("The key was revoked"),
+        english("The suite’s connections end within seconds, and it cannot connect with this key again."),
+    ),
+    "key_ends_already": Said(
+        english("This key ends already"),
+        english("Another key took its place, or it was revoked. Nothing was changed."),
+        kind="warn",
+    ),
+    "settings_saved": Said(english("Saved"), english("The settings are in force.")),
+    "settings_same": Said(english("Nothing was changed"), english("The settings are as they were."), kind="quiet"),
 }

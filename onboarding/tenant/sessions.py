@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -31,6 +31,43 @@ class Note(msgspec.Struct, frozen=True):
     about: str = ""
 
 
+class FreshKey(msgspec.Struct, frozen=True):
+    """A suite key that was just made in this session.
+
+    Attributes:
+        key_id: which.
+        text: the key itself until it has been shown, then empty.
+        label: what the suite is called.
+        rotates: the key whose place it takes; empty: none.
+        overlap_s: for how long that one goes on working.
+    """
+
+    key_id: str
+    text: str
+    label: str
+    rotates: str = ""
+    overlap_s: float = 0.0
+
+    def __repr__(self) -> str:
+        return f"FreshKey({self.key_id})"
+
+
+class Left(msgspec.Struct, frozen=True):
+    """What was deleted when the tenant of this session left.
+
+    Attributes:
+        name: what it was called.
+        accounts: the names of those whose grants are deleted.
+        suite_keys: how many keys ended.
+        entries: how many entries the audit log had.
+    """
+
+    name: str
+    accounts: tuple[str, ...]
+    suite_keys: int
+    entries: int
+
+
 class Session(msgspec.Struct, frozen=True):
     """Somebody who signed in, as Microsoft vouched for it then.
 
@@ -41,6 +78,9 @@ class Session(msgspec.Struct, frozen=True):
         is_guest: whether it is at home elsewhere.
         began_s: when, in seconds since 1970.
         note: what the next page is to say.
+        fresh: the suite key that was made last.
+        made: the tries to make a suite key that succeeded, so that a form which is sent again makes no second one.
+        left: set before the tenant is deleted, for the page that says what was.
     """
 
     tenant_id: TenantId
@@ -49,6 +89,9 @@ class Session(msgspec.Struct, frozen=True):
     is_guest: bool
     began_s: float
     note: Note | None = None
+    fresh: FreshKey | None = None
+    made: tuple[str, ...] = ()
+    left: Left | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +139,15 @@ class Sessions:
             return None
         return HeldSession(session, kept)
 
-    async def note(self, held: HeldSession, note: Note | None) -> None:
-        """Leave a note for the next page, or take one away; whoever is second to do so at once gives way."""
-        await self._flows.replace(held.kept, _encode(msgspec.structs.replace(held.session, note=note)))
+    async def change(self, held: HeldSession, **changes: Any) -> HeldSession | None:
+        """Give fields of a session other values; on disk when this returns. None when somebody else was faster.
+
+        Raises:
+            NotSaved: it is not known to be on disk.
+        """
+        session = msgspec.structs.replace(held.session, **changes)
+        kept = await self._flows.replace(held.kept, _encode(session))
+        return None if kept is None else HeldSession(session, kept)
 
     async def end(self, secret: str) -> None:
         """End a session; one that is over is fine."""

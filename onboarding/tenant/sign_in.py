@@ -1,23 +1,31 @@
-"""The way to Microsoft and back: who somebody is. Each sign-in is kept under its `state`, taken once, and bound to its browser."""
+"""The ways to Microsoft and back: who somebody is, and a new consent.
+
+Each is kept under its `state`, taken once, and bound to its browser; one for a consent also to the session, and so to the
+tenant, that it was begun in.
+"""
 
 from __future__ import annotations
 
 import hmac
 import secrets
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import structlog
 
+from onboarding.flow import Consented
 from onboarding.problems import OF_CONSENT
 from onboarding.sessions import fingerprint
+from relay.core.presence import TenantId
 from relay.errors import ConsentRequired
 from relay.graph.consent import ConsentFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from relay.graph.consent import Consent
+    from relay.graph.consent import Flow as ConsentFlow
     from relay.graph.idtokens import VerifiedIdentity
     from relay.store.flows import Flows
 
@@ -29,16 +37,32 @@ _MAX_STATE_CHARS: Final = 200
 _MAX_DETAIL_CHARS: Final = 300
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """A consent that somebody who is signed in wants to bring.
+
+    Attributes:
+        session: fingerprint of the session: the cookie that leads to it does not come with Microsoft's answer.
+        tenant_id: the session's tenant. An account of any other is refused.
+        replaces: the account whose place it takes; empty: none.
+    """
+
+    session: str
+    tenant_id: TenantId
+    replaces: str = ""
+
+
 class Trip(msgspec.Struct, frozen=True):
     """A way to Microsoft that is under way. `kept` holds the PKCE verifier and the nonce.
 
     Attributes:
         returning: fingerprint of what the browser that began it brings back with the answer.
         kept: what `Consent` needs of it.
+        wanted: the consent that it is for; None: it tells who somebody is.
     """
 
     returning: str
     kept: dict[str, Any]
+    wanted: Wanted | None = None
 
     def __repr__(self) -> str:
         return "Trip()"
@@ -67,9 +91,21 @@ class SignIns:
         self._redirect_uri = redirect_uri
 
     async def begin(self, return_secret: str) -> str:
-        """Begin one; returns Microsoft's address for the browser that holds `return_secret`."""
-        begun = await self._consent.begin_sign_in(self._redirect_uri, state=_MARK + secrets.token_urlsafe(32))
-        trip = Trip(fingerprint(return_secret), begun.kept)
+        """Begin to ask who somebody is; returns Microsoft's address for the browser that holds `return_secret`."""
+        begun = await self._consent.begin_sign_in(self._redirect_uri, state=_new_state())
+        return await self._keep(begun, Trip(fingerprint(return_secret), begun.kept))
+
+    async def begin_consent(self, return_secret: str, wanted: Wanted, login_hint: str = "") -> str:
+        """Begin to ask for a consent; returns Microsoft's address.
+
+        Any work account may sign in, as in an onboarding: whose tenant it is of is looked at afterwards.
+        """
+        begun = await self._consent.begin(
+            self._redirect_uri, prompt="select_account", login_hint=login_hint or None, state=_new_state()
+        )
+        return await self._keep(begun, Trip(fingerprint(return_secret), begun.kept, wanted))
+
+    async def _keep(self, begun: ConsentFlow, trip: Trip) -> str:
         await self._flows.put(_name(begun.state), msgspec.json.encode(trip).decode())
         return begun.authorize_url
 
@@ -94,18 +130,43 @@ class SignIns:
             SignInFailed: nobody did.
             Retryable, CredentialRejected: as of `Consent`.
         """
-        try:
+        with _told():
             return await self._consent.identify(trip.kept, answer)
-        except ConsentFailed as failed:
-            log.info("tenant_sign_in_failed", problem=failed.problem.name, code=failed.code)
-            raise SignInFailed(OF_CONSENT[failed.problem], failed.sentence) from failed
-        except ConsentRequired as refused:
-            raise SignInFailed("refused", str(refused)) from refused
+
+    async def consented(self, trip: Trip, answer: Mapping[str, str]) -> Consented:
+        """The consent that was given, by an account of the very tenant that it was wanted for.
+
+        Raises:
+            SignInFailed: there is none.
+            Retryable, CredentialRejected: as of `Consent`.
+        """
+        assert trip.wanted is not None
+        with _told():
+            grant = await self._consent.complete(trip.kept, answer)
+        if grant.tenant_id != trip.wanted.tenant_id:
+            raise SignInFailed("other_tenant", grant.upn)
+        return Consented(grant.tenant_id, grant.account_id, grant.upn, grant.token_cache)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Refusals of Microsoft's, as a person is told of them."""
+    try:
+        yield
+    except ConsentFailed as failed:
+        log.info("tenant_sign_in_failed", problem=failed.problem.name, code=failed.code)
+        raise SignInFailed(OF_CONSENT[failed.problem], failed.sentence) from failed
+    except ConsentRequired as refused:
+        raise SignInFailed("refused", str(refused)) from refused
 
 
 def is_ours(answer: Mapping[str, str]) -> bool:
     """Whether an answer of Microsoft's is to a sign-in to the tenant's page. Who may use it, `take` looks at."""
     return answer.get("state", "").startswith(_MARK)
+
+
+def _new_state() -> str:
+    return _MARK + secrets.token_urlsafe(32)
 
 
 def _name(state: str) -> str:

@@ -1,4 +1,7 @@
-"""Signing in and out, and the page. Forms answer with a redirect, so reloading and sending twice do no harm."""
+"""Signing in and out, and the routes of the tenant's page put together.
+
+Forms answer with a redirect, so reloading and sending twice do no harm.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,19 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from onboarding import forms, sessions
-from onboarding.languages import english
 from onboarding.problems import PROBLEMS, Stopped, of_error
 from onboarding.settings import TENANT, TENANT_SIGN_IN
 from onboarding.tenant import cookies
 from onboarding.tenant.access import Access
-from onboarding.tenant.door import Door, NotAdmitted, SignInNeeded
-from onboarding.tenant.frame import OVERVIEW, Frame
-from onboarding.tenant.sessions import Sessions
-from onboarding.tenant.sign_in import SignInFailed, SignIns, is_ours
+from onboarding.tenant.accounts import AccountViews
+from onboarding.tenant.desk import Desk
+from onboarding.tenant.door import NotAdmitted, SignInNeeded
+from onboarding.tenant.leaving import LEFT, LeavingViews
+from onboarding.tenant.log_views import LogViews
+from onboarding.tenant.setting_views import SettingViews
+from onboarding.tenant.sign_in import SignInFailed, is_ours
+from onboarding.tenant.suites import SuiteViews
 from relay.errors import RelayError
-from relay.graph.client import GraphClient
-from relay.graph.consent import Consent
-from relay.store.flows import Flows
-from relay.store.tenants import Tenants
-from relay.store.vault import Vault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -43,17 +44,15 @@ log = structlog.get_logger(__name__)
 
 
 class TenantViews:
-    """The routes' functions; made by `open`."""
+    """All routes' functions; made by `open`."""
 
-    def __init__(
-        self, pages: Pages, settings: WebSettings, door: Door, the_sessions: Sessions, sign_ins: SignIns
-    ) -> None:
-        self._pages = pages
-        self._settings = settings
-        self._door = door
-        self._sessions = the_sessions
-        self._sign_ins = sign_ins
-        self._frame = Frame(pages, the_sessions)
+    def __init__(self, desk: Desk) -> None:
+        self._pages = desk.pages
+        self._settings = desk.settings
+        self._sessions = desk.sessions
+        self._sign_ins = desk.sign_ins
+        self._accounts = AccountViews(desk)
+        self._sections = (SuiteViews(desk), SettingViews(desk), LogViews(desk), LeavingViews(desk))
 
     @classmethod
     @asynccontextmanager
@@ -61,24 +60,17 @@ class TenantViews:
         cls, store: Store, ring: KeyRing, graph: GraphSettings, settings: WebSettings, pages: Pages
     ) -> AsyncIterator[Self]:
         """The views with everything they need, while the context lasts."""
-        the_sessions = Sessions(store, ring)
-        door = Door(the_sessions, Tenants(store), Vault(store, ring), settings.public_url)
-        async with GraphClient(graph) as client, Consent(client) as consent:
-            sign_ins = SignIns(Flows(store, ring), consent, settings.redirect_uri)
-            yield cls(pages, settings, door, the_sessions, sign_ins)
+        async with Desk.open(store, ring, graph, settings, pages) as desk:
+            yield cls(desk)
 
     def routes(self) -> list[Route]:
         """Which function answers what."""
         return [
-            Route(TENANT, self.show, methods=["GET"]),
             Route(TENANT_SIGN_IN, self.sign_in, methods=["POST"]),
             Route(f"{TENANT}/sign-out", self.sign_out, methods=["POST"]),
+            *self._accounts.routes(),
+            *(route for section in self._sections for route in section.routes()),
         ]
-
-    async def show(self, request: Request) -> Response:
-        """The page."""
-        visitor = await self._door.visitor(request)
-        return await self._frame.page(visitor, "tenant/overview.html", OVERVIEW, english("Overview"))
 
     async def sign_in(self, request: Request) -> Response:
         """Off to Microsoft."""
@@ -89,7 +81,9 @@ class TenantViews:
         if not sessions.is_form_of(secret, given.get("token", "")):
             raise Stopped("form_stale")
         returning = cookies.return_secret(request) or sessions.new_secret()
-        response = self._pages.page("tenant/to_microsoft.html", url=await self._sign_ins.begin(returning))
+        response = self._pages.page(
+            "tenant/to_microsoft.html", url=await self._sign_ins.begin(returning), is_consent=False
+        )
         cookies.keep_return(response, returning)
         return response
 
@@ -99,6 +93,8 @@ class TenantViews:
             return None
         try:
             trip = await self._sign_ins.take(answer, cookies.return_secret(request))
+            if trip.wanted is not None:
+                return await self._accounts.returned(trip, answer)
             who = await self._sign_ins.identify(trip, answer)
         except SignInFailed as failed:
             return self._sign_in_page(request, failed.problem, failed.detail, status=400)
@@ -126,6 +122,8 @@ class TenantViews:
     async def outside(self, request: Request, error: Exception) -> Response:
         """What somebody sees who is not let in; an exception handler."""
         if isinstance(error, NotAdmitted):
+            if error.session.left is not None and error.access is Access.NOT_CONNECTED:
+                return RedirectResponse(LEFT, status_code=303)
             return self._closed_page(request, error.session, error.access)
         assert isinstance(error, SignInNeeded)
         is_form = request.method == "POST"

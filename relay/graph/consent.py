@@ -14,7 +14,7 @@ import asyncio
 import enum
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -139,6 +139,7 @@ class Consent:
         tenant: str = ANY_ORGANISATION,
         prompt: str | None = None,
         login_hint: str | None = None,
+        state: str | None = None,
     ) -> Flow:
         """Begin a flow.
 
@@ -147,10 +148,12 @@ class Consent:
             tenant: a tenant id to accept nobody else (guests of it sign in to it then), or any organisation.
             prompt: `select_account`, `consent` or `login`; None leaves it to Entra.
             login_hint: the account's UPN, if it is known.
+            state: what the answer is to be recognised by, unguessable; None makes one.
         """
         if tenant != ANY_ORGANISATION and names.tenant_id(tenant) is None:
             raise ConsentFailed(ConsentProblem.NOT_OURS, "tenant")
-        kept = await self._in_thread(self._begin, redirect_uri, tenant, prompt, login_hint)
+        scopes = self._client.settings.scopes
+        kept = await self._in_thread(self._begin, redirect_uri, tenant, prompt, login_hint, state, scopes)
         return Flow(kept["state"], kept["auth_uri"], {**kept, "tenant": tenant})
 
     def admin_consent_url(self, redirect_uri: str, tenant: TenantId, state: str) -> str:
@@ -196,7 +199,7 @@ class Consent:
             redirect_uri: as for `begin`.
             state: what the answer is to be recognised by; unguessable.
         """
-        kept = await self._in_thread(self._begin, redirect_uri, ANY_ORGANISATION, "select_account", None, state)
+        kept = await self._in_thread(self._begin, redirect_uri, ANY_ORGANISATION, "select_account", None, state, ())
         return Flow(kept["state"], kept["auth_uri"], {**kept, "tenant": ANY_ORGANISATION})
 
     async def identify(self, kept: Mapping[str, Any], answer: Mapping[str, str]) -> VerifiedIdentity:
@@ -227,18 +230,24 @@ class Consent:
         return result, token_cache
 
     def _begin(
-        self, redirect_uri: str, tenant: str, prompt: str | None, login_hint: str | None, sign_in: str = ""
+        self,
+        redirect_uri: str,
+        tenant: str,
+        prompt: str | None,
+        login_hint: str | None,
+        state: str | None,
+        scopes: Sequence[str],
     ) -> dict[str, Any]:
-        """A flow; with a state in `sign_in` one that asks for no permission."""
+        """A flow; without scopes one that asks for no permission."""
         application = self._applications.credentials.trying(
             lambda credential: self._applications.build(
-                tenant, msal.SerializableTokenCache(), credential, lasting=not sign_in
+                tenant, msal.SerializableTokenCache(), credential, lasting=bool(scopes)
             )
         )
         flow: dict[str, Any] = application.initiate_auth_code_flow(
-            [] if sign_in else self._client.settings.scopes,
+            list(scopes),
             redirect_uri=redirect_uri,
-            state=sign_in or None,
+            state=state,
             prompt=prompt,
             login_hint=login_hint,
             response_mode="form_post",

@@ -45,7 +45,7 @@ _CLOCKS: Final = timedelta(minutes=10)
 """How far two servers' clocks may differ: on a Cluster a key and its tenant's log are on two."""
 
 _APPEND = Script("audit_append")
-_CURSOR = re.compile(r"([0-9]{1,16}-[0-9]{1,10})_([0-9]{1,16}-[0-9]{1,10})")
+_CURSOR = re.compile(r"([1-9][0-9]{0,15}-[0-9]{1,10})_([1-9][0-9]{0,15}-[0-9]{1,10})")
 _NEWEST: Final = "9999999999999999-0"
 
 

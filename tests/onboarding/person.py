@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from html import unescape
+from html.parser import HTMLParser
 from typing import Self
 from urllib.parse import urljoin, urlsplit
 
@@ -151,3 +152,49 @@ class Person:
         target = urlsplit(url)
         same = (page.scheme, page.netloc) == (target.scheme, target.netloc)
         return f"{page.scheme}://{page.netloc}" if same else "null"
+
+
+def filled(page: str, action: str) -> dict[str, str]:
+    """What a browser sends of the form with this action when nobody changes anything in it."""
+    reader = _Filled(action)
+    reader.feed(page)
+    return reader.fields
+
+
+class _Filled(HTMLParser):
+    """Reads one form's fields, lists and areas as they stand."""
+
+    def __init__(self, action: str) -> None:
+        super().__init__()
+        self.fields: dict[str, str] = {}
+        self._action = action
+        self._is_inside = False
+        self._select = self._area = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self._is_inside = given.get("action") == self._action
+        elif not self._is_inside:
+            return
+        elif tag == "input" and (given.get("type") != "checkbox" or "checked" in given):
+            self.fields[given["name"]] = given.get("value", "")
+        elif tag == "select":
+            self._select = given["name"]
+            self.fields[self._select] = ""
+        elif tag == "option" and "selected" in given:
+            self.fields[self._select] = given["value"]
+        elif tag == "textarea":
+            self._area = given["name"]
+            self.fields[self._area] = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._area:
+            self.fields[self._area] += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "textarea" and self._area:
+            self.fields[self._area] = self.fields[self._area].removeprefix("\n").replace("\n", "\r\n")
+            self._area = ""
+        elif tag == "form":
+            self._is_inside = False

@@ -64,10 +64,3 @@ async def _(visit: Visit) -> None:
 async def _(visit: Visit) -> None:
     await visit.person.enter("olga@fabrikam.example")
     await visit.show(TENANT)
-
-
-@row("tenant/overview", "all-well")
-async def _(visit: Visit) -> None:
-    await connect(visit)
-    await visit.person.enter()
-    await visit.show(TENANT)

@@ -1,0 +1,87 @@
+"""What the views of the tenant's page work with."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from onboarding.tenant.door import Door
+from onboarding.tenant.frame import Frame
+from onboarding.tenant.sessions import Sessions
+from onboarding.tenant.sign_in import SignIns
+from relay.graph.client import GraphClient
+from relay.graph.consent import Consent
+from relay.store.admissions import Admissions
+from relay.store.audit import AuditLog
+from relay.store.connected import ConnectedSuites
+from relay.store.enforcement import Enforcement
+from relay.store.flows import Flows
+from relay.store.presences import Presences
+from relay.store.push import PushStatuses
+from relay.store.subscriptions import Subscriptions
+from relay.store.suite_keys import SuiteKeys
+from relay.store.tenants import Tenants
+from relay.store.vault import Vault
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from typing import Self
+
+    from onboarding.pages import Pages
+    from onboarding.settings import WebSettings
+    from relay.graph.settings import GraphSettings
+    from relay.store.connection import Store
+    from relay.store.keyring import KeyRing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """The store, Microsoft's side and the frame; made by `open`."""
+
+    settings: WebSettings
+    pages: Pages
+    client: GraphClient
+    sessions: Sessions
+    door: Door
+    frame: Frame
+    sign_ins: SignIns
+    tenants: Tenants
+    vault: Vault
+    admissions: Admissions
+    suite_keys: SuiteKeys
+    connected: ConnectedSuites
+    presences: Presences
+    push: PushStatuses
+    subscriptions: Subscriptions
+    enforcement: Enforcement
+    audit: AuditLog
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, store: Store, ring: KeyRing, graph: GraphSettings, settings: WebSettings, pages: Pages
+    ) -> AsyncIterator[Self]:
+        """Everything, while the context lasts."""
+        the_sessions = Sessions(store, ring)
+        tenants, vault = Tenants(store), Vault(store, ring)
+        async with GraphClient(graph) as client, Consent(client) as consent:
+            yield cls(
+                settings=settings,
+                pages=pages,
+                client=client,
+                sessions=the_sessions,
+                door=Door(the_sessions, tenants, vault, settings.public_url),
+                frame=Frame(pages, the_sessions),
+                sign_ins=SignIns(Flows(store, ring), consent, settings.redirect_uri),
+                tenants=tenants,
+                vault=vault,
+                admissions=Admissions(store, ring),
+                suite_keys=SuiteKeys(store),
+                connected=ConnectedSuites(store),
+                presences=Presences(store),
+                push=PushStatuses(store),
+                subscriptions=Subscriptions(store),
+                enforcement=Enforcement(store),
+                audit=AuditLog(store),
+            )

@@ -1,0 +1,81 @@
+"""Suite keys made and rotated: what is written, in which order, and why each order of interruption is harmless.
+
+    1  key        provisional, on disk: it ends by itself within a quarter of an hour. Cut short here, nobody has its text
+    2  session    the text is in the sealed session, on disk; of two at once one gets here, the other takes its key back
+       ── the page that shows it is asked for ──
+    3  key        in force for good, and told in the audit log
+    4  old key    gets its end, when the new one takes its place
+    5  session    the text is forgotten; of two pages at once one gets here
+       ── the text is shown ──
+
+Each of 3 to 5 can be repeated, so asking for the page again goes on from wherever it stopped. Nobody holds a key that is not in
+force, and no old key ends before its successor could be read. Cut short after 5, the key is in force and was read by nobody: as
+with any page that was lost, it is replaced by another, which ends it at once.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from onboarding.tenant.sessions import FreshKey
+from relay.core.audit import key_made, key_rotated
+
+if TYPE_CHECKING:
+    from onboarding.tenant.door import Visitor
+    from onboarding.tenant.sessions import Sessions
+    from relay.store.suite_keys import SuiteKeys
+
+log = structlog.get_logger(__name__)
+
+_TRIES: Final = 20
+"""How many tries a session remembers: more than fit between two looks at a page."""
+
+
+class KeyMaking:
+    """Makes suite keys for somebody who is signed in. Raises what the store raises; repeating is safe."""
+
+    def __init__(self, suite_keys: SuiteKeys, the_sessions: Sessions) -> None:
+        self._suite_keys = suite_keys
+        self._sessions = the_sessions
+
+    async def make(
+        self, visitor: Visitor, label: str, attempt: str, rotates: str = "", overlap: timedelta = timedelta()
+    ) -> None:
+        """Make a key for the session to show (steps 1 and 2). A try that was made already makes no second key.
+
+        Args:
+            visitor: who wants it.
+            label: what the suite is called.
+            attempt: of the form that was sent.
+            rotates: the key whose place it takes.
+            overlap: for how long that one goes on working, from when the new one is shown.
+        """
+        session = visitor.session
+        if attempt in session.made:
+            return
+        key = await self._suite_keys.issue(visitor.tenant_id, label, provisional=True)
+        fresh = FreshKey(key.key_id, key.text, label, rotates, overlap.total_seconds())
+        made = (*session.made, attempt)[-_TRIES:]
+        if await self._sessions.change(visitor.held, fresh=fresh, made=made) is None:
+            await self._suite_keys.revoke(key.key_id)
+
+    async def show(self, visitor: Visitor) -> str:
+        """The text of the key that was made last, in force from now on (steps 3 to 5); empty when it was shown, or has ended."""
+        fresh = visitor.session.fresh
+        if fresh is None or not fresh.text:
+            return ""
+        by = visitor.actor
+        entry = key_rotated(by, fresh.label, fresh.rotates) if fresh.rotates else key_made(by, fresh.label)
+        if not await self._suite_keys.keep(visitor.tenant_id, fresh.key_id, entry):
+            return ""
+        if fresh.rotates:
+            overlap = timedelta(seconds=fresh.overlap_s)
+            await self._suite_keys.end_later(visitor.tenant_id, fresh.rotates, overlap)
+        forgotten = FreshKey(fresh.key_id, "", fresh.label, fresh.rotates, fresh.overlap_s)
+        if await self._sessions.change(visitor.held, fresh=forgotten, note=None) is None:
+            return ""  # another page was faster, and has it
+        log.info("suite_key_issued", tenant_id=visitor.tenant_id, key_id=fresh.key_id, rotates=fresh.rotates)
+        return fresh.text

@@ -1,0 +1,109 @@
+"""Leaving for good: what is deleted, in which order, and what is said of it.
+
+    1  session        notes what is about to go, so that the page after it can say what went, whatever happens in between
+    2  suite keys     revoked one by one; their streams end
+    3  tenant, grants, audit log    one step, on disk; the worker is told, and finds it noted when it is away
+    4  Microsoft      the subscriptions are ended with the tokens that are still at hand
+
+Cut short before 3, the organisation is still here, its suites perhaps without keys, and pressing the button again goes on. Cut
+short after 3, nothing is left to do but what the worker does, and what ends at Microsoft by itself within the hour.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from onboarding import sessions
+from onboarding.languages import english
+from onboarding.settings import TENANT
+from onboarding.tenant import cookies
+from onboarding.tenant.door import SignInNeeded
+from onboarding.tenant.frame import SETTINGS
+from onboarding.tenant.goodbye import end_subscriptions
+from onboarding.tenant.sessions import Left
+from relay.store import keys
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from onboarding.tenant.desk import Desk
+    from onboarding.tenant.door import Visitor
+
+log = structlog.get_logger(__name__)
+
+LEAVE: Final = f"{TENANT}/leave"
+LEFT: Final = f"{TENANT}/left"
+
+
+class LeavingViews:
+    """The routes' functions."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def routes(self) -> list[Route]:
+        """Which function answers what."""
+        return [
+            Route(LEAVE, self.leave, methods=["GET", "POST"]),
+            Route(LEFT, self.left, methods=["GET"]),
+        ]
+
+    async def leave(self, request: Request) -> Response:
+        """Ask for the domain, or delete everything."""
+        desk = self._desk
+        given: dict[str, str] = {}
+        if request.method == "POST":
+            visitor, given = await desk.door.sent(request)
+        else:
+            visitor = await desk.door.visitor(request)
+        if given and given.get("domain", "")[:300].strip().casefold() == phrase(visitor).casefold():
+            await self._leave(visitor)
+            return RedirectResponse(LEFT, status_code=303)
+        return await desk.frame.page(
+            visitor,
+            "tenant/leave.html",
+            SETTINGS,
+            english("Leave for good"),
+            status=422 if given else 200,
+            is_wrong=bool(given),
+            phrase=phrase(visitor),
+            suites=len(await desk.suite_keys.list(visitor.tenant_id)),
+        )
+
+    async def left(self, request: Request) -> Response:
+        """What was deleted. The organisation is not here any more, and nobody is let in."""
+        desk = self._desk
+        secret = cookies.session_secret(request)
+        held = await desk.sessions.load(secret)
+        if held is None:
+            raise SignInNeeded
+        left, tenant_id = held.session.left, held.session.tenant_id
+        if left is None or await desk.tenants.load(tenant_id) is not None:
+            return RedirectResponse(TENANT, status_code=303)
+        return desk.pages.page(
+            "tenant/left.html",
+            left=left,
+            token=sessions.form_token(secret),
+            is_complete=tenant_id not in await desk.tenants.left(keys.partition_of(tenant_id)),
+        )
+
+    async def _leave(self, visitor: Visitor) -> None:
+        desk, tenant_id = self._desk, visitor.tenant_id
+        records = await desk.suite_keys.list(tenant_id)
+        entries = [entry async for entry in desk.audit.all(tenant_id)] if records or visitor.grants else []
+        subscriptions = await desk.subscriptions.of(tenant_id)
+        accounts = tuple(grant.upn or grant.account_id for grant in visitor.grants)
+        left = Left(visitor.title, accounts, len(records), len(entries))
+        if await desk.sessions.change(visitor.held, left=left, fresh=None, note=None) is None:
+            log.info("tenant_leaving_twice", tenant_id=tenant_id)  # a second click; repeating is safe
+        await desk.tenants.remove(tenant_id, visitor.actor)
+        await end_subscriptions(desk.client, subscriptions, visitor.grants)
+
+
+def phrase(visitor: Visitor) -> str:
+    """What has to be typed."""
+    return visitor.tenant.domain or visitor.tenant.name or visitor.tenant_id

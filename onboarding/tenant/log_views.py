@@ -1,0 +1,96 @@
+"""The tenant's audit log: a page of it, and all of it as a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from onboarding.languages import english
+from onboarding.problems import Stopped
+from onboarding.tenant.frame import LOG
+from relay.core.audit import ActorKind, Kind
+from relay.core.audit_export import Form
+from relay.store.audit import PAGE, RETENTION
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from onboarding.tenant.desk import Desk
+
+_TYPES: Final = {Form.JSON: "application/x-ndjson", Form.CSV: "text/csv; charset=utf-8"}
+_ENDINGS: Final = {Form.JSON: "jsonl", Form.CSV: "csv"}
+
+
+class LogViews:
+    """The routes' functions."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def routes(self) -> list[Route]:
+        """Which function answers what."""
+        return [
+            Route(LOG, self.show, methods=["GET"]),
+            Route(f"{LOG}/export.{{ending}}", self.export, methods=["GET"]),
+        ]
+
+    async def show(self, request: Request) -> Response:
+        """Some entries, newest first."""
+        desk = self._desk
+        visitor = await desk.door.visitor(request)
+        after = request.query_params.get("after")
+        watches = request.query_params.get("watches") != "no"
+        page = await desk.audit.page(visitor.tenant_id, after=after, limit=PAGE, watches=watches)
+        return await desk.frame.page(
+            visitor,
+            "tenant/log.html",
+            LOG,
+            english("Log"),
+            log=page,
+            watches=watches,
+            is_first=after is None,
+            kinds=KINDS,
+            actors=ACTORS,
+            days=RETENTION.days,
+        )
+
+    async def export(self, request: Request) -> Response:
+        """All entries as a file."""
+        desk = self._desk
+        visitor = await desk.door.visitor(request)
+        form = next((form for form, ending in _ENDINGS.items() if ending == request.path_params["ending"]), None)
+        if form is None:
+            raise Stopped("not_found")
+        name = f"presence-relay-log-{visitor.tenant_id}.{_ENDINGS[form]}"
+        return StreamingResponse(
+            desk.audit.export(visitor.tenant_id, form),
+            media_type=_TYPES[form],
+            headers={"content-disposition": f'attachment; filename="{name}"'},
+        )
+
+
+KINDS: Final = {
+    Kind.TENANT_ADMITTED: english("Organisation connected"),
+    Kind.TENANT_SUSPENDED: english("Reading suspended"),
+    Kind.TENANT_RESUMED: english("Reading resumed"),
+    Kind.TENANT_LEFT: english("Organisation left"),
+    Kind.TENANT_RESTORED: english("Restored from a backup"),
+    Kind.GRANT_ADDED: english("Account added"),
+    Kind.GRANT_REPLACED: english("Account granted again"),
+    Kind.GRANT_WITHDRAWN: english("Account withdrawn"),
+    Kind.KEY_MADE: english("Suite key made"),
+    Kind.KEY_ROTATED: english("Suite key rotated"),
+    Kind.KEY_REVOKED: english("Suite key revoked"),
+    Kind.KEY_RENAMED: english("Suite renamed"),
+    Kind.SETTINGS_CHANGED: english("Settings changed"),
+    Kind.CONTACT_CHANGED: english("Contact changed"),
+    Kind.WATCHED: english("Watched by a suite"),
+}
+ACTORS: Final = {
+    ActorKind.ACCOUNT: english("account"),
+    ActorKind.OPERATOR: english("whoever runs this relay"),
+    ActorKind.SUITE: english("suite"),
+    ActorKind.RELAY: english("the relay"),
+}

@@ -1,0 +1,182 @@
+"""What a tenant may set, by groups that are saved together: what was typed, checked, and turned into settings. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from onboarding.languages import Language, Sentence, english
+from onboarding.tenant import mapping_form
+from onboarding.tenant.access import CONTACT_EMAIL
+from onboarding.tenant.texts import is_seen, line
+from relay.core import permission
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+CONTACT_NAME: Final = "contact_name"
+LANGUAGE: Final = "language"
+PASS_STATUS_MESSAGE: Final = "pass_status_message"  # noqa: S105
+PASS_OUT_OF_OFFICE: Final = "pass_out_of_office"  # noqa: S105
+NOTIFY_URL: Final = "notify_url"
+NOTIFY_SECRET: Final = "notify_secret"  # noqa: S105
+
+MAX_LIST_CHARS: Final = 40_000
+"""Of each list of whom suites may watch, some 1,300 addresses: what a form can carry. Whoever has more uses domains."""
+MAX_URL_CHARS: Final = 500
+SECRET_CHARS: Final = (16, 200)
+
+SHOWN: Final = frozenset({PASS_STATUS_MESSAGE, PASS_OUT_OF_OFFICE, LANGUAGE})
+"""The settings whose values the audit log shows, beside those of the mapping: the others name people or are secret."""
+
+_EMAIL: Final = re.compile(r"[^\s@<>()\[\],;:\\\"]{1,64}@[^\s@<>()\[\],;:\\\"]+\.[^\s@<>()\[\],;:\\\"]{2,}")
+
+Fault = Sentence | str
+Checked = tuple[dict[str, str], dict[str, list[Fault]]]
+"""Setting -> value as it is kept, and field -> what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Settings that are saved together.
+
+    Attributes:
+        name: in the address.
+        title: what it is called; a message.
+        settings: those that it sets; of the mapping, what they begin with.
+        check: turns what was sent into settings.
+    """
+
+    name: str
+    title: str
+    settings: tuple[str, ...]
+    check: Callable[[Mapping[str, str], Mapping[str, str]], Checked]
+
+    def of(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """The group's own settings."""
+        if self.settings == (mapping_form.PREFIX,):
+            return {name: value for name, value in settings.items() if name.startswith(mapping_form.PREFIX)}
+        return {name: settings.get(name, "") for name in self.settings}
+
+
+def mark(values: Mapping[str, str]) -> str:
+    """What a form carries of the values that it was shown with, so that a later change of somebody else's is noticed."""
+    return json.dumps({name: _digest(value) for name, value in values.items()}, separators=(",", ":"))
+
+
+def seen(marked: str, current: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
+    """The values that a form was shown with: setting -> value, or a text that none can have where it was changed since."""
+    try:
+        found = json.loads(marked)
+    except (ValueError, RecursionError):
+        found = None
+    digests = found if isinstance(found, dict) else {}
+    return {
+        name: value if digests.get(name, _digest("")) == _digest(value := current.get(name, "")) else _CHANGED
+        for name in wanted
+    }
+
+
+def _digest(value: str) -> str:
+    return hashlib.sha256(value.encode(errors="replace")).hexdigest()[:16]
+
+
+_CHANGED: Final = "\0"
+
+
+def _contact(given: Mapping[str, str], current: Mapping[str, str]) -> Checked:
+    name, name_fault = line(given.get(CONTACT_NAME, ""), 100)
+    email, email_fault = line(given.get(CONTACT_EMAIL, ""), 254)
+    if not email_fault and not _EMAIL.fullmatch(email):
+        email_fault = english("This is not an e-mail address. It looks like name@contoso.com.")
+    language = given.get(LANGUAGE, current.get(LANGUAGE, ""))
+    faults = {CONTACT_NAME: name_fault, CONTACT_EMAIL: email_fault}
+    if language not in ("", *Language):
+        faults[LANGUAGE] = english("Please choose one of the languages.")
+    return {CONTACT_NAME: name, CONTACT_EMAIL: email, LANGUAGE: language}, _only(faults)
+
+
+def _passing(given: Mapping[str, str], _current: Mapping[str, str]) -> Checked:
+    return {name: "on" if given.get(name) == "on" else "" for name in (PASS_STATUS_MESSAGE, PASS_OUT_OF_OFFICE)}, {}
+
+
+def _watching(given: Mapping[str, str], _current: Mapping[str, str]) -> Checked:
+    faults: dict[str, list[Fault]] = {}
+    values = {}
+    for name in permission.SETTINGS:
+        text = given.get(name)
+        if text is None:
+            continue  # no browser leaves a list out; whoever does changes nothing of it
+        values[name] = text[:MAX_LIST_CHARS]
+        if len(text) > MAX_LIST_CHARS:
+            faults[name] = [
+                Sentence(english("This is too long. At most %(most)s characters, please."), {"most": MAX_LIST_CHARS})
+            ]
+        elif not all(is_seen(character) or character.isspace() for character in text):
+            faults[name] = [english("This contains characters that cannot be seen. Please type it again.")]
+        elif told := permission.faults({name: text}):
+            faults[name] = [_plain(sentence) for sentence in told]
+        else:
+            values[name] = permission.tidied(text)
+    return values, faults
+
+
+def _mapping(given: Mapping[str, str], current: Mapping[str, str]) -> Checked:
+    try:
+        return mapping_form.wanted(current, given), {}
+    except ValueError:
+        return {}, {"mapping": [english("Please choose from the lists only.")]}
+
+
+def _notifying(given: Mapping[str, str], _current: Mapping[str, str]) -> Checked:
+    url, url_fault = line(given.get(NOTIFY_URL, ""), MAX_URL_CHARS, needed=False)
+    if url and not url_fault and not _is_https(url):
+        url_fault = english("This must be an address that begins with https:// and names a host.")
+    secret, faults = given.get(NOTIFY_SECRET, "").strip(), {NOTIFY_URL: url_fault}
+    least, most = SECRET_CHARS
+    if secret and (not least <= len(secret) <= most or not secret.isascii() or not secret.isprintable()):
+        faults[NOTIFY_SECRET] = Sentence(
+            english("Please give %(least)s to %(most)s letters, digits and signs."), {"least": least, "most": most}
+        )
+    values = {NOTIFY_URL: url}
+    if not url:
+        values[NOTIFY_SECRET] = ""
+    elif secret and not faults.get(NOTIFY_SECRET):
+        values[NOTIFY_SECRET] = secret
+    elif not _current.get(NOTIFY_SECRET):
+        faults[NOTIFY_SECRET] = english("Please give a secret: with it you can tell that a message is from this relay.")
+    return values, _only(faults)
+
+
+def _is_https(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme == "https" and bool(parts.hostname) and parts.username is None and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _only(faults: Mapping[str, Fault]) -> dict[str, list[Fault]]:
+    return {name: [fault] for name, fault in faults.items() if fault}
+
+
+def _plain(sentence: str) -> str:
+    """A sentence of `permission.faults` without the setting's name, which stands beside the field."""
+    return sentence.partition(": ")[2]
+
+
+GROUPS: Final = {
+    group.name: group
+    for group in (
+        Group("passing", english("What is passed on"), (PASS_STATUS_MESSAGE, PASS_OUT_OF_OFFICE), _passing),
+        Group("watching", english("Whom suites may watch"), permission.SETTINGS, _watching),
+        Group("contact", english("Contact"), (CONTACT_NAME, CONTACT_EMAIL, LANGUAGE), _contact),
+        Group("notifying", english("Tell our own systems"), (NOTIFY_URL, NOTIFY_SECRET), _notifying),
+        Group("mapping", english("What consoles show"), (mapping_form.PREFIX,), _mapping),
+    )
+}
+"""By name."""

@@ -1,0 +1,173 @@
+"""The settings of a tenant: shown in groups, each a form of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from onboarding.languages import Language, english
+from onboarding.problems import Stopped
+from onboarding.tenant import mapping_form
+from onboarding.tenant.frame import SETTINGS
+from onboarding.tenant.preferences import (
+    GROUPS,
+    MAX_LIST_CHARS,
+    MAX_URL_CHARS,
+    NOTIFY_SECRET,
+    SECRET_CHARS,
+    SHOWN,
+    mark,
+    seen,
+)
+from onboarding.words import STATUS
+from relay.core import permission
+from relay.core.mapping import LOOKS
+from relay.store.tenants import SettingsConflict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+
+    from onboarding.tenant.desk import Desk
+    from onboarding.tenant.door import Visitor
+    from onboarding.tenant.preferences import Group
+
+log = structlog.get_logger(__name__)
+
+MAX_FIELDS: Final = 100
+"""The mapping's form has 58 lists."""
+
+
+class SettingViews:
+    """The routes' functions."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def routes(self) -> list[Route]:
+        """Which function answers what."""
+        return [
+            Route(SETTINGS, self.show, methods=["GET"]),
+            Route(f"{SETTINGS}/{{group}}", self.save, methods=["POST"]),
+        ]
+
+    async def show(self, request: Request) -> Response:
+        """All of them."""
+        visitor = await self._desk.door.visitor(request)
+        return await self._page(visitor, visitor.tenant.settings)
+
+    async def save(self, request: Request) -> Response:
+        """One group.
+
+        Only what was changed on the page is written, so two people who change different things lose nothing of each other's;
+        whoever changes what the other has changed meanwhile is told, and nothing is written.
+        """
+        desk = self._desk
+        group = GROUPS.get(request.path_params["group"])
+        if group is None:
+            raise Stopped("not_found")
+        visitor, given = await desk.door.sent(request, MAX_FIELDS)
+        current = visitor.tenant.settings
+        values, faults = group.check(given, current)
+        if faults:
+            typed = {**current, **{name: given.get(name, "") for name in group.settings if name in given}}
+            return await self._page(visitor, typed, 422, group=group, faults=faults, marked=given.get("seen", ""))
+        before = seen(given.get("seen", ""), current, values)
+        changed = {name: value for name, value in values.items() if not _is_as_seen(name, value, given, current)}
+        try:
+            await self._write(visitor, group, changed, {name: before[name] for name in changed})
+        except SettingsConflict as conflict:
+            return await self._conflict(visitor, group, values, conflict.names)
+        await desk.frame.note(visitor, "settings_saved" if changed else "settings_same")
+        return RedirectResponse(f"{SETTINGS}#{group.name}", status_code=303)
+
+    async def _write(
+        self, visitor: Visitor, group: Group, changed: Mapping[str, str], before: Mapping[str, str]
+    ) -> None:
+        if not changed:
+            return
+        desk = self._desk
+        if set(changed) & set(permission.SETTINGS):
+            await desk.enforcement.begin(visitor.tenant_id)
+        shown = SHOWN | {name for name in changed if name.startswith(mapping_form.PREFIX)}
+        await desk.tenants.change_settings(visitor.tenant_id, changed, visitor.actor, shown, seen=before)
+        log.info("tenant_settings_changed", tenant_id=visitor.tenant_id, group=group.name)
+
+    async def _conflict(
+        self, visitor: Visitor, group: Group, wanted: Mapping[str, str], names: frozenset[str]
+    ) -> Response:
+        """What somebody else changed meanwhile, as it is now, beside what was to be saved: sending it again saves it."""
+        tenant = await self._desk.tenants.load(visitor.tenant_id)
+        now = tenant.settings if tenant is not None else {}
+        typed = {**now, **{name: value for name, value in wanted.items() if name != NOTIFY_SECRET}}
+        others = [(name, "" if name == NOTIFY_SECRET else now.get(name, "")) for name in sorted(names)]
+        return await self._page(visitor, typed, 409, group=group, marked=mark(group.of(now)), conflicts=others)
+
+    async def _page(
+        self,
+        visitor: Visitor,
+        settings: Mapping[str, str],
+        status: int = 200,
+        *,
+        group: Group | None = None,
+        faults: Mapping[str, Any] | None = None,
+        marked: str = "",
+        conflicts: list[tuple[str, str]] | None = None,
+    ) -> Response:
+        kept = visitor.tenant.settings
+        marks = {one.name: mark(one.of(kept)) for one in GROUPS.values()}
+        if group is not None and marked:
+            marks[group.name] = marked
+        return await self._desk.frame.page(
+            visitor,
+            "tenant/settings.html",
+            SETTINGS,
+            english("Settings"),
+            status=status,
+            groups=GROUPS,
+            settings=settings,
+            marks=marks,
+            at_fault=group.name if group is not None else "",
+            faults=faults or {},
+            conflicts=conflicts or [],
+            names=NAMES,
+            languages_offered=tuple(Language),
+            has_secret=bool(kept.get(NOTIFY_SECRET)),
+            secret_chars=SECRET_CHARS,
+            list_chars=MAX_LIST_CHARS,
+            url_chars=MAX_URL_CHARS,
+            rows=mapping_form.choices(settings),
+            changed_rows=len(mapping_form.overrides(settings)),
+            statuses=[(status.name, STATUS[status], LOOKS[status].icon) for status in STATUS],
+            status_words={status: STATUS[status] for status in STATUS},
+        )
+
+
+def _is_as_seen(name: str, value: str, given: Mapping[str, str], current: Mapping[str, str]) -> bool:
+    """Whether a value is the one that the form was shown with: then nobody changed it there.
+
+    A value that cannot be told from what is kept is as seen; one that somebody else changed meanwhile, and that this form
+    shows as it was before, is too.
+    """
+    if value == current.get(name, ""):
+        return True
+    return seen(given.get("seen", ""), {name: value}, {name: ""})[name] == value
+
+
+NAMES: Final = {
+    "contact_name": english("Contact name"),
+    "contact_email": english("Contact e-mail"),
+    "language": english("Language"),
+    "pass_status_message": english("Status message"),
+    "pass_out_of_office": english("Out of office"),
+    "watch_domains": english("Domains"),
+    "watch_only": english("Single users"),
+    "watch_never": english("Never these"),
+    "notify_url": english("Address"),
+    "notify_secret": english("Secret"),
+}
+"""Setting -> what it is called."""
