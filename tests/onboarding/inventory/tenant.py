@@ -177,9 +177,7 @@ async def _(visit: Visit) -> None:
 async def _(visit: Visit) -> None:
     await enter(visit)
     await visit.show(f"{TENANT}/settings")
-    await visit.site.tenants.change_settings(
-        visit.site.tenant_id(), {"watch_domains": "fabrikam.example"}, OPERATOR
-    )
+    await visit.site.tenants.change_settings(visit.site.tenant_id(), {"watch_domains": "fabrikam.example"}, OPERATOR)
     await visit.page.fill("#watch_domains", "contoso.example")
     await visit.page.click("#watching button")
     await visit.page.wait_for_selector("#watching .notice")
