@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import deque
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -45,14 +45,14 @@ from relay.errors import (
 )
 from relay.graph import subscriptions as graph
 from relay.graph.errors import GrantRefused
-from relay.graph.notifications import NoContent, NotOpened, opened
 from relay.store.push import PushStatus
 from relay.store.subscriptions import Subscription, Subscriptions, new_client_state, new_route
+from relay.worker.opening import Opening
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Mapping
 
-    from relay.core.presence import Observation, TenantId, UserId
+    from relay.core.presence import TenantId, UserId
     from relay.store.hints import Notified
     from relay.worker.partition import OwnedPartition
     from relay.worker.pool import GrantPool
@@ -69,9 +69,6 @@ _steps = _meter.create_counter(
 _users = _meter.create_up_down_counter(
     "relay.worker.users", description="Watched users: pushed, polled, silent (polled because notifications stopped)"
 )
-_not_opened = _meter.create_counter(
-    "relay.worker.notifications.not_opened", description="Notifications that cannot be trusted or read, by reason"
-)
 _changes = _meter.create_counter(
     "relay.worker.changes", description="Changes of covered users, by whether they were announced"
 )
@@ -81,8 +78,6 @@ _PLAN_EVERY_S: Final = 30.0
 _GOODBYE_S: Final = 10.0
 """What deleting the subscriptions of a tenant that leaves may take; what is left ends within the hour by itself."""
 _GLANCE_S: Final = 0.05
-_OPENED_AT_ONCE: Final = 8
-"""Notifications opened before others have their turn: 0.4 ms each."""
 _PRESENCES: Final = "communications/presences"
 
 
@@ -136,8 +131,7 @@ class Subscriber:
         self._grant_of: dict[UserId, _Grant] = {}  # covered user -> the grant whose subscription it is in
         self._strays: dict[str, Subscription] = {}  # route -> record of an earlier owner, Graph's answer unknown
         self._rates = Rates()
-        self._inbox: deque[Notified] = deque()
-        self._is_taking_in = False
+        self._opening = Opening(push.certificates)
         self._planned_at = float("-inf")
         self._planned_for = -1
         self._answered: set[UserId] = set()  # who was read; before that nobody is subscribed to
@@ -494,46 +488,14 @@ class Subscriber:
 
     def notified(self, hint: Notified) -> bool:
         """Notifications came; returns whether `take_in` is to be started."""
-        self._inbox.append(hint)
-        return not self._is_taking_in
+        return self._opening.put(hint)
 
     async def take_in(self) -> None:
-        """Open the notifications that came, in their order, and let the reader take in what they say."""
-        if self._is_taking_in:
-            return
-        self._is_taking_in = True
-        try:
-            while self._inbox:
-                hint = self._inbox.popleft()
-                observations, unsaid = await self._open(hint)
-                self._heard(hint.route_id, {*unsaid, *(observation.user_id for observation in observations)})
+        """Let the reader take in what the notifications that came say, in their order."""
+        async with aclosing(self._opening.take()) as said:
+            async for route_id, observations, unsaid in said:
+                self._heard(route_id, {*unsaid, *(observation.user_id for observation in observations)})
                 await self._reader.take_announced(observations, unsaid)
-        finally:
-            self._is_taking_in = False
-
-    async def _open(self, hint: Notified) -> tuple[list[Observation], list[UserId]]:
-        observations: list[Observation] = []
-        unsaid: list[UserId] = []
-        for number, item in enumerate(hint.items, start=1):
-            try:
-                observations.append(self._opened(item))
-            except NoContent as basic:
-                unsaid.append(basic.user_id)
-            except NotOpened as error:
-                _not_opened.add(1, {"reason": error.reason})
-            if number % _OPENED_AT_ONCE == 0:
-                await asyncio.sleep(0)
-        return observations, unsaid
-
-    def _opened(self, item: bytes) -> Observation:
-        certificates = self._push.certificates
-        try:
-            return opened(item, certificates)
-        except NotOpened as error:
-            if error.reason != "certificate":
-                raise
-        certificates.look(is_urgent=True)  # another worker may have named a newer one than is known here
-        return opened(item, certificates)
 
     def _heard(self, route_id: str, users: set[UserId]) -> None:
         grant = self._at(route_id)
