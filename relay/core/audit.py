@@ -46,11 +46,13 @@ class Kind(enum.StrEnum):
     KEY_RENAMED = "key-renamed"
     SETTINGS_CHANGED = "settings-changed"
     CONTACT_CHANGED = "contact-changed"
+    WATCH_BEGAN = "watch-began"
+    """A suite began to watch `users`, at `since`."""
     WATCHED = "watched"
-    """A suite watched `users`, from `since` to `until`."""
+    """A suite watched `users`, from `since` to `until`; told when it is over."""
 
 
-WATCHES: Final = frozenset({Kind.WATCHED})
+WATCHES: Final = frozenset({Kind.WATCH_BEGAN, Kind.WATCHED})
 """The kinds that are no deeds."""
 
 
@@ -173,10 +175,18 @@ def tenant(kind: Kind, by: Actor, reason: str = "") -> Entry:
     return _entry(kind, by, "", "", {"reason": reason} if reason else {})
 
 
+def watch_began(by: Actor, users: Iterable[str], since: datetime) -> Entry:
+    """A suite watches some users now, `MAX_USERS` at most: what is beyond is left out, so give no more."""
+    return Entry(kind=Kind.WATCH_BEGAN, by=by, users=_users(users), since=since)
+
+
 def watched(by: Actor, users: Iterable[str], since: datetime, until: datetime) -> Entry:
-    """A suite watched some users, `MAX_USERS` at most: what is beyond is left out, so give no more."""
-    names = tuple(cut(user) for user in sorted(users)[:MAX_USERS])
-    return Entry(kind=Kind.WATCHED, by=by, users=names, since=since, until=until)
+    """A suite watched some users, `MAX_USERS` at most."""
+    return Entry(kind=Kind.WATCHED, by=by, users=_users(users), since=since, until=until)
+
+
+def _users(users: Iterable[str]) -> tuple[str, ...]:
+    return tuple(cut(user) for user in sorted(users)[:MAX_USERS])
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str], shown: Container[str] = ()) -> dict[str, str]:
@@ -190,6 +200,8 @@ def changes(before: Mapping[str, str], after: Mapping[str, str], shown: Containe
 
 def cut(text: str) -> str:
     """A text as an entry may hold it: one line, bounded."""
+    if len(text) <= MAX_TEXT_CHARS and text.isprintable():
+        return text  # nearly always
     return "".join(character if character.isprintable() else " " for character in text[:MAX_TEXT_CHARS])
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from relay.core.spans import GOES_ON_FOR
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeSettings:
@@ -60,6 +62,10 @@ class EdgeSettings:
     """Until the worker has said how often it reads a tenant."""
     interest_renewal: timedelta = timedelta(seconds=20)
     """A third of the time for which the store keeps interest, so that two may fail."""
+    watch_log_every: timedelta = timedelta(minutes=1)
+    """How often the audit log is told who began and ended to watch whom; a beginning is lost with an edge that is killed before."""
+    watch_goes_on_for: timedelta = GOES_ON_FOR
+    """A suite that is back at this edge within this watched all the time."""
     lookups_at_once: int = 8
     """Snapshots under way at the same time: enough to keep the store busy, few enough that a storm of reconnecting suites
     does not hold all their answers in memory at once."""

@@ -14,8 +14,10 @@ from relay.edge.auth import Authenticator
 from relay.edge.hub import Hub
 from relay.edge.interest import LocalInterest
 from relay.edge.suites import OpenSuites
+from relay.edge.watched import WatchLog
 from relay.errors import StoreUnavailable
 from relay.store import keys
+from relay.store.audit import AuditLog
 from relay.store.interest import Interest
 from relay.store.pipes import Changes
 from relay.store.presences import Presences
@@ -41,6 +43,7 @@ class Shared:
         self.presences = Presences(store)
         self.interest = LocalInterest(Interest(store), edge_id, settings.interest_renewal)
         self.hub = Hub(store, self.interest, settings)
+        self.watched = WatchLog(AuditLog(store), settings.watch_log_every, settings.watch_goes_on_for)
         self.suites = OpenSuites(store, self.hub, self.suite_keys, edge_id)
         self.lookups = asyncio.Semaphore(settings.lookups_at_once)
         self.counts = Counts(self)

@@ -162,7 +162,9 @@ class Stream:
         self._shared.background(seen, "suite-key-touch")  # nobody waits for it
         await self._take_in(start)
         self._view = await self._shared.hub.join(self.tenant_id, self)
-        self._shared.interest.want(self.tenant_id, self.watch.names)
+        names = self.watch.names
+        self._shared.interest.want(self.tenant_id, names)
+        self._shared.watched.want(self._key, names)
         # A revocation between the first check and joining was heard by nobody.
         await self._shared.auth.verify(self._context.invocation_metadata() or ())
         self._interval = start.progress_interval or self._settings.progress_default
@@ -198,7 +200,9 @@ class Stream:
         hub, interest = self._shared.hub, self._shared.interest
         if self._view is not None:
             hub.leave(self.tenant_id, self)
-            interest.release(self.tenant_id, self.watch.names)
+            names = self.watch.names
+            interest.release(self.tenant_id, names)
+            self._shared.watched.release(self._key, names)
             self._view = None
         if self._timer is not None:
             self._timer.cancel()
@@ -233,11 +237,12 @@ class Stream:
 
     async def _carry_out(self, change: Change) -> None:
         """Carry out a change request, removals first, other streams in between."""
-        tenant_id, watch, interest = self.tenant_id, self.watch, self._shared.interest
+        tenant_id, watch, interest, watched = self.tenant_id, self.watch, self._shared.interest, self._shared.watched
         for spellings in _slices(change.unsubscribe):
             before = {name for name in map(normalise, spellings) if name is not None and watch.watches(name)}
             watch.unsubscribe(spellings)
             interest.release(tenant_id, before)
+            watched.release(self._key, before)
             await asyncio.sleep(0)
         # Counted between removals and additions: no response that counts it carries an answer from before.
         watch.change((), ())
@@ -245,6 +250,7 @@ class Stream:
             new = {name for name in map(normalise, spellings) if name is not None and not watch.watches(name)}
             watch.subscribe(spellings)
             interest.want(tenant_id, new)
+            watched.want(self._key, new)
             check_stream(len(watch), self._settings)
             await asyncio.sleep(0)
             if self._ended.done():
