@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from onboarding.settings import WebSettings
+from onboarding import languages
+from onboarding.settings import TENANT, WebSettings
 from relay import variables
 from relay.core.budget import BudgetSettings
 from relay.core.subscription import MAX_USERS, SubscriptionPolicy
@@ -31,6 +32,8 @@ from relay.ops.telemetry import TelemetrySettings
 from relay.store.connection import StoreSettings
 from relay.store.keyring import KeyRing, KeyRingInvalid
 from relay.store.ringfile import RingFile
+from relay.telling.mail import is_address
+from relay.telling.settings import MailSettings, TellingSettings
 from relay.variables import Duration, Group, Material, Secret, SettingsInvalid, collect
 from relay.webhook.settings import PREFIX, WebhookSettings
 from relay.worker.settings import PushSettings, WorkerSettings
@@ -492,6 +495,73 @@ class SubscriptionConfig(Group):
         )
 
 
+class MailConfig(Group):
+    """E-mail to administrators whose consent has ended."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_MAIL_")
+
+    host: str | None = Field(None, description="mail server; without one administrators get no e-mail")
+    port: Port = Field(587, description="its port; 465 is usual for `tls`, 25 for `none`")
+    tls: Literal["starttls", "tls", "none"] = Field(
+        "starttls",
+        description="`starttls` demands an upgrade, `tls` begins with it, `none` is for a server beside the relay",
+    )
+    user: str = Field("", description="whom to sign in as; empty: nobody")
+    password: Secret | None = Field(None, description="their password")
+    sender: str | None = Field(
+        None,
+        description="the address that e-mails come from",
+        json_schema_extra={"variable": "RELAY_MAIL_FROM"},
+    )
+    ca: Certificates | None = Field(None, description="certificates to trust instead of the system's")
+
+    @field_validator("sender")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None and not is_address(value):
+            raise ValueError(f"{value!r} is no plain e-mail address")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.host is None) is not (self.sender is None):
+            absent = "HOST" if self.host is None else "FROM"
+            raise ValueError(f"RELAY_MAIL_{absent}: must be set too, server and sender belong together")
+        if bool(self.user) is not (self.password is not None):
+            absent = "PASSWORD" if self.user else "USER"
+            raise ValueError(f"RELAY_MAIL_{absent}: must be set too, user and password belong together")
+        if self.user and self.tls == "none":
+            raise ValueError("RELAY_MAIL_TLS: is none although there is a password, which would go over in the clear")
+        return self
+
+    def mail(self) -> MailSettings | None:
+        """How e-mail is sent; None when it is not."""
+        if self.host is None or self.sender is None:
+            return None
+        password = "" if self.password is None else self.password.get_secret_value()
+        return MailSettings(
+            host=self.host,
+            port=self.port,
+            tls=self.tls,
+            user=self.user,
+            password=password,
+            sender=self.sender,
+            ca_pem=self.ca,
+        )
+
+
+class NoticeConfig(Group):
+    """Signed notices to addresses that tenants choose."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_NOTICE_")
+
+    private_addresses: bool = Field(
+        default=False,
+        description="whether notices may go to addresses that are not on the public internet: a tenant could reach into your network",
+    )
+    ca: Certificates | None = Field(None, description="certificates to trust there instead of the system's")
+
+
 class WorkerConfig(Group):
     """How workers share the tenants."""
 
@@ -542,6 +612,8 @@ _GROUPS: Final[Mapping[str, type[Group]]] = {
     "web": WebConfig,
     "webhook": WebhookConfig,
     "subscription": SubscriptionConfig,
+    "mail": MailConfig,
+    "notice": NoticeConfig,
     "worker": WorkerConfig,
     "log": LogConfig,
     "ops": OpsConfig,
@@ -572,6 +644,8 @@ class Settings:
     web: WebConfig
     webhook: WebhookConfig
     subscription: SubscriptionConfig
+    mail: MailConfig
+    notice: NoticeConfig
     worker: WorkerConfig
     log: LogConfig
     ops: OpsConfig
@@ -636,6 +710,18 @@ class Settings:
             budget=BudgetSettings(limit=poll.limit, headroom=poll.headroom, count_ids=poll.count_ids),
             subscriptions=self.subscription.policy(),
             push=self.webhook.push() if self.cloud.notifies else None,
+            telling=self.telling_settings(),
+            say=languages.in_language,
+        )
+
+    def telling_settings(self) -> TellingSettings:
+        """How administrators are told."""
+        return TellingSettings(
+            mail=self.mail.mail(),
+            operator=self.web.operator,
+            page=f"{self.web.public_url}{TENANT}" if self.web.public_url else "",
+            private_addresses=self.notice.private_addresses,
+            ca_pem=self.notice.ca,
         )
 
     def edge_settings(self) -> EdgeSettings:

@@ -15,7 +15,7 @@ import msgspec
 from relay.core.audit import Actor, grant_added, grant_withdrawn
 from relay.core.grants import GrantState
 from relay.core.tenant import TRANSITIONS, TenantEvent, TenantState
-from relay.store import custody, hints, keys
+from relay.store import custody, hints, keys, notices
 from relay.store.audit import encoded
 from relay.store.keyring import Belonging
 from relay.store.scripting import Arg, Script
@@ -77,7 +77,7 @@ class Admissions:
         ]
         grant: list[Arg] = [
             *("token_cache", self._ring.seal(token_cache, Belonging(tenant_id, account_id))),
-            *("upn", upn, "last_refresh", now_ms, "state", GrantState.HEALTHY, "error", ""),
+            *("upn", upn, "consented", now_ms, "last_refresh", now_ms, "state", GrantState.HEALTHY, "error", ""),
         ]
         held = [
             keys.tenant(tenant_id),
@@ -85,12 +85,15 @@ class Admissions:
             keys.grant(tenant_id, account_id),
             keys.tenant_grants(tenant_id),
             keys.grant(tenant_id, account_id if replaces is None else replaces.account_id),
+            keys.notices(keys.partition_of(tenant_id)),
         ]
         actor = by or Actor.account(upn, account_id)
         former: list[Arg] = ["", b""]
         if replaces is not None:
             former = [replaces.account_id, encoded(grant_withdrawn(actor, replaces.account_id, replaces.upn))]
-        args: list[Arg] = [account_id, now_ms, _CONSENTED, *former, len(record), *record, *grant]
+        notice = notices.restored(tenant_id)
+        told: list[Arg] = [notice.notice_id, notices.encode(notice)]
+        args: list[Arg] = [account_id, now_ms, _CONSENTED, *former, *told, len(record), *record, *grant]
         hint = hints.GrantChanged(tenant_id, account_id)
         audit = grant_added(actor, account_id, upn)
         state: bytes = await custody.write(self._store, _ADMIT, tenant_id, held, args, hint, audit)

@@ -143,6 +143,16 @@ def tenant_connected(tenant_id: TenantId) -> bytes:
     return _tenant_key(tenant_id, f"tenant:{tenant_id}:connected")
 
 
+def notices(partition: int) -> bytes:
+    """Hash: notice id -> what the partition's administrators are to be told (custody)."""
+    return _key(partition, "notices")
+
+
+def hook(tenant_id: TenantId) -> bytes:
+    """Hash: where the tenant wants notices posted to, and the sealed secret that they are signed with (custody)."""
+    return _tenant_key(tenant_id, f"hook:{tenant_id}")
+
+
 def grant(tenant_id: TenantId, account_id: UserId) -> bytes:
     """Hash: one account's grant (custody)."""
     return grant_prefix(tenant_id) + account_id.encode()

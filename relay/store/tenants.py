@@ -16,7 +16,7 @@ from relay.core.audit import OPERATOR, settings_changed
 from relay.core.presence import TenantId
 from relay.core.tenant import TenantEvent, TenantState, after
 from relay.errors import RelayError
-from relay.store import custody, hints, keys, troubles
+from relay.store import custody, hints, keys, notices, troubles
 from relay.store.enforcement import Enforcement
 from relay.store.pipes import Changes
 from relay.store.scripting import Script
@@ -172,8 +172,13 @@ class Tenants:
             state = after(tenant.state, event)
             if state is tenant.state:
                 return state
-            kept = troubles.encode(trouble if state is TenantState.CONSENT_REQUIRED else None)
-            held, args = [keys.tenant(tenant_id)], [tenant.state, state, kept]
+            needs_consent = state is TenantState.CONSENT_REQUIRED
+            kept = troubles.encode(trouble if needs_consent else None)
+            why = trouble if needs_consent else tenant.trouble
+            notice = notices.following(tenant_id, tenant.state, state, why)
+            notice_id = "" if notice is None else notice.notice_id
+            held = [keys.tenant(tenant_id), keys.notices(keys.partition_of(tenant_id))]
+            args = [tenant.state, state, kept, notice_id, notices.encode(notice)]
             if await self._write(_STATE, tenant_id, held, args, audit):
                 return state
         return None
@@ -194,6 +199,7 @@ class Tenants:
             keys.tenant_suite_keys(tenant_id),
             keys.audit_watches(tenant_id),
             keys.left(keys.partition_of(tenant_id)),
+            keys.hook(tenant_id),
         ]
         known = await self._write(_REMOVE, tenant_id, held, [keys.grant_prefix(tenant_id)])
         await Changes(self._store).tenant_removed(tenant_id)

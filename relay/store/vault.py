@@ -61,6 +61,8 @@ class Grant:
     since: datetime | None = field(default=None, compare=False)
     """When it came into its state; kept by the store, whatever a writer says."""
     created: datetime
+    consented: datetime | None = None
+    """When the account last gave its consent on the pages; None: when it was created."""
     last_refresh: datetime | None = None
     """When Entra last gave something for it."""
     last_use: datetime | None = None
@@ -83,6 +85,11 @@ class Vault:
     def __init__(self, store: Store, ring: KeyRing) -> None:
         self._store = store
         self._ring = ring
+
+    @property
+    def ring(self) -> KeyRing:
+        """What everything of custody's is sealed under."""
+        return self._ring
 
     @property
     def ring_generation(self) -> int:
@@ -123,6 +130,7 @@ class Vault:
             "token_cache": self._ring.seal(grant.token_cache, belonging),
             "upn": grant.upn,
             "created": _ms(grant.created),
+            "consented": _ms(grant.consented),
             "last_refresh": _ms(grant.last_refresh),
             "state": grant.state,
             "error": grant.error,
@@ -209,6 +217,7 @@ class Vault:
             error=record[b"error"].decode(),
             created=_time(record[b"created"]) or datetime.fromtimestamp(0, tz=UTC),
             last_refresh=_time(record[b"last_refresh"]),
+            consented=_time(record.get(b"consented", b"0")),
             since=_time(record.get(b"since", b"0")),
             last_use=_time(record.get(b"last_use", b"0")),
             last_success=_time(record.get(b"last_success", b"0")),

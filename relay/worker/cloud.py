@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
-from relay.core.grants import GrantState
 from relay.core.presence import UserId
 from relay.graph.client import GraphClient
 from relay.graph.tokens import Grant as TokenGrant
@@ -47,9 +46,8 @@ class Cloud:
             return grant  # removed meanwhile: there is nothing to keep any more
         if kept.version != grant.version:
             return token_grant(kept)
-        renewed = replace(
-            kept, token_cache=token_cache, last_refresh=datetime.now(UTC), state=GrantState.HEALTHY, error=""
-        )
+        # How it fares is the pool's to write: Graph may refuse a grant that Entra renews.
+        renewed = replace(kept, token_cache=token_cache, last_refresh=datetime.now(UTC))
         try:
             version = await self._vault.save(renewed, grant.version)
         except VersionConflict:

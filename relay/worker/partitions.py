@@ -18,6 +18,7 @@ import structlog
 
 from relay.errors import LeaseLost, Retryable, StoreUnavailable
 from relay.store import keys
+from relay.store.hooks import Hooks
 from relay.store.interest import Interest
 from relay.store.leases import Lease, Leases
 from relay.store.pipes import Inbox
@@ -26,6 +27,7 @@ from relay.store.push import PushStatuses
 from relay.store.tenants import Tenants
 from relay.worker.partition import OwnedPartition
 from relay.worker.tasks import start
+from relay.worker.teller import Teller
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -60,6 +62,8 @@ class Worker:
         self.interest = Interest(store)
         self.push_statuses = PushStatuses(store)
         self.inbox = Inbox(store)
+        hooks = Hooks(store, vault.ring)
+        self.teller = Teller(store, self.tenants, hooks, settings.telling, lambda: self.partitions, settings.say)
         self._leases = Leases(store)
         self._owned: dict[int, tuple[OwnedPartition, asyncio.Task[None]]] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -79,6 +83,7 @@ class Worker:
                 self._tasks.create_task(self._again_and_again(self._acquire), name="leases-acquire")
                 self._tasks.create_task(self._read_inbox(), name="inbox")
                 self._tasks.create_task(self._watch_history(), name="history")
+                self._tasks.create_task(self.teller.run(), name="teller")
         finally:
             self._stopping = True
             await asyncio.shield(self._hand_over())

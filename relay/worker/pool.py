@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -31,6 +31,8 @@ _SHUT: GrantHealth = GrantHealth(
     reason=Refusal(RefusalClass.CONSENT_REQUIRED, "This consent cannot be opened. Please consent again."),
 )
 """A grant under a key that the ring lacks: nobody's consent ended, so its record stays as it is."""
+_TRIES: Final = 3
+"""How often a death is written when others write the grant meanwhile; the next sweep goes on."""
 _TEMPORARY = Refusal(RefusalClass.TEMPORARY, "Microsoft's sign-in service asks the relay to wait.")
 _UNREACHABLE = Refusal(RefusalClass.UNREACHABLE, "Microsoft's sign-in service cannot be reached.")
 
@@ -53,7 +55,7 @@ class GrantPool:
         self._in_use: str | None = None
         self._used: dict[str, datetime] = {}
         self._succeeded: dict[str, datetime] = {}
-        self._touched: dict[str, datetime] = {}
+        self._touched: dict[str, tuple[datetime, bool]] = {}  # when, and whether a success was known
 
     async def load(self) -> None:
         """Read the tenant's grants anew; one with a new token cache is as its record says."""
@@ -68,8 +70,14 @@ class GrantPool:
         if grant.sealed_shut:
             return _SHUT
         known = self._grants.get(account)
-        if known is not None and not known.sealed_shut and known.token_cache == grant.token_cache:
-            return self._health[account]
+        if known is not None and not known.sealed_shut:
+            health = self._health[account]
+            if known.token_cache == grant.token_cache:
+                return health
+            if (known.created, known.consented) == (grant.created, grant.consented):
+                # Renewed, by us or another: what was refused before that is over, except to Graph, which no renewal proves.
+                was_refused = health.failed_at is not None and health.failed_at >= (grant.last_refresh or grant.created)
+                return health if was_refused or self._is_graphs(account) else grants.HEALTHY
         return grants.remembered(grant.state, grant.last_error, datetime.now(UTC))
 
     @property
@@ -223,18 +231,23 @@ class GrantPool:
             StoreUnavailable, NotSaved: not all is written: repeat it.
         """
         now = datetime.now(UTC)
-        for account, grant in list(self._grants.items()):
-            health = self._health.get(account, grants.HEALTHY)
-            if health is not _SHUT and health.is_told(now, self._patience) and self._is_news(grant, health):
-                await self._write(account, grant, health)
-            await self._touch(account, grant, now)
+        for account in list(self._grants):
+            for _ in range(_TRIES):
+                if not self._is_news(account, now) or await self._write(account):
+                    break
+            await self._touch(account, now)
 
-    def _is_news(self, grant: Grant, health: GrantHealth) -> bool:
+    def _is_news(self, account: str, now: datetime) -> bool:
+        grant, health = self._grants.get(account), self._health.get(account)
+        if grant is None or health is None or health is _SHUT or not health.is_told(now, self._patience):
+            return False
         if health.state is not grant.state:
             return True
         return health.state is GrantState.DEAD and health.trouble != grant.last_error
 
-    async def _write(self, account: str, grant: Grant, health: GrantHealth) -> None:
+    async def _write(self, account: str) -> bool:
+        """Write how one grant fares; False when it was changed meanwhile: it is loaded again, and may fare otherwise."""
+        grant, health = self._grants[account], self._health[account]
         trouble = health.trouble
         code = trouble.code if trouble is not None else ""
         try:
@@ -242,19 +255,22 @@ class GrantPool:
                 self.tenant_id, grant.account_id, grant.version, health.state, code, trouble=trouble
             )
         except VersionConflict:
-            await self.load()  # somebody consented anew meanwhile, or the token was renewed: judge that one
-            return
+            await self.load()
+            return False
         # The hint that the write sends brings the same; until then it must not be written again.
         if self._grants.get(account) is grant:
             last = trouble or grant.last_error
             self._grants[account] = replace(grant, version=version, state=health.state, error=code, last_error=last)
+        return True
 
-    async def _touch(self, account: str, grant: Grant, now: datetime) -> None:
-        used = self._used.get(account)
-        if used is None or now - self._touched.get(account, grant.created) < TOUCH_EVERY:
-            return
-        self._touched[account] = now
+    async def _touch(self, account: str, now: datetime) -> None:
+        grant, used = self._grants.get(account), self._used.get(account)
         succeeded = self._succeeded.get(account)
+        touched, knew_success = self._touched.get(account, (None, False))
+        is_known = touched is not None and now - touched < TOUCH_EVERY and (knew_success or succeeded is None)
+        if grant is None or used is None or is_known:
+            return
+        self._touched[account] = now, succeeded is not None
         await self._vault.touch(self.tenant_id, grant.account_id, used=used, succeeded=succeeded)
 
     async def _token(self, account: str, refused: str, *, force: bool = False) -> str:

@@ -10,9 +10,15 @@ from relay.core.budget import BudgetSettings
 from relay.core.grants import PATIENCE
 from relay.core.subscription import MAX_USERS, SubscriptionPolicy
 from relay.core.watchdog import ANNOUNCED_WITHIN
+from relay.telling.settings import TellingSettings
 
 if TYPE_CHECKING:
     from relay.graph.certificates import Certificates
+    from relay.telling.words import Say
+
+
+def _as_it_is(sentence: str, _language: str) -> str:
+    return sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +68,8 @@ class WorkerSettings:
         budget: Graph's limit.
         subscriptions: when subscriptions are made, renewed, made anew and tried again.
         push: change notifications; None: none are asked for.
+        telling: how administrators are told that their consent has ended.
+        say: a sentence of the rules' in a tenant's language.
     """
 
     poll_interval: timedelta = timedelta(seconds=5)
@@ -87,3 +95,5 @@ class WorkerSettings:
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     subscriptions: SubscriptionPolicy = field(default_factory=SubscriptionPolicy)
     push: PushSettings | None = None
+    telling: TellingSettings = field(default_factory=TellingSettings)
+    say: Say = _as_it_is

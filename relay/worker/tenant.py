@@ -428,9 +428,12 @@ class TenantWorker:
 
     async def _write(self) -> None:
         """What has happened to the grants and to the tenant goes into their records; the next sweep repeats what failed."""
+        # Looked at first: what happens while the grants are written is not in their records yet, and they come first.
+        happened = self._unwritten
         await self._pool.keep()
-        if (happened := self._unwritten) is not None:
+        if happened is not None:
             await self._owned.worker.tenants.happened(self.tenant_id, happened.event, trouble=happened.trouble)
+            self._owned.worker.teller.wake()
             if self._unwritten is happened:
                 self._unwritten = None
 
@@ -484,6 +487,7 @@ class TenantWorker:
         if tenant is None:
             return  # it left, and its grants are kept in mind until its subscriptions are deleted
         await self._pool.load()
+        self._owned.worker.teller.wake()  # a consent that was just given may be news
         was_read = is_read(self.tenant.state)
         await self._apply_settings(tenant)
         if self._unwritten is None:

@@ -20,6 +20,7 @@ from relay.core.names import normalise
 from relay.core.presence import Name, Presence, Status, TenantId, UserId
 from relay.core.tenant import TenantState
 from relay.graph.certificates import Certificates, make
+from relay.store.admissions import Admissions
 from relay.store.connection import Store, StoreSettings
 from relay.store.interest import Interest
 from relay.store.keyring import KeyRing, make_ring
@@ -80,6 +81,14 @@ class Relay:
             tenant_id=new.tenant_id, account_id=account, upn=new.upn, token_cache=new.token_cache, created=now
         )
         await self.vault.save(grant, known.version if known else NEW)
+        return new.tenant_id
+
+    async def onboard_again(self, who: str = "presence-relay@contoso.example") -> TenantId:
+        """Consent anew, as the pages keep it."""
+        new = await consent(self.microsoft, settings_for(self.microsoft), who)
+        await Admissions(self.store, self.vault.ring).admit(
+            new.tenant_id, new.account_id, upn=new.upn, token_cache=new.token_cache, name="", domain="", settings={}
+        )
         return new.tenant_id
 
     @asynccontextmanager

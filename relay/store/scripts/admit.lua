@@ -1,12 +1,12 @@
 -- uses: append, hint, audit, custody, since
--- KEYS: ..., tenant, tenants, grant, grants, grant that it takes the place of (or again the grant)
--- ARGV: ..., account id, now in ms, transitions (JSON), account that it takes the place of (or ''), log entry of that, n, n fields
--- of a new record, fields of the grant
+-- KEYS: ..., tenant, tenants, grant, grants, grant that it takes the place of (or again the grant), notices
+-- ARGV: ..., account id, now in ms, transitions (JSON), account that it takes the place of (or ''), log entry of that, notice id,
+-- notice of a consent that is restored, n, n fields of a new record, fields of the grant
 -- Returns the tenant's state. A tenant that is there keeps what its record says; only what is empty is filled in.
 local state = redis.call('HGET', KEYS[5], 'state') or ''
 local after = cjson.decode(ARGV[8])[state] or state
-local first = 12
-local last = first + tonumber(ARGV[11]) - 1
+local first = 14
+local last = first + tonumber(ARGV[13]) - 1
 for i = first, last, 2 do
   local known = redis.call('HGET', KEYS[5], ARGV[i])
   if not known or known == '' or known == '{}' then
@@ -16,6 +16,10 @@ end
 since(KEYS[5], after)
 redis.call('HSET', KEYS[5], 'state', after)
 if after ~= state then
+  -- Whoever was told that consent is needed is told that it is there.
+  if state == 'consent-required' and (redis.call('HGET', KEYS[5], 'trouble') or '') ~= '' then
+    redis.call('HSET', KEYS[10], ARGV[11], ARGV[12])
+  end
   redis.call('HDEL', KEYS[5], 'trouble')
 end
 redis.call('SADD', KEYS[6], ARGV[2])

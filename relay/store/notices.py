@@ -1,0 +1,126 @@
+"""Notices: what a tenant's administrator is to be told, from the step that makes it true until it was told.
+
+    {pNN}:notices     hash: notice id -> what happened, and to whom; notice id/channel -> that the channel is done with it
+
+A notice is written by the very script that changes the tenant's state, so no crash lies between the two. Whoever owns the
+partition tells it and then takes it out: told at least once, and twice with the same id when it dies in between.
+"""
+
+from __future__ import annotations
+
+import enum
+import secrets
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from relay.core.presence import TenantId
+from relay.core.tenant import TenantState
+from relay.core.trouble import Trouble
+from relay.store import keys
+from relay.store.scripting import Script
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from relay.store.connection import Store
+
+_DONE = Script("notice_done")
+
+
+class NoticeKind(enum.StrEnum):
+    """What happened; the values are the types that receivers see."""
+
+    CONSENT_REQUIRED = "consent.required"
+    """The last grant that worked has died: somebody of the tenant must consent again."""
+    CONSENT_RESTORED = "consent.restored"
+    """A tenant that was told so works again: by a new consent, or by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One thing to be told.
+
+    Attributes:
+        notice_id: names it for good, so that a receiver can tell a repetition from a second death.
+        tenant_id: whose administrator.
+        kind: what happened.
+        at: when.
+        trouble: why, in Microsoft's words; for a restored one, what it was.
+        done: the channels that need not tell it any more.
+    """
+
+    notice_id: str
+    tenant_id: TenantId
+    kind: NoticeKind
+    at: datetime
+    trouble: Trouble | None = None
+    done: tuple[str, ...] = ()
+
+
+def following(tenant_id: TenantId, before: TenantState, after: TenantState, trouble: Trouble | None) -> Notice | None:
+    """The notice that a change of state is worth; None when nobody need be told.
+
+    Args:
+        tenant_id: whose.
+        before: the state that it leaves.
+        after: the state that it comes to.
+        trouble: why it needs consent, now or until now. Without one nobody else knows better than the administrator, who
+            withdrew the grant; or the relay cannot open what it keeps, which is none of the tenant's business.
+    """
+    if trouble is None:
+        return None
+    if after is TenantState.CONSENT_REQUIRED:
+        return _new(tenant_id, NoticeKind.CONSENT_REQUIRED, trouble)
+    if before is TenantState.CONSENT_REQUIRED and after is TenantState.ACTIVE:
+        return _new(tenant_id, NoticeKind.CONSENT_RESTORED, trouble)
+    return None
+
+
+def restored(tenant_id: TenantId) -> Notice:
+    """The notice that a consent may be worth; the script that keeps the consent decides."""
+    return _new(tenant_id, NoticeKind.CONSENT_RESTORED, None)
+
+
+def encode(notice: Notice | None) -> bytes:
+    """What is kept; empty for None."""
+    return b"" if notice is None else _ENCODER.encode(notice)
+
+
+class Notices:
+    """The notices of all tenants that are not told yet. At custody's server, where their tenants are."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def of(self, partitions: Iterable[int]) -> list[Notice]:
+        """What is to be told in these partitions, the oldest first."""
+        commands = [("HGETALL", keys.notices(partition)) for partition in partitions]
+        found = [notice for kept in await self._store.many(commands, vault=True) for notice in _notices(kept)]
+        return sorted(found, key=lambda notice: notice.at)
+
+    async def done(self, notice: Notice, channel: str, all_channels: Collection[str]) -> None:
+        """Note that a channel need not tell it any more, and take it out when none need."""
+        key = keys.notices(keys.partition_of(notice.tenant_id))
+        await self._store.vault_run(_DONE, [key], [notice.notice_id, channel, *all_channels])
+
+
+def _new(tenant_id: TenantId, kind: NoticeKind, trouble: Trouble | None) -> Notice:
+    notice_id = f"msg_{secrets.token_hex(16)}"
+    return Notice(notice_id=notice_id, tenant_id=tenant_id, kind=kind, at=datetime.now(UTC), trouble=trouble)
+
+
+def _notices(kept: Mapping[bytes, bytes]) -> Iterator[Notice]:
+    for name, value in kept.items():
+        if b"/" not in name:
+            done = (field.partition(b"/") for field in kept if field.startswith(name + b"/"))
+            try:
+                yield replace(_DECODER.decode(value), done=tuple(channel.decode() for *_, channel in done))
+            except msgspec.DecodeError:
+                continue  # a later release wrote it
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(Notice)

@@ -1,0 +1,51 @@
+"""Signatures of the Standard Webhooks specification, so that receivers can use its libraries: HMAC-SHA256, `v1`.
+
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import secrets
+from hashlib import sha256
+from typing import Final
+
+PREFIX: Final = "whsec_"
+_LEAST_BYTES, _MOST_BYTES = 24, 64  # by the specification
+
+
+def new_secret() -> str:
+    """A secret as receivers' libraries take it."""
+    return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def is_secret(text: str) -> bool:
+    """Whether a text can be signed with."""
+    return _key(text) is not None
+
+
+def headers(secret: str, message_id: str, timestamp_s: int, body: bytes) -> dict[str, str]:
+    """The headers that sign a message.
+
+    Raises:
+        ValueError: the secret is none.
+    """
+    key = _key(secret)
+    if key is None:
+        raise ValueError("That is no signing secret")
+    digest = hmac.digest(key, f"{message_id}.{timestamp_s}.".encode() + body, sha256)
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp_s),
+        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+    }
+
+
+def _key(text: str) -> bytes | None:
+    try:
+        key = base64.b64decode(text.removeprefix(PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return key if text.startswith(PREFIX) and _LEAST_BYTES <= len(key) <= _MOST_BYTES else None

@@ -1,0 +1,206 @@
+"""Tells administrators what the store says is to be told, once for each channel, and until it is told or a day has passed.
+
+    Notices ──► due ones, oldest first for each tenant and channel ──► e-mail, signed POST ──► done, or again later
+
+Beside the reading, never in its way. How often something was tried is known to this process only: after a take-over the next
+owner begins with short pauses again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from relay.errors import StoreUnavailable
+from relay.store.notices import Notices
+from relay.telling import words
+from relay.telling.hook import HookSender, NotTold
+from relay.telling.mail import Mail, MailSender
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from relay.store.connection import Store
+    from relay.store.hooks import Hooks
+    from relay.store.notices import Notice
+    from relay.store.tenants import Tenant, Tenants
+    from relay.telling.settings import TellingSettings
+
+log = structlog.get_logger(__name__)
+
+MAIL: Final = "mail"
+HOOK: Final = "hook"
+CHANNELS: Final = (MAIL, HOOK)
+_AFTER_WAKE_S: Final = 0.05  # several changes of one moment are looked at together
+_FACTOR: Final = 4
+
+
+class Teller:
+    """Tells the notices of the partitions that a worker owns, until `run` is cancelled."""
+
+    def __init__(
+        self,
+        store: Store,
+        tenants: Tenants,
+        hooks: Hooks,
+        settings: TellingSettings,
+        partitions: Callable[[], Collection[int]],
+        say: words.Say,
+    ) -> None:
+        self._notices = Notices(store)
+        self._tenants = tenants
+        self._hooks = hooks
+        self._settings = settings
+        self._partitions = partitions
+        self._say = say
+        self._wake = asyncio.Event()
+        self._tries: dict[tuple[str, str], int] = {}
+        self._not_before: dict[tuple[str, str], float] = {}
+        self._under_way: set[tuple[str, str]] = set()  # tenant, channel
+        self._room = asyncio.Semaphore(settings.at_once)
+        self._mail: MailSender | None = None
+        self._hook: HookSender | None = None
+
+    def wake(self) -> None:
+        """There may be something to tell."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Tell until cancelled."""
+        async with AsyncExitStack() as stack:
+            self._hook = await stack.enter_async_context(HookSender(self._settings))
+            if self._settings.mail is not None:
+                self._mail = await stack.enter_async_context(MailSender(self._settings.mail))
+            async with asyncio.TaskGroup() as tasks:
+                while True:
+                    self._wake.clear()
+                    await self._step(tasks)
+                    await self._rest()
+
+    async def _rest(self) -> None:
+        now = time.monotonic()
+        waits = [until - now for until in self._not_before.values()]
+        wait = min([self._settings.look_every.total_seconds(), *waits])
+        try:
+            async with asyncio.timeout(max(wait, _AFTER_WAKE_S)):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        await asyncio.sleep(_AFTER_WAKE_S)
+
+    async def _step(self, tasks: asyncio.TaskGroup) -> None:
+        try:
+            notices = await self._notices.of(sorted(self._partitions()))
+        except StoreUnavailable:
+            return
+        self._forget({notice.notice_id for notice in notices})
+        now = time.monotonic()
+        behind: set[tuple[str, str]] = set()
+        for notice in notices:
+            for channel in CHANNELS:
+                turn, attempt = (notice.tenant_id, channel), (notice.notice_id, channel)
+                if channel in notice.done or turn in self._under_way or turn in behind:
+                    continue
+                # What happened later is told later, so that "it works again" is never overtaken.
+                behind.add(turn)
+                if self._not_before.get(attempt, now) <= now:
+                    self._under_way.add(turn)
+                    self._not_before.pop(attempt, None)
+                    tasks.create_task(self._tell(notice, channel), name=f"tell:{notice.notice_id}:{channel}")
+
+    def _forget(self, live: Collection[str]) -> None:
+        for known in (self._tries, self._not_before):
+            for attempt in [attempt for attempt in known if attempt[0] not in live]:
+                del known[attempt]
+
+    async def _tell(self, notice: Notice, channel: str) -> None:
+        """The top of one task: whatever goes wrong is noted, and tried again later."""
+        fields = {"tenant_id": notice.tenant_id, "notice_id": notice.notice_id, "channel": channel}
+        try:
+            async with self._room:
+                told = await self._told(notice, channel)
+            if told:
+                log.info("administrator_told", kind=notice.kind, **fields)
+            await self._done(notice, channel)
+        except NotTold as error:
+            await self._not_told(notice, channel, error)
+        except StoreUnavailable as error:
+            self._later(notice, channel, str(error))
+        except Exception:
+            log.exception("telling_failed", **fields)
+            self._later(notice, channel, "")
+        finally:
+            self._under_way.discard((notice.tenant_id, channel))
+            self._wake.set()
+
+    async def _not_told(self, notice: Notice, channel: str, error: NotTold) -> None:
+        if not (error.is_final or datetime.now(UTC) - notice.at >= self._settings.give_up_after):
+            self._later(notice, channel, str(error))
+            return
+        log.error(
+            "administrator_not_told", tenant_id=notice.tenant_id, notice_id=notice.notice_id, channel=channel,
+            error=str(error),
+        )  # fmt: skip
+        await self._done(notice, channel)
+
+    async def _told(self, notice: Notice, channel: str) -> bool:
+        """Tell one notice on one channel; False when the tenant does not want to be told there.
+
+        Raises:
+            NotTold: nobody was told.
+        """
+        tenant = await self._tenants.load(notice.tenant_id)
+        if tenant is None:
+            return False  # it left
+        matter = self._matter(notice, tenant)
+        return await (self._by_mail(matter, notice, tenant) if channel == MAIL else self._by_hook(matter, notice))
+
+    async def _by_mail(self, matter: words.Matter, notice: Notice, tenant: Tenant) -> bool:
+        to = tenant.settings.get("contact_email", "")
+        if self._mail is None or not to:
+            return False
+        language = tenant.settings.get("language", "en")
+        subject, text = words.email(matter, language, self._say)
+        mail = Mail(message_id=notice.notice_id, to=to, subject=subject, text=text, language=language, at=notice.at)
+        await self._mail.send(mail)
+        return True
+
+    async def _by_hook(self, matter: words.Matter, notice: Notice) -> bool:
+        hook = await self._hooks.load(notice.tenant_id)
+        if self._hook is None or hook is None:
+            return False
+        await self._hook.post(hook.url, hook.secret, notice.notice_id, words.body(matter))
+        return True
+
+    def _matter(self, notice: Notice, tenant: Tenant) -> words.Matter:
+        return words.Matter(
+            kind=notice.kind,
+            at=notice.at,
+            tenant_id=notice.tenant_id,
+            organisation=tenant.name,
+            domain=tenant.domain,
+            trouble=notice.trouble,
+            page=self._settings.page,
+            operator=self._settings.operator,
+        )
+
+    async def _done(self, notice: Notice, channel: str) -> None:
+        try:
+            await self._notices.done(notice, channel, CHANNELS)
+        except StoreUnavailable as error:
+            self._later(notice, channel, str(error))
+
+    def _later(self, notice: Notice, channel: str, error: str) -> None:
+        attempt = (notice.notice_id, channel)
+        tries = self._tries[attempt] = self._tries.get(attempt, 0) + 1
+        pause = min(self._settings.first_pause * _FACTOR ** min(tries - 1, 8), self._settings.longest_pause)
+        self._not_before[attempt] = time.monotonic() + pause.total_seconds()
+        log.warning(
+            "administrator_not_told_yet", tenant_id=notice.tenant_id, notice_id=notice.notice_id, channel=channel,
+            tries=tries, error=error,
+        )  # fmt: skip
