@@ -1,13 +1,13 @@
-"""COMPLETE REQUEST: what is written, in which order, and why each order of interruption is harmless.
+"""What is written once a grant is proven, in which order, and why each order of interruption is harmless.
 
-    0  proof          Microsoft is asked; nothing is written
+    0  proof          Microsoft is asked; nothing is written but how far it is
     1  tenant, grant  one script, on disk. Before it: nothing but the flow. After it: a tenant that is read
     2  suite key      on disk. Cut short here, it is a key whose text nobody has; 4 ends it
     3  flow: done     compare and set, on disk; of two at once one gets here, the other takes its key back
     4  other keys of this flow are revoked: those of tries that were cut short, or a key that was lost on the way
 
-Each step can be repeated, so pressing the button again goes on from wherever it stopped. The key's text is in the sealed
-flow from 3 until its page is shown, then nowhere.
+Each step can be repeated, so trying again goes on from wherever it stopped. The key's text is in the sealed flow from 3 until
+its page is shown, then nowhere.
 """
 
 from __future__ import annotations
@@ -18,17 +18,15 @@ import msgspec
 import structlog
 
 from onboarding import flow as flows_of
-from onboarding.flow import Admitted, Trouble
-from onboarding.proof import prove
+from onboarding.flow import Admitted, Check, Mark
+from onboarding.languages import english
 from relay.core.audit import RELAY, key_made, key_revoked
 from relay.core.tenant import TenantState
-from relay.errors import AccessDenied, ConsentRequired, RequestRefused
 
 if TYPE_CHECKING:
     from onboarding.flow import Consented, Flow
     from onboarding.proof import Proof
     from relay.core.presence import TenantId
-    from relay.graph.client import GraphClient
     from relay.store.admissions import Admissions
     from relay.store.flows import Flows, KeptFlow
     from relay.store.suite_keys import SuiteKeys
@@ -38,47 +36,16 @@ log = structlog.get_logger(__name__)
 
 
 class Admission:
-    """Completes flows. Raises whatever the store and Microsoft raise; repeating is safe."""
+    """Takes tenants in. Raises whatever the store raises; repeating is safe."""
 
-    def __init__(
-        self, client: GraphClient, flows: Flows, admissions: Admissions, suite_keys: SuiteKeys, vault: Vault
-    ) -> None:
-        self._client = client
+    def __init__(self, flows: Flows, admissions: Admissions, suite_keys: SuiteKeys, vault: Vault) -> None:
         self._flows = flows
         self._admissions = admissions
         self._suite_keys = suite_keys
         self._vault = vault
 
-    async def complete(self, flow: Flow, kept: KeptFlow) -> None:
-        """Take the tenant of an authorized flow in. The flow is DONE then, or STARTED again with its trouble."""
-        consented = flow.consented
-        assert consented is not None
-        try:
-            proof = await prove(self._client, consented)
-        except ConsentRequired as refused:
-            await self._give_up(flow, kept, Trouble("refused", str(refused)))
-        except (AccessDenied, RequestRefused) as refused:
-            await self._give_up(flow, kept, Trouble("proof_refused", str(refused)))
-        else:
-            await self._admit(flow, kept, consented, proof)
-
-    async def another_key(self, flow: Flow, kept: KeptFlow) -> None:
-        """Replace the suite key of a flow that is done; the former stops working."""
-        assert flow.admitted is not None
-        await self._with_key(flow, kept, flow.admitted)
-
-    async def shown(self, flow: Flow, kept: KeptFlow) -> bool:
-        """Forget the key's text, because it is shown now; False when somebody else was faster."""
-        assert flow.admitted is not None
-        done = msgspec.structs.replace(flow, admitted=msgspec.structs.replace(flow.admitted, key=""))
-        return await self._flows.replace(kept, flows_of.encode(done)) is not None
-
-    async def _give_up(self, flow: Flow, kept: KeptFlow, trouble: Trouble) -> None:
-        log.info("grant_not_proven", tenant_id=flow.tenant_id, reference=flow.reference, problem=trouble.problem)
-        again = msgspec.structs.replace(flow, consented=None, trouble=trouble)
-        await self._flows.replace(kept, flows_of.encode(again))
-
-    async def _admit(self, flow: Flow, kept: KeptFlow, consented: Consented, proof: Proof) -> None:
+    async def admit(self, flow: Flow, kept: KeptFlow, consented: Consented, proof: Proof) -> None:
+        """Keep a proven grant and its tenant, make a suite key, and have the flow DONE."""
         applicant, tenant_id = flow.applicant, consented.tenant_id
         state = await self._admissions.admit(
             tenant_id,
@@ -91,10 +58,22 @@ class Admission:
         )
         log.info("tenant_admitted", tenant_id=tenant_id, reference=flow.reference, state=state)
         grants = len(await self._vault.list(tenant_id))
-        admitted = Admitted(
-            tenant_id, consented.upn, "", "", proof.shown, grants, is_suspended=state is TenantState.SUSPENDED
-        )
-        await self._with_key(flow, kept, admitted)
+        if flow.trial is not None:
+            kept_check = Check("kept", Mark.GOOD, english("Kept. The relay reads from now on."))
+            flow = msgspec.structs.replace(flow, trial=flow.trial.marked(kept_check))
+        suspended = state is TenantState.SUSPENDED
+        await self._with_key(flow, kept, Admitted(tenant_id, consented.upn, "", "", grants, is_suspended=suspended))
+
+    async def another_key(self, flow: Flow, kept: KeptFlow) -> None:
+        """Replace the suite key of a flow that is done; the former stops working."""
+        assert flow.admitted is not None
+        await self._with_key(flow, kept, flow.admitted)
+
+    async def shown(self, flow: Flow, kept: KeptFlow) -> bool:
+        """Forget the key's text, because it is shown now; False when somebody else was faster."""
+        assert flow.admitted is not None
+        done = msgspec.structs.replace(flow, admitted=msgspec.structs.replace(flow.admitted, key=""))
+        return await self._flows.replace(kept, flows_of.encode(done)) is not None
 
     async def _with_key(self, flow: Flow, kept: KeptFlow, admitted: Admitted) -> None:
         """Make a key and put it into the flow; whoever comes second takes its own back."""

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from onboarding.guard import Guard
 from onboarding.pages import STATIC, Pages
-from onboarding.problems import Stopped, of_error
+from onboarding.problems import Stopped, of_error, said_of, sentence_of
 from onboarding.steps import Steps
 from onboarding.tenant.door import NotAdmitted, SignInNeeded
 from onboarding.tenant.views import TenantViews
@@ -57,12 +57,18 @@ def create_app(settings: WebSettings, pages: Pages, steps: Steps, tenant: Tenant
         assert isinstance(error, Stopped)
         if isinstance(error.__cause__, RelayError):
             _log(error.__cause__)
-        return pages.problem(error.problem, flow_id=error.flow_id, retry_after_s=error.retry_after_s)
+        return pages.problem(
+            error.problem,
+            flow_id=error.flow_id,
+            retry_after_s=error.retry_after_s,
+            sentence=error.sentence,
+            said=error.said,
+        )
 
     async def failed(_request: Request, error: Exception) -> Response:
         assert isinstance(error, RelayError)
         _log(error)
-        return pages.problem(of_error(error))
+        return pages.problem(of_error(error), sentence=sentence_of(error), said=said_of(error))
 
     async def elsewhere(_request: Request, error: Exception) -> Response:
         http: HTTPException = error  # type: ignore[assignment]  # registered for these statuses only
@@ -95,7 +101,7 @@ async def opened(settings: WebSettings, store: Store, ring: KeyRing, graph: Grap
     """The application with everything it needs, while the context lasts; see `serve`."""
     pages = Pages(settings)
     async with (
-        Steps.open(store, ring, graph, settings.redirect_uri) as steps,
+        Steps.open(store, ring, graph, settings) as steps,
         TenantViews.open(store, ring, graph, settings, pages) as tenant,
     ):
         yield create_app(settings, pages, steps, tenant)

@@ -1,14 +1,22 @@
-"""The way to Microsoft and back: each sign-in is kept under its `state`, taken once, and bound to its browser."""
+"""The ways to Microsoft and back: each is kept under its `state`, taken once, and bound to its browser.
+
+sign-in         code, PKCE, nonce; posted back. What comes of it is verified
+admin consent   an administrator agrees for everybody; comes back in the address, and proves nothing: a sign-in follows
+"""
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from onboarding.flow import Consented, Trouble
+from onboarding.languages import english
 from onboarding.problems import OF_CONSENT
+from relay.core.trouble import NOTHING
 from relay.errors import ConsentRequired
+from relay.graph import consent as graph_consent
 from relay.graph.consent import PERSONAL_ACCOUNTS, ConsentFailed, ConsentProblem
 from relay.graph.organisation import tenant_of
 
@@ -17,6 +25,7 @@ if TYPE_CHECKING:
 
     from onboarding.flow import Flow
     from relay.core.presence import TenantId
+    from relay.errors import RelayError
     from relay.graph.client import GraphClient
     from relay.graph.consent import Consent
     from relay.store.flows import Flows
@@ -26,7 +35,7 @@ MAX_DETAIL_CHARS: Final = 300
 
 
 class SignIn(msgspec.Struct, frozen=True):
-    """A sign-in under way at Microsoft. `kept` holds the PKCE verifier and the nonce."""
+    """A way to Microsoft that is under way. `kept` holds the PKCE verifier and the nonce; it is empty for admin consent."""
 
     flow_id: str
     kept: dict[str, Any]
@@ -34,9 +43,14 @@ class SignIn(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"SignIn({self.flow_id})"
 
+    @property
+    def is_admin_consent(self) -> bool:
+        """Whether it asks for an administrator's consent, and signs nobody in."""
+        return not self.kept
+
 
 class SignIns:
-    """The sign-ins under way."""
+    """The ways under way."""
 
     def __init__(self, flows: Flows, client: GraphClient, consent: Consent, redirect_uri: str) -> None:
         self._flows = flows
@@ -55,12 +69,17 @@ class SignIns:
         and let guests in as guests. Who it was is looked at afterwards.
         """
         begun = await self._consent.begin(self._redirect_uri, prompt="select_account")
-        sign_in = SignIn(flow.flow_id, begun.kept)
-        await self._flows.put(_name(begun.state), msgspec.json.encode(sign_in).decode())
+        await self._keep(begun.state, SignIn(flow.flow_id, begun.kept))
         return begun.authorize_url
 
+    async def begin_admin_consent(self, flow: Flow) -> str:
+        """Ask for an administrator's consent for everybody in the flow's tenant; returns Microsoft's address."""
+        state = secrets.token_urlsafe(32)
+        await self._keep(state, SignIn(flow.flow_id, {}))
+        return self._consent.admin_consent_url(self._redirect_uri, flow.tenant_id, state)
+
     async def take(self, state: str) -> SignIn | None:
-        """The sign-in of a state, which cannot be taken again; None when there is none."""
+        """The way of a state, which cannot be taken again; None when there is none."""
         if not 0 < len(state) <= MAX_STATE_CHARS:
             return None
         taken = await self._flows.take(_name(state))
@@ -80,11 +99,32 @@ class SignIns:
             grant = await self._consent.complete(sign_in.kept, answer)
         except ConsentFailed as failed:
             return _trouble(failed)
-        except ConsentRequired as refused:
-            return Trouble("refused", str(refused)[:MAX_DETAIL_CHARS])
+        except ConsentRequired as error:
+            return refused(error)
         if grant.tenant_id != flow.tenant_id:
-            return Trouble("other_tenant", f"{grant.upn} is no member of {flow.applicant.domain}."[:MAX_DETAIL_CHARS])
+            return Trouble(
+                "other_tenant",
+                english("%(upn)s is no member of %(domain)s."),
+                {"upn": grant.upn[:MAX_DETAIL_CHARS], "domain": flow.applicant.domain},
+            )
         return Consented(grant.tenant_id, grant.account_id, grant.upn, grant.token_cache)
+
+    def approved(self, answer: Mapping[str, str]) -> Trouble | None:
+        """What an answer to a request for admin consent says; None when it says that it was given, which proves nothing.
+
+        Raises:
+            Retryable, CredentialRejected: see `finish`.
+        """
+        # A failure says `admin_consent=True` as well.
+        if "error" in answer:
+            error = graph_consent.refused(answer)
+            if isinstance(error, ConsentFailed):
+                return _trouble(error)
+            raise error
+        return None if answer.get("admin_consent", "").lower() == "true" else Trouble("sign_in_stale")
+
+    async def _keep(self, state: str, sign_in: SignIn) -> None:
+        await self._flows.put(_name(state), msgspec.json.encode(sign_in).decode())
 
 
 def is_personal(tenant_id: TenantId) -> bool:
@@ -92,11 +132,20 @@ def is_personal(tenant_id: TenantId) -> bool:
     return tenant_id == PERSONAL_ACCOUNTS
 
 
+def refused(error: RelayError, problem: str = "refused") -> Trouble:
+    """A refusal of Microsoft's as a trouble: its sentence, and its own words."""
+    refusal = getattr(error, "refusal", None)
+    if refusal is None:
+        return Trouble(problem, str(error)[:MAX_DETAIL_CHARS])
+    return Trouble(problem, refusal.sentence, said=refusal.said)
+
+
 def _trouble(failed: ConsentFailed) -> Trouble:
-    detail = failed.sentence
     if failed.problem is ConsentProblem.PERMISSIONS_MISSING:
-        detail = f"Missing: {failed.code}"
-    return Trouble(OF_CONSENT[failed.problem], detail[:MAX_DETAIL_CHARS])
+        missing = failed.code[:MAX_DETAIL_CHARS]
+        return Trouble("permissions_missing", english("Missing: %(permissions)s"), {"permissions": missing})
+    detail = failed.sentence if failed.problem is ConsentProblem.REFUSED else ""
+    return Trouble(OF_CONSENT[failed.problem], detail, said=failed.said or NOTHING)
 
 
 def _name(state: str) -> str:

@@ -7,6 +7,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Final
 
 from onboarding.flow import Applicant
+from onboarding.languages import Sentence, english
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,10 +28,10 @@ class FieldsInvalid(Exception):
     """Fields that cannot be used.
 
     Attributes:
-        faults: field -> what to do about it.
+        faults: field -> what to do about it, a message.
     """
 
-    def __init__(self, faults: Mapping[str, str]) -> None:
+    def __init__(self, faults: Mapping[str, str | Sentence]) -> None:
         super().__init__(", ".join(faults))
         self.faults = faults
 
@@ -43,11 +44,15 @@ def applicant(given: Mapping[str, str]) -> Applicant:
     """
     typed = {name: _tidy(given.get(name, "")) for name in MAX_CHARS}
     domain = domain_of(typed["domain"])
-    faults = {name: fault for name, text in typed.items() if (fault := _fault(name, text))}
+    faults: dict[str, str | Sentence] = {
+        name: fault for name, text in typed.items() if (fault := _fault(name, text)) is not None
+    }
     if "domain" not in faults and domain is None:
-        faults["domain"] = "This is not a domain. It looks like contoso.com: the part after the @ of your accounts."
+        faults["domain"] = english(
+            "This is not a domain. It looks like contoso.com: the part after the @ of your accounts."
+        )
     if "email" not in faults and not _EMAIL.fullmatch(typed["email"]):
-        faults["email"] = "This is not an e-mail address. It looks like name@contoso.com."
+        faults["email"] = english("This is not an e-mail address. It looks like name@contoso.com.")
     if faults:
         raise FieldsInvalid({name: faults[name] for name in MAX_CHARS if name in faults})
     return Applicant(typed["organisation"], typed["contact"], typed["email"], domain or "")
@@ -76,14 +81,14 @@ def _tidy(text: str) -> str:
     return re.sub(" +", " ", unicodedata.normalize("NFC", text[: 4 * max(MAX_CHARS.values())])).strip(" ")
 
 
-def _fault(name: str, text: str) -> str:
+def _fault(name: str, text: str) -> str | Sentence | None:
     if not text:
         return _MISSING[name]
     if not all(map(_is_seen, text)):
-        return "This contains characters that cannot be seen, such as a line break. Please type it again."
+        return english("This contains characters that cannot be seen, such as a line break. Please type it again.")
     if len(text) > MAX_CHARS[name]:
-        return f"This is too long. At most {MAX_CHARS[name]} characters, please."
-    return ""
+        return Sentence(english("This is too long. At most %(limit)s characters, please."), {"limit": MAX_CHARS[name]})
+    return None
 
 
 def _is_seen(character: str) -> bool:
@@ -91,8 +96,8 @@ def _is_seen(character: str) -> bool:
 
 
 _MISSING: Final = {
-    "organisation": "Please say what your organisation is called.",
-    "contact": "Please say who we may turn to.",
-    "email": "Please give an e-mail address of the contact.",
-    "domain": "Please give the domain of your Microsoft 365 accounts.",
+    "organisation": english("Please say what your organisation is called."),
+    "contact": english("Please say who we may turn to."),
+    "email": english("Please give an e-mail address of the contact."),
+    "domain": english("Please give the domain of your Microsoft 365 accounts."),
 }

@@ -1,20 +1,30 @@
 """One onboarding under way, as a value: what was typed, what Microsoft answered, what came of it.
 
-STARTED ──Microsoft consented──► AUTHORIZED ──COMPLETE REQUEST──► DONE
-   ▲  └──refused: a problem──┐       │
-   └─────────────────────────┴───────┘ the consent turned out not to work
+STARTED ──signed in, consented──► SIGNED_IN ──"Yes, use this account"──► PROVING ──► DONE
+   ▲  └──refused: a trouble──┐        │                                     │ ▲
+   ├─────────────────────────┘        │ another account                     ▼ │ try again
+   └──────────────────────────────────┴────────── sign in again ───────── FAILED
+
+While STARTED it holds nothing but what was typed and fingerprints, so it may wait for days: for an administrator's approval,
+or for whoever was sent a link.
 """
 
 from __future__ import annotations
 
 import enum
 import secrets
+import time
+from datetime import timedelta
 from typing import Final
 
 import msgspec
 
+from onboarding.languages import Sentence
 from relay.core.presence import TenantId, UserId
+from relay.core.trouble import NOTHING, Said
 
+WAITS: Final = timedelta(days=14)
+"""How long a flow that waits for somebody else is kept: somebody may be away for a week."""
 _ID_BYTES: Final = 12
 
 
@@ -22,7 +32,9 @@ class Step(enum.Enum):
     """Where a flow stands."""
 
     STARTED = enum.auto()
-    AUTHORIZED = enum.auto()
+    SIGNED_IN = enum.auto()
+    PROVING = enum.auto()
+    FAILED = enum.auto()
     DONE = enum.auto()
 
 
@@ -48,7 +60,7 @@ class Consented(msgspec.Struct, frozen=True):
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """One user's presence, as the page shows it."""
+    """One user's presence, as the page shows it; `words` is a message."""
 
     name: str
     upn: str
@@ -56,15 +68,81 @@ class Shown(msgspec.Struct, frozen=True):
     words: str
 
 
+class Mark(enum.StrEnum):
+    """How a check fares."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    GOOD = "good"
+    OPEN = "open"
+    """Not so, or not known, and nothing that one has to mend: it works without."""
+    FAILED = "failed"
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing that is tried with a new grant.
+
+    Attributes:
+        name: which: `users`, `presence`, `push` or `kept`.
+        mark: how it fares.
+        text: what came of it, a message; empty until then.
+        values: what is filled in there.
+    """
+
+    name: str
+    mark: Mark = Mark.WAITING
+    text: str = ""
+    values: dict[str, int] = {}
+
+    @property
+    def sentence(self) -> Sentence:
+        """What came of it."""
+        return Sentence(self.text, self.values)
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """The proof under way, or as it ended.
+
+    Attributes:
+        run: names the task that carries it out; another try is another run.
+        checks: in the order in which they are tried.
+        shown: the presence that was read.
+    """
+
+    run: str
+    checks: tuple[Check, ...]
+    shown: tuple[Shown, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Trial({self.run})"
+
+    def marked(self, check: Check) -> Trial:
+        """The same with one check as it is now."""
+        return msgspec.structs.replace(self, checks=tuple(check if c.name == check.name else c for c in self.checks))
+
+    def stopped(self) -> Trial:
+        """The same once it failed: what was running is what failed."""
+        failed = (msgspec.structs.replace(c, mark=Mark.FAILED) if c.mark is Mark.RUNNING else c for c in self.checks)
+        return msgspec.structs.replace(self, checks=tuple(failed))
+
+
+CHECKS: Final = ("users", "presence", "push", "kept")
+
+
+def new_trial() -> Trial:
+    """A trial that begins."""
+    checks = tuple(Check(name) for name in CHECKS)
+    return Trial(secrets.token_hex(4), checks).marked(Check(CHECKS[0], Mark.RUNNING))
+
+
 class Admitted(msgspec.Struct, frozen=True):
-    """What came of COMPLETE REQUEST.
+    """What came of an onboarding.
 
     Attributes:
         tenant_id: the tenant.
         upn: the account whose grant it is.
         key_id: the suite key's.
         key: the suite key itself until it has been shown, then empty.
-        proof: the presence that was read with the new grant.
         grants: how many the tenant has.
         is_suspended: whether the operator lets the tenant not be read for now.
     """
@@ -73,7 +151,6 @@ class Admitted(msgspec.Struct, frozen=True):
     upn: str
     key_id: str
     key: str
-    proof: tuple[Shown, ...]
     grants: int
     is_suspended: bool = False
 
@@ -82,10 +159,24 @@ class Admitted(msgspec.Struct, frozen=True):
 
 
 class Trouble(msgspec.Struct, frozen=True):
-    """Why the last try came to nothing: a key of `problems.PROBLEMS`, and what Microsoft said, if that helps."""
+    """Why the last try came to nothing.
+
+    Attributes:
+        problem: a key of `problems.PROBLEMS`.
+        detail: more about it, a message, where there is more to say.
+        values: what is filled in there.
+        said: Microsoft's own words.
+    """
 
     problem: str
     detail: str = ""
+    values: dict[str, str] = {}
+    said: Said = NOTHING
+
+    @property
+    def sentence(self) -> Sentence:
+        """The detail, to be said."""
+        return Sentence(self.detail, self.values)
 
 
 class Flow(msgspec.Struct, frozen=True):
@@ -97,9 +188,13 @@ class Flow(msgspec.Struct, frozen=True):
         returning: fingerprint of the secret that comes back with Microsoft's answer.
         applicant: what was typed.
         tenant_id: the tenant that the typed domain is registered in; a check, never the source of the tenant.
-        consented: set while AUTHORIZED.
+        consented: set from SIGNED_IN on, until it is kept or turned out not to work.
+        trial: the proof, once it was begun.
         admitted: set when DONE.
         trouble: of the last try.
+        is_approved: whether Microsoft's page said that an administrator consented for everybody. It proves nothing.
+        waits_until: kept until then at least while STARTED, in seconds since the epoch; 0: as usual.
+        links: how many links to others were made; the last one is the one that is shown.
     """
 
     flow_id: str
@@ -108,20 +203,39 @@ class Flow(msgspec.Struct, frozen=True):
     applicant: Applicant
     tenant_id: TenantId
     consented: Consented | None = None
+    trial: Trial | None = None
     admitted: Admitted | None = None
     trouble: Trouble | None = None
+    is_approved: bool = False
+    waits_until: int = 0
+    links: int = 0
 
     @property
     def step(self) -> Step:
         """Where it stands."""
         if self.admitted is not None:
             return Step.DONE
-        return Step.STARTED if self.consented is None else Step.AUTHORIZED
+        if self.trial is not None:
+            return Step.PROVING if self.trouble is None else Step.FAILED
+        return Step.STARTED if self.consented is None else Step.SIGNED_IN
 
     @property
     def reference(self) -> str:
         """What a person can tell the operator, and what the suite key is labelled with."""
         return self.flow_id[:8].upper()
+
+    @property
+    def lifetime(self) -> timedelta | None:
+        """How long it is to be kept from now on; None: as usual. Never longer than usual while it holds a consent or a key."""
+        if self.step is not Step.STARTED:
+            return None
+        left = timedelta(seconds=self.waits_until - int(time.time()))
+        return left if left > timedelta(hours=1) else None
+
+
+def waiting(flow: Flow) -> Flow:
+    """The flow, to be kept for days from now on."""
+    return msgspec.structs.replace(flow, waits_until=int(time.time() + WAITS.total_seconds()))
 
 
 def new_flow_id() -> str:

@@ -35,9 +35,21 @@ async def fields_of(request: Request, max_fields: int = MAX_FIELDS) -> dict[str,
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
         raise Stopped("bad_request")
-    body = await request.body()
+    return _pairs(await request.body(), max_fields)
+
+
+def query_of(request: Request, max_fields: int = MAX_FIELDS) -> dict[str, str]:
+    """The fields of an address: field -> text.
+
+    Raises:
+        Stopped: see `fields_of`.
+    """
+    return _pairs(request.url.query.encode(errors="replace"), max_fields)
+
+
+def _pairs(text: bytes, max_fields: int) -> dict[str, str]:
     try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=max_fields)
+        pairs = parse_qsl(text.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=max_fields)
     except ValueError:  # not UTF-8, or too many fields
         raise Stopped("bad_request") from None
     found = dict(pairs)

@@ -17,7 +17,7 @@ from starlette.requests import HTTPConnection
 from onboarding import languages
 from onboarding.pace import Pacer
 from onboarding.pages import HERE, STATIC, where
-from onboarding.settings import PREFIX, TENANT_SIGN_IN
+from onboarding.settings import INVITATION, PREFIX, TENANT_SIGN_IN
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -33,7 +33,7 @@ MAX_THROWN_AWAY_BYTES: Final = 8 * 1024 * 1024
 # `form-action` names nobody but us: the way to Microsoft is a link that the page follows by itself, not a form, for a
 # policy for forms would have to name every identity provider that Microsoft may send people on to.
 _POLICY: Final = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _HEADERS: Final = {
@@ -119,7 +119,7 @@ class Guard:
             return "wrong_host", b""
         address = scope["client"][0] if scope.get("client") else ""
         now = time.monotonic()
-        is_start = scope["method"] == "POST" and scope["path"] in (PREFIX, TENANT_SIGN_IN)
+        is_start = scope["method"] == "POST" and _makes_a_flow(scope["path"])
         if not self._pacer.admits(address, now) or (is_start and not self._pacer.admits_start(address, now)):
             return "too_fast", b""
         try:
@@ -158,6 +158,10 @@ class Guard:
         headers["cache-control"] = _FOR_EVER if is_static else _NO_STORE
         if self._hsts:
             headers["strict-transport-security"] = _YEAR
+
+
+def _makes_a_flow(path: str) -> bool:
+    return path in (PREFIX, TENANT_SIGN_IN) or path.startswith(f"{INVITATION}/")
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

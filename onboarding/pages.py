@@ -15,6 +15,7 @@ from onboarding import dates, languages
 from onboarding.languages import Language
 from onboarding.problems import PROBLEMS
 from onboarding.settings import PREFIX
+from relay.core.trouble import NOTHING, Said
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,11 +44,28 @@ class Pages:
         )
 
     def problem(
-        self, key: str, *, flow_id: str = "", retry_after_s: int = 0, headers: Mapping[str, str] | None = None
+        self,
+        key: str,
+        *,
+        flow_id: str = "",
+        retry_after_s: int = 0,
+        headers: Mapping[str, str] | None = None,
+        sentence: str = "",
+        said: Said = NOTHING,
     ) -> HTMLResponse:
-        """A page that says what went wrong, and leads back to the flow or to the beginning."""
+        """A page that says what went wrong, and leads back to the flow or to the beginning.
+
+        Args:
+            key: of `PROBLEMS`.
+            flow_id: the flow; empty: to the beginning.
+            retry_after_s: when to come again, if known.
+            headers: more of the answer.
+            sentence: what Microsoft's refusal means, a message, if that is what went wrong.
+            said: Microsoft's own words.
+        """
         problem = PROBLEMS[key]
-        response = self.page("problem.html", problem.status, problem=problem, flow_id=flow_id)
+        values = {"problem": problem, "flow_id": flow_id, "sentence": sentence, "said": said}
+        response = self.page("problem.html", problem.status, **values)
         response.headers.update(headers or {})
         if retry_after_s:
             response.headers["retry-after"] = str(retry_after_s)

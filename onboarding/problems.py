@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from relay.core.trouble import NOTHING, Said
 from relay.errors import CredentialRejected, NotSaved, RelayError, Retryable, StoreUnavailable
 from relay.graph.consent import ConsentProblem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,24 @@ class Stopped(Exception):
         problem: a key of `PROBLEMS`.
         flow_id: the flow that the page leads back to; empty: to the beginning.
         retry_after_s: when to come again, if known.
+        sentence: what Microsoft's refusal means, a message; empty where it refused nothing.
+        said: Microsoft's own words.
     """
 
-    def __init__(self, problem: str, flow_id: str = "", retry_after_s: int = 0) -> None:
+    def __init__(
+        self, problem: str, flow_id: str = "", retry_after_s: int = 0, *, sentence: str = "", said: Said = NOTHING
+    ) -> None:
         super().__init__(problem)
         self.problem = problem
         self.flow_id = flow_id
         self.retry_after_s = retry_after_s
+        self.sentence = sentence
+        self.said = said
+
+    @classmethod
+    def by(cls, error: RelayError, flow_id: str = "") -> Self:
+        """The page for an error of the relay's."""
+        return cls(of_error(error), flow_id, sentence=sentence_of(error), said=said_of(error))
 
 
 def of_error(error: RelayError) -> str:
@@ -59,6 +72,18 @@ def of_error(error: RelayError) -> str:
     if isinstance(error, Retryable):
         return "microsoft_away"
     return "credential" if isinstance(error, CredentialRejected) else "fault"
+
+
+def sentence_of(error: RelayError) -> str:
+    """What the refusal of Microsoft's behind an error means, a message; empty when there is none."""
+    refusal = getattr(error, "refusal", None)
+    return "" if refusal is None else refusal.sentence
+
+
+def said_of(error: RelayError) -> Said:
+    """Microsoft's own words behind an error."""
+    refusal = getattr(error, "refusal", None)
+    return NOTHING if refusal is None else refusal.said
 
 
 OF_CONSENT: Final[Mapping[ConsentProblem, str]] = {
@@ -74,72 +99,81 @@ OF_CONSENT: Final[Mapping[ConsentProblem, str]] = {
 }
 
 PROBLEMS: Final[Mapping[str, Problem]] = {
-    # Of a try at Microsoft; shown on the greeting page, above the button to try again
+    # Of a try at Microsoft; shown on the page of the step, above the button to try again
     "declined": Problem(
         "The permissions were declined",
         "Microsoft reports that the request was cancelled. Nothing was granted and nothing was stored.",
-        "If that was a mistake, authorize again and choose Accept. If you would rather ask a colleague first, close this "
+        "If that was a mistake, sign in again and choose Accept. If you would rather ask a colleague first, close this "
         "page: nothing more is needed.",
     ),
     "admin_needed": Problem(
-        "An administrator has to approve this",
+        "An administrator has to agree",
         "Your organisation lets only administrators grant permissions to applications. Nothing was stored.",
-        "Send the address of the first page to a Microsoft 365 administrator, who can do this in a few minutes. When "
-        "Microsoft asks, “Consent on behalf of your organization” also lets you authorize with your own account "
-        "afterwards. If you asked for approval on Microsoft’s page, come back once it was given.",
+        "If you are an administrator, agree for everybody below. If not, send the link below to one. Afterwards any account of "
+        "the organisation can sign in here. This page waits for you for 14 days.",
     ),
     "approval_asked": Problem(
         "An administrator has to approve this",
         "Microsoft offers to ask an administrator of your organisation for approval. Nothing was stored.",
-        "Come back to this page once the approval was given, with this browser. That may take days: the page waits for "
-        "you. Or send the link below to an administrator.",
+        "If you asked for it, come back to this page with this browser once it was given, and sign in again. That may take days: "
+        "the page waits for 14. Or send the link below to an administrator.",
     ),
     "sign_in_stale": Problem(
         "That sign-in is over",
         "Microsoft’s answer was too old, or it had been used already.",
-        "Authorize again.",
+        "Sign in again.",
     ),
     "personal_account": Problem(
         "That was a personal account",
         "Personal Microsoft accounts, such as those of Outlook.com, belong to no organisation, so there are no colleagues "
         "whose presence could be read. Nothing was stored.",
-        "Authorize again and choose your work account. If Microsoft does not offer it, choose “Use another account”.",
+        "Sign in again and choose a work account. If Microsoft does not offer it, choose “Use another account”.",
     ),
     "other_tenant": Problem(
         "That account belongs to another organisation",
         "Whoever signed in is a member of another organisation than the one in your form. This also happens to guests: "
         "Microsoft signs a guest in to the organisation that the account comes from. Nothing was stored.",
-        "Authorize again with an account of the organisation itself, or start again if the domain in the form is wrong.",
+        "Sign in again with an account of the organisation itself, or start again if the domain in the form is wrong.",
         shows_detail=True,
     ),
     "permissions_missing": Problem(
         "A permission is missing",
         "Microsoft’s consent does not cover everything the relay needs: reading presence, reading the names of users, and "
         "doing so while nobody is signed in. Nothing was stored.",
-        "Authorize again and accept all permissions. If an administrator chose which ones to grant, ask for all of them.",
+        "Sign in again and accept all permissions. If an administrator chose which ones to grant, ask for all of them.",
         shows_detail=True,
     ),
     "untrusted": Problem(
         "Microsoft’s answer could not be verified",
         "It does not prove who signed in, so it was thrown away.",
-        "Authorize again. If this happens twice, please tell whoever runs this relay.",
+        "Sign in again. If this happens twice, please tell whoever runs this relay.",
     ),
     "refused": Problem(
         "Microsoft refused the sign-in",
         "Nothing was stored.",
-        "Put right what Microsoft says, or choose another account, and authorize again.",
+        "Put right what is said here, or choose another account, and sign in again.",
         shows_detail=True,
     ),
     "proof_refused": Problem(
         "Reading presence did not work",
         "Microsoft gave the consent, but refuses to let this account read the presence of colleagues. Nothing was stored.",
-        "Authorize again with a full member of the organisation; guests usually see nobody.",
-        shows_detail=True,
+        "Sign in again with a full member of the organisation; guests usually see nobody.",
+    ),
+    "interrupted": Problem(
+        "The proof was interrupted",
+        "Our server stopped while it was at work. Nothing that was completed is lost.",
+        "Try again.",
     ),
     # Pages of their own
     "domain_unknown": Problem("", "Microsoft knows no organisation with this domain. Is it spelled right?", ""),
     "domain_personal": Problem(
         "", "This is a domain of personal accounts. Please give the domain of your organisation.", ""
+    ),
+    "link_gone": Problem(
+        "This link is not good any more",
+        "It was used already, it is older than it may be, or it was not copied whole.",
+        "Ask whoever sent it for a new one, or start from the first page: you only need the domain of your organisation.",
+        404,
     ),
     "unknown_flow": Problem(
         "This page is not known here any more",
@@ -151,7 +185,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "unknown_sign_in": Problem(
         "This sign-in is not known here",
         "Microsoft’s answer belongs to no sign-in that this browser began, was used already, or came too late.",
-        "Go back to your request and authorize again, or start again.",
+        "Go back to your request and sign in again, or start again.",
     ),
     "signed_out": Problem(
         "You were signed out",
@@ -225,7 +259,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     ),
     "credential": Problem(
         "This relay is not set up right",
-        "Microsoft does not accept the relay’s own credential. This is our fault, and nothing that you could change.",
+        "Microsoft refuses the relay itself. This is our fault, and nothing that you could change.",
         "Please tell whoever runs this relay. Your request can be repeated afterwards.",
         502,
     ),

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Final
 from onboarding.flow import is_flow_id
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -66,10 +68,16 @@ def keep_form(response: Response, secret: str) -> None:
     keep(response, FORM_COOKIE, secret, same_site="Lax")
 
 
-def keep_flow(response: Response, flow_id: str, secret: str) -> None:
-    """Give the browser the cookies of a flow."""
-    keep(response, _FLOW_COOKIE + flow_id, secret, same_site="Lax")
-    keep(response, _RETURN_COOKIE + flow_id, return_secret(secret), same_site="None")
+def link_token(secret: str, number: int) -> str:
+    """The token of a link to somebody else, the n-th of a flow: so that its page can show it again, and the store cannot."""
+    return _derived(secret, f"link {number}")
+
+
+def keep_flow(response: Response, flow_id: str, secret: str, lifetime: timedelta | None = None) -> None:
+    """Give the browser the cookies of a flow; `lifetime` of one that waits for days."""
+    lifetime_s = max(_LIFETIME_S, int(lifetime.total_seconds())) if lifetime is not None else _LIFETIME_S
+    keep(response, _FLOW_COOKIE + flow_id, secret, same_site="Lax", lifetime_s=lifetime_s)
+    keep(response, _RETURN_COOKIE + flow_id, return_secret(secret), same_site="None", lifetime_s=lifetime_s)
 
 
 def form_secret(request: Request) -> str:

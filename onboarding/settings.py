@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from relay.graph.certificates import Certificates
 
 PREFIX: Final = "/onboarding"
 """Below this are all pages; the rest of the host may belong to others."""
 CALLBACK: Final = f"{PREFIX}/callback"
+INVITATION: Final = f"{PREFIX}/invitation"
+"""Below this are the links that let somebody else begin."""
 TENANT: Final = f"{PREFIX}/tenant"
 """Below this are the pages of a tenant that is connected; which tenant, the session says."""
 TENANT_SIGN_IN: Final = f"{TENANT}/sign-in"
@@ -21,7 +26,7 @@ class Pace:
     """How often one address may ask, counted in each process by itself.
 
     Attributes:
-        requests: of any kind in `window`. A whole onboarding takes about ten, style sheet included.
+        requests: of any kind in `window`. A whole onboarding takes about ten, style sheet included; a proof that is waited for, one a second.
         starts: of forms sent in `window`; each makes a flow in Redis.
         all_starts: of forms sent in `window` by all addresses together: what bounds the flows in Redis, to some 40 MB.
         window: the span that is counted in.
@@ -33,6 +38,19 @@ class Pace:
     all_starts: int = 600
     window: timedelta = timedelta(minutes=1)
     addresses: int = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """What a subscription needs that is tried with a new grant; the worker's, in other words.
+
+    Attributes:
+        url_base: public address of the webhook, with a slash at its end; a route id is appended.
+        certificates: Graph encrypts for the newest.
+    """
+
+    url_base: str
+    certificates: Certificates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +69,15 @@ class WebSettings:
         tls_key_pem: its private key.
         trusted_proxies: addresses whose `X-Forwarded-For` is believed, as uvicorn's `forwarded_allow_ips`; empty: none.
         suite_ca_file: shown in the command to try, when suites must trust a CA of their own; empty: the system's.
+        egress_addresses: from which the relay reaches Microsoft, for an organisation's named location; empty: not told.
+        push: what a subscription needs; None: none is tried, for this relay asks for none.
+        trial_alive: how long a proof under way counts as alive without a sign of life. 5 s: what a killed process costs
+            whoever waits in front of the page.
         pace: limits on how often one address may ask.
         max_body_bytes: longer bodies are refused with a page. Most forms have 1 KB, Microsoft's answer 3 KB, and the lists of
             whom suites may watch some 150 KB at the most, as browsers spell them.
         request_time: for a request to arrive whole.
-        grace: for requests under way when the server stops. A COMPLETE REQUEST takes a few seconds.
+        grace: for requests under way when the server stops. A sign-in takes a few seconds.
     """
 
     public_url: str
@@ -68,6 +90,9 @@ class WebSettings:
     tls_key_pem: bytes | None = field(default=None, repr=False)
     trusted_proxies: str = ""
     suite_ca_file: str = ""
+    egress_addresses: tuple[str, ...] = ()
+    push: Push | None = None
+    trial_alive: timedelta = timedelta(seconds=5)
     pace: Pace = field(default_factory=Pace)
     max_body_bytes: int = 256 * 1024
     request_time: timedelta = timedelta(seconds=20)

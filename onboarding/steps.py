@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,11 +15,13 @@ from onboarding import flow as flow_module
 from onboarding import sessions
 from onboarding.admission import Admission
 from onboarding.consent import SignIns, is_personal
-from onboarding.flow import Consented, Flow, Step, Trouble
+from onboarding.flow import WAITS, Consented, Flow, Step, Trouble
+from onboarding.trials import Trials
 from relay.graph.client import GraphClient
 from relay.graph.consent import Consent
 from relay.store.admissions import Admissions
 from relay.store.flows import Flows
+from relay.store.invitations import Invitation, Invitations
 from relay.store.suite_keys import SuiteKeys
 from relay.store.vault import Vault
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from onboarding.flow import Applicant
+    from onboarding.settings import WebSettings
     from relay.graph.settings import GraphSettings
     from relay.store.connection import Store
     from relay.store.flows import KeptFlow
@@ -51,27 +55,46 @@ class Held:
 class Steps:
     """The steps. Each raises `StoreUnavailable`, `NotSaved` or what Microsoft's side raises, and may then be repeated."""
 
-    def __init__(self, flows: Flows, sign_ins: SignIns, admission: Admission) -> None:
+    def __init__(
+        self, flows: Flows, sign_ins: SignIns, admission: Admission, trials: Trials, invitations: Invitations
+    ) -> None:
         self._flows = flows
         self._sign_ins = sign_ins
         self._admission = admission
+        self._trials = trials
+        self._invitations = invitations
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, store: Store, ring: KeyRing, graph: GraphSettings, redirect_uri: str) -> AsyncIterator[Self]:
+    async def open(
+        cls, store: Store, ring: KeyRing, graph: GraphSettings, settings: WebSettings
+    ) -> AsyncIterator[Self]:
         """The steps with everything they need, while the context lasts."""
         flows = Flows(store, ring)
-        async with GraphClient(graph) as client, Consent(client) as consent:
-            admission = Admission(client, flows, Admissions(store, ring), SuiteKeys(store), Vault(store, ring))
-            yield cls(flows, SignIns(flows, client, consent, redirect_uri), admission)
+        admission = Admission(flows, Admissions(store, ring), SuiteKeys(store), Vault(store, ring))
+        async with (
+            GraphClient(graph) as client,
+            Consent(client) as consent,
+            Trials(client, flows, admission, settings.push, settings.trial_alive) as trials,
+        ):
+            sign_ins = SignIns(flows, client, consent, settings.redirect_uri)
+            yield cls(flows, sign_ins, admission, trials, Invitations(store, ring))
 
-    async def start(self, applicant: Applicant) -> tuple[Flow, str] | str:
-        """Begin an onboarding; returns it and its browser's secret, or the problem with the domain."""
+    async def start(self, applicant: Applicant, link: str = "") -> tuple[Flow, str] | str:
+        """Begin an onboarding; returns it and its browser's secret, or the problem with the domain or the link.
+
+        Args:
+            applicant: what was typed.
+            link: the token of the link that this began with, which is used up with it.
+        """
         tenant_id = await self._sign_ins.tenant_of(applicant.domain)
         if tenant_id is None:
             return "domain_unknown"
         if is_personal(tenant_id):
             return "domain_personal"
+        invitation = await self._invitations.load(link) if link else None
+        if link and (invitation is None or invitation.tenant_id != tenant_id):
+            return "link_gone"
         secret = sessions.new_secret()
         flow = Flow(
             flow_id=flow_module.new_flow_id(),
@@ -80,9 +103,45 @@ class Steps:
             applicant=applicant,
             tenant_id=tenant_id,
         )
-        await self._flows.put(_name(flow.flow_id), flow_module.encode(flow))
-        _count("start", "done")
+        if link:
+            flow = flow_module.waiting(flow)
+        # The flow first: cut short between the two, the link is still good, and nobody has the flow's secret.
+        await self._flows.put(_name(flow.flow_id), flow_module.encode(flow), flow.lifetime)
+        if link and not await self._invitations.use(link):
+            await self._flows.drop(_name(flow.flow_id))
+            return "link_gone"
+        _count("start", "link" if link else "done")
         return flow, secret
+
+    async def invitation(self, link: str) -> Invitation | None:
+        """What a link leads to; None when it was used, expired, or never was."""
+        return await self._invitations.load(link)
+
+    async def invite(self, held: Held, link: Callable[[int], str]) -> None:
+        """Make a link to this onboarding for somebody else, in place of one that was made before.
+
+        Args:
+            held: the flow; it is kept for days from now on.
+            link: the token of the link of a number.
+        """
+        flow = held.flow
+        if flow.step is not Step.STARTED:
+            return
+        number = flow.links + 1
+        invitation = Invitation(
+            domain=flow.applicant.domain,
+            tenant_id=flow.tenant_id,
+            organisation=flow.applicant.organisation,
+            contact=flow.applicant.contact,
+            email=flow.applicant.email,
+            expires=datetime.fromtimestamp(int(datetime.now(UTC).timestamp()), UTC) + WAITS,
+        )
+        await self._invitations.put(link(number), invitation)
+        if flow.links:
+            await self._invitations.use(link(flow.links))
+        changed = flow_module.waiting(msgspec.structs.replace(flow, links=number))
+        if await self._flows.replace(held.kept, flow_module.encode(changed), changed.lifetime) is not None:
+            _count("invite", "done")
 
     async def load(self, flow_id: str) -> Held | None:
         """A flow; None when there is none (any more). Whose browser it is, is the caller's to check."""
@@ -96,11 +155,15 @@ class Steps:
         """Begin a sign-in; returns Microsoft's address."""
         return await self._sign_ins.begin(held.flow)
 
+    async def ask_admin(self, held: Held) -> str:
+        """Ask for an administrator's consent for everybody; returns Microsoft's address."""
+        return await self._sign_ins.begin_admin_consent(held.flow)
+
     async def returned(self, answer: Mapping[str, str], is_returning: Callable[[Flow], bool]) -> str | None:
         """Take Microsoft's answer; returns the flow that it belongs to, or None when it belongs to none of this browser.
 
         Args:
-            answer: the fields that were posted.
+            answer: the fields that were posted, or came in the address.
             is_returning: whether the answer came through the browser of a flow.
         """
         sign_in = await self._sign_ins.take(answer.get("state", ""))
@@ -109,16 +172,27 @@ class Steps:
             log.info("sign_in_unknown", known=sign_in is not None)
             _count("consent", "unknown")
             return None
-        if held.flow.step is Step.STARTED:
-            outcome = await self._sign_ins.finish(sign_in, held.flow, answer)
-            await self._keep(held, outcome)
+        if held.flow.step is Step.DONE:
+            return held.flow.flow_id
+        if sign_in.is_admin_consent:
+            await self._keep_approval(held, self._sign_ins.approved(answer))
+        else:
+            await self._keep(held, await self._sign_ins.finish(sign_in, held.flow, answer))
         return held.flow.flow_id
 
-    async def complete(self, held: Held) -> None:
-        """COMPLETE REQUEST; once done, repeating it changes nothing."""
-        if held.flow.step is Step.AUTHORIZED:
-            await self._admission.complete(held.flow, held.kept)
-            _count("complete", "done")
+    async def confirm(self, held: Held) -> None:
+        """Begin the proof, for this is the account; or begin it anew if it failed or was interrupted."""
+        flow = held.flow
+        if flow.consented is None or flow.step is Step.DONE:
+            return
+        if flow.step is Step.PROVING and await self._trials.is_alive(flow):
+            return
+        await self._trials.begin(flow, held.kept)
+        _count("confirm", "done")
+
+    async def is_alive(self, held: Held) -> bool:
+        """Whether the proof is being carried out."""
+        return await self._trials.is_alive(held.flow)
 
     async def another_key(self, held: Held) -> None:
         """Make another suite key in place of the one that was shown; the former stops working."""
@@ -131,17 +205,34 @@ class Steps:
         return await self._admission.shown(held.flow, held.kept)
 
     async def _keep(self, held: Held, outcome: Consented | Trouble) -> None:
-        flow = held.flow
+        flow = msgspec.structs.replace(held.flow, trial=None)
         if isinstance(outcome, Consented):
             changed = msgspec.structs.replace(flow, consented=outcome, trouble=None)
             _count("consent", "done")
         else:
-            changed = msgspec.structs.replace(flow, trouble=outcome)
-            _count("consent", outcome.problem)
-            log.info("consent_failed", reference=flow.reference, tenant_id=flow.tenant_id, problem=outcome.problem)
+            changed = self._troubled(msgspec.structs.replace(flow, consented=None), outcome)
         # Two sign-ins of one flow that end at once: whoever is second finds the flow changed, and what the first brought
         # is as good.
-        await self._flows.replace(held.kept, flow_module.encode(changed))
+        await self._flows.replace(held.kept, flow_module.encode(changed), changed.lifetime)
+
+    async def _keep_approval(self, held: Held, trouble: Trouble | None) -> None:
+        if trouble is None:
+            changed = msgspec.structs.replace(held.flow, is_approved=True, trouble=None)
+            changed = flow_module.waiting(changed)
+            _count("admin_consent", "done")
+        else:
+            changed = self._troubled(held.flow, trouble)
+        await self._flows.replace(held.kept, flow_module.encode(changed), changed.lifetime)
+
+    def _troubled(self, flow: Flow, trouble: Trouble) -> Flow:
+        _count("consent", trouble.problem)
+        log.info("consent_failed", reference=flow.reference, tenant_id=flow.tenant_id, problem=trouble.problem)
+        changed = msgspec.structs.replace(flow, trouble=trouble)
+        return flow_module.waiting(changed) if trouble.problem in _WAITING else changed
+
+
+_WAITING = frozenset({"admin_needed", "approval_asked"})
+"""Troubles that an administrator ends, perhaps in some days."""
 
 
 def _count(step: str, outcome: str) -> None:

@@ -6,7 +6,8 @@ back and sending a form twice do no harm.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -16,15 +17,15 @@ from onboarding.flow import Step
 from onboarding.languages import Language
 from onboarding.pages import is_path
 from onboarding.problems import PROBLEMS, Stopped, of_error
-from onboarding.settings import CALLBACK, PREFIX
+from onboarding.settings import CALLBACK, INVITATION, PREFIX
 from relay.errors import RelayError, Retryable, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from starlette.requests import Request
 
-    from onboarding.flow import Applicant, Flow
+    from onboarding.flow import Flow
     from onboarding.pages import Pages
     from onboarding.settings import WebSettings
     from onboarding.steps import Held, Steps
@@ -57,10 +58,13 @@ class Views:
             Route(PREFIX, self.start, methods=["GET", "POST"]),
             Route(f"{PREFIX}/language", self.language, methods=["POST"]),
             Route(CALLBACK, self.returned, methods=["GET", "POST"]),
+            Route(f"{INVITATION}/{{link}}", self.invited, methods=["GET", "POST"]),
             Route(flow, self.show, methods=["GET"]),
             Route(f"{flow}/authorize", self.authorize, methods=["POST"]),
-            Route(f"{flow}/complete", self.complete, methods=["POST"]),
-            Route(f"{flow}/key", self.another_key, methods=["POST"]),
+            Route(f"{flow}/admin", self.ask_admin, methods=["POST"]),
+            Route(f"{flow}/invite", self.invite, methods=["POST"]),
+            Route(f"{flow}/confirm", self.confirm, methods=["POST"]),
+            Route(f"{flow}/key", self.key, methods=["GET", "POST"]),
         ]
 
     async def root(self, _request: Request) -> Response:
@@ -81,80 +85,79 @@ class Views:
         """The form, and what was typed into it."""
         if request.method != "POST":
             return self._form_page(request, {}, {})
-        given = await self._form(request)
-        secret = sessions.form_secret(request)
-        if not secret:
-            raise Stopped("no_cookie")
-        if not sessions.is_form_of(secret, given.get("token", "")):
-            raise Stopped("form_stale")
+        return await self._typed(request, await self._first_form(request))
+
+    async def invited(self, request: Request) -> Response:
+        """The link that somebody else was sent."""
+        link = request.path_params["link"]
+        invitation = await self._steps.invitation(link)
+        if invitation is None:
+            raise Stopped("link_gone")
+        given = {name: getattr(invitation, name) for name in fields.MAX_CHARS}
+        if request.method == "POST":
+            typed = await self._first_form(request)
+            return await self._typed(request, {**typed, **given} if invitation.is_whole else typed, link)
+        if not invitation.is_whole:
+            return self._form_page(request, given, {}, link=link)
+        return self._with_form(request, "invitation.html", invitation=invitation, link=link)
+
+    async def _typed(self, request: Request, given: dict[str, str], link: str = "") -> Response:
         try:
             applicant = fields.applicant(given)
         except fields.FieldsInvalid as invalid:
-            return self._form_page(request, given, invalid.faults, status=422)
-        return await self._started(request, applicant, given)
-
-    async def _started(self, request: Request, applicant: Applicant, given: dict[str, str]) -> Response:
+            return self._form_page(request, given, invalid.faults, status=422, link=link)
         try:
-            started = await self._steps.start(applicant)
+            started = await self._steps.start(applicant, link)
         except StoreUnavailable:
             raise
         except Retryable as error:
             # What was typed is worth more than a page that says the same.
-            return self._form_page(request, given, {}, status=503, notice=of_error(error))
+            return self._form_page(request, given, {}, status=503, notice=of_error(error), link=link)
+        if started == "link_gone":
+            raise Stopped(started)
         if isinstance(started, str):
-            return self._form_page(request, given, {"domain": PROBLEMS[started].text}, status=422)
+            return self._form_page(request, given, {"domain": PROBLEMS[started].text}, status=422, link=link)
         flow, secret = started
         response = _to(_address(flow))
-        sessions.keep_flow(response, flow.flow_id, secret)
+        sessions.keep_flow(response, flow.flow_id, secret, flow.lifetime)
         return response
 
     async def show(self, request: Request) -> Response:
         """A flow as it stands."""
         held, secret = await self._held(request)
-        flow, token = held.flow, sessions.form_token(secret)
-        if flow.step is not Step.DONE:
-            trouble = flow.trouble
-            problem = PROBLEMS.get(trouble.problem) if trouble is not None else None
-            return self._pages.page(
-                "greeting.html",
-                flow=flow,
-                token=token,
-                is_authorized=flow.step is Step.AUTHORIZED,
-                problem=problem,
-                needs_admin=trouble is not None and trouble.problem == "admin_needed",
-                detail=trouble.detail if trouble is not None and problem is not None and problem.shows_detail else "",
-            )
-        assert flow.admitted is not None
-        key = flow.admitted.key if forms.is_looked_at(request) else ""
-        if key and not await self._steps.shown(held):
-            key = ""  # another page was faster, and has it
-        return self._pages.page(
-            "done.html",
-            flow=flow,
-            token=token,
-            admitted=flow.admitted,
-            key=key,
-            suite_address=self._settings.suite_address,
-            suite_ca_file=self._settings.suite_ca_file,
-        )
+        flow = held.flow
+        match flow.step:
+            case Step.STARTED:
+                response = await self._permission_page(flow, secret)
+            case Step.SIGNED_IN:
+                response = self._flow_page("account.html", flow, secret)
+            case Step.PROVING | Step.FAILED:
+                is_alive = flow.step is Step.PROVING and await self._steps.is_alive(held)
+                response = self._trial_page(flow, secret, is_alive=is_alive)
+            case Step.DONE:
+                response = self._flow_page("done.html", flow, secret)
+        if flow.lifetime is not None:
+            sessions.keep_flow(response, flow.flow_id, secret, flow.lifetime)
+        return response
 
     async def authorize(self, request: Request) -> Response:
-        """AUTHORIZE: off to Microsoft."""
-        held, _ = await self._sent(request)
-        if held.flow.step is not Step.STARTED:
-            return _to(_address(held.flow))
-        try:
-            url = await self._steps.authorize(held)
-        except RelayError as error:
-            raise Stopped(of_error(error), held.flow.flow_id) from error
-        return self._pages.page("leaving.html", url=url, flow=held.flow)
+        """Off to Microsoft, to sign in and to consent."""
+        return await self._leave(request, self._steps.authorize)
+
+    async def ask_admin(self, request: Request) -> Response:
+        """Off to Microsoft, for an administrator to consent for everybody."""
+        return await self._leave(request, self._steps.ask_admin)
 
     async def returned(self, request: Request) -> Response:
-        """Microsoft's answer, posted from Microsoft's page."""
-        if request.method != "POST":  # a route for POST alone would leave GET to the flows' pages
-            raise Stopped("wrong_method")
-        answer = await forms.fields_of(request)
-        shown = await self._others(request, answer)
+        """Microsoft's answer: posted from Microsoft's page, or in the address when it is about an administrator's consent."""
+        if request.method == "POST":
+            answer = await forms.fields_of(request)
+        else:  # a route for POST alone would leave GET to the flows' pages
+            answer = forms.query_of(request)
+            # A code in an address was not asked for, and would be in histories and logs.
+            if "code" in answer or "admin_consent" not in answer:
+                raise Stopped("wrong_method")
+        shown = await self._others(request, answer) if request.method == "POST" else None
         if shown is not None:
             return shown
         begun = sessions.flows_of(request)
@@ -162,28 +165,77 @@ class Views:
         try:
             flow_id = await self._steps.returned(answer, lambda flow: sessions.is_returning(request, flow))
         except RelayError as error:
-            raise Stopped(of_error(error), back) from error
+            raise Stopped.by(error, back) from error
         if flow_id is None:
             raise Stopped("unknown_sign_in", back)
         return _to(f"{PREFIX}/{flow_id}")
 
-    async def complete(self, request: Request) -> Response:
-        """COMPLETE REQUEST."""
-        held, _ = await self._sent(request)
-        try:
-            await self._steps.complete(held)
-        except RelayError as error:
-            raise Stopped(of_error(error), held.flow.flow_id) from error
+    async def invite(self, request: Request) -> Response:
+        """Make a link for somebody else."""
+        held, secret = await self._sent(request)
+        with _stopping(held):
+            await self._steps.invite(held, lambda number: sessions.link_token(secret, number))
         return _to(_address(held.flow))
 
-    async def another_key(self, request: Request) -> Response:
-        """Another suite key, for one that was lost."""
+    async def confirm(self, request: Request) -> Response:
+        """Yes, this is the account; also: try again."""
         held, _ = await self._sent(request)
-        try:
-            await self._steps.another_key(held)
-        except RelayError as error:
-            raise Stopped(of_error(error), held.flow.flow_id) from error
+        with _stopping(held):
+            await self._steps.confirm(held)
         return _to(_address(held.flow))
+
+    async def key(self, request: Request) -> Response:
+        """The suite key, once; and another one, for one that was lost."""
+        if request.method == "POST":
+            held, _ = await self._sent(request)
+            with _stopping(held):
+                await self._steps.another_key(held)
+            return _to(f"{_address(held.flow)}/key")
+        held, secret = await self._held(request)
+        if held.flow.admitted is None:
+            return _to(_address(held.flow))
+        key = held.flow.admitted.key if forms.is_looked_at(request) else ""
+        if key and not await self._steps.shown(held):
+            key = ""  # another page was faster, and has it
+        settings = self._settings
+        return self._flow_page(
+            "key.html",
+            held.flow,
+            secret,
+            key=key,
+            suite_address=settings.suite_address,
+            suite_ca_file=settings.suite_ca_file,
+        )
+
+    async def _leave(self, request: Request, begin: Callable[[Held], Awaitable[str]]) -> Response:
+        held, _ = await self._sent(request)
+        if held.flow.step is Step.DONE:
+            return _to(_address(held.flow))
+        with _stopping(held):
+            url = await begin(held)
+        return self._pages.page("leaving.html", url=url, flow=held.flow)
+
+    async def _permission_page(self, flow: Flow, secret: str) -> Response:
+        link = sessions.link_token(secret, flow.links) if flow.links else ""
+        invitation = await self._steps.invitation(link) if link else None
+        return self._flow_page(
+            "permission.html",
+            flow,
+            secret,
+            link=f"{self._settings.public_url}{INVITATION}/{link}" if link else "",
+            link_ends=invitation.expires if invitation is not None else None,
+            egress=self._settings.egress_addresses,
+        )
+
+    def _trial_page(self, flow: Flow, secret: str, *, is_alive: bool) -> Response:
+        interrupted = PROBLEMS["interrupted"] if flow.step is Step.PROVING and not is_alive else None
+        return self._flow_page("trial.html", flow, secret, is_running=is_alive, interrupted=interrupted)
+
+    def _flow_page(self, template: str, flow: Flow, secret: str, **values: Any) -> Response:
+        trouble = flow.trouble
+        problem = PROBLEMS.get(trouble.problem) if trouble is not None else None
+        token = sessions.form_token(secret)
+        return self._pages.page(template, flow=flow, token=token, problem=problem, trouble=trouble, **values)
 
     def _form_page(
         self,
@@ -193,19 +245,35 @@ class Views:
         *,
         status: int = 200,
         notice: str = "",
+        link: str = "",
     ) -> Response:
-        secret = sessions.form_secret(request) or sessions.new_secret()
-        response = self._pages.page(
+        return self._with_form(
+            request,
             "start.html",
             status,
             given=fields.shown_again(given),
             faults=faults,
             limits=fields.MAX_CHARS,
-            token=sessions.form_token(secret),
             notice=PROBLEMS[notice] if notice else None,
+            action=f"{INVITATION}/{link}" if link else PREFIX,
         )
+
+    def _with_form(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
+        """A page with a form that begins something: its cookie is made with it."""
+        secret = sessions.form_secret(request) or sessions.new_secret()
+        response = self._pages.page(template, status, token=sessions.form_token(secret), **values)
         sessions.keep_form(response, secret)
         return response
+
+    async def _first_form(self, request: Request) -> dict[str, str]:
+        """A form that begins something."""
+        given = await self._form(request)
+        secret = sessions.form_secret(request)
+        if not secret:
+            raise Stopped("no_cookie")
+        if not sessions.is_form_of(secret, given.get("token", "")):
+            raise Stopped("form_stale")
+        return given
 
     async def _held(self, request: Request) -> tuple[Held, str]:
         """The flow of an address and its browser's secret. One of another browser is as unknown as one that is gone."""
@@ -225,6 +293,15 @@ class Views:
 
     async def _form(self, request: Request) -> dict[str, str]:
         return await forms.ours(request, self._settings.public_url)
+
+
+@contextmanager
+def _stopping(held: Held) -> Iterator[None]:
+    """Turns what a step raises into a page that leads back to the flow."""
+    try:
+        yield
+    except RelayError as error:
+        raise Stopped.by(error, held.flow.flow_id) from error
 
 
 def _address(flow: Flow) -> str:

@@ -323,6 +323,11 @@ class WebConfig(Group):
         None, description="certificate chain, PEM; without one the pages are plain HTTP, for an ingress that speaks TLS"
     )
     tls_key: PrivateKey | None = Field(None, description="its private key, PEM, without a password")
+    egress_addresses: str = Field(
+        "",
+        description="addresses that the relay reaches Microsoft from, with commas between, as the pages tell them for a named "
+        "location; empty tells none",
+    )
     suite_ca_file: str = Field(
         "", description="the CA file named in the command to try, when suites must trust a CA of their own"
     )
@@ -357,6 +362,7 @@ class WebConfig(Group):
             tls_key_pem=None if key is None else key.get_secret_value().encode(),
             trusted_proxies=self.trusted_proxies,
             suite_ca_file=self.suite_ca_file,
+            egress_addresses=tuple(filter(None, map(str.strip, self.egress_addresses.split(",")))),
         )
 
 

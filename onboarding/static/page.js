@@ -29,6 +29,25 @@ for (const form of document.querySelectorAll("form[data-busy]")) {
   });
 }
 
+// What is under way: the part of the page that changes, once a second; the whole page when it is over.
+async function follow(live) {
+  try {
+    const answer = await fetch(location.href, { cache: "no-store" });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.getElementById("live");
+    if (!answer.ok || !fresh || !fresh.hasAttribute("data-live")) {
+      location.reload();
+      return;
+    }
+    if (fresh.innerHTML !== live.innerHTML) live.replaceChildren(...fresh.childNodes);
+  } catch {
+    // No connection just now: the next try tells.
+  }
+  setTimeout(follow, 1000, live);
+}
+const live = document.querySelector("#live[data-live]");
+if (live) setTimeout(follow, 1000, live);
+
 // Back from another page, out of the browser's memory: the page as the server would show it now.
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();

@@ -93,7 +93,7 @@ class Watched:
         """Microsoft's pages, as a person goes through them."""
         await self.page.wait_for_selector("#sign-in")
         await self.page.get_by_role("button", name=account).first.click()
-        await self.page.wait_for_selector("#consent, #approval, .trouble, #authorized, main h1")
+        await self.page.wait_for_selector("#consent, #approval, .trouble, #confirm, main h1")
         if await self.page.locator("#consent").count():
             await self.page.click(f"button[value={decision}]")
         elif await self.page.locator("#approval button").count():

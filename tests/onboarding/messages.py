@@ -10,6 +10,9 @@ from pathlib import Path
 
 import onboarding
 from onboarding.pages import environment
+from onboarding.problems import PROBLEMS
+from relay.core import grants
+from relay.graph import errors
 
 ROOT = Path(onboarding.__file__).parent
 Message = str | tuple[str, str]
@@ -25,7 +28,18 @@ def written() -> dict[Message, str]:
         found |= dict.fromkeys(_of_template(path.read_text()), path.name)
     for path in sorted(ROOT.glob("**/*.py")):
         found |= dict.fromkeys(_of_code(path.read_text()), path.name)
+    for problem in PROBLEMS.values():
+        texts = filter(None, (problem.title, problem.text, problem.remedy))
+        found |= dict.fromkeys(texts, "problems.py")
+    found |= dict.fromkeys(sorted(sentences()), "relay/core/grants.py")
     return found
+
+
+def sentences() -> set[str]:
+    """What the relay says of refusals, whoever shows it."""
+    tables = (grants._BY_NUMBER, grants._BY_SUBERROR, grants._BY_ERROR)
+    refusals = [refusal for table in tables for refusal in table.values()]
+    return {refusal.sentence for refusal in (*refusals, grants._UNKNOWN)} | {errors._ACCESS_REFUSED}
 
 
 def translated() -> list[dict[str, object]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import ssl
 from collections.abc import AsyncIterator
@@ -24,6 +25,9 @@ APPLICANT = {
     "email": "ada@contoso.example",
     "domain": "contoso.example",
 }
+TO_SIGN_IN = "Let the relay read presence in Contoso Ltd"
+CONFIRMED = "Is this the service account?"
+"""Headings of the second step, before and after signing in."""
 ACCOUNT = "presence-relay@contoso.example"
 
 
@@ -101,8 +105,32 @@ class Person:
         await self.leave()
         return await self.answer(await self.sign_in(username, decision=decision))
 
+    async def confirm(self) -> httpx.Response:
+        """Yes, this is the account: until the proof ended in one way or another."""
+        await self.submit("confirm")
+        return await self.follow()
+
+    async def follow(self) -> httpx.Response:
+        """Wait for the proof under way to end."""
+        wait_s = 0.01
+        async with asyncio.timeout(60):
+            while "data-live" in self.page.text:
+                await asyncio.sleep(wait_s := min(2 * wait_s, 1.0))
+                await self.get(str(self.page.url))
+        return self.page
+
     async def complete(self) -> httpx.Response:
-        return await self.submit("complete")
+        """The same, and on to the key if there is one to be shown."""
+        await self.confirm()
+        return await self.show_key() if 'id="show-key"' in self.page.text else self.page
+
+    async def show_key(self) -> httpx.Response:
+        """On from the overview to the page that shows the key."""
+        return await self.get(f"{str(self.page.url).removesuffix('/key')}/key")
+
+    async def overview(self) -> httpx.Response:
+        """Back from the key to the overview."""
+        return await self.get(str(self.page.url).removesuffix("/key"))
 
     async def onboard(self, username: str = ACCOUNT, **changes: str) -> str:
         """The whole way; returns the suite key."""
@@ -131,7 +159,7 @@ class Person:
 
     @property
     def heading(self) -> str:
-        found = re.search(r"<h1>(.*?)</h1>", self.page.text, re.DOTALL)
+        found = re.search(r"<h1[^>]*>(.*?)</h1>", self.page.text, re.DOTALL)
         assert found, self.page.text
         return " ".join(unescape(found[1]).split())
 

@@ -89,6 +89,6 @@ class Site:
         return TenantId(tenant.tenant_id)
 
     async def is_untouched(self) -> bool:
-        """Whether nothing but flows is kept."""
+        """Whether nothing but flows and links to them is kept."""
         names = [name async for name in self.store.vault.scan_iter()]
-        return all(name.startswith(b"flow:") for name in names)
+        return all(name.startswith((b"flow:", b"invitation:")) for name in names)

@@ -15,7 +15,7 @@ from onboarding import sessions
 from onboarding.problems import PROBLEMS
 from onboarding.settings import CALLBACK
 from tests.emulator.driver import form
-from tests.onboarding.person import APPLICANT, Person
+from tests.onboarding.person import APPLICANT, CONFIRMED, TO_SIGN_IN, Person
 from tests.onboarding.site import Site
 
 Meet = Callable[..., Awaitable[Person]]
@@ -87,7 +87,7 @@ async def test_an_answer_counts_once(person: Person):
     shows(person, "unknown_sign_in")
     assert flow.removeprefix(person.site.url) in person.page.text, "there is a way back"
     await person.get(flow)
-    assert person.heading.startswith("Thank you")
+    assert person.heading == CONFIRMED
 
 
 async def test_two_answers_at_once_are_taken_once(person: Person):
@@ -166,8 +166,8 @@ async def test_a_flow_is_unknown_in_any_other_browser(meet: Meet):
     flow = str(ada.page.url)
     await mallory.get(flow)
     shows(mallory, "unknown_flow")
-    _, fields = form(ada.page.text, "complete")
-    for step in ("authorize", "complete", "key"):
+    _, fields = form(ada.page.text, "confirm")
+    for step in ("authorize", "admin", "invite", "confirm", "key"):
         mallory.page = await mallory.client.post(f"{flow}/{step}", data=fields)
         shows(mallory, "unknown_flow")
     assert await ada.site.is_untouched()
@@ -198,7 +198,7 @@ async def test_a_planted_cookie_is_not_taken_over_by_a_flow(person: Person):
 async def test_forms_sent_from_elsewhere_are_refused(person: Person, headers: dict[str, str]):
     await person.fill()
     await person.authorize()
-    action, fields = form(person.page.text, "complete")
+    action, fields = form(person.page.text, "confirm")
     person.page = await person.client.post(f"{person.site.url}{action}", data=fields, headers=headers)
     shows(person, "form_stale")
     assert await person.site.is_untouched()
@@ -208,7 +208,7 @@ async def test_forms_sent_from_elsewhere_are_refused(person: Person, headers: di
 async def test_forms_without_their_token_are_refused(person: Person, token: str):
     await person.fill()
     await person.authorize()
-    await person.submit("complete", token=token)
+    await person.submit("confirm", token=token)
     shows(person, "form_stale")
     await person.get("/onboarding")
     await person.submit("start", **APPLICANT, token=token)
@@ -361,24 +361,26 @@ async def test_authorizing_twice_either_sign_in_will_do(person: Person):
     await person.leave()
     second = await person.sign_in()
     await person.answer(first)
-    assert person.heading.startswith("Thank you")
+    assert person.heading == CONFIRMED
     await person.answer(second)
-    assert person.heading.startswith("Thank you")
+    assert person.heading == CONFIRMED
     await person.complete()
     assert person.key
 
 
-async def test_pressing_complete_many_times_at_once_makes_one_key(site: Site, person: Person):
+async def test_pressing_yes_many_times_at_once_makes_one_key(site: Site, person: Person):
     await person.fill()
     await person.authorize()
     flow = str(person.page.url)
-    action, fields = form(person.page.text, "complete")
+    action, fields = form(person.page.text, "confirm")
     url = f"{site.url}{action}"
 
     pages = await asyncio.gather(*(person.client.post(url, data=fields, follow_redirects=False) for _ in range(6)))
 
     assert {page.status_code for page in pages} == {303}
     await person.get(flow)
+    await person.follow()
+    await person.show_key()
     key = await site.suite_keys.verify(person.key)
     keys = await site.suite_keys.list(site.tenant_id())
     assert [record.key_id for record in keys if record.revoked is None] == [key.key_id]
@@ -386,18 +388,18 @@ async def test_pressing_complete_many_times_at_once_makes_one_key(site: Site, pe
     assert len(await site.tenants.list()) == 1
 
 
-async def test_complete_before_authorize_and_authorize_after_complete_change_nothing(site: Site, person: Person):
+async def test_yes_before_signing_in_and_signing_in_after_yes_change_nothing(site: Site, person: Person):
     await person.fill()
     flow = str(person.page.url)
     action, fields = form(person.page.text, "authorize")
-    for step in ("complete", "key"):
+    for step in ("confirm", "key"):
         person.page = await person.client.post(f"{flow}/{step}", data=fields)
-        assert person.heading == "Hello Ada Adler"
+        assert person.heading == TO_SIGN_IN
     assert await site.is_untouched()
     await person.authorize()
     await person.complete()
     keys = await site.suite_keys.list(site.tenant_id())
-    for step in ("authorize", "complete"):
+    for step in ("authorize", "admin", "invite", "confirm"):
         person.page = await person.client.post(f"{flow}/{step}", data=fields)
         assert "Contoso Ltd is connected" in person.heading
     assert await site.suite_keys.list(site.tenant_id()) == keys
@@ -408,10 +410,12 @@ async def test_looking_ahead_does_not_use_the_key_up(person: Person):
     await person.fill()
     await person.authorize()
     flow = str(person.page.url)
-    action, fields = form(person.page.text, "complete")
+    action, fields = form(person.page.text, "confirm")
     await person.client.post(f"{person.site.url}{action}", data=fields, follow_redirects=False)
-    assert (await person.client.head(flow)).status_code == 200
-    ahead = await person.client.get(flow, headers={"sec-purpose": "prefetch"})
-    assert "psk_" not in ahead.text
     await person.get(flow)
+    await person.follow()
+    assert (await person.client.head(f"{flow}/key")).status_code == 200
+    ahead = await person.client.get(f"{flow}/key", headers={"sec-purpose": "prefetch"})
+    assert "psk_" not in ahead.text
+    await person.show_key()
     assert person.key

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from emulator import Fault
 from emulator.entra.service import TOKEN_PATH
 from onboarding.problems import PROBLEMS
-from tests.onboarding.person import Person
+from tests.onboarding.person import CONFIRMED, TO_SIGN_IN, Person
 
 Meet = Callable[..., Awaitable[Person]]
 DISCOVERY = "/v2.0/.well-known/openid-configuration"
@@ -45,7 +45,6 @@ async def test_a_tenant_that_demands_admin_consent(person: Person):
     await person.fill(domain="litware.example", organisation="Litware")
     await person.authorize("quinn@litware.example")
     await says(person, "admin_needed")
-    assert person.site.settings.start_url in person.page.text
     await goes_on(person, "admin@litware.example")
 
 
@@ -63,7 +62,7 @@ async def test_a_guest_of_the_organisation(person: Person):
     await person.fill()
     await person.authorize("mia@fabrikam.example")
     await says(person, "other_tenant")
-    assert "mia@fabrikam.example is no member of contoso.example" in person.text
+    assert "mia@fabrikam.example is no member of contoso.example." in person.text
     await goes_on(person)
 
 
@@ -81,7 +80,7 @@ async def test_a_personal_account_that_microsoft_keeps_on_its_own_page(person: P
     await person.submit("sign-in", username="pat@outlook.example", password="Pa55word!")
     assert "Use your work or school account instead" in person.text
     await person.answer(await person.sign_in())
-    assert person.heading.startswith("Thank you")
+    assert person.heading == CONFIRMED
 
 
 async def test_an_account_that_a_policy_keeps_out_is_told_what_microsoft_says(person: Person):
@@ -123,7 +122,7 @@ async def test_a_domain_of_no_organisation_is_said_at_the_field(person: Person, 
     assert f'value="{domain}"' in person.page.text
     assert 'value="Contoso Ltd"' in person.page.text
     await person.submit("start", domain="contoso.example")
-    assert person.heading == "Hello Ada Adler"
+    assert person.heading == TO_SIGN_IN
 
 
 # Microsoft or the store down, at each step
@@ -136,7 +135,7 @@ async def test_entra_down_at_the_form_keeps_what_was_typed(person: Person):
     assert person.notice == "Microsoft does not answer"
     person.site.cloud.faults.remove()
     await person.submit("start")
-    assert person.heading == "Hello Ada Adler"
+    assert person.heading == TO_SIGN_IN
 
 
 async def back(person: Person, status: int, problem: str) -> None:
@@ -173,8 +172,8 @@ async def test_microsoft_down_at_complete_loses_nothing(person: Person, path: st
     await person.fill()
     await person.authorize()
     person.site.cloud.add_fault(Fault(contains=path, status=503))
-    await person.complete()
-    await back(person, 503, "microsoft_away")
+    await person.confirm()
+    assert (person.heading, person.notice) == ("That did not work yet", PROBLEMS["microsoft_away"].title)
     assert await person.site.is_untouched()
     person.site.cloud.faults.remove()
     await person.complete()

@@ -108,6 +108,7 @@ async def test_no_secret_is_in_the_store_an_address_or_a_log(person: Person, raw
         kept = [str(await raw.get(name)) for name in await raw.keys("flow:*")]
         await person.complete()
         seen.append(str(person.page.url))
+    assert person.key
     cookies = [cookie.value or "" for cookie in person.client.cookies.jar if cookie.name.startswith("__Host-")]
     dump = [str(await raw.dump(name)) for name in await raw.keys("*")]
     everything = "\n".join([*seen, *kept, *dump, *map(str, logs)])

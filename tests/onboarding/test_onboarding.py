@@ -16,7 +16,7 @@ from relay.core.tenant import TenantEvent, TenantState
 from relay.errors import SuiteKeyRevoked
 from relay.store.connection import Store
 from relay.store.keyring import KeyRing
-from tests.onboarding.person import Person
+from tests.onboarding.person import CONFIRMED, TO_SIGN_IN, Person
 from tests.onboarding.site import Site, web_settings
 from tests.valkey import free_port
 from tests.worker.conftest import Relay, eventually
@@ -27,15 +27,19 @@ BEN = "ben@contoso.example"
 
 async def test_from_the_form_to_a_suite_key_that_works(site: Site, person: Person):
     await person.fill()
-    assert person.heading == "Hello Ada Adler"
+    assert person.heading == TO_SIGN_IN
     await person.authorize()
-    assert person.heading == "Thank you, Ada Adler"
+    assert person.heading == CONFIRMED
+    assert "You signed in as presence-relay@contoso.example" in person.text
     assert await site.is_untouched()
 
-    await person.complete()
+    await person.confirm()
 
     assert "Contoso Ltd is connected" in person.heading
     assert "Ada Adler ada@contoso.example Available" in person.text
+    assert "15 users found." in person.text
+    assert "this relay is not set up for notifications" in person.text
+    await person.show_key()
     record = await site.suite_keys.verify(person.key)
     assert record.tenant_id == site.tenant_id()
     tenant = await site.tenants.load(site.tenant_id())
@@ -89,6 +93,7 @@ async def test_a_second_account_adds_a_standby_grant_and_takes_nothing_from_the_
 
     second = await ben.onboard(BEN, organisation="Another Name", contact="Ben", email="ben@contoso.example")
 
+    await ben.overview()
     assert "2 accounts to read with" in ben.text
     assert await site.tenants.load(site.tenant_id()) == before
     grants = await site.vault.list(site.tenant_id())
@@ -141,6 +146,7 @@ async def test_a_tenant_that_the_operator_suspended_stays_so_and_is_told(site: S
     again = await meet()
 
     key = await again.onboard(BEN)
+    await again.overview()
 
     assert again.notice == "Reading is suspended"
     assert await _is(site, TenantState.SUSPENDED)
@@ -153,6 +159,7 @@ async def test_a_tenant_of_nobody_with_a_licence_is_taken_in_and_told_so(site: S
         someone.licensed = False
     key = await person.onboard()
     assert key
+    await person.overview()
     assert "Microsoft reports nobody’s presence yet" in person.text
 
 
