@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 from pydantic_settings import SettingsConfigDict
 
 from onboarding import languages
-from onboarding.settings import TENANT, WebSettings
+from onboarding.settings import TENANT, Push, WebSettings
 from relay import variables
 from relay.core.budget import BudgetSettings
 from relay.core.subscription import MAX_USERS, SubscriptionPolicy
@@ -757,8 +757,10 @@ class Settings:
         )
 
     def web_settings(self) -> WebSettings:
-        """What the pages need."""
-        return self.web.pages()
+        """What the pages need; to subscribe, they try what workers do."""
+        push = self.webhook.push() if self.cloud.notifies else None
+        tried = None if push is None else Push(url_base=push.url_base, certificates=push.certificates)
+        return replace(self.web.pages(), push=tried)
 
     def telemetry_settings(self, **attributes: str) -> TelemetrySettings:
         """What telemetry needs."""

@@ -164,7 +164,7 @@ class Consent:
         settings = self._client.settings
         asked = {
             "client_id": settings.client_id,
-            "scope": " ".join(f"{settings.graph_url}/{name}" for name in SCOPES),
+            "scope": " ".join(settings.scopes),
             "redirect_uri": redirect_uri,
             "state": state,
         }

@@ -110,6 +110,17 @@ class Person:
         await self.submit("confirm")
         return await self.follow()
 
+    async def agree_for_everybody(
+        self, username: str = "admin@contoso.example", decision: str = "accept"
+    ) -> httpx.Response:
+        """An administrator's way: sign in at Microsoft, agree for the whole organisation, and come back."""
+        await self.submit("admin-consent")
+        self.page = await self.client.get(self.microsoft_url())
+        await self.submit("sign-in", username=username, password=PASSWORD)
+        if 'id="admin-consent"' in self.page.text and "admin_consent" in self.page.text:
+            await self.submit("admin-consent", decision=decision)
+        return self.page
+
     async def follow(self) -> httpx.Response:
         """Wait for the proof under way to end."""
         wait_s = 0.01
@@ -167,6 +178,12 @@ class Person:
     def notice(self) -> str:
         found = re.search(r'<h2 id="notice-title">(.*?)</h2>', self.page.text, re.DOTALL)
         return unescape(found[1]).strip() if found else ""
+
+    @property
+    def link(self) -> str:
+        """The link for somebody else on the page; empty when there is none."""
+        found = re.search(r'<code id="link"[^>]*>([^<]+)</code>', self.page.text)
+        return unescape(found[1]) if found else ""
 
     @property
     def key(self) -> str:

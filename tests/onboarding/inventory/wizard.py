@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
+from emulator import Fault
+from relay.core.tenant import TenantEvent
+from relay.store.invitations import Invitation, Invitations, new_token
 from tests.onboarding.inventory import Visit, row
+from tests.onboarding.person import ACCOUNT, APPLICANT
+
+BULK = "/v1.0/communications/getPresencesByUserId"
+BEN = "ben@contoso.example"
 
 
 @row("start", "empty")
@@ -16,14 +25,93 @@ async def _(visit: Visit) -> None:
     await visit.page.wait_for_selector(".is-wrong")
 
 
-@row("problem", "unknown_flow")
+@row("start", "microsoft-away")
 async def _(visit: Visit) -> None:
-    await visit.goto(f"/onboarding/{'0' * 24}")
+    visit.site.cloud.add_fault(Fault(contains="openid-configuration", status=503))
+    await visit.fill()
+    await visit.page.wait_for_selector(".notice")
 
 
-@row("greeting", "new")
+@row("start", "from-an-operators-link")
+async def _(visit: Visit) -> None:
+    await visit.goto(f"/onboarding/invitation/{await link(visit, organisation='Contoso Ltd')}")
+
+
+@row("invitation", "from-a-colleague")
+async def _(visit: Visit) -> None:
+    await visit.goto(f"/onboarding/invitation/{await link(visit, **APPLICANT)}")
+
+
+@row("permission", "new")
 async def _(visit: Visit) -> None:
     await visit.person.fill()
+    await visit.show()
+
+
+@row("permission", "declined")
+async def _(visit: Visit) -> None:
+    await visit.person.fill()
+    await visit.person.authorize(decision="decline")
+    await visit.show()
+
+
+@row("permission", "administrator-needed")
+async def _(visit: Visit) -> None:
+    await visit.person.fill(domain="litware.example", organisation="Litware")
+    await visit.person.authorize("quinn@litware.example")
+    await visit.show()
+
+
+@row("permission", "approval-asked")
+async def _(visit: Visit) -> None:
+    visit.site.cloud.world.tenant("contoso.example").user_consent = "request_approval"  # type: ignore[union-attr]
+    await visit.person.fill()
+    await visit.person.authorize(BEN)
+    await visit.show()
+
+
+@row("permission", "approved-for-everybody")
+async def _(visit: Visit) -> None:
+    await visit.person.fill()
+    await visit.person.agree_for_everybody()
+    await visit.show()
+
+
+@row("permission", "link-is-out")
+async def _(visit: Visit) -> None:
+    await visit.person.fill()
+    await visit.person.submit("invite")
+    await visit.show()
+
+
+@row("permission", "link-was-used")
+async def _(visit: Visit) -> None:
+    await visit.person.fill()
+    await visit.person.submit("invite")
+    await Invitations(visit.site.store, visit.site.ring).use(visit.person.link.rpartition("/")[2])
+    await visit.show()
+
+
+@row("permission", "guest-of-the-organisation")
+async def _(visit: Visit) -> None:
+    await visit.person.fill()
+    await visit.person.authorize("mia@fabrikam.example")
+    await visit.show()
+
+
+@row("permission", "personal-account")
+async def _(visit: Visit) -> None:
+    visit.site.cloud.set_switches(personal_accounts="admitted")
+    await visit.person.fill()
+    await visit.person.authorize("pat@outlook.example")
+    await visit.show()
+
+
+@row("permission", "blocked-by-a-policy")
+async def _(visit: Visit) -> None:
+    visit.site.cloud.revoke(BEN, "conditional_access")
+    await visit.person.fill()
+    await visit.person.authorize(BEN)
     await visit.show()
 
 
@@ -35,7 +123,120 @@ async def _(visit: Visit) -> None:
     await visit.page.wait_for_selector("#leave")
 
 
+@row("account", "is-this-the-one")
+async def _(visit: Visit) -> None:
+    await visit.person.fill()
+    await visit.person.authorize()
+    await visit.show()
+
+
+@row("trial", "at-work")
+async def _(visit: Visit) -> None:
+    await visit.person.fill()
+    await visit.person.authorize()
+    visit.site.cloud.add_fault(Fault(path=BULK, latency_ms=6000))
+    await visit.person.submit("confirm")
+    await visit.show()
+
+
+@row("trial", "microsoft-away")
+async def _(visit: Visit) -> None:
+    await visit.person.fill()
+    await visit.person.authorize()
+    visit.site.cloud.add_fault(Fault(path=BULK, status=503))
+    await visit.person.confirm()
+    await visit.show()
+
+
+@row("trial", "may-not-read")
+async def _(visit: Visit) -> None:
+    await visit.person.fill()
+    await visit.person.authorize()
+    visit.site.cloud.add_fault(Fault(path=BULK, status=403, body='{"error":{"code":"Forbidden"}}'))
+    await visit.person.confirm()
+    await visit.show()
+
+
+@row("trial", "revoked-meanwhile")
+async def _(visit: Visit) -> None:
+    await visit.person.fill()
+    await visit.person.authorize()
+    visit.site.cloud.revoke(ACCOUNT)
+    await visit.person.confirm()
+    await visit.show()
+
+
+@row("done", "key-not-shown-yet")
+async def _(visit: Visit) -> None:
+    for name, shown in {
+        "ben": ("Busy", "InACall"),
+        "chloe": ("DoNotDisturb", "Presenting"),
+        "david": ("Away",),
+    }.items():
+        visit.site.cloud.set_presence(f"{name}@contoso.example", *shown)
+    await visit.person.fill()
+    await visit.person.authorize()
+    await visit.person.confirm()
+    await visit.show()
+
+
 @row("done", "key-was-shown")
 async def _(visit: Visit) -> None:
     await visit.grant()
+    await visit.person.overview()
     await visit.show()
+
+
+@row("done", "standby-of-a-suspended-organisation")
+async def _(visit: Visit) -> None:
+    await visit.grant()
+    await visit.site.tenants.happened(visit.site.tenant_id(), TenantEvent.SUSPENDED)
+    await visit.grant(BEN)
+    await visit.person.overview()
+    await visit.show()
+
+
+@row("key", "shown")
+async def _(visit: Visit) -> None:
+    await visit.person.fill()
+    await visit.person.authorize()
+    await visit.person.confirm()
+    await visit.show(f"{visit.person.page.url}/key")
+
+
+@row("key", "was-shown")
+async def _(visit: Visit) -> None:
+    await visit.grant()
+    await visit.show()
+
+
+@row("problem", "unknown-request")
+async def _(visit: Visit) -> None:
+    await visit.goto(f"/onboarding/{'0' * 24}")
+
+
+@row("problem", "link-is-gone")
+async def _(visit: Visit) -> None:
+    await visit.goto(f"/onboarding/invitation/{new_token()}")
+
+
+@row("problem", "our-credential")
+async def _(visit: Visit) -> None:
+    (application,) = visit.site.cloud.world.applications.values()
+    await visit.fill()
+    await visit.page.click("#authorize button")
+    await visit.page.wait_for_selector("#sign-in")
+    visit.site.cloud.refuse_application(application.client_id, "secret_expired")
+    await visit.page.get_by_role("button", name=ACCOUNT).first.click()
+    await visit.page.click("#consent button[value=accept]")
+    await visit.page.wait_for_selector("main[data-page=problem]")
+
+
+async def link(visit: Visit, **given: str) -> str:
+    """The token of a link to Contoso."""
+    token = new_token()
+    expires = datetime(2026, 12, 24, 12, tzinfo=UTC).replace(year=datetime.now(UTC).year + 1)
+    invitation = Invitation(tenant_id=visit.site.tenant_id(), expires=expires, **{"domain": "contoso.example", **given})
+    assert expires - datetime.now(UTC) > timedelta(days=1)
+    await Invitations(visit.site.store, visit.site.ring).put(token, invitation)
+    return token
