@@ -78,6 +78,7 @@ _PLAN_EVERY_S: Final = 30.0
 _GOODBYE_S: Final = 10.0
 """What deleting the subscriptions of a tenant that leaves may take; what is left ends within the hour by itself."""
 _GLANCE_S: Final = 0.05
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _PRESENCES: Final = "communications/presences"
 
 
@@ -95,6 +96,7 @@ class _Grant:
         is_busy: whether Graph is being asked.
         must_read: what Graph announced may have been lost until the next renewal: read all users after it.
         counted: what of the watchdog's counts is in the metrics already.
+        doubted_from: when to look for what an earlier owner asked for, if nobody is watched by then.
     """
 
     account_id: UserId
@@ -106,6 +108,7 @@ class _Grant:
     is_busy: bool = False
     must_read: bool = False
     counted: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
+    doubted_from: datetime = _LONG_AGO
 
 
 class Subscriber:
@@ -156,6 +159,7 @@ class Subscriber:
                 self._adopt(grant, record)
             else:
                 self._strays[record.route_id] = record
+                grant.doubted_from = now + self._policy.look_after  # suites may come back, and it is adopted
         self._cover()
 
     async def write_again(self) -> None:
@@ -183,11 +187,13 @@ class Subscriber:
     async def _leave(self, grant: _Grant) -> None:
         while grant.is_busy:  # what is under way may leave a subscription behind  # noqa: ASYNC110
             await asyncio.sleep(_GLANCE_S)
-        if (held := grant.standing.held) is not None:
-            try:
+        try:
+            if self._left_by(grant):
+                await self._search(grant)
+            if (held := grant.standing.held) is not None:
                 await graph.delete(self._client, self._pool.of(grant.account_id), held.subscription_id)
-            except RelayError as error:
-                log.warning("subscription_left_behind", tenant_id=self.tenant_id, error=type(error).__name__)
+        except RelayError as error:
+            log.warning("subscription_left_behind", tenant_id=self.tenant_id, error=type(error).__name__)
 
     # Who is to be covered
 
@@ -281,7 +287,11 @@ class Subscriber:
         due = [
             grant
             for grant in self._grants.values()
-            if not grant.is_busy and not isinstance(rules.next_step(grant.standing, now, self._policy), Wait)
+            if not grant.is_busy
+            and (
+                not isinstance(rules.next_step(grant.standing, now, self._policy), Wait)
+                or (self._is_in_doubt(grant) and self._doubted_at(grant) <= now)
+            )
         ]
         for grant in due:
             grant.is_busy = True
@@ -293,6 +303,8 @@ class Subscriber:
         waits = [float("inf")]
         for grant in self._grants.values():
             step = rules.next_step(grant.standing, now, self._policy)
+            if not grant.is_busy and self._is_in_doubt(grant):
+                waits.append((self._doubted_at(grant) - now).total_seconds())
             if not grant.is_busy and (not isinstance(step, Wait) or step.until is not None):
                 waits.append((step.until - now).total_seconds() if isinstance(step, Wait) and step.until else 0.0)
         return max(0.0, min(waits))
@@ -326,7 +338,22 @@ class Subscriber:
             case Delete():
                 await self._delete(grant)
             case Wait():
-                pass
+                if self._is_in_doubt(grant):
+                    await self._search(grant)
+
+    def _is_in_doubt(self, grant: _Grant) -> bool:
+        """Whether a subscription may have been made that nobody waits for any more."""
+        standing = grant.standing
+        is_idle = standing.held is None and standing.wanted_since is None
+        return is_idle and not grant.is_searched and bool(self._left_by(grant))
+
+    @staticmethod
+    def _doubted_at(grant: _Grant) -> datetime:
+        return max(grant.standing.not_before, grant.doubted_from)
+
+    def _left_by(self, grant: _Grant) -> list[Subscription]:
+        """What was asked for with this grant, and whose answer is not known."""
+        return [record for record in self._strays.values() if record.account_id == grant.account_id]
 
     async def _create(self, grant: _Grant, users: tuple[UserId, ...]) -> None:
         if not grant.is_searched:
@@ -422,7 +449,7 @@ class Subscriber:
             else:
                 await graph.delete(self._client, source, found.subscription_id)
                 _steps.add(1, {"outcome": "stray_deleted"})
-        for record in [record for record in self._strays.values() if record.account_id == grant.account_id]:
+        for record in self._left_by(grant):
             await self._drop(record)
         grant.is_searched = True
 

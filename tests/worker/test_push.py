@@ -279,17 +279,41 @@ async def test_a_new_owner_adopts_the_subscription_and_renews_it(push: Push):
 
 
 async def test_a_subscription_whose_making_was_cut_short_is_adopted(push: Push):
-    tenant = await push.relay.onboard()
-    account = UserId(push.relay.microsoft.person(RELAY).oid)
-    record = await _asked_for(push, tenant, account, ADA)
-    async with GraphClient(settings_for(push.relay.microsoft)) as client:
-        await graph.create(client, Tokens(push.relay.microsoft), _wanted(push, record))
+    tenant = await _cut_short(push)
     async with push.relay.working(settings=push.settings):
         await push.relay.watch(tenant, ADA)
         await push.covers(tenant, 1)
         assert len(push.lives) == 1
         push.relay.microsoft.act(ADA, "call")
         await push.shows(tenant, ADA, "Busy")
+
+
+async def test_a_subscription_whose_making_was_cut_short_is_deleted_when_nobody_watches_any_more(push: Push):
+    await _cut_short(push)
+    async with push.relay.working(settings=push.settings):
+        await eventually(lambda: not push.live)
+        assert len(push.lives) == 1
+
+
+async def test_a_subscription_whose_making_was_cut_short_is_deleted_when_the_tenant_leaves(push: Push):
+    tenant = await _cut_short(push)
+    async with push.relay.working(settings=replace(push.settings, subscriptions=replace(POLICY, look_after=HOUR))):
+        await eventually(lambda: _is_looked_after(push, tenant))
+        await push.relay.tenants.remove(tenant)
+        await eventually(lambda: not push.live)
+
+
+async def _cut_short(push: Push) -> TenantId:
+    """A worker died after Graph had made its subscription, and before it knew."""
+    tenant = await push.relay.onboard()
+    record = await _asked_for(push, tenant, UserId(push.relay.microsoft.person(RELAY).oid), ADA)
+    async with GraphClient(settings_for(push.relay.microsoft)) as client:
+        await graph.create(client, Tokens(push.relay.microsoft), _wanted(push, record))
+    return tenant
+
+
+async def _is_looked_after(push: Push, tenant: TenantId) -> bool:
+    return await PushStatuses(push.relay.store).load(tenant) is not None
 
 
 async def test_a_subscription_of_ours_that_nobody_knows_of_is_deleted_and_another_made(push: Push):
