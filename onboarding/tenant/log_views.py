@@ -86,6 +86,7 @@ KINDS: Final = {
     Kind.KEY_RENAMED: english("Suite renamed"),
     Kind.SETTINGS_CHANGED: english("Settings changed"),
     Kind.CONTACT_CHANGED: english("Contact changed"),
+    Kind.WATCH_BEGAN: english("A suite began to watch"),
     Kind.WATCHED: english("Watched by a suite"),
 }
 ACTORS: Final = {

@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from relay.core import audit
+from relay.core import audit, permission
 from relay.core.audit import Kind
 from relay.store import custody, hints, keys
 from relay.store.audit import RETENTION
 from relay.store.backup import LogRecord, Record, TenantRecord, counted, read_tenant
 from relay.store.backup_file import BackupInvalid, Reader
+from relay.store.enforcement import Enforcement
 from relay.store.keyring import Belonging, SealBroken, kid_of
 from relay.store.scripting import Script
 
@@ -177,6 +178,8 @@ class Restore:
         tenant_id = record.tenant_id
         present = await read_tenant(self._store, tenant_id)
         is_same = present is not None and _without_versions(present) == _without_versions(record)
+        if present is None or (self._overwrite and not is_same):
+            await self._hold_answers_back(record)
         reply = await self._write_tenant(manifest, record, is_same=is_same)
         if reply is None or reply == b"there":
             return TenantRestored(tenant_id, Outcome.SAME if is_same else Outcome.LEFT)
@@ -200,6 +203,12 @@ class Restore:
             args += [account_id, *_flat(grant)]
         reply: bytes = await custody.write(self._store, _TENANT, tenant_id, held, args, hints.TenantChanged(tenant_id))
         return reply
+
+    async def _hold_answers_back(self, record: TenantRecord) -> None:
+        """Whom suites may watch may be restricted by what comes back; as in `Tenants.put`."""
+        settings = msgspec.json.decode(record.record.get(b"settings", b"{}"), type=dict[str, str])
+        if any(settings.get(name) for name in permission.SETTINGS):
+            await Enforcement(self._store).begin(record.tenant_id)
 
     async def _is_under_way(self, manifest: Manifest, tenant_id: TenantId) -> bool:
         mark = await self._store.vault_command("HGET", keys.tenant(tenant_id), "restoring")
