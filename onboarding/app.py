@@ -17,6 +17,7 @@ from onboarding.guard import Guard
 from onboarding.pages import STATIC, Pages
 from onboarding.problems import Stopped, of_error, said_of, sentence_of
 from onboarding.steps import Steps
+from onboarding.tenant.diagnostics import DiagnosticViews
 from onboarding.tenant.door import NotAdmitted, SignInNeeded
 from onboarding.tenant.views import TenantViews
 from onboarding.views import Views
@@ -43,7 +44,9 @@ _KEEP_ALIVE: Final = timedelta(seconds=15)
 _MAX_HEAD_BYTES: Final = 32 * 1024  # cookies of some flows, and the longest headers that proxies add
 
 
-def create_app(settings: WebSettings, pages: Pages, steps: Steps, tenant: TenantViews) -> Starlette:
+def create_app(
+    settings: WebSettings, pages: Pages, steps: Steps, tenant: TenantViews, diagnostics: DiagnosticViews
+) -> Starlette:
     """The ASGI application.
 
     Args:
@@ -51,6 +54,7 @@ def create_app(settings: WebSettings, pages: Pages, steps: Steps, tenant: Tenant
         pages: what is shown.
         steps: of `Steps.open`, entered.
         tenant: of `TenantViews.open`, entered.
+        diagnostics: the tenant's pages that show what is going on.
     """
 
     async def stopped(_request: Request, error: Exception) -> Response:
@@ -77,6 +81,7 @@ def create_app(settings: WebSettings, pages: Pages, steps: Steps, tenant: Tenant
 
     routes = [
         Mount(STATIC, StaticFiles(packages=[("onboarding", "static")])),
+        *diagnostics.routes(),
         *tenant.routes(),  # before those of onboardings, whose ids stand where these have a word
         *Views(steps, pages, settings, tenant.returned).routes(),
     ]
@@ -104,7 +109,7 @@ async def opened(settings: WebSettings, store: Store, ring: KeyRing, graph: Grap
         Steps.open(store, ring, graph, settings) as steps,
         TenantViews.open(store, ring, graph, settings, pages) as tenant,
     ):
-        yield create_app(settings, pages, steps, tenant)
+        yield create_app(settings, pages, steps, tenant, DiagnosticViews(pages, settings, store, ring))
 
 
 def _log(error: RelayError) -> None:

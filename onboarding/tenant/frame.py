@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 OVERVIEW: Final = TENANT
 SUITES: Final = f"{TENANT}/suites"
 SETTINGS: Final = f"{TENANT}/settings"
+DIAGNOSTICS: Final = f"{TENANT}/diagnostics"
 LOG: Final = f"{TENANT}/log"
 SECTIONS: Final = (
     (OVERVIEW, english("Overview")),
     (SUITES, english("Phone suites")),
+    (DIAGNOSTICS, english("Diagnostics")),
     (SETTINGS, english("Settings")),
     (LOG, english("Log")),
 )

@@ -69,7 +69,7 @@ ABSENCES: Final[Mapping[Status, Absence]] = MappingProxyType(
         Status.PENDING: Absence(
             Word.REQUESTING,
             "The relay has asked Microsoft, or is about to, and waits for the answer.",
-            "Wait some seconds. If it stays so, look at the state of the connector.",
+            "Wait some seconds. If it stays so, look at the connection to Microsoft.",
         ),
         Status.MALFORMED: Absence(
             Word.USER_NOT_CONFIGURED,
@@ -114,7 +114,7 @@ ABSENCES: Final[Mapping[Status, Absence]] = MappingProxyType(
         Status.STALE: Absence(
             Word.ERROR,
             "A presence was known, but Microsoft has not confirmed it for three intervals, so it is no longer shown.",
-            "Nothing: the relay tries again by itself. If it lasts, look at the state of the connector.",
+            "Nothing: the relay tries again by itself. If it lasts, look at the connection to Microsoft.",
         ),
     }
 )

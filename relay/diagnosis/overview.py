@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from relay.core.diagnosis import Word, availability_word, word
+from relay.core.names import normalise
 from relay.core.presence import Presence, Status
 from relay.items import decode, glance
 from relay.store.interest import Interest, is_page
@@ -96,6 +97,14 @@ class Overview:
 
     rows: Sequence[Row]
     at: datetime
+
+    def asked_as(self, text: str) -> str:
+        """A name by which the user is asked for whom the text names by object id or canonical name; else the text itself."""
+        name = normalise(text)
+        for row in self.rows:
+            if row.names and name is not None and name in (row.user_id, row.upn.casefold()):
+                return text if name in row.names else row.names[0]
+        return text
 
     def find(self, text: str, words: Iterable[Word], limit: int) -> Found:
         """The rows whose names have the text in them, of these words; all words when none is given."""

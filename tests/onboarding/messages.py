@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import onboarding
 from onboarding.pages import environment
 from onboarding.problems import PROBLEMS
-from relay.core import grants
+from relay.core import diagnosis, grants
 from relay.graph import errors
 
 ROOT = Path(onboarding.__file__).parent
@@ -32,7 +33,9 @@ def written() -> dict[Message, str]:
         texts = filter(None, (problem.title, problem.text, problem.remedy))
         found |= dict.fromkeys(texts, "problems.py")
     found |= dict.fromkeys(sorted(sentences()), "relay/core/grants.py")
-    return found
+    said = Path(inspect.getfile(diagnosis))
+    found |= dict.fromkeys(_of_code(said.read_text(), {"Said": 1}), said.name)
+    return found | dict.fromkeys(diagnosis.sentences(), said.name)
 
 
 def sentences() -> set[str]:
@@ -61,8 +64,8 @@ def _of_template(source: str) -> Iterator[Message]:
         yield (texts[0], texts[1]) if len(texts) > 1 else texts[0]
 
 
-def _of_code(source: str) -> Iterator[Message]:
+def _of_code(source: str, marks: Mapping[str, int] = _MARKS) -> Iterator[Message]:
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _MARKS:
-            texts = [ast.literal_eval(argument) for argument in node.args[: _MARKS[node.func.id]]]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in marks:
+            texts = [ast.literal_eval(argument) for argument in node.args[: marks[node.func.id]]]
             yield (texts[0], texts[1]) if len(texts) > 1 else texts[0]

@@ -1,0 +1,234 @@
+"""Diagnostics: all watched users as they are now, the connection to Microsoft, and everything about one user.
+
+A page and its live part are the same template: the part is asked for again by `static/live.js`, and without scripts the page
+is reloaded. What is asked for by itself keeps no session alive. Nothing of what is shown is logged.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from onboarding.languages import Sentence, english
+from onboarding.settings import TENANT
+from onboarding.tenant.door import Door
+from onboarding.tenant.frame import DIAGNOSTICS, Frame
+from onboarding.tenant.sessions import Sessions
+from relay.core.diagnosis import ABSENCES, NOT_REQUESTED, ConnectorState, Said, Word
+from relay.core.mapping import LOOKS
+from relay.core.names import MAX_NAME_CHARS, normalise
+from relay.core.presence import Source
+from relay.diagnosis import connection, minute
+from relay.diagnosis.explanation import explain
+from relay.diagnosis.overview import Overviews
+from relay.store.tenants import Tenants
+from relay.store.vault import Vault
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from onboarding.pages import Pages
+    from onboarding.settings import WebSettings
+    from onboarding.tenant.door import Visitor
+    from relay.core.diagnosis import Connector
+    from relay.diagnosis.overview import Row
+    from relay.store.connection import Store
+    from relay.store.keyring import KeyRing
+
+USERS: Final = f"{TENANT}/users"
+MOST_ROWS: Final = 200
+"""Users on a page; a filter finds the others."""
+_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""As everywhere, and the page may ask this very host for its live part."""
+
+TONES: Final = {
+    Word.AVAILABLE: "good",
+    Word.BUSY: "bad",
+    Word.DO_NOT_DISTURB: "bad",
+    Word.AWAY: "warn",
+    Word.ACCESS_DENIED: "bad",
+    Word.ERROR: "bad",
+    Word.NOT_FOUND: "warn",
+    Word.REQUESTING: "busy",
+    Word.SERVER_NOT_CONFIGURED: "bad",
+    Word.USER_NOT_CONFIGURED: "warn",
+}
+"""Word -> kind of chip; the others have none."""
+
+CONNECTOR_TONES: Final = {
+    ConnectorState.NOT_CONFIGURED: "warn",
+    ConnectorState.DISABLED: "warn",
+    ConnectorState.FORBIDDEN: "bad",
+    ConnectorState.CONNECTION_ERROR: "bad",
+    ConnectorState.UP_AND_RUNNING: "good",
+}
+
+SOURCES: Final = {Source.POLL: english("read"), Source.NOTIFICATION: english("announced by Microsoft")}
+
+
+class DiagnosticViews:
+    """The routes' functions."""
+
+    def __init__(self, pages: Pages, settings: WebSettings, store: Store, ring: KeyRing) -> None:
+        the_sessions = Sessions(store, ring)
+        self._store = store
+        self._pages = pages
+        self._vault = Vault(store, ring)
+        self._door = Door(the_sessions, Tenants(store), self._vault, settings.public_url)
+        self._frame = Frame(pages, the_sessions)
+        self._overviews = Overviews(store)
+
+    def routes(self) -> list[Route]:
+        """Which function answers what."""
+        return [
+            Route(DIAGNOSTICS, self.show, methods=["GET"]),
+            Route(f"{DIAGNOSTICS}/part", self.show_part, methods=["GET"]),
+            Route(f"{DIAGNOSTICS}/watch", self.watch, methods=["POST"]),
+            Route(USERS, self.user, methods=["GET"]),
+            Route(f"{USERS}/part", self.user_part, methods=["GET"]),
+            Route(f"{USERS}/{{user}}", self.user, methods=["GET"]),
+        ]
+
+    # All users
+
+    async def show(self, request: Request) -> Response:
+        """The page."""
+        visitor = await self._door.visitor(request)
+        values = await self._listed(visitor, request)
+        title = english("Diagnostics")
+        return _live(await self._frame.page(visitor, "tenant/diagnostics.html", DIAGNOSTICS, title, **values))
+
+    async def show_part(self, request: Request) -> Response:
+        """Its live part."""
+        visitor = await self._door.visitor(request, renews=False)
+        return self._pages.page("tenant/_users.html", **await self._listed(visitor, request))
+
+    async def _listed(self, visitor: Visitor, request: Request) -> dict[str, Any]:
+        text = request.query_params.get("q", "")[:MAX_NAME_CHARS]
+        words = [Word(value) for value in request.query_params.getlist("state") if value in set(Word)]
+        overview = await self._overviews.of(visitor.tenant_id)
+        found = overview.find(text, words, MOST_ROWS)
+        connected = await connection.read(self._store, self._vault, visitor.tenant)
+        return {
+            "connector": _connector(connected.connector),
+            "rows": [_shown(row) for row in found.rows],
+            "total": found.total,
+            "more": found.total - len(found.rows),
+            "all": len(overview.rows),
+            "counts": [(word, found.counts[word], _address(text, [word])) for word in Word if found.counts.get(word)],
+            "tones": TONES,
+            "at": overview.at,
+            "text": text,
+            "words": words,
+            "all_words": list(Word),
+            "everybody": _address(text, []),
+            "source": f"{DIAGNOSTICS}/part{_query(text, words)}",
+            "max_chars": MAX_NAME_CHARS,
+        }
+
+    # One user
+
+    async def watch(self, request: Request) -> Response:
+        """Watch a user for a minute, and show everything about that user."""
+        visitor, given = await self._door.sent(request)
+        text = given.get("name", "")[:MAX_NAME_CHARS]
+        name = normalise(text)
+        if name is not None and not await minute.watch(self._store, visitor.tenant_id, name):
+            return await self._user_page(visitor, text, status=429, is_full=True)
+        return RedirectResponse(f"{USERS}?{urlencode({'name': text})}", status_code=303)
+
+    async def user(self, request: Request) -> Response:
+        """Everything about one user, who is named in the path or by a form."""
+        visitor = await self._door.visitor(request)
+        return await self._user_page(visitor, _named(request))
+
+    async def _user_page(self, visitor: Visitor, text: str, status: int = 200, *, is_full: bool = False) -> Response:
+        values = await self._explained(visitor, text, is_full=is_full)
+        title = english("One user")
+        return _live(await self._frame.page(visitor, "tenant/user.html", DIAGNOSTICS, title, status=status, **values))
+
+    async def user_part(self, request: Request) -> Response:
+        """Its live part."""
+        visitor = await self._door.visitor(request, renews=False)
+        return self._pages.page("tenant/_user.html", **await self._explained(visitor, _named(request), is_full=False))
+
+    async def _explained(self, visitor: Visitor, text: str, *, is_full: bool) -> dict[str, Any]:
+        overview = await self._overviews.of(visitor.tenant_id)
+        said = await explain(self._store, self._vault, visitor.tenant_id, overview.asked_as(text))
+        assert said is not None  # the door has just seen the tenant
+        status = said.presence.console_status if said.presence is not None else None
+        return {
+            "said": said,
+            "connector": _connector(said.connector),
+            "icon": LOOKS[status].icon if status is not None else "unknown",
+            "drawn_as": "" if status is None else status.name.replace("_", " ").lower(),
+            "override": said.mapped is not None and said.mapped.override is not None,
+            "origin": "" if said.presence is None else SOURCES[said.presence.source],
+            "tones": TONES,
+            "at": said.at,
+            "text": text,
+            "is_full": is_full,
+            "most": minute.MOST_AT_ONCE,
+            "can_watch": normalise(text) is not None,
+            "source": f"{USERS}/part?{urlencode({'name': text})}",
+        }
+
+
+def _named(request: Request) -> str:
+    given = request.path_params.get("user") or request.query_params.get("name", "")
+    return str(given)[:MAX_NAME_CHARS]
+
+
+def _shown(row: Row) -> dict[str, Any]:
+    """A row as the template needs it."""
+    presence = row.presence
+    absence = None if row.status is None else ABSENCES.get(row.status)
+    if row.word is Word.NOT_REQUESTED:
+        absence = NOT_REQUESTED
+    return {
+        "key": row.user_id or row.names[0],
+        "title": row.title,
+        "names": [name for name in row.names if name != row.title.casefold()][:5],
+        "word": row.word,
+        "icon": LOOKS[presence.console_status].icon if presence is not None else "unknown",
+        "raw": f"{presence.raw_availability} / {presence.raw_activity}" if presence is not None else "",
+        "since": row.since,
+        "source": SOURCES[presence.source] if presence is not None else "",
+        "why": absence.why if absence is not None else "",
+        "is_shown": row.is_shown,
+        "address": f"{USERS}/{row.user_id}" if row.user_id else f"{USERS}?{urlencode({'name': row.names[0]})}",
+    }
+
+
+def _connector(found: Connector) -> dict[str, Any]:
+    return {
+        "state": found.state,
+        "tone": CONNECTOR_TONES[found.state],
+        "cause": _sentence(found.cause),
+        "notes": [_sentence(note) for note in found.notes],
+    }
+
+
+def _sentence(said: Said) -> Sentence:
+    return Sentence(said.text, said.values)
+
+
+def _address(text: str, words: list[Word]) -> str:
+    return DIAGNOSTICS + _query(text, words)
+
+
+def _query(text: str, words: list[Word]) -> str:
+    pairs = [("q", text)] if text else []
+    pairs += [("state", word.value) for word in words]
+    return f"?{urlencode(pairs)}" if pairs else ""
+
+
+def _live(response: Response) -> Response:
+    response.headers["content-security-policy"] = _POLICY
+    return response
