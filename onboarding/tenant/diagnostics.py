@@ -192,7 +192,7 @@ def _shown(row: Row) -> dict[str, Any]:
     if row.word is Word.NOT_REQUESTED:
         absence = NOT_REQUESTED
     return {
-        "key": row.user_id or row.names[0],
+        "key": row.names[0],  # stays while a name is being resolved, so that whoever is at the link stays there
         "title": row.title,
         "names": [name for name in row.names if name != row.title.casefold()][:5],
         "word": row.word,
