@@ -16,7 +16,7 @@ import trustme
 from typer.testing import CliRunner, Result
 
 from relay.cli import app
-from relay.commands.tenants import push_words
+from relay.commands.standing import push_words
 from relay.core.presence import TenantId, UserId
 from relay.core.subscription import Trouble
 from relay.core.tenant import TenantState
@@ -90,6 +90,7 @@ def test_dev_with_the_real_cloud_demands_an_app_registration(tmp_path):
 
 def test_absent_redis_is_told_in_a_line(monkeypatch):
     monkeypatch.setenv("RELAY_REDIS_URL", f"redis://:hunter2@127.0.0.1:{free_port()}")
+    monkeypatch.setenv("RELAY_VAULT_KEY_RING", make_ring("k1", now_s=1))
     result = call("tenants", "list")
     assert result.exit_code == 1
     assert "Check RELAY_REDIS_URL" in result.output
@@ -120,7 +121,8 @@ def test_a_tenant_is_listed_shown_and_removed(redis, monkeypatch):
     assert TENANT not in done("tenants", "list")
 
 
-def test_a_tenant_is_not_removed_by_somebody_who_hesitates(redis):
+def test_a_tenant_is_not_removed_by_somebody_who_hesitates(redis, monkeypatch):
+    monkeypatch.setenv("RELAY_VAULT_KEY_RING", make_ring("k1", now_s=1))
     CliRunner().invoke(app, ["tenants", "remove", TENANT], input="n\n")
     assert TENANT in done("tenants", "list")
 

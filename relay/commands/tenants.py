@@ -1,63 +1,54 @@
-"""The organisations that use the relay."""
+"""The organisations that use the relay: taken in, shown, suspended, removed. `standing` says how each fares."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from relay import config
-from relay.commands.frame import EXIT_USAGE, give_up, with_store
-from relay.commands.naming import TenantArgument, meant_id
-from relay.core import names
+from relay.commands.frame import EXIT_TROUBLE, EXIT_USAGE, give_up, with_store
+from relay.commands.naming import TenantArgument, meant
+from relay.core import audit, names
 
 if TYPE_CHECKING:
     from relay.config import Settings
     from relay.store.connection import Store
-    from relay.store.push import PushStatus
 
 commands = typer.Typer(no_args_is_help=True, help="The organisations that use this relay.")
 
+JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
 
 @commands.command("list")
-def list_tenants() -> None:
-    """List the tenants."""
+def list_tenants(*, as_json: JsonOption = False) -> None:
+    """List the tenants and how they fare; those that need consent first."""
 
-    async def work(store: Store, _: Settings) -> None:
-        from relay.store.tenants import Tenants
+    async def work(store: Store, settings: Settings) -> None:
+        from relay.commands.standing import as_data, lines, standings
 
-        found = await Tenants(store).list()
-        for tenant in found:
-            typer.echo(f"{tenant.tenant_id}  {tenant.state:<16}  {tenant.domain or '-'}")
-        if not found:
+        found = await standings(store, settings.key_ring())
+        if as_json:
+            typer.echo(json.dumps([as_data(one) for one in found], indent=2, ensure_ascii=False))
+        elif found:
+            typer.echo("\n".join(lines(found)))
+        else:
             typer.echo("No tenants yet: presence-relay tenants onboard", err=True)
 
-    with_store(work)
+    with_store(work, "vault.key_ring")
 
 
 @commands.command("show")
-def show_tenant(tenant: TenantArgument) -> None:
-    """Show a tenant with its grants and suite keys."""
+def show_tenant(tenant: TenantArgument, *, as_json: JsonOption = False) -> None:
+    """Show all there is to say of a tenant: why it is in its state, its grants, suite keys and settings."""
 
     async def work(store: Store, settings: Settings) -> None:
-        from relay.store.push import PushStatuses
-        from relay.store.suite_keys import SuiteKeys
-        from relay.store.tenants import Tenants
-        from relay.store.vault import Vault
+        from relay.commands.standing import as_data, details, standing
 
-        tenant_id = await meant_id(store, tenant)
-        record = await Tenants(store).load(tenant_id)
-        assert record is not None
-        typer.echo(f"tenant   {tenant_id}\ndomain   {record.domain or '-'}\nstate    {record.state}")
-        typer.echo(f"since    {record.created:%Y-%m-%d %H:%M} UTC")
-        typer.echo(f"push     {push_words(await PushStatuses(store).load(tenant_id))}")
-        for grant in await Vault(store, settings.key_ring()).list(tenant_id):
-            trouble = "its key is missing from the key ring" if grant.sealed_shut else grant.error
-            typer.echo(f"grant    {grant.upn or grant.account_id}  {grant.state}{f' ({trouble})' if trouble else ''}")
-        for key in await SuiteKeys(store).list(tenant_id):
-            used = f"last used {key.last_used:%Y-%m-%d %H:00} UTC" if key.last_used else "never used"
-            ended = f"revoked {key.revoked:%Y-%m-%d %H:%M} UTC" if key.revoked else used
-            typer.echo(f"key      {key.key_id}  {key.label or '-'}  {ended}")
+        one = await standing(store, settings.key_ring(), await meant(store, tenant))
+        typer.echo(json.dumps(as_data(one), indent=2, ensure_ascii=False) if as_json else "\n".join(details(one)))
 
     with_store(work, "vault.key_ring")
 
@@ -83,29 +74,114 @@ def onboard(
     with_store(work, *config.ONBOARDING)
 
 
-@commands.command("remove")
-def remove_tenant(
-    tenant: TenantArgument, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+@commands.command()
+def invite(
+    domain: Annotated[str, typer.Argument(help="A domain of the organisation's Microsoft 365 accounts.")],
+    *,
+    organisation: Annotated[str, typer.Option(help="What it is called.")] = "",
+    contact: Annotated[str, typer.Option(help="Whom to turn to there.")] = "",
+    email: Annotated[str, typer.Option(help="The contact's e-mail address.")] = "",
+    days: Annotated[int, typer.Option(help="How long the link is good.", min=1, max=90)] = 14,
 ) -> None:
+    """Print a link with which somebody of an organisation can begin the onboarding: once, and for some days."""
+
+    async def work(store: Store, settings: Settings) -> None:
+        from relay.commands.inviting import invited
+
+        link = await invited(
+            store, settings, domain, organisation=organisation, contact=contact, email=email, days=days
+        )
+        typer.echo(
+            f"Good once, for {days} days. Whoever has it may begin; the sign-in decides who may consent.", err=True
+        )
+        typer.echo(link)
+
+    with_store(work, "vault.key_ring", "cloud.client_id", "web.public_url")
+
+
+@commands.command("map")
+def map_statuses(
+    tenant: TenantArgument,
+    row: Annotated[str, typer.Argument(help='A row of the mapping, such as "BusyIdle" or "Away + OOF".')] = "",
+    status: Annotated[str, typer.Argument(help="The console status that it shall have here.")] = "",
+    *,
+    remove: Annotated[bool, typer.Option("--remove", help="Let the row have its usual status again.")] = False,
+) -> None:
+    """Show or change which console status Microsoft's values have for a tenant."""
+    if remove and (not row or status):
+        give_up("--remove takes a row, and no status.", EXIT_USAGE)
+    if row and not (remove or status):
+        give_up("Give the console status too, or --remove.", EXIT_USAGE)
+
+    async def work(store: Store, _: Settings) -> None:
+        from relay.commands.mapping import change, lines
+
+        found = await meant(store, tenant)
+        typer.echo("\n".join(await change(store, found, row, status) if row else lines(found.settings)))
+
+    with_store(work)
+
+
+@commands.command()
+def suspend(tenant: TenantArgument) -> None:
+    """Stop reading a tenant until it is resumed. Its suites show every user as unknown; nothing of it is lost."""
+
+    async def work(store: Store, _: Settings) -> None:
+        from relay.core.tenant import TenantEvent, TenantState
+        from relay.store.tenants import Tenants
+
+        found = await meant(store, tenant)
+        if found.state is TenantState.SUSPENDED:
+            typer.echo(f"{found.tenant_id} is suspended already.")
+            return
+        entry = audit.tenant(audit.Kind.TENANT_SUSPENDED, audit.OPERATOR)
+        state = await Tenants(store).happened(found.tenant_id, TenantEvent.SUSPENDED, entry)
+        if state is not TenantState.SUSPENDED:
+            give_up(f"{found.tenant_id} cannot be suspended: it has left.", EXIT_TROUBLE)
+        typer.echo(f"{found.tenant_id} is suspended: presence-relay tenants resume {found.tenant_id}")
+
+    with_store(work)
+
+
+@commands.command()
+def resume(tenant: TenantArgument) -> None:
+    """Read a suspended tenant again, or have it asked for consent if no grant of it works."""
+
+    async def work(store: Store, settings: Settings) -> None:
+        from relay.commands.standing import resumption
+        from relay.core.tenant import TenantState
+        from relay.store.tenants import Tenants
+
+        found = await meant(store, tenant)
+        if found.state is not TenantState.SUSPENDED:
+            give_up(f"{found.tenant_id} is not suspended: it is {found.state}.", EXIT_USAGE)
+        event, trouble = await resumption(store, settings.key_ring(), found.tenant_id)
+        entry = audit.tenant(audit.Kind.TENANT_RESUMED, audit.OPERATOR)
+        state = await Tenants(store).happened(found.tenant_id, event, entry, trouble=trouble)
+        needs = state is TenantState.CONSENT_REQUIRED
+        typer.echo(
+            f"{found.tenant_id} is {state}." + (" No grant of it works: somebody must consent." if needs else "")
+        )
+
+    with_store(work, "vault.key_ring")
+
+
+@commands.command("remove")
+def remove_tenant(tenant: TenantArgument, *, yes: YesOption = False) -> None:
     """Delete a tenant: its grants, its suite keys and all that is known of its users. Its streams end."""
 
     async def work(store: Store, _: Settings) -> None:
         from relay.store.tenants import Tenants
 
-        tenant_id = await meant_id(store, tenant)
-        if not yes and not typer.confirm(f"Delete {tenant_id}, its grants and its suite keys?"):
-            raise typer.Exit
-        await Tenants(store).remove(tenant_id)
-        typer.echo(f"{tenant_id} is deleted. In Entra, its administrator may also remove the application.")
+        found = await meant(store, tenant)
+        if not yes:
+            typer.echo(
+                f"This deletes {found.name or found.tenant_id}, its grants and its suite keys. It cannot be undone."
+            )
+            expected = found.domain or found.tenant_id
+            if typer.prompt(f"Type {expected} to go on", default="", show_default=False).strip().lower() != expected:
+                give_up("Nothing was deleted.", EXIT_TROUBLE)
+        await Tenants(store).remove(found.tenant_id)
+        typer.echo(f"{found.tenant_id} is deleted. In Entra, its administrator may also remove the application.")
 
     with_store(work)
-
-
-def push_words(status: PushStatus | None) -> str:
-    """How a tenant's users are followed, as an operator reads it."""
-    if status is None:
-        return "not known yet: no worker has looked after this tenant"
-    if status.is_off:
-        return "off: RELAY_WEBHOOK_URL is not set, or this cloud has no change notifications"
-    silent = f", {status.silent} of them because notifications fell silent" if status.silent else ""
-    return f"{status.pushed} pushed, {status.polled} polled{silent}" + (f" ({status.reason})" if status.reason else "")

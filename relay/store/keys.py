@@ -148,11 +148,6 @@ def notices(partition: int) -> bytes:
     return _key(partition, "notices")
 
 
-def hook(tenant_id: TenantId) -> bytes:
-    """Hash: where the tenant wants notices posted to, and the sealed secret that they are signed with (custody)."""
-    return _tenant_key(tenant_id, f"hook:{tenant_id}")
-
-
 def grant(tenant_id: TenantId, account_id: UserId) -> bytes:
     """Hash: one account's grant (custody)."""
     return grant_prefix(tenant_id) + account_id.encode()

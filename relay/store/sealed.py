@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from relay.errors import NotSaved
-from relay.store import flows, hooks, invitations
+from relay.store import flows, invitations
 from relay.store.keyring import Belonging, SealBroken, kid_of
 from relay.store.scripting import Script
 
@@ -64,7 +64,6 @@ def _grant(key: str) -> Belonging | None:
 PLACES: Final = (
     Place("grants", "{p*}:grant:*", "token_cache", _grant),
     Place("onboarding flows", "flow:*", "", flows.belonging_of_key),
-    Place("receivers of notices", "{p*}:hook:*", "secret", hooks.belonging_of_key),
     Place("invitations", "invitation:*", "", invitations.belonging_of_key),
 )
 

@@ -199,7 +199,6 @@ class Tenants:
             keys.tenant_suite_keys(tenant_id),
             keys.audit_watches(tenant_id),
             keys.left(keys.partition_of(tenant_id)),
-            keys.hook(tenant_id),
         ]
         known = await self._write(_REMOVE, tenant_id, held, [keys.grant_prefix(tenant_id)])
         await Changes(self._store).tenant_removed(tenant_id)

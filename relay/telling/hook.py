@@ -58,6 +58,8 @@ class HookSender:
         """
         if reason := addresses.fault(url):
             raise NotTold(reason, is_final=True)
+        if not signature.is_secret(secret):
+            raise NotTold("There is no secret that it can be signed with", is_final=True)
         try:
             async with asyncio.timeout(self._settings.timeout.total_seconds()):
                 status = await self._post(url, signature.headers(secret, message_id, int(time.time()), body), body)

@@ -1,6 +1,9 @@
 """Signatures of the Standard Webhooks specification, so that receivers can use its libraries: HMAC-SHA256, `v1`.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+
+A secret of its form (`whsec_` and Base64) stands for the bytes that it encodes. Any other text that a tenant chose is the key
+itself, and libraries take the Base64 of it.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from typing import Final
 
 PREFIX: Final = "whsec_"
 _LEAST_BYTES, _MOST_BYTES = 24, 64  # by the specification
+_LEAST_CHARS: Final = 16  # of a text that is the key itself
 
 
 def new_secret() -> str:
@@ -44,8 +48,10 @@ def headers(secret: str, message_id: str, timestamp_s: int, body: bytes) -> dict
 
 
 def _key(text: str) -> bytes | None:
+    if not text.startswith(PREFIX):
+        return text.encode() if len(text) >= _LEAST_CHARS else None
     try:
         key = base64.b64decode(text.removeprefix(PREFIX), validate=True)
     except (binascii.Error, ValueError):
         return None
-    return key if text.startswith(PREFIX) and _LEAST_BYTES <= len(key) <= _MOST_BYTES else None
+    return key if _LEAST_BYTES <= len(key) <= _MOST_BYTES else None

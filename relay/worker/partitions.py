@@ -18,7 +18,6 @@ import structlog
 
 from relay.errors import LeaseLost, Retryable, StoreUnavailable
 from relay.store import keys
-from relay.store.hooks import Hooks
 from relay.store.interest import Interest
 from relay.store.leases import Lease, Leases
 from relay.store.pipes import Inbox
@@ -62,8 +61,7 @@ class Worker:
         self.interest = Interest(store)
         self.push_statuses = PushStatuses(store)
         self.inbox = Inbox(store)
-        hooks = Hooks(store, vault.ring)
-        self.teller = Teller(store, self.tenants, hooks, settings.telling, lambda: self.partitions, settings.say)
+        self.teller = Teller(store, self.tenants, settings.telling, lambda: self.partitions, settings.say)
         self._leases = Leases(store)
         self._owned: dict[int, tuple[OwnedPartition, asyncio.Task[None]]] = {}
         self._tasks: asyncio.TaskGroup | None = None

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from relay.store.connection import Store
-    from relay.store.hooks import Hooks
     from relay.store.notices import Notice
     from relay.store.tenants import Tenant, Tenants
     from relay.telling.settings import TellingSettings
@@ -47,14 +46,12 @@ class Teller:
         self,
         store: Store,
         tenants: Tenants,
-        hooks: Hooks,
         settings: TellingSettings,
         partitions: Callable[[], Collection[int]],
         say: words.Say,
     ) -> None:
         self._notices = Notices(store)
         self._tenants = tenants
-        self._hooks = hooks
         self._settings = settings
         self._partitions = partitions
         self._say = say
@@ -158,7 +155,9 @@ class Teller:
         if tenant is None:
             return False  # it left
         matter = self._matter(notice, tenant)
-        return await (self._by_mail(matter, notice, tenant) if channel == MAIL else self._by_hook(matter, notice))
+        return await (
+            self._by_mail(matter, notice, tenant) if channel == MAIL else self._by_hook(matter, notice, tenant)
+        )
 
     async def _by_mail(self, matter: words.Matter, notice: Notice, tenant: Tenant) -> bool:
         to = tenant.settings.get("contact_email", "")
@@ -170,11 +169,11 @@ class Teller:
         await self._mail.send(mail)
         return True
 
-    async def _by_hook(self, matter: words.Matter, notice: Notice) -> bool:
-        hook = await self._hooks.load(notice.tenant_id)
-        if self._hook is None or hook is None:
+    async def _by_hook(self, matter: words.Matter, notice: Notice, tenant: Tenant) -> bool:
+        url, secret = tenant.settings.get("notify_url", ""), tenant.settings.get("notify_secret", "")
+        if self._hook is None or not url:
             return False
-        await self._hook.post(hook.url, hook.secret, notice.notice_id, words.body(matter))
+        await self._hook.post(url, secret, notice.notice_id, words.body(matter))
         return True
 
     def _matter(self, notice: Notice, tenant: Tenant) -> words.Matter:

@@ -18,7 +18,6 @@ from relay.core.grants import GrantState
 from relay.core.presence import Presence, Status, TenantId
 from relay.core.tenant import TenantEvent, TenantState
 from relay.core.trouble import Trouble
-from relay.store.hooks import Hook, Hooks
 from relay.store.notices import NoticeKind, Notices
 from relay.store.tenants import Tenant
 from relay.telling.settings import TellingSettings
@@ -220,12 +219,13 @@ class Desk:
 @pytest.fixture
 async def desk(relay: Relay) -> AsyncIterator[Desk]:
     tenant_id = await relay.onboard()
-    settings = {"contact_email": "anna@contoso.example", "language": "it"}
     await relay.tenants.put(replace(await record(relay, tenant_id), name="Contoso SpA", domain="contoso.example"))
-    await relay.tenants.change_settings(tenant_id, settings, OPERATOR)
     secret = new_secret()
     async with mail_server() as mailbox, receiver() as here:
-        await Hooks(relay.store, relay.vault.ring).put(tenant_id, Hook(here.url, secret))
+        settings = {"contact_email": "anna@contoso.example", "language": "it"}
+        await relay.tenants.change_settings(
+            tenant_id, settings | {"notify_url": here.url, "notify_secret": secret}, OPERATOR
+        )
         await relay.watch(tenant_id, ADA)
         yield Desk(relay, tenant_id, mailbox, here, secret)
 

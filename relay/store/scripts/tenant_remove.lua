@@ -1,11 +1,11 @@
 -- uses: append, hint, audit, custody
--- KEYS: ..., tenant, tenants, grants, suite keys, log of watches, tenants that left, hook  ARGV: ..., prefix of its grants' keys
+-- KEYS: ..., tenant, tenants, grants, suite keys, log of watches, tenants that left  ARGV: ..., prefix of its grants' keys
 -- The names of the grants' keys follow from the set and share its slot: listing them first would race with a new grant.
 local known = redis.call('SREM', KEYS[6], ARGV[2])
 for _, account in ipairs(redis.call('SMEMBERS', KEYS[7])) do
   redis.call('UNLINK', ARGV[6] .. account)
 end
-redis.call('UNLINK', KEYS[4], KEYS[5], KEYS[7], KEYS[8], KEYS[9], KEYS[11])
+redis.call('UNLINK', KEYS[4], KEYS[5], KEYS[7], KEYS[8], KEYS[9])
 -- Until the worker has deleted what is known of the users: it may be away, and for longer than hints are kept.
 redis.call('SADD', KEYS[10], ARGV[2])
 tell()

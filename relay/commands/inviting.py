@@ -1,0 +1,47 @@
+"""Invitations from the command line: the same links that the pages make for somebody else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from onboarding import fields
+from onboarding.settings import PREFIX
+from relay.commands.frame import EXIT_USAGE, give_up
+from relay.graph.client import GraphClient
+from relay.graph.organisation import tenant_of
+from relay.store.invitations import Invitation, Invitations, new_token
+from relay.telling.mail import is_address
+
+if TYPE_CHECKING:
+    from relay.config import Settings
+    from relay.store.connection import Store
+
+
+async def invited(
+    store: Store, settings: Settings, domain: str, *, organisation: str, contact: str, email: str, days: int
+) -> str:
+    """Keep an invitation and return its link."""
+    meant = fields.domain_of(domain)
+    if meant is None:
+        give_up(f"{domain[:100]!r} is no domain.", EXIT_USAGE)
+    if email and not is_address(email):
+        give_up(f"{email[:100]!r} is no e-mail address.", EXIT_USAGE)
+    for name, text in (("organisation", organisation), ("contact", contact)):
+        if len(text) > fields.MAX_CHARS[name] or not text.isprintable():
+            give_up(f"--{name} is too long, or has characters that cannot be seen.", EXIT_USAGE)
+    async with GraphClient(settings.cloud.public_settings()) as client:
+        tenant_id = await tenant_of(client, meant)
+    if tenant_id is None:
+        give_up(f"Microsoft knows no organisation with the domain {meant}.", EXIT_USAGE)
+    invitation = Invitation(
+        domain=meant,
+        tenant_id=tenant_id,
+        organisation=organisation,
+        contact=contact,
+        email=email,
+        expires=datetime.now(UTC) + timedelta(days=days),
+    )
+    token = new_token()
+    await Invitations(store, settings.key_ring()).put(token, invitation)
+    return f"{settings.web.public_url}{PREFIX}/invitation/{token}"

@@ -1,0 +1,64 @@
+"""Which console status Microsoft's values have for one tenant: the table, and what the tenant has instead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from relay.commands.frame import EXIT_USAGE, give_up
+from relay.core import mapping
+from relay.core.audit import OPERATOR
+from relay.core.presence import ConsoleStatus
+from relay.store.tenants import Tenants
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from relay.store.connection import Store
+    from relay.store.tenants import Tenant
+
+_PREFIX = "map:"
+
+
+def lines(settings: Mapping[str, str]) -> Iterator[str]:
+    """The whole mapping as it is for a tenant, a line a row; what is the tenant's own is marked."""
+    own = mapping.overrides(settings)
+    for row in mapping.TABLE:
+        for usual, out in ((row.console_status, False), (row.when_out, True)):
+            if out and row.when_out is row.console_status:
+                continue
+            key = mapping.RowKey(row.availability, row.activity, out)
+            chosen = own.get(key)
+            was = "" if chosen is None else f"  (own; usually {usual.name})"
+            yield f"{_name(key):<42}  {(chosen or usual).name}{was}"
+
+
+async def change(store: Store, tenant: Tenant, row: str, status: str) -> list[str]:
+    """Give a row another status for a tenant, or with an empty one its usual status; says what it is now."""
+    try:
+        key = mapping.row_key(row)
+    except ValueError:
+        give_up(f"The mapping has no row {row[:100]!r}: presence-relay tenants map {tenant.tenant_id}", EXIT_USAGE)
+    wanted = status.strip().replace("-", "_").upper()
+    if wanted and wanted not in _STATUSES:
+        give_up(f"{status[:100]!r} is no console status. These are: {', '.join(_STATUSES)}.", EXIT_USAGE)
+    # However the row was spelled before, there is one setting for it.
+    same = {name: "" for name in tenant.settings if name.startswith(_PREFIX) and _key(name) == key}
+    values = same | {_PREFIX + _name(key): wanted}
+    if await Tenants(store).change_settings(tenant.tenant_id, values, OPERATOR, shown=values.keys()) is None:
+        give_up(f"{tenant.tenant_id} has left.", EXIT_USAGE)
+    return [f"{_name(key)} is {wanted or 'what it usually is'} for {tenant.domain or tenant.tenant_id} now."]
+
+
+def _key(setting: str) -> mapping.RowKey | None:
+    try:
+        return mapping.row_key(setting.removeprefix(_PREFIX))
+    except ValueError:
+        return None
+
+
+def _name(key: mapping.RowKey) -> str:
+    words = f"{key.availability} / {key.activity}" if key.activity else key.availability
+    return f"{words} + oof" if key.out else words
+
+
+_STATUSES = [status.name for status in ConsoleStatus]

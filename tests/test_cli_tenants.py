@@ -1,0 +1,240 @@
+"""The operator's commands about tenants, against a real Valkey."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from emulator import Config, Emulator
+from emulator.demo import CLIENT_ID
+from relay.cli import app
+from relay.core.grants import GrantState
+from relay.core.presence import Name, TenantId, UserId
+from relay.core.tenant import TenantEvent, TenantState
+from relay.core.trouble import Said, Trouble
+from relay.store.connection import Store, StoreSettings
+from relay.store.interest import Interest
+from relay.store.invitations import Invitations
+from relay.store.keyring import KeyRing, make_ring
+from relay.store.notices import Notices
+from relay.store.tenants import Tenant, Tenants
+from relay.store.vault import NEW, Grant, Vault
+from tests.valkey import ValkeyServer
+
+T = TypeVar("T")
+CONTOSO, FABRIKAM, ADATUM = (TenantId(f"{digit * 8}-1111-1111-1111-111111111111") for digit in "123")
+RING = make_ring("k1", now_s=1)
+NOW = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
+TROUBLE = Trouble(
+    code="invalid_grant/bad_token", at=NOW,
+    said=Said(number=50173, words="AADSTS50173: It ended.", trace_id="t-1", correlation_id="c-1", time="2026-11-26 09:00:00Z"),
+)  # fmt: skip
+
+
+@pytest.fixture
+def redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ValkeyServer]:
+    """A Valkey with three tenants: one well, one dead, one suspended with a grant that works."""
+    with ValkeyServer(tmp_path) as server:
+        monkeypatch.setenv("RELAY_REDIS_URL", server.url)
+        monkeypatch.setenv("RELAY_VAULT_KEY_RING", RING)
+        in_store(server, put_tenants)
+        yield server
+
+
+def in_store(server: ValkeyServer, work: Callable[[Store], Awaitable[T]]) -> T:
+    async def inside() -> T:
+        async with Store(StoreSettings(url=server.url)) as store:
+            return await work(store)
+
+    return asyncio.run(inside())
+
+
+async def put_tenants(store: Store) -> None:
+    tenants, vault = Tenants(store), Vault(store, KeyRing.from_json(RING))
+    for tenant_id, name, domain in (
+        (CONTOSO, "Contoso Ltd", "contoso.example"),
+        (FABRIKAM, "Fabrikam", "fabrikam.example"),
+        (ADATUM, "Adatum", "adatum.example"),
+    ):
+        await tenants.put(Tenant(tenant_id=tenant_id, name=name, domain=domain, state=TenantState.ACTIVE, created=NOW))
+        grant = Grant(
+            tenant_id=tenant_id, account_id=UserId(tenant_id), upn=f"relay@{domain}", token_cache="{}", created=NOW
+        )
+        version = await vault.save(grant, NEW)
+        if tenant_id == FABRIKAM:
+            await vault.set_state(tenant_id, grant.account_id, version, GrantState.DEAD, TROUBLE.code, trouble=TROUBLE)
+    await tenants.happened(FABRIKAM, TenantEvent.LAST_GRANT_DIED, trouble=TROUBLE)
+    await tenants.happened(ADATUM, TenantEvent.SUSPENDED)
+    await Interest(store).add(CONTOSO, "edge-1", [Name("ada@contoso.example"), Name("ben@contoso.example")])
+    await Interest(store).add(CONTOSO, "edge-2", [Name("ada@contoso.example")])
+
+
+def call(*arguments: str, typed: str | None = None) -> Result:
+    return CliRunner().invoke(app, ["tenants", *arguments], input=typed)
+
+
+def done(*arguments: str) -> str:
+    result = call(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def state_of(server: ValkeyServer, tenant_id: TenantId) -> TenantState | None:
+    tenant = in_store(server, lambda store: Tenants(store).load(tenant_id))
+    return None if tenant is None else tenant.state
+
+
+def test_the_dead_are_listed_first_with_the_reason(redis):
+    heading, *rows = done("list").splitlines()
+    assert heading.split() == ["TENANT", "STATE", "SINCE", "USERS", "SUITES", "GRANTS", "FRESH", "DOMAIN", "REASON"]
+    assert [row.split()[:2] for row in rows] == [
+        [FABRIKAM, "consent-required"], [ADATUM, "suspended"], [CONTOSO, "active"],
+    ]  # fmt: skip
+    assert "invalid_grant/bad_token AADSTS50173: An administrator" in rows[0]
+    assert rows[2].split()[3:6] == ["2", "0", "1/1"]
+    assert "0/1" in rows[0]
+
+
+def test_a_machine_reads_the_same(redis):
+    dead, *_ = json.loads(done("list", "--json"))
+    assert (dead["tenant_id"], dead["state"], dead["trouble"]["trace_id"]) == (FABRIKAM, "consent-required", "t-1")
+    assert dead["grants"][0]["last_error"] == dead["trouble"]
+    assert json.loads(done("show", FABRIKAM, "--json")) == dead
+
+
+@pytest.mark.parametrize("text", [FABRIKAM, FABRIKAM.upper(), "fabrikam.example", "Fabrikam.EXAMPLE", "fabrikam"])
+def test_a_tenant_is_shown_by_id_domain_or_name(redis, text):
+    said = done("show", text)
+    for part in (
+        f"tenant   {FABRIKAM}",
+        "Microsoft: AADSTS50173: It ended.",
+        "trace t-1, correlation c-1, time 2026-11-26 09:00:00Z",
+        "grant    relay@fabrikam.example  dead (invalid_grant/bad_token)",
+    ):
+        assert part in said
+
+
+def test_an_unknown_tenant_is_told_with_those_that_may_be_meant(redis):
+    result = call("show", "contosso.example")
+    assert result.exit_code == 2
+    assert "There is no tenant contosso.example. Did you mean" in result.stderr
+    assert CONTOSO in result.stderr
+    assert "presence-relay tenants list" in call("show", "zzz").stderr
+
+
+def test_a_name_that_several_have_is_told_with_their_ids(redis):
+    async def rename(store: Store) -> None:
+        tenant = await Tenants(store).load(ADATUM)
+        assert tenant
+        await Tenants(store).put(replace(tenant, name="Fabrikam"))
+
+    in_store(redis, rename)
+    result = call("remove", "Fabrikam", "--yes")
+    assert result.exit_code == 2
+    assert FABRIKAM in result.stderr
+    assert ADATUM in result.stderr
+    assert state_of(redis, FABRIKAM) is TenantState.CONSENT_REQUIRED
+
+
+def test_a_secret_of_a_tenants_is_never_shown(redis):
+    async def choose(store: Store) -> None:
+        tenant = await Tenants(store).load(CONTOSO)
+        assert tenant
+        await Tenants(store).put(replace(tenant, settings={"notify_secret": "hunter2-hunter2-hunter2"}))
+
+    in_store(redis, choose)
+    assert "hunter2" not in done("show", CONTOSO) + done("list", "--json")
+
+
+def test_a_tenant_is_suspended_and_resumed(redis):
+    done("suspend", "contoso.example")
+    assert state_of(redis, CONTOSO) is TenantState.SUSPENDED
+    assert "suspended already" in done("suspend", CONTOSO)
+    assert "is active" in done("resume", CONTOSO)
+    assert state_of(redis, CONTOSO) is TenantState.ACTIVE
+    assert call("resume", CONTOSO).exit_code == 2
+
+
+def test_a_tenant_without_a_working_grant_is_resumed_into_needing_consent_and_told(redis):
+    done("suspend", FABRIKAM)
+    assert "somebody must consent" in done("resume", FABRIKAM)
+    tenant = in_store(redis, lambda store: Tenants(store).load(FABRIKAM))
+    assert tenant
+    assert (tenant.state, tenant.trouble) == (TenantState.CONSENT_REQUIRED, TROUBLE)
+    assert len(in_store(redis, lambda store: Notices(store).of(range(64)))) == 2
+
+
+@pytest.mark.parametrize("typed", ["\n", "y\n", "yes\n", "fabrikam.example\n", ""])
+def test_a_tenant_is_removed_by_somebody_who_types_its_domain_only(redis, typed):
+    assert call("remove", CONTOSO, typed=typed).exit_code == 1
+    assert state_of(redis, CONTOSO) is TenantState.ACTIVE
+    assert call("remove", CONTOSO, typed="Contoso.example\n").exit_code == 0
+    assert state_of(redis, CONTOSO) is None
+
+
+def test_a_tenant_has_its_own_console_statuses(redis):
+    assert "busyidle                                    BUSY_IDLE\n" in done("map", CONTOSO)
+    done("map", CONTOSO, "BusyIdle", "away")
+    assert "AWAY  (own; usually BUSY_IDLE)" in done("map", CONTOSO)
+    done("map", CONTOSO, "busy-idle", "offline")
+    tenant = in_store(redis, lambda store: Tenants(store).load(CONTOSO))
+    assert tenant
+    assert dict(tenant.settings) == {"map:busyidle": "OFFLINE"}
+    done("map", CONTOSO, "BusyIdle", "--remove")
+    assert "own;" not in done("map", CONTOSO)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("Sleeping", "AWAY"), "no row 'Sleeping'"),
+        (("BusyIdle", "ASLEEP"), "no console status. These are"),
+        (("BusyIdle",), "--remove"),
+        (("--remove",), "takes a row"),
+        (("BusyIdle", "AWAY", "--remove"), "no status"),
+    ],
+)
+def test_a_mapping_that_there_is_not_is_refused(redis, arguments, said):
+    result = call("map", CONTOSO, *arguments)
+    assert (result.exit_code, said in result.stderr) == (2, True), result.stderr
+
+
+def test_an_invitation_leads_to_the_organisation_of_its_domain(redis, monkeypatch):
+    async def inside() -> None:
+        async with Emulator.start(Config()) as cloud:
+            for name, value in (
+                ("RELAY_CLOUD", "custom"), ("RELAY_CLOUD_AUTHORITY_URL", cloud.url), ("RELAY_CLOUD_GRAPH_URL", cloud.url),
+                ("RELAY_CLOUD_CA", cloud.ca_pem.decode()), ("RELAY_CLOUD_CLIENT_ID", CLIENT_ID),
+                ("RELAY_WEB_PUBLIC_URL", "https://relay.example"),
+            ):  # fmt: skip
+                monkeypatch.setenv(name, value)
+            arguments = ("--organisation", "Contoso", "--email", "ada@contoso.example", "--days", "3")
+            result = await asyncio.to_thread(call, "invite", "Contoso.example", *arguments)
+            assert result.exit_code == 0, result.output
+            prefix, _, token = result.stdout.strip().rpartition("/")
+            assert prefix == "https://relay.example/onboarding/invitation"
+            async with Store(StoreSettings(url=redis.url)) as store:
+                invitation = await Invitations(store, KeyRing.from_json(RING)).load(token)
+            assert invitation
+            world = {tenant.domain: tenant.tenant_id for tenant in cloud.world.tenants.values()}
+            assert invitation.tenant_id == world["contoso.example"]
+            assert (invitation.organisation, invitation.email) == ("Contoso", "ada@contoso.example")
+            assert timedelta(days=2) < invitation.expires - datetime.now(UTC) <= timedelta(days=3)
+            for wrong, said in (
+                (("nowhere.example",), "knows no organisation"),
+                (("no domain",), "no domain"),
+                (("contoso.example", "--email", "ada"), "no e-mail address"),
+                (("contoso.example", "--organisation", "x" * 999), "too long"),
+            ):
+                refused = await asyncio.to_thread(call, "invite", *wrong)
+                assert (refused.exit_code, said in refused.stderr) == (2, True), refused.output
+
+    asyncio.run(inside())
