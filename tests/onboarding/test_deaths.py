@@ -1,0 +1,136 @@
+"""Each documented way a grant dies, from `emulator/entra/deaths.toml`: what the tenant's page says, in both languages, and the one
+click that cures it. How Entra's answers become these refusals is tried in `tests/graph/test_deaths.py`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import trustme
+from playwright.async_api import Browser
+from redis.asyncio import Redis
+
+from emulator import Config, Emulator
+from onboarding.languages import CATALOGUE, Language
+from onboarding.settings import TENANT
+from relay.core.grants import GrantState, RefusalClass, classify
+from relay.core.tenant import TenantEvent, TenantState
+from relay.core.trouble import Trouble, heard
+from relay.store.connection import Store, StoreSettings
+from relay.store.keyring import KeyRing
+from tests.onboarding.chromium import PHONE, Watched, chromium
+from tests.onboarding.inventory import Visit
+from tests.onboarding.person import Person
+from tests.onboarding.site import Site, web_settings
+from tests.valkey import ValkeyServer, free_port
+
+DEATHS: list[dict[str, Any]] = tomllib.loads(Path("emulator/entra/deaths.toml").read_text())["death"]
+FATAL = [death for death in DEATHS if death["class"] == "consent_required"]
+TRACE = "0d4cb9a2-5a1b-4b6e-9f7e-0e6f3b1c2d00"
+
+
+def sentence(death: dict[str, Any]) -> str:
+    return classify(death["error"], death.get("suberror", ""), [death["code"]]).sentence
+
+
+FIRST = {said: death for death in reversed(FATAL) for said in [sentence(death)]}
+"""Sentence -> the first death that it is said of: the one that leaves a picture."""
+
+
+def name(death: dict[str, Any]) -> str:
+    return f"{death['code']}-{death['name']}"
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def site(valkey: ValkeyServer, ring: KeyRing, cert: trustme.LeafCert) -> AsyncIterator[Site]:
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(Store(StoreSettings(url=valkey.url)))
+        cloud = await stack.enter_async_context(Emulator.start(Config()))
+        yield await stack.enter_async_context(Site.serving(web_settings(free_port(), cert), store, ring, cloud))
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def browser(site: Site) -> AsyncIterator[Browser]:
+    async with chromium(site.url, site.cloud.url) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def ada(site: Site, valkey: ValkeyServer, authority: trustme.CA) -> AsyncIterator[Person]:
+    """The contact, who is signed in to the page of a tenant that was connected with its service account."""
+    async with Redis.from_url(valkey.url) as raw:
+        await raw.flushall()
+    ca_pem = authority.cert_pem.bytes().decode()
+    async with Person.at(site, ca_pem) as person, Person.at(site, ca_pem) as ada:
+        await person.onboard()
+        await ada.enter("ada@contoso.example")
+        yield ada
+
+
+@pytest.mark.parametrize("death", DEATHS, ids=name)
+def test_a_death_has_a_sentence_of_its_own_in_both_languages(death: dict[str, Any]):
+    said = sentence(death)
+    assert said != classify("").sentence
+    assert CATALOGUE[Language.ITALIAN][said] != said
+    # What the data tells apart, the sentences tell apart: whose matter it is.
+    assert (
+        classify(death["error"], death.get("suberror", ""), [death["code"]]).kind
+        is RefusalClass[death["class"].upper()]
+    )
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("death", FATAL, ids=name)
+async def test_a_dead_grant_is_explained_on_the_page_and_cured_with_one_click(
+    site: Site, ada: Person, browser: Browser, death: dict[str, Any]
+):
+    await die(site, death)
+
+    for language in (Language.ITALIAN, Language.ENGLISH):
+        ada.client.headers["accept-language"] = language.value
+        await ada.get(TENANT)
+        said = sentence(death)
+        assert CATALOGUE[language].get(said, said) in ada.text
+        assert f"AADSTS{death['code']}" in ada.text
+        assert TRACE in ada.text
+    if FIRST[sentence(death)] is death:
+        await picture(site, ada, browser, f"death-{name(death)}")
+
+    await ada.submit("cure")
+    ada.page = await ada.client.get(ada.microsoft_url())
+    await ada.answer(await ada.sign_in())
+
+    tenant = await site.tenants.load(site.tenant_id())
+    assert tenant is not None
+    assert tenant.state is TenantState.ACTIVE
+    (grant,) = await site.vault.list(site.tenant_id())
+    assert (grant.state, grant.error) == (GrantState.HEALTHY, "")
+
+
+async def die(site: Site, death: dict[str, Any]) -> None:
+    """What the worker writes when it finds a grant dead."""
+    tenant_id = site.tenant_id()
+    (grant,) = await site.vault.list(tenant_id)
+    code = "/".join(filter(None, (death["error"], death.get("suberror", ""))))
+    said = heard(number=death["code"], description=f"AADSTS{death['code']}: {death['text']}", trace_id=TRACE)
+    trouble = Trouble(code=code, at=datetime.now(UTC), said=said)
+    await site.vault.set_state(tenant_id, grant.account_id, grant.version, GrantState.DEAD, code, trouble=trouble)
+    await site.tenants.happened(tenant_id, TenantEvent.LAST_GRANT_DIED, trouble=trouble)
+
+
+async def picture(site: Site, ada: Person, browser: Browser, called: str) -> None:
+    context = await browser.new_context(viewport=PHONE, reduced_motion="reduce")  # type: ignore[arg-type]
+    try:
+        watched = Watched(await context.new_page())
+        await Visit(site, watched.page, ada, Language.ENGLISH).show(TENANT)
+        assert await watched.page.get_by_role("button", name="Grant again").count() >= 1
+        await watched.keep(called)
+    finally:
+        await context.close()
