@@ -121,6 +121,10 @@ class Person:
             await self.submit("admin-consent", decision=decision)
         return self.page
 
+    async def sign_out_at_microsoft(self) -> None:
+        """So that Microsoft asks again who it is; the page stays."""
+        await self.client.get(f"{self.site.cloud.url}/organizations/oauth2/v2.0/logout")
+
     async def follow(self) -> httpx.Response:
         """Wait for the proof under way to end."""
         wait_s = 0.01

@@ -12,9 +12,11 @@ import trustme
 
 from emulator import Cloud
 from onboarding.app import serve
+from onboarding.flow import Flow, decode
 from onboarding.settings import Pace, WebSettings
 from relay.core.presence import TenantId
 from relay.store.connection import Store
+from relay.store.flows import Flows
 from relay.store.keyring import KeyRing
 from relay.store.suite_keys import SuiteKeys
 from relay.store.tenants import Tenants
@@ -82,6 +84,14 @@ class Site:
     @property
     def suite_keys(self) -> SuiteKeys:
         return SuiteKeys(self.store)
+
+    async def flow(self, flow_id: str) -> Flow:
+        """An onboarding under way, as it is kept."""
+        kept = await Flows(self.store, self.ring).look(f"flow:{flow_id}")
+        assert kept is not None
+        flow = decode(kept.content)
+        assert flow is not None
+        return flow
 
     def tenant_id(self, domain: str = "contoso.example") -> TenantId:
         tenant = self.cloud.world.tenant(domain)
