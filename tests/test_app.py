@@ -14,6 +14,10 @@ import pytest
 from relay import app, config
 from relay.app import PreflightFailed, Running
 from relay.config import Role, Settings
+from relay.store.connection import Store
+from relay.store.keyring import make_ring
+from relay.store.ring_users import RingUsers
+from tests.graph.test_tokens import certificate
 from tests.valkey import ValkeyServer, free_port
 
 
@@ -100,3 +104,37 @@ async def test_a_taken_port_is_named(tmp_path: Path):
         taken = other.getsockname()[1]
         with pytest.raises(OSError, match=f"127.0.0.1:{taken}"):
             await run_briefly(settings(server.port, port=taken))
+
+
+async def test_a_worker_says_what_it_seals_with_and_what_expires_and_stays_ready(tmp_path: Path):
+    own, _ = certificate()  # of a day
+    with ValkeyServer(tmp_path) as server:
+        which = config.load(
+            (),
+            {
+                "redis": {"url": server.url},
+                "vault": {"key_ring": make_ring("k1", now_s=1)},
+                "cloud": {
+                    "client_id": "x", "certificate": own.certificate_pem, "private_key": own.private_key_pem,
+                },
+                "ops": {"host": "127.0.0.1", "port": free_port()},
+            },
+        )  # fmt: skip
+        stop = asyncio.Event()
+        ready: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(app.run(which, [Role.WORKER], stop, ready.set_result))
+        async with Store(which.store_settings()) as store, asyncio.timeout(20):
+            await ready
+
+            async def has_said() -> bool:
+                return [user.seals_with for user in await RingUsers(store).all()] == ["k1"]
+
+            await eventually(has_said)
+            async with httpx.AsyncClient(trust_env=False) as client:
+                address = f"http://127.0.0.1:{which.ops.port}"
+                answer = await client.get(f"{address}/readyz")
+                assert "RELAY_CLOUD_CERTIFICATE: expires on" in answer.text
+                assert answer.status_code == 200
+            stop.set()
+            await task
+            assert await RingUsers(store).all() == []

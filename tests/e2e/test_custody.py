@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from redis.asyncio import Redis
 
+from emulator.demo import CLIENT_ID
+from relay.core.grants import GrantState
+from relay.core.tenant import TenantState
 from relay.store.backup import back_up
 from relay.store.backup_file import BackupKey, make_backup_key
 from relay.store.keyring import KeyRing, make_ring, without
@@ -16,7 +21,7 @@ from relay.store.sealed import Sealed
 from relay.store.vault import Vault
 from suite.values import Status
 from tests.e2e.conftest import Edges, eventually, running
-from tests.worker.conftest import Relay
+from tests.worker.conftest import SETTINGS, Relay
 
 ADA, BEN = "ada@contoso.example", "ben@contoso.example"
 RING = KeyRing.from_json(make_ring("k1", now_s=0))
@@ -71,3 +76,25 @@ async def test_a_tenant_whose_key_was_missing_heals_when_the_key_is_back(relay: 
         await eventually(lambda: console.shows(ADA) is Status.CONSENT_REQUIRED)
         write_private(path, right)
         await eventually(lambda: console.shows(ADA) == "Available", timeout=20)
+
+
+async def test_when_the_relays_own_credential_is_refused_no_tenant_is_blamed(relay: Relay, edges: Edges):
+    tenant = await relay.onboard()
+    application = relay.microsoft.world.application(CLIENT_ID)
+    assert application is not None
+    often = replace(SETTINGS, grant_refresh=timedelta(milliseconds=50))
+    async with relay.working(settings=often), edges.edge(), edges.suite(await edges.key(tenant), ADA) as console:
+        await eventually(lambda: console.shows(ADA) == "Available")
+        application.secrets.clear()
+        await eventually(lambda: len(refusals(relay)) >= 3)
+        relay.microsoft.set_presence(ADA, "Busy")
+        await eventually(lambda: console.shows(ADA) == "Busy")
+        [grant] = await relay.vault.list(tenant)
+        assert (grant.state, grant.error) == (GrantState.HEALTHY, "")
+        kept = await relay.tenants.load(tenant)
+        assert kept is not None
+        assert kept.state is TenantState.ACTIVE
+
+
+def refusals(relay: Relay) -> list[object]:
+    return [line for line in relay.microsoft.journal.search() if line.path.endswith("/token") and line.status == 401]
