@@ -9,7 +9,8 @@
        ── the text is shown ──
 
 Each of 3 to 5 can be repeated, so asking for the page again goes on from wherever it stopped. Nobody holds a key that is not in
-force, and no old key ends before its successor could be read. Cut short after 5, the key is in force and was read by nobody: as
+force, and no old key ends before its successor could be read. A key that waits to be shown ends when another is made in its
+stead. Cut short after 5, the key is in force and was read by nobody: as
 with any page that was lost, it is replaced by another, which ends it at once.
 """
 
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from onboarding.tenant.sessions import FreshKey
-from relay.core.audit import key_made, key_rotated
+from relay.core.audit import key_made, key_revoked, key_rotated
 
 if TYPE_CHECKING:
     from onboarding.tenant.door import Visitor
@@ -56,6 +57,10 @@ class KeyMaking:
         session = visitor.session
         if attempt in session.made:
             return
+        if session.fresh is not None and session.fresh.text:
+            # Made before and never shown: with its text gone, nobody could ever use it.
+            lost = session.fresh
+            await self._suite_keys.revoke(lost.key_id, key_revoked(visitor.actor, lost.key_id, lost.label))
         key = await self._suite_keys.issue(visitor.tenant_id, label, provisional=True)
         fresh = FreshKey(key.key_id, key.text, label, rotates, overlap.total_seconds())
         made = (*session.made, attempt)[-_TRIES:]

@@ -148,7 +148,9 @@ class SuiteViews:
             visitor = await desk.door.visitor(request)
         record = await self._named(request, visitor)
         is_open = record is not None and record.expires is None and not record.has_ended(datetime.now(UTC))
-        if given and _attempt(given) in visitor.session.made:
+        fresh = visitor.session.fresh
+        is_waiting = fresh is not None and bool(fresh.text) and record is not None and fresh.rotates == record.key_id
+        if is_waiting or (given and _attempt(given) in visitor.session.made):
             return _to(f"{SUITES}/key")
         if record is None or not is_open:
             await desk.frame.note(visitor, "unknown_thing" if record is None else "key_ends_already")
@@ -207,6 +209,7 @@ class SuiteViews:
             ended=[suite for suite in suites if suite.ended],
             most=MAX_LABEL_CHARS,
             attempt=_new_attempt(),
+            waiting=visitor.session.fresh is not None and bool(visitor.session.fresh.text),
             **shown,
         )
 

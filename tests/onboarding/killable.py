@@ -23,7 +23,7 @@ from relay.graph.settings import GraphSettings
 from relay.store.connection import Store, StoreSettings
 from relay.store.keyring import KeyRing
 
-_WRITES = {b"SET", b"GETDEL", b"DEL", b"HSET", b"SADD", b"EVALSHA"}
+_WRITES = {b"SET", b"GETDEL", b"DEL", b"HSET", b"HDEL", b"SADD", b"SREM", b"EVALSHA"}
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["tests.onboarding.killable"])
 

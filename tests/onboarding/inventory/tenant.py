@@ -109,6 +109,16 @@ async def _(visit: Visit) -> None:
     await visit.show(SUITES)
 
 
+@row("tenant/suites", "a-key-waits")
+async def _(visit: Visit) -> None:
+    await enter(visit)
+    await visit.person.get(SUITES)
+    visit.person.client.follow_redirects = False
+    await visit.person.submit("new-key", label="Reception Milan")
+    visit.person.client.follow_redirects = True
+    await visit.show(SUITES)
+
+
 @row("tenant/suites", "name-at-fault")
 async def _(visit: Visit) -> None:
     await enter(visit)
