@@ -1,4 +1,5 @@
 // Asks for the live part of a page again and again, and puts it in the place of the old one. Without this the page is reloaded.
+// A module, because the other script has names of its own.
 "use strict";
 
 const EVERY_MS = 2500;

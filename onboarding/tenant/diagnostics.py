@@ -41,12 +41,6 @@ if TYPE_CHECKING:
 USERS: Final = f"{TENANT}/users"
 MOST_ROWS: Final = 200
 """Users on a page; a filter finds the others."""
-_POLICY: Final = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-"""As everywhere, and the page may ask this very host for its live part."""
-
 TONES: Final = {
     Word.AVAILABLE: "good",
     Word.BUSY: "bad",
@@ -102,7 +96,7 @@ class DiagnosticViews:
         visitor = await self._door.visitor(request)
         values = await self._listed(visitor, request)
         title = english("Diagnostics")
-        return _live(await self._frame.page(visitor, "tenant/diagnostics.html", DIAGNOSTICS, title, **values))
+        return await self._frame.page(visitor, "tenant/diagnostics.html", DIAGNOSTICS, title, **values)
 
     async def show_part(self, request: Request) -> Response:
         """Its live part."""
@@ -151,7 +145,7 @@ class DiagnosticViews:
     async def _user_page(self, visitor: Visitor, text: str, status: int = 200, *, is_full: bool = False) -> Response:
         values = await self._explained(visitor, text, is_full=is_full)
         title = english("One user")
-        return _live(await self._frame.page(visitor, "tenant/user.html", DIAGNOSTICS, title, status=status, **values))
+        return await self._frame.page(visitor, "tenant/user.html", DIAGNOSTICS, title, status=status, **values)
 
     async def user_part(self, request: Request) -> Response:
         """Its live part."""
@@ -227,8 +221,3 @@ def _query(text: str, words: list[Word]) -> str:
     pairs = [("q", text)] if text else []
     pairs += [("state", word.value) for word in words]
     return f"?{urlencode(pairs)}" if pairs else ""
-
-
-def _live(response: Response) -> Response:
-    response.headers["content-security-policy"] = _POLICY
-    return response
