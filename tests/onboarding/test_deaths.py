@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import pytest_asyncio
@@ -18,6 +19,7 @@ from redis.asyncio import Redis
 
 from emulator import Config, Emulator
 from onboarding.languages import CATALOGUE, Language
+from onboarding.problems import PROBLEMS
 from onboarding.settings import TENANT
 from relay.core.grants import GrantState, RefusalClass, classify
 from relay.core.tenant import TenantEvent, TenantState
@@ -134,3 +136,47 @@ async def picture(site: Site, ada: Person, browser: Browser, called: str) -> Non
         await watched.keep(called)
     finally:
         await context.close()
+
+
+# The same refusals in front of somebody who is just signing in
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def ben(site: Site, authority: trustme.CA) -> AsyncIterator[Person]:
+    async with Person.at(site, authority.cert_pem.bytes().decode()) as ben:
+        yield ben
+
+
+TOLD_OTHERWISE = {65004: "declined", 90094: "admin_needed", 90095: "approval_asked"} | dict.fromkeys(
+    (54005, 501481, 700005), "sign_in_stale"
+)
+"""Numbers that mean something of their own to whoever stands in front of the page."""
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("death", DEATHS, ids=name)
+async def test_a_refused_sign_in_says_why_what_to_do_and_which_request_it_was(
+    site: Site, ben: Person, death: dict[str, Any]
+):
+    await ben.fill(domain="fabrikam.example")
+    await ben.submit("authorize")
+    state = parse_qs(urlsplit(ben.microsoft_url()).query)["state"][0]
+    said = (
+        f"AADSTS{death['code']}: {death['text']} Trace ID: {TRACE} Correlation ID: {TRACE[::-1]} "
+        "Timestamp: 2026-11-26 20:15:09Z"
+    )
+    answer = {"state": state, "error": death["error"], "error_description": said}
+    if "suberror" in death:
+        answer["suberror"] = death["suberror"]
+    await ben.answer(answer)
+    told = TOLD_OTHERWISE.get(death["code"])
+    means = PROBLEMS[told].text if told else sentence(death)
+    for detail in (means, f"AADSTS{death['code']}", TRACE, TRACE[::-1], "2026-11-26 20:15:09Z"):
+        assert detail in ben.text
+    assert 'id="authorize"' in ben.page.text or "button--main" in ben.page.text, "there is a way on"
+    if ben.page.status_code == 200:  # the request's own page can be read again
+        await ben.switch("it")
+        assert CATALOGUE[Language.ITALIAN][means] in ben.text
+        await ben.switch("en")
+    assert await site.vault.list(site.tenant_id("fabrikam.example")) == []
