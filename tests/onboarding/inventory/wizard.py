@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from emulator import Fault
+from onboarding.flow import encode, new_trial
 from relay.core.tenant import TenantEvent
+from relay.store.flows import Flows
 from relay.store.invitations import Invitation, Invitations, new_token
 from tests.onboarding.inventory import Visit, row
 from tests.onboarding.person import ACCOUNT, APPLICANT
@@ -136,6 +140,20 @@ async def _(visit: Visit) -> None:
     await visit.person.authorize()
     visit.site.cloud.add_fault(Fault(path=BULK, latency_ms=6000))
     await visit.person.submit("confirm")
+    await visit.show()
+
+
+@row("trial", "interrupted")
+async def _(visit: Visit) -> None:
+    await visit.person.fill()
+    await visit.person.authorize()
+    flow_id = str(visit.person.page.url).rpartition("/")[2]
+    flows = Flows(visit.site.store, visit.site.ring)
+    kept = await flows.load(f"flow:{flow_id}")
+    assert kept is not None
+    # What a process leaves that was killed over it: a trial, and nobody at work on it.
+    flow = msgspec.structs.replace(await visit.site.flow(flow_id), trial=new_trial())
+    await flows.replace(kept, encode(flow))
     await visit.show()
 
 
