@@ -276,3 +276,60 @@ async def test_a_user_without_a_role_can_do_it_alone(site: Site, watched: Watche
     await page.click("#show-key")
     await page.wait_for_selector("#suite-key")
     assert (await site.suite_keys.verify(await page.inner_text("#suite-key"))).tenant_id == site.tenant_id()
+
+
+async def test_an_administrator_agrees_for_everybody_and_sends_a_link_to_a_user(
+    site: Site, watched: Watched, browser: Browser
+):
+    """Who may consent and whose account it is are two people, each at a machine of their own."""
+    page = watched.page
+    await fill(watched, site, domain="litware.example", organisation="Litware")
+    await page.click("#admin-consent button")
+    await page.wait_for_selector("#sign-in")
+    await page.get_by_role("button", name="admin@litware.example").first.click()
+    await page.click("button[value=accept]")
+    await expect(page.locator(".notice--good h2")).to_have_text(
+        "Microsoft says that an administrator agreed for everybody"
+    )
+    assert await site.is_untouched()
+    await page.click("#invite button")
+    link = await page.inner_text("#link")
+
+    context = await window(browser)
+    quinn = Watched(await context.new_page())
+    await quinn.page.goto(link)
+    await quinn.page.click("#invited button")
+    await quinn.page.click("#authorize button")
+    await quinn.sign_in("quinn@litware.example")
+    await expect(quinn.page.locator("#who strong")).to_have_text("quinn@litware.example")
+    await quinn.page.click("#confirm button")
+    await quinn.page.click("#show-key")
+    key = await quinn.page.inner_text("#suite-key")
+    assert (await site.suite_keys.verify(key)).tenant_id == site.tenant_id("litware.example")
+    await context.close()
+
+
+async def test_an_administrator_can_do_it_alone(site: Site, watched: Watched):
+    page = watched.page
+    await fill(watched, site)
+    await page.click("#authorize button")
+    await watched.sign_in("admin@contoso.example")
+    await page.click("#confirm button")
+    await page.click("#show-key")
+    await page.wait_for_selector("#suite-key")
+
+
+async def test_the_way_can_be_walked_by_keyboard_alone(site: Site, watched: Watched):
+    page = watched.page
+    await page.goto(site.settings.start_url)
+    await page.keyboard.press("Tab")
+    await expect(page.locator(".skip")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    for value in APPLICANT.values():
+        await page.keyboard.type(value)
+        await page.keyboard.press("Tab")
+    outline = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid", "one sees where one is"
+    await page.keyboard.press("Enter")
+    await expect(page.locator("h1")).to_have_text("Let the relay read presence in Contoso Ltd")
