@@ -1,0 +1,175 @@
+"""The tenant's page in real Chromium, with a suite at a real edge."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import grpc
+import pytest
+import trustme
+from playwright.async_api import Page, expect
+
+from onboarding.settings import TENANT
+from relay.edge.server import EdgeServer
+from relay.edge.settings import EdgeSettings
+from relay.worker.cloud import Cloud as WorkerCloud
+from relay.worker.partitions import Worker
+from relay.worker.settings import WorkerSettings
+from tests.edge.suite import SuiteStream, pb
+from tests.graph.conftest import settings_for
+from tests.onboarding.chromium import Watched, chromium, window
+from tests.onboarding.person import ACCOUNT, Person
+from tests.onboarding.site import Site
+
+pytestmark = pytest.mark.timeout(120)
+
+FAST = WorkerSettings(
+    poll_interval=timedelta(milliseconds=300), lease=timedelta(seconds=4), lease_renewal=timedelta(milliseconds=500)
+)
+SUITES = f"{TENANT}/suites"
+
+
+@pytest.fixture
+async def page(site: Site, person: Person) -> AsyncIterator[Page]:
+    """Contoso is connected; nobody is signed in."""
+    await person.onboard()
+    async with chromium(site.url, site.cloud.url) as browser:
+        context = await window(browser)
+        yield await context.new_page()
+        await context.close()
+
+
+@pytest.fixture
+async def suite(
+    site: Site, authority: trustme.CA, cert: trustme.LeafCert
+) -> AsyncIterator[Callable[[str], SuiteStream]]:
+    """A relay at work on the site's store; makes a suite's stream of a key."""
+    edge = EdgeSettings(
+        host="127.0.0.1",
+        port=0,
+        tls_cert_pem=b"".join(pem.bytes() for pem in cert.cert_chain_pems),
+        tls_key_pem=cert.private_key_pem.bytes(),
+        drain_delay=timedelta(milliseconds=100),
+        grace=timedelta(milliseconds=100),
+    )
+    async with AsyncExitStack() as stack:
+        microsoft = await stack.enter_async_context(WorkerCloud(settings_for(site.cloud), site.vault))
+        worker = asyncio.create_task(Worker(site.store, site.vault, microsoft, FAST, "worker-1").run())
+        server = await stack.enter_async_context(EdgeServer(edge, site.store, "edge-1"))
+        credentials = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
+        target, options = f"localhost:{server.port}", [("grpc.enable_http_proxy", 0)]
+        channel = await stack.enter_async_context(grpc.aio.secure_channel(target, credentials, options=options))
+        streams: list[SuiteStream] = []
+
+        def make(key: str) -> SuiteStream:
+            streams.append(SuiteStream(channel, key))
+            return streams[-1]
+
+        yield make
+        for stream in streams:
+            await stream.kill()
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+
+
+async def sign_in(page: Page, site: Site, account: str = ACCOUNT) -> None:
+    await page.goto(site.url + TENANT)
+    await page.click("#tenant-sign-in button")
+    await Watched(page).sign_in(account)
+    await page.wait_for_selector("#accounts-title")
+
+
+async def test_from_signing_in_to_leaving_with_a_suite_that_watches(
+    site: Site, page: Page, suite: Callable[[str], SuiteStream]
+):
+    await sign_in(page, site)
+    await page.get_by_role("link", name="Phone suites").click()
+    await page.fill("#label", "Reception")
+    await page.click("#new-key button")
+    key = await page.inner_text("#suite-key")
+    client = pb.Client(name="console", version="7.2.1")
+    stream = await suite(key).open("ada@contoso.example", client=client).ready()
+
+    # Who is connected is said within seconds, with the program and the number of users.
+    async with asyncio.timeout(20):
+        while "Connected" not in await page.inner_text("main"):
+            await page.goto(site.url + SUITES)
+    assert "console 7.2.1" in await page.inner_text("main")
+
+    # Rotated: both work; the old one ends at its time.
+    record = await site.suite_keys.verify(key)
+    await page.goto(f"{site.url}{SUITES}/{record.key_id}/rotate")
+    await page.select_option("#overlap", "1h")
+    await page.click("#rotate button")
+    newer = await page.inner_text("#suite-key")
+    second = await suite(newer).open("ada@contoso.example").ready()
+    assert not stream.call.done()
+
+    # Back, and sent again: no third key.
+    before = len(await site.suite_keys.list(site.tenant_id()))
+    await page.go_back()
+    await page.reload()
+    assert len(await site.suite_keys.list(site.tenant_id())) == before
+
+    # Revoked: the stream ends within 5 s.
+    await page.goto(f"{site.url}{SUITES}/{record.key_id}/revoke")
+    began = time.monotonic()
+    await page.click("#confirm button")
+    ended = await stream.ending(5)
+    assert ended.reason == "SUITE_KEY_REVOKED"
+    assert time.monotonic() - began < 5
+    assert not second.call.done()
+
+    # Left: everything is gone, and the suite is told.
+    await page.goto(f"{site.url}{TENANT}/leave")
+    await page.fill("#domain", "contoso.example")
+    await page.click("#leave-form button")
+    await expect(page.locator("h1")).to_have_text("Contoso Ltd has left")
+    assert (await second.ending(5)).reason in ("TENANT_REMOVED", "SUITE_KEY_REVOKED")
+    async with asyncio.timeout(20):
+        while "takes notice" in await page.inner_text("main"):
+            await page.reload()
+    await page.click("#sign-out button")
+    await expect(page.locator("main")).to_contain_text("You are signed out here")
+
+
+async def test_a_dead_consent_is_cured_with_one_click(site: Site, page: Page, suite: Callable[[str], SuiteStream]):
+    await sign_in(page, site, "ada@contoso.example")
+    key = await site.suite_keys.issue(site.tenant_id(), "desk")
+    stream = await suite(key.text).open("ben@contoso.example").ready()
+    ben = site.cloud.person("ben@contoso.example").oid
+    await stream.until(lambda: ben in stream.answers and stream.answers[ben].HasField("presence"))
+    site.cloud.revoke(ACCOUNT, "sessions_revoked", access_tokens=True)
+    async with asyncio.timeout(30):
+        while not await page.locator("#cure").count():
+            await page.goto(site.url + TENANT)
+    await page.click("#cure button")
+    site.cloud.restore(ACCOUNT)
+    await Watched(page).sign_in(ACCOUNT)
+    await expect(page.locator("#notice-title")).to_have_text("The account works again")
+    assert not await page.locator("#cure").count()
+    site.cloud.set_presence("ben@contoso.example", "Busy", "InACall")
+    await stream.until(lambda: stream.answers[ben].presence.raw_activity == "InACall")
+
+
+async def test_the_page_works_without_javascript(site: Site, person: Person):
+    await person.onboard()
+    async with chromium(site.url, site.cloud.url) as browser:
+        context = await window(browser, java_script_enabled=False)
+        page = await context.new_page()
+        await page.goto(site.url + TENANT)
+        await page.click("#tenant-sign-in button")
+        await page.wait_for_selector("#sign-in")
+        await page.get_by_role("button", name=ACCOUNT).first.click()
+        if await page.locator("#answer button").count():
+            await page.click("#answer button")
+        await page.wait_for_selector("#accounts-title")
+        await page.goto(site.url + SUITES)
+        await page.fill("#label", "Reception")
+        await page.click("#new-key button")
+        assert await page.inner_text("#suite-key")
+        await context.close()
