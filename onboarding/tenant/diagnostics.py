@@ -6,6 +6,7 @@ is reloaded. What is asked for by itself keeps no session alive. Nothing of what
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
@@ -107,7 +108,7 @@ class DiagnosticViews:
         text = request.query_params.get("q", "")[:MAX_NAME_CHARS]
         words = [Word(value) for value in request.query_params.getlist("state") if value in set(Word)]
         overview = await self._overviews.of(visitor.tenant_id)
-        found = overview.find(text, words, MOST_ROWS)
+        found = await asyncio.to_thread(overview.find, text, words, MOST_ROWS)
         connected = await connection.read(self._store, self._vault, visitor.tenant)
         return {
             "connector": _connector(connected.connector),
@@ -154,7 +155,9 @@ class DiagnosticViews:
 
     async def _explained(self, visitor: Visitor, text: str, *, is_full: bool) -> dict[str, Any]:
         overview = await self._overviews.of(visitor.tenant_id)
-        said = await explain(self._store, self._vault, visitor.tenant_id, overview.asked_as(text))
+        said = await explain(
+            self._store, self._vault, visitor.tenant_id, await asyncio.to_thread(overview.asked_as, text)
+        )
         assert said is not None  # the door has just seen the tenant
         status = said.presence.console_status if said.presence is not None else None
         return {

@@ -25,8 +25,11 @@ from relay.store.tenants import Tenant
 from tests.e2e.conftest import Edges, eventually, running
 from tests.worker.conftest import Relay
 from tests.worker.test_permission import settle
+from tests.worker.test_push import Push, push
 
 ADA, BEN, ZOE = "ada@contoso.example", "ben@contoso.example", "zoe@contoso.example"
+__all__ = ["push"]
+
 PRESENCES = "/v1.0/communications"
 
 
@@ -274,3 +277,18 @@ async def test_a_presence_is_explained_by_name_also_when_nobody_asks_by_that_nam
         said = await explained(relay, tenant, ADA)
         assert said.word is Word.AVAILABLE
         assert said.names == (ada,)
+
+
+async def test_whose_subscription_covers_a_user_is_told(push: Push):
+    relay, tenant = push.relay, await push.relay.onboard()
+    async with relay.working(settings=push.settings):
+        await relay.watch(tenant, ADA)
+        await push.covers(tenant, 1)
+        said = await explained(relay, tenant, ADA)
+        assert said.covering == said.reading == "presence-relay@contoso.example"
+        assert said.owner.is_covered
+        assert said.covered_until > said.at + timedelta(minutes=30)
+        assert said.owner.interval_s == 3600
+        relay.microsoft.act(ADA, "call")
+        await push.shows(tenant, ADA, "Busy")
+        assert (await explained(relay, tenant, ADA)).presence.source is Source.NOTIFICATION
