@@ -80,6 +80,12 @@ NOTES: Final[Mapping[str, Said]] = {
         english("The key was revoked"),
         english("The suite’s connections end within seconds, and it cannot connect with this key again."),
     ),
+    "too_many_keys": Said(
+        english("There are too many keys"),
+        english("An organisation may have 100 suite keys that work. Nothing was made."),
+        english("Revoke those that no suite needs."),
+        kind="warn",
+    ),
     "key_ends_already": Said(
         english("This key ends already"),
         english("Another key took its place, or it was revoked. Nothing was changed."),

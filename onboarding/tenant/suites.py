@@ -37,6 +37,10 @@ OVERLAPS: Final = {
     "7d": (timedelta(days=7), english("7 days")),
 }
 """Choice -> (how long the old key goes on working, how it is called). No longer than `MAX_OVERLAP`."""
+MOST_KEYS: Final = 100
+"""That work: more than any organisation has suites, and few enough for a page and for an edge's look at them."""
+MOST_ENDED: Final = 50
+"""On the page; the log tells of all."""
 USUAL_OVERLAP: Final = "1d"
 _MAX_ATTEMPT_CHARS: Final = 40
 
@@ -94,6 +98,9 @@ class SuiteViews:
         label, fault = line(given.get("label", ""), MAX_LABEL_CHARS)
         if fault:
             return await self._page(visitor, 422, label=label, fault=fault)
+        if await self._is_full(visitor):
+            await self._desk.frame.note(visitor, "too_many_keys")
+            return _to(SUITES)
         await self._making.make(visitor, label, _attempt(given))
         return _to(f"{SUITES}/key")
 
@@ -206,12 +213,17 @@ class SuiteViews:
             english("Phone suites"),
             status=status,
             working=[suite for suite in suites if not suite.ended],
-            ended=[suite for suite in suites if suite.ended],
+            ended=[suite for suite in suites if suite.ended][:MOST_ENDED],
             most=MAX_LABEL_CHARS,
             attempt=_new_attempt(),
             waiting=visitor.session.fresh is not None and bool(visitor.session.fresh.text),
             **shown,
         )
+
+    async def _is_full(self, visitor: Visitor) -> bool:
+        now = datetime.now(UTC)
+        keys = await self._desk.suite_keys.list(visitor.tenant_id)
+        return sum(not key.has_ended(now) for key in keys) >= MOST_KEYS
 
     async def _named(self, request: Request, visitor: Visitor) -> KeyRecord | None:
         """The key in an address; None when this tenant has no such key."""

@@ -107,8 +107,13 @@ async def read_tenant(store: Store, tenant_id: TenantId) -> TenantRecord | None:
         tenant_id,
         fields,
         {account.decode(): _fields(grant) for account, grant in zip(grants[::2], grants[1::2], strict=True) if grant},
-        # Listed before it is there: a key whose making was cut short is none.
-        {key_id: dict(found) for key_id, found in zip(ids, hashes, strict=True) if found},
+        # Listed before it is there: a key whose making was cut short is none. Nor is one that nobody was shown yet: brought
+        # back over the key that it has become meanwhile, it would give that one its end again.
+        {
+            key_id: dict(found)
+            for key_id, found in zip(ids, hashes, strict=True)
+            if found and b"provisional" not in found
+        },
     )
 
 

@@ -291,6 +291,63 @@ async def test_double_click_and_back_button_make_one_key(admin: Person):
     assert len([key for key in await site.suite_keys.list(site.tenant_id()) if key.revoked is None]) == before + 1
 
 
+async def test_more_keys_than_anybody_needs_are_not_made(admin: Person):
+    site = admin.site
+    for number in range(99):
+        await site.suite_keys.issue(site.tenant_id(), f"suite {number}")
+    await admin.get(SUITES)
+    await admin.submit("new-key", label="One too many")
+    assert admin.notice == "There are too many keys"
+    assert len(await site.suite_keys.list(site.tenant_id())) == 100
+
+
+async def test_a_double_click_does_everything_once(admin: Person):
+    site = admin.site
+    await consent(admin, "add", BEN)
+    record = await site.suite_keys.verify(await make_key(admin))
+    _, fields = form(admin.page.text, "sign-out")
+
+    async def twice(path: str, **values: str) -> None:
+        data = {**fields, **values}
+        answers = await asyncio.gather(*(admin.client.post(f"{site.url}{path}", data=data) for _ in range(3)))
+        assert {answer.status_code for answer in answers} == {200}
+
+    await twice(f"{SUITES}/{record.key_id}/rename", label="Milan")
+    await twice(f"{SETTINGS}/passing", pass_out_of_office="on", seen="{}")
+    await twice(f"{SUITES}/{record.key_id}/revoke")
+    await twice(f"{TENANT}/accounts/{site.cloud.person(BEN).oid}/withdraw")
+    for kind in ("settings-changed", "key-revoked", "grant-withdrawn"):
+        assert (await told(site)).count(kind) == 1, kind
+    await twice(f"{TENANT}/leave", domain="contoso.example")
+    assert await site.tenants.load(site.tenant_id()) is None
+
+
+async def test_going_back_and_sending_again_harms_nothing(admin: Person):
+    site = admin.site
+    record = await site.suite_keys.verify(await make_key(admin))
+    await admin.get(f"{SUITES}/{record.key_id}/rotate")
+    rotating = admin.page
+    await admin.submit("rotate", overlap="1d")
+    keys_made = len(await site.suite_keys.list(site.tenant_id()))
+    admin.page = rotating
+    await admin.submit("rotate", overlap="7d")
+    assert "The suite key was shown" in admin.text
+    assert len(await site.suite_keys.list(site.tenant_id())) == keys_made
+    await admin.get(f"{SUITES}/{record.key_id}/revoke")
+    asking = admin.page
+    for _ in range(2):
+        admin.page = asking
+        await admin.submit("confirm")
+        assert admin.notice == "The key was revoked"
+    assert (await told(site)).count("key-revoked") == 1
+
+
+async def test_a_refusal_on_a_tenants_page_leads_back_to_it(admin: Person):
+    await post(admin, f"{SUITES}/new", token="x" * 43, label="x")
+    assert admin.page.status_code == 403
+    assert f'href="{TENANT}"' in admin.page.text
+
+
 async def test_a_page_that_is_fetched_ahead_does_not_use_the_key_up(admin: Person):
     await admin.get(SUITES)
     admin.client.follow_redirects = False

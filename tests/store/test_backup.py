@@ -164,6 +164,15 @@ async def test_a_suite_key_that_was_revoked_stays_so_whatever_is_told(store: Sto
         await SuiteKeys(store).verify(texts[TENANT])
 
 
+async def test_a_suite_key_that_was_shown_since_does_not_end_by_a_restore(store: Store) -> None:
+    await fill(store)
+    key = await SuiteKeys(store).issue(TENANT, "new", provisional=True)
+    file = await backed_up(store)
+    await SuiteKeys(store).keep(TENANT, key.key_id, audit.key_made(ADA, "new"))
+    await restored(store, file, overwrite=True)
+    assert (await SuiteKeys(store).verify(key.text)).expires is None
+
+
 async def test_one_tenant_alone_may_come_back(store: Store, raw: Redis) -> None:
     await fill(store)
     file = await backed_up(store)
