@@ -59,6 +59,7 @@ class Teller:
         self._tries: dict[tuple[str, str], int] = {}
         self._not_before: dict[tuple[str, str], float] = {}
         self._under_way: set[tuple[str, str]] = set()  # tenant, channel
+        self._finished: set[tuple[str, str]] = set()  # notice, channel: what was read before says otherwise
         self._room = asyncio.Semaphore(settings.at_once)
         self._mail: MailSender | None = None
         self._hook: HookSender | None = None
@@ -101,7 +102,8 @@ class Teller:
         for notice in notices:
             for channel in CHANNELS:
                 turn, attempt = (notice.tenant_id, channel), (notice.notice_id, channel)
-                if channel in notice.done or turn in self._under_way or turn in behind:
+                is_done = channel in notice.done or attempt in self._finished
+                if is_done or turn in self._under_way or turn in behind:
                     continue
                 # What happened later is told later, so that "it works again" is never overtaken.
                 behind.add(turn)
@@ -114,6 +116,7 @@ class Teller:
         for known in (self._tries, self._not_before):
             for attempt in [attempt for attempt in known if attempt[0] not in live]:
                 del known[attempt]
+        self._finished = {attempt for attempt in self._finished if attempt[0] in live}
 
     async def _tell(self, notice: Notice, channel: str) -> None:
         """The top of one task: whatever goes wrong is noted, and tried again later."""
@@ -189,9 +192,12 @@ class Teller:
         )
 
     async def _done(self, notice: Notice, channel: str) -> None:
+        self._finished.add((notice.notice_id, channel))
         try:
             await self._notices.done(notice, channel, CHANNELS)
         except StoreUnavailable as error:
+            # Told, and not written down: told once more, by the same id.
+            self._finished.discard((notice.notice_id, channel))
             self._later(notice, channel, str(error))
 
     def _later(self, notice: Notice, channel: str, error: str) -> None:
