@@ -6,7 +6,7 @@ import errno
 import os
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -80,45 +80,59 @@ def write_private(path: Path, content: str | bytes) -> None:
     Raises:
         OSError: the file is as it was.
     """
-    with _beside(path) as (file, made):
-        file.write(content.encode() if isinstance(content, str) else content)
-        _to_disk(file)
-        made.replace(path)
+    # Always the same name, so that what a killed process left of it is taken away by the next one.
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)
+    try:
+        with new_private(beside) as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    _folder_to_disk(path.parent)
 
 
 @contextmanager
 def new_private(path: Path) -> Iterator[BinaryIO]:
     """A file to write, for its owner alone, which is at `path`, whole and on disk, when the block ends well, else not at all.
 
+    Until then it has no name, where the system knows such files, so a killed process leaves nothing behind.
+
     Raises:
         OSError: there is such a file already, or none can be made.
     """
     if path.exists():  # told before the work rather than after it; the link below is what holds
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-    with _beside(path) as (file, made):
-        yield file
-        _to_disk(file)
-        os.link(made, path)
-        made.unlink()
-
-
-@contextmanager
-def _beside(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    """A file for its owner alone, in the same folder, because a rename works within one file system only."""
-    number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    made = Path(name)
+    number, name = _nameless(path)
     try:
         with os.fdopen(number, "wb") as file:
-            yield file, made
+            yield file
+            file.flush()
+            os.fsync(number)
+            # With a folder's descriptor, for only so the system follows the link that /proc has.
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.link(name or f"/proc/self/fd/{number}", path, dst_dir_fd=folder, follow_symlinks=True)
+            finally:
+                os.close(folder)
     finally:
-        made.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
+        if name:
+            Path(name).unlink(missing_ok=True)
+    _folder_to_disk(path.parent)
+
+
+def _nameless(path: Path) -> tuple[int, str]:
+    """A new file on the file system of `path`, and its name if it must have one."""
+    if hasattr(os, "O_TMPFILE"):
+        with suppress(OSError):  # not every file system has it
+            return os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o600), ""
+    return tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+
+
+def _folder_to_disk(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def _to_disk(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())

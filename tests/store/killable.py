@@ -151,7 +151,7 @@ def _run(pipe: Any, act: Act, given: Given, url: str, step: int | None) -> None:
     steps: list[str] = []
 
     def seen(event: str, arguments: tuple[Any, ...]) -> None:
-        if event not in _STEPS or not str(arguments[0]).startswith(given.folder):
+        if event not in _STEPS or not any(str(path).startswith(given.folder) for path in arguments[:2]):
             return
         if step == len(steps):
             os.kill(os.getpid(), signal.SIGKILL)

@@ -227,6 +227,7 @@ async def test_a_ring_file_is_the_old_one_or_the_new_one_wherever_its_writing_is
         given.file.write_text(OLD_RING)
 
     async def check(run: Ran) -> None:
+        assert run.result is None or [file.name for file in sweep.folder.iterdir()] == ["file"]
         assert given.file.read_text() in ((OLD_RING, NEW_RING) if run.result is None else (NEW_RING,))
 
     tell(capsys, await sweep.over(killable.write_ring, check, given, prepare), "a change of the ring's file")
@@ -238,6 +239,7 @@ async def test_a_backup_is_whole_or_not_there_wherever_it_is_killed(sweep: Sweep
 
     async def check(run: Ran) -> None:
         assert given.file.exists() or run.result is None
+        assert [file.name for file in sweep.folder.iterdir()] in ([], ["file"])
         if not given.file.exists():
             return
         with given.file.open("rb") as file:

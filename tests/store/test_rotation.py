@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from relay.store.connection import Store
 from relay.store.flows import Flows
 from relay.store.keyring import Belonging, KeyRing, SealBroken, make_ring, without
 from relay.store.ring_users import RingUsers
-from relay.store.ringfile import RingFile, write_private
+from relay.store.ringfile import RingFile, new_private, write_private
 from relay.store.sealed import PLACES, Progress, Sealed
 from relay.store.tenants import Tenant, Tenants
 from relay.store.vault import NEW, Grant, Vault
@@ -202,3 +203,24 @@ async def test_processes_say_what_they_seal_with(store: Store) -> None:
     ]
     await users.leave("a")
     assert [user.name for user in await users.all()] == ["b"]
+
+
+@pytest.mark.parametrize("has_nameless", [True, False])
+def test_a_new_private_file_is_whole_or_not_there_and_none_is_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_nameless: bool
+) -> None:
+    if not has_nameless:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    path = tmp_path / "today.backup"
+    with pytest.raises(ValueError, match="half way"), new_private(path) as file:
+        file.write(b"half")
+        raise ValueError("half way")
+    assert list(tmp_path.iterdir()) == []
+    with new_private(path) as file:
+        file.write(b"whole")
+    assert path.read_bytes() == b"whole"
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(FileExistsError), new_private(path) as file:
+        file.write(b"another")
+    assert path.read_bytes() == b"whole"
+    assert list(tmp_path.iterdir()) == [path]
