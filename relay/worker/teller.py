@@ -77,7 +77,10 @@ class Teller:
             async with asyncio.TaskGroup() as tasks:
                 while True:
                     self._wake.clear()
-                    await self._step(tasks)
+                    try:
+                        await self._step(tasks)
+                    except Exception:  # nobody's reading ends because nobody can be told
+                        log.exception("telling_failed")
                     await self._rest()
 
     async def _rest(self) -> None:
