@@ -243,3 +243,32 @@ async def test_advice_names_the_addresses_that_the_relay_comes_from(
     await person.fill()
     assert "192.0.2.10" in person.text
     assert "192.0.2.11" in person.text
+
+
+async def test_two_administrators_at_once_make_one_tenant_with_two_accounts(meet: Meet):
+    ada, ben = await meet(), await meet()
+    for person in (ada, ben):
+        await person.fill()
+    await asyncio.gather(ada.authorize(ACCOUNT), ben.authorize(BEN))
+    await asyncio.gather(ada.complete(), ben.complete())
+    site = ada.site
+    for person in (ada, ben):
+        assert (await site.suite_keys.verify(person.key)).tenant_id == site.tenant_id()
+    assert {grant.upn for grant in await site.vault.list(site.tenant_id())} == {ACCOUNT, BEN}
+    assert len(await site.tenants.list()) == 1
+
+
+async def test_what_was_typed_is_shown_as_it_was_typed_to_whoever_opens_the_link(meet: Meet):
+    ada, ben = await meet(), await meet()
+    await ada.fill(organisation="<script>alert(1)</script>{{7*7}}", contact='"><img src=x onerror=alert(2)>')
+    await ada.submit("invite")
+    await ben.get(ada.link)
+    assert ben.page.status_code == 200
+    assert "<script>alert" not in ben.page.text
+    assert "<img src=x" not in ben.page.text
+    assert "{{7*7}}" in ben.page.text
+    await ben.submit("invited", token="x" * 43)
+    assert ben.heading == PROBLEMS["form_stale"].title
+    await ben.get(ada.link)
+    await ben.submit("invited", organisation="x" * 1_000_000)
+    assert ben.heading == PROBLEMS["too_large"].title
