@@ -203,7 +203,7 @@ async def test_no_secret_of_the_store_is_in_the_file_and_no_token_even_with_its_
     assert b"contact_email" in content
     assert b"secret of" not in content
     for text in texts.values():
-        assert text.rpartition("_")[2].encode() not in content
+        assert text.split("_", 2)[2].encode() not in content
     assert b"contoso" not in file.getvalue()
 
 
