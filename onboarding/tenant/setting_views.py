@@ -25,6 +25,7 @@ from onboarding.tenant.preferences import (
 from onboarding.words import STATUS
 from relay.core import permission
 from relay.core.mapping import LOOKS
+from relay.store import notify_secrets
 from relay.store.tenants import SettingsConflict
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ class SettingViews:
         desk = self._desk
         if set(changed) & set(permission.SETTINGS):
             await desk.enforcement.begin(visitor.tenant_id)
+        if secret := changed.get(NOTIFY_SECRET):
+            changed = {**changed, NOTIFY_SECRET: notify_secrets.seal(desk.vault.ring, visitor.tenant_id, secret)}
         shown = SHOWN | {name for name in changed if name.startswith(mapping_form.PREFIX)}
         await desk.tenants.change_settings(visitor.tenant_id, changed, visitor.actor, shown, seen=before)
         log.info("tenant_settings_changed", tenant_id=visitor.tenant_id, group=group.name)

@@ -17,10 +17,11 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import structlog
 
 from relay.errors import NotSaved
-from relay.store import flows, invitations
+from relay.store import flows, invitations, notify_secrets
 from relay.store.keyring import Belonging, SealBroken, kid_of
 from relay.store.scripting import Script
 
@@ -48,12 +49,35 @@ class Place:
         pattern: the keys, as SCAN takes them.
         hash_field: the field with the sealed value; empty when it is the key's own.
         belonging: what the value of a key belongs to; None for a key that is something else.
+        member: the member with the sealed value, when the field holds a JSON object of texts.
+        only: whether other kinds of keys have names of that pattern too, and are passed over.
     """
 
     what: str
     pattern: str
     hash_field: str
     belonging: Callable[[str], Belonging | None]
+    member: str = ""
+    only: bool = False
+
+    def sealed_in(self, value: bytes | None) -> str | None:
+        """The sealed text in what a key holds; None when there is none.
+
+        Raises:
+            SealBroken: it is none of the relay's.
+        """
+        if value is None:
+            return None
+        try:
+            return msgspec.json.decode(value, type=dict[str, str]).get(self.member) if self.member else value.decode()
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise SealBroken("A sealed value was changed or damaged") from None
+
+    def with_sealed(self, value: bytes, sealed: str) -> bytes:
+        """What a key holds, with another sealed text in it."""
+        if not self.member:
+            return sealed.encode()
+        return msgspec.json.encode(msgspec.json.decode(value, type=dict[str, str]) | {self.member: sealed})
 
 
 def _grant(key: str) -> Belonging | None:
@@ -65,6 +89,14 @@ PLACES: Final = (
     Place("grants", "{p*}:grant:*", "token_cache", _grant),
     Place("onboarding flows", "flow:*", "", flows.belonging_of_key),
     Place("invitations", "invitation:*", "", invitations.belonging_of_key),
+    Place(
+        "secrets of notices",
+        "{p*}:tenant:*",
+        "settings",
+        notify_secrets.belonging_of_key,
+        member=notify_secrets.SETTING,
+        only=True,
+    ),
 )
 
 
@@ -99,11 +131,14 @@ class Sealed:
     async def census(self) -> Census:
         """Count what is sealed; not of one instant."""
         census = Census()
-        async for place, _, sealed in self._values():
+        async for place, _, value in self._values():
             try:
-                kid = kid_of(sealed.decode())
-            except (SealBroken, UnicodeDecodeError):
-                kid = ""
+                sealed = place.sealed_in(value)
+                kid = "" if sealed is None else kid_of(sealed)
+            except SealBroken:
+                sealed = kid = ""
+            if sealed is None:
+                continue
             census.by_kid.setdefault(kid, Counter())[place.what] += 1
         return census
 
@@ -117,31 +152,32 @@ class Sealed:
             NotSaved: what was rewritten last is not known to be on disk. Either way it opens.
         """
         progress = Progress()
-        async for place, key, sealed in self._values():
+        async for place, key, value in self._values():
             progress.seen += 1
             try:
-                progress.rewritten += await self._reseal(ring, place, key, sealed)
-            except (SealBroken, UnicodeDecodeError):
+                progress.rewritten += await self._reseal(ring, place, key, value)
+            except SealBroken:
                 progress.broken.append(key)
                 log.warning("sealed_value_does_not_open", key=key)
             yield progress
         yield progress
 
-    async def _reseal(self, ring: KeyRing, place: Place, key: str, sealed: bytes | None) -> bool:
+    async def _reseal(self, ring: KeyRing, place: Place, key: str, value: bytes | None) -> bool:
         """Rewrite one value; False when it need not be, or is gone."""
         belonging = place.belonging(key)
         if belonging is None:
             raise SealBroken("A key in which nothing sealed should be")
         for _ in range(_AGAIN):
-            if sealed is None or ring.is_newest(sealed.decode()):
+            sealed = place.sealed_in(value)
+            if value is None or sealed is None or ring.is_newest(sealed):
                 return False
-            again = ring.seal(ring.open(sealed.decode(), belonging), belonging)
+            again = place.with_sealed(value, ring.seal(ring.open(sealed, belonging), belonging))
             async with self._store.vault_connection() as vault:
-                replaced = await vault.run(_RESEAL, [key.encode()], [place.hash_field, sealed, again])
+                replaced = await vault.run(_RESEAL, [key.encode()], [place.hash_field, value, again])
                 await vault.confirm()
             if replaced:
                 return True
-            sealed = await self._store.vault_command(*_read(place, key))
+            value = await self._store.vault_command(*_read(place, key))
         raise NotSaved(f"{key} changes too often")
 
     async def _values(self) -> AsyncIterator[tuple[Place, str, bytes]]:
@@ -150,9 +186,10 @@ class Sealed:
             while True:
                 reply = await self._store.vault_command("SCAN", cursor, "MATCH", place.pattern, "COUNT", _SCAN)
                 cursor, found = int(reply[0]), [key.decode() for key in reply[1]]
+                found = [key for key in found if not place.only or place.belonging(key) is not None]
                 values = await self._store.many([_read(place, key) for key in found], vault=True)
                 for key, value in zip(found, values, strict=True):
-                    if value is not None:
+                    if value is not None and place.member.encode() in value:
                         yield place, key, value
                 if cursor == 0:
                     break

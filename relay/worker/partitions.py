@@ -61,7 +61,7 @@ class Worker:
         self.interest = Interest(store)
         self.push_statuses = PushStatuses(store)
         self.inbox = Inbox(store)
-        self.teller = Teller(store, self.tenants, settings.telling, lambda: self.partitions, settings.say)
+        self.teller = Teller(store, self.tenants, vault.ring, settings.telling, lambda: self.partitions, settings.say)
         self._leases = Leases(store)
         self._owned: dict[int, tuple[OwnedPartition, asyncio.Task[None]]] = {}
         self._tasks: asyncio.TaskGroup | None = None

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from relay.errors import StoreUnavailable
+from relay.store import notify_secrets
+from relay.store.keyring import SealBroken
 from relay.store.notices import Notices
 from relay.telling import words
 from relay.telling.hook import HookSender, NotTold
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from relay.store.connection import Store
+    from relay.store.keyring import KeyRing
     from relay.store.notices import Notice
     from relay.store.tenants import Tenant, Tenants
     from relay.telling.settings import TellingSettings
@@ -46,12 +49,14 @@ class Teller:
         self,
         store: Store,
         tenants: Tenants,
+        ring: KeyRing,
         settings: TellingSettings,
         partitions: Callable[[], Collection[int]],
         say: words.Say,
     ) -> None:
         self._notices = Notices(store)
         self._tenants = tenants
+        self._ring = ring
         self._settings = settings
         self._partitions = partitions
         self._say = say
@@ -176,9 +181,14 @@ class Teller:
         return True
 
     async def _by_hook(self, matter: words.Matter, notice: Notice, tenant: Tenant) -> bool:
-        url, secret = tenant.settings.get("notify_url", ""), tenant.settings.get("notify_secret", "")
+        url = tenant.settings.get("notify_url", "")
         if self._hook is None or not url:
             return False
+        try:
+            sealed = tenant.settings.get(notify_secrets.SETTING, "")
+            secret = notify_secrets.opened(self._ring, tenant.tenant_id, sealed)
+        except SealBroken as broken:
+            raise NotTold(f"The secret to sign with does not open: {broken}") from broken
         await self._hook.post(url, secret, notice.notice_id, words.body(matter))
         return True
 

@@ -18,7 +18,7 @@ from onboarding.settings import TENANT
 from relay.core.grants import GrantState
 from relay.core.tenant import TenantEvent, TenantState
 from relay.errors import SuiteKeyRevoked, TenantRemoved
-from relay.store import keys
+from relay.store import keys, notify_secrets
 from relay.store.audit import AuditLog
 from relay.store.connected import ConnectedSuites, Streams
 from tests.emulator.driver import form
@@ -464,11 +464,13 @@ async def test_the_contact_is_changed_and_opens_the_page(admin: Person, meet: Me
 async def test_where_to_call_is_checked_and_the_secret_is_never_shown(admin: Person):
     secret = "a-long-random-secret"
     await save(admin, "notifying", notify_url="https://ops.contoso.example/relay", notify_secret=secret)
-    assert (await settings_of(admin.site))["notify_secret"] == secret
+    kept = (await settings_of(admin.site))["notify_secret"]
+    assert secret not in kept
+    assert notify_secrets.opened(admin.site.ring, admin.site.tenant_id(), kept) == secret
     await admin.get(SETTINGS)
     assert secret not in admin.page.text
     await save(admin, "notifying", notify_url="https://ops.contoso.example/other", notify_secret="")
-    assert (await settings_of(admin.site))["notify_secret"] == secret
+    assert (await settings_of(admin.site))["notify_secret"] == kept
     for url in ("http://x.example", "https://", "javascript:alert(1)", "https://u:p@x.example/", "https://[", "x"):
         await save(admin, "notifying", notify_url=url)
         assert admin.page.status_code == 422, url

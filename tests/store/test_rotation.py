@@ -13,7 +13,8 @@ from redis.asyncio import Redis
 
 import onboarding
 import relay
-from relay.store import keys
+from relay.core.presence import TenantId
+from relay.store import keys, notify_secrets
 from relay.store.connection import Store
 from relay.store.flows import Flows
 from relay.store.keyring import Belonging, KeyRing, SealBroken, make_ring, without
@@ -124,6 +125,25 @@ async def test_grants_and_flows_move_to_the_key_in_use_and_versions_stay(store: 
     assert flow.content == "a flow"
 
 
+async def test_the_secret_of_a_tenants_notices_is_reencrypted_among_its_settings(store: Store) -> None:
+    await some_grants(store, NARROW, 1)
+    kept = {"language": "it", notify_secrets.SETTING: notify_secrets.seal(OLD, TENANT, "a-long-random-secret")}
+    await Tenants(store).put(Tenant(tenant_id=TENANT, created=NOW, settings=kept))
+    assert (await Sealed(store).census()).under("k1") == {"secrets of notices": 1}
+    assert (await reencrypted(store, BOTH)).rewritten == 1
+    tenant = await Tenants(store).load(TENANT)
+    assert tenant is not None
+    assert tenant.settings["language"] == "it"
+    assert notify_secrets.opened(NARROW, TENANT, tenant.settings[notify_secrets.SETTING]) == "a-long-random-secret"
+    assert not (await Sealed(store).census()).under("k1")
+
+
+def test_a_secret_of_another_tenant_does_not_open() -> None:
+    other = TenantId("00000000-0000-4000-8000-0000000000ff")
+    with pytest.raises(SealBroken):
+        notify_secrets.opened(OLD, other, notify_secrets.seal(OLD, TENANT, "a-long-random-secret"))
+
+
 async def test_a_flow_that_is_reencrypted_expires_as_it_would_have(store: Store, raw: Redis) -> None:
     await Flows(store, OLD).put("a" * 43, "a flow")
     await reencrypted(store, BOTH)
@@ -189,8 +209,8 @@ def test_whatever_seals_is_known_to_the_rotation() -> None:
     """A module that seals something new must have a row in PLACES, or a retired key would take that with it."""
     roots = [Path(package.__file__).parent for package in (relay, onboarding) if package.__file__]
     found = {path.name for root in roots for path in root.rglob("*.py") if re.search(r"ring\.seal\(", path.read_text())}
-    assert found == {"vault.py", "admissions.py", "flows.py", "invitations.py", "sealed.py"}
-    assert len(PLACES) == 3
+    assert found == {"vault.py", "admissions.py", "flows.py", "invitations.py", "notify_secrets.py", "sealed.py"}
+    assert len(PLACES) == 4
 
 
 async def test_processes_say_what_they_seal_with(store: Store) -> None:

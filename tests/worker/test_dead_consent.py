@@ -18,6 +18,7 @@ from relay.core.grants import GrantState
 from relay.core.presence import Presence, Status, TenantId
 from relay.core.tenant import TenantEvent, TenantState
 from relay.core.trouble import Trouble
+from relay.store import notify_secrets
 from relay.store.notices import NoticeKind, Notices
 from relay.store.tenants import Tenant
 from relay.telling.settings import TellingSettings
@@ -224,7 +225,10 @@ async def desk(relay: Relay) -> AsyncIterator[Desk]:
     async with mail_server() as mailbox, receiver() as here:
         settings = {"contact_email": "anna@contoso.example", "language": "it"}
         await relay.tenants.change_settings(
-            tenant_id, settings | {"notify_url": here.url, "notify_secret": secret}, OPERATOR
+            tenant_id,
+            settings
+            | {"notify_url": here.url, "notify_secret": notify_secrets.seal(relay.vault.ring, tenant_id, secret)},
+            OPERATOR,
         )
         await relay.watch(tenant_id, ADA)
         yield Desk(relay, tenant_id, mailbox, here, secret)

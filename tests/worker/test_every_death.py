@@ -22,6 +22,7 @@ from relay.core.audit import OPERATOR
 from relay.core.grants import GrantState, RefusalClass, classify
 from relay.core.presence import Presence, Status, TenantId
 from relay.core.tenant import TenantState
+from relay.store import notify_secrets
 from relay.store.connection import Store, StoreSettings
 from relay.store.keyring import KeyRing, make_ring
 from relay.store.tenants import Tenant
@@ -100,7 +101,8 @@ async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench
         here = await stack.enter_async_context(receiver())
         relay = Relay(store, Vault(store, KeyRing.from_json(make_ring("test", now_s=0))), microsoft)
         tenant_id = await relay.onboard_again()
-        settings = {"notify_url": here.url, "notify_secret": new_secret()}
+        secret = notify_secrets.seal(relay.vault.ring, tenant_id, new_secret())
+        settings = {"notify_url": here.url, "notify_secret": secret}
         await relay.tenants.change_settings(tenant_id, settings, OPERATOR)
         await relay.watch(tenant_id, ADA)
         await stack.enter_async_context(relay.working(settings=QUICK))
