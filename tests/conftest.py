@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 
 import pytest
+import structlog
 
 
 @pytest.fixture(autouse=True)
@@ -12,3 +15,14 @@ def _own_settings_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the settings of whoever runs it."""
     for name in [name for name in os.environ if name.startswith("RELAY_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _own_logging_only() -> Iterator[None]:
+    """No test logs to where an earlier one did: a command sets logging up for its process, onto a stream that is closed by then."""
+    root, config = logging.getLogger(), structlog.get_config()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.configure(**config)

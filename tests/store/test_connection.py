@@ -149,7 +149,7 @@ async def test_a_confirmed_write_survives_kill_9(tmp_path) -> None:
 
 
 async def test_too_few_acknowledgements_are_not_saved(valkey: ValkeyServer, raw: Redis) -> None:
-    settings = StoreSettings(url=valkey.url, replicas=1, operation_timeout=timedelta(milliseconds=50))
+    settings = StoreSettings(url=valkey.url, replicas=1, operation_timeout=timedelta(milliseconds=500))
     async with Store(settings) as store, store.vault_connection() as vault:
         await vault.execute("SET", "k", 1)
         with pytest.raises(NotSaved):
