@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 
+import grpc
 import pytest
 import trustme
 from redis.asyncio import Redis
 
 from emulator import Cloud, Config, Emulator
+from relay.edge.server import EdgeServer
+from relay.edge.settings import EdgeSettings
 from relay.store.connection import Store, StoreSettings
 from relay.store.keyring import KeyRing, make_ring
+from relay.worker.cloud import Cloud as WorkerCloud
+from relay.worker.partitions import Worker
+from relay.worker.settings import WorkerSettings
+from tests.edge.suite import SuiteStream
+from tests.graph.conftest import settings_for
 from tests.onboarding.person import Person
 from tests.onboarding.site import Site, web_settings
 from tests.valkey import ValkeyServer, free_port
+
+FAST = WorkerSettings(
+    poll_interval=timedelta(milliseconds=300), lease=timedelta(seconds=4), lease_renewal=timedelta(milliseconds=500)
+)
 
 
 @pytest.fixture(scope="session")
@@ -94,3 +108,36 @@ async def meet(site: Site, authority: trustme.CA, tmp_path: Path) -> AsyncIterat
 @pytest.fixture
 async def person(meet: Callable[..., Person]) -> Person:
     return await meet()
+
+
+@pytest.fixture
+async def suite(
+    site: Site, authority: trustme.CA, cert: trustme.LeafCert
+) -> AsyncIterator[Callable[[str], SuiteStream]]:
+    """A relay at work on the site's store; makes a suite's stream of a key."""
+    edge = EdgeSettings(
+        host="127.0.0.1",
+        port=0,
+        tls_cert_pem=b"".join(pem.bytes() for pem in cert.cert_chain_pems),
+        tls_key_pem=cert.private_key_pem.bytes(),
+        drain_delay=timedelta(milliseconds=100),
+        grace=timedelta(milliseconds=100),
+    )
+    async with AsyncExitStack() as stack:
+        microsoft = await stack.enter_async_context(WorkerCloud(settings_for(site.cloud), site.vault))
+        worker = asyncio.create_task(Worker(site.store, site.vault, microsoft, FAST, "worker-1").run())
+        server = await stack.enter_async_context(EdgeServer(edge, site.store, "edge-1"))
+        credentials = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
+        target, options = f"localhost:{server.port}", [("grpc.enable_http_proxy", 0)]
+        channel = await stack.enter_async_context(grpc.aio.secure_channel(target, credentials, options=options))
+        streams: list[SuiteStream] = []
+
+        def make(key: str) -> SuiteStream:
+            streams.append(SuiteStream(channel, key))
+            return streams[-1]
+
+        yield make
+        for stream in streams:
+            await stream.kill()
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
