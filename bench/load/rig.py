@@ -168,6 +168,7 @@ def relay_beside(
     client_id: str = world.CLIENT_ID,
     push: bool = False,
     watched: bool = False,
+    apart: bool = False,
     groups: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Iterator[Relay]:
     """A relay that has taken in all tenants of a cloud.
@@ -177,16 +178,20 @@ def relay_beside(
         client_id: the relay's application.
         push: whether it subscribes to change notifications, and runs the webhook that takes them in.
         watched: whether its event loop is looked at all the time, to be asked for its lateness.
+        apart: whether presence has a server of its own, which need not sync each write.
         groups: further settings, by group.
     """
     folder = site.folder / client_id
     folder.mkdir()
-    with valkey(folder) as (url, valkey_pid):
+    with ExitStack() as servers:
+        url, valkey_pid = servers.enter_context(valkey(folder, durable=not apart))
+        vault_url = servers.enter_context(valkey(folder, "custody"))[0] if apart else None
         ring = make_ring("bench", now_s=0)
         tokens = [world.consents(site.control, each, client_id) for each in site.world]
-        suite_keys = asyncio.run(_admit(url, ring, site, tokens, client_id))
+        suite_keys = asyncio.run(_admit(StoreSettings(url=url, vault_url=vault_url), ring, site, tokens, client_id))
         authority = trustme.CA()
         given = _given(url, ring, site, authority, client_id)
+        given["vault"] = {**given["vault"], "redis_url": vault_url}
         for name, more in groups.items():
             given[name] = {**given.get(name, {}), **more}
         roles = [Role.EDGE, Role.WORKER]
@@ -201,8 +206,10 @@ def relay_beside(
             )  # fmt: skip
 
 
-async def _admit(url: str, ring: str, site: Site, tokens: Sequence[Mapping[str, str]], client_id: str) -> list[str]:
-    async with Store(StoreSettings(url=url)) as store:
+async def _admit(
+    where: StoreSettings, ring: str, site: Site, tokens: Sequence[Mapping[str, str]], client_id: str
+) -> list[str]:
+    async with Store(where) as store:
         vault = Vault(store, KeyRing.from_json(ring))
         pairs = zip(site.world, tokens, strict=True)
         return [await world.admit(store, vault, site.url, each, found, client_id) for each, found in pairs]

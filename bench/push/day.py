@@ -90,8 +90,8 @@ def live(options: Options, *, numbered: bool) -> Day:
     flags = ("--day", "--nights", "--seed", str(options.seed))
     with ExitStack() as stack:
         site = stack.enter_context(cloud(world, *flags, notification_sequence_numbers=numbered, **PATIENT))
-        pushing = stack.enter_context(relay_beside(site, push=True, groups=UNHURRIED))
-        polling = stack.enter_context(relay_beside(site, client_id=OTHER_CLIENT_ID, groups=UNHURRIED))
+        pushing = stack.enter_context(relay_beside(site, push=True, apart=True, groups=UNHURRIED))
+        polling = stack.enter_context(relay_beside(site, client_id=OTHER_CLIENT_ID, apart=True, groups=UNHURRIED))
         recorders = [stack.enter_context(Recorder(relay, [world[0].names])) for relay in (pushing, polling)]
         account = Account(site.control, {user for each in world for user in each.users})
         for recorder in recorders:

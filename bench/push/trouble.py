@@ -86,7 +86,7 @@ def _scene(options: Options) -> Iterator[_Scene]:
     world = [Organisation(0, options.people, options.grants)]
     with ExitStack() as stack:
         site = stack.enter_context(cloud(world, "--day", notification_sequence_numbers=True, **PATIENT))
-        relay = stack.enter_context(relay_beside(site, push=True, groups=UNHURRIED))
+        relay = stack.enter_context(relay_beside(site, push=True, apart=True, groups=UNHURRIED))
         suites = stack.enter_context(Recorder(relay, [world[0].names]))
         account = Account(site.control, {user for each in world for user in each.users})
         suites.until_all_are_shown(options.people, _START_S)
