@@ -170,6 +170,7 @@ def _push_day(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--numbers", choices=("with", "without", "both"), default="both", help="sequence numbers (both)"
     )
+    _faster(parser)
     parser.set_defaults(run=_run_push_day)
 
 

@@ -76,6 +76,10 @@ class Account:
         """The world's seconds."""
         return float(self._page("clock", {})["now_s"])
 
+    def covered(self, client_id: str) -> int:
+        """How many users are in live subscriptions of an application."""
+        return sum(life["users"] for life in self.subscriptions(client_id) if life["ended_s"] is None)
+
     def subscriptions(self, client_id: str) -> list[dict[str, Any]]:
         """Every subscription of an application, with what happened to it."""
         lives: list[dict[str, Any]] = self._page("subscriptions", {})["subscriptions"]

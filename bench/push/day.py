@@ -96,7 +96,7 @@ def live(options: Options, *, numbered: bool) -> Day:
         account = Account(site.control, {user for each in world for user in each.users})
         for recorder in recorders:
             recorder.until_all_are_shown(options.people, _START_S)
-        until_covered(account, -(-options.people // PAGE), timeout_s=_START_S)
+        until_covered(account, options.people, timeout_s=_START_S)
         account.begin()
         shown, polled_shown = (recorder.take() for recorder in recorders)
         began = time.time()

@@ -88,7 +88,7 @@ def _run(options: Options, sizes: Sequence[int], numbered: bool, verdict: report
         account = Account(site.control, {user for each in world for user in each.users})
         with Recorder(relay, [each.names for each in world]) as suites:
             suites.until_all_are_shown(sum(sizes), _START_S)
-            until_covered(account, sum(each.grants for each in world))
+            until_covered(account, sum(sizes))
             account.begin()
             before_shown = suites.take()
             before = cpu_s(relay.pids.values())
@@ -119,16 +119,16 @@ def _row(
     ]  # fmt: skip
 
 
-def until_covered(account: Account, subscriptions: int, client_id: str = CLIENT_ID, timeout_s: float = 60.0) -> None:
-    """Wait until the relay has its subscriptions, and has read everybody once more since.
+def until_covered(account: Account, users: int, client_id: str = CLIENT_ID, timeout_s: float = 60.0) -> None:
+    """Wait until the relay's subscriptions have so many users, and it has read them once more since.
 
     Raises:
-        TimeoutError: it does not get them.
+        TimeoutError: they do not get them.
     """
     deadline = time.monotonic() + timeout_s
-    while sum(life["ended_s"] is None for life in account.subscriptions(client_id)) < subscriptions:
+    while (covered := account.covered(client_id)) < users:
         if time.monotonic() > deadline:
-            raise TimeoutError("the relay has no subscriptions")
+            raise TimeoutError(f"{covered} of {users} users are in a subscription after {timeout_s:g} s")
         time.sleep(0.2)
     time.sleep(2.0)
 

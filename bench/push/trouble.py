@@ -91,7 +91,7 @@ def _scene(options: Options) -> Iterator[_Scene]:
         account = Account(site.control, {user for each in world for user in each.users})
         suites.until_all_are_shown(options.people, _START_S)
         subscriptions = -(-options.people // _PAGE)
-        until_covered(account, subscriptions, timeout_s=_START_S)
+        until_covered(account, options.people, timeout_s=_START_S)
         account.begin()
         known = frozenset(life["id"] for life in account.subscriptions(CLIENT_ID))
         yield _Scene(site, account, suites, suites.take(), subscriptions, known)
