@@ -232,6 +232,7 @@ class _Session:
                 f"  Microsoft    {local if self._options.microsoft is None else 'the real cloud'}",
                 f"  changes      {self._how_changes_come(running)}",
                 f"  onboarding   {self._pages}/onboarding{self._whom_to_onboard()}",
+                f"  its own page {self._pages}/onboarding/tenant (what an organisation sees of itself: sign in with an account that grants)",
                 f"  health       http://127.0.0.1:{running.ops_port}/readyz, metrics at /metrics",
                 f"  kept in      {_shell(self._folder.path)}",
                 "",
