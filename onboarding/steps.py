@@ -22,6 +22,7 @@ from relay.graph.consent import Consent
 from relay.store.admissions import Admissions
 from relay.store.flows import Flows
 from relay.store.invitations import Invitation, Invitations
+from relay.store.marks import RingMarks
 from relay.store.suite_keys import SuiteKeys
 from relay.store.vault import Vault
 
@@ -71,7 +72,7 @@ class Steps:
     ) -> AsyncIterator[Self]:
         """The steps with everything they need, while the context lasts."""
         flows = Flows(store, ring)
-        admission = Admission(flows, Admissions(store, ring), SuiteKeys(store), Vault(store, ring))
+        admission = Admission(flows, Admissions(store, ring), SuiteKeys(store, RingMarks(ring)), Vault(store, ring))
         async with (
             GraphClient(graph) as client,
             Consent(client) as consent,

@@ -28,8 +28,10 @@ from relay.config import Role
 from relay.errors import RelayError, StoreUnavailable
 from relay.ops.expiry import Expiry
 from relay.ops.health import Health, OpsServer
+from relay.ops.private_files import exposed
 from relay.ops.telemetry import Telemetry
 from relay.store.connection import Store
+from relay.store.marks import NO_MARKS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from relay.config import Settings
     from relay.store.connection import StoreSettings
     from relay.store.keyring import KeyRing
+    from relay.store.marks import Marks
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -97,6 +100,10 @@ async def run(
     roles = frozenset(roles)
     health = Health()
     health.expect("store", *roles)
+    for file in exposed(settings.private_files()):
+        log.warning(
+            "private_file_exposed", setting=file.name, path=str(file.path), mode=f"{file.mode:04o}", hint=file.remedy
+        )
     async with AsyncExitStack() as stack:
         telemetry = stack.enter_context(
             Telemetry(settings.telemetry_settings(**{"relay.roles": " ".join(sorted(roles))}))
@@ -110,7 +117,8 @@ async def run(
         try:
             async with asyncio.TaskGroup() as tasks:
                 ring = settings.key_ring() if roles & _WITH_RING else None
-                parts = _Parts(store, ring, health, ops.port, announce)
+                marks = settings.edge_marks(ring) if Role.EDGE in roles else NO_MARKS
+                parts = _Parts(store, ring, marks, health, ops.port, announce)
                 async with _announced(parts):
                     await _run_roles(settings, roles, stop, tasks, parts)
         except* Exception as group:
@@ -125,6 +133,8 @@ class _Parts:
     store: Store
     ring: KeyRing | None
     """What grants are encrypted with, for the roles that open them."""
+    marks: Marks
+    """What the edge verifies suite keys with."""
     health: Health
     ops_port: int
     announce: Callable[[Running], None] | None
@@ -140,7 +150,7 @@ async def _run_roles(
         parts.health.set(Role.WORKER, ready=True)
     try:
         async with AsyncExitStack() as edges:
-            edge_port = await edges.enter_async_context(_edge(settings, parts.store)) if Role.EDGE in roles else None
+            edge_port = await edges.enter_async_context(_edge(settings, parts)) if Role.EDGE in roles else None
             if edge_port is not None:
                 parts.health.set(Role.EDGE, ready=True)
             web_port = await edges.enter_async_context(_web(settings, parts)) if Role.WEB in roles else None
@@ -180,20 +190,23 @@ async def _work(settings: Settings, parts: _Parts) -> None:
 
 @asynccontextmanager
 async def _announced(parts: _Parts) -> AsyncIterator[None]:
-    """Says which key this process seals with while it runs, so that nobody retires that key; see `RingUsers`."""
+    """Says which keys this process has while it runs, so that nobody retires one that it needs; see `RingUsers`."""
     from relay.store.ring_users import ANNOUNCE_EVERY, RingUsers
 
-    async def announce(ring: KeyRing) -> None:
+    async def announce() -> None:
         while True:
             with suppress(StoreUnavailable):
-                await users.announce(name, ring)
+                if parts.ring is not None:
+                    await users.announce(name, parts.ring)
+                else:
+                    await users.announce_verifier(name, parts.marks)
             await asyncio.sleep(ANNOUNCE_EVERY.total_seconds())
 
-    if parts.ring is None:
+    if parts.ring is None and parts.marks is NO_MARKS:
         yield
         return
     users, name = RingUsers(parts.store), _identity()
-    task = asyncio.create_task(announce(parts.ring), name="ring-user")
+    task = asyncio.create_task(announce(), name="ring-user")
     try:
         yield
     finally:
@@ -204,14 +217,14 @@ async def _announced(parts: _Parts) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _edge(settings: Settings, store: Store) -> AsyncIterator[int]:
+async def _edge(settings: Settings, parts: _Parts) -> AsyncIterator[int]:
     """The edge's port, while it serves."""
     from relay.edge.server import EdgeServer
 
     edge = settings.edge_settings()
     async with AsyncExitStack() as stack:
         try:
-            server = await stack.enter_async_context(EdgeServer(edge, store, _identity()))
+            server = await stack.enter_async_context(EdgeServer(edge, parts.store, parts.marks, _identity()))
         except RuntimeError as error:  # all that gRPC says when it cannot listen
             raise OSError(errno.EADDRINUSE, f"cannot be listened on ({error})", f"{edge.host}:{edge.port}") from error
         yield server.port

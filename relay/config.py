@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from onboarding import languages
@@ -39,6 +40,7 @@ from relay.ops.expiry import Expiring, of_certificate
 from relay.ops.telemetry import TelemetrySettings
 from relay.store.connection import StoreSettings
 from relay.store.keyring import KeyRing
+from relay.store.marks import Marks, PublicMarks, RingMarks
 from relay.store.ringfile import RingFile
 from relay.telling.settings import TellingSettings
 from relay.variables import Group, SettingsInvalid, collect
@@ -47,7 +49,10 @@ from relay.worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
+
+
+_PRIVATE_KEY: Final = "PRIVATE KEY-----"
+"""In a PEM file that holds a certificate together with its key."""
 
 
 class Role(enum.StrEnum):
@@ -81,7 +86,7 @@ STORE: Final = ("redis.url",)
 """What everything needs that keeps or looks up anything."""
 ONBOARDING: Final = (*STORE, "vault.key_ring", "cloud.client_id", "cloud.client_secret")
 _NEEDS: Final[Mapping[Role, tuple[str, ...]]] = {
-    Role.EDGE: (*STORE, "edge.tls_cert", "edge.tls_key"),
+    Role.EDGE: (*STORE, "edge.tls_cert", "edge.tls_key", "edge.mark_keys"),
     Role.WORKER: ONBOARDING,
     Role.WEBHOOK: (*STORE, "cloud.client_id"),
     Role.WEB: (*ONBOARDING, "web.public_url", "web.suite_address"),
@@ -126,6 +131,26 @@ class Settings:
         text = self.vault.key_ring.get_secret_value()
         path = self.files.get("vault.key_ring")
         return KeyRing.from_json(text) if path is None else RingFile(path, text)
+
+    def edge_marks(self, ring: KeyRing | None = None) -> Marks:
+        """What the edge verifies suite keys with: the process's `ring`, one that is set, or the public keys alone."""
+        if ring is not None or self.vault.key_ring is not None:
+            return RingMarks(ring or self.key_ring())
+        assert self.edge.mark_keys is not None
+        return PublicMarks(self.edge.mark_keys, self.files.get("edge.mark_keys"))
+
+    def private_files(self) -> list[tuple[str, Path]]:
+        """The files with secrets that settings name, each with the variable that names it."""
+        found = []
+        for name, path in self.files.items():
+            group, field = name.split(".")
+            value = getattr(getattr(self, group), field)
+            if variables.is_secret(_GROUPS[group].model_fields[field]) or _PRIVATE_KEY in str(value):
+                found.append((f"{variables.variable_of(_GROUPS[group], field)}_FILE", path))
+        if self.webhook.certificates is not None:
+            folder = Path(self.webhook.certificates)
+            found += [("RELAY_WEBHOOK_CERTIFICATES", path) for path in sorted(folder.glob("*.pem"))]
+        return found
 
     def graph_settings(self) -> GraphSettings:
         """What the Graph adapter needs, with the files that credentials are read again from when they change."""
@@ -265,11 +290,13 @@ def table() -> str:
 
 
 def _is_absent(found: Mapping[str, Group | None], need: str) -> bool:
+    if need == "edge.mark_keys" and not _is_absent(found, "vault.key_ring"):
+        return False  # the public keys follow from the ring
     group_name, field = need.split(".")
     group = found[group_name]
     if group is None:  # of a group with faults it is only known what was set
         return not variables.is_given(_GROUPS[group_name], field)
-    if isinstance(group, EdgeConfig) and group.plain_text:
+    if isinstance(group, EdgeConfig) and need.startswith("edge.tls_") and group.plain_text:
         return False
     if need == "cloud.client_secret" and isinstance(group, CloudConfig) and group.certificate is not None:
         return False

@@ -23,6 +23,8 @@ from relay.graph.certificates import Certificates as EncryptionCertificates
 from relay.graph.credentials import is_pair
 from relay.graph.settings import MAX_BULK_SIZE, ClientCertificate, GraphSettings
 from relay.store.keyring import KeyRing, KeyRingInvalid
+from relay.store.marks import PublicMarks
+from relay.store.signing import PublicKeysInvalid
 from relay.telling.mail import is_address
 from relay.telling.settings import MailSettings
 from relay.variables import Duration, Group, Material, Secret
@@ -70,6 +72,14 @@ def _key_ring(value: SecretStr) -> SecretStr:
     return value
 
 
+def _mark_keys(value: str) -> str:
+    try:
+        PublicMarks(value)
+    except PublicKeysInvalid as error:
+        raise ValueError(f"cannot be used: {error}") from None
+    return value
+
+
 def _certificates(value: str) -> str:
     try:
         x509.load_pem_x509_certificates(value.encode())
@@ -94,6 +104,7 @@ HttpsAddress = Annotated[str, AfterValidator(_https_address)]
 Certificates = Annotated[Material, AfterValidator(_certificates)]
 PrivateKey = Annotated[Secret, AfterValidator(_private_key)]
 Ring = Annotated[Secret, AfterValidator(_key_ring)]
+MarkKeys = Annotated[Material, AfterValidator(_mark_keys)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 SECOND: Final = timedelta(seconds=1)
 _USUAL: Final = SubscriptionPolicy()
@@ -261,6 +272,11 @@ class EdgeConfig(Group):
     plain_text: bool = Field(
         default=False,
         description="serve without TLS, which shows suite keys to the network: only behind a mesh that encrypts",
+    )
+    mark_keys: MarkKeys | None = Field(
+        None,
+        description="public keys (JWK set) that suite keys are verified with, so that writing to Redis makes none; "
+        "`presence-relay keys ring-public` makes the file from the key ring. Not needed where the key ring is",
     )
     linger: Duration = Field(
         timedelta(milliseconds=50),

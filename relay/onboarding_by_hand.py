@@ -11,6 +11,7 @@ from relay.errors import RelayError
 from relay.graph.client import GraphClient
 from relay.graph.consent import ANY_ORGANISATION, Consent
 from relay.loopback import PATH, answer_at
+from relay.store.marks import RingMarks
 from relay.store.suite_keys import SuiteKeys
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ async def onboard_by_hand(
         except TimeoutError:
             raise NobodyCame(f"Nobody signed in within {wait_s / 60:g} minutes.") from None
         new_grant = await consent.complete(flow.kept, fields)
-    admitted = await admit(store, settings.key_ring(), graph, new_grant)
+    ring = settings.key_ring()
+    admitted = await admit(store, ring, graph, new_grant)
     say(f"{new_grant.upn} consented for {admitted.domain} ({admitted.tenant_id}). Reading presence works.")
     label = "made at onboarding"
-    return await SuiteKeys(store).issue(admitted.tenant_id, label, key_made(OPERATOR, label))
+    return await SuiteKeys(store, RingMarks(ring)).issue(admitted.tenant_id, label, key_made(OPERATOR, label))

@@ -15,7 +15,10 @@ from cryptography import x509
 from relay.errors import RelayError, SourceUnreachable
 from relay.graph.client import GraphClient
 from relay.ops.expiry import SOON
+from relay.ops.private_files import exposed
 from relay.store.connection import Store
+from relay.store.marking import Marking
+from relay.store.marks import RingMarks
 from relay.webhook.settings import PREFIX
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ class Finding:
 async def checked(settings: Settings) -> list[Finding]:
     """Look at certificates, Redis, Microsoft's side, and the way of its notifications."""
     findings = list(_certificates(settings, datetime.now(UTC)))
+    findings += [Finding(is_good=False, text=file.text) for file in exposed(settings.private_files())]
     findings += await _store(settings)
     findings += await _cloud(settings.graph_settings())
     findings += await _webhook(settings)
@@ -100,8 +104,19 @@ async def _webhook(settings: Settings) -> list[Finding]:
 async def _store(settings: Settings) -> list[Finding]:
     async with Store(settings.store_settings()) as store:
         faults = await store.preflight()
+        if not faults:
+            faults = await _marks(store, settings)
     found = [Finding(is_good=False, text=fault) for fault in faults]
     return found or [Finding(is_good=True, text="Redis: answers and keeps what the relay needs kept")]
+
+
+async def _marks(store: Store, settings: Settings) -> list[str]:
+    """Suite keys that edges refuse although they are in force."""
+    try:
+        census = await Marking(store, RingMarks(settings.key_ring())).census()
+    except RelayError as error:
+        return [f"Suite keys: their marks cannot be read: {error}"]
+    return [f"Suite keys: {fault}; edges refuse them: presence-relay keys mark" for fault in census.faults()]
 
 
 async def _cloud(graph: GraphSettings) -> list[Finding]:

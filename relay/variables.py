@@ -170,6 +170,15 @@ def may_be_file(field: FieldInfo) -> bool:
     return any(isinstance(mark, _FromFile) for mark in field.metadata) or _is_marked(field.annotation)
 
 
+def is_secret(field: FieldInfo) -> bool:
+    """Whether nobody must see a field's value."""
+    return _mentions(field.annotation, SecretStr)
+
+
+def _mentions(annotation: object, kind: type) -> bool:
+    return annotation is kind or any(_mentions(part, kind) for part in get_args(annotation))
+
+
 def _is_marked(annotation: object) -> bool:
     return any(isinstance(part, _FromFile) or _is_marked(part) for part in get_args(annotation))
 

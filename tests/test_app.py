@@ -17,12 +17,21 @@ from relay.config import Role, Settings
 from relay.store.connection import Store
 from relay.store.keyring import make_ring
 from relay.store.ring_users import RingUsers
+from relay.store.signing import Purpose, public_set
 from tests.graph.test_tokens import certificate
+from tests.ring import RING
 from tests.valkey import ValkeyServer, free_port
 
 
 def settings(redis_port: int, **edge: object) -> Settings:
-    edge = {"host": "127.0.0.1", "port": 0, "plain_text": True, "drain_delay": "0s", **edge}
+    edge = {
+        "host": "127.0.0.1",
+        "port": 0,
+        "plain_text": True,
+        "drain_delay": "0s",
+        "mark_keys": public_set(RING, Purpose.SUITE_KEY),
+        **edge,
+    }
     ops = {"host": "127.0.0.1", "port": free_port()}
     return config.load((), {"redis": {"url": f"redis://127.0.0.1:{redis_port}"}, "edge": edge, "ops": ops})
 

@@ -20,13 +20,18 @@ from relay.commands.standing import push_words
 from relay.core.presence import TenantId, UserId
 from relay.core.subscription import Trouble
 from relay.core.tenant import TenantState
+from relay.errors import Rejected
+from relay.store import keys
 from relay.store.connection import Store, StoreSettings
 from relay.store.keyring import KeyRing, make_ring
+from relay.store.marks import PublicMarks
 from relay.store.push import PushStatus
 from relay.store.ring_users import RingUsers
+from relay.store.signing import Purpose, public_set
 from relay.store.suite_keys import SuiteKeys, parse
 from relay.store.tenants import Tenant, Tenants
 from relay.store.vault import NEW, Grant, Vault
+from tests.ring import PUBLIC_MARKS, RING_JSON
 from tests.valkey import ValkeyServer, free_port
 
 TENANT = TenantId("11111111-1111-1111-1111-111111111111")
@@ -98,7 +103,9 @@ def test_absent_redis_is_told_in_a_line(monkeypatch):
     assert len(result.output.splitlines()) == 1
 
 
-def test_a_suite_key_is_issued_listed_and_revoked(redis):
+def test_a_suite_key_is_issued_listed_and_revoked(redis, monkeypatch):
+    assert "RELAY_VAULT_KEY_RING" in call("keys", "issue", "contoso.example").output
+    monkeypatch.setenv("RELAY_VAULT_KEY_RING", RING_JSON)
     key = parse(done("keys", "issue", "Contoso.example", "--label", "reception").strip())
     assert key is not None
     assert f"{key.key_id}  in force" in done("keys", "list", TENANT)
@@ -150,8 +157,16 @@ def test_an_unknown_tenant_is_told(redis):
 
 def test_a_key_ring_is_made_for_its_owner_alone_and_never_overwritten(tmp_path):
     ring, wider = tmp_path / "ring.json", tmp_path / "wider.json"
-    assert "RELAY_VAULT_KEY_RING_FILE" in done("keys", "ring-new", str(ring))
+    said = done("keys", "ring-new", str(ring))
+    assert "RELAY_VAULT_KEY_RING_FILE" in said
+    assert f"RELAY_EDGE_MARK_KEYS_FILE={ring}.pub" in said
     assert stat.S_IMODE(ring.stat().st_mode) == 0o600
+    public = tmp_path / "ring.json.pub"
+    assert stat.S_IMODE(public.stat().st_mode) == 0o644
+    assert json.loads(ring.read_text())["keys"][0]["k"] not in public.read_text()
+    public.unlink()
+    done("keys", "ring-public", str(ring))
+    assert PublicMarks(public.read_text()).kids == tuple(key.kid for key in KeyRing.from_json(ring.read_text()).keys)
     before = ring.read_text()
     assert call("keys", "ring-new", str(ring)).exit_code == 1
     assert ring.read_text() == before
@@ -183,7 +198,8 @@ def test_check_finds_everything_that_is_wrong_at_once(redis, monkeypatch):
     assert "hunter2" not in result.output
 
 
-def test_the_audit_log_is_printed_in_both_forms(redis):
+def test_the_audit_log_is_printed_in_both_forms(redis, monkeypatch):
+    monkeypatch.setenv("RELAY_VAULT_KEY_RING", RING_JSON)
     key = parse(done("keys", "issue", TENANT, "--label", "=reception").strip())
     done("keys", "revoke", TENANT, key.key_id)
     lines = [json.loads(line) for line in done("audit", "contoso.example").splitlines()]
@@ -202,11 +218,15 @@ def test_a_key_ring_is_rotated_step_by_step_and_no_key_is_retired_too_early(redi
     monkeypatch.setenv("RELAY_VAULT_KEY_RING_FILE", str(ring))
     [old] = json.loads(ring.read_text())["keys"]
     asyncio.run(put_grant(redis.url, ring.read_text()))
+    suite_key, ended = (done("keys", "issue", TENANT).strip() for _ in range(2))
+    done("keys", "revoke", TENANT, parse(ended).key_id)  # has no mark any more, and holds no key back
 
     said = done("keys", "ring-add", str(ring), "--after", "1h")
     [new, same] = json.loads(ring.read_text())["keys"]
     assert (same, stat.S_IMODE(ring.stat().st_mode)) == (old, 0o600)
     assert f"{new['kid']} is known, and used from" in said
+    public = tmp_path / "ring.json.pub"
+    assert PublicMarks(public.read_text()).kids == (new["kid"], old["kid"])
     assert "not even in use" in call("keys", "ring-add", str(ring)).output
     assert "there is no key to retire" in call("keys", "ring-retire", str(ring)).output
     assert "repeat this then" in done("keys", "reencrypt")
@@ -214,10 +234,21 @@ def test_a_key_ring_is_rotated_step_by_step_and_no_key_is_retired_too_early(redi
     ring.write_text(json.dumps({"keys": [new | {"nbf": 0}, old]}))  # an hour later
     refused = call("keys", "ring-retire", str(ring))
     assert refused.exit_code == 1
-    assert f"{old['kid']} still has 1 grants: presence-relay keys reencrypt" in refused.output
-    assert f"{old['kid']}  known  1 grants" in done("keys", "ring-show")
-    assert "1 seen, 1 rewritten" in done("keys", "reencrypt")
-    assert "1 seen, 0 rewritten" in done("keys", "reencrypt")
+    assert f"{old['kid']} still has 1 grants, 1 marks of suite keys: presence-relay keys reencrypt" in refused.output
+    assert f"{old['kid']}  known  1 grants, 1 marks of suite keys" in done("keys", "ring-show")
+
+    asyncio.run(announce_edge(redis.url, json.dumps({"keys": [old]})))
+    refused = call("keys", "reencrypt")
+    assert refused.exit_code == 1
+    assert f"No suite key was marked anew:\n  process edge does not know {new['kid']}" in refused.output
+    assert f"process edge verifies suite keys, does not know {new['kid']}" in done("keys", "ring-show")
+    refused = call("keys", "ring-retire", str(ring))
+    assert f"process edge does not know {new['kid']}" in refused.output
+    asyncio.run(announce_edge(redis.url, ring.read_text()))
+    said = done("keys", "reencrypt")
+    assert "1 seen, 0 rewritten" in said
+    assert "1 suite keys in force seen, 1 marked anew" in said
+    assert "1 suite keys in force seen, 0 marked anew" in done("keys", "reencrypt")
 
     asyncio.run(announce(redis.url, json.dumps({"keys": [old]})))
     refused = call("keys", "ring-retire", str(ring))
@@ -226,6 +257,8 @@ def test_a_key_ring_is_rotated_step_by_step_and_no_key_is_retired_too_early(redi
     asyncio.run(announce(redis.url, ring.read_text()))
     done("keys", "ring-retire", str(ring), "--keep", str(tmp_path / "retired.json"))
     assert [key["kid"] for key in json.loads(ring.read_text())["keys"]] == [new["kid"]]
+    assert PublicMarks(public.read_text()).kids == (new["kid"],)
+    assert asyncio.run(verified(redis.url, suite_key, ring)) == TENANT
     assert json.loads((tmp_path / "retired.json").read_text()) == {"keys": [old]}
     assert "grant    ada@contoso.example  healthy" in done("tenants", "show", TENANT)
 
@@ -245,6 +278,46 @@ async def put_grant(url: str, ring: str) -> None:
 async def announce(url: str, ring: str) -> None:
     async with Store(StoreSettings(url=url)) as store:
         await RingUsers(store).announce("lagging", KeyRing.from_json(ring))
+
+
+async def announce_edge(url: str, ring: str) -> None:
+    public = public_set(KeyRing.from_json(ring), Purpose.SUITE_KEY)
+    async with Store(StoreSettings(url=url)) as store:
+        await RingUsers(store).announce_verifier("edge", PublicMarks(public))
+
+
+def test_suite_keys_of_releases_before_marks_are_marked_once(redis, monkeypatch):
+    monkeypatch.setenv("RELAY_VAULT_KEY_RING", RING_JSON)
+    marked, old, gone, planted = (done("keys", "issue", TENANT, "--label", label).strip() for label in "abcd")
+    done("keys", "revoke", TENANT, parse(gone).key_id)
+
+    async def before_marks() -> None:
+        async with Store(StoreSettings(url=redis.url)) as store:
+            for text in (old, planted):
+                await store.command("HDEL", keys.suite_key(parse(text).key_id), "mark")
+            await store.command("SREM", keys.tenant_suite_keys(TENANT), parse(planted).key_id)
+
+    async def taken(text: str) -> bool:
+        async with Store(StoreSettings(url=redis.url)) as store:
+            try:
+                await SuiteKeys(store, PUBLIC_MARKS).verify(text)
+            except Rejected:
+                return False
+            return True
+
+    asyncio.run(before_marks())
+    assert "2 suite keys in force have no mark: presence-relay keys mark" in call("keys", "ring-show").output
+    asked = CliRunner().invoke(app, ["keys", "mark"], input="n\n")
+    assert (asked.exit_code, "1 suite keys have no mark" in asked.output) == (1, True)
+    assert parse(old).key_id in asked.output
+    assert [asyncio.run(taken(text)) for text in (marked, old, gone, planted)] == [True, False, False, False]
+
+    said = call("keys", "mark", "--yes").output
+    assert "1 marked." in said
+    assert f"{parse(planted).key_id}  made" in said
+    assert "NOT marked: its tenant does not list it" in said
+    assert [asyncio.run(taken(text)) for text in (marked, old, gone, planted)] == [True, True, False, False]
+    assert "There is no suite key to mark." in done("keys", "mark")
 
 
 def test_a_backup_is_made_and_restored_by_command(redis, tmp_path, monkeypatch):
@@ -276,7 +349,7 @@ def test_a_backup_is_made_and_restored_by_command(redis, tmp_path, monkeypatch):
     monkeypatch.setenv("RELAY_VAULT_KEY_RING_FILE", str(ring))
     assert f"{TENANT}  restored, 1 suite keys" in done("restore", str(backup), "--key", str(key))
     assert "grant    ada@contoso.example  healthy" in done("tenants", "show", TENANT)
-    assert asyncio.run(verified(redis.url, suite_key)) == TENANT
+    assert asyncio.run(verified(redis.url, suite_key, ring)) == TENANT
     damaged = tmp_path / "damaged.backup"
     damaged.write_bytes(backup.read_bytes()[:-10])
     assert "not whole" in call("restore", str(damaged), "--key", str(key)).output
@@ -287,6 +360,8 @@ async def flush(url: str) -> None:
         await store.command("FLUSHALL")
 
 
-async def verified(url: str, text: str) -> TenantId:
+async def verified(url: str, text: str, ring: Path) -> TenantId:
+    """Whose key an edge takes it for, which has the public keys of the ring."""
+    marks = PublicMarks(ring.with_name(f"{ring.name}.pub").read_text())
     async with Store(StoreSettings(url=url)) as store:
-        return (await SuiteKeys(store).verify(text)).tenant_id
+        return (await SuiteKeys(store, marks).verify(text)).tenant_id

@@ -21,10 +21,10 @@ from relay.graph.consent import ConsentFailed
 from relay.loopback import PATH
 from relay.onboarding_by_hand import NobodyCame, onboard_by_hand
 from relay.store.connection import Store
-from relay.store.keyring import make_ring
 from relay.store.suite_keys import SuiteKeys
 from relay.store.tenants import Tenants
 from relay.store.vault import Vault
+from tests.ring import MARKS, RING_JSON
 from tests.valkey import ValkeyServer, free_port
 
 ACCOUNT = "presence-relay@contoso.example"
@@ -76,7 +76,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
         async with Emulator.start(Config()) as cloud:
             given = {
                 "redis": {"url": server.url},
-                "vault": {"key_ring": make_ring("k1", now_s=1)},
+                "vault": {"key_ring": RING_JSON},
                 "cloud": {
                     "name": "custom", "authority_url": cloud.url, "graph_url": cloud.url, "ca": cloud.ca_pem.decode(),
                     "client_id": CLIENT_ID, "client_secret": SECRET,
@@ -93,7 +93,7 @@ async def test_somebody_who_consents_gets_a_working_suite_key(desk: Desk):
     issued = await onboarding
 
     assert (page.status_code, "close this page" in page.text) == (200, True)
-    key = await SuiteKeys(desk.store).verify(issued.text)
+    key = await SuiteKeys(desk.store, MARKS).verify(issued.text)
     tenant = await Tenants(desk.store).load(key.tenant_id)
     [grant] = await Vault(desk.store, desk.settings.key_ring()).list(key.tenant_id)
     assert tenant is not None
@@ -108,7 +108,7 @@ async def test_the_same_account_again_renews_its_grant(desk: Desk):
         desk.said.clear()
         onboarding = desk.begin()
         await desk.come_back(await desk.sign_in())
-        key = await SuiteKeys(desk.store).verify((await onboarding).text)
+        key = await SuiteKeys(desk.store, MARKS).verify((await onboarding).text)
         versions.append([grant.version for grant in await vault.list(key.tenant_id)])
     [first], [second] = versions
     assert second > first

@@ -15,8 +15,10 @@ from relay.config import Role
 from relay.core.subscription import SubscriptionPolicy
 from relay.graph.certificates import make
 from relay.store.keyring import make_ring
+from relay.store.signing import Purpose, public_set
 from relay.variables import SettingsInvalid, duration, shown_value
 from relay.worker.settings import WorkerSettings
+from tests.ring import RING, RING_JSON
 
 AUTHORITY = trustme.CA()
 
@@ -89,13 +91,27 @@ def test_what_a_role_needs_and_nobody_set_is_named_with_all_ways_to_set_it():
         "RELAY_REDIS_URL (or RELAY_REDIS_URL_FILE)",
         "RELAY_EDGE_TLS_CERT (or RELAY_EDGE_TLS_CERT_FILE)",
         "RELAY_EDGE_TLS_KEY (or RELAY_EDGE_TLS_KEY_FILE)",
+        "RELAY_EDGE_MARK_KEYS (or RELAY_EDGE_MARK_KEYS_FILE)",
     ]
+    assert "presence-relay keys ring-public" in found[-1]
 
 
-def test_an_edge_needs_nothing_of_microsoft(working, monkeypatch):
+def test_an_edge_needs_nothing_of_microsoft_and_no_key_ring(working, variable, monkeypatch):
+    variable("RELAY_EDGE_MARK_KEYS", public_set(RING, Purpose.SUITE_KEY))
     for name in ("RELAY_CLOUD_CLIENT_ID", "RELAY_CLOUD_CLIENT_SECRET_FILE", "RELAY_VAULT_KEY_RING_FILE"):
         monkeypatch.delenv(name)
-    config.load(config.needs_of([Role.EDGE]))
+    assert config.load(config.needs_of([Role.EDGE])).edge_marks().kids == ("test",)
+
+
+def test_where_the_key_ring_is_an_edge_needs_no_file_of_public_keys(working):
+    assert config.load(config.needs_of([Role.EDGE])).edge_marks().kids == ("k1",)
+
+
+def test_a_secret_key_where_public_ones_belong_is_a_fault(variable):
+    variable("RELAY_EDGE_MARK_KEYS", RING_JSON)
+    assert faults() == [
+        "RELAY_EDGE_MARK_KEYS: cannot be used: these are secret keys; here belong the public ones alone, which an edge may have"
+    ]
 
 
 def test_a_secret_given_twice_is_a_fault(working, variable):

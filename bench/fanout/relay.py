@@ -22,7 +22,9 @@ from relay.edge.settings import EdgeSettings
 from relay.store import keys
 from relay.store.connection import Store, StoreSettings
 from relay.store.entries import TenantContact
+from relay.store.keyring import KeyRing
 from relay.store.leases import Lease, Leases
+from relay.store.marks import RingMarks
 from relay.store.presences import DirectoryEntry, Observed, Presences
 from relay.store.suite_keys import SuiteKeys
 from relay.store.tenants import Tenant, Tenants
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
     from relay.core.revision import Epoch
 
+_MARKS: Final = RingMarks(KeyRing.from_json('{"keys": [{"kty": "oct", "kid": "bench", "k": "%s"}]}' % (43 * "A")))
+"""The same in each process."""
 _LANES: Final = 16
 """Accepts under way at once, like the reads of many tenants."""
 _LEASE: Final = timedelta(hours=1)
@@ -95,7 +99,7 @@ class _Worker:
                 self._leases[partition] = lease
                 self._epochs[partition] = await self._presences.renew_epoch(lease, replid)
             await Tenants(self._store).put(Tenant(tenant_id=tenant, created=datetime.now(UTC)))
-            suite_keys.append((await SuiteKeys(self._store).issue(tenant, "bench")).text)
+            suite_keys.append((await SuiteKeys(self._store, _MARKS).issue(tenant, "bench")).text)
             await self._introduce(tenant)
         await self._say()
         return suite_keys
@@ -160,7 +164,7 @@ def serve(pipe: Connection, servers: StoreSettings, profile: str = "") -> None:
 
 async def _serve(pipe: Connection, servers: StoreSettings, profile: str) -> None:
     settings = EdgeSettings(host="127.0.0.1", port=0)
-    async with Store(servers) as store, EdgeServer(settings, store) as edge:
+    async with Store(servers) as store, EdgeServer(settings, store, _MARKS) as edge:
         gc.collect()
         gc.freeze()
         pipe.send(edge.port)

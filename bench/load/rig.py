@@ -26,6 +26,7 @@ from relay.config import Role
 from relay.graph.certificates import make
 from relay.store.connection import Store, StoreSettings
 from relay.store.keyring import KeyRing, make_ring
+from relay.store.marks import RingMarks
 from relay.store.vault import Vault
 
 if TYPE_CHECKING:
@@ -210,9 +211,9 @@ async def _admit(
     where: StoreSettings, ring: str, site: Site, tokens: Sequence[Mapping[str, str]], client_id: str
 ) -> list[str]:
     async with Store(where) as store:
-        vault = Vault(store, KeyRing.from_json(ring))
+        vault, marks = Vault(store, KeyRing.from_json(ring)), RingMarks(KeyRing.from_json(ring))
         pairs = zip(site.world, tokens, strict=True)
-        return [await world.admit(store, vault, site.url, each, found, client_id) for each, found in pairs]
+        return [await world.admit(store, vault, marks, site.url, each, found, client_id) for each, found in pairs]
 
 
 def _given(url: str, ring: str, site: Site, authority: trustme.CA, client_id: str) -> dict[str, Mapping[str, Any]]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import httpx
 
     from relay.store.connection import Store
+    from relay.store.marks import RingMarks
 
 CLIENT_ID: Final = BENCH_CLIENT_ID
 OTHER_CLIENT_ID: Final = "00000000-0000-4000-8000-00000000be0d"
@@ -102,7 +103,13 @@ def _consent(control: httpx.Client, account: str, client_id: str) -> str:
 
 
 async def admit(
-    store: Store, vault: Vault, cloud: str, each: Organisation, tokens: Mapping[str, str], client_id: str = CLIENT_ID
+    store: Store,
+    vault: Vault,
+    marks: RingMarks,
+    cloud: str,
+    each: Organisation,
+    tokens: Mapping[str, str],
+    client_id: str = CLIENT_ID,
 ) -> str:
     """Take a tenant in with its grants (UPN -> refresh token); returns a suite key."""
     now = datetime.now(UTC)
@@ -113,7 +120,7 @@ async def admit(
             token_cache=_token_cache(cloud, each, account, token, client_id),
         )  # fmt: skip
         await vault.save(kept, NEW)
-    return (await SuiteKeys(store).issue(each.tenant_id, "bench")).text
+    return (await SuiteKeys(store, marks).issue(each.tenant_id, "bench")).text
 
 
 def _token_cache(cloud: str, each: Organisation, account: str, refresh_token: str, client_id: str) -> str:

@@ -17,6 +17,7 @@ from relay.store.audit import AuditLog
 from relay.store.connected import ConnectedSuites
 from relay.store.enforcement import Enforcement
 from relay.store.flows import Flows
+from relay.store.marks import RingMarks
 from relay.store.presences import Presences
 from relay.store.push import PushStatuses
 from relay.store.subscriptions import Subscriptions
@@ -77,7 +78,7 @@ class Desk:
                 tenants=tenants,
                 vault=vault,
                 admissions=Admissions(store, ring),
-                suite_keys=SuiteKeys(store),
+                suite_keys=SuiteKeys(store, RingMarks(ring)),
                 connected=ConnectedSuites(store),
                 presences=Presences(store),
                 push=PushStatuses(store),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from relay.config import Settings
     from relay.store.connection import Store
+    from relay.store.marks import Standing
     from relay.store.restore import TenantRestored
 
 commands = typer.Typer()
@@ -49,20 +50,20 @@ def backup(
     *,
     key: Annotated[Path, typer.Option(help="The public backup key; presence-relay keys backup-new makes one.")],
 ) -> None:
-    """Write tenants, grants, suite keys, settings and audit logs into one encrypted file. The relay goes on meanwhile."""
+    """Write tenants, grants, suite keys, settings and audit logs into one encrypted, signed file. The relay goes on meanwhile."""
 
-    async def work(store: Store, _: Settings) -> None:
+    async def work(store: Store, settings: Settings) -> None:
         from relay.store.backup import back_up
         from relay.store.backup_file import BackupKey
         from relay.store.ringfile import new_private
 
         meant_for = BackupKey.from_json(key.read_bytes())
         with new_private(file) as output:
-            counts = await back_up(store, output, meant_for)
+            counts = await back_up(store, output, meant_for, settings.key_ring())
         typer.echo(f"{file}: {_counted(counts)}, for the key {meant_for.kid}.")
         typer.echo("Grants in it are sealed under the key ring: keep both, and not in one place.")
 
-    with_store(work)
+    with_store(work, "vault.key_ring")
 
 
 @commands.command()
@@ -77,6 +78,13 @@ def restore(
     sealed: Annotated[
         bool, typer.Option("--even-sealed", help="Restore grants that the key ring cannot open, too.")
     ] = False,
+    unsigned: Annotated[
+        bool,
+        typer.Option(
+            "--unsigned",
+            help="Take a backup that nobody vouches for: of a release before signatures, or of a lost key ring.",
+        ),
+    ] = False,
     only_check: Annotated[bool, typer.Option("--check", help="Look at all of it, and write nothing.")] = False,
 ) -> None:
     """Bring tenants back from a backup. All of it is checked before anything is written; may be repeated."""
@@ -85,20 +93,29 @@ def restore(
         give_up(f"{tenant[:50]!r} is no tenant id (a GUID).", EXIT_USAGE)
 
     async def work(store: Store, settings: Settings) -> None:
-        from relay.store.backup_file import BackupKey
+        from relay.ops.private_files import exposed
+        from relay.store.backup_file import BackupKey, BackupUnsigned
         from relay.store.restore import Restore, checked
 
-        opens = BackupKey.from_json(key.read_bytes())
+        for private in exposed([("--key", key)]):
+            typer.echo(f"Warning: {private.text}", err=True)
+        opens, ring = BackupKey.from_json(key.read_bytes()), settings.key_ring()
         with file.open("rb") as source:
-            found = checked(source, opens, settings.key_ring())
+            try:
+                found = checked(source, opens, ring, unsigned=unsigned)
+            except BackupUnsigned as error:
+                give_up(f"Nothing was restored. {error}. If you know who made it: --unsigned", EXIT_TROUBLE)
             typer.echo(f"{file}: whole, made {found.manifest.created:%Y-%m-%d %H:%M:%S} UTC: {_counted(found.counts)}.")
             _tell_shut(found.shut, is_fatal=not (sealed or only_check))
+            _tell_unmarked(found.unmarked)
             if only_check:
                 return
             if faults := await store.preflight():
                 give_up("\n".join(["Nothing was restored:", *(f"  {fault}" for fault in faults)]), EXIT_TROUBLE)
             outcomes = Counter[str]()
-            async for one in Restore(store, source, opens, overwrite=overwrite).restored(tenant_id):
+            async for one in Restore(store, source, opens, ring, overwrite=overwrite, unsigned=unsigned).restored(
+                tenant_id
+            ):
                 outcomes[one.outcome] += 1
                 typer.echo(_restored_words(one))
         if tenant_id is not None and not outcomes:
@@ -120,6 +137,16 @@ def _tell_shut(shut: Mapping[str, int], *, is_fatal: bool) -> None:
             "Nothing was restored. Put the missing key into the ring (a ring that retired keys were kept in has it), or say"
             " --even-sealed: those accounts must then consent again.",
             EXIT_TROUBLE,
+        )
+
+
+def _tell_unmarked(unmarked: Counter[Standing]) -> None:
+    """Suite keys of a backup that edges will refuse."""
+    if unmarked:
+        number = unmarked.total()
+        typer.echo(
+            f"{number} suite keys have no genuine mark, so suites with them are refused: presence-relay keys mark shows them.",
+            err=True,
         )
 
 

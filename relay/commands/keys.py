@@ -1,77 +1,24 @@
-"""Suite keys, and the key ring that grants are encrypted with."""
+"""Suite keys and their marks, and the keys of backups. The key ring's commands are in `ring`, under the same name."""
 
 from __future__ import annotations
 
-import os
-import secrets
-import time
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from relay.commands import ring
 from relay.commands.frame import EXIT_TROUBLE, EXIT_USAGE, give_up, told, with_store
 from relay.commands.naming import TenantArgument, meant_id
 from relay.core import audit
-from relay.variables import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from relay.config import Settings
     from relay.store.connection import Store
-
-_TELL_EVERY: Final = 1000
-_MOST_SHOWN: Final = 20
+    from relay.store.marking import MarkedKey
 
 commands = typer.Typer(no_args_is_help=True, help="Suite keys, and the key ring that grants are encrypted with.")
-
-
-@commands.command("ring-new")
-def new_ring(
-    file: Annotated[Path, typer.Argument(help="Where the key ring goes. An existing one is never overwritten.")],
-    *,
-    add_to: Annotated[Path | None, typer.Option(help="A ring whose keys are kept behind the new one.")] = None,
-) -> None:
-    """Make a key ring, for RELAY_VAULT_KEY_RING_FILE. Keep a copy in a safe place: without it all grants are lost."""
-    with told():
-        from relay.store.keyring import KeyRing, make_ring
-
-        older = add_to.read_text() if add_to is not None else None
-        if older is not None:
-            KeyRing.from_json(older)
-        now_s = int(time.time())
-        ring = make_ring(_new_kid(now_s), now_s=now_s, older=older)
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
-            output.write(f"{ring}\n")
-        typer.echo(f"{file}: made. RELAY_VAULT_KEY_RING_FILE={file}")
-
-
-@commands.command("ring-add")
-def add_to_ring(
-    file: Annotated[Path, typer.Argument(help="The key ring; its place is taken by a wider one in one step.")],
-    *,
-    after: Annotated[str, typer.Option(help="How long the new key is known before it is used, like 15m.")] = "15m",
-) -> None:
-    """Add a key to a key ring: first known, later used. Have the roles read the file before it is used."""
-    with told():
-        from relay.store.keyring import KeyRing, make_ring
-        from relay.store.ringfile import write_private
-
-        older, now_s = file.read_text(), int(time.time())
-        known = KeyRing.from_json(older)
-        waiting = [key for key in known.keys if key.used_from_s > now_s]
-        if waiting:
-            give_up(f"{file}: {waiting[0].kid} is not even in use, from {_at(waiting[0].used_from)} on.", EXIT_USAGE)
-        kid, used_from_s = _new_kid(now_s), now_s + int(_span(after).total_seconds())
-        ring = make_ring(kid, now_s=now_s, older=older, used_from_s=used_from_s)
-        write_private(file, f"{ring}\n")
-        used_from = KeyRing.from_json(ring).keys[0].used_from
-        typer.echo(
-            f"{file}: {kid} is known, and used from {_at(used_from)} on. Bring the file to every role before that,"
-        )
-        typer.echo("and keep a copy. Then: presence-relay keys reencrypt; presence-relay keys ring-retire FILE")
+commands.add_typer(ring.commands)
 
 
 @commands.command("backup-new")
@@ -92,117 +39,58 @@ def new_backup_key(
         typer.echo(f"{other}: the public key. presence-relay backup BACKUP --key {other}")
 
 
-@commands.command("ring-show")
-def show_ring() -> None:
-    """Show the keys of the key ring, what is sealed under each, and which running processes seal with which."""
-
-    async def work(store: Store, settings: Settings) -> None:
-        from relay.store.ring_users import RingUsers
-        from relay.store.sealed import Sealed
-
-        ring, now_s = settings.key_ring(), time.time()
-        census = await Sealed(store).census()
-        for key in ring.keys:
-            state = "in use" if key.kid == ring.newest else "known"
-            state += f", used from {_at(key.used_from)} on" if key.used_from_s > now_s else ""
-            typer.echo(f"{key.kid}  {state}  {_counted(census.under(key.kid))}")
-        for kid in sorted(census.by_kid.keys() - {key.kid for key in ring.keys}):
-            typer.echo(f"{kid or 'no key at all'}  MISSING from the ring  {_counted(census.under(kid))}", err=True)
-        for user in await RingUsers(store).all():
-            lacking = [key.kid for key in ring.keys if key.kid not in user.knows]
-            typer.echo(
-                f"process {user.name} seals with {user.seals_with}"
-                + (f", does not know {', '.join(lacking)}" if lacking else "")
-            )
-
-    with_store(work, "vault.key_ring")
-
-
-@commands.command()
-def reencrypt() -> None:
-    """Rewrite everything that is under older keys of the ring with the key in use, while the relay runs. May be repeated."""
-
-    async def work(store: Store, settings: Settings) -> None:
-        from relay.store.sealed import Progress, Sealed
-
-        ring, progress = settings.key_ring(), Progress()
-        waiting = [key for key in ring.keys if key.used_from_s > time.time()]
-        async for progress in Sealed(store).reencrypt(ring):
-            if progress.seen and progress.seen % _TELL_EVERY == 0:
-                typer.echo(f"{progress.seen} seen, {progress.rewritten} rewritten", err=True)
-        typer.echo(f"{progress.seen} seen, {progress.rewritten} rewritten with {ring.newest}.")
-        if waiting:
-            typer.echo(f"{waiting[0].kid} is used from {_at(waiting[0].used_from)} on: repeat this then.")
-        if progress.broken:
-            broken = "\n".join(f"  {key}" for key in progress.broken[:_MOST_SHOWN])
-            give_up(
-                f"{len(progress.broken)} do not open with any key of the ring, and stay as they are:\n{broken}",
-                EXIT_TROUBLE,
-            )
-
-    with_store(work, "vault.key_ring")
-
-
-@commands.command("ring-retire")
-def retire_from_ring(
-    file: Annotated[Path, typer.Argument(help="The key ring; its place is taken by a narrower one in one step.")],
-    *,
-    keep: Annotated[
-        Path | None, typer.Option(help="Where the retired keys go, as a ring: backups made under them need them.")
-    ] = None,
-) -> None:
-    """Take the keys that are not in use out of a key ring; refused while anything, or any process, still needs one."""
-
-    async def work(store: Store, _: Settings) -> None:
-        from relay.store.keyring import KeyRing, without
-        from relay.store.ring_users import RingUsers
-        from relay.store.ringfile import write_private
-        from relay.store.sealed import Sealed
-
-        text = file.read_text()
-        ring = KeyRing.from_json(text)
-        retired = [key.kid for key in ring.keys if key.kid != ring.newest and key.used_from_s <= time.time()]
-        if not retired:
-            give_up(f"{file}: there is no key to retire, {ring.newest} is in use.", EXIT_USAGE)
-        # Who seals comes first: once nobody seals with a key, nothing new appears under it.
-        users = await RingUsers(store).all()
-        faults = [
-            f"process {user.name} still seals with {user.seals_with}; has it read the new ring?"
-            for user in users
-            if user.seals_with in retired or ring.newest not in user.knows
-        ]
-        census = await Sealed(store).census()
-        faults += [
-            f"{kid} still has {_counted(census.under(kid))}: presence-relay keys reencrypt"
-            for kid in retired
-            if census.under(kid)
-        ]
-        if faults:
-            give_up("\n".join(["Nothing was retired:", *(f"  {fault}" for fault in faults)]), EXIT_TROUBLE)
-        narrower, taken = without(text, retired)
-        if keep is not None:
-            with os.fdopen(os.open(keep, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
-                output.write(f"{taken}\n")
-        write_private(file, f"{narrower}\n")
-        typer.echo(f"{file}: {', '.join(retired)} retired; {ring.newest} is in use.")
-        typer.echo("Backups that were made before the re-encryption need them: keep them as long as those.")
-
-    with_store(work)
-
-
 @commands.command()
 def issue(
     tenant: TenantArgument, *, label: Annotated[str, typer.Option(help="What people call the suite.")] = ""
 ) -> None:
-    """Make a suite key; prints it, this once."""
+    """Make a suite key; prints it, this once. Needs the key ring, which its mark is made with."""
 
-    async def work(store: Store, _: Settings) -> None:
+    async def work(store: Store, settings: Settings) -> None:
+        from relay.store.marks import RingMarks
         from relay.store.suite_keys import SuiteKeys
 
-        made = audit.key_made(audit.OPERATOR, label)
-        typer.echo((await SuiteKeys(store).issue(await meant_id(store, tenant), label, made)).text)
+        suite_keys, made = SuiteKeys(store, RingMarks(settings.key_ring())), audit.key_made(audit.OPERATOR, label)
+        typer.echo((await suite_keys.issue(await meant_id(store, tenant), label, made)).text)
 
-    with_store(work)
+    with_store(work, "vault.key_ring")
+
+
+@commands.command()
+def mark(
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Mark suite keys of releases before marks, once. Look at the list first: it may hold one that nobody issued."""
+
+    async def work(store: Store, settings: Settings) -> None:
+        from relay.store.marking import Marking
+        from relay.store.marks import RingMarks, Standing
+
+        marking = Marking(store, RingMarks(settings.key_ring()))
+        others = [key async for key in marking.in_force() if key.standing is not Standing.GENUINE]
+        for key in (key for key in others if key.standing is not Standing.MISSING or not key.is_listed):
+            typer.echo(f"{_shown(key)}  NOT marked: {_why_not(key)}", err=True)
+        unmarked = sorted(
+            (key for key in others if key.standing is Standing.MISSING and key.is_listed),
+            key=lambda key: (key.record.tenant_id, key.record.created),
+        )
+        if not unmarked:
+            typer.echo("There is no suite key to mark.")
+            return
+        for key in unmarked:
+            typer.echo(_shown(key))
+        typer.echo(
+            f"{len(unmarked)} suite keys have no mark. Whoever has one of them gets in once it is marked: revoke"
+        )
+        typer.echo("those that nobody issued (presence-relay keys revoke), and mark the others.")
+        if not yes and not typer.confirm("Mark these now?"):
+            raise typer.Exit(EXIT_TROUBLE)
+        marked = [await marking.mark(key) for key in unmarked]
+        typer.echo(f"{sum(marked)} marked.")
+        if not all(marked):
+            typer.echo(f"{len(marked) - sum(marked)} changed meanwhile; run this again.")
+
+    with_store(work, "vault.key_ring")
 
 
 @commands.command("list")
@@ -239,22 +127,18 @@ def revoke(
     with_store(work)
 
 
-def _new_kid(now_s: int) -> str:
-    return f"{time.strftime('%Y-%m-%d', time.gmtime(now_s))}-{secrets.token_hex(3)}"
+def _shown(key: MarkedKey) -> str:
+    record = key.record
+    used = f"{record.last_used:%Y-%m-%d}" if record.last_used else "never"
+    label = "".join(character if character.isprintable() else "?" for character in record.label)
+    return f"{record.tenant_id}  {record.key_id}  made {record.created:%Y-%m-%d}  used {used:<10}  {label or '-'}"
 
 
-def _span(text: str) -> timedelta:
-    try:
-        span = duration(text)
-    except ValueError as error:
-        give_up(str(error), EXIT_USAGE)
-    assert isinstance(span, timedelta)
-    return span
+def _why_not(key: MarkedKey) -> str:
+    from relay.store.marks import Standing
 
-
-def _at(time_: datetime) -> str:
-    return f"{time_:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{number} {what}" for what, number in sorted(counts.items())) or "nothing"
+    if not key.is_listed:
+        return "its tenant does not list it, so nobody issued it; delete it in Redis"
+    if key.standing is Standing.KEY_UNKNOWN:
+        return f"it has a mark of the key {key.kid}, which the ring lacks"
+    return "its mark is not of this record: somebody wrote to Redis; revoke it"

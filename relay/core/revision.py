@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import struct
 import uuid
 import zlib
@@ -44,6 +45,20 @@ def parse(entry_id: bytes) -> Revision:
 def render(revision: Revision) -> bytes:
     """The stream id of a revision; the inverse of `parse`."""
     return b"%d-%d" % (revision >> _SEQUENCE_BITS, revision & _SEQUENCE_MASK)
+
+
+def epoch_in(history: str, random: str) -> Epoch:
+    """An epoch of a server's history, `master_replid`, which it does not show: suites get it in their resume tokens.
+
+    Scripts make the same (see accept.lua), and have no other hash. Nobody can search the 160 random bits of a replication id.
+    """
+    digest = hashlib.sha1(f"{random}.{history}".encode(), usedforsecurity=False).hexdigest()
+    return Epoch(f"{random}.{digest}")
+
+
+def is_of(epoch: Epoch, history: str) -> bool:
+    """Whether an epoch was declared in this history."""
+    return epoch == epoch_in(history, epoch.partition(".")[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ from relay.errors import ConsentRequired, Rejected
 from relay.graph.client import GraphClient
 from relay.graph.consent import Consent
 from relay.loopback import PATH
+from relay.store.marking import Marking
+from relay.store.marks import RingMarks
 from relay.store.suite_keys import SuiteKeys
 from relay.store.tenants import Tenants
 from relay.store.vault import Vault
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
     from relay.config import Settings
     from relay.store.connection import Store
+    from relay.store.keyring import KeyRing
 
 ROLES: Final = tuple(Role)
 REDIRECT_PORT: Final = 8400
@@ -184,13 +187,13 @@ class _Session:
                 return []
             if self._options.microsoft is None:
                 tenant_id = await _demonstration_tenant(store, settings)
-                await self._suite_key(store, tenant_id)
+                await self._suite_key(store, tenant_id, settings.key_ring())
                 return self._watch_lines()
-            return await self._microsoft_lines(store)
+            return [*await _unmarked_lines(store, settings.key_ring()), *await self._microsoft_lines(store)]
 
-    async def _suite_key(self, store: Store, tenant_id: TenantId) -> None:
+    async def _suite_key(self, store: Store, tenant_id: TenantId, ring: KeyRing) -> None:
         """Have the key of the last run, or a new one."""
-        keys = SuiteKeys(store)
+        keys = SuiteKeys(store, RingMarks(ring))
         try:
             if (await keys.verify(self._folder.read_key())).tenant_id == tenant_id:
                 return
@@ -307,6 +310,12 @@ class _Watchers:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def _unmarked_lines(store: Store, ring: KeyRing) -> list[str]:
+    """What to do about suite keys of a release before marks."""
+    faults = (await Marking(store, RingMarks(ring)).census()).faults()
+    return [*faults, "Suites with them are refused until you run: presence-relay keys mark", ""] if faults else []
 
 
 async def _demonstration_tenant(store: Store, settings: Settings) -> TenantId:

@@ -13,6 +13,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from relay.core.revision import is_of
 from relay.core.watch import Position
 from relay.errors import StoreUnavailable
 
@@ -61,8 +62,11 @@ class Finding:
 
 
 def vouched(epoch: Epoch | None, replid: str) -> bool:
-    """Whether an epoch was declared in the history that the server has."""
-    return epoch is not None and epoch.endswith(f".{replid}")
+    """Whether an epoch was declared in the history that the server has.
+
+    Workers of earlier releases showed the replication id itself; a worker of this one declares a new epoch when it takes over.
+    """
+    return epoch is not None and (is_of(epoch, replid) or epoch.endswith(f".{replid}"))
 
 
 def judge(partition: Partition, before: Revision | None, epoch: Epoch | None, last: Revision, replid: str) -> Finding:

@@ -24,6 +24,7 @@ from relay.edge.shared import Shared
 if TYPE_CHECKING:
     from relay.edge.settings import EdgeSettings
     from relay.store.connection import Store
+    from relay.store.marks import Marks
 
 _log = structlog.get_logger(__name__)
 
@@ -38,23 +39,25 @@ class EdgeServer:
         port: where it listens; known once entered.
     """
 
-    def __init__(self, settings: EdgeSettings, store: Store, edge_id: str | None = None) -> None:
+    def __init__(self, settings: EdgeSettings, store: Store, marks: Marks, edge_id: str | None = None) -> None:
         """Make a server that does not listen yet.
 
         Args:
             settings: how it listens and what it allows.
             store: outlives the server.
+            marks: what suite keys' records are verified with.
             edge_id: must differ from every other edge's that may run at the same time.
         """
         self.port = 0
         self._settings = settings
         self._store = store
+        self._marks = marks
         self._edge_id = edge_id or f"{socket.gethostname()}.{secrets.token_hex(4)}"
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            self._shared = shared = Shared(self._store, self._settings, self._edge_id)
+            self._shared = shared = Shared(self._store, self._settings, self._marks, self._edge_id)
             stack.push_async_callback(shared.interest.aclose)
             renewing = asyncio.create_task(shared.interest.run(), name="edge-interest")
             stack.push_async_callback(_cancelled, renewing)

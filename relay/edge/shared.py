@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from relay.core.presence import TenantId
     from relay.edge.settings import EdgeSettings
     from relay.store.connection import Store
+    from relay.store.marks import Marks
 
 _log = structlog.get_logger(__name__)
 
@@ -36,9 +37,9 @@ _log = structlog.get_logger(__name__)
 class Shared:
     """The parts of an edge, made once."""
 
-    def __init__(self, store: Store, settings: EdgeSettings, edge_id: str) -> None:
+    def __init__(self, store: Store, settings: EdgeSettings, marks: Marks, edge_id: str) -> None:
         self.settings = settings
-        self.suite_keys = SuiteKeys(store)
+        self.suite_keys = SuiteKeys(store, marks)
         self.auth = Authenticator(self.suite_keys)
         self.presences = Presences(store)
         self.interest = LocalInterest(Interest(store), edge_id, settings.interest_renewal)
@@ -62,13 +63,13 @@ class Shared:
         task.add_done_callback(self._done)
         return task
 
-    async def empty_snapshot(self, tenant_id: TenantId) -> tuple[Snapshot[bytes], str]:
+    async def empty_snapshot(self, tenant_id: TenantId) -> Snapshot[bytes]:
         """A snapshot of no names, for a stream that watches nobody yet: it still needs an epoch and a position."""
         last = await self._changes.last(keys.partition_of(tenant_id))
         position = self.hub.position(tenant_id)
         if position is None:
             raise StoreUnavailable("No worker has taken this partition yet")
-        return Snapshot(last, position.epoch, {}, {}), position.epoch.rpartition(".")[2]
+        return Snapshot(last, position.epoch, {}, {})
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

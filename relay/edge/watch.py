@@ -304,7 +304,7 @@ class Stream:
             names = self.watch.lookups(_LOOKUP_NAMES)
             with shared.hub.hold(view) as hold:
                 try:
-                    snapshot, replid = await self._snapshot(names)
+                    snapshot, is_vouched = await self._snapshot(names)
                 except BaseException:
                     if not hold.void:
                         self.watch.put_back()
@@ -313,23 +313,23 @@ class Stream:
             if hold.void:
                 return True  # the names are waiting to be looked up again
             position = shared.hub.position(tenant_id)
-            if position is not None and snapshot.epoch == position.epoch and vouched(snapshot.epoch, replid):
+            if position is not None and snapshot.epoch == position.epoch and is_vouched:
                 self.watch.apply(snapshot, hold.missed, position)
                 return True
             self.watch.put_back()
         await shared.hub.check(tenant_id)
         return False
 
-    async def _snapshot(self, names: Sequence[Name]) -> tuple[Snapshot[bytes], str]:
-        """What the store knows of the names, and which history its server has."""
+    async def _snapshot(self, names: Sequence[Name]) -> tuple[Snapshot[bytes], bool]:
+        """What the store knows of the names, and whether its epoch is of the history that its server has."""
         if not names:
-            return await self._shared.empty_snapshot(self.tenant_id)
+            return await self._shared.empty_snapshot(self.tenant_id), True
         found = await self._shared.presences.snapshot(self.tenant_id, names)
         if found.epoch is None:
             raise StoreUnavailable("No worker has taken this partition yet")
         if found.is_held_back:
             raise StoreUnavailable("Whom suites may watch was changed, and the worker has not carried it out yet")
-        return Snapshot(found.last, found.epoch, found.names, found.answers), found.replid
+        return Snapshot(found.last, found.epoch, found.names, found.answers), vouched(found.epoch, found.replid)
 
     # ---------------------------------------------------------------- sending
 

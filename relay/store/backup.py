@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from relay.store.backup_file import BackupKey
     from relay.store.connection import Store
+    from relay.store.keyring import KeyRing
 
 Fields = dict[bytes, bytes]
 """A hash as Redis has it."""
@@ -58,13 +59,15 @@ class LogRecord(msgspec.Struct, frozen=True, tag="audit"):
 Record = TenantRecord | LogRecord
 
 
-async def back_up(store: Store, file: BinaryIO, key: BackupKey) -> Counter[str]:
+async def back_up(store: Store, file: BinaryIO, key: BackupKey, ring: KeyRing) -> Counter[str]:
     """Write a backup of all tenants into `file`; returns what is in it: tenants, grants, suite keys, entries of audit logs.
+
+    It is encrypted for `key` and signed with the `ring`.
 
     Raises:
         StoreUnavailable: the file is no backup.
     """
-    writer, counts = Writer(file, key, datetime.now(UTC)), Counter[str]()
+    writer, counts = Writer(file, key, ring, datetime.now(UTC)), Counter[str]()
     for partition in range(keys.PARTITIONS):
         for tenant_id in sorted(await store.vault_command("SMEMBERS", keys.tenants(partition))):
             async for record in _records(store, TenantId(tenant_id.decode())):

@@ -108,7 +108,7 @@ class KeyRing:
 
     def seal(self, value: str, belonging: Belonging) -> str:
         """Encrypt with the key in use."""
-        self._look()
+        self.look()
         kid = self.newest
         header = {"alg": _ALGORITHM, "enc": _ENCRYPTION, "kid": kid, **_claims(belonging)}
         return jwe.encrypt_compact(header, value.encode(), self._keys[kid].key, registry=_registry)
@@ -120,7 +120,7 @@ class KeyRing:
             SealBroken: see there.
         """
         header = _header(sealed)
-        self._look(missing=str(header.get("kid", "")))
+        self.look(missing=str(header.get("kid", "")))
         key = self._keys.get(str(header.get("kid", "")))
         if key is None:
             raise SealBroken("The key ring lacks the key that a stored grant was encrypted with")
@@ -135,15 +135,15 @@ class KeyRing:
 
     def is_newest(self, sealed: str) -> bool:
         """Whether a value is sealed with the key in use."""
-        self._look()
+        self.look()
         return kid_of(sealed) == self.newest
 
-    def look(self) -> None:
-        """See whether there are other keys now; sealing and opening do so by themselves."""
-        self._look()
+    def look(self, missing: str = "") -> None:
+        """See whether there are other keys now; sealing and opening do so by themselves.
 
-    def _look(self, missing: str = "") -> None:
-        """Whether there are other keys now; see `RingFile`. `missing` is one that is needed at once, if it is not there."""
+        Args:
+            missing: a key that is needed at once, if it is not there.
+        """
 
 
 def kid_of(sealed: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from relay.core.ordering import Order
 from relay.core.presence import Name, Source, TenantId, UserId
-from relay.core.revision import Epoch, Revision, parse
+from relay.core.revision import Epoch, Revision, epoch_in, parse
 from relay.errors import Bug, LeaseLost
 from relay.store import entries, keys
 from relay.store.pipes import CHANGES_ENTRIES, START_ID
@@ -144,7 +144,7 @@ class Presences:
         An answer of the lost history may be older than what suites were shown of it. Entries of `changes` stay; the worker
         reads all users anew.
         """
-        epoch = Epoch(f"{secrets.token_hex(8)}.{replid}")
+        epoch = epoch_in(replid, secrets.token_hex(8))
         held = [keys.lease(lease.partition), keys.epoch(lease.partition)]
         held += [keys.answers(tenant_id) for tenant_id in tenant_ids]
         await self._store.run_once(_EPOCH, held, [lease.value, epoch])

@@ -23,19 +23,21 @@ import msgspec
 
 from relay.core import audit, permission
 from relay.core.audit import Kind
+from relay.core.presence import TenantId
 from relay.store import custody, hints, keys
 from relay.store.audit import RETENTION
 from relay.store.backup import LogRecord, Record, TenantRecord, counted, read_tenant
 from relay.store.backup_file import BackupInvalid, Reader
 from relay.store.enforcement import Enforcement
 from relay.store.keyring import Belonging, SealBroken, kid_of
+from relay.store.marks import FIELD, RingMarks, Standing, Vouched
 from relay.store.scripting import Script
+from relay.store.suite_keys import TOLD
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from typing import BinaryIO
 
-    from relay.core.presence import TenantId
     from relay.store.backup_file import BackupKey, Manifest
     from relay.store.connection import Store
     from relay.store.keyring import KeyRing
@@ -48,6 +50,8 @@ _FINISH = Script("restore_finish")
 
 _RECORD_FIELDS: Final = frozenset({b"state", b"created"})
 _GRANT_FIELDS: Final = frozenset({b"token_cache", b"version", b"state", b"upn", b"error", b"created", b"last_refresh"})
+_INCIDENTAL: Final = frozenset({FIELD, *(name.encode() for name in TOLD)})
+"""Of a suite key: what may differ in a record that is the same."""
 _KEY_FIELDS: Final = frozenset({b"tenant", b"hash", b"label", b"created"})
 
 
@@ -72,6 +76,8 @@ class Checked:
     counts: Counter[str] = field(default_factory=Counter)
     shut: Counter[str] = field(default_factory=Counter)
     """Key id -> grants that the ring cannot open; under an empty id those that no key opens."""
+    unmarked: Counter[Standing] = field(default_factory=Counter)
+    """Suite keys in force whose mark is not genuine: they come back so, and suites with them are refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +91,17 @@ class TenantRestored:
     """Suite keys that stay revoked, because they were revoked after the backup."""
 
 
-def checked(file: BinaryIO, key: BackupKey, ring: KeyRing) -> Checked:
+def checked(file: BinaryIO, key: BackupKey, ring: KeyRing, *, unsigned: bool = False) -> Checked:
     """Read a backup from beginning to end and open everything in it; nothing is written.
 
     Raises:
-        BackupInvalid: it is not whole, or not this release's. What cannot be opened with the ring is in the result.
+        BackupUnsigned: it is of a release before signatures, and `unsigned` does not say that it is taken all the same.
+        BackupInvalid: it is not whole, forged, or not this release's. What cannot be opened with the ring is in the result.
     """
     found: Checked | None = None
-    for manifest, record in _records(file, key):
+    marks = RingMarks(ring)
+    file.seek(0)
+    for manifest, record in _records(Reader(file, key, ring, unsigned=unsigned)):
         found = found or Checked(manifest)
         found.counts += counted(record)
         if isinstance(record, TenantRecord):
@@ -100,8 +109,20 @@ def checked(file: BinaryIO, key: BackupKey, ring: KeyRing) -> Checked:
                 shut = _shut_under(ring, record.tenant_id, account_id, grant[b"token_cache"])
                 if shut is not None:
                     found.shut[shut] += 1
+            for key_id, fields in record.suite_keys.items():
+                standing = _standing(marks, key_id, fields)
+                if standing is not Standing.GENUINE and b"revoked" not in fields:
+                    found.unmarked[standing] += 1
     file.seek(0)
-    return found or Checked(Reader(file, key).manifest)
+    return found or Checked(Reader(file, key, ring, unsigned=unsigned).manifest)
+
+
+def _standing(marks: RingMarks, key_id: str, fields: dict[bytes, bytes]) -> Standing:
+    return marks.judge(_vouched(key_id, fields), fields.get(FIELD))
+
+
+def _vouched(key_id: str, fields: dict[bytes, bytes]) -> Vouched:
+    return Vouched(key_id, TenantId(fields[b"tenant"].decode()), fields[b"hash"])
 
 
 def _shut_under(ring: KeyRing, tenant_id: TenantId, account_id: str, sealed: bytes) -> str | None:
@@ -118,9 +139,7 @@ def _shut_under(ring: KeyRing, tenant_id: TenantId, account_id: str, sealed: byt
     return None
 
 
-def _records(file: BinaryIO, key: BackupKey) -> Iterator[tuple[Manifest, Record]]:
-    file.seek(0)
-    reader = Reader(file, key)
+def _records(reader: Reader) -> Iterator[tuple[Manifest, Record]]:
     for line in reader:
         try:
             record: Record = msgspec.msgpack.decode(line, type=Record)
@@ -146,10 +165,22 @@ def _check(record: Record) -> None:
 class Restore:
     """Brings tenants back from a backup that was `checked`."""
 
-    def __init__(self, store: Store, file: BinaryIO, key: BackupKey, *, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        file: BinaryIO,
+        key: BackupKey,
+        ring: KeyRing,
+        *,
+        overwrite: bool = False,
+        unsigned: bool = False,
+    ) -> None:
         self._store = store
         self._file = file
         self._key = key
+        self._ring = ring
+        self._unsigned = unsigned
+        self._marks = RingMarks(ring)
         self._overwrite = "1" if overwrite else ""
 
     async def restored(self, only: TenantId | None = None) -> AsyncIterator[TenantRestored]:
@@ -158,7 +189,8 @@ class Restore:
         Raises (while iterated):
             NotSaved, StoreUnavailable: cut short; repeat it.
         """
-        for manifest, record in _records(self._file, self._key):
+        self._file.seek(0)
+        for manifest, record in _records(Reader(self._file, self._key, self._ring, unsigned=self._unsigned)):
             if only is not None and record.tenant_id != only:
                 continue
             if isinstance(record, LogRecord):
@@ -215,6 +247,9 @@ class Restore:
         return mark is not None and mark.decode() == manifest.backup_id
 
     async def _suite_key(self, key_id: str, fields: dict[bytes, bytes]) -> bytes:
+        # A genuine mark is made anew, because edges may know the newest key only. What is none stays what it is.
+        if b"revoked" not in fields and _standing(self._marks, key_id, fields) is Standing.GENUINE:
+            fields = {**fields, FIELD: self._marks.mark(_vouched(key_id, fields))}
         async with self._store.vault_connection() as vault:
             args: list[Arg] = [self._overwrite, *(part for pair in fields.items() for part in pair)]
             reply: bytes = await vault.run(_SUITE_KEY, [keys.suite_key(key_id)], args)
@@ -231,12 +266,16 @@ class Restore:
 
 
 def _without_versions(record: TenantRecord) -> TenantRecord:
-    """To compare by: a grant that was overwritten has another version, so that nobody takes it for the former."""
+    """To compare by: a grant that was overwritten has another version, and a rotation makes marks anew."""
     grants = {
         account_id: {name: value for name, value in grant.items() if name != b"version"}
         for account_id, grant in record.grants.items()
     }
-    return msgspec.structs.replace(record, grants=grants)
+    suite_keys = {
+        key_id: {name: value for name, value in key.items() if name not in _INCIDENTAL}
+        for key_id, key in record.suite_keys.items()
+    }
+    return msgspec.structs.replace(record, grants=grants, suite_keys=suite_keys)
 
 
 def _flat(fields: dict[bytes, bytes]) -> list[Arg]:

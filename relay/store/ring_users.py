@@ -1,6 +1,6 @@
-"""Which processes seal with which key, so that no key is retired while somebody still seals with it.
+"""Which processes have which keys: none is retired that somebody still seals with, no mark made that an edge cannot verify.
 
-Each process that has a key ring says so every `ANNOUNCE_EVERY`, in a key that expires; nothing else is done with it.
+Each process that has a key ring, or its public keys, says so every `ANNOUNCE_EVERY`, in a key that expires; nothing else is done with it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import msgspec
 if TYPE_CHECKING:
     from relay.store.connection import Store
     from relay.store.keyring import KeyRing
+    from relay.store.marks import Marks
 
 ANNOUNCE_EVERY: Final = timedelta(seconds=10)
 _LIVES: Final = timedelta(seconds=60)
@@ -21,11 +22,11 @@ _PREFIX: Final = "ring-user:"
 
 
 class RingUser(msgspec.Struct, frozen=True):
-    """One process with a key ring."""
+    """One process with a key ring, or with its public keys."""
 
     name: str
     seals_with: str
-    """The id of its key in use."""
+    """The id of its key in use; empty for an edge, which only verifies."""
     knows: tuple[str, ...]
     """The ids of all its keys."""
 
@@ -39,9 +40,16 @@ class RingUsers:
     async def announce(self, name: str, ring: KeyRing) -> None:
         """Say what a process seals with; looks for another ring first."""
         ring.look()
-        user = RingUser(name, ring.newest, tuple(key.kid for key in ring.keys))
+        await self._say(RingUser(name, ring.newest, tuple(key.kid for key in ring.keys)))
+
+    async def announce_verifier(self, name: str, marks: Marks) -> None:
+        """Say what an edge without the ring verifies with; looks for other keys first."""
+        marks.look()
+        await self._say(RingUser(name, "", marks.kids))
+
+    async def _say(self, user: RingUser) -> None:
         lives_ms = int(_LIVES / timedelta(milliseconds=1))
-        await self._store.vault_command("SET", f"{_PREFIX}{name}", msgspec.json.encode(user), "PX", lives_ms)
+        await self._store.vault_command("SET", f"{_PREFIX}{user.name}", msgspec.json.encode(user), "PX", lives_ms)
 
     async def leave(self, name: str) -> None:
         """A process ends."""

@@ -26,11 +26,46 @@ _MOST_BYTES: Final = 1 << 20
 _GONE: Final = (0,)
 
 
+class FollowedFile:
+    """A file that is changed while it is in use: read again when it has changed.
+
+    It is looked at when somebody asks, every `every_s` at most. So a process that is idle need do nothing, and none must be
+    started anew for a rotation.
+    """
+
+    def __init__(self, path: Path, unreadable: str, every_s: float = LOOK_EVERY_S) -> None:
+        """Follow `path`; `unreadable` is the name of the event that is logged once when it cannot be read."""
+        self.path = path
+        self._unreadable = unreadable
+        self._every_s = every_s
+        self._looked = float("-inf")
+        self._seen: tuple[int, ...] | None = None
+
+    def news(self, *, at_once: bool = False) -> bytes | None:
+        """What the file holds, if it changed since; None else, and when it cannot be read."""
+        now = time.monotonic()
+        if not at_once and now - self._looked < self._every_s:
+            return None
+        self._looked = now
+        try:
+            stat = self.path.stat()
+            seen = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+            if seen == self._seen:
+                return None
+            self._seen = seen
+            with self.path.open("rb") as file:
+                return file.read(_MOST_BYTES)
+        except OSError as error:
+            if self._seen is not _GONE:
+                log.warning(self._unreadable, error=error.strerror or type(error).__name__, path=str(self.path))
+            self._seen = _GONE
+            return None
+
+
 class RingFile(KeyRing):
     """The ring of a file that is changed while it is in use. A file that is broken or gone leaves the ring as it was.
 
-    It looks when it is used, every `LOOK_EVERY_S` at most, and at once when a value needs a key that it has not. So a
-    process that is idle need do nothing, and none must be started anew for a rotation.
+    It is looked at as `FollowedFile` says, and at once when a value needs a key that is not there.
     """
 
     def __init__(
@@ -38,30 +73,17 @@ class RingFile(KeyRing):
     ) -> None:
         """A ring that begins with `text`, what `path` held when settings were read."""
         super().__init__(read_ring(text), clock)
-        self._path = path
-        self._every_s = every_s
-        self._looked = float("-inf")
-        self._seen: tuple[int, ...] | None = None
+        self._file = FollowedFile(path, "key_ring_unreadable", every_s)
 
-    def _look(self, missing: str = "") -> None:
-        now = time.monotonic()
-        if now - self._looked < self._every_s and (not missing or missing in self._keys):
+    def look(self, missing: str = "") -> None:
+        """See `KeyRing.look`."""
+        text = self._file.news(at_once=bool(missing) and missing not in self._keys)
+        if text is None:
             return
-        self._looked = now
         try:
-            stat = self._path.stat()
-            seen = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
-            if seen == self._seen:
-                return
-            self._seen = seen
-            with self._path.open("rb") as file:
-                self._take(file.read(_MOST_BYTES))
-        except OSError as error:
-            if self._seen is not _GONE:
-                log.warning("key_ring_unreadable", error=error.strerror or type(error).__name__, path=str(self._path))
-            self._seen = _GONE
+            self._take(text)
         except KeyRingInvalid as error:
-            log.warning("key_ring_unusable", error=str(error), path=str(self._path))
+            log.warning("key_ring_unusable", error=str(error), path=str(self._file.path))
 
     def _take(self, text: bytes) -> None:
         keys = {key.kid: key for key in read_ring(text)}
@@ -80,12 +102,26 @@ def write_private(path: Path, content: str | bytes) -> None:
     Raises:
         OSError: the file is as it was.
     """
+    _replace(path, content, 0o600)
+
+
+def write_public(path: Path, content: str | bytes) -> None:
+    """The same for a file that everybody may read.
+
+    Raises:
+        OSError: the file is as it was.
+    """
+    _replace(path, content, 0o644)
+
+
+def _replace(path: Path, content: str | bytes, mode: int) -> None:
     # Always the same name, so that what a killed process left of it is taken away by the next one.
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)
     try:
         with new_private(beside) as file:
             file.write(content.encode() if isinstance(content, str) else content)
+            os.fchmod(file.fileno(), mode)
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """Suite keys: the bearer credentials of suites, `psk_<key id>_<secret>`.
 
-Only a hash of the secret is kept. The secret has 256 bits, so that a plain SHA-256 cannot be searched.
+Only a hash of the secret is kept. The secret has 256 bits, so that a plain SHA-256 cannot be searched. A record is believed only
+with its mark (see `marks`), which nobody can make who has no key ring.
 """
 
 from __future__ import annotations
@@ -9,14 +10,19 @@ import hashlib
 import hmac
 import re
 import secrets
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+import structlog
+from opentelemetry import metrics
 
 from relay.core.presence import TenantId
 from relay.errors import SuiteKeyRevoked, SuiteKeyUnknown, TenantRemoved
 from relay.store import keys
 from relay.store.audit import append_about_key
+from relay.store.marks import FIELD, NO_MARKS, Standing, Vouched
 from relay.store.pipes import Changes
 from relay.store.scripting import Script
 
@@ -24,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from relay.core.audit import Entry
-    from relay.store.connection import Store
+    from relay.store.connection import Store, VaultConnection
+    from relay.store.marks import Marks
     from relay.store.scripting import Arg
 
 MAX_LABEL_CHARS: Final = 100
@@ -39,6 +46,18 @@ PROVISIONAL: Final = timedelta(minutes=15)
 BURIED: Final = timedelta(days=30)
 """How long a suite of a tenant that left is told so. After that its key is as unknown as any other text."""
 MAX_CLIENT_CHARS: Final = 100
+
+_REVOKED_TOLD: Final = "revoked_told"
+_KEPT_TOLD: Final = "kept_told"
+TOLD: Final = (_REVOKED_TOLD, _KEPT_TOLD)
+"""Fields that say that the audit log tells of it, so that no repetition looks through the log."""
+_COMPLAIN_EVERY_S: Final = 60.0
+_MOST_COMPLAINTS: Final = 100
+
+log = structlog.get_logger(__name__)
+_not_genuine = metrics.get_meter(__name__).create_counter(
+    "relay.suite_keys.not_genuine", description="Suite keys refused because their record has no genuine mark, by reason"
+)
 
 _KEY = re.compile(r"psk_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 _NO_HASH: Final = bytes(32)
@@ -108,8 +127,16 @@ class SuiteKeys:
     handed out cannot be used). A revoked key ends its open streams through `changes`.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, marks: Marks = NO_MARKS) -> None:
+        """The suite keys in `store`.
+
+        Args:
+            store: where they are.
+            marks: to issue keys, those of the key ring; to verify them, those or the public ones. For all else none are needed.
+        """
         self._store = store
+        self._marks = marks
+        self._complained: dict[str, float] = {}
 
     async def issue(
         self, tenant_id: TenantId, label: str, audit: Entry | None = None, *, provisional: bool = False
@@ -125,12 +152,15 @@ class SuiteKeys:
 
         Raises:
             TenantRemoved: there is no such tenant.
+            CannotMark: this process has no key ring.
         """
         if not await self._tenant_exists(tenant_id):
             raise TenantRemoved("There is no such tenant")
         key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
         now_ms = _now_ms()
+        mark = self._marks.mark(Vouched(key_id, tenant_id, _hash(secret)))
         record = ["tenant", tenant_id, "hash", _hash(secret), "label", label[:MAX_LABEL_CHARS], "created", now_ms]
+        record += [FIELD, mark]
         if provisional:
             record += ["provisional", 1, "expires", now_ms + _ms(PROVISIONAL)]
         async with self._store.vault_connection() as vault:
@@ -143,10 +173,11 @@ class SuiteKeys:
         return IssuedKey(key_id, f"psk_{key_id}_{secret}")
 
     async def verify(self, text: str) -> KeyRecord:
-        """Whose key this is. An unknown id costs as much work as a wrong secret.
+        """Whose key this is. An unknown id costs as much work as a wrong secret; only who knows the secret costs a signature.
 
         Raises:
-            SuiteKeyUnknown: no key, a wrong secret, or an id that nobody issued; which of them is not said.
+            SuiteKeyUnknown: no key, a wrong secret, an id that nobody issued, or a record that somebody without the ring
+                wrote or changed; which of them is not said.
             SuiteKeyRevoked: it was revoked.
             TenantRemoved: its tenant has left.
         """
@@ -155,8 +186,19 @@ class SuiteKeys:
             raise SuiteKeyUnknown("This is not a suite key")
         record = await self._store.vault_command("HGETALL", keys.suite_key(parsed.key_id))
         if not hmac.compare_digest(_hash(parsed.secret), record.get(b"hash", _NO_HASH)):
-            raise SuiteKeyUnknown("Nobody issued this suite key")
-        key = _record(parsed.key_id, record)
+            raise SuiteKeyUnknown(_UNKNOWN)
+        try:
+            key = decoded(parsed.key_id, record)
+        except (KeyError, ValueError):  # no record of ours
+            self._complain(parsed.key_id, Standing.FALSE)
+            raise SuiteKeyUnknown(_UNKNOWN) from None
+        # What has ended needs no mark to be refused, and may have lost it: revoked, or under a key that was retired since.
+        if not key.has_ended(datetime.now(UTC)):
+            vouched = Vouched(key.key_id, key.tenant_id, record[b"hash"])
+            standing = self._marks.judge(vouched, record.get(FIELD))
+            if standing is not Standing.GENUINE:
+                self._complain(key.key_id, standing)
+                raise SuiteKeyUnknown(_UNKNOWN)
         if not await self._tenant_exists(key.tenant_id):
             raise TenantRemoved("The tenant of this suite key has left the relay")
         if key.revoked is not None:
@@ -172,9 +214,8 @@ class SuiteKeys:
         """
         async with self._store.vault_connection() as vault:
             kept = await vault.run(_KEEP, [keys.suite_key(key_id)], [_now_ms()])
-            if kept:
-                since = datetime.now(UTC) - PROVISIONAL
-                await append_about_key(vault, tenant_id, key_id, audit, once_since=since)
+            if kept == _NOT_TOLD:
+                await _tell_once(vault, tenant_id, key_id, audit, datetime.now(UTC) - PROVISIONAL, _KEPT_TOLD)
             await vault.confirm()
         return bool(kept)
 
@@ -220,9 +261,8 @@ class SuiteKeys:
         """
         async with self._store.vault_connection() as vault:
             found = await vault.run(_REVOKE, [keys.suite_key(key_id)], [_now_ms()])
-            if found is not None and audit is not None:
-                tenant_id, revoked = TenantId(found[0].decode()), _time(found[1])
-                await append_about_key(vault, tenant_id, key_id, audit, once_since=revoked)
+            if found is not None and audit is not None and not found[2]:
+                await _tell_once(vault, TenantId(found[0].decode()), key_id, audit, _time(found[1]), _REVOKED_TOLD)
             await vault.confirm()
         if found is None:
             return False
@@ -245,13 +285,22 @@ class SuiteKeys:
         """The tenant's keys, revoked ones included, oldest first."""
         ids = await self._ids(tenant_id)
         records = await self._store.many([("HGETALL", keys.suite_key(key_id)) for key_id in ids], vault=True)
-        found = [_record(key_id, record) for key_id, record in zip(ids, records, strict=True) if record]
+        found = [decoded(key_id, record) for key_id, record in zip(ids, records, strict=True) if record]
         return sorted(found, key=lambda key: (key.created, key.key_id))
 
     async def touch(self, key_id: str, client: str = "", version: str = "") -> None:
         """Note that the key is in use, and by which program; coarse, and lost with a crash."""
         args: list[Arg] = [_now_ms(), _ms(TOUCH_EVERY), _ms(TOUCH_CHANGED_EVERY), _shown(client), _shown(version)]
         await self._store.vault_run(_TOUCH, [keys.suite_key(key_id)], args)
+
+    def _complain(self, key_id: str, standing: Standing) -> None:
+        """Somebody knows the secret of a record that nobody with the key ring made. Told once a minute for each key."""
+        _not_genuine.add(1, {"reason": standing})
+        now = time.monotonic()
+        self._complained = {one: at for one, at in self._complained.items() if now - at < _COMPLAIN_EVERY_S}
+        if key_id not in self._complained and len(self._complained) < _MOST_COMPLAINTS:
+            self._complained[key_id] = now
+            log.error("suite_key_not_genuine", key_id=key_id, reason=standing, hint=_ADVICE[standing])
 
     async def _ids(self, tenant_id: TenantId) -> Sequence[str]:
         found = await self._store.vault_command("SMEMBERS", keys.tenant_suite_keys(tenant_id))
@@ -262,7 +311,19 @@ class SuiteKeys:
         return state not in (None, b"removed")
 
 
-def _record(key_id: str, record: Mapping[bytes, bytes]) -> KeyRecord:
+async def _tell_once(
+    vault: VaultConnection, tenant_id: TenantId, key_id: str, entry: Entry, since: datetime, field: str
+) -> None:
+    """Tell the audit log, and note in the key's record that it was told.
+
+    Record and log may be on two servers: cut short in between, the next one looks for the entry that it finds there.
+    """
+    await append_about_key(vault, tenant_id, key_id, entry, once_since=since)
+    await vault.execute("HSET", keys.suite_key(key_id), field, 1)
+
+
+def decoded(key_id: str, record: Mapping[bytes, bytes]) -> KeyRecord:
+    """The record of a suite key as Redis has it. Raises KeyError or ValueError for what is none."""
     return KeyRecord(
         key_id=key_id,
         tenant_id=TenantId(record[b"tenant"].decode()),
@@ -277,6 +338,14 @@ def _record(key_id: str, record: Mapping[bytes, bytes]) -> KeyRecord:
     )
 
 
+_UNKNOWN: Final = "Nobody issued this suite key"
+_NOT_TOLD: Final = 1
+"""What the script says of a key whose keeping the audit log does not tell of yet."""
+_ADVICE: Final = {
+    Standing.MISSING: "its record has no mark: presence-relay keys mark shows such keys, and marks those of earlier releases",
+    Standing.KEY_UNKNOWN: "its mark is of a key that is not known here: bring the public keys here (presence-relay keys ring-public)",
+    Standing.FALSE: "its record was written or changed by somebody without the key ring: find out who can write to Redis",
+}
 _ENDS: Final = ("tenant", "revoked", "expires")
 _PERSONAL: Final = ("label", "client", "client_version", "last_used")
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from relay.core.revision import is_of
 from relay.errors import LeaseLost, Retryable, StoreUnavailable
 from relay.store import keys
 from relay.store.interest import Interest
@@ -124,7 +125,7 @@ class Worker:
     async def _own(self, lease: Lease, replid: str) -> None:
         position = await self.inbox.last(lease.partition)
         epoch = await self.presences.epoch(lease.partition)
-        if epoch is None or not epoch.endswith(f".{replid}"):
+        if epoch is None or not is_of(epoch, replid):
             epoch = await self._new_epoch(lease, replid)
         owned = OwnedPartition(self, lease, epoch, position)
         if self._tasks is not None:
@@ -191,7 +192,7 @@ class Worker:
         standings = await self.presences.standings(list(mine))
         for partition, owned in mine.items():
             epoch, last = standings[partition]
-            if owned.epoch.endswith(f".{identity.replid}") and epoch == owned.epoch and last >= owned.last:
+            if is_of(owned.epoch, identity.replid) and epoch == owned.epoch and last >= owned.last:
                 owned.last = last
                 continue
             log.warning("history_lost", partition=partition)

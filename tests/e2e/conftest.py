@@ -19,6 +19,7 @@ from suite.backoff import Backoff
 from suite.client import PresenceClient
 from suite.events import Changed, Event
 from suite.values import Presence, Status
+from tests.ring import MARKS, PUBLIC_MARKS
 from tests.valkey import free_port
 from tests.worker.conftest import SETTINGS, Relay, eventually, raw, relay, valkey, webhook_tls
 
@@ -82,10 +83,10 @@ class Edges:
         return f"127.0.0.1:{self.settings.port}"
 
     def edge(self) -> EdgeServer:
-        return EdgeServer(self.settings, self.relay.store)
+        return EdgeServer(self.settings, self.relay.store, PUBLIC_MARKS)
 
     async def key(self, tenant: TenantId) -> str:
-        return (await SuiteKeys(self.relay.store).issue(tenant, "console")).text
+        return (await SuiteKeys(self.relay.store, MARKS).issue(tenant, "console")).text
 
     @asynccontextmanager
     async def suite(self, key: str, *users: str, form: str = "watch") -> AsyncIterator[Console]:

@@ -21,10 +21,10 @@ from relay.store.sealed import Sealed
 from relay.store.vault import Vault
 from suite.values import Status
 from tests.e2e.conftest import Edges, eventually, running
+from tests.ring import RING
 from tests.worker.conftest import SETTINGS, Relay
 
 ADA, BEN = "ada@contoso.example", "ben@contoso.example"
-RING = KeyRing.from_json(make_ring("k1", now_s=0))
 
 
 async def test_a_tenant_that_was_lost_is_restored_and_its_suite_sees_presence_again(
@@ -37,12 +37,12 @@ async def test_a_tenant_that_was_lost_is_restored_and_its_suite_sees_presence_ag
         key = await edges.key(tenant)
         async with edges.suite(key, ADA) as console:
             await eventually(lambda: console.shows(ADA) == "Available")
-        await back_up(relay.store, file, public)
+        await back_up(relay.store, file, public, RING)
     await raw.flushall()
     relay.microsoft.set_presence(ADA, "Busy")
 
     assert checked(file, private, RING).shut == {}
-    assert [one.tenant_id async for one in Restore(relay.store, file, private).restored()] == [tenant]
+    assert [one.tenant_id async for one in Restore(relay.store, file, private, RING).restored()] == [tenant]
     async with relay.working(), edges.edge(), edges.suite(key, ADA, BEN) as console:
         await eventually(lambda: console.shows(ADA) == "Busy" and console.shows(BEN) == "Available", timeout=20)
 

@@ -23,6 +23,7 @@ from relay.store.interest import Interest
 from relay.store.suite_keys import SuiteKeys
 from relay.store.tenants import Tenant
 from tests.e2e.conftest import Edges, eventually, running
+from tests.ring import MARKS
 from tests.worker.conftest import Relay
 from tests.worker.test_permission import settle
 from tests.worker.test_push import Push, push
@@ -55,7 +56,7 @@ async def until(relay: Relay, tenant: TenantId, text: str, word: Word) -> Explan
 async def test_a_user_with_a_presence_is_explained_from_microsoft_to_the_suites(relay: Relay, edges: Edges):
     async with running(relay, edges) as tenant:
         await relay.tenants.change_settings(tenant, {"map:Busy / InACall": "DO_NOT_DISTURB"}, OPERATOR)
-        suite_keys = SuiteKeys(relay.store)
+        suite_keys = SuiteKeys(relay.store, MARKS)
         desk, door = [(await suite_keys.issue(tenant, label)).text for label in ("Front desk", "Door")]
         relay.microsoft.set_presence(ADA, "Busy", "InACall")
         by_id = relay.microsoft.person(ADA).oid

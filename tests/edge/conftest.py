@@ -17,6 +17,7 @@ from relay.edge.settings import EdgeSettings
 from relay.store.connection import Store, StoreSettings
 from tests.edge.suite import SuiteStream
 from tests.edge.worker import OTHER, TENANT, PlayedWorker
+from tests.ring import PUBLIC_MARKS
 from tests.valkey import ValkeyServer
 
 SHORT = timedelta(milliseconds=100)
@@ -81,6 +82,7 @@ async def start_edge(store: Store, cert: trustme.LeafCert) -> AsyncIterator[Call
                     **given,
                 ),
                 store,
+                PUBLIC_MARKS,
             )
             return await stack.enter_async_context(edge)
 

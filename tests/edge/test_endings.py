@@ -17,6 +17,7 @@ from relay.store.suite_keys import SuiteKeys
 from relay.store.tenants import Tenants
 from tests.edge.suite import Outcome, Request, eventually, pb
 from tests.edge.worker import TENANT, name, user
+from tests.ring import MARKS
 
 SHORT = timedelta(milliseconds=200)
 DrainReason = pb.WatchPresenceResponse.Drain.Reason
@@ -28,7 +29,7 @@ async def test_a_revoked_key_ends_its_streams_and_no_others(worker, suite, store
     first = await suite(issued.text).open(name(0)).ready()
     second = await suite(issued.text).open_server_stream(name(0)).ready()
     stays = await suite().open(name(0)).ready()
-    await SuiteKeys(store).revoke(issued.key_id)
+    await SuiteKeys(store, MARKS).revoke(issued.key_id)
     for stream in (first, second):
         ended = await stream.ending(5)
         assert (ended.code, ended.reason) == (grpc.StatusCode.PERMISSION_DENIED, "SUITE_KEY_REVOKED")
@@ -51,7 +52,7 @@ async def test_a_key_revoked_while_its_stream_begins_does_not_begin_it(worker, s
     issued = await worker.issue()
     stream = suite(issued.text).open(name(0), more_follows=True)
     await eventually(lambda: edge._service._open[TENANT])  # its key was found good
-    await SuiteKeys(store).revoke(issued.key_id)
+    await SuiteKeys(store, MARKS).revoke(issued.key_id)
     await stream.call.write(Request(start=pb.Start()))
     assert (await stream.ending()).reason == "SUITE_KEY_REVOKED"
     assert stream.responses == []
@@ -201,7 +202,7 @@ async def test_a_key_that_ends_by_itself_ends_its_streams(worker, suite, store, 
     issued, other = await worker.issue(), await worker.issue()
     stream = await suite(issued.text).open().ready()
     stays = await suite(other.text).open().ready()
-    await SuiteKeys(store).end_later(TENANT, issued.key_id, timedelta(milliseconds=300))
+    await SuiteKeys(store, MARKS).end_later(TENANT, issued.key_id, timedelta(milliseconds=300))
     ended = await stream.ending(2 * LOOK_S)
     assert (ended.code, ended.reason) == (grpc.StatusCode.PERMISSION_DENIED, "SUITE_KEY_REVOKED")
     assert not stays.call.done()

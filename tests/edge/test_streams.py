@@ -14,6 +14,7 @@ from relay.edge.service import SERVICE
 from relay.store.suite_keys import SuiteKeys
 from tests.edge.suite import Outcome, Request, eventually, pb
 from tests.edge.worker import OTHER, TENANT, name, user
+from tests.ring import MARKS
 
 SOON = timedelta(milliseconds=200)
 
@@ -188,7 +189,7 @@ async def test_a_key_in_use_is_noted(worker, suite, store) -> None:
     await suite().open().ready()
 
     async def noted() -> bool:
-        (record,) = await SuiteKeys(store).list(TENANT)
+        (record,) = await SuiteKeys(store, MARKS).list(TENANT)
         return record.last_used is not None
 
     await eventually(noted)

@@ -6,6 +6,7 @@ from relay.store.connected import ConnectedSuites, Streams
 from relay.store.suite_keys import SuiteKeys
 from tests.edge.suite import eventually, pb
 from tests.edge.worker import TENANT, name
+from tests.ring import MARKS
 
 
 async def test_who_is_connected_and_how_many_users_each_watches(worker, suite, store, edge) -> None:
@@ -35,7 +36,7 @@ async def test_a_suites_program_is_noted_with_its_key(worker, suite, store, edge
     await suite(issued.text).open(name(0), client=pb.Client(name="console", version="7.2.1")).ready()
 
     async def noted() -> bool:
-        (record,) = [each for each in await SuiteKeys(store).list(TENANT) if each.key_id == issued.key_id]
+        (record,) = [each for each in await SuiteKeys(store, MARKS).list(TENANT) if each.key_id == issued.key_id]
         return (record.client, record.client_version) == ("console", "7.2.1") and record.last_used is not None
 
     await eventually(noted)

@@ -16,6 +16,7 @@ from relay.store.leases import Lease, Leases
 from relay.store.presences import DirectoryEntry, Observed, Presences
 from relay.store.suite_keys import IssuedKey, SuiteKeys
 from relay.store.tenants import Tenant, Tenants
+from tests.ring import MARKS
 
 TENANT = TenantId("6b5f4a3e-1111-4222-8333-944445555666")
 OTHER = TenantId("0c1d2e3f-2222-4222-8333-944445555777")
@@ -77,7 +78,7 @@ class PlayedWorker:
         return await self.issue(tenant_id)
 
     async def issue(self, tenant_id: TenantId = TENANT) -> IssuedKey:
-        return await SuiteKeys(self.store).issue(tenant_id, "suite")
+        return await SuiteKeys(self.store, MARKS).issue(tenant_id, "suite")
 
     async def resolve(self, outcomes: Mapping[Name, UserId | Status], tenant_id: TenantId = TENANT) -> None:
         entries = {name: DirectoryEntry(outcome, FAR) for name, outcome in outcomes.items()}

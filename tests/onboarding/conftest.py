@@ -18,6 +18,7 @@ from relay.edge.server import EdgeServer
 from relay.edge.settings import EdgeSettings
 from relay.store.connection import Store, StoreSettings
 from relay.store.keyring import KeyRing, make_ring
+from relay.store.marks import RingMarks
 from relay.worker.cloud import Cloud as WorkerCloud
 from relay.worker.partitions import Worker
 from relay.worker.settings import WorkerSettings
@@ -126,7 +127,7 @@ async def suite(
     async with AsyncExitStack() as stack:
         microsoft = await stack.enter_async_context(WorkerCloud(settings_for(site.cloud), site.vault))
         worker = asyncio.create_task(Worker(site.store, site.vault, microsoft, FAST, "worker-1").run())
-        server = await stack.enter_async_context(EdgeServer(edge, site.store, "edge-1"))
+        server = await stack.enter_async_context(EdgeServer(edge, site.store, RingMarks(site.ring), "edge-1"))
         credentials = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
         target, options = f"localhost:{server.port}", [("grpc.enable_http_proxy", 0)]
         channel = await stack.enter_async_context(grpc.aio.secure_channel(target, credentials, options=options))

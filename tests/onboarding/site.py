@@ -18,6 +18,7 @@ from relay.core.presence import TenantId
 from relay.store.connection import Store
 from relay.store.flows import Flows
 from relay.store.keyring import KeyRing
+from relay.store.marks import RingMarks
 from relay.store.suite_keys import SuiteKeys
 from relay.store.tenants import Tenants
 from relay.store.vault import Vault
@@ -83,7 +84,7 @@ class Site:
 
     @property
     def suite_keys(self) -> SuiteKeys:
-        return SuiteKeys(self.store)
+        return SuiteKeys(self.store, RingMarks(self.ring))
 
     async def flow(self, flow_id: str) -> Flow:
         """An onboarding under way, as it is kept."""

@@ -28,11 +28,12 @@ from relay.core.tenant import TenantState
 from relay.graph.certificates import make
 from relay.graph.settings import GraphSettings
 from relay.store.connection import Store, StoreSettings
-from relay.store.keyring import KeyRing, make_ring
+from relay.store.keyring import KeyRing
 from relay.store.suite_keys import SuiteKeys
 from relay.store.tenants import Tenant, Tenants
 from relay.store.vault import NEW, Grant, Vault
 from tests.graph.consents import consent
+from tests.ring import MARKS, RING_JSON
 from tests.valkey import UNTIL_PARENT_DIES, ValkeyServer, free_port
 
 _START_S = 60.0
@@ -141,7 +142,7 @@ class Relay:
         return new.tenant_id
 
     async def suite_key(self, tenant: TenantId) -> str:
-        return (await SuiteKeys(self.store).issue(tenant, "console")).text
+        return (await SuiteKeys(self.store, MARKS).issue(tenant, "console")).text
 
 
 def graph_settings(cloud: CloudAddress) -> GraphSettings:
@@ -173,7 +174,7 @@ async def at_work(
     leaf.private_key_pem.write_to_path(folder / "key.pem")
     (folder / "certificates").mkdir()
     (folder / "certificates" / "first.pem").write_bytes(make("first", datetime.now(UTC)))
-    ring = make_ring("soak", now_s=0)
+    ring = RING_JSON
     cloud_port, edge_port, hook_port = free_port(), free_port(), free_port()
     processes: dict[str, Process] = {}
     (folder / "valkey").mkdir()

@@ -30,6 +30,7 @@ from relay.store.suite_keys import SuiteKeys
 from relay.store.tenants import Tenants
 from relay.store.vault import Vault
 from tests.onboarding.killable import Killer, store_gate
+from tests.ring import MARKS
 from tests.store.samples import TENANT, user
 
 _processes = multiprocessing.get_context("forkserver")
@@ -67,18 +68,18 @@ async def leave(store: Store, _: Given) -> bool:
 
 
 async def make_key(store: Store, _: Given) -> str:
-    return (await SuiteKeys(store).issue(TENANT, "new", audit.key_made(BY, "new"))).text
+    return (await SuiteKeys(store, MARKS).issue(TENANT, "new", audit.key_made(BY, "new"))).text
 
 
 async def rotate_key(store: Store, given: Given) -> str:
-    suite_keys = SuiteKeys(store)
+    suite_keys = SuiteKeys(store, MARKS)
     text = (await suite_keys.issue(TENANT, "new", audit.key_rotated(BY, "new", given.key_id))).text
     await suite_keys.revoke(given.key_id, audit.key_revoked(BY, given.key_id, "desk"))
     return text
 
 
 async def revoke_key(store: Store, given: Given) -> bool:
-    return await SuiteKeys(store).revoke(given.key_id, audit.key_revoked(BY, given.key_id, "desk"))
+    return await SuiteKeys(store, MARKS).revoke(given.key_id, audit.key_revoked(BY, given.key_id, "desk"))
 
 
 async def reencrypt(store: Store, given: Given) -> int:
@@ -93,7 +94,7 @@ async def write_ring(_: Store, given: Given) -> bool:
 
 async def write_backup(store: Store, given: Given) -> bool:
     with new_private(given.file) as output:
-        await back_up(store, output, BackupKey.from_json(given.backup_key))
+        await back_up(store, output, BackupKey.from_json(given.backup_key), KeyRing.from_json(given.ring))
     return True
 
 
@@ -101,7 +102,7 @@ async def restore(store: Store, given: Given) -> int:
     key, ring = BackupKey.from_json(given.backup_key), KeyRing.from_json(given.ring)
     with given.file.open("rb") as file:
         checked(file, key, ring)
-        return len([one async for one in Restore(store, file, key).restored()])
+        return len([one async for one in Restore(store, file, key, ring).restored()])
 
 
 Act = Callable[[Store, Given], Awaitable[Any]]

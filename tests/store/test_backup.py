@@ -19,17 +19,18 @@ from relay.store import backup_file, keys
 from relay.store.admissions import Admissions
 from relay.store.audit import AuditLog
 from relay.store.backup import back_up
-from relay.store.backup_file import BackupInvalid, BackupKey, Reader, Writer, make_backup_key
+from relay.store.backup_file import BackupInvalid, BackupKey, BackupUnsigned, Reader, Writer, make_backup_key
 from relay.store.connection import Store
 from relay.store.keyring import KeyRing, make_ring
+from relay.store.marks import Standing
 from relay.store.pipes import Inbox
 from relay.store.restore import Outcome, Restore, TenantRestored, checked
 from relay.store.suite_keys import SuiteKeys
 from relay.store.tenants import Tenants
 from relay.store.vault import Vault
+from tests.ring import MARKS, RING
 from tests.store.samples import NOW, TENANT, tenant_in, user
 
-RING = KeyRing.from_json(make_ring("k1", now_s=1))
 PRIVATE, PUBLIC = (BackupKey.from_json(text) for text in make_backup_key())
 ADA = Actor.account("ada@contoso.com", user(1))
 OTHER = tenant_in(7)
@@ -44,7 +45,7 @@ async def fill(store: Store) -> dict[str, str]:
                 tenant_id, user(number), upn=f"u{number}", token_cache=f"secret of {tenant_id} {number}",
                 name="Contoso", domain="contoso.com", settings={"contact_email": "ada@contoso.com"},
             )  # fmt: skip
-        texts[tenant_id] = (await SuiteKeys(store).issue(tenant_id, "desk", audit.key_made(ADA, "desk"))).text
+        texts[tenant_id] = (await SuiteKeys(store, MARKS).issue(tenant_id, "desk", audit.key_made(ADA, "desk"))).text
     watch = audit.watched(Actor.suite("k1", "desk"), ["ada"], NOW, NOW)
     await AuditLog(store).append_watches(TENANT, [watch] * 2500)
     return texts
@@ -52,14 +53,14 @@ async def fill(store: Store) -> dict[str, str]:
 
 async def backed_up(store: Store) -> io.BytesIO:
     file = io.BytesIO()
-    await back_up(store, file, PUBLIC)
+    await back_up(store, file, PUBLIC, RING)
     file.seek(0)
     return file
 
 
 async def restored(store: Store, file: io.BytesIO, **options: bool) -> list[TenantRestored]:
     checked(file, PRIVATE, RING)
-    return [one async for one in Restore(store, file, PRIVATE, **options).restored()]
+    return [one async for one in Restore(store, file, PRIVATE, RING, **options).restored()]
 
 
 def outcomes(told: list[TenantRestored]) -> Counter[Outcome]:
@@ -96,7 +97,7 @@ async def test_what_was_lost_comes_back_as_it_was(store: Store, raw: Redis) -> N
         del before[log], after[log]
     assert after == before
     for tenant_id, text in texts.items():
-        assert (await SuiteKeys(store).verify(text)).tenant_id == tenant_id
+        assert (await SuiteKeys(store, MARKS).verify(text)).tenant_id == tenant_id
         grants = await Vault(store, RING).list(tenant_id)
         assert [grant.token_cache for grant in grants] == [f"secret of {tenant_id} {n}" for n in (1, 2)]
 
@@ -161,23 +162,23 @@ async def test_a_suite_key_that_was_revoked_stays_so_whatever_is_told(store: Sto
     told = {one.tenant_id: one for one in await restored(store, file, overwrite=overwrite)}
     assert (told[TENANT].outcome, told[TENANT].keys_written, told[TENANT].keys_revoked) == (Outcome.RESTORED, 0, 1)
     with pytest.raises(SuiteKeyRevoked):
-        await SuiteKeys(store).verify(texts[TENANT])
+        await SuiteKeys(store, MARKS).verify(texts[TENANT])
 
 
 async def test_a_suite_key_that_was_shown_since_does_not_end_by_a_restore(store: Store) -> None:
     await fill(store)
-    key = await SuiteKeys(store).issue(TENANT, "new", provisional=True)
+    key = await SuiteKeys(store, MARKS).issue(TENANT, "new", provisional=True)
     file = await backed_up(store)
-    await SuiteKeys(store).keep(TENANT, key.key_id, audit.key_made(ADA, "new"))
+    await SuiteKeys(store, MARKS).keep(TENANT, key.key_id, audit.key_made(ADA, "new"))
     await restored(store, file, overwrite=True)
-    assert (await SuiteKeys(store).verify(key.text)).expires is None
+    assert (await SuiteKeys(store, MARKS).verify(key.text)).expires is None
 
 
 async def test_one_tenant_alone_may_come_back(store: Store, raw: Redis) -> None:
     await fill(store)
     file = await backed_up(store)
     await raw.flushall()
-    told = [one async for one in Restore(store, file, PRIVATE).restored(OTHER)]
+    told = [one async for one in Restore(store, file, PRIVATE, RING).restored(OTHER)]
     assert [(one.tenant_id, one.outcome) for one in told] == [(OTHER, Outcome.RESTORED)]
     assert [tenant.tenant_id for tenant in await Tenants(store).list()] == [OTHER]
 
@@ -199,7 +200,7 @@ async def test_entries_that_are_too_old_meanwhile_do_not_come_back(store: Store,
 async def test_no_secret_of_the_store_is_in_the_file_and_no_token_even_with_its_key(store: Store) -> None:
     texts = await fill(store)
     file = await backed_up(store)
-    content = file.getvalue() + b"".join(Reader(file, PRIVATE))
+    content = file.getvalue() + b"".join(Reader(file, PRIVATE, RING))
     assert b"contact_email" in content
     assert b"secret of" not in content
     for text in texts.values():
@@ -210,12 +211,14 @@ async def test_no_secret_of_the_store_is_in_the_file_and_no_token_even_with_its_
 async def test_grants_that_the_ring_cannot_open_are_told_before_anything_is_written(store: Store, raw: Redis) -> None:
     await fill(store)
     file = await backed_up(store)
-    found = checked(file, PRIVATE, KeyRing.from_json(make_ring("k2", now_s=2)))
-    assert found.shut == {"k1": 4}
+    lost = KeyRing.from_json(make_ring("k2", now_s=2))
+    with pytest.raises(BackupUnsigned, match="signed with the key test, which the key ring lacks"):
+        checked(file, PRIVATE, lost)
+    found = checked(file, PRIVATE, lost, unsigned=True)
+    assert (found.shut, found.unmarked) == ({"test": 4}, {Standing.KEY_UNKNOWN: 2})
     assert found.counts == {"tenants": 2, "grants": 4, "suite keys": 2, "entries of audit logs": 2508}
-    another_k1 = KeyRing.from_json(make_ring("k1", now_s=2))
-    assert checked(file, PRIVATE, another_k1).shut == {"": 4}
-    assert checked(file, PRIVATE, RING).shut == {}
+    found = checked(file, PRIVATE, RING)
+    assert (found.shut, found.unmarked) == ({}, {})
 
 
 # ---------------------------------------------------------------- files that are refused
@@ -224,7 +227,7 @@ async def test_grants_that_the_ring_cannot_open_are_told_before_anything_is_writ
 @pytest.fixture(scope="module")
 def whole() -> bytes:
     file = io.BytesIO()
-    writer = Writer(file, PUBLIC, NOW)
+    writer = Writer(file, PUBLIC, RING, NOW)
     for number in range(5):
         writer.write(b"record %d" % number)
     writer.end()
@@ -232,7 +235,7 @@ def whole() -> bytes:
 
 
 def read(content: bytes, key: BackupKey = PRIVATE) -> list[bytes]:
-    return list(Reader(io.BytesIO(content), key))
+    return list(Reader(io.BytesIO(content), key, RING))
 
 
 def test_a_file_is_read_as_it_was_written(whole: bytes) -> None:
@@ -257,7 +260,7 @@ def test_a_file_in_which_any_bit_is_flipped_is_refused(whole: bytes) -> None:
 def test_lines_that_are_missing_moved_repeated_or_of_another_backup_are_refused(whole: bytes) -> None:
     lines = whole.splitlines(keepends=True)
     another = io.BytesIO()
-    writer = Writer(another, PUBLIC, NOW)
+    writer = Writer(another, PUBLIC, RING, NOW)
     writer.write(b"record 0")
     writer.end()
     for wrong in (
@@ -291,10 +294,10 @@ def test_each_wrong_key_is_refused_with_a_sentence_of_its_own(whole: bytes) -> N
 
 def test_a_backup_of_another_version_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     file = io.BytesIO()
-    monkeypatch.setattr(backup_file, "VERSION", 2)
-    Writer(file, PUBLIC, NOW).end()
+    monkeypatch.setattr(backup_file, "VERSION", 3)
+    Writer(file, PUBLIC, RING, NOW).end()
     monkeypatch.undo()
-    with pytest.raises(BackupInvalid, match="of version 2, and this release reads 1"):
+    with pytest.raises(BackupInvalid, match="of version 3, and this release reads 2"):
         read(file.getvalue())
 
 

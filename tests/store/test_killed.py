@@ -26,6 +26,7 @@ from relay.store.sealed import Sealed
 from relay.store.suite_keys import SuiteKeys
 from relay.store.tenants import Tenants
 from relay.store.vault import Vault
+from tests.ring import MARKS
 from tests.store import killable
 from tests.store.killable import BY, OLD_RING, Act, Given, Ran, ran
 from tests.store.samples import TENANT, tenant_in, user
@@ -54,7 +55,7 @@ async def fill(store: Store) -> str:
                 domain="",
                 settings={},
             )
-        texts.append((await SuiteKeys(store).issue(tenant_id, "desk", audit.key_made(BY, "desk"))).text)
+        texts.append((await SuiteKeys(store, MARKS).issue(tenant_id, "desk", audit.key_made(BY, "desk"))).text)
     await Flows(store, OLD).put(FLOW, "a flow")
     return texts[0]
 
@@ -70,7 +71,7 @@ async def told(store: Store, kind: Kind) -> list[str]:
 
 async def works(store: Store, text: str) -> bool:
     try:
-        await SuiteKeys(store).verify(text)
+        await SuiteKeys(store, MARKS).verify(text)
     except Rejected:
         return False
     return True
@@ -162,9 +163,9 @@ async def test_leaving_is_whole_wherever_it_is_killed(sweep: Sweep, store: Store
 @pytest.mark.timeout(120)
 async def test_a_new_suite_key_is_whole_wherever_it_is_killed(sweep: Sweep, store: Store, raw: Redis, capsys):
     async def check(run: Ran) -> None:
-        listed = {key.key_id for key in await SuiteKeys(store).list(TENANT)}
+        listed = {key.key_id for key in await SuiteKeys(store, MARKS).list(TENANT)}
         held = {name.decode().removeprefix("suite-key:") for name in await raw.keys("suite-key:*")}
-        other = {key.key_id for key in await SuiteKeys(store).list(tenant_in(7))}
+        other = {key.key_id for key in await SuiteKeys(store, MARKS).list(tenant_in(7))}
         assert held == listed | other  # no key is in force that a removal of its tenant would not find
         assert set(await told(store, Kind.KEY_MADE)) <= listed
         if run.result is not None:
@@ -185,7 +186,7 @@ async def test_a_revocation_is_whole_wherever_it_is_killed(sweep: Sweep, store: 
             assert revoked
             assert said
             with pytest.raises(SuiteKeyRevoked):
-                await SuiteKeys(store).verify(sweep.text)
+                await SuiteKeys(store, MARKS).verify(sweep.text)
 
     tell(capsys, await sweep.over(killable.revoke_key, check, Given(str(sweep.folder))), "a revocation")
 
@@ -193,7 +194,7 @@ async def test_a_revocation_is_whole_wherever_it_is_killed(sweep: Sweep, store: 
 @pytest.mark.timeout(120)
 async def test_the_rotation_of_a_suite_key_never_leaves_a_suite_without_one(sweep: Sweep, store: Store, capsys):
     async def check(run: Ran) -> None:
-        in_force = [key for key in await SuiteKeys(store).list(TENANT) if key.revoked is None]
+        in_force = [key for key in await SuiteKeys(store, MARKS).list(TENANT) if key.revoked is None]
         assert in_force
         if run.result is not None:
             assert await works(store, run.result)
@@ -260,7 +261,7 @@ async def test_a_restore_is_completed_by_its_repetition_wherever_it_is_killed(
     async def prepare() -> None:
         nonlocal before
         with given.file.open("wb") as file:
-            await back_up(store, file, BackupKey.from_json(PUBLIC))
+            await back_up(store, file, BackupKey.from_json(PUBLIC), OLD)
         await raw.delete(*await raw.keys("flow:*"))
         before = await everything(raw)
         await raw.flushall()

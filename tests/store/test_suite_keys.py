@@ -16,6 +16,7 @@ from relay.store.connected import ConnectedSuites, Streams
 from relay.store.connection import Store
 from relay.store.suite_keys import MAX_OVERLAP, PROVISIONAL, SuiteKeys
 from relay.store.tenants import Tenant, Tenants
+from tests.ring import MARKS
 from tests.store.samples import NOW, TENANT
 
 ELSEWHERE = TenantId("99999999-9999-4999-8999-999999999999")
@@ -25,7 +26,7 @@ ADA = audit.Actor.account("ada@contoso.example", "a" * 8)
 @pytest.fixture
 async def suite_keys(store: Store) -> SuiteKeys:
     await Tenants(store).put(Tenant(tenant_id=TENANT, created=NOW))
-    return SuiteKeys(store)
+    return SuiteKeys(store, MARKS)
 
 
 async def told(store: Store) -> list[str]:

@@ -20,6 +20,7 @@ from relay.store.pipes import START_ID, ChangesReader, Inbox
 from relay.store.suite_keys import SuiteKeys, parse
 from relay.store.tenants import SettingsConflict, Tenant, Tenants
 from relay.store.vault import NEW, Grant, Vault
+from tests.ring import MARKS
 from tests.store.samples import NOW, TENANT, tenant_in, user
 from tests.valkey import ValkeyServer
 
@@ -93,7 +94,7 @@ async def test_the_worker_hears_of_every_change_of_a_tenant(store: Store, tenant
 async def test_a_removed_tenant_leaves_nothing_of_value_and_its_keys_stay_dead(
     store: Store, tenants: Tenants, raw: Redis
 ) -> None:
-    suite_keys = SuiteKeys(store)
+    suite_keys = SuiteKeys(store, MARKS)
     vault = Vault(store, KeyRing.from_json(make_ring("k1", now_s=1)))
     key = await suite_keys.issue(TENANT, "front desk")
     await vault.save(Grant(tenant_id=TENANT, account_id=user(1), token_cache="secret", created=NOW), NEW)
@@ -115,7 +116,7 @@ async def test_a_removed_tenant_leaves_nothing_of_value_and_its_keys_stay_dead(
 
 
 async def test_a_suite_key_belongs_to_its_tenant(store: Store, tenants: Tenants, raw: Redis) -> None:
-    suite_keys = SuiteKeys(store)
+    suite_keys = SuiteKeys(store, MARKS)
     key = await suite_keys.issue(TENANT, "front desk" * 50)
     record = await suite_keys.verify(key.text)
     assert (record.key_id, record.tenant_id, record.label) == (key.key_id, TENANT, ("front desk" * 50)[:100])
@@ -144,14 +145,14 @@ async def test_a_suite_key_belongs_to_its_tenant(store: Store, tenants: Tenants,
     ],
 )
 async def test_what_is_not_exactly_an_issued_key_is_unknown(store: Store, tenants: Tenants, change) -> None:
-    key = await SuiteKeys(store).issue(TENANT, "front desk")
+    key = await SuiteKeys(store, MARKS).issue(TENANT, "front desk")
     with pytest.raises(SuiteKeyUnknown) as caught:
-        await SuiteKeys(store).verify(change(key.text))
+        await SuiteKeys(store, MARKS).verify(change(key.text))
     assert key.text[21:] not in str(caught.value)
 
 
 async def test_a_revoked_key_is_refused_and_its_streams_are_ended(store: Store, tenants: Tenants) -> None:
-    suite_keys = SuiteKeys(store)
+    suite_keys = SuiteKeys(store, MARKS)
     revoked, other = await suite_keys.issue(TENANT, "old"), await suite_keys.issue(TENANT, "new")
     assert await suite_keys.revoke(revoked.key_id)
     with pytest.raises(SuiteKeyRevoked):
@@ -167,7 +168,7 @@ async def test_a_revoked_key_is_refused_and_its_streams_are_ended(store: Store, 
 
 
 async def test_a_wrong_secret_does_not_tell_that_a_key_was_revoked(store: Store, tenants: Tenants) -> None:
-    suite_keys = SuiteKeys(store)
+    suite_keys = SuiteKeys(store, MARKS)
     key = await suite_keys.issue(TENANT, "old")
     await suite_keys.revoke(key.key_id)
     with pytest.raises(SuiteKeyUnknown):
@@ -176,11 +177,11 @@ async def test_a_wrong_secret_does_not_tell_that_a_key_was_revoked(store: Store,
 
 async def test_a_key_needs_a_tenant(store: Store) -> None:
     with pytest.raises(TenantRemoved):
-        await SuiteKeys(store).issue(TENANT, "nobody's")
+        await SuiteKeys(store, MARKS).issue(TENANT, "nobody's")
 
 
 async def test_use_is_noted_coarsely(store: Store, tenants: Tenants, raw: Redis) -> None:
-    suite_keys = SuiteKeys(store)
+    suite_keys = SuiteKeys(store, MARKS)
     key = await suite_keys.issue(TENANT, "front desk")
     assert (await suite_keys.verify(key.text)).last_used is None
     await suite_keys.touch(key.key_id)
@@ -200,12 +201,12 @@ async def test_tenants_and_keys_survive_kill_9(tmp_path) -> None:
     with ValkeyServer(tmp_path) as server:
         async with Store(StoreSettings(url=server.url)) as store:
             await Tenants(store).put(CONTOSO)
-            key = await SuiteKeys(store).issue(TENANT, "front desk")
+            key = await SuiteKeys(store, MARKS).issue(TENANT, "front desk")
         server.kill()
         server.start()
         async with Store(StoreSettings(url=server.url)) as store:
             assert await Tenants(store).list() == [CONTOSO]
-            assert (await SuiteKeys(store).verify(key.text)).tenant_id == TENANT
+            assert (await SuiteKeys(store, MARKS).verify(key.text)).tenant_id == TENANT
 
 
 async def test_what_nobody_acknowledged_is_not_saved(valkey: ValkeyServer, raw: Redis) -> None:
@@ -214,7 +215,7 @@ async def test_what_nobody_acknowledged_is_not_saved(valkey: ValkeyServer, raw: 
         with pytest.raises(NotSaved):
             await Tenants(store).put(CONTOSO)
         with pytest.raises(NotSaved):
-            await SuiteKeys(store).issue(TENANT, "front desk")
+            await SuiteKeys(store, MARKS).issue(TENANT, "front desk")
 
 
 async def test_custody_with_a_server_of_its_own_keeps_everything_there_and_tells_the_worker(
@@ -222,7 +223,7 @@ async def test_custody_with_a_server_of_its_own_keeps_everything_there_and_tells
 ) -> None:
     with ValkeyServer(tmp_path, appendonly="no") as plain:
         async with Store(StoreSettings(url=plain.url, vault_url=valkey.url)) as store:
-            tenants, suite_keys = Tenants(store), SuiteKeys(store)
+            tenants, suite_keys = Tenants(store), SuiteKeys(store, MARKS)
             vault = Vault(store, KeyRing.from_json(make_ring("k1", now_s=1)))
             await tenants.put(CONTOSO)
             key = await suite_keys.issue(TENANT, "front desk")

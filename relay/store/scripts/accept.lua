@@ -9,7 +9,9 @@ end
 if ARGV[4] ~= '' then
   -- The epoch names the history of the server that it was begun on: another server's is no epoch of this one.
   local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
-  if redis.call('GET', KEYS[5]) ~= ARGV[4] or string.sub(ARGV[4], -#replid) ~= replid then
+  local random = string.match(ARGV[4], '^[^.]*')
+  local declared = random .. '.' .. redis.sha1hex(random .. '.' .. replid)
+  if redis.call('GET', KEYS[5]) ~= ARGV[4] or ARGV[4] ~= declared then
     return redis.error_reply('HISTORYLOST the epoch is over')
   end
 end

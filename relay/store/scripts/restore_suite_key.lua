@@ -12,4 +12,7 @@ if redis.call('EXISTS', KEYS[1]) == 1 and ARGV[1] ~= '1' then
   return 'there'
 end
 redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+if was_revoked then
+  redis.call('HDEL', KEYS[1], 'mark')
+end
 return 'written'

@@ -1,0 +1,258 @@
+"""The key ring: made, rotated, shown, and the public keys that follow from it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from relay.commands.frame import EXIT_TROUBLE, EXIT_USAGE, give_up, told, with_store
+from relay.variables import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from relay.config import Settings
+    from relay.store.connection import Store
+    from relay.store.keyring import KeyRing
+    from relay.store.ring_users import RingUser
+
+_TELL_EVERY: Final = 1000
+_MOST_SHOWN: Final = 20
+_MARKS: Final = "marks of suite keys"
+
+commands = typer.Typer()
+
+
+@commands.command("ring-new")
+def new_ring(
+    file: Annotated[Path, typer.Argument(help="Where the key ring goes. An existing one is never overwritten.")],
+    *,
+    add_to: Annotated[Path | None, typer.Option(help="A ring whose keys are kept behind the new one.")] = None,
+) -> None:
+    """Make a key ring, for RELAY_VAULT_KEY_RING_FILE. Keep a copy in a safe place: without it all grants are lost."""
+    with told():
+        from relay.store.keyring import KeyRing, make_ring
+
+        older = add_to.read_text() if add_to is not None else None
+        if older is not None:
+            KeyRing.from_json(older)
+        now_s = int(time.time())
+        ring = make_ring(_new_kid(now_s), now_s=now_s, older=older)
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
+            output.write(f"{ring}\n")
+        public = _write_public(file, KeyRing.from_json(ring))
+        typer.echo(f"{file}: made. RELAY_VAULT_KEY_RING_FILE={file}")
+        typer.echo(f"{public}: its public keys, for edges without the ring. RELAY_EDGE_MARK_KEYS_FILE={public}")
+
+
+@commands.command("ring-public")
+def make_public(
+    file: Annotated[Path, typer.Argument(help="The key ring; FILE.pub gets its public keys.")],
+) -> None:
+    """Write the public keys of a key ring, for RELAY_EDGE_MARK_KEYS_FILE: edges verify suite keys with them."""
+    with told():
+        from relay.store.keyring import KeyRing
+
+        ring = KeyRing.from_json(file.read_text())
+        public = _write_public(file, ring)
+        typer.echo(f"{public}: the public keys of {', '.join(key.kid for key in ring.keys)}. There is no secret in it.")
+
+
+@commands.command("ring-add")
+def add_to_ring(
+    file: Annotated[Path, typer.Argument(help="The key ring; its place is taken by a wider one in one step.")],
+    *,
+    after: Annotated[str, typer.Option(help="How long the new key is known before it is used, like 15m.")] = "15m",
+) -> None:
+    """Add a key to a key ring: first known, later used. Have the roles read the file before it is used."""
+    with told():
+        from relay.store.keyring import KeyRing, make_ring
+        from relay.store.ringfile import write_private
+
+        older, now_s = file.read_text(), int(time.time())
+        known = KeyRing.from_json(older)
+        waiting = [key for key in known.keys if key.used_from_s > now_s]
+        if waiting:
+            give_up(f"{file}: {waiting[0].kid} is not even in use, from {_at(waiting[0].used_from)} on.", EXIT_USAGE)
+        kid, used_from_s = _new_kid(now_s), now_s + int(_span(after).total_seconds())
+        ring = make_ring(kid, now_s=now_s, older=older, used_from_s=used_from_s)
+        # First the public keys: cut short in between, edges know a key too many and not one too few.
+        public = _write_public(file, KeyRing.from_json(ring))
+        write_private(file, f"{ring}\n")
+        used_from = KeyRing.from_json(ring).keys[0].used_from
+        typer.echo(
+            f"{file}: {kid} is known, and used from {_at(used_from)} on. Bring the file to every role before that,"
+        )
+        typer.echo(f"{public} to every edge that has no ring, and keep a copy.")
+        typer.echo("Then: presence-relay keys reencrypt; presence-relay keys ring-retire FILE")
+
+
+@commands.command("ring-show")
+def show_ring() -> None:
+    """Show the keys of the key ring, what is under each, and which running processes have which."""
+
+    async def work(store: Store, settings: Settings) -> None:
+        from relay.store.marking import Marking
+        from relay.store.marks import RingMarks
+        from relay.store.ring_users import RingUsers
+        from relay.store.sealed import Sealed
+
+        ring, now_s = settings.key_ring(), time.time()
+        census, marks = await Sealed(store).census(), await Marking(store, RingMarks(ring)).census()
+        for key in ring.keys:
+            state = "in use" if key.kid == ring.newest else "known"
+            state += f", used from {_at(key.used_from)} on" if key.used_from_s > now_s else ""
+            under = _counted({**census.under(key.kid), **_marks(marks.by_kid[key.kid])})
+            typer.echo(f"{key.kid}  {state}  {under}")
+        for kid in sorted(census.by_kid.keys() - {key.kid for key in ring.keys}):
+            typer.echo(f"{kid or 'no key at all'}  MISSING from the ring  {_counted(census.under(kid))}", err=True)
+        for fault in marks.faults():
+            typer.echo(f"{fault}: presence-relay keys mark", err=True)
+        for user in await RingUsers(store).all():
+            lacking = [key.kid for key in ring.keys if key.kid not in user.knows]
+            does = f"seals with {user.seals_with}" if user.seals_with else "verifies suite keys"
+            typer.echo(f"process {user.name} {does}" + (f", does not know {', '.join(lacking)}" if lacking else ""))
+
+    with_store(work, "vault.key_ring")
+
+
+@commands.command()
+def reencrypt() -> None:
+    """Rewrite everything that is under older keys of the ring with the key in use, while the relay runs. May be repeated."""
+
+    async def work(store: Store, settings: Settings) -> None:
+        from relay.store.marking import Marking
+        from relay.store.marks import RingMarks
+        from relay.store.ring_users import RingUsers
+        from relay.store.sealed import Progress, Sealed
+
+        ring, progress = settings.key_ring(), Progress()
+        waiting = [key for key in ring.keys if key.used_from_s > time.time()]
+        async for progress in Sealed(store).reencrypt(ring):
+            if progress.seen and progress.seen % _TELL_EVERY == 0:
+                typer.echo(f"{progress.seen} seen, {progress.rewritten} rewritten", err=True)
+        typer.echo(f"{progress.seen} seen, {progress.rewritten} rewritten with {ring.newest}.")
+        marking, faults = Marking(store, RingMarks(ring)), list[str]()
+        # An edge that does not know the key would refuse every suite whose key is marked with it.
+        behind = [user for user in await RingUsers(store).all() if ring.newest not in user.knows]
+        if behind:
+            faults += ["No suite key was marked anew:", *_unknown_to(behind, ring.newest)]
+        else:
+            renewed = [is_new async for is_new in marking.renew()]
+            typer.echo(f"{len(renewed)} suite keys in force seen, {sum(renewed)} marked anew with {ring.newest}.")
+        for fault in (await marking.census()).faults():
+            typer.echo(f"{fault}: presence-relay keys mark", err=True)
+        if waiting:
+            typer.echo(f"{waiting[0].kid} is used from {_at(waiting[0].used_from)} on: repeat this then.")
+        if progress.broken:
+            faults.append(f"{len(progress.broken)} do not open with any key of the ring, and stay as they are:")
+            faults += [f"  {key}" for key in progress.broken[:_MOST_SHOWN]]
+        if faults:
+            give_up("\n".join(faults), EXIT_TROUBLE)
+
+    with_store(work, "vault.key_ring")
+
+
+@commands.command("ring-retire")
+def retire_from_ring(
+    file: Annotated[Path, typer.Argument(help="The key ring; its place is taken by a narrower one in one step.")],
+    *,
+    keep: Annotated[
+        Path | None, typer.Option(help="Where the retired keys go, as a ring: backups made under them need them.")
+    ] = None,
+) -> None:
+    """Take the keys that are not in use out of a key ring; refused while anything, or any process, still needs one."""
+
+    async def work(store: Store, _: Settings) -> None:
+        from relay.store.keyring import KeyRing, without
+        from relay.store.ringfile import write_private
+
+        text = file.read_text()
+        ring = KeyRing.from_json(text)
+        retired = [key.kid for key in ring.keys if key.kid != ring.newest and key.used_from_s <= time.time()]
+        if not retired:
+            give_up(f"{file}: there is no key to retire, {ring.newest} is in use.", EXIT_USAGE)
+        faults = await _still_needed(store, ring, retired)
+        if faults:
+            give_up("\n".join(["Nothing was retired:", *faults]), EXIT_TROUBLE)
+        narrower, taken = without(text, retired)
+        if keep is not None:
+            with os.fdopen(os.open(keep, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
+                output.write(f"{taken}\n")
+        write_private(file, f"{narrower}\n")
+        _write_public(file, KeyRing.from_json(narrower))
+        typer.echo(f"{file}: {', '.join(retired)} retired; {ring.newest} is in use.")
+        typer.echo("Backups that were made before the re-encryption need them: keep them as long as those.")
+
+    with_store(work)
+
+
+async def _still_needed(store: Store, ring: KeyRing, retired: list[str]) -> list[str]:
+    """Why these keys of the ring must stay, a line each."""
+    from relay.store.marking import Marking
+    from relay.store.marks import RingMarks
+    from relay.store.ring_users import RingUsers
+    from relay.store.sealed import Sealed
+
+    # Who seals comes first: once nobody seals with a key, nothing new appears under it.
+    users = await RingUsers(store).all()
+    faults = [
+        f"  process {user.name} still seals with {user.seals_with}; has it read the new ring?"
+        for user in users
+        if user.seals_with in retired or (user.seals_with and ring.newest not in user.knows)
+    ]
+    faults += _unknown_to(
+        [user for user in users if not user.seals_with and ring.newest not in user.knows], ring.newest
+    )
+    census, marks = await Sealed(store).census(), await Marking(store, RingMarks(ring)).census()
+    under = {kid: {**census.under(kid), **_marks(marks.by_kid[kid])} for kid in retired}
+    return faults + [
+        f"  {kid} still has {_counted(counts)}: presence-relay keys reencrypt"
+        for kid, counts in under.items()
+        if counts
+    ]
+
+
+def _unknown_to(users: list[RingUser], kid: str) -> list[str]:
+    return [f"  process {user.name} does not know {kid}; has it read the new file?" for user in users]
+
+
+def _write_public(ring_file: Path, ring: KeyRing) -> Path:
+    """Put the public keys beside their ring; returns where."""
+    from relay.store.ringfile import write_public
+    from relay.store.signing import Purpose, public_set
+
+    public = ring_file.with_name(f"{ring_file.name}.pub")
+    write_public(public, f"{public_set(ring, Purpose.SUITE_KEY)}\n")
+    return public
+
+
+def _marks(number: int) -> dict[str, int]:
+    return {_MARKS: number} if number else {}
+
+
+def _new_kid(now_s: int) -> str:
+    return f"{time.strftime('%Y-%m-%d', time.gmtime(now_s))}-{secrets.token_hex(3)}"
+
+
+def _span(text: str) -> timedelta:
+    try:
+        span = duration(text)
+    except ValueError as error:
+        give_up(str(error), EXIT_USAGE)
+    assert isinstance(span, timedelta)
+    return span
+
+
+def _at(time_: datetime) -> str:
+    return f"{time_:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {what}" for what, number in sorted(counts.items())) or "nothing"
