@@ -47,7 +47,7 @@ class Admission:
     async def admit(self, flow: Flow, kept: KeptFlow, consented: Consented, proof: Proof) -> None:
         """Keep a proven grant and its tenant, make a suite key, and have the flow DONE."""
         applicant, tenant_id = flow.applicant, consented.tenant_id
-        state = await self._admissions.admit(
+        taken = await self._admissions.admit(
             tenant_id,
             consented.account_id,
             upn=consented.upn,
@@ -56,12 +56,12 @@ class Admission:
             domain=applicant.domain,
             settings={"contact_name": applicant.contact, "contact_email": applicant.email},
         )
-        log.info("tenant_admitted", tenant_id=tenant_id, reference=flow.reference, state=state)
+        log.info("tenant_admitted", tenant_id=tenant_id, reference=flow.reference, state=taken.state)
         grants = len(await self._vault.list(tenant_id))
         if flow.trial is not None:
             kept_check = Check("kept", Mark.GOOD, english("Kept. The relay reads from now on."))
             flow = msgspec.structs.replace(flow, trial=flow.trial.marked(kept_check))
-        suspended = state is TenantState.SUSPENDED
+        suspended = taken.state is TenantState.SUSPENDED
         await self._with_key(flow, kept, Admitted(tenant_id, consented.upn, "", "", grants, is_suspended=suspended))
 
     async def another_key(self, flow: Flow, kept: KeptFlow) -> None:

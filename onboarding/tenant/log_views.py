@@ -86,6 +86,10 @@ KINDS: Final = {
     Kind.KEY_RENAMED: english("Suite renamed"),
     Kind.SETTINGS_CHANGED: english("Settings changed"),
     Kind.CONTACT_CHANGED: english("Contact changed"),
+    Kind.MANAGER_ADDED: english("Looks after the organisation"),
+    Kind.MANAGER_REMOVED: english("Does not look after it any more"),
+    Kind.ACCESS_ASKED: english("Asked for access"),
+    Kind.ACCESS_REFUSED: english("Access refused"),
     Kind.WATCH_BEGAN: english("A suite began to watch"),
     Kind.WATCHED: english("Watched by a suite"),
 }

@@ -46,6 +46,12 @@ class Kind(enum.StrEnum):
     KEY_RENAMED = "key-renamed"
     SETTINGS_CHANGED = "settings-changed"
     CONTACT_CHANGED = "contact-changed"
+    MANAGER_ADDED = "manager-added"
+    """An account looks after the tenant from now on."""
+    MANAGER_REMOVED = "manager-removed"
+    ACCESS_ASKED = "access-asked"
+    """An account asks to read for the tenant; a manager decides."""
+    ACCESS_REFUSED = "access-refused"
     WATCH_BEGAN = "watch-began"
     """A suite began to watch `users`, at `since`."""
     WATCHED = "watched"
@@ -168,6 +174,26 @@ def settings_changed(
 def contact_changed(by: Actor) -> Entry:
     """The tenant has another contact. Who that was and is, is personal, and stays out of the log."""
     return _entry(Kind.CONTACT_CHANGED, by, "", "")
+
+
+def manager_added(by: Actor, account_id: str, upn: str, origin: str = "") -> Entry:
+    """An account looks after the tenant now; `origin` says why, where nobody named it."""
+    return _entry(Kind.MANAGER_ADDED, by, account_id, upn, {"as": origin} if origin else {})
+
+
+def manager_removed(by: Actor, account_id: str, upn: str) -> Entry:
+    """An account does not look after the tenant any more."""
+    return _entry(Kind.MANAGER_REMOVED, by, account_id, upn)
+
+
+def access_asked(by: Actor) -> Entry:
+    """An account gave its consent to read for the tenant, and a manager has to say yes."""
+    return _entry(Kind.ACCESS_ASKED, by, by.id, by.name)
+
+
+def access_refused(by: Actor, account_id: str, upn: str) -> Entry:
+    """A manager said no; the consent is deleted."""
+    return _entry(Kind.ACCESS_REFUSED, by, account_id, upn)
 
 
 def tenant(kind: Kind, by: Actor, reason: str = "") -> Entry:

@@ -15,7 +15,8 @@ import msgspec
 from relay.core.audit import Actor, grant_added, grant_withdrawn
 from relay.core.grants import GrantState
 from relay.core.tenant import TRANSITIONS, TenantEvent, TenantState
-from relay.store import custody, hints, keys, notices
+from relay.errors import RelayError
+from relay.store import custody, hints, keys, managers, notices
 from relay.store.audit import encoded
 from relay.store.keyring import Belonging
 from relay.store.scripting import Arg, Script
@@ -38,8 +39,39 @@ class Replaced:
     upn: str
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of a consent.
+
+    Attributes:
+        state: the tenant's, from now on.
+        is_first: whether the account is the first to connect the tenant, and looks after it from now on.
+    """
+
+    state: TenantState
+    is_first: bool
+
+
+class MustAsk(RelayError):
+    """The tenant is connected, and the account is not known to it: those who look after it decide. Nothing was written."""
+
+    def __init__(self) -> None:
+        super().__init__("This organisation is connected already: those who look after it decide")
+
+
+class RequestGone(RelayError):
+    """What a manager said yes to has expired, or another said no: nothing was written."""
+
+    def __init__(self) -> None:
+        super().__init__("This request is not waiting any more")
+
+
 class Admissions:
-    """Takes tenants in."""
+    """Takes tenants in.
+
+    Whoever connects a tenant first looks after it from the same step on. When it is there, a consent is a grant and nothing
+    else: the account may read for the tenant, and has no right in it.
+    """
 
     def __init__(self, store: Store, ring: KeyRing) -> None:
         self._store = store
@@ -57,16 +89,24 @@ class Admissions:
         settings: Mapping[str, str],
         by: Actor | None = None,
         replaces: Replaced | None = None,
-    ) -> TenantState:
-        """Take a tenant in with one account's grant, or add or renew that grant; returns the tenant's state then.
+        by_wizard: bool = False,
+        is_asked: bool = False,
+    ) -> Taken:
+        """Take a tenant in with one account's grant, or add or renew that grant.
 
         A tenant that is there keeps its record and its other grants; name and domain are filled in where they are empty.
         The account's grant is replaced whatever its version: a consent just given is newer than anything that is kept.
         Repeating it is safe. The tenant's audit log says who did it, which is the account itself unless `by` is somebody else:
         that the tenant was admitted, if it was not there, and that the grant was added or replaced. With `replaces` another
-        account's grant is withdrawn in the same step.
+        account's grant is withdrawn in the same step. A request of the account's is accepted with it.
+
+        With `by_wizard` nobody of the tenant has said yes: an account that a connected tenant does not know must ask. One
+        that holds a grant renews it, and a manager adds one. With `is_asked` it is a manager's yes to a request, which must
+        still wait.
 
         Raises:
+            MustAsk: see there; only with `by_wizard`.
+            RequestGone: see there; only with `is_asked`.
             NotSaved: it is not known to be on disk: do not tell anybody that it is kept.
             StoreUnavailable: the outcome is unknown.
         """
@@ -86,6 +126,9 @@ class Admissions:
             keys.tenant_grants(tenant_id),
             keys.grant(tenant_id, account_id if replaces is None else replaces.account_id),
             keys.notices(keys.partition_of(tenant_id)),
+            keys.tenant_managers(tenant_id),
+            keys.tenant_requests(tenant_id),
+            keys.request(tenant_id, account_id),
         ]
         actor = by or Actor.account(upn, account_id)
         former: list[Arg] = ["", b""]
@@ -93,11 +136,35 @@ class Admissions:
             former = [replaces.account_id, encoded(grant_withdrawn(actor, replaces.account_id, replaces.upn))]
         notice = notices.restored(tenant_id)
         told: list[Arg] = [notice.notice_id, notices.encode(notice)]
+        coming = _Coming(
+            by_wizard=by_wizard,
+            is_asked=is_asked,
+            name=upn.strip().casefold(),
+            manager=managers.encode(upn, managers.Origin.CONNECTED).decode(),
+            settling=managers.settling(tenant_id).decode(),
+        )
         args: list[Arg] = [account_id, now_ms, _CONSENTED, *former, *told, len(record), *record, *grant]
+        args.append(msgspec.json.encode(coming))
         hint = hints.GrantChanged(tenant_id, account_id)
         audit = grant_added(actor, account_id, upn)
-        state: bytes = await custody.write(self._store, _ADMIT, tenant_id, held, args, hint, audit)
-        return TenantState(state.decode())
+        reply: bytes | int = await custody.write(self._store, _ADMIT, tenant_id, held, args, hint, audit)
+        if isinstance(reply, int):
+            raise MustAsk if reply == _MUST_ASK else RequestGone
+        state, _, first = reply.decode().partition(" ")
+        return Taken(TenantState(state), bool(first))
+
+
+class _Coming(msgspec.Struct, frozen=True):
+    """How a consent comes, for the script: `manager` is for an account that is the first, which the log tells of as the admission."""
+
+    by_wizard: bool
+    is_asked: bool
+    name: str
+    manager: str
+    settling: str
+
+
+_MUST_ASK: Final = 1
 
 
 def _now_ms() -> int:

@@ -1,7 +1,8 @@
 """A backup of custody: tenants with their grants, suite keys and settings, and their audit logs.
 
 A tenant is one record, of one instant as far as its partition goes; its suite keys, which are in none, are read right after. One
-that is made meanwhile is in the next backup. What is sealed stays sealed. Presence is not in it: it can be read again.
+that is made meanwhile is in the next backup. What is sealed stays sealed. Requests to read for a tenant are not in it: whoever
+asked may ask again. Presence is not in it: it can be read again.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class TenantRecord(msgspec.Struct, frozen=True, tag="tenant"):
     """Account id -> its hash, token cache sealed."""
     suite_keys: dict[str, Fields]
     """Key id -> its hash."""
+    managers: Fields = {}
+    """Account id -> who that is; none in a backup from before there were two rights."""
 
 
 class LogRecord(msgspec.Struct, frozen=True, tag="audit"):
@@ -99,7 +102,8 @@ async def _records(store: Store, tenant_id: TenantId) -> AsyncIterator[Record]:
 async def read_tenant(store: Store, tenant_id: TenantId) -> TenantRecord | None:
     """A tenant as a backup has it; None when there is none."""
     held = [keys.tenant(tenant_id), keys.tenant_grants(tenant_id), keys.tenant_suite_keys(tenant_id)]
-    record, grants, key_ids = await store.vault_run(_READ, held, [keys.grant_prefix(tenant_id)])
+    held.append(keys.tenant_managers(tenant_id))
+    record, grants, key_ids, managers = await store.vault_run(_READ, held, [keys.grant_prefix(tenant_id)])
     fields = _fields(record)
     if b"state" not in fields:
         return None
@@ -117,6 +121,7 @@ async def read_tenant(store: Store, tenant_id: TenantId) -> TenantRecord | None:
             for key_id, found in zip(ids, hashes, strict=True)
             if found and b"provisional" not in found
         },
+        _fields(managers),
     )
 
 

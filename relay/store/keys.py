@@ -100,6 +100,26 @@ def tenant_grants(tenant_id: TenantId) -> bytes:
     return _tenant_key(tenant_id, f"tenant:{tenant_id}:grants")
 
 
+def tenant_managers(tenant_id: TenantId) -> bytes:
+    """Hash: the object ids of the accounts that look after the tenant, and who they are (custody)."""
+    return _tenant_key(tenant_id, f"tenant:{tenant_id}:managers")
+
+
+def tenant_requests(tenant_id: TenantId) -> bytes:
+    """Hash: the object ids of the accounts that asked to read for the tenant, and what became of it (custody)."""
+    return _tenant_key(tenant_id, f"tenant:{tenant_id}:requests")
+
+
+def request(tenant_id: TenantId, account_id: UserId) -> bytes:
+    """String with expiry: the sealed consent of an account that asked to read for the tenant (custody)."""
+    return request_prefix(tenant_id) + account_id.encode()
+
+
+def request_prefix(tenant_id: TenantId) -> bytes:
+    """What the keys of all the tenant's requests begin with."""
+    return _tenant_key(tenant_id, f"request:{tenant_id}:")
+
+
 def tenant_suite_keys(tenant_id: TenantId) -> bytes:
     """Set: the ids of the tenant's suite keys (custody)."""
     return _tenant_key(tenant_id, f"tenant:{tenant_id}:suite-keys")

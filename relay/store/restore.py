@@ -227,12 +227,13 @@ class Restore:
             return None
         held = [
             *(keys.tenant(tenant_id), keys.tenants(keys.partition_of(tenant_id))),
-            *(keys.tenant_grants(tenant_id), keys.tenant_suite_keys(tenant_id)),
+            *(keys.tenant_grants(tenant_id), keys.tenant_suite_keys(tenant_id), keys.tenant_managers(tenant_id)),
         ]
         args: list[Arg] = [manifest.backup_id, self._overwrite, keys.grant_prefix(tenant_id)]
         args += [len(record.suite_keys), *record.suite_keys, *_flat(record.record)]
         for account_id, grant in record.grants.items():
             args += [account_id, *_flat(grant)]
+        args.append(msgspec.json.encode({one.decode(): who.decode() for one, who in record.managers.items()}))
         reply: bytes = await custody.write(self._store, _TENANT, tenant_id, held, args, hints.TenantChanged(tenant_id))
         return reply
 

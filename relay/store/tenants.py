@@ -199,8 +199,11 @@ class Tenants:
             keys.tenant_suite_keys(tenant_id),
             keys.audit_watches(tenant_id),
             keys.left(keys.partition_of(tenant_id)),
+            keys.tenant_managers(tenant_id),
+            keys.tenant_requests(tenant_id),
         ]
-        known = await self._write(_REMOVE, tenant_id, held, [keys.grant_prefix(tenant_id)])
+        args = [keys.grant_prefix(tenant_id), keys.request_prefix(tenant_id)]
+        known = await self._write(_REMOVE, tenant_id, held, args)
         await Changes(self._store).tenant_removed(tenant_id)
         if known:
             log.info("tenant_left", tenant_id=tenant_id, by=by.kind, account_id=by.id)

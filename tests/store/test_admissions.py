@@ -26,7 +26,8 @@ RING = KeyRing.from_json(make_ring("test", now_s=0))
 
 async def admit(store: Store, account: UserId, cache: str = "cache", **changes: object) -> TenantState:
     given = {"upn": "a@b.de", "name": "Contoso", "domain": "b.de", "settings": {"contact_name": "Ada"}, **changes}
-    return await Admissions(store, RING).admit(TENANT, account, token_cache=cache, **given)  # type: ignore[arg-type]
+    taken = await Admissions(store, RING).admit(TENANT, account, token_cache=cache, **given)  # type: ignore[arg-type]
+    return taken.state
 
 
 async def test_a_new_tenant_comes_with_its_grant(store: Store):

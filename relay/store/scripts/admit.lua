@@ -1,13 +1,27 @@
--- uses: append, hint, audit, custody, since
+-- uses: append, hint, audit, custody, since, rights
 -- KEYS: ..., tenant, tenants, grant, grants, grant that it takes the place of (or again the grant), notices
 -- ARGV: ..., account id, now in ms, transitions (JSON), account that it takes the place of (or ''), log entry of that, notice id,
 -- notice of a consent that is restored, n, n fields of a new record, fields of the grant
--- Returns the tenant's state. A tenant that is there keeps what its record says; only what is empty is filled in.
+-- and last among both: managers, requests, sealed request of the account; who comes how (JSON, see `_Coming`)
+-- Returns the tenant's state, and ' first' behind it when the account is the first to connect the tenant and looks after it
+-- from now on; 1 when its managers must be asked first, and 2 when what they say yes to is gone: nothing was written then. A tenant that is there keeps what its record says; only what is empty is filled in.
+local coming = cjson.decode(table.remove(ARGV))
+local request, requests, managers = table.remove(KEYS), table.remove(KEYS), table.remove(KEYS)
 local state = redis.call('HGET', KEYS[5], 'state') or ''
+settle(KEYS[5], managers, KEYS[8], coming.settling, KEYS[4])
+local is_first = redis.call('HLEN', managers) == 0 and (state == '' or state == 'pending' or state == 'removed')
+local is_known = redis.call('SISMEMBER', KEYS[8], ARGV[6]) == 1 or redis.call('HEXISTS', managers, ARGV[6]) == 1
+if coming.by_wizard and not is_first and not is_known then
+  return 1
+end
+if coming.is_asked and redis.call('EXISTS', request) == 0 then
+  return 2
+end
 local after = cjson.decode(ARGV[8])[state] or state
 local first = 14
 local last = first + tonumber(ARGV[13]) - 1
-for i = first, last, 2 do
+-- Nobody of a connected tenant has said yes to what was typed into the wizard.
+for i = first, (is_first or not coming.by_wizard) and last or 0, 2 do
   local known = redis.call('HGET', KEYS[5], ARGV[i])
   if not known or known == '' or known == '{}' then
     redis.call('HSET', KEYS[5], ARGV[i], ARGV[i + 1])
@@ -42,5 +56,18 @@ if ARGV[9] ~= '' and ARGV[9] ~= ARGV[6] then
     record(KEYS[4], ARGV[10])
   end
 end
+if is_first then
+  redis.call('HSET', managers, ARGV[6], coming.manager)
+  local contact = contact_of(KEYS[5])
+  redis.call('HSET', KEYS[5], 'claim', string.lower(contact) ~= coming.name and contact or '')
+end
+-- Whatever way the grant came: nobody need say yes to the account's request any more.
+local asked = redis.call('HGET', requests, ARGV[6])
+redis.call('UNLINK', request)
+if asked then
+  asked = cjson.decode(asked)
+  asked.state, asked.decided_ms = 'accepted', tonumber(ARGV[7])
+  redis.call('HSET', requests, ARGV[6], cjson.encode(asked))
+end
 tell()
-return after
+return is_first and after .. ' first' or after

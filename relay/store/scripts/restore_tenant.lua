@@ -2,8 +2,11 @@
 -- KEYS: ..., tenant, tenants, grants, suite keys
 -- ARGV: ..., backup id, '1' to overwrite, prefix of grants' keys, number of suite key ids, these,
 --       number of the record's fields and values, these, then of each grant: account id, number, fields and values
+-- and last among both: managers; who they are (JSON: account id -> value). A backup from before there were two rights has none, and
+-- its record says so: see _rights.lua.
 -- A tenant that is there stays as it is unless told. Until `restore_finish`, `restoring` says which backup is under way.
 -- Returns 'restored', 'overwritten', 'under way' or 'there'.
+local managers, looks_after = table.remove(KEYS), cjson.decode(table.remove(ARGV))
 local state = redis.call('HGET', KEYS[5], 'state')
 local under_way = redis.call('HGET', KEYS[5], 'restoring')
 if under_way == ARGV[6] then
@@ -26,7 +29,10 @@ local function fields()
   i = i + 1 + count
   return found
 end
-redis.call('UNLINK', KEYS[5])
+redis.call('UNLINK', KEYS[5], managers)
+for account, value in pairs(looks_after) do
+  redis.call('HSET', managers, account, value)
+end
 redis.call('HSET', KEYS[5], unpack(fields()))
 redis.call('HSET', KEYS[5], 'restoring', ARGV[6])
 redis.call('SADD', KEYS[6], ARGV[2])

@@ -1,10 +1,16 @@
 -- uses: append, hint, audit, custody
 -- KEYS: ..., tenant, tenants, grants, suite keys, log of watches, tenants that left  ARGV: ..., prefix of its grants' keys
--- The names of the grants' keys follow from the set and share its slot: listing them first would race with a new grant.
+-- and last among both: managers, requests; prefix of its requests' keys
+-- The names of the grants' and requests' keys follow from the set and share its slot: listing them first would race with a new grant.
+local request_prefix, requests, managers = table.remove(ARGV), table.remove(KEYS), table.remove(KEYS)
 local known = redis.call('SREM', KEYS[6], ARGV[2])
 for _, account in ipairs(redis.call('SMEMBERS', KEYS[7])) do
   redis.call('UNLINK', ARGV[6] .. account)
 end
+for _, account in ipairs(redis.call('HKEYS', requests)) do
+  redis.call('UNLINK', request_prefix .. account)
+end
+redis.call('UNLINK', managers, requests)
 redis.call('UNLINK', KEYS[4], KEYS[5], KEYS[7], KEYS[8], KEYS[9])
 -- Until the worker has deleted what is known of the users: it may be away, and for longer than hints are kept.
 redis.call('SADD', KEYS[10], ARGV[2])
