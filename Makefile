@@ -11,7 +11,7 @@ CODE := relay onboarding emulator suite bench tests
 PROTOS := $(wildcard protos/relay/api/presence/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test browser check soak bench bench-push format lint types contracts protos protos-check lock project-check parity-check profiles
+.PHONY: help setup run test browser check soak bench bench-push format lint types contracts protos protos-check lock project-check parity-check locks-check profiles
 
 help: ## says what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -68,7 +68,7 @@ bench-push: setup ## hours with notifications: a day beside polling, loss, silen
 
 # ---- check --------------------------------------------------------------------------------------------------------------
 
-check: lint types contracts protos-check project-check parity-check ## format, lint, types, import contracts, protos and locks in step
+check: lint types contracts protos-check project-check parity-check locks-check ## format, lint, types, import contracts, protos and locks in step, known vulnerabilities
 
 format: setup ## puts code and protos into their one form
 	@$(BIN)/ruff format --quiet $(CODE)
@@ -92,6 +92,10 @@ project-check: setup
 # Each documented behaviour of the local cloud has a test, and that test passes.
 parity-check: setup
 	@$(BIN)/python -m tests.parity
+
+# What the locks pin, compared with known vulnerabilities; without a network it says that it was not.
+locks-check: setup
+	@$(BIN)/python -m tests.locks
 
 # Whoever adds a switch to the local cloud runs this: its profiles, and the probe, list them all.
 profiles: setup
