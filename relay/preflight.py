@@ -116,7 +116,7 @@ async def _marks(store: Store, settings: Settings) -> list[str]:
         census = await Marking(store, RingMarks(settings.key_ring())).census()
     except RelayError as error:
         return [f"Suite keys: their marks cannot be read: {error}"]
-    return [f"Suite keys: {fault}; edges refuse them: presence-relay keys mark" for fault in census.faults()]
+    return [f"Suite keys: {fault}; edges refuse such keys: presence-relay keys mark" for fault in census.faults()]
 
 
 async def _cloud(graph: GraphSettings) -> list[Finding]:

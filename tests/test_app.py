@@ -147,3 +147,15 @@ async def test_a_worker_says_what_it_seals_with_and_what_expires_and_stays_ready
             stop.set()
             await task
             assert await RingUsers(store).all() == []
+
+
+async def test_an_edge_alone_says_which_public_keys_it_has(tmp_path: Path):
+    with ValkeyServer(tmp_path) as server:
+        which = settings(server.port)
+        async with edge_running(which) as ready, Store(which.store_settings()) as store:
+            await ready
+
+            async def has_said() -> bool:
+                return [(user.seals_with, user.knows) for user in await RingUsers(store).all()] == [("", ("test",))]
+
+            await eventually(has_said)

@@ -197,6 +197,17 @@ def test_check_finds_everything_that_is_wrong_at_once(redis, monkeypatch):
     assert "ok    Redis" in result.output
     assert "hunter2" not in result.output
 
+    async def plant() -> None:
+        async with Store(StoreSettings(url=redis.url)) as store:
+            record = ("tenant", TENANT, "hash", bytes(32), "created", 1)
+            await store.command("HSET", keys.suite_key("0" * 16), *record)
+
+    asyncio.run(plant())
+    wrong = [line for line in call("check").output.splitlines() if line.startswith("WRONG Suite keys")]
+    assert wrong == [
+        "WRONG Suite keys: 1 suite key in force has no mark; edges refuse such keys: presence-relay keys mark"
+    ]
+
 
 def test_the_audit_log_is_printed_in_both_forms(redis, monkeypatch):
     monkeypatch.setenv("RELAY_VAULT_KEY_RING", RING_JSON)

@@ -89,3 +89,15 @@ def test_no_file_names_a_place_of_one_machine():
             continue
         named += [f"{name}: {match.group()}" for match in local.finditer(text)]
     assert named == []
+
+
+def test_security_names_tests_that_there_are_for_what_is_defended():
+    text = (ROOT / "SECURITY.md").read_text()
+    rows = [
+        line for line in text.partition("## What is defended")[2].partition("\n## ")[0].splitlines() if line[:1] == "|"
+    ]
+    assert len(rows) > 10
+    for row in rows[2:]:
+        named = re.findall(r"`(tests/[\w/]+\.py)`", row.rsplit("|", 2)[1])
+        assert named, row
+        assert [path for path in named if not (ROOT / path).is_file()] == []

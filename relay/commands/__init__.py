@@ -2,7 +2,8 @@
 
     running        serve, dev, check, probe, settings
     tenants        the organisations that use the relay
-    keys           suite keys, and the key ring
+    keys           suite keys and their marks, and the keys of backups
+    ring           the key ring, under `keys` too
     custody        the audit log, backup and restore
     certificates   what change notifications are encrypted for
     frame          what all share: settings, the store, trouble told in a line, exit codes
