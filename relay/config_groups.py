@@ -278,6 +278,53 @@ class EdgeConfig(Group):
         description="public keys (JWK set) that suite keys are verified with, so that writing to Redis makes none; "
         "`presence-relay keys ring-public` makes the file from the key ring. Not needed where the key ring is",
     )
+    connections: int = Field(
+        10_000, ge=10, description="connections at the same time; further ones are closed at once (`docs/limits.md`)"
+    )
+    streams_per_connection: int = Field(
+        100, ge=1, description="calls under way on one connection; a proxy opens another connection"
+    )
+    handshake: Duration = Field(
+        timedelta(seconds=10), ge=SECOND, description="for TLS and the beginning of HTTP/2 on a new connection"
+    )
+    connection_idle: Duration = Field(
+        timedelta(minutes=2), ge=SECOND, description="after which a connection without a call is closed"
+    )
+    metadata_bytes: int = Field(
+        16_384, ge=1024, description="metadata of a call; a suite sends below 1 KiB, proxies add some"
+    )
+    message_bytes: int = Field(
+        4 << 20, ge=1 << 20, description="one message of a suite: 10,000 held users with the longest names"
+    )
+    start_bytes: int = Field(
+        40_000_000, ge=1 << 20, description="all parts of a start: 100,000 held users with the longest names"
+    )
+    start_long_chars: int = Field(
+        1 << 20,
+        ge=0,
+        description="characters of all names in a start that are too long to be anybody's; they are kept until they were sent back",
+    )
+    name_chars: int = Field(
+        1024, ge=320, le=65_536, description="one name, however malformed: it is sent back as it came"
+    )
+    unverified_calls: int = Field(
+        256,
+        ge=2,
+        description="calls under way whose suite key is not verified yet or was found wrong, watches of health among them; "
+        "further ones are refused at once",
+    )
+    verifications_at_once: int = Field(
+        32, ge=1, description="of keys that this edge has not met; the others wait in a queue of the calls above"
+    )
+    unverified_reads: int = Field(
+        16, ge=1, description="messages read from such calls at a time, each of up to `RELAY_EDGE_MESSAGE_BYTES`"
+    )
+    unverified_read: Duration = Field(
+        timedelta(seconds=1), ge=timedelta(milliseconds=100), description="for such a message to arrive"
+    )
+    health_watches: int = Field(
+        64, ge=0, description="streams of gRPC's `Health/Watch`, which needs no key; `Health/Check` has no limit"
+    )
     linger: Duration = Field(
         timedelta(milliseconds=50),
         ge=timedelta(),

@@ -111,6 +111,8 @@ _BY_REASON: Final = {
     "TOO_MANY_USERS": Remedy.STOP,
     "TOO_MANY_WATCHES": Remedy.BACK_OFF,
     "BUG": Remedy.BACK_OFF,
+    "BUSY": Remedy.BACK_OFF,
+    "METADATA_TOO_LARGE": Remedy.STOP,
 }
 
 _BY_CODE: Final = {
@@ -134,6 +136,8 @@ _SPOKEN: Final = {
     "SUITE_KEY_REVOKED": "This suite key was revoked. Create a new one on the relay's onboarding page.",
     "TENANT_REMOVED": "The organisation has left the relay. An administrator must onboard it again.",
     "BUG": "Something broke in the relay; its operator has been told.",
+    "BUSY": "The relay is busy with calls whose keys it has not verified yet.",
+    "METADATA_TOO_LARGE": "The relay accepts 16 KiB of metadata a call; this suite, or a proxy on the way, sends more.",
 }
 
 

@@ -18,7 +18,7 @@ MAX_USERS_A_MESSAGE: Final = 10_000
 MAX_USERS_A_STREAM: Final = 100_000
 """The protocol's limit for the bidirectional form; a server stream has one message, and so 10,000."""
 MAX_MESSAGE_BYTES: Final = 2 * 1024 * 1024
-"""Names in one message. The relay refuses 8 MiB; 10,000 ordinary names are 0.5 MB, so this only cuts extraordinary ones."""
+"""Names in one message. The relay refuses 4 MiB; 10,000 ordinary names are 0.5 MB, so this only cuts extraordinary ones."""
 
 _T = TypeVar("_T")
 

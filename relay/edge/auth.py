@@ -1,37 +1,95 @@
-"""Whose key it is. The tenant follows from the key alone; nothing else that a caller sends says who it is."""
+"""Whose key it is. The tenant follows from the key alone; nothing else that a caller sends says who it is.
+
+Verifying costs reads of Redis, which anybody can ask for with made-up keys. So few verifications run at a time, more wait,
+and beyond that a call is refused unread. Keys that were good before do not stand in that queue: a flood of made-up keys keeps
+out only suites that this edge has not met yet, and those for as long as it takes to try again.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import hashlib
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
-from relay.errors import SuiteKeyUnknown
+from relay.errors import Rejected, SuiteKeyUnknown
+from relay.store.suite_keys import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+    from relay.edge.settings import EdgeSettings
+    from relay.edge.strangers import Strangers
     from relay.store.suite_keys import KeyRecord, SuiteKeys
 
-_HEADER = "authorization"
-_SCHEME = "bearer"
+_HEADER: Final = "authorization"
+_SCHEME: Final = "bearer"
+_MOST_KNOWN: Final = 10_000
+"""Good keys remembered, the latest used: more than an edge has suites, some 2 MB."""
+_MOST_OF_ONE_KEY: Final = 8
+"""Verifications of one known key at a time; more of them queue like unknown keys, so that no key has the other lane alone."""
 
 
 class Authenticator:
     """Verifies the bearer credential of a call.
 
-    Not cached: a check is two reads of Redis and one signature (0.1 ms), and a cache would have to be told of every revocation.
+    The answer is not cached: a check is two reads of Redis and one signature (0.1 ms), and a cache would have to be told of every
+    revocation. What is remembered is only which keys were good, for their place in the queue. Wrong keys are not: whoever floods makes up new ones.
     """
 
-    def __init__(self, suite_keys: SuiteKeys) -> None:
+    def __init__(self, suite_keys: SuiteKeys, strangers: Strangers, settings: EdgeSettings) -> None:
         self._suite_keys = suite_keys
+        self._strangers = strangers
+        self._turns = asyncio.Semaphore(settings.verifications_at_once)
+        self._known: dict[bytes, None] = {}  # SHA-256 of the key's text, the latest used last
+        self._under_way: Counter[bytes] = Counter()  # of known keys
 
     async def verify(self, metadata: Iterable[tuple[str, str | bytes]]) -> KeyRecord:
-        """The suite key that the call carries.
+        """The suite key that a new call carries.
 
         Raises:
-            SuiteKeyUnknown, SuiteKeyRevoked, TenantRemoved: what is wrong with it.
+            SuiteKeyUnknown, SuiteKeyRevoked, TenantRemoved: what is wrong with it. One that cannot be a key costs no read.
+            Busy: too many wait to have their keys verified.
             StoreUnavailable: nobody can tell.
         """
+        text = bearer(metadata)
+        if parse(text) is None:
+            raise SuiteKeyUnknown("This is not a suite key")
+        mark = hashlib.sha256(text.encode()).digest()
+        try:
+            if mark in self._known and self._under_way[mark] < _MOST_OF_ONE_KEY:
+                with self._counted(mark):
+                    key = await self._suite_keys.verify(text)
+            else:
+                with self._strangers.admitted():
+                    async with self._turns:
+                        key = await self._suite_keys.verify(text)
+        except Rejected:
+            self._known.pop(mark, None)
+            raise
+        self._remember(mark)
+        return key
+
+    async def verify_again(self, metadata: Iterable[tuple[str, str | bytes]]) -> KeyRecord:
+        """The same for a call whose key was good a moment ago: it waits for nobody."""
         return await self._suite_keys.verify(bearer(metadata))
+
+    @contextmanager
+    def _counted(self, mark: bytes) -> Iterator[None]:
+        self._under_way[mark] += 1
+        try:
+            yield
+        finally:
+            self._under_way[mark] -= 1
+            if not self._under_way[mark]:
+                del self._under_way[mark]
+
+    def _remember(self, mark: bytes) -> None:
+        self._known.pop(mark, None)
+        self._known[mark] = None
+        if len(self._known) > _MOST_KNOWN:
+            del self._known[next(iter(self._known))]
 
 
 def bearer(metadata: Iterable[tuple[str, str | bytes]]) -> str:

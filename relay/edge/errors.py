@@ -49,6 +49,14 @@ class Rebalanced(Goodbye):
     """The stream reached its greatest age."""
 
 
+class Busy(RelayError):
+    """Too many calls without a verified suite key are under way."""
+
+
+class MetadataTooLarge(RelayError):
+    """A call's metadata is longer than any suite's."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Form:
     code: grpc.StatusCode
@@ -73,6 +81,8 @@ _FORMS: Final[Mapping[type[RelayError], _Form]] = {
     TooManyWatches: _Form(
         grpc.StatusCode.RESOURCE_EXHAUSTED, _Reason.ERROR_REASON_TOO_MANY_WATCHES, timedelta(minutes=1)
     ),
+    Busy: _Form(grpc.StatusCode.UNAVAILABLE, _Reason.ERROR_REASON_BUSY, timedelta(seconds=1)),
+    MetadataTooLarge: _Form(grpc.StatusCode.RESOURCE_EXHAUSTED, _Reason.ERROR_REASON_METADATA_TOO_LARGE),
 }
 _BUG: Final = _Form(grpc.StatusCode.INTERNAL, _Reason.ERROR_REASON_BUG)
 
@@ -104,6 +114,22 @@ class Ending:
 def is_expected(error: BaseException) -> bool:
     """Whether the error has a wire form of its own; any other is a bug, to be logged with an incident."""
     return type(error) in _FORMS
+
+
+def forget_frames(error: BaseException) -> None:
+    """Let go of the frames that an error came through, once it was logged or needs no logging.
+
+    They hold what was being worked on, a whole message perhaps, and the error is held by one of them: a cycle, which only a
+    late collection would break.
+    """
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            waiting += (one.__cause__, one.__context__)
+            one.__traceback__ = one.__cause__ = one.__context__ = None
 
 
 def ending_of(error: BaseException, incident: str = "") -> Ending:

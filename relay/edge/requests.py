@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from google.protobuf.message import DecodeError
 from grpc.aio import EOF
 
 from relay.api.presence.v1 import presence_service_pb2 as pb
+from relay.core.names import MAX_NAME_CHARS
 from relay.core.presence import Status, UserId
 from relay.errors import ActionExpected, StartExpected, TooManyUsers
 
@@ -31,6 +31,10 @@ Read = Callable[[], Awaitable[Any]]
 """Gives the next request's bytes, or `grpc.aio.EOF`."""
 
 MAX_CLIENT_CHARS: Final = 100
+MAX_TOKEN_CHARS: Final = 1024
+"""Of a resume token, several times the longest. A longer one cannot be read, whole or cut."""
+MAX_ID_CHARS: Final = 64
+"""Of an object id, which is a GUID of 36."""
 
 
 @dataclass(slots=True)
@@ -56,17 +60,14 @@ class Change:
 class Requests:
     """The requests of a bidirectional stream, in the order in which they come. One reader."""
 
+    may_follow: ClassVar[bool] = True
+    """Whether changes may follow the start."""
+
     def __init__(self, read: Read, settings: EdgeSettings) -> None:
         self._read = read
         self._settings = settings
         self.begun = False
         """Whether anything was read, or is being read."""
-
-    async def first(self) -> None:
-        """Read the first request and throw it away; the stream is refused whatever it is."""
-        self.begun = True
-        with suppress(Exception):
-            await self._read()
 
     async def start(self) -> WholeStart:
         """The start, all its parts.
@@ -84,7 +85,7 @@ class Requests:
             request = _parse(pb.WatchPresenceRequest(), raw, StartExpected)
             if request.WhichOneof("action") != "start":
                 raise StartExpected("The first request must be a start, followed only by its further parts")
-            if parts.add(request.start):
+            if parts.add(request.start, len(raw)):
                 return parts.whole
 
     async def change(self) -> Change | None:
@@ -100,26 +101,37 @@ class Requests:
         request = _parse(pb.WatchPresenceRequest(), raw, ActionExpected)
         if request.WhichOneof("action") != "change":
             raise ActionExpected("After the start every request must be a change")
-        change = Change(list(request.change.subscribe_users), list(request.change.unsubscribe_users))
-        _check_message(max(len(change.subscribe), len(change.unsubscribe)), self._settings)
+        # Counted first: the lists below are made of no more names than a message may have.
+        asked = request.change
+        _check_message(max(len(asked.subscribe_users), len(asked.unsubscribe_users)), self._settings)
+        change = Change(list(asked.subscribe_users), list(asked.unsubscribe_users))
         _check_names((*change.subscribe, *change.unsubscribe), self._settings, ActionExpected)
         return change
 
 
-def only_start(raw: bytes, settings: EdgeSettings) -> WholeStart:
-    """The start of a server stream.
+class OnlyRequest(Requests):
+    """The one request of a server stream: a start."""
 
-    Raises:
-        StartExpected: there is none, or it says that more follows.
-        TooManyUsers: in the message.
-    """
-    request = _parse(pb.StreamPresenceRequest(), raw, StartExpected)
-    if not request.HasField("start"):
-        raise StartExpected("The request must carry a start")
-    parts = StartParts(settings)
-    if not parts.add(request.start):
-        raise StartExpected("more_follows must not be set: nothing can follow in a server stream")
-    return parts.whole
+    may_follow: ClassVar[bool] = False
+
+    async def start(self) -> WholeStart:
+        """The start.
+
+        Raises:
+            StartExpected: there is none, or it says that more follows.
+            TooManyUsers: in the message.
+        """
+        self.begun = True
+        raw = await self._read()
+        if raw is EOF:
+            raise StartExpected("The request must carry a start")
+        request = _parse(pb.StreamPresenceRequest(), raw, StartExpected)
+        if not request.HasField("start"):
+            raise StartExpected("The request must carry a start")
+        parts = StartParts(self._settings)
+        if not parts.add(request.start, len(raw)):
+            raise StartExpected("more_follows must not be set: nothing can follow in a server stream")
+        return parts.whole
 
 
 class StartParts:
@@ -129,25 +141,60 @@ class StartParts:
         self._settings = settings
         self._first = True
         self._names: set[str] = set()
+        self._bytes = self._long_chars = 0
         self.whole = WholeStart()
 
-    def add(self, part: pb.Start) -> bool:
-        """Take in a part; True when it was the last."""
+    def add(self, part: pb.Start, raw_bytes: int) -> bool:
+        """Take in a part; True when it was the last.
+
+        Args:
+            part: as it came.
+            raw_bytes: what it had on the wire.
+
+        Raises:
+            TooManyUsers: in this part, or in all so far.
+            StartExpected: a name is too long, or all so far are.
+        """
         whole = self.whole
         _check_message(len(part.subscribe_users) + len(part.held_users), self._settings)
+        self._count_bytes(raw_bytes)
         if self._first:
             self._first = False
-            whole.token = part.resume_token
+            whole.token = part.resume_token[:MAX_TOKEN_CHARS]
             whole.client_name = part.client.name[:MAX_CLIENT_CHARS]
             whole.client_version = part.client.version[:MAX_CLIENT_CHARS]
             whole.progress_interval = _progress_interval(part, self._settings)
+        subscribe = list(part.subscribe_users)
         held = {held.user: _meaning(held) for held in part.held_users}
-        _check_names((*part.subscribe_users, *held), self._settings, StartExpected)
-        whole.subscribe.update(dict.fromkeys(part.subscribe_users))
+        _check_names((*subscribe, *held), self._settings, StartExpected)
+        self._count_long((*subscribe, *held))
+        whole.subscribe.update(dict.fromkeys(subscribe))
         whole.held.update(held)
-        self._names.update(part.subscribe_users, held)
+        self._names.update(subscribe, held)
         check_stream(len(self._names), self._settings)
         return not part.more_follows
+
+    def _count_bytes(self, raw_bytes: int) -> None:
+        self._bytes += raw_bytes
+        limit = self._settings.start_bytes
+        if self._bytes > limit:
+            raise StartExpected(f"All parts of a start may have {limit} bytes together")
+
+    def _count_long(self, names: Iterable[str]) -> None:
+        self._long_chars += sum(len(name) for name in names if is_long(name) and name not in self._names)
+        limit = self._settings.start_long_chars
+        if self._long_chars > limit:
+            raise StartExpected(
+                f"Names that are too long to be anybody's may have {limit} characters together in a start"
+            )
+
+
+def is_long(name: str) -> bool:
+    """Whether a name takes more memory than any that is somebody's.
+
+    One character beyond ASCII makes its whole name take up to four times as much.
+    """
+    return len(name) > (MAX_NAME_CHARS if name.isascii() else MAX_NAME_CHARS // 4)
 
 
 def check_stream(users: int, settings: EdgeSettings) -> None:
@@ -181,7 +228,8 @@ def _parse(message: M, raw: bytes, error: type[StartExpected] | type[ActionExpec
 def _meaning(held: presence_pb2.Resolved) -> Meaning | None:
     match held.WhichOneof("outcome"):
         case "user_id":
-            return UserId(held.user_id)
+            # What cannot be an id is as good as none, and is not kept.
+            return UserId(held.user_id) if len(held.user_id) <= MAX_ID_CHARS else None
         case "status":
             # A status that this release does not know is as good as none: the name is answered in full.
             return Status(held.status) if held.status in Status._value2member_map_ else None

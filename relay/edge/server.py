@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import grpc
 import structlog
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health
 
+from relay.edge import reflection
+from relay.edge.gate import Gate
+from relay.edge.health import Health
+from relay.edge.reflection import Reflection
 from relay.edge.service import SERVICE, PresenceService
 from relay.edge.shared import Shared
 
@@ -69,16 +72,16 @@ class EdgeServer:
             looking = asyncio.create_task(shared.suites.run(), name="edge-suites")
             stack.push_async_callback(_cancelled, looking)
             self._service = PresenceService(shared)
-            self._server = grpc.aio.server(options=_options(self._settings))
-            self._health = health.aio.HealthServicer()
-            self._server.add_generic_rpc_handlers((self._service.handler(),))
-            health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-            reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+            gate = Gate(shared.auth, shared.strangers, self._settings)
+            self._server = grpc.aio.server(interceptors=[gate], options=_options(self._settings))
+            self._health = Health(shared.strangers, self._settings)
+            reflected = Reflection(shared, (SERVICE, health.SERVICE_NAME, reflection.SERVICE))
+            handlers = (self._service.handler(), self._health.handler(), reflected.handler())
+            self._server.add_generic_rpc_handlers(handlers)
             self.port = _listen(self._server, self._settings)
             await self._server.start()
             stack.push_async_callback(self._stop)
-            for name in ("", SERVICE):
-                await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+            await self._health.serving("", SERVICE)
             self._stack = stack.pop_all()
         _log.info("edge_listening", port=self.port, tls=self._settings.tls_cert_pem is not None)
         return self
@@ -88,7 +91,7 @@ class EdgeServer:
 
     async def drain(self) -> None:
         """Ask every suite to leave, and return when all have or their time is over. Leaving the context does this too."""
-        await self._health.enter_graceful_shutdown()
+        await self._health.leave()
         with suppress(TimeoutError):
             async with asyncio.timeout((self._settings.drain_delay + _LAST_ENDINGS).total_seconds()):
                 await self._service.drain()
@@ -111,6 +114,13 @@ def _listen(server: grpc.aio.Server, settings: EdgeSettings) -> int:
 def _options(settings: EdgeSettings) -> list[tuple[str, Any]]:
     return [
         ("grpc.max_receive_message_length", settings.message_bytes),
+        # Of no use alone, see `relay.edge.gate`.
+        ("grpc.max_metadata_size", settings.metadata_bytes),
+        ("grpc.absolute_max_metadata_size", settings.metadata_bytes),
+        ("grpc.max_concurrent_streams", settings.streams_per_connection),
+        ("grpc.server_handshake_timeout_ms", _ms(settings.handshake)),
+        ("grpc.max_connection_idle_ms", _ms(settings.connection_idle)),
+        ("grpc.max_allowed_incoming_connections", settings.connections),
         # Two processes on one port would share its suites without anybody having said so.
         ("grpc.so_reuseport", 0),
         # A suite behind a NAT may ping every 10 s, streams or not, without being called a nuisance.
@@ -120,6 +130,10 @@ def _options(settings: EdgeSettings) -> list[tuple[str, Any]]:
         ("grpc.keepalive_time_ms", 40_000),
         ("grpc.keepalive_timeout_ms", 20_000),
     ]
+
+
+def _ms(length: timedelta) -> int:
+    return int(length / timedelta(milliseconds=1))
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,25 +10,21 @@ import grpc
 import structlog
 
 from relay.api.presence.v1 import presence_service_pb2 as pb
-from relay.edge.errors import ShuttingDown, ending_of, is_expected
-from relay.edge.requests import Requests, only_start
+from relay.edge.errors import ShuttingDown
+from relay.edge.gate import VERIFIED, refused
+from relay.edge.requests import OnlyRequest, Requests
 from relay.edge.watch import DrainReason, Stream
-from relay.errors import TooManyWatches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from grpc.aio import ServicerContext
 
-    from relay.core.presence import TenantId
     from relay.edge.shared import Shared
 
     Context = ServicerContext[bytes, bytes]
 
 _log = structlog.get_logger(__name__)
-
-_HEAR_OUT_S: Final = 1.0
-"""A start is on its way already when a call arrives; a caller that sends none does not wait for it either."""
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["PresenceService"].full_name
 
@@ -44,7 +38,6 @@ class PresenceService:
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._open: Counter[TenantId] = Counter()
         self._streams: set[Stream] = set()
         self._nobody = asyncio.Event()
         self._nobody.set()
@@ -54,7 +47,8 @@ class PresenceService:
         """What the gRPC server is given."""
         methods: dict[str, Any] = {
             "WatchPresence": grpc.stream_stream_rpc_method_handler(self._watch_presence),
-            "StreamPresence": grpc.unary_stream_rpc_method_handler(self._stream_presence),
+            # The same on the wire as unary-stream, whose message gRPC would read whole before anybody looks at the key.
+            "StreamPresence": grpc.stream_stream_rpc_method_handler(self._stream_presence),
         }
         return grpc.method_handlers_generic_handler(SERVICE, methods)
 
@@ -66,61 +60,38 @@ class PresenceService:
         await self._nobody.wait()
 
     async def _watch_presence(self, _requests: object, context: Context) -> None:
-        await self._serve(context, None)
+        await self._serve(context, Requests(context.read, self._shared.settings))
 
-    async def _stream_presence(self, request: bytes, context: Context) -> None:
-        await self._serve(context, request)
+    async def _stream_presence(self, _requests: object, context: Context) -> None:
+        await self._serve(context, OnlyRequest(context.read, self._shared.settings))
 
-    async def _serve(self, context: Context, request: bytes | None) -> None:
-        requests = Requests(context.read, self._shared.settings) if request is None else None
+    async def _serve(self, context: Context, requests: Requests) -> None:
         try:
-            error = await self._run(context, request, requests)
+            error = await self._run(context, requests)
         except asyncio.CancelledError:
             raise
         except Exception as caught:
             error = caught
-        if error is not None:
-            if requests is not None and not requests.begun:
-                await self._hear_out(requests)
-            incident = "" if is_expected(error) else secrets.token_hex(4)
-            if incident:
-                _log.error("stream_failed", incident=incident, exc_info=error)
-            ending = ending_of(error, incident)
-            await context.abort(ending.code, ending.message, ending.trailers())
+        if error is None:
+            return
+        try:
+            if not requests.begun:
+                await self._shared.strangers.hear_out(context.read)
+            await refused(context, error)
+        finally:
+            del error  # a cycle else: this frame, what `refused` raises, this frame
 
-    async def _hear_out(self, requests: Requests) -> None:
-        """Let the suite get rid of its start before it is refused.
-
-        A Python client whose first write meets a call that is over forgets why it was refused and reports INTERNAL.
-        """
-        reading = self._shared.background(requests.first(), "stream-refuse")
-        await asyncio.wait({reading}, timeout=_HEAR_OUT_S)
-
-    async def _run(self, context: Context, request: bytes | None, requests: Requests | None) -> BaseException | None:
+    async def _run(self, context: Context, requests: Requests) -> BaseException | None:
         if self._closing:
             raise ShuttingDown("This relay process stops")
-        key = await self._shared.auth.verify(context.invocation_metadata() or ())
-        with self._admitted(key.tenant_id):
-            start = None if request is None else only_start(request, self._shared.settings)
+        key = VERIFIED.get()
+        with self._shared.open_calls.admitted(key.tenant_id):
             stream = Stream(self._shared, key, context, requests)
             with self._listed(stream):
-                error = await stream.run(start)
+                error = await stream.run()
         reason = type(error).__name__ if error else "closed"
         _log.info("stream_closed", tenant_id=key.tenant_id, key_id=key.key_id, reason=reason)
         return error
-
-    @contextmanager
-    def _admitted(self, tenant_id: TenantId) -> Iterator[None]:
-        limit = self._shared.settings.streams_per_tenant
-        if self._open[tenant_id] >= limit:
-            raise TooManyWatches(f"The tenant may have {limit} streams open", limit=str(limit), per="tenant")
-        self._open[tenant_id] += 1
-        try:
-            yield
-        finally:
-            self._open[tenant_id] -= 1
-            if not self._open[tenant_id]:
-                del self._open[tenant_id]
 
     @contextmanager
     def _listed(self, stream: Stream) -> Iterator[None]:

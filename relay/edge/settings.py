@@ -23,12 +23,40 @@ class EdgeSettings:
     """Users in one message: one of them keeps the event loop busy for some 50 ms."""
     stream_users: int = 100_000
     """Users on one stream: more than any one organisation's console shows; some 30 MB of memory."""
-    message_bytes: int = 8 << 20
-    """One received message: 10,000 names of the greatest length that a UPN can have, twice over."""
-    name_chars: int = 1 << 16
-    """One name, however malformed: names are sent back as they came, and responses must stay under 4 MiB."""
+    message_bytes: int = 4 << 20
+    """One received message: 10,000 held users, each with the longest name that can be somebody's (320 characters) and what it
+    stood for. Parsing one that is full of the shortest names takes 0.1 s and 130 MB for that long."""
+    name_chars: int = 1024
+    """One name, however malformed: it is sent back as it came, and this is more than a person needs to know it again."""
+    start_bytes: int = 100_000 * 400
+    """All parts of a start: 100,000 held users with the longest names that can be somebody's."""
+    start_long_chars: int = 1 << 20
+    """Characters of all names of a start that cannot be anybody's for their length alone. They are kept until they were sent
+    back."""
     streams_per_tenant: int = 64
     """Open streams of one tenant at this edge: a tenant has a handful of suites; a client that leaks streams is stopped."""
+
+    metadata_bytes: int = 16 << 10
+    """Metadata of a call: a suite sends below 1 KiB, proxies add some headers of tracing."""
+    unverified_calls: int = 256
+    """Calls under way whose suite key was not verified yet, or was found wrong, with the watches of health. Verifying takes
+    some milliseconds, so this is a queue of well below a second."""
+    verifications_at_once: int = 32
+    """Of keys that this edge does not know: as many as keep Redis answering others."""
+    unverified_reads: int = 16
+    """Messages read from calls without a verified key at the same time: each may be as long as a message may be."""
+    unverified_read: timedelta = timedelta(seconds=1)
+    """For such a message to arrive: an honest caller's is there already."""
+    health_watches: int = 64
+    """Watches of health, which need no key and never end: load balancers and monitors have one each."""
+    streams_per_connection: int = 100
+    """Calls under way on one connection. A suite has one or two, a proxy opens another connection."""
+    handshake: timedelta = timedelta(seconds=10)
+    """For TLS and the beginning of HTTP/2. A silent connection is closed then."""
+    connection_idle: timedelta = timedelta(minutes=2)
+    """For a connection without a call. Opening another costs a suite a handshake."""
+    connections: int = 10_000
+    """Connections at the same time; `docs/limits.md` says what they cost. Further ones are closed at once."""
 
     linger: timedelta = timedelta(milliseconds=50)
     """Between two writes of a busy stream: a write costs the same whatever its size, and 50 ms nobody sees."""

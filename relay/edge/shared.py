@@ -13,6 +13,8 @@ from relay.core.watch import Outcome, Snapshot
 from relay.edge.auth import Authenticator
 from relay.edge.hub import Hub
 from relay.edge.interest import LocalInterest
+from relay.edge.open_calls import OpenCalls
+from relay.edge.strangers import Strangers
 from relay.edge.suites import OpenSuites
 from relay.edge.watched import WatchLog
 from relay.errors import StoreUnavailable
@@ -40,7 +42,9 @@ class Shared:
     def __init__(self, store: Store, settings: EdgeSettings, marks: Marks, edge_id: str) -> None:
         self.settings = settings
         self.suite_keys = SuiteKeys(store, marks)
-        self.auth = Authenticator(self.suite_keys)
+        self.strangers = Strangers(settings, self.background)
+        self.auth = Authenticator(self.suite_keys, self.strangers, settings)
+        self.open_calls = OpenCalls(settings.streams_per_tenant)
         self.presences = Presences(store)
         self.interest = LocalInterest(Interest(store), edge_id, settings.interest_renewal)
         self.hub = Hub(store, self.interest, settings)

@@ -69,7 +69,7 @@ class Stream:
     """One open stream. `run` is its whole life; everything else is called while that runs."""
 
     def __init__(
-        self, shared: Shared, key: KeyRecord, context: ServicerContext[bytes, bytes], requests: Requests | None
+        self, shared: Shared, key: KeyRecord, context: ServicerContext[bytes, bytes], requests: Requests
     ) -> None:
         """Make a stream that is not open yet.
 
@@ -77,7 +77,7 @@ class Stream:
             shared: what all streams of the edge use.
             key: whose stream it is, verified.
             context: the call.
-            requests: None for a server stream.
+            requests: of the call, none of them read yet.
         """
         self.key_id = key.key_id
         self._key = key
@@ -107,18 +107,11 @@ class Stream:
 
     # ------------------------------------------------------------------- life
 
-    async def run(self, start: WholeStart | None) -> BaseException | None:
-        """Serve the stream until it ends; returns why, None when the suite half-closed it.
-
-        Args:
-            start: of a server stream; a bidirectional one reads its own.
-        """
+    async def run(self) -> BaseException | None:
+        """Serve the stream until it ends; returns why, None when the suite half-closed it."""
         sending: asyncio.Task[None] | None = None
         try:
-            if start is not None:
-                self._start.set_result(start)
-            else:
-                self._shared.background(self._read(), "stream-read")
+            self._shared.background(self._read(), "stream-read")
             if await self._begin():
                 sending = self._shared.background(self._send(), "stream-send")
                 await asyncio.wait({self._ended})
@@ -166,7 +159,7 @@ class Stream:
         self._shared.interest.want(self.tenant_id, names)
         self._shared.watched.want(self._key, names)
         # A revocation between the first check and joining was heard by nobody.
-        await self._shared.auth.verify(self._context.invocation_metadata() or ())
+        await self._shared.auth.verify_again(self._context.invocation_metadata() or ())
         self._interval = start.progress_interval or self._settings.progress_default
         self._set_clocks()
         self._begun.set()
@@ -220,16 +213,16 @@ class Stream:
 
         Not cancelled when the stream ends, for a cancelled read leaks in grpcio: it ends with the call.
         """
-        assert self._requests is not None
         try:
             self._start.set_result(await self._requests.start())
             await self._begun.wait()
-            while not self._ended.done():
+            while self._requests.may_follow and not self._ended.done():
                 change = await self._requests.change()
                 if change is None or self._ended.done():
                     break
                 await self._carry_out(change)
-            self.end(None)
+            if self._requests.may_follow:
+                self.end(None)
         except asyncio.CancelledError:
             raise
         except Exception as error:

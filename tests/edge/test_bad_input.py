@@ -27,7 +27,7 @@ def resolved(user_name: str, user_id: str = "", status: int = 0) -> presence_pb2
 
 async def test_malformed_empty_long_and_duplicate_names_are_answered_and_lose_nothing(worker, suite) -> None:
     await worker.users(1)
-    bad = ["", "   ", "not a name", "x" * 10_240, "sip:", "a@b@c", "\x00@contoso.com", "💥"]
+    bad = ["", "   ", "not a name", "x" * 1024, "sip:", "a@b@c", "\x00@contoso.com", "💥"]
     stream = await suite().open(*bad, *bad, name(0), name(0), name(0).upper()).ready()
     assert {spelling: stream.resolved[spelling] for spelling in bad} == dict.fromkeys(bad, Status.MALFORMED)
     assert stream.resolved[name(0)] == stream.resolved[name(0).upper()] == user(0)
@@ -45,19 +45,40 @@ async def test_malformed_names_in_a_change_are_answered_too(worker, suite) -> No
 
 async def test_a_suite_that_sends_malformed_names_for_ever_gets_them_all_back(worker, suite) -> None:
     stream = await suite().open().ready()
-    sent = [f"{n}-{'x' * 9000}" for n in range(600)]
-    for start in range(0, 600, 100):
-        await stream.change(sent[start : start + 100])
-    await stream.until(lambda: len(stream.resolved) == 600)
+    sent = [f"{n}-{'x' * 1000}" for n in range(5400)]
+    for start in range(0, 5400, 900):
+        await stream.change(sent[start : start + 900])
+    await stream.until(lambda: len(stream.resolved) == 5400)
 
 
 async def test_a_name_too_long_to_send_back_ends_the_stream_with_a_clear_error(worker, suite) -> None:
-    ended = await suite().open("x" * 65_537).ending()
+    ended = await suite().open("x" * 1025).ending()
     assert (ended.code, ended.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "START_EXPECTED")
-    assert "65536 characters" in ended.details
+    assert "1024 characters" in ended.details
     stream = await suite().open().ready()
-    await stream.change(["x" * 65_537])
+    await stream.change(["x" * 1025])
     assert (await stream.ending()).reason == "ACTION_EXPECTED"
+
+
+async def test_a_start_has_a_budget_for_names_that_are_too_long_to_be_anybodys(
+    worker, start_edge, connect, suite
+) -> None:
+    channel = await connect(await start_edge(start_long_chars=3000))
+    long = [f"{n}" + "x" * 999 for n in range(4)]
+    short = [f"{n} is no name" for n in range(1000)]
+    await suite(channel=channel).open(*long[:3], *short).ready()
+    for names in (long, ["é" * 999 + str(n) for n in range(4)]):
+        ended = await suite(channel=channel).open(*names).ending()
+        assert (ended.reason, "3000 characters" in ended.details) == ("START_EXPECTED", True)
+    parts = [Request(start=pb.Start(subscribe_users=[one], more_follows=True)) for one in long]
+    assert (await suite(channel=channel).open_raw(*parts).ending()).reason == "START_EXPECTED"
+
+
+async def test_the_bytes_of_all_parts_of_a_start_have_a_limit(worker, start_edge, connect, suite) -> None:
+    channel = await connect(await start_edge(start_bytes=10_000))
+    part = Request(start=pb.Start(resume_token="x" * 4000, more_follows=True))
+    ended = await suite(channel=channel).open_raw(part, part, part).ending()
+    assert (ended.reason, "10000 bytes" in ended.details) == ("START_EXPECTED", True)
 
 
 # ------------------------------------------------------------------- limits
@@ -107,8 +128,8 @@ async def test_more_users_than_a_stream_may_have_are_refused_in_changes_too(work
     assert (await stream.ending()).metadata == {"limit": "20", "per": "stream"}
 
 
-async def test_a_message_above_8_mib_is_refused_by_the_transport(worker, suite) -> None:
-    ended = await suite().open("x" * (8 << 20)).ending()
+async def test_a_message_above_4_mib_is_refused_by_the_transport(worker, suite) -> None:
+    ended = await suite().open("x" * (4 << 20)).ending()
     assert ended.code is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert ended.reason == ""
 

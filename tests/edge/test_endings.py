@@ -51,7 +51,7 @@ async def test_a_revocation_that_the_edge_could_not_read_ends_the_stream_too(wor
 async def test_a_key_revoked_while_its_stream_begins_does_not_begin_it(worker, suite, store, edge) -> None:
     issued = await worker.issue()
     stream = suite(issued.text).open(name(0), more_follows=True)
-    await eventually(lambda: edge._service._open[TENANT])  # its key was found good
+    await eventually(lambda: edge._shared.open_calls.of[TENANT])  # its key was found good
     await SuiteKeys(store, MARKS).revoke(issued.key_id)
     await stream.call.write(Request(start=pb.Start()))
     assert (await stream.ending()).reason == "SUITE_KEY_REVOKED"
@@ -178,7 +178,7 @@ async def test_streams_that_come_and_go_leave_nothing_behind(worker, edge, chann
     await eventually(lambda: not shared.interest._tenants)
     assert shared.hub.tenants == {}
     assert shared.hub._partitions == {}
-    assert not edge._service._open
+    assert not edge._shared.open_calls.of
     await eventually(lambda: len(asyncio.all_tasks()) <= tasks)
 
 

@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 
 import grpc
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
@@ -203,16 +204,32 @@ async def test_a_name_that_comes_to_stand_for_somebody_else_is_told_with_the_new
     await stream.shows({user(1): "first-1"})
 
 
-async def test_health_and_reflection_answer(channel: grpc.aio.Channel) -> None:
+async def test_health_answers_everybody(channel: grpc.aio.Channel) -> None:
     health = health_pb2_grpc.HealthStub(channel)
     for service in ("", SERVICE):
         response = await health.Check(health_pb2.HealthCheckRequest(service=service))
         assert response.status == health_pb2.HealthCheckResponse.SERVING
-    call = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo()
+    watch = health.Watch(health_pb2.HealthCheckRequest(service=SERVICE))
+    assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await health.Check(health_pb2.HealthCheckRequest(service="another"))
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_reflection_answers_whoever_has_a_key(channel: grpc.aio.Channel, key: str, edge) -> None:
+    reflection = reflection_pb2_grpc.ServerReflectionStub(channel)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await reflection.ServerReflectionInfo().read()
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    call = reflection.ServerReflectionInfo(metadata=[("authorization", f"Bearer {key}")])
     await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
     listed = await call.read()
     assert SERVICE in [service.name for service in listed.list_services_response.service]
-    call.cancel()
+    assert edge._shared.open_calls.of[TENANT] == 1
+    await call.done_writing()
+    assert await call.read() is grpc.aio.EOF
+    assert await call.code() is grpc.StatusCode.OK
+    await eventually(lambda: not edge._shared.open_calls.of)
 
 
 async def test_many_changes_arrive_newest_last(worker, suite) -> None:

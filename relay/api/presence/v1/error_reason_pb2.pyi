@@ -93,12 +93,23 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Example: { "reason": "BUG", "domain": "presence.relay", "metadata": { "incident": "3f9a1c2e" } }
     """
+    ERROR_REASON_BUSY: _ErrorReason.ValueType  # 14
+    """More calls are under way than the relay takes from callers whose key it has not verified yet, or health is watched as
+    often as it may be. Code UNAVAILABLE, with RetryInfo. Resume with jittered backoff.
+
+    Example: { "reason": "BUSY", "domain": "presence.relay", "metadata": {} }
+    """
+    ERROR_REASON_METADATA_TOO_LARGE: _ErrorReason.ValueType  # 15
+    """The call's metadata is longer than 16 KiB. Code RESOURCE_EXHAUSTED. Mend the client, or the proxy that adds headers.
+
+    Example: { "reason": "METADATA_TOO_LARGE", "domain": "presence.relay", "metadata": {} }
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The `reason` of the google.rpc.ErrorInfo that comes with an error; its `domain` is always "presence.relay". A client acts
     by this reason, and by the gRPC code when it does not know the reason. May grow.
 
-    Without ErrorInfo come the transport's own refusals: RESOURCE_EXHAUSTED for a message above 8 MiB (send it in parts), and
+    Without ErrorInfo come the transport's own refusals: RESOURCE_EXHAUSTED for a message above 4 MiB (send it in parts), and
     UNAVAILABLE when the connection could not be made or was lost (for example plain text on the TLS port): resume with
     jittered backoff.
     """
@@ -173,5 +184,16 @@ ERROR_REASON_BUG: ErrorReason.ValueType  # 13
 """Something broke in the relay. Code INTERNAL. Resume with jittered backoff; the operator has been told.
 
 Example: { "reason": "BUG", "domain": "presence.relay", "metadata": { "incident": "3f9a1c2e" } }
+"""
+ERROR_REASON_BUSY: ErrorReason.ValueType  # 14
+"""More calls are under way than the relay takes from callers whose key it has not verified yet, or health is watched as
+often as it may be. Code UNAVAILABLE, with RetryInfo. Resume with jittered backoff.
+
+Example: { "reason": "BUSY", "domain": "presence.relay", "metadata": {} }
+"""
+ERROR_REASON_METADATA_TOO_LARGE: ErrorReason.ValueType  # 15
+"""The call's metadata is longer than 16 KiB. Code RESOURCE_EXHAUSTED. Mend the client, or the proxy that adds headers.
+
+Example: { "reason": "METADATA_TOO_LARGE", "domain": "presence.relay", "metadata": {} }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

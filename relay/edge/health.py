@@ -1,0 +1,91 @@
+"""gRPC's health service, the only one that needs no suite key: https://github.com/grpc/grpc/blob/master/doc/health-checking.md.
+
+`Check` is always answered. `Watch` lasts as long as its caller likes, so there are few places for it.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+from google.protobuf.message import DecodeError
+from grpc_health.v1 import health, health_pb2
+
+from relay.edge.errors import Busy
+from relay.edge.gate import refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from grpc.aio import ServicerContext
+
+    from relay.edge.settings import EdgeSettings
+    from relay.edge.strangers import Strangers
+
+_MOST_BYTES: Final = 1024
+"""Of a request: it names a service."""
+
+
+class Health:
+    """Tells how each service is."""
+
+    def __init__(self, strangers: Strangers, settings: EdgeSettings) -> None:
+        self._strangers = strangers
+        self._settings = settings
+        self._servicer = health.aio.HealthServicer()
+        self._watches = 0
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """What the gRPC server is given."""
+        serialize = health_pb2.HealthCheckResponse.SerializeToString
+        methods: dict[str, Any] = {
+            "Check": grpc.stream_stream_rpc_method_handler(self._check, response_serializer=serialize),
+            "Watch": grpc.stream_stream_rpc_method_handler(self._watch, response_serializer=serialize),
+        }
+        return grpc.method_handlers_generic_handler(health.SERVICE_NAME, methods)
+
+    async def serving(self, *services: str) -> None:
+        """Say that these services are well."""
+        for service in services:
+            await self._servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
+
+    async def leave(self) -> None:
+        """Say for good that no service takes new calls."""
+        await self._servicer.enter_graceful_shutdown()
+
+    async def _check(self, _requests: object, context: ServicerContext[bytes, bytes]) -> None:
+        request = await self._request(context)
+        await context.write(await self._servicer.Check(request, context))
+
+    async def _watch(self, _requests: object, context: ServicerContext[bytes, bytes]) -> None:
+        try:
+            with self._strangers.admitted(), self._watched():
+                await self._servicer.Watch(await self._request(context), context)
+        except Busy as error:
+            await refused(context, error)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        if self._watches >= self._settings.health_watches:
+            raise Busy("As many watch the relay's health as may; use Check, or try again later")
+        self._watches += 1
+        try:
+            yield
+        finally:
+            self._watches -= 1
+
+    async def _request(self, context: ServicerContext[bytes, bytes]) -> Any:
+        """What is asked for: the whole server when the request did not come in time, or too many are being read.
+
+        So a probe is answered whatever others do.
+        """
+        raw = await self._strangers.read(context.read)
+        if isinstance(raw, bytes) and len(raw) <= _MOST_BYTES:
+            try:
+                return health_pb2.HealthCheckRequest.FromString(raw)
+            except DecodeError:
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The request is no message of this service")
+        if isinstance(raw, bytes):
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"The request is longer than {_MOST_BYTES} bytes")
+        return health_pb2.HealthCheckRequest()

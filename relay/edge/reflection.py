@@ -1,0 +1,65 @@
+"""gRPC's reflection, for tools such as grpcurl. Behind the suite key, counted among the tenant's streams, and not for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import grpc
+from google.protobuf.message import DecodeError
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from relay.edge.gate import VERIFIED, refused
+from relay.errors import TooManyWatches
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from grpc.aio import ServicerContext
+
+    from relay.edge.shared import Shared
+
+SERVICE: Final = reflection.SERVICE_NAME
+_MOST_S: Final = 60.0
+"""For one call. A tool asks a few questions at once and closes."""
+
+
+class Reflection:
+    """Tells which services there are, and what their messages are."""
+
+    def __init__(self, shared: Shared, services: tuple[str, ...]) -> None:
+        self._shared = shared
+        self._servicer = reflection.aio.ReflectionServicer(service_names=services)
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """What the gRPC server is given."""
+        serialize = reflection_pb2.ServerReflectionResponse.SerializeToString
+        info: Any = grpc.stream_stream_rpc_method_handler(self._serve, response_serializer=serialize)
+        return grpc.method_handlers_generic_handler(SERVICE, {"ServerReflectionInfo": info})
+
+    async def _serve(self, _requests: object, context: ServicerContext[bytes, bytes]) -> None:
+        try:
+            with self._shared.open_calls.admitted(VERIFIED.get().tenant_id):
+                answering = self._shared.background(self._answer(context), "reflection")
+                await asyncio.wait({answering}, timeout=_MOST_S)
+        except TooManyWatches as error:
+            await refused(context, error)
+        if not answering.done():
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, f"Reflection lasts {_MOST_S:g} s at most")
+
+    async def _answer(self, context: ServicerContext[bytes, bytes]) -> None:
+        """Answer until there is no further request. Not cancelled, for a cancelled read leaks in grpcio: it ends with the call."""
+        try:
+            async for answer in self._servicer.ServerReflectionInfo(_requests(context), context):
+                await context.write(answer)
+        except DecodeError:
+            context.set_code(grpc.StatusCode.INVALID_ARGUMENT)
+            context.set_details("The request is no message of this service")
+        except Exception:
+            if not context.done():
+                raise
+
+
+async def _requests(context: ServicerContext[bytes, bytes]) -> AsyncIterator[Any]:
+    while (raw := cast("Any", await context.read())) is not grpc.aio.EOF:
+        yield reflection_pb2.ServerReflectionRequest.FromString(raw)

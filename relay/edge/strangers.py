@@ -1,0 +1,90 @@
+"""Calls of whoever has shown no suite key: how many there may be, and how much of them is read.
+
+Anybody can make such calls, so all of them together have a bound, and each of them an end. A message that is read is held in
+memory whole, however slowly it comes: only a few are read at a time, and what is not read stays at the caller's side, held
+back by HTTP/2's window.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from relay.edge.errors import Busy
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
+    from typing import Any
+
+    from relay.edge.settings import EdgeSettings
+
+    Read = Callable[[], Awaitable[Any]]
+    Background = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
+
+
+class Strangers:
+    """Counts the calls under way whose key was not verified yet, or was found wrong.
+
+    Attributes:
+        under_way: how many there are.
+    """
+
+    def __init__(self, settings: EdgeSettings, background: Background) -> None:
+        """Make a count of none.
+
+        Args:
+            settings: the limits.
+            background: runs a read, which may outlive its call for a moment.
+        """
+        self.under_way = 0
+        self._settings = settings
+        self._background = background
+        self._reading = 0
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Count a call as long as the context lasts.
+
+        Raises:
+            Busy: there are as many as there may be.
+        """
+        if self.under_way >= self._settings.unverified_calls:
+            raise Busy("The relay is busy with calls that have shown no suite key; try again")
+        self.under_way += 1
+        try:
+            yield
+        finally:
+            self.under_way -= 1
+
+    async def hear_out(self, read: Read) -> None:
+        """Let a caller get rid of its first message before it is refused, when there is room for that.
+
+        A Python client whose first write meets a call that is over forgets why it was refused and reports INTERNAL. Half of
+        the places are for those who may yet turn out to have a key: nobody waits for a refusal to be polite.
+        """
+        if self.under_way < self._settings.unverified_calls // 2:
+            with self.admitted():
+                await self.read(read)
+
+    async def read(self, read: Read) -> Any:
+        """The call's next message, or None when it did not come in time or too many are being read.
+
+        Not cancelled when its time is over, for a cancelled read leaks in grpcio: it ends with the call, which the caller of
+        this ends now.
+        """
+        if self._reading >= self._settings.unverified_reads:
+            return None
+        self._reading += 1
+        found: list[Any] = []
+
+        async def keep() -> None:
+            try:
+                with suppress(Exception):
+                    found.append(await read())
+            finally:
+                self._reading -= 1
+
+        task = self._background(keep(), "stranger-read")
+        await asyncio.wait({task}, timeout=self._settings.unverified_read.total_seconds())
+        return found[0] if found else None
