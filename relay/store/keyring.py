@@ -9,8 +9,6 @@ authenticated with it: moved to another tenant, account or purpose, or with anot
 
 from __future__ import annotations
 
-import base64
-import binascii
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -23,6 +21,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
 from relay.errors import RelayError
+from relay.store import jwks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -162,9 +161,9 @@ def read_ring(text: str | bytes) -> list[RingKey]:
         KeyRingInvalid: with all that is wrong.
     """
     try:
-        found = msgspec.json.decode(text, type=dict[str, list[dict[str, Any]]])["keys"]
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
-        raise KeyRingInvalid('The key ring is not a JWK set: {"keys": [...]}') from None
+        found = jwks.keys_of(text)
+    except ValueError as error:
+        raise KeyRingInvalid(f"The key ring {error}") from None
     if not found:
         raise KeyRingInvalid("The key ring has no key")
     faults = [fault for number, key in enumerate(found, start=1) for fault in _faults(number, key)]
@@ -185,7 +184,12 @@ def read_ring(text: str | bytes) -> list[RingKey]:
 
 def make_ring(kid: str, *, now_s: int, older: str | bytes | None = None, used_from_s: int | None = None) -> str:
     """A JWK set with a new key, put before the keys of an `older` one, and not used for sealing before `used_from_s`."""
-    key: dict[str, object] = {"kty": "oct", "kid": kid, "iat": now_s, "k": _base64url(secrets.token_bytes(_KEY_BYTES))}
+    key: dict[str, object] = {
+        "kty": "oct",
+        "kid": kid,
+        "iat": now_s,
+        "k": jwks.encoded(secrets.token_bytes(_KEY_BYTES)),
+    }
     if used_from_s is not None:
         key["nbf"] = used_from_s
     before = msgspec.json.decode(older)["keys"] if older else []
@@ -216,27 +220,13 @@ def _faults(number: int, key: Mapping[str, Any]) -> list[str]:
         for name in ("iat", "nbf")
         if not isinstance(key.get(name, 0), int | float)
     ]
-    if len(_bytes(key.get("k"))) != _KEY_BYTES:
+    if len(jwks.decoded(key.get("k"))) != _KEY_BYTES:
         faults.append(f"key {number} does not have {8 * _KEY_BYTES} bits")
     return faults
 
 
 def _header(sealed: str) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(_bytes(sealed.partition(".")[0]), type=dict[str, Any])
+        return msgspec.json.decode(jwks.decoded(sealed.partition(".")[0]), type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise SealBroken("A stored grant was changed or damaged") from None
-
-
-def _bytes(text: object) -> bytes:
-    """The bytes of base64url text without padding; empty when it is none."""
-    if not isinstance(text, str):
-        return b""
-    try:
-        return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (ValueError, binascii.Error):
-        return b""
-
-
-def _base64url(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -7,8 +7,6 @@ keys: a JWK set (RFC 8037) that holds no secret.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from relay.errors import RelayError
+from relay.store import jwks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -106,7 +105,7 @@ def message(purpose: Purpose, parts: Iterable[bytes]) -> bytes:
 def public_set(ring: KeyRing, purpose: Purpose) -> str:
     """The public keys of a ring, as a JWK set."""
     keys = [
-        {"kty": "OKP", "crv": "Ed25519", "x": _base64url(key.public_bytes_raw()), "kid": kid, "use": "sig"}
+        {"kty": "OKP", "crv": "Ed25519", "x": jwks.encoded(key.public_bytes_raw()), "kid": kid, "use": "sig"}
         for kid, key in RingSigner(ring, purpose).public_keys().items()
     ]
     return msgspec.json.encode({"keys": keys}).decode()
@@ -119,9 +118,9 @@ def read_public_set(text: str | bytes) -> dict[str, Ed25519PublicKey]:
         PublicKeysInvalid: with all that is wrong.
     """
     try:
-        found = msgspec.json.decode(text, type=dict[str, list[dict[str, Any]]])["keys"]
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
-        raise PublicKeysInvalid('this is not a JWK set: {"keys": [...]}') from None
+        found = jwks.keys_of(text)
+    except ValueError as error:
+        raise PublicKeysInvalid(f"this {error}") from None
     if any("k" in key or "d" in key for key in found):
         raise PublicKeysInvalid("these are secret keys; here belong the public ones alone, which an edge may have")
     if not found:
@@ -131,7 +130,7 @@ def read_public_set(text: str | bytes) -> dict[str, Ed25519PublicKey]:
         faults.append("two keys have the same kid")
     if faults:
         raise PublicKeysInvalid("; ".join(faults))
-    return {key["kid"]: Ed25519PublicKey.from_public_bytes(_bytes(key["x"])) for key in found}
+    return {key["kid"]: Ed25519PublicKey.from_public_bytes(jwks.decoded(key["x"])) for key in found}
 
 
 def _faults(number: int, key: Mapping[str, Any]) -> list[str]:
@@ -140,7 +139,7 @@ def _faults(number: int, key: Mapping[str, Any]) -> list[str]:
         faults.append(f"key {number} is not of the kind OKP, Ed25519")
     if not (isinstance(key.get("kid"), str) and key["kid"]):
         faults.append(f"key {number} has no kid")
-    if len(_bytes(key.get("x"))) != _SEED_BYTES:
+    if len(jwks.decoded(key.get("x"))) != _SEED_BYTES:
         faults.append(f"key {number} has no x of {_SEED_BYTES} bytes")
     return faults
 
@@ -148,16 +147,3 @@ def _faults(number: int, key: Mapping[str, Any]) -> list[str]:
 def _private_key(key: RingKey, purpose: Purpose) -> Ed25519PrivateKey:
     seed = HKDF(SHA256(), _SEED_BYTES, salt=None, info=purpose.encode()).derive(key.key.raw_value)
     return Ed25519PrivateKey.from_private_bytes(seed)
-
-
-def _base64url(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def _bytes(text: object) -> bytes:
-    if not isinstance(text, str):
-        return b""
-    try:
-        return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (ValueError, binascii.Error):
-        return b""

@@ -1,0 +1,34 @@
+"""JWK sets as files have them: `{"keys": [...]}`, with bytes as base64url without padding."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+import msgspec
+
+Jwk = dict[str, Any]
+
+
+def keys_of(text: str | bytes) -> list[Jwk]:
+    """The keys of a set. Raises ValueError when it is none."""
+    try:
+        return msgspec.json.decode(text, type=dict[str, list[Jwk]])["keys"]
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+        raise ValueError('is not a JWK set: {"keys": [...]}') from None
+
+
+def decoded(text: object) -> bytes:
+    """The bytes of base64url text; empty when it is none."""
+    if not isinstance(text, str):
+        return b""
+    try:
+        return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (ValueError, binascii.Error):
+        return b""
+
+
+def encoded(raw: bytes) -> str:
+    """The inverse of `decoded`."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
