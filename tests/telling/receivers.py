@@ -59,7 +59,8 @@ class Mailbox(AsyncMessage):
 
 
 def _known(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
-    return AuthResult(success=(data.login, data.password) == (b"relay", b"hunter2"))
+    # Not handled: aiosmtpd then answers 535 itself; else a refused client waits until its time is over.
+    return AuthResult(success=(data.login, data.password) == (b"relay", b"hunter2"), handled=False)
 
 
 @asynccontextmanager
