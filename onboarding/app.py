@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-MAX_CONNECTIONS: Final = 1000
-"""Open at once; beyond, browsers are told to come back. Each costs some 100 KB with TLS."""
 _KEEP_ALIVE: Final = timedelta(seconds=15)
 _MAX_HEAD_BYTES: Final = 32 * 1024  # cookies of some flows, and the longest headers that proxies add
 
@@ -147,7 +145,9 @@ async def serve(
             port=settings.port,
             tls_cert_pem=settings.tls_cert_pem,
             tls_key_pem=settings.tls_key_pem,
-            connections=MAX_CONNECTIONS,
+            name="web",
+            limits=settings.limits,
+            proxies=tuple(filter(None, map(str.strip, settings.trusted_proxies.split(",")))),
             keep_alive=_KEEP_ALIVE,
             head_bytes=_MAX_HEAD_BYTES,
             grace=settings.grace,

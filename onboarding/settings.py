@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from relay.ops.http_limits import HttpLimits
+
 if TYPE_CHECKING:
     from relay.graph.certificates import Certificates
 
@@ -73,6 +75,7 @@ class WebSettings:
         push: what a subscription needs; None: none is tried, for this relay asks for none.
         trial_alive: how long a proof under way counts as alive without a sign of life. 5 s: what a killed process costs
             whoever waits in front of the page.
+        limits: of connections and requests.
         pace: limits on how often one address may ask.
         max_body_bytes: longer bodies are refused with a page. Most forms have 1 KB, Microsoft's answer 3 KB, and the lists of
             whom suites may watch some 150 KB at the most, as browsers spell them.
@@ -93,6 +96,7 @@ class WebSettings:
     egress_addresses: tuple[str, ...] = ()
     push: Push | None = None
     trial_alive: timedelta = timedelta(seconds=5)
+    limits: HttpLimits = field(default_factory=HttpLimits)
     pace: Pace = field(default_factory=Pace)
     max_body_bytes: int = 256 * 1024
     request_time: timedelta = timedelta(seconds=20)

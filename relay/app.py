@@ -26,6 +26,7 @@ import uvloop
 
 from relay.config import Role
 from relay.errors import RelayError, StoreUnavailable
+from relay.ops.admission import open_more_descriptors
 from relay.ops.expiry import Expiry
 from relay.ops.health import Health, OpsServer
 from relay.ops.private_files import exposed
@@ -98,6 +99,7 @@ async def run(
         OSError: a port is taken.
     """
     roles = frozenset(roles)
+    open_more_descriptors()
     health = Health()
     health.expect("store", *roles)
     for file in exposed(settings.private_files()):

@@ -32,6 +32,7 @@ from relay.config_groups import (
     WebhookConfig,
     WorkerConfig,
 )
+from relay.config_http import HttpConfig, proxies_of
 from relay.core.budget import BudgetSettings
 from relay.edge.settings import EdgeSettings
 from relay.graph.credentials import Credentials
@@ -73,6 +74,7 @@ _GROUPS: Final[Mapping[str, type[Group]]] = {
     "edge": EdgeConfig,
     "web": WebConfig,
     "webhook": WebhookConfig,
+    "http": HttpConfig,
     "subscription": SubscriptionConfig,
     "mail": MailConfig,
     "notice": NoticeConfig,
@@ -105,6 +107,7 @@ class Settings:
     edge: EdgeConfig
     web: WebConfig
     webhook: WebhookConfig
+    http: HttpConfig
     subscription: SubscriptionConfig
     mail: MailConfig
     notice: NoticeConfig
@@ -244,13 +247,15 @@ class Settings:
             port=self.webhook.port,
             tls_cert_pem=None if self.webhook.tls_cert is None else self.webhook.tls_cert.encode(),
             tls_key_pem=None if key is None else key.get_secret_value().encode(),
+            limits=self.http.limits(),
+            proxies=proxies_of(self.webhook.trusted_proxies),
         )
 
     def web_settings(self) -> WebSettings:
         """What the pages need; to subscribe, they try what workers do."""
         push = self.webhook.push() if self.cloud.notifies else None
         tried = None if push is None else Push(url_base=push.url_base, certificates=push.certificates)
-        return replace(self.web.pages(), push=tried)
+        return replace(self.web.pages(), push=tried, limits=self.http.limits())
 
     def telemetry_settings(self, **attributes: str) -> TelemetrySettings:
         """What telemetry needs."""

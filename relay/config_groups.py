@@ -17,6 +17,7 @@ from pydantic_settings import SettingsConfigDict
 
 from onboarding.settings import WebSettings
 from relay import variables
+from relay.config_http import Proxies
 from relay.core.subscription import MAX_USERS, SubscriptionPolicy
 from relay.core.watchdog import ANNOUNCED_WITHIN
 from relay.graph.certificates import Certificates as EncryptionCertificates
@@ -375,7 +376,7 @@ class WebConfig(Group):
     suite_ca_file: str = Field(
         "", description="the CA file named in the command to try, when suites must trust a CA of their own"
     )
-    trusted_proxies: str = Field(
+    trusted_proxies: Proxies = Field(
         "", description="addresses of proxies whose `X-Forwarded-For` is believed, with commas between; empty: none"
     )
 
@@ -430,6 +431,12 @@ class WebhookConfig(Group):
         None, description="certificate chain, PEM; without one it is plain HTTP, for an ingress that speaks TLS"
     )
     tls_key: PrivateKey | None = Field(None, description="its private key, PEM, without a password")
+
+    trusted_proxies: Proxies = Field(
+        "",
+        description="addresses or networks of proxies in front of the webhook, with commas between, whose connections "
+        "`RELAY_HTTP_CONNECTIONS_PER_ADDRESS` does not bound; empty: none",
+    )
 
     @field_validator("url")
     @classmethod

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from typing import Self
 
 REQUEST_S: Final = 5.0
-"""How long a request may take to arrive; nobody holds a connection open for longer."""
+"""How long a request may take to arrive and be answered; nobody holds a connection open for longer."""
+MOST_CONNECTIONS: Final = 64
+"""Open at once; beyond, they are closed unread. Probes and a scraper need two or three."""
 _MOST_REQUEST_BYTES: Final = 8 * 1024
 _TEXT: Final = "text/plain; charset=utf-8"
 _REASONS: Final = {
@@ -76,6 +78,7 @@ class OpsServer:
         self._health = health
         self._exposition = exposition
         self._server: asyncio.Server | None = None
+        self._open = 0
 
     @property
     def port(self) -> int:
@@ -95,23 +98,35 @@ class OpsServer:
         await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._open >= MOST_CONNECTIONS:
+            writer.transport.abort()
+            return
+        self._open += 1
         try:
-            status, kind, body = self._answer(await self._request_line(reader))
-            head = f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
-            writer.write(f"{head}Connection: close\r\n\r\n".encode() + body)
-            await writer.drain()
+            async with asyncio.timeout(REQUEST_S):
+                await self._exchange(reader, writer)
         except (OSError, TimeoutError):
-            pass  # whoever asked has gone, or never asked
+            pass  # whoever asked has gone, or never asked, or does not read
         finally:
+            self._open -= 1
+            # Nothing is left to send to whoever read; of anybody else nothing more is waited for.
+            if writer.transport.get_write_buffer_size():
+                writer.transport.abort()
             writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        status, kind, body = self._answer(await self._request_line(reader))
+        head = f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+        writer.write(f"{head}Connection: close\r\n\r\n".encode() + body)
+        await writer.drain()
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
     async def _request_line(self, reader: asyncio.StreamReader) -> str:
         """The first line of a request; empty when there was none that makes sense."""
         try:
-            async with asyncio.timeout(REQUEST_S):
-                head = await reader.readuntil(b"\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             return ""
         return head.split(b"\r\n", 1)[0].decode("latin-1")

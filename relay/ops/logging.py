@@ -37,7 +37,18 @@ _SECRET_TEXT: Final = re.compile(
 _DEEPEST: Final = 4  # nested values beyond are shown masked: no log line of ours is that deep
 
 # Libraries that say nothing of use to an operator below WARNING, and whose debug lines may carry what must not be shown.
-_QUIET: Final = ("msal", "httpx", "httpcore", "urllib3", "aiohttp", "asyncio", "grpc", "opentelemetry", "redis")
+_QUIET: Final = (
+    "msal",
+    "httpx",
+    "httpcore",
+    "urllib3",
+    "aiohttp",
+    "asyncio",
+    "grpc",
+    "opentelemetry",
+    "redis",
+    "uvicorn",
+)
 
 
 def configure(form: LogFormat, level: str, stream: TextIO | None = None) -> None:

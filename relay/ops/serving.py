@@ -10,46 +10,21 @@ import tempfile
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+import structlog
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from relay.ops.admission import Admission, room_for
+from relay.ops.bounded_http import BoundedHttp, Bounds
+from relay.ops.door import Door
+from relay.ops.http_limits import HttpLimits
+from relay.ops.refusals import Refusals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-
-_HEAD_TOO_LONG: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-)
-
-
-class _BoundedHead(HttpToolsProtocol):
-    """uvicorn's fast parser, with the bound of a request's head that only its slow one has: else it keeps what comes.
-
-    What arrives in one piece is not cut: a head may be longer by one read of the loop, 256 KiB at most.
-    """
-
-    _is_in_head = False
-    _head_bytes = 0
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._is_in_head, self._head_bytes = True, 0
-
-    def on_headers_complete(self) -> None:
-        self._is_in_head = False
-        super().on_headers_complete()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if not self._is_in_head:
-            return
-        self._head_bytes += len(data)
-        most = self.config.h11_max_incomplete_event_size
-        if most is not None and self._head_bytes > most and not self.transport.is_closing():
-            self.transport.write(_HEAD_TOO_LONG)
-            self.transport.close()
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +36,11 @@ class Listening:
         port: its port; 0 takes a free one.
         tls_cert_pem: certificate chain; None serves plain HTTP.
         tls_key_pem: its private key.
-        connections: open at once; beyond, requests are answered 503.
+        name: of the role, in logs and metrics.
+        limits: of connections and requests, the same for all roles.
+        proxies: addresses or networks of proxies in front, of which a connection is not one customer's; `*`: everybody is one.
         keep_alive: how long a connection may be idle between two requests.
-        head_bytes: the longest request line with headers.
+        head_bytes: the longest request line with headers, chunk framing and trailers.
         grace: for requests under way when the server stops.
     """
 
@@ -71,7 +48,9 @@ class Listening:
     port: int
     tls_cert_pem: bytes | None = None
     tls_key_pem: bytes | None = field(default=None, repr=False)
-    connections: int
+    name: str
+    limits: HttpLimits = field(default_factory=HttpLimits)
+    proxies: tuple[str, ...] = ()
     keep_alive: timedelta
     head_bytes: int
     grace: timedelta
@@ -91,13 +70,13 @@ async def serving(app: Any, settings: Listening, **given: Any) -> AsyncIterator[
 
 @contextlib.asynccontextmanager
 async def _server(app: Any, settings: Listening, listener: socket.socket, given: dict[str, Any]) -> AsyncIterator[None]:
-    """Not uvicorn's own `serve`, which would take the process's signals."""
+    """Not uvicorn's own `serve`, which would take the process's signals, nor its `startup`, which counts no socket before TLS."""
+    tls = None
     if settings.tls_cert_pem is not None and settings.tls_key_pem is not None:
-        context = tls_context(settings.tls_cert_pem, settings.tls_key_pem)
-        given = {**given, "ssl_context_factory": lambda *_: context}
+        tls = tls_context(settings.tls_cert_pem, settings.tls_key_pem)
     config = uvicorn.Config(
         app,
-        http=_BoundedHead,
+        http=BoundedHttp,
         lifespan="off",
         ws="none",
         log_config=None,
@@ -105,21 +84,44 @@ async def _server(app: Any, settings: Listening, listener: socket.socket, given:
         server_header=False,
         timeout_keep_alive=int(settings.keep_alive.total_seconds()),
         timeout_graceful_shutdown=int(settings.grace.total_seconds()),
-        limit_concurrency=settings.connections,
-        h11_max_incomplete_event_size=settings.head_bytes,
         **{"proxy_headers": False, **given},
     )
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
-    await server.startup(sockets=[listener])
-    ticking = asyncio.create_task(server.main_loop(), name=f"server:{settings.port}")
+    server.servers = []
+    bounds = _bounds(settings)
+    listener.listen(config.backlog)
+    listener.settimeout(0)
+    door = Door(listener, lambda: BoundedHttp(config, server.server_state, server.lifespan.state), bounds, tls)
+    tasks = [
+        asyncio.create_task(server.main_loop(), name=f"server:{settings.port}"),
+        asyncio.create_task(door.run(), name=f"door:{settings.port}"),
+    ]
     try:
         yield
     finally:
-        ticking.cancel()
-        await asyncio.gather(ticking, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await server.shutdown(sockets=[listener])
+        bounds.refusals.close()
+
+
+def _bounds(settings: Listening) -> Bounds:
+    limits, refusals = settings.limits, Refusals(settings.name)
+    room = room_for(limits.connections)
+    if room < limits.connections:
+        log.warning(
+            "http_connections_lowered", server=settings.name, connections=room, hint="few descriptors: ulimit -n"
+        )
+    return Bounds(
+        head_bytes=settings.head_bytes,
+        head_time_s=limits.head_time.total_seconds(),
+        requests=limits.requests,
+        admission=Admission(room, limits.connections_per_address, settings.proxies, refusals),
+        refusals=refusals,
+    )
 
 
 @contextlib.contextmanager

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
+from relay.ops.http_limits import HttpLimits
+
 PREFIX: Final = "/notifications/"
 """A route follows it. What the relay gives Graph is the public address and this."""
 
@@ -25,7 +27,8 @@ class WebhookSettings:
         max_held_bytes: of all bodies together; beyond, Graph is asked to come back.
         max_items: notifications in one POST.
         max_token_chars: the longest text of a handshake; Graph's has 120 characters.
-        connections: open at once.
+        limits: of connections and requests.
+        proxies: of which a connection is not one customer's.
         keep_alive: of an idle connection. Graph keeps few and uses them often.
         grace: for requests under way at the end; `deadline` and a little.
         routes: how many are remembered.
@@ -42,7 +45,8 @@ class WebhookSettings:
     max_held_bytes: int = 64 * 1024 * 1024
     max_items: int = 2000
     max_token_chars: int = 2048
-    connections: int = 1000
+    limits: HttpLimits = field(default_factory=HttpLimits)
+    proxies: tuple[str, ...] = ()
     keep_alive: timedelta = timedelta(seconds=60)
     grace: timedelta = timedelta(seconds=3)
     routes: int = 10_000

@@ -8,12 +8,14 @@ from datetime import timedelta
 
 import pytest
 
+from relay.ops.http_limits import HttpLimits
 from relay.ops.serving import Listening, serving
 
 LISTENING = Listening(
     host="127.0.0.1",
     port=0,
-    connections=10,
+    name="test",
+    limits=HttpLimits(connections=10),
     keep_alive=timedelta(seconds=5),
     head_bytes=32 * 1024,
     grace=timedelta(seconds=1),

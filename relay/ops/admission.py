@@ -1,0 +1,156 @@
+"""Which connections a server keeps open: so many in all, and so many of one address, the longest waiting one giving way.
+
+A connection *waits* while no whole request of it is being answered: in its TLS handshake, in a head, in a body, between two
+requests. Bytes that trickle in do not make its wait younger. A newcomer above a limit takes the place of the one that waits
+longest, so that whoever fills all places with silence keeps nobody out; only when all are being answered is it turned away.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import resource
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_SHARE_OF_DESCRIPTORS: Final = 4
+"""One of so many parts of the descriptors that the process may open: pages, webhook, edge and Redis may share it."""
+
+
+@dataclass(slots=True, eq=False)
+class Place:
+    """One connection's place.
+
+    Attributes:
+        abort: ends the connection at once.
+        network: whose it is, as `network_of` says; None for a proxy that many come through.
+    """
+
+    abort: Callable[[], None]
+    network: str | None
+
+
+@dataclass(slots=True)
+class _Network:
+    """What one network has: how many places, and those that wait, the longest first."""
+
+    places: int = 0
+    waiting: OrderedDict[Place, None] = field(default_factory=OrderedDict)
+
+
+class Admission:
+    """Gives places to connections.
+
+    Args:
+        most: places in all.
+        most_of_one: places of one network.
+        proxies: addresses or networks whose connections only `most` bounds; `*` is everybody.
+        refused: told why a connection was closed or turned away: `crowded`, `crowded_address`.
+    """
+
+    def __init__(self, most: int, most_of_one: int, proxies: Iterable[str], refused: Callable[[str], None]) -> None:
+        self._most = most
+        self._most_of_one = most_of_one
+        given = set(proxies)
+        self._is_behind_any = "*" in given
+        self._proxies = [ipaddress.ip_network(one, strict=False) for one in given - {"*"}]
+        self._refused = refused
+        self._places: set[Place] = set()
+        self._waiting: OrderedDict[Place, None] = OrderedDict()
+        self._networks: dict[str, _Network] = {}
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def enter(self, address: str, abort: Callable[[], None]) -> Place | None:
+        """A place for a new connection, perhaps another's; None when it has to go."""
+        place = Place(abort, None if self._is_proxy(address) else network_of(address))
+        own = None if place.network is None else self._networks.get(place.network)
+        if own is not None and own.places >= self._most_of_one and not self._clear(own.waiting, "crowded_address"):
+            return None
+        if len(self._places) >= self._most and not self._clear(self._waiting, "crowded"):
+            return None
+        self._places.add(place)
+        if place.network is not None:
+            self._networks.setdefault(place.network, _Network()).places += 1
+        self.wait(place)
+        return place
+
+    def wait(self, place: Place) -> None:
+        """The connection waits from now on."""
+        if place not in self._places:
+            return
+        for waiting in self._lines(place):
+            waiting[place] = None
+            waiting.move_to_end(place)
+
+    def answer(self, place: Place) -> None:
+        """The connection's request is whole and being answered: it does not have to give way."""
+        for waiting in self._lines(place):
+            waiting.pop(place, None)
+
+    def leave(self, place: Place) -> None:
+        """The connection is gone; a second time this does nothing."""
+        if place not in self._places:
+            return
+        self.answer(place)
+        self._places.discard(place)
+        if place.network is not None:
+            own = self._networks[place.network]
+            own.places -= 1
+            if not own.places:
+                del self._networks[place.network]
+
+    def make_room(self) -> None:
+        """Close the connection that waits longest: the process has no descriptors left."""
+        self._clear(self._waiting, "no_descriptors")
+
+    def _clear(self, waiting: OrderedDict[Place, None], reason: str) -> bool:
+        """Close the connection that waits longest; whether there was one."""
+        self._refused(reason)
+        if not waiting:
+            return False
+        place = next(iter(waiting))
+        self.leave(place)
+        place.abort()
+        return True
+
+    def _lines(self, place: Place) -> list[OrderedDict[Place, None]]:
+        own = None if place.network is None else self._networks.get(place.network)
+        return [self._waiting] if own is None else [self._waiting, own.waiting]
+
+    def _is_proxy(self, address: str) -> bool:
+        parsed = _parsed(address)
+        return self._is_behind_any or (parsed is not None and any(parsed in network for network in self._proxies))
+
+
+def network_of(address: str) -> str:
+    """What one customer has: an IPv4 address, or an IPv6 network of 64 bits."""
+    parsed = _parsed(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((int(parsed), 64), strict=False))
+    return address[:64] if parsed is None else str(parsed)
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    return getattr(parsed, "ipv4_mapped", None) or parsed
+
+
+def room_for(wanted: int) -> int:
+    """How many of the wanted connections the process' descriptors allow: a quarter of what it may open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft // _SHARE_OF_DESCRIPTORS))
+
+
+def open_more_descriptors() -> None:
+    """Raise what the process may open to what the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

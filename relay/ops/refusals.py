@@ -1,0 +1,58 @@
+"""What a server refused of strangers: counted by reason, and said once a minute, never in a stranger's words."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Final
+
+import structlog
+from opentelemetry import metrics
+
+log = structlog.get_logger(__name__)
+
+_SAY_EVERY_S: Final = 60.0
+
+_meter = metrics.get_meter(__name__)
+_refused = _meter.create_counter(
+    "relay.http.refused", description="Connections and requests that a server refused or ended, by reason"
+)
+
+
+class Refusals:
+    """Counts for one server. The reasons are few and ours, so a flood writes a line a minute for each."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._unsaid: Counter[str] = Counter()
+        self._said: dict[str, float] = {}
+
+    def __call__(self, reason: str) -> None:
+        """One more."""
+        _refused.add(1, {"server": self._server, "reason": reason})
+        self._unsaid[reason] += 1
+        now = time.monotonic()
+        if now - self._said.get(reason, -_SAY_EVERY_S) >= _SAY_EVERY_S:
+            self._said[reason] = now
+            self._say(reason)
+
+    def close(self) -> None:
+        """Say what was not said yet."""
+        for reason in list(self._unsaid):
+            self._say(reason)
+
+    def _say(self, reason: str) -> None:
+        count = self._unsaid.pop(reason, 0)
+        say = log.info if reason in _ORDINARY else log.warning
+        say("http_refused", server=self._server, reason=reason, count=count, hint=_ADVICE.get(reason, ""))
+
+
+_ORDINARY: Final = frozenset({"head_too_slow", "no_tls", "upgrade"})
+"""What browsers that connect ahead, probes of load balancers and Java's HTTP client do every day."""
+_ADVICE: Final = {
+    "crowded": "all connections are taken: see RELAY_HTTP_CONNECTIONS and the descriptors that the process may open",
+    "crowded_address": "one address holds all its connections: see RELAY_HTTP_CONNECTIONS_PER_ADDRESS; for a proxy, "
+    "RELAY_WEB_TRUSTED_PROXIES and RELAY_WEBHOOK_TRUSTED_PROXIES",
+    "no_descriptors": "the process may open too few files: ulimit -n",
+    "busy": "more requests at once than RELAY_HTTP_REQUESTS",
+}
