@@ -86,6 +86,11 @@ class OpsServer:
         assert self._server is not None
         return int(self._server.sockets[0].getsockname()[1])
 
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return self._open
+
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, self._host, self._port, limit=_MOST_REQUEST_BYTES)
         return self

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 
+from relay.ops import health
 from relay.ops.health import Health, OpsServer
 from relay.ops.telemetry import Telemetry, TelemetrySettings
 
@@ -71,3 +72,43 @@ def test_histograms_in_seconds_have_bounds_in_seconds():
     assert 'le="0.025"' in exposed
     assert "relay_age_seconds_count" in exposed
     assert 'relay_roles="edge"' in exposed
+
+
+async def test_whoever_reads_no_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(health, "REQUEST_S", 0.2)
+    async with OpsServer("127.0.0.1", 0, Health(), lambda: b"x" * 50_000_000) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
+        writer.write(b"GET /metrics HTTP/1.1\r\n\r\n")
+        await writer.drain()
+        await _until(lambda: not server.connections)
+        assert (await _first_line(server.port, "/livez")).startswith(b"HTTP/1.1 200")
+        writer.close()
+        del reader
+
+
+async def test_connections_beyond_the_bound_are_closed_unread():
+    async with OpsServer("127.0.0.1", 0, Health(), lambda: b"") as server:
+        held = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(health.MOST_CONNECTIONS)]
+        await _until(lambda: server.connections == health.MOST_CONNECTIONS)
+        assert await _first_line(server.port, "/livez") == b""
+        for _, writer in held:
+            writer.close()
+        await _until(lambda: not server.connections)
+        assert (await _first_line(server.port, "/livez")).startswith(b"HTTP/1.1 200")
+
+
+async def _until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not is_so():  # noqa: ASYNC110 - what is waited for is the other side's
+            await asyncio.sleep(0.01)
+
+
+async def _first_line(port: int, path: str) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(f"GET {path} HTTP/1.1\r\n\r\n".encode())
+        return await reader.readline()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 
+from relay.ops import bounded_http
 from relay.ops.http_limits import HttpLimits
 from relay.ops.serving import Listening, serving
 
@@ -63,4 +65,69 @@ async def test_too_long_a_head_is_told_so(port: int):
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"GET / HTTP/1.1\r\nHost: here\r\nX: " + b"a" * 40_000)
     assert (await reader.readline()).startswith(b"HTTP/1.1 431 ")
+    writer.close()
+
+
+async def test_a_long_answer_that_nobody_reads_is_cut(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(bounded_http, "_CHECK_READER_S", 0.1)
+    ended = asyncio.Event()
+
+    async def long(_scope, _receive, send):
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            for _ in range(100):
+                await send({"type": "http.response.body", "body": b"x" * 1_000_000, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            ended.set()
+
+    async with serving(long, LISTENING) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        async with asyncio.timeout(20):
+            await ended.wait()
+        writer.close()
+        del reader
+
+
+async def test_a_long_answer_that_is_read_comes_whole():
+    async def long(_scope, _receive, send):
+        headers = [(b"content-length", b"30000000"), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"x" * 30_000_000})
+
+    async with serving(long, LISTENING) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert len((await reader.read()).partition(b"\r\n\r\n")[2]) == 30_000_000
+        writer.close()
+
+
+async def test_connections_give_way_to_newcomers_but_not_while_they_are_answered():
+    release = asyncio.Event()
+
+    async def patient(scope, receive, send):
+        if scope["path"] == "/wait":
+            await release.wait()
+        await _hello(scope, receive, send)
+
+    async with serving(patient, LISTENING) as port:
+        asked, asking = await asyncio.open_connection("127.0.0.1", port)
+        asking.write(b"GET /wait HTTP/1.1\r\nHost: here\r\n\r\n")
+        await asking.drain()
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(30)]
+        async with asyncio.timeout(20):
+            with contextlib.suppress(ConnectionError):
+                assert await silent[0][0].read() == b"", "the one that waited longest was closed"
+            release.set()
+            assert (await asked.readuntil(b"hello")).startswith(b"HTTP/1.1 200 ")
+        for writer in (asking, *(writer for _, writer in silent)):
+            writer.close()
+
+
+async def test_requests_in_a_row_without_waiting_are_answered_in_order(port: int):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n" * 10)
+    for _ in range(10):
+        assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200 ")
     writer.close()
