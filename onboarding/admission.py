@@ -24,6 +24,7 @@ from relay.core.audit import RELAY, key_made, key_revoked
 from relay.core.tenant import TenantState
 
 if TYPE_CHECKING:
+    from onboarding.entry import Entry
     from onboarding.flow import Consented, Flow
     from onboarding.proof import Proof
     from relay.core.presence import TenantId
@@ -38,15 +39,21 @@ log = structlog.get_logger(__name__)
 class Admission:
     """Takes tenants in. Raises whatever the store raises; repeating is safe."""
 
-    def __init__(self, flows: Flows, admissions: Admissions, suite_keys: SuiteKeys, vault: Vault) -> None:
+    def __init__(self, flows: Flows, entry: Entry, admissions: Admissions, suite_keys: SuiteKeys, vault: Vault) -> None:
+        self.entry = entry
         self._flows = flows
         self._admissions = admissions
         self._suite_keys = suite_keys
         self._vault = vault
 
     async def admit(self, flow: Flow, kept: KeptFlow, consented: Consented, proof: Proof) -> None:
-        """Keep a proven grant and its tenant, make a suite key, and have the flow DONE."""
+        """Keep a proven grant and its tenant, make a suite key unless the operator must approve first, and have the flow DONE.
+
+        Raises:
+            NotInvited, SignUpsFull, TurnedAwayError: the tenant may not come in; nothing was kept.
+        """
         applicant, tenant_id = flow.applicant, consented.tenant_id
+        event = await self.entry.event(flow)
         taken = await self._admissions.admit(
             tenant_id,
             consented.account_id,
@@ -55,12 +62,21 @@ class Admission:
             name=applicant.organisation,
             domain=applicant.domain,
             settings={"contact_name": applicant.contact, "contact_email": applicant.email},
+            event=event,
+            word_ms=flow.word_ms,
         )
+        await self.entry.came(tenant_id, taken.state)
         log.info("tenant_admitted", tenant_id=tenant_id, reference=flow.reference, state=taken.state)
         grants = len(await self._vault.list(tenant_id))
         if flow.trial is not None:
-            kept_check = Check("kept", Mark.GOOD, english("Kept. The relay reads from now on."))
+            said = english("Kept. The relay reads from now on.")
+            if taken.state is TenantState.PENDING:
+                said = english("Kept, encrypted. Nothing is read before it is approved.")
+            kept_check = Check("kept", Mark.GOOD, said)
             flow = msgspec.structs.replace(flow, trial=flow.trial.marked(kept_check))
+        if taken.state is TenantState.PENDING:
+            await self._without_key(flow, kept, Admitted(tenant_id, consented.upn, "", "", grants, is_pending=True))
+            return
         suspended = taken.state is TenantState.SUSPENDED
         await self._with_key(flow, kept, Admitted(tenant_id, consented.upn, "", "", grants, is_suspended=suspended))
 
@@ -74,6 +90,12 @@ class Admission:
         assert flow.admitted is not None
         done = msgspec.structs.replace(flow, admitted=msgspec.structs.replace(flow.admitted, key=""))
         return await self._flows.replace(kept, flows_of.encode(done)) is not None
+
+    async def _without_key(self, flow: Flow, kept: KeptFlow, admitted: Admitted) -> None:
+        """Have a flow DONE whose tenant waits for approval."""
+        done = msgspec.structs.replace(flow, consented=None, admitted=admitted, trouble=None)
+        if await self._flows.replace(kept, flows_of.encode(done)) is not None:
+            log.info("tenant_waits", tenant_id=admitted.tenant_id, reference=flow.reference)
 
     async def _with_key(self, flow: Flow, kept: KeptFlow, admitted: Admitted) -> None:
         """Make a key and put it into the flow; whoever comes second takes its own back."""

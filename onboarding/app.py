@@ -14,6 +14,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from onboarding.guard import Guard
+from onboarding.pace import Pacer
 from onboarding.pages import STATIC, Pages
 from onboarding.problems import Stopped, of_error, said_of, sentence_of
 from onboarding.steps import Steps
@@ -23,9 +24,10 @@ from onboarding.tenant.views import TenantViews
 from onboarding.views import Views
 from relay.errors import RelayError
 from relay.ops.serving import Listening, serving
+from relay.store.proxies import Proxies
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from starlette.exceptions import HTTPException
     from starlette.requests import Request
@@ -43,7 +45,12 @@ _MAX_HEAD_BYTES: Final = 32 * 1024  # cookies of some flows, and the longest hea
 
 
 def create_app(
-    settings: WebSettings, pages: Pages, steps: Steps, tenant: TenantViews, diagnostics: DiagnosticViews
+    settings: WebSettings,
+    pages: Pages,
+    steps: Steps,
+    tenant: TenantViews,
+    diagnostics: DiagnosticViews,
+    forwarded: Callable[[], Awaitable[None]],
 ) -> Starlette:
     """The ASGI application.
 
@@ -53,6 +60,7 @@ def create_app(
         steps: of `Steps.open`, entered.
         tenant: of `TenantViews.open`, entered.
         diagnostics: the tenant's pages that show what is going on.
+        forwarded: notes that a proxy was met that nobody named.
     """
 
     async def stopped(_request: Request, error: Exception) -> Response:
@@ -83,9 +91,10 @@ def create_app(
         *tenant.routes(),  # before those of onboardings, whose ids stand where these have a word
         *Views(steps, pages, settings, tenant.returned).routes(),
     ]
+    pacer = Pacer(settings.pace)
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(Guard, settings=settings, pages=pages)],
+        middleware=[Middleware(Guard, settings=settings, pages=pages, pacer=pacer, forwarded=forwarded)],
         exception_handlers={
             Stopped: stopped,
             SignInNeeded: tenant.outside,
@@ -95,6 +104,7 @@ def create_app(
             405: elsewhere,
         },
     )
+    app.state.pacer = pacer
     app.router.redirect_slashes = False  # it would build an address from the Host header
     return app
 
@@ -107,7 +117,13 @@ async def opened(settings: WebSettings, store: Store, ring: KeyRing, graph: Grap
         Steps.open(store, ring, graph, settings) as steps,
         TenantViews.open(store, ring, graph, settings, pages) as tenant,
     ):
-        yield create_app(settings, pages, steps, tenant, DiagnosticViews(pages, settings, store, ring))
+        diagnostics = DiagnosticViews(pages, settings, store, ring)
+        sweeping = asyncio.create_task(steps.sweep(), name="sign-ups:sweep")
+        try:
+            yield create_app(settings, pages, steps, tenant, diagnostics, Proxies(store).met)
+        finally:
+            sweeping.cancel()
+            await asyncio.gather(sweeping, return_exceptions=True)
 
 
 def _log(error: RelayError) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from relay.graph.client import GraphClient
     from relay.graph.consent import Consent
     from relay.store.flows import Flows
+    from relay.store.rooms import Room
 
 MAX_STATE_CHARS: Final = 200
 MAX_DETAIL_CHARS: Final = 300
@@ -52,7 +53,8 @@ class SignIn(msgspec.Struct, frozen=True):
 class SignIns:
     """The ways under way."""
 
-    def __init__(self, flows: Flows, client: GraphClient, consent: Consent, redirect_uri: str) -> None:
+    def __init__(self, flows: Flows, client: GraphClient, consent: Consent, redirect_uri: str, room: Room) -> None:
+        self._room = room
         self._flows = flows
         self._client = client
         self._consent = consent
@@ -82,7 +84,7 @@ class SignIns:
         """The way of a state, which cannot be taken again; None when there is none."""
         if not 0 < len(state) <= MAX_STATE_CHARS:
             return None
-        taken = await self._flows.take(_name(state))
+        taken = await self._flows.take(_name(state), self._room)
         try:
             return None if taken is None else msgspec.json.decode(taken, type=SignIn)
         except msgspec.DecodeError:
@@ -124,7 +126,7 @@ class SignIns:
         return None if answer.get("admin_consent", "").lower() == "true" else Trouble("sign_in_stale")
 
     async def _keep(self, state: str, sign_in: SignIn) -> None:
-        await self._flows.put(_name(state), msgspec.json.encode(sign_in).decode())
+        await self._flows.put(_name(state), msgspec.json.encode(sign_in).decode(), room=self._room)
 
 
 def is_personal(tenant_id: TenantId) -> bool:

@@ -145,6 +145,7 @@ class Admitted(msgspec.Struct, frozen=True):
         key: the suite key itself until it has been shown, then empty.
         grants: how many the tenant has.
         is_suspended: whether the operator lets the tenant not be read for now.
+        is_pending: whether it waited for the operator's approval; there is no suite key then.
     """
 
     tenant_id: TenantId
@@ -153,6 +154,7 @@ class Admitted(msgspec.Struct, frozen=True):
     key: str
     grants: int
     is_suspended: bool = False
+    is_pending: bool = False
 
     def __repr__(self) -> str:
         return f"Admitted({self.tenant_id}, key {self.key_id})"
@@ -195,6 +197,7 @@ class Flow(msgspec.Struct, frozen=True):
         is_approved: whether Microsoft's page said that an administrator consented for everybody. It proves nothing.
         waits_until: kept until then at least while STARTED, in seconds since the epoch; 0: as usual.
         links: how many links to others were made; the last one is the one that is shown.
+        word_ms: when the operator made the invitation that this began with, in ms since 1970; 0: there was none.
     """
 
     flow_id: str
@@ -209,6 +212,7 @@ class Flow(msgspec.Struct, frozen=True):
     is_approved: bool = False
     waits_until: int = 0
     links: int = 0
+    word_ms: int = 0
 
     @property
     def step(self) -> Step:

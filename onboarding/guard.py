@@ -7,7 +7,9 @@ Whatever is refused here is refused with a page: a person may have sent it. A bo
 from __future__ import annotations
 
 import asyncio
+import math
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -15,13 +17,15 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 
 from onboarding import languages
-from onboarding.pace import Pacer
 from onboarding.pages import HERE, STATIC, where
-from onboarding.settings import INVITATION, PREFIX, TENANT_SIGN_IN
+from relay.errors import RelayError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from onboarding.pace import Pacer
     from onboarding.pages import Pages
     from onboarding.settings import WebSettings
 
@@ -49,6 +53,7 @@ _HEADERS: Final = {
 }
 _NO_STORE: Final = "no-store"
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
+_TOLD_EVERY_S: Final = 3600.0
 _YEAR: Final = "max-age=31536000"
 
 
@@ -63,11 +68,24 @@ class _Gone(Exception):
 class Guard:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, settings: WebSettings, pages: Pages) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: WebSettings, pages: Pages, pacer: Pacer, forwarded: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Put it around an application.
+
+        Args:
+            app: the application.
+            settings: where it is served.
+            pages: what is shown.
+            pacer: counts requests.
+            forwarded: called when a proxy was met that nobody named, once an hour at the most.
+        """
         self._app = app
         self._settings = settings
         self._pages = pages
-        self._pacer = Pacer(settings.pace)
+        self._pacer = pacer
+        self._forwarded = forwarded
+        self._forwarded_told = -math.inf
         # A browser keeps HSTS for a host whatever the port: it would break whatever else a developer has on localhost.
         self._hsts = not settings.is_local
 
@@ -119,8 +137,8 @@ class Guard:
             return "wrong_host", b""
         address = scope["client"][0] if scope.get("client") else ""
         now = time.monotonic()
-        is_start = scope["method"] == "POST" and _makes_a_flow(scope["path"])
-        if not self._pacer.admits(address, now) or (is_start and not self._pacer.admits_start(address, now)):
+        await self._look_for_proxy(headers, now)
+        if not self._pacer.admits(address, now):
             return "too_fast", b""
         try:
             async with asyncio.timeout(self._settings.request_time.total_seconds()):
@@ -129,6 +147,16 @@ class Guard:
             return "too_slow", b""
         except _TooLarge:
             return "too_large", b""
+
+    async def _look_for_proxy(self, headers: Headers, now: float) -> None:
+        """Behind a proxy that nobody named all customers are one network, and share its limits: somebody must know."""
+        if self._settings.trusted_proxies or "x-forwarded-for" not in headers:
+            return
+        if now - self._forwarded_told >= _TOLD_EVERY_S:
+            self._forwarded_told = now
+            log.warning("proxy_not_trusted", remedy="set RELAY_WEB_TRUSTED_PROXIES to the addresses of your proxies")
+            with suppress(RelayError):
+                await self._forwarded()
 
     async def _body(self, receive: Receive) -> bytes:
         parts, size = [], 0
@@ -158,10 +186,6 @@ class Guard:
         headers["cache-control"] = _FOR_EVER if is_static else _NO_STORE
         if self._hsts:
             headers["strict-transport-security"] = _YEAR
-
-
-def _makes_a_flow(path: str) -> bool:
-    return path in (PREFIX, TENANT_SIGN_IN) or path.startswith(f"{INVITATION}/")
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -175,6 +175,25 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         "Ask whoever sent it for a new one, or start from the first page: you only need the domain of your organisation.",
         404,
     ),
+    "not_invited": Problem(
+        "You need an invitation",
+        "Organisations are connected here by invitation: a link that whoever runs this relay sends you.",
+        "Ask whoever runs this relay for a link. Their name is at the top of this page.",
+        403,
+    ),
+    "turned_away": Problem(
+        "Your organisation was turned away",
+        "Whoever runs this relay has removed or refused your organisation. Nothing was stored.",
+        "Ask whoever runs this relay, if you think that this is a mistake.",
+        403,
+        shows_detail=True,
+    ),
+    "sign_ups_full": Problem(
+        "Too many organisations are joining right now",
+        "This relay takes in a limited number of organisations at a time. Nothing was stored.",
+        "Try again in an hour, or ask whoever runs this relay for an invitation, which always works.",
+        503,
+    ),
     "unknown_flow": Problem(
         "This page is not known here any more",
         "It may be too old (each step has a quarter of an hour), or it was opened in another browser than the one it was "

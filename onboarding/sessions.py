@@ -85,6 +85,11 @@ def form_secret(request: Request) -> str:
     return cookie(request, FORM_COOKIE)
 
 
+def flow_secret(request: Request, flow_id: str) -> str:
+    """What the browser holds for a flow; empty without anything. Whether it is the flow's, `secret_of` tells."""
+    return cookie(request, _FLOW_COOKIE + flow_id)
+
+
 def secret_of(request: Request, flow: Flow) -> str:
     """The secret of a flow, if the browser holds it; else empty."""
     secret = cookie(request, _FLOW_COOKIE + flow.flow_id)

@@ -7,7 +7,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from relay.core.tenant import SignUp
 from relay.ops.http_limits import HttpLimits
+from relay.store.rooms import Room
+from relay.store.sign_ups import SignUpLimits
 
 if TYPE_CHECKING:
     from relay.graph.certificates import Certificates
@@ -25,21 +28,78 @@ LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How often one address may ask, counted in each process by itself.
+    """How often one network may ask, counted in each process by itself. An IPv4 address, or an IPv6 network of 64 bits, is one.
+
+    Nothing is counted for everybody together: whoever uses up such a count locks everybody else out.
 
     Attributes:
         requests: of any kind in `window`. A whole onboarding takes about ten, style sheet included; a proof that is waited for, one a second.
-        starts: of forms sent in `window`; each makes a flow in Redis.
-        all_starts: of forms sent in `window` by all addresses together: what bounds the flows in Redis, to some 40 MB.
+        sign_ups: forms in `window` that begin an onboarding or make a link; each makes a flow in Redis.
+        sign_ins: the same, that begin a sign-in to a tenant's page.
+        changes: other forms of a tenant's page.
+        block: how many times as much an IPv6 network of 48 bits may, which is what one customer of a provider has at the most.
         window: the span that is counted in.
-        addresses: how many are counted at once; beyond, those that asked longest ago are forgotten.
+        networks: how many are counted at once, some 300 bytes each; beyond, those that asked longest ago are forgotten.
     """
 
     requests: int = 240
-    starts: int = 10
-    all_starts: int = 600
+    sign_ups: int = 10
+    sign_ins: int = 10
+    changes: int = 60
+    block: int = 4
     window: timedelta = timedelta(minutes=1)
-    addresses: int = 20_000
+    networks: int = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """How many flows there may be in Redis at once, of each kind. Beyond that those go that nobody has gone on with for longest.
+
+    Attributes:
+        most: onboardings that were begun; ways to Microsoft; links. Each has about 1 KB.
+    """
+
+    most: int = 20_000
+
+    @property
+    def begun(self) -> Room:
+        """Onboardings of which nothing but a form is there."""
+        return Room("flows-begun", self.most)
+
+    @property
+    def waiting(self) -> Room:
+        """Onboardings that wait for somebody else, for days."""
+        return Room("flows-waiting", self.most)
+
+    @property
+    def under_way(self) -> Room:
+        """Onboardings with a consent that Microsoft gave: some 15 KB each, and whoever has one signed in."""
+        return Room("flows-under-way", max(self.most // 10, 1))
+
+    @property
+    def trips(self) -> Room:
+        """Ways to Microsoft in the course of an onboarding."""
+        return Room("trips-onboarding", self.most)
+
+    @property
+    def sign_ins(self) -> Room:
+        """Ways to Microsoft to a tenant's page."""
+        return Room("trips-tenant", self.most)
+
+    @property
+    def sessions(self) -> Room:
+        """Sessions on tenants' pages."""
+        return Room("sessions", self.most)
+
+    @property
+    def links(self) -> Room:
+        """Links that onboardings made for somebody else."""
+        return Room("links", self.most)
+
+    @property
+    def of_flows(self) -> tuple[Room, ...]:
+        """Those that an onboarding moves through."""
+        return (self.begun, self.waiting, self.under_way)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +136,10 @@ class WebSettings:
         trial_alive: how long a proof under way counts as alive without a sign of life. 5 s: what a killed process costs
             whoever waits in front of the page.
         limits: of connections and requests.
-        pace: limits on how often one address may ask.
+        pace: limits on how often one network may ask.
+        rooms: limits on what is begun.
+        sign_up: who may become a tenant.
+        sign_up_limits: how many tenants may come by themselves.
         max_body_bytes: longer bodies are refused with a page. Most forms have 1 KB, Microsoft's answer 3 KB, and the lists of
             whom suites may watch some 150 KB at the most, as browsers spell them.
         request_time: for a request to arrive whole.
@@ -98,6 +161,9 @@ class WebSettings:
     trial_alive: timedelta = timedelta(seconds=5)
     limits: HttpLimits = field(default_factory=HttpLimits)
     pace: Pace = field(default_factory=Pace)
+    rooms: Rooms = field(default_factory=Rooms)
+    sign_up: SignUp = SignUp.APPROVAL
+    sign_up_limits: SignUpLimits = field(default_factory=SignUpLimits)
     max_body_bytes: int = 256 * 1024
     request_time: timedelta = timedelta(seconds=20)
     grace: timedelta = timedelta(seconds=10)

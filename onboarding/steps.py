@@ -15,15 +15,20 @@ from onboarding import flow as flow_module
 from onboarding import sessions
 from onboarding.admission import Admission
 from onboarding.consent import SignIns, is_personal
+from onboarding.entry import Entry
 from onboarding.flow import WAITS, Consented, Flow, Step, Trouble
 from onboarding.trials import Trials
+from relay.core.tenant import SignUp
 from relay.graph.client import GraphClient
 from relay.graph.consent import Consent
 from relay.store.admissions import Admissions
 from relay.store.flows import Flows
 from relay.store.invitations import Invitation, Invitations
 from relay.store.marks import RingMarks
+from relay.store.sign_ups import SignUps
 from relay.store.suite_keys import SuiteKeys
+from relay.store.tenants import Tenants
+from relay.store.turned_away import TurnedAway
 from relay.store.vault import Vault
 
 if TYPE_CHECKING:
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
 
     from onboarding.flow import Applicant
     from onboarding.settings import WebSettings
+    from relay.core.tenant import TenantState
     from relay.graph.settings import GraphSettings
     from relay.store.connection import Store
     from relay.store.flows import KeptFlow
@@ -57,8 +63,16 @@ class Steps:
     """The steps. Each raises `StoreUnavailable`, `NotSaved` or what Microsoft's side raises, and may then be repeated."""
 
     def __init__(
-        self, flows: Flows, sign_ins: SignIns, admission: Admission, trials: Trials, invitations: Invitations
+        self,
+        flows: Flows,
+        sign_ins: SignIns,
+        admission: Admission,
+        trials: Trials,
+        invitations: Invitations,
+        settings: WebSettings,
     ) -> None:
+        self._settings = settings
+        self._rooms = settings.rooms
         self._flows = flows
         self._sign_ins = sign_ins
         self._admission = admission
@@ -72,14 +86,17 @@ class Steps:
     ) -> AsyncIterator[Self]:
         """The steps with everything they need, while the context lasts."""
         flows = Flows(store, ring)
-        admission = Admission(flows, Admissions(store, ring), SuiteKeys(store, RingMarks(ring)), Vault(store, ring))
+        entry = Entry(settings.sign_up, SignUps(store, settings.sign_up_limits), Tenants(store), TurnedAway(store))
+        admission = Admission(
+            flows, entry, Admissions(store, ring), SuiteKeys(store, RingMarks(ring)), Vault(store, ring)
+        )
         async with (
             GraphClient(graph) as client,
             Consent(client) as consent,
             Trials(client, flows, admission, settings.push, settings.trial_alive) as trials,
         ):
-            sign_ins = SignIns(flows, client, consent, settings.redirect_uri)
-            yield cls(flows, sign_ins, admission, trials, Invitations(store, ring))
+            sign_ins = SignIns(flows, client, consent, settings.redirect_uri, settings.rooms.trips)
+            yield cls(flows, sign_ins, admission, trials, Invitations(store, ring), settings)
 
     async def start(self, applicant: Applicant, link: str = "") -> tuple[Flow, str] | str:
         """Begin an onboarding; returns it and its browser's secret, or the problem with the domain or the link.
@@ -88,13 +105,18 @@ class Steps:
             applicant: what was typed.
             link: the token of the link that this began with, which is used up with it.
         """
+        invitation = await self._invitations.load(link) if link else None
+        if link and invitation is None:
+            return "link_gone"
+        word_ms = 0 if invitation is None else invitation.word_ms
+        if self._settings.sign_up is SignUp.INVITED and not word_ms:
+            return "not_invited"
         tenant_id = await self._sign_ins.tenant_of(applicant.domain)
         if tenant_id is None:
             return "domain_unknown"
         if is_personal(tenant_id):
             return "domain_personal"
-        invitation = await self._invitations.load(link) if link else None
-        if link and (invitation is None or invitation.tenant_id != tenant_id):
+        if invitation is not None and invitation.tenant_id != tenant_id:
             return "link_gone"
         secret = sessions.new_secret()
         flow = Flow(
@@ -103,11 +125,13 @@ class Steps:
             returning=sessions.fingerprint(sessions.return_secret(secret)),
             applicant=applicant,
             tenant_id=tenant_id,
+            word_ms=word_ms,
         )
+        room = self._rooms.begun
         if link:
-            flow = flow_module.waiting(flow)
+            flow, room = flow_module.waiting(flow), self._rooms.waiting
         # The flow first: cut short between the two, the link is still good, and nobody has the flow's secret.
-        await self._flows.put(_name(flow.flow_id), flow_module.encode(flow), flow.lifetime)
+        await self._flows.put(_name(flow.flow_id), flow_module.encode(flow), flow.lifetime, room)
         if link and not await self._invitations.use(link):
             await self._flows.drop(_name(flow.flow_id))
             return "link_gone"
@@ -136,12 +160,13 @@ class Steps:
             contact=flow.applicant.contact,
             email=flow.applicant.email,
             expires=datetime.fromtimestamp(int(datetime.now(UTC).timestamp()), UTC) + WAITS,
+            word_ms=flow.word_ms,
         )
-        await self._invitations.put(link(number), invitation)
+        await self._invitations.put(link(number), invitation, self._rooms.links)
         if flow.links:
             await self._invitations.use(link(flow.links))
         changed = flow_module.waiting(msgspec.structs.replace(flow, links=number))
-        if await self._flows.replace(held.kept, flow_module.encode(changed), changed.lifetime) is not None:
+        if await self._replace(held, changed):
             _count("invite", "done")
 
     async def load(self, flow_id: str) -> Held | None:
@@ -197,9 +222,18 @@ class Steps:
 
     async def another_key(self, held: Held) -> None:
         """Make another suite key in place of the one that was shown; the former stops working."""
-        if held.flow.admitted is not None and not held.flow.admitted.key:
+        admitted = held.flow.admitted
+        if admitted is not None and not admitted.key and not admitted.is_pending:
             await self._admission.another_key(held.flow, held.kept)
             _count("key", "done")
+
+    async def standing(self, held: Held) -> TenantState | None:
+        """Where the tenant of a flow that is done stands now; None: it is not here."""
+        return await self._admission.entry.standing(held.flow.tenant_id)
+
+    async def sweep(self) -> None:
+        """Delete tenants that nobody approved in time, until cancelled."""
+        await self._admission.entry.sweep()
 
     async def shown(self, held: Held) -> bool:
         """The suite key is about to be shown: forget it. False when it was shown meanwhile."""
@@ -207,6 +241,8 @@ class Steps:
 
     async def _keep(self, held: Held, outcome: Consented | Trouble) -> None:
         flow = msgspec.structs.replace(held.flow, trial=None)
+        if isinstance(outcome, Consented) and (away := await self._admission.entry.turned_away(flow)) is not None:
+            outcome = away
         if isinstance(outcome, Consented):
             changed = msgspec.structs.replace(flow, consented=outcome, trouble=None)
             _count("consent", "done")
@@ -214,7 +250,7 @@ class Steps:
             changed = self._troubled(msgspec.structs.replace(flow, consented=None), outcome)
         # Two sign-ins of one flow that end at once: whoever is second finds the flow changed, and what the first brought
         # is as good.
-        await self._flows.replace(held.kept, flow_module.encode(changed), changed.lifetime)
+        await self._replace(held, changed)
 
     async def _keep_approval(self, held: Held, trouble: Trouble | None) -> None:
         if trouble is None:
@@ -223,7 +259,17 @@ class Steps:
             _count("admin_consent", "done")
         else:
             changed = self._troubled(held.flow, trouble)
-        await self._flows.replace(held.kept, flow_module.encode(changed), changed.lifetime)
+        await self._replace(held, changed)
+
+    async def _replace(self, held: Held, changed: Flow) -> bool:
+        """Keep a flow as it is now, and count it among those that are as far; False when somebody else was faster."""
+        if await self._flows.replace(held.kept, flow_module.encode(changed), changed.lifetime) is None:
+            return False
+        is_under_way = changed.step is not Step.STARTED
+        waits = self._rooms.waiting if changed.lifetime is not None else self._rooms.begun
+        room = self._rooms.under_way if is_under_way else waits
+        await self._flows.move(held.kept.name, room, self._rooms.of_flows, changed.lifetime)
+        return True
 
     def _troubled(self, flow: Flow, trouble: Trouble) -> Flow:
         _count("consent", trouble.problem)

@@ -21,10 +21,13 @@ import structlog
 
 from onboarding import flow as flows_of
 from onboarding.consent import refused
+from onboarding.entry import NotInvited, trouble_of
 from onboarding.flow import CHECKS, Check, Mark, Trouble, new_trial
 from onboarding.problems import of_error
 from onboarding.proof import prove
 from relay.errors import AccessDenied, ConsentRequired, RelayError, RequestRefused, SourceUnreachable
+from relay.store.sign_ups import SignUpsFull
+from relay.store.turned_away import TurnedAwayError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -115,6 +118,12 @@ class Trials:
             await run.fail(refused(error), keeps_consent=False)
         except (AccessDenied, RequestRefused):
             await run.fail(Trouble("proof_refused"), keeps_consent=False)
+        except TurnedAwayError as away:
+            await run.fail(trouble_of(away.mark), keeps_consent=False)
+        except NotInvited:
+            await run.fail(Trouble("not_invited"), keeps_consent=False)
+        except SignUpsFull:
+            await run.fail(Trouble("sign_ups_full"), keeps_consent=False)
         except TimeoutError:
             await run.fail(Trouble(of_error(SourceUnreachable(""))), keeps_consent=True)
         except RelayError as error:

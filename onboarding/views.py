@@ -13,11 +13,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from onboarding import fields, forms, languages, sessions
-from onboarding.flow import Step
+from onboarding.flow import Step, is_flow_id
 from onboarding.languages import Language
+from onboarding.pace import Budget, demand
 from onboarding.pages import is_path
 from onboarding.problems import PROBLEMS, Stopped, of_error
 from onboarding.settings import CALLBACK, INVITATION, PREFIX
+from relay.core.tenant import SignUp
 from relay.errors import RelayError, Retryable, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -83,6 +85,8 @@ class Views:
 
     async def start(self, request: Request) -> Response:
         """The form, and what was typed into it."""
+        if self._settings.sign_up is SignUp.INVITED:
+            return self._pages.page("invited_only.html", 403)
         if request.method != "POST":
             return self._form_page(request, {}, {})
         return await self._typed(request, await self._first_form(request))
@@ -90,12 +94,12 @@ class Views:
     async def invited(self, request: Request) -> Response:
         """The link that somebody else was sent."""
         link = request.path_params["link"]
+        typed = await self._first_form(request) if request.method == "POST" else None
         invitation = await self._steps.invitation(link)
         if invitation is None:
             raise Stopped("link_gone")
         given = {name: getattr(invitation, name) for name in fields.MAX_CHARS}
-        if request.method == "POST":
-            typed = await self._first_form(request)
+        if typed is not None:
             return await self._typed(request, {**typed, **given} if invitation.is_whole else typed, link)
         if not invitation.is_whole:
             return self._form_page(request, given, {}, link=link)
@@ -113,7 +117,7 @@ class Views:
         except Retryable as error:
             # What was typed is worth more than a page that says the same.
             return self._form_page(request, given, {}, status=503, notice=of_error(error), link=link)
-        if started == "link_gone":
+        if started in ("link_gone", "not_invited"):
             raise Stopped(started)
         if isinstance(started, str):
             return self._form_page(request, given, {"domain": PROBLEMS[started].text}, status=422, link=link)
@@ -135,7 +139,7 @@ class Views:
                 is_alive = flow.step is Step.PROVING and await self._steps.is_alive(held)
                 response = self._trial_page(flow, secret, is_alive=is_alive)
             case Step.DONE:
-                response = self._flow_page("done.html", flow, secret)
+                response = await self._done_page(held, secret)
         if flow.lifetime is not None:
             sessions.keep_flow(response, flow.flow_id, secret, flow.lifetime)
         return response
@@ -161,7 +165,9 @@ class Views:
         if shown is not None:
             return shown
         begun = sessions.flows_of(request)
-        back = begun[-1] if begun else ""
+        if not begun:  # no answer to a browser that began nothing; Redis need not be asked
+            raise Stopped("unknown_sign_in")
+        back = begun[-1]
         try:
             flow_id = await self._steps.returned(answer, lambda flow: sessions.is_returning(request, flow))
         except RelayError as error:
@@ -172,7 +178,7 @@ class Views:
 
     async def invite(self, request: Request) -> Response:
         """Make a link for somebody else."""
-        held, secret = await self._sent(request)
+        held, secret = await self._sent(request, Budget.SIGN_UP)
         with _stopping(held):
             await self._steps.invite(held, lambda number: sessions.link_token(secret, number))
         return _to(_address(held.flow))
@@ -192,7 +198,7 @@ class Views:
                 await self._steps.another_key(held)
             return _to(f"{_address(held.flow)}/key")
         held, secret = await self._held(request)
-        if held.flow.admitted is None:
+        if held.flow.admitted is None or held.flow.admitted.is_pending:
             return _to(_address(held.flow))
         key = held.flow.admitted.key if forms.is_looked_at(request) else ""
         if key and not await self._steps.shown(held):
@@ -208,7 +214,7 @@ class Views:
         )
 
     async def _leave(self, request: Request, begin: Callable[[Held], Awaitable[str]]) -> Response:
-        held, _ = await self._sent(request)
+        held, _ = await self._sent(request, Budget.CHANGE)
         if held.flow.step is Step.DONE:
             return _to(_address(held.flow))
         with _stopping(held):
@@ -226,6 +232,13 @@ class Views:
             link_ends=invitation.expires if invitation is not None else None,
             egress=self._settings.egress_addresses,
         )
+
+    async def _done_page(self, held: Held, secret: str) -> Response:
+        flow = held.flow
+        if flow.admitted is None or not flow.admitted.is_pending:
+            return self._flow_page("done.html", flow, secret)
+        state = await self._steps.standing(held)
+        return self._flow_page("waits.html", flow, secret, state=state, email=flow.applicant.email)
 
     def _trial_page(self, flow: Flow, secret: str, *, is_alive: bool) -> Response:
         interrupted = PROBLEMS["interrupted"] if flow.step is Step.PROVING and not is_alive else None
@@ -273,23 +286,29 @@ class Views:
             raise Stopped("no_cookie")
         if not sessions.is_form_of(secret, given.get("token", "")):
             raise Stopped("form_stale")
+        demand(request, Budget.SIGN_UP)
         return given
 
     async def _held(self, request: Request) -> tuple[Held, str]:
         """The flow of an address and its browser's secret. One of another browser is as unknown as one that is gone."""
-        held = await self._steps.load(request.path_params["flow_id"])
+        flow_id = request.path_params["flow_id"]
+        has_cookie = bool(sessions.flow_secret(request, flow_id))  # without it Redis need not be asked
+        held = await self._steps.load(flow_id) if has_cookie else None
         secret = sessions.secret_of(request, held.flow) if held is not None else ""
         if held is None or not secret:
             raise Stopped("unknown_flow")
         return held, secret
 
-    async def _sent(self, request: Request) -> tuple[Held, str]:
+    async def _sent(self, request: Request, budget: Budget | None = None) -> tuple[Held, str]:
         """The same for a form, which must be ours."""
         given = await self._form(request)
-        held, secret = await self._held(request)
-        if not sessions.is_form_of(secret, given.get("token", "")):
-            raise Stopped("form_stale", held.flow.flow_id)
-        return held, secret
+        flow_id = request.path_params["flow_id"]
+        typed = sessions.flow_secret(request, flow_id)
+        if typed and not sessions.is_form_of(typed, given.get("token", "")):
+            raise Stopped("form_stale", flow_id if is_flow_id(flow_id) else "")
+        if typed and budget is not None:
+            demand(request, budget)
+        return await self._held(request)
 
     async def _form(self, request: Request) -> dict[str, str]:
         return await forms.ours(request, self._settings.public_url)

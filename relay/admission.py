@@ -13,7 +13,9 @@ from relay.graph.client import GraphClient
 from relay.graph.consent import ConsentFailed, ConsentProblem
 from relay.graph.trying import tried
 from relay.store.admissions import Admissions
+from relay.store.sign_ups import waits_no_more
 from relay.store.tenants import Tenants
+from relay.store.turned_away import now_ms
 
 if TYPE_CHECKING:
     from relay.graph.consent import NewGrant
@@ -40,7 +42,9 @@ async def admit(store: Store, ring: KeyRing, settings: GraphSettings, consent: N
         name="",
         domain=consent.upn.rpartition("@")[2].lower(),
         settings={},
+        word_ms=now_ms(),  # it is the operator who runs this
     )
+    await waits_no_more(store, consent.tenant_id)
     tenant = await Tenants(store).load(consent.tenant_id)
     if tenant is None:
         raise Bug("A tenant that was just admitted is not there")

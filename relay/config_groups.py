@@ -15,16 +15,18 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from onboarding.settings import WebSettings
+from onboarding.settings import Pace, Rooms, WebSettings
 from relay import variables
 from relay.config_http import Proxies
 from relay.core.subscription import MAX_USERS, SubscriptionPolicy
+from relay.core.tenant import SignUp
 from relay.core.watchdog import ANNOUNCED_WITHIN
 from relay.graph.certificates import Certificates as EncryptionCertificates
 from relay.graph.credentials import is_pair
 from relay.graph.settings import MAX_BULK_SIZE, ClientCertificate, GraphSettings
 from relay.store.keyring import KeyRing, KeyRingInvalid
 from relay.store.marks import PublicMarks
+from relay.store.sign_ups import SignUpLimits
 from relay.store.signing import PublicKeysInvalid
 from relay.telling.mail import is_address
 from relay.telling.settings import MailSettings
@@ -377,7 +379,45 @@ class WebConfig(Group):
         "", description="the CA file named in the command to try, when suites must trust a CA of their own"
     )
     trusted_proxies: Proxies = Field(
-        "", description="addresses of proxies whose `X-Forwarded-For` is believed, with commas between; empty: none"
+        "",
+        description="addresses of proxies whose `X-Forwarded-For` is believed, with commas between; empty: none, and all customers "
+        "behind a proxy share one network's limits",
+    )
+    sign_up: Literal["invited", "approval", "open"] = Field(
+        "approval",
+        description="who may become a tenant: `invited` has a link from you, `approval` waits for `tenants approve`, `open` is "
+        "anybody whose organisation has a Microsoft 365 domain",
+    )
+    sign_ups_per_hour: int = Field(
+        SignUpLimits().hourly,
+        ge=1,
+        description="tenants that may come by themselves within an hour; more than a busy operator takes in. Links from you do not count",
+    )
+    pending_most: int = Field(
+        SignUpLimits().pending,
+        ge=1,
+        description="tenants that may wait for your approval at once: what a person can look through",
+    )
+    pending_for: Duration = Field(
+        SignUpLimits().waits,
+        ge=timedelta(seconds=1),
+        description="how long one may wait; then its consent is deleted. Longer than a holiday",
+    )
+    requests_per_minute: int = Field(
+        Pace().requests,
+        ge=10,
+        description="requests that one network may send: an IPv4 address or an IPv6 /64; four times as many from a /48",
+    )
+    forms_per_minute: int = Field(
+        Pace().sign_ups,
+        ge=1,
+        description="forms that begin an onboarding that one network may send, and as many that begin a sign-in",
+    )
+    flows: int = Field(
+        Rooms().most,
+        ge=10,
+        description="onboardings, sign-ins, sessions and links that may be under way, of each kind; some 1 KB in Redis each. Beyond, "
+        "those go that nobody has gone on with for longest",
     )
 
     @model_validator(mode="after")
@@ -408,6 +448,14 @@ class WebConfig(Group):
             trusted_proxies=self.trusted_proxies,
             suite_ca_file=self.suite_ca_file,
             egress_addresses=tuple(filter(None, map(str.strip, self.egress_addresses.split(",")))),
+            pace=Pace(
+                requests=self.requests_per_minute, sign_ups=self.forms_per_minute, sign_ins=self.forms_per_minute
+            ),
+            rooms=Rooms(most=self.flows),
+            sign_up=SignUp(self.sign_up),
+            sign_up_limits=SignUpLimits(
+                hourly=self.sign_ups_per_hour, pending=self.pending_most, waits=self.pending_for
+            ),
         )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import httpx
 from cryptography import x509
 
+from relay.core.tenant import TenantState
 from relay.errors import RelayError, SourceUnreachable
 from relay.graph.client import GraphClient
 from relay.ops.expiry import SOON
@@ -19,6 +20,8 @@ from relay.ops.private_files import exposed
 from relay.store.connection import Store
 from relay.store.marking import Marking
 from relay.store.marks import RingMarks
+from relay.store.proxies import Proxies
+from relay.store.tenants import Tenants
 from relay.webhook.settings import PREFIX
 
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ async def checked(settings: Settings) -> list[Finding]:
     findings = list(_certificates(settings, datetime.now(UTC)))
     findings += [Finding(is_good=False, text=file.text) for file in exposed(settings.private_files())]
     findings += await _store(settings)
+    findings += await _sign_ups(settings)
     findings += await _cloud(settings.graph_settings())
     findings += await _webhook(settings)
     return findings
@@ -99,6 +103,25 @@ async def _webhook(settings: Settings) -> list[Finding]:
         said = f"something else than the webhook answers there (status {answer.status_code}); check proxy and ingress"
         return [Finding(is_good=False, text=f"{name}: {said}")]
     return [Finding(is_good=True, text=f"{name}: answers a handshake")]
+
+
+async def _sign_ups(settings: Settings) -> list[Finding]:
+    """Tenants that wait for the operator, and a proxy that nobody named."""
+    findings = []
+    try:
+        async with Store(settings.store_settings()) as store:
+            tenants = await Tenants(store).list()
+            met = await Proxies(store).last()
+    except RelayError:
+        return []  # told already
+    waiting = [tenant for tenant in tenants if tenant.state is TenantState.PENDING]
+    if waiting:
+        said = f"{len(waiting)} wait for your approval: presence-relay tenants list, then tenants approve or tenants refuse"
+        findings.append(Finding(is_good=False, text=f"Tenants: {said}"))
+    if met is not None and not settings.web.trusted_proxies:
+        said = f"requests came through a proxy on {met:%Y-%m-%d %H:%M} UTC, and none is trusted: all customers share one limit"
+        findings.append(Finding(is_good=False, text=f"RELAY_WEB_TRUSTED_PROXIES: {said}; set the proxies' addresses"))
+    return findings
 
 
 async def _store(settings: Settings) -> list[Finding]:

@@ -180,6 +180,44 @@ def test_a_tenant_is_removed_by_somebody_who_types_its_domain_only(redis, typed)
     assert state_of(redis, CONTOSO) is None
 
 
+def pending(redis: ValkeyServer) -> None:
+    async def work(store: Store) -> None:
+        tenant = await Tenants(store).load(CONTOSO)
+        assert tenant is not None
+        await Tenants(store).put(replace(tenant, state=TenantState.PENDING))
+
+    in_store(redis, work)
+
+
+def test_a_tenant_that_waits_is_listed_first_and_approved(redis):
+    pending(redis)
+    first = done("list").splitlines()[1]
+    assert first.startswith(CONTOSO)
+    assert "waits for your approval for " in first
+    assert call("suspend", CONTOSO).exit_code == 1
+    assert "is approved" in done("approve", "contoso.example")
+    assert state_of(redis, CONTOSO) is TenantState.ACTIVE
+    assert call("approve", CONTOSO).exit_code == 2
+    assert call("refuse", CONTOSO).exit_code == 2
+
+
+def test_a_tenant_that_waits_is_refused_and_may_come_back_when_the_operator_says_so(redis):
+    pending(redis)
+    assert call("refuse", CONTOSO, "--reason", "x" * 301).exit_code == 2
+    done("refuse", CONTOSO, "--reason", "We do not know you.")
+    assert state_of(redis, CONTOSO) is None
+    assert "refused" in done("lift")
+    assert "We do not know you." in done("lift")
+    done("lift", CONTOSO)
+    assert CONTOSO not in done("lift")
+    assert call("lift", CONTOSO).exit_code == 2
+
+
+def test_a_removed_tenant_is_listed_until_it_is_lifted(redis):
+    done("remove", CONTOSO, "--yes", "--reason", "unpaid")
+    assert "removed" in done("lift")
+
+
 def test_a_tenant_has_its_own_console_statuses(redis):
     assert "busyidle                                    BUSY_IDLE\n" in done("map", CONTOSO)
     done("map", CONTOSO, "BusyIdle", "away")

@@ -23,7 +23,7 @@ from relay.core.audit import grant_withdrawn
 from relay.core.grants import GrantState, classify
 from relay.core.presence import UserId
 from relay.core.subscription import MAX_USERS
-from relay.core.tenant import TenantState
+from relay.core.tenant import TenantEvent, TenantState
 from relay.errors import AccessDenied, ConsentRequired, RelayError, RequestRefused
 from relay.graph.trying import tried
 from relay.store.admissions import Replaced
@@ -192,6 +192,9 @@ class AccountViews:
             settings={},
             by=visitor.actor,
             replaces=None if former is None else Replaced(former.account_id, former.upn),
+            # A tenant that waits goes on waiting, and one that was removed meanwhile does not come back.
+            event=TenantEvent.APPLIED,
+            is_new=False,
         )
         log.info("tenant_grant_brought", tenant_id=visitor.tenant_id, account_id=consented.account_id)
         is_known = any(grant.account_id == consented.account_id for grant in visitor.grants)

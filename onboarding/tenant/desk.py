@@ -23,6 +23,7 @@ from relay.store.push import PushStatuses
 from relay.store.subscriptions import Subscriptions
 from relay.store.suite_keys import SuiteKeys
 from relay.store.tenants import Tenants
+from relay.store.turned_away import TurnedAway
 from relay.store.vault import Vault
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Desk:
     subscriptions: Subscriptions
     enforcement: Enforcement
     audit: AuditLog
+    turned_away: TurnedAway
 
     @classmethod
     @asynccontextmanager
@@ -64,7 +66,7 @@ class Desk:
         cls, store: Store, ring: KeyRing, graph: GraphSettings, settings: WebSettings, pages: Pages
     ) -> AsyncIterator[Self]:
         """Everything, while the context lasts."""
-        the_sessions = Sessions(store, ring)
+        the_sessions = Sessions(store, ring, room=settings.rooms.sessions)
         tenants, vault = Tenants(store), Vault(store, ring)
         async with GraphClient(graph) as client, Consent(client) as consent:
             yield cls(
@@ -74,7 +76,7 @@ class Desk:
                 sessions=the_sessions,
                 door=Door(the_sessions, tenants, vault, settings.public_url),
                 frame=Frame(pages, the_sessions),
-                sign_ins=SignIns(Flows(store, ring), consent, settings.redirect_uri),
+                sign_ins=SignIns(Flows(store, ring), consent, settings.redirect_uri, settings.rooms.sign_ins),
                 tenants=tenants,
                 vault=vault,
                 admissions=Admissions(store, ring),
@@ -85,4 +87,5 @@ class Desk:
                 subscriptions=Subscriptions(store),
                 enforcement=Enforcement(store),
                 audit=AuditLog(store),
+                turned_away=TurnedAway(store),
             )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from onboarding import forms, sessions
+from onboarding.pace import Budget, demand
 from onboarding.problems import Stopped
 from onboarding.tenant import cookies
 from onboarding.tenant.access import Access, access_of
@@ -112,10 +113,13 @@ class Door:
             SignInNeeded, NotAdmitted: see `visitor`.
         """
         given = await forms.ours(request, self._public_url, max_fields)
-        visitor = await self.visitor(request)
-        if not sessions.is_form_of(cookies.session_secret(request), given.get("token", "")):
+        secret = cookies.session_secret(request)
+        # Before Redis is asked; without a cookie `visitor` offers to sign in, and asks nobody either.
+        if secret and not sessions.is_form_of(secret, given.get("token", "")):
             raise Stopped("form_stale")
-        return visitor, given
+        if secret:
+            demand(request, Budget.CHANGE)
+        return await self.visitor(request), given
 
     async def admit(self, held: HeldSession, token: str = "") -> Visitor:
         """What a session's holder may do now.

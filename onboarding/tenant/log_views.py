@@ -73,6 +73,8 @@ class LogViews:
 
 KINDS: Final = {
     Kind.TENANT_ADMITTED: english("Organisation connected"),
+    Kind.TENANT_APPLIED: english("Approval asked for"),
+    Kind.TENANT_APPROVED: english("Organisation approved"),
     Kind.TENANT_SUSPENDED: english("Reading suspended"),
     Kind.TENANT_RESUMED: english("Reading resumed"),
     Kind.TENANT_LEFT: english("Organisation left"),

@@ -51,6 +51,12 @@ NOTES: Final[Mapping[str, Said]] = {
         english("Somebody else may have removed it meanwhile. Nothing was changed."),
         kind="warn",
     ),
+    "waits_for_approval": Said(
+        english("Your organisation waits for approval"),
+        english("There are no suite keys before that. Nothing was made."),
+        english("When it is approved, make a key here."),
+        kind="warn",
+    ),
     "account_added": Said(
         english("The account was added"),
         english(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from relay.graph.idtokens import VerifiedIdentity
     from relay.store.connection import Store
     from relay.store.keyring import KeyRing
+    from relay.store.rooms import Room
 
 IDLE: Final = timedelta(minutes=30)
 """Without a request. Long enough to fetch a suite's papers, shorter than a lunch break in front of an open screen is rude."""
@@ -108,7 +109,15 @@ class Sessions:
     Raises (from every method): `StoreUnavailable`; nobody is let in then.
     """
 
-    def __init__(self, store: Store, ring: KeyRing, idle: timedelta = IDLE, longest: timedelta = LONGEST) -> None:
+    def __init__(
+        self,
+        store: Store,
+        ring: KeyRing,
+        idle: timedelta = IDLE,
+        longest: timedelta = LONGEST,
+        room: Room | None = None,
+    ) -> None:
+        self._room = room
         self._flows = Flows(store, ring, idle)
         self.longest = longest
 
@@ -116,7 +125,7 @@ class Sessions:
         """Begin a session; returns the secret for its cookie, which is always a new one."""
         secret = new_secret()
         session = Session(who.tenant_id, who.account_id, who.upn, who.is_guest, time.time())
-        await self._flows.put(_name(fingerprint(secret)), _encode(session))
+        await self._flows.put(_name(fingerprint(secret)), _encode(session), room=self._room)
         return secret
 
     async def load(self, secret: str, *, renews: bool = True) -> HeldSession | None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from relay.graph.consent import Flow as ConsentFlow
     from relay.graph.idtokens import VerifiedIdentity
     from relay.store.flows import Flows
+    from relay.store.rooms import Room
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +86,8 @@ class SignInFailed(Exception):
 class SignIns:
     """The sign-ins under way. Raises what `Flows` and `Consent` raise."""
 
-    def __init__(self, flows: Flows, consent: Consent, redirect_uri: str) -> None:
+    def __init__(self, flows: Flows, consent: Consent, redirect_uri: str, room: Room) -> None:
+        self._room = room
         self._flows = flows
         self._consent = consent
         self._redirect_uri = redirect_uri
@@ -106,7 +108,7 @@ class SignIns:
         return await self._keep(begun, Trip(fingerprint(return_secret), begun.kept, wanted))
 
     async def _keep(self, begun: ConsentFlow, trip: Trip) -> str:
-        await self._flows.put(_name(begun.state), msgspec.json.encode(trip).decode())
+        await self._flows.put(_name(begun.state), msgspec.json.encode(trip).decode(), room=self._room)
         return begun.authorize_url
 
     async def take(self, answer: Mapping[str, str], return_secret: str) -> Trip:
@@ -116,7 +118,8 @@ class SignIns:
             SignInFailed: there is none (any more), or it was begun in another browser.
         """
         state = answer.get("state", "")
-        taken = await self._flows.take(_name(state)) if len(state) <= _MAX_STATE_CHARS else None
+        may_be = bool(return_secret) and len(state) <= _MAX_STATE_CHARS  # without our cookie nobody asks Redis
+        taken = await self._flows.take(_name(state), self._room) if may_be else None
         trip = None if taken is None else _decode(taken)
         if trip is None or not hmac.compare_digest(trip.returning, fingerprint(return_secret)):
             log.info("tenant_sign_in_unknown", known=trip is not None)

@@ -17,6 +17,7 @@ from onboarding.tenant.frame import SUITES
 from onboarding.tenant.keys import KeyMaking
 from onboarding.tenant.texts import line
 from relay.core.audit import key_renamed, key_revoked
+from relay.core.tenant import TenantState
 from relay.store.connected import Streams
 from relay.store.suite_keys import MAX_LABEL_CHARS
 
@@ -98,6 +99,9 @@ class SuiteViews:
         label, fault = line(given.get("label", ""), MAX_LABEL_CHARS)
         if fault:
             return await self._page(visitor, 422, label=label, fault=fault)
+        if visitor.tenant.state is TenantState.PENDING:
+            await self._desk.frame.note(visitor, "waits_for_approval")
+            return _to(SUITES)
         if await self._is_full(visitor):
             await self._desk.frame.note(visitor, "too_many_keys")
             return _to(SUITES)

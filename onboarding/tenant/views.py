@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from onboarding import forms, sessions
+from onboarding.pace import Budget, demand
 from onboarding.problems import PROBLEMS, Stopped, of_error
 from onboarding.settings import TENANT, TENANT_SIGN_IN
 from onboarding.tenant import cookies
@@ -51,6 +52,7 @@ class TenantViews:
         self._settings = desk.settings
         self._sessions = desk.sessions
         self._sign_ins = desk.sign_ins
+        self._turned_away = desk.turned_away
         self._accounts = AccountViews(desk)
         self._sections = (SuiteViews(desk), SettingViews(desk), LogViews(desk), LeavingViews(desk))
 
@@ -80,6 +82,7 @@ class TenantViews:
             raise Stopped("no_cookie")
         if not sessions.is_form_of(secret, given.get("token", "")):
             raise Stopped("form_stale")
+        demand(request, Budget.SIGN_IN)
         returning = cookies.return_secret(request) or sessions.new_secret()
         response = self._pages.page(
             "tenant/to_microsoft.html", url=await self._sign_ins.begin(returning), is_consent=False
@@ -124,7 +127,7 @@ class TenantViews:
         if isinstance(error, NotAdmitted):
             if error.session.left is not None and error.access is Access.NOT_CONNECTED:
                 return RedirectResponse(LEFT, status_code=303)
-            return self._closed_page(request, error.session, error.access)
+            return await self._closed_page(request, error.session, error.access)
         assert isinstance(error, SignInNeeded)
         is_form = request.method == "POST"
         return self._sign_in_page(request, "signed_out" if is_form else "", status=403 if is_form else 200)
@@ -138,14 +141,17 @@ class TenantViews:
             request, "tenant/sign_in.html", status, problem=found, detail=shown, signed_out=signed_out
         )
 
-    def _closed_page(self, request: Request, session: Session, access: Access) -> Response:
+    async def _closed_page(self, request: Request, session: Session, access: Access) -> Response:
         log.info("tenant_page_closed", tenant_id=session.tenant_id, account_id=session.account_id, why=access.name)
+        is_connected = access is not Access.NOT_CONNECTED
+        mark = None if is_connected else await self._turned_away.load(session.tenant_id)
         return self._with_form(
             request,
             "tenant/closed.html",
             403,
             session=session,
-            is_connected=access is not Access.NOT_CONNECTED,
+            is_connected=is_connected,
+            mark=mark,
             sign_out_token=sessions.form_token(cookies.session_secret(request)),
         )
 

@@ -11,6 +11,7 @@ from relay.commands.frame import EXIT_USAGE, give_up
 from relay.graph.client import GraphClient
 from relay.graph.organisation import tenant_of
 from relay.store.invitations import Invitation, Invitations, new_token
+from relay.store.turned_away import now_ms
 from relay.telling.mail import is_address
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ async def invited(
         contact=contact,
         email=email,
         expires=datetime.now(UTC) + timedelta(days=days),
+        word_ms=now_ms(),
     )
     token = new_token()
     await Invitations(store, settings.key_ring()).put(token, invitation)

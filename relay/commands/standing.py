@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from relay.store.vault import Grant
 
 _ORDER: Final = (
-    TenantState.CONSENT_REQUIRED, TenantState.SUSPENDED, TenantState.PENDING, TenantState.ACTIVE, TenantState.REMOVED,
+    TenantState.PENDING, TenantState.CONSENT_REQUIRED, TenantState.SUSPENDED, TenantState.ACTIVE, TenantState.REMOVED,
 )  # fmt: skip
 _SECRETS: Final = frozenset({"notify_secret"})
 
@@ -75,6 +75,9 @@ class Standing:
         """Why all is not well, in a few words; empty when it is."""
         if self.tenant.trouble is not None:
             return _trouble(self.tenant.trouble)
+        if self.tenant.state is TenantState.PENDING:
+            waits = _ago(self.now - (self.tenant.since or self.tenant.created)).removesuffix(" ago")
+            return f"waits for your approval for {waits}"
         if self.tenant.state is TenantState.CONSENT_REQUIRED:
             return "no grant can be opened" if any(grant.sealed_shut for grant in self.grants) else "no grant"
         status = self.contact.status if self.contact is not None else Status.NONE
@@ -82,7 +85,7 @@ class Standing:
 
 
 async def standings(store: Store, ring: KeyRing) -> list[Standing]:
-    """Every tenant; those in need of consent first, the longest ago first among equals."""
+    """Every tenant; those that wait for approval first, then those in need of consent; the longest ago first among equals."""
     found = [await standing(store, ring, tenant) for tenant in await Tenants(store).list()]
     return sorted(found, key=lambda one: (_ORDER.index(one.tenant.state), one.tenant.since or one.tenant.created))
 

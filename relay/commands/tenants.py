@@ -24,7 +24,7 @@ YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 @commands.command("list")
 def list_tenants(*, as_json: JsonOption = False) -> None:
-    """List the tenants and how they fare; those that need consent first."""
+    """List the tenants and how they fare; those that wait for your approval first, then those that need consent."""
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.commands.standing import as_data, lines, standings
@@ -123,6 +123,70 @@ def map_statuses(
 
 
 @commands.command()
+def approve(tenant: TenantArgument) -> None:
+    """Let a tenant in that waits: it is read from now on, and its administrator may make suite keys."""
+
+    async def work(store: Store, _: Settings) -> None:
+        from relay.store.tenants import Tenants
+
+        found = await meant(store, tenant)
+        if not await Tenants(store).approve(found.tenant_id):
+            give_up(f"{found.tenant_id} does not wait for approval: it is {found.state}.", EXIT_USAGE)
+        typer.echo(f"{found.tenant_id} is approved. Its administrator makes a suite key on the organisation's page.")
+
+    with_store(work)
+
+
+@commands.command()
+def refuse(
+    tenant: TenantArgument,
+    *,
+    reason: Annotated[str, typer.Option(help="Why, as the organisation's people are shown it.")] = "",
+) -> None:
+    """Turn away a tenant that waits: its consent is deleted, and only you can let it come back."""
+
+    async def work(store: Store, _: Settings) -> None:
+        from relay.store.tenants import Tenants
+
+        _demand_reason(reason)
+        found = await meant(store, tenant)
+        if not await Tenants(store).refuse(found.tenant_id, reason):
+            give_up(
+                f"{found.tenant_id} does not wait for approval: it is {found.state}. To end it: presence-relay tenants remove",
+                EXIT_USAGE,
+            )
+        typer.echo(
+            f"{found.tenant_id} is refused; its consent is deleted. To take that back: {_lifting(found.tenant_id)}"
+        )
+
+    with_store(work)
+
+
+@commands.command()
+def lift(
+    tenant: Annotated[str, typer.Argument(help="Tenant id. Without one, those that were turned away are listed.")] = "",
+) -> None:
+    """Let a tenant come back that you removed or refused; or list these."""
+    tenant_id = names.tenant_id(tenant)
+    if tenant and tenant_id is None:
+        give_up(f"{tenant!r} is no tenant id (a GUID). presence-relay tenants lift lists them.", EXIT_USAGE)
+
+    async def work(store: Store, _: Settings) -> None:
+        from relay.store.turned_away import TurnedAway
+
+        marks = TurnedAway(store)
+        if tenant_id is None:
+            for one, mark in await marks.list():
+                typer.echo(f"{one}  {mark.kind} {mark.at:%Y-%m-%d}  {mark.reason or '-'}")
+        elif await marks.lift(tenant_id):
+            typer.echo(f"{tenant_id} may come back.")
+        else:
+            give_up(f"{tenant_id} was not turned away.", EXIT_USAGE)
+
+    with_store(work)
+
+
+@commands.command()
 def suspend(tenant: TenantArgument) -> None:
     """Stop reading a tenant until it is resumed. Its suites show every user as unknown; nothing of it is lost."""
 
@@ -137,7 +201,8 @@ def suspend(tenant: TenantArgument) -> None:
         entry = audit.tenant(audit.Kind.TENANT_SUSPENDED, audit.OPERATOR)
         state = await Tenants(store).happened(found.tenant_id, TenantEvent.SUSPENDED, entry)
         if state is not TenantState.SUSPENDED:
-            give_up(f"{found.tenant_id} cannot be suspended: it has left.", EXIT_TROUBLE)
+            why = "it waits for approval" if state is TenantState.PENDING else "it has left"
+            give_up(f"{found.tenant_id} cannot be suspended: {why}.", EXIT_TROUBLE)
         typer.echo(f"{found.tenant_id} is suspended: presence-relay tenants resume {found.tenant_id}")
 
     with_store(work)
@@ -167,12 +232,18 @@ def resume(tenant: TenantArgument) -> None:
 
 
 @commands.command("remove")
-def remove_tenant(tenant: TenantArgument, *, yes: YesOption = False) -> None:
-    """Delete a tenant: its grants, its suite keys and all that is known of its users. Its streams end."""
+def remove_tenant(
+    tenant: TenantArgument,
+    *,
+    reason: Annotated[str, typer.Option(help="Why, as the organisation's people are shown it.")] = "",
+    yes: YesOption = False,
+) -> None:
+    """Delete a tenant: its grants, its suite keys and all that is known of its users. Only you can let it come back."""
 
     async def work(store: Store, _: Settings) -> None:
         from relay.store.tenants import Tenants
 
+        _demand_reason(reason)
         found = await meant(store, tenant)
         if not yes:
             typer.echo(
@@ -181,7 +252,19 @@ def remove_tenant(tenant: TenantArgument, *, yes: YesOption = False) -> None:
             expected = found.domain or found.tenant_id
             if typer.prompt(f"Type {expected} to go on", default="", show_default=False).strip().lower() != expected:
                 give_up("Nothing was deleted.", EXIT_TROUBLE)
-        await Tenants(store).remove(found.tenant_id)
+        await Tenants(store).remove(found.tenant_id, reason=reason)
         typer.echo(f"{found.tenant_id} is deleted. In Entra, its administrator may also remove the application.")
+        typer.echo(f"To let it come back: {_lifting(found.tenant_id)}, or an invitation.")
 
     with_store(work)
+
+
+def _lifting(tenant_id: str) -> str:
+    return f"presence-relay tenants lift {tenant_id}"
+
+
+def _demand_reason(reason: str) -> None:
+    from relay.store.turned_away import MAX_REASON_CHARS
+
+    if len(reason) > MAX_REASON_CHARS or not reason.isprintable():
+        give_up(f"--reason has at most {MAX_REASON_CHARS} characters that can be seen.", EXIT_USAGE)

@@ -31,6 +31,9 @@ class Kind(enum.StrEnum):
     """What happened; the values are what the store keeps and the export shows."""
 
     TENANT_ADMITTED = "tenant-admitted"
+    TENANT_APPLIED = "tenant-applied"
+    """It asks to be let in; the operator has not decided."""
+    TENANT_APPROVED = "tenant-approved"
     TENANT_SUSPENDED = "tenant-suspended"
     TENANT_RESUMED = "tenant-resumed"
     TENANT_LEFT = "tenant-left"

@@ -254,7 +254,7 @@ def _by_record(seen: Seen) -> _Found | None:
         case TenantState.REMOVED:
             return _S.DISABLED, Said("Your organisation has left this relay.")
         case TenantState.PENDING:
-            return _S.NOT_CONFIGURED, Said("Nobody of your organisation has completed the consent yet.")
+            return _S.NOT_CONFIGURED, Said("Your organisation waits for the approval of whoever runs this relay.")
         case TenantState.CONSENT_REQUIRED if seen.code:
             return _S.FORBIDDEN, Said(
                 "No account’s consent works any more. Microsoft says: %(code)s.", {"code": seen.code}

@@ -1,11 +1,17 @@
 """The life of a tenant, as pure transitions.
 
-    PENDING ──consented──► ACTIVE ──last grant died──► CONSENT_REQUIRED
-                             ▲                                │
-                             └──────consented, healed─────────┘
+    (new) ──applied──► PENDING ──approved, consented──► ACTIVE ──last grant died──► CONSENT_REQUIRED
+      │                   │                             ▲  ▲                               │
+      │                   └──refused──► REMOVED         │  └───consented, applied, healed──┘
+      └─────────────consented───────────────────────────┘
 
-    all three ──suspended──► SUSPENDED ──resumed──► ACTIVE, or CONSENT_REQUIRED when no grant works
-    all four ──removed──► REMOVED ──consented──► ACTIVE (the customer came back, by a person's own act)
+    ACTIVE, CONSENT_REQUIRED ──suspended──► SUSPENDED ──resumed──► ACTIVE, or CONSENT_REQUIRED when no grant works
+    all four ──removed──► REMOVED ──consented──► ACTIVE, or ──applied──► PENDING (the customer came back, by a person's own act)
+
+Who lets a tenant in is the operator's choice (`SignUp`). A consent that comes with the operator's word, which is an open sign-up, an
+invitation or the operator's own command, is `CONSENTED`. Any other is `APPLIED`: the grant is kept sealed, and nothing is read until
+the operator approves. A tenant that the operator removed or refused is turned away until the operator lifts that; the store keeps
+the mark (`relay.store.turned_away`), because the tenant's record is gone.
 
 An event that cannot change a state leaves it as it is: events come from several processes and may arrive late or twice.
 """
@@ -20,10 +26,32 @@ from typing import Final
 from relay.core.presence import Status
 
 
+class SignUp(enum.StrEnum):
+    """Who may become a tenant, as the operator set it."""
+
+    INVITED = "invited"
+    """Whoever has a link from the operator."""
+    APPROVAL = "approval"
+    """Anybody may ask; the operator decides."""
+    OPEN = "open"
+    """Anybody."""
+
+    def event(self, *, has_word: bool) -> TenantEvent | None:
+        """What a consent given in the wizard is to the tenant; None: it may not come in.
+
+        Args:
+            has_word: whether it came with the operator's invitation.
+        """
+        if has_word or self is SignUp.OPEN:
+            return TenantEvent.CONSENTED
+        return TenantEvent.APPLIED if self is SignUp.APPROVAL else None
+
+
 class TenantState(enum.StrEnum):
     """Where a tenant stands; the values are what the store keeps."""
 
     PENDING = "pending"
+    """It waits for the operator's approval: its grant is kept, and nothing is read."""
     ACTIVE = "active"
     CONSENT_REQUIRED = "consent-required"
     SUSPENDED = "suspended"
@@ -34,7 +62,13 @@ class TenantEvent(enum.Enum):
     """What happens to a tenant."""
 
     CONSENTED = enum.auto()
-    """A tenant admin or a service account granted consent, and the grant was saved."""
+    """Somebody of the tenant consented, the grant was saved, and the operator lets the tenant in."""
+    APPLIED = enum.auto()
+    """Somebody of the tenant consented, the grant was saved, and the operator has not been asked yet."""
+    APPROVED = enum.auto()
+    """The operator lets a tenant in that waited."""
+    REFUSED = enum.auto()
+    """The operator does not, or waited too long."""
     LAST_GRANT_DIED = enum.auto()
     """No grant of the tenant works any more."""
     HEALED = enum.auto()
@@ -54,13 +88,16 @@ _E = TenantEvent
 
 TRANSITIONS: Final[Mapping[tuple[TenantState, TenantEvent], TenantState]] = MappingProxyType(
     {
+        # Not suspended: to resume it would be an approval that nobody meant.
         (_S.PENDING, _E.CONSENTED): _S.ACTIVE,
-        (_S.PENDING, _E.SUSPENDED): _S.SUSPENDED,
+        (_S.PENDING, _E.APPROVED): _S.ACTIVE,
+        (_S.PENDING, _E.REFUSED): _S.REMOVED,
         (_S.PENDING, _E.REMOVED): _S.REMOVED,
         (_S.ACTIVE, _E.LAST_GRANT_DIED): _S.CONSENT_REQUIRED,
         (_S.ACTIVE, _E.SUSPENDED): _S.SUSPENDED,
         (_S.ACTIVE, _E.REMOVED): _S.REMOVED,
         (_S.CONSENT_REQUIRED, _E.CONSENTED): _S.ACTIVE,
+        (_S.CONSENT_REQUIRED, _E.APPLIED): _S.ACTIVE,  # it was let in before
         (_S.CONSENT_REQUIRED, _E.HEALED): _S.ACTIVE,
         (_S.CONSENT_REQUIRED, _E.SUSPENDED): _S.SUSPENDED,
         (_S.CONSENT_REQUIRED, _E.REMOVED): _S.REMOVED,
@@ -69,6 +106,7 @@ TRANSITIONS: Final[Mapping[tuple[TenantState, TenantEvent], TenantState]] = Mapp
         (_S.SUSPENDED, _E.RESUMED_WITHOUT_GRANT): _S.CONSENT_REQUIRED,
         (_S.SUSPENDED, _E.REMOVED): _S.REMOVED,
         (_S.REMOVED, _E.CONSENTED): _S.ACTIVE,
+        (_S.REMOVED, _E.APPLIED): _S.PENDING,
     }
 )
 """Every transition there is."""
@@ -77,6 +115,10 @@ TRANSITIONS: Final[Mapping[tuple[TenantState, TenantEvent], TenantState]] = Mapp
 def after(state: TenantState, event: TenantEvent) -> TenantState:
     """The state after `event`; the same one when the event changes nothing."""
     return TRANSITIONS.get((state, event), state)
+
+
+FIRST: Final[Mapping[TenantEvent, TenantState]] = MappingProxyType({_E.CONSENTED: _S.ACTIVE, _E.APPLIED: _S.PENDING})
+"""What a tenant that is not there yet begins with."""
 
 
 def is_read(state: TenantState) -> bool:
@@ -90,8 +132,8 @@ def status_of(state: TenantState) -> Status:
 
 
 _STATUSES: Final = {
-    # Not PENDING, which promises an answer within seconds: a tenant admin must act first.
-    TenantState.PENDING: Status.CONSENT_REQUIRED,
+    # Not PENDING, which promises an answer within seconds: the operator must act first.
+    TenantState.PENDING: Status.NOT_PERMITTED,
     TenantState.ACTIVE: Status.NONE,
     TenantState.CONSENT_REQUIRED: Status.CONSENT_REQUIRED,
     TenantState.SUSPENDED: Status.NOT_PERMITTED,

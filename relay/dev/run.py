@@ -142,6 +142,7 @@ class _Session:
                 "suite_ca_file": _shell(folder.ca_file),
                 "tls_cert": chain.read_text(),
                 "tls_key": key.read_text(),
+                "sign_up": "open",  # there is no operator to wait for
             },
             "webhook": webhook,
             "ops": {"host": "127.0.0.1", "port": ports["ops"]},

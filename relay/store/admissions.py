@@ -14,12 +14,13 @@ import msgspec
 
 from relay.core.audit import Actor, grant_added, grant_withdrawn
 from relay.core.grants import GrantState
-from relay.core.tenant import TRANSITIONS, TenantEvent, TenantState
-from relay.errors import RelayError
+from relay.core.tenant import FIRST, TRANSITIONS, TenantEvent, TenantState
+from relay.errors import RelayError, TenantRemoved
 from relay.store import custody, hints, keys, managers, notices
 from relay.store.audit import encoded
 from relay.store.keyring import Belonging
 from relay.store.scripting import Arg, Script
+from relay.store.turned_away import TurnedAwayError, decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,6 +92,9 @@ class Admissions:
         replaces: Replaced | None = None,
         by_wizard: bool = False,
         is_asked: bool = False,
+        event: TenantEvent = TenantEvent.CONSENTED,
+        word_ms: int = 0,
+        is_new: bool = True,
     ) -> Taken:
         """Take a tenant in with one account's grant, or add or renew that grant.
 
@@ -104,9 +108,27 @@ class Admissions:
         that holds a grant renews it, and a manager adds one. With `is_asked` it is a manager's yes to a request, which must
         still wait.
 
+        Args:
+            tenant_id: which, as Microsoft vouches for it.
+            account_id: whose grant.
+            upn: the account's name.
+            token_cache: the grant.
+            name: what people call the tenant; empty: not known.
+            domain: its domain; empty: not known.
+            settings: of a tenant that has none.
+            by: who does it.
+            replaces: the account whose grant is withdrawn.
+            by_wizard: whether nobody of the tenant has said yes.
+            is_asked: whether a manager says yes to a request.
+            event: CONSENTED, or APPLIED when the operator has not let the tenant in.
+            word_ms: when the operator gave their word for this tenant, which lifts an older mark of being turned away; 0: never.
+            is_new: whether a tenant that is not there may begin with this.
+
         Raises:
             MustAsk: see there; only with `by_wizard`.
             RequestGone: see there; only with `is_asked`.
+            TurnedAwayError: the operator removed or refused the tenant; nothing was written.
+            TenantRemoved: it is not there, and may not begin with this; nothing was written.
             NotSaved: it is not known to be on disk: do not tell anybody that it is kept.
             StoreUnavailable: the outcome is unknown.
         """
@@ -126,6 +148,7 @@ class Admissions:
             keys.tenant_grants(tenant_id),
             keys.grant(tenant_id, account_id if replaces is None else replaces.account_id),
             keys.notices(keys.partition_of(tenant_id)),
+            keys.turned_away(keys.partition_of(tenant_id)),
             keys.tenant_managers(tenant_id),
             keys.tenant_requests(tenant_id),
             keys.request(tenant_id, account_id),
@@ -142,26 +165,36 @@ class Admissions:
             name=upn.strip().casefold(),
             manager=managers.encode(upn, managers.Origin.CONNECTED).decode(),
             settling=managers.settling(tenant_id).decode(),
+            word_ms=word_ms,
         )
-        args: list[Arg] = [account_id, now_ms, _CONSENTED, *former, *told, len(record), *record, *grant]
+        moves = _moves(event, is_new=is_new)
+        args: list[Arg] = [account_id, now_ms, moves, *former, *told, len(record), *record, *grant]
         args.append(msgspec.json.encode(coming))
         hint = hints.GrantChanged(tenant_id, account_id)
         audit = grant_added(actor, account_id, upn)
-        reply: bytes | int = await custody.write(self._store, _ADMIT, tenant_id, held, args, hint, audit)
+        reply: bytes | int | list[bytes] = await custody.write(self._store, _ADMIT, tenant_id, held, args, hint, audit)
+        if isinstance(reply, list):
+            raise TurnedAwayError(decode(reply[0]))
         if isinstance(reply, int):
             raise MustAsk if reply == _MUST_ASK else RequestGone
+        if not reply:
+            raise TenantRemoved("This tenant has left the relay")
         state, _, first = reply.decode().partition(" ")
         return Taken(TenantState(state), bool(first))
 
 
 class _Coming(msgspec.Struct, frozen=True):
-    """How a consent comes, for the script: `manager` is for an account that is the first, which the log tells of as the admission."""
+    """How a consent comes, for the script: `manager` is for an account that is the first, which the log tells of as the admission.
+
+    `word_ms` is when the operator gave their word for the tenant; 0: never.
+    """
 
     by_wizard: bool
     is_asked: bool
     name: str
     manager: str
     settling: str
+    word_ms: int
 
 
 _MUST_ASK: Final = 1
@@ -171,8 +204,13 @@ def _now_ms() -> int:
     return int(datetime.now(UTC).timestamp() * 1000)
 
 
-_CONSENTED: Final = msgspec.json.encode(
-    {"": TenantState.ACTIVE}
-    | {before: after for (before, event), after in TRANSITIONS.items() if event is TenantEvent.CONSENTED}
-)
-"""State before -> state after a consent, for the script; a state that is not named stays as it is."""
+def _moves(event: TenantEvent, *, is_new: bool) -> bytes:
+    """State before -> state after, for the script; a state that is not named stays as it is."""
+    moves = {before: after for (before, one), after in TRANSITIONS.items() if one is event}
+    if is_new:
+        return msgspec.json.encode(moves | {_NOT_THERE: FIRST[event]})
+    moves.pop(TenantState.REMOVED, None)
+    return msgspec.json.encode(moves)
+
+
+_NOT_THERE: Final = ""

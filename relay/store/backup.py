@@ -59,7 +59,15 @@ class LogRecord(msgspec.Struct, frozen=True, tag="audit"):
     """id, kind, subject, body"""
 
 
-Record = TenantRecord | LogRecord
+class AwayRecord(msgspec.Struct, frozen=True, tag="turned-away"):
+    """A tenant that the operator removed or refused."""
+
+    tenant_id: TenantId
+    mark: bytes
+    """As the store has it."""
+
+
+Record = TenantRecord | LogRecord | AwayRecord
 
 
 async def back_up(store: Store, file: BinaryIO, key: BackupKey, ring: KeyRing) -> Counter[str]:
@@ -76,6 +84,10 @@ async def back_up(store: Store, file: BinaryIO, key: BackupKey, ring: KeyRing) -
             async for record in _records(store, TenantId(tenant_id.decode())):
                 writer.write(msgspec.msgpack.encode(record))
                 counts += counted(record)
+        for away_id, mark in (await store.vault_command("HGETALL", keys.turned_away(partition))).items():
+            away = AwayRecord(TenantId(away_id.decode()), mark)
+            writer.write(msgspec.msgpack.encode(away))
+            counts += counted(away)
     writer.end()
     return counts
 
@@ -84,6 +96,8 @@ def counted(record: Record) -> Counter[str]:
     """What is in a record."""
     if isinstance(record, LogRecord):
         return Counter({"entries of audit logs": len(record.entries)})
+    if isinstance(record, AwayRecord):
+        return Counter({"tenants turned away": 1})
     return Counter({"tenants": 1, "grants": len(record.grants), "suite keys": len(record.suite_keys)})
 
 

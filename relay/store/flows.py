@@ -14,22 +14,34 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from relay.errors import RelayError
+from relay.store import rooms
 from relay.store.keyring import Belonging, SealBroken
 from relay.store.scripting import Script
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from relay.store.connection import Store
     from relay.store.keyring import KeyRing
+    from relay.store.rooms import Room
 
 LIFETIME: Final = timedelta(minutes=15)
 """From one step of a flow to the next: longer than a sign-in with a second factor takes, shorter than a lunch break in
 front of an open screen."""
+
+MAX_CHARS: Final = 64 * 1024
+"""Of one flow: a consent has some 10 KB. The number of flows times this is what they can cost Redis."""
 
 _PREFIX: Final = "flow:"
 _PURPOSE: Final = "onboarding-flow"
 _AGAIN: Final = 3
 """Tries with a flow that is re-encrypted meanwhile: a rotation rewrites each value once."""
 _REPLACE = Script("flow_replace")
+
+
+class FlowTooLarge(RelayError):
+    """A flow is longer than `MAX_CHARS`: nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +57,11 @@ class KeptFlow:
 class Flows:
     """The flows of all browsers.
 
-    A flow expires `lifetime` after it was last written or read (`look` apart); being read never shortens its life. Writes are
+    Where a room is given, those of its flows that end first go when it is full. A flow expires `lifetime` after it was last
+    written or read (`look` apart); being read never shortens its life. Writes are
     atomic. Only `replace` waits for the disk.
 
-    Raises (from every method): `StoreUnavailable`; the outcome of a write is unknown then.
+    Raises (from every method): `StoreUnavailable`; the outcome of a write is unknown then. `FlowTooLarge` from those that write.
     """
 
     def __init__(self, store: Store, ring: KeyRing, lifetime: timedelta = LIFETIME) -> None:
@@ -56,10 +69,14 @@ class Flows:
         self._ring = ring
         self._lifetime = lifetime
 
-    async def put(self, name: str, content: str, lifetime: timedelta | None = None) -> None:
+    async def put(self, name: str, content: str, lifetime: timedelta | None = None, room: Room | None = None) -> None:
         """Keep a flow under a name that is new."""
-        sealed = self._ring.seal(content, _belonging(name))
-        await self._store.vault_command("SET", _key(name), sealed, "PX", self._ms(lifetime))
+        sealed = self._ring.seal(_short(content), _belonging(name))
+        command = ("SET", _key(name), sealed, "PX", self._ms(lifetime))
+        if room is None:
+            await self._store.vault_command(*command)
+        else:
+            await rooms.enter(self._store, room, _key(name), lifetime or self._lifetime, command)
 
     async def load(self, name: str) -> KeptFlow | None:
         """The flow of a name; None when there is none (any more), or none that the key ring can open."""
@@ -82,11 +99,18 @@ class Flows:
         """Whether there is a flow of a name."""
         return bool(await self._store.vault_command("EXISTS", _key(name)))
 
-    async def take(self, name: str) -> str | None:
+    async def move(self, name: str, room: Room, others: Iterable[Room], lifetime: timedelta | None = None) -> None:
+        """Count a flow in another room from now on."""
+        gone = [rooms.left(other, _key(name)) for other in others if other.name != room.name]
+        await rooms.enter(self._store, room, _key(name), lifetime or self._lifetime, *gone)
+
+    async def take(self, name: str, room: Room | None = None) -> str | None:
         """What is kept under a name, which is gone with this: of many callers one gets it, the others None."""
         async with self._store.vault_connection() as vault:
             # Not through the pool, which repeats a command whose answer was lost: the answer would be None then.
             reply = await vault.execute("GETDEL", _key(name))
+            if reply is not None and room is not None:
+                await vault.execute(*rooms.left(room, _key(name)))
         taken = self._opened(name, reply)
         return taken.content if taken is not None else None
 
@@ -98,7 +122,7 @@ class Flows:
         Raises:
             NotSaved: it is not known to be on disk. It may be in force nevertheless.
         """
-        sealed = self._ring.seal(content, _belonging(kept.name))
+        sealed = self._ring.seal(_short(content), _belonging(kept.name))
         for _ in range(_AGAIN):
             async with self._store.vault_connection() as vault:
                 replaced = await vault.run(_REPLACE, [_key(kept.name)], [kept.sealed, sealed, self._ms(lifetime)])
@@ -133,6 +157,12 @@ def belonging_of_key(key: str) -> Belonging | None:
     """What the value of a flow's key belongs to; None for another key."""
     prefix, _, digest = key.partition(":")
     return Belonging("", digest, _PURPOSE) if f"{prefix}:" == _PREFIX and digest else None
+
+
+def _short(content: str) -> str:
+    if len(content) > MAX_CHARS:
+        raise FlowTooLarge(f"A flow of {len(content)} characters is too long to be kept")
+    return content
 
 
 def _key(name: str) -> bytes:

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from relay.core.presence import TenantId
+from relay.store import rooms
 from relay.store.keyring import Belonging, SealBroken
 
 if TYPE_CHECKING:
     from relay.store.connection import Store
     from relay.store.keyring import KeyRing
+    from relay.store.rooms import Room
 
 LIFETIME: Final = timedelta(days=14)
 """How long a link is good unless something else is said: somebody may be away for a week."""
@@ -38,6 +40,7 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True):
         contact: whom to turn to.
         email: the contact's.
         expires: when the link ends.
+        word_ms: when the operator made it, in ms since 1970; 0: somebody else did. The operator's lets the tenant in.
     """
 
     domain: str
@@ -46,6 +49,7 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True):
     contact: str = ""
     email: str = ""
     expires: datetime
+    word_ms: int = 0
 
     def __repr__(self) -> str:
         return f"Invitation({self.tenant_id})"
@@ -71,13 +75,18 @@ class Invitations:
         self._store = store
         self._ring = ring
 
-    async def put(self, token: str, invitation: Invitation) -> None:
-        """Keep an invitation under a token until it expires; one that was there is replaced. On disk when this returns."""
+    async def put(self, token: str, invitation: Invitation, room: Room | None = None) -> None:
+        """Keep an invitation under a token until it expires; one that was there is replaced. On disk when this returns.
+
+        Where a room is given, the invitations of it that end first go when it is full.
+        """
         sealed = self._ring.seal(msgspec.json.encode(invitation).decode(), _belonging(token))
         life_ms = max(int((invitation.expires - datetime.now(UTC)) / timedelta(milliseconds=1)), 1)
         async with self._store.vault_connection() as vault:
             await vault.execute("SET", _key(token), sealed, "PX", life_ms)
             await vault.confirm()
+        if room is not None:
+            await rooms.enter(self._store, room, _key(token), timedelta(milliseconds=life_ms))
 
     async def load(self, token: str) -> Invitation | None:
         """What a link leads to; None when it was used, expired, or never was."""

@@ -90,6 +90,18 @@ def left(partition: int) -> bytes:
     return _key(partition, "left")
 
 
+def turned_away(partition: int) -> bytes:
+    """Hash: tenant id -> when and why the operator removed or refused it (custody)."""
+    return _key(partition, "turned-away")
+
+
+SIGN_UPS_ARRIVED: Final = b"{sign-ups}:arrived"
+"""Sorted set: tenants that came by the wizard, by when (at custody's server)."""
+
+SIGN_UPS_PENDING: Final = b"{sign-ups}:pending"
+"""Sorted set: tenants that wait for the operator's approval, by until when (at custody's server)."""
+
+
 def tenant(tenant_id: TenantId) -> bytes:
     """Hash: the tenant's record (custody)."""
     return _tenant_key(tenant_id, f"tenant:{tenant_id}")

@@ -26,7 +26,7 @@ from relay.core.audit import Kind
 from relay.core.presence import TenantId
 from relay.store import custody, hints, keys
 from relay.store.audit import RETENTION
-from relay.store.backup import LogRecord, Record, TenantRecord, counted, read_tenant
+from relay.store.backup import AwayRecord, LogRecord, Record, TenantRecord, counted, read_tenant
 from relay.store.backup_file import BackupInvalid, Reader
 from relay.store.enforcement import Enforcement
 from relay.store.keyring import Belonging, SealBroken, kid_of
@@ -47,6 +47,7 @@ _AUDIT = Script("restore_audit")
 _TENANT = Script("restore_tenant")
 _SUITE_KEY = Script("restore_suite_key")
 _FINISH = Script("restore_finish")
+_AWAY = Script("restore_away")
 
 _RECORD_FIELDS: Final = frozenset({b"state", b"created"})
 _GRANT_FIELDS: Final = frozenset({b"token_cache", b"version", b"state", b"upn", b"error", b"created", b"last_refresh"})
@@ -64,6 +65,8 @@ class Outcome(enum.StrEnum):
     OVERWRITTEN = "overwritten"
     SAME = "unchanged"
     """It is there as the backup has it."""
+    AWAY = "turned away"
+    """The operator removed or refused it since; `tenants lift` first."""
     LEFT = "left as it is"
     """It is there, and differs: the relay has something newer."""
 
@@ -150,7 +153,7 @@ def _records(reader: Reader) -> Iterator[tuple[Manifest, Record]]:
 
 
 def _check(record: Record) -> None:
-    if isinstance(record, LogRecord):
+    if isinstance(record, LogRecord | AwayRecord):
         return
     whole = record.record.keys() >= _RECORD_FIELDS
     whole = whole and all(grant.keys() >= _GRANT_FIELDS for grant in record.grants.values())
@@ -195,8 +198,18 @@ class Restore:
                 continue
             if isinstance(record, LogRecord):
                 await self._log(record)
+            elif isinstance(record, AwayRecord):
+                await self._away(record)
             else:
                 yield await self._tenant(manifest, record)
+
+    async def _away(self, record: AwayRecord) -> None:
+        """The mark of a tenant that was turned away. One that is there was let in since, and one with a mark has a newer one."""
+        tenant_id = record.tenant_id
+        held = [keys.tenant(tenant_id), keys.turned_away(keys.partition_of(tenant_id))]
+        async with self._store.vault_connection() as vault:
+            await vault.run(_AWAY, held, [tenant_id, record.mark])
+            await vault.confirm()
 
     async def _log(self, record: LogRecord) -> None:
         tenant_id = record.tenant_id
@@ -213,6 +226,8 @@ class Restore:
         if present is None or (self._overwrite and not is_same):
             await self._hold_answers_back(record)
         reply = await self._write_tenant(manifest, record, is_same=is_same)
+        if reply == b"turned away":
+            return TenantRestored(tenant_id, Outcome.AWAY)
         if reply is None or reply == b"there":
             return TenantRestored(tenant_id, Outcome.SAME if is_same else Outcome.LEFT)
         replies = Counter([await self._suite_key(key_id, key) for key_id, key in record.suite_keys.items()])
@@ -227,7 +242,8 @@ class Restore:
             return None
         held = [
             *(keys.tenant(tenant_id), keys.tenants(keys.partition_of(tenant_id))),
-            *(keys.tenant_grants(tenant_id), keys.tenant_suite_keys(tenant_id), keys.tenant_managers(tenant_id)),
+            *(keys.tenant_grants(tenant_id), keys.tenant_suite_keys(tenant_id)),
+            *(keys.turned_away(keys.partition_of(tenant_id)), keys.tenant_managers(tenant_id)),
         ]
         args: list[Arg] = [manifest.backup_id, self._overwrite, keys.grant_prefix(tenant_id)]
         args += [len(record.suite_keys), *record.suite_keys, *_flat(record.record)]

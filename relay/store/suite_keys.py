@@ -19,7 +19,8 @@ import structlog
 from opentelemetry import metrics
 
 from relay.core.presence import TenantId
-from relay.errors import SuiteKeyRevoked, SuiteKeyUnknown, TenantRemoved
+from relay.core.tenant import TenantState
+from relay.errors import RelayError, SuiteKeyRevoked, SuiteKeyUnknown, TenantRemoved
 from relay.store import keys
 from relay.store.audit import append_about_key
 from relay.store.marks import FIELD, NO_MARKS, Standing, Vouched
@@ -67,6 +68,10 @@ _KEEP = Script("suite_key_keep")
 _EXPIRE = Script("suite_key_expire")
 _RENAME = Script("suite_key_rename")
 _TOUCH = Script("suite_key_touch")
+
+
+class TenantWaits(RelayError):
+    """The tenant waits for the operator's approval: no key was made."""
 
 
 class ParsedKey(NamedTuple):
@@ -153,9 +158,13 @@ class SuiteKeys:
         Raises:
             TenantRemoved: there is no such tenant.
             CannotMark: this process has no key ring.
+            TenantWaits: the operator has not let it in yet.
         """
-        if not await self._tenant_exists(tenant_id):
+        state = await self._state_of(tenant_id)
+        if state in (None, TenantState.REMOVED):
             raise TenantRemoved("There is no such tenant")
+        if state == TenantState.PENDING:
+            raise TenantWaits("This tenant waits for the operator's approval: it has no suite keys until then")
         key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
         now_ms = _now_ms()
         mark = self._marks.mark(Vouched(key_id, tenant_id, _hash(secret)))
@@ -307,8 +316,11 @@ class SuiteKeys:
         return sorted(key_id.decode() for key_id in found)
 
     async def _tenant_exists(self, tenant_id: TenantId) -> bool:
+        return await self._state_of(tenant_id) not in (None, TenantState.REMOVED)
+
+    async def _state_of(self, tenant_id: TenantId) -> str | None:
         state = await self._store.vault_command("HGET", keys.tenant(tenant_id), "state")
-        return state not in (None, b"removed")
+        return None if state is None else state.decode()
 
 
 async def _tell_once(

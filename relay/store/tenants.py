@@ -12,7 +12,8 @@ import msgspec
 import structlog
 
 from relay.core import permission
-from relay.core.audit import OPERATOR, settings_changed
+from relay.core.audit import OPERATOR, RELAY, ActorKind, Kind, settings_changed
+from relay.core.audit import tenant as audit_tenant
 from relay.core.presence import TenantId
 from relay.core.tenant import TenantEvent, TenantState, after
 from relay.errors import RelayError
@@ -20,7 +21,9 @@ from relay.store import custody, hints, keys, notices, troubles
 from relay.store.enforcement import Enforcement
 from relay.store.pipes import Changes
 from relay.store.scripting import Script
+from relay.store.sign_ups import waits_no_more
 from relay.store.suite_keys import SuiteKeys
+from relay.store.turned_away import Away, encode, new_mark
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from relay.core.audit import Actor, Entry
     from relay.core.trouble import Trouble
     from relay.store.connection import Store
+    from relay.store.turned_away import Mark
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +52,7 @@ class Tenant:
     """What people call it; empty when not known yet."""
     domain: str = ""
     """Its default domain; empty when not known yet."""
-    state: TenantState = TenantState.PENDING
+    state: TenantState = TenantState.ACTIVE
     since: datetime | None = field(default=None, compare=False)
     """When it came into its state; kept by the store, whatever a writer says."""
     trouble: Trouble | None = None
@@ -183,15 +187,32 @@ class Tenants:
                 return state
         return None
 
-    async def remove(self, tenant_id: TenantId, by: Actor = OPERATOR) -> bool:
+    async def remove(self, tenant_id: TenantId, by: Actor = OPERATOR, reason: str = "") -> bool:
         """Delete the tenant with its grants and its audit log, revoke its suite keys, end its streams; False if there was none.
 
         Repeating it completes a removal that was cut short. What the relay knows of its users is deleted by the worker,
         which is told, and finds it in `left` if it is away. That it left, and `by` whom, is left in the operator's log alone.
+        One that the operator removes is turned away from then on; see `relay.store.turned_away`.
         """
+        mark = new_mark(Away.REMOVED, reason) if by.kind is ActorKind.OPERATOR else None
         suite_keys = SuiteKeys(self._store)
         await suite_keys.revoke_all(tenant_id)
         await suite_keys.bury(tenant_id)
+        return await self._delete(tenant_id, by, mark)
+
+    async def refuse(self, tenant_id: TenantId, reason: str = "") -> bool:
+        """Delete a tenant that waits for approval, and turn it away; False when none waits (any more).
+
+        Of an approval and a refusal at once, one happens.
+        """
+        return await self._delete(tenant_id, OPERATOR, new_mark(Away.REFUSED, reason), TenantState.PENDING)
+
+    async def expire(self, tenant_id: TenantId) -> bool:
+        """Delete a tenant that waited for approval for too long; its people may ask again. False when none waits."""
+        return await self._delete(tenant_id, RELAY, None, TenantState.PENDING)
+
+    async def _delete(self, tenant_id: TenantId, by: Actor, mark: Mark | None, only_in: str = "") -> bool:
+        """Delete the record and what belongs to it, if the tenant is in the state `only_in` (empty: in any)."""
         held = [
             keys.tenant(tenant_id),
             keys.tenants(keys.partition_of(tenant_id)),
@@ -199,12 +220,16 @@ class Tenants:
             keys.tenant_suite_keys(tenant_id),
             keys.audit_watches(tenant_id),
             keys.left(keys.partition_of(tenant_id)),
+            keys.turned_away(keys.partition_of(tenant_id)),
             keys.tenant_managers(tenant_id),
             keys.tenant_requests(tenant_id),
         ]
-        args = [keys.grant_prefix(tenant_id), keys.request_prefix(tenant_id)]
+        args = [keys.grant_prefix(tenant_id), encode(mark), only_in, keys.request_prefix(tenant_id)]
         known = await self._write(_REMOVE, tenant_id, held, args)
+        if known < 0:
+            return False
         await Changes(self._store).tenant_removed(tenant_id)
+        await waits_no_more(self._store, tenant_id)
         if known:
             log.info("tenant_left", tenant_id=tenant_id, by=by.kind, account_id=by.id)
         return bool(known)
@@ -213,6 +238,16 @@ class Tenants:
         """Whom suites may watch may be restricted from now on: what is stored is for nobody until the worker has looked."""
         if any(settings.get(one) for one in permission.SETTINGS):
             await Enforcement(self._store).begin(tenant_id)
+
+    async def approve(self, tenant_id: TenantId) -> bool:
+        """Let a tenant in that waits; False when none waits (any more)."""
+        tenant = await self.load(tenant_id)
+        if tenant is None or tenant.state is not TenantState.PENDING:
+            return False
+        entry = audit_tenant(Kind.TENANT_APPROVED, OPERATOR)
+        state = await self.happened(tenant_id, TenantEvent.APPROVED, entry)
+        await waits_no_more(self._store, tenant_id)
+        return state is TenantState.ACTIVE
 
     async def left(self, partition: int) -> set[TenantId]:
         """The tenants of a partition that left and of whose users something may still be kept."""

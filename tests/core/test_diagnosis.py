@@ -50,7 +50,7 @@ def test_every_base_state_has_a_word_and_none_but_offline_is_offline():
     ("seen", "state", "cause"),
     [
         (WELL, ConnectorState.UP_AND_RUNNING, "confirmed what is shown 2 s ago"),
-        (replace(WELL, state=TenantState.PENDING), ConnectorState.NOT_CONFIGURED, "completed the consent"),
+        (replace(WELL, state=TenantState.PENDING), ConnectorState.NOT_CONFIGURED, "waits for the approval"),
         (replace(WELL, grants=0), ConnectorState.NOT_CONFIGURED, "No account has consented"),
         (replace(WELL, state=TenantState.SUSPENDED), ConnectorState.DISABLED, "suspended"),
         (replace(WELL, state=TenantState.REMOVED), ConnectorState.DISABLED, "left this relay"),

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from relay.core.presence import Status
-from relay.core.tenant import TRANSITIONS, TenantEvent, TenantState, after, is_read, status_of
+from relay.core.tenant import TRANSITIONS, SignUp, TenantEvent, TenantState, after, is_read, status_of
 
 
 def test_the_usual_life_of_a_tenant():
@@ -39,6 +39,21 @@ def test_late_events_do_not_bring_a_removed_tenant_back(event):
 @pytest.mark.parametrize("event", [TenantEvent.CONSENTED, TenantEvent.HEALED])
 def test_only_the_operator_lifts_a_suspension(event):
     assert after(TenantState.SUSPENDED, event) is TenantState.SUSPENDED
+
+
+def test_a_tenant_that_nobody_approved_is_not_read_whatever_happens_to_it_but_the_operators_word():
+    for event in set(TenantEvent) - {TenantEvent.APPROVED, TenantEvent.CONSENTED}:
+        assert not is_read(after(TenantState.PENDING, event))
+    assert after(TenantState.PENDING, TenantEvent.APPROVED) is TenantState.ACTIVE
+
+
+def test_the_operator_chooses_what_a_consent_in_the_wizard_is():
+    assert [mode.event(has_word=False) for mode in (SignUp.INVITED, SignUp.APPROVAL, SignUp.OPEN)] == [
+        None,
+        TenantEvent.APPLIED,
+        TenantEvent.CONSENTED,
+    ]
+    assert {mode.event(has_word=True) for mode in SignUp} == {TenantEvent.CONSENTED}
 
 
 @pytest.mark.parametrize("state", TenantState)

@@ -15,6 +15,7 @@ from onboarding.app import serve
 from onboarding.flow import Flow, decode
 from onboarding.settings import Pace, WebSettings
 from relay.core.presence import TenantId
+from relay.core.tenant import SignUp
 from relay.store.connection import Store
 from relay.store.flows import Flows
 from relay.store.keyring import KeyRing
@@ -24,7 +25,7 @@ from relay.store.tenants import Tenants
 from relay.store.vault import Vault
 from tests.graph.conftest import settings_for
 
-NO_PACE = Pace(requests=100_000, starts=100_000, all_starts=100_000)
+NO_PACE = Pace(requests=100_000, sign_ups=100_000, sign_ins=100_000, changes=100_000)
 
 
 def web_settings(port: int, cert: trustme.LeafCert, **changes: Any) -> WebSettings:
@@ -38,6 +39,7 @@ def web_settings(port: int, cert: trustme.LeafCert, **changes: Any) -> WebSettin
         "tls_cert_pem": b"".join(pem.bytes() for pem in cert.cert_chain_pems),
         "tls_key_pem": cert.private_key_pem.bytes(),
         "pace": NO_PACE,
+        "sign_up": SignUp.OPEN,
     }
     return WebSettings(**{**given, **changes})
 
@@ -100,6 +102,6 @@ class Site:
         return TenantId(tenant.tenant_id)
 
     async def is_untouched(self) -> bool:
-        """Whether nothing but flows and links to them is kept."""
+        """Whether nothing but flows and links to them, and their counts, is kept."""
         names = [name async for name in self.store.vault.scan_iter()]
-        return all(name.startswith((b"flow:", b"invitation:")) for name in names)
+        return all(name.startswith((b"flow:", b"invitation:", b"rooms:")) for name in names)

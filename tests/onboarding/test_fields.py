@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from onboarding import fields
 from onboarding.fields import FieldsInvalid, applicant, domain_of
 from onboarding.flow import Applicant, Flow, decode, encode, is_flow_id, new_flow_id
-from onboarding.pace import Pacer
+from onboarding.pace import Budget, Pacer
 from onboarding.settings import Pace
 from relay.core.presence import TenantId
 from tests.onboarding.person import APPLICANT
@@ -73,7 +73,7 @@ def test_whatever_is_typed_is_taken_whole_or_refused_with_words(typed: dict[str,
 
 
 def test_windows_pass_and_addresses_are_forgotten():
-    pacer = Pacer(Pace(requests=2, starts=1, all_starts=2, window=timedelta(seconds=10), addresses=2))
+    pacer = Pacer(Pace(requests=2, window=timedelta(seconds=10), networks=2))
     assert [pacer.admits("192.0.2.1", now) for now in (0, 1, 2, 9.9, 10, 11, 12)] == [
         True,
         True,
@@ -88,13 +88,31 @@ def test_windows_pass_and_addresses_are_forgotten():
     assert pacer.admits("192.0.2.1", 12), "the address that asked longest ago was forgotten"
 
 
-def test_starts_are_counted_for_each_address_and_for_all():
-    pacer = Pacer(Pace(starts=1, all_starts=2, window=timedelta(seconds=10)))
-    assert pacer.admits_start("192.0.2.1", 0)
-    assert not any(pacer.admits_start("192.0.2.1", 0) for _ in range(20)), "one address alone does not shut others out"
-    assert pacer.admits_start("192.0.2.2", 0)
-    assert not pacer.admits_start("192.0.2.3", 0)
-    assert pacer.admits_start("192.0.2.3", 10)
+def test_forms_are_counted_for_each_network_and_apart_for_what_they_begin():
+    pacer = Pacer(Pace(sign_ups=1, sign_ins=1, window=timedelta(seconds=10)))
+    assert pacer.admits("192.0.2.1", 0, Budget.SIGN_UP)
+    assert not any(pacer.admits("192.0.2.1", 0, Budget.SIGN_UP) for _ in range(20))
+    assert pacer.admits("192.0.2.1", 0, Budget.SIGN_IN), "sign-ins go on while sign-ups are flooded"
+    assert all(pacer.admits(f"10.{n // 250}.{n % 250}.1", 0, Budget.SIGN_UP) for n in range(5000)), (
+        "nobody locks others out"
+    )
+    assert pacer.admits("192.0.2.1", 10, Budget.SIGN_UP)
+
+
+def test_what_the_pacer_remembers_is_bounded():
+    pacer = Pacer(Pace(networks=100))
+    for n in range(10_000):
+        pacer.admits(f"2001:db8:{n:x}::1", 0)
+        pacer.admits(f"unix:{n}" * 1000, 0)
+    assert len(pacer) == 100
+
+
+def test_an_ipv6_block_of_48_bits_gets_four_times_as_far_as_one_of_64():
+    pacer = Pacer(Pace(requests=2))
+    admitted = [pacer.admits(f"2001:db8:0:{n:x}::1", 0) for n in range(20)]
+    assert admitted == [True] * 8 + [False] * 12
+    assert pacer.admits("2001:db8:1::1", 0)
+    assert [pacer.admits(f"::ffff:192.0.2.{n}", 0) for n in (1, 1, 1, 2)] == [True, True, False, True]
 
 
 def test_an_ipv6_network_counts_as_one_address():

@@ -121,7 +121,7 @@ async def test_no_secret_is_in_the_store_an_address_or_a_log(person: Person, raw
 async def test_too_many_requests_of_one_address_are_slowed_down_with_a_page(
     start_site: Callable[..., Awaitable[Site]], meet: Meet
 ):
-    person = await meet(await start_site(pace=Pace(requests=20, starts=3, all_starts=100)))
+    person = await meet(await start_site(pace=Pace(requests=20, sign_ups=3)))
     for _ in range(3):
         await person.fill()
         assert person.page.status_code == 200
@@ -136,7 +136,7 @@ async def test_too_many_requests_of_one_address_are_slowed_down_with_a_page(
 async def test_the_address_of_a_proxy_is_believed_only_when_it_is_trusted(
     start_site: Callable[..., Awaitable[Site]], meet: Meet
 ):
-    pace = Pace(requests=3, starts=3)
+    pace = Pace(requests=3)
     for trusted, statuses in (("", {200, 429}), ("127.0.0.1", {200})):
         person = await meet(await start_site(pace=pace, trusted_proxies=trusted))
         url = person.site.settings.start_url

@@ -19,14 +19,14 @@ from onboarding.languages import Language
 from relay.store.connection import Store, StoreSettings
 from relay.store.keyring import KeyRing
 from tests.onboarding.chromium import PHONE, WIDE, Watched, chromium
-from tests.onboarding.inventory import ROWS, Row, Visit, diagnostics, tenant, tenant_door, wizard
+from tests.onboarding.inventory import ROWS, Row, Visit, diagnostics, sign_up, tenant, tenant_door, wizard
 from tests.onboarding.messages import ROOT
 from tests.onboarding.person import Person
 from tests.onboarding.site import Site, web_settings
 from tests.valkey import ValkeyServer, free_port
 
-MODULES = (wizard, tenant_door, tenant, diagnostics)
-COUNT = 65
+MODULES = (wizard, sign_up, tenant_door, tenant, diagnostics)
+COUNT = 73
 """Rows that there are. A page or a state more is a row more."""
 LOOKS = (("wide-light-en", WIDE, "light", Language.ENGLISH), ("phone-dark-it", PHONE, "dark", Language.ITALIAN))
 _FRESH = "fresh"

@@ -16,6 +16,7 @@ from relay.core.tenant import TenantEvent, TenantState
 from relay.errors import SuiteKeyRevoked
 from relay.store.connection import Store
 from relay.store.keyring import KeyRing
+from relay.store.sign_ups import SignUpLimits
 from tests.onboarding.person import CONFIRMED, TO_SIGN_IN, Person
 from tests.onboarding.site import Site, web_settings
 from tests.valkey import free_port
@@ -170,7 +171,7 @@ async def test_fifty_tenants_at_once_each_get_their_own_key(
     world = World.generate(tenants=50, people=8)
     async with AsyncExitStack() as stack:
         cloud = await stack.enter_async_context(Emulator.start(Config(world=world)))
-        settings = web_settings(free_port(), cert)  # type: ignore[arg-type]
+        settings = web_settings(free_port(), cert, sign_up_limits=SignUpLimits(hourly=100))  # type: ignore[arg-type]
         serving = Site.serving(settings, store, ring, cloud, client_id=BENCH_CLIENT_ID, client_secret=BENCH_SECRET)
         site = await stack.enter_async_context(serving)
         ca_pem = authority.cert_pem.bytes().decode()  # type: ignore[attr-defined]

@@ -66,6 +66,8 @@ async def test_a_made_up_approval_proves_nothing(person: Person, meet: Meet):
     await mallory.get(f"{CALLBACK}?{urlencode(forged)}")
     assert mallory.heading == PROBLEMS["unknown_sign_in"].title
     await person.get(f"{CALLBACK}?{urlencode(forged)}")
+    assert person.heading != PROBLEMS["unknown_sign_in"].title, "a browser that began nothing uses nothing up"
+    await person.get(f"{CALLBACK}?{urlencode(forged)}")
     assert person.heading == PROBLEMS["unknown_sign_in"].title, "it was taken once already"
     assert await person.site.is_untouched()
 

@@ -338,7 +338,7 @@ async def test_a_form_without_its_token_does_nothing(connected: Site, person: Pe
 
 
 async def test_sign_ins_of_one_address_are_slowed_down(start_site: Callable[..., Awaitable[Site]], meet: Meet):
-    person = await meet(await start_site(pace=Pace(requests=100, starts=3, all_starts=100)))
+    person = await meet(await start_site(pace=Pace(requests=100, sign_ins=3)))
     for _ in range(4):
         await person.get(TENANT)
         await person.submit("tenant-sign-in")

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
+from relay.core.audit import Actor
 from relay.core.grants import GrantState
 from relay.core.presence import UserId
 from relay.core.tenant import TRANSITIONS, TenantEvent, TenantState
@@ -92,10 +93,10 @@ async def test_the_state_follows_the_rules_of_the_core(store: Store, before: Ten
     assert tenant.state is expected
 
 
-async def test_a_tenant_that_was_removed_can_come_back(store: Store):
+async def test_a_tenant_that_left_can_come_back(store: Store):
     await admit(store, user(1))
     (old,) = await Vault(store, RING).list(TENANT)
-    await Tenants(store).remove(TENANT)
+    await Tenants(store).remove(TENANT, Actor.account("a@b.de", user(1)))
     assert await admit(store, user(2), name="Again") is TenantState.ACTIVE
     (grant,) = await Vault(store, RING).list(TENANT)
     assert grant.account_id == user(2)

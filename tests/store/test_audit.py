@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -28,6 +29,8 @@ from tests.store.samples import NOW, TENANT, tenant_in, user
 RING = KeyRing.from_json(make_ring("k1", now_s=1))
 ADA = Actor.account("ada@contoso.com", user(1))
 CONTOSO = Tenant(tenant_id=TENANT, name="Contoso", domain="contoso.com", created=NOW, settings={"oof": "yes"})
+NEW_TENANT = replace(CONTOSO, state=TenantState.REMOVED)
+"""One that an admission begins anew, and tells of."""
 
 
 @pytest.fixture
@@ -79,7 +82,7 @@ async def test_what_did_not_happen_is_not_told(store: Store, log: AuditLog) -> N
         await vault.save(grant, 17, audit.grant_added(ADA, user(1), "u1"))
     assert not await SuiteKeys(store, MARKS).revoke("0123456789abcdef", audit.key_revoked(ADA, "0123456789abcdef", ""))
     resumed = audit.tenant(Kind.TENANT_RESUMED, OPERATOR)
-    assert await Tenants(store).happened(TENANT, TenantEvent.RESUMED, resumed) is TenantState.PENDING
+    assert await Tenants(store).happened(TENANT, TenantEvent.RESUMED, resumed) is TenantState.ACTIVE
     assert await told(log) == []
 
 
@@ -136,6 +139,7 @@ async def test_a_tenant_takes_its_log_with_it_and_nothing_is_told_afterwards(
 
 
 async def test_pages_come_newest_first_and_show_everything_once(store: Store, log: AuditLog) -> None:
+    await Tenants(store).put(NEW_TENANT)
     for number in range(7):
         await admit(store, number)
         await log.append_watches(TENANT, [audit.watched(Actor.suite("k1", ""), [f"u{number}"], NOW, NOW)])
@@ -154,6 +158,7 @@ async def test_pages_come_newest_first_and_show_everything_once(store: Store, lo
 
 
 async def test_entries_are_read_by_time(log: AuditLog, store: Store) -> None:
+    await Tenants(store).put(NEW_TENANT)
     await admit(store, 1)
     now = datetime.now(UTC)
     assert len((await log.page(TENANT, since=now - timedelta(minutes=1))).entries) == 2
@@ -164,6 +169,7 @@ async def test_entries_are_read_by_time(log: AuditLog, store: Store) -> None:
 async def test_entries_older_than_thirty_days_are_neither_shown_nor_kept(
     log: AuditLog, store: Store, raw: Redis
 ) -> None:
+    await Tenants(store).put(NEW_TENANT)
     old = datetime.now(UTC) - RETENTION - timedelta(minutes=1)
     entry = json.loads(store_audit.encoded(audit.contact_changed(ADA)))
     key, entry_id = keys.audit(TENANT), f"{int(old.timestamp() * 1000)}-0"
@@ -196,6 +202,7 @@ async def test_no_secret_is_in_what_is_stored(store: Store, log: AuditLog, raw: 
 
 
 async def test_the_log_is_exported(log: AuditLog, store: Store) -> None:
+    await Tenants(store).put(NEW_TENANT)
     await admit(store, 1)
     lines = [json.loads(line) async for line in log.export(TENANT, Form.JSON)]
     assert [line["what"] for line in lines] == ["grant-added", "tenant-admitted"]

@@ -27,6 +27,7 @@ from relay.store.pipes import Inbox
 from relay.store.restore import Outcome, Restore, TenantRestored, checked
 from relay.store.suite_keys import SuiteKeys
 from relay.store.tenants import Tenants
+from relay.store.turned_away import TurnedAway
 from relay.store.vault import Vault
 from tests.ring import MARKS, RING
 from tests.store.samples import NOW, TENANT, tenant_in, user
@@ -154,11 +155,31 @@ async def test_a_withdrawn_grant_does_not_come_back_by_itself(store: Store) -> N
     assert await Vault(store, RING).load(TENANT, user(1)) is None
 
 
+async def test_a_tenant_that_the_operator_removed_since_stays_away_and_its_mark_is_in_a_backup(
+    store: Store, raw: Redis
+) -> None:
+    await fill(store)
+    before = await backed_up(store)
+    await Tenants(store).remove(TENANT, reason="unpaid")
+    assert {one.tenant_id: one.outcome for one in await restored(store, before)}[TENANT] is Outcome.AWAY
+    after = await backed_up(store)
+    await raw.flushall()
+    await restored(store, after)
+    assert await Tenants(store).load(TENANT) is None
+    mark = await TurnedAway(store).load(TENANT)
+    assert mark is not None
+    assert mark.reason == "unpaid"
+    assert {one.tenant_id: one.outcome for one in await restored(store, before, overwrite=True)}[
+        TENANT
+    ] is Outcome.RESTORED
+    assert await TurnedAway(store).load(TENANT) is None
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 async def test_a_suite_key_that_was_revoked_stays_so_whatever_is_told(store: Store, overwrite: bool) -> None:
     texts = await fill(store)
     file = await backed_up(store)
-    await Tenants(store).remove(TENANT)  # revokes them
+    await Tenants(store).remove(TENANT, Actor.account("ada@contoso.com", user(1)))  # revokes them
     told = {one.tenant_id: one for one in await restored(store, file, overwrite=overwrite)}
     assert (told[TENANT].outcome, told[TENANT].keys_written, told[TENANT].keys_revoked) == (Outcome.RESTORED, 0, 1)
     with pytest.raises(SuiteKeyRevoked):

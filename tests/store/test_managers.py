@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from redis.asyncio import Redis
 
-from relay.core.audit import OPERATOR, Actor, Kind
+from relay.core.audit import OPERATOR, RELAY, Actor, Kind
 from relay.core.grants import GrantState
 from relay.core.presence import UserId
 from relay.core.tenant import TenantState
@@ -145,7 +145,7 @@ async def test_a_tenant_that_is_not_there_has_none(store: Store):
 
 async def test_a_removal_takes_them_along(store: Store, raw: Redis):
     await connect(store)
-    await Tenants(store).remove(TENANT)
+    await Tenants(store).remove(TENANT, RELAY)
     assert not await raw.exists(keys.tenant_managers(TENANT))
     assert (await connect(store, BEN, "ben@b.de", by_wizard=True)).is_first
 

@@ -82,8 +82,8 @@ async def test_events_at_once_do_not_undo_each_other(store: Store, tenants: Tena
 
 
 async def test_the_worker_hears_of_every_change_of_a_tenant(store: Store, tenants: Tenants) -> None:
-    await tenants.happened(TENANT, TenantEvent.CONSENTED)
-    await tenants.happened(TENANT, TenantEvent.CONSENTED)  # changes nothing
+    await tenants.happened(TENANT, TenantEvent.SUSPENDED)
+    await tenants.happened(TENANT, TenantEvent.SUSPENDED)  # changes nothing
     await tenants.remove(TENANT)
     inbox = Inbox(store)
     entries = await inbox.read({P: START_ID}, timedelta(milliseconds=20))
@@ -230,7 +230,7 @@ async def test_custody_with_a_server_of_its_own_keeps_everything_there_and_tells
             await vault.save(Grant(tenant_id=TENANT, account_id=user(1), token_cache="secret", created=NOW), NEW)
             await suite_keys.touch(key.key_id)
             await suite_keys.revoke(key.key_id)
-            assert await tenants.happened(TENANT, TenantEvent.CONSENTED) is TenantState.ACTIVE
+            assert await tenants.happened(TENANT, TenantEvent.SUSPENDED) is TenantState.SUSPENDED
             assert len(await vault.list(TENANT)) == 1
             assert await ended(store) == [(TENANT, key.key_id)]
             inbox = Inbox(store)

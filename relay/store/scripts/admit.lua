@@ -1,12 +1,19 @@
 -- uses: append, hint, audit, custody, since, rights
--- KEYS: ..., tenant, tenants, grant, grants, grant that it takes the place of (or again the grant), notices
+-- KEYS: ..., tenant, tenants, grant, grants, grant that it takes the place of (or again the grant), notices,
+-- tenants that were turned away
 -- ARGV: ..., account id, now in ms, transitions (JSON), account that it takes the place of (or ''), log entry of that, notice id,
 -- notice of a consent that is restored, n, n fields of a new record, fields of the grant
 -- and last among both: managers, requests, sealed request of the account; who comes how (JSON, see `_Coming`)
 -- Returns the tenant's state, and ' first' behind it when the account is the first to connect the tenant and looks after it
--- from now on; 1 when its managers must be asked first, and 2 when what they say yes to is gone: nothing was written then. A tenant that is there keeps what its record says; only what is empty is filled in.
+-- from now on. Nothing was written when it returns 1, its managers must be asked first; 2, what they say yes to is gone; {mark}, the
+-- operator turned it away; or '', it is not there and may not begin so.
+-- A tenant that is there keeps what its record says; only what is empty is filled in.
 local coming = cjson.decode(table.remove(ARGV))
 local request, requests, managers = table.remove(KEYS), table.remove(KEYS), table.remove(KEYS)
+local away = redis.call('HGET', KEYS[11], ARGV[2])
+if away and coming.word_ms <= cjson.decode(away).at_ms then
+  return {away}
+end
 local state = redis.call('HGET', KEYS[5], 'state') or ''
 settle(KEYS[5], managers, KEYS[8], coming.settling, KEYS[4])
 local is_first = redis.call('HLEN', managers) == 0 and (state == '' or state == 'pending' or state == 'removed')
@@ -18,6 +25,10 @@ if coming.is_asked and redis.call('EXISTS', request) == 0 then
   return 2
 end
 local after = cjson.decode(ARGV[8])[state] or state
+if after == '' then
+  return after
+end
+redis.call('HDEL', KEYS[11], ARGV[2])
 local first = 14
 local last = first + tonumber(ARGV[13]) - 1
 -- Nobody of a connected tenant has said yes to what was typed into the wizard.
@@ -46,7 +57,9 @@ since_of(KEYS[7], last + 1)
 local is_new = redis.call('HSETNX', KEYS[7], 'created', ARGV[7]) == 1
 redis.call('HSET', KEYS[7], 'version', string.format('%.0f', version), unpack(ARGV, last + 1))
 redis.call('SADD', KEYS[8], ARGV[6])
-if state == '' or state == 'pending' or state == 'removed' then
+if after == 'pending' and state ~= 'pending' then
+  audit('tenant-applied')
+elseif state == '' or state == 'pending' and after ~= 'pending' or state == 'removed' then
   audit('tenant-admitted')
 end
 audit(not is_new and 'grant-replaced' or nil)

@@ -1,17 +1,21 @@
 -- uses: append, hint, audit, custody
--- KEYS: ..., tenant, tenants, grants, suite keys
+-- KEYS: ..., tenant, tenants, grants, suite keys, tenants that were turned away
 -- ARGV: ..., backup id, '1' to overwrite, prefix of grants' keys, number of suite key ids, these,
 --       number of the record's fields and values, these, then of each grant: account id, number, fields and values
 -- and last among both: managers; who they are (JSON: account id -> value). A backup from before there were two rights has none, and
 -- its record says so: see _rights.lua.
 -- A tenant that is there stays as it is unless told. Until `restore_finish`, `restoring` says which backup is under way.
--- Returns 'restored', 'overwritten', 'under way' or 'there'.
+-- Returns 'restored', 'overwritten', 'under way', 'there' or 'turned away'.
 local managers, looks_after = table.remove(KEYS), cjson.decode(table.remove(ARGV))
 local state = redis.call('HGET', KEYS[5], 'state')
 local under_way = redis.call('HGET', KEYS[5], 'restoring')
 if under_way == ARGV[6] then
   return 'under way'
 end
+if not state and redis.call('HEXISTS', KEYS[9], ARGV[2]) == 1 and ARGV[7] ~= '1' then
+  return 'turned away'
+end
+redis.call('HDEL', KEYS[9], ARGV[2])
 if state and ARGV[7] ~= '1' then
   return 'there'
 end

@@ -1,0 +1,102 @@
+"""Who may become a tenant: the operator's choice, the bounds on those that come by themselves, and those turned away."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from onboarding.flow import Trouble
+from onboarding.languages import english
+from relay.core.tenant import TenantEvent, TenantState
+from relay.errors import RelayError
+from relay.store.sign_ups import SignUpsFull
+
+if TYPE_CHECKING:
+    from onboarding.flow import Flow
+    from relay.core.presence import TenantId
+    from relay.core.tenant import SignUp
+    from relay.store.sign_ups import SignUps
+    from relay.store.tenants import Tenants
+    from relay.store.turned_away import Mark, TurnedAway
+
+log = structlog.get_logger(__name__)
+
+SWEEP_EVERY: Final = timedelta(minutes=10)
+"""How late a tenant that waited for too long is deleted. Any process may do it, and several do no harm."""
+
+
+class NotInvited(RelayError):
+    """Tenants come by invitation here, and this one has none."""
+
+
+class Entry:
+    """Decides about those that come by the wizard. Raises what the store raises."""
+
+    def __init__(self, sign_up: SignUp, sign_ups: SignUps, tenants: Tenants, turned_away: TurnedAway) -> None:
+        self._sign_up = sign_up
+        self._sign_ups = sign_ups
+        self._tenants = tenants
+        self._turned_away = turned_away
+
+    async def event(self, flow: Flow) -> TenantEvent:
+        """What the flow's consent is to its tenant. A tenant that is new has its place taken with this.
+
+        Raises:
+            NotInvited: it may not come in.
+            SignUpsFull: too many came, or wait.
+        """
+        state = await self.standing(flow.tenant_id)
+        event = self._sign_up.event(has_word=bool(flow.word_ms))
+        if state not in (None, TenantState.REMOVED):
+            return event or TenantEvent.APPLIED
+        if event is None:
+            raise NotInvited("This relay takes tenants in by invitation")
+        if not flow.word_ms:
+            try:
+                await self._sign_ups.take(flow.tenant_id, waits=event is TenantEvent.APPLIED)
+            except SignUpsFull as full:
+                log.warning(
+                    "sign_ups_full", why=full.why, tenant_id=flow.tenant_id, remedy="presence-relay tenants list"
+                )
+                raise
+        return event
+
+    async def came(self, tenant_id: TenantId, state: TenantState) -> None:
+        """A tenant was taken in: whoever is not pending holds no place among those that are."""
+        if state is not TenantState.PENDING:
+            await self._sign_ups.waits_no_more(tenant_id)
+
+    async def standing(self, tenant_id: TenantId) -> TenantState | None:
+        """Where a tenant stands; None: it is not here."""
+        tenant = await self._tenants.load(tenant_id)
+        return None if tenant is None else tenant.state
+
+    async def turned_away(self, flow: Flow) -> Trouble | None:
+        """The trouble of a flow whose tenant the operator turned away; None when it is not.
+
+        To be asked once it is known who signed in: it is nobody else's business.
+        """
+        mark = await self._turned_away.load(flow.tenant_id)
+        return None if mark is None or mark.is_lifted_by(flow.word_ms) else trouble_of(mark)
+
+    async def sweep(self) -> None:
+        """Delete tenants that nobody approved in time, until cancelled."""
+        while True:
+            try:
+                for tenant_id in await self._sign_ups.overdue():
+                    if await self._tenants.expire(tenant_id):
+                        log.warning("sign_up_expired", tenant_id=tenant_id)
+                    await self._sign_ups.waits_no_more(tenant_id)
+            except RelayError as error:
+                log.warning("sign_up_sweep_postponed", error=str(error))
+            await asyncio.sleep(SWEEP_EVERY.total_seconds())
+
+
+def trouble_of(mark: Mark) -> Trouble:
+    """Why a tenant may not come in, for its people."""
+    if not mark.reason:
+        return Trouble("turned_away")
+    return Trouble("turned_away", english("They say: %(reason)s"), {"reason": mark.reason})

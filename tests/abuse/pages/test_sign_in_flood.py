@@ -1,0 +1,106 @@
+"""A flood of forms, from one network or from many, locks nobody out and fills no store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import httpx
+import pytest
+
+from onboarding import sessions
+from onboarding.settings import Pace, Rooms
+from relay.store.proxies import Proxies
+from tests.onboarding.person import APPLICANT, Person
+from tests.onboarding.site import Site
+
+pytestmark = pytest.mark.finding(9)
+
+Meet = Callable[..., Awaitable[Person]]
+Start = Callable[..., Awaitable[Site]]
+PACE = Pace()
+
+
+def flood(
+    site: Site, networks: int, each: int, data: dict[str, str] | None, cookie: str = ""
+) -> list[Awaitable[httpx.Response]]:
+    """Forms from many networks, by a proxy that the relay trusts."""
+    return [
+        _post(site, f"198.{18 + n // 250}.{n % 250}.1", data, cookie, path)
+        for n in range(networks)
+        for k in range(each)
+        for path in ("/onboarding", "/onboarding/tenant/sign-in")[k % 2 : k % 2 + 1]
+    ]
+
+
+async def _post(site: Site, address: str, data: dict[str, str] | None, cookie: str, path: str) -> httpx.Response:
+    headers = {"origin": site.url, "x-forwarded-for": address} | ({"cookie": cookie} if cookie else {})
+    async with _HERE[0][1]:
+        return await _HERE[0][0].post(f"{site.url}{path}", data=data, headers=headers)
+
+
+_HERE: list[tuple[httpx.AsyncClient, asyncio.Semaphore]] = []
+
+
+@pytest.fixture
+async def client(authority: object) -> object:
+    import ssl
+
+    context = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())  # type: ignore[attr-defined]
+    async with httpx.AsyncClient(verify=context, timeout=30, trust_env=False) as made:
+        _HERE[:] = [(made, asyncio.Semaphore(20))]
+        yield made
+
+
+@pytest.mark.usefixtures("client")
+async def test_sixty_networks_with_ten_empty_forms_each_lock_nobody_out(start_site: Start, meet: Meet):
+    site = await start_site(pace=PACE, trusted_proxies="127.0.0.1")
+    answers = await asyncio.gather(*flood(site, 60, 10, {}))
+    assert {answer.status_code for answer in answers} <= {400, 403}
+    assert await site.is_untouched()
+    assert not [name async for name in site.store.vault.scan_iter()], "refused before Redis was asked for anything"
+    person = await meet(site)
+    await person.onboard()
+    assert await site.suite_keys.verify(person.key)
+    await person.get("/onboarding/tenant")
+    await person.submit("tenant-sign-in")
+    assert person.page.status_code == 200
+
+
+@pytest.mark.usefixtures("client")
+async def test_forms_with_a_token_from_many_networks_leave_a_bounded_number_of_flows(start_site: Start, meet: Meet):
+    site = await start_site(pace=PACE, trusted_proxies="127.0.0.1", rooms=Rooms(most=50))
+    person = await meet(site)
+    await person.fill()
+    await person.authorize()  # it has gone on
+    secret = sessions.new_secret()
+    data = {**APPLICANT, "token": sessions.form_token(secret)}
+    answers = await asyncio.gather(*flood(site, 40, 10, data, f"{sessions.FORM_COOKIE}={secret}"))
+    assert {answer.status_code for answer in answers} == {200, 303}
+    flows = [name async for name in site.store.vault.scan_iter("flow:*")]
+    assert 50 <= len(flows) <= 2 * 50 + 10
+    await person.complete()
+    assert await site.suite_keys.verify(person.key), "who has gone on is not dropped for those who have not"
+    late = await meet(site)
+    await late.fill()
+    assert late.page.status_code == 200
+
+
+async def test_sign_ins_go_on_while_one_network_floods_sign_ups(start_site: Start, meet: Meet):
+    site = await start_site(pace=Pace(sign_ups=2))
+    person = await meet(site)
+    for _ in range(4):
+        await person.fill()
+    assert person.page.status_code == 429
+    await person.get("/onboarding/tenant")
+    await person.submit("tenant-sign-in")
+    assert person.page.status_code == 200
+
+
+async def test_a_proxy_that_nobody_named_is_told_of(start_site: Start, meet: Meet, capsys: pytest.CaptureFixture[str]):
+    site = await start_site()
+    person = await meet(site)
+    for n in range(5):
+        await person.client.get(f"{site.url}/onboarding", headers={"x-forwarded-for": f"203.0.113.{n}"})
+    assert await Proxies(site.store).last() is not None
+    assert capsys.readouterr().out.count("proxy_not_trusted") == 1
