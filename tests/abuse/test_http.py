@@ -92,13 +92,13 @@ def test_requests_sent_without_waiting_are_few(role: Served):
 
 
 def silent(role: Served, count: int) -> list[socket.socket]:
-    """Connections from several addresses that never get as far as a request: half of them silent, half with half a head."""
+    """Connections from several addresses that never get as far as a request: half of them silent, half (after TLS) with half a head."""
     found = []
     for number in range(count):
         with contextlib.suppress(OSError):
-            connection = role.connect(f"127.0.1.{1 + number % 8}", tls=False)
+            connection = role.connect(f"127.0.1.{1 + number % 20}", tls=bool(number % 2))
             found.append(connection)
-            if number % 2 and role.tls is None:
+            if number % 2:
                 connection.sendall(role.head)
     return found
 
