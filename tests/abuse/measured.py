@@ -1,6 +1,6 @@
 """What an attack cost, and what `docs/limits.md` says that it may cost.
 
-Each section of that page has one table:
+Each section of that page begins with one table:
 
     | what a peer does | memory | connections | time | setting |
 
@@ -52,10 +52,11 @@ class Row:
 
 
 def rows(section: str) -> dict[str, Row]:
-    """The table below a heading of any level: what the peer does -> its row."""
+    """The first table below a heading of any level: what the peer does -> its row."""
     after = PAGE.read_text().split(f"# {section}\n", 1)[1]
     own = re.split(r"^#+ ", after, maxsplit=1, flags=re.MULTILINE)[0]
-    lines = [line for line in own.splitlines() if line.startswith("|")][2:]
+    table = re.search(r"(?:^\|.*\n)+", own, flags=re.MULTILINE)
+    lines = [] if table is None else table[0].splitlines()[2:]
     found = [Row(*(cell.strip() for cell in line.strip("|").split("|"))) for line in lines]
     return {row.what: row for row in found}
 
