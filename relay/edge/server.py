@@ -17,7 +17,7 @@ import grpc
 import structlog
 from grpc_health.v1 import health
 
-from relay.edge import reflection
+from relay.edge import memory, reflection
 from relay.edge.gate import Gate
 from relay.edge.health import Health
 from relay.edge.reflection import Reflection
@@ -71,6 +71,8 @@ class EdgeServer:
             stack.push_async_callback(shared.suites.aclose)
             looking = asyncio.create_task(shared.suites.run(), name="edge-suites")
             stack.push_async_callback(_cancelled, looking)
+            giving = asyncio.create_task(memory.give_back(), name="edge-memory")
+            stack.push_async_callback(_cancelled, giving)
             self._service = PresenceService(shared)
             gate = Gate(shared.auth, shared.strangers, self._settings)
             self._server = grpc.aio.server(interceptors=[gate], options=_options(self._settings))

@@ -26,7 +26,7 @@ from relay.api.presence.v1 import presence_service_pb2 as pb
 from relay.core.names import normalise
 from relay.core.watch import Outcome, Snapshot, Watch
 from relay.edge import encode
-from relay.edge.errors import Rebalanced, ShuttingDown
+from relay.edge.errors import Rebalanced, ShuttingDown, forget_frames, is_expected
 from relay.edge.history import vouched
 from relay.edge.requests import check_stream
 from relay.errors import RelayError, ResumeTokenOfAnotherTenant, SlowWatcher, StartExpected, StoreUnavailable
@@ -124,6 +124,8 @@ class Stream:
 
     def end(self, error: BaseException | None) -> None:
         """End the stream; the first reason counts."""
+        if error is not None and is_expected(error):
+            forget_frames(error)  # they hold this stream, which holds the error; nobody may come to refuse it any more
         if not self._ended.done():
             self._ended.set_result(error)
         self._begun.set()
