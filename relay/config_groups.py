@@ -282,7 +282,9 @@ class EdgeConfig(Group):
         "`presence-relay keys ring-public` makes the file from the key ring. Not needed where the key ring is",
     )
     connections: int = Field(
-        10_000, ge=10, description="connections at the same time; further ones are closed at once (`docs/limits.md`)"
+        10_000,
+        ge=10,
+        description="connections at the same time, never more than a quarter of `nofile`; further ones are closed at once",
     )
     streams_per_connection: int = Field(
         100, ge=1, description="calls under way on one connection; a proxy opens another connection"

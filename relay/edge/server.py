@@ -23,6 +23,7 @@ from relay.edge.health import Health
 from relay.edge.reflection import Reflection
 from relay.edge.service import SERVICE, PresenceService
 from relay.edge.shared import Shared
+from relay.ops.admission import room_for
 
 if TYPE_CHECKING:
     from relay.edge.settings import EdgeSettings
@@ -122,7 +123,8 @@ def _options(settings: EdgeSettings) -> list[tuple[str, Any]]:
         ("grpc.max_concurrent_streams", settings.streams_per_connection),
         ("grpc.server_handshake_timeout_ms", _ms(settings.handshake)),
         ("grpc.max_connection_idle_ms", _ms(settings.connection_idle)),
-        ("grpc.max_allowed_incoming_connections", settings.connections),
+        # The core would accept until no descriptor is left, and then neither reads Redis nor closes anything.
+        ("grpc.max_allowed_incoming_connections", room_for(settings.connections)),
         # Two processes on one port would share its suites without anybody having said so.
         ("grpc.so_reuseport", 0),
         # A suite behind a NAT may ping every 10 s, streams or not, without being called a nuisance.

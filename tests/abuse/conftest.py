@@ -27,6 +27,7 @@ from tests.edge.conftest import (  # noqa: F401  fixtures
 from tests.edge.worker import PlayedWorker
 from tests.valkey import ValkeyServer
 
+
 @pytest.fixture(scope="session")
 def http_roles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Served]]:
     """Pages and webhook, with small limits so that attacks on them are small too."""
