@@ -8,13 +8,14 @@ from pathlib import Path
 
 import typer
 
-from relay.commands import certificates, custody, explain, keys, running, tenants
+from relay.commands import certificates, custody, explain, keys, redis_acl, running, tenants
 from relay.commands.frame import EXIT_TROUBLE
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 app.add_typer(running.commands)
 app.add_typer(custody.commands)
 app.add_typer(explain.commands)
+app.add_typer(redis_acl.commands)
 app.add_typer(tenants.commands, name="tenants")
 app.add_typer(keys.commands, name="keys")
 app.add_typer(certificates.commands, name="certificates")

@@ -18,6 +18,7 @@ from pydantic_settings import SettingsConfigDict
 from onboarding.settings import Pace, Rooms, WebSettings
 from relay import variables
 from relay.config_http import Proxies
+from relay.clear import IN_THE_CLEAR, goes_in_the_clear
 from relay.core.subscription import MAX_USERS, SubscriptionPolicy
 from relay.core.tenant import SignUp
 from relay.core.watchdog import ANNOUNCED_WITHIN
@@ -115,6 +116,11 @@ RENEWAL_SPREAD: Final = 1.2
 """The latest renewal is so many times as late as the earliest, so that many tenants do not come together."""
 
 
+def _demand_tls(url: SecretStr | None, name: str, *, plaintext: bool) -> None:
+    if url is not None and not plaintext and goes_in_the_clear(url.get_secret_value()):
+        raise ValueError(f"{name}: {IN_THE_CLEAR.format(name.rpartition('REDIS_')[0] + 'REDIS_PLAINTEXT')}")
+
+
 class RedisConfig(Group):
     """Redis or Valkey."""
 
@@ -126,6 +132,16 @@ class RedisConfig(Group):
     operation_timeout: Duration = Field(
         timedelta(seconds=5), ge=timedelta(milliseconds=100), description="how long one command may take"
     )
+    plaintext: bool = Field(
+        default=False,
+        description="whether `redis://` may go to another host: without TLS the password and presence cross the network in "
+        "the clear; only inside a tunnel or a mesh that encrypts",
+    )
+
+    @model_validator(mode="after")
+    def _is_private(self) -> Self:
+        _demand_tls(self.url, "RELAY_REDIS_URL", plaintext=self.plaintext)
+        return self
 
 
 class VaultConfig(Group):
@@ -136,12 +152,20 @@ class VaultConfig(Group):
     redis_url: RedisUrl | None = Field(
         None, description="a server of its own for grants, suite keys and tenants; else they are with presence"
     )
+    redis_plaintext: bool = Field(
+        default=False, description="the same as `RELAY_REDIS_PLAINTEXT`, for that server with grants and suite keys"
+    )
     replicas: int = Field(
         0, ge=0, le=5, description="replicas that must have a durable write on disk before it counts as kept"
     )
     key_ring: Ring | None = Field(
         None, description="JWK set that grants are encrypted with; `presence-relay keys ring-new` makes one"
     )
+
+    @model_validator(mode="after")
+    def _is_private(self) -> Self:
+        _demand_tls(self.redis_url, "RELAY_VAULT_REDIS_URL", plaintext=self.redis_plaintext)
+        return self
 
 
 CREDENTIAL_FIELDS: Final = frozenset(

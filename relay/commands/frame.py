@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 import typer
 
 from relay import config
-from relay.errors import ConsentRequired, CredentialRejected, NotSaved, RelayError, StoreUnavailable
+from relay.errors import ConsentRequired, CredentialRejected, NotPermitted, NotSaved, RelayError, StoreUnavailable
 from relay.ops import logging
 from relay.variables import SettingsInvalid
 
@@ -86,6 +86,8 @@ def give_up(message: str, code: int) -> NoReturn:
 def _words(error: RelayError) -> str:
     """An error as an operator reads it."""
     match error:
+        case NotPermitted():
+            return f"{error}."
         case StoreUnavailable():
             return f"{error}. Check RELAY_REDIS_URL and that Redis runs."
         case NotSaved():

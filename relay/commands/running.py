@@ -10,6 +10,7 @@ import typer
 from relay import config
 from relay.commands.frame import EXIT_TROUBLE, EXIT_USAGE, give_up, read_settings, run, told, with_store
 from relay.commands.naming import meant_id, only
+from relay.commands.redis_acl import clients_named
 from relay.config import Role
 from relay.ops import logging
 
@@ -61,14 +62,21 @@ def dev(
 
 
 @commands.command()
-def check() -> None:
+def check(
+    roles: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--role", help="Whose Redis user RELAY_REDIS_URL has: edge, worker, webhook, web, operator; or all."
+        ),
+    ] = None,
+) -> None:
     """Look at everything that the relay needs, and say what to do."""
     with told():
         from relay.preflight import checked
 
         # The pages may be left out; what is set for them is checked all the same.
         settings = read_settings(*config.needs_of([Role.EDGE, Role.WORKER]))
-        findings = run(checked(settings))
+        findings = run(checked(settings, clients_named(roles) if roles else ()))
     for finding in findings:
         typer.echo(f"{'ok   ' if finding.is_good else 'WRONG'} {finding.text}")
     if not all(finding.is_good for finding in findings):

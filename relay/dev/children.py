@@ -39,8 +39,8 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 @asynccontextmanager
-async def valkey(folder: Folder, port: int, lock: int) -> AsyncIterator[Process]:
-    """A Valkey that keeps what custody demands, on a loopback port.
+async def valkey(folder: Folder, lock: int) -> AsyncIterator[Process]:
+    """A Valkey that keeps what custody demands. It listens on a socket that only the folder's owner can open, and on no port.
 
     Raises:
         DevTrouble: it does not start.
@@ -48,14 +48,14 @@ async def valkey(folder: Folder, port: int, lock: int) -> AsyncIterator[Process]
     data = folder.path / "valkey"
     data.mkdir(exist_ok=True)
     options = {
-        "bind": "127.0.0.1", "port": str(port), "dir": str(data.resolve()), "appendonly": "yes", "appendfsync": "always",
+        "port": "0", "unixsocket": str(folder.socket), "unixsocketperm": "700", "dir": str(data.resolve()), "appendonly": "yes", "appendfsync": "always",
         "maxmemory-policy": "noeviction", "save": "", "loglevel": "warning",
     }  # fmt: skip
     command = [_valkey_binary(), *(part for name, value in options.items() for part in (f"--{name}", value))]
     wrapper = [sys.executable, "-S", "-c", _UNTIL_PARENT_DIES, str(os.getpid()), *command]
     log = folder.path / "valkey.log"
     async with _child(wrapper, log, lock, speaks=False) as process:
-        await _started(process, "Valkey", log, _answers_ping(port))
+        await _started(process, "Valkey", log, _answers_ping(str(folder.socket)))
         yield process
 
 
@@ -149,10 +149,10 @@ def _last_line(log: Path) -> str:
     return f"; see {log}"
 
 
-async def _answers_ping(port: int) -> bool:
+async def _answers_ping(path: str) -> bool:
     while True:
         with suppress(OSError):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_unix_connection(path)
             writer.write(b"PING\r\n")
             answer = await reader.readline()
             writer.close()

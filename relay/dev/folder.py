@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 import trustme
 
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAMES: Final = ("localhost", "127.0.0.1")
-PREFERRED: Final = {"edge": 8443, "cloud": 8444, "web": 8445, "webhook": 8446, "valkey": 6390, "ops": 9464}
+PREFERRED: Final = {"edge": 8443, "cloud": 8444, "web": 8445, "webhook": 8446, "ops": 9464}
 """The ports of a first run; later runs take those of the run before."""
+_LONGEST_SOCKET: Final = 103
+"""Bytes: Linux takes 107, macOS 103."""
 _PATIENCE_S: Final = 6.0
 """How long the children of a run that was killed may take to end."""
 
@@ -106,6 +109,23 @@ class Folder:
         ring = make_ring("dev-1", now_s=int(time.time()))
         self.write("key-ring.json", ring.encode())
         return ring
+
+    @property
+    def socket(self) -> Path:
+        """Where Valkey listens: in the folder, which nobody else can look into.
+
+        Raises:
+            DevTrouble: the folder's path is longer than the kernel takes for a socket.
+        """
+        path = self.path.resolve() / "valkey.sock"
+        if len(os.fsencode(path)) > _LONGEST_SOCKET:
+            raise DevTrouble(f"{self.path} has too long a path for a socket in it. Choose another with --state.")
+        return path
+
+    @property
+    def redis_url(self) -> str:
+        """The same as `RELAY_REDIS_URL` takes it."""
+        return f"unix://{quote(str(self.socket))}"
 
     def read_key(self) -> str:
         """The suite key of the last run; empty when there is none."""

@@ -100,7 +100,7 @@ class _Session:
         settings = self._settings()
         async with AsyncExitStack() as stack:
             watchers = await stack.enter_async_context(_Watchers())
-            server = await stack.enter_async_context(children.valkey(folder, ports["valkey"], self._lock))
+            server = await stack.enter_async_context(children.valkey(folder, self._lock))
             watchers.add(self._watch(server, "Valkey", "valkey.log"))
             if self._options.microsoft is None:
                 cloud = children.local_cloud(folder, ports["cloud"], self._lock, (REDIRECT_URI, self._callback), SPEED)
@@ -124,7 +124,7 @@ class _Session:
         # The real cloud reaches no machine behind a router: there it needs RELAY_WEBHOOK_… of somebody with a way in.
         webhook = self._local_webhook() if self._options.microsoft is None else {}
         return {
-            "redis": {"url": f"redis://127.0.0.1:{ports['valkey']}"},
+            "redis": {"url": folder.redis_url},
             "vault": {"key_ring": folder.key_ring()},
             "cloud": self._local_cloud() if self._options.microsoft is None else self._options.microsoft,
             "edge": {
@@ -260,7 +260,7 @@ class _Session:
         """The settings for operators' commands against this relay, as a file for the shell."""
         folder = self._folder.path.resolve()
         values: dict[str, object] = {
-            "RELAY_REDIS_URL": f"redis://127.0.0.1:{self._ports['valkey']}",
+            "RELAY_REDIS_URL": self._folder.redis_url,
             "RELAY_VAULT_KEY_RING_FILE": folder / "key-ring.json",
             "RELAY_CLOUD": settings.cloud.name,
             "RELAY_CLOUD_CLIENT_ID": settings.cloud.client_id,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from relay.core.presence import TenantId
     from relay.store.connection import Store, VaultConnection
+    from relay.store.scripting import Arg
 
 RETENTION: Final = timedelta(days=30)
 MOST_DEEDS: Final = 10_000
@@ -113,7 +114,7 @@ async def append_about_key(
     """
     told = encoded(replace(entry, subject_id=key_id))
     once = "" if once_since is None else str(_ms(once_since - _CLOCKS))
-    await vault.run(_APPEND, [keys.tenant(tenant_id), keys.audit(tenant_id)], [once, told])
+    await vault.run(_APPEND, [keys.audit(tenant_id)], [keys.tenant(tenant_id), once, told])
 
 
 class AuditLog:
@@ -127,8 +128,8 @@ class AuditLog:
 
         Not waited for on disk, and appended twice when it is repeated after StoreUnavailable.
         """
-        held = [keys.tenant(tenant_id), keys.audit_watches(tenant_id)]
-        await self._store.vault_run(_APPEND, held, ["", *(encoded(entry) for entry in entries)])
+        args: list[Arg] = [keys.tenant(tenant_id), "", *(encoded(entry) for entry in entries)]
+        await self._store.vault_run(_APPEND, [keys.audit_watches(tenant_id)], args)
 
     async def page(
         self,

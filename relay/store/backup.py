@@ -17,6 +17,7 @@ from relay.core.presence import TenantId
 from relay.store import keys
 from relay.store.backup_file import Writer
 from relay.store.scripting import Script
+from relay.store.suite_keys import read_records
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -34,7 +35,7 @@ RESTORING: Final = b"restoring"
 _LOG_ENTRIES: Final = 1000
 """Entries of an audit log in one record: 4 MB at the most."""
 
-_READ = Script("backup_tenant")
+_READ = Script("backup_tenant", reads_only=True)
 
 
 class TenantRecord(msgspec.Struct, frozen=True, tag="tenant"):
@@ -123,7 +124,7 @@ async def read_tenant(store: Store, tenant_id: TenantId) -> TenantRecord | None:
         return None
     fields.pop(RESTORING, None)
     ids = sorted(key_id.decode() for key_id in key_ids)
-    hashes = await store.many([("HGETALL", keys.suite_key(key_id)) for key_id in ids], vault=True)
+    hashes = await read_records(store, ids)
     return TenantRecord(
         tenant_id,
         fields,

@@ -25,6 +25,8 @@ from redis.exceptions import RedisError
 from relay.errors import NotSaved, StoreUnavailable
 from relay.store import preflight
 from relay.store.failures import translated
+from relay.store.layout import Side
+from relay.store.permits import Permits, permits
 from relay.store.scripting import on
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio.connection import AbstractConnection
 
+    from relay.store.layout import Client
     from relay.store.scripting import Arg, Script
 
 POOL_CONNECTIONS: Final = 32
@@ -82,12 +85,12 @@ class VaultConnection:
         Raises:
             StoreUnavailable: see there.
         """
-        with translated():
+        with translated(str(command[0]), command):
             return await self._send(*command)
 
     async def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
         """Run a script here."""
-        with translated(script.name):
+        with translated(script.name, keys):
             return await script.run(self._send, keys, args)
 
     async def confirm(self) -> None:
@@ -221,7 +224,7 @@ class Store:
 
     async def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
         """Run a script that may run twice."""
-        with translated(script.name):
+        with translated(script.name, keys):
             return await script.run(on(self.client), keys, args)
 
     async def run_once(self, script: Script, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
@@ -230,22 +233,22 @@ class Store:
         Raises:
             LeaseLost: the script demanded a lease that is no longer in force; nothing was written.
         """
-        with translated(script.name):
+        with translated(script.name, keys):
             return await script.run(on(self._writer), keys, args)
 
     async def command(self, *command: Any) -> Any:
         """Run one repeatable command on the main server."""
-        with translated():
+        with translated(str(command[0]), command):
             return await on(self.client)(*command)
 
     async def vault_command(self, *command: Any) -> Any:
         """Run one repeatable command on custody's server; not durable."""
-        with translated():
+        with translated(str(command[0]), command):
             return await on(self.vault)(*command)
 
     async def vault_run(self, script: Script, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
         """Run a repeatable script on custody's server; not durable."""
-        with translated(script.name):
+        with translated(script.name, keys):
             return await script.run(on(self.vault), keys, args)
 
     async def many(self, commands: Sequence[Sequence[Any]], *, vault: bool = False) -> list[Any]:
@@ -261,7 +264,7 @@ class Store:
     async def many_runs(self, script: Script, calls: Sequence[tuple[Sequence[bytes], Sequence[Arg]]]) -> list[Any]:
         """Run a repeatable script for several partitions in one round trip."""
         with translated(script.name):
-            commands = [("EVALSHA", script.sha, len(keys), *keys, *args) for keys, args in calls]
+            commands = [(script.command, script.sha, len(keys), *keys, *args) for keys, args in calls]
             pipe = self.client.pipeline(transaction=False)
             for command in commands:
                 pipe.execute_command(*command)
@@ -320,6 +323,23 @@ class Store:
                 self.vault, "the vault's Redis", self.settings.vault_url, replicas=self.settings.replicas, custody=True
             )
         return faults
+
+    async def permits(self, clients: Sequence[Client]) -> list[tuple[str, Permits | None]]:
+        """How the rights of the users in the URLs differ from what these roles need, for each server by name."""
+        servers: list[tuple[str, ConnectionPool, tuple[Side, ...]]]
+        if not self.own_vault:
+            servers = [("Redis", self._blocking, (Side.PRESENCE, Side.VAULT))]
+        else:
+            servers = [("Redis", self._blocking, (Side.PRESENCE,)), ("the vault's Redis", self._durable, (Side.VAULT,))]
+        found: list[tuple[str, Permits | None]] = []
+        for name, pool, sides in servers:
+            connection = _connection(pool)
+            try:
+                with translated():
+                    found.append((name, await permits(connection, clients, sides)))
+            finally:
+                await connection.disconnect(nowait=True)
+        return found
 
 
 def _connection(pool: ConnectionPool) -> AbstractConnection:

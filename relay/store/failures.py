@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,7 @@ from redis.exceptions import (
     ClusterDownError,
     ConnectionError,  # noqa: A004
     InvalidResponse,
+    NoPermissionError,
     ReadOnlyError,
     RedisError,
     ResponseError,
@@ -17,10 +19,11 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from relay.errors import Bug, HistoryLost, LeaseLost, StoreUnavailable
+from relay.errors import Bug, HistoryLost, LeaseLost, NotPermitted, StoreUnavailable
+from relay.store.layout import family_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _UNAVAILABLE: Final = (ConnectionError, TimeoutError, ReadOnlyError, ClusterDownError, TryAgainError, InvalidResponse)
 # Answers of a server that is alive but cannot serve now. redis-py turns some of them into the types above, not all, and
@@ -39,13 +42,20 @@ _UNAVAILABLE_CODES: Final = frozenset(
         "BUSY",
     }
 )
+_NO_PERMISSION: Final = "NOPERM"
+_SCRIPT_NO_PERMISSION: Final = "ACL failure in script"
+_REFUSED_COMMAND: Final = re.compile(r"permissions? to run the '([a-z|_-]{1,40})")
 _LEASE_LOST: Final = "LEASELOST"
 _HISTORY_LOST: Final = "HISTORYLOST"
 
 
 @contextmanager
-def translated(what: str = "command") -> Iterator[None]:
+def translated(what: str = "command", about: Sequence[object] = ()) -> Iterator[None]:
     """Raise the relay's errors for redis-py's. Their texts carry the code only: a reply may quote arguments.
+
+    Args:
+        what: runs.
+        about: the keys or the whole command; of what Redis does not permit the kinds of keys are told.
 
     Also raises the cancellation that redis-py lost: before Python 3.12 `asyncio.wait_for`, which it sends through, swallows
     one that arrives in the moment in which its inner task is done (python/cpython#86296), and a loop that is to end
@@ -54,7 +64,7 @@ def translated(what: str = "command") -> Iterator[None]:
     task = asyncio.current_task()
     before = task.cancelling() if task is not None else 0
     try:
-        with _translated(what):
+        with _translated(what, about):
             yield
     finally:
         if task is not None and task.cancelling() > before:
@@ -62,13 +72,17 @@ def translated(what: str = "command") -> Iterator[None]:
 
 
 @contextmanager
-def _translated(what: str) -> Iterator[None]:
+def _translated(what: str, about: Sequence[object]) -> Iterator[None]:
     try:
         yield
     except _UNAVAILABLE as error:
         raise StoreUnavailable(f"The store does not answer ({type(error).__name__})") from error
+    except NoPermissionError as error:
+        raise NotPermitted(_refusal(what, about, str(error))) from None
     except ResponseError as error:
         code = code_of(error)
+        if code == _NO_PERMISSION or _SCRIPT_NO_PERMISSION in str(error):  # redis-py knows it from commands alone
+            raise NotPermitted(_refusal(what, about, str(error))) from None
         if code == _LEASE_LOST:
             raise LeaseLost("The partition has another owner now") from None
         if code == _HISTORY_LOST:
@@ -80,6 +94,18 @@ def _translated(what: str) -> Iterator[None]:
         raise Bug(f"The store refused {what} ({type(error).__name__})") from error
     except OSError as error:
         raise StoreUnavailable(f"The store cannot be reached ({type(error).__name__})") from error
+
+
+def _refusal(what: str, about: Sequence[object], said: str) -> str:
+    """A refusal by the ACL in an operator's words. Of the server's text only names of commands are repeated: it may quote keys."""
+    command = _REFUSED_COMMAND.search(said)
+    names = [one.decode(errors="replace") if isinstance(one, bytes) else str(one) for one in about]
+    families = sorted({family for name in names if (family := family_of(name))})
+    which = f"the command {command[1]}" if command is not None else f"keys of {', '.join(families) or 'another kind'}"
+    return (
+        f"The Redis user may not use {which}, which {what} needs; "
+        "give it what `presence-relay redis-acl ROLE` prints for this release"
+    )
 
 
 def code_of(error: Exception) -> str:

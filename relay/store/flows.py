@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from relay.errors import RelayError
 from relay.store import rooms
+from relay.store import keys
 from relay.store.keyring import Belonging, SealBroken
 from relay.store.scripting import Script
 
@@ -33,7 +34,6 @@ front of an open screen."""
 MAX_CHARS: Final = 64 * 1024
 """Of one flow: a consent has some 10 KB. The number of flows times this is what they can cost Redis."""
 
-_PREFIX: Final = "flow:"
 _PURPOSE: Final = "onboarding-flow"
 _AGAIN: Final = 3
 """Tries with a flow that is re-encrypted meanwhile: a rotation rewrites each value once."""
@@ -156,7 +156,7 @@ class Flows:
 def belonging_of_key(key: str) -> Belonging | None:
     """What the value of a flow's key belongs to; None for another key."""
     prefix, _, digest = key.partition(":")
-    return Belonging("", digest, _PURPOSE) if f"{prefix}:" == _PREFIX and digest else None
+    return Belonging("", digest, _PURPOSE) if f"{prefix}:" == keys.FLOW and digest else None
 
 
 def _short(content: str) -> str:
@@ -166,7 +166,7 @@ def _short(content: str) -> str:
 
 
 def _key(name: str) -> bytes:
-    return f"{_PREFIX}{_digest(name)}".encode()
+    return keys.flow(_digest(name))
 
 
 def _belonging(name: str) -> Belonging:

@@ -15,6 +15,7 @@ import msgspec
 
 from relay.core.presence import TenantId
 from relay.store import rooms
+from relay.store import keys
 from relay.store.keyring import Belonging, SealBroken
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ LIFETIME: Final = timedelta(days=14)
 MAX_LIFETIME: Final = timedelta(days=90)
 MAX_TOKEN_CHARS: Final = 100
 _PURPOSE: Final = "invitation"
-_PREFIX: Final = "invitation:"
 
 
 class Invitation(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,11 +110,11 @@ class Invitations:
 def belonging_of_key(key: str) -> Belonging | None:
     """What the value of an invitation's key belongs to; None for another key."""
     prefix, _, digest = key.partition(":")
-    return Belonging("", digest, _PURPOSE) if f"{prefix}:" == _PREFIX and digest else None
+    return Belonging("", digest, _PURPOSE) if f"{prefix}:" == keys.INVITATION and digest else None
 
 
 def _key(token: str) -> bytes:
-    return f"{_PREFIX}{_digest(token)}".encode()
+    return keys.invitation(_digest(token))
 
 
 def _belonging(token: str) -> Belonging:

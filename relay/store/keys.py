@@ -1,4 +1,4 @@
-"""Every key in Redis, and which partition a tenant is in.
+"""Every key in Redis, and which partition a tenant is in. Who may touch them is in `layout.py`: a new key needs a row there.
 
 `{p07}` is the hash tag of partition 7: all keys of a partition live in one Cluster slot.
 """
@@ -18,6 +18,11 @@ PARTITIONS: Final = 64
 
 PARTITION_COUNT: Final = b"relay:partitions"
 """Holds `PARTITIONS` as it was when the store was first used."""
+
+FLOW: Final = "flow:"
+INVITATION: Final = "invitation:"
+RING_USER: Final = "ring-user:"
+"""What the names of their keys begin with."""
 
 _ROUTE: Final = re.compile(r"([0-9]{2})-[0-9a-f]{32}")
 
@@ -252,3 +257,35 @@ def tenant_subscriptions(tenant_id: TenantId) -> bytes:
 def suite_key(key_id: str) -> bytes:
     """Hash: one suite key (custody). In no partition, because its tenant is not known before it is read."""
     return f"suite-key:{key_id}".encode()
+
+
+def suite_key_use(key_id: str) -> bytes:
+    """Hash: when a suite key was last used and by which program (custody).
+
+    Apart from the key itself, so that edges, which write it, need not be able to write keys. In the key's slot.
+    """
+    return f"{{suite-key:{key_id}}}:use".encode()
+
+
+def flow(name: str) -> bytes:
+    """String with expiry: how far a browser is with signing in or up (custody)."""
+    return f"{FLOW}{name}".encode()
+
+
+def invitation(digest: str) -> bytes:
+    """String with expiry: one invitation (custody)."""
+    return f"{INVITATION}{digest}".encode()
+
+
+def ring_user(process: str) -> bytes:
+    """String with expiry: the key that a process seals with (custody)."""
+    return f"{RING_USER}{process}".encode()
+
+
+WEB_FORWARDED: Final = b"web:forwarded"
+"""String with expiry: when the pages last met a proxy that is not trusted (at custody's server)."""
+
+
+def room(name: str) -> bytes:
+    """Sorted set: values of one kind by when they end, so that there are so many at most (at custody's server)."""
+    return f"rooms:{name}".encode()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
 from relay.store import keys
 from relay.store.scripting import on
@@ -13,6 +14,7 @@ from relay.store.scripting import on
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+_LACKS: Final = "the Redis user in its URL may not do what the relay needs; give it what `presence-relay redis-acl ROLE` prints for this release"
 _SETTINGS = ("appendonly", "appendfsync", "maxmemory-policy", "min-replicas-to-write")
 
 
@@ -29,6 +31,8 @@ async def check(client: Redis, name: str, url: str, *, replicas: int, custody: b
     where = f"{name} at {_place(url)}"
     try:
         role = (await on(client)("INFO", "replication")).get("role")
+    except NoPermissionError:
+        return [f"{where}: {_LACKS}"]
     except AuthenticationError:
         return [f"{where}: refuses the user name or password in its URL"]
     except (RedisError, OSError) as error:
@@ -37,6 +41,8 @@ async def check(client: Redis, name: str, url: str, *, replicas: int, custody: b
         return [f"{where}: is a replica; give the address of the primary"]
     try:
         return await _faults(client, where, replicas if custody else 0, custody=custody)
+    except NoPermissionError:
+        return [f"{where}: {_LACKS}"]
     except (RedisError, OSError) as error:
         return [f"{where}: went away during the check ({type(error).__name__})"]
 
@@ -45,8 +51,9 @@ async def _faults(client: Redis, where: str, replicas: int, *, custody: bool) ->
     faults = await _partition_faults(client, where)
     try:
         settings = await _settings(client)
-    except ResponseError:
-        return [*faults, f"{where}: refuses CONFIG GET, so its durability cannot be checked; allow `+config|get`"]
+    except NoPermissionError:
+        # As it should be: who may read the settings may read passwords among them. The operator's user may.
+        settings = await _shown_settings(client)
     if settings.get("maxmemory-policy") != "noeviction":
         policy = settings.get("maxmemory-policy")
         faults.append(f"{where}: maxmemory-policy is {policy}, under which data may vanish; set it to noeviction")
@@ -57,11 +64,11 @@ async def _faults(client: Redis, where: str, replicas: int, *, custody: bool) ->
 
 async def _durability_faults(client: Redis, where: str, settings: dict[str, str], replicas: int) -> list[str]:
     faults = []
-    if not await _knows(client, "waitaof"):
+    if not await _knows_waitaof(client):
         faults.append(f"{where}: does not know WAITAOF; Redis 7.2 or newer, or Valkey, is needed to keep grants")
     if settings.get("appendonly") != "yes":
         faults.append(f"{where}: appendonly is off, so a restart would lose grants and suite keys; set appendonly yes")
-    if settings.get("appendfsync") != "always":
+    if settings.get("appendfsync", "always") != "always":
         faults.append(
             f"{where}: appendfsync is {settings.get('appendfsync')}, which acknowledges writes before they are on disk; "
             "set appendfsync always, or keep custody on a server of its own"
@@ -74,9 +81,13 @@ async def _durability_faults(client: Redis, where: str, settings: dict[str, str]
 
 
 async def _partition_faults(client: Redis, where: str) -> list[str]:
-    await on(client)("SET", keys.PARTITION_COUNT, keys.PARTITIONS, "NX")
     found = await on(client)("GET", keys.PARTITION_COUNT)
-    if found == str(keys.PARTITIONS).encode():
+    if found is None:
+        # The first to come writes it; who may not leaves it to a worker.
+        with suppress(NoPermissionError):
+            await on(client)("SET", keys.PARTITION_COUNT, keys.PARTITIONS, "NX")
+        found = await on(client)("GET", keys.PARTITION_COUNT)
+    if found in (None, str(keys.PARTITIONS).encode()):
         return []
     shown = found.decode(errors="replace")[:20]
     return [
@@ -84,14 +95,14 @@ async def _partition_faults(client: Redis, where: str) -> list[str]:
     ]
 
 
-async def _knows(client: Redis, command: str) -> bool:
-    # From a script, because redis-py's own parser of COMMAND INFO stumbles over an unknown command.
-    reply: Any = await client.eval(
-        "local found = redis.pcall('COMMAND', 'INFO', ARGV[1]); return (found.err == nil and found[1]) and 1 or 0",
-        0,
-        command,
-    )
-    return bool(reply)
+async def _knows_waitaof(client: Redis) -> bool:
+    try:
+        await on(client)("WAITAOF", 0, 0, 0)
+    except NoPermissionError:
+        raise
+    except ResponseError:
+        return False
+    return True
 
 
 async def _settings(client: Redis) -> dict[str, str]:
@@ -100,6 +111,16 @@ async def _settings(client: Redis) -> dict[str, str]:
         reply: Any = await client.config_get(name)
         values |= {_text(key): _text(value) for key, value in reply.items()}
     return values
+
+
+async def _shown_settings(client: Redis) -> dict[str, str]:
+    """The settings as far as INFO shows them: not `appendfsync`."""
+    info = await on(client)("INFO", "replication", "persistence", "memory")
+    return {
+        "appendonly": "yes" if info.get("aof_enabled") == 1 else "no",
+        "maxmemory-policy": str(info.get("maxmemory_policy")),
+        "min-replicas-to-write": "1" if "min_slaves_good_slaves" in info else "0",
+    }
 
 
 def _text(value: bytes | str) -> str:

@@ -45,7 +45,7 @@ _NAME = Script("name")
 _CONTACT = Script("contact")
 _EPOCH = Script("epoch_renew")
 _TRIM = Script("trim")
-_SNAPSHOT = Script("snapshot")
+_SNAPSHOT = Script("snapshot", reads_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from relay.store import keys
+
 if TYPE_CHECKING:
     from relay.store.connection import Store
 
-_KEY: Final = b"web:forwarded"
 _KEPT_S: Final = 24 * 3600
 
 
@@ -20,9 +21,9 @@ class Proxies:
 
     async def met(self) -> None:
         """It was so now."""
-        await self._store.vault_command("SET", _KEY, int(datetime.now(UTC).timestamp()), "EX", _KEPT_S)
+        await self._store.vault_command("SET", keys.WEB_FORWARDED, int(datetime.now(UTC).timestamp()), "EX", _KEPT_S)
 
     async def last(self) -> datetime | None:
         """When; None when not within a day."""
-        found = await self._store.vault_command("GET", _KEY)
+        found = await self._store.vault_command("GET", keys.WEB_FORWARDED)
         return None if found is None else datetime.fromtimestamp(int(found), UTC)

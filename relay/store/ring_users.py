@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from relay.store import keys
+
 if TYPE_CHECKING:
     from relay.store.connection import Store
     from relay.store.keyring import KeyRing
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 ANNOUNCE_EVERY: Final = timedelta(seconds=10)
 _LIVES: Final = timedelta(seconds=60)
 """A process that is killed is counted as sealing for so long; one whose Redis is away for a while is not forgotten at once."""
-_PREFIX: Final = "ring-user:"
 
 
 class RingUser(msgspec.Struct, frozen=True):
@@ -49,17 +50,17 @@ class RingUsers:
 
     async def _say(self, user: RingUser) -> None:
         lives_ms = int(_LIVES / timedelta(milliseconds=1))
-        await self._store.vault_command("SET", f"{_PREFIX}{user.name}", msgspec.json.encode(user), "PX", lives_ms)
+        await self._store.vault_command("SET", keys.ring_user(user.name), msgspec.json.encode(user), "PX", lives_ms)
 
     async def leave(self, name: str) -> None:
         """A process ends."""
-        await self._store.vault_command("DEL", f"{_PREFIX}{name}")
+        await self._store.vault_command("DEL", keys.ring_user(name))
 
     async def all(self) -> list[RingUser]:
         """Who said so within the last minute, by name."""
         cursor, names = 0, set[bytes]()
         while True:
-            reply = await self._store.vault_command("SCAN", cursor, "MATCH", f"{_PREFIX}*", "COUNT", 1000)
+            reply = await self._store.vault_command("SCAN", cursor, "MATCH", f"{keys.RING_USER}*", "COUNT", 1000)
             cursor = int(reply[0])
             names |= set(reply[1])
             if cursor == 0:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from relay.store import keys
+
 if TYPE_CHECKING:
     from datetime import timedelta
 
@@ -34,7 +36,7 @@ class Room:
     @property
     def key(self) -> bytes:
         """The sorted set's."""
-        return f"rooms:{self.name}".encode()
+        return keys.room(self.name)
 
 
 async def enter(store: Store, room: Room, key: bytes, life: timedelta, *commands: tuple[Any, ...]) -> int:

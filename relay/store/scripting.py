@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Arg = bytes | str | int | float
 """What redis-py can encode."""
 
+_COMMANDS = re.compile(r"redis\.p?call\('([A-Z]+)'")
 _USES = re.compile(r"-- uses: ([a-z_, ]+)\n")
 
 
@@ -33,21 +34,31 @@ def on(client: Redis) -> Execute:
 class Script:
     """One script with what it uses. Nothing is sent to the server before it is first run."""
 
-    __slots__ = ("name", "sha", "source")
+    __slots__ = ("command", "commands", "name", "sha", "source")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, reads_only: bool = False) -> None:
+        """Read a script.
+
+        Args:
+            name: of its file.
+            reads_only: it writes nothing, which the server then holds it to; who runs it needs no right to write its keys.
+        """
         self.name = name
+        self.command = "EVALSHA_RO" if reads_only else "EVALSHA"
         folder = resources.files("relay.store").joinpath("scripts")
         text = folder.joinpath(f"{name}.lua").read_text(encoding="utf-8")
         uses = _USES.match(text)
         parts = [f"_{part.strip()}" for part in uses[1].split(",")] if uses else []
         shared = [folder.joinpath(f"{part}.lua").read_text(encoding="utf-8") for part in parts]
         self.source = "\n".join([*shared, text]).encode()
+        self.commands = frozenset(_COMMANDS.findall(self.source.decode()))
         self.sha = hashlib.sha1(self.source, usedforsecurity=False).hexdigest()
 
     async def run(self, execute: Execute, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
         """Run through `execute`; a server that does not know the script (a new one, or after a failover) is given it."""
         try:
-            return await execute("EVALSHA", self.sha, len(keys), *keys, *args)
+            return await execute(self.command, self.sha, len(keys), *keys, *args)
         except NoScriptError:
-            return await execute("EVAL", self.source, len(keys), *keys, *args)
+            # Not EVAL: Redis users may run the relay's scripts by their hashes, and no text of their own.
+            await execute("SCRIPT", "LOAD", self.source)
+            return await execute(self.command, self.sha, len(keys), *keys, *args)

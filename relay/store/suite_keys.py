@@ -193,7 +193,7 @@ class SuiteKeys:
         parsed = parse(text)
         if parsed is None:
             raise SuiteKeyUnknown("This is not a suite key")
-        record = await self._store.vault_command("HGETALL", keys.suite_key(parsed.key_id))
+        record = (await read_records(self._store, [parsed.key_id]))[0]
         if not hmac.compare_digest(_hash(parsed.secret), record.get(b"hash", _NO_HASH)):
             raise SuiteKeyUnknown(_UNKNOWN)
         try:
@@ -287,20 +287,20 @@ class SuiteKeys:
         """Delete what is known of a tenant's revoked keys, but for what tells their suites for `BURIED` that it left."""
         for key_id in await self._ids(tenant_id):
             key = keys.suite_key(key_id)
-            commands = [("HDEL", key, *_PERSONAL), ("PEXPIRE", key, _ms(BURIED))]
+            commands = [("HDEL", key, *_PERSONAL), ("PEXPIRE", key, _ms(BURIED)), ("DEL", keys.suite_key_use(key_id))]
             await self._store.many(commands, vault=True)
 
     async def list(self, tenant_id: TenantId) -> list[KeyRecord]:
         """The tenant's keys, revoked ones included, oldest first."""
         ids = await self._ids(tenant_id)
-        records = await self._store.many([("HGETALL", keys.suite_key(key_id)) for key_id in ids], vault=True)
+        records = await read_records(self._store, ids)
         found = [decoded(key_id, record) for key_id, record in zip(ids, records, strict=True) if record]
         return sorted(found, key=lambda key: (key.created, key.key_id))
 
     async def touch(self, key_id: str, client: str = "", version: str = "") -> None:
         """Note that the key is in use, and by which program; coarse, and lost with a crash."""
         args: list[Arg] = [_now_ms(), _ms(TOUCH_EVERY), _ms(TOUCH_CHANGED_EVERY), _shown(client), _shown(version)]
-        await self._store.vault_run(_TOUCH, [keys.suite_key(key_id)], args)
+        await self._store.vault_run(_TOUCH, [keys.suite_key_use(key_id)], [*args, keys.suite_key(key_id)])
 
     def _complain(self, key_id: str, standing: Standing) -> None:
         """Somebody knows the secret of a record that nobody with the key ring made. Told once a minute for each key."""
@@ -334,6 +334,15 @@ async def _tell_once(
     await vault.execute("HSET", keys.suite_key(key_id), field, 1)
 
 
+async def read_records(store: Store, key_ids: Sequence[str]) -> list[dict[bytes, bytes]]:
+    """Suite keys as Redis has them, each with what edges noted of its use; an empty one where there is no key."""
+    commands = [("HGETALL", name(key_id)) for key_id in key_ids for name in (keys.suite_key, keys.suite_key_use)]
+    found = await store.many(commands, vault=True)
+    # Whoever may note the use changes nothing else of a key. Before, the use was noted in the record itself.
+    uses = [{field: use[field] for field in _USE if field in use} for use in found[1::2]]
+    return [{**record, **use} if record else {} for record, use in zip(found[::2], uses, strict=True)]
+
+
 def decoded(key_id: str, record: Mapping[bytes, bytes]) -> KeyRecord:
     """The record of a suite key as Redis has it. Raises KeyError or ValueError for what is none."""
     return KeyRecord(
@@ -359,6 +368,7 @@ _ADVICE: Final = {
     Standing.FALSE: "its record was written or changed by somebody without the key ring: find out who can write to Redis",
 }
 _ENDS: Final = ("tenant", "revoked", "expires")
+_USE: Final = (b"client", b"client_version", b"last_used")
 _PERSONAL: Final = ("label", "client", "client_version", "last_used")
 
 

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from relay.edge.server import EdgeServer
 from relay.edge.settings import EdgeSettings
 from relay.store.connection import Store, StoreSettings
+from relay.store.layout import Client
 from tests.edge.suite import SuiteStream
 from tests.edge.worker import OTHER, TENANT, PlayedWorker
 from tests.ring import PUBLIC_MARKS
@@ -53,6 +54,14 @@ async def store(valkey: ValkeyServer, raw: Redis) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
+async def edge_store(valkey: ValkeyServer, raw: Redis) -> AsyncIterator[Store]:
+    """What edges have: the rights of their own Redis user, so that a new key or command of theirs is missed at once."""
+    settings = StoreSettings(url=valkey.url_of(Client.EDGE), operation_timeout=timedelta(seconds=2))
+    async with Store(settings) as store:
+        yield store
+
+
+@pytest.fixture
 async def worker(store: Store) -> PlayedWorker:
     """Owns the partitions of both tenants."""
     worker = PlayedWorker(store, TENANT, OTHER)
@@ -67,7 +76,7 @@ async def key(worker: PlayedWorker) -> str:
 
 
 @pytest.fixture
-async def start_edge(store: Store, cert: trustme.LeafCert) -> AsyncIterator[Callable[..., Any]]:
+async def start_edge(edge_store: Store, cert: trustme.LeafCert) -> AsyncIterator[Callable[..., Any]]:
     """Start an edge over TLS; settings by name."""
     async with AsyncExitStack() as stack:
 
@@ -81,7 +90,7 @@ async def start_edge(store: Store, cert: trustme.LeafCert) -> AsyncIterator[Call
                     tls_key_pem=cert.private_key_pem.bytes(),
                     **given,
                 ),
-                store,
+                edge_store,
                 PUBLIC_MARKS,
             )
             return await stack.enter_async_context(edge)

@@ -19,11 +19,13 @@ from relay.core.tenant import SignUp
 from relay.store.connection import Store
 from relay.store.flows import Flows
 from relay.store.keyring import KeyRing
+from relay.store.layout import Client
 from relay.store.marks import RingMarks
 from relay.store.suite_keys import SuiteKeys
 from relay.store.tenants import Tenants
 from relay.store.vault import Vault
 from tests.graph.conftest import settings_for
+from tests.valkey import as_role
 
 NO_PACE = Pace(requests=100_000, sign_ups=100_000, sign_ins=100_000, changes=100_000)
 
@@ -61,16 +63,18 @@ class Site:
         for application in cloud.world.applications.values():
             application.redirect_uris.append(settings.redirect_uri)
         stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(serve(settings, store, ring, settings_for(cloud, **graph), stop, ready.set_result))
-        await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            task.result()
-        try:
-            yield cls(settings, store, ring, cloud)
-        finally:
-            stop.set()
-            async with asyncio.timeout(15):
-                await task
+        async with Store(as_role(store.settings, Client.WEB)) as its_store:
+            graph_settings = settings_for(cloud, **graph)
+            task = asyncio.create_task(serve(settings, its_store, ring, graph_settings, stop, ready.set_result))
+            await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                task.result()
+            try:
+                yield cls(settings, store, ring, cloud)
+            finally:
+                stop.set()
+                async with asyncio.timeout(15):
+                    await task
 
     @property
     def url(self) -> str:

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
-from relay.errors import Bug, NotSaved, StoreUnavailable
+from relay.errors import Bug, NotPermitted, NotSaved, StoreUnavailable
 from relay.store import keys
 from relay.store.connection import Store, StoreSettings
+from relay.store.layout import Client
 from relay.store.scripting import Script
 from tests.store.samples import TENANT, eventually
 from tests.valkey import ValkeyServer, free_port
@@ -76,11 +78,28 @@ async def test_the_preflight_tells_apart_nobody_there_and_a_wrong_password(valke
             await allowed.config_set("requirepass", "")
 
 
-async def test_a_user_who_may_not_read_settings_is_told_so(valkey: ValkeyServer, raw: Redis) -> None:
-    await raw.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-config")
+@pytest.mark.parametrize("client", list(Client))
+async def test_each_role_passes_the_preflight_as_its_own_user(client: Client, valkey: ValkeyServer, raw: Redis) -> None:
+    async with Store(StoreSettings(url=valkey.url_of(client))) as store:
+        assert await store.preflight() == []
+
+
+async def test_who_may_not_read_settings_is_told_of_faults_that_the_server_shows_anyhow(tmp_path) -> None:
+    with ValkeyServer(tmp_path, appendonly="no", maxmemory_policy="allkeys-lru") as server:
+        async with Store(StoreSettings(url=server.url_of(Client.EDGE), replicas=1)) as store:
+            faults = await store.preflight()
+    assert [word for word in ("maxmemory-policy", "appendonly", "min-replicas") if word not in "".join(faults)] == []
+
+
+async def test_a_user_without_the_rights_is_told_what_to_give_them(valkey: ValkeyServer, raw: Redis) -> None:
+    await raw.execute_command("ACL", "SETUSER", "app", "on", ">pw", "+ping", "+get", "~nothing", "+info")
     async with Store(StoreSettings(url=f"redis://app:pw@127.0.0.1:{valkey.port}")) as store:
         (fault,) = await store.preflight()
-    assert "CONFIG GET" in fault
+        assert "redis-acl" in fault
+        with pytest.raises(NotPermitted, match="keys of suite_key, which GET needs"):
+            await store.command("GET", keys.suite_key("0123456789abcdef"))
+        with pytest.raises(NotPermitted, match="the command hgetall, which HGETALL needs"):
+            await store.command("HGETALL", keys.suite_key("0123456789abcdef"))
     await raw.execute_command("ACL", "DELUSER", "app")
 
 
@@ -220,7 +239,7 @@ async def test_durable_writes_take_turns(store: Store) -> None:
 async def test_a_server_that_cannot_serve_now_is_unavailable(store: Store, raw: Redis, code: str) -> None:
     script = Script("trim")
     script.source = f"return redis.error_reply('{code} no')".encode()
-    script.sha = "0" * 40
+    script.sha = hashlib.sha1(script.source, usedforsecurity=False).hexdigest()
     with pytest.raises(StoreUnavailable):
         await store.run_once(script, [], [])
 

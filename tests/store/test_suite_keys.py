@@ -114,7 +114,7 @@ async def test_the_program_is_noted_with_the_key_once_an_hour_and_when_it_change
     await suite_keys.touch(key.key_id, "console\n<b>", "7.2" + "x" * 500)
     await suite_keys.touch(key.key_id, "console", "7.3")  # not within a minute
     assert "cmdstat_hset" not in await raw.info("commandstats")
-    await raw.hset(keys.suite_key(key.key_id), "last_used", int((datetime.now(UTC).timestamp() - 61) * 1000))
+    await raw.hset(keys.suite_key_use(key.key_id), "last_used", int((datetime.now(UTC).timestamp() - 61) * 1000))
     await suite_keys.touch(key.key_id, "console", "7.3")
     assert (await suite_keys.verify(key.text)).client_version == "7.3"
 

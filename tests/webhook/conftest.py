@@ -18,12 +18,13 @@ from relay.graph.certificates import Certificates, make
 from relay.graph.settings import GraphSettings
 from relay.store import hints, keys, pipes
 from relay.store.connection import Store, StoreSettings
+from relay.store.layout import Client
 from relay.store.leases import Lease, Leases
 from relay.store.pipes import Inbox
 from relay.store.subscriptions import Subscription, Subscriptions, new_client_state, new_route
 from relay.webhook.server import receiving
 from relay.webhook.settings import PREFIX, WebhookSettings
-from tests.valkey import ValkeyServer
+from tests.valkey import ValkeyServer, as_role
 from tests.webhook import graph
 
 CONTOSO = TenantId("6b5f4a3e-1111-4222-8333-944445555666")
@@ -140,7 +141,8 @@ async def hooked(
     graph_settings: GraphSettings | None = None,
 ) -> AsyncIterator[Hook]:
     async with (
-        receiving(settings, store, graph_settings or public(cloud)) as port,
+        Store(as_role(store.settings, Client.WEBHOOK)) as its_store,
+        receiving(settings, its_store, graph_settings or public(cloud)) as port,
         httpx.AsyncClient(trust_env=False, timeout=30) as http,
     ):
         yield Hook(f"http://127.0.0.1:{port}", http, store, cloud, certificates)

@@ -24,6 +24,7 @@ from relay.store.admissions import Admissions
 from relay.store.connection import Store, StoreSettings
 from relay.store.interest import Interest
 from relay.store.keyring import KeyRing, make_ring
+from relay.store.layout import Client
 from relay.store.presences import Presences
 from relay.store.tenants import Tenant, Tenants
 from relay.store.vault import NEW, Grant, Vault
@@ -33,7 +34,7 @@ from relay.worker.partitions import Worker
 from relay.worker.settings import WorkerSettings
 from tests.graph.conftest import settings_for
 from tests.graph.consents import consent
-from tests.valkey import ValkeyServer
+from tests.valkey import ValkeyServer, as_role
 
 SETTINGS = WorkerSettings(
     poll_interval=timedelta(milliseconds=300),
@@ -93,8 +94,11 @@ class Relay:
 
     @asynccontextmanager
     async def working(self, worker_id: str = "worker-1", settings: WorkerSettings = SETTINGS) -> AsyncIterator[Worker]:
-        async with Cloud(settings_for(self.microsoft), self.vault) as cloud:
-            worker = Worker(self.store, self.vault, cloud, settings, worker_id)
+        async with AsyncExitStack() as stack:
+            store = await stack.enter_async_context(Store(as_role(self.store.settings, Client.WORKER)))
+            vault = Vault(store, self.vault.ring)
+            cloud = await stack.enter_async_context(Cloud(settings_for(self.microsoft), vault))
+            worker = Worker(store, vault, cloud, settings, worker_id)
             task = asyncio.create_task(worker.run())
             try:
                 yield worker

@@ -1,6 +1,6 @@
--- KEYS: suite key  ARGV: now in ms, least distance to the last touch in ms, the same when the program changed, its name,
--- its version
-if redis.call('EXISTS', KEYS[1]) == 0 then
+-- KEYS: use of a suite key  ARGV: now in ms, least distance to the last touch in ms, the same when the program changed, its
+-- name, its version, the suite key (in the same slot; whoever touches it may read it only)
+if redis.call('EXISTS', ARGV[6]) == 0 then
   return 0
 end
 local known = redis.call('HMGET', KEYS[1], 'last_used', 'client', 'client_version')

@@ -1,0 +1,29 @@
+"""What goes over a network that others can read along on."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Final
+from urllib.parse import urlsplit
+
+IN_THE_CLEAR: Final = (
+    "is redis:// to another host, which shows passwords, grants and presence to the network; use rediss://, or set {} "
+    "to true if a tunnel or a mesh encrypts it"
+)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself. A name other than `localhost` is not believed to be."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def goes_in_the_clear(url: str) -> bool:
+    """Whether what goes to a Redis URL can be read along on the way."""
+    parts = urlsplit(url)
+    # Without a host redis-py connects to localhost.
+    return parts.scheme == "redis" and parts.hostname is not None and not is_loopback(parts.hostname)

@@ -1,0 +1,126 @@
+"""Who may touch which keys: the families of keys in `keys.py`, and what each role does with them.
+
+One row for each function and constant of `keys.py` that names a key; a test holds that none is missing. `acl` makes Redis users of the table.
+
+    r     reads
+    w     writes
+    rw    both. A script asks for both rights on each key that it is given, unless it is one that only reads
+    ·     nothing
+
+Rights are of keys, not of fields: who may write a tenant's record at all may write its settings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Client(StrEnum):
+    """Who connects to Redis: the four roles, and whoever runs the operator's commands."""
+
+    EDGE = "edge"
+    WORKER = "worker"
+    WEBHOOK = "webhook"
+    WEB = "web"
+    OPERATOR = "operator"
+
+
+class Side(StrEnum):
+    """The two servers that the relay's data can be on. Without a vault of its own they are one."""
+
+    PRESENCE = "presence"
+    VAULT = "vault"
+    BOTH = "both"
+    """With presence; and scripts of custody name the key at the vault too."""
+
+    def includes(self, side: Side) -> bool:
+        """Whether keys of this kind are at a server."""
+        return self in (side, Side.BOTH)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The keys that one function of `keys.py` names."""
+
+    pattern: str
+    """As Redis takes it. `?` is one character: where another family's names go on after a colon, `*` would match them too."""
+    side: Side
+    rights: Mapping[Client, str]
+    """`r`, `w` or `rw`; nothing for whoever is not in it."""
+
+
+_P: Final = "{p??}:"
+_GUID: Final = "????????-????-????-????-????????????"
+
+
+def _family(pattern: str, side: Side, rights: str) -> Family:
+    """A row: the rights of edge, worker, webhook, web and operator, in that order."""
+    given = dict(zip(Client, rights.split(), strict=True))
+    return Family(pattern, side, {client: right for client, right in given.items() if right != "·"})
+
+
+_PRESENCE, _VAULT, _BOTH = Side.PRESENCE, Side.VAULT, Side.BOTH
+
+# fmt: off
+FAMILIES: Final[Mapping[str, Family]] = {
+    #                                                                            edge worker webhook web operator
+    "partition_count":      _family("relay:partitions", _BOTH,                      "r   rw     r       r   rw"),
+    "lease":                _family(f"{_P}lease", _PRESENCE,                        "·   rw     ·       ·   ·"),
+    "fence":                _family(f"{_P}fence", _PRESENCE,                        "·   rw     ·       ·   ·"),
+    "inbox":                _family(f"{_P}inbox", _BOTH,                            "rw  rw     rw      rw  rw"),
+    "inbox_head":           _family(f"{_P}inbox:head", _BOTH,                       "rw  rw     rw      rw  rw"),
+    "inbox_pending":        _family(f"{_P}inbox:pending", _BOTH,                    "rw  rw     rw      rw  rw"),
+    "cursor":               _family(f"{_P}cursor", _PRESENCE,                       "·   rw     ·       ·   ·"),
+    "changes":              _family(f"{_P}changes", _PRESENCE,                      "r   rw     ·       rw  rw"),
+    "changes_head":         _family(f"{_P}changes:head", _PRESENCE,                 "r   rw     ·       rw  rw"),
+    "epoch":                _family(f"{_P}epoch", _PRESENCE,                        "r   rw     ·       r   ·"),
+    "tenants":              _family(f"{_P}tenants", _VAULT,                         "·   r      ·       rw  rw"),
+    "left":                 _family(f"{_P}left", _VAULT,                            "·   rw     ·       rw  rw"),
+    "turned_away":          _family(f"{_P}turned-away", _VAULT,                     "·   r      ·       rw  rw"),
+    "tenant":               _family(f"{_P}tenant:{_GUID}", _VAULT,                  "r   rw     ·       rw  rw"),
+    "tenant_grants":        _family(f"{_P}tenant:{_GUID}:grants", _VAULT,           "·   rw     ·       rw  rw"),
+    "tenant_managers":      _family(f"{_P}tenant:{_GUID}:managers", _VAULT,         "·   r      ·       rw  rw"),
+    "tenant_requests":      _family(f"{_P}tenant:{_GUID}:requests", _VAULT,         "·   ·      ·       rw  rw"),
+    "request":              _family(f"{_P}request:*", _VAULT,                       "·   ·      ·       rw  rw"),
+    "tenant_suite_keys":    _family(f"{_P}tenant:{_GUID}:suite-keys", _VAULT,       "r   ·      ·       rw  rw"),
+    "tenant_edges":         _family(f"{_P}tenant:{_GUID}:edges", _PRESENCE,         "rw  rw     ·       rw  rw"),
+    "tenant_contact":       _family(f"{_P}tenant:{_GUID}:contact", _PRESENCE,       "r   rw     ·       r   r"),
+    "tenant_unenforced":    _family(f"{_P}tenant:{_GUID}:unenforced", _PRESENCE,    "r   rw     ·       rw  rw"),
+    "tenant_asked":         _family(f"{_P}tenant:{_GUID}:asked", _PRESENCE,         "·   ·      ·       rw  rw"),
+    "explanation":          _family(f"{_P}explanation:*", _PRESENCE,                "w   rw     ·       rw  rw"),
+    "tenant_push":          _family(f"{_P}tenant:{_GUID}:push", _PRESENCE,          "·   rw     ·       r   r"),
+    "tenant_connected":     _family(f"{_P}tenant:{_GUID}:connected", _PRESENCE,     "rw  rw     ·       r   r"),
+    "notices":              _family(f"{_P}notices", _VAULT,                         "·   rw     ·       rw  rw"),
+    "grant":                _family(f"{_P}grant:*", _VAULT,                         "·   rw     ·       rw  rw"),
+    "audit":                _family(f"{_P}audit:{_GUID}", _VAULT,                   "·   rw     ·       rw  rw"),
+    "audit_watches":        _family(f"{_P}audit:{_GUID}:watches", _VAULT,           "rw  ·      ·       rw  rw"),
+    "directory":            _family(f"{_P}directory:*", _PRESENCE,                  "r   rw     ·       r   r"),
+    "answers":              _family(f"{_P}answers:*", _PRESENCE,                    "r   rw     ·       r   r"),
+    "interest":             _family(f"{_P}interest:*", _PRESENCE,                   "rw  r      ·       rw  r"),
+    "subscription":         _family(f"{_P}subscription:*", _PRESENCE,               "·   rw     r       r   r"),
+    "tenant_subscriptions": _family(f"{_P}tenant:{_GUID}:subscriptions", _PRESENCE, "·   rw     r       r   r"),
+    "suite_key":            _family("suite-key:*", _VAULT,                          "r   ·      ·       rw  rw"),
+    "suite_key_use":        _family("{suite-key:*}:use", _VAULT,                    "rw  ·      ·       rw  rw"),
+    "flow":                 _family("flow:*", _VAULT,                               "·   ·      ·       rw  rw"),
+    "room":                 _family("rooms:*", _VAULT,                              "·   ·      ·       rw  rw"),
+    "sign_ups_arrived":     _family("{sign-ups}:arrived", _VAULT,                   "·   ·      ·       rw  rw"),
+    "sign_ups_pending":     _family("{sign-ups}:pending", _VAULT,                   "·   ·      ·       rw  rw"),
+    "web_forwarded":        _family("web:forwarded", _VAULT,                        "·   ·      ·       rw  r"),
+    "invitation":           _family("invitation:*", _VAULT,                         "·   ·      ·       rw  rw"),
+    "ring_user":            _family("ring-user:*", _VAULT,                          "w   w      ·       w   rw"),
+}
+# fmt: on
+
+
+def family_of(key: str) -> str | None:
+    """The name of the family that a key belongs to; None for a key that is none of the relay's."""
+    from fnmatch import fnmatchcase
+
+    # `{` means nothing to fnmatch and to Redis alike, and no pattern has brackets.
+    found = [name for name, family in FAMILIES.items() if fnmatchcase(key, family.pattern)]
+    return found[0] if found else None

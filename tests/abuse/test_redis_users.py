@@ -1,0 +1,132 @@
+"""What a role's Redis password is good for when somebody steals it: tried against a real server, as an attacker would."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError, ResponseError
+
+from relay.core.presence import TenantId
+from relay.core.tenant import TenantState
+from relay.errors import NotPermitted
+from relay.store import keys
+from relay.store.connection import Store, StoreSettings
+from relay.store.keyring import KeyRing, make_ring
+from relay.store.layout import Client
+from relay.store.marks import RingMarks
+from relay.store.suite_keys import SuiteKeys
+from relay.store.tenants import Tenant, Tenants
+from relay.variables import SettingsInvalid
+from tests.valkey import ValkeyServer
+
+TENANT = TenantId("6b5f4a3e-1111-4222-8333-944445555666")
+ROLES = [client for client in Client if client is not Client.OPERATOR]
+
+ALL_OF_REDIS: list[tuple[str, ...]] = [
+    ("FLUSHALL",),
+    ("FLUSHDB",),
+    ("CONFIG", "SET", "dir", "/tmp"),
+    ("CONFIG", "GET", "requirepass"),
+    ("ACL", "LIST"),
+    ("ACL", "SETUSER", "default", "on", "nopass"),
+    ("KEYS", "*"),
+    ("SCAN", "0"),
+    ("EVAL", "while true do end", "0"),
+    ("SHUTDOWN", "NOSAVE"),
+    ("REPLICAOF", "203.0.113.7", "6379"),
+    ("MONITOR",),
+    ("MIGRATE", "203.0.113.7", "6379", "suite-key:0123456789abcdef", "0", "10"),
+    ("PUBLISH", "anything", "x"),
+    ("FUNCTION", "LOAD", "#!lua name=x\n"),
+]
+TAKES: dict[str, list[tuple[str, ...]]] = {
+    "a suite key": [("HSET", "suite-key:0123456789abcdef", "tenant", TENANT, "hash", "x")],
+    "settings": [("HSET", keys.tenant(TENANT).decode(), "settings", "{}")],
+    "a grant": [("HGETALL", f"{keys.grant_prefix(TENANT).decode()}ada")],
+    "answers": [("HGETALL", keys.answers(TENANT).decode()), ("HGET", keys.answers(TENANT).decode(), "ada")],
+    "a flow": [("GET", "flow:0123")],
+    "a lease": [("SET", keys.lease(keys.partition_of(TENANT)).decode(), "mine")],
+    "a suite key's record": [("HGETALL", "suite-key:0123456789abcdef")],
+}
+REFUSED = {
+    Client.WEBHOOK: list(TAKES),
+    Client.EDGE: ["a suite key", "settings", "a grant", "a flow", "a lease"],
+    Client.WORKER: ["a suite key", "a flow", "a suite key's record"],
+    Client.WEB: ["a lease"],
+}
+
+
+@pytest.fixture(scope="module")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    with ValkeyServer(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture(params=ROLES)
+async def thief(request: pytest.FixtureRequest, valkey: ValkeyServer) -> AsyncIterator[Redis]:
+    """Whoever has a role's password and a client of their own."""
+    async with Redis.from_url(valkey.url_of(request.param), protocol=2) as client:
+        client.role = request.param  # type: ignore[attr-defined]
+        yield client
+
+
+@pytest.mark.finding(10)
+@pytest.mark.parametrize("command", ALL_OF_REDIS, ids=lambda command: " ".join(command[:2]))
+async def test_no_roles_password_reaches_beyond_its_keys(thief: Redis, command: tuple[str, ...]) -> None:
+    with pytest.raises(NoPermissionError):
+        await thief.execute_command(*command)
+
+
+@pytest.mark.finding(10)
+async def test_a_roles_password_reads_and_writes_nothing_that_is_anothers(thief: Redis) -> None:
+    for what in REFUSED[thief.role]:  # type: ignore[attr-defined]
+        for command in TAKES[what]:
+            with pytest.raises(NoPermissionError):
+                await thief.execute_command(*command)
+
+
+@pytest.mark.finding(10)
+async def test_a_roles_password_runs_no_script_of_its_own(thief: Redis) -> None:
+    sha = await thief.execute_command("SCRIPT", "LOAD", "return redis.call('FLUSHALL')")
+    for command in ("EVALSHA", "EVALSHA_RO"):
+        with pytest.raises(NoPermissionError):
+            await thief.execute_command(command, sha, "0")
+    with pytest.raises((NoPermissionError, ResponseError)):
+        await thief.execute_command("FCALL", "x", "0")
+
+
+@pytest.mark.finding(10)
+@pytest.mark.parametrize("role", [Client.WEBHOOK, Client.EDGE, Client.WORKER])
+async def test_only_pages_and_operator_can_issue_a_suite_key(valkey: ValkeyServer, role: Client) -> None:
+    marks = RingMarks(KeyRing.from_json(make_ring("test", now_s=0)))  # more than they have
+    async with Store(StoreSettings(url=valkey.url)) as mine, Store(StoreSettings(url=valkey.url_of(role))) as stolen:
+        await Tenants(mine).put(Tenant(tenant_id=TENANT, state=TenantState.ACTIVE, created=datetime.now(UTC)))
+        with pytest.raises(NotPermitted):
+            await SuiteKeys(stolen, marks).issue(TENANT, "stolen")
+        assert "stolen" not in {key.label for key in await SuiteKeys(mine).list(TENANT)}
+    async with Store(StoreSettings(url=valkey.url_of(Client.WEB))) as pages:
+        await SuiteKeys(pages, marks).issue(TENANT, "theirs")
+
+
+@pytest.mark.finding(17)
+@pytest.mark.parametrize("variable", ["RELAY_REDIS_URL", "RELAY_VAULT_REDIS_URL"])
+def test_a_password_goes_to_another_host_in_the_clear_only_when_that_is_meant(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    from relay import config
+
+    monkeypatch.setenv("RELAY_REDIS_URL", "unix:///run/valkey.sock")
+    for url in ("redis://:hunter2@redis:6379", "redis://:hunter2@10.0.0.7", "redis://127.0.0.1.example/0"):
+        monkeypatch.setenv(variable, url)
+        with pytest.raises(SettingsInvalid, match=variable) as caught:
+            config.load(config.STORE)
+        assert "hunter2" not in str(caught.value.faults)
+    for url in ("rediss://:hunter2@redis:6379", "redis://localhost", "redis://:x@127.0.0.1:7", "redis://[::1]:7"):
+        monkeypatch.setenv(variable, url)
+        config.load(config.STORE)
+    monkeypatch.setenv(variable, "redis://redis")
+    monkeypatch.setenv(variable.replace("REDIS_URL", "REDIS_PLAINTEXT"), "true")
+    config.load(config.STORE)
