@@ -17,8 +17,8 @@ from pydantic_settings import SettingsConfigDict
 
 from onboarding.settings import Pace, Rooms, WebSettings
 from relay import variables
-from relay.config_http import Proxies
 from relay.clear import IN_THE_CLEAR, goes_in_the_clear
+from relay.config_http import Proxies
 from relay.core.subscription import MAX_USERS, SubscriptionPolicy
 from relay.core.tenant import SignUp
 from relay.core.watchdog import ANNOUNCED_WITHIN

@@ -20,9 +20,9 @@ from relay.ops.private_files import exposed
 from relay.store.connection import Store
 from relay.store.marking import Marking
 from relay.store.marks import RingMarks
+from relay.store.permits import told
 from relay.store.proxies import Proxies
 from relay.store.tenants import Tenants
-from relay.store.permits import told
 from relay.webhook.settings import PREFIX
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from relay.errors import RelayError
-from relay.store import rooms
-from relay.store import keys
+from relay.store import keys, rooms
 from relay.store.keyring import Belonging, SealBroken
 from relay.store.scripting import Script
 

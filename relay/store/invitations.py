@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from relay.core.presence import TenantId
-from relay.store import rooms
-from relay.store import keys
+from relay.store import keys, rooms
 from relay.store.keyring import Belonging, SealBroken
 
 if TYPE_CHECKING:
