@@ -21,7 +21,7 @@ import msgspec
 import structlog
 
 from relay.errors import NotSaved
-from relay.store import flows, invitations, notify_secrets
+from relay.store import access_requests, flows, invitations, notify_secrets
 from relay.store.keyring import Belonging, SealBroken, kid_of
 from relay.store.scripting import Script
 
@@ -87,6 +87,7 @@ def _grant(key: str) -> Belonging | None:
 
 PLACES: Final = (
     Place("grants", "{p*}:grant:*", "token_cache", _grant),
+    Place("requests for access", "{p*}:request:*", "", access_requests.belonging_of_key),
     Place("onboarding flows", "flow:*", "", flows.belonging_of_key),
     Place("invitations", "invitation:*", "", invitations.belonging_of_key),
     Place(
