@@ -6,6 +6,10 @@
     3  flow: done     compare and set, on disk; of two at once one gets here, the other takes its key back
     4  other keys of this flow are revoked: those of tries that were cut short, or a key that was lost on the way
 
+That is so for whoever connects the organisation, and for whoever looks after it. Of anybody else's consent comes no key: an account
+that reads for the organisation already renews its own grant, which gives it nothing that it had not; any other asks, and those
+who look after the organisation decide (`relay.store.access_requests`).
+
 Each step can be repeated, so trying again goes on from wherever it stopped. The key's text is in the sealed flow from 3 until
 its page is shown, then nowhere.
 """
@@ -18,40 +22,97 @@ import msgspec
 import structlog
 
 from onboarding import flow as flows_of
-from onboarding.flow import Admitted, Check, Mark
+from onboarding.flow import Admitted, Answered, Check, Mark
 from onboarding.languages import english
-from relay.core.audit import RELAY, key_made, key_revoked
+from relay.core.audit import Actor, key_made, key_revoked
 from relay.core.tenant import TenantState
+from relay.errors import RelayError
+from relay.store.access_requests import Asked
+from relay.store.admissions import MustAsk
 
 if TYPE_CHECKING:
     from onboarding.entry import Entry
     from onboarding.flow import Consented, Flow
     from onboarding.proof import Proof
     from relay.core.presence import TenantId
+    from relay.store.access_requests import AccessRequests
     from relay.store.admissions import Admissions
     from relay.store.flows import Flows, KeptFlow
+    from relay.store.managers import Managers
     from relay.store.suite_keys import SuiteKeys
     from relay.store.vault import Vault
 
 log = structlog.get_logger(__name__)
 
 
+class RequestsFull(RelayError):
+    """So many ask to read for the organisation that nobody else may: nothing was kept."""
+
+    def __init__(self) -> None:
+        super().__init__("Too many requests wait for those who look after this organisation")
+
+
 class Admission:
     """Takes tenants in. Raises whatever the store raises; repeating is safe."""
 
-    def __init__(self, flows: Flows, entry: Entry, admissions: Admissions, suite_keys: SuiteKeys, vault: Vault) -> None:
+    def __init__(
+        self,
+        flows: Flows,
+        entry: Entry,
+        admissions: Admissions,
+        suite_keys: SuiteKeys,
+        vault: Vault,
+        managers: Managers,
+        requests: AccessRequests,
+    ) -> None:
         self.entry = entry
         self._flows = flows
         self._admissions = admissions
         self._suite_keys = suite_keys
         self._vault = vault
+        self._managers = managers
+        self._requests = requests
 
     async def admit(self, flow: Flow, kept: KeptFlow, consented: Consented, proof: Proof) -> None:
-        """Keep a proven grant and its tenant, make a suite key unless the operator must approve first, and have the flow DONE.
+        """Keep a proven grant or a request for one, and have the flow DONE.
+
+        The first account gets a suite key, unless the operator must approve the tenant first.
 
         Raises:
             NotInvited, SignUpsFull, TurnedAwayError: the tenant may not come in; nothing was kept.
+            RequestsFull: see there.
         """
+        try:
+            state = await self._admitted(flow, consented, proof)
+        except MustAsk:
+            await self._ask(flow, kept, consented, proof)
+            return
+        tenant_id = consented.tenant_id
+        is_pending = state is TenantState.PENDING
+        said = english("Kept. The relay reads from now on.")
+        if is_pending:
+            said = english("Kept, encrypted. Nothing is read before it is approved.")
+        flow = _checked(flow, Check("kept", Mark.GOOD, said))
+        # Somebody who looks after the tenant may make keys; so a run that was cut short after step 1 goes on.
+        is_manager = await self._managers.is_manager(tenant_id, consented.account_id)
+        is_full = not is_pending and await self._suite_keys.is_full(tenant_id, besides=_label(flow))
+        if not is_manager or is_full:
+            await self._answer(flow, kept, consented, is_asked=False)
+            return
+        admitted = Admitted(
+            tenant_id,
+            consented.upn,
+            "",
+            "",
+            len(await self._vault.list(tenant_id)),
+            is_suspended=state is TenantState.SUSPENDED,
+            is_pending=is_pending,
+            account_id=consented.account_id,
+        )
+        await (self._without_key if is_pending else self._with_key)(flow, kept, admitted)
+
+    async def _admitted(self, flow: Flow, consented: Consented, proof: Proof) -> TenantState:
+        """Keep the grant; returns how the tenant stands then."""
         applicant, tenant_id = flow.applicant, consented.tenant_id
         event = await self.entry.event(flow)
         taken = await self._admissions.admit(
@@ -64,26 +125,47 @@ class Admission:
             settings={"contact_name": applicant.contact, "contact_email": applicant.email},
             event=event,
             word_ms=flow.word_ms,
+            by_wizard=True,
         )
         await self.entry.came(tenant_id, taken.state)
-        log.info("tenant_admitted", tenant_id=tenant_id, reference=flow.reference, state=taken.state)
-        grants = len(await self._vault.list(tenant_id))
-        if flow.trial is not None:
-            said = english("Kept. The relay reads from now on.")
-            if taken.state is TenantState.PENDING:
-                said = english("Kept, encrypted. Nothing is read before it is approved.")
-            kept_check = Check("kept", Mark.GOOD, said)
-            flow = msgspec.structs.replace(flow, trial=flow.trial.marked(kept_check))
-        if taken.state is TenantState.PENDING:
-            await self._without_key(flow, kept, Admitted(tenant_id, consented.upn, "", "", grants, is_pending=True))
-            return
-        suspended = taken.state is TenantState.SUSPENDED
-        await self._with_key(flow, kept, Admitted(tenant_id, consented.upn, "", "", grants, is_suspended=suspended))
+        log.info(
+            "tenant_admitted",
+            tenant_id=tenant_id,
+            reference=flow.reference,
+            state=taken.state,
+            is_first=taken.is_first,
+        )
+        return taken.state
 
-    async def another_key(self, flow: Flow, kept: KeptFlow) -> None:
-        """Replace the suite key of a flow that is done; the former stops working."""
-        assert flow.admitted is not None
-        await self._with_key(flow, kept, flow.admitted)
+    async def _ask(self, flow: Flow, kept: KeptFlow, consented: Consented, proof: Proof) -> None:
+        """The organisation is connected, and does not know the account: its consent waits."""
+        tenant_id, account_id = consented.tenant_id, consented.account_id
+        asked = await self._requests.ask(tenant_id, account_id, upn=consented.upn, token_cache=proof.token_cache)
+        log.info("tenant_access_asked", tenant_id=tenant_id, account_id=account_id, outcome=asked.name)
+        if asked in (Asked.FULL, Asked.NO_TENANT):
+            raise RequestsFull
+        check = Check("kept", Mark.OPEN, english("It waits for those who look after your organisation."))
+        await self._answer(flows_of.waiting(_checked(flow, check)), kept, consented, is_asked=True)
+
+    async def _answer(self, flow: Flow, kept: KeptFlow, consented: Consented, *, is_asked: bool) -> None:
+        answered = Answered(consented.tenant_id, consented.account_id, consented.upn, is_asked)
+        done = msgspec.structs.replace(flow, consented=None, answered=answered, trouble=None)
+        await self._flows.replace(kept, flows_of.encode(done), done.lifetime)
+
+    async def another_key(self, flow: Flow, kept: KeptFlow) -> bool:
+        """Replace the suite key of a flow that is done; the former stops working.
+
+        False when the account does not look after the tenant any more, or the tenant has too many keys: a flow outlives a right.
+        """
+        admitted = flow.admitted
+        assert admitted is not None
+        if not await self._managers.is_manager(admitted.tenant_id, admitted.account_id):
+            log.info("suite_key_not_issued", tenant_id=admitted.tenant_id, account_id=admitted.account_id)
+            return False
+        if await self._suite_keys.is_full(admitted.tenant_id, besides=_label(flow)):
+            return False
+        await self._with_key(flow, kept, admitted)
+        return True
 
     async def shown(self, flow: Flow, kept: KeptFlow) -> bool:
         """Forget the key's text, because it is shown now; False when somebody else was faster."""
@@ -99,20 +181,28 @@ class Admission:
 
     async def _with_key(self, flow: Flow, kept: KeptFlow, admitted: Admitted) -> None:
         """Make a key and put it into the flow; whoever comes second takes its own back."""
-        label = f"Onboarding {flow.reference}"
-        key = await self._suite_keys.issue(admitted.tenant_id, label, key_made(RELAY, label))
+        label, by = _label(flow), Actor.account(admitted.upn, admitted.account_id)
+        key = await self._suite_keys.issue(admitted.tenant_id, label, key_made(by, label))
         admitted = msgspec.structs.replace(admitted, key_id=key.key_id, key=key.text)
         done = msgspec.structs.replace(flow, consented=None, admitted=admitted, trouble=None)
         if await self._flows.replace(kept, flows_of.encode(done)) is None:
-            await self._revoke(key.key_id, label)
+            await self._revoke(key.key_id, label, by)
             return
         log.info("suite_key_issued", tenant_id=admitted.tenant_id, reference=flow.reference, key_id=key.key_id)
-        await self._revoke_others(admitted.tenant_id, label, key.key_id)
+        await self._revoke_others(admitted.tenant_id, label, key.key_id, by)
 
-    async def _revoke_others(self, tenant_id: TenantId, label: str, key_id: str) -> None:
+    async def _revoke_others(self, tenant_id: TenantId, label: str, key_id: str, by: Actor) -> None:
         for record in await self._suite_keys.list(tenant_id):
             if record.label == label and record.key_id != key_id and record.revoked is None:
-                await self._revoke(record.key_id, label)
+                await self._revoke(record.key_id, label, by)
 
-    async def _revoke(self, key_id: str, label: str) -> None:
-        await self._suite_keys.revoke(key_id, key_revoked(RELAY, key_id, label))
+    async def _revoke(self, key_id: str, label: str, by: Actor) -> None:
+        await self._suite_keys.revoke(key_id, key_revoked(by, key_id, label))
+
+
+def _label(flow: Flow) -> str:
+    return f"Onboarding {flow.reference}"
+
+
+def _checked(flow: Flow, check: Check) -> Flow:
+    return flow if flow.trial is None else msgspec.structs.replace(flow, trial=flow.trial.marked(check))

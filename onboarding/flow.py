@@ -146,6 +146,7 @@ class Admitted(msgspec.Struct, frozen=True):
         grants: how many the tenant has.
         is_suspended: whether the operator lets the tenant not be read for now.
         is_pending: whether it waited for the operator's approval; there is no suite key then.
+        account_id: the account's object id.
     """
 
     tenant_id: TenantId
@@ -155,9 +156,26 @@ class Admitted(msgspec.Struct, frozen=True):
     grants: int
     is_suspended: bool = False
     is_pending: bool = False
+    account_id: UserId = UserId("")
 
     def __repr__(self) -> str:
         return f"Admitted({self.tenant_id}, key {self.key_id})"
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """What came of an onboarding of an organisation that is connected already: a request, or a grant and nothing else.
+
+    Attributes:
+        tenant_id: the tenant.
+        account_id: whose consent it was.
+        upn: its name.
+        is_asked: whether those who look after the tenant have to say yes first; else the account reads for it.
+    """
+
+    tenant_id: TenantId
+    account_id: UserId
+    upn: str
+    is_asked: bool
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -192,7 +210,8 @@ class Flow(msgspec.Struct, frozen=True):
         tenant_id: the tenant that the typed domain is registered in; a check, never the source of the tenant.
         consented: set from SIGNED_IN on, until it is kept or turned out not to work.
         trial: the proof, once it was begun.
-        admitted: set when DONE.
+        admitted: set when DONE and the account looks after the tenant.
+        answered: set when DONE and it does not.
         trouble: of the last try.
         is_approved: whether Microsoft's page said that an administrator consented for everybody. It proves nothing.
         waits_until: kept until then at least while STARTED, in seconds since the epoch; 0: as usual.
@@ -213,11 +232,12 @@ class Flow(msgspec.Struct, frozen=True):
     waits_until: int = 0
     links: int = 0
     word_ms: int = 0
+    answered: Answered | None = None
 
     @property
     def step(self) -> Step:
         """Where it stands."""
-        if self.admitted is not None:
+        if self.admitted is not None or self.answered is not None:
             return Step.DONE
         if self.trial is not None:
             return Step.PROVING if self.trouble is None else Step.FAILED
@@ -231,7 +251,7 @@ class Flow(msgspec.Struct, frozen=True):
     @property
     def lifetime(self) -> timedelta | None:
         """How long it is to be kept from now on; None: as usual. Never longer than usual while it holds a consent or a key."""
-        if self.step is not Step.STARTED:
+        if self.step is not Step.STARTED and self.answered is None:
             return None
         left = timedelta(seconds=self.waits_until - int(time.time()))
         return left if left > timedelta(hours=1) else None

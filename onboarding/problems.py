@@ -159,6 +159,17 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         "Microsoft gave the consent, but refuses to let this account read the presence of colleagues. Nothing was stored.",
         "Sign in again with a full member of the organisation; guests usually see nobody.",
     ),
+    "requests_full": Problem(
+        "Too many people wait for an answer",
+        "Your organisation is connected already, and those who look after it have many requests to decide. Nothing was stored.",
+        "Ask them to decide, or to add your account themselves, and come back.",
+    ),
+    "no_key": Problem(
+        "No other key can be made here",
+        "This account does not look after the organisation any more, or the organisation has too many suite keys.",
+        "Open your organisation’s page, or ask those who look after it.",
+        403,
+    ),
     "interrupted": Problem(
         "The proof was interrupted",
         "Our server stopped while it was at work. Nothing that was completed is lost.",

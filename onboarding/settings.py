@@ -131,6 +131,7 @@ class WebSettings:
         tls_key_pem: its private key.
         trusted_proxies: addresses whose `X-Forwarded-For` is believed, as uvicorn's `forwarded_allow_ips`; empty: none.
         suite_ca_file: shown in the command to try, when suites must trust a CA of their own; empty: the system's.
+        manager_roles: directory roles whose holders look after their tenant, as Entra's role template ids; none: off.
         egress_addresses: from which the relay reaches Microsoft, for an organisation's named location; empty: not told.
         push: what a subscription needs; None: none is tried, for this relay asks for none.
         trial_alive: how long a proof under way counts as alive without a sign of life. 5 s: what a killed process costs
@@ -157,6 +158,7 @@ class WebSettings:
     trusted_proxies: str = ""
     suite_ca_file: str = ""
     egress_addresses: tuple[str, ...] = ()
+    manager_roles: frozenset[str] = frozenset()
     push: Push | None = None
     trial_alive: timedelta = timedelta(seconds=5)
     limits: HttpLimits = field(default_factory=HttpLimits)

@@ -21,9 +21,11 @@ from onboarding.trials import Trials
 from relay.core.tenant import SignUp
 from relay.graph.client import GraphClient
 from relay.graph.consent import Consent
+from relay.store.access_requests import AccessRequests
 from relay.store.admissions import Admissions
 from relay.store.flows import Flows
 from relay.store.invitations import Invitation, Invitations
+from relay.store.managers import Managers
 from relay.store.marks import RingMarks
 from relay.store.sign_ups import SignUps
 from relay.store.suite_keys import SuiteKeys
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from onboarding.settings import WebSettings
     from relay.core.tenant import TenantState
     from relay.graph.settings import GraphSettings
+    from relay.store.access_requests import AccessRequest
     from relay.store.connection import Store
     from relay.store.flows import KeptFlow
     from relay.store.keyring import KeyRing
@@ -70,6 +73,7 @@ class Steps:
         trials: Trials,
         invitations: Invitations,
         settings: WebSettings,
+        requests: AccessRequests,
     ) -> None:
         self._settings = settings
         self._rooms = settings.rooms
@@ -78,6 +82,7 @@ class Steps:
         self._admission = admission
         self._trials = trials
         self._invitations = invitations
+        self._requests = requests
 
     @classmethod
     @asynccontextmanager
@@ -87,8 +92,15 @@ class Steps:
         """The steps with everything they need, while the context lasts."""
         flows = Flows(store, ring)
         entry = Entry(settings.sign_up, SignUps(store, settings.sign_up_limits), Tenants(store), TurnedAway(store))
+        requests = AccessRequests(store, ring)
         admission = Admission(
-            flows, entry, Admissions(store, ring), SuiteKeys(store, RingMarks(ring)), Vault(store, ring)
+            flows,
+            entry,
+            Admissions(store, ring),
+            SuiteKeys(store, RingMarks(ring)),
+            Vault(store, ring),
+            Managers(store),
+            requests,
         )
         async with (
             GraphClient(graph) as client,
@@ -96,7 +108,7 @@ class Steps:
             Trials(client, flows, admission, settings.push, settings.trial_alive) as trials,
         ):
             sign_ins = SignIns(flows, client, consent, settings.redirect_uri, settings.rooms.trips)
-            yield cls(flows, sign_ins, admission, trials, Invitations(store, ring), settings)
+            yield cls(flows, sign_ins, admission, trials, Invitations(store, ring), settings, requests)
 
     async def start(self, applicant: Applicant, link: str = "") -> tuple[Flow, str] | str:
         """Begin an onboarding; returns it and its browser's secret, or the problem with the domain or the link.
@@ -220,12 +232,21 @@ class Steps:
         """Whether the proof is being carried out."""
         return await self._trials.is_alive(held.flow)
 
-    async def another_key(self, held: Held) -> None:
-        """Make another suite key in place of the one that was shown; the former stops working."""
+    async def another_key(self, held: Held) -> bool:
+        """Make another suite key in place of the one that was shown; the former stops working. False when none may be made."""
         admitted = held.flow.admitted
         if admitted is not None and not admitted.key and not admitted.is_pending:
-            await self._admission.another_key(held.flow, held.kept)
-            _count("key", "done")
+            is_made = await self._admission.another_key(held.flow, held.kept)
+            _count("key", "done" if is_made else "refused")
+            return is_made
+        return True
+
+    async def request_of(self, held: Held) -> AccessRequest | None:
+        """What became of the request that the flow ended in; None when it ended otherwise, or that was long ago."""
+        answered = held.flow.answered
+        if answered is None or not answered.is_asked:
+            return None
+        return await self._requests.load(answered.tenant_id, answered.account_id)
 
     async def standing(self, held: Held) -> TenantState | None:
         """Where the tenant of a flow that is done stands now; None: it is not here."""

@@ -20,6 +20,7 @@ import msgspec
 import structlog
 
 from onboarding import flow as flows_of
+from onboarding.admission import RequestsFull
 from onboarding.consent import refused
 from onboarding.entry import NotInvited, trouble_of
 from onboarding.flow import CHECKS, Check, Mark, Trouble, new_trial
@@ -126,6 +127,8 @@ class Trials:
             await run.fail(Trouble("sign_ups_full"), keeps_consent=False)
         except TimeoutError:
             await run.fail(Trouble(of_error(SourceUnreachable(""))), keeps_consent=True)
+        except RequestsFull:
+            await run.fail(Trouble("requests_full"), keeps_consent=False)
         except RelayError as error:
             refusal = getattr(error, "refusal", None)
             trouble = Trouble(of_error(error)) if refusal is None else refused(error, of_error(error))

@@ -138,6 +138,9 @@ class Views:
             case Step.PROVING | Step.FAILED:
                 is_alive = flow.step is Step.PROVING and await self._steps.is_alive(held)
                 response = self._trial_page(flow, secret, is_alive=is_alive)
+            case Step.DONE if flow.answered is not None:
+                asked = await self._steps.request_of(held)
+                response = self._flow_page("answered.html", flow, secret, asked=asked)
             case Step.DONE:
                 response = await self._done_page(held, secret)
         if flow.lifetime is not None:
@@ -195,7 +198,9 @@ class Views:
         if request.method == "POST":
             held, _ = await self._sent(request)
             with _stopping(held):
-                await self._steps.another_key(held)
+                is_made = await self._steps.another_key(held)
+            if not is_made:
+                raise Stopped("no_key", held.flow.flow_id)
             return _to(f"{_address(held.flow)}/key")
         held, secret = await self._held(request)
         if held.flow.admitted is None or held.flow.admitted.is_pending:

@@ -19,6 +19,7 @@ from onboarding.settings import Pace, Rooms, WebSettings
 from relay import variables
 from relay.clear import IN_THE_CLEAR, goes_in_the_clear
 from relay.config_http import Proxies
+from relay.core import names
 from relay.core.subscription import MAX_USERS, SubscriptionPolicy
 from relay.core.tenant import SignUp
 from relay.core.watchdog import ANNOUNCED_WITHIN
@@ -54,6 +55,11 @@ def _redis_url(value: SecretStr) -> SecretStr:
     if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("is no Redis URL; it begins with redis://, rediss:// or unix://")
     return value
+
+
+def _listed(value: str) -> list[str]:
+    """What stands between commas."""
+    return list(filter(None, map(str.strip, value.split(","))))
 
 
 def _web_address(value: str) -> str:
@@ -401,6 +407,12 @@ class WebConfig(Group):
         description="addresses that the relay reaches Microsoft from, with commas between, as the pages tell them for a named "
         "location; empty tells none",
     )
+    manager_roles: str = Field(
+        "",
+        description="directory roles of Entra whose holders look after their organisation's page, as role template ids with commas "
+        "between; empty: none, because in a large organisation such roles are many people's. The app registration must be set "
+        "to send the `wids` claim",
+    )
     suite_ca_file: str = Field(
         "", description="the CA file named in the command to try, when suites must trust a CA of their own"
     )
@@ -446,6 +458,14 @@ class WebConfig(Group):
         "those go that nobody has gone on with for longest",
     )
 
+    @field_validator("manager_roles")
+    @classmethod
+    def _role_ids(cls, value: str) -> str:
+        wrong = [role for role in _listed(value) if names.user_id(role) is None]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is no role template id, which is a GUID")
+        return value
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if (self.tls_cert is None) is not (self.tls_key is None):
@@ -473,7 +493,8 @@ class WebConfig(Group):
             tls_key_pem=None if key is None else key.get_secret_value().encode(),
             trusted_proxies=self.trusted_proxies,
             suite_ca_file=self.suite_ca_file,
-            egress_addresses=tuple(filter(None, map(str.strip, self.egress_addresses.split(",")))),
+            egress_addresses=tuple(_listed(self.egress_addresses)),
+            manager_roles=frozenset(role.lower() for role in _listed(self.manager_roles)),
             pace=Pace(
                 requests=self.requests_per_minute, sign_ups=self.forms_per_minute, sign_ins=self.forms_per_minute
             ),

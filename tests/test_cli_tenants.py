@@ -276,3 +276,20 @@ def test_an_invitation_leads_to_the_organisation_of_its_domain(redis, monkeypatc
                 assert (refused.exit_code, said in refused.stderr) == (2, True), refused.output
 
     asyncio.run(inside())
+
+
+def test_the_operator_names_somebody_when_everybody_is_gone(redis):
+    ada, ben = "aaaaaaaa-0000-4000-8000-0000000000aa", "bbbbbbbb-0000-4000-8000-0000000000bb"
+    assert call("manager", "list", "contoso.example").exit_code == 0
+    assert (
+        "a name may be given" in call("manager", "add", "contoso.example", "ada@contoso.example", "--unchecked").stderr
+    )
+    done("manager", "add", "contoso.example", ada, "--unchecked")
+    assert "already" in done("manager", "add", "contoso.example", ada, "--unchecked")
+    done("manager", "add", "contoso.example", ben, "--unchecked")
+    listed = {one["account_id"] for one in json.loads(done("manager", "list", "contoso.example", "--json"))}
+    assert {ada, ben} <= listed
+    for account in listed - {ada}:
+        done("manager", "remove", "contoso.example", account)
+    assert "the last one" in call("manager", "remove", "contoso.example", ada).stderr
+    assert call("manager", "remove", "contoso.example", "nobody").exit_code == 2

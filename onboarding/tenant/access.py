@@ -1,23 +1,38 @@
-"""Who may open a tenant's page. Pure.
+"""Who may do what on a tenant's page. Pure.
 
-* Accounts that hold a grant of the tenant: who reads for an organisation may see that and end it.
-* The contact named at onboarding, signed in to this very tenant. What counts is the account's own name (`preferred_username`,
-  the UPN) in an id token of this tenant: the part after its @ is a domain that Microsoft had the tenant prove it owns, and only
-  the tenant's administrators give names out. Any other claim would not do: what a token has as `email` is a text that
-  administrators of *any* tenant can write down for their people, so a stranger could come as our contact. A guest's name is
-  of the tenant that it comes from, so a guest is no contact.
+Two rights, and what lies beside them:
+
+    MANAGES         looks after the tenant: it is among its managers, by object id (see `relay.store.managers`)
+    ROLE            holds a directory role of the tenant that the operator named; judged from the id token of the sign-in
+    READS           holds a grant: the relay reads with this account, and the account sees that and can end it
+    NO_ROLE         of the tenant, and none of these; it may have asked to read for it
+    NOT_CONNECTED   the tenant is not here
+
+Reading for a tenant is no right over it: whoever runs the onboarding and is let in by Microsoft could come to it, and in many
+organisations that is everybody.
+
+The contact named at onboarding becomes a manager at the first sign-in to this very tenant. What counts is the account's own
+name (`preferred_username`, the UPN) in an id token of this tenant: the part after its @ is a domain that Microsoft had the
+tenant prove it owns, and only the tenant's administrators give names out. Any other claim would not do: what a token has as
+`email` is a text that administrators of *any* tenant can write down for their people, so a stranger could come as our contact. A
+guest's name is of the tenant that it comes from, so a guest is no contact.
 """
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
+
+from relay.store.managers import claims
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from onboarding.tenant.sessions import Session
     from relay.core.presence import UserId
+    from relay.graph.idtokens import VerifiedIdentity
     from relay.store.tenants import Tenant
 
 CONTACT_EMAIL: Final = "contact_email"
@@ -25,33 +40,96 @@ CONTACT_EMAIL: Final = "contact_email"
 
 
 class Access(enum.Enum):
-    """Whether somebody may open the page of the tenant that they signed in to."""
+    """By which right somebody comes; see the module."""
 
-    GRANT = enum.auto()
-    CONTACT = enum.auto()
-    NOT_CONNECTED = enum.auto()
-    """There is no such tenant here."""
+    MANAGES = enum.auto()
+    ROLE = enum.auto()
+    READS = enum.auto()
     NO_ROLE = enum.auto()
-    """The tenant is here, and they are neither of the two."""
+    NOT_CONNECTED = enum.auto()
 
     @property
-    def is_in(self) -> bool:
-        """Whether they may."""
-        return self in (Access.GRANT, Access.CONTACT)
+    def looks_after(self) -> bool:
+        """Whether they look after the tenant."""
+        return self in _LOOKING_AFTER
+
+    def may(self, deed: Deed) -> bool:
+        """Whether this right covers a deed."""
+        return self in RIGHTS[deed]
 
 
-def access_of(who: Session, tenant: Tenant | None, accounts: Collection[UserId]) -> Access:
-    """Whether `who` may open the page.
+class Deed(enum.Enum):
+    """What somebody can want on the page. Every route names one."""
+
+    SEE_OWN_STATE = enum.auto()
+    """How the account's own grant fares."""
+    WITHDRAW_OWN_GRANT = enum.auto()
+    SEE_TENANT = enum.auto()
+    """How the tenant fares, its accounts, suites and settings."""
+    SEE_PRESENCE = enum.auto()
+    """Diagnostics: who is watched, and what was seen."""
+    SEE_LOG = enum.auto()
+    """Who watched whom."""
+    CHANGE_ACCOUNTS = enum.auto()
+    """Add, renew and replace accounts that read."""
+    WITHDRAW_GRANT = enum.auto()
+    """Of another account."""
+    DECIDE_REQUESTS = enum.auto()
+    """Say yes or no to whoever asks to read for the tenant."""
+    CHANGE_MANAGERS = enum.auto()
+    """Name others, and end their right."""
+    CHANGE_KEYS = enum.auto()
+    CHANGE_SETTINGS = enum.auto()
+    LEAVE = enum.auto()
+
+
+_LOOKING_AFTER: Final = frozenset({Access.MANAGES, Access.ROLE})
+_INSIDE: Final = _LOOKING_AFTER | {Access.READS}
+
+RIGHTS: Final[Mapping[Deed, frozenset[Access]]] = MappingProxyType(
+    {
+        Deed.SEE_OWN_STATE: _INSIDE,
+        Deed.WITHDRAW_OWN_GRANT: _INSIDE,
+        Deed.SEE_TENANT: _LOOKING_AFTER,
+        Deed.SEE_PRESENCE: _LOOKING_AFTER,
+        Deed.SEE_LOG: _LOOKING_AFTER,
+        Deed.CHANGE_ACCOUNTS: _LOOKING_AFTER,
+        Deed.WITHDRAW_GRANT: _LOOKING_AFTER,
+        Deed.DECIDE_REQUESTS: _LOOKING_AFTER,
+        Deed.CHANGE_MANAGERS: _LOOKING_AFTER,
+        Deed.CHANGE_KEYS: _LOOKING_AFTER,
+        Deed.CHANGE_SETTINGS: _LOOKING_AFTER,
+        Deed.LEAVE: _LOOKING_AFTER,
+    }
+)
+"""Deed -> the rights that cover it. All of them."""
+
+
+def access_of(
+    who: Session,
+    tenant: Tenant | None,
+    managers: Collection[UserId],
+    accounts: Collection[UserId],
+    roles: Collection[str] = (),
+) -> Access:
+    """By which right `who` comes.
 
     Args:
         who: whoever signed in, as Microsoft vouches for it.
         tenant: the one that they signed in to, as it is now; None when it is not here.
+        managers: those that look after it.
         accounts: those that hold a grant of it.
+        roles: the directory roles (template ids, in lower case) whose holders look after it; none when the operator names none.
     """
     if tenant is None or tenant.tenant_id != who.tenant_id:
         return Access.NOT_CONNECTED
-    if who.account_id in accounts:
-        return Access.GRANT
-    contact = tenant.settings.get(CONTACT_EMAIL, "").strip().casefold()
-    is_contact = bool(contact) and not who.is_guest and who.upn.strip().casefold() == contact
-    return Access.CONTACT if is_contact else Access.NO_ROLE
+    if who.account_id in managers:
+        return Access.MANAGES
+    if any(role.lower() in roles for role in who.roles):
+        return Access.ROLE
+    return Access.READS if who.account_id in accounts else Access.NO_ROLE
+
+
+def is_contact(who: VerifiedIdentity, claim: str) -> bool:
+    """Whether somebody who has just signed in to a tenant may claim to be its contact."""
+    return not who.is_guest and claims(who.upn, claim)

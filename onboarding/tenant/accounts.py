@@ -15,17 +15,19 @@ from onboarding.languages import english
 from onboarding.problems import of_error
 from onboarding.settings import TENANT
 from onboarding.tenant import cookies
+from onboarding.tenant.access import Deed
 from onboarding.tenant.door import NotAdmitted
 from onboarding.tenant.frame import OVERVIEW
 from onboarding.tenant.goodbye import end_subscriptions
 from onboarding.tenant.sign_in import SignInFailed, Wanted
+from onboarding.tenant.trying import proven
 from relay.core.audit import grant_withdrawn
 from relay.core.grants import GrantState, classify
 from relay.core.presence import UserId
 from relay.core.subscription import MAX_USERS
 from relay.core.tenant import TenantEvent, TenantState
-from relay.errors import AccessDenied, ConsentRequired, RelayError, RequestRefused
-from relay.graph.trying import tried
+from relay.errors import RelayError
+from relay.store.access_requests import RequestState
 from relay.store.admissions import Replaced
 
 if TYPE_CHECKING:
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from onboarding.flow import Consented
     from onboarding.tenant.desk import Desk
     from onboarding.tenant.door import Visitor
     from onboarding.tenant.sign_in import Trip
@@ -87,7 +88,10 @@ class AccountViews:
     async def show(self, request: Request) -> Response:
         """The page."""
         desk = self._desk
-        visitor = await desk.door.visitor(request)
+        visitor = await desk.door.visitor(request, Deed.SEE_OWN_STATE)
+        if not visitor.access.looks_after:
+            return await self._own_page(visitor)
+        asked = [one for one in await desk.requests.list(visitor.tenant_id) if one.state is RequestState.WAITING]
         accounts = [_account(grant, visitor) for grant in visitor.grants]
         dead = next((account for account in accounts if account.state != GrantState.HEALTHY), None)
         contact = await desk.presences.contact_of(visitor.tenant_id)
@@ -110,21 +114,31 @@ class AccountViews:
             push=await desk.push.load(visitor.tenant_id),
             capacity=MAX_USERS * sum(grant.state is GrantState.HEALTHY for grant in visitor.grants),
             per_account=MAX_USERS,
+            asked=asked,
+            manager_roles=bool(desk.settings.manager_roles),
         )
+
+    async def _own_page(self, visitor: Visitor) -> Response:
+        """What an account sees that reads for the tenant and does not look after it: its own state."""
+        grant = visitor.own_grant
+        assert grant is not None
+        heading = english("Your account")
+        account = _account(grant, visitor)
+        return await self._desk.frame.page(visitor, "tenant/own.html", OVERVIEW, heading, account=account)
 
     async def add(self, request: Request) -> Response:
         """Off to Microsoft, for another account's consent."""
-        visitor, _ = await self._desk.door.sent(request)
+        visitor, _ = await self._desk.door.sent(request, Deed.CHANGE_ACCOUNTS)
         return await self._leave(request, visitor)
 
     async def renew(self, request: Request) -> Response:
         """Off to Microsoft, for the consent that died: the one button."""
-        visitor, grant = await self._sent(request)
+        visitor, grant = await self._sent(request, Deed.CHANGE_ACCOUNTS)
         return await self._leave(request, visitor, login_hint=grant.upn if grant is not None else "")
 
     async def replace(self, request: Request) -> Response:
         """Off to Microsoft, for another account that takes this one's place."""
-        visitor, grant = await self._sent(request)
+        visitor, grant = await self._sent(request, Deed.CHANGE_ACCOUNTS)
         if grant is None:
             await self._desk.frame.note(visitor, "unknown_thing")
             return _to_page()
@@ -134,10 +148,12 @@ class AccountViews:
         """Ask whether an account shall be withdrawn, or do it."""
         desk = self._desk
         if request.method == "POST":
-            visitor, grant = await self._sent(request)
+            visitor, grant = await self._sent(request, Deed.SEE_OWN_STATE)
         else:
-            visitor = await desk.door.visitor(request)
+            visitor = await desk.door.visitor(request, Deed.SEE_OWN_STATE)
             grant = _named(request, visitor)
+        is_own = grant is not None and grant is visitor.own_grant
+        visitor.demand(Deed.WITHDRAW_OWN_GRANT if is_own else Deed.WITHDRAW_GRANT)
         if grant is None:
             await desk.frame.note(visitor, "unknown_thing")
             return _to_page()
@@ -162,7 +178,7 @@ class AccountViews:
         if held is None or held.session.tenant_id != wanted.tenant_id:
             raise SignInFailed("signed_out")
         try:
-            visitor = await desk.door.admit(held)
+            visitor = await desk.door.admit(held, Deed.CHANGE_ACCOUNTS)
         except NotAdmitted:
             return _to_page()
         try:
@@ -181,7 +197,7 @@ class AccountViews:
         assert wanted is not None
         consented = await desk.sign_ins.consented(trip, answer)
         former = next((grant for grant in visitor.grants if grant.account_id == wanted.replaces), None)
-        token_cache = await self._proven(consented)
+        token_cache = await proven(desk.client, consented.tenant_id, consented.account_id, consented.token_cache)
         await desk.admissions.admit(
             visitor.tenant_id,
             consented.account_id,
@@ -201,15 +217,6 @@ class AccountViews:
         if former is not None and former.account_id != consented.account_id:
             return "account_replaced", consented.upn
         return "account_renewed" if is_known else "account_added", consented.upn
-
-    async def _proven(self, consented: Consented) -> str:
-        """The grant's token cache after one read with it: what cannot read is not kept."""
-        try:
-            return await tried(self._desk.client, consented.tenant_id, consented.account_id, consented.token_cache)
-        except ConsentRequired as refused:
-            raise SignInFailed("refused", str(refused)) from refused
-        except (AccessDenied, RequestRefused) as refused:
-            raise SignInFailed("proof_refused", str(refused)) from refused
 
     async def _withdraw(self, visitor: Visitor, grant: Grant) -> None:
         desk = self._desk
@@ -232,9 +239,9 @@ class AccountViews:
         cookies.keep_return(response, returning)
         return response
 
-    async def _sent(self, request: Request) -> tuple[Visitor, Grant | None]:
+    async def _sent(self, request: Request, deed: Deed) -> tuple[Visitor, Grant | None]:
         """Who sent a form, and the account in its address; None when this tenant has no such account."""
-        visitor, _ = await self._desk.door.sent(request)
+        visitor, _ = await self._desk.door.sent(request, deed)
         return visitor, _named(request, visitor)
 
 

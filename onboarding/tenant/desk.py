@@ -12,11 +12,13 @@ from onboarding.tenant.sessions import Sessions
 from onboarding.tenant.sign_in import SignIns
 from relay.graph.client import GraphClient
 from relay.graph.consent import Consent
+from relay.store.access_requests import AccessRequests
 from relay.store.admissions import Admissions
 from relay.store.audit import AuditLog
 from relay.store.connected import ConnectedSuites
 from relay.store.enforcement import Enforcement
 from relay.store.flows import Flows
+from relay.store.managers import Managers
 from relay.store.marks import RingMarks
 from relay.store.presences import Presences
 from relay.store.push import PushStatuses
@@ -51,6 +53,8 @@ class Desk:
     tenants: Tenants
     vault: Vault
     admissions: Admissions
+    managers: Managers
+    requests: AccessRequests
     suite_keys: SuiteKeys
     connected: ConnectedSuites
     presences: Presences
@@ -67,19 +71,21 @@ class Desk:
     ) -> AsyncIterator[Self]:
         """Everything, while the context lasts."""
         the_sessions = Sessions(store, ring, room=settings.rooms.sessions)
-        tenants, vault = Tenants(store), Vault(store, ring)
+        tenants, vault, managers = Tenants(store), Vault(store, ring), Managers(store)
         async with GraphClient(graph) as client, Consent(client) as consent:
             yield cls(
                 settings=settings,
                 pages=pages,
                 client=client,
                 sessions=the_sessions,
-                door=Door(the_sessions, tenants, vault, settings.public_url),
+                door=Door(the_sessions, tenants, vault, managers, settings),
                 frame=Frame(pages, the_sessions),
                 sign_ins=SignIns(Flows(store, ring), consent, settings.redirect_uri, settings.rooms.sign_ins),
                 tenants=tenants,
                 vault=vault,
                 admissions=Admissions(store, ring),
+                managers=managers,
+                requests=AccessRequests(store, ring),
                 suite_keys=SuiteKeys(store, RingMarks(ring)),
                 connected=ConnectedSuites(store),
                 presences=Presences(store),

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from onboarding.languages import Sentence, english
 from onboarding.settings import TENANT
+from onboarding.tenant.access import Deed
 from onboarding.tenant.door import Door
 from onboarding.tenant.frame import DIAGNOSTICS, Frame
 from onboarding.tenant.sessions import Sessions
@@ -25,6 +26,7 @@ from relay.core.presence import Source
 from relay.diagnosis import connection, minute
 from relay.diagnosis.explanation import explain
 from relay.diagnosis.overview import Overviews
+from relay.store.managers import Managers
 from relay.store.tenants import Tenants
 from relay.store.vault import Vault
 
@@ -75,7 +77,7 @@ class DiagnosticViews:
         self._store = store
         self._pages = pages
         self._vault = Vault(store, ring)
-        self._door = Door(the_sessions, Tenants(store), self._vault, settings.public_url)
+        self._door = Door(the_sessions, Tenants(store), self._vault, Managers(store), settings)
         self._frame = Frame(pages, the_sessions)
         self._overviews = Overviews(store)
 
@@ -94,14 +96,14 @@ class DiagnosticViews:
 
     async def show(self, request: Request) -> Response:
         """The page."""
-        visitor = await self._door.visitor(request)
+        visitor = await self._door.visitor(request, Deed.SEE_PRESENCE)
         values = await self._listed(visitor, request)
         title = english("Diagnostics")
         return await self._frame.page(visitor, "tenant/diagnostics.html", DIAGNOSTICS, title, **values)
 
     async def show_part(self, request: Request) -> Response:
         """Its live part."""
-        visitor = await self._door.visitor(request, renews=False)
+        visitor = await self._door.visitor(request, Deed.SEE_PRESENCE, renews=False)
         return self._pages.page("tenant/_users.html", **await self._listed(visitor, request))
 
     async def _listed(self, visitor: Visitor, request: Request) -> dict[str, Any]:
@@ -131,7 +133,7 @@ class DiagnosticViews:
 
     async def watch(self, request: Request) -> Response:
         """Watch a user for a minute, and show everything about that user."""
-        visitor, given = await self._door.sent(request)
+        visitor, given = await self._door.sent(request, Deed.SEE_PRESENCE)
         text = given.get("name", "")[:MAX_NAME_CHARS]
         name = normalise(text)
         if name is not None and not await minute.watch(self._store, visitor.tenant_id, name):
@@ -140,7 +142,7 @@ class DiagnosticViews:
 
     async def user(self, request: Request) -> Response:
         """Everything about one user, who is named in the path or by a form."""
-        visitor = await self._door.visitor(request)
+        visitor = await self._door.visitor(request, Deed.SEE_PRESENCE)
         return await self._user_page(visitor, _named(request))
 
     async def _user_page(self, visitor: Visitor, text: str, status: int = 200, *, is_full: bool = False) -> Response:
@@ -150,7 +152,7 @@ class DiagnosticViews:
 
     async def user_part(self, request: Request) -> Response:
         """Its live part."""
-        visitor = await self._door.visitor(request, renews=False)
+        visitor = await self._door.visitor(request, Deed.SEE_PRESENCE, renews=False)
         return self._pages.page("tenant/_user.html", **await self._explained(visitor, _named(request), is_full=False))
 
     async def _explained(self, visitor: Visitor, text: str, *, is_full: bool) -> dict[str, Any]:

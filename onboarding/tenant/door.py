@@ -13,27 +13,30 @@ from onboarding import forms, sessions
 from onboarding.pace import Budget, demand
 from onboarding.problems import Stopped
 from onboarding.tenant import cookies
-from onboarding.tenant.access import Access, access_of
+from onboarding.tenant.access import Access, Deed, access_of
 from relay.core.audit import Actor
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from onboarding.settings import WebSettings
     from onboarding.tenant.sessions import HeldSession, Session, Sessions
     from relay.core.presence import TenantId
+    from relay.store.managers import Manager, Managers
     from relay.store.tenants import Tenant, Tenants
     from relay.store.vault import Grant, Vault
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Somebody who may see and change everything about their tenant.
+    """Somebody who was let in, for what their right covers.
 
     Attributes:
         session: who.
         access: by which right.
         tenant: the tenant's record, as it is now.
         grants: its grants, oldest first.
+        managers: who looks after it, longest first.
         token: what forms of this session carry.
         held: the session as it was read.
     """
@@ -42,6 +45,7 @@ class Visitor:
     access: Access
     tenant: Tenant
     grants: tuple[Grant, ...]
+    managers: tuple[Manager, ...]
     token: str = field(repr=False)
     held: HeldSession = field(repr=False)
 
@@ -60,17 +64,31 @@ class Visitor:
         """Who, as the audit log has it."""
         return Actor.account(self.session.upn, self.session.account_id)
 
+    @property
+    def own_grant(self) -> Grant | None:
+        """The grant of the account itself; None when the relay does not read with it."""
+        return next((grant for grant in self.grants if grant.account_id == self.session.account_id), None)
+
+    def demand(self, deed: Deed) -> None:
+        """Go on only if their right covers a deed.
+
+        Raises:
+            NotAdmitted: it does not.
+        """
+        if not self.access.may(deed):
+            raise NotAdmitted(self.session, self.access)
+
 
 class SignInNeeded(Exception):
     """Nobody is signed in (any more): to be answered with the page that offers it."""
 
 
 class NotAdmitted(Exception):
-    """Somebody signed in who may not see the page.
+    """Somebody signed in who may not see the page, or not do what they want to.
 
     Attributes:
         session: who.
-        access: why not.
+        access: what they may instead.
     """
 
     def __init__(self, session: Session, access: Access) -> None:
@@ -80,19 +98,27 @@ class NotAdmitted(Exception):
 
 
 class Door:
-    """Lets people in, request by request. Raises `StoreUnavailable` when nobody can tell who somebody is."""
+    """Lets people in, request by request: what they may is asked anew each time, so a right that ended ends open sessions' too.
 
-    def __init__(self, the_sessions: Sessions, tenants: Tenants, vault: Vault, public_url: str) -> None:
+    Raises `StoreUnavailable` when nobody can tell who somebody is.
+    """
+
+    def __init__(
+        self, the_sessions: Sessions, tenants: Tenants, vault: Vault, managers: Managers, settings: WebSettings
+    ) -> None:
         self._sessions = the_sessions
         self._tenants = tenants
         self._vault = vault
-        self._public_url = public_url
+        self._managers = managers
+        self._public_url = settings.public_url
+        self._roles = settings.manager_roles
 
-    async def visitor(self, request: Request, *, renews: bool = True) -> Visitor:
+    async def visitor(self, request: Request, deed: Deed, *, renews: bool = True) -> Visitor:
         """Who asks for a page.
 
         Args:
             request: theirs.
+            deed: what the page is for.
             renews: whether a person asks; False for what an open page asks for by itself, which keeps no session alive.
 
         Raises:
@@ -103,9 +129,11 @@ class Door:
         held = await self._sessions.load(secret, renews=renews)
         if held is None:
             raise SignInNeeded
-        return await self.admit(held, sessions.form_token(secret))
+        return await self.admit(held, deed, sessions.form_token(secret))
 
-    async def sent(self, request: Request, max_fields: int = forms.MAX_FIELDS) -> tuple[Visitor, dict[str, str]]:
+    async def sent(
+        self, request: Request, deed: Deed, max_fields: int = forms.MAX_FIELDS
+    ) -> tuple[Visitor, dict[str, str]]:
         """Who sent a form of ours, and its fields.
 
         Raises:
@@ -119,18 +147,20 @@ class Door:
             raise Stopped("form_stale")
         if secret:
             demand(request, Budget.CHANGE)
-        return await self.visitor(request), given
+        return await self.visitor(request, deed), given
 
-    async def admit(self, held: HeldSession, token: str = "") -> Visitor:
-        """What a session's holder may do now.
+    async def admit(self, held: HeldSession, deed: Deed, token: str = "") -> Visitor:
+        """A session's holder, if they may do something now.
 
         Raises:
-            NotAdmitted: nothing.
+            NotAdmitted: they may not.
         """
         session = held.session
         tenant = await self._tenants.load(session.tenant_id)
         grants = tuple(await self._vault.list(session.tenant_id)) if tenant is not None else ()
-        access = access_of(session, tenant, {grant.account_id for grant in grants})
-        if tenant is None or not access.is_in:
+        managers = tuple(await self._managers.list(session.tenant_id)) if tenant is not None else ()
+        accounts = {grant.account_id for grant in grants}
+        access = access_of(session, tenant, {one.account_id for one in managers}, accounts, self._roles)
+        if tenant is None or not access.may(deed):
             raise NotAdmitted(session, access)
-        return Visitor(session, access, tenant, grants, token, held)
+        return Visitor(session, access, tenant, grants, managers, token, held)

@@ -60,13 +60,13 @@ class Frame:
             visitor=visitor,
             tenant=visitor.tenant,
             token=visitor.token,
-            **{**self.sections(section, heading), "note": said(note)},
+            **{**self.sections(section, heading, visitor), "note": said(note)},
             **values,
         )
 
-    def sections(self, section: str, heading: str) -> dict[str, Any]:
+    def sections(self, section: str, heading: str, visitor: Visitor) -> dict[str, Any]:
         """What `tenant/frame.html` needs of a page that says no note."""
-        sections = [(address, gettext(label)) for address, label in SECTIONS]
+        sections = [(address, gettext(label)) for address, label in SECTIONS] if visitor.access.looks_after else []
         return {"section": section, "sections": sections, "heading": heading, "note": None}
 
     async def note(self, visitor: Visitor, key: str, about: str = "") -> None:

@@ -21,6 +21,7 @@ from onboarding import sessions
 from onboarding.languages import english
 from onboarding.settings import TENANT
 from onboarding.tenant import cookies
+from onboarding.tenant.access import Deed
 from onboarding.tenant.door import SignInNeeded
 from onboarding.tenant.frame import SETTINGS
 from onboarding.tenant.goodbye import end_subscriptions
@@ -30,8 +31,9 @@ from relay.store import keys
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from onboarding.tenant.access import Deed
     from onboarding.tenant.desk import Desk
-    from onboarding.tenant.door import Visitor
+from onboarding.tenant.door import Visitor
 
 log = structlog.get_logger(__name__)
 
@@ -57,9 +59,9 @@ class LeavingViews:
         desk = self._desk
         given: dict[str, str] = {}
         if request.method == "POST":
-            visitor, given = await desk.door.sent(request)
+            visitor, given = await desk.door.sent(request, Deed.LEAVE)
         else:
-            visitor = await desk.door.visitor(request)
+            visitor = await desk.door.visitor(request, Deed.LEAVE)
         if given and given.get("domain", "")[:300].strip().casefold() == phrase(visitor).casefold():
             await self._leave(visitor)
             return RedirectResponse(LEFT, status_code=303)

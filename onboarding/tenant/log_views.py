@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from onboarding.languages import english
 from onboarding.problems import Stopped
+from onboarding.tenant.access import Deed
 from onboarding.tenant.frame import LOG
 from relay.core.audit import ActorKind, Kind
 from relay.core.audit_export import Form
@@ -39,7 +40,7 @@ class LogViews:
     async def show(self, request: Request) -> Response:
         """Some entries, newest first."""
         desk = self._desk
-        visitor = await desk.door.visitor(request)
+        visitor = await desk.door.visitor(request, Deed.SEE_LOG)
         after = request.query_params.get("after")
         watches = request.query_params.get("watches") != "no"
         page = await desk.audit.page(visitor.tenant_id, after=after, limit=PAGE, watches=watches)
@@ -59,7 +60,7 @@ class LogViews:
     async def export(self, request: Request) -> Response:
         """All entries as a file."""
         desk = self._desk
-        visitor = await desk.door.visitor(request)
+        visitor = await desk.door.visitor(request, Deed.SEE_LOG)
         form = next((form for form, ending in _ENDINGS.items() if ending == request.path_params["ending"]), None)
         if form is None:
             raise Stopped("not_found")

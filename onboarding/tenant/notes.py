@@ -81,6 +81,64 @@ NOTES: Final[Mapping[str, Said]] = {
         english("Grant again whenever you like: suites, keys and settings are kept."),
         kind="warn",
     ),
+    "manager_added": Said(
+        english("They look after the organisation now"),
+        english("They can open this page and change everything on it, as you can. They need no account that reads."),
+    ),
+    "manager_there": Said(
+        english("They look after the organisation already"), english("Nothing was changed."), kind="quiet"
+    ),
+    "too_many_managers": Said(
+        english("Too many people look after the organisation"),
+        english("There may be 50. Nothing was changed."),
+        english("End the right of those who need it no more."),
+        kind="warn",
+    ),
+    "manager_ended": Said(
+        english("Their right was ended"),
+        english(
+            "They cannot open this page any more, at once. If the relay reads with their account, it goes on reading."
+        ),
+    ),
+    "last_manager": Said(
+        english("Somebody must look after the organisation"),
+        english("This is the last one. Nothing was changed."),
+        english("Name somebody else first."),
+        kind="warn",
+    ),
+    "name_unknown": Said(
+        english("There is no such account"),
+        english("Microsoft knows nobody of this name in your organisation. Nothing was changed."),
+        english("Type the name that they sign in with, such as ada@contoso.com, or their object id."),
+        kind="warn",
+    ),
+    "name_of_guest": Said(
+        english("This is a guest"),
+        english(
+            "Guests sign in to the organisation that they come from, so they cannot open this page. Nothing was changed."
+        ),
+        english("Name somebody with an account of your organisation."),
+        kind="warn",
+    ),
+    "name_without_grant": Said(
+        english("Nobody can look this name up"),
+        english("No account reads for your organisation at the moment. Nothing was changed."),
+        english("Grant again with an account, then name them."),
+        kind="warn",
+    ),
+    "name_not_looked_up": Said(
+        english("The name was not looked up"),
+        english("Microsoft did not answer, or lets the account that reads see no names. Nothing was changed."),
+        english("Try again in a minute. If it stays so, ask whoever runs this relay to name them."),
+        kind="warn",
+    ),
+    "request_accepted": Said(
+        english("The account reads for your organisation now"),
+        english("It has been tried: it can read presence. It may not open this page unless you name it."),
+    ),
+    "request_refused": Said(
+        english("The request was refused"), english("Its access is deleted here. Whoever asked sees that.")
+    ),
     "suite_renamed": Said(english("The suite was renamed"), english("The name is for you; suites do not see it.")),
     "key_revoked": Said(
         english("The key was revoked"),

@@ -81,6 +81,7 @@ class Session(msgspec.Struct, frozen=True):
         note: what the next page is to say.
         fresh: the suite key that was made last.
         made: the tries to make a suite key that succeeded, so that a form which is sent again makes no second one.
+        roles: the directory roles that they held then, as template ids; only as many as the token said.
         left: set before the tenant is deleted, for the page that says what was.
     """
 
@@ -93,6 +94,7 @@ class Session(msgspec.Struct, frozen=True):
     fresh: FreshKey | None = None
     made: tuple[str, ...] = ()
     left: Left | None = None
+    roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class Sessions:
     async def begin(self, who: VerifiedIdentity) -> str:
         """Begin a session; returns the secret for its cookie, which is always a new one."""
         secret = new_secret()
-        session = Session(who.tenant_id, who.account_id, who.upn, who.is_guest, time.time())
+        session = Session(who.tenant_id, who.account_id, who.upn, who.is_guest, time.time(), roles=who.roles)
         await self._flows.put(_name(fingerprint(secret)), _encode(session), room=self._room)
         return secret
 

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from onboarding.languages import Language, english
 from onboarding.problems import Stopped
 from onboarding.tenant import mapping_form
+from onboarding.tenant.access import Deed
 from onboarding.tenant.frame import SETTINGS
 from onboarding.tenant.preferences import (
     GROUPS,
@@ -58,7 +59,7 @@ class SettingViews:
 
     async def show(self, request: Request) -> Response:
         """All of them."""
-        visitor = await self._desk.door.visitor(request)
+        visitor = await self._desk.door.visitor(request, Deed.SEE_TENANT)
         return await self._page(visitor, visitor.tenant.settings)
 
     async def save(self, request: Request) -> Response:
@@ -71,7 +72,7 @@ class SettingViews:
         group = GROUPS.get(request.path_params["group"])
         if group is None:
             raise Stopped("not_found")
-        visitor, given = await desk.door.sent(request, MAX_FIELDS)
+        visitor, given = await desk.door.sent(request, Deed.CHANGE_SETTINGS, MAX_FIELDS)
         current = visitor.tenant.settings
         values, faults = group.check(given, current)
         if faults:

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from onboarding import forms
 from onboarding.languages import english
+from onboarding.tenant.access import Deed
 from onboarding.tenant.frame import SUITES
 from onboarding.tenant.keys import KeyMaking
 from onboarding.tenant.texts import line
@@ -38,8 +39,6 @@ OVERLAPS: Final = {
     "7d": (timedelta(days=7), english("7 days")),
 }
 """Choice -> (how long the old key goes on working, how it is called). No longer than `MAX_OVERLAP`."""
-MOST_KEYS: Final = 100
-"""That work: more than any organisation has suites, and few enough for a page and for an edge's look at them."""
 MOST_ENDED: Final = 50
 """On the page; the log tells of all."""
 USUAL_OVERLAP: Final = "1d"
@@ -90,19 +89,19 @@ class SuiteViews:
 
     async def show(self, request: Request) -> Response:
         """The suites."""
-        visitor = await self._desk.door.visitor(request)
+        visitor = await self._desk.door.visitor(request, Deed.SEE_TENANT)
         return await self._page(visitor)
 
     async def make(self, request: Request) -> Response:
         """Make a key for another suite."""
-        visitor, given = await self._desk.door.sent(request)
+        visitor, given = await self._desk.door.sent(request, Deed.CHANGE_KEYS)
         label, fault = line(given.get("label", ""), MAX_LABEL_CHARS)
         if fault:
             return await self._page(visitor, 422, label=label, fault=fault)
         if visitor.tenant.state is TenantState.PENDING:
             await self._desk.frame.note(visitor, "waits_for_approval")
             return _to(SUITES)
-        if await self._is_full(visitor):
+        if await self._desk.suite_keys.is_full(visitor.tenant_id):
             await self._desk.frame.note(visitor, "too_many_keys")
             return _to(SUITES)
         await self._making.make(visitor, label, _attempt(given))
@@ -111,7 +110,7 @@ class SuiteViews:
     async def show_key(self, request: Request) -> Response:
         """The key that was made last: once with its text."""
         desk = self._desk
-        visitor = await desk.door.visitor(request)
+        visitor = await desk.door.visitor(request, Deed.CHANGE_KEYS)
         fresh = visitor.session.fresh
         if fresh is None:
             return _to(SUITES)
@@ -129,14 +128,14 @@ class SuiteViews:
             has_ended=record is None or record.has_ended(datetime.now(UTC)),
             former_ends=await self._end_of(visitor, fresh.rotates),
             attempt=_new_attempt(),
-            **desk.frame.sections(SUITES, english("Suite key")),
+            **desk.frame.sections(SUITES, english("Suite key"), visitor),
             suite_address=desk.settings.suite_address,
             suite_ca_file=desk.settings.suite_ca_file,
         )
 
     async def rename(self, request: Request) -> Response:
         """Call a suite otherwise."""
-        visitor, given = await self._desk.door.sent(request)
+        visitor, given = await self._desk.door.sent(request, Deed.CHANGE_KEYS)
         record = await self._named(request, visitor)
         label, fault = line(given.get("label", ""), MAX_LABEL_CHARS)
         if record is None:
@@ -154,9 +153,9 @@ class SuiteViews:
         desk = self._desk
         given: dict[str, str] = {}
         if request.method == "POST":
-            visitor, given = await desk.door.sent(request)
+            visitor, given = await desk.door.sent(request, Deed.CHANGE_KEYS)
         else:
-            visitor = await desk.door.visitor(request)
+            visitor = await desk.door.visitor(request, Deed.CHANGE_KEYS)
         record = await self._named(request, visitor)
         is_open = record is not None and record.expires is None and not record.has_ended(datetime.now(UTC))
         fresh = visitor.session.fresh
@@ -186,7 +185,11 @@ class SuiteViews:
         """Ask whether a key shall end now, or end it."""
         desk = self._desk
         is_sent = request.method == "POST"
-        visitor = (await desk.door.sent(request))[0] if is_sent else await desk.door.visitor(request)
+        visitor = (
+            (await desk.door.sent(request, Deed.CHANGE_KEYS))[0]
+            if is_sent
+            else await desk.door.visitor(request, Deed.CHANGE_KEYS)
+        )
         record = await self._named(request, visitor)
         if record is None:
             await desk.frame.note(visitor, "unknown_thing")
@@ -223,11 +226,6 @@ class SuiteViews:
             waiting=visitor.session.fresh is not None and bool(visitor.session.fresh.text),
             **shown,
         )
-
-    async def _is_full(self, visitor: Visitor) -> bool:
-        now = datetime.now(UTC)
-        keys = await self._desk.suite_keys.list(visitor.tenant_id)
-        return sum(not key.has_ended(now) for key in keys) >= MOST_KEYS
 
     async def _named(self, request: Request, visitor: Visitor) -> KeyRecord | None:
         """The key in an address; None when this tenant has no such key."""

@@ -17,12 +17,14 @@ from onboarding.pace import Budget, demand
 from onboarding.problems import PROBLEMS, Stopped, of_error
 from onboarding.settings import TENANT, TENANT_SIGN_IN
 from onboarding.tenant import cookies
-from onboarding.tenant.access import Access
+from onboarding.tenant.access import Access, is_contact
 from onboarding.tenant.accounts import AccountViews
 from onboarding.tenant.desk import Desk
 from onboarding.tenant.door import NotAdmitted, SignInNeeded
 from onboarding.tenant.leaving import LEFT, LeavingViews
 from onboarding.tenant.log_views import LogViews
+from onboarding.tenant.notes import said
+from onboarding.tenant.people import PeopleViews
 from onboarding.tenant.setting_views import SettingViews
 from onboarding.tenant.sign_in import SignInFailed, is_ours
 from onboarding.tenant.suites import SuiteViews
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from onboarding.pages import Pages
     from onboarding.settings import WebSettings
     from onboarding.tenant.sessions import Session
+    from relay.graph.idtokens import VerifiedIdentity
     from relay.graph.settings import GraphSettings
     from relay.store.connection import Store
     from relay.store.keyring import KeyRing
@@ -54,7 +57,8 @@ class TenantViews:
         self._sign_ins = desk.sign_ins
         self._turned_away = desk.turned_away
         self._accounts = AccountViews(desk)
-        self._sections = (SuiteViews(desk), SettingViews(desk), LogViews(desk), LeavingViews(desk))
+        self._desk = desk
+        self._sections = (PeopleViews(desk), SuiteViews(desk), SettingViews(desk), LogViews(desk), LeavingViews(desk))
 
     @classmethod
     @asynccontextmanager
@@ -99,6 +103,7 @@ class TenantViews:
             if trip.wanted is not None:
                 return await self._accounts.returned(trip, answer)
             who = await self._sign_ins.identify(trip, answer)
+            await self._claim(who)
         except SignInFailed as failed:
             return self._sign_in_page(request, failed.problem, failed.detail, status=400)
         except RelayError as error:
@@ -141,6 +146,13 @@ class TenantViews:
             request, "tenant/sign_in.html", status, problem=found, detail=shown, signed_out=signed_out
         )
 
+    async def _claim(self, who: VerifiedIdentity) -> None:
+        """The contact looks after the tenant from the first sign-in on, by object id; see `relay.store.managers`."""
+        managers = self._desk.managers
+        _, claim = await managers.read(who.tenant_id)
+        if is_contact(who, claim) and await managers.claim(who.tenant_id, who.account_id, who.upn):
+            log.info("tenant_contact_came", tenant_id=who.tenant_id, account_id=who.account_id)
+
     async def _closed_page(self, request: Request, session: Session, access: Access) -> Response:
         log.info("tenant_page_closed", tenant_id=session.tenant_id, account_id=session.account_id, why=access.name)
         is_connected = access is not Access.NOT_CONNECTED
@@ -152,6 +164,9 @@ class TenantViews:
             session=session,
             is_connected=is_connected,
             mark=mark,
+            reads=access is Access.READS,
+            asked=await self._desk.requests.load(session.tenant_id, session.account_id),
+            note=said(session.note),
             sign_out_token=sessions.form_token(cookies.session_secret(request)),
         )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from relay import config
+from relay.commands import looking_after
 from relay.commands.frame import EXIT_TROUBLE, EXIT_USAGE, give_up, with_store
 from relay.commands.naming import TenantArgument, meant
 from relay.core import audit, names
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from relay.store.connection import Store
 
 commands = typer.Typer(no_args_is_help=True, help="The organisations that use this relay.")
+commands.add_typer(looking_after.commands, name="manager")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]

@@ -28,6 +28,8 @@ class VerifiedIdentity:
         tenant_id: the tenant that was signed in to.
         account_id: the account's object id in it.
         upn: the account's name for display. Not proof of anything outside its tenant: administrators can change it.
+        roles: template ids of the directory roles that the account holds in the tenant (`wids`); empty unless the registration
+            asks for the claim.
         is_guest: whether the account is at home in another place than `tenant_id`; its name then is of that place.
     """
 
@@ -35,6 +37,7 @@ class VerifiedIdentity:
     account_id: UserId
     upn: str
     is_guest: bool = False
+    roles: tuple[str, ...] = ()
 
 
 class UntrustedIdTokenError(Exception):
@@ -72,7 +75,8 @@ async def verify(client: GraphClient, id_token: str, nonce: str) -> VerifiedIden
     # https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference: `idp` differs from the issuer for accounts
     # of other places; `acct`, 1 for guests, is there when the registration asks for it.
     is_guest = claims.get("acct") in (1, "1") or _text(claims, "idp") not in ("", issuer)
-    return VerifiedIdentity(tenant, account, _text(claims, "preferred_username")[: names.MAX_NAME_CHARS], is_guest)
+    upn = _text(claims, "preferred_username")[: names.MAX_NAME_CHARS]
+    return VerifiedIdentity(tenant, account, upn, is_guest, _roles(claims))
 
 
 class _Discovery(msgspec.Struct):
@@ -137,11 +141,20 @@ def _hashed(nonce: str) -> str:
     return hashlib.sha256(nonce.encode()).hexdigest()
 
 
+def _roles(claims: dict[str, Any]) -> tuple[str, ...]:
+    """Tenant-wide roles: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference (`wids`)."""
+    value = claims.get("wids")
+    found = value[:_MAX_ROLES] if isinstance(value, list) else []
+    return tuple(role for one in found if isinstance(one, str) and (role := names.user_id(one)) is not None)
+
+
 def _text(claims: dict[str, Any], name: str) -> str:
     value = claims.get(name)
     return value if isinstance(value, str) else ""
 
 
 _KEY_FIELDS: Final = ("kty", "n", "e", "kid")
+_MAX_ROLES: Final = 200
+"""More than there are built-in roles (https://learn.microsoft.com/entra/identity/role-based-access-control/permissions-reference)."""
 _LEEWAY_S: Final = 120.0
 """Clocks may differ by this much."""

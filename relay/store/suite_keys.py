@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from relay.store.scripting import Arg
 
 MAX_LABEL_CHARS: Final = 100
+MOST_KEYS: Final = 100
+"""Of a tenant, that work, made on the pages: more than any organisation has suites, and few enough for a page and for an edge's
+look at them."""
 TOUCH_EVERY: Final = timedelta(hours=1)
 """How exact `last_used` is. Each step costs custody's server an fsync, so it is coarse."""
 TOUCH_CHANGED_EVERY: Final = timedelta(minutes=1)
@@ -296,6 +299,11 @@ class SuiteKeys:
         records = await read_records(self._store, ids)
         found = [decoded(key_id, record) for key_id, record in zip(ids, records, strict=True) if record]
         return sorted(found, key=lambda key: (key.created, key.key_id))
+
+    async def is_full(self, tenant_id: TenantId, *, besides: str = "") -> bool:
+        """Whether a tenant has as many keys that work as the pages let it have, those with the label `besides` not counted."""
+        now, keys_ = datetime.now(UTC), await self.list(tenant_id)
+        return sum(not key.has_ended(now) and (not besides or key.label != besides) for key in keys_) >= MOST_KEYS
 
     async def touch(self, key_id: str, client: str = "", version: str = "") -> None:
         """Note that the key is in use, and by which program; coarse, and lost with a crash."""

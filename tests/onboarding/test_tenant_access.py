@@ -1,23 +1,32 @@
-"""Who may open a tenant's page."""
+"""Who may do what on a tenant's page: every right against every deed, and every route names its deed."""
 
 from __future__ import annotations
 
+import ast
+import inspect
+import textwrap
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from starlette.routing import Route
 
-from onboarding.tenant.access import Access, access_of
+from onboarding.settings import TENANT, WebSettings
+from onboarding.tenant.access import RIGHTS, Access, Deed, access_of, is_contact
 from onboarding.tenant.sessions import Session
 from relay.core.presence import TenantId, UserId
+from relay.graph.idtokens import VerifiedIdentity
 from relay.store.tenants import Tenant
+from tests.onboarding.site import Site
 
 HERE, ELSEWHERE = TenantId("11111111-1111-4111-8111-111111111111"), TenantId("22222222-2222-4222-8222-222222222222")
 ADA, BEN = UserId("aaaaaaaa-0000-4000-8000-000000000000"), UserId("bbbbbbbb-0000-4000-8000-000000000000")
+GLOBAL_ADMIN = "62e90394-69f5-4237-9190-012177145e10"
+INSIDE = {Access.MANAGES, Access.ROLE, Access.READS}
 
 
-def tenant(contact: str = "ada@contoso.example") -> Tenant:
-    return Tenant(tenant_id=HERE, created=datetime.now(UTC), settings={"contact_email": contact})
+def tenant() -> Tenant:
+    return Tenant(tenant_id=HERE, created=datetime.now(UTC), settings={"contact_email": "ben@contoso.example"})
 
 
 def somebody(**changes: Any) -> Session:
@@ -26,22 +35,81 @@ def somebody(**changes: Any) -> Session:
 
 
 @pytest.mark.parametrize(
-    ("who", "access"),
+    ("who", "managers", "accounts", "roles", "access"),
     [
-        (somebody(), Access.NO_ROLE),
-        (somebody(account_id=BEN), Access.GRANT),
-        (somebody(upn="ADA@Contoso.example"), Access.CONTACT),
-        (somebody(upn="ada@contoso.example", is_guest=True), Access.NO_ROLE),
-        (somebody(account_id=BEN, is_guest=True), Access.GRANT),
-        (somebody(upn="ada@contoso.example", tenant_id=ELSEWHERE), Access.NOT_CONNECTED),
-        (somebody(account_id=BEN, tenant_id=ELSEWHERE), Access.NOT_CONNECTED),
-        (somebody(upn=""), Access.NO_ROLE),
+        (somebody(), set(), set(), set(), Access.NO_ROLE),
+        (somebody(), set(), {BEN}, set(), Access.NO_ROLE),
+        (somebody(), set(), {ADA}, set(), Access.READS),
+        (somebody(), {ADA}, set(), set(), Access.MANAGES),
+        (somebody(), {ADA}, {ADA}, set(), Access.MANAGES),
+        (somebody(), {BEN}, {ADA}, set(), Access.READS),
+        (somebody(roles=(GLOBAL_ADMIN,)), set(), set(), {GLOBAL_ADMIN}, Access.ROLE),
+        (somebody(roles=(GLOBAL_ADMIN.upper(),)), set(), {ADA}, {GLOBAL_ADMIN}, Access.ROLE),
+        (somebody(roles=(GLOBAL_ADMIN,)), set(), set(), set(), Access.NO_ROLE),
+        (somebody(roles=(BEN,)), set(), {ADA}, {GLOBAL_ADMIN}, Access.READS),
+        (somebody(tenant_id=ELSEWHERE, roles=(GLOBAL_ADMIN,)), {ADA}, {ADA}, {GLOBAL_ADMIN}, Access.NOT_CONNECTED),
     ],
 )
-def test_grant_holders_and_the_contact_may(who: Session, access: Access):
-    assert access_of(who, tenant(), {BEN}) is access
+def test_the_right_follows_from_object_ids_and_the_named_roles(
+    who: Session, managers: set[UserId], accounts: set[UserId], roles: set[str], access: Access
+):
+    assert access_of(who, tenant(), managers, accounts, roles) is access
 
 
-def test_a_tenant_without_a_contact_has_none():
-    assert access_of(somebody(upn=""), tenant(""), set()) is Access.NO_ROLE
-    assert access_of(somebody(), None, {ADA}) is Access.NOT_CONNECTED
+def test_a_tenant_that_is_not_here_gives_no_right():
+    assert access_of(somebody(roles=(GLOBAL_ADMIN,)), None, {ADA}, {ADA}, {GLOBAL_ADMIN}) is Access.NOT_CONNECTED
+
+
+@pytest.mark.parametrize("deed", Deed)
+@pytest.mark.parametrize("access", Access)
+def test_reading_accounts_see_and_end_their_own_grant_and_nothing_else(access: Access, deed: Deed):
+    own = deed in (Deed.SEE_OWN_STATE, Deed.WITHDRAW_OWN_GRANT)
+    assert access.may(deed) is (access in INSIDE if own else access.looks_after)
+
+
+def test_every_deed_has_its_rights_and_nobody_outside_has_any():
+    assert set(RIGHTS) == set(Deed)
+    assert all(not rights & {Access.NO_ROLE, Access.NOT_CONNECTED} for rights in RIGHTS.values())
+
+
+@pytest.mark.parametrize(
+    ("upn", "is_guest", "claim", "may"),
+    [
+        ("ada@contoso.example", False, "ADA@contoso.example ", True),
+        ("ada@contoso.example", True, "ada@contoso.example", False),
+        ("ada@contoso.example", False, "", False),
+        ("", False, "", False),
+        ("ben@contoso.example", False, "ada@contoso.example", False),
+    ],
+)
+def test_the_contact_is_an_account_of_the_tenant_itself(upn: str, is_guest: bool, claim: str, may: bool):
+    assert is_contact(VerifiedIdentity(HERE, ADA, upn, is_guest), claim) is may
+
+
+OPEN = {f"{TENANT}/sign-in", f"{TENANT}/sign-out", f"{TENANT}/left"}
+"""Routes that let nobody see or change anything of a tenant."""
+
+
+async def test_every_route_names_a_deed(site: Site):
+    """Whatever is added to the tenant's page must ask for a right, by name, before it does anything."""
+    routes = [route for route in await _routes(site) if route.path.startswith(TENANT)]
+    assert len(routes) > 25
+    for route in routes:
+        if route.path in OPEN:
+            continue
+        source = ast.parse(textwrap.dedent(inspect.getsource(route.endpoint)))
+        calls = [ast.unparse(node.func) for node in ast.walk(source) if isinstance(node, ast.Call)]
+        asks = [name for name in calls if name.endswith(("door.visitor", "door.sent", "self._sent", "self._user"))]
+        assert asks, f"{route.path}: {route.endpoint.__qualname__} asks for no right"
+
+
+async def _routes(site: Site) -> list[Route]:
+    from onboarding.pages import Pages
+    from onboarding.tenant.diagnostics import DiagnosticViews
+    from onboarding.tenant.views import TenantViews
+    from tests.graph.conftest import settings_for
+
+    settings: WebSettings = site.settings
+    pages, graph = Pages(settings), settings_for(site.cloud)
+    async with TenantViews.open(site.store, site.ring, graph, settings, pages) as views:
+        return [*views.routes(), *DiagnosticViews(pages, settings, site.store, site.ring).routes()]

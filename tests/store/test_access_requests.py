@@ -37,7 +37,14 @@ async def requests(store: Store) -> AccessRequests:
 async def admit(store: Store, account: str, upn: str, **how: bool) -> Taken:
     settings = {"contact_email": ""}
     return await Admissions(store, OLD).admit(
-        TENANT, account, upn=upn, token_cache="cache", name="", domain="", settings=settings, **how  # type: ignore[arg-type]
+        TENANT,
+        account,
+        upn=upn,
+        token_cache="cache",
+        name="",
+        domain="",
+        settings=settings,
+        **how,  # type: ignore[arg-type]
     )
 
 
@@ -131,7 +138,7 @@ async def test_requests_take_part_in_a_rotation(requests: AccessRequests, store:
         pass
     assert (await Sealed(store).census()).under("k2")["requests for access"] == 1
     assert await AccessRequests(store, NEW).consent(TENANT, BEN) == "ben's"
-    assert 0 < await store.vault.pttl(keys.request(TENANT, BEN))
+    assert await store.vault.pttl(keys.request(TENANT, BEN)) > 0
 
 
 async def test_a_tenant_that_leaves_takes_its_requests_along(requests: AccessRequests, store: Store, raw: Redis):

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from onboarding.settings import TENANT
+from relay.core.audit import OPERATOR
+from relay.core.presence import UserId
+from relay.store import keys
+from relay.store.access_requests import AccessRequests
+from relay.store.admissions import Admissions
 from tests.onboarding.chromium import Watched
 from tests.onboarding.inventory import Visit, row
+from tests.onboarding.person import ACCOUNT
+
+BEN = "ben@contoso.example"
 
 
 async def connect(visit: Visit) -> None:
@@ -58,6 +66,105 @@ async def _(visit: Visit) -> None:
     await connect(visit)
     await visit.person.enter("ben@contoso.example")
     await visit.show(TENANT)
+
+
+@row("tenant/closed", "waiting")
+async def _(visit: Visit) -> None:
+    await asked(visit)
+    await visit.person.enter(BEN)
+    await visit.show(TENANT)
+
+
+@row("tenant/own", "reads")
+async def _(visit: Visit) -> None:
+    await read_along(visit)
+    await visit.person.enter(BEN)
+    await visit.show(TENANT)
+
+
+@row("tenant/overview", "somebody-asks")
+async def _(visit: Visit) -> None:
+    await asked(visit)
+    await visit.person.sign_out_at_microsoft()
+    await visit.person.enter()
+    await visit.show(TENANT)
+
+
+@row("tenant/overview", "nobody-of-this-name")
+async def _(visit: Visit) -> None:
+    await connect(visit)
+    await visit.person.enter()
+    await visit.person.submit("add-manager", name="nobody@contoso.example")
+    await visit.show(TENANT)
+
+
+@row("tenant/end_manager", "asked")
+async def _(visit: Visit) -> None:
+    await connect(visit)
+    await visit.person.enter()
+    await visit.person.submit("add-manager", name="ada@contoso.example")
+    await visit.show(f"{TENANT}/managers/{visit.site.cloud.person('ada@contoso.example').oid}/end")
+
+
+@row("tenant/end_manager", "last")
+async def _(visit: Visit) -> None:
+    await connect(visit)
+    await visit.person.enter()
+    await visit.show(f"{TENANT}/managers/{visit.site.cloud.person(ACCOUNT).oid}/end")
+
+
+@row("answered", "waiting")
+async def _(visit: Visit) -> None:
+    await asked(visit)
+    await visit.show()
+
+
+@row("answered", "refused")
+async def _(visit: Visit) -> None:
+    await asked(visit)
+    requests = AccessRequests(visit.site.store, visit.site.ring)
+    (request,) = await requests.list(visit.site.tenant_id())
+    await requests.refuse(visit.site.tenant_id(), request, OPERATOR)
+    await visit.show()
+
+
+@row("answered", "accepted")
+async def _(visit: Visit) -> None:
+    await read_along(visit)
+    await visit.show()
+
+
+@row("answered", "expired")
+async def _(visit: Visit) -> None:
+    await asked(visit)
+    await visit.site.store.client.delete(keys.tenant_requests(visit.site.tenant_id()))
+    await visit.show()
+
+
+@row("answered", "renewed")
+async def _(visit: Visit) -> None:
+    await read_along(visit)
+    await visit.person.sign_out_at_microsoft()
+    await visit.person.onboard(BEN)
+    await visit.show()
+
+
+async def asked(visit: Visit) -> None:
+    """Contoso is connected, and Ben asks."""
+    await connect(visit)
+    await visit.person.sign_out_at_microsoft()
+    await visit.person.onboard(BEN)
+
+
+async def read_along(visit: Visit) -> None:
+    """Ben asked, and somebody said yes."""
+    await asked(visit)
+    site, oid = visit.site, UserId(visit.site.cloud.person(BEN).oid)
+    cache = await AccessRequests(site.store, site.ring).consent(site.tenant_id(), oid)
+    assert cache is not None
+    await Admissions(site.store, site.ring).admit(
+        site.tenant_id(), oid, upn=BEN, token_cache=cache, name="", domain="", settings={}, by=OPERATOR, is_asked=True
+    )
 
 
 @row("tenant/closed", "not-connected")

@@ -1,0 +1,181 @@
+"""Who looks after a tenant, and who asks to read for it: named, ended, let in and refused.
+
+A right is bound to the object id that Microsoft's directory knows at the time, because a name may be given to somebody else.
+Somebody who asked gave their consent already: it is proven again by a read before a yes makes a grant of it, and no more than a
+grant comes of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from onboarding.languages import english
+from onboarding.problems import of_error
+from onboarding.settings import TENANT
+from onboarding.tenant.access import Deed
+from onboarding.tenant.frame import OVERVIEW
+from onboarding.tenant.sign_in import SignInFailed
+from onboarding.tenant.trying import proven
+from relay.account_names import NotFound, account_named
+from relay.core.presence import UserId
+from relay.core.tenant import TenantEvent
+from relay.errors import RelayError, TenantRemoved
+from relay.store.access_requests import RequestState
+from relay.store.admissions import RequestGone
+from relay.store.managers import Added, Removed
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from onboarding.tenant.desk import Desk
+    from onboarding.tenant.door import Visitor
+    from relay.store.access_requests import AccessRequest
+
+log = structlog.get_logger(__name__)
+
+_MANAGERS: Final = f"{TENANT}/managers"
+_REQUESTS: Final = f"{TENANT}/requests"
+_MAX_TYPED: Final = 400
+_NOT_FOUND: Final = {
+    NotFound.UNKNOWN: "name_unknown",
+    NotFound.GUEST: "name_of_guest",
+    NotFound.NO_GRANT: "name_without_grant",
+    NotFound.NO_ANSWER: "name_not_looked_up",
+}
+_ADDED: Final = {Added.ADDED: "manager_added", Added.THERE: "manager_there", Added.FULL: "too_many_managers"}
+_REMOVED: Final = {
+    Removed.REMOVED: "manager_ended",
+    Removed.NONE: "unknown_thing",
+    Removed.LAST: "last_manager",
+}
+
+
+class PeopleViews:
+    """The routes' functions."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def routes(self) -> list[Route]:
+        """Which function answers what."""
+        return [
+            Route(f"{_MANAGERS}/add", self.add, methods=["POST"]),
+            Route(f"{_MANAGERS}/{{account_id}}/end", self.end, methods=["GET", "POST"]),
+            Route(f"{_REQUESTS}/{{account_id}}/accept", self.accept, methods=["POST"]),
+            Route(f"{_REQUESTS}/{{account_id}}/refuse", self.refuse, methods=["POST"]),
+        ]
+
+    async def add(self, request: Request) -> Response:
+        """Let somebody else look after the tenant, by name."""
+        desk = self._desk
+        visitor, given = await desk.door.sent(request, Deed.CHANGE_MANAGERS)
+        typed = given.get("name", "")[:_MAX_TYPED]
+        found = await account_named(desk.client, visitor.grants, typed)
+        if isinstance(found, NotFound):
+            await desk.frame.note(visitor, _NOT_FOUND[found], typed)
+            return _to_page()
+        added = await desk.managers.add(visitor.tenant_id, found.user_id, found.upn, visitor.actor)
+        log.info("tenant_manager_named", tenant_id=visitor.tenant_id, account_id=found.user_id, outcome=added.name)
+        await desk.frame.note(visitor, _ADDED[added], found.upn)
+        return _to_page()
+
+    async def end(self, request: Request) -> Response:
+        """Ask whether somebody's right shall end, or end it."""
+        desk = self._desk
+        if request.method == "POST":
+            visitor, _ = await desk.door.sent(request, Deed.CHANGE_MANAGERS)
+        else:
+            visitor = await desk.door.visitor(request, Deed.CHANGE_MANAGERS)
+        account_id = _account_of(request)
+        manager = next((one for one in visitor.managers if one.account_id == account_id), None)
+        if manager is None:
+            await desk.frame.note(visitor, "unknown_thing")
+            return _to_page()
+        if request.method != "POST":
+            return await desk.frame.page(
+                visitor,
+                "tenant/end_manager.html",
+                OVERVIEW,
+                english("End a right"),
+                manager=manager,
+                is_me=account_id == visitor.session.account_id,
+                is_last=len(visitor.managers) == 1,
+            )
+        removed = await desk.managers.remove(visitor.tenant_id, manager, visitor.actor)
+        log.info("tenant_manager_ended", tenant_id=visitor.tenant_id, account_id=account_id, outcome=removed.name)
+        await desk.frame.note(visitor, _REMOVED[removed], manager.upn)
+        return _to_page()
+
+    async def accept(self, request: Request) -> Response:
+        """Yes: the account reads for the tenant, if its consent still works."""
+        visitor, asked = await self._sent(request)
+        if asked is None:
+            await self._desk.frame.note(visitor, "unknown_thing")
+            return _to_page()
+        try:
+            key, about = await self._accepted(visitor, asked)
+        except SignInFailed as failed:
+            key, about = failed.problem, failed.detail
+        except TenantRemoved:
+            raise
+        except RelayError as error:
+            log.warning("tenant_request_postponed", problem=of_error(error), error=str(error))
+            key, about = of_error(error), ""
+        await self._desk.frame.note(visitor, key, about)
+        return _to_page()
+
+    async def refuse(self, request: Request) -> Response:
+        """No: the consent is deleted."""
+        desk = self._desk
+        visitor, asked = await self._sent(request)
+        refused = asked is not None and await desk.requests.refuse(visitor.tenant_id, asked, visitor.actor)
+        if asked is None or not refused:
+            await desk.frame.note(visitor, "unknown_thing")
+            return _to_page()
+        log.info("tenant_request_refused", tenant_id=visitor.tenant_id, account_id=asked.account_id)
+        await desk.frame.note(visitor, "request_refused", asked.upn)
+        return _to_page()
+
+    async def _accepted(self, visitor: Visitor, asked: AccessRequest) -> tuple[str, str]:
+        desk, tenant_id = self._desk, visitor.tenant_id
+        cache = await desk.requests.consent(tenant_id, asked.account_id)
+        if cache is None:
+            return "unknown_thing", ""
+        cache = await proven(desk.client, tenant_id, asked.account_id, cache)
+        try:
+            await desk.admissions.admit(
+                tenant_id,
+                asked.account_id,
+                upn=asked.upn,
+                token_cache=cache,
+                name="",
+                domain="",
+                settings={},
+                by=visitor.actor,
+                is_asked=True,
+                # A tenant that waits goes on waiting, and one that was removed meanwhile does not come back.
+                event=TenantEvent.APPLIED,
+                is_new=False,
+            )
+        except RequestGone:
+            return "unknown_thing", ""
+        log.info("tenant_request_accepted", tenant_id=tenant_id, account_id=asked.account_id)
+        return "request_accepted", asked.upn
+
+    async def _sent(self, request: Request) -> tuple[Visitor, AccessRequest | None]:
+        """Who sent a form, and the request in its address; None when none waits (any more)."""
+        visitor, _ = await self._desk.door.sent(request, Deed.DECIDE_REQUESTS)
+        found = await self._desk.requests.load(visitor.tenant_id, _account_of(request))
+        return visitor, found if found is not None and found.state is RequestState.WAITING else None
+
+
+def _account_of(request: Request) -> UserId:
+    return UserId(request.path_params["account_id"].lower())
+
+
+def _to_page() -> RedirectResponse:
+    return RedirectResponse(TENANT, status_code=303)

@@ -1,0 +1,129 @@
+"""Who looks after an organisation, by the operator's hand: for the day when everybody who did is gone."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from relay.commands.frame import EXIT_TROUBLE, EXIT_USAGE, give_up, with_store
+from relay.commands.naming import TenantArgument, meant
+from relay.core import names
+from relay.core.audit import OPERATOR
+
+if TYPE_CHECKING:
+    from relay.config import Settings
+    from relay.core.presence import TenantId, UserId
+    from relay.store.connection import Store
+
+commands = typer.Typer(no_args_is_help=True, help="The people who look after an organisation.")
+
+_NAMES = ("vault.key_ring", "cloud.client_id")
+
+
+@commands.command("list")
+def list_managers(
+    tenant: TenantArgument, *, as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False
+) -> None:
+    """List who looks after an organisation, and since when."""
+
+    async def work(store: Store, _: Settings) -> None:
+        from relay.store.managers import Managers
+
+        found = await Managers(store).list((await meant(store, tenant)).tenant_id)
+        if as_json:
+            data = [
+                {
+                    "account_id": one.account_id,
+                    "upn": one.upn,
+                    "since": one.since.isoformat(),
+                    "origin": one.origin,
+                    "added_by": one.added_by,
+                }
+                for one in found
+            ]
+            typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        elif found:
+            typer.echo("\n".join(f"{one.account_id}  {one.since:%Y-%m-%d}  {one.origin:9}  {one.upn}" for one in found))
+        else:
+            typer.echo("Nobody looks after it: presence-relay tenants manager add", err=True)
+
+    with_store(work)
+
+
+@commands.command("add")
+def add_manager(
+    tenant: TenantArgument,
+    account: Annotated[str, typer.Argument(help="The name that they sign in with, or their object id.")],
+    *,
+    unchecked: Annotated[
+        bool,
+        typer.Option(
+            "--unchecked", help="Take an object id as it stands: no account of the organisation can look it up."
+        ),
+    ] = False,
+) -> None:
+    """Let somebody of an organisation look after it. It stands in the organisation's log as your deed."""
+    object_id = names.user_id(account)
+    if unchecked and object_id is None:
+        give_up(
+            "--unchecked takes an object id (a GUID), not a name: a name may be given to somebody else.", EXIT_USAGE
+        )
+
+    async def work(store: Store, settings: Settings) -> None:
+        from relay.store.managers import Added, Managers
+
+        tenant_id = (await meant(store, tenant)).tenant_id
+        if unchecked and object_id is not None:
+            user_id, upn = object_id, str(object_id)
+        else:
+            user_id, upn = await _looked_up(store, settings, tenant_id, account)
+        added = await Managers(store).add(tenant_id, user_id, upn, OPERATOR)
+        if added is Added.FULL:
+            give_up("There are as many as there may be: end somebody's right first.", EXIT_TROUBLE)
+        typer.echo(f"{upn} looks after {tenant_id}" + (" already." if added is Added.THERE else " from now on."))
+
+    with_store(work, *(() if unchecked else _NAMES))
+
+
+@commands.command("remove")
+def remove_manager(
+    tenant: TenantArgument, account: Annotated[str, typer.Argument(help="Their name as listed, or their object id.")]
+) -> None:
+    """End somebody's right; not the last one's. It stands in the organisation's log as your deed."""
+
+    async def work(store: Store, _: Settings) -> None:
+        from relay.store.managers import Managers, Removed
+
+        managers, tenant_id = Managers(store), (await meant(store, tenant)).tenant_id
+        wanted = account.strip().casefold()
+        found = [one for one in await managers.list(tenant_id) if wanted in (one.account_id, one.upn.casefold())]
+        if len(found) != 1:
+            give_up(f"{len(found)} people who look after it are called {account!r}: give an object id.", EXIT_USAGE)
+        removed = await managers.remove(tenant_id, found[0], OPERATOR)
+        if removed is Removed.LAST:
+            give_up("Somebody must look after it, and this is the last one: add another first.", EXIT_TROUBLE)
+        typer.echo(f"{found[0].upn} does not look after {tenant_id} any more.")
+
+    with_store(work)
+
+
+async def _looked_up(store: Store, settings: Settings, tenant_id: TenantId, account: str) -> tuple[UserId, str]:
+    from relay.account_names import NotFound, account_named
+    from relay.graph.client import GraphClient
+    from relay.store.vault import Vault
+
+    grants = await Vault(store, settings.key_ring()).list(tenant_id)
+    async with GraphClient(settings.graph_settings()) as client:
+        found = await account_named(client, grants, account)
+    if isinstance(found, NotFound):
+        said = {
+            NotFound.UNKNOWN: "Microsoft knows nobody of this name in the organisation.",
+            NotFound.GUEST: "This is a guest, who cannot sign in to the organisation's page.",
+            NotFound.NO_GRANT: "No account reads for the organisation, so nobody can look the name up. "
+            "Ask them for their object id and give that with --unchecked.",
+            NotFound.NO_ANSWER: "Microsoft did not answer. Try again, or give an object id with --unchecked.",
+        }
+        give_up(said[found], EXIT_TROUBLE)
+    return found.user_id, found.upn
