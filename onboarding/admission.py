@@ -29,6 +29,7 @@ from relay.core.tenant import TenantState
 from relay.errors import RelayError
 from relay.store.access_requests import Asked
 from relay.store.admissions import MustAsk
+from relay.store.notices import NoticeKind
 
 if TYPE_CHECKING:
     from onboarding.entry import Entry
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from relay.store.admissions import Admissions
     from relay.store.flows import Flows, KeptFlow
     from relay.store.managers import Managers
+    from relay.store.letters import Letters
     from relay.store.suite_keys import SuiteKeys
     from relay.store.vault import Vault
 
@@ -64,8 +66,10 @@ class Admission:
         vault: Vault,
         managers: Managers,
         requests: AccessRequests,
+        letters: Letters,
     ) -> None:
         self.entry = entry
+        self._letters = letters
         self._flows = flows
         self._admissions = admissions
         self._suite_keys = suite_keys
@@ -135,6 +139,8 @@ class Admission:
             state=taken.state,
             is_first=taken.is_first,
         )
+        if taken.is_first and taken.state is TenantState.PENDING:
+            await self._tell_operator(consented)
         return taken.state
 
     async def _ask(self, flow: Flow, kept: KeptFlow, consented: Consented, proof: Proof) -> None:
@@ -144,8 +150,20 @@ class Admission:
         log.info("tenant_access_asked", tenant_id=tenant_id, account_id=account_id, outcome=asked.name)
         if asked in (Asked.FULL, Asked.NO_TENANT):
             raise RequestsFull
+        if asked is Asked.ASKED:
+            await self._tell_managers(consented)
         check = Check("kept", Mark.OPEN, english("It waits for those who look after your organisation."))
         await self._answer(flows_of.waiting(_checked(flow, check)), kept, consented, is_asked=True)
+
+    async def _tell_operator(self, consented: Consented) -> None:
+        tenant = await self.entry.tenant(consented.tenant_id)
+        if tenant is not None:
+            await self._letters.to_operator(tenant, NoticeKind.TENANT_WAITS, _account(consented))
+
+    async def _tell_managers(self, consented: Consented) -> None:
+        tenant = await self.entry.tenant(consented.tenant_id)
+        if tenant is not None:
+            await self._letters.to_managers(tenant, NoticeKind.ACCESS_REQUESTED, _account(consented))
 
     async def _answer(self, flow: Flow, kept: KeptFlow, consented: Consented, *, is_asked: bool) -> None:
         answered = Answered(consented.tenant_id, consented.account_id, consented.upn, is_asked)
@@ -206,3 +224,7 @@ def _label(flow: Flow) -> str:
 
 def _checked(flow: Flow, check: Check) -> Flow:
     return flow if flow.trial is None else msgspec.structs.replace(flow, trial=flow.trial.marked(check))
+
+
+def _account(consented: Consented) -> Actor:
+    return Actor.account(consented.upn, consented.account_id)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from relay.core.presence import TenantId
     from relay.core.tenant import SignUp
     from relay.store.sign_ups import SignUps
-    from relay.store.tenants import Tenants
+    from relay.store.tenants import Tenant, Tenants
     from relay.store.turned_away import Mark, TurnedAway
 
 log = structlog.get_logger(__name__)
@@ -69,9 +69,13 @@ class Entry:
         if state is not TenantState.PENDING:
             await self._sign_ups.waits_no_more(tenant_id)
 
+    async def tenant(self, tenant_id: TenantId) -> Tenant | None:
+        """A tenant's record; None: it is not here."""
+        return await self._tenants.load(tenant_id)
+
     async def standing(self, tenant_id: TenantId) -> TenantState | None:
         """Where a tenant stands; None: it is not here."""
-        tenant = await self._tenants.load(tenant_id)
+        tenant = await self.tenant(tenant_id)
         return None if tenant is None else tenant.state
 
     async def turned_away(self, flow: Flow) -> Trouble | None:

@@ -26,6 +26,7 @@ from relay.store.admissions import Admissions
 from relay.store.flows import Flows
 from relay.store.invitations import Invitation, Invitations
 from relay.store.managers import Managers
+from relay.store.letters import Letters
 from relay.store.marks import RingMarks
 from relay.store.sign_ups import SignUps
 from relay.store.suite_keys import SuiteKeys
@@ -101,6 +102,7 @@ class Steps:
             Vault(store, ring),
             Managers(store),
             requests,
+            Letters(store),
         )
         async with (
             GraphClient(graph) as client,

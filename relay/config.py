@@ -204,6 +204,7 @@ class Settings:
         return TellingSettings(
             mail=self.mail.mail(),
             operator=self.web.operator,
+            operator_address=self.mail.operator or "",
             page=f"{self.web.public_url}{TENANT}" if self.web.public_url else "",
             private_addresses=self.notice.private_addresses,
             ca_pem=self.notice.ca,

@@ -648,7 +648,7 @@ class SubscriptionConfig(Group):
 
 
 class MailConfig(Group):
-    """E-mail to administrators whose consent has ended."""
+    """E-mail to those who look after a tenant, and to the operator."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_MAIL_")
 
@@ -665,9 +665,12 @@ class MailConfig(Group):
         description="the address that e-mails come from",
         json_schema_extra={"variable": "RELAY_MAIL_FROM"},
     )
+    operator: str | None = Field(
+        None, description="your own address: it is told when an organisation waits for your approval"
+    )
     ca: Certificates | None = Field(None, description="certificates to trust instead of the system's")
 
-    @field_validator("sender")
+    @field_validator("sender", "operator")
     @classmethod
     def _is_address(cls, value: str | None) -> str | None:
         if value is not None and not is_address(value):
@@ -679,6 +682,8 @@ class MailConfig(Group):
         if (self.host is None) is not (self.sender is None):
             absent = "HOST" if self.host is None else "FROM"
             raise ValueError(f"RELAY_MAIL_{absent}: must be set too, server and sender belong together")
+        if self.operator is not None and self.host is None:
+            raise ValueError("RELAY_MAIL_HOST: must be set too, or nothing reaches RELAY_MAIL_OPERATOR")
         if bool(self.user) is not (self.password is not None):
             absent = "PASSWORD" if self.user else "USER"
             raise ValueError(f"RELAY_MAIL_{absent}: must be set too, user and password belong together")

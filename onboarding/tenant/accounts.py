@@ -29,6 +29,7 @@ from relay.core.tenant import TenantEvent, TenantState
 from relay.errors import RelayError
 from relay.store.access_requests import RequestState
 from relay.store.admissions import Replaced
+from relay.store.notices import NoticeKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -225,6 +226,11 @@ class AccountViews:
         ]
         entry = grant_withdrawn(visitor.actor, grant.account_id, grant.upn)
         await desk.vault.remove(visitor.tenant_id, grant.account_id, entry)
+        if len(visitor.grants) == 1:
+            about = grant.upn or grant.account_id
+            await desk.letters.to_managers(
+                visitor.tenant, NoticeKind.LAST_ACCOUNT_WITHDRAWN, visitor.actor, about=about
+            )
         log.info("tenant_grant_withdrawn", tenant_id=visitor.tenant_id, account_id=grant.account_id)
         is_last = len(visitor.grants) == 1
         await desk.frame.note(visitor, "last_withdrawn" if is_last else "account_withdrawn", grant.upn)

@@ -18,6 +18,7 @@ from relay.store.audit import AuditLog
 from relay.store.connected import ConnectedSuites
 from relay.store.enforcement import Enforcement
 from relay.store.flows import Flows
+from relay.store.letters import Letters
 from relay.store.managers import Managers
 from relay.store.marks import RingMarks
 from relay.store.presences import Presences
@@ -62,6 +63,7 @@ class Desk:
     subscriptions: Subscriptions
     enforcement: Enforcement
     audit: AuditLog
+    letters: Letters
     turned_away: TurnedAway
 
     @classmethod
@@ -93,5 +95,6 @@ class Desk:
                 subscriptions=Subscriptions(store),
                 enforcement=Enforcement(store),
                 audit=AuditLog(store),
+                letters=Letters(store),
                 turned_away=TurnedAway(store),
             )

@@ -27,6 +27,7 @@ from onboarding.tenant.frame import SETTINGS
 from onboarding.tenant.goodbye import end_subscriptions
 from onboarding.tenant.sessions import Left
 from relay.store import keys
+from relay.store.notices import NoticeKind
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -102,7 +103,9 @@ class LeavingViews:
         left = Left(visitor.title, accounts, len(records), len(entries))
         if await desk.sessions.change(visitor.held, left=left, fresh=None, note=None) is None:
             log.info("tenant_leaving_twice", tenant_id=tenant_id)  # a second click; repeating is safe
-        await desk.tenants.remove(tenant_id, visitor.actor)
+        if await desk.tenants.remove(tenant_id, visitor.actor):
+            tenant = visitor.tenant
+            await desk.letters.to_managers(tenant, NoticeKind.TENANT_LEFT, visitor.actor, managers=visitor.managers)
         await end_subscriptions(desk.client, subscriptions, visitor.grants)
 
 

@@ -27,6 +27,7 @@ from relay.errors import RelayError, TenantRemoved
 from relay.store.access_requests import RequestState
 from relay.store.admissions import RequestGone
 from relay.store.managers import Added, Removed
+from relay.store.notices import NoticeKind
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -80,6 +81,10 @@ class PeopleViews:
             return _to_page()
         added = await desk.managers.add(visitor.tenant_id, found.user_id, found.upn, visitor.actor)
         log.info("tenant_manager_named", tenant_id=visitor.tenant_id, account_id=found.user_id, outcome=added.name)
+        if added is Added.ADDED:
+            await desk.letters.to_managers(
+                visitor.tenant, NoticeKind.MANAGER_ADDED, visitor.actor, about=found.upn
+            )
         await desk.frame.note(visitor, _ADDED[added], found.upn)
         return _to_page()
 
@@ -107,6 +112,14 @@ class PeopleViews:
             )
         removed = await desk.managers.remove(visitor.tenant_id, manager, visitor.actor)
         log.info("tenant_manager_ended", tenant_id=visitor.tenant_id, account_id=account_id, outcome=removed.name)
+        if removed is Removed.REMOVED:
+            await desk.letters.to_managers(
+                visitor.tenant,
+                NoticeKind.MANAGER_REMOVED,
+                visitor.actor,
+                about=manager.upn,
+                managers=visitor.managers,
+            )
         await desk.frame.note(visitor, _REMOVED[removed], manager.upn)
         return _to_page()
 

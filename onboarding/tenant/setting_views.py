@@ -27,6 +27,7 @@ from onboarding.words import STATUS
 from relay.core import permission
 from relay.core.mapping import LOOKS
 from relay.store import notify_secrets
+from relay.store.notices import NoticeKind
 from relay.store.tenants import SettingsConflict
 
 if TYPE_CHECKING:
@@ -98,7 +99,10 @@ class SettingViews:
         if secret := changed.get(NOTIFY_SECRET):
             changed = {**changed, NOTIFY_SECRET: notify_secrets.seal(desk.vault.ring, visitor.tenant_id, secret)}
         shown = SHOWN | {name for name in changed if name.startswith(mapping_form.PREFIX)}
-        await desk.tenants.change_settings(visitor.tenant_id, changed, visitor.actor, shown, seen=before)
+        after = await desk.tenants.change_settings(visitor.tenant_id, changed, visitor.actor, shown, seen=before)
+        never = permission.WATCH_NEVER
+        if after is not None and visitor.tenant.settings.get(never) and not after.get(never):
+            await desk.letters.to_managers(visitor.tenant, NoticeKind.OPT_OUTS_EMPTIED, visitor.actor)
         log.info("tenant_settings_changed", tenant_id=visitor.tenant_id, group=group.name)
 
     async def _conflict(

@@ -129,11 +129,15 @@ def approve(tenant: TenantArgument) -> None:
     """Let a tenant in that waits: it is read from now on, and its administrator may make suite keys."""
 
     async def work(store: Store, _: Settings) -> None:
+        from relay.core.audit import OPERATOR
+        from relay.store.letters import Letters
+        from relay.store.notices import NoticeKind
         from relay.store.tenants import Tenants
 
         found = await meant(store, tenant)
         if not await Tenants(store).approve(found.tenant_id):
             give_up(f"{found.tenant_id} does not wait for approval: it is {found.state}.", EXIT_USAGE)
+        await Letters(store).to_managers(found, NoticeKind.TENANT_APPROVED, OPERATOR)
         typer.echo(f"{found.tenant_id} is approved. Its administrator makes a suite key on the organisation's page.")
 
     with_store(work)
@@ -148,15 +152,21 @@ def refuse(
     """Turn away a tenant that waits: its consent is deleted, and only you can let it come back."""
 
     async def work(store: Store, _: Settings) -> None:
+        from relay.core.audit import OPERATOR
+        from relay.store.letters import Letters
+        from relay.store.managers import Managers
+        from relay.store.notices import NoticeKind
         from relay.store.tenants import Tenants
 
         _demand_reason(reason)
         found = await meant(store, tenant)
+        managers = await Managers(store).list(found.tenant_id)
         if not await Tenants(store).refuse(found.tenant_id, reason):
             give_up(
                 f"{found.tenant_id} does not wait for approval: it is {found.state}. To end it: presence-relay tenants remove",
                 EXIT_USAGE,
             )
+        await Letters(store).to_managers(found, NoticeKind.TENANT_REFUSED, OPERATOR, about=reason, managers=managers)
         typer.echo(
             f"{found.tenant_id} is refused; its consent is deleted. To take that back: {_lifting(found.tenant_id)}"
         )

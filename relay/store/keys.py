@@ -185,6 +185,11 @@ def notices(partition: int) -> bytes:
     return _key(partition, "notices")
 
 
+def letters(partition: int) -> bytes:
+    """Hash with expiry: tenant id -> letters to its people within the hour (at custody's server, not waited for)."""
+    return _key(partition, "letters")
+
+
 def grant(tenant_id: TenantId, account_id: UserId) -> bytes:
     """Hash: one account's grant (custody)."""
     return grant_prefix(tenant_id) + account_id.encode()

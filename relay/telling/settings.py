@@ -41,6 +41,7 @@ class TellingSettings:
     Attributes:
         mail: how e-mail is sent; None: it is not.
         operator: who runs the relay, as its e-mails say.
+        operator_address: where they are told that a tenant waits for them; empty: nowhere.
         page: where a tenant's people renew their consent; empty when the pages' address is not known.
         private_addresses: whether a tenant's own address may be one that only we can reach.
         ca_pem: certificates to trust there instead of the system's.
@@ -54,6 +55,7 @@ class TellingSettings:
 
     mail: MailSettings | None = None
     operator: str = "Presence relay"
+    operator_address: str = ""
     page: str = ""
     private_addresses: bool = False
     ca_pem: str | None = None

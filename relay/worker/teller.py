@@ -1,6 +1,8 @@
-"""Tells administrators what the store says is to be told, once for each channel, and until it is told or a day has passed.
+"""Tells people what the store says is to be told, once for each channel, and until it is told or a day has passed.
 
-    Notices ──► due ones, oldest first for each tenant and channel ──► e-mail, signed POST ──► done, or again later
+    Notices ──► due ones, oldest first for each recipient and channel ──► e-mail, signed POST ──► done, or again later
+
+A letter goes to the one person whom it names, by e-mail alone; anything else to the tenant's contact and its own address.
 
 Beside the reading, never in its way. How often something was tried is known to this process only: after a take-over the next
 owner begins with short pauses again.
@@ -19,8 +21,8 @@ import structlog
 from relay.errors import StoreUnavailable
 from relay.store import notify_secrets
 from relay.store.keyring import SealBroken
-from relay.store.notices import Notices
-from relay.telling import words
+from relay.store.notices import OPERATOR, Notices
+from relay.telling import letters, words
 from relay.telling.hook import HookSender, NotTold
 from relay.telling.mail import Mail, MailSender
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from relay.store.connection import Store
     from relay.store.keyring import KeyRing
-    from relay.store.notices import Notice
+    from relay.store.notices import Letter, Notice
     from relay.store.tenants import Tenant, Tenants
     from relay.telling.settings import TellingSettings
 
@@ -40,6 +42,10 @@ HOOK: Final = "hook"
 CHANNELS: Final = (MAIL, HOOK)
 _AFTER_WAKE_S: Final = 0.05  # several changes of one moment are looked at together
 _FACTOR: Final = 4
+
+
+_Turn = tuple[str, str, str]
+"""Tenant, channel, recipient: of these, one is told at a time."""
 
 
 class Teller:
@@ -63,7 +69,7 @@ class Teller:
         self._wake = asyncio.Event()
         self._tries: dict[tuple[str, str], int] = {}
         self._not_before: dict[tuple[str, str], float] = {}
-        self._under_way: set[tuple[str, str]] = set()  # tenant, channel
+        self._under_way: set[_Turn] = set()
         self._finished: set[tuple[str, str]] = set()  # notice, channel: what was read before says otherwise
         self._room = asyncio.Semaphore(settings.at_once)
         self._mail: MailSender | None = None
@@ -106,10 +112,10 @@ class Teller:
             return
         self._forget({notice.notice_id for notice in notices})
         now = time.monotonic()
-        behind: set[tuple[str, str]] = set()
+        behind: set[_Turn] = set()
         for notice in notices:
             for channel in CHANNELS:
-                turn, attempt = (notice.tenant_id, channel), (notice.notice_id, channel)
+                turn, attempt = _turn(notice, channel), (notice.notice_id, channel)
                 is_done = channel in notice.done or attempt in self._finished
                 if is_done or turn in self._under_way or turn in behind:
                     continue
@@ -143,7 +149,7 @@ class Teller:
             log.exception("telling_failed", **fields)
             self._later(notice, channel, "")
         finally:
-            self._under_way.discard((notice.tenant_id, channel))
+            self._under_way.discard(_turn(notice, channel))
             self._wake.set()
 
     async def _not_told(self, notice: Notice, channel: str, error: NotTold) -> None:
@@ -162,6 +168,8 @@ class Teller:
         Raises:
             NotTold: nobody was told.
         """
+        if notice.letter is not None:
+            return channel == MAIL and await self._send(notice, notice.letter)
         tenant = await self._tenants.load(notice.tenant_id)
         if tenant is None:
             return False  # it left
@@ -169,6 +177,27 @@ class Teller:
         return await (
             self._by_mail(matter, notice, tenant) if channel == MAIL else self._by_hook(matter, notice, tenant)
         )
+
+    async def _send(self, notice: Notice, letter: Letter) -> bool:
+        to = self._settings.operator_address if letter.to == OPERATOR else letter.to
+        if self._mail is None or not to:
+            return False
+        content = letters.Content(
+            kind=notice.kind,
+            at=notice.at,
+            organisation=letter.organisation,
+            domain=letter.domain or notice.tenant_id,
+            tenant_id=notice.tenant_id,
+            who=letter.who,
+            about=letter.about,
+            page=self._settings.page,
+            operator=self._settings.operator,
+        )
+        language = "en" if letter.to == OPERATOR else letter.language
+        subject, text = letters.email(content, language)
+        mail = Mail(message_id=notice.notice_id, to=to, subject=subject, text=text, language=language, at=notice.at)
+        await self._mail.send(mail)
+        return True
 
     async def _by_mail(self, matter: words.Matter, notice: Notice, tenant: Tenant) -> bool:
         to = tenant.settings.get("contact_email", "")
@@ -222,3 +251,8 @@ class Teller:
             "administrator_not_told_yet", tenant_id=notice.tenant_id, notice_id=notice.notice_id, channel=channel,
             tries=tries, error=error,
         )  # fmt: skip
+
+
+def _turn(notice: Notice, channel: str) -> _Turn:
+    """One address that takes nothing holds nobody else up."""
+    return notice.tenant_id, channel, "" if notice.letter is None else notice.letter.to
