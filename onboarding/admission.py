@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from relay.store.access_requests import AccessRequests
     from relay.store.admissions import Admissions
     from relay.store.flows import Flows, KeptFlow
-    from relay.store.managers import Managers
     from relay.store.letters import Letters
+    from relay.store.managers import Managers
     from relay.store.suite_keys import SuiteKeys
     from relay.store.vault import Vault
 

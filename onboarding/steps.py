@@ -25,8 +25,8 @@ from relay.store.access_requests import AccessRequests
 from relay.store.admissions import Admissions
 from relay.store.flows import Flows
 from relay.store.invitations import Invitation, Invitations
-from relay.store.managers import Managers
 from relay.store.letters import Letters
+from relay.store.managers import Managers
 from relay.store.marks import RingMarks
 from relay.store.sign_ups import SignUps
 from relay.store.suite_keys import SuiteKeys

@@ -82,9 +82,7 @@ class PeopleViews:
         added = await desk.managers.add(visitor.tenant_id, found.user_id, found.upn, visitor.actor)
         log.info("tenant_manager_named", tenant_id=visitor.tenant_id, account_id=found.user_id, outcome=added.name)
         if added is Added.ADDED:
-            await desk.letters.to_managers(
-                visitor.tenant, NoticeKind.MANAGER_ADDED, visitor.actor, about=found.upn
-            )
+            await desk.letters.to_managers(visitor.tenant, NoticeKind.MANAGER_ADDED, visitor.actor, about=found.upn)
         await desk.frame.note(visitor, _ADDED[added], found.upn)
         return _to_page()
 

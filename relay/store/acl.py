@@ -40,7 +40,7 @@ class Runs:
 _WATCHING: Final = "interest_add interest_remove interest_stage interest_replace"
 _KEYS: Final = "suite_key_revoke suite_key_keep suite_key_expire suite_key_rename audit_append"
 _RIGHTS: Final = "manager_add manager_remove managers_settle request_put request_refuse"
-_CUSTODY: Final = f"tenant_put tenant_settings tenant_state tenant_remove grant_save grant_remove admit sign_up_take {_RIGHTS} {_KEYS}"
+_CUSTODY: Final = f"tenant_put tenant_settings tenant_state tenant_remove grant_save grant_remove admit sign_up_take notice_write {_RIGHTS} {_KEYS}"
 _CUSTODY_COMMANDS: Final = (
     "HGETALL HGET HMGET SMEMBERS SADD HSET HDEL PEXPIRE DEL UNLINK SET GETDEL EXISTS XREVRANGE XLEN HKEYS HVALS "
     "ZADD ZREM ZREMRANGEBYSCORE ZRANGEBYSCORE ZCARD ZPOPMIN"

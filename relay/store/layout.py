@@ -96,6 +96,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "tenant_push":          _family(f"{_P}tenant:{_GUID}:push", _PRESENCE,          "·   rw     ·       r   r"),
     "tenant_connected":     _family(f"{_P}tenant:{_GUID}:connected", _PRESENCE,     "rw  rw     ·       r   r"),
     "notices":              _family(f"{_P}notices", _VAULT,                         "·   rw     ·       rw  rw"),
+    "letters":              _family(f"{_P}letters", _VAULT,                         "·   ·      ·       rw  rw"),
     "grant":                _family(f"{_P}grant:*", _VAULT,                         "·   rw     ·       rw  rw"),
     "audit":                _family(f"{_P}audit:{_GUID}", _VAULT,                   "·   rw     ·       rw  rw"),
     "audit_watches":        _family(f"{_P}audit:{_GUID}:watches", _VAULT,           "rw  ·      ·       rw  rw"),
