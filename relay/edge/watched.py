@@ -1,12 +1,14 @@
 """Tells the audit log which suite watched whom: gathered as names come and go, written once a minute.
 
-The fan-out knows nothing of it. What could not be written waits, up to a bound; what is left out then is counted in the log of
-the operator, for the audit log of a store that is away cannot say so.
+The fan-out knows nothing of it. What is to be told stays with `Spans`, which are bounded, until it is written, a portion after
+the other, with other tasks in between. What is left out is counted in the log of the operator, for the audit log of a store that is
+away cannot say so.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -27,8 +29,9 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-MOST_WAITING: Final = 5_000
-"""Entries of one tenant that wait for the store, 3 KB each at the most; a suite with 5,000 users makes 50 when it comes."""
+MOST_AT_ONCE: Final = 5_000
+"""Entries of one tenant in one round; the rest comes with the next one. A suite with 5,000 users makes 50 when it comes; the log
+keeps the newest 20,000."""
 _BATCH: Final = 100  # entries in one script: under a millisecond of the server
 _LAST_WRITE_S: Final = 2.0
 
@@ -40,7 +43,7 @@ class WatchLog:
         self._audit = audit
         self._every_s = every.total_seconds()
         self._spans = Spans(goes_on_for)
-        self._waiting: dict[TenantId, list[Entry]] = {}
+        self._waiting: dict[TenantId, list[Entry]] = {}  # one portion each, which the store did not take
         self._writing = asyncio.Lock()
 
     @property
@@ -82,18 +85,25 @@ class WatchLog:
     async def _write(self, *, all_end: bool) -> None:
         if all_end:
             self._spans.end(_now())
-        for tenant_id in self._spans.tenants:
-            waiting = self._waiting.setdefault(tenant_id, [])
-            waiting += self._spans.take(tenant_id, _now(), goes_on=not all_end)
-            if len(waiting) > MOST_WAITING:
-                _log.warning("watches_not_logged", tenant_id=tenant_id, entries=len(waiting) - MOST_WAITING)
-                del waiting[:-MOST_WAITING]
-            await asyncio.sleep(0)  # streams have their turn between tenants
-        for tenant_id, waiting in list(self._waiting.items()):
+        for tenant_id in {**self._waiting, **dict.fromkeys(self._spans.tenants)}:
+            await self._write_tenant(tenant_id, all_end=all_end)
+        for tenant_id, dropped in self._spans.count_dropped().items():
+            _log.warning("watches_not_logged", tenant_id=tenant_id, names=dropped)
+
+    async def _write_tenant(self, tenant_id: TenantId, *, all_end: bool) -> None:
+        """Write what there is to tell of a tenant, as much as one round may have."""
+        written, most = 0, math.inf if all_end else MOST_AT_ONCE
+        while written < most:
+            waiting = self._waiting.get(tenant_id) or self._spans.take(tenant_id, _now(), goes_on=not all_end)
+            if not waiting:
+                break
+            self._waiting[tenant_id] = waiting
             while waiting:
                 await self._audit.append_watches(tenant_id, waiting[:_BATCH])
+                written += len(waiting[:_BATCH])
                 del waiting[:_BATCH]
-            del self._waiting[tenant_id]
+        if not self._waiting.get(tenant_id):
+            self._waiting.pop(tenant_id, None)
 
     async def aclose(self) -> None:
         """The edge ends, and with it everything that its suites watch here: say so, if the store answers soon."""

@@ -1,0 +1,47 @@
+"""A token bucket that may be overdrawn once: who has paid for too much waits before the next. (Pure.)
+
+Messages are paid for after they were read, because only then is it known what they cost. So a payment is never refused; it
+may leave a debt, and nobody is let on before the debt has been worked off. In any span of `t` seconds no more is paid than
+`at_once + a_second * t`, and the cost of one payment beyond that.
+"""
+
+from __future__ import annotations
+
+
+class TokenBucket:
+    """Tokens that come back evenly. Every method is told `now`, in seconds of one monotonic clock."""
+
+    __slots__ = ("_a_second", "_at", "_at_once", "_level")
+
+    def __init__(self, at_once: float, a_second: float, now: float) -> None:
+        """Make a full bucket.
+
+        Args:
+            at_once: tokens in it when it is full, above 0.
+            a_second: how many come back, above 0.
+            now: the present.
+        """
+        self._at_once = at_once
+        self._a_second = a_second
+        self._level = at_once
+        self._at = now
+
+    def pay(self, cost: float, now: float) -> None:
+        """Take `cost` tokens, be they there or not."""
+        self._fill(now)
+        self._level -= cost
+
+    def wait(self, now: float) -> float:
+        """Seconds until somebody may be let on: 0 while there is no debt."""
+        self._fill(now)
+        return max(0.0, -self._level / self._a_second)
+
+    def is_full(self, now: float) -> bool:
+        """Whether it is as good as a new one."""
+        self._fill(now)
+        return self._level >= self._at_once
+
+    def _fill(self, now: float) -> None:
+        # A clock that stands still or goes back gives nothing.
+        self._level = min(self._at_once, self._level + max(0.0, now - self._at) * self._a_second)
+        self._at = max(self._at, now)
