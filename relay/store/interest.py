@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from relay.core.presence import Name, TenantId
+from relay.errors import TooManyUsers
 from relay.store import hints, keys
 from relay.store.pipes import INBOX_ENTRIES, INBOX_PER_TENANT, inbox_keys
 from relay.store.scripting import Arg, Script
@@ -52,8 +53,19 @@ class Interest:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def add(self, tenant_id: TenantId, edge: str, names: Collection[Name]) -> int:
-        """Watch more names; returns how many the edge watches now."""
+    async def add(self, tenant_id: TenantId, edge: str, names: Collection[Name], most: int = 0) -> int:
+        """Watch more names; returns how many the edge watches now.
+
+        Args:
+            tenant_id: whose.
+            edge: who watches.
+            names: each once.
+            most: distinct names that the tenant's edges may watch together; 0: as many as they like. Names that another edge
+                watches are not more, so that suites of an edge that died are never refused because its set is still there.
+
+        Raises:
+            TooManyUsers: it would be more. Of the steps, the ones before are done; up to 5,000 names are one.
+        """
         hint = hints.of_interest(tenant_id, edge, added=tuple(names))
         if not names:
             return await self._count(tenant_id, edge)
@@ -66,9 +78,15 @@ class Interest:
                 INBOX_PER_TENANT,
                 INBOX_ENTRIES,
                 hints.encode(hint) if last else b"",
+                keys.interest_prefix(tenant_id),
+                most,
             ]
-            count = await self._store.run(_ADD, self._keys(tenant_id, edge), [*head, *chunk])
-        return int(count)
+            count = int(await self._store.run(_ADD, self._keys(tenant_id, edge), [*head, *chunk]))
+            if count < 0:
+                raise TooManyUsers(
+                    f"The tenant may watch {most} users on all its streams together", limit=str(most), per="tenant"
+                )
+        return count
 
     async def remove(self, tenant_id: TenantId, edge: str, names: Collection[Name]) -> int:
         """Watch some names no longer; returns how many the edge still watches."""
@@ -77,17 +95,25 @@ class Interest:
             return await self._count(tenant_id, edge)
         count = 0
         for chunk, last in _chunks(list(names)):
-            head: list[Arg] = [edge, tenant_id, INBOX_PER_TENANT, INBOX_ENTRIES, hints.encode(hint) if last else b""]
+            told = hints.encode(hint) if last else b""
+            prefix = keys.interest_prefix(tenant_id)
+            head: list[Arg] = [edge, tenant_id, INBOX_PER_TENANT, INBOX_ENTRIES, told, prefix]
             count = await self._store.run(_REMOVE, self._keys(tenant_id, edge), [*head, *chunk])
         return int(count)
 
     async def replace(self, tenant_id: TenantId, edge: str, names: Collection[Name]) -> int:
-        """Watch exactly these names. The old ones stay in force until all new ones are there."""
+        """Watch exactly these names. The old ones stay in force until all new ones are there.
+
+        Nobody is refused: it puts back what was there before a history was lost.
+        """
         staged = keys.interest(tenant_id, f"{edge}:{secrets.token_hex(4)}")
+        held = [staged, keys.tenant_edges(tenant_id), keys.tenant_shared(tenant_id)]
+        elsewhere = 0
         for chunk, _ in _chunks(list(names)):
-            await self._store.run(_STAGE, [staged], [_TTL_MS, *chunk])
+            head: list[Arg] = [_TTL_MS, edge, keys.interest_prefix(tenant_id)]
+            elsewhere += int(await self._store.run(_STAGE, held, [*head, *chunk]))
         hint = hints.encode(hints.InterestChanged(tenant_id, edge))
-        args: list[Arg] = [_TTL_MS, edge, tenant_id, INBOX_PER_TENANT, INBOX_ENTRIES, hint]
+        args: list[Arg] = [_TTL_MS, edge, tenant_id, INBOX_PER_TENANT, INBOX_ENTRIES, hint, elsewhere]
         # Not repeatable by itself: a second run would find nothing staged and take that for "no names".
         return int(await self._store.run_once(_REPLACE, [*self._keys(tenant_id, edge), staged], args))
 
@@ -130,14 +156,16 @@ class Interest:
     async def read_edges(self, tenant_id: TenantId) -> set[str]:
         """The edges with interest in a tenant."""
         args = [keys.interest_prefix(tenant_id)]
-        edges = await self._store.run(_EDGES, [keys.tenant_edges(tenant_id)], args)
+        held = [keys.tenant_edges(tenant_id), keys.tenant_shared(tenant_id)]
+        edges = await self._store.run(_EDGES, held, args)
         return {edge.decode() for edge in edges}
 
     async def _count(self, tenant_id: TenantId, edge: str) -> int:
         return int(await self._store.command("SCARD", keys.interest(tenant_id, edge)))
 
     def _keys(self, tenant_id: TenantId, edge: str) -> list[bytes]:
-        return [keys.interest(tenant_id, edge), keys.tenant_edges(tenant_id), *inbox_keys(tenant_id)]
+        own, edges = keys.interest(tenant_id, edge), keys.tenant_edges(tenant_id)
+        return [own, edges, *inbox_keys(tenant_id), keys.tenant_shared(tenant_id)]
 
 
 _TTL_MS: Final = int(INTEREST_KEPT / timedelta(milliseconds=1))

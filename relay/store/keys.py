@@ -147,6 +147,11 @@ def tenant_edges(tenant_id: TenantId) -> bytes:
     return _tenant_key(tenant_id, f"tenant:{tenant_id}:edges")
 
 
+def tenant_shared(tenant_id: TenantId) -> bytes:
+    """Hash: edge -> how many of its names other edges watch too; see `scripts/_shared.lua`."""
+    return _tenant_key(tenant_id, f"tenant:{tenant_id}:shared")
+
+
 def tenant_contact(tenant_id: TenantId) -> bytes:
     """String with expiry: contact time, poll interval and status.
 

@@ -294,6 +294,7 @@ class Presences:
             keys.tenant_push(tenant_id),
             keys.tenant_unenforced(tenant_id),
             keys.tenant_connected(tenant_id),
+            keys.tenant_shared(tenant_id),
         ]
         held = [keys.lease(lease.partition), keys.tenant_subscriptions(tenant_id), *gone]
         await self._store.run_once(_DROP, held, [lease.value, keys.subscription_prefix(tenant_id)])

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from redis.asyncio import Redis
 
+from relay.core.presence import Name
+from relay.errors import TooManyUsers
 from relay.store import hints, keys
 from relay.store.connection import Store
 from relay.store.interest import Interest
@@ -85,3 +88,67 @@ async def test_nothing_added_or_removed_tells_nobody(store: Store) -> None:
     assert await interest.add(TENANT, "edge-1", []) == 1
     assert await interest.remove(TENANT, "edge-1", []) == 1
     assert len(await hinted(store)) == 1
+
+
+def numbered(first: int, count: int) -> list[Name]:
+    return [Name(f"u{n}@x.example") for n in range(first, first + count)]
+
+
+async def test_a_tenant_watches_so_many_distinct_names_and_no_more(store: Store) -> None:
+    interest, tenant = Interest(store), tenant_in(5)
+    await interest.add(tenant, "e1", numbered(0, 60), most=100)
+    await interest.add(tenant, "e2", numbered(50, 50), most=100)
+    with pytest.raises(TooManyUsers) as refused:
+        await interest.add(tenant, "e2", numbered(90, 20), most=100)
+    assert refused.value.metadata == {"limit": "100", "per": "tenant"}
+    assert await interest.read_edge(tenant, "e2") == set(numbered(50, 50))  # all or nothing
+    await interest.add(tenant, "e2", numbered(0, 60), most=100)  # those are not more
+    await interest.remove(tenant, "e1", numbered(0, 10))
+    with pytest.raises(TooManyUsers):  # the other edge has them still
+        await interest.add(tenant, "e3", numbered(100, 10), most=100)
+    await interest.remove(tenant, "e2", numbered(0, 10))
+    await interest.add(tenant, "e3", numbered(100, 10), most=100)
+    await interest.add(tenant, "e3", numbered(110, 10), most=110)  # an operator has raised it
+
+
+async def test_tenants_limits_are_apart(store: Store) -> None:
+    interest = Interest(store)
+    await interest.add(tenant_in(5), "e1", numbered(0, 100), most=100)
+    await interest.add(tenant_in(6), "e1", numbered(0, 100), most=100)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+async def test_suites_of_an_edge_that_died_are_not_refused_before_and_after_its_set_expires(
+    store: Store, share: float
+) -> None:
+    interest, tenant = Interest(store), tenant_in(5)
+    await interest.add(tenant, "dead", numbered(0, 80), most=100)
+    await interest.add(tenant, "e2", numbered(0, int(80 * share)), most=100)
+    await interest.add(tenant, "e2", numbered(80, 20), most=100)
+    await interest.remove(tenant, "e2", numbered(0, 5))
+    await store.command("DEL", keys.interest(tenant, "dead"))  # as when it expires
+    await interest.add(tenant, "e2", numbered(0, 80), most=100)
+    assert len(await interest.read_edge(tenant, "e2")) == 100
+
+
+async def test_registering_again_refuses_nobody_and_counts_as_before(store: Store) -> None:
+    interest, tenant = Interest(store), tenant_in(5)
+    await interest.add(tenant, "e1", numbered(0, 60), most=100)
+    await interest.add(tenant, "e2", numbered(20, 60), most=100)
+    for edge, first in (("e1", 0), ("e2", 20)):
+        await interest.replace(tenant, edge, numbered(first, 60))
+    await interest.add(tenant, "e2", numbered(80, 20), most=100)
+    with pytest.raises(TooManyUsers):
+        await interest.add(tenant, "e2", numbered(100, 1), most=100)
+
+
+async def test_edges_that_come_and_go_in_order_leave_the_count_right(store: Store) -> None:
+    interest, tenant = Interest(store), tenant_in(5)
+    for number in range(6):
+        await interest.add(tenant, f"e{number}", numbered(0, 100), most=100)
+        if number:
+            await interest.remove(tenant, f"e{number - 1}", numbered(0, 100))
+    with pytest.raises(TooManyUsers):
+        await interest.add(tenant, "e5", numbered(100, 1), most=100)
+    await interest.remove(tenant, "e5", numbered(0, 100))
+    assert await store.command("EXISTS", keys.tenant_shared(tenant)) == 0
