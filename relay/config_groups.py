@@ -20,6 +20,7 @@ from relay import variables
 from relay.clear import IN_THE_CLEAR, goes_in_the_clear
 from relay.config_http import Proxies
 from relay.core import names
+from relay.core.limits import HIGHEST, MOST_NAMES
 from relay.core.subscription import MAX_USERS, SubscriptionPolicy
 from relay.core.tenant import SignUp
 from relay.core.watchdog import ANNOUNCED_WITHIN
@@ -289,6 +290,27 @@ class WatchConfig(Group):
         description="how often an idle stream says how fresh it is, unless the suite asks otherwise",
     )
     streams_per_tenant: int = Field(64, ge=1, description="open streams of one tenant at one edge")
+    unknown_linger: Duration = Field(
+        timedelta(seconds=10),
+        ge=timedelta(),
+        description="how long a name that stands for nobody is kept after the last suite has left",
+    )
+    tenant_names: int = Field(
+        MOST_NAMES,
+        ge=1,
+        le=HIGHEST,
+        description="distinct users of one tenant on all its streams; `presence-relay tenants limit` sets another number for one",
+    )
+    names_at_once: int = Field(
+        20_000, ge=1, description="names, asked for and given up, in changes with one suite key at one edge, at once,"
+    )
+    names_a_second: int = Field(
+        500, ge=1, description="and how many follow each second; the edge reads no further change meanwhile"
+    )
+    start_names_at_once: int = Field(
+        200_000, ge=1, description="names in starts with one suite key at one edge, at once,"
+    )
+    start_names_a_second: int = Field(5_000, ge=1, description="and how many follow each second")
 
 
 class EdgeConfig(Group):

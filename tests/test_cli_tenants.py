@@ -20,6 +20,7 @@ from relay.core.grants import GrantState
 from relay.core.presence import Name, TenantId, UserId
 from relay.core.tenant import TenantEvent, TenantState
 from relay.core.trouble import Said, Trouble
+from relay.store.audit import AuditLog
 from relay.store.connection import Store, StoreSettings
 from relay.store.interest import Interest
 from relay.store.invitations import Invitations
@@ -228,6 +229,17 @@ def test_a_tenant_has_its_own_console_statuses(redis):
     assert dict(tenant.settings) == {"map:busyidle": "OFFLINE"}
     done("map", CONTOSO, "BusyIdle", "--remove")
     assert "own;" not in done("map", CONTOSO)
+
+
+def test_an_operator_raises_the_limit_of_one_tenant(redis):
+    assert "may watch 100000 users: the usual limit." in done("limit", CONTOSO)
+    assert "may watch 250000 users: its own limit. Edges know" in done("limit", CONTOSO, "250000")
+    assert "may watch 250000 users: its own limit." in done("limit", CONTOSO)
+    told = in_store(redis, lambda store: AuditLog(store).page(CONTOSO))
+    assert [dict(one.entry.details) for one in told.entries] == [{"most_names": "(none) -> 250000"}]
+    assert call("limit", CONTOSO, "0").exit_code == 2
+    assert call("limit", CONTOSO, "5", "--usual").exit_code == 2
+    assert "may watch 100000 users: the usual limit." in done("limit", CONTOSO, "--usual")
 
 
 @pytest.mark.parametrize(

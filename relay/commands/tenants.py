@@ -12,6 +12,7 @@ from relay.commands import looking_after
 from relay.commands.frame import EXIT_TROUBLE, EXIT_USAGE, give_up, with_store
 from relay.commands.naming import TenantArgument, meant
 from relay.core import audit, names
+from relay.core.limits import HIGHEST
 
 if TYPE_CHECKING:
     from relay.config import Settings
@@ -120,6 +121,29 @@ def map_statuses(
 
         found = await meant(store, tenant)
         typer.echo("\n".join(await change(store, found, row, status) if row else lines(found.settings)))
+
+    with_store(work)
+
+
+@commands.command("limit")
+def limit_users(
+    tenant: TenantArgument,
+    users: Annotated[
+        int | None, typer.Argument(help="How many users its suites may watch together.", min=1, max=HIGHEST)
+    ] = None,
+    *,
+    usual: Annotated[bool, typer.Option("--usual", help="Let it have the usual limit again.")] = False,
+) -> None:
+    """Show or change how many distinct users a tenant may watch on all its streams."""
+    if usual and users is not None:
+        give_up("Give a number or --usual, not both.", EXIT_USAGE)
+
+    async def work(store: Store, settings: Settings) -> None:
+        from relay.commands.limiting import limit, line
+
+        found, default = await meant(store, tenant), settings.watch.tenant_names
+        changes = usual or users is not None
+        typer.echo(await limit(store, found, users, default) if changes else line(found, found.settings, default))
 
     with_store(work)
 

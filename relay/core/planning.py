@@ -292,16 +292,19 @@ class PollPlan:
         taken: list[UserId] = []
         left: list[dict[UserId, None]] = []
         for group in self._urgent:
-            rest: dict[UserId, None] = {}
-            for user in group:
-                if user not in self._urgent_users:
-                    continue  # removed, or taken with another group
-                if user in self._busy or len(taken) >= self._page_size:
-                    rest[user] = None
-                else:
+            done = []
+            for user in group if len(taken) < self._page_size else ():
+                if len(taken) >= self._page_size:
+                    break
+                if user in self._urgent_users and user in self._busy:
+                    continue  # once that read is done
+                done.append(user)
+                if user in self._urgent_users:  # else removed, or taken with another group
                     taken.append(user)
                     self._urgent_users.discard(user)
-            if rest:
-                left.append(rest)
+            for user in done:
+                del group[user]
+            if group:
+                left.append(group)
         self._urgent = left
         return taken

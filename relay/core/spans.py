@@ -172,18 +172,13 @@ def _taken_beginnings(suite: _Suite, most: int) -> tuple[list[Entry], int]:
     while suite.untold and most > 0:
         since = next(iter(suite.untold))
         names = suite.untold[since]
-        if len(names) <= most:
-            some = list(suite.untold.pop(since))
-        else:
-            some = [names.pop() for _ in range(most)]
+        some = list(suite.untold.pop(since)) if len(names) <= most else [names.pop() for _ in range(most)]
         most -= len(some)
         entries += [watch_began(suite.by, portion, since) for portion in _portions(some)]
     return entries, most
 
 
-def _taken_ends(
-    suite: _Suite, before: datetime, most: int
-) -> tuple[dict[tuple[datetime, datetime], list[Name]], int]:
+def _taken_ends(suite: _Suite, before: datetime, most: int) -> tuple[dict[tuple[datetime, datetime], list[Name]], int]:
     """Up to `most` names whose spans ended by `before`, together by beginning and end, and how many more would have been allowed."""
     over: defaultdict[tuple[datetime, datetime], list[Name]] = defaultdict(list)
     for name, until in islice(suite.ended.items(), max(0, most)):

@@ -2,33 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from relay.core.presence import Name
 
 
 class Wanted:
-    """The names that a tenant's edges watch, each kept for `linger_s` after the last edge let it go. (Pure.)
+    """The names that a tenant's edges watch, each kept for a while after the last edge let it go. (Pure.)
 
-    Lingering makes a suite that comes back cost Graph nothing. Times are seconds of one monotonic clock.
+    Lingering makes a suite that comes back cost Graph nothing. A name that stands for nobody cost little and lingers briefly. No
+    more names linger than make `most` together with the watched ones: beyond it the oldest is due as soon as another is added.
+    Times are seconds of one monotonic clock.
     """
 
-    def __init__(self, linger_s: float) -> None:
+    def __init__(
+        self,
+        linger_s: float,
+        *,
+        most: int,
+        brief_s: float | None = None,
+        is_nobody: Callable[[Name], bool] = lambda _name: False,
+    ) -> None:
+        """Make one of a tenant that nobody watches.
+
+        Args:
+            linger_s: how long names linger.
+            most: names that are wanted or linger, at most; those that are wanted are never fewer for it.
+            brief_s: how long those linger that stand for nobody; None: as long as others.
+            is_nobody: whether a name is known to stand for nobody, or not known yet, when the last edge lets it go.
+        """
+        self.most = most
         self._linger_s = linger_s
+        self._brief_s = linger_s if brief_s is None else min(brief_s, linger_s)
+        self._is_nobody = is_nobody
         self._edges: dict[str, set[Name]] = {}
         self._watchers: dict[Name, int] = {}
-        self._until: dict[Name, float] = {}  # lingering name -> when to forget it, soonest first
+        # Lingering name -> when to forget it, soonest first.
+        self._until: dict[Name, float] = {}
+        self._until_brief: dict[Name, float] = {}
+        self._over: list[Name] = []  # forgotten already, and not told by `forget_due` yet
 
     def __contains__(self, name: Name) -> bool:
-        return name in self._watchers or name in self._until
+        return name in self._watchers or name in self._until or name in self._until_brief
 
     def __len__(self) -> int:
-        return len(self._watchers) + len(self._until)
+        return len(self._watchers) + len(self._until) + len(self._until_brief)
 
     @property
     def edges(self) -> set[str]:
         """The edges that watch anything."""
         return set(self._edges)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether names were forgotten because there are too many; `forget_due` tells which."""
+        return bool(self._over)
+
+    def names_of(self, edge: str) -> set[Name]:
+        """What an edge watches; not to be changed."""
+        return self._edges.get(edge, set())
 
     def watchers(self, name: Name) -> int:
         """How many edges watch the name now."""
@@ -49,7 +81,11 @@ class Wanted:
             if name not in self:
                 new.append(name)
             self._until.pop(name, None)
+            self._until_brief.pop(name, None)
             self._watchers[name] = self._watchers.get(name, 0) + 1
+        self._make_room()
+        if not mine:
+            del self._edges[edge]
         return new
 
     def remove(self, edge: str, names: Iterable[Name], now: float) -> None:
@@ -64,7 +100,7 @@ class Wanted:
                 self._watchers[name] = left
             else:
                 del self._watchers[name]
-                self._until[name] = now + self._linger_s
+                self._let_linger(name, now)
         if not mine:
             self._edges.pop(edge, None)
 
@@ -79,19 +115,39 @@ class Wanted:
         """Keep names for a while that nobody is known to watch: what an earlier owner of the tenant has left."""
         for name in names:
             if name not in self:
-                self._until[name] = now + self._linger_s
+                self._let_linger(name, now)
 
-    def forget_due(self, now: float) -> list[Name]:
-        """Forget and return the names that have lingered long enough."""
-        due = []
-        for name, until in self._until.items():
-            if until > now:
-                break
-            due.append(name)
-        for name in due:
-            del self._until[name]
-        return due
+    def forget_due(self, now: float, at_most: int | None = None) -> list[Name]:
+        """Forget and return the names that have lingered long enough, and those that were too many; at most so many at once."""
+        end = len(self._over) if at_most is None else at_most
+        due, self._over = self._over[:end], self._over[end:]
+        for lingering in (self._until_brief, self._until):
+            passed: list[Name] = []
+            for name, until in lingering.items():
+                if until > now or (at_most is not None and len(due) + len(passed) >= at_most):
+                    break
+                passed.append(name)
+            for name in passed:
+                del lingering[name]
+            due += passed
+        # One that was too many and is wanted again is not to be forgotten.
+        return [name for name in due if name not in self]
 
     def next_due(self) -> float | None:
         """When the next lingering name must be forgotten; None when none lingers."""
-        return next(iter(self._until.values()), None)
+        firsts = [next(iter(lingering.values()), None) for lingering in (self._until_brief, self._until)]
+        return min((at for at in firsts if at is not None), default=None)
+
+    def _let_linger(self, name: Name, now: float) -> None:
+        if self._brief_s < self._linger_s and self._is_nobody(name):
+            self._until_brief[name] = now + self._brief_s
+        else:
+            self._until[name] = now + self._linger_s
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Forget those that have lingered for longest, until the rest is not too many: nobodies first."""
+        while len(self) > self.most and (lingering := self._until_brief or self._until):
+            name = next(iter(lingering))
+            del lingering[name]
+            self._over.append(name)

@@ -29,6 +29,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from relay.core.names import normalise, user_id
@@ -211,7 +212,15 @@ class Watch(Generic[V]):
 
     def lookups(self, limit: int) -> list[Name]:
         """Up to `limit` names to read a snapshot of; they are in flight until `apply` or `put_back`."""
-        chosen = list(self._lookups)[:limit]
+        return self.take_lookups(self.next_lookups(limit))
+
+    def next_lookups(self, limit: int) -> list[Name]:
+        """The names that `lookups` would give."""
+        return list(islice(self._lookups, limit))
+
+    def take_lookups(self, names: Iterable[Name]) -> list[Name]:
+        """Those of `names` that are still to be looked up; they are in flight like those of `lookups`."""
+        chosen = [name for name in names if name in self._lookups]
         for name in chosen:
             self._in_flight[name] = self._lookups.pop(name)
         return chosen

@@ -3,6 +3,11 @@
 A stream says which names it wants and waits for `sync` before it reads a snapshot: so the worker knows of a name before
 anybody may rely on being told of its changes. Names that no stream wants any more are taken out a moment later, all at once,
 so that a suite which closes one stream and opens the next changes nothing.
+
+    added ──sync──► in the store ──nobody wants it──► gone ──run, a second later──► out of the store
+
+A tenant may watch so many distinct names, on all edges together. What is beyond it is refused to the stream that asks for it, and
+to no other: each stream registers its own names. What was admitted once is never refused, also when it has to be registered again.
 """
 
 from __future__ import annotations
@@ -13,10 +18,11 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from relay.errors import StoreUnavailable
+from relay.core.limits import PER_NAME
+from relay.errors import StoreUnavailable, TooManyUsers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
     from datetime import timedelta
 
     from relay.core.presence import Name, TenantId
@@ -32,12 +38,19 @@ _LAST_FLUSH_S: Final = 2.0
 @dataclass(slots=True)
 class _Tenant:
     counts: dict[Name, int] = field(default_factory=dict)  # name -> how many streams want it; never 0
-    dirty: set[Name] = field(default_factory=set)  # what the store has of these may be wrong
-    rewrite: bool = False  # what the store has of all may be wrong
+    added: set[Name] = field(default_factory=set)  # wanted, and not in the store
+    gone: set[Name] = field(default_factory=set)  # in the store, and not wanted
+    places: int = 0  # the sum of the counts
+    rewrite: bool = False  # what the store has may be wrong
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def is_in_step(self) -> bool:
-        return not (self.dirty or self.rewrite or self.lock.locked())
+        return not (self.added or self.gone or self.rewrite or self.lock.locked())
+
+    @property
+    def registered(self) -> int:
+        """How many names the store should have, when nothing is under way."""
+        return len(self.counts) - len(self.added) + len(self.gone)
 
 
 class LocalInterest:
@@ -46,10 +59,25 @@ class LocalInterest:
     Counting is immediate and never fails; the store follows with `sync` and `run`.
     """
 
-    def __init__(self, interest: Interest, edge_id: str, renewal: timedelta) -> None:
+    def __init__(
+        self,
+        interest: Interest,
+        edge_id: str,
+        renewal: timedelta,
+        most: Callable[[TenantId], Awaitable[int]],
+    ) -> None:
+        """Make the interest of an edge without streams.
+
+        Args:
+            interest: the store's.
+            edge_id: whose.
+            renewal: how often it is kept alive.
+            most: how many distinct names a tenant may watch.
+        """
         self.edge_id = edge_id
         self._interest = interest
         self._renewal_s = renewal.total_seconds()
+        self._most = most
         self._tenants: dict[TenantId, _Tenant] = {}
 
     @property
@@ -64,8 +92,13 @@ class LocalInterest:
         for name in names:
             count = counts.get(name, 0)
             counts[name] = count + 1
-            if not count:
-                tenant.dirty.add(name)
+            tenant.places += 1
+            if count:
+                continue
+            if name in tenant.gone:
+                tenant.gone.discard(name)
+            else:
+                tenant.added.add(name)
 
     def release(self, tenant_id: TenantId, names: Iterable[Name]) -> None:
         """A stream that wanted these names does no longer."""
@@ -75,10 +108,15 @@ class LocalInterest:
         counts = tenant.counts
         for name in names:
             left = counts.get(name, 0) - 1
+            if left >= 0:
+                tenant.places -= 1
             if left > 0:
                 counts[name] = left
             elif counts.pop(name, None) is not None:
-                tenant.dirty.add(name)
+                if name in tenant.added:
+                    tenant.added.discard(name)
+                else:
+                    tenant.gone.add(name)
 
     def distrust(self, tenant_ids: Iterable[TenantId]) -> None:
         """History was lost: register everything of these tenants again."""
@@ -87,48 +125,83 @@ class LocalInterest:
             if tenant is not None:
                 tenant.rewrite = True
 
-    async def sync(self, tenant_id: TenantId) -> None:
-        """Return when the store has what was wanted before this call.
+    async def sync(self, tenant_id: TenantId, names: Iterable[Name]) -> None:
+        """Return when the store has these names, as far as somebody wants them.
+
+        Args:
+            tenant_id: whose.
+            names: of one stream; at most 5,000 are registered all or not at all.
 
         Raises:
             StoreUnavailable: it may or may not; call again.
+            TooManyUsers: the tenant would watch more than it may. Names that were registered before still are.
         """
         tenant = self._tenants.get(tenant_id)
         if tenant is None or tenant.is_in_step():
             return
+        wanted = tenant.counts.keys() & set(names)
         async with tenant.lock:
-            if tenant.dirty and not tenant.rewrite:
-                await self._write_dirty(tenant_id, tenant)
             if tenant.rewrite:
                 await self._rewrite(tenant_id, tenant)
-        if not tenant.counts and tenant.is_in_step():
-            self._tenants.pop(tenant_id, None)
+            if new := tenant.added.intersection(wanted):
+                await self._add(tenant_id, tenant, new)
 
-    async def _write_dirty(self, tenant_id: TenantId, tenant: _Tenant) -> None:
-        dirty, tenant.dirty = tenant.dirty, set()
-        added = [name for name in dirty if name in tenant.counts]
-        removed = [name for name in dirty if name not in tenant.counts]
-        count = None
+    async def check_places(self, tenant_id: TenantId) -> None:
+        """To be called by a stream that has just wanted more.
+
+        Raises:
+            TooManyUsers: the tenant's streams here have more names together than they may, each counted on each stream.
+        """
+        tenant = self._tenants.get(tenant_id)
+        if tenant is not None and tenant.places > PER_NAME * await self._most(tenant_id):
+            limit = PER_NAME * await self._most(tenant_id)
+            message = f"All streams of the tenant at this address may watch {limit} users, each counted on each stream"
+            raise TooManyUsers(message, limit=str(limit), per="tenant")
+
+    async def _add(self, tenant_id: TenantId, tenant: _Tenant, new: set[Name]) -> None:
+        most = await self._most(tenant_id)
+        tenant.added -= new  # who lets one go meanwhile finds it registered
         try:
-            if removed:
-                count = await self._interest.remove(tenant_id, self.edge_id, removed)
-            if added:
-                count = await self._interest.add(tenant_id, self.edge_id, added)
-        except BaseException:
-            tenant.dirty |= dirty
+            try:
+                count = await self._interest.add(tenant_id, self.edge_id, new, most)
+            except TooManyUsers:
+                # What nobody wants any more makes room.
+                if not tenant.gone:
+                    raise
+                await self._remove_gone(tenant_id, tenant)
+                count = await self._interest.add(tenant_id, self.edge_id, new, most)
+        except BaseException as error:
+            if isinstance(error, TooManyUsers):
+                tenant.gone -= new  # they are not there
+            tenant.added |= tenant.counts.keys() & new
             raise
-        # Unless names came or went meanwhile, another count means that the store forgot some.
-        if not tenant.dirty and count is not None and count != len(tenant.counts):
+        self._compare(tenant, count)
+
+    async def _remove_gone(self, tenant_id: TenantId, tenant: _Tenant) -> None:
+        gone, tenant.gone = tenant.gone, set()
+        try:
+            count = await self._interest.remove(tenant_id, self.edge_id, gone)
+        except BaseException:
+            tenant.gone |= gone - tenant.counts.keys()
+            raise
+        if not tenant.rewrite:
+            self._compare(tenant, count)
+
+    def _compare(self, tenant: _Tenant, count: int) -> None:
+        """Another count than expected means that the store forgot some. (Who comes or goes meanwhile does not change it.)"""
+        if count != tenant.registered:
             tenant.rewrite = True
 
     async def _rewrite(self, tenant_id: TenantId, tenant: _Tenant) -> None:
-        dirty, tenant.dirty = tenant.dirty, set()
+        """Register again what was registered before, whatever the limit says; what is new comes by `sync`."""
+        gone, tenant.gone = tenant.gone, set()
         tenant.rewrite = False
+        names = [name for name in tenant.counts if name not in tenant.added]
         try:
-            await self._interest.replace(tenant_id, self.edge_id, list(tenant.counts))
+            await self._interest.replace(tenant_id, self.edge_id, names)
         except BaseException:
             tenant.rewrite = True
-            tenant.dirty |= dirty
+            tenant.gone |= gone - tenant.counts.keys()
             raise
 
     async def run(self) -> None:
@@ -148,15 +221,22 @@ class LocalInterest:
                 _log.exception("interest_failed")
 
     async def flush(self) -> None:
-        """Bring every tenant in step."""
-        for tenant_id in [tenant_id for tenant_id, tenant in self._tenants.items() if not tenant.is_in_step()]:
-            await self.sync(tenant_id)
+        """Take out what nobody wants, and put right what is wrong; what is new is registered by the streams that want it."""
+        for tenant_id, tenant in list(self._tenants.items()):
+            if tenant.gone or tenant.rewrite:
+                async with tenant.lock:
+                    if tenant.gone and not tenant.rewrite:
+                        await self._remove_gone(tenant_id, tenant)
+                    if tenant.rewrite:
+                        await self._rewrite(tenant_id, tenant)
+            if not tenant.counts and tenant.is_in_step():
+                self._tenants.pop(tenant_id, None)
 
     async def renew(self) -> None:
         """Keep interest alive; a tenant of which the store has another number of names is registered again."""
-        tenants = {tenant_id: tenant for tenant_id, tenant in self._tenants.items() if tenant.is_in_step()}
-        found = await self._interest.renew(list(tenants), self.edge_id)
-        for tenant_id, tenant in tenants.items():
+        in_step = {tenant_id: tenant for tenant_id, tenant in self._tenants.items() if tenant.is_in_step()}
+        found = await self._interest.renew(list(self._tenants), self.edge_id)
+        for tenant_id, tenant in in_step.items():
             if tenant.is_in_step() and found[tenant_id] != len(tenant.counts):
                 _log.info("interest_registered_again", tenant_id=tenant_id, names=len(tenant.counts))
                 tenant.rewrite = True

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from relay.api.presence.v1 import presence_pb2
     from relay.core.watch import Meaning
+    from relay.edge.pace import Pace
     from relay.edge.settings import EdgeSettings
 
     M = TypeVar("M", bound=Message)
@@ -69,8 +70,8 @@ class Requests:
         self.begun = False
         """Whether anything was read, or is being read."""
 
-    async def start(self) -> WholeStart:
-        """The start, all its parts.
+    async def start(self, pace: Pace) -> WholeStart:
+        """The start, all its parts, each when its turn has come.
 
         Raises:
             StartExpected: the suite sent something else, or half-closed.
@@ -79,22 +80,26 @@ class Requests:
         parts = StartParts(self._settings)
         self.begun = True
         while True:
+            await pace.starts.clear(pace)
             raw = await self._read()
             if raw is EOF:
                 raise StartExpected("The stream was closed before its start was complete")
             request = _parse(pb.WatchPresenceRequest(), raw, StartExpected)
             if request.WhichOneof("action") != "start":
                 raise StartExpected("The first request must be a start, followed only by its further parts")
-            if parts.add(request.start, len(raw)):
+            is_last = parts.add(request.start, len(raw))
+            await pace.starts.pay(len(request.start.subscribe_users) + len(request.start.held_users), pace)
+            if is_last:
                 return parts.whole
 
-    async def change(self) -> Change | None:
-        """The next change; None when the suite has half-closed the stream.
+    async def change(self, pace: Pace) -> Change | None:
+        """The next change, when its turn has come; None when the suite has half-closed the stream.
 
         Raises:
             ActionExpected: the suite sent something else.
             TooManyUsers: in the message.
         """
+        await pace.changes.clear(pace)
         raw = await self._read()
         if raw is EOF:
             return None
@@ -106,6 +111,7 @@ class Requests:
         _check_message(max(len(asked.subscribe_users), len(asked.unsubscribe_users)), self._settings)
         change = Change(list(asked.subscribe_users), list(asked.unsubscribe_users))
         _check_names((*change.subscribe, *change.unsubscribe), self._settings, ActionExpected)
+        await pace.changes.pay(len(change.subscribe) + len(change.unsubscribe), pace)
         return change
 
 
@@ -114,14 +120,15 @@ class OnlyRequest(Requests):
 
     may_follow: ClassVar[bool] = False
 
-    async def start(self) -> WholeStart:
-        """The start.
+    async def start(self, pace: Pace) -> WholeStart:
+        """The start, when its turn has come.
 
         Raises:
             StartExpected: there is none, or it says that more follows.
             TooManyUsers: in the message.
         """
         self.begun = True
+        await pace.starts.clear(pace)
         raw = await self._read()
         if raw is EOF:
             raise StartExpected("The request must carry a start")
@@ -131,6 +138,7 @@ class OnlyRequest(Requests):
         parts = StartParts(self._settings)
         if not parts.add(request.start, len(raw)):
             raise StartExpected("more_follows must not be set: nothing can follow in a server stream")
+        await pace.starts.pay(len(request.start.subscribe_users) + len(request.start.held_users), pace)
         return parts.whole
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from relay.core.limits import MOST_NAMES
 from relay.core.spans import GOES_ON_FOR
 
 
@@ -35,6 +36,16 @@ class EdgeSettings:
     back."""
     streams_per_tenant: int = 64
     """Open streams of one tenant at this edge: a tenant has a handful of suites; a client that leaks streams is stopped."""
+    tenant_names: int = MOST_NAMES
+    """Distinct names of a tenant on all streams of all edges; a tenant's own setting goes before."""
+    names_at_once: int = 20_000
+    """Names, asked for and given up, in changes of one suite key at once: a whole department, twice."""
+    names_a_second: int = 500
+    """How many follow each second. A person clicks on one; a suite that opens a list of 500 every second is served."""
+    start_names_at_once: int = 200_000
+    """Names in starts of one suite key at once: the greatest start, and once more after a broken connection."""
+    start_names_a_second: int = 5_000
+    """How many follow each second: a suite with 5,000 users can come back every second. 5,000 cost some 60 ms of one core."""
 
     metadata_bytes: int = 16 << 10
     """Metadata of a call: a suite sends below 1 KiB, proxies add some headers of tracing."""

@@ -13,7 +13,9 @@ from relay.core.watch import Outcome, Snapshot
 from relay.edge.auth import Authenticator
 from relay.edge.hub import Hub
 from relay.edge.interest import LocalInterest
+from relay.edge.limits import TenantLimits
 from relay.edge.open_calls import OpenCalls
+from relay.edge.pace import Paces
 from relay.edge.strangers import Strangers
 from relay.edge.suites import OpenSuites
 from relay.edge.watched import WatchLog
@@ -24,6 +26,7 @@ from relay.store.interest import Interest
 from relay.store.pipes import Changes
 from relay.store.presences import Presences
 from relay.store.suite_keys import SuiteKeys
+from relay.store.tenants import Tenants
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
@@ -46,7 +49,9 @@ class Shared:
         self.auth = Authenticator(self.suite_keys, self.strangers, settings)
         self.open_calls = OpenCalls(settings.streams_per_tenant)
         self.presences = Presences(store)
-        self.interest = LocalInterest(Interest(store), edge_id, settings.interest_renewal)
+        limits = TenantLimits(Tenants(store), settings.tenant_names)
+        self.interest = LocalInterest(Interest(store), edge_id, settings.interest_renewal, limits.names)
+        self.paces = Paces(settings)
         self.hub = Hub(store, self.interest, settings)
         self.watched = WatchLog(AuditLog(store), settings.watch_log_every, settings.watch_goes_on_for)
         self.suites = OpenSuites(store, self.hub, self.suite_keys, edge_id)

@@ -18,7 +18,7 @@ import math
 import random
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from relay.store.suite_keys import KeyRecord
 
 _log = structlog.get_logger(__name__)
+
+N = TypeVar("N", bound=str)
 
 DrainReason = pb.WatchPresenceResponse.Drain.Reason
 
@@ -89,11 +91,13 @@ class Stream:
         self._requests = requests
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[BaseException | None] = self._loop.create_future()
+        self._pace = shared.paces.of(key.key_id, self._ended)
         self._start: asyncio.Future[WholeStart] = self._loop.create_future()
         self._begun = asyncio.Event()  # the watch knows its start: changes may be carried out
         self._malformed_sent = asyncio.Event()
         self._unsent_malformed_chars = 0
         self._view: TenantView | None = None
+        self._is_counted = False  # its names are among those that the edge watches
         self._looking: asyncio.Task[None] | None = None
         self._waiter: asyncio.Future[None] | None = None  # of the sending task, when it has nothing to do
         self._timer: asyncio.TimerHandle | None = None
@@ -147,7 +151,11 @@ class Stream:
         """Take in the start and join the hub; False when the stream ended meanwhile."""
         wait_s = self._settings.start_parts.total_seconds()
         either: set[asyncio.Future[Any]] = {self._start, self._ended}
-        await asyncio.wait(either, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+        while True:
+            done, _ = await asyncio.wait(either, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+            # While the key's budget of names is overdrawn it is not the suite who lets us wait.
+            if done or not self._pace.has_waited():
+                break
         if self._ended.done():
             return False
         if not self._start.done():
@@ -157,9 +165,7 @@ class Stream:
         self._shared.background(seen, "suite-key-touch")  # nobody waits for it
         await self._take_in(start)
         self._view = await self._shared.hub.join(self.tenant_id, self)
-        names = self.watch.names
-        self._shared.interest.want(self.tenant_id, names)
-        self._shared.watched.want(self._key, names)
+        await self._count_in()
         # A revocation between the first check and joining was heard by nobody.
         await self._shared.auth.verify_again(self._context.invocation_metadata() or ())
         self._interval = start.progress_interval or self._settings.progress_default
@@ -192,13 +198,12 @@ class Stream:
 
     async def _close(self, sending: asyncio.Task[None] | None) -> None:
         self.end(None)
-        hub, interest = self._shared.hub, self._shared.interest
         if self._view is not None:
-            hub.leave(self.tenant_id, self)
-            names = self.watch.names
-            interest.release(self.tenant_id, names)
-            self._shared.watched.release(self._key, names)
+            self._shared.hub.leave(self.tenant_id, self)
             self._view = None
+        if self._is_counted:
+            self._is_counted = False
+            await self._count_out(list(self.watch.names))
         if self._timer is not None:
             self._timer.cancel()
         if self._looking is not None:
@@ -208,6 +213,28 @@ class Stream:
             # A write that does not come to its end lasts as long as the call; the task ends with it.
             await asyncio.wait({sending}, timeout=_LAST_WRITE_S)
 
+    async def _count_in(self) -> None:
+        """Have all names of the start among those that the edge watches, other streams in between."""
+        names = list(self.watch.names)
+        counted = 0
+        try:
+            for some in _slices(names):
+                self._shared.interest.want(self.tenant_id, some)
+                self._shared.watched.want(self._key, some)
+                counted += len(some)
+                await asyncio.sleep(0)
+            await self._shared.interest.check_places(self.tenant_id)
+        except BaseException:
+            await self._count_out(names[:counted])
+            raise
+        self._is_counted = True
+
+    async def _count_out(self, names: Sequence[Name]) -> None:
+        for some in _slices(names):
+            self._shared.interest.release(self.tenant_id, some)
+            self._shared.watched.release(self._key, some)
+            await asyncio.sleep(0)
+
     # ---------------------------------------------------------------- reading
 
     async def _read(self) -> None:
@@ -216,10 +243,10 @@ class Stream:
         Not cancelled when the stream ends, for a cancelled read leaks in grpcio: it ends with the call.
         """
         try:
-            self._start.set_result(await self._requests.start())
+            self._start.set_result(await self._requests.start(self._pace))
             await self._begun.wait()
             while self._requests.may_follow and not self._ended.done():
-                change = await self._requests.change()
+                change = await self._requests.change(self._pace)
                 if change is None or self._ended.done():
                     break
                 await self._carry_out(change)
@@ -234,6 +261,8 @@ class Stream:
         """Carry out a change request, removals first, other streams in between."""
         tenant_id, watch, interest, watched = self.tenant_id, self.watch, self._shared.interest, self._shared.watched
         for spellings in _slices(change.unsubscribe):
+            if self._ended.done():
+                return  # its names are being counted out
             before = {name for name in map(normalise, spellings) if name is not None and watch.watches(name)}
             watch.unsubscribe(spellings)
             interest.release(tenant_id, before)
@@ -242,14 +271,17 @@ class Stream:
         # Counted between removals and additions: no response that counts it carries an answer from before.
         watch.change((), ())
         for spellings in _slices(change.subscribe):
+            if self._ended.done():
+                return
             new = {name for name in map(normalise, spellings) if name is not None and not watch.watches(name)}
             watch.subscribe(spellings)
             interest.want(tenant_id, new)
             watched.want(self._key, new)
             check_stream(len(watch), self._settings)
+            await interest.check_places(tenant_id)
             await asyncio.sleep(0)
-            if self._ended.done():
-                return
+        if self._ended.done():
+            return
         self._note_malformed(change.subscribe)
         self.look_up()
         self.wake()
@@ -264,7 +296,7 @@ class Stream:
 
     def look_up(self) -> None:
         """Look names up if any are to be, and nobody does so already."""
-        if self._looking is None and self._view is not None and self.watch.wants_lookup and not self._ended.done():
+        if self._looking is None and self._is_counted and self.watch.wants_lookup and not self._ended.done():
             self._looking = self._shared.background(self._look_up(), "stream-look-up")
 
     async def _look_up(self) -> None:
@@ -289,14 +321,15 @@ class Stream:
     async def _read_snapshot(self) -> bool:
         """Read one snapshot and take it in; False when it could not be used and should be read again a little later."""
         shared, tenant_id, view = self._shared, self.tenant_id, self._view
-        await shared.interest.sync(tenant_id)  # the worker must know of a name before its snapshot counts
+        asked = self.watch.next_lookups(_LOOKUP_NAMES)
+        await shared.interest.sync(tenant_id, asked)  # the worker must know of a name before its snapshot counts
         if view is None or not shared.hub.is_whole(tenant_id):
             await shared.hub.check(tenant_id)
             return False
         async with shared.lookups:
             if not self.watch.wants_lookup:
                 return True  # unsubscribed while waiting for its turn
-            names = self.watch.lookups(_LOOKUP_NAMES)
+            names = self.watch.take_lookups(asked)
             with shared.hub.hold(view) as hold:
                 try:
                     snapshot, is_vouched = await self._snapshot(names)
@@ -462,5 +495,5 @@ class Stream:
             self.drain(DrainReason.REASON_REBALANCE)
 
 
-def _slices(names: Sequence[str]) -> Iterator[Sequence[str]]:
+def _slices(names: Sequence[N]) -> Iterator[Sequence[N]]:
     return (names[start : start + _SLICE] for start in range(0, len(names), _SLICE))

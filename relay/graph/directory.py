@@ -6,7 +6,7 @@ so the trouble of one costs the others nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, TypeVar
@@ -65,10 +65,16 @@ class Resolution:
             self.retry_after = max(self.retry_after or timedelta(), error.retry_after)
 
 
-async def resolve(client: GraphClient, token: TokenSource, wanted: Sequence[Name]) -> Resolution:
+async def _for_nothing() -> None:
+    pass
+
+
+async def resolve(
+    client: GraphClient, token: TokenSource, wanted: Sequence[Name], pay: Callable[[], Awaitable[None]] = _for_nothing
+) -> Resolution:
     """Whom the (normalised) names stand for, UPNs and object ids alike.
 
-    Every name is either in `meanings` or in `unresolved`. Batches are asked one after the other; when one fails for a
+    `pay` is awaited before each request: usually one, and more when names are refused and asked for by themselves. Every name is either in `meanings` or in `unresolved`. Batches are asked one after the other; when one fails for a
     passing reason, what is known by then is returned and the rest is unresolved.
 
     Raises:
@@ -79,6 +85,7 @@ async def resolve(client: GraphClient, token: TokenSource, wanted: Sequence[Name
     parts = list(_parts(dict.fromkeys(wanted)))
     while parts:
         batch, parts = parts[:PARTS_PER_BATCH], parts[PARTS_PER_BATCH:]
+        await pay()
         try:
             body = await client.post(token, PATH, _encode({"requests": list(map(_request, range(len(batch)), batch))}))
             refused = _take(batch, _answers(body), resolution)

@@ -97,6 +97,11 @@ class Tenants:
         """The tenant's record; None when there is no such tenant."""
         return _tenant(tenant_id, await self._store.vault_command("HGETALL", keys.tenant(tenant_id)))
 
+    async def settings(self, tenant_id: TenantId) -> Mapping[str, str]:
+        """The tenant's settings alone; empty without such a tenant."""
+        raw = await self._store.vault_command("HGET", keys.tenant(tenant_id), "settings")
+        return msgspec.json.decode(raw or b"{}", type=dict[str, str])
+
     async def of(self, partition: int) -> set[TenantId]:
         """The tenants of a partition."""
         found = await self._store.vault_command("SMEMBERS", keys.tenants(partition))

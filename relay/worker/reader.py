@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from opentelemetry import metrics
 
+from relay.core.bucket import TokenBucket
 from relay.core.budget import Budget
 from relay.core.ordering import Order
 from relay.core.planning import PollPlan, Read
@@ -140,6 +141,8 @@ class Reader:
         self._judge = judge
         self._confirmed = confirmed
         self._budget = Budget(settings.budget)
+        share = max(1.0, settings.budget.allowed * settings.names_share)
+        self._names_bucket = TokenBucket(share, share / settings.budget.window_s, time.monotonic())
         self.reconcile_s = settings.reconcile_interval.total_seconds()
         self.observer: Observer | None = None
         self._plan = PollPlan(
@@ -266,6 +269,16 @@ class Reader:
                 return
             self._under_way += 1
             yield read
+
+    async def pay_for_names(self) -> None:
+        """Return when one more request may be made to find out whom names stand for.
+
+        It counts like a read, and such requests have a share of their own: whoever asks for made-up names makes reads no slower.
+        """
+        while (wait := self._names_bucket.wait(time.monotonic())) > 0:  # noqa: ASYNC110 - time is what it waits for
+            await asyncio.sleep(wait)
+        self._names_bucket.pay(1, time.monotonic())
+        await self._spend(1)
 
     def throttled(self, retry_after_s: float | None) -> None:
         """Graph asked the tenant to wait."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from relay.core.names import is_object_id
@@ -11,7 +12,7 @@ from relay.graph.directory import NAMES_PER_BATCH, Found, resolve
 from relay.store.presences import DirectoryEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from relay.graph.client import GraphClient, TokenSource
     from relay.graph.directory import Resolution
@@ -31,6 +32,7 @@ class Names:
         """User -> canonical UPN, where Graph has told it to this owner."""
         self._names_of: dict[UserId, set[Name]] = {}
         self._groups: list[dict[Name, None]] = []
+        self._group_of: dict[Name, dict[Name, None]] = {}  # each name waits in one group only
         self._asking: set[Name] = set()
 
     def load(self, directory: Mapping[Name, DirectoryEntry]) -> None:
@@ -60,8 +62,19 @@ class Names:
         return None
 
     def want(self, names: Iterable[Name]) -> None:
-        """Ask for these names, as one group."""
-        group = {name: None for name in names if name not in self._asking}
+        """Ask for these names, as one group; one that waits in a smaller group already stays there."""
+        wanted = list(names)
+        group: dict[Name, None] = {}
+        for name in wanted:
+            if name in self._asking or name in group:
+                continue
+            waits_in = self._group_of.get(name)
+            if waits_in is not None:
+                if len(waits_in) <= len(wanted):
+                    continue
+                del waits_in[name]
+            group[name] = None
+            self._group_of[name] = group
         if group:
             self._groups.append(group)
 
@@ -73,8 +86,9 @@ class Names:
         """Forget names; returns the users whom no name stands for any more."""
         orphans = []
         for name in names:
-            for group in self._groups:
-                group.pop(name, None)
+            waits_in = self._group_of.pop(name, None)
+            if waits_in is not None:
+                del waits_in[name]
             entry = self.directory.pop(name, None)
             if entry is not None and not isinstance(entry.outcome, Status) and self._unlink(name, entry.outcome):
                 orphans.append(entry.outcome)
@@ -83,16 +97,16 @@ class Names:
     def take(self) -> list[Name]:
         """The next names to ask for, at most one batch: whole small groups first."""
         self._groups = sorted((group for group in self._groups if group), key=len)
-        taken: dict[Name, None] = {}
+        taken: list[Name] = []
         for group in self._groups:
-            for name in list(group)[: NAMES_PER_BATCH - len(taken)]:
-                del group[name]
-                if name not in self._asking:
-                    taken[name] = None
+            some = list(islice(group, NAMES_PER_BATCH - len(taken)))
+            for name in some:
+                del group[name], self._group_of[name]
+            taken += some
             if len(taken) >= NAMES_PER_BATCH:
                 break
         self._asking.update(taken)
-        return list(taken)
+        return taken
 
     def has_work(self) -> bool:
         """Whether `take` would give something."""
@@ -105,11 +119,14 @@ class Names:
     def drop_pending(self) -> None:
         """Ask for nothing: the tenant is not read at present."""
         self._groups.clear()
+        self._group_of.clear()
 
-    async def ask(self, client: GraphClient, token: TokenSource, names: list[Name]) -> Resolution:
-        """Ask Graph for names that `take` gave."""
+    async def ask(
+        self, client: GraphClient, token: TokenSource, names: list[Name], pay: Callable[[], Awaitable[None]]
+    ) -> Resolution:
+        """Ask Graph for names that `take` gave; `pay` is awaited before each request."""
         try:
-            return await resolve(client, token, names)
+            return await resolve(client, token, names, pay)
         finally:
             self._asking.difference_update(names)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from relay.core.budget import BudgetSettings
 from relay.core.grants import PATIENCE
+from relay.core.limits import MOST_NAMES
 from relay.core.subscription import MAX_USERS, SubscriptionPolicy
 from relay.core.watchdog import ANNOUNCED_WITHIN
 from relay.telling.settings import TellingSettings
@@ -53,6 +54,11 @@ class WorkerSettings:
         reads_at_once: bulk reads of one tenant under way together. 8 of 50 ms each allow 160 reads a second, three times
             Graph's limit, and still leave a stalled tenant with few open requests.
         watch_linger: how long users are read on after the last suite has left, so that one that comes back costs nothing.
+        unknown_linger: the same for names that stand for nobody: long enough for a suite to reconnect, and nothing is lost with one,
+            because it cost one line of a request.
+        tenant_names: distinct names that a tenant may watch; its own setting goes before. A worker keeps at most twice as many.
+        names_share: of what Graph allows a tenant, what asking for names may use. A tenth is 4 requests a second, with 300 names
+            each, and what was not used for half a minute at once: 40,000 names.
         lease: how long a partition is this worker's without renewal: what a killed worker costs before another takes over.
         lease_renewal: a third of it, so that one lost renewal is no lost lease.
         directory_found: how long a name is taken to stand for the same user. UPNs are renamed seldom, and reused.
@@ -81,6 +87,9 @@ class WorkerSettings:
     page_size: int = 650
     reads_at_once: int = 8
     watch_linger: timedelta = timedelta(minutes=5)
+    unknown_linger: timedelta = timedelta(seconds=10)
+    tenant_names: int = MOST_NAMES
+    names_share: float = 0.1
     lease: timedelta = timedelta(seconds=6)
     lease_renewal: timedelta = timedelta(seconds=2)
     directory_found: timedelta = timedelta(hours=24)

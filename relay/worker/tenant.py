@@ -18,10 +18,12 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final, ParamSpec
+from itertools import islice
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 import structlog
 
+from relay.core.limits import LINGER_FACTOR, most_names
 from relay.core.permission import permission
 from relay.core.presence import Presence, Status, UserId
 from relay.core.tenant import TenantEvent, TenantState, after, is_read, status_of
@@ -50,7 +52,7 @@ from relay.worker.subscriber import Subscriber
 from relay.worker.tasks import start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
 
     from relay.core.presence import Name
     from relay.core.trouble import Trouble
@@ -61,10 +63,13 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 _RESOLVES_AT_ONCE: Final = 2
 """So that a small request is not behind a large one that is under way."""
 _STORE_PAUSE_S: Final = 0.5
+_SLICE: Final = 2000
+"""Names or users dealt with in one step."""
 _NOBODY_TO_SUBSCRIBE_TO: Final = (None, Status.NOT_REPORTED, Status.ACCESS_DENIED)
 """Answers of users of whom Microsoft has not said that there is any presence."""
 _MOST_TROUBLE_CHARS: Final = 300
@@ -90,8 +95,13 @@ class TenantWorker:
         self._cloud = owned.worker.cloud
         self._presences = owned.worker.presences
         self._pool = pool
-        self._wanted = Wanted(settings.watch_linger.total_seconds())
         self._names = Names(settings)
+        self._wanted = Wanted(
+            settings.watch_linger.total_seconds(),
+            most=self._most_names(tenant),
+            brief_s=settings.unknown_linger.total_seconds(),
+            is_nobody=lambda name: self._names.user(name) is None,
+        )
         self._answers = Answers(self.tenant_id, self._presences)
         self._answers.passing = passing(tenant.settings)
         self._permits = Permits(self._names, self._answers)
@@ -121,6 +131,10 @@ class TenantWorker:
         self._tasks: asyncio.TaskGroup | None = None
         self._early: list[hints.Hint] = []  # came while everything was read
         self._held_back: dict[str, list[hints.InterestChanged]] = {}  # edge whose set is being read -> hints meanwhile
+
+    def _most_names(self, tenant: Tenant) -> int:
+        """How many names are kept here, at most: those that are watched, and as many that linger."""
+        return LINGER_FACTOR * most_names(tenant.settings, self._settings.tenant_names)
 
     # Life
 
@@ -210,7 +224,7 @@ class TenantWorker:
         await self._pool.load()
         interest = await self._owned.worker.interest.read(self.tenant_id)
         for edge, names in interest.items():
-            self._wanted.replace(edge, names, now)
+            await self._replace(edge, names)
         # What an earlier owner left lingers from now on.
         self._wanted.linger(self._names.directory, now)
         known = {user for name in self._names.directory if (user := self._names.user(name)) is not None}
@@ -218,8 +232,6 @@ class TenantWorker:
         await self._enforce(known)
         without_upn = [user for user in known if not isinstance(self._answers.of(user), Presence)]
         self._names.want(name for user in without_upn for name in self._names.of(user))
-        new = [name for names in interest.values() for name in names if name not in self._names.directory]
-        self._names.want(new)
         if self._subscriber is not None:
             await self._subscriber.load()
         else:
@@ -234,6 +246,8 @@ class TenantWorker:
         if now - self._swept >= self._sweep_s:
             self._swept = now
             await self._guarded(self._sweep(now))
+        elif self._wanted.is_over:
+            await self._guarded(self._forget_due(now))
         if self._subscriber is not None and not self._is_leaving:
             for account in self._subscriber.due():
                 self._start("subscribe", self._subscriber.act, account)
@@ -317,12 +331,20 @@ class TenantWorker:
         for edge in edges - self._held_back.keys():
             held_back = self._held_back[edge] = []
             try:
-                names = await self._owned.worker.interest.read_edge(self.tenant_id, edge)
-                self._want(self._wanted.replace(edge, names, time.monotonic()))
+                await self._replace(edge, await self._owned.worker.interest.read_edge(self.tenant_id, edge))
             finally:
                 del self._held_back[edge]
             for hint in held_back:
                 self._take_in_interest(hint)
+
+    async def _replace(self, edge: str, names: set[Name]) -> None:
+        """The edge watches exactly these names; others have their turn in between."""
+        for gone in _slices(self._wanted.names_of(edge) - names):
+            self._wanted.remove(edge, gone, time.monotonic())
+            await asyncio.sleep(0)
+        for some in _slices(names):
+            self._want(self._wanted.add(edge, some))
+            await asyncio.sleep(0)
 
     async def _read_all_interest(self) -> None:
         edges = await self._owned.worker.interest.read_edges(self.tenant_id)
@@ -336,20 +358,18 @@ class TenantWorker:
             await self._read_interest(gone)
 
     async def _forget_due(self, now: float) -> None:
-        names = self._wanted.forget_due(now)
-        if not names:
-            return
-        users = self._names.forget(names)
-        if self._subscriber is not None:
-            self._subscriber.forget(users)
-        await self._presences.forget_names(self._owned.lease, self.tenant_id, names)
-        await self._reader.forget(users)
+        while names := self._wanted.forget_due(now, _SLICE):
+            users = self._names.forget(names)
+            if self._subscriber is not None:
+                self._subscriber.forget(users)
+            await self._presences.forget_names(self._owned.lease, self.tenant_id, names)
+            await self._reader.forget(users)
 
     # Names
 
     async def _resolve(self, names: list[Name]) -> None:
         try:
-            resolution = await self._names.ask(self._cloud.client, self._pool, names)
+            resolution = await self._names.ask(self._cloud.client, self._pool, names, self._reader.pay_for_names)
         except RelayError as error:
             await self._resolve_failed(names, error)
             return
@@ -439,18 +459,18 @@ class TenantWorker:
 
     async def _sweep_subscriptions(self, subscriber: Subscriber, now: float) -> None:
         users = self._reader.covered + self._reader.polled if is_read(self.tenant.state) else 0
-        subscriber.sweep(now, self._watchers() if subscriber.wants_plan(now, users) else None, users)
+        subscriber.sweep(now, await self._watchers() if subscriber.wants_plan(now, users) else None, users)
         await subscriber.say()
 
-    def _watchers(self) -> dict[UserId, int]:
+    async def _watchers(self) -> dict[UserId, int]:
         """User who has a presence at Microsoft -> how many edges watch; nobody when the tenant is not read."""
-        if not is_read(self.tenant.state):
-            return {}
-        return {
-            user: sum(self._wanted.watchers(name) for name in self._names.of(user))
-            for user in self._known_users()
-            if self._answers.of(user) not in _NOBODY_TO_SUBSCRIBE_TO and user not in self._answers.barred
-        }
+        found: dict[UserId, int] = {}
+        for some in _slices(self._known_users() if is_read(self.tenant.state) else ()):
+            for user in some:
+                if self._answers.of(user) not in _NOBODY_TO_SUBSCRIBE_TO and user not in self._answers.barred:
+                    found[user] = sum(self._wanted.watchers(name) for name in self._names.of(user))
+            await asyncio.sleep(0)
+        return found
 
     # Grants and the tenant's state
 
@@ -504,6 +524,7 @@ class TenantWorker:
 
         What is stored cannot just be replaced, because its sequence number is as new as what will be read.
         """
+        self._wanted.most = self._most_names(tenant)
         wanted, rule = passing(tenant.settings), permission(tenant.settings)
         passes_otherwise = wanted != self._answers.passing
         if not passes_otherwise and rule == self._permits.rule:
@@ -520,13 +541,15 @@ class TenantWorker:
 
     async def _enforce(self, users: Iterable[UserId]) -> None:
         """Read those of the users who may be watched, and replace whatever the others have."""
-        permitted, barred = self._permits.judge(users)
-        self._reader.add(permitted)
-        if barred:
-            # Whose name is not known for sure is asked for: until then nothing can be decided.
-            undecided = [user for user, status in barred.items() if status is Status.PENDING]
-            self._names.want([name for user in undecided for name in self._names.of(user)])
-            await self._reader.bar(barred)
+        for some in _slices(users):
+            permitted, barred = self._permits.judge(some)
+            self._reader.add(permitted)
+            if barred:
+                # Whose name is not known for sure is asked for: until then nothing can be decided.
+                undecided = [user for user, status in barred.items() if status is Status.PENDING]
+                self._names.want([name for user in undecided for name in self._names.of(user)])
+                await self._reader.bar(barred)
+            await asyncio.sleep(0)
 
     async def _check_grants(self) -> bool:
         """Whether the tenant needs consent; moves it from one state to the other, and says so."""
@@ -623,3 +646,10 @@ class TenantWorker:
             ago_s = 0.0 if at is None else time.monotonic() - at
             self._contact = (at, int((time.time() - ago_s) * 1000))
         return self._contact[1]
+
+
+def _slices(of: Iterable[T]) -> Iterator[list[T]]:
+    """Parts of what a tenant may have much of: each some 5 ms of work, with the other tenants' turn in between."""
+    them = iter(of)
+    while some := list(islice(them, _SLICE)):
+        yield some

@@ -105,12 +105,33 @@ def test_an_edge_that_ends_ends_every_watch_of_it() -> None:
 def test_whoever_subscribes_and_unsubscribes_for_ever_fills_no_memory(monkeypatch) -> None:
     monkeypatch.setattr(spans, "MOST_ENDED", 1000)
     watched = Spans()
-    for n in range(5000):
-        watched.want(TENANT, DESK, [Name(f"u{n}")], at(0))
-        watched.release(TENANT, DESK, [Name(f"u{n}")], at(0))
-        if n % 500 == 0:
-            taken(watched, at(0))
-    assert watched.names <= 2000
+    for n in range(5000):  # nothing is taken meanwhile
+        watched.want(TENANT, DESK, [Name(f"u{n}")], at(n / 100))
+        watched.release(TENANT, DESK, [Name(f"u{n}")], at(n / 100))
+        assert watched.names <= 1000
+    watched.want(OTHER, LOBBY, [ADA], at(50))
+    watched.release(OTHER, LOBBY, [ADA], at(50))
+    assert watched.count_dropped() == {TENANT: 4000}  # its own oldest, and nobody else's
+    assert watched.count_dropped() == {}
+    users = [user for entry in ended(watched, at(60)) for user in entry.users]
+    assert set(users) == {f"u{n}" for n in range(4000, 5000)}  # of the others neither beginning nor end
+    assert watched.tenants == [OTHER]
+
+
+def test_what_is_told_is_taken_in_portions(monkeypatch) -> None:
+    monkeypatch.setattr(spans, "PORTION", 300)
+    names = [Name(f"user{n:04d}@x.com") for n in range(1000)]
+    watched = Spans()
+    watched.want(TENANT, DESK, names, at(0))
+    watched.release(TENANT, DESK, names[:500], at(1))
+    portions = []
+    while entries := watched.take(TENANT, at(10)):
+        portions.append(entries)
+    assert max(sum(len(entry.users) for entry in entries) for entries in portions) <= 300
+    told = Counter((entry.kind, user) for entries in portions for entry in entries for user in entry.users)
+    assert told == Counter(
+        [(Kind.WATCH_BEGAN, name) for name in names] + [(Kind.WATCHED, name) for name in names[:500]]
+    )
 
 
 def test_a_release_of_what_nobody_wanted_does_nothing() -> None:

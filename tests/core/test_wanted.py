@@ -12,14 +12,14 @@ ADA, BEN = Name("ada@x.example"), Name("ben@x.example")
 
 
 def test_a_name_that_two_edges_want_is_new_once():
-    wanted = Wanted(10)
+    wanted = Wanted(10, most=1000)
     assert wanted.add("e1", [ADA]) == [ADA]
     assert wanted.add("e2", [ADA]) == []
     assert wanted.watchers(ADA) == 2
 
 
 def test_a_name_lingers_after_the_last_edge_let_it_go():
-    wanted = Wanted(10)
+    wanted = Wanted(10, most=1000)
     wanted.add("e1", [ADA])
     wanted.remove("e1", [ADA], now=100)
     assert ADA in wanted
@@ -29,7 +29,7 @@ def test_a_name_lingers_after_the_last_edge_let_it_go():
 
 
 def test_who_comes_back_in_time_costs_nothing():
-    wanted = Wanted(10)
+    wanted = Wanted(10, most=1000)
     wanted.add("e1", [ADA])
     wanted.remove("e1", [ADA], now=100)
     assert wanted.add("e1", [ADA]) == []
@@ -37,7 +37,7 @@ def test_who_comes_back_in_time_costs_nothing():
 
 
 def test_replacing_an_edges_names_lets_go_of_the_others():
-    wanted = Wanted(10)
+    wanted = Wanted(10, most=1000)
     wanted.add("e1", [ADA])
     assert wanted.replace("e1", {BEN}, now=0) == [BEN]
     assert wanted.forget_due(10) == [ADA]
@@ -45,7 +45,7 @@ def test_replacing_an_edges_names_lets_go_of_the_others():
 
 
 def test_names_that_an_earlier_owner_left_linger():
-    wanted = Wanted(10)
+    wanted = Wanted(10, most=1000)
     wanted.add("e1", [ADA])
     wanted.linger([ADA, BEN], now=0)
     assert wanted.forget_due(10) == [BEN]
@@ -59,7 +59,7 @@ steps = st.lists(
 
 @given(steps)
 def test_what_any_edge_wants_is_wanted_and_nothing_else_after_the_linger(history: list[tuple[str, str, list[Name]]]):
-    wanted = Wanted(10)
+    wanted = Wanted(10, most=1000)
     truth: dict[str, set[Name]] = {"e1": set(), "e2": set()}
     for now, (step, edge, some) in enumerate(history):
         if step == "add":
@@ -75,3 +75,44 @@ def test_what_any_edge_wants_is_wanted_and_nothing_else_after_the_linger(history
     everybody = truth["e1"] | truth["e2"]
     assert len(wanted) == len(everybody)
     assert all(wanted.watchers(name) == (name in truth["e1"]) + (name in truth["e2"]) for name in everybody)
+
+
+def test_names_that_stand_for_nobody_linger_briefly():
+    wanted = Wanted(300, most=1000, brief_s=10, is_nobody=lambda name: name == BEN)
+    wanted.add("e1", [ADA, BEN])
+    wanted.remove("e1", [ADA, BEN], now=0)
+    assert wanted.next_due() == 10
+    assert wanted.forget_due(10) == [BEN]
+    assert wanted.forget_due(299) == []
+    assert wanted.forget_due(300) == [ADA]
+
+
+def test_beyond_the_most_the_oldest_lingering_names_are_forgotten_at_once():
+    wanted = Wanted(300, most=5)
+    names = [Name(f"u{n}") for n in range(20)]
+    for now, name in enumerate(names):
+        wanted.add("e1", [name])
+        wanted.remove("e1", [name], now)
+        assert len(wanted) <= 5
+    assert wanted.is_over
+    assert wanted.forget_due(20) == names[:15]
+    wanted.add("e1", names)  # those who are watched are never forgotten for it
+    assert len(wanted) == 20
+    assert wanted.forget_due(20) == []
+
+
+def test_what_was_too_much_and_is_wanted_again_is_not_forgotten():
+    wanted = Wanted(300, most=1)
+    wanted.add("e1", [ADA, BEN])
+    wanted.remove("e1", [ADA, BEN], now=0)
+    assert ADA not in wanted
+    assert wanted.add("e1", [ADA]) == [ADA]
+    assert wanted.forget_due(1) == [BEN]
+
+
+def test_due_names_are_told_in_portions():
+    wanted = Wanted(10, most=1000)
+    names = [Name(f"u{n}") for n in range(25)]
+    wanted.add("e1", names)
+    wanted.remove("e1", names, now=0)
+    assert [len(wanted.forget_due(10, 10)) for _ in range(4)] == [10, 10, 5, 0]

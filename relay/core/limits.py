@@ -1,0 +1,25 @@
+"""How much one tenant may have: the operator's default, or what the tenant's own setting says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MOST_NAMES: Final = 100_000
+"""Distinct names of a tenant on all streams of all edges: what one stream may have. Some 60 MB in edge, worker and Redis together."""
+NAMES_SETTING: Final = "most_names"
+"""The tenant's setting that says otherwise; only operators write it."""
+HIGHEST: Final = 10_000_000
+PER_NAME: Final = 4
+"""Places on streams at one edge for each distinct name: the same 100,000 names on 64 streams would be 64 times the memory. An
+organisation whose suites all watch everybody has 4 such suites, or 80 suites of 5,000 users."""
+LINGER_FACTOR: Final = 2
+"""What a worker knows of a tenant, names that linger included, is at most so many times what the tenant may watch."""
+
+
+def most_names(settings: Mapping[str, str], default: int) -> int:
+    """How many distinct names a tenant may watch; a setting that is no number counts as none."""
+    own = settings.get(NAMES_SETTING, "")
+    return int(own) if own.isascii() and own.isdigit() and 0 < int(own) <= HIGHEST else default

@@ -1,0 +1,45 @@
+"""How many names each tenant may watch, as its record says, looked up now and then."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from relay.core.limits import most_names
+from relay.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from relay.core.presence import TenantId
+    from relay.store.tenants import Tenants
+
+_GOOD_FOR_S: Final = 10.0
+"""After which a raised limit is in force at the latest."""
+_MOST: Final = 10_000
+
+
+class TenantLimits:
+    """The limits of the tenants that have streams here."""
+
+    def __init__(self, tenants: Tenants, default: int) -> None:
+        self._tenants = tenants
+        self._default = default
+        self._known: dict[TenantId, tuple[float, int]] = {}  # oldest first
+
+    async def names(self, tenant_id: TenantId) -> int:
+        """Distinct names that the tenant may watch on all streams of all edges.
+
+        While custody is away it is what it was, or the default: streams of a tenant that is known go on.
+        """
+        now = asyncio.get_running_loop().time()
+        known = self._known.get(tenant_id)
+        if known is not None and now < known[0]:
+            return known[1]
+        try:
+            most = most_names(await self._tenants.settings(tenant_id), self._default)
+        except StoreUnavailable:
+            return self._default if known is None else known[1]
+        self._known.pop(tenant_id, None)
+        self._known[tenant_id] = now + _GOOD_FOR_S, most
+        while len(self._known) > _MOST:
+            del self._known[next(iter(self._known))]
+        return most
