@@ -89,6 +89,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "request":              _family(f"{_P}request:*", _VAULT,                       "·   ·      ·       rw  rw"),
     "tenant_suite_keys":    _family(f"{_P}tenant:{_GUID}:suite-keys", _VAULT,       "r   ·      ·       rw  rw"),
     "tenant_edges":         _family(f"{_P}tenant:{_GUID}:edges", _PRESENCE,         "rw  rw     ·       rw  rw"),
+    "tenant_shared":        _family(f"{_P}tenant:{_GUID}:shared", _PRESENCE,        "rw  rw     ·       rw  rw"),
     "tenant_contact":       _family(f"{_P}tenant:{_GUID}:contact", _PRESENCE,       "r   rw     ·       r   r"),
     "tenant_unenforced":    _family(f"{_P}tenant:{_GUID}:unenforced", _PRESENCE,    "r   rw     ·       rw  rw"),
     "tenant_asked":         _family(f"{_P}tenant:{_GUID}:asked", _PRESENCE,         "·   ·      ·       rw  rw"),

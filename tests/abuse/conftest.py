@@ -16,6 +16,7 @@ from tests.edge.conftest import (  # noqa: F401  fixtures
     channel,
     connect,
     edge,
+    edge_store,
     key,
     raw,
     start_edge,

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from relay.api.presence.v1 import presence_pb2
 from relay.edge.errors import forget_frames
+from relay.edge.pace import Paces
 from relay.edge.requests import OnlyRequest, Requests, WholeStart
 from relay.edge.settings import EdgeSettings
 from relay.edge.watch import Stream
@@ -190,10 +191,12 @@ def take(reads: list[bytes], kind: type[Requests]) -> list[object]:
         return waiting.pop(0)
 
     async def all_of() -> list[object]:
-        requests, found = kind(read, EdgeSettings(message_users=6, stream_users=10)), list[object]()
+        limits = EdgeSettings(message_users=6, stream_users=10)
+        requests, found = kind(read, limits), list[object]()
+        pace = Paces(limits).of("key", asyncio.get_running_loop().create_future())
         try:
-            found.append(await requests.start())
-            while requests.may_follow and (change := await requests.change()) is not None:
+            found.append(await requests.start(pace))
+            while requests.may_follow and (change := await requests.change(pace)) is not None:
                 found.append(change)
         except (StartExpected, ActionExpected, TooManyUsers) as error:
             found.append(error)

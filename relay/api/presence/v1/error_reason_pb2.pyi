@@ -78,7 +78,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: { "reason": "TENANT_REMOVED", "domain": "presence.relay", "metadata": {} }
     """
     ERROR_REASON_TOO_MANY_USERS: _ErrorReason.ValueType  # 11
-    """More users than the limit of a message or a stream. Code RESOURCE_EXHAUSTED. Send fewer, or in parts.
+    """More users than the limit of a message, of a stream or of the tenant (`per` says which: "message", "stream", "tenant"). Code
+    RESOURCE_EXHAUSTED; also ends open streams whose change asks for too many. Send fewer, or in parts; the limit of a tenant its
+    operator can raise.
 
     Example: { "reason": "TOO_MANY_USERS", "domain": "presence.relay", "metadata": { "limit": "10000", "per": "message" } }
     """
@@ -170,7 +172,9 @@ ERROR_REASON_TENANT_REMOVED: ErrorReason.ValueType  # 10
 Example: { "reason": "TENANT_REMOVED", "domain": "presence.relay", "metadata": {} }
 """
 ERROR_REASON_TOO_MANY_USERS: ErrorReason.ValueType  # 11
-"""More users than the limit of a message or a stream. Code RESOURCE_EXHAUSTED. Send fewer, or in parts.
+"""More users than the limit of a message, of a stream or of the tenant (`per` says which: "message", "stream", "tenant"). Code
+RESOURCE_EXHAUSTED; also ends open streams whose change asks for too many. Send fewer, or in parts; the limit of a tenant its
+operator can raise.
 
 Example: { "reason": "TOO_MANY_USERS", "domain": "presence.relay", "metadata": { "limit": "10000", "per": "message" } }
 """

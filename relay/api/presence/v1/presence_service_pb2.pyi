@@ -61,7 +61,10 @@ class WatchPresenceRequest(_message.Message):
         def subscribe_users(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
             """Names to watch from now on: a UPN ("ada@contoso.com") or an Entra object id (a GUID). Case, white space around a
             name and a "sip:" before it do not matter. Every name is answered, also one that is watched already. At most
-            10,000 a message and 100,000 a stream, else RESOURCE_EXHAUSTED, `TOO_MANY_USERS`.
+            10,000 a message, 100,000 a stream, and as many different ones on all streams of the tenant as its operator allows (100,000
+            unless told otherwise), else RESOURCE_EXHAUSTED, `TOO_MANY_USERS`; nothing of such a change may be relied on. The relay
+            reads changes as fast as it carries them out: 20,000 names at once for a suite key, then 500 a second. HTTP/2 holds the
+            rest back; a write that waits for long is no error.
             """
 
         @_builtins.property
