@@ -19,6 +19,7 @@ from starlette.requests import HTTPConnection
 from onboarding import languages
 from onboarding.pages import HERE, STATIC, where
 from relay.errors import RelayError
+from relay.ops.bodies import Bodies, TooMuchAtOnce
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from onboarding.pace import Pacer
     from onboarding.pages import Pages
     from onboarding.settings import WebSettings
+    from relay.ops.bodies import Body
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +56,7 @@ _HEADERS: Final = {
 _NO_STORE: Final = "no-store"
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 _TOLD_EVERY_S: Final = 3600.0
+_BUSY_S: Final = 5
 _YEAR: Final = "max-age=31536000"
 
 
@@ -86,6 +89,7 @@ class Guard:
         self._pacer = pacer
         self._forwarded = forwarded
         self._forwarded_told = -math.inf
+        self._bodies = Bodies(settings.max_held_bytes)
         # A browser keeps HSTS for a host whatever the port: it would break whatever else a developer has on localhost.
         self._hsts = not settings.is_local
 
@@ -121,16 +125,22 @@ class Guard:
         HERE.set(where(scope["method"], scope["path"], request.url.query))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        problem, body = await self._refusal(scope, receive)
+        with self._bodies.one() as held:
+            problem, body = await self._refusal(held, scope, receive)
+            if not problem:
+                await self._app(scope, _replay(body, receive), send)
         if problem:
-            retry_after_s = int(self._settings.pace.window.total_seconds()) if problem == "too_fast" else 0
+            retry_after_s = self._retry_after_s(problem)
             # Closed afterwards: of a request that was refused, the rest may still be on its way, without an end.
             page = self._pages.problem(problem, retry_after_s=retry_after_s, headers={"connection": "close"})
             await page(scope, receive, send)
-            return
-        await self._app(scope, _replay(body, receive), send)
 
-    async def _refusal(self, scope: Scope, receive: Receive) -> tuple[str, bytes]:
+    def _retry_after_s(self, problem: str) -> int:
+        if problem == "too_busy":
+            return _BUSY_S
+        return int(self._settings.pace.window.total_seconds()) if problem == "too_fast" else 0
+
+    async def _refusal(self, held: Body, scope: Scope, receive: Receive) -> tuple[str, bytes]:
         """The problem that a request is refused for, or an empty text and its body."""
         headers = Headers(scope=scope)
         if headers.getlist("host")[:2] != [headers.get("host")] or headers["host"].lower() not in self._settings.hosts:
@@ -141,12 +151,14 @@ class Guard:
         if not self._pacer.admits(address, now):
             return "too_fast", b""
         try:
-            async with asyncio.timeout(self._settings.request_time.total_seconds()):
-                return "", await self._body(receive)
+            async with asyncio.timeout(self._settings.request_time.total_seconds()), held.arriving():
+                return "", await self._body(held, receive)
         except TimeoutError:
             return "too_slow", b""
         except _TooLarge:
             return "too_large", b""
+        except TooMuchAtOnce:
+            return "too_busy", b""
 
     async def _look_for_proxy(self, headers: Headers, now: float) -> None:
         """Behind a proxy that nobody named all customers are one network, and share its limits: somebody must know."""
@@ -158,7 +170,7 @@ class Guard:
             with suppress(RelayError):
                 await self._forwarded()
 
-    async def _body(self, receive: Receive) -> bytes:
+    async def _body(self, held: Body, receive: Receive) -> bytes:
         parts, size = [], 0
         while True:
             message = await receive()
@@ -169,9 +181,11 @@ class Guard:
             if size > MAX_THROWN_AWAY_BYTES:
                 raise _TooLarge
             if size <= self._settings.max_body_bytes:
+                held.add(len(part))
                 parts.append(part)
             elif parts:
                 parts.clear()
+                held.drop()
             if not message.get("more_body", False):
                 break
         if size > self._settings.max_body_bytes:

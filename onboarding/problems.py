@@ -250,6 +250,12 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         "Check your connection and try again.",
         408,
     ),
+    "too_busy": Problem(
+        "We are busy",
+        "Too many forms arrive at once, so yours was not read. Nothing was stored.",
+        "Wait a few seconds, then send the form again.",
+        503,
+    ),
     "too_fast": Problem(
         "Please wait a moment",
         "There were too many requests from your network within a minute.",

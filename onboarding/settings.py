@@ -143,6 +143,8 @@ class WebSettings:
         sign_up_limits: how many tenants may come by themselves.
         max_body_bytes: longer bodies are refused with a page. Most forms have 1 KB, Microsoft's answer 3 KB, and the lists of
             whom suites may watch some 150 KB at the most, as browsers spell them.
+        max_held_bytes: of all bodies together; beyond, the one that has been arriving for longest is refused. 16 MiB: 60 of the
+            longest at once, or 10,000 ordinary forms.
         request_time: for a request to arrive whole.
         grace: for requests under way when the server stops. A sign-in takes a few seconds.
     """
@@ -167,6 +169,7 @@ class WebSettings:
     sign_up: SignUp = SignUp.APPROVAL
     sign_up_limits: SignUpLimits = field(default_factory=SignUpLimits)
     max_body_bytes: int = 256 * 1024
+    max_held_bytes: int = 16 * 1024 * 1024
     request_time: timedelta = timedelta(seconds=20)
     grace: timedelta = timedelta(seconds=10)
 

@@ -17,6 +17,7 @@ import structlog
 from opentelemetry import metrics
 
 from relay.errors import Retryable
+from relay.ops.bodies import Bodies, TooMuchAtOnce
 from relay.store import keys
 from relay.webhook.posts import Malformed
 from relay.webhook.settings import PREFIX
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
+    from relay.ops.bodies import Body
     from relay.webhook.receiver import Receiver
     from relay.webhook.settings import WebhookSettings
 
@@ -57,7 +59,7 @@ class Webhook:
     def __init__(self, receiver: Receiver, settings: WebhookSettings) -> None:
         self._receiver = receiver
         self._settings = settings
-        self._held_bytes = 0  # of all bodies at once
+        self._bodies = Bodies(settings.max_held_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -108,15 +110,16 @@ class Webhook:
         return tokens[0]
 
     async def _take(self, route_id: str, scope: Scope, receive: Receive) -> None:
-        body = bytearray()
         is_whole = False
         try:
-            async with asyncio.timeout(self._settings.deadline.total_seconds()):
-                async for part in self._parts(scope, receive):
-                    self._hold(len(part), len(body))
-                    body += part
-                is_whole = True
-                await self._receiver.receive(route_id, bytes(body))
+            with self._bodies.one() as held:
+                async with asyncio.timeout(self._settings.deadline.total_seconds()):
+                    async with held.arriving():
+                        body = await self._body(held, scope, receive)
+                    is_whole = True
+                    await self._receiver.receive(route_id, body)
+        except TooMuchAtOnce:
+            raise _Refused(503, "too much at once") from None
         except TimeoutError:
             raise _Refused(503, "later") if is_whole else _Refused(408, "too slow") from None
         except Malformed:
@@ -124,16 +127,15 @@ class Webhook:
         except Retryable as error:
             log.warning("notifications_postponed", error=str(error))
             raise _Refused(503, "later") from None
-        finally:
-            self._held_bytes -= len(body)
 
-    def _hold(self, size: int, before: int) -> None:
-        """Take `size` more bytes of a body into memory, of which `before` are there."""
-        if before + size > self._settings.max_body_bytes:
-            raise _Refused(413, "too long")
-        if self._held_bytes + size > self._settings.max_held_bytes:
-            raise _Refused(503, "too much at once")
-        self._held_bytes += size
+    async def _body(self, held: Body, scope: Scope, receive: Receive) -> bytes:
+        body = bytearray()
+        async for part in self._parts(scope, receive):
+            if len(body) + len(part) > self._settings.max_body_bytes:
+                raise _Refused(413, "too long")
+            held.add(len(part))
+            body += part
+        return bytes(body)
 
     async def _parts(self, scope: Scope, receive: Receive) -> AsyncIterator[bytes]:
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")

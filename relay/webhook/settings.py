@@ -24,7 +24,7 @@ class WebhookSettings:
         deadline: within it every request is answered. Graph calls a host slow when one answer in ten takes more than 3 s.
         max_body_bytes: longer bodies are refused. 1,000 notifications of the documented form take 1.5 MB, with full presence
             1.9 MB (measured); 4 MiB leave each twice that.
-        max_held_bytes: of all bodies together; beyond, Graph is asked to come back.
+        max_held_bytes: of all bodies together; beyond, the one that has been arriving for longest is asked to come back.
         max_items: notifications in one POST.
         max_token_chars: the longest text of a handshake; Graph's has 120 characters.
         limits: of connections and requests.

@@ -112,7 +112,7 @@ class Peer:
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait({self._reading})
-        self._writer.close()
+        self._writer.transport.abort()  # what the other side does not read would be waited for
         with suppress(ConnectionError):
             await self._writer.wait_closed()
 

@@ -16,6 +16,7 @@ from tests.abuse.measured import rows
 from tests.edge.suite import eventually
 
 pytestmark = [pytest.mark.finding(3), pytest.mark.timeout(60)]
+SOAK = [pytest.mark.soak, pytest.mark.timeout(1800)]
 LIMITS = rows("Edge (gRPC)")
 MADE_UP = "psk_{:016x}_" + "A" * 43
 
@@ -37,7 +38,7 @@ def answered(one: Peer) -> int:
     )
 
 
-MANY = [1000, pytest.param(10_000, marks=pytest.mark.soak)]
+MANY = [1000, pytest.param(10_000, marks=SOAK)]
 
 
 @pytest.mark.parametrize("number", MANY)
@@ -139,7 +140,7 @@ FLOODS: dict[str, Callable[[Peer], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("megabytes", [1, pytest.param(64, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("megabytes", [1, pytest.param(64, marks=SOAK)])
 @pytest.mark.parametrize("reads", [True, False], ids=["read", "unread"])
 async def test_floods_of_frames_cost_nobody_else_anything(attacked, worker, key, reads: bool, megabytes: int) -> None:
     for what, made in FLOODS.items():
@@ -162,7 +163,7 @@ async def test_floods_of_frames_cost_nobody_else_anything(attacked, worker, key,
         assert attacked.grown < LIMITS[next(row for row in LIMITS if row.startswith("floods frames"))].bytes, what
 
 
-@pytest.mark.parametrize("number", [5000, pytest.param(200_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("number", [5000, pytest.param(200_000, marks=SOAK)])
 @pytest.mark.parametrize("with_key", [False, True])
 async def test_streams_that_are_reset_as_soon_as_they_are_opened_cost_nobody_else_anything(
     attacked, worker, key, number: int, with_key: bool
@@ -178,7 +179,7 @@ async def test_streams_that_are_reset_as_soon_as_they_are_opened_cost_nobody_els
     assert attacked.grown < LIMITS[next(row for row in LIMITS if row.startswith("floods frames"))].bytes
 
 
-@pytest.mark.parametrize("number", [200, pytest.param(900, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("number", [200, pytest.param(900, marks=SOAK)])
 @pytest.mark.parametrize("greets", [False, True])
 async def test_connections_that_say_nothing_are_closed(attacked, worker, key, greets: bool, number: int) -> None:
     what = "begins HTTP/2 and makes no call" if greets else "connects and says nothing"

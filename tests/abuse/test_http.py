@@ -174,6 +174,59 @@ def test_a_body_that_does_not_come_keeps_nobody_out(role: Served):
             connection.close()
 
 
+BODY = {"webhook": (4 * MIB, 64 * MIB), "web": (256 * 1024, 16 * MIB)}
+"""Role -> the longest body, and what all may hold together."""
+
+
+def posting(role: Served, length: int) -> bytes:
+    """The head of a request with a body."""
+    head = role.head.replace(b"?validationToken=x", b"").replace(b"GET", b"POST").replace(b"Content-Length: 0\r\n", b"")
+    return head + b"Content-Length: %d\r\n\r\n" % length
+
+
+def status(connection: socket.socket) -> int:
+    """Of the answer that came, 0 when none did."""
+    connection.settimeout(0.02)
+    with contextlib.suppress(OSError):
+        return int(connection.recv(65536).split(b" ", 2)[1] or 0)
+    return 0
+
+
+def bodies_together_are_bounded(role: Served, count: int) -> None:
+    longest, together = BODY[role.role]
+    with grows_by_at_most(
+        role, f"withholds the end of bodies at the {'webhook' if role.role == 'webhook' else 'pages'}"
+    ):
+        connections = []
+        try:
+            for number in range(count):
+                connections.append(role.connect(f"127.0.8.{1 + number % 20}"))
+                with contextlib.suppress(OSError):  # it may have to give way already
+                    connections[-1].sendall(posting(role, longest) + bytes(longest - 1000))
+            # Whoever sends a body in one go gets an answer about the body, while all room is taken.
+            with role.connect("127.0.9.1") as honest:
+                honest.sendall(posting(role, 3) + b"abc")
+                assert honest.recv(65536).split(b" ", 2)[1] in (b"400", b"403", b"202")
+            answers = [status(connection) for connection in connections]
+            assert len(answers) - answers.count(503) - answers.count(408) <= together // longest + 1, answers
+        finally:
+            for connection in connections:
+                connection.close()
+
+
+@pytest.mark.finding(6)
+def test_bodies_whose_end_is_withheld_are_bounded_together(role: Served):
+    bodies_together_are_bounded(role, 40 if role.role == "webhook" else 120)
+
+
+@pytest.mark.soak
+@pytest.mark.finding(6)
+def test_a_thousand_bodies_whose_end_is_withheld_are_bounded_together(tmp_path: Path):
+    with served(tmp_path) as roles:
+        for role in roles.values():
+            bodies_together_are_bounded(role, 950)
+
+
 @pytest.mark.finding(13)
 def test_junk_is_told_once_a_minute_and_not_in_a_strangers_words(role: Served):
     before = len(role.log.splitlines())

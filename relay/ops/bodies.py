@@ -1,0 +1,118 @@
+"""What the bodies of all requests to one server hold together, so that a thousand connections cost no more than this.
+
+A body that has been arriving for longest gives way when there is no room for another's next part: whoever fills all room with
+bodies that never end keeps nobody out whose body comes in one go. One that is whole is somebody's request under way, and stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+
+class TooMuchAtOnce(Exception):
+    """There is no room for a body, or it had to give way to another."""
+
+
+class Body:
+    """What one request's body holds, from `Bodies.one`."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self.size = 0
+        self._bodies = bodies
+        self._limit: asyncio.Timeout | None = None
+        self._gave_way = False
+
+    @asynccontextmanager
+    async def arriving(self) -> AsyncIterator[None]:
+        """While its parts are read, it may have to give way: whatever is awaited here is then given up.
+
+        Raises:
+            TooMuchAtOnce: it had to.
+        """
+        try:
+            async with asyncio.timeout(None) as self._limit:
+                yield
+        except TimeoutError:
+            if not self._gave_way:
+                raise
+        finally:
+            self._limit = None
+            self._bodies.arrived(self)
+        if self._gave_way:
+            raise TooMuchAtOnce
+
+    def add(self, size: int) -> None:
+        """Hold this many bytes more.
+
+        Raises:
+            TooMuchAtOnce: nobody was left to give way.
+        """
+        self._bodies.add(self, size)
+
+    def drop(self) -> None:
+        """Hold nothing any more."""
+        self._bodies.drop(self)
+
+    def give_way(self) -> None:
+        """End the reading of it."""
+        self._gave_way = True
+        self.drop()
+        if self._limit is not None:
+            self._limit.reschedule(0)
+
+
+class Bodies:
+    """Counts what all bodies of one server hold.
+
+    Attributes:
+        held: bytes.
+    """
+
+    def __init__(self, most: int) -> None:
+        """Count from zero.
+
+        Args:
+            most: bytes that all may hold.
+        """
+        self.held = 0
+        self._most = most
+        self._arriving: dict[Body, None] = {}
+
+    @contextmanager
+    def one(self) -> Iterator[Body]:
+        """A body, counted as long as the context lasts."""
+        body = Body(self)
+        try:
+            yield body
+        finally:
+            body.drop()
+
+    def add(self, body: Body, size: int) -> None:
+        """See `Body.add`. Whoever was there first gives way first, be it the body itself."""
+        self._arriving.setdefault(body)
+        while self.held + size > self._most and self._arriving:
+            oldest = next(iter(self._arriving))
+            del self._arriving[oldest]
+            if oldest is body:
+                break
+            oldest.give_way()
+        if self.held + size > self._most:
+            body.drop()
+            raise TooMuchAtOnce
+        self.held += size
+        body.size += size
+
+    def arrived(self, body: Body) -> None:
+        """It does not give way any more: it is whole, or gone."""
+        self._arriving.pop(body, None)
+
+    def drop(self, body: Body) -> None:
+        """See `Body.drop`."""
+        self.held -= body.size
+        body.size = 0
+        self._arriving.pop(body, None)
