@@ -177,19 +177,29 @@ class Admission:
         """
         admitted = flow.admitted
         assert admitted is not None
-        if not await self._managers.is_manager(admitted.tenant_id, admitted.account_id):
-            log.info("suite_key_not_issued", tenant_id=admitted.tenant_id, account_id=admitted.account_id)
+        if not await self._may_have_keys(admitted):
             return False
         if await self._suite_keys.is_full(admitted.tenant_id, besides=_label(flow)):
             return False
         await self._with_key(flow, kept, admitted)
         return True
 
+    async def _may_have_keys(self, admitted: Admitted) -> bool:
+        may = await self._managers.is_manager(admitted.tenant_id, admitted.account_id)
+        if not may:
+            log.warning("suite_key_withheld", tenant_id=admitted.tenant_id, account_id=admitted.account_id)
+        return may
+
     async def shown(self, flow: Flow, kept: KeptFlow) -> bool:
-        """Forget the key's text, because it is shown now; False when somebody else was faster."""
-        assert flow.admitted is not None
-        done = msgspec.structs.replace(flow, admitted=msgspec.structs.replace(flow.admitted, key=""))
-        return await self._flows.replace(kept, flows_of.encode(done)) is not None
+        """Forget the key's text, because it is shown now.
+
+        False when somebody else was faster, or the account does not look after the tenant any more: then nobody sees it.
+        """
+        admitted = flow.admitted
+        assert admitted is not None
+        done = msgspec.structs.replace(flow, admitted=msgspec.structs.replace(admitted, key=""))
+        is_first = await self._flows.replace(kept, flows_of.encode(done)) is not None
+        return is_first and await self._may_have_keys(admitted)
 
     async def _without_key(self, flow: Flow, kept: KeptFlow, admitted: Admitted) -> None:
         """Have a flow DONE whose tenant waits for approval."""

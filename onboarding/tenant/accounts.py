@@ -29,6 +29,7 @@ from relay.core.tenant import TenantEvent, TenantState
 from relay.errors import RelayError
 from relay.store.access_requests import RequestState
 from relay.store.admissions import Replaced
+from relay.store.managers import RightEnded
 from relay.store.notices import NoticeKind
 
 if TYPE_CHECKING:
@@ -186,6 +187,9 @@ class AccountViews:
             key, about = await self._brought(visitor, trip, answer)
         except SignInFailed as failed:
             key, about = failed.problem, failed.detail
+        except RightEnded:
+            log.warning("tenant_right_ended_meanwhile", tenant_id=visitor.tenant_id, account_id=held.session.account_id)
+            return _to_page()
         except RelayError as error:
             log.warning("tenant_consent_postponed", problem=of_error(error), error=str(error))
             key, about = of_error(error), ""
@@ -208,6 +212,7 @@ class AccountViews:
             domain="",
             settings={},
             by=visitor.actor,
+            right_of=visitor.right_of,
             replaces=None if former is None else Replaced(former.account_id, former.upn),
             # A tenant that waits goes on waiting, and one that was removed meanwhile does not come back.
             event=TenantEvent.APPLIED,

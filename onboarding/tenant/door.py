@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from onboarding.settings import WebSettings
     from onboarding.tenant.sessions import HeldSession, Session, Sessions
-    from relay.core.presence import TenantId
+    from relay.core.presence import TenantId, UserId
     from relay.store.managers import Manager, Managers
     from relay.store.tenants import Tenant, Tenants
     from relay.store.vault import Grant, Vault
@@ -68,6 +68,11 @@ class Visitor:
     def own_grant(self) -> Grant | None:
         """The grant of the account itself; None when the relay does not read with it."""
         return next((grant for grant in self.grants if grant.account_id == self.session.account_id), None)
+
+    @property
+    def right_of(self) -> UserId | None:
+        """Whose right to look after the tenant a step rests on, for a step that takes a while; None when it rests on a role."""
+        return self.session.account_id if self.access is Access.MANAGES else None
 
     def demand(self, deed: Deed) -> None:
         """Go on only if their right covers a deed.

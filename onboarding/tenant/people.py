@@ -26,7 +26,7 @@ from relay.core.tenant import TenantEvent
 from relay.errors import RelayError, TenantRemoved
 from relay.store.access_requests import RequestState
 from relay.store.admissions import RequestGone
-from relay.store.managers import Added, Removed
+from relay.store.managers import Added, Removed, RightEnded
 from relay.store.notices import NoticeKind
 
 if TYPE_CHECKING:
@@ -79,7 +79,12 @@ class PeopleViews:
         if isinstance(found, NotFound):
             await desk.frame.note(visitor, _NOT_FOUND[found], typed)
             return _to_page()
-        added = await desk.managers.add(visitor.tenant_id, found.user_id, found.upn, visitor.actor)
+        try:
+            added = await desk.managers.add(
+                visitor.tenant_id, found.user_id, found.upn, visitor.actor, visitor.right_of
+            )
+        except RightEnded:
+            return _ended(visitor, "name_manager")
         log.info("tenant_manager_named", tenant_id=visitor.tenant_id, account_id=found.user_id, outcome=added.name)
         if added is Added.ADDED:
             await desk.letters.to_managers(visitor.tenant, NoticeKind.MANAGER_ADDED, visitor.actor, about=found.upn)
@@ -108,7 +113,10 @@ class PeopleViews:
                 is_me=account_id == visitor.session.account_id,
                 is_last=len(visitor.managers) == 1,
             )
-        removed = await desk.managers.remove(visitor.tenant_id, manager, visitor.actor)
+        try:
+            removed = await desk.managers.remove(visitor.tenant_id, manager, visitor.actor, visitor.right_of)
+        except RightEnded:
+            return _ended(visitor, "end_manager")
         log.info("tenant_manager_ended", tenant_id=visitor.tenant_id, account_id=account_id, outcome=removed.name)
         if removed is Removed.REMOVED:
             await desk.letters.to_managers(
@@ -133,6 +141,8 @@ class PeopleViews:
             key, about = failed.problem, failed.detail
         except TenantRemoved:
             raise
+        except RightEnded:
+            return _ended(visitor, "accept_request")
         except RelayError as error:
             log.warning("tenant_request_postponed", problem=of_error(error), error=str(error))
             key, about = of_error(error), ""
@@ -167,7 +177,8 @@ class PeopleViews:
                 domain="",
                 settings={},
                 by=visitor.actor,
-                is_asked=True,
+                asked=asked,
+                right_of=visitor.right_of,
                 # A tenant that waits goes on waiting, and one that was removed meanwhile does not come back.
                 event=TenantEvent.APPLIED,
                 is_new=False,
@@ -186,6 +197,14 @@ class PeopleViews:
 
 def _account_of(request: Request) -> UserId:
     return UserId(request.path_params["account_id"].lower())
+
+
+def _ended(visitor: Visitor, step: str) -> RedirectResponse:
+    """Their right was ended while the step was under way: the page says that they may not open it."""
+    log.warning(
+        "tenant_right_ended_meanwhile", tenant_id=visitor.tenant_id, account_id=visitor.session.account_id, step=step
+    )
+    return _to_page()
 
 
 def _to_page() -> RedirectResponse:

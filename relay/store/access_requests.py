@@ -3,7 +3,7 @@
     {pNN}:request:<tid>:<account>   the sealed consent, for `WAITS` and no longer
     {pNN}:tenant:<tid>:requests     hash: account id -> who asked, when, and what became of it
 
-One of each account, and `MOST_WAITING` of a tenant. A yes makes a grant of it (`Admissions.admit` with `is_asked`), a no deletes the
+One of each account, and `MOST_WAITING` of a tenant. A yes makes a grant of it (`Admissions.admit` with `asked`), a no deletes the
 consent at once, and so does time. What became of it is kept for as long again, for whoever asked. Custody: acknowledged means on disk.
 """
 

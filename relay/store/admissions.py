@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from relay.core.presence import TenantId, UserId
+    from relay.store.access_requests import AccessRequest
     from relay.store.connection import Store
     from relay.store.keyring import KeyRing
 
@@ -61,7 +62,7 @@ class MustAsk(RelayError):
 
 
 class RequestGone(RelayError):
-    """What a manager said yes to has expired, or another said no: nothing was written."""
+    """What a manager said yes to has expired, another said no, or it is another request by now: nothing was written."""
 
     def __init__(self) -> None:
         super().__init__("This request is not waiting any more")
@@ -91,7 +92,8 @@ class Admissions:
         by: Actor | None = None,
         replaces: Replaced | None = None,
         by_wizard: bool = False,
-        is_asked: bool = False,
+        asked: AccessRequest | None = None,
+        right_of: UserId | None = None,
         event: TenantEvent = TenantEvent.CONSENTED,
         word_ms: int = 0,
         is_new: bool = True,
@@ -105,7 +107,7 @@ class Admissions:
         account's grant is withdrawn in the same step. A request of the account's is accepted with it.
 
         With `by_wizard` nobody of the tenant has said yes: an account that a connected tenant does not know must ask. One
-        that holds a grant renews it, and a manager adds one. With `is_asked` it is a manager's yes to a request, which must
+        that holds a grant renews it, and a manager adds one. With `asked` it is a manager's yes to that very request, which must
         still wait.
 
         Args:
@@ -119,14 +121,16 @@ class Admissions:
             by: who does it.
             replaces: the account whose grant is withdrawn.
             by_wizard: whether nobody of the tenant has said yes.
-            is_asked: whether a manager says yes to a request.
+            asked: the request that a manager says yes to.
+            right_of: the manager whose right this rests on, which must be in force; None: it rests on another.
             event: CONSENTED, or APPLIED when the operator has not let the tenant in.
             word_ms: when the operator gave their word for this tenant, which lifts an older mark of being turned away; 0: never.
             is_new: whether a tenant that is not there may begin with this.
 
         Raises:
             MustAsk: see there; only with `by_wizard`.
-            RequestGone: see there; only with `is_asked`.
+            RequestGone: see there; only with `asked`.
+            RightEnded: the right that it rests on has ended; nothing was written.
             TurnedAwayError: the operator removed or refused the tenant; nothing was written.
             TenantRemoved: it is not there, and may not begin with this; nothing was written.
             NotSaved: it is not known to be on disk: do not tell anybody that it is kept.
@@ -161,7 +165,8 @@ class Admissions:
         told: list[Arg] = [notice.notice_id, notices.encode(notice)]
         coming = _Coming(
             by_wizard=by_wizard,
-            is_asked=is_asked,
+            asked_ms=0 if asked is None else round(asked.asked.timestamp() * 1000),
+            right_of=right_of or "",
             name=upn.strip().casefold(),
             manager=managers.encode(upn, managers.Origin.CONNECTED).decode(),
             settling=managers.settling(tenant_id).decode(),
@@ -176,7 +181,7 @@ class Admissions:
         if isinstance(reply, list):
             raise TurnedAwayError(decode(reply[0]))
         if isinstance(reply, int):
-            raise MustAsk if reply == _MUST_ASK else RequestGone
+            raise _REFUSALS[reply]
         if not reply:
             raise TenantRemoved("This tenant has left the relay")
         state, _, first = reply.decode().partition(" ")
@@ -186,18 +191,20 @@ class Admissions:
 class _Coming(msgspec.Struct, frozen=True):
     """How a consent comes, for the script: `manager` is for an account that is the first, which the log tells of as the admission.
 
-    `word_ms` is when the operator gave their word for the tenant; 0: never.
+    `asked_ms` is when the request was made that somebody says yes to; 0: there is none. `right_of` is the manager whose right it
+    rests on; empty: it rests on another. `word_ms` is when the operator gave their word for the tenant; 0: never.
     """
 
     by_wizard: bool
-    is_asked: bool
+    asked_ms: int
+    right_of: str
     name: str
     manager: str
     settling: str
     word_ms: int
 
 
-_MUST_ASK: Final = 1
+_REFUSALS: Final = {1: MustAsk, 2: RequestGone, 3: managers.RightEnded}
 
 
 def _now_ms() -> int:

@@ -23,7 +23,7 @@ import msgspec
 
 from relay.core.audit import RELAY, Actor, ActorKind, manager_added, manager_removed
 from relay.core.presence import UserId
-from relay.errors import TenantRemoved
+from relay.errors import RelayError, TenantRemoved
 from relay.store import custody, hints, keys
 from relay.store.audit import encoded
 from relay.store.scripting import Arg, Script
@@ -95,6 +95,13 @@ class Removed(enum.Enum):
     """It is the last one."""
 
 
+class RightEnded(RelayError):
+    """Whoever wanted this looked after the tenant when they began, and does so no more: nothing was written."""
+
+    def __init__(self) -> None:
+        super().__init__("You do not look after this organisation any more")
+
+
 class Managers:
     """The managers of all tenants. Writes are atomic and durable when they return.
 
@@ -112,7 +119,9 @@ class Managers:
         """The managers, and the name that may claim to be one; empty: none may."""
         return await self._read(tenant_id)
 
-    async def add(self, tenant_id: TenantId, account_id: UserId, upn: str, by: Actor) -> Added:
+    async def add(
+        self, tenant_id: TenantId, account_id: UserId, upn: str, by: Actor, right_of: UserId | None = None
+    ) -> Added:
         """Let an account look after a tenant.
 
         Args:
@@ -120,13 +129,15 @@ class Managers:
             account_id: the account's object id, of this very tenant: Graph or Entra vouches for it.
             upn: its name, for people.
             by: who names it.
+            right_of: the manager whose right this rests on, which must be in force; None: it rests on another.
 
         Raises:
             TenantRemoved: there is no such tenant.
+            RightEnded: see there.
         """
         added_by = by.name if by.kind is ActorKind.ACCOUNT else ""
         value = encode(upn, Origin.NAMED, added_by)
-        return await self._add(tenant_id, account_id, value, "", manager_added(by, account_id, upn))
+        return await self._add(tenant_id, account_id, value, manager_added(by, account_id, upn), right_of=right_of)
 
     async def claim(self, tenant_id: TenantId, account_id: UserId, upn: str) -> bool:
         """Let the contact look after a tenant, and use the claim up; False when nobody may claim with this name (any more).
@@ -140,25 +151,44 @@ class Managers:
         if not claims(upn, claim) or len(managers) >= MOST_MANAGERS:
             return False
         entry = manager_added(Actor.account(upn, account_id), account_id, upn, Origin.CONTACT)
-        added = await self._add(tenant_id, account_id, encode(upn, Origin.CONTACT), claim, entry)
+        added = await self._add(tenant_id, account_id, encode(upn, Origin.CONTACT), entry, claim=claim)
         return added is Added.ADDED
 
-    async def remove(self, tenant_id: TenantId, manager: Manager, by: Actor) -> Removed:
+    async def remove(self, tenant_id: TenantId, manager: Manager, by: Actor, right_of: UserId | None = None) -> Removed:
         """End a manager's right, unless it is the last one. A claim with the same name ends with it.
 
         Args:
             tenant_id: whose.
             manager: whose right.
             by: who ends it; the operator may too.
+            right_of: the manager whose right this rests on, which must be in force; None: it rests on another.
+
+        Raises:
+            RightEnded: see there.
         """
         entry = manager_removed(by, manager.account_id, manager.upn)
-        reply = await self._write(_REMOVE, tenant_id, [manager.account_id, manager.upn.strip().casefold()], entry)
+        args: list[Arg] = [manager.account_id, manager.upn.strip().casefold(), right_of or ""]
+        reply = await self._write(_REMOVE, tenant_id, args, entry)
+        if reply == _RIGHT_ENDED:
+            raise RightEnded
         return Removed(reply)
 
-    async def _add(self, tenant_id: TenantId, account_id: UserId, value: bytes, claim: str, entry: Entry) -> Added:
-        reply = await self._write(_ADD, tenant_id, [account_id, value, claim, MOST_MANAGERS], entry)
+    async def _add(
+        self,
+        tenant_id: TenantId,
+        account_id: UserId,
+        value: bytes,
+        entry: Entry,
+        *,
+        claim: str = "",
+        right_of: UserId | None = None,
+    ) -> Added:
+        args: list[Arg] = [account_id, value, claim, MOST_MANAGERS, right_of or ""]
+        reply = await self._write(_ADD, tenant_id, args, entry)
         if reply == _NO_TENANT:
             raise TenantRemoved("There is no such tenant")
+        if reply == _RIGHT_ENDED:
+            raise RightEnded
         return Added(reply)
 
     async def _read(self, tenant_id: TenantId) -> tuple[list[Manager], str]:
@@ -221,6 +251,7 @@ def _held(tenant_id: TenantId) -> list[bytes]:
     return [keys.tenant(tenant_id), keys.tenant_managers(tenant_id), keys.tenant_grants(tenant_id)]
 
 
+_RIGHT_ENDED: Final = -2
 _NO_TENANT: Final = -3
 _ACCOUNT: Final = "@account@"
 _UPN: Final = "@upn@"

@@ -34,7 +34,7 @@ async def requests(store: Store) -> AccessRequests:
     return AccessRequests(store, OLD)
 
 
-async def admit(store: Store, account: str, upn: str, **how: bool) -> Taken:
+async def admit(store: Store, account: str, upn: str, **how: object) -> Taken:
     settings = {"contact_email": ""}
     return await Admissions(store, OLD).admit(
         TENANT,
@@ -73,11 +73,12 @@ async def test_a_sealed_consent_opens_for_its_own_account_only(requests: AccessR
 
 async def test_a_yes_makes_a_grant_and_no_manager_and_cannot_be_said_twice(requests: AccessRequests, store: Store):
     await ask(requests)
-    assert not (await admit(store, BEN, "u2@b.de", is_asked=True)).is_first
+    request = (await requests.list(TENANT))[0]
+    assert not (await admit(store, BEN, "u2@b.de", asked=request)).is_first
     assert (await requests.load(TENANT, BEN)).state is RequestState.ACCEPTED  # type: ignore[union-attr]
     assert await requests.consent(TENANT, BEN) is None
     with pytest.raises(RequestGone):
-        await admit(store, BEN, "u2@b.de", is_asked=True)
+        await admit(store, BEN, "u2@b.de", asked=request)
     assert not await Managers(store).is_manager(TENANT, BEN)
 
 
@@ -96,7 +97,7 @@ async def test_of_a_yes_and_a_no_at_once_one_holds(requests: AccessRequests, sto
     await ask(requests)
     request = (await requests.list(TENANT))[0]
     refused, admitted = await asyncio.gather(
-        requests.refuse(TENANT, request, BY_ADA), admit(store, BEN, "u2@b.de", is_asked=True), return_exceptions=True
+        requests.refuse(TENANT, request, BY_ADA), admit(store, BEN, "u2@b.de", asked=request), return_exceptions=True
     )
     grants = {grant.account_id for grant in await Vault(store, OLD).list(TENANT)}
     assert (BEN in grants) is isinstance(admitted, Taken) is not refused

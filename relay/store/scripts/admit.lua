@@ -5,7 +5,8 @@
 -- notice of a consent that is restored, n, n fields of a new record, fields of the grant
 -- and last among both: managers, requests, sealed request of the account; who comes how (JSON, see `_Coming`)
 -- Returns the tenant's state, and ' first' behind it when the account is the first to connect the tenant and looks after it
--- from now on. Nothing was written when it returns 1, its managers must be asked first; 2, what they say yes to is gone; {mark}, the
+-- from now on. Nothing was written when it returns 1, its managers must be asked first; 2, what they say yes to is gone;
+-- 3, the right that it rests on has ended; {mark}, the
 -- operator turned it away; or '', it is not there and may not begin so.
 -- A tenant that is there keeps what its record says; only what is empty is filled in.
 local coming = cjson.decode(table.remove(ARGV))
@@ -21,8 +22,15 @@ local is_known = redis.call('SISMEMBER', KEYS[8], ARGV[6]) == 1 or redis.call('H
 if coming.by_wizard and not is_first and not is_known then
   return 1
 end
-if coming.is_asked and redis.call('EXISTS', request) == 0 then
-  return 2
+if coming.right_of ~= '' and redis.call('HEXISTS', managers, coming.right_of) == 0 then
+  return 3
+end
+if coming.asked_ms > 0 then
+  -- The very request that somebody looked at: another no, and another request, may have come since.
+  local waits = redis.call('EXISTS', request) == 1 and redis.call('HGET', requests, ARGV[6])
+  if not waits or cjson.decode(waits).asked_ms ~= coming.asked_ms then
+    return 2
+  end
 end
 local after = cjson.decode(ARGV[8])[state] or state
 if after == '' then

@@ -160,10 +160,11 @@ async def read_along(visit: Visit) -> None:
     """Ben asked, and somebody said yes."""
     await asked(visit)
     site, oid = visit.site, UserId(visit.site.cloud.person(BEN).oid)
-    cache = await AccessRequests(site.store, site.ring).consent(site.tenant_id(), oid)
+    requests = AccessRequests(site.store, site.ring)
+    cache, request = await requests.consent(site.tenant_id(), oid), await requests.load(site.tenant_id(), oid)
     assert cache is not None
     await Admissions(site.store, site.ring).admit(
-        site.tenant_id(), oid, upn=BEN, token_cache=cache, name="", domain="", settings={}, by=OPERATOR, is_asked=True
+        site.tenant_id(), oid, upn=BEN, token_cache=cache, name="", domain="", settings={}, by=OPERATOR, asked=request
     )
 
 
