@@ -88,6 +88,12 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Whether users may consent to applications of unverified publishers. Microsoft's risk-based step-up consent stops them
     where it finds a request risky, and when it does is not published:
     https://learn.microsoft.com/entra/identity-platform/publisher-verification-overview"""
+    auth_time_claim: Literal["with_max_age", "always", "never"] = "with_max_age"
+    """When id tokens tell when the password was typed (`auth_time`): when the request has `max_age`, as reported of it
+    (https://github.com/AzureAD/microsoft-authentication-library-for-python/issues/455), or also without, where the registration has
+    the optional claim (https://learn.microsoft.com/entra/identity-platform/optional-claims-reference); `never` is for trying."""
+    directory_roles_claim: bool = False
+    """Whether id tokens tell directory roles (`wids`), which the registration must ask for."""
     blocked_sign_in: Literal["redirect", "page"] = "redirect"
     """Where somebody is told whom a policy stops after the password: at the application, or on a page that goes no further."""
     strong_authentication_error: Literal["interaction_required", "invalid_grant"] = "interaction_required"

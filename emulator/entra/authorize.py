@@ -19,7 +19,7 @@ from emulator.entra import consents, national, pages, parameters, refusals, repl
 from emulator.entra.codes import Code, Flow, Flows, Shelf
 from emulator.entra.refusals import BY_TIME, DEATHS, Refused
 from emulator.entra.scopes import read, split
-from emulator.entra.signin import MFA, hinted
+from emulator.entra.signin import MFA, hinted, is_recent
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from emulator.exchange import Answer, Request
     from emulator.world import Application, Person, Tenant
 
+_MAX_AGE_DIGITS: Final = 9
 _PROMPTS: Final = {"", "login", "none", "consent", "select_account"}
 
 
@@ -118,6 +119,9 @@ class Authorize:
             raise Refused(refusals.RESPONSE_MODE, name=mode[:200])
         if asked.get("prompt", "") not in _PROMPTS:
             raise Refused(refusals.PROMPT, name=asked["prompt"][:200])
+        max_age = asked.get("max_age", "")
+        if max_age and not (max_age.isascii() and max_age.isdigit() and len(max_age) <= _MAX_AGE_DIGITS):
+            raise Refused(refusals.MAX_AGE, name=max_age[:200])
         challenge, method = _challenge(asked)
         scopes = split(parameters.demand(asked, "scope"))
         wanted = read(scopes, application)
@@ -126,12 +130,12 @@ class Authorize:
             scopes=scopes, permissions=wanted.permissions, own=wanted.own, nonce=asked.get("nonce", ""),
             challenge=challenge, challenge_method=method, prompt=asked.get("prompt", ""),
             login_hint=asked.get("login_hint", "").strip(), domain_hint=asked.get("domain_hint", "").strip(),
-            capabilities=parameters.capabilities(asked),
+            capabilities=parameters.capabilities(asked), max_age_s=float(max_age) if max_age else None,
         )  # fmt: skip
 
     def _silently(self, flow: Flow, known: list[Session]) -> Answer:
         """Answer `prompt=none`: a code, or an error that says what would have to be asked."""
-        fitting = hinted(flow, known)
+        fitting = [session for session in hinted(flow, known) if is_recent(flow, session)]
         if not fitting:
             raise Refused(refusals.NOT_SIGNED_IN)
         session = fitting[0]
@@ -146,7 +150,7 @@ class Authorize:
             raise blocked
         if consents.missing(flow, person):
             raise Refused(refusals.CONSENT_NEEDED, client=flow.application.client_id)
-        flow.amr = session.amr
+        flow.amr, flow.auth_time = session.amr, session.since
         return self._finish(flow, person)
 
     def _blocked(self, flow: Flow, person: Person) -> Refused | None:

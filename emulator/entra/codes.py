@@ -38,6 +38,8 @@ class Flow:
     challenge: str = ""
     challenge_method: str = "plain"
     prompt: str = ""
+    max_age_s: float | None = None
+    """How long ago the password may have been typed at most; None: as long as the browser's session lasts."""
     login_hint: str = ""
     domain_hint: str = ""
     capabilities: tuple[str, ...] = ()
@@ -47,6 +49,8 @@ class Flow:
     form_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     person: Person | None = None
     amr: tuple[str, ...] = PASSWORD_ONLY
+    auth_time: float = 0.0
+    """When the password was typed, in seconds since 1970."""
     proven: bool = False
     """Whether the person is who it says, second factor included."""
 

@@ -182,6 +182,7 @@ RESPONSE_MODE: Final = Refusal(
     text="'{name}' is not a supported value of 'response_mode' when requesting a code.",
 )
 PROMPT: Final = Refusal(code=90023, error="invalid_request", text="Unsupported 'prompt' value '{name}'.")
+MAX_AGE: Final = Refusal(code=90023, error="invalid_request", text="Unsupported 'max_age' value '{name}'.")
 SCOPE: Final = _coded(70011)
 SCOPE_NOT_REGISTERED: Final = _coded(650057)
 SCOPE_NOT_DEFAULT: Final = Refusal(

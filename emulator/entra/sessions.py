@@ -47,13 +47,13 @@ class Sessions:
         found = [_at(session, tenant) for session in reversed(known.values()) if session.is_alive]
         return [session for session in found if session is not None and session.person.enabled]
 
-    def remember(self, request: Request, answer: Answer, person: Person, amr: tuple[str, ...]) -> None:
-        """Remember in the browser who signed in: the account where it is at home."""
+    def remember(self, request: Request, answer: Answer, person: Person, amr: tuple[str, ...], since: float) -> None:
+        """Remember in the browser who signed in, and when the password was typed: the account where it is at home."""
         while len(self._browsers) >= _MOST:
             del self._browsers[next(iter(self._browsers))]
         known = self._browsers.pop(request.cookie(COOKIE), {})
         known.pop(person.oid, None)
-        known[person.oid] = Session(person, amr)
+        known[person.oid] = Session(person, amr, since)
         while len(known) > _MOST_ACCOUNTS:
             del known[next(iter(known))]
         cookie = secrets.token_urlsafe(24)  # another one each time, so that one from before signing in is worth nothing

@@ -6,6 +6,7 @@ choice of remembered accounts ──► password ──► second factor, or its
 from __future__ import annotations
 
 import secrets
+import time
 from typing import TYPE_CHECKING
 
 from emulator.entra import national, pages, refusals, replies
@@ -44,8 +45,8 @@ class SignIn:
         if flow.prompt == "select_account":
             return self._form(flow, tenant, known)
         fitting = hinted(flow, known)
-        if len(fitting) == 1:
-            return self._with(request, flow, fitting[0].person, fitting[0].amr)
+        if len(fitting) == 1 and is_recent(flow, fitting[0]):
+            return self._with(request, flow, fitting[0].person, fitting[0].amr, fitting[0].since)
         return self._form(flow, tenant, known)
 
     def choose(self, request: Request, tenant: Tenant | None) -> Answer:
@@ -58,7 +59,9 @@ class SignIn:
         wanted = form.get("account", "").lower()
         for session in self._sessions.of(request, tenant):
             if session.person.oid.lower() == wanted:
-                return self._with(request, flow, session.person, session.amr)
+                if not is_recent(flow, session):
+                    return self._form(flow, tenant, username=session.person.upn)
+                return self._with(request, flow, session.person, session.amr, session.since)
         return self._form(flow, tenant)
 
     def password(self, request: Request, tenant: Tenant | None) -> Answer:
@@ -75,7 +78,7 @@ class SignIn:
         except Refused as refused:
             refusals.parameters(refused, request)
             return self._form(flow, tenant, trouble=_shown(refused), username=username)
-        return self._with(request, flow, person, ("pwd",))
+        return self._with(request, flow, person, ("pwd",), time.time())
 
     def second_factor(self, request: Request) -> Answer:
         """Take the form with the code of the second factor, which may be its registration."""
@@ -93,18 +96,18 @@ class SignIn:
         if not account.mfa:
             account.mfa = True
             self._cloud.on_change()
-        return self._with(request, flow, person, (*flow.amr, MFA))
+        return self._with(request, flow, person, (*flow.amr, MFA), flow.auth_time)
 
-    def _with(self, request: Request, flow: Flow, person: Person, amr: tuple[str, ...]) -> Answer:
-        """Go on with somebody who showed `amr`."""
+    def _with(self, request: Request, flow: Flow, person: Person, amr: tuple[str, ...], since: float) -> Answer:
+        """Go on with somebody who showed `amr`, and typed the password at `since`."""
         request.tenant_id = person.tenant.tenant_id
-        flow.person, flow.amr = person, amr
+        flow.person, flow.amr, flow.auth_time = person, amr, since
         account = self._cloud.home_of(person)
         if MFA not in amr and (account.mfa or person.tenant.mfa_required):
             return pages.second_factor(flow, person, account)
         flow.proven = True
         answer = self._proven(request, flow, person)
-        self._sessions.remember(request, answer, account, amr)
+        self._sessions.remember(request, answer, account, amr, since)
         return answer
 
     def _form(
@@ -150,6 +153,11 @@ class SignIn:
         tenant = tenant or hinted_tenant
         people = tenant.people.values() if tenant is not None else self._cloud.world.people()
         return (person for person in people if not person.home)
+
+
+def is_recent(flow: Flow, session: Session) -> bool:
+    """Whether the password of a session was typed as lately as the application wants it (`max_age`)."""
+    return flow.max_age_s is None or 0 <= time.time() - session.since < flow.max_age_s
 
 
 def hinted(flow: Flow, known: list[Session]) -> list[Session]:

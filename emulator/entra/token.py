@@ -79,7 +79,7 @@ class Token:
         alive.check_consent(code.person, application, granted)
         grant = _Grant(
             code.person, application, amr=code.amr, family=code.family, nonce=code.flow.nonce,
-            capabilities=parameters.capabilities(form) or code.flow.capabilities,
+            auth_time=self._auth_time(code), capabilities=parameters.capabilities(form) or code.flow.capabilities,
         )  # fmt: skip
         return self._tokens(request, grant, Asked(permissions=granted, own=wanted.own), code.flow.scopes, asked)
 
@@ -207,9 +207,16 @@ class Token:
             body["refresh_token"] = tokens.refresh_token(person, application, amr=grant.amr, family=grant.family)
         if "openid" in lower:
             body["id_token"] = tokens.id_token(
-                person, application, grant.nonce, request.authority, amr=grant.amr, idp=idp
+                person, application, grant.nonce, request.authority, amr=grant.amr, idp=idp, auth_time=grant.auth_time,
+                with_roles=self._cloud.switches.directory_roles_claim,
             )  # fmt: skip
         return _given(body, lifetime_s)
+
+    def _auth_time(self, code: Code) -> float:
+        """When the password was typed, if the id token tells; 0: it does not."""
+        told = self._cloud.switches.auth_time_claim
+        is_told = told == "always" or (told == "with_max_age" and code.flow.max_age_s is not None)
+        return code.flow.auth_time if is_told else 0.0
 
     def _lifetime_s(self, capabilities: Sequence[str]) -> int:
         switches = self._cloud.switches
@@ -222,14 +229,15 @@ class Token:
 class _Grant:
     """Whose tokens are made, and what they go back to."""
 
-    __slots__ = ("amr", "application", "capabilities", "family", "nonce", "person")
+    __slots__ = ("amr", "application", "auth_time", "capabilities", "family", "nonce", "person")
 
     def __init__(
         self, person: Person, application: Application, *, amr: tuple[str, ...], family: str,
-        capabilities: tuple[str, ...], nonce: str = "",
+        capabilities: tuple[str, ...], nonce: str = "", auth_time: float = 0.0,
     ) -> None:  # fmt: skip
         self.person = person
         self.application = application
+        self.auth_time = auth_time
         self.amr = amr
         self.family = family
         self.capabilities = capabilities

@@ -31,6 +31,16 @@ GRAPH_ID: Final = "00000003-0000-0000-c000-000000000000"
 UNUSED_S: Final = 90 * 86_400
 """How long a refresh token lives unused: https://learn.microsoft.com/entra/identity-platform/refresh-tokens"""
 
+_MEMBER: Final = "b79fbf4d-3ef9-4689-8143-76b194e85509"
+"""In every `wids`: that somebody is of the tenant, and no role at all."""
+_ROLES: Final = {
+    "admin": ("62e90394-69f5-4237-9190-012177145e10",),
+    "teams-admin": ("69091246-20e8-4a56-aa4d-066075b2a7a8",),
+    "helpdesk": ("729827e3-9c14-49f7-bb1b-9608f156bbb8",),
+}
+"""A person's role -> template ids of Global, Teams and Helpdesk Administrator:
+https://learn.microsoft.com/entra/identity/role-based-access-control/permissions-reference"""
+
 PASSWORD_ONLY: Final = ("pwd",)
 """How somebody proved who it is (`amr`), when nothing else is said."""
 
@@ -58,9 +68,20 @@ class Minter:
 
     def id_token(
         self, person: Person, application: Application, nonce: str, authority: str, *,
-        amr: Sequence[str] = PASSWORD_ONLY, idp: str = "",
+        amr: Sequence[str] = PASSWORD_ONLY, idp: str = "", auth_time: float = 0.0, with_roles: bool = False,
     ) -> str:  # fmt: skip
-        """An id token; it carries the nonce exactly as it was sent. `authority` is how its issuer begins."""
+        """An id token; it carries the nonce exactly as it was sent.
+
+        Args:
+            person: whose.
+            application: for whom.
+            nonce: as it was sent; empty: none was.
+            authority: how its issuer begins.
+            amr: how the person signed in.
+            idp: where a guest comes from.
+            auth_time: when the password was typed, in seconds since 1970; 0: not told.
+            with_roles: whether it tells the person's directory roles (`wids`).
+        """
         tid, now = person.tenant.tenant_id, int(time.time())
         claims: dict[str, Any] = {
             "ver": "2.0", "iss": f"{authority}/{tid}/v2.0", "sub": _subject(person, application), "aud": application.client_id,
@@ -69,6 +90,10 @@ class Minter:
         }  # fmt: skip
         if nonce:
             claims["nonce"] = nonce
+        if auth_time:
+            claims["auth_time"] = int(auth_time)
+        if with_roles:
+            claims["wids"] = [*_ROLES.get(person.role, ()), _MEMBER]
         return self.key.sign(claims)
 
     def access_token(
