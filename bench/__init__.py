@@ -6,6 +6,7 @@
     emulator     CPU of a bulk read in the local Microsoft cloud, beside a bare server
     scale        100,000 watched users of 200 tenants on one machine: how long a user goes unread, how fast a suite resumes
     answer       how soon a newly watched user is answered, and how soon a change is seen
+    abuse        one tenant floods the relay with names: are a quiet tenant's changes as fresh as before?
     slow-token   one tenant's token endpoint is slow: does it cost the others anything?
     push-latency how soon a change that Graph announces at once is shown, 200 a second
     push-day     a day of 2,000 users with notifications: requests and ages beside polling; by a faster clock, see `bench.push`

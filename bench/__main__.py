@@ -22,6 +22,7 @@ def main() -> int:
     _scale(commands.add_parser("scale", help="100,000 watched users: gaps between reads, and resuming"))
     _answer(commands.add_parser("answer", help="how soon new users and changes are seen"))
     _slow_token(commands.add_parser("slow-token", help="what a slow token endpoint of one tenant costs the others"))
+    _abuse(commands.add_parser("abuse", help="how fresh a quiet tenant's changes are beside one that abuses its key"))
     _emulator(commands.add_parser("emulator", help="CPU of a bulk read in the local cloud, beside a bare server"))
     _push_latency(commands.add_parser("push-latency", help="how soon a change that Graph announces is shown"))
     _push_day(commands.add_parser("push-day", help="a day with notifications, beside polling; under faketime"))
@@ -127,6 +128,18 @@ def _run_answer(options: argparse.Namespace) -> int:
 def _slow_token(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="to measure for (default: 60)")
     parser.set_defaults(run=_run_slow_token)
+
+
+def _abuse(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rounds", type=int, default=4, help="alone and beside the abuse in turns (4)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each measurement (20)")
+    parser.set_defaults(run=_run_abuse)
+
+
+def _run_abuse(options: argparse.Namespace) -> int:
+    from bench.load.abuse import Options, run
+
+    return run(Options(rounds=options.rounds, seconds=options.seconds))
 
 
 def _run_slow_token(options: argparse.Namespace) -> int:

@@ -62,7 +62,11 @@ class Stream:
 
     async def subscribe(self, names: Sequence[str]) -> None:
         """Ask for more users."""
-        change = pb.WatchPresenceRequest.Change(subscribe_users=names)
+        await self.change(names, ())
+
+    async def change(self, names: Sequence[str], gone: Sequence[str]) -> None:
+        """Ask for more users, and give others up."""
+        change = pb.WatchPresenceRequest.Change(subscribe_users=names, unsubscribe_users=gone)
         await self._call.write(pb.WatchPresenceRequest(change=change).SerializeToString())
 
     async def until(self, holds: Callable[[], bool], timeout_s: float = 60.0) -> float:

@@ -108,3 +108,5 @@ class EdgeSettings:
     lookups_at_once: int = 8
     """Snapshots under way at the same time: enough to keep the store busy, few enough that a storm of reconnecting suites
     does not hold all their answers in memory at once."""
+    lookups_of_a_tenant: int = 3
+    """Of those, what one tenant may have."""

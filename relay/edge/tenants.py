@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -67,6 +68,7 @@ class TenantView:
         streams: the open streams.
         sinks: what takes in new answers, one for each stream: the inner loop of the fan-out calls them.
         holds: snapshots under way.
+        lookups: lets a few snapshots at a time through, so that one tenant's many streams leave the others theirs.
         contact: the newest that the worker said; None before it said anything.
         told: what streams are to tell their suites.
     """
@@ -77,6 +79,7 @@ class TenantView:
         self.streams: dict[Listener, None] = {}
         self.sinks: list[Callable[[AnswersEntry[bytes]], None]] = []
         self.holds: list[Hold] = []
+        self.lookups = asyncio.Semaphore(settings.lookups_of_a_tenant)
         self.contact: TenantContact | None = None
         self._settings = settings
         self._moved_at = self._heard_at = now

@@ -17,7 +17,6 @@ import asyncio
 import math
 import random
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
@@ -185,7 +184,11 @@ class Stream:
 
     async def _take_in(self, start: WholeStart) -> None:
         # On a thread the watch is still this stream's alone: the hub does not know it yet.
-        begin = partial(self.watch.begin, start.subscribe, start.held.items(), start.token)
+        def begin() -> None:
+            self.watch.begin(start.subscribe, start.held.items(), start.token)
+            self._note_malformed(start.subscribe)
+            self._note_malformed(start.held)
+
         try:
             if len(start.subscribe) + len(start.held) > _MANY:
                 await asyncio.to_thread(begin)
@@ -193,8 +196,6 @@ class Stream:
                 begin()
         except ValueError:
             raise ResumeTokenOfAnotherTenant("The resume token was made for another tenant") from None
-        self._note_malformed(start.subscribe)
-        self._note_malformed(start.held)
 
     async def _close(self, sending: asyncio.Task[None] | None) -> None:
         self.end(None)
@@ -278,11 +279,11 @@ class Stream:
             interest.want(tenant_id, new)
             watched.want(self._key, new)
             check_stream(len(watch), self._settings)
+            self._note_malformed(spellings)
             await interest.check_places(tenant_id)
             await asyncio.sleep(0)
         if self._ended.done():
             return
-        self._note_malformed(change.subscribe)
         self.look_up()
         self.wake()
         while self._unsent_malformed_chars > _MAX_UNSENT_MALFORMED_CHARS and not self._ended.done():
@@ -326,7 +327,7 @@ class Stream:
         if view is None or not shared.hub.is_whole(tenant_id):
             await shared.hub.check(tenant_id)
             return False
-        async with shared.lookups:
+        async with view.lookups, shared.lookups:
             if not self.watch.wants_lookup:
                 return True  # unsubscribed while waiting for its turn
             names = self.watch.take_lookups(asked)

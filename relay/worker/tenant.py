@@ -68,6 +68,9 @@ T = TypeVar("T")
 _RESOLVES_AT_ONCE: Final = 2
 """So that a small request is not behind a large one that is under way."""
 _STORE_PAUSE_S: Final = 0.5
+_READ_PAUSE: Final = 4
+"""Between two reads of an edge's names, so many times what one took: the tenant's share of the process is a fifth."""
+_MOST_READ_PAUSE_S: Final = 5.0
 _SLICE: Final = 2000
 """Names or users dealt with in one step."""
 _NOBODY_TO_SUBSCRIBE_TO: Final = (None, Status.NOT_REPORTED, Status.ACCESS_DENIED)
@@ -330,8 +333,13 @@ class TenantWorker:
     async def _read_interest(self, edges: set[str]) -> None:
         for edge in edges - self._held_back.keys():
             held_back = self._held_back[edge] = []
+            began = time.monotonic()
             try:
                 await self._replace(edge, await self._owned.worker.interest.read_edge(self.tenant_id, edge))
+                if (
+                    held_back
+                ):  # with more of the kind: an edge whose suites change all the time is not read all the time
+                    await asyncio.sleep(min(_MOST_READ_PAUSE_S, _READ_PAUSE * (time.monotonic() - began)))
             finally:
                 del self._held_back[edge]
             for hint in held_back:

@@ -1,0 +1,270 @@
+"""One tenant abuses its suite key; a quiet tenant beside it must see changes as fresh as before.
+
+    rotation   a stream that swaps 10,000 names for 10,000 others in each message, 60,000 names a second
+    made up    five streams that ask for 100,000 names each of people who are not there, again as soon as they are refused
+
+The quiet tenant's people change all the time. How old a change is when its suite has it is measured alone and beside the abuse, in
+one run and in turns, so that what the machine does otherwise is in both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import grpc
+import psutil
+import uvloop
+from redis.asyncio import Redis
+
+from bench import report
+from bench.load.rig import cloud, relay_beside
+from bench.load.suites import Stream, channel, starts
+from bench.load.world import organisations
+from bench.processes import Child, message
+from relay.store import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from multiprocessing.connection import Connection
+
+    from bench.load.lateness import Lateness
+    from bench.load.rig import Relay, Site
+
+_QUIET: Final = 200
+"""People of the quiet tenant."""
+_INTERVAL: Final = timedelta(seconds=1)
+_ROTATED: Final = 10_000
+_EACH: Final = 100_000
+_STREAMS: Final = 5
+_STATES: Final = (("Busy", "InACall"), ("Available", "Available"))
+MOST_RATIO: Final = 1.1
+MOST_LATE_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What was asked for.
+
+    Attributes:
+        rounds: how often it is measured alone and beside the abuse.
+        seconds: of each measurement.
+        pause_s: between two changes of the quiet tenant's people.
+        names_a_second: that the rotation tries.
+    """
+
+    rounds: int = 4
+    seconds: float = 20.0
+    pause_s: float = 0.05
+    names_a_second: int = 60_000
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a run brought.
+
+    Attributes:
+        alone: seconds until each change was shown, without abuse.
+        beside: the same beside it.
+        lost: changes that were never shown.
+        sent: names that the abuser could get rid of.
+        refused: its streams that were ended.
+        leases: that changed hands.
+        grown: bytes that the relay's process grew by, at the most.
+        store_grown: the same of Valkey.
+        late: of the relay's event loop under the abuse.
+    """
+
+    alone: list[float] = field(default_factory=list)
+    beside: list[float] = field(default_factory=list)
+    lost: int = 0
+    sent: int = 0
+    refused: int = 0
+    leases: int = 0
+    grown: int = 0
+    store_grown: int = 0
+    late: list[Lateness] = field(default_factory=list)
+
+    @property
+    def late_ms(self) -> float:
+        """How late the relay's event loop was at the most."""
+        return max((each.late_ms() for each in self.late), default=0.0)
+
+
+def run(options: Options) -> int:
+    """Measure; returns the exit code."""
+    report.say(f"load of the machine before: {report.load_before()}")
+    seen = measure(options)
+    rows = [[name, len(each), report.median(each), report.quantile(each, 0.99), max(each)] for name, each in
+            (("alone", seen.alone), ("beside the abuse", seen.beside))]  # fmt: skip
+    report.table("seconds until the quiet tenant's suite has a change", ["", "changes", "p50", "p99", "max"], rows)
+    report.table(
+        "the abuse", ["", ""],
+        [["names sent", seen.sent], ["streams refused", seen.refused], ["leases lost", seen.leases],
+         ["relay grew by, MiB", seen.grown >> 20], ["Valkey grew by, MiB", seen.store_grown >> 20],
+         ["event loop late, ms", round(seen.late_ms)]],
+    )  # fmt: skip
+    for place, times in sum((each.places for each in seen.late), Counter[str]()).most_common(8):
+        report.say(f"late {times} times: {place}")
+    verdict = report.Verdict("abuse")
+    p50 = report.median(seen.beside) / report.median(seen.alone)
+    p99 = report.quantile(seen.beside, 0.99) / report.quantile(seen.alone, 0.99)
+    verdict.ratios = {
+        "p50": round(p50, 3), "p99": round(p99, 3), "late_ms": round(seen.late_ms), "grown_mib": seen.grown >> 20,
+        "store_grown_mib": seen.store_grown >> 20, "leases_lost": seen.leases, "names_sent": seen.sent,
+    }  # fmt: skip
+    verdict.must["every change is seen"] = not seen.lost
+    verdict.must["no lease is lost"] = not seen.leases
+    verdict.must[f"p50 beside the abuse is at most {MOST_RATIO:g} times that alone"] = p50 <= MOST_RATIO
+    verdict.must[f"p99 beside the abuse is at most {MOST_RATIO:g} times that alone"] = p99 <= MOST_RATIO
+    return verdict.say()
+
+
+def measure(options: Options) -> Seen:
+    """Measure."""
+    world = organisations([_QUIET, 1])
+    groups = {"poll": {"interval": _INTERVAL}}
+    with (
+        cloud(world) as site,
+        relay_beside(site, watched=True, groups=groups) as relay,
+        Child(_abuse, relay.address, relay.ca_pem, relay.suite_keys[1], options) as abuser,
+    ):
+        return uvloop.run(_measure(site, relay, world[0].names, abuser, options))
+
+
+async def _measure(site: Site, relay: Relay, names: Sequence[str], abuser: Child, options: Options) -> Seen:
+    seen, stream = Seen(), Stream()
+    turns = itertools.cycle(random.sample(names, len(names)))
+    async with channel(relay.address, relay.ca_pem) as connection, Redis.from_url(relay.redis_url) as redis:
+        reading = asyncio.create_task(stream.run(connection, relay.suite_keys[0], starts(names)))
+        await stream.until(lambda: len(stream.shown) == len(names))
+        await _changes(site, stream, turns, 2 * _INTERVAL.total_seconds(), options.pause_s)
+        fences = await _fences(redis)
+        watching = asyncio.create_task(_watch_memory(relay, seen))
+        for _ in range(options.rounds):
+            alone, lost_alone = await _changes(site, stream, turns, options.seconds, options.pause_s)
+            await asyncio.to_thread(relay.child.ask, "lateness")
+            abuser.tell("on")
+            beside, lost_beside = await _changes(site, stream, turns, options.seconds, options.pause_s)
+            sent, refused = await asyncio.to_thread(abuser.ask, "off")
+            seen.late.append(await asyncio.to_thread(relay.child.ask, "lateness"))
+            seen.alone += alone
+            seen.beside += beside
+            seen.lost += lost_alone + lost_beside
+            seen.sent, seen.refused = seen.sent + sent, seen.refused + refused
+            await asyncio.sleep(2)  # what is under way comes to its end
+        seen.leases = sum(a != b for a, b in zip(fences, await _fences(redis), strict=True))
+        for task in (watching, reading):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+    return seen
+
+
+def _has_begun(stream: Stream) -> bool:
+    return bool(stream.token)
+
+
+async def _changes(
+    site: Site, stream: Stream, turns: Iterator[str], seconds: float, pause_s: float
+) -> tuple[list[float], int]:
+    """Change one person after the other; returns how old each change was when it was shown, and how many never were."""
+    until, waiting, lost = time.monotonic() + seconds, set[asyncio.Task[float]](), 0
+    while time.monotonic() < until:
+        await asyncio.sleep(random.uniform(0, 2 * pause_s))
+        waiting.add(asyncio.create_task(_change(site, stream, next(turns))))
+    done = await asyncio.gather(*waiting, return_exceptions=True)
+    lost = sum(isinstance(one, TimeoutError) for one in done)
+    return [one for one in done if isinstance(one, float)], lost
+
+
+async def _change(site: Site, stream: Stream, name: str) -> float:
+    availability, activity = next(state for state in _STATES if state[0] != stream.shows(name))
+    body = {"availability": availability, "activity": activity}
+    began = time.monotonic()
+    await asyncio.to_thread(site.control.put, f"people/{name}/presence", json=body)
+    return await stream.until(lambda: stream.shows(name) == availability, MOST_LATE_S) - began
+
+
+async def _fences(redis: Redis) -> list[object]:
+    """Of all partitions: a lease that changes hands, or is taken anew, has another."""
+    return list(await redis.mget([keys.fence(partition) for partition in range(keys.PARTITIONS)]))
+
+
+async def _watch_memory(relay: Relay, seen: Seen) -> None:
+    of_relay, of_store = (psutil.Process(relay.pids[name]) for name in ("relay", "valkey"))
+    relay_began, store_began = of_relay.memory_info().rss, of_store.memory_info().rss
+    while True:
+        seen.grown = max(seen.grown, of_relay.memory_info().rss - relay_began)
+        seen.store_grown = max(seen.store_grown, of_store.memory_info().rss - store_began)
+        await asyncio.sleep(0.2)
+
+
+# ---- the abuser, a process of its own
+
+
+def _abuse(pipe: Connection, address: str, ca_pem: bytes, key: str, options: Options) -> None:
+    uvloop.run(_serve(pipe, address, ca_pem, key, options))
+
+
+async def _serve(pipe: Connection, address: str, ca_pem: bytes, key: str, options: Options) -> None:
+    while True:
+        await message(pipe)
+        abuser = _Abuser(key, options)
+        async with channel(address, ca_pem) as connection:
+            tasks = [asyncio.create_task(abuser.rotate(connection))]
+            tasks += [asyncio.create_task(abuser.make_up(connection, number)) for number in range(_STREAMS)]
+            await message(pipe)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        pipe.send((abuser.sent, abuser.refused))
+
+
+class _Abuser:
+    """What one abuse did: `sent` names that went out, `refused` streams that the relay ended."""
+
+    def __init__(self, key: str, options: Options) -> None:
+        self.sent = self.refused = 0
+        self._key = key
+        self._pause_s = 2 * _ROTATED / options.names_a_second
+        self._tag = f"{random.getrandbits(32):08x}"
+
+    async def rotate(self, connection: grpc.aio.Channel) -> None:
+        """Swap names as fast as allowed."""
+        while True:
+            stream = Stream()
+            running = asyncio.create_task(stream.run(connection, self._key, starts([])))
+            old: list[str] = []
+            with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                await stream.until(partial(_has_begun, stream))
+                for turn in itertools.count():
+                    new = [f"r{turn}x{n}@{self._tag}.example" for n in range(_ROTATED)]
+                    await stream.change(new, old)
+                    self.sent, old = self.sent + len(new) + len(old), new
+                    await asyncio.sleep(self._pause_s)
+            await self._is_over(running)
+
+    async def make_up(self, connection: grpc.aio.Channel, number: int) -> None:
+        """Ask for people who are not there."""
+        while True:
+            names = [f"m{number}x{n}@{self._tag}.example" for n in range(_EACH)]
+            self.sent += len(names)
+            running = asyncio.create_task(Stream().run(connection, self._key, starts(names)))
+            with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                await running
+            await self._is_over(running)
+
+    async def _is_over(self, running: asyncio.Task[None]) -> None:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        self.refused += 1
+        await asyncio.sleep(0.1)
