@@ -26,6 +26,7 @@ import uvloop
 from redis.asyncio import Redis
 
 from bench import report
+from bench.load.lateness import look_idly
 from bench.load.rig import cloud, relay_beside
 from bench.load.suites import Stream, channel, starts
 from bench.load.world import organisations
@@ -47,6 +48,8 @@ _EACH: Final = 100_000
 _STREAMS: Final = 5
 _STATES: Final = (("Busy", "InACall"), ("Available", "Available"))
 MOST_RATIO: Final = 1.1
+QUIET_MS: Final = 50.0
+"""A machine on which an idle process is later than this says nothing of the relay."""
 MOST_LATE_S: Final = 10.0
 
 
@@ -81,6 +84,7 @@ class Seen:
         grown: bytes that the relay's process grew by, at the most.
         store_grown: the same of Valkey.
         late: of the relay's event loop under the abuse.
+        idle_ms: how late an event loop with nothing to do was at the most.
     """
 
     alone: list[float] = field(default_factory=list)
@@ -92,6 +96,7 @@ class Seen:
     grown: int = 0
     store_grown: int = 0
     late: list[Lateness] = field(default_factory=list)
+    idle_ms: float = 0.0
 
     @property
     def late_ms(self) -> float:
@@ -119,8 +124,9 @@ def run(options: Options) -> int:
     p99 = report.quantile(seen.beside, 0.99) / report.quantile(seen.alone, 0.99)
     verdict.ratios = {
         "p50": round(p50, 3), "p99": round(p99, 3), "late_ms": round(seen.late_ms), "grown_mib": seen.grown >> 20,
-        "store_grown_mib": seen.store_grown >> 20, "leases_lost": seen.leases, "names_sent": seen.sent,
+        "idle_late_ms": round(seen.idle_ms), "store_grown_mib": seen.store_grown >> 20, "leases_lost": seen.leases, "names_sent": seen.sent,
     }  # fmt: skip
+    verdict.must["the machine is quiet enough"] = seen.idle_ms <= QUIET_MS
     verdict.must["every change is seen"] = not seen.lost
     verdict.must["no lease is lost"] = not seen.leases
     verdict.must[f"p50 beside the abuse is at most {MOST_RATIO:g} times that alone"] = p50 <= MOST_RATIO
@@ -136,8 +142,11 @@ def measure(options: Options) -> Seen:
         cloud(world) as site,
         relay_beside(site, watched=True, groups=groups) as relay,
         Child(_abuse, relay.address, relay.ca_pem, relay.suite_keys[1], options) as abuser,
+        Child(look_idly) as idle,
     ):
-        return uvloop.run(_measure(site, relay, world[0].names, abuser, options))
+        seen = uvloop.run(_measure(site, relay, world[0].names, abuser, options))
+        seen.idle_ms = idle.ask("lateness").late_ms()
+    return seen
 
 
 async def _measure(site: Site, relay: Relay, names: Sequence[str], abuser: Child, options: Options) -> Seen:

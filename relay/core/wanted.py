@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
 
 from relay.core.presence import Name
@@ -37,9 +38,9 @@ class Wanted:
         self._is_nobody = is_nobody
         self._edges: dict[str, set[Name]] = {}
         self._watchers: dict[Name, int] = {}
-        # Lingering name -> when to forget it, soonest first.
-        self._until: dict[Name, float] = {}
-        self._until_brief: dict[Name, float] = {}
+        # Lingering name -> when to forget it, soonest first. A plain dict that is emptied from its front gets slower and slower.
+        self._until: OrderedDict[Name, float] = OrderedDict()
+        self._until_brief: OrderedDict[Name, float] = OrderedDict()
         self._over: list[Name] = []  # forgotten already, and not told by `forget_due` yet
 
     def __contains__(self, name: Name) -> bool:
@@ -122,14 +123,10 @@ class Wanted:
         end = len(self._over) if at_most is None else at_most
         due, self._over = self._over[:end], self._over[end:]
         for lingering in (self._until_brief, self._until):
-            passed: list[Name] = []
-            for name, until in lingering.items():
-                if until > now or (at_most is not None and len(due) + len(passed) >= at_most):
+            while lingering and (at_most is None or len(due) < at_most):
+                if next(iter(lingering.values())) > now:
                     break
-                passed.append(name)
-            for name in passed:
-                del lingering[name]
-            due += passed
+                due.append(lingering.popitem(last=False)[0])
         # One that was too many and is wanted again is not to be forgotten.
         return [name for name in due if name not in self]
 
@@ -148,6 +145,5 @@ class Wanted:
     def _make_room(self) -> None:
         """Forget those that have lingered for longest, until the rest is not too many: nobodies first."""
         while len(self) > self.most and (lingering := self._until_brief or self._until):
-            name = next(iter(lingering))
-            del lingering[name]
+            name, _ = lingering.popitem(last=False)
             self._over.append(name)

@@ -158,9 +158,13 @@ class Watch(Generic[V]):
             raise ValueError("the resume token was made for another tenant")
         self._base = base
         self._started = Outcome.RESET if token else Outcome.SNAPSHOT  # RESUMED when the epoch proves right
+        self.hold(held)
+        self.subscribe(subscribe)
+
+    def hold(self, held: Iterable[tuple[str, Meaning | None]]) -> None:
+        """More of what the start says is held; like `subscribe`, it may be told in parts before anything else is."""
         for spelling, meaning in held:
             self._hold(spelling, meaning)
-        self.subscribe(subscribe)
 
     def subscribe(self, spellings: Iterable[str]) -> None:
         """Watch these names too; each is answered in full, known or not."""

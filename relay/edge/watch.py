@@ -43,16 +43,14 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-N = TypeVar("N", bound=str)
+T = TypeVar("T")
 
 DrainReason = pb.WatchPresenceResponse.Drain.Reason
 
 _SLICE: Final = 1000
 """Names taken in before other streams get a turn: some 5 ms."""
-_MANY: Final = 2000
-"""A start of more names is taken in on a thread: a start is one step, and 100,000 names would stop the loop for half a
-second."""
-_LOOKUP_NAMES: Final = 5000  # the store's limit of one snapshot
+_LOOKUP_NAMES: Final = 2000
+"""Names of one snapshot: encoding them, Redis' own work and taking the snapshot in are some 5 ms each."""
 _MAX_UNSENT_MALFORMED_CHARS: Final = 1 << 20
 """Malformed names that wait to be sent back. The suite's next request is not read before, so that one which sends and never
 reads cannot fill memory."""
@@ -183,19 +181,19 @@ class Stream:
         return not self._ended.done()
 
     async def _take_in(self, start: WholeStart) -> None:
-        # On a thread the watch is still this stream's alone: the hub does not know it yet.
-        def begin() -> None:
-            self.watch.begin(start.subscribe, start.held.items(), start.token)
-            self._note_malformed(start.subscribe)
-            self._note_malformed(start.held)
-
+        """Take in a start, other streams in between; the hub does not know this one yet."""
         try:
-            if len(start.subscribe) + len(start.held) > _MANY:
-                await asyncio.to_thread(begin)
-            else:
-                begin()
+            self.watch.begin((), (), start.token)
         except ValueError:
             raise ResumeTokenOfAnotherTenant("The resume token was made for another tenant") from None
+        for held in _slices(list(start.held.items())):
+            self.watch.hold(held)
+            self._note_malformed(name for name, _ in held)
+            await asyncio.sleep(0)
+        for spellings in _slices(list(start.subscribe)):
+            self.watch.subscribe(spellings)
+            self._note_malformed(spellings)
+            await asyncio.sleep(0)
 
     async def _close(self, sending: asyncio.Task[None] | None) -> None:
         self.end(None)
@@ -496,5 +494,5 @@ class Stream:
             self.drain(DrainReason.REASON_REBALANCE)
 
 
-def _slices(names: Sequence[N]) -> Iterator[Sequence[N]]:
+def _slices(names: Sequence[T]) -> Iterator[Sequence[T]]:
     return (names[start : start + _SLICE] for start in range(0, len(names), _SLICE))

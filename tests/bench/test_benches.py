@@ -95,7 +95,17 @@ def test_the_command_lists_every_benchmark():
     told = subprocess.run(
         [sys.executable, "-m", "bench"], capture_output=True, text=True, timeout=60, check=True
     ).stdout
-    for name in ("fanout", "poll", "scale", "answer", "slow-token", "push-latency", "push-day", "push-trouble"):
+    for name in (
+        "fanout",
+        "poll",
+        "scale",
+        "answer",
+        "slow-token",
+        "abuse",
+        "push-latency",
+        "push-day",
+        "push-trouble",
+    ):
         assert f"    {name} " in (bench.__doc__ or "")
         assert f"    {name} " in told
 
