@@ -14,20 +14,26 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from emulator import Config, Emulator
-from emulator.demo import CLIENT_ID
+from emulator.demo import CLIENT_ID, SECRET
 from relay.cli import app
+from relay.core.audit import OPERATOR
 from relay.core.grants import GrantState
 from relay.core.presence import Name, TenantId, UserId
 from relay.core.tenant import TenantEvent, TenantState
 from relay.core.trouble import Said, Trouble
+from relay.store.access_requests import AccessRequests
+from relay.store.admissions import Admissions
 from relay.store.audit import AuditLog
 from relay.store.connection import Store, StoreSettings
 from relay.store.interest import Interest
 from relay.store.invitations import Invitations
 from relay.store.keyring import KeyRing, make_ring
+from relay.store.managers import Managers
 from relay.store.notices import Notices
 from relay.store.tenants import Tenant, Tenants
 from relay.store.vault import NEW, Grant, Vault
+from tests.graph.conftest import settings_for
+from tests.graph.consents import consent
 from tests.valkey import ValkeyServer
 
 T = TypeVar("T")
@@ -286,6 +292,58 @@ def test_an_invitation_leads_to_the_organisation_of_its_domain(redis, monkeypatc
             ):
                 refused = await asyncio.to_thread(call, "invite", *wrong)
                 assert (refused.exit_code, said in refused.stderr) == (2, True), refused.output
+
+    asyncio.run(inside())
+
+
+def test_who_looks_after_it_who_may_come_and_who_asks_is_shown(redis):
+    ada, ben = UserId("aaaaaaaa-0000-4000-8000-0000000000aa"), UserId("bbbbbbbb-0000-4000-8000-0000000000bb")
+
+    async def people(store: Store) -> None:
+        await Tenants(store).change_settings(CONTOSO, {"contact_email": "chloe@contoso.example"}, OPERATOR)
+        await Managers(store).add(CONTOSO, ada, "ada@contoso.example", OPERATOR)
+        requests = AccessRequests(store, KeyRing.from_json(RING))
+        await requests.ask(CONTOSO, ben, upn="ben@contoso.example", token_cache="{}")
+
+    in_store(redis, people)
+    said = done("show", CONTOSO)
+    assert "manager  ada@contoso.example  named, since " in said
+    assert "contact  chloe@contoso.example  may sign in until " in said
+    assert "request  ben@contoso.example  waiting, asked " in said
+    data = json.loads(done("show", CONTOSO, "--json"))
+    assert ada in {one["account_id"] for one in data["managers"]}
+    assert (data["contact_claim"]["name"], data["contact_claim"]["is_over"]) == ("chloe@contoso.example", False)
+    assert [(one["account_id"], one["state"]) for one in data["requests"]] == [(ben, "waiting")]
+
+
+def test_the_operator_names_somebody_by_name_as_microsoft_knows_it(redis, monkeypatch):
+    """The organisation's own account looks the name up; the right is the object id's."""
+
+    async def inside() -> None:
+        async with Emulator.start(Config()) as cloud:
+            for name, value in (
+                ("RELAY_CLOUD", "custom"), ("RELAY_CLOUD_AUTHORITY_URL", cloud.url), ("RELAY_CLOUD_GRAPH_URL", cloud.url),
+                ("RELAY_CLOUD_CA", cloud.ca_pem.decode()), ("RELAY_CLOUD_CLIENT_ID", CLIENT_ID),
+                ("RELAY_CLOUD_CLIENT_SECRET", SECRET),
+            ):  # fmt: skip
+                monkeypatch.setenv(name, value)
+            tenant = cloud.world.tenant("contoso.example")
+            assert tenant is not None
+            grant = await consent(cloud, settings_for(cloud))
+            async with Store(StoreSettings(url=redis.url)) as store:
+                await Admissions(store, KeyRing.from_json(RING)).admit(
+                    grant.tenant_id, grant.account_id, upn=grant.upn, token_cache=grant.token_cache, name="Real",
+                    domain="real.example", settings={},
+                )  # fmt: skip
+            add = ("manager", "add", tenant.tenant_id)
+            named = await asyncio.to_thread(call, *add, "Ada@contoso.example")
+            assert named.exit_code == 0, named.output
+            assert f"ada@contoso.example looks after {tenant.tenant_id} from now on." in named.stdout
+            async with Store(StoreSettings(url=redis.url)) as store:
+                found = await Managers(store).list(TenantId(tenant.tenant_id))
+            assert cloud.person("ada@contoso.example").oid in {one.account_id for one in found}
+            unknown = await asyncio.to_thread(call, *add, "nobody@contoso.example")
+            assert (unknown.exit_code, "knows nobody of this name" in unknown.stderr) == (1, True), unknown.output
 
     asyncio.run(inside())
 

@@ -15,7 +15,8 @@ The contact named at onboarding becomes a manager at the first sign-in to this v
 name (`preferred_username`, the UPN) in an id token of this tenant: the part after its @ is a domain that Microsoft had the
 tenant prove it owns, and only the tenant's administrators give names out. Any other claim would not do: what a token has as
 `email` is a text that administrators of *any* tenant can write down for their people, so a stranger could come as our contact. A
-guest's name is of the tenant that it comes from, so a guest is no contact.
+guest's name is of the tenant that it comes from, so a guest is no contact. Names are given to others in time, so a contact who never
+comes may not for ever.
 """
 
 from __future__ import annotations
@@ -25,14 +26,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from relay.store.managers import claims
-
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from onboarding.tenant.sessions import Session
     from relay.core.presence import UserId
     from relay.graph.idtokens import VerifiedIdentity
+    from relay.store.managers import Claim
     from relay.store.tenants import Tenant
 
 CONTACT_EMAIL: Final = "contact_email"
@@ -64,6 +64,8 @@ class Deed(enum.Enum):
     SEE_OWN_STATE = enum.auto()
     """How the account's own grant fares."""
     WITHDRAW_OWN_GRANT = enum.auto()
+    WITHDRAW_OWN_REQUEST = enum.auto()
+    """To read for the tenant: of whoever waits for a yes, and so has no right yet."""
     SEE_TENANT = enum.auto()
     """How the tenant fares, its accounts, suites and settings."""
     SEE_PRESENCE = enum.auto()
@@ -90,6 +92,7 @@ RIGHTS: Final[Mapping[Deed, frozenset[Access]]] = MappingProxyType(
     {
         Deed.SEE_OWN_STATE: _INSIDE,
         Deed.WITHDRAW_OWN_GRANT: _INSIDE,
+        Deed.WITHDRAW_OWN_REQUEST: _INSIDE | {Access.NO_ROLE},
         Deed.SEE_TENANT: _LOOKING_AFTER,
         Deed.SEE_PRESENCE: _LOOKING_AFTER,
         Deed.SEE_LOG: _LOOKING_AFTER,
@@ -130,6 +133,6 @@ def access_of(
     return Access.READS if who.account_id in accounts else Access.NO_ROLE
 
 
-def is_contact(who: VerifiedIdentity, claim: str) -> bool:
+def is_contact(who: VerifiedIdentity, claim: Claim) -> bool:
     """Whether somebody who has just signed in to a tenant may claim to be its contact."""
-    return not who.is_guest and claims(who.upn, claim)
+    return not who.is_guest and claim.is_of(who.upn)

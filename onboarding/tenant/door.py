@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from onboarding.settings import WebSettings
     from onboarding.tenant.sessions import HeldSession, Session, Sessions
     from relay.core.presence import TenantId, UserId
-    from relay.store.managers import Manager, Managers
+    from relay.store.managers import Claim, Manager, Managers
     from relay.store.tenants import Tenant, Tenants
     from relay.store.vault import Grant, Vault
 
@@ -37,6 +37,7 @@ class Visitor:
         tenant: the tenant's record, as it is now.
         grants: its grants, oldest first.
         managers: who looks after it, longest first.
+        claim: who may come and do so too.
         token: what forms of this session carry.
         held: the session as it was read.
     """
@@ -46,6 +47,7 @@ class Visitor:
     tenant: Tenant
     grants: tuple[Grant, ...]
     managers: tuple[Manager, ...]
+    claim: Claim
     token: str = field(repr=False)
     held: HeldSession = field(repr=False)
 
@@ -163,9 +165,9 @@ class Door:
         session = held.session
         tenant = await self._tenants.load(session.tenant_id)
         grants = tuple(await self._vault.list(session.tenant_id)) if tenant is not None else ()
-        managers = tuple(await self._managers.list(session.tenant_id)) if tenant is not None else ()
+        managers, claim = await self._managers.read(session.tenant_id)
         accounts = {grant.account_id for grant in grants}
         access = access_of(session, tenant, {one.account_id for one in managers}, accounts, self._roles)
         if tenant is None or not access.may(deed):
             raise NotAdmitted(session, access)
-        return Visitor(session, access, tenant, grants, managers, token, held)
+        return Visitor(session, access, tenant, grants, tuple(managers), claim, token, held)

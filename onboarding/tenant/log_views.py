@@ -93,6 +93,7 @@ KINDS: Final = {
     Kind.MANAGER_REMOVED: english("Does not look after it any more"),
     Kind.ACCESS_ASKED: english("Asked for access"),
     Kind.ACCESS_REFUSED: english("Access refused"),
+    Kind.ACCESS_WITHDRAWN: english("Request withdrawn"),
     Kind.WATCH_BEGAN: english("A suite began to watch"),
     Kind.WATCHED: english("Watched by a suite"),
 }

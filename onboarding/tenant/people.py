@@ -66,6 +66,7 @@ class PeopleViews:
         return [
             Route(f"{_MANAGERS}/add", self.add, methods=["POST"]),
             Route(f"{_MANAGERS}/{{account_id}}/end", self.end, methods=["GET", "POST"]),
+            Route(f"{_REQUESTS}/withdraw", self.withdraw, methods=["POST"]),
             Route(f"{_REQUESTS}/{{account_id}}/accept", self.accept, methods=["POST"]),
             Route(f"{_REQUESTS}/{{account_id}}/refuse", self.refuse, methods=["POST"]),
         ]
@@ -159,6 +160,17 @@ class PeopleViews:
             return _to_page()
         log.info("tenant_request_refused", tenant_id=visitor.tenant_id, account_id=asked.account_id)
         await desk.frame.note(visitor, "request_refused", asked.upn)
+        return _to_page()
+
+    async def withdraw(self, request: Request) -> Response:
+        """Take one's own request back, as long as it waits."""
+        desk = self._desk
+        visitor, _ = await desk.door.sent(request, Deed.WITHDRAW_OWN_REQUEST)
+        session = visitor.session
+        asked = await desk.requests.load(visitor.tenant_id, session.account_id)
+        if asked is not None and asked.state is RequestState.WAITING:
+            await desk.requests.withdraw(visitor.tenant_id, asked)
+            log.info("tenant_request_withdrawn", tenant_id=visitor.tenant_id, account_id=session.account_id)
         return _to_page()
 
     async def _accepted(self, visitor: Visitor, asked: AccessRequest) -> tuple[str, str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 commands = typer.Typer(no_args_is_help=True, help="The people who look after an organisation.")
 
-_NAMES = ("vault.key_ring", "cloud.client_id")
+_NAMES = ("vault.key_ring", "cloud.client_id", "cloud.client_secret")
 
 
 @commands.command("list")

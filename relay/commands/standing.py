@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from relay.core.grants import GrantState, all_dead, classify, remembered
 from relay.core.presence import Status
 from relay.core.tenant import TenantEvent, TenantState
+from relay.store.access_requests import AccessRequests
 from relay.store.connected import ConnectedSuites
 from relay.store.interest import Interest
+from relay.store.managers import Managers
 from relay.store.presences import Presences
 from relay.store.push import PushStatuses
 from relay.store.suite_keys import SuiteKeys
@@ -23,10 +25,12 @@ if TYPE_CHECKING:
 
     from relay.core.presence import TenantId
     from relay.core.trouble import Trouble
+    from relay.store.access_requests import AccessRequest
     from relay.store.connected import Streams
     from relay.store.connection import Store
     from relay.store.entries import TenantContact
     from relay.store.keyring import KeyRing
+    from relay.store.managers import Claim, Manager
     from relay.store.push import PushStatus
     from relay.store.suite_keys import KeyRecord
     from relay.store.tenants import Tenant
@@ -51,6 +55,10 @@ class Standing:
     """Key id -> its open streams."""
     contact: TenantContact | None
     push: PushStatus | None
+    managers: Sequence[Manager]
+    claim: Claim
+    """Who may come and look after it too."""
+    requests: Sequence[AccessRequest]
     now: datetime
 
     @property
@@ -94,6 +102,7 @@ async def standing(store: Store, ring: KeyRing, tenant: Tenant) -> Standing:
     """One tenant."""
     tenant_id = tenant.tenant_id
     interest = await Interest(store).read(tenant_id)
+    managers, claim = await Managers(store).read(tenant_id)
     return Standing(
         tenant=tenant,
         grants=await Vault(store, ring).list(tenant_id),
@@ -102,6 +111,9 @@ async def standing(store: Store, ring: KeyRing, tenant: Tenant) -> Standing:
         streams=await ConnectedSuites(store).of(tenant_id),
         contact=await Presences(store).contact_of(tenant_id),
         push=await PushStatuses(store).load(tenant_id),
+        managers=managers,
+        claim=claim,
+        requests=await AccessRequests(store, ring).list(tenant_id),
         now=datetime.now(UTC),
     )
 
@@ -146,6 +158,7 @@ def details(one: Standing) -> Iterator[str]:
     yield f"fresh    {_ago(one.age)}"
     yield f"users    {one.users} watched by {one.open_suites} suites"
     yield f"push     {push_words(one.push)}"
+    yield from _people(one)
     for grant in one.grants:
         yield from _of_grant(grant)
     for key in one.keys:
@@ -169,6 +182,29 @@ def as_data(one: Standing) -> dict[str, Any]:
         "contact_age_s": None if one.age is None else round(one.age.total_seconds(), 1),
         "watched_users": one.users,
         "open_suites": one.open_suites,
+        "managers": [
+            {
+                "account_id": manager.account_id,
+                "upn": manager.upn,
+                "since": _iso(manager.since),
+                "origin": manager.origin.value,
+                "added_by": manager.added_by,
+            }
+            for manager in one.managers
+        ],
+        "contact_claim": None
+        if not one.claim.name
+        else {"name": one.claim.name, "ends": _iso(one.claim.ends), "is_over": one.claim.is_over},
+        "requests": [
+            {
+                "account_id": request.account_id,
+                "upn": request.upn,
+                "asked": _iso(request.asked),
+                "state": request.state.value,
+                "decided": _iso(request.decided),
+            }
+            for request in one.requests
+        ],
         "grants": [
             {
                 "account_id": grant.account_id,
@@ -205,6 +241,20 @@ def push_words(status: PushStatus | None) -> str:
         return "off: RELAY_WEBHOOK_URL is not set, or this cloud has no change notifications"
     silent = f", {status.silent} of them because notifications fell silent" if status.silent else ""
     return f"{status.pushed} pushed, {status.polled} polled{silent}" + (f" ({status.reason})" if status.reason else "")
+
+
+def _people(one: Standing) -> Iterator[str]:
+    """Who looks after it, who may come, and who asks to read for it."""
+    for manager in one.managers:
+        by = f", named by {manager.added_by}" if manager.added_by else ""
+        yield f"manager  {manager.upn or manager.account_id}  {manager.origin}{by}, since {_minute(manager.since)}"
+    if not one.managers:
+        yield f"manager  nobody: presence-relay tenants manager add {one.tenant.tenant_id} NAME"
+    if one.claim.name:
+        ends = "did not sign in in time" if one.claim.is_over else f"may sign in until {_minute(one.claim.ends)}"
+        yield f"contact  {one.claim.name}  {ends}"
+    for request in one.requests:
+        yield f"request  {request.upn or request.account_id}  {request.state}, asked {_minute(request.asked)}"
 
 
 def _of_grant(grant: Grant) -> Iterator[str]:

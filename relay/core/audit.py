@@ -55,6 +55,8 @@ class Kind(enum.StrEnum):
     ACCESS_ASKED = "access-asked"
     """An account asks to read for the tenant; a manager decides."""
     ACCESS_REFUSED = "access-refused"
+    ACCESS_WITHDRAWN = "access-withdrawn"
+    """Whoever asked asks no more."""
     WATCH_BEGAN = "watch-began"
     """A suite began to watch `users`, at `since`."""
     WATCHED = "watched"
@@ -197,6 +199,11 @@ def access_asked(by: Actor) -> Entry:
 def access_refused(by: Actor, account_id: str, upn: str) -> Entry:
     """A manager said no; the consent is deleted."""
     return _entry(Kind.ACCESS_REFUSED, by, account_id, upn)
+
+
+def access_withdrawn(by: Actor) -> Entry:
+    """An account takes its request back; the consent is deleted."""
+    return _entry(Kind.ACCESS_WITHDRAWN, by, by.id, by.name)
 
 
 def tenant(kind: Kind, by: Actor, reason: str = "") -> Entry:

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from relay.core.audit import Actor, access_asked, access_refused
+from relay.core.audit import Actor, access_asked, access_refused, access_withdrawn
 from relay.core.presence import UserId
 from relay.store import custody, hints, keys
 from relay.store.keyring import Belonging, SealBroken
 from relay.store.scripting import Script
 
 if TYPE_CHECKING:
+    from relay.core.audit import Entry
     from relay.core.presence import TenantId
     from relay.store.connection import Store
     from relay.store.keyring import KeyRing
@@ -48,6 +49,7 @@ class RequestState(enum.StrEnum):
     WAITING = "waiting"
     ACCEPTED = "accepted"
     REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
 
 
@@ -80,7 +82,7 @@ class Asked(enum.Enum):
 
     ASKED = 1
     AGAIN = 2
-    """It waited already; it has the newer consent now, and nobody is told twice."""
+    """It waited already, and has the newer consent now; or it was withdrawn within a day. Nobody is told twice."""
     FULL = 0
     """`MOST_WAITING` wait."""
     NO_TENANT = -1
@@ -128,8 +130,16 @@ class AccessRequests:
 
     async def refuse(self, tenant_id: TenantId, request: AccessRequest, by: Actor) -> bool:
         """Say no, and delete the consent; False when it does not wait (any more)."""
-        args: list[Arg] = [request.account_id, _ms(datetime.now(UTC))]
         entry = access_refused(by, request.account_id, request.upn)
+        return await self._end(tenant_id, request, RequestState.REFUSED, entry)
+
+    async def withdraw(self, tenant_id: TenantId, request: AccessRequest) -> bool:
+        """Take a request back, as whoever asked, and delete the consent; False when it does not wait (any more)."""
+        entry = access_withdrawn(Actor.account(request.upn, request.account_id))
+        return await self._end(tenant_id, request, RequestState.WITHDRAWN, entry)
+
+    async def _end(self, tenant_id: TenantId, request: AccessRequest, state: RequestState, entry: Entry) -> bool:
+        args: list[Arg] = [request.account_id, _ms(datetime.now(UTC)), state]
         held, hint = _held(tenant_id, request.account_id), hints.TenantChanged(tenant_id)
         return bool(await custody.write(self._store, _REFUSE, tenant_id, held, args, hint, entry))
 

@@ -2,11 +2,12 @@
 
     {pNN}:tenant:<tid>:managers     hash: account id -> who that is, since when, and by whom
     {pNN}:tenant:<tid>, field claim the contact's address, as long as nobody has come with it; empty: none may
+                     field claim_ms when it became that, in ms since 1970
 
 Reading for a tenant (a grant, see `vault`) and looking after it are two rights. Whoever connects a tenant looks after it from
 the same step on (`admissions`). The contact's address is a *claim*: the first account of that name to sign in becomes a manager,
-bound to its object id, and the claim is used up, because a name may be given to somebody else later. A manager who names another
-contact makes a new claim.
+bound to its object id, and the claim is used up, because a name may be given to somebody else later. For the same reason a claim
+ends after `CLAIM_LASTS`. A manager who names another contact makes a new claim.
 
 A tenant from before there were two rights is settled by whichever script comes first: its oldest reading account looks after it,
 and its contact may claim. One manager always remains.
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 
 MOST_MANAGERS: Final = 50
 """Of one tenant: more than any organisation has people for this, and few enough for a page and a mail to each."""
+
+CLAIM_LASTS: Final = timedelta(days=90)
+"""How long the contact may come for the first time. Longer than a long leave; shorter than most organisations keep a name that
+nobody has any more, before it is given to somebody else."""
 
 _SETTLE = Script("managers_settle")
 _ADD = Script("manager_add")
@@ -73,6 +78,29 @@ class Manager:
     since: datetime
     origin: Origin
     added_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """That the contact may come and look after the tenant, as long as nobody has.
+
+    Attributes:
+        name: the contact's address; empty: nobody may.
+        ends: until when.
+    """
+
+    name: str
+    ends: datetime
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the contact did not come in time."""
+        return datetime.now(UTC) >= self.ends
+
+    def is_of(self, upn: str) -> bool:
+        """Whether an account of this name may claim now."""
+        name = self.name.strip().casefold()
+        return bool(name) and not self.is_over and upn.strip().casefold() == name
 
 
 class Added(enum.Enum):
@@ -115,9 +143,13 @@ class Managers:
         """Whether an account looks after a tenant now."""
         return any(one.account_id == account_id for one in await self.list(tenant_id))
 
-    async def read(self, tenant_id: TenantId) -> tuple[list[Manager], str]:
-        """The managers, and the name that may claim to be one; empty: none may."""
-        return await self._read(tenant_id)
+    async def read(self, tenant_id: TenantId) -> tuple[list[Manager], Claim]:
+        """The managers, longest first, and who may claim to be one. Settles a tenant from before there were two rights."""
+        args: list[Arg] = [settling(tenant_id)]
+        flat, name, since_ms = await self._store.vault_run(_SETTLE, [*_held(tenant_id), keys.audit(tenant_id)], args)
+        found = decode(dict(zip(flat[::2], flat[1::2], strict=True)))
+        since = datetime.fromtimestamp(int(since_ms) / 1000, tz=UTC)
+        return found, Claim(name.decode(), since + CLAIM_LASTS)
 
     async def add(
         self, tenant_id: TenantId, account_id: UserId, upn: str, by: Actor, right_of: UserId | None = None
@@ -147,11 +179,11 @@ class Managers:
             account_id: who signed in to this very tenant, and is no guest.
             upn: their name there, as Entra vouches for it.
         """
-        managers, claim = await self._read(tenant_id)
-        if not claims(upn, claim) or len(managers) >= MOST_MANAGERS:
+        managers, claim = await self.read(tenant_id)
+        if not claim.is_of(upn) or len(managers) >= MOST_MANAGERS:
             return False
         entry = manager_added(Actor.account(upn, account_id), account_id, upn, Origin.CONTACT)
-        added = await self._add(tenant_id, account_id, encode(upn, Origin.CONTACT), entry, claim=claim)
+        added = await self._add(tenant_id, account_id, encode(upn, Origin.CONTACT), entry, claim=claim.name)
         return added is Added.ADDED
 
     async def remove(self, tenant_id: TenantId, manager: Manager, by: Actor, right_of: UserId | None = None) -> Removed:
@@ -191,12 +223,6 @@ class Managers:
             raise RightEnded
         return Added(reply)
 
-    async def _read(self, tenant_id: TenantId) -> tuple[list[Manager], str]:
-        args: list[Arg] = [settling(tenant_id)]
-        flat, claim = await self._store.vault_run(_SETTLE, [*_held(tenant_id), keys.audit(tenant_id)], args)
-        found = decode(dict(zip(flat[::2], flat[1::2], strict=True)))
-        return found, (claim or b"").decode()
-
     async def _write(self, script: Script, tenant_id: TenantId, args: list[Arg], entry: Entry) -> int:
         hint = hints.TenantChanged(tenant_id)
         given = [settling(tenant_id), *args]
@@ -204,14 +230,8 @@ class Managers:
 
     async def list(self, tenant_id: TenantId) -> list[Manager]:
         """Who looks after a tenant, longest first. Settles a tenant from before there were two rights."""
-        found, _ = await self._read(tenant_id)
+        found, _ = await self.read(tenant_id)
         return found
-
-
-def claims(upn: str, claim: str) -> bool:
-    """Whether an account's name is the one that may claim."""
-    name = claim.strip().casefold()
-    return bool(name) and upn.strip().casefold() == name
 
 
 def settling(tenant_id: TenantId) -> bytes:

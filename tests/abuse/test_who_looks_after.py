@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 
 import pytest
+from redis.asyncio import Redis
 
 from onboarding.settings import TENANT
 from relay.core.audit import OPERATOR, Kind
+from relay.store import keys as layout
 from relay.store.access_requests import AccessRequests, RequestState
 from relay.store.audit import AuditLog
-from relay.store.managers import Managers
+from relay.store.managers import CLAIM_LASTS, Managers
 from tests.onboarding.conftest import (  # noqa: F401  fixtures
     authority,
     cert,
@@ -151,6 +154,36 @@ async def test_a_refused_request_is_told_and_its_consent_is_gone(contoso: Site, 
     requests = AccessRequests(contoso.store, contoso.ring)
     assert await requests.consent(contoso.tenant_id(), contoso.cloud.person(BEN).oid) is None
     assert (Kind.ACCESS_REFUSED, ACCOUNT) in await kinds(contoso)
+
+
+async def test_whoever_asked_may_take_it_back_and_nobody_elses(contoso: Site, meet: Meet):  # noqa: F811
+    ben, chloe = await meet(), await meet()
+    await chloe.onboard(CHLOE)
+    await ben.onboard(BEN)
+    flow = str(ben.page.url)
+    await ben.enter(BEN)
+    await ben.submit("withdraw-request")
+    assert (ben.page.status_code, "You withdrew it" in ben.text) == (403, True)
+    await ben.get(flow)
+    assert ben.heading == "You withdrew your request"
+    states = {one.upn: one.state for one in await AccessRequests(contoso.store, contoso.ring).list(contoso.tenant_id())}
+    assert states == {BEN: RequestState.WITHDRAWN, CHLOE: RequestState.WAITING}
+    assert (Kind.ACCESS_WITHDRAWN, BEN) in await kinds(contoso)
+
+
+async def test_a_contacts_name_that_was_given_to_ben_after_90_days_opens_nothing(contoso: Site, meet: Meet, raw: Redis):  # noqa: F811
+    """Ada never came, left, and Ben has her name now."""
+    ben, service, key = await meet(), await meet(), layout.tenant(contoso.tenant_id())
+    await service.enter()
+    assert "ada@contoso.example, has not signed in yet" in service.text
+    await raw.hset(key, "claim_ms", int((datetime.now(UTC) - CLAIM_LASTS).timestamp() * 1000))
+    await service.get(TENANT)
+    assert "did not sign in within 90 days" in service.text
+    contoso.cloud.rename_person(ADA, "ada.adler@contoso.example")
+    contoso.cloud.rename_person(BEN, ADA)
+    await ben.enter(ADA)
+    assert ben.page.status_code == 403
+    assert [one.upn for one in await Managers(contoso.store).list(contoso.tenant_id())] == [ACCOUNT]
 
 
 async def test_an_invitation_is_no_way_in(contoso: Site, meet: Meet):  # noqa: F811

@@ -147,3 +147,20 @@ async def test_a_tenant_that_leaves_takes_its_requests_along(requests: AccessReq
     await Tenants(store).remove(TENANT)
     assert not await raw.exists(keys.request(TENANT, BEN), keys.tenant_requests(TENANT))
     assert await ask(requests) is Asked.NO_TENANT
+
+
+async def test_whoever_asks_may_take_it_back_and_tells_nobody_again_within_a_day(
+    requests: AccessRequests, store: Store
+):
+    await ask(requests)
+    for _ in range(3):
+        request = (await requests.list(TENANT))[0]
+        assert await requests.withdraw(TENANT, request)
+        assert not await requests.withdraw(TENANT, request)
+        assert await requests.consent(TENANT, BEN) is None
+        assert (await requests.load(TENANT, BEN)).state is RequestState.WITHDRAWN  # type: ignore[union-attr]
+        with pytest.raises(RequestGone):
+            await admit(store, BEN, "u2@b.de", asked=request)
+        assert await ask(requests) is Asked.AGAIN
+    kinds = [one.entry.kind for one in (await AuditLog(store).page(TENANT)).entries]
+    assert kinds[:2] == [Kind.ACCESS_ASKED, Kind.ACCESS_WITHDRAWN], "the log tells of each all the same"

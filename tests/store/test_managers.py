@@ -18,7 +18,7 @@ from relay.store.admissions import Admissions, MustAsk, Taken
 from relay.store.audit import AuditLog
 from relay.store.connection import Store
 from relay.store.keyring import KeyRing, make_ring
-from relay.store.managers import MOST_MANAGERS, Added, Manager, Managers, Origin, Removed
+from relay.store.managers import CLAIM_LASTS, MOST_MANAGERS, Added, Manager, Managers, Origin, Removed, RightEnded
 from relay.store.tenants import Tenant, Tenants
 from relay.store.vault import NEW, Grant, Vault
 from tests.store.samples import NOW, TENANT, user
@@ -84,6 +84,34 @@ async def test_the_contact_comes_once_and_is_bound_to_the_object_id(store: Store
     assert [one.origin for one in await managers.list(TENANT)] == [Origin.CONNECTED, Origin.CONTACT]
     (told, *_) = (await AuditLog(store).page(TENANT)).entries
     assert (told.entry.kind, told.entry.subject_id) == (Kind.MANAGER_ADDED, ADA)
+
+
+async def test_a_contact_who_does_not_come_in_time_may_not_come_until_named_again(store: Store, raw: Redis):
+    """Names are given to others: an old claim would be theirs."""
+    await connect(store)
+    managers, over_ms = Managers(store), int((datetime.now(UTC) - CLAIM_LASTS).timestamp() * 1000)
+    _, claim = await managers.read(TENANT)
+    assert (claim.name, claim.is_over) == ("Ada@b.de", False)
+    await raw.hset(keys.tenant(TENANT), "claim_ms", over_ms)
+    _, claim = await managers.read(TENANT)
+    assert (claim.name, claim.is_over) == ("Ada@b.de", True)
+    assert not await managers.claim(TENANT, ADA, "ada@b.de")
+    await Tenants(store).change_settings(TENANT, {"contact_email": "ben@b.de"}, BY_ADA)
+    await Tenants(store).change_settings(TENANT, {"contact_email": "ada@b.de"}, BY_ADA)
+    assert await managers.claim(TENANT, ADA, "ada@b.de")
+
+
+async def test_what_rests_on_a_right_that_has_ended_is_not_done(store: Store):
+    managers = Managers(store)
+    await connect(store)
+    await managers.add(TENANT, ADA, "ada@b.de", BY_ADA)
+    for step in (
+        managers.add(TENANT, BEN, "ben@b.de", BY_ADA, right_of=BEN),
+        managers.remove(TENANT, await manager(store, ADA), BY_ADA, right_of=BEN),
+    ):
+        with pytest.raises(RightEnded):
+            await step
+    assert {one.account_id for one in await managers.list(TENANT)} == {SERVICE, ADA}
 
 
 async def test_of_two_with_the_contacts_name_at_once_one_gets_in(store: Store):

@@ -5,12 +5,17 @@ local function contact_of(tenant)
   local settings = redis.call('HGET', tenant, 'settings')
   return settings and settings ~= '' and cjson.decode(settings).contact_email or ''
 end
+-- The contact may come, from now on; how long, the reader knows.
+local function put_claim(tenant, contact)
+  local time = redis.call('TIME')
+  redis.call('HSET', tenant, 'claim', contact, 'claim_ms', time[1] * 1000 + math.floor(time[2] / 1000))
+end
 local function settle(tenant, managers, grants, settling, log)
   if redis.call('HEXISTS', tenant, 'state') == 0 or redis.call('HEXISTS', tenant, 'claim') == 1 then
     return
   end
   local given = cjson.decode(settling)
-  redis.call('HSET', tenant, 'claim', contact_of(tenant))
+  put_claim(tenant, contact_of(tenant))
   local oldest, upn, created = nil, '', nil
   for _, account in ipairs(redis.call('SMEMBERS', grants)) do
     local grant = redis.call('HMGET', given.prefix .. account, 'created', 'upn')

@@ -80,7 +80,7 @@ end
 if is_first then
   redis.call('HSET', managers, ARGV[6], coming.manager)
   local contact = contact_of(KEYS[5])
-  redis.call('HSET', KEYS[5], 'claim', string.lower(contact) ~= coming.name and contact or '')
+  put_claim(KEYS[5], string.lower(contact) ~= coming.name and contact or '')
 end
 -- Whatever way the grant came: nobody need say yes to the account's request any more.
 local asked = redis.call('HGET', requests, ARGV[6])

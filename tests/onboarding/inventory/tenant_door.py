@@ -75,6 +75,14 @@ async def _(visit: Visit) -> None:
     await visit.show(TENANT)
 
 
+@row("tenant/closed", "request-withdrawn")
+async def _(visit: Visit) -> None:
+    await asked(visit)
+    await visit.person.enter(BEN)
+    await visit.person.submit("withdraw-request")
+    await visit.show(TENANT)
+
+
 @row("tenant/own", "reads")
 async def _(visit: Visit) -> None:
     await read_along(visit)
@@ -95,6 +103,14 @@ async def _(visit: Visit) -> None:
     await connect(visit)
     await visit.person.enter()
     await visit.person.submit("add-manager", name="nobody@contoso.example")
+    await visit.show(TENANT)
+
+
+@row("tenant/overview", "contact-did-not-come")
+async def _(visit: Visit) -> None:
+    await connect(visit)
+    await visit.site.store.client.hset(keys.tenant(visit.site.tenant_id()), "claim_ms", 1)
+    await visit.person.enter()
     await visit.show(TENANT)
 
 
@@ -125,6 +141,15 @@ async def _(visit: Visit) -> None:
     requests = AccessRequests(visit.site.store, visit.site.ring)
     (request,) = await requests.list(visit.site.tenant_id())
     await requests.refuse(visit.site.tenant_id(), request, OPERATOR)
+    await visit.show()
+
+
+@row("answered", "withdrawn")
+async def _(visit: Visit) -> None:
+    await asked(visit)
+    requests = AccessRequests(visit.site.store, visit.site.ring)
+    (request,) = await requests.list(visit.site.tenant_id())
+    await requests.withdraw(visit.site.tenant_id(), request)
     await visit.show()
 
 
