@@ -30,7 +30,7 @@ from bench.load.lateness import look_idly
 from bench.load.rig import cloud, relay_beside
 from bench.load.suites import Stream, channel, starts
 from bench.load.world import organisations
-from bench.processes import Child, message
+from bench.processes import Child, cpu_s, message
 from relay.store import keys
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ class Seen:
         grown: bytes that the relay's process grew by, at the most.
         store_grown: the same of Valkey.
         late: of the relay's event loop under the abuse.
+        cores_alone: of CPU that the relay and Valkey use without abuse.
+        cores_beside: the same beside it.
         idle_ms: how late an event loop with nothing to do was at the most.
     """
 
@@ -96,6 +98,8 @@ class Seen:
     grown: int = 0
     store_grown: int = 0
     late: list[Lateness] = field(default_factory=list)
+    cores_alone: float = 0.0
+    cores_beside: float = 0.0
     idle_ms: float = 0.0
 
     @property
@@ -115,7 +119,8 @@ def run(options: Options) -> int:
         "the abuse", ["", ""],
         [["names sent", seen.sent], ["streams refused", seen.refused], ["leases lost", seen.leases],
          ["relay grew by, MiB", seen.grown >> 20], ["Valkey grew by, MiB", seen.store_grown >> 20],
-         ["event loop late, ms", round(seen.late_ms)]],
+         ["event loop late, ms", round(seen.late_ms)],
+         ["cores used alone and beside", f"{seen.cores_alone:.2f} {seen.cores_beside:.2f}"]],
     )  # fmt: skip
     for place, times in sum((each.places for each in seen.late), Counter[str]()).most_common(8):
         report.say(f"late {times} times: {place}")
@@ -159,12 +164,17 @@ async def _measure(site: Site, relay: Relay, names: Sequence[str], abuser: Child
         fences = await _fences(redis)
         watching = asyncio.create_task(_watch_memory(relay, seen))
         for _ in range(options.rounds):
+            began = _cpu_s(relay)
             alone, lost_alone = await _changes(site, stream, turns, options.seconds, options.pause_s)
+            between = _cpu_s(relay)
             await asyncio.to_thread(relay.child.ask, "lateness")
             abuser.tell("on")
             beside, lost_beside = await _changes(site, stream, turns, options.seconds, options.pause_s)
             sent, refused = await asyncio.to_thread(abuser.ask, "off")
             seen.late.append(await asyncio.to_thread(relay.child.ask, "lateness"))
+            took_s = options.rounds * options.seconds
+            seen.cores_alone += (between - began) / took_s
+            seen.cores_beside += (_cpu_s(relay) - between) / took_s
             seen.alone += alone
             seen.beside += beside
             seen.lost += lost_alone + lost_beside
@@ -206,6 +216,10 @@ async def _change(site: Site, stream: Stream, name: str) -> float:
 async def _fences(redis: Redis) -> list[object]:
     """Of all partitions: a lease that changes hands, or is taken anew, has another."""
     return list(await redis.mget([keys.fence(partition) for partition in range(keys.PARTITIONS)]))
+
+
+def _cpu_s(relay: Relay) -> float:
+    return sum(cpu_s(relay.pids.values()).values())
 
 
 async def _watch_memory(relay: Relay, seen: Seen) -> None:
