@@ -47,6 +47,7 @@ REDIRECT_URI: Final = f"http://localhost:{REDIRECT_PORT}{PATH}"
 SPEED: Final = 30.0
 """World seconds in a second: half an hour a minute, and each idle state still lasts longer than a poll interval."""
 
+_CONNECTIONS: Final = 100  # of suites; few descriptors do for them
 _GOODBYE: Final = timedelta(seconds=1)
 """For suites to move, of which there is nowhere to here: nobody wants to wait after a Ctrl-C."""
 _SHOWN: Final = ("ada", "ben", "chloe", "david", "emma", "farid")
@@ -133,6 +134,7 @@ class _Session:
                 "tls_cert": chain.read_text(),
                 "tls_key": key.read_text(),
                 "drain_delay": _GOODBYE,
+                "connections": _CONNECTIONS,
             },
             "web": {
                 "host": "127.0.0.1",

@@ -124,7 +124,7 @@ def _options(settings: EdgeSettings) -> list[tuple[str, Any]]:
         ("grpc.server_handshake_timeout_ms", _ms(settings.handshake)),
         ("grpc.max_connection_idle_ms", _ms(settings.connection_idle)),
         # The core would accept until no descriptor is left, and then neither reads Redis nor closes anything.
-        ("grpc.max_allowed_incoming_connections", room_for(settings.connections)),
+        ("grpc.max_allowed_incoming_connections", _room(settings.connections)),
         # Two processes on one port would share its suites without anybody having said so.
         ("grpc.so_reuseport", 0),
         # A suite behind a NAT may ping every 10 s, streams or not, without being called a nuisance.
@@ -134,6 +134,14 @@ def _options(settings: EdgeSettings) -> list[tuple[str, Any]]:
         ("grpc.keepalive_time_ms", 40_000),
         ("grpc.keepalive_timeout_ms", 20_000),
     ]
+
+
+def _room(wanted: int) -> int:
+    """The connections that there is room for; told when they are fewer than wanted."""
+    room = room_for(wanted)
+    if room < wanted:
+        _log.warning("edge_connections_lowered", connections=room, wanted=wanted, hint="few descriptors: ulimit -n")
+    return room
 
 
 def _ms(length: timedelta) -> int:

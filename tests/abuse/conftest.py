@@ -4,8 +4,10 @@ edge's own tests have them."""
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 
 import pytest
+import trustme
 
 from tests.abuse.edge_process import SHORT_TIMES, EdgeProcess, edge_process
 from tests.abuse.measured import rss
@@ -53,12 +55,41 @@ def edge_apart(valkey: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -
         yield apart
 
 
+@pytest.fixture(scope="session")
+def edge_apart_tls(
+    valkey: ValkeyServer,  # noqa: F811
+    authority: trustme.CA,  # noqa: F811
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[EdgeProcess]:
+    with edge_process(valkey, tmp_path_factory.mktemp("edge-tls"), authority, **SHORT_TIMES) as apart:
+        yield apart
+
+
+@asynccontextmanager
+async def under_attack(apart: EdgeProcess, played: PlayedWorker, suite_key: str) -> AsyncIterator[EdgeProcess]:
+    """An edge which serves a suite before and after the attack."""
+    await played.users(1)
+    await apart.serves(played, suite_key)
+    apart.before = rss(apart.process.pid)
+    yield apart
+    await apart.serves(played, suite_key)
+    apart.is_well()
+
+
 @pytest.fixture
 async def attacked(edge_apart: EdgeProcess, worker: PlayedWorker, key: str) -> AsyncIterator[EdgeProcess]:  # noqa: F811
     """An edge in a process of its own, which serves a suite before and after the attack."""
-    await worker.users(1)
-    await edge_apart.serves(worker, key)
-    edge_apart.before = rss(edge_apart.process.pid)
-    yield edge_apart
-    await edge_apart.serves(worker, key)
-    edge_apart.is_well()
+    async with under_attack(edge_apart, worker, key) as apart:
+        yield apart
+
+
+@pytest.fixture(params=["plain", "tls"])
+async def attacked_either_way(
+    request: pytest.FixtureRequest,
+    worker: PlayedWorker,  # noqa: F811
+    key: str,  # noqa: F811
+) -> AsyncIterator[EdgeProcess]:
+    """The same, in plain text and over TLS."""
+    apart = request.getfixturevalue("edge_apart" if request.param == "plain" else "edge_apart_tls")
+    async with under_attack(apart, worker, key) as one:
+        yield one

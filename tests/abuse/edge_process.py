@@ -1,8 +1,9 @@
-"""An edge in a process of its own, so that its memory can be told from the attacker's."""
+"""An edge in a process of its own, so that its memory can be told from the attacker's; in plain text, or over TLS."""
 
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import grpc
 import httpx
+import trustme
 
+from tests.abuse.http2 import tls_of
 from tests.abuse.measured import rss
 from tests.edge.suite import SuiteStream
 from tests.edge.worker import PlayedWorker, name, user
@@ -27,16 +30,23 @@ SHORT_TIMES = {"RELAY_EDGE_HANDSHAKE": "2s", "RELAY_EDGE_CONNECTION_IDLE": "2s"}
 
 @dataclass
 class EdgeProcess:
-    """An edge that listens in plain text on loopback, as it would behind a mesh.
+    """An edge that listens on loopback: over TLS, or in plain text as it would behind a mesh.
 
     Attributes:
+        ca_pem: to trust; None when it speaks plain text.
         before: its memory in bytes before any attack.
     """
 
     process: subprocess.Popen[bytes]
     port: int
     log: Path
+    ca_pem: bytes | None = None
     before: int = 0
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What a raw connection needs to speak TLS."""
+        return None if self.ca_pem is None else tls_of(self.ca_pem)
 
     @property
     def grown(self) -> int:
@@ -53,8 +63,14 @@ class EdgeProcess:
     async def serves(self, worker: PlayedWorker, key: str) -> None:
         """Have a suite of somebody else connect, and see a change."""
         options = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
+        address = f"127.0.0.1:{self.port}"
+        made = (
+            grpc.aio.insecure_channel(address, options=options)
+            if self.ca_pem is None
+            else grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(self.ca_pem), options=options)
+        )
         async with (
-            grpc.aio.insecure_channel(f"127.0.0.1:{self.port}", options=options) as channel,
+            made as channel,
             SuiteStream(channel, key) as stream,
         ):
             await stream.open(name(0)).ready()
@@ -63,15 +79,17 @@ class EdgeProcess:
 
 
 @contextmanager
-def edge_process(valkey: ValkeyServer, folder: Path, **settings: str) -> Iterator[EdgeProcess]:
-    """An edge while the context lasts; settings by variable."""
+def edge_process(
+    valkey: ValkeyServer, folder: Path, authority: trustme.CA | None = None, **settings: str
+) -> Iterator[EdgeProcess]:
+    """An edge while the context lasts; with an authority, over TLS. Settings by variable."""
     port, ops = free_port(), free_port()
     given: Mapping[str, str] = {
         "RELAY_REDIS_URL": valkey.url,
         "RELAY_VAULT_KEY_RING": RING_JSON,
         "RELAY_EDGE_HOST": "127.0.0.1",
         "RELAY_EDGE_PORT": str(port),
-        "RELAY_EDGE_PLAIN_TEXT": "true",
+        **_tls(folder, authority),
         "RELAY_EDGE_DRAIN_DELAY": "0s",
         "RELAY_OPS_HOST": "127.0.0.1",
         "RELAY_OPS_PORT": str(ops),
@@ -93,7 +111,19 @@ def edge_process(valkey: ValkeyServer, folder: Path, **settings: str) -> Iterato
                     if client.get(f"http://127.0.0.1:{ops}/readyz").status_code == 200:
                         break
                 time.sleep(0.05)
-        yield EdgeProcess(process, port, log)
+        yield EdgeProcess(process, port, log, None if authority is None else authority.cert_pem.bytes())
     finally:
         process.kill()
         process.wait()
+
+
+def _tls(folder: Path, authority: trustme.CA | None) -> dict[str, str]:
+    if authority is None:
+        return {"RELAY_EDGE_PLAIN_TEXT": "true"}
+    leaf = authority.issue_cert("127.0.0.1", "localhost")
+    (folder / "chain.pem").write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
+    leaf.private_key_pem.write_to_path(folder / "key.pem")
+    return {
+        "RELAY_EDGE_TLS_CERT_FILE": str(folder / "chain.pem"),
+        "RELAY_EDGE_TLS_KEY_FILE": str(folder / "key.pem"),
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import struct
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -128,9 +129,18 @@ def header_frames(block: bytes, stream: int, flags: int = END_HEADERS) -> list[b
     return frames
 
 
+def tls_of(ca_pem: bytes) -> ssl.SSLContext:
+    """What a client of gRPC's needs for TLS."""
+    context = ssl.create_default_context(cadata=ca_pem.decode())
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
 @asynccontextmanager
-async def peer(port: int, *, greet: bool = True, settings: bytes = b"") -> AsyncIterator[Peer]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def peer(
+    port: int, *, greet: bool = True, settings: bytes = b"", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Peer]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
     one = Peer(reader, writer)
     try:
         if greet:

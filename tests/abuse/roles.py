@@ -48,8 +48,7 @@ class Served:
 
     @property
     def pid(self) -> int:
-        assert self.process._popen is not None
-        return self.process._popen.pid
+        return self.process.pid
 
     @property
     def log(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -15,6 +16,7 @@ from tests.abuse.http2 import Kind, Peer, call, frame, message, peer
 from tests.abuse.measured import rows
 from tests.edge.suite import eventually
 
+log = logging.getLogger(__name__)
 pytestmark = [pytest.mark.finding(3), pytest.mark.timeout(60)]
 SOAK = [pytest.mark.soak, pytest.mark.timeout(1800)]
 LIMITS = rows("Edge (gRPC)")
@@ -180,15 +182,21 @@ async def test_streams_that_are_reset_as_soon_as_they_are_opened_cost_nobody_els
 
 
 @pytest.mark.parametrize("number", [200, pytest.param(900, marks=SOAK)])
-@pytest.mark.parametrize("greets", [False, True])
-async def test_connections_that_say_nothing_are_closed(attacked, worker, key, greets: bool, number: int) -> None:
+@pytest.mark.parametrize("does", ["silent", "greets"])
+async def test_connections_that_say_nothing_are_closed(
+    attacked_either_way, worker, key, does: str, number: int
+) -> None:
+    edge = attacked_either_way
+    greets = does == "greets"
     what = "begins HTTP/2 and makes no call" if greets else "connects and says nothing"
+    tls = edge.tls if greets else None  # a silent one says nothing of TLS either
     async with AsyncExitStack() as stack:
-        peers = [await stack.enter_async_context(peer(attacked.port, greet=greets)) for _ in range(number)]
+        peers = [await stack.enter_async_context(peer(edge.port, greet=greets, tls=tls)) for _ in range(number)]
         for one in peers if not greets else ():
             one.listen()
-        assert attacked.grown < number * LIMITS[what].bytes
-        await attacked.serves(worker, key)
+        log.info("%s, %s: %.1f KiB each", what, "plain" if edge.tls is None else "TLS", edge.grown / number / 1024)
+        assert edge.grown < number * LIMITS[what].bytes
+        await edge.serves(worker, key)
         await eventually(lambda: all(one.closed.is_set() for one in peers), 30)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import logging
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,6 +73,42 @@ def test_trailers_without_end_cost_nothing(role: Served):
 @pytest.mark.finding(2)
 def test_a_quarter_of_a_gigabyte_of_trailers_costs_nothing(role: Served):
     trailers_cost_nothing(role, 250 * MIB)
+
+
+def others_are_served_beside_trailers(role: Served, asks: int, within_s: float | None) -> None:
+    """One connection after another pours trailers, some in one endless field, while somebody else asks."""
+    over = threading.Event()
+
+    def attack() -> None:
+        for number in itertools.count():
+            if over.is_set():
+                return
+            with contextlib.suppress(OSError):
+                start, piece = (b"", TRAILERS) if number % 2 else (b"x: ", b"a" * 65536)
+                endless(role, chunked(role) + start, piece, 16 * MIB)
+
+    with grows_by_at_most(role, "sends a head, chunk framing or trailers without end"):
+        attacking = threading.Thread(target=attack)
+        attacking.start()
+        try:
+            for number in range(asks):
+                began = time.monotonic()
+                assert role.answers(f"127.0.9.{1 + number % 200}")
+                assert within_s is None or time.monotonic() - began < within_s
+        finally:
+            over.set()
+            attacking.join()
+
+
+@pytest.mark.finding(2)
+def test_others_are_served_while_trailers_are_poured(role: Served):
+    others_are_served_beside_trailers(role, 20, None)
+
+
+@pytest.mark.soak
+@pytest.mark.finding(2)
+def test_others_are_served_within_a_second_while_trailers_are_poured(role: Served):
+    others_are_served_beside_trailers(role, 500, 1.0)
 
 
 @pytest.mark.finding(2)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import sys
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -131,3 +136,113 @@ async def test_requests_in_a_row_without_waiting_are_answered_in_order(port: int
     for _ in range(10):
         assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200 ")
     writer.close()
+
+
+async def ask(port: int, path: str = "/") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection with a request on it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: here\r\n\r\n".encode())
+    return reader, writer
+
+
+async def test_more_requests_at_once_than_are_answered_get_503_until_one_is_over():
+    release, under_way = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def patient(scope, receive, send):
+        if scope["path"] == "/wait":
+            under_way.release()
+            await release.wait()
+        await _hello(scope, receive, send)
+
+    async with serving(patient, replace(LISTENING, limits=HttpLimits(connections=10, requests=2))) as port:
+        asked = [await ask(port, "/wait") for _ in range(2)]
+        async with asyncio.timeout(20):
+            for _ in asked:
+                await under_way.acquire()
+            late = await ask(port)
+            assert (await late[0].readline()).startswith(b"HTTP/1.1 503 ")
+            release.set()
+            for reader, _ in asked:
+                assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200 ")
+            again = await ask(port)
+            assert (await again[0].readline()).startswith(b"HTTP/1.1 200 ")
+        for _, writer in (*asked, late, again):
+            writer.close()
+
+
+@pytest.mark.parametrize("is_proxy", [True, False])
+async def test_a_trusted_proxy_has_more_connections_than_an_address_may_have(is_proxy: bool):
+    limits = HttpLimits(connections=10, connections_per_address=2)
+    settings = replace(LISTENING, limits=limits, proxies=("127.0.0.0/8",) if is_proxy else ())
+    async with serving(_hello, settings) as port:
+        connections = []
+        for _ in range(5):
+            reader, writer = await ask(port)
+            async with asyncio.timeout(20):
+                assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200 ")
+            connections.append((reader, writer))
+        first, writing = connections[0]
+        writing.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        async with asyncio.timeout(20):
+            with contextlib.suppress(ConnectionError):
+                assert (await first.read(1000) != b"") is is_proxy
+        for _, writer in connections:
+            writer.close()
+
+
+async def test_an_ipv6_address_has_its_share_too():
+    limits = HttpLimits(connections=10, connections_per_address=2)
+    try:
+        async with serving(_hello, replace(LISTENING, host="::1", limits=limits)) as port:
+            first, *others = [await asyncio.open_connection("::1", port) for _ in range(3)]
+            async with asyncio.timeout(20):
+                with contextlib.suppress(ConnectionError):
+                    assert await first[0].read() == b""
+            for _, writer in (first, *others):
+                writer.close()
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+
+
+FEW_DESCRIPTORS = """
+import asyncio, json, os, resource, sys
+from datetime import timedelta
+from relay.ops import logging
+from relay.ops.http_limits import HttpLimits
+from relay.ops.serving import Listening, serving
+from tests.ops.test_serving import LISTENING, _hello
+from dataclasses import replace
+
+async def main():
+    logging.configure("json", "info")
+    limits = HttpLimits(connections=1000, connections_per_address=1000, head_time=timedelta(minutes=2))
+    async with serving(_hello, replace(LISTENING, limits=limits)) as port:
+        # Others of the process have taken what it was told it might open.
+        most = len(os.listdir("/proc/self/fd")) + 20
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        print(json.dumps({"port": port}), flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_process_without_descriptors_closes_who_waits_longest_and_serves_others():
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", FEW_DESCRIPTORS, stdin=PIPE, stdout=PIPE, stderr=STDOUT, cwd=Path(__file__).parents[2]
+    )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    async with asyncio.timeout(100):
+        port = json.loads(await process.stdout.readline())["port"]
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(60)]
+        with contextlib.suppress(ConnectionError):
+            assert await silent[0][0].read() == b"", "the one that waited longest was closed"
+        reader, writer = await ask(port)
+        assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200 ")
+        for _, one in (*silent, (reader, writer)):
+            one.close()
+        told, _ = await process.communicate(b"")
+    assert b'"no_descriptors"' in told, told
+    assert b"Traceback" not in told, told
+    assert len(told.splitlines()) < 20, told

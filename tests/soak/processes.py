@@ -51,6 +51,11 @@ class Process:
         self._popen: subprocess.Popen[bytes] | None = None
 
     @property
+    def pid(self) -> int:
+        assert self._popen is not None
+        return self._popen.pid
+
+    @property
     def is_running(self) -> bool:
         return self._popen is not None and self._popen.poll() is None
 
@@ -91,6 +96,7 @@ class Relay:
     Attributes:
         control: the local cloud's control surface.
         address: where suites connect, `ca_pem` to trust.
+        hook: the webhook's port.
         store: where the relay keeps everything.
     """
 
@@ -102,6 +108,7 @@ class Relay:
     address: str
     ca_pem: bytes
     processes: dict[str, Process]
+    hook: int
     ops: dict[str, int] = field(default_factory=dict)
 
     async def is_ready(self, name: str) -> bool:
@@ -113,7 +120,7 @@ class Relay:
     async def ready(self, *names: str) -> None:
         """Wait until these processes, all when none is named, are ready."""
         deadline = time.monotonic() + _START_S
-        for name in names or ROLES:
+        for name in names or self.ops:
             while not await self.is_ready(name):
                 if time.monotonic() > deadline or self.processes[name].died():
                     raise AssertionError(self.processes[name].died() or f"{name} did not become ready")
@@ -157,7 +164,12 @@ def graph_settings(cloud: CloudAddress) -> GraphSettings:
 
 @asynccontextmanager
 async def at_work(
-    folder: Path, *, speed: float, switches: Mapping[str, Any], settings: Mapping[str, str]
+    folder: Path,
+    *,
+    speed: float,
+    switches: Mapping[str, Any],
+    settings: Mapping[str, str],
+    roles: Mapping[str, str] = ROLES,
 ) -> AsyncIterator[Relay]:
     """A relay with nobody in it yet.
 
@@ -166,6 +178,7 @@ async def at_work(
         speed: of the local cloud's world.
         switches: of the local cloud.
         settings: `RELAY_…` variables of every role, beside the addresses, keys and certificates given here.
+        roles: process -> the role, or `all`, that it runs.
     """
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "ca.pem")
@@ -208,8 +221,8 @@ async def at_work(
         }  # fmt: skip
         arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
         processes["cloud"] = Process([sys.executable, "-m", "emulator", *arguments], {}, folder / "cloud.log")
-        ops = {name: free_port() for name in ROLES}
-        for name, role in ROLES.items():
+        ops = {name: free_port() for name in roles}
+        for name, role in roles.items():
             command = [str(Path(sys.executable).parent / "presence-relay"), "serve", role]
             environment = {**given, "RELAY_OPS_PORT": str(ops[name])}
             processes[name] = Process(command, environment, folder / f"{name}.log")
@@ -219,7 +232,7 @@ async def at_work(
                 if trouble := processes["cloud"].died():
                     raise AssertionError(trouble)
                 await asyncio.sleep(0.02)
-            for name in ROLES:
+            for name in roles:
                 processes[name].start()
             cloud = CloudAddress(given["RELAY_CLOUD_GRAPH_URL"], (folder / "cloud" / "ca.pem").read_bytes())
             context = ssl.create_default_context(cadata=cloud.ca_pem.decode())
@@ -231,7 +244,7 @@ async def at_work(
             ):
                 relay = Relay(
                     folder, cloud, control, store, Vault(store, KeyRing.from_json(ring)), f"127.0.0.1:{edge_port}",
-                    authority.cert_pem.bytes(), processes, ops,
+                    authority.cert_pem.bytes(), processes, hook_port, ops,
                 )  # fmt: skip
                 await relay.ready()
                 yield relay
