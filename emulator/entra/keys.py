@@ -3,6 +3,7 @@
 current   signs                                     https://learn.microsoft.com/entra/identity-platform/signing-key-rollover
 next      published already, signs after a rotation
 former    published for a while, so that tokens that are out can still be verified
+personal  signs for personal accounts; in the documents for many tenants it stands beside the others, and `issuer` tells it apart
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
+from emulator.world import PERSONAL
+
+_ANY: Final = "{tenantid}"
 _PEM: Final = re.compile(r"-----BEGIN [^-]+-----.+?-----END [^-]+-----\n?", re.DOTALL)
 
 
@@ -58,7 +62,8 @@ class SigningKey:
 
     def sign(self, claims: dict[str, Any], **header: str) -> str:
         """A JWT."""
-        return self._keys[0].sign(claims, header)
+        key = _personal() if claims.get("tid") == PERSONAL else self._keys[0]
+        return key.sign(claims, header)
 
     def verify(self, token: str) -> dict[str, Any] | None:
         """The claims of a JWT that a published key signed; None when none did. Times are not looked at."""
@@ -66,12 +71,15 @@ class SigningKey:
             kid = jws.extract_compact(token.encode()).headers().get("kid")
         except (JoseError, ValueError):
             return None
-        key = next((key for key in self._keys if key.kid == kid), self._keys[0])
+        key = next((key for key in [*self._keys, _personal()] if key.kid == kid), self._keys[0])
         return key.verify(token)
 
     def public(self, issuer: str) -> list[dict[str, Any]]:
-        """The entries of a key document."""
-        return [key.public(issuer) for key in self._keys]
+        """The entries of a key document of an issuer, which has `{tenantid}` in it when it stands for all."""
+        if PERSONAL in issuer:
+            return [_personal().public(issuer)]
+        found = [key.public(issuer) for key in self._keys]
+        return [*found, *self.public(issuer.replace(_ANY, PERSONAL))] if _ANY in issuer else found
 
 
 class _Key:
@@ -99,6 +107,12 @@ class _Key:
             "kty": "RSA", "use": "sig", "kid": self.kid, "x5t": self.kid, "n": public["n"], "e": public["e"],
             "x5c": [self._x5c], "cloud_instance_name": "microsoftonline.com", "issuer": issuer,
         }  # fmt: skip
+
+
+@functools.cache
+def _personal() -> _Key:
+    """Made once a process: nothing of it is kept, as its tokens are not."""
+    return _Key(_make())
 
 
 @functools.cache

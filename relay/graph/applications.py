@@ -115,7 +115,7 @@ def translated() -> Iterator[None]:
         raise SourceUnreachable(f"Entra's answer makes no sense ({type(error).__name__})") from None
 
 
-NONSENSE: Final = (ValueError, TypeError, AttributeError, LookupError, RuntimeError, OSError)
+NONSENSE: Final = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError, OSError)
 """What MSAL raises about an answer whose fields have other types than documented. Their texts may show the answer."""
 
 

@@ -35,6 +35,7 @@ from relay.graph.credentials import Credential
 from relay.graph.errors import from_refusal
 from relay.graph.idtokens import UntrustedIdTokenError, VerifiedIdentity, verify
 from relay.graph.settings import SCOPES
+from relay.graph.signing import Pace, SigningKeys
 
 ANY_ORGANISATION: Final = "organizations"
 """In place of a tenant: whichever work account signs in."""
@@ -120,6 +121,7 @@ class Consent:
     def __init__(self, client: GraphClient) -> None:
         self._client = client
         self._applications = Applications(client.settings)
+        self._keys = SigningKeys(client, _PATIENT)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="consent")
 
     async def __aenter__(self) -> Self:
@@ -131,6 +133,7 @@ class Consent:
     ) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._applications.__exit__()
+        await self._keys.__aexit__(kind, error, trace)
 
     async def begin(
         self,
@@ -277,7 +280,7 @@ class Consent:
 
     async def _verified(self, result: Mapping[str, Any], kept: Mapping[str, Any]) -> VerifiedIdentity:
         try:
-            who = await verify(self._client, str(result.get("id_token", "")), str(kept.get("nonce", "")))
+            who = await verify(self._keys, str(result.get("id_token", "")), str(kept.get("nonce", "")))
         except UntrustedIdTokenError as error:
             raise ConsentFailed(ConsentProblem.UNTRUSTED, str(error)) from None
         if who.tenant_id == PERSONAL_ACCOUNTS:
@@ -342,6 +345,8 @@ def _granted(result: Mapping[str, Any], token_cache: str) -> tuple[str, ...]:
     return granted
 
 
+_PATIENT: Final = Pace(wait_s=10.0)
+"""Somebody waits for the page, and would have to sign in again."""
 _THREADS: Final = 4
 """Onboarding is rare; a slow Entra must not hold more of us than this."""
 

@@ -18,7 +18,7 @@ from relay.core import names
 from relay.core.presence import Name, Status, UserId
 from relay.errors import AccessDenied, RelayError, RequestRefused, Retryable, SourceUnreachable
 from relay.graph.client import GraphClient, TokenSource
-from relay.graph.errors import translate
+from relay.graph.errors import UNREADABLE, translate
 
 PATH: Final = "/v1.0/$batch"
 
@@ -159,7 +159,6 @@ _encode: Final = msgspec.json.Encoder().encode
 _ANSWERS: Final = msgspec.json.Decoder(_Answers)
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
 _USERS: Final = msgspec.json.Decoder(_Users)
-_UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
 T = TypeVar("T")
 
 
@@ -179,7 +178,7 @@ def _answers(body: bytes) -> dict[str, _Answer]:
 def _read(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T | None:
     try:
         return decoder.decode(body)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 

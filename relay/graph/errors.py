@@ -22,6 +22,9 @@ from relay.errors import (
     SourceUnreachable,
 )
 
+UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
+"""What decoding JSON from outside raises: no JSON or another shape, no UTF-8 or too long a number, nested too deep."""
+
 MAX_RETRY_AFTER: Final = timedelta(hours=1)
 """Longer waits are not believed; 315 s is the longest one reported."""
 
@@ -93,7 +96,7 @@ def error_code(body: bytes) -> str:
     """Graph's short name for an error (`error.code`), empty when the body has none. Never its message: that can name users."""
     try:
         return _name(_ERROR.decode(body).error.code)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return ""
 
 
@@ -101,7 +104,7 @@ def _said(body: bytes) -> Said:
     """Which request it was, as Graph names it. Not its message: that can name users."""
     try:
         inner = _ERROR.decode(body).error.inner
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return NOTHING
     return heard(trace_id=inner.request_id, correlation_id=inner.client_request_id, time=inner.date)
 

@@ -21,6 +21,7 @@ from relay.core import names
 from relay.core.presence import Observation, UserId
 from relay.errors import RelayError
 from relay.graph.certificates import Certificate, Certificates
+from relay.graph.errors import UNREADABLE
 from relay.graph.presences import observation
 
 MAX_DATA_BYTES: Final = 256 * 1024
@@ -70,7 +71,7 @@ def opened(item: bytes, certificates: Certificates) -> Observation:
     """
     try:
         read = _ITEM.decode(item)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         raise NotOpened("malformed") from None
     content = read.encrypted_content
     if content is None:

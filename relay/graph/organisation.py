@@ -12,6 +12,7 @@ from relay.core import names
 from relay.core.presence import TenantId, UserId
 from relay.errors import RequestRefused, SourceUnreachable
 from relay.graph.client import GraphClient, TokenSource
+from relay.graph.errors import UNREADABLE
 
 MAX_DISPLAY_NAME_CHARS: Final = 256
 """Entra's own limit; whatever is longer is not shown in full."""
@@ -40,7 +41,7 @@ async def tenant_of(client: GraphClient, domain: str) -> TenantId | None:
         issuer = msgspec.json.decode(body, type=_Discovery).issuer
     except RequestRefused:
         return None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise SourceUnreachable("Entra's discovery document is not what it documents") from None
     # https://login.microsoftonline.com/{tenant}/v2.0
     tenant = names.tenant_id(issuer.removesuffix("/v2.0").rpartition("/")[2])
@@ -59,7 +60,7 @@ async def some_users(client: GraphClient, token: TokenSource, most: int) -> list
     body = await client.get(token, f"/v1.0/users?{query}")
     try:
         users = msgspec.json.decode(body, type=_Users).value
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise SourceUnreachable("Graph's list of users is not what it documents") from None
     return [colleague for user in users[:most] if (colleague := _colleague(user)) is not None]
 
@@ -81,7 +82,7 @@ class _Users(msgspec.Struct):
 def _colleague(raw: msgspec.Raw) -> Colleague | None:
     try:
         user = msgspec.json.decode(raw, type=_User)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
     user_id = names.user_id(user.id)
     if user_id is None:

@@ -19,6 +19,7 @@ from relay.core import names
 from relay.core.presence import Observation, OutOfOffice, UserId
 from relay.errors import Bug, SourceUnreachable
 from relay.graph.client import GraphClient, TokenSource
+from relay.graph.errors import UNREADABLE
 
 PATH: Final = "/v1.0/communications/getPresencesByUserId"
 
@@ -161,13 +162,12 @@ class _Entry(msgspec.Struct, rename="camel"):
 _encode: Final = msgspec.json.Encoder().encode
 _BODY: Final = msgspec.json.Decoder(_Body)
 _ENTRY: Final = msgspec.json.Decoder(_Entry)
-_UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
 
 
 def _split(body: bytes) -> _Body:
     try:
         return _BODY.decode(body)
-    except _UNREADABLE:
+    except UNREADABLE:
         return _split_tolerantly(body)
 
 
@@ -175,7 +175,7 @@ def _split_tolerantly(body: bytes) -> _Body:
     """A body that the fast decoder refuses, because of half an emoji in one user's text for example."""
     try:
         read = json.loads(body.decode(errors="replace"))
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise SourceUnreachable("Graph's answer to a bulk read is not JSON") from error
     entries = _fields(read).get("value")
     if not isinstance(entries, list):
@@ -210,7 +210,7 @@ def _observation(entry: bytes, asked: _Asked) -> Observation | None:
     """One entry as an observation; None when it is of nobody that was asked for, or cannot be told whose it is."""
     try:
         read = _ENTRY.decode(entry)
-    except _UNREADABLE:
+    except UNREADABLE:
         return _tolerant(entry, asked)
     user = asked.get(read.id) or asked.get(read.id.lower())
     if user is None:
@@ -233,7 +233,7 @@ def _tolerant(entry: bytes, asked: _Asked) -> Observation | None:
     """
     try:
         read = json.loads(entry.decode(errors="replace"))
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     read = read if isinstance(read, dict) else {}
     user = asked.get(_text(read.get("id")).lower())

@@ -18,6 +18,8 @@ from joserfc.jwk import RSAKey
 from relay.core.presence import TenantId
 from relay.errors import RelayError, SourceUnreachable
 from relay.graph.client import GraphClient
+from relay.graph.errors import UNREADABLE
+from relay.graph.settings import GraphSettings
 
 log = structlog.get_logger(__name__)
 
@@ -91,6 +93,11 @@ class SigningKeys:
         self.fetches = 0
         """Fetches begun."""
 
+    @property
+    def settings(self) -> GraphSettings:
+        """Which Entra's keys they are, and who we are to it."""
+        return self._client.settings
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -154,7 +161,7 @@ class SigningKeys:
             if not document.jwks_uri.startswith(f"{authority}/"):
                 raise SourceUnreachable("Entra's keys are said to be at an address that is not Entra's")
             entries = _KEYS.decode(await self._client.fetch(document.jwks_uri)).keys
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise SourceUnreachable("Entra's key documents cannot be read") from error
         found = {str(entry["kid"]): key for entry in entries if (key := _key(entry)) is not None}
         if not found:

@@ -28,7 +28,7 @@ from relay.errors import (
 )
 from relay.graph.certificates import Certificate
 from relay.graph.client import GraphClient, TokenSource
-from relay.graph.errors import error_code, translate
+from relay.graph.errors import UNREADABLE, error_code, translate
 
 PATH: Final = "/v1.0/subscriptions"
 MAX_USERS: Final = 650
@@ -193,7 +193,6 @@ _encode: Final = msgspec.json.Encoder().encode
 _SUBSCRIPTION: Final = msgspec.json.Decoder(_Subscription)
 _PAGE: Final = msgspec.json.Decoder(_Page)
 _ERROR: Final = msgspec.json.Decoder(_ErrorBody)
-_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _LIMIT: Final = re.compile(r"\b(limit|quota|maximum|exceed)", re.IGNORECASE)
 _EXISTS: Final = re.compile(r"already exists", re.IGNORECASE)
@@ -215,14 +214,14 @@ def _path(subscription_id: str) -> str:
 def _decoded(body: bytes) -> _Subscription:
     try:
         return _SUBSCRIPTION.decode(body)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise SourceUnreachable("Graph's answer is no subscription") from error
 
 
 def _page(body: bytes) -> _Page:
     try:
         return _PAGE.decode(body)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise SourceUnreachable("Graph's answer is no list of subscriptions") from error
 
 
@@ -255,7 +254,7 @@ def _said(body: bytes) -> str:
     """Graph's own words on a subscription, cut: they name the limit or what our webhook did, and no user."""
     try:
         text = _ERROR.decode(body).error.message
-    except _UNREADABLE:
+    except UNREADABLE:
         return ""
     return "".join(c if c.isprintable() else " " for c in text[:_MAX_SAID_CHARS])
 

@@ -13,7 +13,7 @@ import msgspec
 
 from relay.errors import SourceThrottled
 from relay.graph.client import GraphClient, TokenSource
-from relay.graph.errors import error_code, translate
+from relay.graph.errors import UNREADABLE, error_code, translate
 
 PER_SECOND: Final = 5.0
 """Requests a second: a hundredth of the slowest documented limit for a small tenant (3,500 units in 10 s), a tenth of the
@@ -130,5 +130,5 @@ def _code(body: bytes) -> str:
 def _decoded(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return None

@@ -9,6 +9,7 @@ import msgspec
 
 from relay.core import names
 from relay.core.presence import TenantId
+from relay.graph.errors import UNREADABLE
 
 
 class Malformed(Exception):
@@ -57,7 +58,7 @@ def parse(body: bytes, max_items: int) -> Post:
     """
     try:
         read = _BODY.decode(body)
-    except _UNREADABLE:
+    except UNREADABLE:
         raise Malformed from None
     if len(read.value) > max_items:
         raise Malformed
@@ -79,13 +80,12 @@ class _Item(msgspec.Struct, rename="camel"):
 
 _BODY: Final = msgspec.json.Decoder(_Body)
 _ITEM: Final = msgspec.json.Decoder(_Item)
-_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def _item(raw: msgspec.Raw) -> Item | None:
     try:
         read = _ITEM.decode(raw)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     tenant_id = names.tenant_id(read.tenant_id)
     if tenant_id is None:

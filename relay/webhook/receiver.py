@@ -7,7 +7,7 @@ Dropped, counted by reason and answered 202, because Graph would only send it ag
     subscription   the item names no subscription of its tenant's
     client_state   it does not show that subscription's secret
     token_missing  no validation token vouches for its tenant
-    token_…        a token is not valid (see `validation.NotValid`): the whole POST is dropped
+    token_…        a token is not valid (see `signed.NotValid`): the whole POST is dropped
 
 A genuine POST that is replayed while its tokens are valid passes. It makes the worker look again, which is all that a
 notification can do that is not newer than what is known.
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from opentelemetry import metrics
 
-from relay.graph.validation import NotValid
+from relay.graph.signed import NotValid
 from relay.store import hints, pipes
 from relay.webhook.posts import parse
 

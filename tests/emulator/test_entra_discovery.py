@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -43,13 +44,17 @@ async def test_every_tenant_segment_has_documents_of_both_versions(
     assert first["token_endpoint"] == f"{cloud.url}/{named}/oauth2/token"
     for document in (first, second):
         published = (await client.get(document["jwks_uri"])).json()["keys"]
-        assert {key["issuer"] for key in published} == {document["issuer"]}
+        personal = document["issuer"].replace("{tenantid}", PERSONAL)
+        assert {key["issuer"] for key in published} == {
+            document["issuer"],
+            *([personal] if tid == "{tenantid}" else []),
+        }
 
 
 async def test_several_keys_are_published_each_with_its_certificate(client: httpx.AsyncClient) -> None:
     published: list[dict[str, Any]] = (await client.get("/common/discovery/v2.0/keys")).json()["keys"]
 
-    assert len({key["kid"] for key in published}) == len(published) == 2
+    assert len({key["kid"] for key in published}) == len(published) == 3
     for key in published:
         der = base64.b64decode(key["x5c"][0])
         print_ = base64.urlsafe_b64encode(hashlib.sha1(der).digest()).rstrip(b"=").decode()
@@ -60,8 +65,23 @@ async def test_several_keys_are_published_each_with_its_certificate(client: http
         assert int.from_bytes(modulus, "big") == public.public_numbers().n
 
 
+async def test_a_key_of_its_own_signs_for_personal_accounts(cloud: Cloud, client: httpx.AsyncClient) -> None:
+    everybodys: list[dict[str, Any]] = (await client.get("/common/discovery/v2.0/keys")).json()["keys"]
+    consumers: list[dict[str, Any]] = (await client.get("/consumers/discovery/v2.0/keys")).json()["keys"]
+    organisations = (await client.get("/contoso.example/discovery/v2.0/keys")).json()["keys"]
+
+    (own,) = consumers
+    assert own in everybodys
+    assert own["kid"] not in {key["kid"] for key in organisations}
+    token = cloud.tokens.key.sign({"tid": PERSONAL})
+    assert json.loads(base64.urlsafe_b64decode(token.split(".")[0] + "=="))["kid"] == own["kid"]
+    assert cloud.tokens.key.verify(token) == {"tid": PERSONAL}
+
+
 async def kids(client: httpx.AsyncClient) -> list[str]:
-    return [key["kid"] for key in (await client.get("/common/discovery/keys")).json()["keys"]]
+    """Of organisations."""
+    published = (await client.get("/common/discovery/keys")).json()["keys"]
+    return [key["kid"] for key in published if "{tenantid}" in key["issuer"]]
 
 
 async def test_after_a_rotation_the_former_key_is_published_for_a_while_and_then_goes(

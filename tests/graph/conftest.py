@@ -15,6 +15,7 @@ from emulator.demo import CLIENT_ID, SECRET
 from relay.core.presence import UserId
 from relay.graph.client import GraphClient
 from relay.graph.settings import GraphSettings
+from relay.graph.signing import Pace, SigningKeys
 
 RELAY = "presence-relay@contoso.example"
 SCOPES = {"Presence.Read.All", "User.ReadBasic.All"}
@@ -94,3 +95,9 @@ async def serving(
     async with server, GraphClient(settings) as client:
         yield client
         server.close()
+
+
+@pytest.fixture
+async def keys(client: GraphClient) -> AsyncIterator[SigningKeys]:
+    async with SigningKeys(client, Pace(wait_s=20)) as running:
+        yield running

@@ -35,11 +35,12 @@ class Entra:
 
     def publish(self, cloud: Cloud, issuer: str = "{tenantid}") -> None:
         """The cloud's keys, said to be of an issuer's tenant."""
+        keys = cloud.tokens.key.public("")
         for version, sts in (("", f"https://sts.windows.net/{issuer}/"), ("v2.0/", f"{self.url}/{issuer}/v2.0")):
             jwks = f"/common/discovery/{version}keys"
             told: dict[str, Any] = {"issuer": sts.replace(issuer, "{tenantid}"), "jwks_uri": f"{self.url}{jwks}"}
             self.documents[f"/common/{version}.well-known/openid-configuration"] = json.dumps(told).encode()
-            self.documents[jwks] = json.dumps({"keys": cloud.tokens.key.public(sts)}).encode()
+            self.documents[jwks] = json.dumps({"keys": [{**key, "issuer": sts} for key in keys]}).encode()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
