@@ -256,6 +256,18 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         "Wait a few seconds, then send the form again.",
         503,
     ),
+    "exports_already": Problem(
+        "Your log is being saved already",
+        "The log of one organisation is sent to one browser at a time, with a short rest in between.",
+        "Wait until the other file is complete, then try again.",
+        429,
+    ),
+    "exports_full": Problem(
+        "Too many logs are being saved",
+        "This relay sends only a few logs at a time, so yours has to wait.",
+        "Try again in a minute.",
+        503,
+    ),
     "too_fast": Problem(
         "Please wait a moment",
         "There were too many requests from your network within a minute.",

@@ -97,10 +97,10 @@ class LeavingViews:
     async def _leave(self, visitor: Visitor) -> None:
         desk, tenant_id = self._desk, visitor.tenant_id
         records = await desk.suite_keys.list(tenant_id)
-        entries = [entry async for entry in desk.audit.all(tenant_id)] if records or visitor.grants else []
+        entries = await desk.audit.count(tenant_id) if records or visitor.grants else 0
         subscriptions = await desk.subscriptions.of(tenant_id)
         accounts = tuple(grant.upn or grant.account_id for grant in visitor.grants)
-        left = Left(visitor.title, accounts, len(records), len(entries))
+        left = Left(visitor.title, accounts, len(records), entries)
         if await desk.sessions.change(visitor.held, left=left, fresh=None, note=None) is None:
             log.info("tenant_leaving_twice", tenant_id=tenant_id)  # a second click; repeating is safe
         if await desk.tenants.remove(tenant_id, visitor.actor):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from onboarding.languages import english
 from onboarding.problems import Stopped
 from onboarding.tenant.access import Deed
+from onboarding.tenant.exports import Exports
 from onboarding.tenant.frame import LOG
 from relay.core.audit import ActorKind, Kind
 from relay.core.audit_export import Form
@@ -29,6 +30,7 @@ class LogViews:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._exports = Exports()
 
     def routes(self) -> list[Route]:
         """Which function answers what."""
@@ -58,18 +60,16 @@ class LogViews:
         )
 
     async def export(self, request: Request) -> Response:
-        """All entries as a file."""
+        """All entries as a file; few at once."""
         desk = self._desk
         visitor = await desk.door.visitor(request, Deed.SEE_LOG)
         form = next((form for form, ending in _ENDINGS.items() if ending == request.path_params["ending"]), None)
         if form is None:
             raise Stopped("not_found")
         name = f"presence-relay-log-{visitor.tenant_id}.{_ENDINGS[form]}"
-        return StreamingResponse(
-            desk.audit.export(visitor.tenant_id, form),
-            media_type=_TYPES[form],
-            headers={"content-disposition": f'attachment; filename="{name}"'},
-        )
+        lines = desk.audit.export(visitor.tenant_id, form)
+        headers = {"content-disposition": f'attachment; filename="{name}"'}
+        return self._exports.response(visitor.tenant_id, lines, _TYPES[form], headers)
 
 
 KINDS: Final = {

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 _LEAST_KEPT_S: Final = 1.0
 _COST_SHARE: Final = 5
 _MOST_TENANTS: Final = 20
-"""Overviews that are kept; one of 100,000 users takes some 100 MB."""
+_MOST_ROWS: Final = 300_000
+"""Overviews that are kept: so many, and no more users in all of them. 100,000 users take some 100 MB."""
+_READ_AT_ONCE: Final = 2
+"""Overviews that are read at once, beside those that are kept: each is a second or two of one core for 100,000 users."""
 _DROPPED_AFTER_S: Final = 60.0
 
 
@@ -169,6 +172,11 @@ class _Kept:
     cost_s: float = 0.0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    @property
+    def rows(self) -> int:
+        """How many users it holds."""
+        return 0 if self.overview is None else len(self.overview.rows)
+
 
 class Overviews:
     """Overviews of tenants, each read anew when it is older than a second or than five times what reading it took."""
@@ -176,18 +184,23 @@ class Overviews:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._kept: dict[TenantId, _Kept] = {}
+        self._reading = asyncio.Semaphore(_READ_AT_ONCE)
 
     async def of(self, tenant_id: TenantId) -> Overview:
         """A tenant's overview; nobody else's is ever looked at."""
         self._drop_old(time.monotonic())
         kept = self._kept.setdefault(tenant_id, _Kept())
         async with kept.lock:
-            began = time.monotonic()
-            if kept.overview is None or began - kept.read_at > max(_LEAST_KEPT_S, _COST_SHARE * kept.cost_s):
-                kept.overview = await read(self._store, tenant_id)
+            if kept.overview is None or time.monotonic() - kept.read_at > max(_LEAST_KEPT_S, _COST_SHARE * kept.cost_s):
+                async with self._reading:
+                    kept.overview = None  # not two of one tenant at once
+                    began = time.monotonic()
+                    kept.overview = await read(self._store, tenant_id)
                 kept.read_at = time.monotonic()
                 kept.cost_s = kept.read_at - began
-            return kept.overview
+            overview = kept.overview
+        self._drop_old(time.monotonic())
+        return overview
 
     def _drop_old(self, now: float) -> None:
         idle = {tenant: kept for tenant, kept in self._kept.items() if not kept.lock.locked()}
@@ -196,3 +209,9 @@ class Overviews:
         gone += oldest[: max(0, len(self._kept) - _MOST_TENANTS)]
         for tenant in gone:
             self._kept.pop(tenant, None)
+        rows = sum(kept.rows for kept in self._kept.values())
+        for tenant in oldest[:-1]:  # whoever asked last is answered
+            if rows <= _MOST_ROWS:
+                break
+            kept = self._kept.pop(tenant, None)
+            rows -= 0 if kept is None else kept.rows

@@ -178,13 +178,17 @@ class AuditLog:
         following = "_".join(positions) if len(merged) > limit else None
         return Page(entries, following, is_cut=deeds >= MOST_DEEDS or (watches and watched >= MOST_WATCHES))
 
+    async def count(self, tenant_id: TenantId) -> int:
+        """How many entries a tenant's log has; those that are over age and not dropped yet are counted as well."""
+        return sum(await self._store.many([("XLEN", log) for log in _logs(tenant_id)], vault=True))
+
     async def all(
         self, tenant_id: TenantId, *, since: datetime | None = None, until: datetime | None = None
     ) -> AsyncIterator[Recorded]:
-        """All entries, newest first, read page by page."""
+        """All entries, newest first, read page by page: `PAGE` of each stream are held at once, some 600 KB at the most."""
         after = None
         while True:
-            page = await self.page(tenant_id, after=after, since=since, until=until, limit=MAX_PAGE)
+            page = await self.page(tenant_id, after=after, since=since, until=until)
             for recorded in page.entries:
                 yield recorded
             if (after := page.next) is None:

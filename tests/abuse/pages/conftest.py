@@ -5,6 +5,7 @@ from tests.onboarding.conftest import (  # noqa: F401  fixtures
     cert,
     cloud,
     meet,
+    person,
     raw,
     ring,
     site,

@@ -1,0 +1,105 @@
+"""Exports of the audit log: few at once, read from Redis as fast as the browser reads, and over after a while.
+
+Each holds `PAGE` entries of each stream and one piece of text, wherever its browser is; the server adds 64 KiB that wait to be
+read, and cuts whoever does not read (see `relay.ops.bounded_http`). Counted in this process and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from starlette.responses import StreamingResponse
+
+from onboarding.problems import Stopped
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from starlette.types import Receive, Scope, Send
+
+    from relay.core.presence import TenantId
+
+log = structlog.get_logger(__name__)
+
+MOST_AT_ONCE: Final = 4
+"""For all tenants. Each takes what is left of one core while its browser keeps up: other pages wait some milliseconds for each."""
+LONGEST_S: Final = 600.0
+"""The longest log is some 90 MB; at 2 Mbit/s that takes six minutes. A browser that reads more slowly holds nobody up for longer."""
+REST_S: Final = 10.0
+"""A tenant's next export comes as long after one as that one took, but no longer than this: a script spends half a core at most."""
+PIECE_CHARS: Final = 16 * 1024
+
+
+class Exports:
+    """Who exports at the moment."""
+
+    def __init__(self) -> None:
+        self._under_way: set[TenantId] = set()
+        self._again_at: dict[TenantId, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._under_way)
+
+    def response(
+        self, tenant_id: TenantId, lines: AsyncIterator[str], media_type: str, headers: Mapping[str, str]
+    ) -> StreamingResponse:
+        """The answer that sends the lines of a tenant's log.
+
+        Raises:
+            Stopped: the tenant exports already or did a moment ago, or too many others do.
+        """
+        now = time.monotonic()
+        self._again_at = {tenant: at for tenant, at in self._again_at.items() if at > now}
+        if tenant_id in self._under_way or tenant_id in self._again_at:
+            raise Stopped("exports_already", retry_after_s=int(REST_S))
+        if len(self._under_way) >= MOST_AT_ONCE:
+            raise Stopped("exports_full", retry_after_s=60)
+        return _Export(self, tenant_id, _pieces(lines), media_type=media_type, headers=headers)
+
+    def begin(self, tenant_id: TenantId) -> None:
+        """One is under way."""
+        self._under_way.add(tenant_id)
+
+    def end(self, tenant_id: TenantId, took_s: float) -> None:
+        """It is over, after so many seconds."""
+        self._under_way.discard(tenant_id)
+        self._again_at[tenant_id] = time.monotonic() + min(took_s, REST_S)
+
+
+class _Export(StreamingResponse):
+    def __init__(
+        self, exports: Exports, tenant_id: TenantId, pieces: AsyncIterator[str], media_type: str, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(pieces, media_type=media_type, headers=headers)
+        self._exports = exports
+        self._tenant_id = tenant_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.monotonic()
+        self._exports.begin(self._tenant_id)
+        try:
+            async with asyncio.timeout(LONGEST_S):
+                await super().__call__(scope, receive, send)
+        except TimeoutError:
+            # The server closes a connection whose answer has no end, so that nobody takes half a log for a whole one.
+            log.warning("export_cut", tenant_id=self._tenant_id, after_s=LONGEST_S)
+        finally:
+            self._exports.end(self._tenant_id, time.monotonic() - began)
+
+
+async def _pieces(lines: AsyncIterator[str]) -> AsyncIterator[str]:
+    """Lines by the dozen: each piece is a call of the server's, a chunk and a TLS record."""
+    held: list[str] = []
+    size = 0
+    async for line in lines:
+        held.append(line)
+        size += len(line)
+        if size >= PIECE_CHARS:
+            yield "".join(held)
+            held.clear()
+            size = 0
+    if held:
+        yield "".join(held)
