@@ -71,7 +71,12 @@ class Exports:
 
 class _Export(StreamingResponse):
     def __init__(
-        self, exports: Exports, tenant_id: TenantId, pieces: AsyncIterator[str], media_type: str, headers: Mapping[str, str]
+        self,
+        exports: Exports,
+        tenant_id: TenantId,
+        pieces: AsyncIterator[str],
+        media_type: str,
+        headers: Mapping[str, str],
     ) -> None:
         super().__init__(pieces, media_type=media_type, headers=headers)
         self._exports = exports

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -78,9 +78,12 @@ async def test_whoever_does_not_read_an_export_is_cut_and_keeps_nobody_waiting(
         await admin.get(TENANT)
         assert admin.page.status_code == 200
         grown = rss(psutil.Process().pid) - before
-        assert grown < rows("Saving the log, and tables of many users")["saves the log, and reads slowly or not at all"].bytes
+        assert (
+            grown
+            < rows("Saving the log, and tables of many users")["saves the log, and reads slowly or not at all"].bytes
+        )
         async with asyncio.timeout(30):
-            while (saved := await admin.client.get(f"{admin.site.url}{EXPORT}")).status_code == 429:
+            while (saved := await admin.client.get(f"{admin.site.url}{EXPORT}")).status_code == 429:  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
         assert saved.text.count("\n") >= ENTRIES
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError, ssl.SSLError)):
@@ -98,7 +101,7 @@ async def test_an_export_that_takes_too_long_has_no_end(admin: Person, monkeypat
     """The browser must not take half a log for a whole one."""
     monkeypatch.setattr(exports, "LONGEST_S", 0.05)
     await fill(admin.site)
-    with pytest.raises(Exception, match="incomplete chunked read|peer closed"):
+    with pytest.raises(Exception, match="incomplete chunked read"):
         await admin.client.get(f"{admin.site.url}{EXPORT}")
 
 
