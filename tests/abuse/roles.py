@@ -10,7 +10,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,6 +38,7 @@ class Served:
 
     Attributes:
         head: a request line with the headers that an honest client sends, without the empty line at the end.
+        redis_url: where its store is.
     """
 
     role: str
@@ -45,6 +46,7 @@ class Served:
     tls: ssl.SSLContext | None
     process: Process
     head: bytes
+    redis_url: str = ""
 
     @property
     def pid(self) -> int:
@@ -82,8 +84,8 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, **settings: str) -> Iterator[Mapping[str, Served]]:
-    """Both roles, ready."""
+def served(folder: Path, only: Sequence[str] = ROLES, **settings: str) -> Iterator[Mapping[str, Served]]:
+    """Both roles, or one of them, ready."""
     authority = trustme.CA()
     leaf = authority.issue_cert("127.0.0.1", "localhost")
     (folder / "chain.pem").write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
@@ -125,11 +127,13 @@ def served(folder: Path, **settings: str) -> Iterator[Mapping[str, Served]]:
         program = str(Path(sys.executable).parent / "presence-relay")
         roles: dict[str, Served] = {}
         try:
-            for role in ROLES:
+            for role in only:
                 environment = {**common, "RELAY_OPS_PORT": str(free_port())}
                 process = Process([program, "serve", role], environment, folder / f"{role}.log")
                 process.start()
-                roles[role] = Served(role, ports[role], tls if role == "web" else None, process, heads[role].encode())
+                roles[role] = Served(
+                    role, ports[role], tls if role == "web" else None, process, heads[role].encode(), valkey.url
+                )
             for one in roles.values():
                 eventually(one.answers, 60, lambda one=one: one.process.died() or one.log)  # type: ignore[misc]
             yield roles
