@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from onboarding.flow import Trouble
 from onboarding.languages import english
+from relay.core.audit import RELAY
 from relay.core.tenant import TenantEvent, TenantState
 from relay.errors import RelayError
+from relay.store.notices import NoticeKind
 from relay.store.sign_ups import SignUpsFull
+from relay.store.tenants import Tenant
 
 if TYPE_CHECKING:
     from onboarding.flow import Flow
     from relay.core.presence import TenantId
     from relay.core.tenant import SignUp
+    from relay.store.letters import Letters
     from relay.store.sign_ups import SignUps
-    from relay.store.tenants import Tenant, Tenants
+    from relay.store.tenants import Tenants
     from relay.store.turned_away import Mark, TurnedAway
 
 log = structlog.get_logger(__name__)
@@ -35,11 +39,14 @@ class NotInvited(RelayError):
 class Entry:
     """Decides about those that come by the wizard. Raises what the store raises."""
 
-    def __init__(self, sign_up: SignUp, sign_ups: SignUps, tenants: Tenants, turned_away: TurnedAway) -> None:
+    def __init__(
+        self, sign_up: SignUp, sign_ups: SignUps, tenants: Tenants, turned_away: TurnedAway, letters: Letters
+    ) -> None:
         self._sign_up = sign_up
         self._sign_ups = sign_ups
         self._tenants = tenants
         self._turned_away = turned_away
+        self._letters = letters
 
     async def event(self, flow: Flow) -> TenantEvent:
         """What the flow's consent is to its tenant. A tenant that is new has its place taken with this.
@@ -58,11 +65,19 @@ class Entry:
             try:
                 await self._sign_ups.take(flow.tenant_id, waits=event is TenantEvent.APPLIED)
             except SignUpsFull as full:
-                log.warning(
-                    "sign_ups_full", why=full.why, tenant_id=flow.tenant_id, remedy="presence-relay tenants list"
-                )
+                await self._full(flow, full)
                 raise
         return event
+
+    async def _full(self, flow: Flow, full: SignUpsFull) -> None:
+        """Tell the operator that somebody was not taken in."""
+        log.warning("sign_ups_full", why=full.why, tenant_id=flow.tenant_id, remedy="presence-relay tenants list")
+        if await self._sign_ups.is_to_be_told(full):
+            who = flow.applicant
+            tenant = Tenant(
+                tenant_id=flow.tenant_id, name=who.organisation, domain=who.domain, created=datetime.now(UTC)
+            )
+            await self._letters.to_operator(tenant, NoticeKind.SIGN_UPS_FULL, RELAY, about=full.setting)
 
     async def came(self, tenant_id: TenantId, state: TenantState) -> None:
         """A tenant was taken in: whoever is not pending holds no place among those that are."""

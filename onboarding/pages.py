@@ -34,7 +34,10 @@ class Pages:
     def __init__(self, settings: WebSettings) -> None:
         self.environment = environment()
         self.environment.globals.update(
-            operator=settings.operator, support=settings.support, start_url=settings.start_url
+            operator=settings.operator,
+            support=settings.support,
+            start_url=settings.start_url,
+            has_mail=settings.has_mail,
         )
 
     def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:

@@ -139,6 +139,7 @@ class WebSettings:
         limits: of connections and requests.
         pace: limits on how often one network may ask.
         rooms: limits on what is begun.
+        has_mail: whether workers send e-mail, so that the pages may promise it.
         sign_up: who may become a tenant.
         sign_up_limits: how many tenants may come by themselves.
         max_body_bytes: longer bodies are refused with a page. Most forms have 1 KB, Microsoft's answer 3 KB, and the lists of
@@ -166,6 +167,7 @@ class WebSettings:
     limits: HttpLimits = field(default_factory=HttpLimits)
     pace: Pace = field(default_factory=Pace)
     rooms: Rooms = field(default_factory=Rooms)
+    has_mail: bool = False
     sign_up: SignUp = SignUp.APPROVAL
     sign_up_limits: SignUpLimits = field(default_factory=SignUpLimits)
     max_body_bytes: int = 256 * 1024

@@ -92,7 +92,10 @@ class Steps:
     ) -> AsyncIterator[Self]:
         """The steps with everything they need, while the context lasts."""
         flows = Flows(store, ring)
-        entry = Entry(settings.sign_up, SignUps(store, settings.sign_up_limits), Tenants(store), TurnedAway(store))
+        letters = Letters(store)
+        entry = Entry(
+            settings.sign_up, SignUps(store, settings.sign_up_limits), Tenants(store), TurnedAway(store), letters
+        )
         requests = AccessRequests(store, ring)
         admission = Admission(
             flows,
@@ -102,7 +105,7 @@ class Steps:
             Vault(store, ring),
             Managers(store),
             requests,
-            Letters(store),
+            letters,
         )
         async with (
             GraphClient(graph) as client,

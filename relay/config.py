@@ -263,7 +263,8 @@ class Settings:
         """What the pages need; to subscribe, they try what workers do."""
         push = self.webhook.push() if self.cloud.notifies else None
         tried = None if push is None else Push(url_base=push.url_base, certificates=push.certificates)
-        return replace(self.web.pages(), push=tried, limits=self.http.limits())
+        has_mail = self.mail.mail() is not None
+        return replace(self.web.pages(), push=tried, limits=self.http.limits(), has_mail=has_mail)
 
     def telemetry_settings(self, **attributes: str) -> TelemetrySettings:
         """What telemetry needs."""

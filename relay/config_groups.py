@@ -688,7 +688,8 @@ class MailConfig(Group):
         json_schema_extra={"variable": "RELAY_MAIL_FROM"},
     )
     operator: str | None = Field(
-        None, description="your own address: it is told when an organisation waits for your approval"
+        None,
+        description="your own address: it is told when an organisation waits for your approval, and when a limit on new ones is reached",
     )
     ca: Certificates | None = Field(None, description="certificates to trust instead of the system's")
 

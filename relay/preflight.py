@@ -108,14 +108,14 @@ async def _webhook(settings: Settings) -> list[Finding]:
 
 
 async def _sign_ups(settings: Settings) -> list[Finding]:
-    """Tenants that wait for the operator, and a proxy that nobody named."""
-    findings = []
+    """Tenants that wait for the operator, how the operator hears of them, and a proxy that nobody named."""
+    findings = list(_mail(settings))
     try:
         async with Store(settings.store_settings()) as store:
             tenants = await Tenants(store).list()
             met = await Proxies(store).last()
     except RelayError:
-        return []  # told already
+        return findings  # told already
     waiting = [tenant for tenant in tenants if tenant.state is TenantState.PENDING]
     if waiting:
         said = f"{len(waiting)} wait for your approval: presence-relay tenants list, then tenants approve or tenants refuse"
@@ -124,6 +124,14 @@ async def _sign_ups(settings: Settings) -> list[Finding]:
         said = f"requests came through a proxy on {met:%Y-%m-%d %H:%M} UTC, and none is trusted: all customers share one limit"
         findings.append(Finding(is_good=False, text=f"RELAY_WEB_TRUSTED_PROXIES: {said}; set the proxies' addresses"))
     return findings
+
+
+def _mail(settings: Settings) -> Iterator[Finding]:
+    """Whether the operator hears of those that wait, where mail is sent at all."""
+    is_asked = settings.web.public_url is not None and settings.web.sign_up == "approval"
+    if is_asked and settings.mail.mail() is not None and settings.mail.operator is None:
+        said = "is not set, so no e-mail tells you when an organisation waits for your approval (RELAY_WEB_SIGN_UP=approval)"
+        yield Finding(is_good=False, text=f"RELAY_MAIL_OPERATOR: {said}; set it to your own address")
 
 
 async def _store(settings: Settings, roles: Sequence[Client]) -> list[Finding]:

@@ -106,6 +106,9 @@ SIGN_UPS_ARRIVED: Final = b"{sign-ups}:arrived"
 SIGN_UPS_PENDING: Final = b"{sign-ups}:pending"
 """Sorted set: tenants that wait for the operator's approval, by until when (at custody's server)."""
 
+SIGN_UPS_TOLD: Final = b"{sign-ups}:told"
+"""String: the bound that the operator was told of by mail; ends after an hour (at custody's server)."""
+
 
 def tenant(tenant_id: TenantId) -> bytes:
     """Hash: the tenant's record (custody)."""

@@ -112,6 +112,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "room":                 _family("rooms:*", _VAULT,                              "·   ·      ·       rw  rw"),
     "sign_ups_arrived":     _family("{sign-ups}:arrived", _VAULT,                   "·   ·      ·       rw  rw"),
     "sign_ups_pending":     _family("{sign-ups}:pending", _VAULT,                   "·   ·      ·       rw  rw"),
+    "sign_ups_told":        _family("{sign-ups}:told", _VAULT,                      "·   ·      ·       rw  r"),
     "web_forwarded":        _family("web:forwarded", _VAULT,                        "·   ·      ·       rw  r"),
     "invitation":           _family("invitation:*", _VAULT,                         "·   ·      ·       rw  rw"),
     "ring_user":            _family("ring-user:*", _VAULT,                          "w   w      ·       w   rw"),

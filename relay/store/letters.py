@@ -53,10 +53,10 @@ class Letters:
         except RelayError as error:
             _not_written(tenant, kind, error)
 
-    async def to_operator(self, tenant: Tenant, kind: NoticeKind, by: Actor) -> None:
-        """Tell the operator."""
+    async def to_operator(self, tenant: Tenant, kind: NoticeKind, by: Actor, *, about: str = "") -> None:
+        """Tell the operator; see `to_managers`. The tenant need not be kept."""
         try:
-            await self._write(tenant, kind, [OPERATOR], by, "")
+            await self._write(tenant, kind, [OPERATOR], by, about)
         except RelayError as error:
             _not_written(tenant, kind, error)
 

@@ -67,6 +67,8 @@ class NoticeKind(enum.StrEnum):
     """The operator let it in."""
     TENANT_REFUSED = "tenant.refused"
     """The operator turned it away."""
+    SIGN_UPS_FULL = "sign_ups.full"
+    """A bound on tenants that come by themselves is reached: the operator may raise it, or decide about those that wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,7 @@ class Letter:
         organisation: what the tenant was called then.
         domain: its domain then.
         who: the name of whoever did it; empty: the operator, or nobody in particular.
-        about: whom or what it is about; for a refusal the operator's reason.
+        about: whom or what it is about; for a refusal the operator's reason, for a bound its setting.
     """
 
     to: str

@@ -2,6 +2,7 @@
 
     {sign-ups}:arrived    sorted set: tenant id -> when it came, kept for an hour
     {sign-ups}:pending    sorted set: tenant id -> until when it waits for the operator
+    {sign-ups}:told       the bound that the operator was told of, for an hour
 
 A place is taken before the tenant is written, so that many at once do not pass the bound together. A place whose tenant never
 came is free again when its time is over. Whoever comes by invitation takes none.
@@ -48,11 +49,19 @@ class SignUpsFull(RelayError):
 
     Attributes:
         why: `hourly` or `pending`.
+        most: how many that is.
     """
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: str, most: int) -> None:
         super().__init__(f"No more tenants are taken in for now ({why})")
         self.why = why
+        self.most = most
+
+    @property
+    def setting(self) -> str:
+        """The bound as the operator set it."""
+        name = "RELAY_WEB_SIGN_UPS_PER_HOUR" if self.why == "hourly" else "RELAY_WEB_PENDING_MOST"
+        return f"{name}={self.most}"
 
 
 class SignUps:
@@ -76,7 +85,13 @@ class SignUps:
             [tenant_id, now, now - int(HOUR / _MS), limits.hourly, limits.pending, until],
         )
         if reply:
-            raise SignUpsFull(reply.decode())
+            why = reply.decode()
+            raise SignUpsFull(why, limits.hourly if why == "hourly" else limits.pending)
+
+    async def is_to_be_told(self, full: SignUpsFull) -> bool:
+        """Whether the operator is to be told of a bound now: once an hour, whichever bound and however many processes."""
+        life = int(HOUR.total_seconds())
+        return bool(await self._store.vault_command("SET", keys.SIGN_UPS_TOLD, full.why, "NX", "EX", life))
 
     async def overdue(self) -> list[TenantId]:
         """Those that have waited for too long."""

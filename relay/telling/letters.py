@@ -63,7 +63,7 @@ def _short(text: str) -> str:
     return one_line(text)[:_CHARS]
 
 
-_WITHOUT_PAGE: Final = frozenset({"tenant.left", "tenant.waits", "tenant.refused"})
+_WITHOUT_PAGE: Final = frozenset({"tenant.left", "tenant.waits", "tenant.refused", "sign_ups.full"})
 """There is none any more, or it is not the reader's."""
 
 _TEXTS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
@@ -106,6 +106,16 @@ _TEXTS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
             "    presence-relay tenants show {tenant_id}\n"
             "    presence-relay tenants approve {tenant_id}\n"
             "    presence-relay tenants refuse {tenant_id}",
+        ),
+        "sign_ups.full": (
+            "{name} could not connect: a limit on new organisations is reached",
+            "{name} ({domain}) tried to connect on {at} and was not taken in, because this limit is reached:\n\n"
+            "    {about}\n\n"
+            "Others may be turned away for the same reason; you are told once an hour at most. Look at who has come and who "
+            "waits:\n\n"
+            "    presence-relay tenants list\n\n"
+            "If you know {name}, invite them: an invitation does not count towards the limit.\n\n"
+            "    presence-relay tenants invite {domain}",
         ),
         "tenant.approved": (
             "{name} is approved",
@@ -160,6 +170,16 @@ _TEXTS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
             "    presence-relay tenants show {tenant_id}\n"
             "    presence-relay tenants approve {tenant_id}\n"
             "    presence-relay tenants refuse {tenant_id}",
+        ),
+        "sign_ups.full": (
+            "{name} non ha potuto collegarsi: raggiunto un limite per le nuove organizzazioni",
+            "{name} ({domain}) ha provato a collegarsi il {at} e non è stata accolta, perché è raggiunto questo limite:\n\n"
+            "    {about}\n\n"
+            "Altre possono essere respinte per lo stesso motivo; questo avviso arriva al massimo una volta all’ora. Guardi chi è "
+            "arrivato e chi attende:\n\n"
+            "    presence-relay tenants list\n\n"
+            "Se conosce {name}, la inviti: un invito non conta per il limite.\n\n"
+            "    presence-relay tenants invite {domain}",
         ),
         "tenant.approved": (
             "{name} è stata approvata",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -111,11 +111,11 @@ async def person(meet: Callable[..., Person]) -> Person:
     return await meet()
 
 
-@pytest.fixture
-async def suite(
-    site: Site, authority: trustme.CA, cert: trustme.LeafCert
+@asynccontextmanager
+async def relay_at_work(
+    site: Site, authority: trustme.CA, cert: trustme.LeafCert, worker_settings: WorkerSettings = FAST
 ) -> AsyncIterator[Callable[[str], SuiteStream]]:
-    """A relay at work on the site's store; makes a suite's stream of a key."""
+    """Worker and edge on the site's store; makes a suite's stream of a key."""
     edge = EdgeSettings(
         host="127.0.0.1",
         port=0,
@@ -126,7 +126,7 @@ async def suite(
     )
     async with AsyncExitStack() as stack:
         microsoft = await stack.enter_async_context(WorkerCloud(settings_for(site.cloud), site.vault))
-        worker = asyncio.create_task(Worker(site.store, site.vault, microsoft, FAST, "worker-1").run())
+        worker = asyncio.create_task(Worker(site.store, site.vault, microsoft, worker_settings, "worker-1").run())
         server = await stack.enter_async_context(EdgeServer(edge, site.store, RingMarks(site.ring), "edge-1"))
         credentials = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
         target, options = f"localhost:{server.port}", [("grpc.enable_http_proxy", 0)]
@@ -142,3 +142,12 @@ async def suite(
             await stream.kill()
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
+
+
+@pytest.fixture
+async def suite(
+    site: Site, authority: trustme.CA, cert: trustme.LeafCert
+) -> AsyncIterator[Callable[[str], SuiteStream]]:
+    """A relay at work on the site's store; makes a suite's stream of a key."""
+    async with relay_at_work(site, authority, cert) as make:
+        yield make
