@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+import trustme
 from typer.testing import CliRunner, Result
 
 from emulator import Config, Emulator
@@ -30,11 +31,12 @@ from relay.store.invitations import Invitations
 from relay.store.keyring import KeyRing, make_ring
 from relay.store.managers import Managers
 from relay.store.notices import Notices
+from relay.store.proxies import Proxies
 from relay.store.tenants import Tenant, Tenants
 from relay.store.vault import NEW, Grant, Vault
 from tests.graph.conftest import settings_for
 from tests.graph.consents import consent
-from tests.valkey import ValkeyServer
+from tests.valkey import ValkeyServer, free_port
 
 T = TypeVar("T")
 CONTOSO, FABRIKAM, ADATUM = (TenantId(f"{digit * 8}-1111-1111-1111-111111111111") for digit in "123")
@@ -206,6 +208,42 @@ def test_a_tenant_that_waits_is_listed_first_and_approved(redis):
     assert state_of(redis, CONTOSO) is TenantState.ACTIVE
     assert call("approve", CONTOSO).exit_code == 2
     assert call("refuse", CONTOSO).exit_code == 2
+
+
+def test_a_tenant_that_waits_gets_no_suite_key_and_the_operator_reads_why(redis):
+    pending(redis)
+    result = CliRunner().invoke(app, ["keys", "issue", CONTOSO])
+    assert result.exit_code == 1
+    assert "waits for the operator's approval" in result.output
+    assert f"presence-relay tenants approve {CONTOSO}" in result.output
+    assert "psk_" not in result.output
+
+
+def test_check_tells_of_those_that_wait_of_absent_mail_to_the_operator_and_of_a_proxy(redis, monkeypatch):
+    nowhere, leaf = f"https://127.0.0.1:{free_port()}", trustme.CA().issue_cert("localhost")
+    given = {
+        "WEB_PUBLIC_URL": "https://relay.example", "MAIL_HOST": "mail.example", "MAIL_FROM": "relay@relay.example",
+        "CLOUD": "custom", "CLOUD_AUTHORITY_URL": nowhere, "CLOUD_GRAPH_URL": nowhere, "CLOUD_CLIENT_ID": "app",
+        "CLOUD_CLIENT_SECRET": "hunter2", "EDGE_TLS_CERT": leaf.cert_chain_pems[0].bytes().decode(),
+        "EDGE_TLS_KEY": leaf.private_key_pem.bytes().decode(),
+    }  # fmt: skip
+    for name, value in given.items():
+        monkeypatch.setenv(f"RELAY_{name}", value)
+
+    def wrong() -> str:
+        printed = CliRunner().invoke(app, ["check"]).output.splitlines()
+        return "\n".join(line for line in printed if line.startswith("WRONG"))
+
+    assert "WRONG RELAY_MAIL_OPERATOR: is not set, so no e-mail tells you" in wrong()
+    monkeypatch.setenv("RELAY_MAIL_OPERATOR", "ops@relay.example")
+    pending(redis)
+    in_store(redis, lambda store: Proxies(store).met())
+    found = wrong()
+    assert "RELAY_MAIL_OPERATOR" not in found
+    assert "WRONG Tenants: 1 wait for your approval: presence-relay tenants list" in found
+    assert "WRONG RELAY_WEB_TRUSTED_PROXIES: requests came through a proxy" in found
+    monkeypatch.setenv("RELAY_WEB_TRUSTED_PROXIES", "10.0.0.1")
+    assert "TRUSTED_PROXIES" not in wrong()
 
 
 def test_a_tenant_that_waits_is_refused_and_may_come_back_when_the_operator_says_so(redis):

@@ -167,7 +167,9 @@ class SuiteKeys:
         if state in (None, TenantState.REMOVED):
             raise TenantRemoved("There is no such tenant")
         if state == TenantState.PENDING:
-            raise TenantWaits("This tenant waits for the operator's approval: it has no suite keys until then")
+            raise TenantWaits(
+                f"This tenant waits for the operator's approval: it has no suite keys until then. To let it in: presence-relay tenants approve {tenant_id}"
+            )
         key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
         now_ms = _now_ms()
         mark = self._marks.mark(Vouched(key_id, tenant_id, _hash(secret)))

@@ -114,7 +114,7 @@ async def test_an_organisation_is_approved_and_its_suite_sees_presence_by_mails_
         await person.get(f"{link[0]}/suites")
         await person.submit("new-key", label="Reception")
         assert person.key, person.text
-        stream = suite(person.key).open("bea@contoso.example")
+        stream = suite(person.key).open("ada@contoso.example")
         await eventually(lambda: any(answer.HasField("presence") for answer in stream.answers.values()), timeout=20)
         assert site.cloud.journal.search(path="getPresencesByUserId", after=asked)
     assert {mail["To"] for mail in mailbox.taken} == {OPERATIONS, CONTACT, ACCOUNT}
