@@ -406,6 +406,17 @@ class EdgeConfig(Group):
         return self
 
 
+_NO_ROLES: Final = frozenset(
+    {
+        "b79fbf4d-3ef9-4689-8143-76b194e85509",  # in `wids` of everybody, whatever else they are
+        "a0b1b346-4d3e-4e8b-98f8-753987be4970",  # User
+        "10dae51f-b6af-4016-8d66-8c2a99b929b3",  # Guest User
+        "2af84b1e-32c8-42b7-82bc-daa82404023b",  # Restricted Guest User
+    }
+)
+"""What Entra puts among roles and every member or guest of a tenant has: with one of these, any employee would look after it."""
+
+
 class WebConfig(Group):
     """The onboarding pages."""
 
@@ -486,6 +497,9 @@ class WebConfig(Group):
         wrong = [role for role in _listed(value) if names.user_id(role) is None]
         if wrong:
             raise ValueError(f"{wrong[0]!r} is no role template id, which is a GUID")
+        everybodys = [role for role in _listed(value) if role.lower() in _NO_ROLES]
+        if everybodys:
+            raise ValueError(f"{everybodys[0]} is no administrator's role: every user or guest has it")
         return value
 
     @model_validator(mode="after")

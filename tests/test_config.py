@@ -157,6 +157,19 @@ def test_a_custom_cloud_needs_both_addresses_and_no_other_cloud_takes_them(worki
     assert faults() == ["RELAY_CLOUD_GRAPH_URL: must not be set unless RELAY_CLOUD is custom"]
 
 
+@pytest.mark.parametrize(
+    ("roles", "said"),
+    [
+        ("Global Administrator", "no role template id"),
+        ("62e90394-69f5-4237-9190-012177145e10, b79fbf4d-3ef9-4689-8143-76b194e85509", "every user or guest has it"),
+        ("10DAE51F-B6AF-4016-8D66-8C2A99B929B3", "every user or guest has it"),
+    ],
+)
+def test_roles_that_are_no_administrators_are_a_fault(working, variable, roles, said):
+    variable("RELAY_WEB_MANAGER_ROLES", roles)
+    assert [said in fault for fault in faults() if "RELAY_WEB_MANAGER_ROLES" in fault] == [True]
+
+
 def test_a_key_that_is_not_the_certificates_is_a_fault(working):
     (working / "RELAY_EDGE_TLS_KEY").write_bytes(AUTHORITY.issue_cert("other").private_key_pem.bytes())
     assert faults() == ["RELAY_EDGE_TLS_KEY: is not the key of RELAY_EDGE_TLS_CERT"]

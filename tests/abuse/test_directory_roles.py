@@ -1,0 +1,92 @@
+"""A directory role that the operator named opens the page of the organisation that signed somebody in, and nothing else does."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from onboarding.settings import TENANT
+from relay.core.audit import Kind
+from relay.store.audit import AuditLog
+from relay.store.managers import Managers
+from tests.onboarding.conftest import (  # noqa: F401  fixtures
+    authority,
+    cert,
+    cloud,
+    meet,
+    raw,
+    ring,
+    site,
+    start_site,
+    store,
+    valkey,
+)
+from tests.onboarding.person import Person
+from tests.onboarding.site import Site
+
+Meet = Callable[..., Awaitable[Person]]
+StartSite = Callable[..., Awaitable[Site]]
+
+pytestmark = pytest.mark.finding(1)
+
+GLOBAL_ADMIN = "62e90394-69f5-4237-9190-012177145e10"
+ADMIN, BEN, CHLOE = "admin@contoso.example", "ben@contoso.example", "chloe@contoso.example"
+
+
+async def test_a_role_opens_the_page_only_where_the_operator_named_it_and_entra_tells_it(
+    site: Site,
+    start_site: StartSite,
+    meet: Meet,  # noqa: F811
+):
+    await (await meet()).onboard()
+    named = await start_site(manager_roles=frozenset({GLOBAL_ADMIN}))
+    for where, is_told, status in ((site, True, 403), (named, False, 403), (named, True, 200)):
+        site.cloud.set_switches(directory_roles_claim=is_told)
+        admin = await meet(where)
+        await admin.enter(ADMIN)
+        assert admin.page.status_code == status, (where is named, is_told)
+    ben = await meet(named)
+    await ben.enter(BEN)
+    assert ben.page.status_code == 403, "every member's `wids` is not empty"
+
+
+async def test_who_comes_by_a_role_looks_after_the_organisation_and_is_told_by_name(
+    start_site: StartSite,
+    meet: Meet,  # noqa: F811
+):
+    site = await start_site(manager_roles=frozenset({GLOBAL_ADMIN}))  # noqa: F811
+    site.cloud.set_switches(directory_roles_claim=True)
+    service, admin = await meet(site), await meet(site)
+    await service.onboard()
+    await admin.enter(ADMIN)
+    await admin.submit("add-manager", name=CHLOE)
+    assert admin.notice == "They look after the organisation now"
+    managers = await Managers(site.store).list(site.tenant_id())
+    assert ADMIN not in {one.upn for one in managers}, "a role is no entry among the managers"
+    page = await AuditLog(site.store).page(site.tenant_id(), watches=False)
+    assert (page.entries[0].entry.kind, page.entries[0].entry.by.name) == (Kind.MANAGER_ADDED, ADMIN)
+
+
+async def test_a_role_in_another_organisation_opens_nothing_here(start_site: StartSite, meet: Meet):  # noqa: F811
+    """Whoever makes an organisation of their own at Entra is its Global Administrator."""
+    site = await start_site(manager_roles=frozenset({GLOBAL_ADMIN}))  # noqa: F811
+    site.cloud.set_switches(directory_roles_claim=True)
+    service, stranger = await meet(site), await meet(site)
+    await service.onboard()
+    await stranger.enter("admin@fabrikam.example")
+    assert (stranger.page.status_code, stranger.heading) == (403, "Your organisation is not connected")
+    for path in ("/log", "/suites", "/settings", "/users", "/log/export.csv"):
+        answer = await stranger.client.get(f"{site.url}{TENANT}{path}")
+        assert answer.status_code == 403, path
+        assert "contoso" not in answer.text
+
+
+async def test_a_role_gives_no_key_in_the_wizard(start_site: StartSite, meet: Meet):  # noqa: F811
+    """Roles count on the page, where each deed is told; the wizard makes a request of anybody's consent."""
+    site = await start_site(manager_roles=frozenset({GLOBAL_ADMIN}))  # noqa: F811
+    site.cloud.set_switches(directory_roles_claim=True)
+    service, admin = await meet(site), await meet(site)
+    await service.onboard()
+    assert await admin.onboard(ADMIN) == ""
+    assert admin.heading == "Your organisation is connected already"
