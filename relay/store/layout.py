@@ -84,7 +84,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "turned_away":          _family(f"{_P}turned-away", _VAULT,                     "·   r      ·       rw  rw"),
     "tenant":               _family(f"{_P}tenant:{_GUID}", _VAULT,                  "r   rw     ·       rw  rw"),
     "tenant_grants":        _family(f"{_P}tenant:{_GUID}:grants", _VAULT,           "·   rw     ·       rw  rw"),
-    "tenant_managers":      _family(f"{_P}tenant:{_GUID}:managers", _VAULT,         "·   r      ·       rw  rw"),
+    "tenant_managers":      _family(f"{_P}tenant:{_GUID}:managers", _VAULT,         "·   ·      ·       rw  rw"),
     "tenant_requests":      _family(f"{_P}tenant:{_GUID}:requests", _VAULT,         "·   ·      ·       rw  rw"),
     "request":              _family(f"{_P}request:*", _VAULT,                       "·   ·      ·       rw  rw"),
     "tenant_suite_keys":    _family(f"{_P}tenant:{_GUID}:suite-keys", _VAULT,       "r   ·      ·       rw  rw"),

@@ -35,8 +35,8 @@ ADMIN, BEN, CHLOE = "admin@contoso.example", "ben@contoso.example", "chloe@conto
 
 
 async def test_a_role_opens_the_page_only_where_the_operator_named_it_and_entra_tells_it(
-    site: Site,
-    start_site: StartSite,
+    site: Site,  # noqa: F811
+    start_site: StartSite,  # noqa: F811
     meet: Meet,  # noqa: F811
 ):
     await (await meet()).onboard()
@@ -52,7 +52,7 @@ async def test_a_role_opens_the_page_only_where_the_operator_named_it_and_entra_
 
 
 async def test_who_comes_by_a_role_looks_after_the_organisation_and_is_told_by_name(
-    start_site: StartSite,
+    start_site: StartSite,  # noqa: F811
     meet: Meet,  # noqa: F811
 ):
     site = await start_site(manager_roles=frozenset({GLOBAL_ADMIN}))  # noqa: F811

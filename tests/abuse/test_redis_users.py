@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
-from relay.core.presence import TenantId
+from relay.core.presence import TenantId, UserId
 from relay.core.tenant import TenantState
 from relay.errors import NotPermitted
 from relay.store import keys
@@ -49,12 +49,20 @@ TAKES: dict[str, list[tuple[str, ...]]] = {
     "answers": [("HGETALL", keys.answers(TENANT).decode()), ("HGET", keys.answers(TENANT).decode(), "ada")],
     "a flow": [("GET", "flow:0123")],
     "a lease": [("SET", keys.lease(keys.partition_of(TENANT)).decode(), "mine")],
+    "who looks after it": [
+        ("HSET", keys.tenant_managers(TENANT).decode(), "ben", "{}"),
+        ("HGETALL", keys.tenant_managers(TENANT).decode()),
+    ],
+    "a request": [
+        ("HSET", keys.tenant_requests(TENANT).decode(), "ben", "{}"),
+        ("GET", keys.request(TENANT, UserId("ben")).decode()),
+    ],
     "a suite key's record": [("HGETALL", "suite-key:0123456789abcdef")],
 }
 REFUSED = {
     Client.WEBHOOK: list(TAKES),
-    Client.EDGE: ["a suite key", "settings", "a grant", "a flow", "a lease"],
-    Client.WORKER: ["a suite key", "a flow", "a suite key's record"],
+    Client.EDGE: ["a suite key", "settings", "a grant", "a flow", "a lease", "who looks after it", "a request"],
+    Client.WORKER: ["a suite key", "a flow", "a suite key's record", "who looks after it", "a request"],
     Client.WEB: ["a lease"],
 }
 
