@@ -21,8 +21,8 @@ from tests.abuse.crowd import Load, arguments
 from tests.abuse.measured import rows, rss
 from tests.edge.suite import eventually
 from tests.soak.processes import Relay, at_work
-from tests.soak.run import Console
-from tests.soak.schedule import FABRIKAM
+from tests.soak.run import SETTINGS, Console
+from tests.soak.schedule import FABRIKAM, SPEED
 from tests.valkey import free_port
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Size:
 
 
 SMALL = Size(streams=600, silent=90, trailer_bytes=10 * MIB, seconds=6, alone=0)
-WHOLE = Size(streams=10_000, silent=1000, trailer_bytes=250 * MIB, seconds=60, alone=30)
+WHOLE = Size(streams=10_000, silent=1000, trailer_bytes=250 * MIB, seconds=60, alone=60)
 
 
 @pytest.mark.finding(2)
@@ -55,7 +55,7 @@ WHOLE = Size(streams=10_000, silent=1000, trailer_bytes=250 * MIB, seconds=60, a
 async def test_a_quiet_tenant_sees_each_change_while_strangers_do_their_worst(tmp_path: Path, size: Size) -> None:
     web = free_port()
     settings = {
-        "RELAY_POLL_INTERVAL": "1s",
+        **{name: value for name, value in SETTINGS.items() if name != "RELAY_WORKER_LEASE"},
         "RELAY_WEB_PUBLIC_URL": f"https://localhost:{web}",
         "RELAY_WEB_SUITE_ADDRESS": "localhost:443",
         "RELAY_WEB_HOST": "127.0.0.1",
@@ -63,7 +63,7 @@ async def test_a_quiet_tenant_sees_each_change_while_strangers_do_their_worst(tm
         "RELAY_WEB_TLS_CERT_FILE": str(tmp_path / "chain.pem"),
         "RELAY_WEB_TLS_KEY_FILE": str(tmp_path / "key.pem"),
     }
-    async with at_work(tmp_path, speed=1, switches={}, settings=settings, roles={"all": "all"}) as relay:
+    async with at_work(tmp_path, speed=SPEED, switches={}, settings=settings, roles={"all": "all"}) as relay:
         tenant = await relay.onboard(f"presence-relay@{FABRIKAM[0].partition('@')[2]}")
         client = PresenceClient(
             relay.address, await relay.suite_key(tenant), ca_pem=relay.ca_pem, proxy="", users=FABRIKAM
