@@ -21,6 +21,7 @@ from tests.abuse.http2 import HEALTH_WATCH, PREFACE, REFLECTION, STREAM, WATCH, 
 _TRAILERS: Final = b"".join(b"x-%04d: %s\r\n" % (number, b"a" * 50) for number in range(1000))
 _PATHS: Final = (HEALTH_WATCH, WATCH, REFLECTION, STREAM)
 _STREAMS_A_CONNECTION: Final = 500
+_SHARE_OF_TIME: Final = 0.8
 _POURING: Final = 4
 """Connections that send trailers at the same time."""
 
@@ -84,6 +85,11 @@ class Crowd:
     def _left_s(self) -> float:
         return max(0.0, self._load.seconds - (time.monotonic() - self._began))
 
+    async def _keep_pace(self, done: float) -> None:
+        """Wait when this share of the work is ahead of its time; the last fifth of the time is left over."""
+        due_s = self._load.seconds * _SHARE_OF_TIME * done
+        await asyncio.sleep(max(0.0, due_s - (time.monotonic() - self._began)))
+
     async def _silent(self, port: int, number: int, opened: asyncio.Event) -> None:
         source = (f"127.0.20.{1 + number % 200}", 0)
         while self._left_s:
@@ -103,13 +109,12 @@ class Crowd:
             async with peer(self._load.edge, greet=False, tls=tls_of(self._load.ca_pem.encode())) as one:
                 one.send(PREFACE + frame(Kind.SETTINGS))
                 one.listen()
-                pause_s = self._left_s / number
                 for n in range(number):
                     one.headers(2 * n + 1, call(_PATHS[n % len(_PATHS)]))
                     self._done["streams"] += 1
                     if not await one.flood(b""):
                         return
-                    await asyncio.sleep(pause_s)
+                    await self._keep_pace(n / number)
                 await one.closed.wait()
 
     async def _pour(self, port: int, number: int) -> None:
@@ -130,7 +135,7 @@ class Crowd:
                         await writer.drain()
                         sent += len(_TRAILERS)
                         self._done["trailer_bytes"] += len(_TRAILERS)
-                        await asyncio.sleep(self._left_s * len(_TRAILERS) / max(1, wanted - sent))
+                        await self._keep_pace(sent / wanted)
                 finally:
                     writer.transport.abort()
 
