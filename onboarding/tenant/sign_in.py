@@ -147,6 +147,7 @@ class SignIns:
         with _told():
             grant = await self._consent.complete(trip.kept, answer)
         if grant.tenant_id != trip.wanted.tenant_id:
+            log.info("tenant_consent_of_others", tenant_id=trip.wanted.tenant_id, came_from=grant.tenant_id)
             raise SignInFailed("other_tenant", grant.upn)
         return Consented(grant.tenant_id, grant.account_id, grant.upn, grant.token_cache)
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from emulator.faults import Fault
 from onboarding.settings import TENANT
@@ -102,9 +103,11 @@ async def test_a_suite_key_that_nobody_has_seen_yet(site: Site, meet: Meet):  # 
     assert 'id="show-key"' in ben.page.text
     await Managers(site.store).add(site.tenant_id(), site.cloud.person(CHLOE).oid, CHLOE, OPERATOR)
     await end_right(site)
-    await ben.show_key()
+    with capture_logs() as told:
+        await ben.show_key()
     assert ben.key == ""
     assert "psk_" not in ben.page.text
+    assert [one["account_id"] for one in told if one["event"] == "suite_key_withheld"] == [site.cloud.person(BEN).oid]
 
 
 async def test_a_yes_is_to_the_request_that_was_looked_at(contoso: Site, meet: Meet):  # noqa: F811

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from onboarding.settings import TENANT
 from relay.core.audit import OPERATOR, Kind
@@ -323,3 +324,30 @@ async def test_a_key_of_the_wizard_is_told_as_its_accounts_and_counted(site: Sit
     await ada.submit("another-key")
     assert ada.page.status_code == 403
     assert await site.suite_keys.list(site.tenant_id()) == before
+
+
+async def test_the_log_tells_of_each_try_that_got_as_far_as_microsofts_proof(contoso: Site, meet: Meet):  # noqa: F811
+    ben, service, oid = await meet(), await meet(), contoso.cloud.person(BEN).oid
+    with capture_logs() as told:
+
+        async def tells(event: str, account_id: str | None = None) -> None:
+            async with asyncio.timeout(10):
+                while not any(one["event"] == event and one.get("account_id") == account_id for one in told):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            told.clear()
+
+        await ben.enter(BEN)
+        await tells("tenant_page_closed", oid)
+        await ben.onboard(BEN)
+        await tells("tenant_access_asked", oid)
+        await service.to_sign_in()
+        answer = await service.sign_in()
+        await service.answer(answer)
+        await ben.answer(answer)
+        await tells("tenant_sign_in_unknown")
+        await service.sign_out_at_microsoft()
+        await service.get(TENANT)
+        await service.submit("add")
+        service.page = await service.client.get(service.microsoft_url())
+        await service.answer(await service.sign_in("olga@fabrikam.example"))
+        await tells("tenant_consent_of_others")
