@@ -38,6 +38,8 @@ _WRITE = Script("notice_write")
 MOST_LETTERS: Final = 200
 """Of one tenant in an hour: four deeds told to as many managers as a tenant may have. Beyond that the audit log tells it."""
 _HOUR_S: Final = 3600
+MAX_TEXT_CHARS: Final = 320
+"""Of what a letter is about, as long as an address may be: it is kept once for each recipient."""
 OPERATOR: Final = "operator"
 """Stands for the operator's address, which only those who send mail know."""
 
@@ -172,6 +174,7 @@ class Notices:
             StoreUnavailable: the outcome is unknown.
         """
         language = tenant.settings.get("language", "en")
+        who, about = who[:MAX_TEXT_CHARS], about[:MAX_TEXT_CHARS]
         args: list[Arg] = [tenant.tenant_id, MOST_LETTERS, _HOUR_S]
         for address in to:
             letter = Letter(

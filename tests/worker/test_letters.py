@@ -12,7 +12,7 @@ from relay.core.audit import OPERATOR, Actor
 from relay.core.presence import UserId
 from relay.store.letters import Letters
 from relay.store.managers import Managers
-from relay.store.notices import MOST_LETTERS, NoticeKind, Notices
+from relay.store.notices import MAX_TEXT_CHARS, MOST_LETTERS, NoticeKind, Notices
 from relay.store.tenants import Tenant
 from tests.telling.receivers import Mailbox, mail_server
 from tests.worker.conftest import Relay, eventually
@@ -98,3 +98,10 @@ async def test_a_tenant_has_a_bound_of_letters_within_an_hour(relay: Relay, tena
     for _ in range(MOST_LETTERS // 3 + 5):
         await Letters(relay.store).to_managers(tenant, NoticeKind.OPT_OUTS_EMPTIED, BY_ANNA)
     assert len(await Notices(relay.store).of(range(64))) == MOST_LETTERS
+
+
+async def test_what_a_letter_is_about_is_cut_before_it_is_kept_for_everybody(relay: Relay, tenant: Tenant) -> None:
+    await Letters(relay.store).to_managers(tenant, NoticeKind.MANAGER_ADDED, BY_ANNA, about="x" * 40_000)
+    found = [one.letter for one in await Notices(relay.store).of(range(64)) if one.letter is not None]
+    assert found
+    assert {len(letter.about) for letter in found} == {MAX_TEXT_CHARS}
