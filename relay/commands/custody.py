@@ -153,7 +153,8 @@ def _tell_unmarked(unmarked: Counter[Standing]) -> None:
 def _restored_words(one: TenantRestored) -> str:
     keys = f", {one.keys_written} suite keys" if one.keys_written else ""
     revoked = f"; {one.keys_revoked} suite keys stay revoked" if one.keys_revoked else ""
-    return f"{one.tenant_id}  {one.outcome}{keys}{revoked}"
+    back = f"; look after it again: {', '.join(one.managers_back)}" if one.managers_back else ""
+    return f"{one.tenant_id}  {one.outcome}{keys}{revoked}{back}"
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -24,7 +24,7 @@ import msgspec
 from relay.core import audit, permission
 from relay.core.audit import Kind
 from relay.core.presence import TenantId
-from relay.store import custody, hints, keys
+from relay.store import custody, hints, keys, managers
 from relay.store.audit import RETENTION
 from relay.store.backup import AwayRecord, LogRecord, Record, TenantRecord, counted, read_tenant
 from relay.store.backup_file import BackupInvalid, Reader
@@ -92,6 +92,8 @@ class TenantRestored:
     keys_written: int = 0
     keys_revoked: int = 0
     """Suite keys that stay revoked, because they were revoked after the backup."""
+    managers_back: tuple[str, ...] = ()
+    """Names of those who look after it again, and did not just before: somebody may have ended their right since the backup."""
 
 
 def checked(file: BinaryIO, key: BackupKey, ring: KeyRing, *, unsigned: bool = False) -> Checked:
@@ -233,7 +235,10 @@ class Restore:
         replies = Counter([await self._suite_key(key_id, key) for key_id, key in record.suite_keys.items()])
         await self._finish(manifest, tenant_id)
         outcome = _OUTCOMES[reply]
-        return TenantRestored(tenant_id, outcome, replies[b"written"], replies[b"revoked"])
+        before = {} if present is None else present.managers
+        back = {one: who for one, who in record.managers.items() if present is not None and one not in before}
+        names = tuple(one.upn or one.account_id for one in managers.decode(back))
+        return TenantRestored(tenant_id, outcome, replies[b"written"], replies[b"revoked"], names)
 
     async def _write_tenant(self, manifest: Manifest, record: TenantRecord, *, is_same: bool) -> bytes | None:
         """Step 2; what the script said, None when there is nothing to do."""

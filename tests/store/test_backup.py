@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from relay.core import audit
-from relay.core.audit import Actor, Kind
+from relay.core.audit import OPERATOR, Actor, Kind
 from relay.core.tenant import TenantEvent, TenantState
 from relay.errors import SuiteKeyRevoked
 from relay.store import backup_file, keys
@@ -22,6 +22,7 @@ from relay.store.backup import back_up
 from relay.store.backup_file import BackupInvalid, BackupKey, BackupUnsigned, Reader, Writer, make_backup_key
 from relay.store.connection import Store
 from relay.store.keyring import KeyRing, make_ring
+from relay.store.managers import Managers
 from relay.store.marks import Standing
 from relay.store.pipes import Inbox
 from relay.store.restore import Outcome, Restore, TenantRestored, checked
@@ -193,6 +194,20 @@ async def test_a_suite_key_that_was_shown_since_does_not_end_by_a_restore(store:
     await SuiteKeys(store, MARKS).keep(TENANT, key.key_id, audit.key_made(ADA, "new"))
     await restored(store, file, overwrite=True)
     assert (await SuiteKeys(store, MARKS).verify(key.text)).expires is None
+
+
+async def test_whoever_looks_after_a_tenant_again_by_a_restore_is_told(store: Store) -> None:
+    """Their right may have been ended for a reason since."""
+    await fill(store)
+    managers = Managers(store)
+    for account, upn in ((user(1), "ada@b.de"), (user(2), "ben@b.de")):
+        await managers.add(TENANT, account, upn, OPERATOR)
+    file = await backed_up(store)
+    ben = next(one for one in await managers.list(TENANT) if one.account_id == user(2))
+    await managers.remove(TENANT, ben, OPERATOR)
+    assert {one.managers_back for one in await restored(store, file)} == {()}
+    told = {one.tenant_id: one.managers_back for one in await restored(store, file, overwrite=True)}
+    assert told[TENANT] == ("ben@b.de",)
 
 
 async def test_one_tenant_alone_may_come_back(store: Store, raw: Redis) -> None:
