@@ -197,21 +197,6 @@ def test_a_later_request_has_its_time_as_well(role: Served):
     role.is_well()
 
 
-@pytest.mark.finding(6)
-def test_a_body_that_does_not_come_keeps_nobody_out(role: Served):
-    head = role.head.replace(b"?validationToken=x", b"").replace(b"GET", b"POST")
-    head = head.replace(b"Content-Length: 0\r\n", b"") + b"Content-Length: 100000\r\n\r\nabc"
-    connections = []
-    try:
-        for number in range(60):
-            connections.append(role.connect(f"127.0.3.{1 + number % 8}"))
-            connections[-1].sendall(head)
-        role.is_well()
-    finally:
-        for connection in connections:
-            connection.close()
-
-
 BODY = {"webhook": (4 * MIB, 64 * MIB), "web": (256 * 1024, 16 * MIB)}
 """Role -> the longest body, and what all may hold together."""
 
