@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from onboarding.domains import Domains
 from onboarding.flow import Consented, Trouble
 from onboarding.languages import english
 from onboarding.problems import OF_CONSENT
@@ -18,7 +19,6 @@ from relay.core.trouble import NOTHING
 from relay.errors import ConsentRequired
 from relay.graph import consent as graph_consent
 from relay.graph.consent import PERSONAL_ACCOUNTS, ConsentFailed, ConsentProblem
-from relay.graph.organisation import tenant_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,13 +56,13 @@ class SignIns:
     def __init__(self, flows: Flows, client: GraphClient, consent: Consent, redirect_uri: str, room: Room) -> None:
         self._room = room
         self._flows = flows
-        self._client = client
+        self._domains = Domains(client)
         self._consent = consent
         self._redirect_uri = redirect_uri
 
     async def tenant_of(self, domain: str) -> TenantId | None:
-        """The tenant of a domain; None when Microsoft knows none."""
-        return await tenant_of(self._client, domain)
+        """The tenant of a domain; None when Microsoft knows none. See `Domains.tenant_of`."""
+        return await self._domains.tenant_of(domain)
 
     async def begin(self, flow: Flow) -> str:
         """Begin a sign-in; returns Microsoft's address for the browser.

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from onboarding.flow import Applicant
     from onboarding.settings import WebSettings
+    from relay.core.presence import TenantId
     from relay.core.tenant import TenantState
     from relay.graph.settings import GraphSettings
     from relay.store.access_requests import AccessRequest
@@ -128,7 +129,10 @@ class Steps:
         word_ms = 0 if invitation is None else invitation.word_ms
         if self._settings.sign_up is SignUp.INVITED and not word_ms:
             return "not_invited"
-        tenant_id = await self._sign_ins.tenant_of(applicant.domain)
+        if invitation is not None and invitation.domain == applicant.domain:
+            tenant_id: TenantId | None = invitation.tenant_id  # looked up when the link was made
+        else:
+            tenant_id = await self._sign_ins.tenant_of(applicant.domain)
         if tenant_id is None:
             return "domain_unknown"
         if is_personal(tenant_id):

@@ -23,7 +23,7 @@ from relay.core.tenant import SignUp
 from relay.errors import RelayError, Retryable, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 
     from starlette.requests import Request
 
@@ -100,27 +100,31 @@ class Views:
             raise Stopped("link_gone")
         given = {name: getattr(invitation, name) for name in fields.MAX_CHARS}
         if typed is not None:
-            return await self._typed(request, {**typed, **given} if invitation.is_whole else typed, link)
+            return await self._typed(request, {**typed, **_said(given)}, link, fixed=_said(given))
         if not invitation.is_whole:
-            return self._form_page(request, given, {}, link=link)
+            return self._form_page(request, given, {}, link=link, fixed=_said(given))
         return self._with_form(request, "invitation.html", invitation=invitation, link=link)
 
-    async def _typed(self, request: Request, given: dict[str, str], link: str = "") -> Response:
+    async def _typed(
+        self, request: Request, given: dict[str, str], link: str = "", fixed: Collection[str] = ()
+    ) -> Response:
         try:
             applicant = fields.applicant(given)
         except fields.FieldsInvalid as invalid:
-            return self._form_page(request, given, invalid.faults, status=422, link=link)
+            return self._form_page(request, given, invalid.faults, status=422, link=link, fixed=fixed)
         try:
             started = await self._steps.start(applicant, link)
         except StoreUnavailable:
             raise
         except Retryable as error:
             # What was typed is worth more than a page that says the same.
-            return self._form_page(request, given, {}, status=503, notice=of_error(error), link=link)
+            return self._form_page(request, given, {}, status=503, notice=of_error(error), link=link, fixed=fixed)
         if started in ("link_gone", "not_invited"):
             raise Stopped(started)
         if isinstance(started, str):
-            return self._form_page(request, given, {"domain": PROBLEMS[started].text}, status=422, link=link)
+            return self._form_page(
+                request, given, {"domain": PROBLEMS[started].text}, status=422, link=link, fixed=fixed
+            )
         flow, secret = started
         response = _to(_address(flow))
         sessions.keep_flow(response, flow.flow_id, secret, flow.lifetime)
@@ -264,7 +268,9 @@ class Views:
         status: int = 200,
         notice: str = "",
         link: str = "",
+        fixed: Collection[str] = (),
     ) -> Response:
+        """The first form. What is `fixed` is shown and cannot be changed: the link says it."""
         return self._with_form(
             request,
             "start.html",
@@ -272,6 +278,7 @@ class Views:
             given=fields.shown_again(given),
             faults=faults,
             limits=fields.MAX_CHARS,
+            fixed=fixed,
             notice=PROBLEMS[notice] if notice else None,
             action=f"{INVITATION}/{link}" if link else PREFIX,
         )
@@ -326,6 +333,11 @@ def _stopping(held: Held) -> Iterator[None]:
         yield
     except RelayError as error:
         raise Stopped.by(error, held.flow.flow_id) from error
+
+
+def _said(given: dict[str, str]) -> dict[str, str]:
+    """What a link says; the rest is open to whoever opens it."""
+    return {name: value for name, value in given.items() if value}
 
 
 def _address(flow: Flow) -> str:

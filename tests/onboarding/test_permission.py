@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -15,6 +15,7 @@ from emulator import Fault
 from onboarding.problems import PROBLEMS
 from onboarding.settings import CALLBACK
 from relay.store.access_requests import AccessRequests
+from relay.store.invitations import Invitation, Invitations, new_token
 from tests.onboarding.person import ACCOUNT, APPLICANT, CONFIRMED, TO_SIGN_IN, Person
 
 Meet = Callable[..., Awaitable[Person]]
@@ -277,3 +278,26 @@ async def test_what_was_typed_is_shown_as_it_was_typed_to_whoever_opens_the_link
     await ben.get(ada.link)
     await ben.submit("invited", organisation="x" * 1_000_000)
     assert ben.heading == PROBLEMS["too_large"].title
+
+
+async def test_whoever_opens_an_operators_link_types_only_what_the_operator_left_open(meet: Meet):
+    person = await meet()
+    site, token = person.site, new_token()
+    invitation = Invitation(
+        domain="contoso.example", tenant_id=site.tenant_id(), organisation="Contoso SpA", contact="", email="",
+        expires=datetime.now(UTC) + timedelta(days=1), word_ms=1,
+    )  # fmt: skip
+    await Invitations(site.store, site.ring).put(token, invitation)
+    await person.get(f"/onboarding/invitation/{token}")
+    assert person.page.text.count(" readonly") == 2, "domain and organisation"
+    asked = site.cloud.journal.total
+    changes = {"domain": "fabrikam.example", "organisation": "Fabrikam", "contact": "Ben", "email": "not an address"}
+    await person.submit("start", **changes)
+    assert (person.page.status_code, person.page.text.count(" readonly")) == (422, 2)
+    await person.submit("start", **{**changes, "email": "ben@contoso.example"})
+    assert person.heading == "Let the relay read presence in Contoso SpA"
+    flow = await site.flow(str(person.page.url).rpartition("/")[2])
+    assert (flow.applicant.domain, flow.applicant.contact, flow.tenant_id) == (
+        "contoso.example", "Ben", site.tenant_id(),
+    )  # fmt: skip
+    assert site.cloud.journal.total == asked, "the link knows the tenant: Microsoft is not asked"

@@ -9,15 +9,26 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 
+from emulator import Cloud
+from onboarding.domains import DomainLimits, Domains
 from onboarding.problems import PROBLEMS
 from onboarding.settings import TENANT
 from relay.core.audit import Actor
-from relay.core.tenant import SignUp, TenantState
+from relay.core.grants import GrantState
+from relay.core.names import normalise
+from relay.core.tenant import SignUp, TenantEvent, TenantState
+from relay.errors import SourceUnreachable
+from relay.graph.client import GraphClient
+from relay.store.interest import Interest
 from relay.store.invitations import Invitation, Invitations, new_token
-from relay.store.sign_ups import SignUpLimits
+from relay.store.sign_ups import SignUpLimits, SignUps
 from relay.store.suite_keys import TenantWaits
 from relay.store.turned_away import TurnedAway, now_ms
+from tests.edge.suite import eventually
+from tests.graph.conftest import settings_for
+from tests.onboarding.conftest import relay_at_work
 from tests.onboarding.person import ACCOUNT, APPLICANT, TO_SIGN_IN, Person
 from tests.onboarding.site import Site
 
@@ -114,6 +125,7 @@ async def test_a_removed_tenant_comes_back_by_none_of_its_peoples_ways(start_sit
 
     await begun.confirm()
     assert PROBLEMS["turned_away"].title in begun.text
+    assert "Sign in again" not in begun.text, "it would lead nowhere"
     again = await meet(site)
     await again.fill()
     await again.authorize()
@@ -201,3 +213,98 @@ async def test_who_waits_for_too_long_is_forgotten_and_may_ask_again(start_site:
     person = await meet(later)
     await wizard(person)
     assert "waits for approval" in person.heading
+
+
+@pytest.mark.parametrize("form_id", ["cure", "add"])
+async def test_a_consent_that_comes_back_after_the_removal_brings_nothing_back(
+    start_site: Start, meet: Meet, form_id: str
+):
+    """The manager is at Microsoft already, to cure the last account or to add a standby, when the operator removes the tenant."""
+    site = await start_site(sign_up=SignUp.OPEN)
+    tenant_id, person = site.tenant_id(), await meet(site)
+    await person.onboard()
+    (grant,) = await site.vault.list(tenant_id)
+    if form_id == "cure":
+        await site.vault.set_state(tenant_id, grant.account_id, grant.version, GrantState.DEAD, "invalid_grant")
+        await site.tenants.happened(tenant_id, TenantEvent.LAST_GRANT_DIED)
+    await person.enter()
+    await person.submit(form_id)
+    await person.get(person.microsoft_url())
+    answer = await person.sign_in(ACCOUNT if form_id == "cure" else "ben@contoso.example")
+    await site.tenants.remove(tenant_id)
+    await person.answer(answer)
+    assert await site.tenants.load(tenant_id) is None
+    assert await site.vault.list(tenant_id) == []
+    assert await TurnedAway(site.store).load(tenant_id) is not None
+
+
+async def test_of_many_that_come_by_themselves_within_an_hour_as_many_as_the_bound_are_taken_in(
+    start_site: Start, meet: Meet
+):
+    site = await start_site(sign_up=SignUp.OPEN, sign_up_limits=SignUpLimits(hourly=1))
+    people = [await meet(site) for _ in range(2)]
+    for person, account, changes in zip(
+        people, (ACCOUNT, "presence-relay@fabrikam.example"), ({}, FABRIKAM), strict=True
+    ):
+        await person.fill(**changes)
+        await person.authorize(account)
+    await asyncio.gather(*(person.confirm() for person in people))
+    assert len(await site.tenants.list()) == 1
+    assert sum(PROBLEMS["sign_ups_full"].title in person.text for person in people) == 1
+    sign_ups = SignUps(site.store, SignUpLimits(hourly=1))
+    again = (await site.tenants.list())[0].tenant_id
+    await sign_ups.take(again, waits=False)  # a tenant counts once
+
+
+async def test_a_worker_reads_nothing_of_a_tenant_that_waits(
+    start_site: Start, meet: Meet, authority: trustme.CA, cert: trustme.LeafCert
+):
+    """Counted by Microsoft's side, with another tenant read by the same worker meanwhile."""
+    site = await start_site(sign_up=SignUp.APPROVAL)
+    await wizard(await meet(site))
+    other = await meet(site)
+    await wizard(other, "presence-relay@fabrikam.example", **FABRIKAM)
+    fabrikam = site.tenant_id("fabrikam.example")
+    await site.tenants.approve(fabrikam)
+    asked = site.cloud.journal.total
+    for tenant_id in (site.tenant_id(), fabrikam):
+        names = [name for one in ("ada", "ben", "mia") if (name := normalise(f"{one}@{_domain(site, tenant_id)}"))]
+        await Interest(site.store).add(tenant_id, "edge-1", names)
+    async with relay_at_work(site, authority, cert):
+        await eventually(lambda: len(site.cloud.journal.search(path="Presences", tenant=fabrikam, after=asked)) > 3)
+    assert site.cloud.journal.search(tenant=site.tenant_id(), after=asked) == []
+
+
+def _domain(site: Site, tenant_id: str) -> str:
+    return "contoso.example" if tenant_id == site.tenant_id() else "fabrikam.example"
+
+
+async def test_made_up_domains_cost_microsoft_a_bounded_number_of_questions(cloud: Cloud):
+    """Two hundred at once, and each once more: few at a time, none twice, and beyond the queue an answer at once."""
+    under_way, most = 0, 0
+
+    class Counted(GraphClient):
+        async def fetch(self, url: str) -> bytes:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            try:
+                return await super().fetch(url)
+            finally:
+                under_way -= 1
+
+    async with Counted(settings_for(cloud)) as client:
+        domains = Domains(client, DomainLimits(at_once=3, waiting=20, kept=30))
+        made_up = [f"made-up-{n}.example" for n in range(20)]
+        flood = await asyncio.gather(
+            *(domains.tenant_of(one) for _ in range(10) for one in made_up), return_exceptions=True
+        )
+        assert flood[:20] == [None] * 20
+        assert {type(one) for one in flood[20:]} == {SourceUnreachable}
+        assert (most, len(cloud.journal)) == (3, 20)
+        assert [await domains.tenant_of(one) for one in made_up] == [None] * 20
+        assert len(cloud.journal) == 20, "what was answered is not asked again"
+        for n in range(40):
+            await domains.tenant_of(f"more-{n}.example")
+        assert len(domains) == 30
+        assert await domains.tenant_of("contoso.example") is not None

@@ -1,0 +1,85 @@
+"""Whose a domain is, asked of Microsoft with restraint: few look-ups at once, a bounded queue, and nothing asked twice in a while.
+
+Whoever fills in forms makes the relay ask, so a flood of made-up domains would use up Microsoft's patience with the relay's address.
+An operator's invitation knows its tenant, and asks nothing: it comes in whatever else is going on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from relay.errors import SourceUnreachable
+from relay.graph.organisation import tenant_of
+
+if TYPE_CHECKING:
+    from relay.core.presence import TenantId
+    from relay.graph.client import GraphClient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainLimits:
+    """What look-ups may cost, in each process.
+
+    Attributes:
+        at_once: under way. A look-up takes some 100 ms, so 4 are some 40 a second.
+        waiting: for their turn, or under way; about 2 s of waiting. Beyond, a form is answered at once: try again.
+        kept: answers, some 200 bytes each; the oldest go.
+        life: of an answer. A domain that was just added to a tenant is found after that.
+    """
+
+    at_once: int = 4
+    waiting: int = 100
+    kept: int = 10_000
+    life: timedelta = timedelta(minutes=5)
+
+
+USUAL: Final = DomainLimits()
+
+
+class Domains:
+    """Asks Microsoft whose a domain is."""
+
+    def __init__(self, client: GraphClient, limits: DomainLimits = USUAL) -> None:
+        self._client = client
+        self._limits = limits
+        self._turns = asyncio.Semaphore(limits.at_once)
+        self._waiting = 0
+        self._known: OrderedDict[str, tuple[float, TenantId | None]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    async def tenant_of(self, domain: str) -> TenantId | None:
+        """The tenant of a domain; None when Microsoft knows none.
+
+        Raises:
+            Retryable: Microsoft does not answer, or too many wait for an answer.
+        """
+        found = self._kept(domain)
+        if found is not None:
+            return found[1]
+        if self._waiting >= self._limits.waiting:
+            raise SourceUnreachable("Too many domains are being looked up")
+        self._waiting += 1
+        try:
+            async with self._turns:
+                # Whoever came before may have asked for the same.
+                found = self._kept(domain) or (time.monotonic(), await tenant_of(self._client, domain))
+        finally:
+            self._waiting -= 1
+        self._known[domain] = found
+        if len(self._known) > self._limits.kept:
+            self._known.popitem(last=False)
+        return found[1]
+
+    def _kept(self, domain: str) -> tuple[float, TenantId | None] | None:
+        found = self._known.get(domain)
+        if found is not None and time.monotonic() - found[0] < self._limits.life.total_seconds():
+            return found
+        self._known.pop(domain, None)
+        return None
