@@ -32,7 +32,7 @@ async def _(visit: Visit) -> None:
 @row("start", "microsoft-away")
 async def _(visit: Visit) -> None:
     visit.site.cloud.add_fault(Fault(contains="openid-configuration", status=503))
-    await visit.fill()
+    await visit.fill(domain="away.example")  # whose is not known from a row before
     await visit.page.wait_for_selector(".notice")
 
 
