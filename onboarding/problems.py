@@ -136,6 +136,23 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         "Sign in again with an account of the organisation itself, or start again if the domain in the form is wrong.",
         shows_detail=True,
     ),
+    "other_account": Problem(
+        "Somebody else signed in",
+        "What you asked for cannot be undone, so Microsoft asked for your password once more. Another account answered. "
+        "Nothing was changed.",
+        "Try again, and sign in with the account that you are signed in with here.",
+        shows_detail=True,
+    ),
+    "signed_in_before": Problem(
+        "Microsoft did not ask for your password again",
+        "What you asked for cannot be undone, and Microsoft’s answer rests on an earlier sign-in. Nothing was changed.",
+        "Try again, and type your password when Microsoft asks for it.",
+    ),
+    "auth_time_missing": Problem(
+        "Microsoft does not say when you signed in",
+        "What you asked for cannot be undone, and it takes that answer. Nothing was changed.",
+        "Please tell whoever runs this relay: the claim auth_time is missing.",
+    ),
     "permissions_missing": Problem(
         "A permission is missing",
         "Microsoft’s consent does not cover everything the relay needs: reading presence, reading the names of users, and "

@@ -31,12 +31,14 @@ from relay.store.access_requests import RequestState
 from relay.store.admissions import Replaced
 from relay.store.managers import RightEnded
 from relay.store.notices import NoticeKind
+from relay.store.vault import LastGrant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.requests import Request
 
+    from onboarding.tenant.again import AskedAgain
     from onboarding.tenant.desk import Desk
     from onboarding.tenant.door import Visitor
     from onboarding.tenant.sign_in import Trip
@@ -73,8 +75,10 @@ class Account:
 class AccountViews:
     """The routes' functions."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, again: AskedAgain) -> None:
         self._desk = desk
+        self._again = again
+        again.know("withdraw-last", Deed.SEE_OWN_STATE, self._withdrawn_by)
 
     def routes(self) -> list[Route]:
         """Which function answers what."""
@@ -169,7 +173,20 @@ class AccountViews:
                 is_last=len(visitor.grants) == 1,
                 is_me=grant.account_id == visitor.session.account_id,
             )
-        await self._withdraw(visitor, grant)
+        try:
+            await self._withdraw(visitor, grant, unless_last=True)
+        except LastGrant:
+            return await self._again.ask(request, visitor, "withdraw-last", {"account_id": grant.account_id})
+        return _to_page()
+
+    async def _withdrawn_by(self, visitor: Visitor, what: Mapping[str, str]) -> Response:
+        """An account goes, the last one or not."""
+        grant = next((one for one in visitor.grants if one.account_id == what.get("account_id")), None)
+        if grant is None:
+            await self._desk.frame.note(visitor, "unknown_thing")
+            return _to_page()
+        visitor.demand(Deed.WITHDRAW_OWN_GRANT if grant is visitor.own_grant else Deed.WITHDRAW_GRANT)
+        await self._withdraw(visitor, grant, unless_last=False)
         return _to_page()
 
     async def returned(self, trip: Trip, answer: Mapping[str, str]) -> Response:
@@ -224,13 +241,13 @@ class AccountViews:
             return "account_replaced", consented.upn
         return "account_renewed" if is_known else "account_added", consented.upn
 
-    async def _withdraw(self, visitor: Visitor, grant: Grant) -> None:
+    async def _withdraw(self, visitor: Visitor, grant: Grant, *, unless_last: bool) -> None:
         desk = self._desk
         subscriptions = [
             one for one in await desk.subscriptions.of(visitor.tenant_id) if one.account_id == grant.account_id
         ]
         entry = grant_withdrawn(visitor.actor, grant.account_id, grant.upn)
-        await desk.vault.remove(visitor.tenant_id, grant.account_id, entry)
+        await desk.vault.remove(visitor.tenant_id, grant.account_id, entry, unless_last=unless_last)
         if len(visitor.grants) == 1:
             about = grant.upn or grant.account_id
             await desk.letters.to_managers(

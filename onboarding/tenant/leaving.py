@@ -1,5 +1,6 @@
 """Leaving for good: what is deleted, in which order, and what is said of it.
 
+    0  Microsoft      says again who is there; see `again`
     1  session        notes what is about to go, so that the page after it can say what went, whatever happens in between
     2  suite keys     revoked one by one; their streams end
     3  tenant, grants, audit log    one step, on disk; the worker is told, and finds it noted when it is away
@@ -30,9 +31,12 @@ from relay.store import keys
 from relay.store.notices import NoticeKind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.requests import Request
 
     from onboarding.tenant.access import Deed
+    from onboarding.tenant.again import AskedAgain
     from onboarding.tenant.desk import Desk
 from onboarding.tenant.door import Visitor
 
@@ -45,8 +49,10 @@ LEFT: Final = f"{TENANT}/left"
 class LeavingViews:
     """The routes' functions."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, again: AskedAgain) -> None:
         self._desk = desk
+        self._again = again
+        again.know("leave", Deed.LEAVE, self._left_by)
 
     def routes(self) -> list[Route]:
         """Which function answers what."""
@@ -64,8 +70,7 @@ class LeavingViews:
         else:
             visitor = await desk.door.visitor(request, Deed.LEAVE)
         if given and given.get("domain", "")[:300].strip().casefold() == phrase(visitor).casefold():
-            await self._leave(visitor)
-            return RedirectResponse(LEFT, status_code=303)
+            return await self._again.ask(request, visitor, "leave", {"phrase": phrase(visitor)})
         return await desk.frame.page(
             visitor,
             "tenant/leave.html",
@@ -93,6 +98,14 @@ class LeavingViews:
             token=sessions.form_token(secret),
             is_complete=tenant_id not in await desk.tenants.left(keys.partition_of(tenant_id)),
         )
+
+    async def _left_by(self, visitor: Visitor, what: Mapping[str, str]) -> Response:
+        """Everything goes, if it is still called what was typed."""
+        if what.get("phrase") != phrase(visitor):
+            await self._desk.frame.note(visitor, "unknown_thing")
+            return RedirectResponse(TENANT, status_code=303)
+        await self._leave(visitor)
+        return RedirectResponse(LEFT, status_code=303)
 
     async def _leave(self, visitor: Visitor) -> None:
         desk, tenant_id = self._desk, visitor.tenant_id

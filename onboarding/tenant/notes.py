@@ -81,6 +81,12 @@ NOTES: Final[Mapping[str, Said]] = {
         english("Grant again whenever you like: suites, keys and settings are kept."),
         kind="warn",
     ),
+    "opt_outs_changed": Said(
+        english("The list was changed meanwhile"),
+        english("Somebody else saved it while you were at Microsoft. Nothing of yours was changed."),
+        english("Look at the list, and take the entries off again."),
+        kind="warn",
+    ),
     "manager_added": Said(
         english("They look after the organisation now"),
         english("They can open this page and change everything on it, as you can. They need no account that reads."),

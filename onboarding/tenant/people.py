@@ -30,8 +30,11 @@ from relay.store.managers import Added, Removed, RightEnded
 from relay.store.notices import NoticeKind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.requests import Request
 
+    from onboarding.tenant.again import AskedAgain
     from onboarding.tenant.desk import Desk
     from onboarding.tenant.door import Visitor
     from relay.store.access_requests import AccessRequest
@@ -58,8 +61,10 @@ _REMOVED: Final = {
 class PeopleViews:
     """The routes' functions."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, again: AskedAgain) -> None:
         self._desk = desk
+        self._again = again
+        again.know("end-right", Deed.CHANGE_MANAGERS, self._ended_by)
 
     def routes(self) -> list[Route]:
         """Which function answers what."""
@@ -114,6 +119,18 @@ class PeopleViews:
                 is_me=account_id == visitor.session.account_id,
                 is_last=len(visitor.managers) == 1,
             )
+        if len(visitor.managers) == 1:
+            await desk.frame.note(visitor, "last_manager")
+            return _to_page()
+        return await self._again.ask(request, visitor, "end-right", {"account_id": account_id})
+
+    async def _ended_by(self, visitor: Visitor, what: Mapping[str, str]) -> Response:
+        """Somebody's right ends, if they have one and are not the last."""
+        desk, account_id = self._desk, what.get("account_id")
+        manager = next((one for one in visitor.managers if one.account_id == account_id), None)
+        if manager is None:
+            await desk.frame.note(visitor, "unknown_thing")
+            return _to_page()
         try:
             removed = await desk.managers.remove(visitor.tenant_id, manager, visitor.actor, visitor.right_of)
         except RightEnded:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from onboarding.tenant.again import AskedAgain
     from onboarding.tenant.desk import Desk
     from onboarding.tenant.door import Visitor
     from onboarding.tenant.preferences import Group
@@ -48,8 +49,10 @@ MAX_FIELDS: Final = 100
 class SettingViews:
     """The routes' functions."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, again: AskedAgain) -> None:
         self._desk = desk
+        self._again = again
+        again.know("end-opt-outs", Deed.CHANGE_SETTINGS, self._opt_outs_ended_by)
 
     def routes(self) -> list[Route]:
         """Which function answers what."""
@@ -81,10 +84,13 @@ class SettingViews:
             return await self._page(visitor, typed, 422, group=group, faults=faults, marked=given.get("seen", ""))
         before = seen(given.get("seen", ""), current, values)
         changed = {name: value for name, value in values.items() if not _is_as_seen(name, value, given, current)}
+        changed, ended = _with_opt_outs(changed, current)
         try:
             await self._write(visitor, group, changed, {name: before[name] for name in changed})
         except SettingsConflict as conflict:
             return await self._conflict(visitor, group, values, conflict.names)
+        if ended:
+            return await self._again.ask(request, visitor, "end-opt-outs", {"names": "\n".join(ended)})
         await desk.frame.note(visitor, "settings_saved" if changed else "settings_same")
         return RedirectResponse(f"{SETTINGS}#{group.name}", status_code=303)
 
@@ -99,11 +105,24 @@ class SettingViews:
         if secret := changed.get(NOTIFY_SECRET):
             changed = {**changed, NOTIFY_SECRET: notify_secrets.seal(desk.vault.ring, visitor.tenant_id, secret)}
         shown = SHOWN | {name for name in changed if name.startswith(mapping_form.PREFIX)}
-        after = await desk.tenants.change_settings(visitor.tenant_id, changed, visitor.actor, shown, seen=before)
-        never = permission.WATCH_NEVER
-        if after is not None and visitor.tenant.settings.get(never) and not after.get(never):
-            await desk.letters.to_managers(visitor.tenant, NoticeKind.OPT_OUTS_EMPTIED, visitor.actor)
+        await desk.tenants.change_settings(visitor.tenant_id, changed, visitor.actor, shown, seen=before)
         log.info("tenant_settings_changed", tenant_id=visitor.tenant_id, group=group.name)
+
+    async def _opt_outs_ended_by(self, visitor: Visitor, what: Mapping[str, str]) -> Response:
+        """Colleagues who did not wish to be watched may be; whom others have added meanwhile stays."""
+        desk, never = self._desk, permission.WATCH_NEVER
+        kept = visitor.tenant.settings.get(never, "")
+        ended = set(what.get("names", "").split("\n"))
+        left = [name for name in kept.split("\n") if name not in ended]
+        try:
+            await self._write(visitor, GROUPS["watching"], {never: "\n".join(left)}, {never: kept})
+        except SettingsConflict:
+            await desk.frame.note(visitor, "opt_outs_changed")
+            return RedirectResponse(SETTINGS, status_code=303)
+        about = ", ".join(sorted(ended))
+        await desk.letters.to_managers(visitor.tenant, NoticeKind.OPT_OUTS_ENDED, visitor.actor, about=about)
+        await desk.frame.note(visitor, "settings_saved")
+        return RedirectResponse(f"{SETTINGS}#watching", status_code=303)
 
     async def _conflict(
         self, visitor: Visitor, group: Group, wanted: Mapping[str, str], names: frozenset[str]
@@ -153,6 +172,20 @@ class SettingViews:
             statuses=[(status.name, STATUS[status], LOOKS[status].icon) for status in STATUS],
             status_words={status: STATUS[status] for status in STATUS},
         )
+
+
+def _with_opt_outs(changed: Mapping[str, str], current: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """What may be written at once, and the opt-outs that may not: whoever is on the list stays until Microsoft was asked again."""
+    never = permission.WATCH_NEVER
+    if never not in changed:
+        return dict(changed), []
+    wanted, kept = changed[never].split("\n"), current.get(never, "").split("\n")
+    ended = [name for name in kept if name and name not in wanted]
+    everybody = permission.tidied("\n".join([*kept, *wanted]))
+    at_once = {name: value for name, value in changed.items() if name != never}
+    if everybody != current.get(never, ""):
+        at_once[never] = everybody
+    return at_once, ended
 
 
 def _is_as_seen(name: str, value: str, given: Mapping[str, str], current: Mapping[str, str]) -> bool:

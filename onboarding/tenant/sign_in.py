@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hmac
 import secrets
+import time
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -17,7 +19,7 @@ import structlog
 from onboarding.flow import Consented
 from onboarding.problems import OF_CONSENT
 from onboarding.sessions import fingerprint
-from relay.core.presence import TenantId
+from relay.core.presence import TenantId, UserId
 from relay.errors import ConsentRequired
 from relay.graph.consent import ConsentFailed
 
@@ -36,6 +38,10 @@ _MARK: Final = "tenant."
 """What states of ours begin with, so that an onboarding's answers are not looked for here, nor ours there."""
 _MAX_STATE_CHARS: Final = 200
 _MAX_DETAIL_CHARS: Final = 300
+DEED_WAITS: Final = timedelta(minutes=10)
+"""For a deed that was asked for: time to type a password and fetch a second factor."""
+CLOCKS_S: Final = 60.0
+"""Our clock and Microsoft's may differ by this much; Entra tells whole seconds."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -52,6 +58,26 @@ class Wanted(msgspec.Struct, frozen=True):
     replaces: str = ""
 
 
+class AskedDeed(msgspec.Struct, frozen=True):
+    """A deed that cannot be undone and waits for Microsoft to say again who is there; see `again`.
+
+    Attributes:
+        session: fingerprint of the session that it was asked in.
+        tenant_id: the session's.
+        account_id: the session's.
+        name: which deed.
+        what: what it is about, as it was asked for.
+        asked_s: when, in seconds since 1970.
+    """
+
+    session: str
+    tenant_id: TenantId
+    account_id: UserId
+    name: str
+    what: dict[str, str]
+    asked_s: float
+
+
 class Trip(msgspec.Struct, frozen=True):
     """A way to Microsoft that is under way. `kept` holds the PKCE verifier and the nonce.
 
@@ -59,11 +85,13 @@ class Trip(msgspec.Struct, frozen=True):
         returning: fingerprint of what the browser that began it brings back with the answer.
         kept: what `Consent` needs of it.
         wanted: the consent that it is for; None: it tells who somebody is.
+        asked: the deed that it is for; None: there is none.
     """
 
     returning: str
     kept: dict[str, Any]
     wanted: Wanted | None = None
+    asked: AskedDeed | None = None
 
     def __repr__(self) -> str:
         return "Trip()"
@@ -106,6 +134,37 @@ class SignIns:
             self._redirect_uri, prompt="select_account", login_hint=login_hint or None, state=_new_state()
         )
         return await self._keep(begun, Trip(fingerprint(return_secret), begun.kept, wanted))
+
+    async def begin_again(self, return_secret: str, asked: AskedDeed, login_hint: str) -> str:
+        """Begin to ask who is there now, password and all; returns Microsoft's address.
+
+        Raises:
+            FlowTooLarge: the deed has more to say than is kept.
+        """
+        begun = await self._consent.begin_sign_in(
+            self._redirect_uri, state=_new_state(), login_hint=login_hint, is_fresh=True
+        )
+        return await self._keep(begun, Trip(fingerprint(return_secret), begun.kept, asked=asked))
+
+    async def again(self, trip: Trip, answer: Mapping[str, str]) -> None:
+        """Make sure that the one who asked for a deed was there just now.
+
+        Raises:
+            SignInFailed: somebody else was, or nobody, or Microsoft does not say when.
+            Retryable, CredentialRejected: as of `Consent`.
+        """
+        asked = trip.asked
+        assert asked is not None
+        who = await self.identify(trip, answer)
+        if (who.tenant_id, who.account_id) != (asked.tenant_id, asked.account_id):
+            raise SignInFailed("other_account", who.upn)
+        if who.auth_time is None:
+            log.error("auth_time_missing", remedy="add the optional claim auth_time to the application's id tokens")
+            raise SignInFailed("auth_time_missing")
+        if who.auth_time < asked.asked_s - CLOCKS_S:
+            raise SignInFailed("signed_in_before")
+        if time.time() - asked.asked_s > DEED_WAITS.total_seconds():
+            raise SignInFailed("sign_in_stale")
 
     async def _keep(self, begun: ConsentFlow, trip: Trip) -> str:
         await self._flows.put(_name(begun.state), msgspec.json.encode(trip).decode(), room=self._room)

@@ -19,6 +19,7 @@ from onboarding.settings import TENANT, TENANT_SIGN_IN
 from onboarding.tenant import cookies
 from onboarding.tenant.access import Access, is_contact
 from onboarding.tenant.accounts import AccountViews
+from onboarding.tenant.again import AskedAgain
 from onboarding.tenant.desk import Desk
 from onboarding.tenant.door import NotAdmitted, SignInNeeded
 from onboarding.tenant.leaving import LEFT, LeavingViews
@@ -56,9 +57,16 @@ class TenantViews:
         self._sessions = desk.sessions
         self._sign_ins = desk.sign_ins
         self._turned_away = desk.turned_away
-        self._accounts = AccountViews(desk)
+        self._again = again = AskedAgain(desk)
+        self._accounts = AccountViews(desk, again)
         self._desk = desk
-        self._sections = (PeopleViews(desk), SuiteViews(desk), SettingViews(desk), LogViews(desk), LeavingViews(desk))
+        self._sections = (
+            PeopleViews(desk, again),
+            SuiteViews(desk),
+            SettingViews(desk, again),
+            LogViews(desk),
+            LeavingViews(desk, again),
+        )
 
     @classmethod
     @asynccontextmanager
@@ -102,6 +110,8 @@ class TenantViews:
             trip = await self._sign_ins.take(answer, cookies.return_secret(request))
             if trip.wanted is not None:
                 return await self._accounts.returned(trip, answer)
+            if trip.asked is not None:
+                return await self._again.returned(trip, answer)
             who = await self._sign_ins.identify(trip, answer)
             await self._claim(who)
         except SignInFailed as failed:

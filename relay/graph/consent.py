@@ -195,14 +195,24 @@ class Consent:
             token_cache=token_cache,
         )
 
-    async def begin_sign_in(self, redirect_uri: str, *, state: str) -> Flow:
+    async def begin_sign_in(
+        self, redirect_uri: str, *, state: str, login_hint: str | None = None, is_fresh: bool = False
+    ) -> Flow:
         """Begin a flow that only tells who somebody is: it asks for `openid` and `profile`, and for no lasting token.
 
         Args:
             redirect_uri: as for `begin`.
             state: what the answer is to be recognised by; unguessable.
+            login_hint: the account's UPN, if it is known.
+            is_fresh: whether the password is to be typed anew. Entra then says when it was (`VerifiedIdentity.auth_time`), which
+                the caller must look at: an address can be changed on its way.
         """
-        kept = await self._in_thread(self._begin, redirect_uri, ANY_ORGANISATION, "select_account", None, state, ())
+        prompt, max_age = ("login", 0) if is_fresh else ("select_account", None)
+        kept = await self._in_thread(
+            self._begin, redirect_uri, ANY_ORGANISATION, prompt, login_hint, state, (), max_age
+        )
+        # MSAL counts from the answer, so it would refuse whoever is slow with a second factor.
+        kept.pop("max_age", None)
         return Flow(kept["state"], kept["auth_uri"], {**kept, "tenant": ANY_ORGANISATION})
 
     async def identify(self, kept: Mapping[str, Any], answer: Mapping[str, str]) -> VerifiedIdentity:
@@ -240,6 +250,7 @@ class Consent:
         login_hint: str | None,
         state: str | None,
         scopes: Sequence[str],
+        max_age: int | None = None,
     ) -> dict[str, Any]:
         """A flow; without scopes one that asks for no permission."""
         application = self._applications.credentials.trying(
@@ -253,6 +264,7 @@ class Consent:
             state=state,
             prompt=prompt,
             login_hint=login_hint,
+            max_age=max_age,
             response_mode="form_post",
         )
         return flow

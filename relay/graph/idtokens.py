@@ -24,6 +24,8 @@ class VerifiedIdentity:
         upn: the account's name for display. Not proof of anything outside its tenant: administrators can change it.
         roles: template ids of the directory roles that the account holds in the tenant (`wids`); empty unless the registration
             asks for the claim.
+        auth_time: when the password was typed, in seconds since 1970; None when Entra does not say. It does when it was asked with
+            `max_age`, or when the registration asks for the claim.
         is_guest: whether the account is at home in another place than `tenant_id`; its name then is of that place.
     """
 
@@ -32,6 +34,7 @@ class VerifiedIdentity:
     upn: str
     is_guest: bool = False
     roles: tuple[str, ...] = ()
+    auth_time: int | None = None
 
 
 class UntrustedIdTokenError(Exception):
@@ -66,7 +69,7 @@ async def verify(keys: SigningKeys, id_token: str, nonce: str) -> VerifiedIdenti
     # of other places; `acct`, 1 for guests, is there when the registration asks for it.
     is_guest = claims.get("acct") in (1, "1") or signed.text(claims, "idp") not in ("", issuer)
     upn = signed.text(claims, "preferred_username")[: names.MAX_NAME_CHARS]
-    return VerifiedIdentity(tenant, account, upn, is_guest, _roles(claims))
+    return VerifiedIdentity(tenant, account, upn, is_guest, _roles(claims), _auth_time(claims))
 
 
 def _hashed(nonce: str) -> str:
@@ -81,7 +84,12 @@ def _roles(claims: dict[str, Any]) -> tuple[str, ...]:
     return tuple(role for one in found if isinstance(one, str) and (role := names.user_id(one)) is not None)
 
 
+def _auth_time(claims: dict[str, Any]) -> int | None:
+    """https://openid.net/specs/openid-connect-core-1_0.html#IDToken."""
+    value = claims.get("auth_time")
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < _LATEST_S else None
+
+
 _MAX_ROLES: Final = 200
 """More than there are built-in roles (https://learn.microsoft.com/entra/identity/role-based-access-control/permissions-reference)."""
-_LEEWAY_S: Final = 120.0
-"""Clocks may differ by this much."""
+_LATEST_S: Final = 1 << 40

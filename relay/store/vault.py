@@ -43,6 +43,10 @@ class VersionConflict(RelayError):
         self.version = version
 
 
+class LastGrant(RelayError):
+    """It is the last grant of its tenant, which was to be kept: nothing was written."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """One account's grant in a tenant. Its `repr` does not show the token cache."""
@@ -173,11 +177,21 @@ class Vault:
         args = [_ms(used), _ms(succeeded)]
         await self._store.vault_run(_TOUCH, [keys.grant(tenant_id, account_id)], args)
 
-    async def remove(self, tenant_id: TenantId, account_id: UserId, audit: Entry | None = None) -> bool:
-        """Delete a grant; False when there was none, and then `audit` is not told."""
+    async def remove(
+        self, tenant_id: TenantId, account_id: UserId, audit: Entry | None = None, *, unless_last: bool = False
+    ) -> bool:
+        """Delete a grant; False when there was none, and then `audit` is not told.
+
+        Raises:
+            LastGrant: it is the tenant's last one, and `unless_last` was asked for; nothing was written.
+        """
         held = [keys.grant(tenant_id, account_id), keys.tenant_grants(tenant_id)]
         hint = hints.GrantChanged(tenant_id, account_id)
-        return bool(await custody.write(self._store, _REMOVE, tenant_id, held, [account_id], hint, audit))
+        args: list[Arg] = [account_id, int(unless_last)]
+        known = await custody.write(self._store, _REMOVE, tenant_id, held, args, hint, audit)
+        if known < 0:
+            raise LastGrant("It is the last account that reads for the tenant")
+        return bool(known)
 
     async def _write(
         self,

@@ -90,10 +90,10 @@ _TEXTS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
             "{who} withdrew {about} on {at}. It was the last account that read Microsoft Teams presence for {name}, so "
             "the phone systems show every colleague as unknown until somebody consents again.",
         ),
-        "opt_outs.emptied": (
-            "Nobody at {name} is kept from being watched any more",
-            "{who} emptied the list of colleagues whom phone systems must never watch at {name} on {at}. If that was not meant, "
-            "enter them again under Settings.",
+        "opt_outs.ended": (
+            "Colleagues at {name} may be watched again",
+            "{who} took these off the list of colleagues whom phone systems must never watch at {name} on {at}: {about}. If that was "
+            "not meant, enter them again under Settings.",
         ),
         "tenant.left": (
             "{name} has left the presence relay",
@@ -154,10 +154,10 @@ _TEXTS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
             "{who} ha ritirato {about} il {at}. Era l’ultimo account che leggeva le presenze di Microsoft Teams per {name}: i "
             "sistemi telefonici mostrano tutti i colleghi come sconosciuti finché qualcuno non dà di nuovo il consenso.",
         ),
-        "opt_outs.emptied": (
-            "A {name} nessuno è più escluso dalla visualizzazione",
-            "{who} ha svuotato il {at} l’elenco dei colleghi di {name} che i sistemi telefonici non devono mai mostrare. Se non era "
-            "previsto, li inserisca di nuovo alla voce Impostazioni.",
+        "opt_outs.ended": (
+            "Alcuni colleghi di {name} possono di nuovo essere mostrati",
+            "{who} ha tolto il {at} queste voci dall’elenco dei colleghi di {name} che i sistemi telefonici non devono mai mostrare: "
+            "{about}. Se non era previsto, le inserisca di nuovo alla voce Impostazioni.",
         ),
         "tenant.left": (
             "{name} non usa più il servizio di presenza",

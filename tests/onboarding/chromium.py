@@ -19,6 +19,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
+from emulator.generate import PASSWORD
+
 ARTIFACTS = Path(__file__).parents[2] / "artifacts" / "screenshots"
 PHONE, WIDE = {"width": 360, "height": 740}, {"width": 1600, "height": 1000}
 ARGUMENTS = [
@@ -85,6 +87,13 @@ class Watched:
         found: Any = (await Axe().run(self.page)).response
         told = [f"{one['id']}: {[node['target'] for node in one['nodes']]}" for one in found["violations"]]
         assert not told, f"{where}: {told}"
+
+    async def again(self, account: str) -> None:
+        """Type the password once more at Microsoft, for a deed that cannot be undone."""
+        await self.page.wait_for_selector("#sign-in")
+        await self.page.fill("#username", account)
+        await self.page.fill("#password", PASSWORD)
+        await self.page.click("#sign-in button")
 
     async def text(self) -> str:
         return re.sub(r"\s+", " ", await self.page.inner_text("main"))

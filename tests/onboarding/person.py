@@ -167,6 +167,11 @@ class Person:
         await self.to_sign_in()
         return await self.answer(await self.sign_in(username))
 
+    async def again(self, username: str = ACCOUNT) -> httpx.Response:
+        """Type the password once more, for a deed that cannot be undone."""
+        self.page = await self.client.get(self.microsoft_url())
+        return await self.answer(await self.sign_in(username))
+
     async def to_sign_in(self) -> httpx.Response:
         """On to Microsoft from the tenant's page."""
         await self.get(TENANT)

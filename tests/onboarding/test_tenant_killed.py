@@ -298,6 +298,8 @@ async def test_leaving(scene: Scene, valkey: ValkeyServer, capsys: pytest.Captur
     async def step() -> None:
         if 'id="leave-form"' in person.page.text:
             await person.submit("leave-form", domain="contoso.example")
+        elif 'http-equiv="refresh"' in person.page.text:
+            await person.again()
         else:
             await scene.follow()
 

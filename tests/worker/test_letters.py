@@ -54,7 +54,7 @@ async def all_told(relay: Relay) -> bool:
 async def test_everybody_who_looks_after_the_tenant_is_told_except_who_did_it(
     relay: Relay, tenant: Tenant, mailbox: Mailbox
 ) -> None:
-    await Letters(relay.store).to_managers(tenant, NoticeKind.OPT_OUTS_EMPTIED, BY_ANNA)
+    await Letters(relay.store).to_managers(tenant, NoticeKind.OPT_OUTS_ENDED, BY_ANNA)
     async with working(relay, mailbox):
         await eventually(lambda: all_told(relay))
     assert sorted(mail["To"] for mail in mailbox.taken) == [
@@ -62,7 +62,9 @@ async def test_everybody_who_looks_after_the_tenant_is_told_except_who_did_it(
         "carla@contoso.example",
         "presence-relay@contoso.example",
     ]
-    assert {mail["Subject"] for mail in mailbox.taken} == {"A Contoso SpA nessuno è più escluso dalla visualizzazione"}
+    assert {mail["Subject"] for mail in mailbox.taken} == {
+        "Alcuni colleghi di Contoso SpA possono di nuovo essere mostrati"
+    }
     assert all("anna@contoso.example" in mail.get_content() for mail in mailbox.taken)
 
 
@@ -96,7 +98,7 @@ async def test_the_operator_is_told_at_an_address_of_their_own(relay: Relay, ten
 
 async def test_a_tenant_has_a_bound_of_letters_within_an_hour(relay: Relay, tenant: Tenant) -> None:
     for _ in range(MOST_LETTERS // 3 + 5):
-        await Letters(relay.store).to_managers(tenant, NoticeKind.OPT_OUTS_EMPTIED, BY_ANNA)
+        await Letters(relay.store).to_managers(tenant, NoticeKind.OPT_OUTS_ENDED, BY_ANNA)
     assert len(await Notices(relay.store).of(range(64))) == MOST_LETTERS
 
 

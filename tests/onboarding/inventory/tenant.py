@@ -15,6 +15,7 @@ from relay.core.trouble import Trouble, heard
 from relay.store import keys
 from relay.store.connected import ConnectedSuites, Streams
 from relay.store.push import PushStatus
+from tests.onboarding.chromium import Watched
 from tests.onboarding.inventory import Visit, row
 from tests.onboarding.person import ACCOUNT
 
@@ -221,4 +222,5 @@ async def _(visit: Visit) -> None:
     await visit.show(f"{TENANT}/leave")
     await visit.page.fill("#domain", "contoso.example")
     await visit.page.click("#leave-form button")
+    await Watched(visit.page).again(ACCOUNT)
     await visit.page.wait_for_selector("#deleted-title")

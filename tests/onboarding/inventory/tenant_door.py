@@ -61,6 +61,17 @@ async def _(visit: Visit) -> None:
     await visit.page.wait_for_selector("#leave")
 
 
+@row("tenant/to_microsoft", "once-more-for-what-cannot-be-undone")
+async def _(visit: Visit) -> None:
+    await visit.grant()
+    await visit.person.enter()
+    await visit.show(f"{TENANT}/leave")
+    await visit.page.route(f"{visit.site.cloud.url}/**", lambda route: route.fulfill(status=204))
+    await visit.page.fill("#domain", "contoso.example")
+    await visit.page.click("#leave-form button")
+    await visit.page.wait_for_selector("#leave")
+
+
 @row("tenant/closed", "no-role")
 async def _(visit: Visit) -> None:
     await connect(visit)
