@@ -173,10 +173,13 @@ class AccountViews:
                 is_last=len(visitor.grants) == 1,
                 is_me=grant.account_id == visitor.session.account_id,
             )
+        what = {"account_id": grant.account_id}
+        if not any(one.state is GrantState.HEALTHY for one in visitor.grants if one is not grant):
+            return await self._again.ask(request, visitor, "withdraw-last", what)
         try:
             await self._withdraw(visitor, grant, unless_last=True)
-        except LastGrant:
-            return await self._again.ask(request, visitor, "withdraw-last", {"account_id": grant.account_id})
+        except LastGrant:  # the others were withdrawn in this very moment
+            return await self._again.ask(request, visitor, "withdraw-last", what)
         return _to_page()
 
     async def _withdrawn_by(self, visitor: Visitor, what: Mapping[str, str]) -> Response:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from onboarding.tenant.access import Deed
     from onboarding.tenant.desk import Desk
     from onboarding.tenant.door import Visitor
+    from onboarding.tenant.sessions import HeldSession
     from onboarding.tenant.sign_in import Trip
 
     Do = Callable[[Visitor, Mapping[str, str]], Awaitable[Response]]
@@ -66,7 +67,8 @@ class AskedAgain:
     async def ask(self, request: Request, visitor: Visitor, name: str, what: Mapping[str, str]) -> Response:
         """Send somebody to Microsoft, for a deed that their form just asked for."""
         desk, session = self._desk, visitor.session
-        returning = cookies.return_secret(request) or sessions.new_secret()
+        # A new one for each deed: whoever has copied all cookies cannot send the address to their owner, to type the password.
+        returning = sessions.new_secret()
         named = sessions.fingerprint(cookies.session_secret(request))
         asked = AskedDeed(named, session.tenant_id, session.account_id, name, dict(what), time.time())
         url = await desk.sign_ins.begin_again(returning, asked, session.upn)
@@ -90,7 +92,11 @@ class AskedAgain:
         about = {"deed": asked.name, "tenant_id": asked.tenant_id, "account_id": asked.account_id}
         try:
             visitor = await desk.door.admit(held, known.right)
-            await desk.sign_ins.again(trip, answer)
+        except NotAdmitted:
+            log.warning("tenant_deed_refused", problem="right_ended", **about)
+            return RedirectResponse(TENANT, status_code=303)
+        try:
+            visitor = await desk.door.admit(await self._proven(trip, answer, held), known.right)
             response = await known.do(visitor, asked.what)
         except NotAdmitted:
             log.warning("tenant_deed_refused", problem="right_ended", **about)
@@ -105,3 +111,11 @@ class AskedAgain:
             return RedirectResponse(TENANT, status_code=303)
         log.info("tenant_deed_done", **about)
         return response
+
+    async def _proven(self, trip: Trip, answer: Mapping[str, str], held: HeldSession) -> HeldSession:
+        """The session, which knows from now on which password was used up, and the directory roles of now."""
+        who = await self._desk.sign_ins.again(trip, answer, held.session.proven_s)
+        noted = await self._desk.sessions.change(held, proven_s=who.auth_time, roles=who.roles)
+        if noted is None:
+            raise SignInFailed("sign_in_stale")  # the answer to another deed was faster
+        return noted

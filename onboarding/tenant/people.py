@@ -122,13 +122,13 @@ class PeopleViews:
         if len(visitor.managers) == 1:
             await desk.frame.note(visitor, "last_manager")
             return _to_page()
-        return await self._again.ask(request, visitor, "end-right", {"account_id": account_id})
+        return await self._again.ask(request, visitor, "end-right", {"account_id": account_id, "since": manager.since.isoformat()})
 
     async def _ended_by(self, visitor: Visitor, what: Mapping[str, str]) -> Response:
         """Somebody's right ends, if they have one and are not the last."""
         desk, account_id = self._desk, what.get("account_id")
         manager = next((one for one in visitor.managers if one.account_id == account_id), None)
-        if manager is None:
+        if manager is None or manager.since.isoformat() != what.get("since"):
             await desk.frame.note(visitor, "unknown_thing")
             return _to_page()
         try:

@@ -86,6 +86,8 @@ def _digest(value: str) -> str:
 
 
 _CHANGED: Final = "\0"
+TOO_LONG: Final = Sentence(english("This is too long. At most %(most)s characters, please."), {"most": MAX_LIST_CHARS})
+"""Of a list."""
 
 
 def _contact(given: Mapping[str, str], current: Mapping[str, str]) -> Checked:
@@ -113,9 +115,7 @@ def _watching(given: Mapping[str, str], _current: Mapping[str, str]) -> Checked:
             continue  # no browser leaves a list out; whoever does changes nothing of it
         values[name] = text[:MAX_LIST_CHARS]
         if len(text) > MAX_LIST_CHARS:
-            faults[name] = [
-                Sentence(english("This is too long. At most %(most)s characters, please."), {"most": MAX_LIST_CHARS})
-            ]
+            faults[name] = [TOO_LONG]
         elif not all(is_seen(character) or character.isspace() for character in text):
             faults[name] = [english("This contains characters that cannot be seen. Please type it again.")]
         elif told := permission.faults({name: text}):

@@ -82,6 +82,8 @@ class Session(msgspec.Struct, frozen=True):
         fresh: the suite key that was made last.
         made: the tries to make a suite key that succeeded, so that a form which is sent again makes no second one.
         roles: the directory roles that they held then, as template ids; only as many as the token said.
+        proven_s: when the password was typed last, at the sign-in or for a deed that cannot be undone (`auth_time`); 0 when
+            Microsoft did not say. Each such deed takes a later one.
         left: set before the tenant is deleted, for the page that says what was.
     """
 
@@ -95,6 +97,7 @@ class Session(msgspec.Struct, frozen=True):
     made: tuple[str, ...] = ()
     left: Left | None = None
     roles: tuple[str, ...] = ()
+    proven_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,15 @@ class Sessions:
     async def begin(self, who: VerifiedIdentity) -> str:
         """Begin a session; returns the secret for its cookie, which is always a new one."""
         secret = new_secret()
-        session = Session(who.tenant_id, who.account_id, who.upn, who.is_guest, time.time(), roles=who.roles)
+        session = Session(
+            who.tenant_id,
+            who.account_id,
+            who.upn,
+            who.is_guest,
+            time.time(),
+            roles=who.roles,
+            proven_s=who.auth_time or 0,
+        )
         await self._flows.put(_name(fingerprint(secret)), _encode(session), room=self._room)
         return secret
 

@@ -16,6 +16,7 @@ from onboarding.tenant.frame import SETTINGS
 from onboarding.tenant.preferences import (
     GROUPS,
     MAX_LIST_CHARS,
+    TOO_LONG,
     MAX_URL_CHARS,
     NOTIFY_SECRET,
     SECRET_CHARS,
@@ -85,6 +86,9 @@ class SettingViews:
         before = seen(given.get("seen", ""), current, values)
         changed = {name: value for name, value in values.items() if not _is_as_seen(name, value, given, current)}
         changed, ended = _with_opt_outs(changed, current)
+        if len(changed.get(permission.WATCH_NEVER, "")) > MAX_LIST_CHARS:
+            faults = {permission.WATCH_NEVER: [TOO_LONG]}
+            return await self._page(visitor, {**current, **values}, 422, group=group, faults=faults)
         try:
             await self._write(visitor, group, changed, {name: before[name] for name in changed})
         except SettingsConflict as conflict:
@@ -113,7 +117,7 @@ class SettingViews:
         desk, never = self._desk, permission.WATCH_NEVER
         kept = visitor.tenant.settings.get(never, "")
         ended = set(what.get("names", "").split("\n"))
-        left = [name for name in kept.split("\n") if name not in ended]
+        left = [name for name in permission.tidied(kept).split("\n") if name not in ended]
         try:
             await self._write(visitor, GROUPS["watching"], {never: "\n".join(left)}, {never: kept})
         except SettingsConflict:
@@ -179,7 +183,8 @@ def _with_opt_outs(changed: Mapping[str, str], current: Mapping[str, str]) -> tu
     never = permission.WATCH_NEVER
     if never not in changed:
         return dict(changed), []
-    wanted, kept = changed[never].split("\n"), current.get(never, "").split("\n")
+    # The operator's command keeps what was typed there.
+    wanted, kept = changed[never].split("\n"), permission.tidied(current.get(never, "")).split("\n")
     ended = [name for name in kept if name and name not in wanted]
     everybody = permission.tidied("\n".join([*kept, *wanted]))
     at_once = {name: value for name, value in changed.items() if name != never}

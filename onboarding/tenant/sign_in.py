@@ -40,7 +40,7 @@ _MAX_STATE_CHARS: Final = 200
 _MAX_DETAIL_CHARS: Final = 300
 DEED_WAITS: Final = timedelta(minutes=10)
 """For a deed that was asked for: time to type a password and fetch a second factor."""
-CLOCKS_S: Final = 60.0
+CLOCKS_S: Final = 30.0
 """Our clock and Microsoft's may differ by this much; Entra tells whole seconds."""
 
 
@@ -146,8 +146,13 @@ class SignIns:
         )
         return await self._keep(begun, Trip(fingerprint(return_secret), begun.kept, asked=asked))
 
-    async def again(self, trip: Trip, answer: Mapping[str, str]) -> None:
-        """Make sure that the one who asked for a deed was there just now.
+    async def again(self, trip: Trip, answer: Mapping[str, str], proven_s: int) -> VerifiedIdentity:
+        """Make sure that the one who asked for a deed was there just now; returns who, `auth_time` and all.
+
+        Args:
+            trip: the way that was begun for the deed.
+            answer: Microsoft's.
+            proven_s: when it was typed for the deed before: one password does one deed.
 
         Raises:
             SignInFailed: somebody else was, or nobody, or Microsoft does not say when.
@@ -161,10 +166,11 @@ class SignIns:
         if who.auth_time is None:
             log.error("auth_time_missing", remedy="add the optional claim auth_time to the application's id tokens")
             raise SignInFailed("auth_time_missing")
-        if who.auth_time < asked.asked_s - CLOCKS_S:
+        if who.auth_time < asked.asked_s - CLOCKS_S or who.auth_time <= proven_s:
             raise SignInFailed("signed_in_before")
         if time.time() - asked.asked_s > DEED_WAITS.total_seconds():
             raise SignInFailed("sign_in_stale")
+        return who
 
     async def _keep(self, begun: ConsentFlow, trip: Trip) -> str:
         await self._flows.put(_name(begun.state), msgspec.json.encode(trip).decode(), room=self._room)

@@ -93,3 +93,5 @@ def _auth_time(claims: dict[str, Any]) -> int | None:
 _MAX_ROLES: Final = 200
 """More than there are built-in roles (https://learn.microsoft.com/entra/identity/role-based-access-control/permissions-reference)."""
 _LATEST_S: Final = 1 << 40
+_LEEWAY_S: Final = 120.0
+"""Clocks may differ by this much."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import httpx
@@ -94,14 +94,14 @@ every_deed = pytest.mark.parametrize("deed", DEEDS.values(), ids=DEEDS.keys())
 
 
 @pytest.fixture
-async def thief(person: Person) -> AsyncIterator[Person]:  # noqa: F811
+async def thief(person: Person) -> Person:  # noqa: F811
     """Whoever connected Contoso is signed in, and somebody else sits at the screen. Ada looks after it too, Eve is not watched."""
     await person.onboard()
     tenant_id = person.site.tenant_id()
     await person.site.tenants.change_settings(tenant_id, {"watch_never": EVE}, OPERATOR)
     await Managers(person.site.store).add(tenant_id, person.site.cloud.person(ADA).oid, ADA, OPERATOR)
     await person.enter()
-    yield person
+    return person
 
 
 async def answer_of(thief: Person, username: str = ACCOUNT) -> dict[str, str]:
@@ -202,3 +202,35 @@ async def test_two_accounts_withdrawn_at_once_leave_one(thief: Person) -> None:
         await thief.get(f"{TENANT}/accounts/{site_.cloud.person(upn).oid}/withdraw")
         await thief.submit("confirm")
     assert len(await site_.vault.list(site_.tenant_id())) == 1
+
+
+async def test_an_address_that_a_thief_sends_to_the_owner_does_nothing(
+    thief: Person,
+    meet: Callable[..., Awaitable[Person]],  # noqa: F811
+) -> None:
+    """All cookies are copied, the thief asks for the deed, and its owner is led to type the password for it."""
+    await ask_to_empty_opt_outs(thief)  # so that both hold a cookie that comes back from Microsoft
+    owner = await meet()
+    owner.client.cookies.update(thief.client.cookies)
+    await ask_to_leave(thief)
+    owner.page = await owner.client.get(thief.microsoft_url())
+    await owner.answer(await owner.sign_in())
+    assert owner.page.status_code == 400
+    assert not await has_left(thief)
+
+
+async def test_the_sign_in_to_the_page_itself_does_not_suffice(
+    thief: Person,
+    meet: Callable[..., Awaitable[Person]],  # noqa: F811
+) -> None:
+    """However short a time ago: within what clocks may differ by, a password is told from the one before."""
+    thief.site.cloud.set_switches(auth_time_claim="always")
+    thief = await meet()
+    await thief.enter()
+    await ask_to_leave(thief)
+    url = httpx.URL(thief.microsoft_url())
+    left = {name: value for name, value in url.params.items() if name not in ("max_age", "prompt")}
+    thief.page = await thief.client.get(url.copy_with(params=left))
+    await thief.answer(await thief.sign_in())
+    assert thief.notice == "Microsoft did not ask for your password again"
+    assert not await has_left(thief)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -38,6 +39,7 @@ class Person:
         self.site = site
         self.client = client
         self.page = httpx.Response(200, request=httpx.Request("GET", site.settings.start_url))
+        self._typed_s = 0
 
     @classmethod
     @asynccontextmanager
@@ -168,7 +170,13 @@ class Person:
         return await self.answer(await self.sign_in(username))
 
     async def again(self, username: str = ACCOUNT) -> httpx.Response:
-        """Type the password once more, for a deed that cannot be undone."""
+        """Type the password once more, for a deed that cannot be undone.
+
+        Microsoft tells whole seconds, so nobody types it twice within one here.
+        """
+        if int(time.time()) == self._typed_s:
+            await asyncio.sleep(1 - time.time() % 1)
+        self._typed_s = int(time.time())
         self.page = await self.client.get(self.microsoft_url())
         return await self.answer(await self.sign_in(username))
 

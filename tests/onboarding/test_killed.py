@@ -162,9 +162,11 @@ async def test_killed_anywhere_the_tenant_is_whole_and_the_person_gets_a_key_tha
     capsys: pytest.CaptureFixture[str],
 ):
     ca_pem = authority.cert_pem.bytes().decode()
-    async with run(Killer(), store, valkey, cloud, cert, ca_pem, context) as once:
-        await once.check_done(await once.to_the_key())
-        points = once.killer.points
+    for _ in range(2):  # the first time gives the server its scripts
+        await raw.flushall()
+        async with run(Killer(), store, valkey, cloud, cert, ca_pem, context) as once:
+            await once.check_done(await once.to_the_key())
+            points = once.killer.points
     for number, point in enumerate(points):
         await raw.flushall()
         async with run(Killer(target=number), store, valkey, cloud, cert, ca_pem, context) as again:

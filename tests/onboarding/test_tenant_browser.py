@@ -82,7 +82,7 @@ async def test_from_signing_in_to_leaving_with_a_suite_that_watches(
     await page.goto(f"{site.url}{TENANT}/leave")
     await page.fill("#domain", "contoso.example")
     await page.click("#leave-form button")
-    await Watched(page).again("ada@contoso.example")
+    await Watched(page).again(ACCOUNT)
     await expect(page.locator("h1")).to_have_text("Contoso Ltd has left")
     assert (await second.ending(5)).reason in ("TENANT_REMOVED", "SUITE_KEY_REVOKED")
     async with asyncio.timeout(20):

@@ -321,6 +321,9 @@ async def test_a_double_click_does_everything_once(admin: Person):
     for kind in ("settings-changed", "key-revoked", "grant-withdrawn"):
         assert (await told(site)).count(kind) == 1, kind
     await twice(f"{TENANT}/leave", domain="contoso.example")
+    await admin.get(f"{TENANT}/leave")
+    await admin.submit("leave-form", domain="contoso.example")
+    await admin.again()
     assert await site.tenants.load(site.tenant_id()) is None
 
 
