@@ -122,7 +122,9 @@ class PeopleViews:
         if len(visitor.managers) == 1:
             await desk.frame.note(visitor, "last_manager")
             return _to_page()
-        return await self._again.ask(request, visitor, "end-right", {"account_id": account_id, "since": manager.since.isoformat()})
+        return await self._again.ask(
+            request, visitor, "end-right", {"account_id": account_id, "since": manager.since.isoformat()}
+        )
 
     async def _ended_by(self, visitor: Visitor, what: Mapping[str, str]) -> Response:
         """Somebody's right ends, if they have one and are not the last."""

@@ -16,11 +16,11 @@ from onboarding.tenant.frame import SETTINGS
 from onboarding.tenant.preferences import (
     GROUPS,
     MAX_LIST_CHARS,
-    TOO_LONG,
     MAX_URL_CHARS,
     NOTIFY_SECRET,
     SECRET_CHARS,
     SHOWN,
+    TOO_LONG,
     mark,
     seen,
 )
