@@ -118,8 +118,8 @@ async def _sign_ups(settings: Settings) -> list[Finding]:
         return findings  # told already
     waiting = [tenant for tenant in tenants if tenant.state is TenantState.PENDING]
     if waiting:
-        said = f"{len(waiting)} wait for your approval: presence-relay tenants list, then tenants approve or tenants refuse"
-        findings.append(Finding(is_good=False, text=f"Tenants: {said}"))
+        said = "presence-relay tenants list, then tenants approve or tenants refuse"
+        findings.append(Finding(is_good=False, text=f"Tenants that wait for your approval: {len(waiting)}. {said}"))
     if met is not None and not settings.web.trusted_proxies:
         said = f"requests came through a proxy on {met:%Y-%m-%d %H:%M} UTC, and none is trusted: all customers share one limit"
         findings.append(Finding(is_good=False, text=f"RELAY_WEB_TRUSTED_PROXIES: {said}; set the proxies' addresses"))

@@ -240,7 +240,7 @@ def test_check_tells_of_those_that_wait_of_absent_mail_to_the_operator_and_of_a_
     in_store(redis, lambda store: Proxies(store).met())
     found = wrong()
     assert "RELAY_MAIL_OPERATOR" not in found
-    assert "WRONG Tenants: 1 wait for your approval: presence-relay tenants list" in found
+    assert "WRONG Tenants that wait for your approval: 1. presence-relay tenants list" in found
     assert "WRONG RELAY_WEB_TRUSTED_PROXIES: requests came through a proxy" in found
     monkeypatch.setenv("RELAY_WEB_TRUSTED_PROXIES", "10.0.0.1")
     assert "TRUSTED_PROXIES" not in wrong()
