@@ -12,6 +12,9 @@ IN_THE_CLEAR: Final = (
 )
 
 
+PLAIN: Final = "goes to another host without TLS, which shows {} to the network; use {}, or set {} to true if a tunnel or a mesh encrypts it"
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine itself. A name other than `localhost` is not believed to be."""
     if host.lower() == "localhost":
@@ -23,7 +26,7 @@ def is_loopback(host: str) -> bool:
 
 
 def goes_in_the_clear(url: str) -> bool:
-    """Whether what goes to a Redis URL can be read along on the way."""
+    """Whether what goes to a Redis URL or to a web address can be read along on the way."""
     parts = urlsplit(url)
     # Without a host redis-py connects to localhost.
-    return parts.scheme == "redis" and parts.hostname is not None and not is_loopback(parts.hostname)
+    return parts.scheme in ("redis", "http") and parts.hostname is not None and not is_loopback(parts.hostname)

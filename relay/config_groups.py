@@ -17,7 +17,7 @@ from pydantic_settings import SettingsConfigDict
 
 from onboarding.settings import Pace, Rooms, WebSettings
 from relay import variables
-from relay.clear import IN_THE_CLEAR, goes_in_the_clear
+from relay.clear import IN_THE_CLEAR, PLAIN, goes_in_the_clear, is_loopback
 from relay.config_http import Proxies
 from relay.core import names
 from relay.core.limits import HIGHEST, MOST_NAMES
@@ -692,7 +692,12 @@ class MailConfig(Group):
     port: Port = Field(587, description="its port; 465 is usual for `tls`, 25 for `none`")
     tls: Literal["starttls", "tls", "none"] = Field(
         "starttls",
-        description="`starttls` demands an upgrade, `tls` begins with it, `none` is for a server beside the relay",
+        description="`starttls` demands an upgrade, `tls` begins with it, `none` is for a server on the relay's own host",
+    )
+    plaintext: bool = Field(
+        default=False,
+        description="whether `none` may go to another host: what administrators and you are told crosses the network in the clear; "
+        "only inside a tunnel or a mesh that encrypts",
     )
     user: str = Field("", description="whom to sign in as; empty: nobody")
     password: Secret | None = Field(None, description="their password")
@@ -726,6 +731,8 @@ class MailConfig(Group):
             raise ValueError(f"RELAY_MAIL_{absent}: must be set too, user and password belong together")
         if self.user and self.tls == "none":
             raise ValueError("RELAY_MAIL_TLS: is none although there is a password, which would go over in the clear")
+        if self.host is not None and self.tls == "none" and not self.plaintext and not is_loopback(self.host):
+            raise ValueError(f"RELAY_MAIL_TLS: {PLAIN.format('e-mails', 'starttls or tls', 'RELAY_MAIL_PLAINTEXT')}")
         return self
 
     def mail(self) -> MailSettings | None:
@@ -793,7 +800,19 @@ class TelemetryConfig(Group):
     model_config = SettingsConfigDict(env_prefix="RELAY_TELEMETRY_")
 
     otlp_endpoint: WebAddress | None = Field(None, description="collector that gets metrics and traces, OTLP over gRPC")
+    plaintext: bool = Field(
+        default=False,
+        description="whether the collector may be an `http://` address on another host: metrics and traces "
+        "cross the network in the clear; only inside a tunnel or a mesh that encrypts",
+    )
     trace_share: float = Field(0.01, ge=0, le=1, description="share of units of work that are traced")
+
+    @model_validator(mode="after")
+    def _is_private(self) -> Self:
+        if self.otlp_endpoint is not None and not self.plaintext and goes_in_the_clear(self.otlp_endpoint):
+            shown = PLAIN.format("metrics and traces", "https://", "RELAY_TELEMETRY_PLAINTEXT")
+            raise ValueError(f"RELAY_TELEMETRY_OTLP_ENDPOINT: {shown}")
+        return self
 
 
 def _is_pair(certificate: str | None, key: SecretStr | None) -> bool:

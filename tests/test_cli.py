@@ -24,6 +24,7 @@ from relay.errors import Rejected
 from relay.store import keys
 from relay.store.connection import Store, StoreSettings
 from relay.store.keyring import KeyRing, make_ring
+from relay.store.layout import Client
 from relay.store.marks import PublicMarks
 from relay.store.push import PushStatus
 from relay.store.ring_users import RingUsers
@@ -41,7 +42,7 @@ TENANT = TenantId("11111111-1111-1111-1111-111111111111")
 def redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ValkeyServer]:
     """A Valkey that the commands use, with one tenant in it."""
     with ValkeyServer(tmp_path) as server:
-        monkeypatch.setenv("RELAY_REDIS_URL", server.url)
+        monkeypatch.setenv("RELAY_REDIS_URL", server.url_of(Client.OPERATOR))
         asyncio.run(put_tenant(server.url))
         yield server
 

@@ -16,6 +16,7 @@ from relay.core.presence import TenantId
 from relay.core.tenant import TenantState
 from relay.store.connection import Store, StoreSettings
 from relay.store.keyring import make_ring
+from relay.store.layout import Client
 from relay.store.tenants import Tenant, Tenants
 from tests.valkey import ValkeyServer
 
@@ -25,7 +26,7 @@ TENANT = TenantId("11111111-1111-1111-1111-111111111111")
 @pytest.fixture
 def redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ValkeyServer]:
     with ValkeyServer(tmp_path) as server:
-        monkeypatch.setenv("RELAY_REDIS_URL", server.url)
+        monkeypatch.setenv("RELAY_REDIS_URL", server.url_of(Client.OPERATOR))
         monkeypatch.setenv("RELAY_VAULT_KEY_RING", make_ring("test", now_s=0))
         asyncio.run(_put(server.url))
         yield server

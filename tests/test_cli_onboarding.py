@@ -21,6 +21,7 @@ from relay.graph.consent import ConsentFailed
 from relay.loopback import PATH
 from relay.onboarding_by_hand import NobodyCame, onboard_by_hand
 from relay.store.connection import Store
+from relay.store.layout import Client
 from relay.store.suite_keys import SuiteKeys
 from relay.store.tenants import Tenants
 from relay.store.vault import Vault
@@ -75,7 +76,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     with ValkeyServer(tmp_path) as server:
         async with Emulator.start(Config()) as cloud:
             given = {
-                "redis": {"url": server.url},
+                "redis": {"url": server.url_of(Client.OPERATOR)},
                 "vault": {"key_ring": RING_JSON},
                 "cloud": {
                     "name": "custom", "authority_url": cloud.url, "graph_url": cloud.url, "ca": cloud.ca_pem.decode(),

@@ -29,6 +29,7 @@ from relay.store.connection import Store, StoreSettings
 from relay.store.interest import Interest
 from relay.store.invitations import Invitations
 from relay.store.keyring import KeyRing, make_ring
+from relay.store.layout import Client
 from relay.store.managers import Managers
 from relay.store.notices import Notices
 from relay.store.proxies import Proxies
@@ -52,7 +53,7 @@ TROUBLE = Trouble(
 def redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ValkeyServer]:
     """A Valkey with three tenants: one well, one dead, one suspended with a grant that works."""
     with ValkeyServer(tmp_path) as server:
-        monkeypatch.setenv("RELAY_REDIS_URL", server.url)
+        monkeypatch.setenv("RELAY_REDIS_URL", server.url_of(Client.OPERATOR))
         monkeypatch.setenv("RELAY_VAULT_KEY_RING", RING)
         in_store(server, put_tenants)
         yield server

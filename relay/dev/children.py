@@ -40,7 +40,9 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 @asynccontextmanager
 async def valkey(folder: Folder, lock: int) -> AsyncIterator[Process]:
-    """A Valkey that keeps what custody demands. It listens on a socket that only the folder's owner can open, and on no port.
+    """A Valkey that keeps what custody demands.
+
+    It listens on a socket that only the folder's owner can open, and on no port, and lets in nobody but the relay's own user.
 
     Raises:
         DevTrouble: it does not start.
@@ -49,13 +51,13 @@ async def valkey(folder: Folder, lock: int) -> AsyncIterator[Process]:
     data.mkdir(exist_ok=True)
     options = {
         "port": "0", "unixsocket": str(folder.socket), "unixsocketperm": "700", "dir": str(data.resolve()), "appendonly": "yes", "appendfsync": "always",
-        "maxmemory-policy": "noeviction", "save": "", "loglevel": "warning",
+        "maxmemory-policy": "noeviction", "save": "", "loglevel": "warning", "aclfile": str(folder.acl_file()),
     }  # fmt: skip
     command = [_valkey_binary(), *(part for name, value in options.items() for part in (f"--{name}", value))]
     wrapper = [sys.executable, "-S", "-c", _UNTIL_PARENT_DIES, str(os.getpid()), *command]
     log = folder.path / "valkey.log"
     async with _child(wrapper, log, lock, speaks=False) as process:
-        await _started(process, "Valkey", log, _answers_ping(str(folder.socket)))
+        await _started(process, "Valkey", log, _answers(str(folder.socket)))
         yield process
 
 
@@ -149,13 +151,13 @@ def _last_line(log: Path) -> str:
     return f"; see {log}"
 
 
-async def _answers_ping(path: str) -> bool:
+async def _answers(path: str) -> bool:
     while True:
         with suppress(OSError):
             reader, writer = await asyncio.open_unix_connection(path)
             writer.write(b"PING\r\n")
             answer = await reader.readline()
             writer.close()
-            if answer == b"+PONG\r\n":
+            if answer.startswith((b"+PONG", b"-NOAUTH")):  # whoever asks for a password is well
                 return True
         await asyncio.sleep(0.02)

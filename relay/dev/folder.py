@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import socket
 import time
 from contextlib import contextmanager, suppress
@@ -17,7 +18,9 @@ import trustme
 
 from relay.errors import RelayError
 from relay.graph.certificates import SUFFIX, make
+from relay.store import acl
 from relay.store.keyring import make_ring
+from relay.store.layout import Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 NAMES: Final = ("localhost", "127.0.0.1")
 PREFERRED: Final = {"edge": 8443, "cloud": 8444, "web": 8445, "webhook": 8446, "ops": 9464}
 """The ports of a first run; later runs take those of the run before."""
+_USER: Final = "relay-all"
 _LONGEST_SOCKET: Final = 103
 """Bytes: Linux takes 107, macOS 103."""
 _PATIENCE_S: Final = 6.0
@@ -124,8 +128,21 @@ class Folder:
 
     @property
     def redis_url(self) -> str:
-        """The same as `RELAY_REDIS_URL` takes it."""
-        return f"unix://{quote(str(self.socket))}"
+        """The same as `RELAY_REDIS_URL` takes it, with the one user that there is."""
+        return f"unix://{_USER}:{self._redis_password()}@{quote(str(self.socket))}"
+
+    def acl_file(self) -> Path:
+        """Valkey's users: one with the rights of all roles and of the operator, as in production. Written anew for each run."""
+        line = acl.aclfile_line(_USER, acl.rules(list(Client)), acl.hashed(self._redis_password()))
+        self.write("users.acl", f"user default off\n{line}\n".encode())
+        return self.path.resolve() / "users.acl"
+
+    def _redis_password(self) -> str:
+        with suppress(FileNotFoundError):
+            return (self.path / "redis.password").read_text()
+        password = secrets.token_hex(32)
+        self.write("redis.password", password.encode())
+        return password
 
     def read_key(self) -> str:
         """The suite key of the last run; empty when there is none."""

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import unquote, urlsplit
 
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -74,8 +75,9 @@ class ServerIdentity:
 class VaultConnection:
     """One connection for durable writes; see `Store.vault_connection`."""
 
-    def __init__(self, connection: AbstractConnection, replicas: int, timeout: timedelta) -> None:
+    def __init__(self, connection: AbstractConnection, replicas: int, timeout: timedelta, user: str) -> None:
         self._connection = connection
+        self._user = user
         self._replicas = replicas
         self._timeout_ms = int(timeout / timedelta(milliseconds=1))
 
@@ -85,12 +87,12 @@ class VaultConnection:
         Raises:
             StoreUnavailable: see there.
         """
-        with translated(str(command[0]), command):
+        with translated(str(command[0]), command, self._user):
             return await self._send(*command)
 
     async def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
         """Run a script here."""
-        with translated(script.name, keys):
+        with translated(script.name, keys, self._user):
             return await script.run(self._send, keys, args)
 
     async def confirm(self) -> None:
@@ -100,7 +102,7 @@ class VaultConnection:
             NotSaved: it is not, or nobody can tell. The write may still be in force: it must be repeated or undone.
         """
         try:
-            with translated():
+            with translated("WAITAOF", user=self._user):
                 local, replicas = await self._send("WAITAOF", 1, self._replicas, self._timeout_ms)
         except Exception as error:
             raise NotSaved("The store did not confirm that the write is on disk") from error
@@ -121,8 +123,9 @@ class Blocking:
     `XREAD BLOCK` would wait again from the same ids.
     """
 
-    def __init__(self, connection: AbstractConnection, control: Redis) -> None:
+    def __init__(self, connection: AbstractConnection, control: Redis, user: str) -> None:
         self._connection = connection
+        self._user = user
         self._control = control
         self._client_id: int | None = None
         self._reads = 0
@@ -133,7 +136,7 @@ class Blocking:
         self._reads += 1
         self._reading = True
         try:
-            with translated():
+            with translated(str(command[0]), command, self._user):
                 if self._client_id is None:
                     await self._connection.connect()  # type: ignore[no-untyped-call]
                     await self._connection.send_command("CLIENT", "ID")
@@ -156,7 +159,7 @@ class Blocking:
         read = self._reads
         while self._reading and self._reads == read:
             if self._client_id is not None:
-                with translated():
+                with translated("CLIENT UNBLOCK", user=self._user):
                     if await on(self._control)("CLIENT", "UNBLOCK", self._client_id):
                         return
             await asyncio.sleep(_UNBLOCK_AGAIN_S)
@@ -182,6 +185,7 @@ class Store:
         self.settings = settings
         self.own_vault = settings.vault_url is not None
         vault_url = settings.vault_url or settings.url
+        self._user, self._vault_user = _user(settings.url), _user(vault_url)
         self.client = self._pooled(settings.url, READ_RETRIES)
         self._writer = self._pooled(settings.url, 0)
         self.vault = self._pooled(vault_url, READ_RETRIES) if self.own_vault else self.client
@@ -224,7 +228,7 @@ class Store:
 
     async def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
         """Run a script that may run twice."""
-        with translated(script.name, keys):
+        with translated(script.name, keys, self._user):
             return await script.run(on(self.client), keys, args)
 
     async def run_once(self, script: Script, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
@@ -233,29 +237,30 @@ class Store:
         Raises:
             LeaseLost: the script demanded a lease that is no longer in force; nothing was written.
         """
-        with translated(script.name, keys):
+        with translated(script.name, keys, self._user):
             return await script.run(on(self._writer), keys, args)
 
     async def command(self, *command: Any) -> Any:
         """Run one repeatable command on the main server."""
-        with translated(str(command[0]), command):
+        with translated(str(command[0]), command, self._user):
             return await on(self.client)(*command)
 
     async def vault_command(self, *command: Any) -> Any:
         """Run one repeatable command on custody's server; not durable."""
-        with translated(str(command[0]), command):
+        with translated(str(command[0]), command, self._vault_user):
             return await on(self.vault)(*command)
 
     async def vault_run(self, script: Script, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
         """Run a repeatable script on custody's server; not durable."""
-        with translated(script.name, keys):
+        with translated(script.name, keys, self._vault_user):
             return await script.run(on(self.vault), keys, args)
 
     async def many(self, commands: Sequence[Sequence[Any]], *, vault: bool = False) -> list[Any]:
         """Run repeatable commands in one round trip, not atomically; the first that failed is raised."""
         if not commands:
             return []
-        with translated():
+        about = [key for command in commands for key in command[1:2]]
+        with translated(str(commands[0][0]), about, self._vault_user if vault else self._user):
             pipe = (self.vault if vault else self.client).pipeline(transaction=False)
             for command in commands:
                 pipe.execute_command(*command)
@@ -263,7 +268,7 @@ class Store:
 
     async def many_runs(self, script: Script, calls: Sequence[tuple[Sequence[bytes], Sequence[Arg]]]) -> list[Any]:
         """Run a repeatable script for several partitions in one round trip."""
-        with translated(script.name):
+        with translated(script.name, [key for keys, _ in calls for key in keys], self._user):
             commands = [(script.command, script.sha, len(keys), *keys, *args) for keys, args in calls]
             pipe = self.client.pipeline(transaction=False)
             for command in commands:
@@ -279,7 +284,9 @@ class Store:
         """The connection for durable writes, to the caller alone: write on it, then `confirm()`."""
         async with self._durable_lock:
             await self._wake_durable_connection()
-            yield VaultConnection(self._durable_connection, self.settings.replicas, self.settings.operation_timeout)
+            yield VaultConnection(
+                self._durable_connection, self.settings.replicas, self.settings.operation_timeout, self._vault_user
+            )
 
     async def _wake_durable_connection(self) -> None:
         """Have it open before the write: one that the server closed while it was idle would fail a write that is not repeated."""
@@ -296,7 +303,7 @@ class Store:
 
     def blocking(self) -> Blocking:
         """A new connection for blocking reads of at most `BLOCK`; the caller closes it."""
-        return Blocking(_connection(self._blocking), self.client)
+        return Blocking(_connection(self._blocking), self.client, self._user)
 
     async def ping(self) -> None:
         """Return when the server answers."""
@@ -340,6 +347,11 @@ class Store:
             finally:
                 await connection.disconnect(nowait=True)
         return found
+
+
+def _user(url: str) -> str:
+    """The Redis user that a URL names; empty: the default one."""
+    return unquote(urlsplit(url).username or "")
 
 
 def _connection(pool: ConnectionPool) -> AbstractConnection:

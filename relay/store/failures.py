@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +19,7 @@ from redis.exceptions import (
 )
 
 from relay.errors import Bug, HistoryLost, LeaseLost, NotPermitted, StoreUnavailable
-from relay.store.layout import family_of
+from relay.store.forbidden import refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,18 +43,18 @@ _UNAVAILABLE_CODES: Final = frozenset(
 )
 _NO_PERMISSION: Final = "NOPERM"
 _SCRIPT_NO_PERMISSION: Final = "ACL failure in script"
-_REFUSED_COMMAND: Final = re.compile(r"permissions? to run the '([a-z|_-]{1,40})")
 _LEASE_LOST: Final = "LEASELOST"
 _HISTORY_LOST: Final = "HISTORYLOST"
 
 
 @contextmanager
-def translated(what: str = "command", about: Sequence[object] = ()) -> Iterator[None]:
+def translated(what: str = "command", about: Sequence[object] = (), user: str = "") -> Iterator[None]:
     """Raise the relay's errors for redis-py's. Their texts carry the code only: a reply may quote arguments.
 
     Args:
         what: runs.
         about: the keys or the whole command; of what Redis does not permit the kinds of keys are told.
+        user: the Redis user; empty: the server's default one.
 
     Also raises the cancellation that redis-py lost: before Python 3.12 `asyncio.wait_for`, which it sends through, swallows
     one that arrives in the moment in which its inner task is done (python/cpython#86296), and a loop that is to end
@@ -64,7 +63,7 @@ def translated(what: str = "command", about: Sequence[object] = ()) -> Iterator[
     task = asyncio.current_task()
     before = task.cancelling() if task is not None else 0
     try:
-        with _translated(what, about):
+        with _translated(what, about, user):
             yield
     finally:
         if task is not None and task.cancelling() > before:
@@ -72,17 +71,17 @@ def translated(what: str = "command", about: Sequence[object] = ()) -> Iterator[
 
 
 @contextmanager
-def _translated(what: str, about: Sequence[object]) -> Iterator[None]:
+def _translated(what: str, about: Sequence[object], user: str) -> Iterator[None]:
     try:
         yield
     except _UNAVAILABLE as error:
         raise StoreUnavailable(f"The store does not answer ({type(error).__name__})") from error
     except NoPermissionError as error:
-        raise NotPermitted(_refusal(what, about, str(error))) from None
+        raise NotPermitted(refused(what, about, user, str(error))) from None
     except ResponseError as error:
         code = code_of(error)
         if code == _NO_PERMISSION or _SCRIPT_NO_PERMISSION in str(error):  # redis-py knows it from commands alone
-            raise NotPermitted(_refusal(what, about, str(error))) from None
+            raise NotPermitted(refused(what, about, user, str(error))) from None
         if code == _LEASE_LOST:
             raise LeaseLost("The partition has another owner now") from None
         if code == _HISTORY_LOST:
@@ -94,18 +93,6 @@ def _translated(what: str, about: Sequence[object]) -> Iterator[None]:
         raise Bug(f"The store refused {what} ({type(error).__name__})") from error
     except OSError as error:
         raise StoreUnavailable(f"The store cannot be reached ({type(error).__name__})") from error
-
-
-def _refusal(what: str, about: Sequence[object], said: str) -> str:
-    """A refusal by the ACL in an operator's words. Of the server's text only names of commands are repeated: it may quote keys."""
-    command = _REFUSED_COMMAND.search(said)
-    names = [one.decode(errors="replace") if isinstance(one, bytes) else str(one) for one in about]
-    families = sorted({family for name in names if (family := family_of(name))})
-    which = f"the command {command[1]}" if command is not None else f"keys of {', '.join(families) or 'another kind'}"
-    return (
-        f"The Redis user may not use {which}, which {what} needs; "
-        "give it what `presence-relay redis-acl ROLE` prints for this release"
-    )
 
 
 def code_of(error: Exception) -> str:

@@ -138,3 +138,32 @@ def test_a_password_goes_to_another_host_in_the_clear_only_when_that_is_meant(
     monkeypatch.setenv(variable, "redis://redis")
     monkeypatch.setenv(variable.replace("REDIS_URL", "REDIS_PLAINTEXT"), "true")
     config.load(config.STORE)
+
+
+@pytest.mark.finding(17)
+@pytest.mark.parametrize(
+    ("group", "given", "address", "meant"),
+    [
+        ("telemetry", {}, "otlp_endpoint", "RELAY_TELEMETRY_OTLP_ENDPOINT"),
+        ("mail", {"tls": "none", "sender": "relay@contoso.example"}, "host", "RELAY_MAIL_TLS"),
+    ],
+)
+def test_nothing_else_goes_to_another_host_in_the_clear_unless_that_is_meant(
+    group: str, given: dict[str, object], address: str, meant: str
+) -> None:
+    from relay import config
+
+    def load(host: str, **more: object) -> None:
+        url = f"http://{host}:4317" if group == "telemetry" else host
+        config.load((), {group: {**given, address: url, **more}})
+
+    for host in ("collector", "10.0.0.7", "127.0.0.1.example"):
+        with pytest.raises(SettingsInvalid, match=f"{meant}: goes to another host without TLS.*_PLAINTEXT"):
+            load(host)
+        load(host, plaintext=True)
+    load("localhost")
+    load("127.0.0.1")
+    if group == "telemetry":
+        config.load((), {group: {address: "https://collector:4317"}})
+    else:
+        load("mail", tls="starttls")

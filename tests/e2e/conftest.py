@@ -14,13 +14,15 @@ import trustme
 from relay.core.presence import TenantId
 from relay.edge.server import EdgeServer
 from relay.edge.settings import EdgeSettings
+from relay.store.connection import Store
+from relay.store.layout import Client
 from relay.store.suite_keys import SuiteKeys
 from suite.backoff import Backoff
 from suite.client import PresenceClient
 from suite.events import Changed, Event
 from suite.values import Presence, Status
 from tests.ring import MARKS, PUBLIC_MARKS
-from tests.valkey import free_port
+from tests.valkey import as_role, free_port
 from tests.worker.conftest import SETTINGS, Relay, eventually, raw, relay, valkey, webhook_tls
 
 __all__ = ["eventually", "raw", "relay", "valkey", "webhook_tls"]
@@ -82,8 +84,14 @@ class Edges:
     def address(self) -> str:
         return f"127.0.0.1:{self.settings.port}"
 
-    def edge(self) -> EdgeServer:
-        return EdgeServer(self.settings, self.relay.store, PUBLIC_MARKS)
+    @asynccontextmanager
+    async def edge(self) -> AsyncIterator[EdgeServer]:
+        """An edge, with its own Redis user."""
+        async with (
+            Store(as_role(self.relay.store.settings, Client.EDGE)) as store,
+            EdgeServer(self.settings, store, PUBLIC_MARKS) as edge,
+        ):
+            yield edge
 
     async def key(self, tenant: TenantId) -> str:
         return (await SuiteKeys(self.relay.store, MARKS).issue(tenant, "console")).text
