@@ -78,7 +78,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "cursor":               _family(f"{_P}cursor", _PRESENCE,                       "·   rw     ·       ·   ·"),
     "changes":              _family(f"{_P}changes", _PRESENCE,                      "r   rw     ·       rw  rw"),
     "changes_head":         _family(f"{_P}changes:head", _PRESENCE,                 "r   rw     ·       rw  rw"),
-    "epoch":                _family(f"{_P}epoch", _PRESENCE,                        "r   rw     ·       r   ·"),
+    "epoch":                _family(f"{_P}epoch", _PRESENCE,                        "r   rw     ·       r   r"),
     "tenants":              _family(f"{_P}tenants", _VAULT,                         "·   r      ·       rw  rw"),
     "left":                 _family(f"{_P}left", _VAULT,                            "·   rw     ·       rw  rw"),
     "turned_away":          _family(f"{_P}turned-away", _VAULT,                     "·   r      ·       rw  rw"),
