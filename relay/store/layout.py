@@ -81,7 +81,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "epoch":                _family(f"{_P}epoch", _PRESENCE,                        "r   rw     ·       r   r"),
     "tenants":              _family(f"{_P}tenants", _VAULT,                         "·   r      ·       rw  rw"),
     "left":                 _family(f"{_P}left", _VAULT,                            "·   rw     ·       rw  rw"),
-    "turned_away":          _family(f"{_P}turned-away", _VAULT,                     "·   r      ·       rw  rw"),
+    "turned_away":          _family(f"{_P}turned-away", _VAULT,                     "·   ·      ·       rw  rw"),
     "tenant":               _family(f"{_P}tenant:{_GUID}", _VAULT,                  "r   rw     ·       rw  rw"),
     "tenant_grants":        _family(f"{_P}tenant:{_GUID}:grants", _VAULT,           "·   rw     ·       rw  rw"),
     "tenant_managers":      _family(f"{_P}tenant:{_GUID}:managers", _VAULT,         "·   ·      ·       rw  rw"),
