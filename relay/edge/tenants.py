@@ -43,9 +43,9 @@ class Listener(Protocol):
         """End it."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Hold:
-    """A snapshot under way: the entries that the hub reads meanwhile."""
+    """A snapshot under way: the entries that the hub reads meanwhile. One is not another, though they may have read the same."""
 
     missed: list[AnswersEntry[bytes]] = field(default_factory=list)
     void: bool = False

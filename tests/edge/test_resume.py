@@ -144,7 +144,7 @@ async def test_entries_read_while_a_snapshot_is_under_way_are_kept_for_it(worker
         assert not hold.void
         await worker.renew_epoch()
         await eventually(lambda: hold.void)
-    assert view.holds == []
+    assert all(one is not hold for one in view.holds), "the stream may hold anew: its history was lost"
 
 
 async def test_a_change_that_meets_a_snapshot_is_not_lost(worker, suite, start_edge, connect) -> None:

@@ -26,7 +26,7 @@ from tests.onboarding.site import Site, web_settings
 from tests.valkey import ValkeyServer, free_port
 
 MODULES = (wizard, sign_up, tenant_door, tenant, diagnostics)
-COUNT = 87
+COUNT = 88
 """Rows that there are. A page or a state more is a row more."""
 LOOKS = (("wide-light-en", WIDE, "light", Language.ENGLISH), ("phone-dark-it", PHONE, "dark", Language.ITALIAN))
 _FRESH = "fresh"

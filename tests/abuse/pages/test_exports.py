@@ -110,5 +110,6 @@ async def test_leaving_counts_the_log_without_reading_it(admin: Person, raw: Red
     await admin.get(f"{TENANT}/leave")
     await raw.config_resetstat()
     await admin.submit("leave-form", domain="contoso.example")
+    await admin.again()
     assert "the log with 50" in admin.text
     assert "cmdstat_xrevrange" not in await raw.info("commandstats")

@@ -205,11 +205,11 @@ async def _(visit: Visit) -> None:
     await visit.show()
 
 
-@row("done", "standby-of-a-suspended-organisation")
+@row("done", "again-in-a-suspended-organisation")
 async def _(visit: Visit) -> None:
     await visit.grant()
     await visit.site.tenants.happened(visit.site.tenant_id(), TenantEvent.SUSPENDED)
-    await visit.grant(BEN)
+    await visit.grant()
     await visit.person.overview()
     await visit.show()
 
