@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 # Most tests wait for something most of the time, so more processes than cores are of use.
-TEST_PROCESSES ?= 4
+TEST_PROCESSES ?= 3
 CODE := relay onboarding emulator suite bench tests
 PROTOS := $(wildcard protos/relay/api/presence/v1/*.proto)
 
