@@ -17,12 +17,13 @@ from urllib.parse import urlsplit
 from axe_playwright_python.async_playwright import Axe
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, ViewportSize, async_playwright
 
 from emulator.generate import PASSWORD
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts" / "screenshots"
-PHONE, WIDE = {"width": 360, "height": 740}, {"width": 1600, "height": 1000}
+PHONE: ViewportSize = {"width": 360, "height": 740}
+WIDE: ViewportSize = {"width": 1600, "height": 1000}
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
@@ -68,7 +69,7 @@ class Watched:
         for scheme in ("light", "dark"):
             await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
             for size, viewport in (("phone", PHONE), ("wide", WIDE)):
-                await self.page.set_viewport_size(viewport)  # type: ignore[arg-type]
+                await self.page.set_viewport_size(viewport)
                 await self._check(f"{name}, {size}, {scheme}")
                 path = ARTIFACTS / f"{name}-{size}-{scheme}.png"
                 await self.page.screenshot(path=path, full_page=True, animations="disabled")
@@ -110,4 +111,4 @@ class Watched:
 
 
 async def window(browser: Browser, **options: Any) -> BrowserContext:
-    return await browser.new_context(viewport=WIDE, **options)  # type: ignore[arg-type]
+    return await browser.new_context(viewport=WIDE, **options)

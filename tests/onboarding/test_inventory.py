@@ -1,4 +1,8 @@
-"""Every page in every state: in real Chromium, with a picture of each and an axe run that finds nothing."""
+"""Every page in every state: in real Chromium, with pictures of each and axe runs that find nothing.
+
+Each row is visited once in `make test`, in English or in Italian by turns, and looked at wide and light, and dark on a phone. `make soak` visits
+it in the other language.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,13 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from typing import Literal
 
 import pytest
 import pytest_asyncio
 import trustme
-from playwright.async_api import Browser
+from _pytest.mark import ParameterSet
+from playwright.async_api import Browser, ViewportSize
 from redis.asyncio import Redis
 
 from emulator import Config, Emulator
@@ -28,7 +34,11 @@ from tests.valkey import ValkeyServer, free_port
 MODULES = (wizard, sign_up, tenant_door, tenant, diagnostics)
 COUNT = 88
 """Rows that there are. A page or a state more is a row more."""
-LOOKS = (("wide-light-en", WIDE, "light", Language.ENGLISH), ("phone-dark-it", PHONE, "dark", Language.ITALIAN))
+LOOKS: tuple[tuple[str, ViewportSize, Literal["light", "dark"]], ...] = (
+    ("wide-light", WIDE, "light"),
+    ("phone-dark", PHONE, "dark"),
+)
+LANGUAGES = (Language.ENGLISH, Language.ITALIAN)
 _FRESH = "fresh"
 
 
@@ -50,31 +60,41 @@ async def browser(site: Site) -> AsyncIterator[Browser]:
         yield running
 
 
+def visits() -> Iterator[ParameterSet]:
+    """Each row in each language; every other one of them is for `make soak`."""
+    for at, row in enumerate(ROWS):
+        for turn, language in enumerate(LANGUAGES):
+            marks = [pytest.mark.soak] if (at + turn) % 2 else []
+            yield pytest.param(row, language, id=f"{row.name}-{language.value}", marks=marks)
+
+
 @pytest.mark.timeout(120)
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-async def test_a_page_in_a_state(row: Row, site: Site, browser: Browser, valkey: ValkeyServer, authority: trustme.CA):
-    for look, viewport, scheme, language in LOOKS:
-        async with AsyncExitStack() as stack:
-            await fresh(site, valkey)
-            context = await browser.new_context(
-                viewport=viewport, color_scheme=scheme, locale=language.value, reduced_motion="reduce"
-            )  # type: ignore[call-overload]
-            stack.push_async_callback(context.close)
-            watched = Watched(await context.new_page())
-            person = await stack.enter_async_context(Person.at(site, authority.cert_pem.bytes().decode()))
-            person.client.headers["accept-language"] = language.value
-            visit = Visit(site, watched.page, person, language)
-            try:
-                await asyncio.wait_for(row.visit(visit), 40)
-                assert await watched.page.get_attribute("main", "data-page") == row.page
-                assert await watched.page.get_attribute("html", "lang") == language.value
-                await watched.keep(f"{row.name}-{look}")
-            finally:
-                for undo in visit.undo:
-                    await undo()
-            policy = [said for said in watched.complaints if "Content Security Policy" in said]
-            assert policy == []
+@pytest.mark.parametrize(("row", "language"), list(visits()))
+async def test_a_page_in_a_state(
+    row: Row, language: Language, site: Site, browser: Browser, valkey: ValkeyServer, authority: trustme.CA
+):
+    async with AsyncExitStack() as stack:
+        await fresh(site, valkey)
+        context = await browser.new_context(viewport=WIDE, locale=language.value, reduced_motion="reduce")
+        stack.push_async_callback(context.close)
+        watched = Watched(await context.new_page())
+        person = await stack.enter_async_context(Person.at(site, authority.cert_pem.bytes().decode()))
+        person.client.headers["accept-language"] = language.value
+        visit = Visit(site, watched.page, person, language)
+        try:
+            await asyncio.wait_for(row.visit(visit), 40)
+            assert await watched.page.get_attribute("main", "data-page") == row.page
+            assert await watched.page.get_attribute("html", "lang") == language.value
+            for look, viewport, scheme in LOOKS:
+                await watched.page.set_viewport_size(viewport)
+                await watched.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                await watched.keep(f"{row.name}-{look}-{language.value}")
+        finally:
+            for undo in visit.undo:
+                await undo()
+        policy = [said for said in watched.complaints if "Content Security Policy" in said]
+        assert policy == []
 
 
 def test_every_page_has_a_row_and_the_rows_are_counted():
