@@ -1,4 +1,7 @@
-"""Each benchmark, small: it runs, measures what it says, and ends with its one line. No time is asserted."""
+"""Each benchmark, small: it runs, measures what it says, and ends with its one line. No time is asserted.
+
+Those that start many processes run in `make soak`.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     return said
 
 
-@pytest.mark.parametrize("pages", [False, True])
+@pytest.mark.parametrize("pages", [False, pytest.param(True, marks=pytest.mark.soak)])
 def test_fanout_delivers_everything_on_every_side(pages: bool):
     point = Point(tenants=4, suites=2, rate=400, pages=pages)
     runs = fanout.measure(point, fanout.Options(points=(point,), runs=1, seconds=1, warm_s=0.3))
@@ -53,6 +56,7 @@ def test_webhook_is_answered_and_leaves_nothing_out(capsys: pytest.CaptureFixtur
     assert len(must) == 6
 
 
+@pytest.mark.soak
 def test_push_latency_shows_every_change(capsys: pytest.CaptureFixture[str]):
     latency.run(latency.Options(sizes=(12,), rate=20, seconds=1))
     must = last_line(capsys)["must"]
@@ -60,6 +64,7 @@ def test_push_latency_shows_every_change(capsys: pytest.CaptureFixture[str]):
     assert must["1 tenants, without numbers: every change is shown"]
 
 
+@pytest.mark.soak
 def test_push_day_counts_what_both_relays_ask(capsys: pytest.CaptureFixture[str]):
     day.run(day.Options(people=12, grants=1, hours=0.003, numbered=(True,)))
     said = last_line(capsys)
@@ -67,11 +72,13 @@ def test_push_day_counts_what_both_relays_ask(capsys: pytest.CaptureFixture[str]
     assert said["must"]["with numbers: one live subscription for a grant"]
 
 
+@pytest.mark.soak
 def test_push_trouble_loses_notifications_and_no_subscription(capsys: pytest.CaptureFixture[str]):
     trouble.run(trouble.Options(people=12, grants=1, scenes=("loss",), hours=0.001))
     assert last_line(capsys)["must"]["loss: no subscription made anew"]
 
 
+@pytest.mark.soak
 def test_scale_measures_gaps_and_resumes(capsys: pytest.CaptureFixture[str]):
     scale.run(scale.Options(users=300, tenants=3, seconds=12))
     ratios = last_line(capsys)["ratios"]
@@ -84,6 +91,7 @@ def test_answer_sees_new_users_and_changes(capsys: pytest.CaptureFixture[str]):
     assert len(last_line(capsys)["must"]) == 3
 
 
+@pytest.mark.soak
 def test_slow_token_slows_one_tenant(capsys: pytest.CaptureFixture[str]):
     slow_token.run(slow_token.Options(tenants=2, seconds=11, token_ms=300, token_life_s=4))
     said = last_line(capsys)

@@ -11,14 +11,14 @@ import pytest
 from tests.soak.run import run
 from tests.soak.schedule import schedule
 
-QUICK_SEEDS = (20, 23)
+QUICK_SEEDS = (20,)
 SOAK_SEEDS = range(1, 51)
 BESIDE_OTHERS_S = 5.0
 """What other tests on the same two cores may add to the promised times."""
 
 
 @pytest.mark.parametrize("seed", QUICK_SEEDS)
-async def test_a_few_schedules_leave_every_suite_right(tmp_path: Path, seed: int):
+async def test_a_schedule_leaves_every_suite_right(tmp_path: Path, seed: int):
     await _judged(tmp_path, seed, BESIDE_OTHERS_S)
 
 
