@@ -35,7 +35,7 @@ class Pace:
     Attributes:
         requests: of any kind in `window`. A whole onboarding takes about ten, style sheet included; a proof that is waited for, one a second.
         sign_ups: forms in `window` that begin an onboarding or make a link; each makes a flow in Redis.
-        sign_ins: the same, that begin a sign-in to a tenant's page.
+        sign_ins: the same, that lead from a tenant's page to Microsoft: a sign-in, a consent, a password asked for again.
         changes: other forms of a tenant's page.
         block: how many times as much an IPv6 network of 48 bits may, which is what one customer of a provider has at the most.
         window: the span that is counted in.

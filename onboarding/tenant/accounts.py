@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from onboarding import sessions
 from onboarding.languages import english
+from onboarding.pace import Budget, demand
 from onboarding.problems import of_error
 from onboarding.settings import TENANT
 from onboarding.tenant import cookies
@@ -262,6 +263,7 @@ class AccountViews:
         await end_subscriptions(desk.client, subscriptions, [grant])
 
     async def _leave(self, request: Request, visitor: Visitor, *, login_hint: str = "", replaces: str = "") -> Response:
+        demand(request, Budget.SIGN_IN)
         desk = self._desk
         returning = cookies.return_secret(request) or sessions.new_secret()
         wanted = Wanted(sessions.fingerprint(cookies.session_secret(request)), visitor.tenant_id, replaces)

@@ -18,6 +18,7 @@ import structlog
 from starlette.responses import RedirectResponse, Response
 
 from onboarding import sessions
+from onboarding.pace import Budget, demand
 from onboarding.problems import of_error
 from onboarding.settings import TENANT
 from onboarding.tenant import cookies
@@ -65,7 +66,8 @@ class AskedAgain:
         self._known[name] = _Known(right, do)
 
     async def ask(self, request: Request, visitor: Visitor, name: str, what: Mapping[str, str]) -> Response:
-        """Send somebody to Microsoft, for a deed that their form just asked for."""
+        """Send somebody to Microsoft, for a deed that their form just asked for; it counts as a sign-in."""
+        demand(request, Budget.SIGN_IN)
         desk, session = self._desk, visitor.session
         # A new one for each deed: whoever has copied all cookies cannot send the address to their owner, to type the password.
         returning = sessions.new_secret()

@@ -8,25 +8,16 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from onboarding.settings import TENANT
+from onboarding.settings import TENANT, Pace
 from onboarding.tenant import sign_in
 from relay.core.audit import OPERATOR
 from relay.store.managers import Managers
 from relay.store.notices import NoticeKind, Notices
-from tests.onboarding.conftest import (  # noqa: F401  fixtures
-    authority,
-    cert,
-    cloud,
-    meet,
-    person,
-    raw,
-    ring,
-    site,
-    start_site,
-    store,
-    valkey,
-)
 from tests.onboarding.person import ACCOUNT, Person, filled
+from tests.onboarding.site import Site
+
+Meet = Callable[..., Awaitable[Person]]
+StartSite = Callable[..., Awaitable[Site]]
 
 pytestmark = pytest.mark.finding(1)
 
@@ -94,7 +85,7 @@ every_deed = pytest.mark.parametrize("deed", DEEDS.values(), ids=DEEDS.keys())
 
 
 @pytest.fixture
-async def thief(person: Person) -> Person:  # noqa: F811
+async def thief(person: Person) -> Person:
     """Whoever connected Contoso is signed in, and somebody else sits at the screen. Ada looks after it too, Eve is not watched."""
     await person.onboard()
     tenant_id = person.site.tenant_id()
@@ -180,7 +171,7 @@ async def test_a_right_that_ended_meanwhile_does_nothing(thief: Person) -> None:
 
 async def test_an_answer_for_another_browser_does_nothing(
     thief: Person,
-    meet: Callable[..., Awaitable[Person]],  # noqa: F811
+    meet: Callable[..., Awaitable[Person]],
 ) -> None:
     await ask_to_leave(thief)
     fields = await answer_of(thief)
@@ -206,7 +197,7 @@ async def test_two_accounts_withdrawn_at_once_leave_one(thief: Person) -> None:
 
 async def test_an_address_that_a_thief_sends_to_the_owner_does_nothing(
     thief: Person,
-    meet: Callable[..., Awaitable[Person]],  # noqa: F811
+    meet: Callable[..., Awaitable[Person]],
 ) -> None:
     """All cookies are copied, the thief asks for the deed, and its owner is led to type the password for it."""
     await ask_to_empty_opt_outs(thief)  # so that both hold a cookie that comes back from Microsoft
@@ -221,7 +212,7 @@ async def test_an_address_that_a_thief_sends_to_the_owner_does_nothing(
 
 async def test_the_sign_in_to_the_page_itself_does_not_suffice(
     thief: Person,
-    meet: Callable[..., Awaitable[Person]],  # noqa: F811
+    meet: Callable[..., Awaitable[Person]],
 ) -> None:
     """However short a time ago: within what clocks may differ by, a password is told from the one before."""
     thief.site.cloud.set_switches(auth_time_claim="always")
@@ -234,3 +225,15 @@ async def test_the_sign_in_to_the_page_itself_does_not_suffice(
     await thief.answer(await thief.sign_in())
     assert thief.notice == "Microsoft did not ask for your password again"
     assert not await has_left(thief)
+
+
+async def test_ways_to_microsoft_for_deeds_are_counted_as_sign_ins(start_site: StartSite, meet: Meet) -> None:
+    person = await meet(await start_site(pace=Pace(requests=1000, sign_ups=100, changes=1000, sign_ins=3)))
+    await person.onboard()
+    await person.enter()  # the first
+    for _ in range(2):
+        await ask_to_leave(person)
+        assert "asks for your password once more" in person.text
+    await ask_to_leave(person)
+    assert person.page.status_code == 429
+    assert "retry-after" in person.page.headers

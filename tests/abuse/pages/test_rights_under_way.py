@@ -15,19 +15,6 @@ from relay.core.audit import OPERATOR
 from relay.store.access_requests import AccessRequests, RequestState
 from relay.store.managers import Managers
 from relay.store.notices import NoticeKind, Notices
-from tests.onboarding.conftest import (  # noqa: F401  fixtures
-    authority,
-    cert,
-    cloud,
-    meet,
-    person,
-    raw,
-    ring,
-    site,
-    start_site,
-    store,
-    valkey,
-)
 from tests.onboarding.person import ACCOUNT, Person
 from tests.onboarding.site import Site
 
@@ -39,7 +26,7 @@ BEN, CHLOE = "ben@contoso.example", "chloe@contoso.example"
 
 
 @pytest.fixture
-async def contoso(site: Site, meet: Meet) -> AsyncIterator[Site]:  # noqa: F811
+async def contoso(site: Site, meet: Meet) -> AsyncIterator[Site]:
     """Contoso is connected by its service account, and Ben looks after it too, for now."""
     await (await meet()).onboard()
     await Managers(site.store).add(site.tenant_id(), site.cloud.person(BEN).oid, BEN, OPERATOR)
@@ -48,13 +35,13 @@ async def contoso(site: Site, meet: Meet) -> AsyncIterator[Site]:  # noqa: F811
     assert [grant.upn for grant in await site.vault.list(site.tenant_id())] == [ACCOUNT]
 
 
-async def end_right(site: Site, upn: str = BEN) -> None:  # noqa: F811
+async def end_right(site: Site, upn: str = BEN) -> None:
     managers = Managers(site.store)
     one = next(one for one in await managers.list(site.tenant_id()) if one.upn == upn)
     await managers.remove(site.tenant_id(), one, OPERATOR)
 
 
-async def meanwhile(site: Site, step: Awaitable[object], happens: Callable[[], Awaitable[None]]) -> None:  # noqa: F811
+async def meanwhile(site: Site, step: Awaitable[object], happens: Callable[[], Awaitable[None]]) -> None:
     """Let something happen while a step waits for Graph's answer."""
     site.cloud.faults.add(Fault(path="/v1.0/", count=1, latency_ms=1_000))
     under_way = asyncio.ensure_future(step)
@@ -66,7 +53,7 @@ async def meanwhile(site: Site, step: Awaitable[object], happens: Callable[[], A
     await under_way
 
 
-async def test_a_yes_to_a_request(contoso: Site, meet: Meet):  # noqa: F811
+async def test_a_yes_to_a_request(contoso: Site, meet: Meet):
     chloe, ben = await meet(), await meet()
     await chloe.onboard(CHLOE)
     await ben.enter(BEN)
@@ -77,7 +64,7 @@ async def test_a_yes_to_a_request(contoso: Site, meet: Meet):  # noqa: F811
     assert [one.state for one in requests] == [RequestState.WAITING], "it waits for somebody who may decide"
 
 
-async def test_a_consent_for_a_standby(contoso: Site, meet: Meet):  # noqa: F811
+async def test_a_consent_for_a_standby(contoso: Site, meet: Meet):
     ben = await meet()
     await ben.enter(BEN)
     await ben.submit("add")
@@ -87,14 +74,14 @@ async def test_a_consent_for_a_standby(contoso: Site, meet: Meet):  # noqa: F811
     assert ben.page.status_code == 403
 
 
-async def test_naming_somebody(contoso: Site, meet: Meet):  # noqa: F811
+async def test_naming_somebody(contoso: Site, meet: Meet):
     ben = await meet()
     await ben.enter(BEN)
     await meanwhile(contoso, ben.submit("add-manager", name=CHLOE), lambda: end_right(contoso))
     assert ben.page.status_code == 403
 
 
-async def test_a_suite_key_that_nobody_has_seen_yet(site: Site, meet: Meet):  # noqa: F811
+async def test_a_suite_key_that_nobody_has_seen_yet(site: Site, meet: Meet):
     """The onboarding's last page shows its key once: not to somebody whose right was ended before they looked."""
     ben = await meet()
     await ben.fill()
@@ -110,7 +97,7 @@ async def test_a_suite_key_that_nobody_has_seen_yet(site: Site, meet: Meet):  # 
     assert [one["account_id"] for one in told if one["event"] == "suite_key_withheld"] == [site.cloud.person(BEN).oid]
 
 
-async def test_a_yes_is_to_the_request_that_was_looked_at(contoso: Site, meet: Meet):  # noqa: F811
+async def test_a_yes_is_to_the_request_that_was_looked_at(contoso: Site, meet: Meet):
     """One manager says yes, another no, and the account asks again before the first one's yes is through."""
     chloe, service = await meet(), await meet()
     await chloe.onboard(CHLOE)
@@ -130,7 +117,7 @@ async def test_a_yes_is_to_the_request_that_was_looked_at(contoso: Site, meet: M
     assert [one.state for one in await requests.list(contoso.tenant_id())] == [RequestState.WAITING]
 
 
-async def test_a_yes_and_a_no_at_once(contoso: Site, meet: Meet):  # noqa: F811
+async def test_a_yes_and_a_no_at_once(contoso: Site, meet: Meet):
     """Two managers, two browsers: the no comes while Microsoft is asked for the yes, and holds."""
     chloe, ben, service = await meet(), await meet(), await meet()
     await chloe.onboard(CHLOE)
@@ -147,7 +134,7 @@ async def test_a_yes_and_a_no_at_once(contoso: Site, meet: Meet):  # noqa: F811
     await end_right(contoso)
 
 
-async def test_a_flow_that_began_before_the_organisation_was_connected(site: Site, meet: Meet):  # noqa: F811
+async def test_a_flow_that_began_before_the_organisation_was_connected(site: Site, meet: Meet):
     """Ben's consent is there, and so is his yes, before the service account is; it comes second all the same."""
     ben, service = await meet(), await meet()
     await ben.fill(email=BEN)
@@ -167,7 +154,7 @@ async def test_a_flow_that_began_before_the_organisation_was_connected(site: Sit
     assert tenant.settings["contact_email"] == "ada@contoso.example", "what he typed counts for nothing"
 
 
-async def test_many_tabs_and_many_clicks_are_one_request(contoso: Site, meet: Meet):  # noqa: F811
+async def test_many_tabs_and_many_clicks_are_one_request(contoso: Site, meet: Meet):
     await end_right(contoso)
     ben = await meet()
     tabs = []
@@ -192,7 +179,7 @@ async def test_many_tabs_and_many_clicks_are_one_request(contoso: Site, meet: Me
     assert len({one.letter.to for one in told if one.letter}) == len(told), "each was told once"
 
 
-async def test_a_session_that_somebody_else_put_into_a_browser_is_not_signed_in(contoso: Site, meet: Meet):  # noqa: F811
+async def test_a_session_that_somebody_else_put_into_a_browser_is_not_signed_in(contoso: Site, meet: Meet):
     """Ben puts his own session into the browser of the service account: its sign-in makes a new one, which he has not."""
     await end_right(contoso)
     ben, service = await meet(), await meet()

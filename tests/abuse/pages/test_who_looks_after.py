@@ -17,19 +17,6 @@ from relay.store import keys as layout
 from relay.store.access_requests import AccessRequests, RequestState
 from relay.store.audit import AuditLog
 from relay.store.managers import CLAIM_LASTS, Managers
-from tests.onboarding.conftest import (  # noqa: F401  fixtures
-    authority,
-    cert,
-    cloud,
-    meet,
-    person,
-    raw,
-    ring,
-    site,
-    start_site,
-    store,
-    valkey,
-)
 from tests.onboarding.person import ACCOUNT, Person
 from tests.onboarding.site import Site
 
@@ -63,7 +50,7 @@ DEEDS = (
 
 
 @pytest.fixture
-async def contoso(site: Site, meet: Meet) -> AsyncIterator[Site]:  # noqa: F811
+async def contoso(site: Site, meet: Meet) -> AsyncIterator[Site]:
     """Contoso is connected by its service account, Ada is the contact, and nobody may watch Eve. All of it stays so."""
     await (await meet()).onboard()
     await site.tenants.change_settings(site.tenant_id(), {"watch_never": "eve@contoso.example"}, OPERATOR)
@@ -92,13 +79,13 @@ async def can_do_nothing(ben: Person) -> None:
         assert "psk_" not in answer.text
 
 
-async def kinds(site: Site) -> list[tuple[Kind, str]]:  # noqa: F811
+async def kinds(site: Site) -> list[tuple[Kind, str]]:
     """What the log tells, and of whom, newest first."""
     page = await AuditLog(site.store).page(site.tenant_id(), watches=False)
     return [(one.entry.kind, one.entry.by.name) for one in page.entries]
 
 
-async def test_the_wizard_ends_in_a_request(contoso: Site, meet: Meet):  # noqa: F811
+async def test_the_wizard_ends_in_a_request(contoso: Site, meet: Meet):
     """The run of the finding: 403, the wizard, and then the whole organisation; now it is 403, a request, and 403."""
     ben = await meet()
     await ben.enter(BEN)
@@ -116,7 +103,7 @@ async def test_the_wizard_ends_in_a_request(contoso: Site, meet: Meet):  # noqa:
     assert (Kind.ACCESS_ASKED, BEN) in await kinds(contoso)
 
 
-async def test_an_accepted_request_reads_and_gives_no_right(contoso: Site, meet: Meet):  # noqa: F811
+async def test_an_accepted_request_reads_and_gives_no_right(contoso: Site, meet: Meet):
     ben, service = await meet(), await meet()
     await ben.onboard(BEN)
     await service.enter()
@@ -140,7 +127,7 @@ async def test_an_accepted_request_reads_and_gives_no_right(contoso: Site, meet:
     )
 
 
-async def test_a_refused_request_is_told_and_its_consent_is_gone(contoso: Site, meet: Meet):  # noqa: F811
+async def test_a_refused_request_is_told_and_its_consent_is_gone(contoso: Site, meet: Meet):
     ben, service = await meet(), await meet()
     await ben.onboard(BEN)
     flow = str(ben.page.url)
@@ -157,7 +144,7 @@ async def test_a_refused_request_is_told_and_its_consent_is_gone(contoso: Site, 
     assert (Kind.ACCESS_REFUSED, ACCOUNT) in await kinds(contoso)
 
 
-async def test_whoever_asked_may_take_it_back_and_nobody_elses(contoso: Site, meet: Meet):  # noqa: F811
+async def test_whoever_asked_may_take_it_back_and_nobody_elses(contoso: Site, meet: Meet):
     ben, chloe = await meet(), await meet()
     await chloe.onboard(CHLOE)
     await ben.onboard(BEN)
@@ -172,7 +159,7 @@ async def test_whoever_asked_may_take_it_back_and_nobody_elses(contoso: Site, me
     assert (Kind.ACCESS_WITHDRAWN, BEN) in await kinds(contoso)
 
 
-async def test_a_contacts_name_that_was_given_to_ben_after_90_days_opens_nothing(contoso: Site, meet: Meet, raw: Redis):  # noqa: F811
+async def test_a_contacts_name_that_was_given_to_ben_after_90_days_opens_nothing(contoso: Site, meet: Meet, raw: Redis):
     """Ada never came, left, and Ben has her name now."""
     ben, service, key = await meet(), await meet(), layout.tenant(contoso.tenant_id())
     await service.enter()
@@ -187,7 +174,7 @@ async def test_a_contacts_name_that_was_given_to_ben_after_90_days_opens_nothing
     assert [one.upn for one in await Managers(contoso.store).list(contoso.tenant_id())] == [ACCOUNT]
 
 
-async def test_an_invitation_is_no_way_in(contoso: Site, meet: Meet):  # noqa: F811
+async def test_an_invitation_is_no_way_in(contoso: Site, meet: Meet):
     """A link that an onboarding makes for somebody else, of his own organisation and of another one."""
     for domain in ("contoso.example", "fabrikam.example"):
         asker, ben = await meet(), await meet()
@@ -204,7 +191,7 @@ async def test_an_invitation_is_no_way_in(contoso: Site, meet: Meet):  # noqa: F
         await can_do_nothing(ben)
 
 
-async def test_a_standby_link_of_a_manager_is_no_way_in(contoso: Site, meet: Meet):  # noqa: F811
+async def test_a_standby_link_of_a_manager_is_no_way_in(contoso: Site, meet: Meet):
     """The way to Microsoft that a manager began for another account, walked in Ben's browser."""
     service, ben = await meet(), await meet()
     await service.enter()
@@ -216,7 +203,7 @@ async def test_a_standby_link_of_a_manager_is_no_way_in(contoso: Site, meet: Mee
     assert [grant.upn for grant in await contoso.vault.list(contoso.tenant_id())] == [ACCOUNT]
 
 
-async def test_a_session_whose_right_was_ended_can_do_nothing_at_once(contoso: Site, meet: Meet):  # noqa: F811
+async def test_a_session_whose_right_was_ended_can_do_nothing_at_once(contoso: Site, meet: Meet):
     ben, managers, tenant_id = await meet(), Managers(contoso.store), contoso.tenant_id()
     await managers.add(tenant_id, contoso.cloud.person(BEN).oid, BEN, OPERATOR)
     await ben.enter(BEN)
@@ -235,7 +222,7 @@ async def test_a_session_whose_right_was_ended_can_do_nothing_at_once(contoso: S
     assert Kind.MANAGER_REMOVED in {kind for kind, _ in await kinds(contoso)}
 
 
-async def test_a_flow_outlives_a_right_and_makes_no_key(site: Site, meet: Meet):  # noqa: F811
+async def test_a_flow_outlives_a_right_and_makes_no_key(site: Site, meet: Meet):
     """The page of an onboarding that is done offers another key for one that was lost: not to whom the right was ended."""
     ben, managers = await meet(), Managers(site.store)
     await ben.onboard(BEN)
@@ -251,7 +238,7 @@ async def test_a_flow_outlives_a_right_and_makes_no_key(site: Site, meet: Meet):
     assert await site.suite_keys.list(site.tenant_id()) == before
 
 
-async def test_a_name_that_was_given_to_ben_is_not_the_contact(contoso: Site, meet: Meet):  # noqa: F811
+async def test_a_name_that_was_given_to_ben_is_not_the_contact(contoso: Site, meet: Meet):
     ada, ben, world = await meet(), await meet(), contoso.cloud
     await ada.enter(ADA)
     assert ada.heading == "Contoso Ltd"
@@ -263,7 +250,7 @@ async def test_a_name_that_was_given_to_ben_is_not_the_contact(contoso: Site, me
     assert not await Managers(contoso.store).is_manager(contoso.tenant_id(), oid)
 
 
-async def test_a_contact_whose_right_was_ended_stays_out(contoso: Site, meet: Meet):  # noqa: F811
+async def test_a_contact_whose_right_was_ended_stays_out(contoso: Site, meet: Meet):
     ada, managers = await meet(), Managers(contoso.store)
     await ada.enter(ADA)
     one = next(one for one in await managers.list(contoso.tenant_id()) if one.upn == ADA)
@@ -274,14 +261,14 @@ async def test_a_contact_whose_right_was_ended_stays_out(contoso: Site, meet: Me
     assert ada.heading == "Your organisation is connected already"
 
 
-async def test_guests_and_others_people_come_to_their_own_organisation(contoso: Site, meet: Meet):  # noqa: F811
+async def test_guests_and_others_people_come_to_their_own_organisation(contoso: Site, meet: Meet):
     for upn in ("mia@fabrikam.example", "olga@fabrikam.example"):
         other = await meet()
         await other.enter(upn)
         assert (other.page.status_code, other.heading) == (403, "Your organisation is not connected")
 
 
-async def test_answers_and_forms_of_others_are_not_played_again(contoso: Site, meet: Meet):  # noqa: F811
+async def test_answers_and_forms_of_others_are_not_played_again(contoso: Site, meet: Meet):
     service, ben = await meet(), await meet()
     await service.to_sign_in()
     answer = await service.sign_in()
@@ -297,7 +284,7 @@ async def test_answers_and_forms_of_others_are_not_played_again(contoso: Site, m
     assert given.status_code == 403, "a form's token is of one session"
 
 
-async def test_of_many_who_run_the_wizard_at_once_one_looks_after_the_organisation(site: Site, meet: Meet):  # noqa: F811
+async def test_of_many_who_run_the_wizard_at_once_one_looks_after_the_organisation(site: Site, meet: Meet):
     people = [(await meet(), upn) for upn in (ACCOUNT, BEN, CHLOE)]
     for each, upn in people:
         await each.fill()
@@ -311,7 +298,7 @@ async def test_of_many_who_run_the_wizard_at_once_one_looks_after_the_organisati
 
 
 @pytest.mark.finding(12)
-async def test_a_key_of_the_wizard_is_told_as_its_accounts_and_counted(site: Site, meet: Meet):  # noqa: F811
+async def test_a_key_of_the_wizard_is_told_as_its_accounts_and_counted(site: Site, meet: Meet):
     ada = await meet()
     key = await ada.onboard()
     await site.suite_keys.verify(key)
@@ -326,7 +313,7 @@ async def test_a_key_of_the_wizard_is_told_as_its_accounts_and_counted(site: Sit
     assert await site.suite_keys.list(site.tenant_id()) == before
 
 
-async def test_the_log_tells_of_each_try_that_got_as_far_as_microsofts_proof(contoso: Site, meet: Meet):  # noqa: F811
+async def test_the_log_tells_of_each_try_that_got_as_far_as_microsofts_proof(contoso: Site, meet: Meet):
     ben, service, oid = await meet(), await meet(), contoso.cloud.person(BEN).oid
     with capture_logs() as told:
 

@@ -10,18 +10,6 @@ from onboarding.settings import TENANT
 from relay.core.audit import Kind
 from relay.store.audit import AuditLog
 from relay.store.managers import Managers
-from tests.onboarding.conftest import (  # noqa: F401  fixtures
-    authority,
-    cert,
-    cloud,
-    meet,
-    raw,
-    ring,
-    site,
-    start_site,
-    store,
-    valkey,
-)
 from tests.onboarding.person import Person
 from tests.onboarding.site import Site
 
@@ -35,9 +23,9 @@ ADMIN, BEN, CHLOE = "admin@contoso.example", "ben@contoso.example", "chloe@conto
 
 
 async def test_a_role_opens_the_page_only_where_the_operator_named_it_and_entra_tells_it(
-    site: Site,  # noqa: F811
-    start_site: StartSite,  # noqa: F811
-    meet: Meet,  # noqa: F811
+    site: Site,
+    start_site: StartSite,
+    meet: Meet,
 ):
     await (await meet()).onboard()
     named = await start_site(manager_roles=frozenset({GLOBAL_ADMIN}))
@@ -52,10 +40,10 @@ async def test_a_role_opens_the_page_only_where_the_operator_named_it_and_entra_
 
 
 async def test_who_comes_by_a_role_looks_after_the_organisation_and_is_told_by_name(
-    start_site: StartSite,  # noqa: F811
-    meet: Meet,  # noqa: F811
+    start_site: StartSite,
+    meet: Meet,
 ):
-    site = await start_site(manager_roles=frozenset({GLOBAL_ADMIN}))  # noqa: F811
+    site = await start_site(manager_roles=frozenset({GLOBAL_ADMIN}))
     site.cloud.set_switches(directory_roles_claim=True)
     service, admin = await meet(site), await meet(site)
     await service.onboard()
@@ -68,9 +56,9 @@ async def test_who_comes_by_a_role_looks_after_the_organisation_and_is_told_by_n
     assert (page.entries[0].entry.kind, page.entries[0].entry.by.name) == (Kind.MANAGER_ADDED, ADMIN)
 
 
-async def test_a_role_in_another_organisation_opens_nothing_here(start_site: StartSite, meet: Meet):  # noqa: F811
+async def test_a_role_in_another_organisation_opens_nothing_here(start_site: StartSite, meet: Meet):
     """Whoever makes an organisation of their own at Entra is its Global Administrator."""
-    site = await start_site(manager_roles=frozenset({GLOBAL_ADMIN}))  # noqa: F811
+    site = await start_site(manager_roles=frozenset({GLOBAL_ADMIN}))
     site.cloud.set_switches(directory_roles_claim=True)
     service, stranger = await meet(site), await meet(site)
     await service.onboard()
@@ -82,9 +70,9 @@ async def test_a_role_in_another_organisation_opens_nothing_here(start_site: Sta
         assert "contoso" not in answer.text
 
 
-async def test_a_role_gives_no_key_in_the_wizard(start_site: StartSite, meet: Meet):  # noqa: F811
+async def test_a_role_gives_no_key_in_the_wizard(start_site: StartSite, meet: Meet):
     """Roles count on the page, where each deed is told; the wizard makes a request of anybody's consent."""
-    site = await start_site(manager_roles=frozenset({GLOBAL_ADMIN}))  # noqa: F811
+    site = await start_site(manager_roles=frozenset({GLOBAL_ADMIN}))
     site.cloud.set_switches(directory_roles_claim=True)
     service, admin = await meet(site), await meet(site)
     await service.onboard()
