@@ -8,8 +8,8 @@ The budget keeps the times of what was spent in the last window rather than a bu
 never exceeds the limit in *any* window may refill with (limit - B) a window only, and for a bulk read counted as 650 that
 would leave half of the rate unused. What it keeps is bounded by the limit.
 
-A 429 stops everything until `Retry-After` and doubles the window; each window without another 429 takes a part of that
-back. The window grows and not the limit shrinks, so that even the most careful tenant can still afford one full page.
+A 429 stops everything until `Retry-After`, and for as long as without one at least. It doubles the window, once in a window; each window
+without another 429 takes a part of that back. The window grows and not the limit shrinks, so that even the most careful tenant can still afford one full page.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-_MAX_RETRY_AFTER_S: Final = 3600.0
-"""Longer waits are not believed: 315 s is the longest one reported, and a typing error must not stop a tenant for ever."""
+from relay.core.pausing import pause_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +57,16 @@ class Budget:
     processes at once: a tenant has one owner.
     """
 
-    __slots__ = ("_blocked_until", "_refusals", "_settings", "_slow_down", "_slowed_at", "_spent", "_used")
+    __slots__ = (
+        "_blocked_until",
+        "_doubled_at",
+        "_refusals",
+        "_settings",
+        "_slow_down",
+        "_slowed_at",
+        "_spent",
+        "_used",
+    )
 
     def __init__(self, settings: BudgetSettings | None = None) -> None:
         self._settings = settings or BudgetSettings()
@@ -67,6 +75,7 @@ class Budget:
         self._blocked_until = -math.inf
         self._slow_down = 1.0
         self._slowed_at = -math.inf
+        self._doubled_at = -math.inf
         self._refusals = 0
 
     def cost(self, ids: int) -> int:
@@ -92,17 +101,22 @@ class Budget:
     def throttled(self, now: float, retry_after: float | None = None) -> float:
         """Take note of a 429; return until when nothing is granted.
 
-        Several refusals of one burst slow down once: those that arrive while we are waiting already only lengthen the
-        wait. Without a usable `retry_after` the wait doubles from 2 s with each refusal in a row.
+        The wait doubles from 2 s with each refusal in a row, and `retry_after` can only make it longer. Those that arrive while we
+        are waiting already are of one burst and count once. Several refusals in one of Graph's windows slow down once.
         """
         self._recover(now)
-        is_first = now >= self._blocked_until
-        if is_first:
+        if now >= self._blocked_until:
             self._refusals += 1
+        if now >= self._doubled_at + self._settings.window_s:
+            self._doubled_at = now
             self._slow_down = min(self._settings.max_slow_down, self._slow_down * 2)
         self._slowed_at = now
-        self._blocked_until = max(self._blocked_until, now + self._pause(retry_after))
+        self._blocked_until = max(self._blocked_until, now + pause_s(self._refusals, retry_after))
         return self._blocked_until
+
+    def answered(self) -> None:
+        """Graph answered a request: the next refusal is not one in a row."""
+        self._refusals = 0
 
     def blocked_until(self) -> float:
         """Until when Graph asked us to wait; in the past when it did not."""
@@ -156,11 +170,6 @@ class Budget:
         while self._spent and self._spent[0][0] + self._window() <= now:
             self._used -= self._spent.popleft()[1]
 
-    def _pause(self, retry_after: float | None) -> float:
-        if retry_after is None or not retry_after >= 0:  # NaN included
-            return min(2.0 ** min(self._refusals, 6), 60.0)
-        return min(retry_after, _MAX_RETRY_AFTER_S)
-
     def _recover(self, now: float) -> None:
         """Take back a quarter of the slow-down for each window since the last 429 or the last step."""
         if self._slow_down <= 1.0:
@@ -173,8 +182,6 @@ class Budget:
         slowed = self._slow_down * 0.75 ** min(steps, 64)
         # Below this the rest is not worth another window: the limit has its headroom.
         self._slow_down = slowed if slowed > 1.05 else 1.0
-        if self._slow_down == 1.0:
-            self._refusals = 0
 
 
 _LEAST_WAIT_S: Final = 0.001

@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
+from relay.core.pausing import pause_s
 from relay.core.trouble import NOTHING, Said, Trouble
 
 
@@ -156,7 +157,7 @@ def refused(
     if refusal.kind is RefusalClass.OURS:
         return health
     failures = health.failures + 1
-    pause = retry_after if retry_after is not None else min(_LEAST_PAUSE * 2 ** min(failures - 1, 10), _MOST_PAUSE)
+    pause = timedelta(seconds=pause_s(failures, None if retry_after is None else retry_after.total_seconds()))
     after = replace(
         health, failures=failures, failed_at=now, next_try=now + pause, failing_since=health.failing_since or now
     )
@@ -214,8 +215,6 @@ def all_dead(pool: Iterable[GrantHealth]) -> bool:
 
 _HEALING_TRY: Final = timedelta(hours=1)
 _ENDED: Final = "This consent has ended. Please consent again."
-_LEAST_PAUSE: Final = timedelta(seconds=2)
-_MOST_PAUSE: Final = timedelta(minutes=1)
 
 _CONSENT = RefusalClass.CONSENT_REQUIRED
 _OURS = RefusalClass.OURS

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from relay.core.grants import Refusal, RefusalClass
+from relay.core.pausing import LONGEST_ASKED_S
 from relay.core.trouble import NOTHING, Said, heard
 from relay.errors import (
     AccessDenied,
@@ -25,8 +26,7 @@ from relay.errors import (
 UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
 """What decoding JSON from outside raises: no JSON or another shape, no UTF-8 or too long a number, nested too deep."""
 
-MAX_RETRY_AFTER: Final = timedelta(hours=1)
-"""Longer waits are not believed; 315 s is the longest one reported."""
+_MOST_ASKED: Final = timedelta(seconds=LONGEST_ASKED_S)
 
 
 class GrantRefused(ConsentRequired):
@@ -80,16 +80,30 @@ def from_refusal(refusal: Refusal, wait: timedelta | None = None) -> RelayError:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> timedelta | None:
-    """How long the other side asks us to wait: seconds or a date (RFC 9110); None when it says nothing usable."""
-    text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "").strip()
+    """How long the other side asks us to wait: seconds or a date (RFC 9110); None when it says nothing usable.
+
+    A date counts from the other side's own `Date`, because its clock and ours differ; from `now` where it has none.
+    """
+    text = _header(headers, "retry-after")
     if _SECONDS.fullmatch(text):
-        return min(timedelta(seconds=float(text)), MAX_RETRY_AFTER)
-    try:
-        until = parsedate_to_datetime(text)
-    except ValueError:
+        return min(timedelta(seconds=float(text)), _MOST_ASKED)
+    until = _date(text)
+    if until is None:
         return None
-    until = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return min(max(until - (now or datetime.now(UTC)), timedelta()), MAX_RETRY_AFTER)
+    since = _date(_header(headers, "date")) or now or datetime.now(UTC)
+    return min(max(until - since, timedelta()), _MOST_ASKED)
+
+
+def _header(headers: Mapping[str, str], name: str) -> str:
+    return next((value for key, value in headers.items() if key.lower() == name), "").strip()
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):  # a year of twenty digits
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def error_code(body: bytes) -> str:

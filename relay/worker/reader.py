@@ -22,6 +22,7 @@ from opentelemetry import metrics
 from relay.core.bucket import TokenBucket
 from relay.core.budget import Budget
 from relay.core.ordering import Order
+from relay.core.pausing import pause_s
 from relay.core.planning import PollPlan, Read
 from relay.core.presence import Observation, Presence, Source, Status, TenantId, UserId
 from relay.errors import ConsentRequired, LeaseLost, RelayError, Retryable
@@ -30,6 +31,7 @@ from relay.worker import poller
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Mapping, Sequence
+    from datetime import timedelta
 
     from relay.core.planning import Page
     from relay.core.revision import Epoch
@@ -81,7 +83,6 @@ class Turn:
 
 
 FIRST_PAUSE_S: Final = 1.0
-MOST_PAUSE_S: Final = 60.0
 
 
 class Observer(Protocol):
@@ -284,9 +285,9 @@ class Reader:
         """Graph asked the tenant to wait."""
         self._plan.pause(self._budget.throttled(time.monotonic(), retry_after_s))
 
-    def pause_s(self) -> float:
-        """How long to wait after the failures so far."""
-        return float(min(MOST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(max(self.failures - 1, 0), 6)))
+    def pause_s(self, asked: timedelta | None = None) -> float:
+        """How long to wait after the failures so far, where Graph asks to wait for `asked`."""
+        return pause_s(self.failures, None if asked is None else asked.total_seconds(), first_s=FIRST_PAUSE_S)
 
     @property
     def oldest_confirmation(self) -> float | None:
@@ -380,6 +381,7 @@ class Reader:
         if self.observer is not None:
             self.observer.read(read.users, moved, asked.announced)
         self.failures = 0
+        self._budget.answered()
         self._confirmed()
 
     # What is announced
@@ -450,7 +452,7 @@ class Reader:
     def _retry_at(self, error: RelayError) -> float:
         now = time.monotonic()
         if isinstance(error, Retryable) and error.retry_after is not None:
-            return now + error.retry_after.total_seconds()
+            return now + self.pause_s(error.retry_after)
         if isinstance(error, ConsentRequired):
             return now  # another grant goes on
         return now + min(self.pause_s(), self._intervals(now)[0])

@@ -406,7 +406,7 @@ class TenantWorker:
     async def _postpone_names(self, names: Iterable[Name], status: Status, wait: timedelta | None) -> None:
         asked = [name for name in names if name in self._wanted]
         marked = self._names.mark(asked, status)
-        self._resolve_not_before = time.monotonic() + (wait.total_seconds() if wait else self._reader.pause_s())
+        self._resolve_not_before = time.monotonic() + self._reader.pause_s(wait)
         self._names.want(asked)
         await self._presences.name(self._owned.lease, self.tenant_id, marked)
 

@@ -93,8 +93,36 @@ def test_a_senseless_retry_after_is_taken_as_none(retry_after):
 
 
 def test_a_retry_after_of_years_does_not_stop_a_tenant_for_years():
-    assert Budget().throttled(0.0, 1e12) == 3600.0
-    assert Budget().throttled(0.0, math.inf) == 3600.0
+    assert Budget().throttled(0.0, 1e12) == 600.0
+    assert Budget().throttled(0.0, math.inf) == 600.0
+
+
+@pytest.mark.fault("B3")
+@given(st.lists(st.floats(0, 0.999), min_size=1, max_size=200))
+def test_refusals_that_ask_for_no_pause_are_as_few_as_those_that_say_nothing(asked):
+    budget, silent, now = Budget(), Budget(), 0.0
+    for seconds in asked:
+        until = budget.throttled(now, seconds)
+        assert until == silent.throttled(now)
+        assert until - now >= 2.0
+        now = until
+
+
+@pytest.mark.fault("B3")
+def test_refusals_of_one_window_slow_down_once():
+    budget, now = Budget(), 0.0
+    while now < 15.0:  # all that Graph says in these seconds is a refusal with `Retry-After: 0`
+        now = budget.throttled(now, 0.0)
+    assert budget.slow_down(now) == 2.0
+    assert now <= 30.0
+
+
+@pytest.mark.fault("B3")
+def test_after_an_answer_the_next_refusal_is_the_first_again():
+    budget = Budget()
+    now = budget.throttled(budget.throttled(0.0))
+    budget.answered()
+    assert budget.throttled(now) == now + 2.0
 
 
 def test_a_burst_of_refusals_slows_down_once():
@@ -107,8 +135,8 @@ def test_a_burst_of_refusals_slows_down_once():
 def test_recovery_goes_step_by_step():
     budget = Budget()
     budget.throttled(0.0, 0.0)
-    budget.throttled(1.0, 0.0)
-    speeds = [budget.slow_down(1.0 + 30 * step) for step in range(8)]
+    budget.throttled(30.0, 0.0)
+    speeds = [budget.slow_down(34.0 + 30 * step) for step in range(8)]
     assert speeds[0] == 4.0
     assert speeds == sorted(speeds, reverse=True)
     assert speeds[1] == 3.0
