@@ -38,7 +38,7 @@ def decode(item: bytes) -> Presence | Status:
     """
     answer = _answer(item)
     if answer.WhichOneof("answer") != "presence":
-        return Status(answer.status)
+        return Status(answer.unknown_reason)
     message = answer.presence
     return Presence(
         user_id=UserId(answer.user_id),
@@ -67,11 +67,11 @@ def glance(item: bytes) -> Glance:
     """
     answer = _answer(item)
     if answer.WhichOneof("answer") != "presence":
-        return Glance("", None, Status(answer.status))
+        return Glance("", None, Status(answer.unknown_reason))
     return Glance(answer.presence.upn, Availability(answer.presence.availability), None)
 
 
-def _answer(item: bytes) -> wire.Answer:
+def _answer(item: bytes) -> wire.UserAnswer:
     answers = service.WatchPresenceResponse.Batch.FromString(item).answers
     if len(answers) != 1:
         raise ValueError("not one answer")

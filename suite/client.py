@@ -91,7 +91,7 @@ class PresenceClient:
         )
         self._key = _checked_key(key)
         self._form: Form = form
-        self._base = api.Start(client=api.Client(name=client_name, version=version))
+        self._base = api.WatchStart(client=api.SuiteClient(name=client_name, version=version))
         if progress_interval is not None:
             self._base.progress_interval.FromTimedelta(progress_interval)
         self._backoff = backoff or Backoff()

@@ -25,7 +25,7 @@ class Refused(SuiteError):
     """The relay refuses this suite; the client has stopped.
 
     Attributes:
-        reason: the relay's reason (`SUITE_KEY_REVOKED`), or the gRPC code's name when it gave none.
+        reason: the relay's reason (`ERROR_REASON_SUITE_KEY_REVOKED`), or the gRPC code's name when it gave none.
     """
 
     def __init__(self, message: str, *, reason: str) -> None:

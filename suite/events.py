@@ -31,7 +31,7 @@ class Disconnected(Event):
     """In plain words, for a person."""
     retry_in: timedelta
     error_reason: str = ""
-    """The relay's own reason (`SHUTDOWN`), or empty when the transport failed."""
+    """The relay's own reason (`ERROR_REASON_SHUTDOWN`), or empty when the transport failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ class Ending:
     @property
     def wait_at_least(self) -> timedelta | None:
         """How long the relay asked to wait."""
-        if self.reason == "TOO_MANY_WATCHES":
+        if self.reason == "ERROR_REASON_TOO_MANY_WATCHES":
             return max(self.retry_after or TOO_MANY_WATCHES_WAIT, TOO_MANY_WATCHES_WAIT)
         return self.retry_after
 
@@ -98,21 +98,21 @@ def _details(error: aio.AioRpcError) -> list[Any]:
 
 
 _BY_REASON: Final = {
-    "SHUTDOWN": Remedy.BACK_OFF,
-    "REBALANCE": Remedy.BACK_OFF,
-    "STORE_UNAVAILABLE": Remedy.BACK_OFF,
-    "SLOW_WATCHER": Remedy.AT_ONCE,
-    "RESUME_TOKEN_OF_ANOTHER_TENANT": Remedy.WITHOUT_TOKEN,
-    "START_EXPECTED": Remedy.STOP,
-    "ACTION_EXPECTED": Remedy.STOP,
-    "SUITE_KEY_UNKNOWN": Remedy.STOP,
-    "SUITE_KEY_REVOKED": Remedy.STOP,
-    "TENANT_REMOVED": Remedy.STOP,
-    "TOO_MANY_USERS": Remedy.STOP,
-    "TOO_MANY_WATCHES": Remedy.BACK_OFF,
-    "BUG": Remedy.BACK_OFF,
-    "BUSY": Remedy.BACK_OFF,
-    "METADATA_TOO_LARGE": Remedy.STOP,
+    "ERROR_REASON_SHUTDOWN": Remedy.BACK_OFF,
+    "ERROR_REASON_REBALANCE": Remedy.BACK_OFF,
+    "ERROR_REASON_STORE_UNAVAILABLE": Remedy.BACK_OFF,
+    "ERROR_REASON_SLOW_WATCHER": Remedy.AT_ONCE,
+    "ERROR_REASON_RESUME_TOKEN_OF_ANOTHER_TENANT": Remedy.WITHOUT_TOKEN,
+    "ERROR_REASON_START_EXPECTED": Remedy.STOP,
+    "ERROR_REASON_ACTION_EXPECTED": Remedy.STOP,
+    "ERROR_REASON_SUITE_KEY_UNKNOWN": Remedy.STOP,
+    "ERROR_REASON_SUITE_KEY_REVOKED": Remedy.STOP,
+    "ERROR_REASON_TENANT_REMOVED": Remedy.STOP,
+    "ERROR_REASON_TOO_MANY_USERS": Remedy.STOP,
+    "ERROR_REASON_TOO_MANY_WATCHES": Remedy.BACK_OFF,
+    "ERROR_REASON_BUG": Remedy.BACK_OFF,
+    "ERROR_REASON_BUSY": Remedy.BACK_OFF,
+    "ERROR_REASON_METADATA_TOO_LARGE": Remedy.STOP,
 }
 
 _BY_CODE: Final = {
@@ -125,35 +125,35 @@ _BY_CODE: Final = {
 _FROM_BETWEEN: Final = re.compile(r"Received http2 header with status: (\d+)")
 
 _SPOKEN: Final = {
-    "SHUTDOWN": "The relay is restarting.",
-    "REBALANCE": "The relay asked to connect anew.",
-    "STORE_UNAVAILABLE": "The relay cannot reach its store at the moment.",
-    "SLOW_WATCHER": "This suite did not read what the relay sent, and the relay ended the stream.",
-    "RESUME_TOKEN_OF_ANOTHER_TENANT": "What was held belongs to another organisation; starting anew.",
-    "START_EXPECTED": "The relay did not understand how the stream began; this suite's software needs an update.",
-    "ACTION_EXPECTED": "The relay did not understand a request; this suite's software needs an update.",
-    "SUITE_KEY_UNKNOWN": "The relay does not know this suite key. Copy the key again from the relay's onboarding page.",
-    "SUITE_KEY_REVOKED": "This suite key was revoked. Create a new one on the relay's onboarding page.",
-    "TENANT_REMOVED": "The organisation has left the relay. An administrator must onboard it again.",
-    "BUG": "Something broke in the relay; its operator has been told.",
-    "BUSY": "The relay is busy with calls whose keys it has not verified yet.",
-    "METADATA_TOO_LARGE": "The relay accepts 16 KiB of metadata a call; this suite, or a proxy on the way, sends more.",
+    "ERROR_REASON_SHUTDOWN": "The relay is restarting.",
+    "ERROR_REASON_REBALANCE": "The relay asked to connect anew.",
+    "ERROR_REASON_STORE_UNAVAILABLE": "The relay cannot reach its store at the moment.",
+    "ERROR_REASON_SLOW_WATCHER": "This suite did not read what the relay sent, and the relay ended the stream.",
+    "ERROR_REASON_RESUME_TOKEN_OF_ANOTHER_TENANT": "What was held belongs to another organisation; starting anew.",
+    "ERROR_REASON_START_EXPECTED": "The relay did not understand how the stream began; this suite's software needs an update.",
+    "ERROR_REASON_ACTION_EXPECTED": "The relay did not understand a request; this suite's software needs an update.",
+    "ERROR_REASON_SUITE_KEY_UNKNOWN": "The relay does not know this suite key. Copy the key again from the relay's onboarding page.",
+    "ERROR_REASON_SUITE_KEY_REVOKED": "This suite key was revoked. Create a new one on the relay's onboarding page.",
+    "ERROR_REASON_TENANT_REMOVED": "The organisation has left the relay. An administrator must onboard it again.",
+    "ERROR_REASON_BUG": "Something broke in the relay; its operator has been told.",
+    "ERROR_REASON_BUSY": "The relay is busy with calls whose keys it has not verified yet.",
+    "ERROR_REASON_METADATA_TOO_LARGE": "The relay accepts 16 KiB of metadata a call; this suite, or a proxy on the way, sends more.",
 }
 
 
 def explain(ending: Ending, target: Target) -> str:
     """The ending in plain words, for a person who can do something about it."""
     match ending.reason:
-        case "TOO_MANY_USERS":
+        case "ERROR_REASON_TOO_MANY_USERS":
             limit, per = ending.metadata.get("limit", "?"), ending.metadata.get("per", "stream")
             return f"Too many users: the relay accepts {limit} a {per}. Watch fewer."
-        case "TOO_MANY_WATCHES":
+        case "ERROR_REASON_TOO_MANY_WATCHES":
             limit = ending.metadata.get("limit", "?")
             return f"The organisation has its {limit} streams open already. Close those that are not needed."
-        case "SUITE_KEY_REVOKED" if "key_id" in ending.metadata:
-            return f"{_SPOKEN['SUITE_KEY_REVOKED']} (Key id {ending.metadata['key_id']}.)"
-        case "BUG" if "incident" in ending.metadata:
-            return f"{_SPOKEN['BUG']} (Incident {ending.metadata['incident']}.)"
+        case "ERROR_REASON_SUITE_KEY_REVOKED" if "key_id" in ending.metadata:
+            return f"{_SPOKEN['ERROR_REASON_SUITE_KEY_REVOKED']} (Key id {ending.metadata['key_id']}.)"
+        case "ERROR_REASON_BUG" if "incident" in ending.metadata:
+            return f"{_SPOKEN['ERROR_REASON_BUG']} (Incident {ending.metadata['incident']}.)"
     return _SPOKEN.get(ending.reason) or _of_transport(ending, target)
 
 

@@ -26,27 +26,27 @@ _FRAME_BYTES = 16  # at most: two tags and two lengths around a name
 _GUID_BYTES = 40
 
 
-def start_parts(start: StartUsers, base: api.Start) -> list[api.Start]:
+def start_parts(start: StartUsers, base: api.WatchStart) -> list[api.WatchStart]:
     """The start in as few parts as fit; `base` (client, progress interval) goes into the first."""
-    items: list[tuple[pb.Resolved | None, str]] = [(held, held.user) for held in start.held]
+    items: list[tuple[pb.ResolvedName | None, str]] = [(held, held.user) for held in start.held]
     items.extend((None, name) for name in start.subscribe)
     parts = [_part(chunk) for chunk in _chunks(items, _item_bytes)]
-    parts = parts or [api.Start()]
+    parts = parts or [api.WatchStart()]
     parts[0].MergeFrom(base)
     parts[0].resume_token = start.token
     parts[-1].more_follows = False
     return parts
 
 
-def _part(items: list[tuple[pb.Resolved | None, str]]) -> api.Start:
-    return api.Start(
+def _part(items: list[tuple[pb.ResolvedName | None, str]]) -> api.WatchStart:
+    return api.WatchStart(
         held_users=[held for held, _ in items if held is not None],
         subscribe_users=[name for held, name in items if held is None],
         more_follows=True,
     )
 
 
-def _item_bytes(item: tuple[pb.Resolved | None, str]) -> int:
+def _item_bytes(item: tuple[pb.ResolvedName | None, str]) -> int:
     return _bytes(item[1]) + (_GUID_BYTES if item[0] is not None else 0)
 
 

@@ -51,7 +51,7 @@ class StartUsers:
 
     token: str
     subscribe: tuple[str, ...]
-    held: tuple[pb.Resolved, ...]
+    held: tuple[pb.ResolvedName, ...]
     told: dict[Key, int]
     generation: int
 
@@ -62,7 +62,7 @@ class _Entry:
 
     generation: int
     spellings: dict[str, None] = field(default_factory=dict)
-    resolved: pb.Resolved | None = None
+    resolved: pb.ResolvedName | None = None
     came_back: bool = False
 
     @property
@@ -81,7 +81,7 @@ class _Entry:
             return Resolution(self.user_id, None)
         if self.resolved is None or self.resolved.WhichOneof("outcome") is None:
             return Resolution(None, Status.PENDING)
-        return Resolution(None, Status(self.resolved.status))
+        return Resolution(None, Status(self.resolved.unknown_reason))
 
 
 class WatchState:
@@ -162,7 +162,7 @@ class WatchState:
     def start(self) -> StartUsers:
         """What to tell a new stream now; changes nothing."""
         subscribe: list[str] = []
-        held: list[pb.Resolved] = []
+        held: list[pb.ResolvedName] = []
         told: dict[Key, int] = {}
         for key, entry in self._entries.items():
             if not sendable(entry.sent_as):
@@ -236,7 +236,7 @@ class WatchState:
             happened.append(ev.SnapshotComplete())
         return happened
 
-    def _resolve(self, resolved: pb.Resolved, newly_named: dict[str, None]) -> Iterator[ev.Event]:
+    def _resolve(self, resolved: pb.ResolvedName, newly_named: dict[str, None]) -> Iterator[ev.Event]:
         key = key_of(resolved.user)
         entry = self._entries.get(key)
         if entry is None:  # unsubscribed meanwhile
@@ -256,7 +256,7 @@ class WatchState:
 
     def _tenant_status(self, said: api.WatchPresenceResponse.TenantStatus) -> list[ev.Event]:
         self._fresh(said)
-        status = Status(said.status)
+        status = Status(said.unknown_reason)
         self.tenant_status = Status.STALE if status is Status.UNKNOWN else status
         return [ev.TenantStatus(self.tenant_status, self.contact_time, self.poll_interval)]
 
@@ -272,20 +272,20 @@ class WatchState:
         self._generation += 1
         entry = _Entry(self._generation, {name: None}, came_back=key in self._left)
         if not sendable(name):
-            entry.resolved = pb.Resolved(status=pb.STATUS_MALFORMED)
+            entry.resolved = pb.ResolvedName(unknown_reason=pb.UNKNOWN_REASON_MALFORMED)
         return entry
 
-    def _held(self, entry: _Entry) -> pb.Resolved | None:
+    def _held(self, entry: _Entry) -> pb.ResolvedName | None:
         """What to say of the name if it is held, spelled as it is sent."""
         resolved = entry.resolved
         if resolved is None or entry.came_back or resolved.WhichOneof("outcome") is None:
             return None
         user_id = entry.user_id
         if user_id is None:
-            return pb.Resolved(user=entry.sent_as, status=resolved.status)
+            return pb.ResolvedName(user=entry.sent_as, unknown_reason=resolved.unknown_reason)
         if user_id not in self.answers or any(self._entries[key].came_back for key in self._keys_of[user_id]):
             return None
-        return pb.Resolved(user=entry.sent_as, user_id=user_id)
+        return pb.ResolvedName(user=entry.sent_as, user_id=user_id)
 
     def _stands_for_nobody(self, key: Key) -> None:
         """Undo what the name stood for; a user without a name is forgotten."""
@@ -315,11 +315,11 @@ class WatchState:
         return ev.Changed(user_id, self.names_of(user_id), answer.presence, answer.status)
 
 
-def _answer(answer: pb.Answer) -> Answer:
+def _answer(answer: pb.UserAnswer) -> Answer:
     match answer.WhichOneof("answer"):
         case "presence":
             return Answer(presence_of(answer.presence), None)
-        case "status":
-            return Answer(None, Status(answer.status))
+        case "unknown_reason":
+            return Answer(None, Status(answer.unknown_reason))
         case _:
             return Answer(None, Status.UNKNOWN)

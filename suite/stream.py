@@ -55,7 +55,7 @@ class Stream:
     """
 
     def __init__(
-        self, target: Target, form: Form, start: StartUsers, base: api.Start, key: str, state: WatchState
+        self, target: Target, form: Form, start: StartUsers, base: api.WatchStart, key: str, state: WatchState
     ) -> None:
         self.start = start
         self.has_begun = False
@@ -146,7 +146,7 @@ class Stream:
 
     # Writing
 
-    def _open(self, parts: list[api.Start], metadata: tuple[tuple[str, str], ...]) -> _Call:
+    def _open(self, parts: list[api.WatchStart], metadata: tuple[tuple[str, str], ...]) -> _Call:
         stub = rpc.PresenceServiceStub(self._channel)
         if self._form == "stream":
             return stub.StreamPresence(api.StreamPresenceRequest(start=parts[0]), metadata=metadata)
@@ -154,7 +154,7 @@ class Stream:
         self._writing = asyncio.create_task(self._write(call, parts), name="suite-write")
         return call
 
-    async def _write(self, call: _BidiCall, parts: list[api.Start]) -> None:
+    async def _write(self, call: _BidiCall, parts: list[api.WatchStart]) -> None:
         # A write fails because the call is over; the reading side says why.
         with contextlib.suppress(aio.AioRpcError, aio.UsageError, asyncio.InvalidStateError):
             while parts:

@@ -122,7 +122,7 @@ class Presence:
     sequence_number: str
 
 
-def presence_of(message: pb.Presence) -> Presence:
+def presence_of(message: pb.UserPresence) -> Presence:
     """The presence as a value."""
     return Presence(
         upn=message.upn,

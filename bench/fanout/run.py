@@ -138,7 +138,7 @@ def _on_relay(point: Point, options: Options) -> Run:
         suite_keys = worker.hear(_OPEN_S)
         edge = stack.enter_context(Child(relay.serve, servers, options.profile))
         port = edge.hear()
-        start = pb.Start(subscribe_users=[relay.name(n) for n in range(USERS)])
+        start = pb.WatchStart(subscribe_users=[relay.name(n) for n in range(USERS)])
         request = pb.StreamPresenceRequest(start=start).SerializeToString()
         targets = []
         for number in range(point.streams):

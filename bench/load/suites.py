@@ -81,16 +81,18 @@ class Stream:
         """The availability that is shown of somebody; empty when there is none."""
         return self.shown.get(str(self.users.get(name)), "")
 
-    def held(self) -> list[presence_pb2.Resolved]:
+    def held(self) -> list[presence_pb2.ResolvedName]:
         """What a next stream says that it holds."""
         return [
-            presence_pb2.Resolved(user=name, user_id=user) for name, user in self.users.items() if isinstance(user, str)
+            presence_pb2.ResolvedName(user=name, user_id=user)
+            for name, user in self.users.items()
+            if isinstance(user, str)
         ]
 
     def _take(self, response: pb.WatchPresenceResponse) -> None:
         batch = response.batch
         for resolved in batch.resolved:
-            self.users[resolved.user] = resolved.user_id or int(resolved.status)
+            self.users[resolved.user] = resolved.user_id or int(resolved.unknown_reason)
         for answer in batch.answers:
             if answer.HasField("presence"):
                 self.shown[answer.user_id] = answer.presence.raw_availability
@@ -102,11 +104,11 @@ class Stream:
         self._news.set()
 
 
-def starts(names: Sequence[str], held: Sequence[presence_pb2.Resolved] = (), token: str = "") -> list[bytes]:
+def starts(names: Sequence[str], held: Sequence[presence_pb2.ResolvedName] = (), token: str = "") -> list[bytes]:
     """The encoded requests that begin a stream, in as many parts as it takes."""
-    parts = [pb.Start(subscribe_users=names[first : first + PART]) for first in range(0, len(names), PART)]
-    parts += [pb.Start(held_users=held[first : first + PART]) for first in range(0, len(held), PART)]
-    parts = parts or [pb.Start()]
+    parts = [pb.WatchStart(subscribe_users=names[first : first + PART]) for first in range(0, len(names), PART)]
+    parts += [pb.WatchStart(held_users=held[first : first + PART]) for first in range(0, len(held), PART)]
+    parts = parts or [pb.WatchStart()]
     parts[0].resume_token = token
     for part in parts[:-1]:
         part.more_follows = True

@@ -1,6 +1,6 @@
 """The wire, by joining bytes.
 
-The worker encodes each answer as a whole `answers` field of a `Batch` (tag, length, `Answer`). A repeated field is the
+The worker encodes each answer as a whole `answers` field of a `Batch` (tag, length, `UserAnswer`). A repeated field is the
 concatenation of its items, so a batch is made by joining them, and nothing is decoded here. What is rare is made with the
 generated classes.
 """
@@ -35,9 +35,9 @@ _RESPONSE_CHANGES_SEEN: Final = b"\x38"
 _BATCH_RESOLVED: Final = b"\x0a"
 _BATCH_ANSWERS: Final = b"\x12"
 _BATCH_COMPLETE: Final = b"\x18\x01"
-_ITEM_KEY: Final = b"\x0a"  # Resolved.user, Answer.user_id
+_ITEM_KEY: Final = b"\x0a"  # ResolvedName.user, UserAnswer.user_id
 _RESOLVED_USER_ID: Final = b"\x12"
-_ITEM_STATUS: Final = b"\x18"  # Resolved.status, Answer.status
+_ITEM_STATUS: Final = b"\x18"  # ResolvedName.unknown_reason, UserAnswer.unknown_reason
 
 
 def varint(number: int) -> bytes:
@@ -121,7 +121,7 @@ def started(outcome: Outcome, progress_interval: timedelta, changes_seen: int) -
 def tenant_status(status: Status, contact_ms: int, interval_ms: int, changes_seen: int) -> bytes:
     """The response that says how the tenant is; 0 where a time is not known."""
     event = _Response.TenantStatus(
-        status=status.value,  # type: ignore[arg-type]
+        unknown_reason=status.value,  # type: ignore[arg-type]
         contact_time=_timestamp(contact_ms),
         poll_interval=_interval(interval_ms),
     )

@@ -34,7 +34,6 @@ DOMAIN: Final = "presence.relay"
 DETAILS_KEY: Final = "grpc-status-details-bin"
 
 _Reason = error_reason_pb2.ErrorReason
-_PREFIX: Final = "ERROR_REASON_"
 
 
 class Goodbye(RelayError):
@@ -95,7 +94,7 @@ class Ending:
     message: str
     """For a person at the suite's side; nothing internal."""
     reason: str
-    """The name of an `ErrorReason`, without its prefix."""
+    """The name of an `ErrorReason`."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     retry_after: timedelta | None = None
 
@@ -153,8 +152,7 @@ def ending_of(error: BaseException, incident: str = "") -> Ending:
 
 
 def _ending(form: _Form, message: str, metadata: Mapping[str, str], retry_after: timedelta | None = None) -> Ending:
-    reason = _Reason.Name(form.reason).removeprefix(_PREFIX)
-    return Ending(form.code, message, reason, metadata, retry_after or form.retry_after)
+    return Ending(form.code, message, _Reason.Name(form.reason), metadata, retry_after or form.retry_after)
 
 
 def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.RetryInfo) -> any_pb2.Any:

@@ -152,7 +152,7 @@ class StartParts:
         self._bytes = self._long_chars = 0
         self.whole = WholeStart()
 
-    def add(self, part: pb.Start, raw_bytes: int) -> bool:
+    def add(self, part: pb.WatchStart, raw_bytes: int) -> bool:
         """Take in a part; True when it was the last.
 
         Args:
@@ -233,19 +233,19 @@ def _parse(message: M, raw: bytes, error: type[StartExpected] | type[ActionExpec
     return message
 
 
-def _meaning(held: presence_pb2.Resolved) -> Meaning | None:
+def _meaning(held: presence_pb2.ResolvedName) -> Meaning | None:
     match held.WhichOneof("outcome"):
         case "user_id":
             # What cannot be an id is as good as none, and is not kept.
             return UserId(held.user_id) if len(held.user_id) <= MAX_ID_CHARS else None
-        case "status":
+        case "unknown_reason":
             # A status that this release does not know is as good as none: the name is answered in full.
-            return Status(held.status) if held.status in Status._value2member_map_ else None
+            return Status(held.unknown_reason) if held.unknown_reason in Status._value2member_map_ else None
         case _:
             return None
 
 
-def _progress_interval(start: pb.Start, settings: EdgeSettings) -> timedelta:
+def _progress_interval(start: pb.WatchStart, settings: EdgeSettings) -> timedelta:
     if not start.HasField("progress_interval"):
         return settings.progress_default
     wanted = _timedelta(start.progress_interval)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def encode_presence(presence: Presence) -> bytes:
     """The item of a user who has a presence."""
-    answer = wire.Answer(user_id=presence.user_id)
+    answer = wire.UserAnswer(user_id=presence.user_id)
     message = answer.presence  # filled in place: a message given to a constructor is copied
     message.upn = presence.upn
     message.availability = int(presence.availability)  # type: ignore[assignment]
@@ -49,10 +49,10 @@ def encode_presence(presence: Presence) -> bytes:
 
 def encode_status(user_id: UserId, status: Status) -> bytes:
     """The item of a user who has none, and why."""
-    return _item(wire.Answer(user_id=user_id, status=int(status)))  # type: ignore[arg-type]
+    return _item(wire.UserAnswer(user_id=user_id, unknown_reason=int(status)))  # type: ignore[arg-type]
 
 
-def _item(answer: wire.Answer) -> bytes:
+def _item(answer: wire.UserAnswer) -> bytes:
     body = answer.SerializeToString()
     head, size = bytearray(_TAG), len(body)
     while size > 0x7F:

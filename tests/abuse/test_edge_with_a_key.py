@@ -64,7 +64,7 @@ async def test_a_message_of_two_million_empty_names_is_refused_by_their_number(a
 
 @pytest.mark.finding(5)
 async def test_a_start_of_names_of_65536_characters_is_refused_at_once(attacked, worker, key) -> None:
-    part = Request(start=pb.Start(subscribe_users=[f"{n}" + "x" * 65_535 for n in range(60)], more_follows=True))
+    part = Request(start=pb.WatchStart(subscribe_users=[f"{n}" + "x" * 65_535 for n in range(60)], more_follows=True))
     async with channel_to(attacked.port) as channel:
         for _ in range(20):
             stream = channel.stream_stream(METHOD)(metadata=[bearing(key)])
@@ -81,7 +81,9 @@ async def test_a_start_of_names_that_can_be_nobodys_has_a_budget(attacked, worke
         stream = channel.stream_stream(METHOD)(metadata=[bearing(key)])
         for part in range(2):
             names = [f"{part}-{n}" + "x" * 1000 for n in range(900)]
-            await stream.write(Request(start=pb.Start(subscribe_users=names, more_follows=True)).SerializeToString())
+            await stream.write(
+                Request(start=pb.WatchStart(subscribe_users=names, more_follows=True)).SerializeToString()
+            )
         with pytest.raises(grpc.aio.AioRpcError, match="1048576 characters together"):
             await stream.read()
     assert attacked.grown < LIMITS["sends a start of names of 65,536 characters"].bytes
@@ -114,7 +116,7 @@ async def test_nothing_is_left_of_a_stream_that_was_refused(worker, channel, key
         alive.add(self)
 
     monkeypatch.setattr(Stream, "__init__", noted)
-    too_many = Request(start=pb.Start(subscribe_users=[""] * 10_001)).SerializeToString()
+    too_many = Request(start=pb.WatchStart(subscribe_users=[""] * 10_001)).SerializeToString()
     gc.collect()
     gc.disable()
     try:
@@ -125,14 +127,14 @@ async def test_nothing_is_left_of_a_stream_that_was_refused(worker, channel, key
                 with pytest.raises(grpc.aio.AioRpcError):
                     await stream.read()
         stream = channel.stream_stream(METHOD)(metadata=[bearing(key)])
-        await stream.write(Request(start=pb.Start()).SerializeToString())
+        await stream.write(Request(start=pb.WatchStart()).SerializeToString())
         await stream.read()
         await stream.write(b"\xff")
         with pytest.raises(grpc.aio.AioRpcError):
             await read_out(stream)
         for _ in range(5):
             stream = channel.stream_stream(METHOD)(metadata=[bearing(key)])
-            await stream.write(Request(start=pb.Start()).SerializeToString())
+            await stream.write(Request(start=pb.WatchStart()).SerializeToString())
             await stream.read()
             await stream.write(b"\xff")
             stream.cancel()  # nobody is told why it was refused
@@ -158,9 +160,9 @@ def test_an_error_forgets_its_frames_and_those_of_what_it_came_from() -> None:
 # -------------------------------------------------------------------- fuzzing
 
 NAMES = st.one_of(st.text(max_size=40), st.from_regex(r"[a-z]{1,8}@contoso\.com", fullmatch=True), st.just("x" * 1025))
-HELD = st.builds(presence_pb2.Resolved, user=NAMES, user_id=st.one_of(st.none(), st.text(max_size=100)))
+HELD = st.builds(presence_pb2.ResolvedName, user=NAMES, user_id=st.one_of(st.none(), st.text(max_size=100)))
 STARTS = st.builds(
-    pb.Start,
+    pb.WatchStart,
     subscribe_users=st.lists(NAMES, max_size=8),
     held_users=st.lists(HELD, max_size=4),
     resume_token=st.text(max_size=40),

@@ -58,7 +58,7 @@ async def test_a_tenants_names_are_bounded_over_all_its_streams_and_others_are_s
     await first.ready()
     await second.ready()
     ended = await suite().open(*numbered(90, 11)).ending()
-    assert (ended.code, ended.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_USERS")
+    assert (ended.code, ended.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "ERROR_REASON_TOO_MANY_USERS")
     assert ended.metadata == {"limit": "100", "per": "tenant"}
     await suite().open(*numbered(30, 60)).ready()  # names that are watched already are no more
     await second.change(numbered(90, 10))
@@ -81,7 +81,7 @@ async def test_names_that_are_given_up_make_room_at_once(open_suite: Any) -> Non
 async def test_a_start_that_is_refused_leaves_nothing_behind(open_suite: Any, store: Store) -> None:
     suite = await open_suite(tenant_names=100)
     keeps = await suite().open(*numbered(0, 10)).ready()
-    assert (await suite().open(*numbered(1000, 200)).ending()).reason == "TOO_MANY_USERS"
+    assert (await suite().open(*numbered(1000, 200)).ending()).reason == "ERROR_REASON_TOO_MANY_USERS"
 
     async def is_right() -> bool:
         return await watched(store) == 10
@@ -101,7 +101,7 @@ async def test_the_same_names_on_many_streams_are_bounded_too(open_suite: Any) -
     suite = await open_suite(tenant_names=100)
     streams = [await suite().open(*numbered(0, 100)).ready() for _ in range(4)]
     ended = await suite().open(*numbered(0, 100)).ending()
-    assert (ended.reason, ended.metadata) == ("TOO_MANY_USERS", {"limit": "400", "per": "tenant"})
+    assert (ended.reason, ended.metadata) == ("ERROR_REASON_TOO_MANY_USERS", {"limit": "400", "per": "tenant"})
     assert all(stream.error is None for stream in streams)
 
 
@@ -128,7 +128,7 @@ async def test_interest_that_was_lost_is_registered_again_up_to_the_limit(
 
     await eventually(is_right)
     await eventually(lambda: stream.complete == 2)
-    assert (await suite().open(*numbered(100, 1)).ending()).reason == "TOO_MANY_USERS"
+    assert (await suite().open(*numbered(100, 1)).ending()).reason == "ERROR_REASON_TOO_MANY_USERS"
     assert stream.error is None
 
 

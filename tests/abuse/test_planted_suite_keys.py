@@ -60,7 +60,7 @@ async def test_a_record_written_to_redis_is_no_suite_key_and_the_log_tells_of_it
     with capture_logs() as logged:
         assert await refusal(suite, TEXT) == wrong
         assert await refusal(suite, TEXT) == wrong
-    assert wrong[:2] == (grpc.StatusCode.UNAUTHENTICATED, "SUITE_KEY_UNKNOWN")
+    assert wrong[:2] == (grpc.StatusCode.UNAUTHENTICATED, "ERROR_REASON_SUITE_KEY_UNKNOWN")
     told = [entry for entry in logged if entry["event"] == "suite_key_not_genuine"]
     assert [(entry["log_level"], entry["key_id"], entry["reason"]) for entry in told] == [("error", ID, "missing")]
     assert SECRET not in str(logged)
@@ -100,7 +100,7 @@ def _of_a_backup() -> bytes:
 async def test_no_mark_but_its_own_makes_a_record_a_suite_key(worker, suite: Suite, raw: Redis, mark: bytes):
     await worker.enrol()
     await plant(raw, {"mark": mark})
-    assert (await refusal(suite, TEXT))[1] == "SUITE_KEY_UNKNOWN"
+    assert (await refusal(suite, TEXT))[1] == "ERROR_REASON_SUITE_KEY_UNKNOWN"
 
 
 @pytest.mark.finding(10)
@@ -114,11 +114,11 @@ async def test_a_genuine_record_cannot_be_made_over(worker: PlayedWorker, suite:
     for changed in ({"tenant": OTHER}, {"hash": HASH}, {"mark": b"1 A test"}, {"created": b"never"}):
         await raw.hset(record, mapping=changed)  # type: ignore[arg-type]
         secret = SECRET if "hash" in changed else own.text.split("_", 2)[2]
-        assert (await refusal(suite, f"psk_{own.key_id}_{secret}"))[1] == "SUITE_KEY_UNKNOWN"
+        assert (await refusal(suite, f"psk_{own.key_id}_{secret}"))[1] == "ERROR_REASON_SUITE_KEY_UNKNOWN"
         await raw.hset(record, mapping=before)
     await raw.hset(keys.suite_key(ID), mapping={**before, b"tenant": OTHER})  # a copy, under a name of her own
     await raw.sadd(keys.tenant_suite_keys(OTHER), ID)
-    assert (await refusal(suite, f"psk_{ID}_{own.text.split('_', 2)[2]}"))[1] == "SUITE_KEY_UNKNOWN"
+    assert (await refusal(suite, f"psk_{ID}_{own.text.split('_', 2)[2]}"))[1] == "ERROR_REASON_SUITE_KEY_UNKNOWN"
     await suite(own.text).open(name(0)).ready()  # as it was
 
 
@@ -126,9 +126,9 @@ async def test_a_genuine_record_cannot_be_made_over(worker: PlayedWorker, suite:
 async def test_a_revoked_key_does_not_come_back_when_its_revocation_is_deleted(worker, suite: Suite, raw: Redis, store):
     issued = await worker.issue()
     await SuiteKeys(store).revoke(issued.key_id, audit.key_revoked(audit.OPERATOR, issued.key_id, ""))
-    assert (await refusal(suite, issued.text))[1] == "SUITE_KEY_REVOKED"
+    assert (await refusal(suite, issued.text))[1] == "ERROR_REASON_SUITE_KEY_REVOKED"
     await raw.hdel(keys.suite_key(issued.key_id), "revoked")
-    assert (await refusal(suite, issued.text))[1] == "SUITE_KEY_UNKNOWN"
+    assert (await refusal(suite, issued.text))[1] == "ERROR_REASON_SUITE_KEY_UNKNOWN"
 
 
 class Counting(PublicMarks):

@@ -60,7 +60,7 @@ class SuiteStream:
         self.call: Any = None
         self.responses: list[pb.WatchPresenceResponse] = []
         self.resolved: dict[str, str | int] = {}
-        self.answers: dict[str, presence_pb2.Answer] = {}
+        self.answers: dict[str, presence_pb2.UserAnswer] = {}
         self.token = ""
         self.complete = 0
         self.error: Ended | None = None
@@ -70,7 +70,7 @@ class SuiteStream:
     def open(self, *users: str, **start: Any) -> Self:
         """Open a bidirectional stream and start reading; `start` may be of several parts by `send`."""
         self.call = self._stub.WatchPresence(metadata=self._metadata)
-        self._reading = asyncio.create_task(self._read(Request(start=pb.Start(subscribe_users=users, **start))))
+        self._reading = asyncio.create_task(self._read(Request(start=pb.WatchStart(subscribe_users=users, **start))))
         return self
 
     def open_raw(self, *requests: Request) -> Self:
@@ -79,7 +79,7 @@ class SuiteStream:
         return self
 
     def open_server_stream(self, *users: str, **start: Any) -> Self:
-        request = pb.StreamPresenceRequest(start=pb.Start(subscribe_users=users, **start))
+        request = pb.StreamPresenceRequest(start=pb.WatchStart(subscribe_users=users, **start))
         self.call = self._stub.StreamPresence(request, metadata=self._metadata)
         self._reading = asyncio.create_task(self._read())
         return self
@@ -115,7 +115,7 @@ class SuiteStream:
             self.answers.clear()
             self.token = ""
         for resolved in response.batch.resolved:
-            self.resolved[resolved.user] = resolved.user_id or resolved.status
+            self.resolved[resolved.user] = resolved.user_id or resolved.unknown_reason
         for answer in response.batch.answers:
             self.answers[answer.user_id] = answer
         self.complete += response.batch.snapshot_complete
@@ -158,7 +158,7 @@ class SuiteStream:
         answer = self.answers.get(user_id)
         if answer is None:
             return None
-        return answer.presence.raw_activity if answer.HasField("presence") else answer.status
+        return answer.presence.raw_activity if answer.HasField("presence") else answer.unknown_reason
 
     def events(self) -> list[str]:
         return [response.WhichOneof("event") or "" for response in self.responses]
@@ -169,16 +169,18 @@ class SuiteStream:
 
     @property
     def tenant_statuses(self) -> list[int]:
-        return [response.tenant_status.status for response in self.responses if response.HasField("tenant_status")]
+        return [
+            response.tenant_status.unknown_reason for response in self.responses if response.HasField("tenant_status")
+        ]
 
-    def held(self) -> list[presence_pb2.Resolved]:
+    def held(self) -> list[presence_pb2.ResolvedName]:
         """What the next start says of this stream's users."""
         held = []
         for spelling, meaning in self.resolved.items():
             if isinstance(meaning, str):
-                held.append(presence_pb2.Resolved(user=spelling, user_id=meaning))
+                held.append(presence_pb2.ResolvedName(user=spelling, user_id=meaning))
             else:
-                held.append(presence_pb2.Resolved(user=spelling, status=meaning))  # type: ignore[arg-type]
+                held.append(presence_pb2.ResolvedName(user=spelling, unknown_reason=meaning))  # type: ignore[arg-type]
         return held
 
     async def kill(self) -> None:

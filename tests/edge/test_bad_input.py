@@ -16,10 +16,10 @@ from tests.edge.worker import OTHER, TENANT, name, user
 METHOD = "/relay.api.presence.v1.PresenceService/WatchPresence"
 
 
-def resolved(user_name: str, user_id: str = "", status: int = 0) -> presence_pb2.Resolved:
+def resolved(user_name: str, user_id: str = "", status: int = 0) -> presence_pb2.ResolvedName:
     if status:
-        return presence_pb2.Resolved(user=user_name, status=status)  # type: ignore[arg-type]
-    return presence_pb2.Resolved(user=user_name, user_id=user_id)
+        return presence_pb2.ResolvedName(user=user_name, unknown_reason=status)  # type: ignore[arg-type]
+    return presence_pb2.ResolvedName(user=user_name, user_id=user_id)
 
 
 # ------------------------------------------------------------------- names
@@ -53,11 +53,11 @@ async def test_a_suite_that_sends_malformed_names_for_ever_gets_them_all_back(wo
 
 async def test_a_name_too_long_to_send_back_ends_the_stream_with_a_clear_error(worker, suite) -> None:
     ended = await suite().open("x" * 1025).ending()
-    assert (ended.code, ended.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "START_EXPECTED")
+    assert (ended.code, ended.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "ERROR_REASON_START_EXPECTED")
     assert "1024 characters" in ended.details
     stream = await suite().open().ready()
     await stream.change(["x" * 1025])
-    assert (await stream.ending()).reason == "ACTION_EXPECTED"
+    assert (await stream.ending()).reason == "ERROR_REASON_ACTION_EXPECTED"
 
 
 async def test_a_start_has_a_budget_for_names_that_are_too_long_to_be_anybodys(
@@ -69,16 +69,16 @@ async def test_a_start_has_a_budget_for_names_that_are_too_long_to_be_anybodys(
     await suite(channel=channel).open(*long[:3], *short).ready()
     for names in (long, ["é" * 999 + str(n) for n in range(4)]):
         ended = await suite(channel=channel).open(*names).ending()
-        assert (ended.reason, "3000 characters" in ended.details) == ("START_EXPECTED", True)
-    parts = [Request(start=pb.Start(subscribe_users=[one], more_follows=True)) for one in long]
-    assert (await suite(channel=channel).open_raw(*parts).ending()).reason == "START_EXPECTED"
+        assert (ended.reason, "3000 characters" in ended.details) == ("ERROR_REASON_START_EXPECTED", True)
+    parts = [Request(start=pb.WatchStart(subscribe_users=[one], more_follows=True)) for one in long]
+    assert (await suite(channel=channel).open_raw(*parts).ending()).reason == "ERROR_REASON_START_EXPECTED"
 
 
 async def test_the_bytes_of_all_parts_of_a_start_have_a_limit(worker, start_edge, connect, suite) -> None:
     channel = await connect(await start_edge(start_bytes=10_000))
-    part = Request(start=pb.Start(resume_token="x" * 4000, more_follows=True))
+    part = Request(start=pb.WatchStart(resume_token="x" * 4000, more_follows=True))
     ended = await suite(channel=channel).open_raw(part, part, part).ending()
-    assert (ended.reason, "10000 bytes" in ended.details) == ("START_EXPECTED", True)
+    assert (ended.reason, "10000 bytes" in ended.details) == ("ERROR_REASON_START_EXPECTED", True)
 
 
 # ------------------------------------------------------------------- limits
@@ -87,7 +87,7 @@ async def test_the_bytes_of_all_parts_of_a_start_have_a_limit(worker, start_edge
 async def test_10001_users_in_a_message_are_refused_with_the_limit(worker, suite) -> None:
     names = [name(n) for n in range(10_001)]
     ended = await suite().open(*names).ending()
-    assert (ended.code, ended.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_USERS")
+    assert (ended.code, ended.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "ERROR_REASON_TOO_MANY_USERS")
     assert ended.metadata == {"limit": "10000", "per": "message"}
     assert ended.domain == "presence.relay"
     held = [resolved(spelling, user(1)) for spelling in names[:5000]]
@@ -95,7 +95,7 @@ async def test_10001_users_in_a_message_are_refused_with_the_limit(worker, suite
     assert (await suite().open_server_stream(*names).ending()).metadata["per"] == "message"
     stream = await suite().open().ready()
     await stream.change(names)
-    assert (await stream.ending()).reason == "TOO_MANY_USERS"
+    assert (await stream.ending()).reason == "ERROR_REASON_TOO_MANY_USERS"
 
 
 async def test_10000_users_in_a_message_are_watched(worker, suite) -> None:
@@ -107,13 +107,15 @@ async def test_10000_users_in_a_message_are_watched(worker, suite) -> None:
 async def test_100001_users_on_a_stream_are_refused_with_the_limit(worker, suite) -> None:
     parts = [
         Request(
-            start=pb.Start(subscribe_users=[name(n) for n in range(i * 10_000, (i + 1) * 10_000)], more_follows=True)
+            start=pb.WatchStart(
+                subscribe_users=[name(n) for n in range(i * 10_000, (i + 1) * 10_000)], more_follows=True
+            )
         )
         for i in range(10)
     ]
-    last = Request(start=pb.Start(subscribe_users=[name(100_000)]))
+    last = Request(start=pb.WatchStart(subscribe_users=[name(100_000)]))
     ended = await suite().open_raw(*parts, last).ending(30)
-    assert (ended.code, ended.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_USERS")
+    assert (ended.code, ended.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "ERROR_REASON_TOO_MANY_USERS")
     assert ended.metadata == {"limit": "100000", "per": "stream"}
 
 
@@ -140,7 +142,7 @@ async def test_a_tenant_has_only_so_many_streams_and_closing_one_makes_room(work
     first = await suite(channel=channel).open().ready()
     await suite(channel=channel).open().ready()
     ended = await suite(channel=channel).open().ending()
-    assert (ended.code, ended.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_WATCHES")
+    assert (ended.code, ended.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "ERROR_REASON_TOO_MANY_WATCHES")
     assert ended.metadata == {"limit": "2", "per": "tenant"}
     assert ended.retry_s == 60
     other = (await worker.enrol(OTHER)).text
@@ -167,38 +169,38 @@ async def test_a_tenant_has_only_so_many_streams_and_closing_one_makes_room(work
 )
 async def test_a_first_request_that_is_no_start_is_refused(worker, suite, request_: Request) -> None:
     ended = await suite().open_raw(request_).ending()
-    assert (ended.code, ended.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "START_EXPECTED")
+    assert (ended.code, ended.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "ERROR_REASON_START_EXPECTED")
 
 
 async def test_something_else_between_the_parts_of_a_start_is_refused(worker, suite) -> None:
-    part = Request(start=pb.Start(more_follows=True))
+    part = Request(start=pb.WatchStart(more_follows=True))
     ended = await suite().open_raw(part, Request(change=Request.Change())).ending()
-    assert ended.reason == "START_EXPECTED"
+    assert ended.reason == "ERROR_REASON_START_EXPECTED"
 
 
 async def test_a_second_start_and_an_empty_request_are_refused_as_no_action(worker, suite) -> None:
-    for request in (Request(start=pb.Start()), Request()):
+    for request in (Request(start=pb.WatchStart()), Request()):
         stream = await suite().open().ready()
         await stream.call.write(request)
         ended = await stream.ending()
-        assert (ended.code, ended.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "ACTION_EXPECTED")
+        assert (ended.code, ended.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "ERROR_REASON_ACTION_EXPECTED")
 
 
 async def test_a_stream_closed_before_its_start_is_refused(worker, suite) -> None:
     stream = suite().open_raw()
     await stream.done_writing()
-    assert (await stream.ending()).reason == "START_EXPECTED"
+    assert (await stream.ending()).reason == "ERROR_REASON_START_EXPECTED"
 
 
 async def test_a_start_whose_parts_do_not_arrive_in_time_is_refused(worker, start_edge, connect, suite) -> None:
     edge = await start_edge(start_parts=timedelta(milliseconds=200))
     ended = await suite(channel=await connect(edge)).open(name(0), more_follows=True).ending()
-    assert ended.reason == "START_EXPECTED"
+    assert ended.reason == "ERROR_REASON_START_EXPECTED"
     assert "0.2 s" in ended.details
 
 
 async def test_more_follows_in_a_server_stream_and_a_request_without_start_are_refused(channel, suite, key) -> None:
-    assert (await suite().open_server_stream(more_follows=True).ending()).reason == "START_EXPECTED"
+    assert (await suite().open_server_stream(more_follows=True).ending()).reason == "ERROR_REASON_START_EXPECTED"
     call = channel.unary_stream("/relay.api.presence.v1.PresenceService/StreamPresence")
     with pytest.raises(grpc.aio.AioRpcError, match="must carry a start"):
         await call(b"", metadata=[("authorization", f"Bearer {key}")]).read()
@@ -224,7 +226,10 @@ async def test_a_token_of_another_tenant_is_refused(worker, suite) -> None:
         suite().open_server_stream(name(0), resume_token=other.token),
     ):
         ended = await stream.ending()
-        assert (ended.code, ended.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "RESUME_TOKEN_OF_ANOTHER_TENANT")
+        assert (ended.code, ended.reason) == (
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "ERROR_REASON_RESUME_TOKEN_OF_ANOTHER_TENANT",
+        )
 
 
 @pytest.mark.parametrize("token", ["garbage", "x" * 100_000, "AAAA", "💥"])
@@ -253,7 +258,7 @@ async def test_held_users_with_odd_meanings_are_answered_in_full(worker, suite) 
     await worker.users(4)
     first = await suite().open(name(0)).ready()
     held = [
-        presence_pb2.Resolved(user=name(0)),
+        presence_pb2.ResolvedName(user=name(0)),
         resolved(name(1), "not an id"),
         resolved(name(2), status=999),
         resolved("malformed", user(3)),
@@ -286,12 +291,12 @@ async def test_a_missing_or_wrong_key_is_refused(worker, channel, metadata) -> N
         SuiteStream(channel, None, metadata).open_server_stream(name(0)),
     ):
         ended = await stream.ending()
-        assert (ended.code, ended.reason) == (grpc.StatusCode.UNAUTHENTICATED, "SUITE_KEY_UNKNOWN")
+        assert (ended.code, ended.reason) == (grpc.StatusCode.UNAUTHENTICATED, "ERROR_REASON_SUITE_KEY_UNKNOWN")
 
 
 async def test_a_key_with_a_wrong_secret_is_refused(worker, suite, key) -> None:
     wrong = key[:-1] + ("A" if key[-1] != "A" else "B")
-    assert (await suite(wrong).open().ending()).reason == "SUITE_KEY_UNKNOWN"
+    assert (await suite(wrong).open().ending()).reason == "ERROR_REASON_SUITE_KEY_UNKNOWN"
 
 
 async def test_the_scheme_is_not_case_sensitive(worker, channel, key) -> None:

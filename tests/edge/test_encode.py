@@ -44,7 +44,7 @@ def test_a_batch_is_the_message_that_the_generated_classes_would_make(resolved, 
     )
     expected = Response(resume_token=token, changes_seen=seen)
     for spelling, meaning in resolved:
-        field = "status" if isinstance(meaning, Status) else "user_id"
+        field = "unknown_reason" if isinstance(meaning, Status) else "user_id"
         value = meaning.value if isinstance(meaning, Status) else meaning
         expected.batch.resolved.add(user=spelling, **{field: value})
     for user_id, text in answers:
@@ -89,7 +89,7 @@ def test_the_other_events_carry_what_they_are_given() -> None:
     message = parsed(encode.started(Outcome.RESET, timedelta(seconds=25), 4))
     assert (message.started.outcome, message.started.progress_interval.seconds, message.changes_seen) == (3, 25, 4)
     message = parsed(encode.tenant_status(Status.STALE, 1_700_000_000_123, 5500, 0))
-    assert message.tenant_status.status == presence_pb2.STATUS_STALE
+    assert message.tenant_status.unknown_reason == presence_pb2.UNKNOWN_REASON_STALE
     assert message.tenant_status.contact_time.ToMilliseconds() == 1_700_000_000_123
     assert message.tenant_status.poll_interval.ToMilliseconds() == 5500
     message = parsed(encode.progress(0, 0, "", 0))

@@ -32,10 +32,10 @@ async def test_a_revoked_key_ends_its_streams_and_no_others(worker, suite, store
     await SuiteKeys(store, MARKS).revoke(issued.key_id)
     for stream in (first, second):
         ended = await stream.ending(5)
-        assert (ended.code, ended.reason) == (grpc.StatusCode.PERMISSION_DENIED, "SUITE_KEY_REVOKED")
+        assert (ended.code, ended.reason) == (grpc.StatusCode.PERMISSION_DENIED, "ERROR_REASON_SUITE_KEY_REVOKED")
         assert ended.metadata == {"key_id": issued.key_id}
     ended = await suite(issued.text).open(name(0)).ending()
-    assert ended.reason == "SUITE_KEY_REVOKED"
+    assert ended.reason == "ERROR_REASON_SUITE_KEY_REVOKED"
     await worker.found({user(0): "later"})
     await stays.shows({user(0): "later"})
 
@@ -45,7 +45,7 @@ async def test_a_revocation_that_the_edge_could_not_read_ends_the_stream_too(wor
     stream = await suite(issued.text).open().ready()
     await raw.hset(f"suite-key:{issued.key_id}", "revoked", 1)
     await worker.renew_epoch()
-    assert (await stream.ending(5)).reason == "SUITE_KEY_REVOKED"
+    assert (await stream.ending(5)).reason == "ERROR_REASON_SUITE_KEY_REVOKED"
 
 
 async def test_a_key_revoked_while_its_stream_begins_does_not_begin_it(worker, suite, store, edge) -> None:
@@ -53,8 +53,8 @@ async def test_a_key_revoked_while_its_stream_begins_does_not_begin_it(worker, s
     stream = suite(issued.text).open(name(0), more_follows=True)
     await eventually(lambda: edge._shared.open_calls.of[TENANT])  # its key was found good
     await SuiteKeys(store, MARKS).revoke(issued.key_id)
-    await stream.call.write(Request(start=pb.Start()))
-    assert (await stream.ending()).reason == "SUITE_KEY_REVOKED"
+    await stream.call.write(Request(start=pb.WatchStart()))
+    assert (await stream.ending()).reason == "ERROR_REASON_SUITE_KEY_REVOKED"
     assert stream.responses == []
 
 
@@ -64,8 +64,8 @@ async def test_a_removed_tenant_ends_its_streams(worker, suite, store) -> None:
     for stream in streams:
         ended = await stream.ending(5)
         assert ended.code is grpc.StatusCode.PERMISSION_DENIED
-        assert ended.reason in ("TENANT_REMOVED", "SUITE_KEY_REVOKED")
-    assert (await suite().open(name(0)).ending()).reason == "TENANT_REMOVED"
+        assert ended.reason in ("ERROR_REASON_TENANT_REMOVED", "ERROR_REASON_SUITE_KEY_REVOKED")
+    assert (await suite().open(name(0)).ending()).reason == "ERROR_REASON_TENANT_REMOVED"
 
 
 async def test_an_old_stream_is_drained_and_loses_nothing(worker, start_edge, connect, suite) -> None:
@@ -79,7 +79,7 @@ async def test_an_old_stream_is_drained_and_loses_nothing(worker, start_edge, co
     assert timedelta() <= drain.delay.ToTimedelta() <= timedelta(seconds=1)
     await worker.found({user(0): "draining"})
     ended = await stream.ending()
-    assert (ended.code, ended.reason) == (grpc.StatusCode.UNAVAILABLE, "REBALANCE")
+    assert (ended.code, ended.reason) == (grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_REBALANCE")
     assert ended.retry_s is not None
     again = await suite(channel=channel).open(resume_token=stream.token, held_users=stream.held()).ready()
     assert again.outcomes == [Outcome.OUTCOME_RESUMED]
@@ -94,7 +94,7 @@ async def test_an_edge_that_stops_asks_its_suites_to_leave(worker, start_edge, c
     stopping = asyncio.create_task(edge.drain())
     for stream in streams:
         await eventually(lambda stream=stream: stream.error)
-        assert (stream.error.code, stream.error.reason) == (grpc.StatusCode.UNAVAILABLE, "SHUTDOWN")
+        assert (stream.error.code, stream.error.reason) == (grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_SHUTDOWN")
         assert stream.error.retry_s is not None
         assert "drain" in stream.events()
     assert len({r.drain.delay.ToTimedelta() for s in streams for r in s.responses if r.HasField("drain")}) > 5
@@ -102,7 +102,7 @@ async def test_an_edge_that_stops_asks_its_suites_to_leave(worker, start_edge, c
     answer = await health.Check(health_pb2.HealthCheckRequest())
     assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
     refused = await suite(channel=channel).open(name(0)).ending()
-    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "SHUTDOWN")
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_SHUTDOWN")
 
 
 async def test_an_edge_stops_in_time_although_a_suite_never_leaves(worker, start_edge, connect, suite) -> None:
@@ -122,7 +122,7 @@ async def test_a_suite_that_stops_reading_is_ended_and_one_that_is_slow_is_not(
     reader = await suite(channel=await connect(edge)).open(*names).ready()
     stuck = suite(channel=await connect(edge, **small))
     stuck.call = stuck._stub.WatchPresence(metadata=stuck._metadata)
-    await stuck.call.write(Request(start=pb.Start(subscribe_users=names)))
+    await stuck.call.write(Request(start=pb.WatchStart(subscribe_users=names)))
     await stuck.call.read()
 
     async def stuck_is_gone() -> bool:
@@ -146,7 +146,7 @@ async def test_a_slow_suite_gets_the_newest_and_not_everything(worker, start_edg
     names = [name(n) for n in range(200)]
     slow = suite(channel=await connect(edge, **small))
     slow.call = slow._stub.WatchPresence(metadata=slow._metadata)
-    await slow.call.write(Request(start=pb.Start(subscribe_users=names)))
+    await slow.call.write(Request(start=pb.WatchStart(subscribe_users=names)))
     slow._apply(await slow.call.read())
     rounds = 60
     for n in range(rounds):
@@ -185,7 +185,7 @@ async def test_streams_that_come_and_go_leave_nothing_behind(worker, edge, chann
 async def test_what_goes_wrong_inside_is_an_incident_without_details(worker, suite, raw) -> None:
     await raw.set(keys.tenant_contact(TENANT), "what no worker writes")
     ended = await suite().open(name(0)).ending()
-    assert (ended.code, ended.reason) == (grpc.StatusCode.INTERNAL, "BUG")
+    assert (ended.code, ended.reason) == (grpc.StatusCode.INTERNAL, "ERROR_REASON_BUG")
     assert len(ended.metadata["incident"]) == 8
     assert "Traceback" not in ended.details
     assert "ValueError" not in ended.details
@@ -193,7 +193,11 @@ async def test_what_goes_wrong_inside_is_an_incident_without_details(worker, sui
 
 def test_every_ending_has_its_reason_and_no_inner_text() -> None:
     ending = ending_of(Bug("inner detail"), "abc")
-    assert (ending.code, ending.reason, ending.metadata) == (grpc.StatusCode.INTERNAL, "BUG", {"incident": "abc"})
+    assert (ending.code, ending.reason, ending.metadata) == (
+        grpc.StatusCode.INTERNAL,
+        "ERROR_REASON_BUG",
+        {"incident": "abc"},
+    )
     assert "inner detail" not in ending.message
     assert ending_of(SuiteKeyUnknown("in words")).message == "in words"
 
@@ -204,7 +208,7 @@ async def test_a_key_that_ends_by_itself_ends_its_streams(worker, suite, store, 
     stays = await suite(other.text).open().ready()
     await SuiteKeys(store, MARKS).end_later(TENANT, issued.key_id, timedelta(milliseconds=300))
     ended = await stream.ending(2 * LOOK_S)
-    assert (ended.code, ended.reason) == (grpc.StatusCode.PERMISSION_DENIED, "SUITE_KEY_REVOKED")
+    assert (ended.code, ended.reason) == (grpc.StatusCode.PERMISSION_DENIED, "ERROR_REASON_SUITE_KEY_REVOKED")
     assert not stays.call.done()
 
 
@@ -213,4 +217,4 @@ async def test_a_revocation_that_nobody_could_tell_ends_the_streams_too(worker, 
     issued = await worker.issue()
     stream = await suite(issued.text).open().ready()
     await raw.hset(f"suite-key:{issued.key_id}", "revoked", 1)
-    assert (await stream.ending(2 * LOOK_S)).reason == "SUITE_KEY_REVOKED"
+    assert (await stream.ending(2 * LOOK_S)).reason == "ERROR_REASON_SUITE_KEY_REVOKED"

@@ -58,10 +58,10 @@ async def test_a_token_and_held_users_of_another_tenant_give_nothing_away(worker
     await worker.users(2, TENANT, "mine")
     mine = await suite().open(name(0)).ready()
     thief = suite(other_key).open(name(0), resume_token=mine.token, held_users=mine.held())
-    assert (await thief.ending()).reason == "RESUME_TOKEN_OF_ANOTHER_TENANT"
+    assert (await thief.ending()).reason == "ERROR_REASON_RESUME_TOKEN_OF_ANOTHER_TENANT"
     assert thief.responses == []
     # Without the token, ids of the other tenant's users stand for nobody.
-    held = [presence_pb2.Resolved(user=name(0), user_id=user(0))]
+    held = [presence_pb2.ResolvedName(user=name(0), user_id=user(0))]
     asked = await suite(other_key).open(user(0), user(1), held_users=held).ready()
     assert "mine" not in everything(asked)
     assert asked.answers == {}
@@ -93,6 +93,6 @@ async def test_one_tenants_removal_does_not_end_the_others_streams(worker, suite
     mine = await suite().open(name(0)).ready()
     theirs = await suite(other_key).open(name(0)).ready()
     await Tenants(store).remove(OTHER)
-    assert (await theirs.ending()).reason in ("SUITE_KEY_REVOKED", "TENANT_REMOVED")
+    assert (await theirs.ending()).reason in ("ERROR_REASON_SUITE_KEY_REVOKED", "ERROR_REASON_TENANT_REMOVED")
     await worker.found({user(0): "still"}, TENANT)
     await mine.shows({user(0): "still"})

@@ -29,7 +29,7 @@ async def test_streams_outlive_a_store_that_restarts_and_begin_anew(worker, edge
     valkey.kill()
     await stream.change([name(1)])
     refused = await suite().open(name(0)).ending()
-    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_STORE_UNAVAILABLE")
     assert refused.retry_s
     valkey.start()
     assert stream.error is None
@@ -61,9 +61,9 @@ async def test_a_server_that_is_no_primary_any_more_serves_nobody(worker, edge, 
         await raw.replicaof("127.0.0.1", primary.port)
         await eventually(lambda: edge._shared.hub._away)
         assert (await suite().open(name(0)).ending()).reason in (
-            "STORE_UNAVAILABLE",
-            "TENANT_REMOVED",
-            "SUITE_KEY_UNKNOWN",
+            "ERROR_REASON_STORE_UNAVAILABLE",
+            "ERROR_REASON_TENANT_REMOVED",
+            "ERROR_REASON_SUITE_KEY_UNKNOWN",
         )
         assert stream.error is None
 
@@ -95,5 +95,5 @@ async def _renewed(worker) -> bool:
 async def test_a_stream_whose_partition_no_worker_takes_is_refused_after_a_while(suite_of) -> None:
     _, stream = await suite_of(begin_within=timedelta(milliseconds=300))
     ended = await stream.ending()
-    assert (ended.code, ended.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+    assert (ended.code, ended.reason) == (grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_STORE_UNAVAILABLE")
     assert stream.responses == []

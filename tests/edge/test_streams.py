@@ -84,9 +84,9 @@ async def test_a_name_asked_for_again_is_answered_again(worker, suite) -> None:
 async def test_a_start_in_parts_begins_after_the_last(worker, suite) -> None:
     await worker.users(3)
     parts = [
-        Request(start=pb.Start(subscribe_users=[name(0)], more_follows=True)),
-        Request(start=pb.Start(subscribe_users=[name(1)], more_follows=True)),
-        Request(start=pb.Start(subscribe_users=[name(2), name(0)])),
+        Request(start=pb.WatchStart(subscribe_users=[name(0)], more_follows=True)),
+        Request(start=pb.WatchStart(subscribe_users=[name(1)], more_follows=True)),
+        Request(start=pb.WatchStart(subscribe_users=[name(2), name(0)])),
     ]
     stream = await suite().open_raw(*parts).ready()
     await stream.shows({user(n): f"first-{n}" for n in range(3)})
@@ -127,7 +127,7 @@ async def test_progress_comes_when_nothing_else_does_and_carries_the_token(worke
     edge = await start_edge(progress_min=SOON)
     await worker.users(1)
     await worker.contact(1_700_000_000_000, 7000)
-    interval = pb.Start().progress_interval
+    interval = pb.WatchStart().progress_interval
     interval.FromTimedelta(SOON)
     stream = await suite(channel=await connect(edge)).open(name(0), progress_interval=interval).ready()
     assert stream.responses[0].started.progress_interval.ToTimedelta() == SOON
@@ -140,7 +140,7 @@ async def test_progress_comes_when_nothing_else_does_and_carries_the_token(worke
 
 async def test_the_progress_interval_is_kept_between_its_limits(worker, suite) -> None:
     for wanted, used in ((timedelta(milliseconds=1), 5), (timedelta(days=1), 300), (timedelta(seconds=-7), 5)):
-        interval = pb.Start().progress_interval
+        interval = pb.WatchStart().progress_interval
         interval.FromTimedelta(wanted)
         stream = await suite().open(progress_interval=interval).ready()
         assert stream.responses[0].started.progress_interval.seconds == used

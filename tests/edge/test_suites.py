@@ -33,7 +33,7 @@ async def test_nothing_is_written_while_nothing_changes(worker, suite, store, ed
 
 async def test_a_suites_program_is_noted_with_its_key(worker, suite, store, edge) -> None:
     issued = await worker.issue()
-    await suite(issued.text).open(name(0), client=pb.Client(name="console", version="7.2.1")).ready()
+    await suite(issued.text).open(name(0), client=pb.SuiteClient(name="console", version="7.2.1")).ready()
 
     async def noted() -> bool:
         (record,) = [each for each in await SuiteKeys(store, MARKS).list(TENANT) if each.key_id == issued.key_id]

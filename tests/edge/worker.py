@@ -32,17 +32,17 @@ def name(number: int) -> Name:
     return Name(f"user{number}@contoso.com")
 
 
-def item(user_id: UserId, answer: presence_pb2.Presence | Status) -> bytes:
+def item(user_id: UserId, answer: presence_pb2.UserPresence | Status) -> bytes:
     """An answer as the worker encodes it: a whole `answers` field of a batch."""
     if isinstance(answer, Status):
-        encoded = presence_pb2.Answer(user_id=user_id, status=answer.value)
+        encoded = presence_pb2.UserAnswer(user_id=user_id, unknown_reason=answer.value)
     else:
-        encoded = presence_pb2.Answer(user_id=user_id, presence=answer)
+        encoded = presence_pb2.UserAnswer(user_id=user_id, presence=answer)
     return presence_service_pb2.WatchPresenceResponse.Batch(answers=[encoded]).SerializeToString()
 
 
-def presence(text: str) -> presence_pb2.Presence:
-    return presence_pb2.Presence(availability=Availability.AVAILABILITY_AVAILABLE, raw_activity=text)
+def presence(text: str) -> presence_pb2.UserPresence:
+    return presence_pb2.UserPresence(availability=Availability.AVAILABILITY_AVAILABLE, raw_activity=text)
 
 
 class PlayedWorker:

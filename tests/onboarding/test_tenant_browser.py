@@ -45,7 +45,7 @@ async def test_from_signing_in_to_leaving_with_a_suite_that_watches(
     await page.fill("#label", "Reception")
     await page.click("#new-key button")
     key = await page.inner_text("#suite-key")
-    client = pb.Client(name="console", version="7.2.1")
+    client = pb.SuiteClient(name="console", version="7.2.1")
     stream = await suite(key).open("ada@contoso.example", client=client).ready()
 
     # Who is connected is said within seconds, with the program and the number of users.
@@ -74,7 +74,7 @@ async def test_from_signing_in_to_leaving_with_a_suite_that_watches(
     began = time.monotonic()
     await page.click("#confirm button")
     ended = await stream.ending(5)
-    assert ended.reason == "SUITE_KEY_REVOKED"
+    assert ended.reason == "ERROR_REASON_SUITE_KEY_REVOKED"
     assert time.monotonic() - began < 5
     assert not second.call.done()
 
@@ -84,7 +84,7 @@ async def test_from_signing_in_to_leaving_with_a_suite_that_watches(
     await page.click("#leave-form button")
     await Watched(page).again(ACCOUNT)
     await expect(page.locator("h1")).to_have_text("Contoso Ltd has left")
-    assert (await second.ending(5)).reason in ("TENANT_REMOVED", "SUITE_KEY_REVOKED")
+    assert (await second.ending(5)).reason in ("ERROR_REASON_TENANT_REMOVED", "ERROR_REASON_SUITE_KEY_REVOKED")
     async with asyncio.timeout(20):
         while "takes notice" in await page.inner_text("main"):
             await page.reload()

@@ -32,7 +32,7 @@ class OpenedStream:
 
     def __init__(self, metadata: dict[str, str]) -> None:
         self.metadata = metadata
-        self.starts: list[api.Start] = []
+        self.starts: list[api.WatchStart] = []
         self.changes: list[api.WatchPresenceRequest.Change] = []
         self.closed = asyncio.Event()
         self._out: asyncio.Queue[Response | Callable[[aio.ServicerContext], object] | None] = asyncio.Queue()
@@ -50,7 +50,11 @@ class OpenedStream:
 
     @property
     def held(self) -> dict[str, str]:
-        return {r.user: r.user_id or pb.Status.Name(r.status) for part in self.starts for r in part.held_users}
+        return {
+            r.user: r.user_id or pb.UnknownReason.Name(r.unknown_reason)
+            for part in self.starts
+            for r in part.held_users
+        }
 
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(PATIENCE_S):
@@ -189,15 +193,19 @@ class ScriptedRelay(rpc.PresenceServiceServicer):
             self._server = None
 
 
-def resolution(name: str, to: str | int) -> pb.Resolved:
-    return pb.Resolved(user=name, user_id=to) if isinstance(to, str) else pb.Resolved(user=name, status=to)
+def resolution(name: str, to: str | int) -> pb.ResolvedName:
+    return (
+        pb.ResolvedName(user=name, user_id=to) if isinstance(to, str) else pb.ResolvedName(user=name, unknown_reason=to)
+    )
 
 
-def answer(user_id: str, to: str | int) -> pb.Answer:
+def answer(user_id: str, to: str | int) -> pb.UserAnswer:
     if isinstance(to, int):
-        return pb.Answer(user_id=user_id, status=to)
-    presence = pb.Presence(upn=f"{user_id}@contoso.com", raw_availability=to, availability=pb.AVAILABILITY_AVAILABLE)
-    return pb.Answer(user_id=user_id, presence=presence)
+        return pb.UserAnswer(user_id=user_id, unknown_reason=to)
+    presence = pb.UserPresence(
+        upn=f"{user_id}@contoso.com", raw_availability=to, availability=pb.AVAILABILITY_AVAILABLE
+    )
+    return pb.UserAnswer(user_id=user_id, presence=presence)
 
 
 def _any(message: object) -> any_pb2.Any:

@@ -79,8 +79,8 @@ async def _end(process) -> None:
     await process.communicate()
 
 
-def busy() -> pb.Answer:
-    presence = pb.Presence(
+def busy() -> pb.UserAnswer:
+    presence = pb.UserPresence(
         upn="Ada@x.org",
         availability=pb.AVAILABILITY_BUSY,
         raw_availability="Busy",
@@ -89,15 +89,18 @@ def busy() -> pb.Answer:
         idle=True,
         idle_time=Timestamp(seconds=1_700_000_000),
         observe_time=Timestamp(seconds=1_700_000_000),
-        source=pb.SOURCE_POLL,
+        source=pb.PRESENCE_SOURCE_POLL,
     )
-    return pb.Answer(user_id="A", presence=presence)
+    return pb.UserAnswer(user_id="A", presence=presence)
 
 
 def send_all(stream) -> None:
     stream.started()
     stream.send(tenant_status=Response.TenantStatus(poll_interval=Duration(seconds=5)))
-    resolved = [pb.Resolved(user="ada@x.org", user_id="A"), pb.Resolved(user="no@x.org", status=pb.STATUS_NOT_FOUND)]
+    resolved = [
+        pb.ResolvedName(user="ada@x.org", user_id="A"),
+        pb.ResolvedName(user="no@x.org", unknown_reason=pb.UNKNOWN_REASON_NOT_FOUND),
+    ]
     stream.send(batch=Response.Batch(resolved=resolved, answers=[busy()], snapshot_complete=True))
     stream.send(progress=Response.Progress(contact_time=Timestamp(seconds=1_700_000_001)))
 
@@ -159,7 +162,7 @@ async def test_a_reader_of_its_lines_that_leaves_is_no_error(relay, command):
 
 async def test_a_refusal_ends_it_with_three_and_plain_words(relay, command):
     suite = await command("ada@x.org")
-    (await relay.stream()).fail(grpc.StatusCode.PERMISSION_DENIED, "SUITE_KEY_REVOKED", key_id="1f2e3d4c")
+    (await relay.stream()).fail(grpc.StatusCode.PERMISSION_DENIED, "ERROR_REASON_SUITE_KEY_REVOKED", key_id="1f2e3d4c")
     assert await suite.exit_code() == 3
     errors = await suite.errors()
     assert errors == "This suite key was revoked. Create a new one on the relay's onboarding page. (Key id 1f2e3d4c.)\n"

@@ -32,7 +32,9 @@ async def test_names_are_answered_in_order_and_the_view_follows(relay, connect, 
     assert stream.asked == ["ada@x.org", "nobody@x.org"]
 
     stream.started()
-    stream.batch({"ada@x.org": "A", "nobody@x.org": pb.STATUS_NOT_FOUND}, {"A": "Busy"}, complete=True, token="t1")
+    stream.batch(
+        {"ada@x.org": "A", "nobody@x.org": pb.UNKNOWN_REASON_NOT_FOUND}, {"A": "Busy"}, complete=True, token="t1"
+    )
 
     assert (await suite.next(ev.Connected)).outcome is Outcome.SNAPSHOT
     assert await suite.next(ev.Resolved) == ev.Resolved("ada@x.org", "A", None)
@@ -51,8 +53,8 @@ async def test_after_a_kill_it_resumes_with_token_held_users_and_those_not_answe
     suite = await connect("ada@x.org", "bob@x.org", "new@x.org", "gone@x.org", form=form)
     stream = await relay.stream()
     stream.started()
-    resolved = {"ada@x.org": "A", "bob@x.org": "B", "new@x.org": "N", "gone@x.org": pb.STATUS_NOT_FOUND}
-    stream.batch(resolved, {"A": "Busy", "B": pb.STATUS_PENDING}, token="t1")
+    resolved = {"ada@x.org": "A", "bob@x.org": "B", "new@x.org": "N", "gone@x.org": pb.UNKNOWN_REASON_NOT_FOUND}
+    stream.batch(resolved, {"A": "Busy", "B": pb.UNKNOWN_REASON_PENDING}, token="t1")
     await suite.next(ev.Changed, lambda e: e.user_id == "B")
     port = relay.port
     await relay.kill()
@@ -62,7 +64,7 @@ async def test_after_a_kill_it_resumes_with_token_held_users_and_those_not_answe
 
     resumed = await relay.stream()
     assert resumed.token == "t1"
-    assert resumed.held == {"ada@x.org": "A", "bob@x.org": "B", "gone@x.org": "STATUS_NOT_FOUND"}
+    assert resumed.held == {"ada@x.org": "A", "bob@x.org": "B", "gone@x.org": "UNKNOWN_REASON_NOT_FOUND"}
     assert resumed.asked == ["new@x.org"]
     resumed.started(Response.OUTCOME_RESUMED)
     assert (await suite.next(ev.Connected)).outcome is Outcome.RESUMED
@@ -164,7 +166,7 @@ async def test_a_drained_stream_goes_on_when_no_new_one_begins(relay, connect):
     old.started()
     old.send(drain=Response.Drain(delay=Duration()))
     refused = await relay.stream()
-    refused.fail(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+    refused.fail(grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_STORE_UNAVAILABLE")
     old.batch({"ada@x.org": "A"}, {"A": "Busy"})
     assert (await suite.next(ev.Changed)).user_id == "A"
     assert suite.of(ev.Disconnected) == []
@@ -186,18 +188,18 @@ async def test_a_slow_watcher_resumes_at_once_but_only_once(relay, connect):
     for _ in range(2):
         stream = await relay.stream()
         stream.started()
-        stream.fail(grpc.StatusCode.ABORTED, "SLOW_WATCHER", limit_s="30")
+        stream.fail(grpc.StatusCode.ABORTED, "ERROR_REASON_SLOW_WATCHER", limit_s="30")
     first, second = await suite.next(ev.Disconnected), await suite.next(ev.Disconnected)
     assert first.retry_in == timedelta(0)
     assert second.retry_in > timedelta(0)
-    assert first.error_reason == "SLOW_WATCHER"
+    assert first.error_reason == "ERROR_REASON_SLOW_WATCHER"
     await relay.stream()
 
 
 async def test_the_relays_retry_delay_is_honoured(relay, connect):
     suite = await connect("ada@x.org")
     stream = await relay.stream()
-    stream.fail(grpc.StatusCode.UNAVAILABLE, "SHUTDOWN", retry=timedelta(seconds=0.3))
+    stream.fail(grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_SHUTDOWN", retry=timedelta(seconds=0.3))
     lost = await suite.next(ev.Disconnected)
     assert timedelta(seconds=0.3) <= lost.retry_in < timedelta(seconds=0.4)
     assert lost.reason == "The relay is restarting."
@@ -212,7 +214,7 @@ async def test_another_tenants_token_is_dropped_with_all_that_is_held(relay, con
     stream.end()
     stream = await relay.stream()
     assert stream.token == "t1"
-    stream.fail(grpc.StatusCode.INVALID_ARGUMENT, "RESUME_TOKEN_OF_ANOTHER_TENANT")
+    stream.fail(grpc.StatusCode.INVALID_ARGUMENT, "ERROR_REASON_RESUME_TOKEN_OF_ANOTHER_TENANT")
     await suite.next(ev.Reset)
     assert dict(suite.client.answers) == {}
     again = await relay.stream()
@@ -222,11 +224,11 @@ async def test_another_tenants_token_is_dropped_with_all_that_is_held(relay, con
 @pytest.mark.parametrize(
     ("code", "reason", "words"),
     [
-        ("UNAUTHENTICATED", "SUITE_KEY_UNKNOWN", "does not know this suite key"),
-        ("PERMISSION_DENIED", "SUITE_KEY_REVOKED", "was revoked"),
-        ("PERMISSION_DENIED", "TENANT_REMOVED", "left the relay"),
-        ("INVALID_ARGUMENT", "START_EXPECTED", "needs an update"),
-        ("RESOURCE_EXHAUSTED", "TOO_MANY_USERS", "50 a stream"),
+        ("UNAUTHENTICATED", "ERROR_REASON_SUITE_KEY_UNKNOWN", "does not know this suite key"),
+        ("PERMISSION_DENIED", "ERROR_REASON_SUITE_KEY_REVOKED", "was revoked"),
+        ("PERMISSION_DENIED", "ERROR_REASON_TENANT_REMOVED", "left the relay"),
+        ("INVALID_ARGUMENT", "ERROR_REASON_START_EXPECTED", "needs an update"),
+        ("RESOURCE_EXHAUSTED", "ERROR_REASON_TOO_MANY_USERS", "50 a stream"),
         ("PERMISSION_DENIED", "SOMETHING_NEWER", "does not permit"),
     ],
 )
@@ -243,7 +245,9 @@ async def test_a_refusal_stops_the_client_in_plain_words(relay, connect, code, r
 
 async def test_too_many_watches_waits_a_minute(relay, connect):
     suite = await connect("ada@x.org")
-    (await relay.stream()).fail(grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_WATCHES", limit="64", per="tenant")
+    (await relay.stream()).fail(
+        grpc.StatusCode.RESOURCE_EXHAUSTED, "ERROR_REASON_TOO_MANY_WATCHES", limit="64", per="tenant"
+    )
     lost = await suite.next(ev.Disconnected)
     assert lost.retry_in >= timedelta(minutes=1)
     assert "64" in lost.reason
@@ -271,7 +275,7 @@ async def test_users_changed_while_away_are_in_the_next_start(relay, connect):
     stream.started()
     stream.batch({"ada@x.org": "A", "bob@x.org": "B"}, {"A": "Busy", "B": "Away"}, complete=True, token="t1")
     await suite.next(ev.SnapshotComplete)
-    stream.fail(grpc.StatusCode.UNAVAILABLE, "SHUTDOWN", retry=timedelta(seconds=0.2))
+    stream.fail(grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_SHUTDOWN", retry=timedelta(seconds=0.2))
     await suite.next(ev.Disconnected)
     await suite.client.unsubscribe(["bob@x.org"])
     await suite.client.subscribe(["cem@x.org"])

@@ -67,8 +67,8 @@ def test_a_name_that_stands_for_another_user_now_lets_the_former_go():
     state.apply(batch({"ada@x.org": "B"}))
     assert "A" not in state.answers
     assert state.start().subscribe == ("ada@x.org",)  # B has no answer yet
-    state.apply(batch({"ada@x.org": pb.STATUS_NOT_FOUND}))
-    assert [(r.user, r.status) for r in state.start().held] == [("ada@x.org", pb.STATUS_NOT_FOUND)]
+    state.apply(batch({"ada@x.org": pb.UNKNOWN_REASON_NOT_FOUND}))
+    assert [(r.user, r.unknown_reason) for r in state.start().held] == [("ada@x.org", pb.UNKNOWN_REASON_NOT_FOUND)]
 
 
 def test_a_new_name_of_a_held_user_gets_the_answer_at_once():
@@ -111,14 +111,14 @@ def test_a_name_that_left_and_came_back_within_one_stream_is_not_held():
 
 def test_values_of_a_newer_relay_are_tolerated():
     state = watching("ada@x.org", "bob@x.org", "cem@x.org", "dan@x.org")
-    presence = pb.Presence(availability=99, console_status=99, source=99)
+    presence = pb.UserPresence(availability=99, console_status=99, source=99)
     resolved = [
         resolution("ada@x.org", "A"),
         resolution("bob@x.org", 99),
-        pb.Resolved(user="cem@x.org"),
+        pb.ResolvedName(user="cem@x.org"),
         resolution("dan@x.org", "D"),
     ]
-    answers = [pb.Answer(user_id="A", presence=presence), pb.Answer(user_id="D")]
+    answers = [pb.UserAnswer(user_id="A", presence=presence), pb.UserAnswer(user_id="D")]
     state.apply(Response(batch=Response.Batch(resolved=resolved, answers=answers)))
     shown = state.answers["A"].presence
     assert (shown.availability.label, shown.console_status.label, shown.source.label) == ("unknown",) * 3
@@ -126,18 +126,18 @@ def test_values_of_a_newer_relay_are_tolerated():
     assert state.names["bob@x.org"].status is Status.UNKNOWN
     assert state.names["cem@x.org"].status is Status.PENDING
     assert state.apply(Response.FromString(b"\x9a\x06\x02hi")) == []  # an event case from the future
-    (told,) = state.apply(Response(tenant_status=Response.TenantStatus(status=99)))
+    (told,) = state.apply(Response(tenant_status=Response.TenantStatus(unknown_reason=99)))
     assert told.status is Status.STALE
     assert state.apply(Response(started=Response.Started(outcome=99)))[0].outcome is values.Outcome.UNKNOWN
 
 
 def test_a_time_that_no_datetime_can_hold_is_none():
     state = watching("a@x.org")
-    presence = pb.Presence(observe_time=Timestamp(seconds=2**62))
+    presence = pb.UserPresence(observe_time=Timestamp(seconds=2**62))
     state.apply(
         Response(
             batch=Response.Batch(
-                resolved=[resolution("a@x.org", "A")], answers=[pb.Answer(user_id="A", presence=presence)]
+                resolved=[resolution("a@x.org", "A")], answers=[pb.UserAnswer(user_id="A", presence=presence)]
             )
         )
     )
@@ -149,8 +149,8 @@ def test_a_time_that_no_datetime_can_hold_is_none():
     [
         (values.Availability, pb.Availability, "AVAILABILITY_"),
         (values.ConsoleStatus, pb.ConsoleStatus, "CONSOLE_STATUS_"),
-        (values.Source, pb.Source, "SOURCE_"),
-        (values.Status, pb.Status, "STATUS_"),
+        (values.Source, pb.PresenceSource, "PRESENCE_SOURCE_"),
+        (values.Status, pb.UnknownReason, "UNKNOWN_REASON_"),
         (values.Outcome, Response.Outcome, "OUTCOME_"),
     ],
 )
@@ -334,7 +334,7 @@ class HoldsWhatIsNotAnswered(WatchState):
     """The rules without the one that a held name needs its user's answer."""
 
     def _held(self, entry):
-        return pb.Resolved(user=entry.sent_as, user_id=entry.user_id) if entry.user_id else super()._held(entry)
+        return pb.ResolvedName(user=entry.sent_as, user_id=entry.user_id) if entry.user_id else super()._held(entry)
 
 
 def test_holding_a_name_without_its_answer_loses_users():
@@ -355,9 +355,9 @@ def test_parts_carry_every_user_once_in_order(names, held_count):
     state = WatchState()
     state.subscribe(names)
     state.token = "t"
-    state.apply(batch(dict.fromkeys(names[:held_count], pb.STATUS_NOT_FOUND)))
+    state.apply(batch(dict.fromkeys(names[:held_count], pb.UNKNOWN_REASON_NOT_FOUND)))
     start = state.start()
-    parts = start_parts(start, api.Start(client=api.Client(name="c")))
+    parts = start_parts(start, api.WatchStart(client=api.SuiteClient(name="c")))
     assert [r for part in parts for r in part.held_users] == list(start.held)
     assert [n for part in parts for n in part.subscribe_users] == list(start.subscribe)
     assert [part.more_follows for part in parts] == [True] * (len(parts) - 1) + [False]

@@ -27,84 +27,84 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SHUTDOWN: _ErrorReason.ValueType  # 1
     """This relay process stops. Code UNAVAILABLE, with RetryInfo. Resume with jittered backoff.
 
-    Example: { "reason": "SHUTDOWN", "domain": "presence.relay", "metadata": {} }
+    Example: { "reason": "ERROR_REASON_SHUTDOWN", "domain": "presence.relay", "metadata": {} }
     """
     ERROR_REASON_REBALANCE: _ErrorReason.ValueType  # 2
     """The stream reached its greatest age and was drained. Code UNAVAILABLE, with RetryInfo. Resume.
 
-    Example: { "reason": "REBALANCE", "domain": "presence.relay", "metadata": {} }
+    Example: { "reason": "ERROR_REASON_REBALANCE", "domain": "presence.relay", "metadata": {} }
     """
     ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 3
     """The relay's store does not answer, so that a stream cannot begin. Code UNAVAILABLE, with RetryInfo. Resume with jittered
     backoff; streams that are open stay open.
 
-    Example: { "reason": "STORE_UNAVAILABLE", "domain": "presence.relay", "metadata": {} }
+    Example: { "reason": "ERROR_REASON_STORE_UNAVAILABLE", "domain": "presence.relay", "metadata": {} }
     """
     ERROR_REASON_SLOW_WATCHER: _ErrorReason.ValueType  # 4
     """One write was blocked for 30 s: the suite stopped reading. Code ABORTED. Resume at once, once; then back off.
 
-    Example: { "reason": "SLOW_WATCHER", "domain": "presence.relay", "metadata": { "limit_s": "30" } }
+    Example: { "reason": "ERROR_REASON_SLOW_WATCHER", "domain": "presence.relay", "metadata": { "limit_s": "30" } }
     """
     ERROR_REASON_RESUME_TOKEN_OF_ANOTHER_TENANT: _ErrorReason.ValueType  # 5
     """The resume token was made for another tenant. Code INVALID_ARGUMENT. Do not retry unchanged: start without it.
 
-    Example: { "reason": "RESUME_TOKEN_OF_ANOTHER_TENANT", "domain": "presence.relay", "metadata": {} }
+    Example: { "reason": "ERROR_REASON_RESUME_TOKEN_OF_ANOTHER_TENANT", "domain": "presence.relay", "metadata": {} }
     """
     ERROR_REASON_START_EXPECTED: _ErrorReason.ValueType  # 6
     """The first request was not `start`, its parts took longer than 30 s, or a `start` had `more_follows` where nothing can
     follow. Code INVALID_ARGUMENT. Mend the client.
 
-    Example: { "reason": "START_EXPECTED", "domain": "presence.relay", "metadata": {} }
+    Example: { "reason": "ERROR_REASON_START_EXPECTED", "domain": "presence.relay", "metadata": {} }
     """
     ERROR_REASON_ACTION_EXPECTED: _ErrorReason.ValueType  # 7
     """A request after the start was not a `change`. Code INVALID_ARGUMENT. Mend the client.
 
-    Example: { "reason": "ACTION_EXPECTED", "domain": "presence.relay", "metadata": {} }
+    Example: { "reason": "ERROR_REASON_ACTION_EXPECTED", "domain": "presence.relay", "metadata": {} }
     """
     ERROR_REASON_SUITE_KEY_UNKNOWN: _ErrorReason.ValueType  # 8
     """No `authorization: Bearer psk_…` was sent, or the key is not known. Code UNAUTHENTICATED. Tell a person: the key must be
     copied from the relay's onboarding page.
 
-    Example: { "reason": "SUITE_KEY_UNKNOWN", "domain": "presence.relay", "metadata": {} }
+    Example: { "reason": "ERROR_REASON_SUITE_KEY_UNKNOWN", "domain": "presence.relay", "metadata": {} }
     """
     ERROR_REASON_SUITE_KEY_REVOKED: _ErrorReason.ValueType  # 9
     """The key was revoked. Code PERMISSION_DENIED; also ends open streams. Stop, and tell a person.
 
-    Example: { "reason": "SUITE_KEY_REVOKED", "domain": "presence.relay", "metadata": { "key_id": "1f2e3d4c" } }
+    Example: { "reason": "ERROR_REASON_SUITE_KEY_REVOKED", "domain": "presence.relay", "metadata": { "key_id": "1f2e3d4c" } }
     """
     ERROR_REASON_TENANT_REMOVED: _ErrorReason.ValueType  # 10
     """The organisation left the relay. Code PERMISSION_DENIED; also ends open streams. Stop, and tell a person.
 
-    Example: { "reason": "TENANT_REMOVED", "domain": "presence.relay", "metadata": {} }
+    Example: { "reason": "ERROR_REASON_TENANT_REMOVED", "domain": "presence.relay", "metadata": {} }
     """
     ERROR_REASON_TOO_MANY_USERS: _ErrorReason.ValueType  # 11
     """More users than the limit of a message, of a stream or of the tenant (`per` says which: "message", "stream", "tenant"). Code
     RESOURCE_EXHAUSTED; also ends open streams whose change asks for too many. Send fewer, or in parts; the limit of a tenant its
     operator can raise.
 
-    Example: { "reason": "TOO_MANY_USERS", "domain": "presence.relay", "metadata": { "limit": "10000", "per": "message" } }
+    Example: { "reason": "ERROR_REASON_TOO_MANY_USERS", "domain": "presence.relay", "metadata": { "limit": "10000", "per": "message" } }
     """
     ERROR_REASON_TOO_MANY_WATCHES: _ErrorReason.ValueType  # 12
     """The tenant has as many streams open as it may. Code RESOURCE_EXHAUSTED. Close streams that are not needed; retry after a
     minute.
 
-    Example: { "reason": "TOO_MANY_WATCHES", "domain": "presence.relay", "metadata": { "limit": "64", "per": "tenant" } }
+    Example: { "reason": "ERROR_REASON_TOO_MANY_WATCHES", "domain": "presence.relay", "metadata": { "limit": "64", "per": "tenant" } }
     """
     ERROR_REASON_BUG: _ErrorReason.ValueType  # 13
     """Something broke in the relay. Code INTERNAL. Resume with jittered backoff; the operator has been told.
 
-    Example: { "reason": "BUG", "domain": "presence.relay", "metadata": { "incident": "3f9a1c2e" } }
+    Example: { "reason": "ERROR_REASON_BUG", "domain": "presence.relay", "metadata": { "incident": "3f9a1c2e" } }
     """
     ERROR_REASON_BUSY: _ErrorReason.ValueType  # 14
     """More calls are under way than the relay takes from callers whose key it has not verified yet, or health is watched as
     often as it may be. Code UNAVAILABLE, with RetryInfo. Resume with jittered backoff.
 
-    Example: { "reason": "BUSY", "domain": "presence.relay", "metadata": {} }
+    Example: { "reason": "ERROR_REASON_BUSY", "domain": "presence.relay", "metadata": {} }
     """
     ERROR_REASON_METADATA_TOO_LARGE: _ErrorReason.ValueType  # 15
     """The call's metadata is longer than 16 KiB. Code RESOURCE_EXHAUSTED. Mend the client, or the proxy that adds headers.
 
-    Example: { "reason": "METADATA_TOO_LARGE", "domain": "presence.relay", "metadata": {} }
+    Example: { "reason": "ERROR_REASON_METADATA_TOO_LARGE", "domain": "presence.relay", "metadata": {} }
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -121,83 +121,83 @@ ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 ERROR_REASON_SHUTDOWN: ErrorReason.ValueType  # 1
 """This relay process stops. Code UNAVAILABLE, with RetryInfo. Resume with jittered backoff.
 
-Example: { "reason": "SHUTDOWN", "domain": "presence.relay", "metadata": {} }
+Example: { "reason": "ERROR_REASON_SHUTDOWN", "domain": "presence.relay", "metadata": {} }
 """
 ERROR_REASON_REBALANCE: ErrorReason.ValueType  # 2
 """The stream reached its greatest age and was drained. Code UNAVAILABLE, with RetryInfo. Resume.
 
-Example: { "reason": "REBALANCE", "domain": "presence.relay", "metadata": {} }
+Example: { "reason": "ERROR_REASON_REBALANCE", "domain": "presence.relay", "metadata": {} }
 """
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 3
 """The relay's store does not answer, so that a stream cannot begin. Code UNAVAILABLE, with RetryInfo. Resume with jittered
 backoff; streams that are open stay open.
 
-Example: { "reason": "STORE_UNAVAILABLE", "domain": "presence.relay", "metadata": {} }
+Example: { "reason": "ERROR_REASON_STORE_UNAVAILABLE", "domain": "presence.relay", "metadata": {} }
 """
 ERROR_REASON_SLOW_WATCHER: ErrorReason.ValueType  # 4
 """One write was blocked for 30 s: the suite stopped reading. Code ABORTED. Resume at once, once; then back off.
 
-Example: { "reason": "SLOW_WATCHER", "domain": "presence.relay", "metadata": { "limit_s": "30" } }
+Example: { "reason": "ERROR_REASON_SLOW_WATCHER", "domain": "presence.relay", "metadata": { "limit_s": "30" } }
 """
 ERROR_REASON_RESUME_TOKEN_OF_ANOTHER_TENANT: ErrorReason.ValueType  # 5
 """The resume token was made for another tenant. Code INVALID_ARGUMENT. Do not retry unchanged: start without it.
 
-Example: { "reason": "RESUME_TOKEN_OF_ANOTHER_TENANT", "domain": "presence.relay", "metadata": {} }
+Example: { "reason": "ERROR_REASON_RESUME_TOKEN_OF_ANOTHER_TENANT", "domain": "presence.relay", "metadata": {} }
 """
 ERROR_REASON_START_EXPECTED: ErrorReason.ValueType  # 6
 """The first request was not `start`, its parts took longer than 30 s, or a `start` had `more_follows` where nothing can
 follow. Code INVALID_ARGUMENT. Mend the client.
 
-Example: { "reason": "START_EXPECTED", "domain": "presence.relay", "metadata": {} }
+Example: { "reason": "ERROR_REASON_START_EXPECTED", "domain": "presence.relay", "metadata": {} }
 """
 ERROR_REASON_ACTION_EXPECTED: ErrorReason.ValueType  # 7
 """A request after the start was not a `change`. Code INVALID_ARGUMENT. Mend the client.
 
-Example: { "reason": "ACTION_EXPECTED", "domain": "presence.relay", "metadata": {} }
+Example: { "reason": "ERROR_REASON_ACTION_EXPECTED", "domain": "presence.relay", "metadata": {} }
 """
 ERROR_REASON_SUITE_KEY_UNKNOWN: ErrorReason.ValueType  # 8
 """No `authorization: Bearer psk_…` was sent, or the key is not known. Code UNAUTHENTICATED. Tell a person: the key must be
 copied from the relay's onboarding page.
 
-Example: { "reason": "SUITE_KEY_UNKNOWN", "domain": "presence.relay", "metadata": {} }
+Example: { "reason": "ERROR_REASON_SUITE_KEY_UNKNOWN", "domain": "presence.relay", "metadata": {} }
 """
 ERROR_REASON_SUITE_KEY_REVOKED: ErrorReason.ValueType  # 9
 """The key was revoked. Code PERMISSION_DENIED; also ends open streams. Stop, and tell a person.
 
-Example: { "reason": "SUITE_KEY_REVOKED", "domain": "presence.relay", "metadata": { "key_id": "1f2e3d4c" } }
+Example: { "reason": "ERROR_REASON_SUITE_KEY_REVOKED", "domain": "presence.relay", "metadata": { "key_id": "1f2e3d4c" } }
 """
 ERROR_REASON_TENANT_REMOVED: ErrorReason.ValueType  # 10
 """The organisation left the relay. Code PERMISSION_DENIED; also ends open streams. Stop, and tell a person.
 
-Example: { "reason": "TENANT_REMOVED", "domain": "presence.relay", "metadata": {} }
+Example: { "reason": "ERROR_REASON_TENANT_REMOVED", "domain": "presence.relay", "metadata": {} }
 """
 ERROR_REASON_TOO_MANY_USERS: ErrorReason.ValueType  # 11
 """More users than the limit of a message, of a stream or of the tenant (`per` says which: "message", "stream", "tenant"). Code
 RESOURCE_EXHAUSTED; also ends open streams whose change asks for too many. Send fewer, or in parts; the limit of a tenant its
 operator can raise.
 
-Example: { "reason": "TOO_MANY_USERS", "domain": "presence.relay", "metadata": { "limit": "10000", "per": "message" } }
+Example: { "reason": "ERROR_REASON_TOO_MANY_USERS", "domain": "presence.relay", "metadata": { "limit": "10000", "per": "message" } }
 """
 ERROR_REASON_TOO_MANY_WATCHES: ErrorReason.ValueType  # 12
 """The tenant has as many streams open as it may. Code RESOURCE_EXHAUSTED. Close streams that are not needed; retry after a
 minute.
 
-Example: { "reason": "TOO_MANY_WATCHES", "domain": "presence.relay", "metadata": { "limit": "64", "per": "tenant" } }
+Example: { "reason": "ERROR_REASON_TOO_MANY_WATCHES", "domain": "presence.relay", "metadata": { "limit": "64", "per": "tenant" } }
 """
 ERROR_REASON_BUG: ErrorReason.ValueType  # 13
 """Something broke in the relay. Code INTERNAL. Resume with jittered backoff; the operator has been told.
 
-Example: { "reason": "BUG", "domain": "presence.relay", "metadata": { "incident": "3f9a1c2e" } }
+Example: { "reason": "ERROR_REASON_BUG", "domain": "presence.relay", "metadata": { "incident": "3f9a1c2e" } }
 """
 ERROR_REASON_BUSY: ErrorReason.ValueType  # 14
 """More calls are under way than the relay takes from callers whose key it has not verified yet, or health is watched as
 often as it may be. Code UNAVAILABLE, with RetryInfo. Resume with jittered backoff.
 
-Example: { "reason": "BUSY", "domain": "presence.relay", "metadata": {} }
+Example: { "reason": "ERROR_REASON_BUSY", "domain": "presence.relay", "metadata": {} }
 """
 ERROR_REASON_METADATA_TOO_LARGE: ErrorReason.ValueType  # 15
 """The call's metadata is longer than 16 KiB. Code RESOURCE_EXHAUSTED. Mend the client, or the proxy that adds headers.
 
-Example: { "reason": "METADATA_TOO_LARGE", "domain": "presence.relay", "metadata": {} }
+Example: { "reason": "ERROR_REASON_METADATA_TOO_LARGE", "domain": "presence.relay", "metadata": {} }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -25,28 +25,28 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$relay/api/presence/v1/presence.proto\x12\x15relay.api.presence.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"g\n\x08Resolved\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x11\n\x07user_id\x18\x02 \x01(\tH\x00\x12/\n\x06status\x18\x03 \x01(\x0e\x32\x1d.relay.api.presence.v1.StatusH\x00\x42\t\n\x07outcome\"\x89\x01\n\x06\x41nswer\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x33\n\x08presence\x18\x02 \x01(\x0b\x32\x1f.relay.api.presence.v1.PresenceH\x00\x12/\n\x06status\x18\x03 \x01(\x0e\x32\x1d.relay.api.presence.v1.StatusH\x00\x42\x08\n\x06\x61nswer\"\xe2\x03\n\x08Presence\x12\x0b\n\x03upn\x18\x01 \x01(\t\x12\x39\n\x0c\x61vailability\x18\x02 \x01(\x0e\x32#.relay.api.presence.v1.Availability\x12\x18\n\x10raw_availability\x18\x03 \x01(\t\x12\x14\n\x0craw_activity\x18\x04 \x01(\t\x12\x0c\n\x04idle\x18\x05 \x01(\x08\x12-\n\tidle_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12<\n\x0e\x63onsole_status\x18\x07 \x01(\x0e\x32$.relay.api.presence.v1.ConsoleStatus\x12\x1b\n\x0estatus_message\x18\x08 \x01(\tH\x00\x88\x01\x01\x12\x39\n\rout_of_office\x18\t \x01(\x0b\x32\".relay.api.presence.v1.OutOfOffice\x12\x30\n\x0cobserve_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x06source\x18\x0b \x01(\x0e\x32\x1d.relay.api.presence.v1.Source\x12\x17\n\x0fsequence_number\x18\x0c \x01(\tB\x11\n\x0f_status_message\".\n\x0bOutOfOffice\x12\x0e\n\x06\x61\x63tive\x18\x01 \x01(\x08\x12\x0f\n\x07message\x18\x02 \x01(\t*\xeb\x01\n\x0c\x41vailability\x12\x1c\n\x18\x41VAILABILITY_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41VAILABILITY_UNKNOWN\x10\x01\x12\x1a\n\x16\x41VAILABILITY_AVAILABLE\x10\x02\x12\x15\n\x11\x41VAILABILITY_BUSY\x10\x03\x12\x1f\n\x1b\x41VAILABILITY_DO_NOT_DISTURB\x10\x04\x12\x15\n\x11\x41VAILABILITY_AWAY\x10\x05\x12\x1e\n\x1a\x41VAILABILITY_BE_RIGHT_BACK\x10\x06\x12\x18\n\x14\x41VAILABILITY_OFFLINE\x10\x07*\xda\x03\n\rConsoleStatus\x12\x1e\n\x1a\x43ONSOLE_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43ONSOLE_STATUS_UNKNOWN\x10\x01\x12\x1c\n\x18\x43ONSOLE_STATUS_AVAILABLE\x10\x02\x12!\n\x1d\x43ONSOLE_STATUS_AVAILABLE_IDLE\x10\x03\x12\x17\n\x13\x43ONSOLE_STATUS_BUSY\x10\x04\x12\x1c\n\x18\x43ONSOLE_STATUS_BUSY_IDLE\x10\x05\x12\x1c\n\x18\x43ONSOLE_STATUS_IN_A_CALL\x10\x06\x12\x1f\n\x1b\x43ONSOLE_STATUS_IN_A_MEETING\x10\x07\x12!\n\x1d\x43ONSOLE_STATUS_DO_NOT_DISTURB\x10\x08\x12\x1d\n\x19\x43ONSOLE_STATUS_PRESENTING\x10\t\x12\x1b\n\x17\x43ONSOLE_STATUS_FOCUSING\x10\n\x12\x17\n\x13\x43ONSOLE_STATUS_AWAY\x10\x0b\x12 \n\x1c\x43ONSOLE_STATUS_BE_RIGHT_BACK\x10\x0c\x12 \n\x1c\x43ONSOLE_STATUS_OUT_OF_OFFICE\x10\r\x12\x1a\n\x16\x43ONSOLE_STATUS_OFFLINE\x10\x0e*J\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSOURCE_POLL\x10\x01\x12\x17\n\x13SOURCE_NOTIFICATION\x10\x02*\x91\x02\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATUS_PENDING\x10\x01\x12\x14\n\x10STATUS_MALFORMED\x10\x02\x12\x14\n\x10STATUS_NOT_FOUND\x10\x03\x12\x17\n\x13STATUS_NOT_REPORTED\x10\x04\x12\x18\n\x14STATUS_ACCESS_DENIED\x10\x05\x12\x18\n\x14STATUS_NOT_PERMITTED\x10\x06\x12\x1b\n\x17STATUS_CONSENT_REQUIRED\x10\x07\x12\x14\n\x10STATUS_THROTTLED\x10\x08\x12\x1d\n\x19STATUS_SOURCE_UNREACHABLE\x10\t\x12\x10\n\x0cSTATUS_STALE\x10\nBb\n\x15relay.api.presence.v1B\rPresenceProtoP\x01Z relay/api/presence/v1;presencev1\xaa\x02\x15Relay.Api.Presence.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$relay/api/presence/v1/presence.proto\x12\x15relay.api.presence.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"z\n\x0cResolvedName\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x11\n\x07user_id\x18\x02 \x01(\tH\x00\x12>\n\x0eunknown_reason\x18\x03 \x01(\x0e\x32$.relay.api.presence.v1.UnknownReasonH\x00\x42\t\n\x07outcome\"\xa0\x01\n\nUserAnswer\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x37\n\x08presence\x18\x02 \x01(\x0b\x32#.relay.api.presence.v1.UserPresenceH\x00\x12>\n\x0eunknown_reason\x18\x03 \x01(\x0e\x32$.relay.api.presence.v1.UnknownReasonH\x00\x42\x08\n\x06\x61nswer\"\xee\x03\n\x0cUserPresence\x12\x0b\n\x03upn\x18\x01 \x01(\t\x12\x39\n\x0c\x61vailability\x18\x02 \x01(\x0e\x32#.relay.api.presence.v1.Availability\x12\x18\n\x10raw_availability\x18\x03 \x01(\t\x12\x14\n\x0craw_activity\x18\x04 \x01(\t\x12\x0c\n\x04idle\x18\x05 \x01(\x08\x12-\n\tidle_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12<\n\x0e\x63onsole_status\x18\x07 \x01(\x0e\x32$.relay.api.presence.v1.ConsoleStatus\x12\x1b\n\x0estatus_message\x18\x08 \x01(\tH\x00\x88\x01\x01\x12\x39\n\rout_of_office\x18\t \x01(\x0b\x32\".relay.api.presence.v1.OutOfOffice\x12\x30\n\x0cobserve_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x06source\x18\x0b \x01(\x0e\x32%.relay.api.presence.v1.PresenceSource\x12\x17\n\x0fsequence_number\x18\x0c \x01(\tB\x11\n\x0f_status_message\".\n\x0bOutOfOffice\x12\x0e\n\x06\x61\x63tive\x18\x01 \x01(\x08\x12\x0f\n\x07message\x18\x02 \x01(\t*\xeb\x01\n\x0c\x41vailability\x12\x1c\n\x18\x41VAILABILITY_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41VAILABILITY_UNKNOWN\x10\x01\x12\x1a\n\x16\x41VAILABILITY_AVAILABLE\x10\x02\x12\x15\n\x11\x41VAILABILITY_BUSY\x10\x03\x12\x1f\n\x1b\x41VAILABILITY_DO_NOT_DISTURB\x10\x04\x12\x15\n\x11\x41VAILABILITY_AWAY\x10\x05\x12\x1e\n\x1a\x41VAILABILITY_BE_RIGHT_BACK\x10\x06\x12\x18\n\x14\x41VAILABILITY_OFFLINE\x10\x07*\xda\x03\n\rConsoleStatus\x12\x1e\n\x1a\x43ONSOLE_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43ONSOLE_STATUS_UNKNOWN\x10\x01\x12\x1c\n\x18\x43ONSOLE_STATUS_AVAILABLE\x10\x02\x12!\n\x1d\x43ONSOLE_STATUS_AVAILABLE_IDLE\x10\x03\x12\x17\n\x13\x43ONSOLE_STATUS_BUSY\x10\x04\x12\x1c\n\x18\x43ONSOLE_STATUS_BUSY_IDLE\x10\x05\x12\x1c\n\x18\x43ONSOLE_STATUS_IN_A_CALL\x10\x06\x12\x1f\n\x1b\x43ONSOLE_STATUS_IN_A_MEETING\x10\x07\x12!\n\x1d\x43ONSOLE_STATUS_DO_NOT_DISTURB\x10\x08\x12\x1d\n\x19\x43ONSOLE_STATUS_PRESENTING\x10\t\x12\x1b\n\x17\x43ONSOLE_STATUS_FOCUSING\x10\n\x12\x17\n\x13\x43ONSOLE_STATUS_AWAY\x10\x0b\x12 \n\x1c\x43ONSOLE_STATUS_BE_RIGHT_BACK\x10\x0c\x12 \n\x1c\x43ONSOLE_STATUS_OUT_OF_OFFICE\x10\r\x12\x1a\n\x16\x43ONSOLE_STATUS_OFFLINE\x10\x0e*m\n\x0ePresenceSource\x12\x1f\n\x1bPRESENCE_SOURCE_UNSPECIFIED\x10\x00\x12\x18\n\x14PRESENCE_SOURCE_POLL\x10\x01\x12 \n\x1cPRESENCE_SOURCE_NOTIFICATION\x10\x02*\xf0\x02\n\rUnknownReason\x12\x1e\n\x1aUNKNOWN_REASON_UNSPECIFIED\x10\x00\x12\x1a\n\x16UNKNOWN_REASON_PENDING\x10\x01\x12\x1c\n\x18UNKNOWN_REASON_MALFORMED\x10\x02\x12\x1c\n\x18UNKNOWN_REASON_NOT_FOUND\x10\x03\x12\x1f\n\x1bUNKNOWN_REASON_NOT_REPORTED\x10\x04\x12 \n\x1cUNKNOWN_REASON_ACCESS_DENIED\x10\x05\x12 \n\x1cUNKNOWN_REASON_NOT_PERMITTED\x10\x06\x12#\n\x1fUNKNOWN_REASON_CONSENT_REQUIRED\x10\x07\x12\x1c\n\x18UNKNOWN_REASON_THROTTLED\x10\x08\x12%\n!UNKNOWN_REASON_SOURCE_UNREACHABLE\x10\t\x12\x18\n\x14UNKNOWN_REASON_STALE\x10\nBb\n\x15relay.presence.api.v1B\rPresenceProtoP\x01Z presence.relay/api/v1;presencev1\xaa\x02\x15Relay.Api.Presence.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'relay.api.presence.v1.presence_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\025relay.api.presence.v1B\rPresenceProtoP\001Z relay/api/presence/v1;presencev1\252\002\025Relay.Api.Presence.V1'
-  _globals['_AVAILABILITY']._serialized_start=875
-  _globals['_AVAILABILITY']._serialized_end=1110
-  _globals['_CONSOLESTATUS']._serialized_start=1113
-  _globals['_CONSOLESTATUS']._serialized_end=1587
-  _globals['_SOURCE']._serialized_start=1589
-  _globals['_SOURCE']._serialized_end=1663
-  _globals['_STATUS']._serialized_start=1666
-  _globals['_STATUS']._serialized_end=1939
-  _globals['_RESOLVED']._serialized_start=96
-  _globals['_RESOLVED']._serialized_end=199
-  _globals['_ANSWER']._serialized_start=202
-  _globals['_ANSWER']._serialized_end=339
-  _globals['_PRESENCE']._serialized_start=342
-  _globals['_PRESENCE']._serialized_end=824
-  _globals['_OUTOFOFFICE']._serialized_start=826
-  _globals['_OUTOFOFFICE']._serialized_end=872
+  _globals['DESCRIPTOR']._serialized_options = b'\n\025relay.presence.api.v1B\rPresenceProtoP\001Z presence.relay/api/v1;presencev1\252\002\025Relay.Api.Presence.V1'
+  _globals['_AVAILABILITY']._serialized_start=929
+  _globals['_AVAILABILITY']._serialized_end=1164
+  _globals['_CONSOLESTATUS']._serialized_start=1167
+  _globals['_CONSOLESTATUS']._serialized_end=1641
+  _globals['_PRESENCESOURCE']._serialized_start=1643
+  _globals['_PRESENCESOURCE']._serialized_end=1752
+  _globals['_UNKNOWNREASON']._serialized_start=1755
+  _globals['_UNKNOWNREASON']._serialized_end=2123
+  _globals['_RESOLVEDNAME']._serialized_start=96
+  _globals['_RESOLVEDNAME']._serialized_end=218
+  _globals['_USERANSWER']._serialized_start=221
+  _globals['_USERANSWER']._serialized_end=381
+  _globals['_USERPRESENCE']._serialized_start=384
+  _globals['_USERPRESENCE']._serialized_end=878
+  _globals['_OUTOFOFFICE']._serialized_start=880
+  _globals['_OUTOFOFFICE']._serialized_end=926
 # @@protoc_insertion_point(module_scope)

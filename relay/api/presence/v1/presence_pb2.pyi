@@ -138,163 +138,164 @@ CONSOLE_STATUS_OFFLINE: ConsoleStatus.ValueType  # 14
 """Offline. Icon "offline", grey."""
 Global___ConsoleStatus: _TypeAlias = ConsoleStatus  # noqa: Y015
 
-class _Source:
+class _PresenceSource:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _SourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Source.ValueType], _builtins.type):
+class _PresenceSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PresenceSource.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
-    SOURCE_UNSPECIFIED: _Source.ValueType  # 0
+    PRESENCE_SOURCE_UNSPECIFIED: _PresenceSource.ValueType  # 0
     """Never sent."""
-    SOURCE_POLL: _Source.ValueType  # 1
+    PRESENCE_SOURCE_POLL: _PresenceSource.ValueType  # 1
     """The relay read it."""
-    SOURCE_NOTIFICATION: _Source.ValueType  # 2
+    PRESENCE_SOURCE_NOTIFICATION: _PresenceSource.ValueType  # 2
     """Microsoft announced it."""
 
-class Source(_Source, metaclass=_SourceEnumTypeWrapper):
+class PresenceSource(_PresenceSource, metaclass=_PresenceSourceEnumTypeWrapper):
     """How the relay learned of a presence."""
 
-SOURCE_UNSPECIFIED: Source.ValueType  # 0
+PRESENCE_SOURCE_UNSPECIFIED: PresenceSource.ValueType  # 0
 """Never sent."""
-SOURCE_POLL: Source.ValueType  # 1
+PRESENCE_SOURCE_POLL: PresenceSource.ValueType  # 1
 """The relay read it."""
-SOURCE_NOTIFICATION: Source.ValueType  # 2
+PRESENCE_SOURCE_NOTIFICATION: PresenceSource.ValueType  # 2
 """Microsoft announced it."""
-Global___Source: _TypeAlias = Source  # noqa: Y015
+Global___PresenceSource: _TypeAlias = PresenceSource  # noqa: Y015
 
-class _Status:
+class _UnknownReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _StatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Status.ValueType], _builtins.type):
+class _UnknownReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UnknownReason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
-    STATUS_UNSPECIFIED: _Status.ValueType  # 0
+    UNKNOWN_REASON_UNSPECIFIED: _UnknownReason.ValueType  # 0
     """No trouble. As a user's answer never sent."""
-    STATUS_PENDING: _Status.ValueType  # 1
+    UNKNOWN_REASON_PENDING: _UnknownReason.ValueType  # 1
     """The relay has been asked and does not know yet; an answer follows, normally within seconds."""
-    STATUS_MALFORMED: _Status.ValueType  # 2
+    UNKNOWN_REASON_MALFORMED: _UnknownReason.ValueType  # 2
     """The name can be neither a UPN nor an object id. Nobody is asked about it. Correct it."""
-    STATUS_NOT_FOUND: _Status.ValueType  # 3
+    UNKNOWN_REASON_NOT_FOUND: _UnknownReason.ValueType  # 3
     """The organisation has no such user. The relay asks again later by itself."""
-    STATUS_NOT_REPORTED: _Status.ValueType  # 4
+    UNKNOWN_REASON_NOT_REPORTED: _UnknownReason.ValueType  # 4
     """The user exists, but Microsoft leaves the user out when presence is read (for example, no Teams licence)."""
-    STATUS_ACCESS_DENIED: _Status.ValueType  # 5
+    UNKNOWN_REASON_ACCESS_DENIED: _UnknownReason.ValueType  # 5
     """Microsoft refuses to let the relay read this user."""
-    STATUS_NOT_PERMITTED: _Status.ValueType  # 6
+    UNKNOWN_REASON_NOT_PERMITTED: _UnknownReason.ValueType  # 6
     """The tenant does not permit suites to watch this user."""
-    STATUS_CONSENT_REQUIRED: _Status.ValueType  # 7
+    UNKNOWN_REASON_CONSENT_REQUIRED: _UnknownReason.ValueType  # 7
     """The tenant's consent ended (password reset, revocation, policy): an administrator of the organisation must open the
     relay's onboarding page and consent again. The relay goes on by itself after that.
     """
-    STATUS_THROTTLED: _Status.ValueType  # 8
+    UNKNOWN_REASON_THROTTLED: _UnknownReason.ValueType  # 8
     """Microsoft asks the relay to wait. It goes on by itself."""
-    STATUS_SOURCE_UNREACHABLE: _Status.ValueType  # 9
+    UNKNOWN_REASON_SOURCE_UNREACHABLE: _UnknownReason.ValueType  # 9
     """Microsoft cannot be reached. The relay goes on trying."""
-    STATUS_STALE: _Status.ValueType  # 10
+    UNKNOWN_REASON_STALE: _UnknownReason.ValueType  # 10
     """What the relay held has not been confirmed for three reading intervals; it may be wrong by now."""
 
-class Status(_Status, metaclass=_StatusEnumTypeWrapper):
+class UnknownReason(_UnknownReason, metaclass=_UnknownReasonEnumTypeWrapper):
     """Why a user has no presence, a name stands for nobody, or a tenant cannot be read. May grow; show an unknown value as
     "unknown". A status is repeated only when it changes.
     """
 
-STATUS_UNSPECIFIED: Status.ValueType  # 0
+UNKNOWN_REASON_UNSPECIFIED: UnknownReason.ValueType  # 0
 """No trouble. As a user's answer never sent."""
-STATUS_PENDING: Status.ValueType  # 1
+UNKNOWN_REASON_PENDING: UnknownReason.ValueType  # 1
 """The relay has been asked and does not know yet; an answer follows, normally within seconds."""
-STATUS_MALFORMED: Status.ValueType  # 2
+UNKNOWN_REASON_MALFORMED: UnknownReason.ValueType  # 2
 """The name can be neither a UPN nor an object id. Nobody is asked about it. Correct it."""
-STATUS_NOT_FOUND: Status.ValueType  # 3
+UNKNOWN_REASON_NOT_FOUND: UnknownReason.ValueType  # 3
 """The organisation has no such user. The relay asks again later by itself."""
-STATUS_NOT_REPORTED: Status.ValueType  # 4
+UNKNOWN_REASON_NOT_REPORTED: UnknownReason.ValueType  # 4
 """The user exists, but Microsoft leaves the user out when presence is read (for example, no Teams licence)."""
-STATUS_ACCESS_DENIED: Status.ValueType  # 5
+UNKNOWN_REASON_ACCESS_DENIED: UnknownReason.ValueType  # 5
 """Microsoft refuses to let the relay read this user."""
-STATUS_NOT_PERMITTED: Status.ValueType  # 6
+UNKNOWN_REASON_NOT_PERMITTED: UnknownReason.ValueType  # 6
 """The tenant does not permit suites to watch this user."""
-STATUS_CONSENT_REQUIRED: Status.ValueType  # 7
+UNKNOWN_REASON_CONSENT_REQUIRED: UnknownReason.ValueType  # 7
 """The tenant's consent ended (password reset, revocation, policy): an administrator of the organisation must open the
 relay's onboarding page and consent again. The relay goes on by itself after that.
 """
-STATUS_THROTTLED: Status.ValueType  # 8
+UNKNOWN_REASON_THROTTLED: UnknownReason.ValueType  # 8
 """Microsoft asks the relay to wait. It goes on by itself."""
-STATUS_SOURCE_UNREACHABLE: Status.ValueType  # 9
+UNKNOWN_REASON_SOURCE_UNREACHABLE: UnknownReason.ValueType  # 9
 """Microsoft cannot be reached. The relay goes on trying."""
-STATUS_STALE: Status.ValueType  # 10
+UNKNOWN_REASON_STALE: UnknownReason.ValueType  # 10
 """What the relay held has not been confirmed for three reading intervals; it may be wrong by now."""
-Global___Status: _TypeAlias = Status  # noqa: Y015
+Global___UnknownReason: _TypeAlias = UnknownReason  # noqa: Y015
 
 @_typing.final
-class Resolved(_message.Message):
+class ResolvedName(_message.Message):
     """Says what a name stands for. Everything after it is keyed by `user_id`, so that one person named in two ways is one user."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
-    STATUS_FIELD_NUMBER: _builtins.int
+    UNKNOWN_REASON_FIELD_NUMBER: _builtins.int
     user: _builtins.str
     """The name exactly as the suite sent it."""
     user_id: _builtins.str
     """The user's Entra object id, a GUID in lower case."""
-    status: Global___Status.ValueType
-    """Why the name stands for nobody, or for nobody yet: STATUS_PENDING (an answer follows), STATUS_MALFORMED,
-    STATUS_NOT_FOUND (asked again later), STATUS_NOT_PERMITTED, STATUS_ACCESS_DENIED, STATUS_CONSENT_REQUIRED,
-    STATUS_THROTTLED or STATUS_SOURCE_UNREACHABLE.
+    unknown_reason: Global___UnknownReason.ValueType
+    """Why the name stands for nobody, or for nobody yet: UNKNOWN_REASON_PENDING (an answer follows),
+    UNKNOWN_REASON_MALFORMED, UNKNOWN_REASON_NOT_FOUND (asked again later), UNKNOWN_REASON_NOT_PERMITTED,
+    UNKNOWN_REASON_ACCESS_DENIED, UNKNOWN_REASON_CONSENT_REQUIRED, UNKNOWN_REASON_THROTTLED or
+    UNKNOWN_REASON_SOURCE_UNREACHABLE.
     """
     def __init__(
         self,
         *,
         user: _builtins.str = ...,
         user_id: _builtins.str = ...,
-        status: Global___Status.ValueType = ...,
+        unknown_reason: Global___UnknownReason.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "status", b"status", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "unknown_reason", b"unknown_reason", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "status", b"status", "user", b"user", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "unknown_reason", b"unknown_reason", "user", b"user", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["user_id", "status"]  # noqa: Y015
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["user_id", "unknown_reason"]  # noqa: Y015
     _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 
-Global___Resolved: _TypeAlias = Resolved  # noqa: Y015
+Global___ResolvedName: _TypeAlias = ResolvedName  # noqa: Y015
 
 @_typing.final
-class Answer(_message.Message):
+class UserAnswer(_message.Message):
     """What a watched user currently has: a presence, or the reason why there is none. Missing is never offline."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
     PRESENCE_FIELD_NUMBER: _builtins.int
-    STATUS_FIELD_NUMBER: _builtins.int
+    UNKNOWN_REASON_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """The user's Entra object id, a GUID in lower case, as `Resolved` said it."""
-    status: Global___Status.ValueType
+    """The user's Entra object id, a GUID in lower case, as `ResolvedName` said it."""
+    unknown_reason: Global___UnknownReason.ValueType
     """Why there is no presence. It replaces an earlier presence: show the user as unknown, with this reason."""
     @_builtins.property
-    def presence(self) -> Global___Presence:
+    def presence(self) -> Global___UserPresence:
         """The user's presence."""
 
     def __init__(
         self,
         *,
         user_id: _builtins.str = ...,
-        presence: Global___Presence | None = ...,
-        status: Global___Status.ValueType = ...,
+        presence: Global___UserPresence | None = ...,
+        unknown_reason: Global___UnknownReason.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "presence", b"presence", "status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "presence", b"presence", "unknown_reason", b"unknown_reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "presence", b"presence", "status", b"status", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "presence", b"presence", "unknown_reason", b"unknown_reason", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_answer: _TypeAlias = _typing.Literal["presence", "status"]  # noqa: Y015
+    _WhichOneofReturnType_answer: _TypeAlias = _typing.Literal["presence", "unknown_reason"]  # noqa: Y015
     _WhichOneofArgType_answer: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_answer) -> _WhichOneofReturnType_answer | None: ...
 
-Global___Answer: _TypeAlias = Answer  # noqa: Y015
+Global___UserAnswer: _TypeAlias = UserAnswer  # noqa: Y015
 
 @_typing.final
-class Presence(_message.Message):
+class UserPresence(_message.Message):
     """A user's presence as Microsoft Teams has it."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -331,7 +332,7 @@ class Presence(_message.Message):
     """What an attendant console draws for this state, from the relay's mapping table (a tenant may override rows of it)."""
     status_message: _builtins.str
     """The user's status message as plain text. Absent when the user has none or the tenant does not pass it on; cut at 1 KB."""
-    source: Global___Source.ValueType
+    source: Global___PresenceSource.ValueType
     """How the relay learned of it."""
     sequence_number: _builtins.str
     """Microsoft's version stamp of this presence, to be compared as a string, for one user only. Empty when Microsoft did
@@ -364,7 +365,7 @@ class Presence(_message.Message):
         status_message: _builtins.str | None = ...,
         out_of_office: Global___OutOfOffice | None = ...,
         observe_time: _timestamp_pb2.Timestamp | None = ...,
-        source: Global___Source.ValueType = ...,
+        source: Global___PresenceSource.ValueType = ...,
         sequence_number: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_status_message", b"_status_message", "idle_time", b"idle_time", "observe_time", b"observe_time", "out_of_office", b"out_of_office", "status_message", b"status_message"]  # noqa: Y015
@@ -375,7 +376,7 @@ class Presence(_message.Message):
     _WhichOneofArgType__status_message: _TypeAlias = _typing.Literal["_status_message", b"_status_message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__status_message) -> _WhichOneofReturnType__status_message | None: ...
 
-Global___Presence: _TypeAlias = Presence  # noqa: Y015
+Global___UserPresence: _TypeAlias = UserPresence  # noqa: Y015
 
 @_typing.final
 class OutOfOffice(_message.Message):

@@ -27,40 +27,40 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from relay.api.presence.v1 import presence_pb2 as relay_dot_api_dot_presence_dot_v1_dot_presence__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,relay/api/presence/v1/presence_service.proto\x12\x15relay.api.presence.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$relay/api/presence/v1/presence.proto\"\xd3\x01\n\x14WatchPresenceRequest\x12-\n\x05start\x18\x01 \x01(\x0b\x32\x1c.relay.api.presence.v1.StartH\x00\x12\x44\n\x06\x63hange\x18\x02 \x01(\x0b\x32\x32.relay.api.presence.v1.WatchPresenceRequest.ChangeH\x00\x1a<\n\x06\x43hange\x12\x17\n\x0fsubscribe_users\x18\x01 \x03(\t\x12\x19\n\x11unsubscribe_users\x18\x02 \x03(\tB\x08\n\x06\x61\x63tion\"D\n\x15StreamPresenceRequest\x12+\n\x05start\x18\x01 \x01(\x0b\x32\x1c.relay.api.presence.v1.Start\"\xe6\x01\n\x05Start\x12\x17\n\x0fsubscribe_users\x18\x01 \x03(\t\x12\x33\n\nheld_users\x18\x02 \x03(\x0b\x32\x1f.relay.api.presence.v1.Resolved\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\x12-\n\x06\x63lient\x18\x04 \x01(\x0b\x32\x1d.relay.api.presence.v1.Client\x12\x34\n\x11progress_interval\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0cmore_follows\x18\x06 \x01(\x08\"\'\n\x06\x43lient\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x91\n\n\x15WatchPresenceResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12G\n\x07started\x18\x02 \x01(\x0b\x32\x34.relay.api.presence.v1.WatchPresenceResponse.StartedH\x00\x12\x43\n\x05\x62\x61tch\x18\x03 \x01(\x0b\x32\x32.relay.api.presence.v1.WatchPresenceResponse.BatchH\x00\x12I\n\x08progress\x18\x04 \x01(\x0b\x32\x35.relay.api.presence.v1.WatchPresenceResponse.ProgressH\x00\x12R\n\rtenant_status\x18\x05 \x01(\x0b\x32\x39.relay.api.presence.v1.WatchPresenceResponse.TenantStatusH\x00\x12\x43\n\x05\x64rain\x18\x06 \x01(\x0b\x32\x32.relay.api.presence.v1.WatchPresenceResponse.DrainH\x00\x12\x14\n\x0c\x63hanges_seen\x18\x07 \x01(\x04\x1a\x86\x01\n\x07Started\x12\x45\n\x07outcome\x18\x01 \x01(\x0e\x32\x34.relay.api.presence.v1.WatchPresenceResponse.Outcome\x12\x34\n\x11progress_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a\x85\x01\n\x05\x42\x61tch\x12\x31\n\x08resolved\x18\x01 \x03(\x0b\x32\x1f.relay.api.presence.v1.Resolved\x12.\n\x07\x61nswers\x18\x02 \x03(\x0b\x32\x1d.relay.api.presence.v1.Answer\x12\x19\n\x11snapshot_complete\x18\x03 \x01(\x08\x1an\n\x08Progress\x12\x30\n\x0c\x63ontact_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\rpoll_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a\xa1\x01\n\x0cTenantStatus\x12-\n\x06status\x18\x01 \x01(\x0e\x32\x1d.relay.api.presence.v1.Status\x12\x30\n\x0c\x63ontact_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\rpoll_interval\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a\xc9\x01\n\x05\x44rain\x12(\n\x05\x64\x65lay\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12I\n\x06reason\x18\x02 \x01(\x0e\x32\x39.relay.api.presence.v1.WatchPresenceResponse.Drain.Reason\"K\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x13\n\x0fREASON_SHUTDOWN\x10\x01\x12\x14\n\x10REASON_REBALANCE\x10\x02\"`\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_SNAPSHOT\x10\x01\x12\x13\n\x0fOUTCOME_RESUMED\x10\x02\x12\x11\n\rOUTCOME_RESET\x10\x03\x42\x07\n\x05\x65vent2\xf1\x01\n\x0fPresenceService\x12n\n\rWatchPresence\x12+.relay.api.presence.v1.WatchPresenceRequest\x1a,.relay.api.presence.v1.WatchPresenceResponse(\x01\x30\x01\x12n\n\x0eStreamPresence\x12,.relay.api.presence.v1.StreamPresenceRequest\x1a,.relay.api.presence.v1.WatchPresenceResponse0\x01\x42i\n\x15relay.api.presence.v1B\x14PresenceServiceProtoP\x01Z relay/api/presence/v1;presencev1\xaa\x02\x15Relay.Api.Presence.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,relay/api/presence/v1/presence_service.proto\x12\x15relay.api.presence.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$relay/api/presence/v1/presence.proto\"\xd8\x01\n\x14WatchPresenceRequest\x12\x32\n\x05start\x18\x01 \x01(\x0b\x32!.relay.api.presence.v1.WatchStartH\x00\x12\x44\n\x06\x63hange\x18\x02 \x01(\x0b\x32\x32.relay.api.presence.v1.WatchPresenceRequest.ChangeH\x00\x1a<\n\x06\x43hange\x12\x17\n\x0fsubscribe_users\x18\x01 \x03(\t\x12\x19\n\x11unsubscribe_users\x18\x02 \x03(\tB\x08\n\x06\x61\x63tion\"I\n\x15StreamPresenceRequest\x12\x30\n\x05start\x18\x01 \x01(\x0b\x32!.relay.api.presence.v1.WatchStart\"\xf4\x01\n\nWatchStart\x12\x17\n\x0fsubscribe_users\x18\x01 \x03(\t\x12\x37\n\nheld_users\x18\x02 \x03(\x0b\x32#.relay.api.presence.v1.ResolvedName\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\x12\x32\n\x06\x63lient\x18\x04 \x01(\x0b\x32\".relay.api.presence.v1.SuiteClient\x12\x34\n\x11progress_interval\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0cmore_follows\x18\x06 \x01(\x08\",\n\x0bSuiteClient\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\xa8\n\n\x15WatchPresenceResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12G\n\x07started\x18\x02 \x01(\x0b\x32\x34.relay.api.presence.v1.WatchPresenceResponse.StartedH\x00\x12\x43\n\x05\x62\x61tch\x18\x03 \x01(\x0b\x32\x32.relay.api.presence.v1.WatchPresenceResponse.BatchH\x00\x12I\n\x08progress\x18\x04 \x01(\x0b\x32\x35.relay.api.presence.v1.WatchPresenceResponse.ProgressH\x00\x12R\n\rtenant_status\x18\x05 \x01(\x0b\x32\x39.relay.api.presence.v1.WatchPresenceResponse.TenantStatusH\x00\x12\x43\n\x05\x64rain\x18\x06 \x01(\x0b\x32\x32.relay.api.presence.v1.WatchPresenceResponse.DrainH\x00\x12\x14\n\x0c\x63hanges_seen\x18\x07 \x01(\x04\x1a\x86\x01\n\x07Started\x12\x45\n\x07outcome\x18\x01 \x01(\x0e\x32\x34.relay.api.presence.v1.WatchPresenceResponse.Outcome\x12\x34\n\x11progress_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a\x8d\x01\n\x05\x42\x61tch\x12\x35\n\x08resolved\x18\x01 \x03(\x0b\x32#.relay.api.presence.v1.ResolvedName\x12\x32\n\x07\x61nswers\x18\x02 \x03(\x0b\x32!.relay.api.presence.v1.UserAnswer\x12\x19\n\x11snapshot_complete\x18\x03 \x01(\x08\x1an\n\x08Progress\x12\x30\n\x0c\x63ontact_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\rpoll_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a\xb0\x01\n\x0cTenantStatus\x12<\n\x0eunknown_reason\x18\x01 \x01(\x0e\x32$.relay.api.presence.v1.UnknownReason\x12\x30\n\x0c\x63ontact_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\rpoll_interval\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a\xc9\x01\n\x05\x44rain\x12(\n\x05\x64\x65lay\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12I\n\x06reason\x18\x02 \x01(\x0e\x32\x39.relay.api.presence.v1.WatchPresenceResponse.Drain.Reason\"K\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x13\n\x0fREASON_SHUTDOWN\x10\x01\x12\x14\n\x10REASON_REBALANCE\x10\x02\"`\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_SNAPSHOT\x10\x01\x12\x13\n\x0fOUTCOME_RESUMED\x10\x02\x12\x11\n\rOUTCOME_RESET\x10\x03\x42\x07\n\x05\x65vent2\xf1\x01\n\x0fPresenceService\x12n\n\rWatchPresence\x12+.relay.api.presence.v1.WatchPresenceRequest\x1a,.relay.api.presence.v1.WatchPresenceResponse(\x01\x30\x01\x12n\n\x0eStreamPresence\x12,.relay.api.presence.v1.StreamPresenceRequest\x1a,.relay.api.presence.v1.WatchPresenceResponse0\x01\x42i\n\x15relay.presence.api.v1B\x14PresenceServiceProtoP\x01Z presence.relay/api/v1;presencev1\xaa\x02\x15Relay.Api.Presence.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'relay.api.presence.v1.presence_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\025relay.api.presence.v1B\024PresenceServiceProtoP\001Z relay/api/presence/v1;presencev1\252\002\025Relay.Api.Presence.V1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\025relay.presence.api.v1B\024PresenceServiceProtoP\001Z presence.relay/api/v1;presencev1\252\002\025Relay.Api.Presence.V1'
   _globals['_WATCHPRESENCEREQUEST']._serialized_start=175
-  _globals['_WATCHPRESENCEREQUEST']._serialized_end=386
-  _globals['_WATCHPRESENCEREQUEST_CHANGE']._serialized_start=316
-  _globals['_WATCHPRESENCEREQUEST_CHANGE']._serialized_end=376
-  _globals['_STREAMPRESENCEREQUEST']._serialized_start=388
-  _globals['_STREAMPRESENCEREQUEST']._serialized_end=456
-  _globals['_START']._serialized_start=459
-  _globals['_START']._serialized_end=689
-  _globals['_CLIENT']._serialized_start=691
-  _globals['_CLIENT']._serialized_end=730
-  _globals['_WATCHPRESENCERESPONSE']._serialized_start=733
-  _globals['_WATCHPRESENCERESPONSE']._serialized_end=2030
-  _globals['_WATCHPRESENCERESPONSE_STARTED']._serialized_start=1173
-  _globals['_WATCHPRESENCERESPONSE_STARTED']._serialized_end=1307
-  _globals['_WATCHPRESENCERESPONSE_BATCH']._serialized_start=1310
-  _globals['_WATCHPRESENCERESPONSE_BATCH']._serialized_end=1443
-  _globals['_WATCHPRESENCERESPONSE_PROGRESS']._serialized_start=1445
-  _globals['_WATCHPRESENCERESPONSE_PROGRESS']._serialized_end=1555
-  _globals['_WATCHPRESENCERESPONSE_TENANTSTATUS']._serialized_start=1558
-  _globals['_WATCHPRESENCERESPONSE_TENANTSTATUS']._serialized_end=1719
-  _globals['_WATCHPRESENCERESPONSE_DRAIN']._serialized_start=1722
-  _globals['_WATCHPRESENCERESPONSE_DRAIN']._serialized_end=1923
-  _globals['_WATCHPRESENCERESPONSE_DRAIN_REASON']._serialized_start=1848
-  _globals['_WATCHPRESENCERESPONSE_DRAIN_REASON']._serialized_end=1923
-  _globals['_WATCHPRESENCERESPONSE_OUTCOME']._serialized_start=1925
-  _globals['_WATCHPRESENCERESPONSE_OUTCOME']._serialized_end=2021
-  _globals['_PRESENCESERVICE']._serialized_start=2033
-  _globals['_PRESENCESERVICE']._serialized_end=2274
+  _globals['_WATCHPRESENCEREQUEST']._serialized_end=391
+  _globals['_WATCHPRESENCEREQUEST_CHANGE']._serialized_start=321
+  _globals['_WATCHPRESENCEREQUEST_CHANGE']._serialized_end=381
+  _globals['_STREAMPRESENCEREQUEST']._serialized_start=393
+  _globals['_STREAMPRESENCEREQUEST']._serialized_end=466
+  _globals['_WATCHSTART']._serialized_start=469
+  _globals['_WATCHSTART']._serialized_end=713
+  _globals['_SUITECLIENT']._serialized_start=715
+  _globals['_SUITECLIENT']._serialized_end=759
+  _globals['_WATCHPRESENCERESPONSE']._serialized_start=762
+  _globals['_WATCHPRESENCERESPONSE']._serialized_end=2082
+  _globals['_WATCHPRESENCERESPONSE_STARTED']._serialized_start=1202
+  _globals['_WATCHPRESENCERESPONSE_STARTED']._serialized_end=1336
+  _globals['_WATCHPRESENCERESPONSE_BATCH']._serialized_start=1339
+  _globals['_WATCHPRESENCERESPONSE_BATCH']._serialized_end=1480
+  _globals['_WATCHPRESENCERESPONSE_PROGRESS']._serialized_start=1482
+  _globals['_WATCHPRESENCERESPONSE_PROGRESS']._serialized_end=1592
+  _globals['_WATCHPRESENCERESPONSE_TENANTSTATUS']._serialized_start=1595
+  _globals['_WATCHPRESENCERESPONSE_TENANTSTATUS']._serialized_end=1771
+  _globals['_WATCHPRESENCERESPONSE_DRAIN']._serialized_start=1774
+  _globals['_WATCHPRESENCERESPONSE_DRAIN']._serialized_end=1975
+  _globals['_WATCHPRESENCERESPONSE_DRAIN_REASON']._serialized_start=1900
+  _globals['_WATCHPRESENCERESPONSE_DRAIN_REASON']._serialized_end=1975
+  _globals['_WATCHPRESENCERESPONSE_OUTCOME']._serialized_start=1977
+  _globals['_WATCHPRESENCERESPONSE_OUTCOME']._serialized_end=2073
+  _globals['_PRESENCESERVICE']._serialized_start=2085
+  _globals['_PRESENCESERVICE']._serialized_end=2326
 # @@protoc_insertion_point(module_scope)

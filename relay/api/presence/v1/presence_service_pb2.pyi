@@ -15,10 +15,10 @@ Limits: 10,000 users a message, 100,000 users a bidirectional stream, 10,000 use
 40 MB for all parts of a start, 1,024 characters a name, 16 KiB of metadata a call, 100 calls at a time a connection.
 Names of more than 320 characters (of more than 80, if any of these is not ASCII) can be nobody's; all of them in one start
 may have 1,048,576 characters together. A name or a start beyond its limit ends the stream with INVALID_ARGUMENT,
-`START_EXPECTED` or `ACTION_EXPECTED`. A resume token longer than 1,024 characters cannot be read, and a user id longer than
-64 characters is none. Connections without a call are closed after 2 minutes.
+`ERROR_REASON_START_EXPECTED` or `ERROR_REASON_ACTION_EXPECTED`. A resume token longer than 1,024 characters cannot be
+read, and a user id longer than 64 characters is none. Connections without a call are closed after 2 minutes.
 A message above 4 MiB is refused by the transport itself, with RESOURCE_EXHAUSTED and no ErrorInfo: send a large set
-in parts (`Start.more_follows`, or several `Change`). Responses stay under gRPC's default receive limit of 4 MiB.
+in parts (`WatchStart.more_follows`, or several `Change`). Responses stay under gRPC's default receive limit of 4 MiB.
 
 Errors end the stream with a gRPC code and a google.rpc.ErrorInfo whose `reason` is the name of an `ErrorReason`
 (see error_reason.proto) and whose `domain` is "presence.relay".
@@ -61,10 +61,10 @@ class WatchPresenceRequest(_message.Message):
         def subscribe_users(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
             """Names to watch from now on: a UPN ("ada@contoso.com") or an Entra object id (a GUID). Case, white space around a
             name and a "sip:" before it do not matter. Every name is answered, also one that is watched already. At most
-            10,000 a message, 100,000 a stream, and as many different ones on all streams of the tenant as its operator allows (100,000
-            unless told otherwise), else RESOURCE_EXHAUSTED, `TOO_MANY_USERS`; nothing of such a change may be relied on. The relay
-            reads changes as fast as it carries them out: 20,000 names at once for a suite key, then 500 a second. HTTP/2 holds the
-            rest back; a write that waits for long is no error.
+            10,000 a message, 100,000 a stream, and as many different ones on all streams of the tenant as its operator allows
+            (100,000 unless told otherwise), else RESOURCE_EXHAUSTED, `ERROR_REASON_TOO_MANY_USERS`; nothing of such a change may
+            be relied on. The relay reads changes as fast as it carries them out: 20,000 names at once for a suite key, then 500 a
+            second. HTTP/2 holds the rest back; a write that waits for long is no error.
             """
 
         @_builtins.property
@@ -88,7 +88,7 @@ class WatchPresenceRequest(_message.Message):
     START_FIELD_NUMBER: _builtins.int
     CHANGE_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def start(self) -> Global___Start:
+    def start(self) -> Global___WatchStart:
         """Begins the stream. Must be the first request, and must not be repeated after its last part."""
 
     @_builtins.property
@@ -98,7 +98,7 @@ class WatchPresenceRequest(_message.Message):
     def __init__(
         self,
         *,
-        start: Global___Start | None = ...,
+        start: Global___WatchStart | None = ...,
         change: Global___WatchPresenceRequest.Change | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "change", b"change", "start", b"start"]  # noqa: Y015
@@ -119,13 +119,13 @@ class StreamPresenceRequest(_message.Message):
 
     START_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def start(self) -> Global___Start:
+    def start(self) -> Global___WatchStart:
         """What to watch. `more_follows` must be unset, for nothing can follow here."""
 
     def __init__(
         self,
         *,
-        start: Global___Start | None = ...,
+        start: Global___WatchStart | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -136,7 +136,7 @@ class StreamPresenceRequest(_message.Message):
 Global___StreamPresenceRequest: _TypeAlias = StreamPresenceRequest  # noqa: Y015
 
 @_typing.final
-class Start(_message.Message):
+class WatchStart(_message.Message):
     """The beginning of a stream: what the suite wants, and what it still has from an earlier stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -150,7 +150,7 @@ class Start(_message.Message):
     resume_token: _builtins.str
     """The last `resume_token` received, or empty for a first stream. Opaque. One that is too old or cannot be read is no
     error: everything is sent, under OUTCOME_RESET. One of another tenant is refused with INVALID_ARGUMENT,
-    `RESUME_TOKEN_OF_ANOTHER_TENANT`.
+    `ERROR_REASON_RESUME_TOKEN_OF_ANOTHER_TENANT`.
     """
     more_follows: _builtins.bool
     """True when another `start` follows that continues this one: its users are added to these. `resume_token`, `client` and
@@ -161,7 +161,7 @@ class Start(_message.Message):
         """Names the suite newly asks for; see `Change.subscribe_users`. Each is always answered in full."""
 
     @_builtins.property
-    def held_users(self) -> _containers.RepeatedCompositeFieldContainer[_presence_pb2.Resolved]:
+    def held_users(self) -> _containers.RepeatedCompositeFieldContainer[_presence_pb2.ResolvedName]:
         """The users whose answers the suite still holds from the stream that gave it `resume_token`: each name exactly as it
         was sent then, with what it stood for when the suite last learned it. They are watched again, and sent only what
         changed since. Without a `resume_token` they are treated as newly asked for. Mind `changes_seen` for users that were
@@ -169,7 +169,7 @@ class Start(_message.Message):
         """
 
     @_builtins.property
-    def client(self) -> Global___Client:
+    def client(self) -> Global___SuiteClient:
         """Who is calling, for the operator's logs and the tenant's page of suites."""
 
     @_builtins.property
@@ -182,9 +182,9 @@ class Start(_message.Message):
         self,
         *,
         subscribe_users: _abc.Iterable[_builtins.str] | None = ...,
-        held_users: _abc.Iterable[_presence_pb2.Resolved] | None = ...,
+        held_users: _abc.Iterable[_presence_pb2.ResolvedName] | None = ...,
         resume_token: _builtins.str = ...,
-        client: Global___Client | None = ...,
+        client: Global___SuiteClient | None = ...,
         progress_interval: _duration_pb2.Duration | None = ...,
         more_follows: _builtins.bool = ...,
     ) -> None: ...
@@ -194,10 +194,10 @@ class Start(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Start: _TypeAlias = Start  # noqa: Y015
+Global___WatchStart: _TypeAlias = WatchStart  # noqa: Y015
 
 @_typing.final
-class Client(_message.Message):
+class SuiteClient(_message.Message):
     """The program at the suite's end of the stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -220,7 +220,7 @@ class Client(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Client: _TypeAlias = Client  # noqa: Y015
+Global___SuiteClient: _TypeAlias = SuiteClient  # noqa: Y015
 
 @_typing.final
 class WatchPresenceResponse(_message.Message):
@@ -300,21 +300,21 @@ class WatchPresenceResponse(_message.Message):
         `started`.
         """
         @_builtins.property
-        def resolved(self) -> _containers.RepeatedCompositeFieldContainer[_presence_pb2.Resolved]:
+        def resolved(self) -> _containers.RepeatedCompositeFieldContainer[_presence_pb2.ResolvedName]:
             """What names stand for, each name exactly as the suite sent it. Sent once for each name and again when it changes;
             the newest replaces the earlier ones. The answer of a user that no name stands for any more must be forgotten, and an
             answer of a user that no name stands for must be ignored.
             """
 
         @_builtins.property
-        def answers(self) -> _containers.RepeatedCompositeFieldContainer[_presence_pb2.Answer]:
+        def answers(self) -> _containers.RepeatedCompositeFieldContainer[_presence_pb2.UserAnswer]:
             """The newest answer of each user named here. It replaces the earlier answer whole."""
 
         def __init__(
             self,
             *,
-            resolved: _abc.Iterable[_presence_pb2.Resolved] | None = ...,
-            answers: _abc.Iterable[_presence_pb2.Answer] | None = ...,
+            resolved: _abc.Iterable[_presence_pb2.ResolvedName] | None = ...,
+            answers: _abc.Iterable[_presence_pb2.UserAnswer] | None = ...,
             snapshot_complete: _builtins.bool = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -356,17 +356,18 @@ class WatchPresenceResponse(_message.Message):
     @_typing.final
     class TenantStatus(_message.Message):
         """Says whether the relay can read the tenant at present. Answers of users are not repeated because of it unless they
-        change themselves: with STATUS_STALE show what is held as uncertain.
+        change themselves: with UNKNOWN_REASON_STALE show what is held as uncertain.
         """
 
         DESCRIPTOR: _descriptor.Descriptor
 
-        STATUS_FIELD_NUMBER: _builtins.int
+        UNKNOWN_REASON_FIELD_NUMBER: _builtins.int
         CONTACT_TIME_FIELD_NUMBER: _builtins.int
         POLL_INTERVAL_FIELD_NUMBER: _builtins.int
-        status: _presence_pb2.Status.ValueType
-        """STATUS_UNSPECIFIED: all is well. Otherwise what is wrong for the whole tenant: STATUS_CONSENT_REQUIRED,
-        STATUS_THROTTLED, STATUS_SOURCE_UNREACHABLE or STATUS_STALE. May grow; treat an unknown one like STATUS_STALE.
+        unknown_reason: _presence_pb2.UnknownReason.ValueType
+        """UNKNOWN_REASON_UNSPECIFIED: all is well. Otherwise what is wrong for the whole tenant:
+        UNKNOWN_REASON_CONSENT_REQUIRED, UNKNOWN_REASON_THROTTLED, UNKNOWN_REASON_SOURCE_UNREACHABLE or UNKNOWN_REASON_STALE.
+        May grow; treat an unknown one like UNKNOWN_REASON_STALE.
         """
         @_builtins.property
         def contact_time(self) -> _timestamp_pb2.Timestamp:
@@ -379,13 +380,13 @@ class WatchPresenceResponse(_message.Message):
         def __init__(
             self,
             *,
-            status: _presence_pb2.Status.ValueType = ...,
+            unknown_reason: _presence_pb2.UnknownReason.ValueType = ...,
             contact_time: _timestamp_pb2.Timestamp | None = ...,
             poll_interval: _duration_pb2.Duration | None = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["contact_time", b"contact_time", "poll_interval", b"poll_interval"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_time", b"contact_time", "poll_interval", b"poll_interval", "status", b"status"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_time", b"contact_time", "poll_interval", b"poll_interval", "unknown_reason", b"unknown_reason"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -449,15 +450,15 @@ class WatchPresenceResponse(_message.Message):
     CHANGES_SEEN_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """Where the stream has got to: store it, together with the answers, after this response was applied; send it back in
-    `Start.resume_token`. It covers everything up to and including this response. Empty: keep the previous one, if any.
+    `WatchStart.resume_token`. It covers everything up to and including this response. Empty: keep the previous one, if any.
     Opaque; compare only for equality. It is empty until the first snapshot is complete.
     """
     changes_seen: _builtins.int
     """How many `change` requests of this stream the relay had carried out when it made this response. It tells an answer that
     was still on its way when its user was unsubscribed from the answer to a later subscription of the same user: after
-    unsubscribing a user and subscribing it again on one stream, name it in `Start.held_users` only when it was answered in a
-    response that counts the change which subscribed it again; before that it is newly asked for. A client that does not
-    want to count may ask newly, in its next stream, for each such name and all other names of the same user.
+    unsubscribing a user and subscribing it again on one stream, name it in `WatchStart.held_users` only when it was answered
+    in a response that counts the change which subscribed it again; before that it is newly asked for. A client that does
+    not want to count may ask newly, in its next stream, for each such name and all other names of the same user.
     """
     @_builtins.property
     def started(self) -> Global___WatchPresenceResponse.Started:

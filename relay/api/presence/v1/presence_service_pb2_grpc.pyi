@@ -15,10 +15,10 @@ Limits: 10,000 users a message, 100,000 users a bidirectional stream, 10,000 use
 40 MB for all parts of a start, 1,024 characters a name, 16 KiB of metadata a call, 100 calls at a time a connection.
 Names of more than 320 characters (of more than 80, if any of these is not ASCII) can be nobody's; all of them in one start
 may have 1,048,576 characters together. A name or a start beyond its limit ends the stream with INVALID_ARGUMENT,
-`START_EXPECTED` or `ACTION_EXPECTED`. A resume token longer than 1,024 characters cannot be read, and a user id longer than
-64 characters is none. Connections without a call are closed after 2 minutes.
+`ERROR_REASON_START_EXPECTED` or `ERROR_REASON_ACTION_EXPECTED`. A resume token longer than 1,024 characters cannot be
+read, and a user id longer than 64 characters is none. Connections without a call are closed after 2 minutes.
 A message above 4 MiB is refused by the transport itself, with RESOURCE_EXHAUSTED and no ErrorInfo: send a large set
-in parts (`Start.more_follows`, or several `Change`). Responses stay under gRPC's default receive limit of 4 MiB.
+in parts (`WatchStart.more_follows`, or several `Change`). Responses stay under gRPC's default receive limit of 4 MiB.
 
 Errors end the stream with a gRPC code and a google.rpc.ErrorInfo whose `reason` is the name of an `ErrorReason`
 (see error_reason.proto) and whose `domain` is "presence.relay".
