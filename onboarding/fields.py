@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from onboarding.flow import Applicant
 from onboarding.languages import Sentence, english
+from relay.core.addresses import MAX_ADDRESS_CHARS, MAX_DOMAIN_CHARS, ascii_domain, mail_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MAX_CHARS: Final = {"organisation": 100, "contact": 100, "email": 254, "domain": 253}
+MAX_CHARS: Final = {"organisation": 100, "contact": 100, "email": MAX_ADDRESS_CHARS, "domain": MAX_DOMAIN_CHARS}
+NO_ADDRESS: Final = english("This is not an e-mail address. It looks like name@contoso.com.")
 """The longest an e-mail address and a domain can be; names as long as fit a line or two of a page."""
 
-_EMAIL: Final = re.compile(r"[^\s@<>()\[\],;:\\\"]{1,64}@[^\s@<>()\[\],;:\\\"]+\.[^\s@<>()\[\],;:\\\"]{2,}")
-_LABEL: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 # Control and format characters, lone surrogates, private use: nothing that a name needs, and much that a log, a terminal or
 # a page is fooled with.
 _UNSEEN: Final = {"Cc", "Cf", "Cs", "Co", "Cn"}
@@ -51,8 +51,8 @@ def applicant(given: Mapping[str, str]) -> Applicant:
         faults["domain"] = english(
             "This is not a domain. It looks like contoso.com: the part after the @ of your accounts."
         )
-    if "email" not in faults and not _EMAIL.fullmatch(typed["email"]):
-        faults["email"] = english("This is not an e-mail address. It looks like name@contoso.com.")
+    if "email" not in faults and mail_address(typed["email"]) is None:
+        faults["email"] = NO_ADDRESS
     if faults:
         raise FieldsInvalid({name: faults[name] for name in MAX_CHARS if name in faults})
     return Applicant(typed["organisation"], typed["contact"], typed["email"], domain or "")
@@ -65,15 +65,9 @@ def shown_again(given: Mapping[str, str]) -> dict[str, str]:
 
 def domain_of(text: str) -> str | None:
     """The domain of a text, in the form that the DNS knows; None when it is none. People paste addresses as well."""
-    bare = text.strip().lower().removeprefix("https://").removeprefix("http://").rstrip("/").rpartition("@")[2]
-    try:
-        # The standard library's older IDNA is enough to ask Microsoft whether it knows the name.
-        ascii_form = bare.encode("idna").decode() if not bare.isascii() else bare
-    except UnicodeError:
-        return None
-    labels = ascii_form.split(".")
-    is_domain = len(labels) > 1 and len(ascii_form) <= MAX_CHARS["domain"] and all(map(_LABEL.fullmatch, labels))
-    return ascii_form if is_domain and not labels[-1].isdecimal() else None
+    return ascii_domain(
+        text.strip().lower().removeprefix("https://").removeprefix("http://").rstrip("/").rpartition("@")[2]
+    )
 
 
 def _tidy(text: str) -> str:

@@ -165,10 +165,11 @@ class Views:
             answer = await forms.fields_of(request)
         else:  # a route for POST alone would leave GET to the flows' pages
             answer = forms.query_of(request)
-            # A code in an address was not asked for, and would be in histories and logs.
-            if "code" in answer or "admin_consent" not in answer:
+            # A code in an address was not asked for, and would be in histories and logs. A refusal comes so where Entra looked
+            # at the request before it looked at `response_mode`.
+            if "code" in answer or not answer.keys() & {"admin_consent", "error"}:
                 raise Stopped("wrong_method")
-        shown = await self._others(request, answer) if request.method == "POST" else None
+        shown = await self._others(request, answer)
         if shown is not None:
             return shown
         begun = sessions.flows_of(request)

@@ -20,6 +20,7 @@ from relay import variables
 from relay.clear import IN_THE_CLEAR, PLAIN, goes_in_the_clear, is_loopback
 from relay.config_http import Proxies
 from relay.core import names
+from relay.core.addresses import mail_address
 from relay.core.limits import HIGHEST, MOST_NAMES
 from relay.core.subscription import MAX_USERS, SubscriptionPolicy
 from relay.core.tenant import SignUp
@@ -31,7 +32,6 @@ from relay.store.keyring import KeyRing, KeyRingInvalid
 from relay.store.marks import PublicMarks
 from relay.store.sign_ups import SignUpLimits
 from relay.store.signing import PublicKeysInvalid
-from relay.telling.mail import is_address
 from relay.telling.settings import MailSettings
 from relay.variables import Duration, Group, Material, Secret
 from relay.webhook.settings import PREFIX
@@ -715,9 +715,10 @@ class MailConfig(Group):
     @field_validator("sender", "operator")
     @classmethod
     def _is_address(cls, value: str | None) -> str | None:
-        if value is not None and not is_address(value):
+        address = mail_address(value) if value is not None else None
+        if value is not None and address is None:
             raise ValueError(f"{value!r} is no plain e-mail address")
-        return value
+        return address
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from onboarding.fields import NO_ADDRESS
 from onboarding.languages import Language, Sentence, english
 from onboarding.tenant import mapping_form
 from onboarding.tenant.access import CONTACT_EMAIL
 from onboarding.tenant.texts import is_seen, line
 from relay.core import permission
+from relay.core.addresses import mail_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,7 +34,6 @@ SECRET_CHARS: Final = (16, 200)
 SHOWN: Final = frozenset({PASS_STATUS_MESSAGE, PASS_OUT_OF_OFFICE, LANGUAGE})
 """The settings whose values the audit log shows, beside those of the mapping: the others name people or are secret."""
 
-_EMAIL: Final = re.compile(r"[^\s@<>()\[\],;:\\\"]{1,64}@[^\s@<>()\[\],;:\\\"]+\.[^\s@<>()\[\],;:\\\"]{2,}")
 
 Fault = Sentence | str
 Checked = tuple[dict[str, str], dict[str, list[Fault]]]
@@ -93,8 +93,8 @@ TOO_LONG: Final = Sentence(english("This is too long. At most %(most)s character
 def _contact(given: Mapping[str, str], current: Mapping[str, str]) -> Checked:
     name, name_fault = line(given.get(CONTACT_NAME, ""), 100)
     email, email_fault = line(given.get(CONTACT_EMAIL, ""), 254)
-    if not email_fault and not _EMAIL.fullmatch(email):
-        email_fault = english("This is not an e-mail address. It looks like name@contoso.com.")
+    if not email_fault and mail_address(email) is None:
+        email_fault = NO_ADDRESS
     language = given.get(LANGUAGE, current.get(LANGUAGE, ""))
     faults = {CONTACT_NAME: name_fault, CONTACT_EMAIL: email_fault}
     if language not in ("", *Language):

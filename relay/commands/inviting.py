@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from onboarding import fields
 from onboarding.settings import PREFIX
 from relay.commands.frame import EXIT_USAGE, give_up
+from relay.core.addresses import mail_address
 from relay.graph.client import GraphClient
 from relay.graph.organisation import tenant_of
 from relay.store.invitations import Invitation, Invitations, new_token
 from relay.store.turned_away import now_ms
-from relay.telling.mail import is_address
 
 if TYPE_CHECKING:
     from relay.config import Settings
@@ -26,7 +26,7 @@ async def invited(
     meant = fields.domain_of(domain)
     if meant is None:
         give_up(f"{domain[:100]!r} is no domain.", EXIT_USAGE)
-    if email and not is_address(email):
+    if email and mail_address(email) is None:
         give_up(f"{email[:100]!r} is no e-mail address.", EXIT_USAGE)
     for name, text in (("organisation", organisation), ("contact", contact)):
         if len(text) > fields.MAX_CHARS[name] or not text.isprintable():

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import smtplib
 import ssl
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Final, Self
 
+from relay.core.addresses import mail_address
 from relay.telling.hook import NotTold
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from relay.telling.settings import MailSettings
 
 _THREADS: Final = 2
-_ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?=.{1,190}$)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
-"""What can be written without quotes: anything else is some trick more often than an address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +44,6 @@ class Mail:
     at: datetime
 
 
-def is_address(text: str) -> bool:
-    """Whether e-mail can be sent there."""
-    return _ADDRESS.fullmatch(text) is not None
-
-
 class MailSender:
     """Sends e-mails; to be entered as a context."""
 
@@ -70,9 +63,10 @@ class MailSender:
         Raises:
             NotTold: it did not take it.
         """
-        if not is_address(mail.to):
+        to = mail_address(mail.to)
+        if to is None:
             raise NotTold("The contact's e-mail address cannot be used", is_final=True)
-        message = made(mail, self._settings.sender)
+        message = made(replace(mail, to=to), self._settings.sender)
         try:
             await asyncio.get_running_loop().run_in_executor(self._threads, self._hand_over, message)
         except (OSError, smtplib.SMTPException) as error:

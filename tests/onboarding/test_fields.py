@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from onboarding.fields import FieldsInvalid, applicant, domain_of
 from onboarding.flow import Applicant, Flow, decode, encode, is_flow_id, new_flow_id
 from onboarding.pace import Budget, Pacer
 from onboarding.settings import Pace
+from onboarding.tenant.preferences import GROUPS
 from relay.core.presence import TenantId
 from tests.onboarding.person import APPLICANT
 
@@ -42,6 +44,18 @@ from tests.onboarding.person import APPLICANT
 )
 def test_domains(text: str, domain: str | None):
     assert domain_of(text) == domain
+
+
+@pytest.mark.fault("B19")
+@pytest.mark.parametrize(
+    ("email", "is_taken"),
+    [("ada@münchen.example", True), ("ädä@contoso.example", False), ("ada@contoso.example.", False)],
+)
+def test_an_e_mail_address_is_taken_only_if_it_can_be_written_to(email: str, is_taken: bool):
+    with nullcontext() if is_taken else pytest.raises(FieldsInvalid, match=r"^email$"):
+        applicant({**APPLICANT, "email": email})
+    _, faults = GROUPS["contact"].check({"contact_name": "Ada", "contact_email": email}, {})
+    assert ("contact_email" not in faults) is is_taken
 
 
 @pytest.mark.parametrize("name", ["Åse Þór", "陳大文", "O’Brien & Söhne <GmbH>", "محمد", "رضا\u200cپور", "😀 Ltd"])

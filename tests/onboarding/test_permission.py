@@ -4,6 +4,7 @@ approval takes days, or it was the wrong account."""
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -13,7 +14,7 @@ from redis.asyncio import Redis
 
 from emulator import Fault
 from onboarding.problems import PROBLEMS
-from onboarding.settings import CALLBACK
+from onboarding.settings import CALLBACK, PREFIX, TENANT
 from relay.store.access_requests import AccessRequests
 from relay.store.invitations import Invitation, Invitations, new_token
 from tests.onboarding.person import ACCOUNT, APPLICANT, CONFIRMED, TO_SIGN_IN, Person
@@ -56,6 +57,36 @@ async def test_an_administrator_who_declines_and_a_user_who_is_none_are_told(per
     assert person.notice == PROBLEMS["admin_needed"].title
     assert "AADSTS90094" in person.text
     assert await person.site.is_untouched()
+
+
+@pytest.mark.fault("B18")
+@pytest.mark.parametrize(
+    ("answer", "notice"),
+    [
+        ({"error": "access_denied", "error_subcode": "cancel"}, "declined"),
+        ({"error": "invalid_request", "error_description": "AADSTS900144: response_type is missing"}, "credential"),
+    ],
+)
+async def test_a_refusal_in_the_address_without_more_belongs_to_its_flow(
+    person: Person, answer: dict[str, str], notice: str
+):
+    """Entra answers so when it refuses a request before it has looked at all of it."""
+    await person.fill(**LITWARE)
+    await person.submit("admin-consent")
+    state = parse_qs(urlsplit(person.microsoft_url()).query)["state"][0]
+    await person.get(f"{CALLBACK}?{urlencode({**answer, 'state': state})}")
+    assert PROBLEMS[notice].title in (person.notice, person.heading)
+    assert re.search(rf'(action|href)="{PREFIX}/\w', person.page.text), "the person goes on from where they were"
+
+
+@pytest.mark.fault("B18")
+async def test_a_refusal_in_the_address_belongs_to_a_tenants_page_too(person: Person):
+    await person.get(TENANT)
+    await person.submit("tenant-sign-in")
+    state = parse_qs(urlsplit(person.microsoft_url()).query)["state"][0]
+    await person.get(f"{CALLBACK}?{urlencode({'error': 'access_denied', 'error_subcode': 'cancel', 'state': state})}")
+    assert person.page.status_code == 400
+    assert person.notice == PROBLEMS["declined"].title
 
 
 async def test_a_made_up_approval_proves_nothing(person: Person, meet: Meet):

@@ -1,0 +1,45 @@
+"""Domains and e-mail addresses, in the form that the DNS and every mail server take."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import idna
+
+MAX_DOMAIN_CHARS: Final = 253
+MAX_ADDRESS_CHARS: Final = 254
+_LABEL: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+_LOCAL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}")
+"""What can be written without quotes: anything else is some trick more often than an address."""
+
+
+def ascii_domain(text: str) -> str | None:
+    """A domain as the DNS knows it, in lower case; None when it is none.
+
+    Letters beyond ASCII become `xn--` labels by IDNA 2008 (RFC 5891), as registries have them since 2010: by the rules before,
+    `straße.example` would be `strasse.example`, which may be somebody else's.
+    """
+    if len(text) > MAX_DOMAIN_CHARS:
+        return None
+    try:
+        domain = text.lower() if text.isascii() else idna.encode(text, uts46=True, std3_rules=True).decode()
+    except idna.IDNAError:
+        return None
+    labels = domain.split(".")
+    is_domain = len(labels) > 1 and len(domain) <= MAX_DOMAIN_CHARS and all(map(_LABEL.fullmatch, labels))
+    return domain if is_domain and not labels[-1].isdecimal() else None
+
+
+def mail_address(text: str) -> str | None:
+    """An address as a mail server takes it; None when e-mail cannot be sent there.
+
+    A domain beyond ASCII is sent as `xn--`. What stands before the `@` must be ASCII: other names need SMTPUTF8 (RFC 6531) at every
+    server on the way, and Microsoft 365 has no such mailboxes.
+    """
+    local, _, domain = text.rpartition("@")
+    sent_to = ascii_domain(domain)
+    if sent_to is None or _LOCAL.fullmatch(local) is None:
+        return None
+    address = f"{local}@{sent_to}"
+    return address if len(address) <= MAX_ADDRESS_CHARS else None
