@@ -12,7 +12,7 @@ What is announced and must be read is gathered for a moment, so that a meeting's
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -36,6 +36,7 @@ class Page:
         since: when the page was made: users who change their speed are not overdue for it.
         covered: whether these users are read seldom, because their changes are announced.
         reading: whether a read of this page is under way.
+        again: whether to read it once more at once after that.
     """
 
     users: dict[UserId, None]
@@ -44,6 +45,7 @@ class Page:
     since: float
     covered: bool = False
     reading: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,6 +86,9 @@ class PollPlan:
 
     def __contains__(self, user: UserId) -> bool:
         return user in self._page_of
+
+    def __iter__(self) -> Iterator[UserId]:
+        return iter(self._page_of)
 
     def __len__(self) -> int:
         return len(self._page_of)
@@ -191,6 +196,7 @@ class PollPlan:
         """Read everybody at once: what is held is not to be trusted. Small groups still come first."""
         for page in self._pages:
             page.due = min(page.due, now)
+            page.again = page.reading
 
     def pause(self, until: float) -> None:
         """Read nothing before `until`."""
@@ -210,7 +216,7 @@ class PollPlan:
         if not due:
             return None
         page = min(due, key=lambda page: page.due)
-        page.reading = True
+        page.reading, page.again = True, False
         # Those who are being read already get their answer from that read.
         members = tuple(user for user in page.users if user not in self._busy)
         self._busy.update(members)
@@ -240,6 +246,8 @@ class PollPlan:
         step = interval * (1 - JITTER * jitter)
         # Counted from when it was due, so that the time a read takes does not add up; a page that is late starts anew.
         page.due = page.due + step if read.started - page.due < interval / 2 else read.started + step
+        if page.again:
+            page.due, page.again = now, False
 
     def failed(self, read: Read, retry_at: float) -> None:
         """Graph did not answer: read again at `retry_at` or later."""

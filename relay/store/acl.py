@@ -53,7 +53,7 @@ RUNS: Final[Mapping[Client, Mapping[Side, Runs]]] = {
     },
     Client.WORKER: {
         Side.PRESENCE: Runs(
-            "lease_acquire lease_renew lease_release cursor_save epoch_renew accept name contact drop forget trim "
+            "lease_acquire lease_renew lease_fence lease_release cursor_save epoch_renew accept name contact drop forget trim "
             "subscription_put subscription_drop push_status enforced explain_reply interest_edges inbox_append",
             f"SET TIME HGET HGETALL HMGET HSCAN SMEMBERS SCARD SSCAN SMISMEMBER {_STREAM}",
         ),

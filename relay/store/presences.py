@@ -65,10 +65,15 @@ class Observed:
 class Accepted:
     """What became of observed answers."""
 
-    revision: Revision | None
-    """Of the answers that were stored; of the last entry, when they needed several. None when none was."""
+    stored: Mapping[UserId, Revision]
+    """User -> revision. What of several calls was carried out last has the greatest one, whichever reply comes first."""
     refused: frozenset[UserId]
     """Not newer than what is stored."""
+
+    @property
+    def revision(self) -> Revision | None:
+        """Of the last entry of `changes`; None when nothing was stored."""
+        return max(self.stored.values(), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +117,9 @@ class Presences:
     """Answers, directory and contact of all tenants.
 
     Each call is atomic unless it says otherwise. What a worker writes demands its lease: a call that raises LeaseLost
-    wrote nothing. A call that raises StoreUnavailable may have written; repeating it stores nothing twice, but the repeated
-    answers are then reported as refused, so read what is stored (`load`) instead of trusting a cache.
+    wrote nothing. A call that raises StoreUnavailable may have written, or may yet write: it can lie in a socket until the server
+    reads it. Repeating it stores nothing twice, but the repeated answers are then reported as refused. To know what is stored, put
+    another lease in the place of the one that was shown (`Leases.fence`), then read (`load`).
 
     Revisions of one partition grow with every entry and never repeat within an epoch. Nothing expires but contact:
     the worker deletes what nobody watches.
@@ -179,15 +185,17 @@ class Presences:
             raise Bug("A user is accepted twice in one call")
         partition = lease.partition
         held = [keys.lease(partition), keys.answers(tenant_id), *_changes(partition), keys.epoch(partition)]
-        revision, refused = None, set[UserId]()
+        stored, refused = dict[UserId, Revision](), set[UserId]()
         for chunk in _chunks(answers, MAX_ENTRY_USERS):
             args: list[Arg] = [lease.value, CHANGES_ENTRIES, tenant_id, epoch or ""]
             for answer in chunk:
                 args += (answer.user_id, _pack(answer))
             entry_id, left_out = await self._store.run_once(_ACCEPT, held, args)
-            revision = parse(entry_id) if entry_id else revision
             refused.update(UserId(user_id.decode()) for user_id in left_out)
-        return Accepted(revision, frozenset(refused))
+            if entry_id:
+                revision = parse(entry_id)
+                stored.update((answer.user_id, revision) for answer in chunk if answer.user_id not in refused)
+        return Accepted(stored, frozenset(refused))
 
     async def forget(self, lease: Lease, tenant_id: TenantId, user_ids: Iterable[UserId]) -> None:
         """Delete the answers of users whom nobody watches any more."""
@@ -196,9 +204,17 @@ class Presences:
     async def load(self, tenant_id: TenantId) -> dict[UserId, StoredAnswer]:
         """All answers of a tenant, read in parts so that the server is not held up.
 
-        For its partition's owner, whom no other write can disturb.
+        Not of one instant: for its partition's owner, while no write of its own is under way.
         """
         return {UserId(user.decode()): unpack(value) async for user, value in self._scan(keys.answers(tenant_id))}
+
+    async def load_some(self, tenant_id: TenantId, user_ids: Iterable[UserId]) -> dict[UserId, StoredAnswer]:
+        """The answers of these users; those without one are absent."""
+        found = {}
+        for chunk in _chunks(list(user_ids), MAX_SNAPSHOT_NAMES):
+            values = await self._store.command("HMGET", keys.answers(tenant_id), *chunk)
+            found.update({user: unpack(value) for user, value in zip(chunk, values, strict=True) if value})
+        return found
 
     # -------------------------------------------------------------- directory
 

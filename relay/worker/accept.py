@@ -6,24 +6,27 @@ Only what differs is stored; an unchanged page writes nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from relay.core.idle import idle_since
 from relay.core.mapping import NO_OVERRIDES, Overrides, map_presence, overrides
 from relay.core.ordering import Newest, Order, differs
 from relay.core.presence import Observation, Presence, Source, Status, TenantId, UserId
-from relay.errors import StoreUnavailable
-from relay.store.presences import Observed, Presences
+from relay.core.revision import START, Revision
+from relay.store.presences import Accepted, Observed, Presences
 from relay.worker.encode import decode, encode_presence, encode_status
+from relay.worker.writes import Writes
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping
+    from collections.abc import Collection, Container, Iterable, Mapping
     from datetime import datetime
 
     from relay.core.revision import Epoch
     from relay.store.leases import Lease
+    from relay.store.presences import StoredAnswer
 
 Answer: TypeAlias = Presence | Status
+NOTHING: Final = Accepted({}, frozenset())
 
 
 @dataclass(slots=True)
@@ -33,10 +36,12 @@ class Known:
     Attributes:
         answer: what suites were told; None when nothing yet.
         newest: the newest sequence number seen, from unchanged reads too.
+        revision: of the answer.
     """
 
     answer: Answer | None = None
     newest: Newest = field(default_factory=Newest)
+    revision: Revision = START
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,50 +68,56 @@ def passing(settings: Mapping[str, str]) -> Passing:
 class Answers:
     """The answers of one tenant's users, as the owner of its partition believes them to be stored.
 
-    The belief is checked by the store (lease and order) and given up when the outcome of a write is unknown: then
-    `is_trusted` is False until `load`.
+    Of several writes under way the store may carry out any first, and their replies come in any order: what is believed is the one
+    with the greatest revision. A write of unknown outcome changes no belief; its caller has to see to it that it is not
+    carried out any more (`OwnedPartition.fence`), and then to `load`.
     """
 
     def __init__(self, tenant_id: TenantId, presences: Presences) -> None:
         self.tenant_id = tenant_id
         self.passing = Passing()
-        self.is_trusted = False
         self.barred: dict[UserId, Status] = {}
         """Users who have no presence here whatever Microsoft says, and what they have instead; see `permits`."""
         self._presences = presences
+        self._writes = Writes()
         self._known: dict[UserId, Known] = {}
 
     async def load(self) -> set[UserId]:
-        """Take over what an earlier owner stored; returns whose answers there are."""
-        self._known = {}
-        for user, stored in (await self._presences.load(self.tenant_id)).items():
-            try:
-                answer: Answer | None = decode(stored.item)
-            except ValueError:
-                answer = None  # of another release: read and stored anew
-            self._known[user] = Known(answer, Newest(stored.sequence_number))
-        self.is_trusted = True
-        return set(self._known)
+        """Believe what is stored, whatever was believed before; returns whose answers there are."""
+        async with self._writes.alone():
+            before = self._known
+            stored = await self._presences.load(self.tenant_id)
+            if self._known is not before:
+                return set()  # history was lost meanwhile, and what was stored with it
+            for user, known in self._known.items():
+                if user not in stored:  # kept itself: a write may be waiting
+                    known.answer, known.newest, known.revision = None, Newest(), START
+            self._believe(stored)
+        return set(stored)
 
-    def clear(self, users: Iterable[UserId] | None = None) -> None:
-        """The stored answers of these users are gone; without `users` all are, as when history was lost."""
-        if users is None:
-            self._known.clear()
-            self.is_trusted = True
-        else:
+    def clear(self) -> None:
+        """All stored answers are gone, as when history was lost. Writes under way are not believed any more."""
+        self._known = {}
+
+    async def forget(self, lease: Lease, users: Collection[UserId]) -> None:
+        """Delete the answers of these users; what is under way of them is dropped.
+
+        Raises:
+            LeaseLost, StoreUnavailable: some may be deleted; they count as forgotten.
+        """
+        for user in users:
+            self._known.pop(user, None)
+            self.barred.pop(user, None)
+        async with self._writes.alone():
             for user in users:
-                self._known.pop(user, None)
+                if self.of(user) is not None:  # loaded while this waited
+                    del self._known[user]
+            await self._presences.forget(lease, self.tenant_id, users)
 
     def of(self, user: UserId) -> Answer | None:
         """What suites were told of a user."""
         known = self._known.get(user)
         return known.answer if known is not None else None
-
-    def forget(self, users: Iterable[UserId]) -> None:
-        """Nobody watches these users any more."""
-        for user in users:
-            self._known.pop(user, None)
-            self.barred.pop(user, None)
 
     def changed(
         self,
@@ -212,37 +223,58 @@ class Answers:
         changed: Mapping[UserId, Answer],
         source: Source = Source.POLL,
     ) -> frozenset[UserId]:
-        """Store changed answers and tell the edges; returns the users whose answer was not newer than what is stored.
+        """Store changed answers and tell the edges; returns the users whose answer was not stored.
+
+        That is because it is not newer than what is stored, or because the user is barred or was forgotten meanwhile.
 
         Args:
             lease: of the tenant's partition.
             epoch: in which what changed was read.
             order: of the read.
-            changed: user -> answer. A presence of a user who is barred is left out, and reported with those not newer.
+            changed: user -> answer.
             source: what orders them: a read is a poll also where a notification was its reason.
 
         Raises:
-            LeaseLost, HistoryLost: nothing was written.
-            StoreUnavailable: it may have been; load before the next accept.
+            LeaseLost, HistoryLost: nothing more was written.
+            StoreUnavailable: it may have been, or may yet be; see the class.
         """
-        left_out = frozenset(user for user in changed if self._is_barred(user, changed[user]))
-        changed = {user: answer for user, answer in changed.items() if user not in left_out}
-        if not changed:
-            return left_out
-        observed = [_observed(user, answer, order, source) for user, answer in changed.items()]
-        try:
-            accepted = await self._presences.accept(lease, self.tenant_id, observed, epoch)
-        except StoreUnavailable:
-            self.is_trusted = False
-            raise
-        for user, answer in changed.items():
-            # One who was barred while it was stored is told so by a later write, whichever reply comes first.
-            if user not in accepted.refused and not self._is_barred(user, answer):
-                known = self._known.setdefault(user, Known())
-                known.answer = answer
-                if isinstance(answer, Presence):
-                    known.newest.read(answer.sequence_number)
-        return accepted.refused | left_out
+        # Those who are forgotten before the write, or before its reply, are others if they come back.
+        known = {user: self._known.setdefault(user, Known()) for user in changed}
+        if not known:
+            return frozenset()
+        async with self._writes.together():
+            wanted = [
+                user for user in changed if self._is(user, known[user]) and not self._is_barred(user, changed[user])
+            ]
+            observed = [_observed(user, changed[user], order, source) for user in wanted]
+            accepted = await self._presences.accept(lease, self.tenant_id, observed, epoch) if observed else NOTHING
+            for user, revision in accepted.stored.items():
+                if self._is(user, known[user]) and revision > known[user].revision:
+                    answer = changed[user]
+                    known[user].answer, known[user].revision = answer, revision
+                    if isinstance(answer, Presence):
+                        known[user].newest.read(answer.sequence_number)
+            if accepted.refused and source is Source.POLL:
+                # What was believed let it through, so it is not what is stored.
+                self._believe(await self._presences.load_some(self.tenant_id, accepted.refused), known)
+        return frozenset(changed.keys() - accepted.stored.keys())
+
+    def _is(self, user: UserId, known: Known) -> bool:
+        return self._known.get(user) is known
+
+    def _believe(self, stored: Mapping[UserId, StoredAnswer], known: Mapping[UserId, Known] | None = None) -> None:
+        """Believe stored answers that are newer; with `known` only of users who were not forgotten since they were looked up."""
+        for user, found in stored.items():
+            if known is not None and not self._is(user, known[user]):
+                continue
+            mine = self._known.setdefault(user, Known())
+            if known is not None and found.revision <= mine.revision:
+                continue
+            try:
+                mine.answer = decode(found.item)
+            except ValueError:
+                mine.answer = None  # of another release: read and stored anew
+            mine.newest, mine.revision = Newest(found.sequence_number), found.revision
 
     def _is_barred(self, user: UserId, answer: Answer) -> bool:
         return user in self.barred and isinstance(answer, Presence)

@@ -10,13 +10,15 @@ import asyncio
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
 from relay.core.revision import START
 from relay.errors import LeaseLost, Retryable, StoreUnavailable
 from relay.store import hints
+from relay.store.leases import new_nonce
 from relay.store.pipes import INBOX_PER_TENANT
 from relay.worker.pool import GrantPool
 from relay.worker.tasks import start
@@ -39,6 +41,7 @@ _SAVE_AFTER: Final = INBOX_PER_TENANT // 4
 """Hints of which the inbox is told at once: it keeps only so many of a tenant that it does not know to be dealt with, and with more
 than 200 notifications a second these would be too many before the house is kept."""
 _RETRY_S: Final = 0.5
+T = TypeVar("T")
 
 
 class OwnedPartition:
@@ -65,6 +68,8 @@ class OwnedPartition:
         self._unsaid: dict[TenantId, TenantContact] = {}
         self._urgent = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
+        self._fencing = asyncio.Lock()
+        self._successor: str | None = None  # nonce of the lease that may be in force already in the place of ours
         self._removed: asyncio.Queue[TenantId] = asyncio.Queue()
 
     async def run(self) -> None:
@@ -112,12 +117,69 @@ class OwnedPartition:
         if urgent:
             self._urgent.set()
 
-    async def _until_answered(self, ask: Callable[[int], Awaitable[set[TenantId]]]) -> set[TenantId]:
+    async def fence(self, doubted: Lease) -> None:
+        """The outcome of a write under a lease is unknown: see to it that it is not carried out after this returns.
+
+        It may still lie in a socket, and lease, epoch and order would let it pass. So the lease is taken anew, for all tenants;
+        whoever has a write under way meets LEASELOST, for which see `is_over`.
+
+        Raises:
+            LeaseLost: the partition is lost indeed.
+            StoreUnavailable: to be tried again.
+        """
+        async with self._fencing:
+            if self.lease != doubted:
+                return
+            self._successor = self._successor or new_nonce()
+            try:
+                self.lease = await self.worker.leases.fence(doubted, self._successor, self.worker.settings.lease)
+            except LeaseLost:
+                self._successor = None
+                raise
+            self._successor = None
+        log.info("partition_fenced", partition=self.lease.partition)
+
+    async def void(self, lease: Lease, error: Retryable) -> None:
+        """A write under this lease failed: return when it is sure not to be carried out any more.
+
+        Args:
+            lease: the write showed.
+            error: StoreUnavailable, or LeaseLost.
+
+        Raises:
+            LeaseLost: the partition is lost.
+            StoreUnavailable: to be tried again.
+        """
+        if isinstance(error, LeaseLost) and self.is_over(lease):
+            raise error
+        await self.fence(lease)
+
+    def is_over(self, lease: Lease) -> bool:
+        """Whether LEASELOST under this lease says that the partition is lost, and not that `fence` has replaced the lease."""
+        return lease == self.lease and self._successor is None
+
+    async def _until_answered(self, ask: Callable[[int], Awaitable[T]]) -> T:
         while True:
             try:
                 return await ask(self.lease.partition)
             except StoreUnavailable:
                 await asyncio.sleep(_RETRY_S)
+
+    async def _until_written(self, write: Callable[[Lease], Awaitable[None]]) -> None:
+        """Write until the store says that it is written; no earlier attempt is carried out after that."""
+        failed: tuple[Lease, Retryable] | None = None
+        while True:
+            try:
+                if failed is not None:
+                    await self.void(*failed)
+                lease = self.lease
+                try:
+                    return await write(lease)
+                except (StoreUnavailable, LeaseLost) as error:
+                    failed = lease, error
+            except StoreUnavailable:
+                pass
+            await asyncio.sleep(_RETRY_S)
 
     def _start_take_up(self, tenant_id: TenantId) -> None:
         if self._tasks is not None:
@@ -164,14 +226,8 @@ class OwnedPartition:
             await known[0].leave()
             known[1].cancel()
             await asyncio.wait([known[1]])
-        while True:
-            try:
-                await self.worker.presences.drop(self.lease, tenant_id)
-                await self.worker.tenants.has_gone(tenant_id)
-            except StoreUnavailable:
-                await asyncio.sleep(_RETRY_S)
-            else:
-                return
+        await self._until_written(partial(self.worker.presences.drop, tenant_id=tenant_id))
+        await self._until_answered(lambda _: self.worker.tenants.has_gone(tenant_id))
 
     async def _keep_saying(self) -> None:
         interval = self.worker.settings.contact_interval.total_seconds()
@@ -184,12 +240,14 @@ class OwnedPartition:
             self._urgent.clear()
             if not self._unsaid:
                 continue
-            unsaid, self._unsaid = self._unsaid, {}
-            try:
-                await self.worker.presences.contact(self.lease, list(unsaid.values()))
-            except StoreUnavailable:
-                self._unsaid = {**unsaid, **self._unsaid}
-                await asyncio.sleep(_RETRY_S)
+            await self._until_written(self._say_unsaid)
+
+    async def _say_unsaid(self, lease: Lease) -> None:
+        said = dict(self._unsaid)
+        await self.worker.presences.contact(lease, list(said.values()))
+        for tenant_id, contact in said.items():
+            if self._unsaid.get(tenant_id) is contact:  # else there is a newer one
+                del self._unsaid[tenant_id]
 
     async def _keep_house(self) -> None:
         """Say how far the inbox was dealt with, at the latest when many hints came, and drop old changes."""
@@ -199,13 +257,15 @@ class OwnedPartition:
                 async with asyncio.timeout(_HOUSEKEEPING_S):
                     await self._many_came.wait()
             self._many_came.clear()
+            lease = self.lease
             try:
                 await self._save_position()
                 if time.monotonic() - kept_at >= _HOUSEKEEPING_S:
                     kept_at = time.monotonic()
                     await self.worker.presences.trim(self.lease, datetime.now(UTC) - self.worker.settings.changes_kept)
             except LeaseLost:
-                raise
+                if self.is_over(lease):
+                    raise
             except Retryable:
                 continue
 

@@ -63,7 +63,7 @@ class Worker:
         self.push_statuses = PushStatuses(store)
         self.inbox = Inbox(store)
         self.teller = Teller(store, self.tenants, vault.ring, settings.telling, lambda: self.partitions, settings.say)
-        self._leases = Leases(store)
+        self.leases = Leases(store)
         self._owned: dict[int, tuple[OwnedPartition, asyncio.Task[None]]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = False
@@ -101,10 +101,11 @@ class Worker:
 
     async def _renew(self) -> None:
         # Those that are acquired while the answer is under way are not in it, and not lost.
-        asked = list(self._owned.values())
-        held = await self._leases.renew([owned.lease for owned, _ in asked], self.settings.lease)
-        for owned, task in asked:
-            if owned.lease not in held:
+        asked = [(owned, task, owned.lease) for owned, task in self._owned.values()]
+        held = await self.leases.renew([lease for _, _, lease in asked], self.settings.lease)
+        for owned, task, lease in asked:
+            # A partition that takes its lease anew meanwhile finds out by that whether it has lost it.
+            if lease not in held and owned.is_over(lease):
                 log.warning("lease_lost", partition=owned.lease.partition)
                 task.cancel()
                 await asyncio.wait([task])
@@ -115,7 +116,7 @@ class Worker:
         random.shuffle(free)
         identity = await self.store.server() if free else None
         for partition in free:
-            lease = await self._leases.acquire(partition, self.worker_id, self.settings.lease)
+            lease = await self.leases.acquire(partition, self.worker_id, self.settings.lease)
             if lease is not None and identity is not None:
                 try:
                     await self._own(lease, identity.replid)
@@ -149,7 +150,7 @@ class Worker:
     async def _hand_over(self) -> None:
         for owned, _ in self._owned.values():
             try:
-                await self._leases.release(owned.lease)
+                await self.leases.release(owned.lease)
             except Retryable:
                 break  # they expire
         await self.inbox.aclose()

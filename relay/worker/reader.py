@@ -25,7 +25,7 @@ from relay.core.ordering import Order
 from relay.core.pausing import pause_s
 from relay.core.planning import PollPlan, Read
 from relay.core.presence import Observation, Presence, Source, Status, TenantId, UserId
-from relay.errors import ConsentRequired, LeaseLost, RelayError, Retryable
+from relay.errors import ConsentRequired, RelayError, Retryable
 from relay.graph.presences import Seen
 from relay.worker import poller
 
@@ -177,6 +177,11 @@ class Reader:
         self._plan.move(self._covered - before, now, covered, covered=True)
 
     @property
+    def users(self) -> list[UserId]:
+        """Who is read, or set aside."""
+        return [*self._plan, *self._set_aside]
+
+    @property
     def covered(self) -> int:
         """How many of the users who are read are covered."""
         return self._plan.load(covered=True)[1]
@@ -208,8 +213,7 @@ class Reader:
         self._announced.difference_update(gone)
         for user in gone:
             self._set_aside.pop(user, None)
-        self._answers.forget(gone)
-        await self._owned.worker.presences.forget(self._owned.lease, self._tenant_id, gone)
+        await self._answers.forget(self._owned.lease, gone)
 
     async def bar(self, users: Mapping[UserId, Status]) -> None:
         """Read these users no longer, and replace what they have. To be called once they are among the barred ones."""
@@ -321,17 +325,10 @@ class Reader:
         """Store statuses that do not come from a read."""
         changed = {user: answer for user, answer in changed.items() if self._answers.of(user) is not answer}
         if changed:
-            self._forget_seen(changed, None)
-            await self._answers.accept(self._owned.lease, self._owned.epoch, self._next_order(), changed)
-
-    async def reload(self) -> None:
-        """The outcome of a write is unknown: believe the store again."""
-        stored = await self._answers.load()
-        self._seen.clear()
-        barred = self._answers.barred
-        known = (self._plan, self._set_aside, barred)
-        await self.forget([user for user in stored if not any(user in place for place in known)])
-        await self.tell(dict(barred))
+            try:
+                await self._answers.accept(self._owned.lease, self._owned.epoch, self._next_order(), changed)
+            finally:
+                self._forget_seen(changed, None)  # at the end, for a read may have begun meanwhile
 
     async def read(self, read: Read) -> None:
         """Ask Graph for one read that `due` gave, and accept what comes."""
@@ -345,8 +342,6 @@ class Reader:
             found = await poller.read(client, self._token, read.users, seen, self._spend)
             answered = True
             await self._take_in(read, found, _Asked(order, epoch, announced, seen))
-        except LeaseLost:
-            raise
         except RelayError as error:
             self._announced |= announced
             await self._failed(read, error, answered=answered)

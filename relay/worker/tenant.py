@@ -26,6 +26,7 @@ import structlog
 from relay.core.limits import LINGER_FACTOR, most_names
 from relay.core.permission import permission
 from relay.core.presence import Presence, Status, UserId
+from relay.core.readings import Change, Readings
 from relay.core.tenant import TenantEvent, TenantState, after, is_read, status_of
 from relay.core.wanted import Wanted
 from relay.errors import (
@@ -52,10 +53,12 @@ from relay.worker.subscriber import Subscriber
 from relay.worker.tasks import start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Iterator
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 
     from relay.core.presence import Name
     from relay.core.trouble import Trouble
+    from relay.store.leases import Lease
+    from relay.store.presences import DirectoryEntry
     from relay.store.tenants import Tenant
     from relay.worker.partition import OwnedPartition
     from relay.worker.pool import GrantPool
@@ -124,6 +127,8 @@ class TenantWorker:
         self._is_leaving = False
         self._unwritten: _Happened | None = None  # is to be written to the tenant's record
         self._store_back_at = 0.0
+        self._doubted: Lease | None = None  # a write under it, or a look at the store, failed: look at everything anew
+        self._naming = asyncio.Lock()
         self._trouble = ""
         self._refusal = ""  # what Graph or Entra said last, until it answers again
         self._swept = 0.0
@@ -133,7 +138,7 @@ class TenantWorker:
         self._wake = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._early: list[hints.Hint] = []  # came while everything was read
-        self._held_back: dict[str, list[hints.InterestChanged]] = {}  # edge whose set is being read -> hints meanwhile
+        self._readings = Readings()
 
     def _most_names(self, tenant: Tenant) -> int:
         """How many names are kept here, at most: those that are watched, and as many that linger."""
@@ -181,14 +186,11 @@ class TenantWorker:
         self._wake.set()
 
     def _take_in_interest(self, hint: hints.InterestChanged) -> None:
-        if hint.edge in self._held_back:
-            # Its set is being read; which of the two is the younger is not known, so what the hint says comes after.
-            self._held_back[hint.edge].append(hint)
-        elif hint.added or hint.removed:
-            self._want(self._wanted.add(hint.edge, hint.added))
-            self._wanted.remove(hint.edge, hint.removed, time.monotonic())
-        else:
+        change = Change(hint.added, hint.removed)
+        if not hint.added and not hint.removed:
             self._start("interest", self._read_interest, {hint.edge})
+        elif not self._readings.hold(hint.edge, change):
+            self._take_in(hint.edge, change)
 
     def look_anew(self) -> None:
         """Hints were lost: read all interest, and every user."""
@@ -203,22 +205,60 @@ class TenantWorker:
         self._wake.set()
 
     async def _tell_history(self) -> None:
-        await self._presences.name(self._owned.lease, self.tenant_id, self._names.directory)
+        await self._tell_again()
+        await self._read_all_interest()
+
+    async def _tell_again(self) -> None:
+        """What the store has may be another thing than it was told."""
+        await self._write_names(self._names.directory)
         if self._subscriber is not None:
             await self._subscriber.write_again()
-        await self._read_all_interest()
         await self._enforce(self._known_users())
         if not is_read(self.tenant.state):
             await self._tell_unread()
 
+    async def _recover(self, doubted: Lease) -> None:
+        """After a call of the store failed: believe what is stored, and look at everything anew.
+
+        What was sent is not carried out later, and what was to be done after the call is found again.
+        """
+        await self._owned.fence(doubted)
+        stored = await self._answers.load()
+        self._reader.read_all_now()
+        known = set(self._known_users())
+        await self._reader.forget({*stored, *self._reader.users} - known)
+        await self._tell_again()
+        await self._reload()
+        self._start("interest", self._read_all_interest)
+        if self._doubted is doubted:
+            self._doubted = None
+
     async def _take_over(self) -> None:
         while True:
+            lease = self._owned.lease
             try:
+                if self._doubted is not None:
+                    await self._owned.fence(self._doubted)
                 await self._load()
-            except StoreUnavailable:
+            except (StoreUnavailable, LeaseLost) as error:
+                self._doubt(lease, error)
                 await asyncio.sleep(_STORE_PAUSE_S)
             else:
+                self._doubted = None
                 return
+
+    def _doubt(self, began: Lease, error: StoreUnavailable | LeaseLost) -> None:
+        """Some work failed; `began` is the lease from when it began.
+
+        Raises:
+            LeaseLost: the partition is lost. LEASELOST of a lease that was replaced says only that nothing was written.
+        """
+        if isinstance(error, StoreUnavailable):
+            self._doubted = self._owned.lease
+        elif self._owned.is_over(began):
+            raise error
+        else:
+            self._doubted = self._doubted or began
 
     async def _load(self) -> None:
         now = time.monotonic()
@@ -246,6 +286,10 @@ class TenantWorker:
     async def _step(self, now: float) -> None:
         if now < self._store_back_at:
             return
+        if self._doubted is not None:
+            await self._guarded(self._recover(self._doubted))
+            if self._doubted is not None:
+                return
         if now - self._swept >= self._sweep_s:
             self._swept = now
             await self._guarded(self._sweep(now))
@@ -257,8 +301,6 @@ class TenantWorker:
         if not is_read(self.tenant.state):
             if self._names.has_work():
                 await self._guarded(self._tell_unread())
-        elif not self._answers.is_trusted:
-            await self._guarded(self._reader.reload())
         else:
             self._start_resolves(now)
             for read in self._reader.due(now):
@@ -303,11 +345,11 @@ class TenantWorker:
 
     async def _guarded(self, work: Coroutine[None, None, None]) -> None:
         """The top of each unit of work: nothing but a lost lease goes further."""
+        lease = self._owned.lease
         try:
             await work
-        except LeaseLost:
-            raise
-        except StoreUnavailable as error:
+        except (StoreUnavailable, LeaseLost) as error:
+            self._doubt(lease, error)
             self._store_back_at = time.monotonic() + _STORE_PAUSE_S
             self._note_trouble(str(error))
         except Retryable as error:
@@ -331,19 +373,26 @@ class TenantWorker:
         self._wake.set()
 
     async def _read_interest(self, edges: set[str]) -> None:
-        for edge in edges - self._held_back.keys():
-            held_back = self._held_back[edge] = []
+        for edge in edges:
+            if not self._readings.begin(edge):
+                continue
             began = time.monotonic()
             try:
                 await self._replace(edge, await self._owned.worker.interest.read_edge(self.tenant_id, edge))
-                if (
-                    held_back
-                ):  # with more of the kind: an edge whose suites change all the time is not read all the time
+                if self._readings.heard(
+                    edge
+                ):  # and more is to come: an edge that changes all the time is not read all the time
                     await asyncio.sleep(min(_MOST_READ_PAUSE_S, _READ_PAUSE * (time.monotonic() - began)))
             finally:
-                del self._held_back[edge]
-            for hint in held_back:
-                self._take_in_interest(hint)
+                held = self._readings.end(edge)
+            for change in held.changes:
+                self._take_in(edge, change)
+            if held.again:
+                self._start("interest", self._read_interest, {edge})
+
+    def _take_in(self, edge: str, change: Change) -> None:
+        self._want(self._wanted.add(edge, change.added))
+        self._wanted.remove(edge, change.removed, time.monotonic())
 
     async def _replace(self, edge: str, names: set[Name]) -> None:
         """The edge watches exactly these names; others have their turn in between."""
@@ -370,7 +419,9 @@ class TenantWorker:
             users = self._names.forget(names)
             if self._subscriber is not None:
                 self._subscriber.forget(users)
-            await self._presences.forget_names(self._owned.lease, self.tenant_id, names)
+            async with self._naming:
+                gone = [name for name in names if name not in self._names.directory]
+                await self._presences.forget_names(self._owned.lease, self.tenant_id, gone)
             await self._reader.forget(users)
 
     # Names
@@ -385,7 +436,7 @@ class TenantWorker:
             self._resolves -= 1
         self._reader.failures = 0
         learned, orphans = self._names.learn(resolution, [name for name in names if name in self._wanted])
-        await self._presences.name(self._owned.lease, self.tenant_id, learned)
+        await self._write_names(learned)
         users = {user for name in learned if (user := self._names.user(name)) is not None}
         await self._enforce(users)
         self._reader.read_now(user for user in users if self._answers.of(user) is None)
@@ -408,7 +459,17 @@ class TenantWorker:
         marked = self._names.mark(asked, status)
         self._resolve_not_before = time.monotonic() + self._reader.pause_s(wait)
         self._names.want(asked)
-        await self._presences.name(self._owned.lease, self.tenant_id, marked)
+        await self._write_names(marked)
+
+    async def _write_names(self, entries: Mapping[Name, DirectoryEntry]) -> None:
+        """Store what names stand for, as far as it is still believed.
+
+        One write at a time: of two that are under way together the store may take the older one last.
+        """
+        async with self._naming:
+            directory = self._names.directory
+            believed = {name: entry for name, entry in entries.items() if directory.get(name) is entry}
+            await self._presences.name(self._owned.lease, self.tenant_id, believed)
 
     async def _judge(self, error: RelayError) -> Status:
         """What an error of Graph's or Entra's means for the tenant; NONE when another grant goes on at once."""
@@ -501,8 +562,7 @@ class TenantWorker:
         async with self._reloading:
             mark = await self._enforcement.pending(self.tenant_id)
             await self._reload_record()
-            # Else the outcome of a write is unknown, and the mark is looked at again.
-            if mark is not None and self._answers.is_trusted:
+            if mark is not None:
                 await self._enforcement.done(self._owned.lease, self.tenant_id, mark)
 
     async def _reload_if_marked(self) -> None:
@@ -542,9 +602,12 @@ class TenantWorker:
         await self._enforce(self._known_users())
         if passes_otherwise:
             others = [user for user in self._known_users() if user not in self._answers.barred]
-            await self._presences.forget(self._owned.lease, self.tenant_id, others)
-            self._answers.clear(others)
-            self._answers.passing = wanted
+            before, self._answers.passing = self._answers.passing, wanted
+            try:
+                await self._answers.forget(self._owned.lease, others)
+            except BaseException:
+                self._answers.passing = before  # the next look at the record begins again
+                raise
             self._reader.read_all_now()
 
     async def _enforce(self, users: Iterable[UserId]) -> None:
@@ -588,7 +651,7 @@ class TenantWorker:
         unknown = [*self._names.directory, *self._names.pending()]
         self._names.drop_pending()
         marked = self._names.mark((name for name in unknown if self._names.user(name) is None), status)
-        await self._presences.name(self._owned.lease, self.tenant_id, marked)
+        await self._write_names(marked)
 
     def _read_again(self) -> None:
         self._names.want(name for name in self._names.directory if self._names.user(name) is None)

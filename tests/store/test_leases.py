@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 
+from relay.errors import LeaseLost
 from relay.store import keys
 from relay.store.connection import Store
-from relay.store.leases import Leases
+from relay.store.leases import Leases, new_nonce
 from tests.store.samples import eventually
 
 MINUTE = timedelta(minutes=1)
@@ -55,6 +56,24 @@ async def test_renewing_says_which_leases_are_still_held(store: Store, raw: Redi
     assert {lease.partition for lease in kept} == {0, 3, 4}
     assert await raw.pttl(keys.lease(0)) > 60_000
     assert await leases.renew([], MINUTE) == set()
+
+
+@pytest.mark.fault("V4")
+async def test_a_fenced_lease_is_another_one_and_what_shows_the_old_one_is_refused(store: Store, raw: Redis) -> None:
+    leases = Leases(store)
+    first = await leases.acquire(3, "worker-1", MINUTE)
+    assert first
+    nonce = new_nonce()
+    second = await leases.fence(first, nonce, MINUTE)
+    assert second.fence > first.fence
+    assert await leases.renew([first, second], MINUTE) == {second}
+    assert await leases.fence(first, nonce, timedelta(minutes=2)) == second  # no answer came: asked again
+    assert await raw.pttl(keys.lease(3)) > 60_000
+    with pytest.raises(LeaseLost):
+        await leases.fence(first, new_nonce(), MINUTE)
+    await raw.delete(keys.lease(3))
+    with pytest.raises(LeaseLost):
+        await leases.fence(second, new_nonce(), MINUTE)
 
 
 async def test_a_lease_expires(store: Store) -> None:

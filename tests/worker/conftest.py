@@ -93,9 +93,11 @@ class Relay:
         return new.tenant_id
 
     @asynccontextmanager
-    async def working(self, worker_id: str = "worker-1", settings: WorkerSettings = SETTINGS) -> AsyncIterator[Worker]:
+    async def working(
+        self, worker_id: str = "worker-1", settings: WorkerSettings = SETTINGS, store_type: type[Store] = Store
+    ) -> AsyncIterator[Worker]:
         async with AsyncExitStack() as stack:
-            store = await stack.enter_async_context(Store(as_role(self.store.settings, Client.WORKER)))
+            store = await stack.enter_async_context(store_type(as_role(self.store.settings, Client.WORKER)))
             vault = Vault(store, self.vault.ring)
             cloud = await stack.enter_async_context(Cloud(settings_for(self.microsoft), vault))
             worker = Worker(store, vault, cloud, settings, worker_id)

@@ -1,0 +1,45 @@
+"""Which writes of one tenant's answers may be under way together.
+
+The store answers on several connections, so of two writes that are under way together nobody knows which one it carries out first.
+What is accepted has an order of its own, which the store compares, and its reply says when it was carried out. Deleting has
+neither: while answers are deleted or all of them are read, no other write is under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class Writes:
+    """The writes under way. Whoever waits to be alone goes before those who come later."""
+
+    def __init__(self) -> None:
+        self._door = asyncio.Lock()
+        self._under_way = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator[None]:
+        """Beside others that are under way together."""
+        async with self._door:
+            self._under_way += 1
+            self._quiet.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._quiet.set()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """With no other under way."""
+        async with self._door:
+            await self._quiet.wait()
+            yield

@@ -1,0 +1,81 @@
+"""The real store behind a network whose times a test arranges: replies that come late, and requests that are carried out late."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from relay.errors import StoreUnavailable
+from relay.store.connection import Store, StoreSettings
+from relay.store.scripting import Arg, Script
+
+Call = Callable[[], Awaitable[Any]]
+
+
+@dataclass(eq=False)
+class Held:
+    """One call that is late.
+
+    Attributes:
+        what: the script or command.
+        key: one that it must name; None: whatever it names.
+        is_lost: its caller gives up when it is let go, and it is carried out when `run` says so; otherwise only its reply is late.
+        came: it was made, and carried out unless it is lost.
+    """
+
+    what: str
+    key: bytes | None
+    is_lost: bool
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+    _go: asyncio.Event = field(default_factory=asyncio.Event)
+    _call: Call | None = None
+
+    def matches(self, what: str, keys: Sequence[object]) -> bool:
+        return self._call is None and what == self.what and (self.key is None or self.key in keys)
+
+    async def take(self, call: Call) -> Any:
+        self._call = call
+        reply = None if self.is_lost else await call()
+        self.came.set()
+        await self._go.wait()
+        if self.is_lost:
+            raise StoreUnavailable("The store does not answer (TimeoutError)")
+        return reply
+
+    def let_go(self) -> None:
+        self._go.set()
+
+    async def run(self) -> Any:
+        """What lay in the socket is carried out at last."""
+        assert self._call is not None
+        return await self._call()
+
+
+class LateStore(Store):
+    """A store some of whose calls are late."""
+
+    def __init__(self, settings: StoreSettings) -> None:
+        super().__init__(settings)
+        self._held: list[Held] = []
+
+    def hold_reply(self, what: str, key: bytes | None = None) -> Held:
+        """The next such call is carried out, and its reply is held back."""
+        self._held.append(held := Held(what, key, is_lost=False))
+        return held
+
+    def lose(self, what: str, key: bytes | None = None) -> Held:
+        """The next such call times out, and may be carried out later."""
+        self._held.append(held := Held(what, key, is_lost=True))
+        return held
+
+    async def run_once(self, script: Script, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
+        return await self._late(script.name, keys, lambda: super(LateStore, self).run_once(script, keys, args))
+
+    async def command(self, *command: Any) -> Any:
+        return await self._late(str(command[0]), command, lambda: super(LateStore, self).command(*command))
+
+    async def _late(self, what: str, keys: Sequence[object], call: Call) -> Any:
+        held = next((held for held in self._held if held.matches(what, keys)), None)
+        return await (call() if held is None else held.take(call))
