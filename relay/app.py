@@ -47,7 +47,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 STORE_RETRY_S: Final = 1.0
-"""Between two looks at a Redis that is absent at start."""
+"""Between two looks at a Redis that is absent, or takes no writes, at start."""
 _REMIND_EVERY: Final = 30
 """Looks between two log lines about it."""
 _WITH_RING: Final = frozenset({Role.WORKER, Role.WEB})
@@ -264,38 +264,35 @@ async def _webhook(settings: Settings, store: Store) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def reached(settings: StoreSettings, stop: asyncio.Event) -> AsyncIterator[Store | None]:
-    """The store, once it answers and passed the preflight; None when `stop` came first.
+    """The store, once it answers, takes writes and passed the preflight; None when `stop` came first.
 
     Raises:
         PreflightFailed: it is not what the relay needs.
     """
     async with Store(settings) as store:
-        if not await _wait_for(store, stop):
-            yield None
-            return
-        faults = await store.preflight()
+        faults = await _looked_at(store, stop)
         if faults:
             raise PreflightFailed(faults)
-        yield store
+        yield None if faults is None else store
 
 
-async def _wait_for(store: Store, stop: asyncio.Event) -> bool:
-    """Wait until Redis answers; False when `stop` came first."""
-    looks = 0
+async def _looked_at(store: Store, stop: asyncio.Event) -> list[str] | None:
+    """What the preflight finds, as soon as Redis can be worked with; None when `stop` came first."""
+    looks, said = 0, ""
     while not stop.is_set():
         try:
-            await store.ping()
-            await store.vault_command("PING")
-        except StoreUnavailable:
-            if looks % _REMIND_EVERY == 0:
-                log.warning("store_absent", hint="Redis does not answer; the relay waits for it", waited_s=looks)
+            faults = await store.preflight()
+        except StoreUnavailable as error:
+            if str(error) != said or looks % _REMIND_EVERY == 0:
+                said = str(error)
+                log.warning("store_absent", hint=f"{said}; the relay waits for it", waited_s=looks)
             looks += 1
             await _pause(stop, STORE_RETRY_S)
         else:
             if looks:
                 log.info("store_present")
-            return True
-    return False
+            return faults
+    return None
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

@@ -4,7 +4,9 @@ RelayError
 ├── Retryable             try again later; `retry_after` says when, if known
 │   ├── SourceThrottled     the cloud asked us to wait
 │   ├── SourceUnreachable   network, timeout, 5xx, or an answer that makes no sense
-│   ├── StoreUnavailable    Redis does not answer
+│   ├── StoreUnavailable    Redis does not answer, or cannot serve now
+│   │   ├── NotPrimary        it leads to a replica: connections are made anew
+│   │   └── NotPermitted      it refuses the relay as it is set up: the operator's
 │   ├── NotSaved            Redis did not confirm that a write would survive a crash
 │   ├── HistoryLost         the store lost history since this was read: read again
 │   └── LeaseLost           another replica owns this partition now: stop quietly
@@ -62,11 +64,15 @@ class SourceUnreachable(Retryable):
 
 
 class StoreUnavailable(Retryable):
-    """Redis does not answer; the outcome of the call is unknown."""
+    """Redis does not answer, or says that it cannot serve now; the outcome of the call is unknown."""
+
+
+class NotPrimary(StoreUnavailable):
+    """The server is a replica, perhaps since a moment ago; nothing was done. Another one may be at its address by now."""
 
 
 class NotPermitted(StoreUnavailable):
-    """Redis refuses a key or a command to the user in the relay's URL; nothing was done. It may be permitted any time."""
+    """Redis refuses a key, a command or the user in the relay's URL; nothing was done. It may be permitted any time."""
 
 
 class NotSaved(Retryable):

@@ -13,7 +13,7 @@ import httpx
 from cryptography import x509
 
 from relay.core.tenant import TenantState
-from relay.errors import NotPermitted, RelayError, SourceUnreachable
+from relay.errors import NotPermitted, RelayError, SourceUnreachable, StoreUnavailable
 from relay.graph.client import GraphClient
 from relay.ops.expiry import SOON
 from relay.ops.private_files import exposed
@@ -136,7 +136,10 @@ def _mail(settings: Settings) -> Iterator[Finding]:
 
 async def _store(settings: Settings, roles: Sequence[Client]) -> list[Finding]:
     async with Store(settings.store_settings()) as store:
-        faults = await store.preflight()
+        try:
+            faults = await store.preflight()
+        except StoreUnavailable as error:
+            return [Finding(is_good=False, text=f"{error}; check the address, and the log of that server")]
         if not faults and settings.vault.key_ring is not None:  # a webhook alone has none, and needs none
             faults = await _marks(store, settings)
         asked = await store.permits(roles) if roles else []

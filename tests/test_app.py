@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from relay import app, config
 from relay.app import PreflightFailed, Running
@@ -86,6 +88,32 @@ async def test_absent_redis_is_waited_for(tmp_path: Path):
                 running = await ready
             assert running.edge_port
             assert await status(which, "/readyz") == 200
+
+
+@pytest.mark.fault("V12")
+async def test_a_redis_that_takes_no_writes_is_waited_for_and_the_log_says_why(tmp_path: Path):
+    with ValkeyServer(tmp_path) as server:
+        async with Redis.from_url(server.url) as raw:
+            await raw.config_set("maxmemory", "1")
+            with capture_logs() as logs:
+                async with edge_running(settings(server.port)) as ready:
+                    await eventually(_says(logs, "maxmemory"))
+                    await raw.config_set("min-replicas-to-write", "1")
+                    await raw.config_set("maxmemory", "0")
+                    await eventually(_says(logs, "min-replicas-to-write"))
+                    await raw.replicaof("127.0.0.1", "1")
+                    await eventually(_says(logs, "is a replica"))
+                    assert not ready.done()
+                    await raw.config_set("min-replicas-to-write", "0")
+                    await raw.replicaof("no", "one")
+                    assert await ready
+
+
+def _says(logs: Sequence[Mapping[str, object]], word: str) -> Callable[[], Awaitable[bool]]:
+    async def said() -> bool:
+        return any(line["event"] == "store_absent" and word in str(line["hint"]) for line in logs)
+
+    return said
 
 
 async def test_a_stop_ends_the_wait_for_redis():

@@ -172,9 +172,9 @@ async def _rounds(
     gc.freeze()
     for _ in range(options.rounds):
         cost.plain.append(await _cpu_ms(pages, worker.plain, options.pages))
-        before = await _writes(store.client)
+        before = await _writes(store.main.client)
         cost.unchanged.append(await _cpu_ms(pages, worker.relay, options.pages))
-        cost.writes = max(cost.writes, await _writes(store.client) - before)
+        cost.writes = max(cost.writes, await _writes(store.main.client) - before)
         graph.ask(CHANGED)
         before_s = sum(process.cpu_times()[:2])
         cost.changed.append(await _cpu_ms(pages, worker.relay, options.pages))

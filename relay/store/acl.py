@@ -22,8 +22,8 @@ from relay.store.scripting import Script
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-_ALWAYS: Final = "PING GET INFO|replication WAITAOF SCRIPT|LOAD CLIENT|SETINFO ACL|WHOAMI MULTI DISCARD"
-"""Signs of life, the preflight, and what `permits` needs. (`CLIENT SETINFO` is redis-py's greeting.)"""
+_ALWAYS: Final = "PING GET SET INFO|replication WAITAOF SCRIPT|LOAD CLIENT|SETINFO ACL|WHOAMI MULTI DISCARD"
+"""Signs of life, whether writes are taken, the preflight, and what `permits` needs. (`CLIENT SETINFO` is redis-py's greeting.)"""
 _STREAM: Final = "XREAD CLIENT|ID CLIENT|UNBLOCK"
 """Blocking reads, see `connection.Blocking`."""
 READING_SCRIPTS: Final = frozenset({"snapshot", "backup_tenant"})
@@ -42,22 +42,22 @@ _KEYS: Final = "suite_key_revoke suite_key_keep suite_key_expire suite_key_renam
 _RIGHTS: Final = "manager_add manager_remove managers_settle request_put request_refuse"
 _CUSTODY: Final = f"tenant_put tenant_settings tenant_state tenant_remove grant_save grant_remove admit sign_up_take notice_write {_RIGHTS} {_KEYS}"
 _CUSTODY_COMMANDS: Final = (
-    "HGETALL HGET HMGET SMEMBERS SADD HSET HDEL PEXPIRE DEL UNLINK SET GETDEL EXISTS XREVRANGE XLEN HKEYS HVALS "
+    "HGETALL HGET HMGET SMEMBERS SADD HSET HDEL PEXPIRE DEL UNLINK GETDEL EXISTS XREVRANGE XLEN HKEYS HVALS "
     "ZADD ZREM ZREMRANGEBYSCORE ZRANGEBYSCORE ZCARD ZPOPMIN"
 )
 
 RUNS: Final[Mapping[Client, Mapping[Side, Runs]]] = {
     Client.EDGE: {
         Side.PRESENCE: Runs(f"snapshot {_WATCHING} suites_connected", f"SCARD PEXPIRE RPUSH {_STREAM}"),
-        Side.VAULT: Runs("suite_key_touch audit_append", "HGETALL HGET HMGET SMEMBERS SET DEL"),
+        Side.VAULT: Runs("suite_key_touch audit_append", "HGETALL HGET HMGET SMEMBERS DEL"),
     },
     Client.WORKER: {
         Side.PRESENCE: Runs(
             "lease_acquire lease_renew lease_fence lease_release cursor_save epoch_renew accept name contact drop forget trim "
             "subscription_put subscription_drop push_status enforced explain_reply interest_edges inbox_append",
-            f"SET TIME HGET HGETALL HMGET HSCAN SMEMBERS SCARD SSCAN SMISMEMBER {_STREAM}",
+            f"TIME HGET HGETALL HMGET HSCAN SMEMBERS SCARD SSCAN SMISMEMBER {_STREAM}",
         ),
-        Side.VAULT: Runs("grant_save grant_touch tenant_state notice_done", "HGETALL HGET HMGET SMEMBERS SREM SET DEL"),
+        Side.VAULT: Runs("grant_save grant_touch tenant_state notice_done", "HGETALL HGET HMGET SMEMBERS SREM DEL"),
     },
     Client.WEBHOOK: {
         Side.PRESENCE: Runs("inbox_append", "HGET HMGET SMEMBERS"),
@@ -66,14 +66,14 @@ RUNS: Final[Mapping[Client, Mapping[Side, Runs]]] = {
     Client.WEB: {
         Side.PRESENCE: Runs(
             f"snapshot {_WATCHING} interest_edges inbox_append ended explain_ask",
-            f"SET TIME HGET HGETALL HMGET HSCAN SMEMBERS SCARD SSCAN SMISMEMBER PEXPIRE LPOP {_STREAM}",
+            f"TIME HGET HGETALL HMGET HSCAN SMEMBERS SCARD SSCAN SMISMEMBER PEXPIRE LPOP {_STREAM}",
         ),
         Side.VAULT: Runs(f"{_CUSTODY} flow_replace", _CUSTODY_COMMANDS),
     },
     Client.OPERATOR: {
         Side.PRESENCE: Runs(
             f"snapshot {_WATCHING} interest_edges inbox_append ended explain_ask",
-            f"SET TIME HGET HGETALL HMGET HSCAN SMEMBERS SCARD SSCAN SMISMEMBER LPOP CONFIG|GET {_STREAM}",
+            f"TIME HGET HGETALL HMGET HSCAN SMEMBERS SCARD SSCAN SMISMEMBER LPOP CONFIG|GET {_STREAM}",
         ),
         Side.VAULT: Runs(
             f"{_CUSTODY} suite_key_mark backup_tenant reseal restore_audit restore_tenant restore_suite_key restore_finish restore_away",

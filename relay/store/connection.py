@@ -1,8 +1,8 @@
-"""The connections to Redis: what runs on which, what their errors mean, and whether the server can be trusted.
+"""What runs on which connection to Redis, and whether the server can be trusted. The connections themselves are in `server.py`.
 
-    client    reads, and writes that may be repeated; retries once or twice by itself
-    writer    scripts that must not run twice without the caller knowing; never retries
-    vault     reads of custody (the same server unless it has one of its own)
+    command, run           reads, and writes that may be repeated; retried once or twice
+    run_once               scripts that must not run twice without the caller knowing; never retried
+    vault_command, ...     the same at custody's server (the same one unless it has one of its own)
     vault_connection()   ONE connection on which a durable write and its WAITAOF run, one caller at a time
     blocking()           a connection for XREAD BLOCK, which another connection can wake
 
@@ -16,19 +16,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import unquote, urlsplit
 
-from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
-from relay.errors import NotSaved, StoreUnavailable
-from relay.store import preflight
-from relay.store.failures import translated
+from relay.errors import NotPrimary, NotSaved, StoreUnavailable
+from relay.store import keys, preflight
 from relay.store.layout import Side
 from relay.store.permits import Permits, permits
 from relay.store.scripting import on
+from relay.store.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -38,11 +34,6 @@ if TYPE_CHECKING:
     from relay.store.layout import Client
     from relay.store.scripting import Arg, Script
 
-POOL_CONNECTIONS: Final = 32
-"""Of each kind. One connection carries tens of thousands of commands a second; more only wait in the server. When all are
-taken, a caller waits for `operation_timeout`, then gets StoreUnavailable."""
-
-READ_RETRIES: Final = 2
 BLOCK: Final = timedelta(seconds=1)
 """How long a blocking read waits at most: as often as this, its caller can look around."""
 _BLOCK_GRACE_S: Final = 3.0  # socket timeout beyond BLOCK: a server this late is not there
@@ -75,9 +66,9 @@ class ServerIdentity:
 class VaultConnection:
     """One connection for durable writes; see `Store.vault_connection`."""
 
-    def __init__(self, connection: AbstractConnection, replicas: int, timeout: timedelta, user: str) -> None:
+    def __init__(self, connection: AbstractConnection, server: Server, replicas: int, timeout: timedelta) -> None:
         self._connection = connection
-        self._user = user
+        self._server = server
         self._replicas = replicas
         self._timeout_ms = int(timeout / timedelta(milliseconds=1))
 
@@ -87,12 +78,12 @@ class VaultConnection:
         Raises:
             StoreUnavailable: see there.
         """
-        with translated(str(command[0]), command, self._user):
+        async with self._server.asked(str(command[0]), command):
             return await self._send(*command)
 
     async def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
         """Run a script here."""
-        with translated(script.name, keys, self._user):
+        async with self._server.asked(script.name, keys):
             return await script.run(self._send, keys, args)
 
     async def confirm(self) -> None:
@@ -102,7 +93,7 @@ class VaultConnection:
             NotSaved: it is not, or nobody can tell. The write may still be in force: it must be repeated or undone.
         """
         try:
-            with translated("WAITAOF", user=self._user):
+            async with self._server.asked("WAITAOF"):
                 local, replicas = await self._send("WAITAOF", 1, self._replicas, self._timeout_ms)
         except Exception as error:
             raise NotSaved("The store did not confirm that the write is on disk") from error
@@ -123,10 +114,9 @@ class Blocking:
     `XREAD BLOCK` would wait again from the same ids.
     """
 
-    def __init__(self, connection: AbstractConnection, control: Redis, user: str) -> None:
-        self._connection = connection
-        self._user = user
-        self._control = control
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._connection = server.single(BLOCK.total_seconds() + _BLOCK_GRACE_S)
         self._client_id: int | None = None
         self._reads = 0
         self._reading = False
@@ -136,7 +126,9 @@ class Blocking:
         self._reads += 1
         self._reading = True
         try:
-            with translated(str(command[0]), command, self._user):
+            async with self._server.asked(str(command[0]), command):
+                if self._connection.should_reconnect():  # type: ignore[no-untyped-call]
+                    await self.aclose()
                 if self._client_id is None:
                     await self._connection.connect()  # type: ignore[no-untyped-call]
                     await self._connection.send_command("CLIENT", "ID")
@@ -159,8 +151,8 @@ class Blocking:
         read = self._reads
         while self._reading and self._reads == read:
             if self._client_id is not None:
-                with translated("CLIENT UNBLOCK", user=self._user):
-                    if await on(self._control)("CLIENT", "UNBLOCK", self._client_id):
+                async with self._server.asked("CLIENT UNBLOCK"):
+                    if await on(self._server.client)("CLIENT", "UNBLOCK", self._client_id):
                         return
             await asyncio.sleep(_UNBLOCK_AGAIN_S)
 
@@ -173,63 +165,37 @@ class Blocking:
 class Store:
     """The relay's Redis, as an async context manager. Entering does not connect: connections open when first used.
 
-    Every method raises StoreUnavailable when the server does not answer in time, is loading, or is not the primary; the
+    Every method raises StoreUnavailable when the server does not answer in time, cannot serve now, or is not the primary; the
     outcome of a write is unknown then. No exception's text carries a URL, an argument or a reply.
 
     Attributes:
-        client: for reads and repeatable writes; retries.
-        vault: the same for custody.
+        main: the server with presence.
+        vault: custody's, which is the same one unless the settings name another.
     """
 
     def __init__(self, settings: StoreSettings) -> None:
         self.settings = settings
         self.own_vault = settings.vault_url is not None
-        vault_url = settings.vault_url or settings.url
-        self._user, self._vault_user = _user(settings.url), _user(vault_url)
-        self.client = self._pooled(settings.url, READ_RETRIES)
-        self._writer = self._pooled(settings.url, 0)
-        self.vault = self._pooled(vault_url, READ_RETRIES) if self.own_vault else self.client
+        self.main = Server(settings.url, settings.operation_timeout)
+        self.vault = self.main
+        if settings.vault_url is not None:
+            self.vault = Server(settings.vault_url, settings.operation_timeout)
         # The server answers a WAITAOF that was in vain after operation_timeout; the socket must outlast that.
-        self._durable = self._connections(vault_url, settings.operation_timeout.total_seconds() + _BLOCK_GRACE_S)
-        self._durable_connection = _connection(self._durable)
+        self._durable = self.vault.single(settings.operation_timeout.total_seconds() + _BLOCK_GRACE_S)
         self._durable_lock = asyncio.Lock()
-        self._blocking = self._connections(settings.url, BLOCK.total_seconds() + _BLOCK_GRACE_S)
-
-    def _pooled(self, url: str, retries: int) -> Redis:
-        timeout = self.settings.operation_timeout.total_seconds()
-        retry = Retry(ExponentialBackoff(cap=0.2, base=0.02), retries)
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=POOL_CONNECTIONS,
-            timeout=timeout,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            protocol=2,
-            retry=retry,
-        )
-        return Redis.from_pool(pool)
-
-    def _connections(self, url: str, socket_timeout: float) -> ConnectionPool:
-        return ConnectionPool.from_url(
-            url,
-            socket_timeout=socket_timeout,
-            socket_connect_timeout=self.settings.operation_timeout.total_seconds(),
-            protocol=2,
-            retry=Retry(NoBackoff(), 0),
-        )
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._durable_connection.disconnect(nowait=True)
-        for client in {self.client, self._writer, self.vault}:
-            await client.aclose()
+        await self._durable.disconnect(nowait=True)
+        for server in {self.main, self.vault}:
+            await server.aclose()
 
     async def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
         """Run a script that may run twice."""
-        with translated(script.name, keys, self._user):
-            return await script.run(on(self.client), keys, args)
+        async with self.main.asked(script.name, keys):
+            return await script.run(on(self.main.client), keys, args)
 
     async def run_once(self, script: Script, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
         """Run a script at most once.
@@ -237,65 +203,61 @@ class Store:
         Raises:
             LeaseLost: the script demanded a lease that is no longer in force; nothing was written.
         """
-        with translated(script.name, keys, self._user):
-            return await script.run(on(self._writer), keys, args)
+        async with self.main.asked(script.name, keys):
+            return await script.run(on(self.main.writer), keys, args)
 
     async def command(self, *command: Any) -> Any:
         """Run one repeatable command on the main server."""
-        with translated(str(command[0]), command, self._user):
-            return await on(self.client)(*command)
+        async with self.main.asked(str(command[0]), command):
+            return await on(self.main.client)(*command)
 
     async def vault_command(self, *command: Any) -> Any:
         """Run one repeatable command on custody's server; not durable."""
-        with translated(str(command[0]), command, self._vault_user):
-            return await on(self.vault)(*command)
+        async with self.vault.asked(str(command[0]), command):
+            return await on(self.vault.client)(*command)
 
     async def vault_run(self, script: Script, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
         """Run a repeatable script on custody's server; not durable."""
-        with translated(script.name, keys, self._vault_user):
-            return await script.run(on(self.vault), keys, args)
+        async with self.vault.asked(script.name, keys):
+            return await script.run(on(self.vault.client), keys, args)
 
     async def many(self, commands: Sequence[Sequence[Any]], *, vault: bool = False) -> list[Any]:
         """Run repeatable commands in one round trip, not atomically; the first that failed is raised."""
         if not commands:
             return []
         about = [key for command in commands for key in command[1:2]]
-        with translated(str(commands[0][0]), about, self._vault_user if vault else self._user):
-            pipe = (self.vault if vault else self.client).pipeline(transaction=False)
-            for command in commands:
-                pipe.execute_command(*command)
-            return list(await pipe.execute())
+        server = self.vault if vault else self.main
+        async with server.asked(str(commands[0][0]), about):
+            return _good(await _pipelined(server, commands))
 
     async def many_runs(self, script: Script, calls: Sequence[tuple[Sequence[bytes], Sequence[Arg]]]) -> list[Any]:
         """Run a repeatable script for several partitions in one round trip."""
-        with translated(script.name, [key for keys, _ in calls for key in keys], self._user):
+        async with self.main.asked(script.name, [key for keys, _ in calls for key in keys]):
             commands = [(script.command, script.sha, len(keys), *keys, *args) for keys, args in calls]
-            pipe = self.client.pipeline(transaction=False)
-            for command in commands:
-                pipe.execute_command(*command)
-            replies = await pipe.execute(raise_on_error=False)
-            return [
-                await script.run(on(self.client), *call) if isinstance(reply, Exception) else reply
-                for call, reply in zip(calls, replies, strict=True)
-            ]
+            replies = await _pipelined(self.main, commands)
+            for number, call in enumerate(calls):
+                if isinstance(replies[number], NoScriptError):
+                    replies[number] = await script.run(on(self.main.client), *call)
+            return _good(replies)
 
     @asynccontextmanager
     async def vault_connection(self) -> AsyncIterator[VaultConnection]:
         """The connection for durable writes, to the caller alone: write on it, then `confirm()`."""
         async with self._durable_lock:
             await self._wake_durable_connection()
-            yield VaultConnection(
-                self._durable_connection, self.settings.replicas, self.settings.operation_timeout, self._vault_user
-            )
+            settings = self.settings
+            yield VaultConnection(self._durable, self.vault, settings.replicas, settings.operation_timeout)
 
     async def _wake_durable_connection(self) -> None:
         """Have it open before the write: one that the server closed while it was idle would fail a write that is not repeated."""
-        connection = self._durable_connection
+        connection = self._durable
+        if connection.should_reconnect():  # type: ignore[no-untyped-call]
+            await connection.disconnect(nowait=True)
         if connection.is_connected:
             try:
                 await connection.send_command("PING")
                 await connection.read_response()
-            except (RedisError, OSError):
+            except (RedisError, OSError, RuntimeError):
                 await connection.disconnect(nowait=True)
             except BaseException:
                 await connection.disconnect(nowait=True)
@@ -303,7 +265,7 @@ class Store:
 
     def blocking(self) -> Blocking:
         """A new connection for blocking reads of at most `BLOCK`; the caller closes it."""
-        return Blocking(_connection(self._blocking), self.client, self._user)
+        return Blocking(self.main)
 
     async def ping(self) -> None:
         """Return when the server answers."""
@@ -311,48 +273,76 @@ class Store:
 
     async def server(self) -> ServerIdentity:
         """Whom the main server is at present. To be asked after every reconnect and once a second."""
-        info = await self.command("INFO", "replication")
-        identity = ServerIdentity(replid=str(info["master_replid"]), role=str(info["role"]))
+        return await self._identity(self.main)
+
+    async def _identity(self, server: Server) -> ServerIdentity:
+        async with server.asked("INFO"):
+            info = await on(server.client)("INFO", "replication")
+        identity = ServerIdentity(replid=str(info.get("master_replid", "")), role=str(info.get("role", "")))
         if not identity.replid:
             raise StoreUnavailable("The store does not say which history it has")
+        await server.seen(identity.replid, is_primary=identity.role == "master")
         return identity
+
+    async def look(self) -> None:
+        """Return when the store is there and trusted: each server is a primary that takes writes at present.
+
+        Writes one key, which nobody reads, the first time; later it is refused without a trace, unless the server would take no
+        other write either.
+
+        Raises:
+            StoreUnavailable: it is not; the text says why.
+        """
+        for server in dict.fromkeys((self.main, self.vault)):
+            identity = await self._identity(server)
+            if identity.role != "master":
+                raise NotPrimary(f"The store is a replica (role {identity.role})")
+            async with server.asked("SET", [keys.WRITABLE]):
+                await on(server.client)("SET", keys.WRITABLE, 1, "NX")
 
     async def preflight(self) -> list[str]:
         """What an operator must put right before the relay may run; empty when all is well.
 
-        Writes the number of partitions at first start, and nothing else.
+        Writes the number of partitions and the key of `look` at first start, and nothing else.
+
+        Raises:
+            StoreUnavailable: nobody can tell at present; the text says why.
         """
-        faults = await preflight.check(
-            self.client, "Redis", self.settings.url, replicas=self.settings.replicas, custody=not self.own_vault
-        )
-        if self.settings.vault_url is not None:
-            faults += await preflight.check(
-                self.vault, "the vault's Redis", self.settings.vault_url, replicas=self.settings.replicas, custody=True
-            )
+        replicas = self.settings.replicas
+        faults = await preflight.check(self.main, "Redis", replicas=replicas, custody=not self.own_vault)
+        if self.own_vault:
+            faults += await preflight.check(self.vault, "the vault's Redis", replicas=replicas, custody=True)
         return faults
 
     async def permits(self, clients: Sequence[Client]) -> list[tuple[str, Permits | None]]:
         """How the rights of the users in the URLs differ from what these roles need, for each server by name."""
-        servers: list[tuple[str, ConnectionPool, tuple[Side, ...]]]
+        servers: list[tuple[str, Server, tuple[Side, ...]]]
         if not self.own_vault:
-            servers = [("Redis", self._blocking, (Side.PRESENCE, Side.VAULT))]
+            servers = [("Redis", self.main, (Side.PRESENCE, Side.VAULT))]
         else:
-            servers = [("Redis", self._blocking, (Side.PRESENCE,)), ("the vault's Redis", self._durable, (Side.VAULT,))]
+            servers = [("Redis", self.main, (Side.PRESENCE,)), ("the vault's Redis", self.vault, (Side.VAULT,))]
         found: list[tuple[str, Permits | None]] = []
-        for name, pool, sides in servers:
-            connection = _connection(pool)
+        for name, server, sides in servers:
+            connection = server.single(self.settings.operation_timeout.total_seconds())
             try:
-                with translated():
+                async with server.asked():
                     found.append((name, await permits(connection, clients, sides)))
             finally:
                 await connection.disconnect(nowait=True)
         return found
 
 
-def _user(url: str) -> str:
-    """The Redis user that a URL names; empty: the default one."""
-    return unquote(urlsplit(url).username or "")
+async def _pipelined(server: Server, commands: Sequence[Sequence[Any]]) -> list[Any]:
+    """The replies to commands that travel together, refusals among them: raised by redis-py they would lose their codes."""
+    pipe = server.client.pipeline(transaction=False)
+    for command in commands:
+        pipe.execute_command(*command)
+    return list(await pipe.execute(raise_on_error=False))
 
 
-def _connection(pool: ConnectionPool) -> AbstractConnection:
-    return pool.make_connection()  # type: ignore[no-untyped-call, no-any-return]
+def _good(replies: list[Any]) -> list[Any]:
+    """The replies, when none is a refusal; otherwise the first refusal is raised."""
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    return replies

@@ -34,11 +34,16 @@ def refused(what: str, about: Sequence[object], user: str, said: str) -> str:
         said: the server's text. Only names of commands are repeated of it: it may quote keys.
     """
     words = _words(what, about, user, said)
+    tell(user, words)
+    return words
+
+
+def tell(user: str, words: str) -> None:
+    """Put a refusal into the log, if it was not there within the last minute."""
     now = time.monotonic()
     if now - _said.get(words, -_SAY_EVERY_S) >= _SAY_EVERY_S and (words in _said or len(_said) < _MOST_KINDS):
         _said[words] = now
         log.error("redis_refuses", user=user or "default", hint=words)
-    return words
 
 
 def _words(what: str, about: Sequence[object], user: str, said: str) -> str:

@@ -19,6 +19,9 @@ PARTITIONS: Final = 64
 PARTITION_COUNT: Final = b"relay:partitions"
 """Holds `PARTITIONS` as it was when the store was first used."""
 
+WRITABLE: Final = b"relay:writable"
+"""Written to find out whether writes are taken; see `connection.Store.look`."""
+
 FLOW: Final = "flow:"
 INVITATION: Final = "invitation:"
 RING_USER: Final = "ring-user:"

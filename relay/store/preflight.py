@@ -3,51 +3,54 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
+from relay.errors import NotPermitted, NotPrimary, StoreUnavailable
 from relay.store import keys
 from relay.store.scripting import on
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-_LACKS: Final = "the Redis user in its URL may not do what the relay needs; give it what `presence-relay redis-acl ROLE` prints for this release"
+    from relay.store.server import Server
+
 _SETTINGS = ("appendonly", "appendfsync", "maxmemory-policy", "min-replicas-to-write")
 
 
-async def check(client: Redis, name: str, url: str, *, replicas: int, custody: bool) -> list[str]:
+async def check(server: Server, name: str, *, replicas: int, custody: bool) -> list[str]:
     """The faults of one server, in an operator's words.
 
     Args:
-        client: connected to it.
+        server: to be looked at; its credentials are not repeated.
         name: what the operator calls it.
-        url: where it is; its credentials are not repeated.
         replicas: how many replicas must acknowledge a durable write.
         custody: whether grants, suite keys and tenants are kept there.
+
+    Raises:
+        StoreUnavailable: nobody can tell at present, because it does not answer, is a replica or takes no writes.
     """
-    where = f"{name} at {_place(url)}"
+    where = f"{name} at {_place(server.url)}"
     try:
-        role = (await on(client)("INFO", "replication")).get("role")
-    except NoPermissionError:
-        return [f"{where}: {_LACKS}"]
-    except AuthenticationError:
-        return [f"{where}: refuses the user name or password in its URL"]
-    except (RedisError, OSError) as error:
-        return [f"{where}: cannot be reached ({type(error).__name__}); check the address and that the server runs"]
-    if role != "master":
-        return [f"{where}: is a replica; give the address of the primary"]
-    try:
-        return await _faults(client, where, replicas if custody else 0, custody=custody)
-    except NoPermissionError:
-        return [f"{where}: {_LACKS}"]
-    except (RedisError, OSError) as error:
-        return [f"{where}: went away during the check ({type(error).__name__})"]
+        async with server.asked("the preflight", [keys.PARTITION_COUNT, keys.WRITABLE]):
+            role = (await on(server.client)("INFO", "replication")).get("role")
+            if role != "master":
+                raise NotPrimary("is a replica")  # noqa: TRY301  whom it leads to may change while one waits
+            return await _faults(server.client, where, replicas if custody else 0, custody=custody)
+    except NotPrimary:
+        raise NotPrimary(
+            f"{where}: is a replica; unless a failover is under way, give the address of the primary"
+        ) from None
+    except NotPermitted as refusal:
+        return [f"{where}: {refusal}"]
+    except StoreUnavailable as error:
+        raise StoreUnavailable(f"{where}: {error}") from error
 
 
 async def _faults(client: Redis, where: str, replicas: int, *, custody: bool) -> list[str]:
+    await on(client)("SET", keys.WRITABLE, 1, "NX")
     faults = await _partition_faults(client, where)
     try:
         settings = await _settings(client)

@@ -107,5 +107,5 @@ class Site:
 
     async def is_untouched(self) -> bool:
         """Whether nothing but flows and links to them, and their counts, is kept."""
-        names = [name async for name in self.store.vault.scan_iter()]
+        names = [name async for name in self.store.vault.client.scan_iter()]
         return all(name.startswith((b"flow:", b"invitation:", b"rooms:")) for name in names)

@@ -139,7 +139,7 @@ async def test_requests_take_part_in_a_rotation(requests: AccessRequests, store:
         pass
     assert (await Sealed(store).census()).under("k2")["requests for access"] == 1
     assert await AccessRequests(store, NEW).consent(TENANT, BEN) == "ben's"
-    assert await store.vault.pttl(keys.request(TENANT, BEN)) > 0
+    assert await store.vault.client.pttl(keys.request(TENANT, BEN)) > 0
 
 
 async def test_a_tenant_that_leaves_takes_its_requests_along(requests: AccessRequests, store: Store, raw: Redis):

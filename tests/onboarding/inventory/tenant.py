@@ -56,9 +56,9 @@ async def _(visit: Visit) -> None:
     await enter(visit)
     site, tenant_id = visit.site, visit.site.tenant_id()
     now_ms = int(datetime.now(UTC).timestamp() * 1000)
-    await site.store.client.set(keys.tenant_contact(tenant_id), f"{now_ms} 5000 {Status.NONE.value}")
+    await site.store.main.client.set(keys.tenant_contact(tenant_id), f"{now_ms} 5000 {Status.NONE.value}")
     status = PushStatus(pushed=612, polled=1204, silent=3, reason="")
-    await site.store.client.set(keys.tenant_push(tenant_id), msgspec.json.encode(status))
+    await site.store.main.client.set(keys.tenant_push(tenant_id), msgspec.json.encode(status))
     await visit.show(TENANT)
 
 

@@ -120,7 +120,7 @@ async def _(visit: Visit) -> None:
 @row("tenant/overview", "contact-did-not-come")
 async def _(visit: Visit) -> None:
     await connect(visit)
-    await visit.site.store.client.hset(keys.tenant(visit.site.tenant_id()), "claim_ms", 1)
+    await visit.site.store.main.client.hset(keys.tenant(visit.site.tenant_id()), "claim_ms", 1)
     await visit.person.enter()
     await visit.show(TENANT)
 
@@ -173,7 +173,7 @@ async def _(visit: Visit) -> None:
 @row("answered", "expired")
 async def _(visit: Visit) -> None:
     await asked(visit)
-    await visit.site.store.client.delete(keys.tenant_requests(visit.site.tenant_id()))
+    await visit.site.store.main.client.delete(keys.tenant_requests(visit.site.tenant_id()))
     await visit.show()
 
 

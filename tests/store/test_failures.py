@@ -1,0 +1,178 @@
+"""What the server's refusals mean: each code on purpose, in pipelines and scripts too, and no argument of a command in any text."""
+
+from __future__ import annotations
+
+import hashlib
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError, MaxConnectionsError, OutOfMemoryError, RedisError  # noqa: A004
+from redis.exceptions import TimeoutError as RedisTimeout
+
+from relay.errors import Bug, NotPermitted, NotPrimary, RelayError, StoreUnavailable
+from relay.store import failures
+from relay.store.connection import Store, StoreSettings
+from relay.store.failures import translated
+from relay.store.layout import Client
+from relay.store.scripting import Script
+from tests.valkey import ValkeyServer
+
+SECRET = "hunter2"
+Way = Callable[[Store], Awaitable[object]]
+
+
+def script(source: str) -> Script:
+    """A script of the test's own."""
+    made = Script("trim")
+    made.source = source.encode()
+    made.sha = hashlib.sha1(made.source, usedforsecurity=False).hexdigest()
+    return made
+
+
+WRITE = script("return redis.call('SET', KEYS[1], ARGV[1])")
+
+
+async def _durably(store: Store, *command: str) -> object:
+    async with store.vault_connection() as vault:
+        return await vault.execute(*command)
+
+
+WAYS: Mapping[str, Way] = {
+    "command": lambda store: store.command("SET", "k", SECRET),
+    "pipeline": lambda store: store.many([("GET", "k"), ("SET", "k", SECRET), ("SET", SECRET, 1)]),
+    "durable": lambda store: _durably(store, "SET", "k", SECRET),
+    "script": lambda store: store.run_once(WRITE, [b"k"], [SECRET]),
+    "scripts": lambda store: store.many_runs(WRITE, [([b"k"], [SECRET]), ([b"l"], [SECRET])]),
+}
+REFUSING: Mapping[str, tuple[Mapping[str, str], type[RelayError], str]] = {
+    # what the operator or a failover does -> how the relay takes it, and a word that an operator finds in it
+    "OOM": ({"maxmemory": "1"}, StoreUnavailable, "maxmemory"),
+    "NOREPLICAS": ({"min-replicas-to-write": "1"}, StoreUnavailable, "min-replicas-to-write"),
+    "READONLY": ({"replicaof": "127.0.0.1 1"}, NotPrimary, "replica"),
+}
+WELL = {"maxmemory": "0", "min-replicas-to-write": "0", "replicaof": "no one"}
+
+
+async def configure(raw: Redis, settings: Mapping[str, str]) -> None:
+    """Change a running server."""
+    for name, value in settings.items():
+        if name == "replicaof":
+            await raw.execute_command("REPLICAOF", *value.split())
+        else:
+            await raw.config_set(name, value)
+
+
+@pytest.fixture
+async def raw(raw: Redis) -> AsyncIterator[Redis]:
+    yield raw
+    await configure(raw, WELL)
+
+
+def texts(error: BaseException) -> str:
+    """Everything that a log or a traceback could show of an error and of those behind it."""
+    seen: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        if (one := waiting.pop()) is not None and one not in seen:
+            seen.append(one)
+            waiting += [one.__cause__, one.__context__]
+    return "".join(f"{one} {one!r} {one.args} {vars(one)}" for one in seen) + "".join(
+        traceback.format_exception(error, chain=True)
+    )
+
+
+@pytest.mark.fault("V6", "B16", "V2")
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("code", REFUSING)
+async def test_a_store_that_refuses_writes_for_a_while_is_away_and_says_why(
+    code: str, way: str, store: Store, raw: Redis
+) -> None:
+    settings, expected, word = REFUSING[code]
+    await store.ping()
+    await configure(raw, settings)
+    with pytest.raises(expected) as caught:
+        await WAYS[way](store)
+    assert word in str(caught.value)
+    assert code in str(caught.value)
+    assert SECRET not in texts(caught.value)
+
+
+@pytest.mark.fault("V6", "B16")
+@pytest.mark.parametrize(("code", "kind"), [(code, kind) for code, (kind, _) in failures.CODES.items()])
+async def test_each_code_is_taken_as_the_table_says(code: str, kind: failures.Kind, store: Store, raw: Redis) -> None:
+    saying = script(f"return redis.error_reply('{code} 1 127.0.0.1:1')")
+    with pytest.raises(RelayError) as caught:
+        await store.run_once(saying, [], [])
+    assert (
+        type(caught.value)
+        is {
+            failures.Kind.PASSING: StoreUnavailable,
+            failures.Kind.REPLICA: NotPrimary,
+            failures.Kind.OPERATOR: NotPermitted,
+        }[kind]
+    )
+
+
+async def test_a_code_that_nobody_knows_is_a_bug_and_does_not_tell_arguments(store: Store, raw: Redis) -> None:
+    with pytest.raises(Bug, match="NEWCODE") as caught:
+        await store.run_once(script(f"return redis.error_reply('NEWCODE {SECRET}')"), [], [])
+    assert SECRET not in texts(caught.value)
+
+
+@pytest.mark.fault("V2")
+@pytest.mark.parametrize("way", ["command", "pipeline", "durable"])
+async def test_no_argument_is_in_an_error_or_behind_it(way: str, store: Store, raw: Redis) -> None:
+    refused: dict[str, Way] = {
+        "command": lambda store: store.command("NOSUCHCOMMAND", SECRET),
+        "pipeline": lambda store: store.many([("NOSUCHCOMMAND", SECRET)]),
+        "durable": lambda store: _durably(store, "NOSUCHCOMMAND", SECRET),
+    }
+    with pytest.raises(Bug) as caught:
+        await refused[way](store)
+    assert SECRET not in texts(caught.value)
+
+
+async def test_a_wrong_password_is_the_operators_and_is_told(valkey: ValkeyServer, raw: Redis) -> None:
+    wrong = valkey.url_of(Client.EDGE).replace("edge@", f"{SECRET}@")
+    async with Store(StoreSettings(url=wrong)) as store:
+        for way in WAYS.values():
+            with pytest.raises(NotPermitted, match="password") as caught:
+                await way(store)
+            assert SECRET not in texts(caught.value)
+
+
+UVLOOP = RuntimeError(
+    "unable to perform operation on <TCPTransport closed=True reading=False 0x55>; the handler is closed"
+)
+"""What uvloop raises where asyncio raises ConnectionResetError (uvloop 0.22, handles/handle.pyx)."""
+
+
+@pytest.mark.fault("V2")
+@pytest.mark.parametrize(
+    "error",
+    [
+        UVLOOP,
+        ConnectionResetError("reset"),
+        ConnectionError(f"Error while reading {SECRET}"),
+        RedisTimeout("late"),
+        MaxConnectionsError("Too many connections"),
+        OutOfMemoryError("command not allowed when used memory > 'maxmemory'."),
+    ],
+)
+async def test_a_line_that_breaks_is_a_store_that_is_away(error: Exception) -> None:
+    with pytest.raises(StoreUnavailable) as caught, translated("SET"):
+        raise error
+    assert SECRET not in texts(caught.value)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("await of the same coroutine"), RecursionError(), KeyError("x")])
+async def test_a_bug_of_ours_is_not_taken_for_the_store(error: Exception) -> None:
+    with pytest.raises(type(error)), translated("SET"):
+        raise error
+
+
+async def test_an_error_of_the_client_library_that_has_no_code_is_a_bug() -> None:
+    with pytest.raises(Bug), translated("SET"):
+        raise RedisError("misused")

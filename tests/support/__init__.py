@@ -1,0 +1,1 @@
+"""What stands between the parts of a relay in tests of many kinds."""
