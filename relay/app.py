@@ -12,7 +12,6 @@ Cut short, the second step costs suites a reconnect with backoff, the third the 
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
 import secrets
 import signal
@@ -29,10 +28,12 @@ from relay.errors import RelayError, StoreUnavailable
 from relay.ops.admission import open_more_descriptors
 from relay.ops.expiry import Expiry
 from relay.ops.health import Health, OpsServer
+from relay.ops.listening import listener
 from relay.ops.private_files import exposed
 from relay.ops.telemetry import Telemetry
 from relay.store.connection import Store
 from relay.store.marks import NO_MARKS
+from relay.variables import SettingsInvalid
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
@@ -228,7 +229,13 @@ async def _edge(settings: Settings, parts: _Parts) -> AsyncIterator[int]:
         try:
             server = await stack.enter_async_context(EdgeServer(edge, parts.store, parts.marks, _identity()))
         except RuntimeError as error:  # all that gRPC says when it cannot listen
-            raise OSError(errno.EADDRINUSE, f"cannot be listened on ({error})", f"{edge.host}:{edge.port}") from error
+            with listener(edge.host, edge.port):
+                pass  # the address is not at fault, or this says what is wrong with it
+            raise SettingsInvalid(
+                [
+                    "RELAY_EDGE_TLS_CERT: gRPC cannot use this certificate or its key; RSA, and EC on P-256 or P-384, work"
+                ]
+            ) from error
         yield server.port
 
 

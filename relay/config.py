@@ -300,6 +300,30 @@ def load(needs: Iterable[str] = (), given: Mapping[str, Mapping[str, Any]] | Non
     return Settings(**found, files=files)  # type: ignore[arg-type]  # a group is None only when there were faults
 
 
+def overridden(given: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Variables that are set and do not count, because a value of `given` goes before them; see `load`."""
+    return [
+        variables.variable_of(_GROUPS[name], field)
+        for name, fields in given.items()
+        for field in fields
+        if variables.is_given(_GROUPS[name], field)
+    ]
+
+
+def ports() -> dict[str, int]:
+    """The ports to listen on that the environment names, by group.
+
+    Raises:
+        SettingsInvalid: a group with such a port is wrong.
+    """
+    faults: list[str] = []
+    asked = [name for name in ("edge", "web", "webhook", "ops") if variables.is_given(_GROUPS[name], "port")]
+    found: dict[str, Any] = {name: collect(_GROUPS[name], {}, faults) for name in asked}
+    if faults:
+        raise SettingsInvalid(faults)
+    return {name: group.port for name, group in found.items()}
+
+
 def needs_of(roles: Iterable[Role]) -> list[str]:
     """The fields without which these roles cannot run."""
     return [need for role in roles for need in _NEEDS[role]]

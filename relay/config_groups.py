@@ -109,11 +109,27 @@ def _private_key(value: SecretStr) -> SecretStr:
     return value
 
 
+def _client_secret(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not (text.isascii() and text.isprintable()) or " " in text or text[:1] in "\"'" or text[-1:] in "\"'":
+        raise ValueError(
+            "is in quotes, or has characters that no secret of Microsoft's has; copy the secret's value, and nothing around it"
+        )
+    return value
+
+
+def _listen_host(value: str) -> str:
+    """As sockets take it. Brackets around an IPv6 address are what URLs and gRPC write."""
+    return value[1:-1] if value.startswith("[") and value.endswith("]") and ":" in value else value
+
+
 RedisUrl = Annotated[Secret, AfterValidator(_redis_url)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 HttpsAddress = Annotated[str, AfterValidator(_https_address)]
 Certificates = Annotated[Material, AfterValidator(_certificates)]
 PrivateKey = Annotated[Secret, AfterValidator(_private_key)]
+ClientSecret = Annotated[Secret, AfterValidator(_client_secret)]
+ListenHost = Annotated[str, AfterValidator(_listen_host)]
 Ring = Annotated[Secret, AfterValidator(_key_ring)]
 MarkKeys = Annotated[Material, AfterValidator(_mark_keys)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -195,10 +211,10 @@ class CloudConfig(Group):
     graph_url: HttpsAddress | None = Field(None, description="Graph's address, for `custom` only")
     ca: Certificates | None = Field(None, description="certificates to trust for the two, instead of the system's")
     client_id: str | None = Field(None, description="application id of the app registration")
-    client_secret: Secret | None = Field(None, description="its secret; a certificate is better")
+    client_secret: ClientSecret | None = Field(None, description="its secret; a certificate is better")
     certificate: Certificates | None = Field(None, description="its certificate, PEM")
     private_key: PrivateKey | None = Field(None, description="the certificate's private key, PEM, without a password")
-    second_client_secret: Secret | None = Field(
+    second_client_secret: ClientSecret | None = Field(
         None, description="a second credential beside the first, while one takes the other's place: its secret,"
     )
     second_certificate: Certificates | None = Field(None, description="or its certificate, PEM,")
@@ -318,7 +334,7 @@ class EdgeConfig(Group):
 
     model_config = SettingsConfigDict(env_prefix="RELAY_EDGE_")
 
-    host: str = Field("0.0.0.0", description="address to listen on")  # noqa: S104  suites come from outside
+    host: ListenHost = Field("0.0.0.0", description="address to listen on; `::` for IPv6 and IPv4")  # noqa: S104  suites come from outside
     port: Port = Field(8443, description="its port; 0 takes a free one. Suites expect 443 in front of it")
     tls_cert: Certificates | None = Field(
         None, description="certificate chain for the name that suites connect to, PEM"
@@ -429,7 +445,7 @@ class WebConfig(Group):
     suite_address: str | None = Field(None, description="where suites connect, `host:port`, as the pages tell it")
     operator: str = Field("Presence relay", description="who runs the relay, as the pages say it")
     support: str = Field("", description="e-mail or web address for whoever is stuck; empty shows none")
-    host: str = Field("0.0.0.0", description="address to listen on")  # noqa: S104  browsers come from outside
+    host: ListenHost = Field("0.0.0.0", description="address to listen on; `::` for IPv6 and IPv4")  # noqa: S104  browsers come from outside
     port: Port = Field(8080, description="its port; 0 takes a free one")
     tls_cert: Certificates | None = Field(
         None, description="certificate chain, PEM; without one the pages are plain HTTP, for an ingress that speaks TLS"
@@ -556,7 +572,7 @@ class WebhookConfig(Group):
         description="folder of `NAME.pem` files, each a certificate with its private key, that notifications are encrypted for; "
         "`presence-relay certificates make` makes one",
     )
-    host: str = Field("0.0.0.0", description="address to listen on")  # noqa: S104  Graph comes from outside
+    host: ListenHost = Field("0.0.0.0", description="address to listen on; `::` for IPv6 and IPv4")  # noqa: S104  Graph comes from outside
     port: Port = Field(8081, description="its port; 0 takes a free one. Graph expects 443 in front of it")
     tls_cert: Certificates | None = Field(
         None, description="certificate chain, PEM; without one it is plain HTTP, for an ingress that speaks TLS"
@@ -791,7 +807,10 @@ class OpsConfig(Group):
 
     model_config = SettingsConfigDict(env_prefix="RELAY_OPS_")
 
-    host: str = Field("0.0.0.0", description="where /livez, /readyz and /metrics are served; an inner network only")  # noqa: S104  see the description
+    host: ListenHost = Field(
+        "0.0.0.0",  # noqa: S104  see the description
+        description="where /livez, /readyz and /metrics are served; an inner network only",
+    )
     port: Port = Field(9090, description="its port; 0 takes a free one")
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeVar, ge
 from pydantic import BeforeValidator, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from relay.core.textfile import text_of
 from relay.errors import RelayError
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def _read(name: str, path: str) -> str | _Trouble:
             content = file.read(_MOST_FILE_BYTES + 1)
         if len(content) > _MOST_FILE_BYTES:
             return _Trouble(f"{name} names {path}, which is far too long")
-        text = content.decode().strip()
+        text = text_of(content)
     except OSError as error:
         return _Trouble(f"{name} names {path}, which cannot be read: {error.strerror or type(error).__name__}")
     except ValueError:  # not UTF-8, or a path with a zero in it

@@ -6,20 +6,27 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from relay import app, config
 from relay.app import PreflightFailed, Running
 from relay.config import Role, Settings
+from relay.ops.listening import listener
 from relay.store.connection import Store
 from relay.store.keyring import make_ring
 from relay.store.ring_users import RingUsers
 from relay.store.signing import Purpose, public_set
+from relay.variables import SettingsInvalid
 from tests.graph.test_tokens import certificate
 from tests.ring import RING
 from tests.valkey import ValkeyServer, free_port
@@ -187,3 +194,28 @@ async def test_an_edge_alone_says_which_public_keys_it_has(tmp_path: Path):
                 return [(user.seals_with, user.knows) for user in await RingUsers(store).all()] == [("", ("test",))]
 
             await eventually(has_said)
+
+
+@pytest.mark.fault("B51")
+async def test_a_certificate_that_grpc_cannot_use_is_named(tmp_path: Path):
+    key = ec.generate_private_key(ec.SECP256K1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "relay.example")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, datetime(2020, 1, 1), datetime(2040, 1, 1))  # noqa: DTZ001
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    tls = {
+        "tls_cert": made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode(),
+        "tls_key": key.private_bytes(*form).decode(),
+    }
+    refused = pytest.raises(SettingsInvalid, match="RELAY_EDGE_TLS_CERT: gRPC cannot use this certificate")
+    with ValkeyServer(tmp_path) as server, refused:
+        await run_briefly(settings(server.port, plain_text=False, **tls))
+
+
+@pytest.mark.fault("B51", "B52")
+async def test_a_taken_address_is_named(tmp_path: Path):
+    with ValkeyServer(tmp_path) as server, listener("127.0.0.1", 0) as taken:
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError) as caught:
+            await run_briefly(settings(server.port, port=port))
+    assert caught.value.filename == f"127.0.0.1:{port}"

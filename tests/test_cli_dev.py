@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +21,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+
+from relay.dev.folder import DevTrouble, Folder
+from tests.valkey import free_port
 
 BIN = Path(sys.executable).parent
 
@@ -50,6 +54,15 @@ class Dev:
 
     def children(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
+
+
+@pytest.fixture
+def dev_port(monkeypatch: pytest.MonkeyPatch) -> int:
+    """The edge's port that the environment names; it names a Redis too, which is not this command's."""
+    port = free_port()
+    monkeypatch.setenv("RELAY_EDGE_PORT", str(port))
+    monkeypatch.setenv("RELAY_REDIS_URL", "rediss://redis.example:6379")
+    return port
 
 
 @pytest.fixture
@@ -95,10 +108,13 @@ def watching(command: list[str]) -> Iterator[Callable[[Callable[[dict], bool]], 
         suite.stdout.close()
 
 
+@pytest.mark.fault("L9")
 @pytest.mark.timeout(100)
-def test_dev_shows_presence_and_survives_a_kill_with_tenant_and_key_but_without_children(dev, tmp_path):
+def test_dev_shows_presence_and_survives_a_kill_with_tenant_and_key_but_without_children(dev, dev_port, tmp_path):
     first = dev()
     command = first.suite_command()
+    assert f"127.0.0.1:{dev_port}" in command
+    assert "Set, but not used by this command, which has values of its own: RELAY_REDIS_URL." in first.text
     key_file = Path(command[command.index("--key-file") + 1])
     key = key_file.read_text()
     assert key_file.stat().st_mode & 0o077 == 0
@@ -137,3 +153,14 @@ def test_dev_shows_presence_and_survives_a_kill_with_tenant_and_key_but_without_
     assert second.process.wait(15) == 0
     assert [child for child in children if child.is_running()] == []
     assert "Traceback" not in first.text + second.text + third.text
+
+
+@pytest.mark.fault("L9")
+def test_a_port_that_is_asked_for_and_taken_is_told(tmp_path: Path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(DevTrouble, match=f"Port {port} is taken. Set RELAY_WEB_PORT to another"):
+            Folder(tmp_path / "state").ports({"web": port})
+    assert Folder(tmp_path / "state").ports({"web": 0})["web"] > 0

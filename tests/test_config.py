@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def working(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         "RELAY_EDGE_TLS_CERT": leaf.cert_chain_pems[0].bytes(),
         "RELAY_EDGE_TLS_KEY": leaf.private_key_pem.bytes(),
         "RELAY_VAULT_KEY_RING": make_ring("k1", now_s=1).encode(),
-        "RELAY_CLOUD_CLIENT_SECRET": b"a secret\n",
+        "RELAY_CLOUD_CLIENT_SECRET": b"a-secret\n",
     }
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
@@ -124,7 +125,8 @@ def test_a_secret_given_twice_is_a_fault(working, variable):
     [
         (b"", "which is empty"),
         (b" \n", "which is empty"),
-        (b"\xff\xfe", "holds no text"),
+        (b"\xff\xfe", "which is empty"),
+        (b"\xff\xffa", "holds no text"),
         (b"x" * 2_000_000, "too long"),
     ],
 )
@@ -194,7 +196,7 @@ def test_no_fault_repeats_a_secret(variable, name):
 def test_secrets_do_not_show(working):
     shown = repr(config.load(config.needs_of([Role.EDGE, Role.WORKER])))
     assert "hunter2" not in shown
-    assert "a secret" not in shown
+    assert "a-secret" not in shown
     assert "PRIVATE KEY" not in shown
 
 
@@ -222,7 +224,7 @@ def test_settings_reach_the_parts_that_use_them(working, variable):
     assert settings.store_settings().url == "rediss://:hunter2@redis:6379"
     assert settings.store_settings().replicas == 1
     assert settings.cloud.graph_settings().graph_url == "https://dod-graph.microsoft.us"
-    assert settings.cloud.graph_settings().client_secret == "a secret"
+    assert settings.cloud.graph_settings().client_secret == "a-secret"
     assert settings.key_ring().newest == "k1"
 
 
@@ -341,3 +343,41 @@ def test_an_address_that_the_pages_cannot_have_is_a_fault(working, variable, add
     variable("RELAY_WEB_PUBLIC_URL", address)
     [fault] = faults()
     assert fault.startswith("RELAY_WEB_PUBLIC_URL: ")
+
+
+WINDOWS = [
+    pytest.param(lambda text: b"\xef\xbb\xbf" + text.encode(), id="byte-order mark"),
+    pytest.param(lambda text: text.replace("\n", "\r\n").encode() + b"\r\n", id="CRLF"),
+    pytest.param(lambda text: text.encode("utf-16"), id="UTF-16"),
+]
+
+
+@pytest.mark.fault("B51")
+@pytest.mark.parametrize("written", WINDOWS)
+def test_files_are_read_as_windows_writes_them(working: Path, written: Callable[[str], bytes]):
+    for file in working.iterdir():
+        file.write_bytes(written(file.read_text()))
+    settings = config.load(config.needs_of([Role.EDGE, Role.WORKER]))
+    assert settings.cloud.graph_settings().client_secret == "a-secret"
+    assert settings.edge_settings().tls_cert_pem is not None
+    assert settings.key_ring().newest == "k1"
+
+
+@pytest.mark.fault("B51")
+@pytest.mark.parametrize("secret", ['"a-secret"', "a-sec\u200bret", "a\u00a0secret", "a secret"])
+def test_a_client_secret_with_something_around_it_is_a_fault(working: Path, secret: str):
+    (working / "RELAY_CLOUD_CLIENT_SECRET").write_text(secret)
+    [fault] = faults(*config.needs_of([Role.EDGE, Role.WORKER]))
+    assert fault.startswith("RELAY_CLOUD_CLIENT_SECRET: is in quotes, or has characters")
+    assert "secret's value" in fault
+
+
+@pytest.mark.fault("B52")
+@pytest.mark.parametrize(
+    ("given", "host"), [("::", "::"), ("[::]", "::"), ("[::1]", "::1"), ("127.0.0.1", "127.0.0.1")]
+)
+def test_an_address_to_listen_on_has_one_form(working: Path, variable, given: str, host: str):
+    for listener in ("EDGE", "WEB", "WEBHOOK", "OPS"):
+        variable(f"RELAY_{listener}_HOST", given)
+    settings = config.load(config.needs_of([Role.EDGE, Role.WORKER]))
+    assert {settings.edge.host, settings.web.host, settings.webhook.host, settings.ops.host} == {host}

@@ -23,7 +23,7 @@ from relay.store.keyring import make_ring
 from relay.store.layout import Client
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 NAMES: Final = ("localhost", "127.0.0.1")
 PREFERRED: Final = {"edge": 8443, "cloud": 8444, "web": 8445, "webhook": 8446, "ops": 9464}
@@ -79,10 +79,19 @@ class Folder:
             else:
                 return
 
-    def ports(self) -> dict[str, int]:
-        """A free port for each part: the one of the last run where it is still free."""
-        kept = PREFERRED | self._json("ports.json")
+    def ports(self, asked: Mapping[str, int]) -> dict[str, int]:
+        """A free port for each part: the one that is asked for, or that of the last run where it is still free.
+
+        Raises:
+            DevTrouble: one that is asked for is taken.
+        """
+        kept = {**PREFERRED, **self._json("ports.json"), **asked}
         ports = {part: _free(kept[part]) for part in PREFERRED}
+        for part, port in asked.items():
+            if port not in (0, ports[part]):
+                raise DevTrouble(
+                    f"Port {port} is taken. Set RELAY_{part.upper()}_PORT to another, or to 0 for a free one."
+                )
         self.write("ports.json", json.dumps(ports).encode())
         return ports
 

@@ -92,7 +92,7 @@ class _Session:
         self._lock = lock
         self._stop = stop
         self._say = say
-        self._ports = folder.ports()
+        self._ports = folder.ports(config.ports())
         self._trouble = ""
 
     async def run(self) -> None:
@@ -116,6 +116,8 @@ class _Session:
 
     def _settings(self) -> Settings:
         given = {group: dict(fields) for group, fields in self._given().items()}
+        if names := [name for name in config.overridden(given) if not name.endswith("_PORT")]:
+            self._say(f"Set, but not used by this command, which has values of its own: {', '.join(names)}.\n")
         given["log"] = {"format": "text", "level": self._options.log_level}
         return config.load(config.needs_of(ROLES), given)
 

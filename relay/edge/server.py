@@ -24,6 +24,7 @@ from relay.edge.reflection import Reflection
 from relay.edge.service import SERVICE, PresenceService
 from relay.edge.shared import Shared
 from relay.ops.admission import room_for
+from relay.ops.listening import shown
 
 if TYPE_CHECKING:
     from relay.edge.settings import EdgeSettings
@@ -105,7 +106,7 @@ class EdgeServer:
 
 
 def _listen(server: grpc.aio.Server, settings: EdgeSettings) -> int:
-    address = f"{settings.host}:{settings.port}"
+    address = shown(settings.host, settings.port)
     if settings.tls_cert_pem is None or settings.tls_key_pem is None:
         if settings.tls_cert_pem is not None or settings.tls_key_pem is not None:
             raise ValueError("TLS needs both a certificate and its key")

@@ -23,6 +23,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
+from relay.core.textfile import text_of
+
 log = structlog.get_logger(__name__)
 
 SUFFIX: Final = ".pem"
@@ -187,7 +189,9 @@ def _read(path: Path) -> Certificate:
         raise CertificatesInvalid(f"{path}: a certificate's name has letters, digits, points, dashes, underscores only")
     try:
         with path.open("rb") as file:
-            pem = file.read(_MOST_BYTES)
+            pem = text_of(file.read(_MOST_BYTES)).encode()
+    except ValueError:
+        raise CertificatesInvalid(f"{path} holds no text") from None
     except OSError as error:
         raise CertificatesInvalid(f"{path} cannot be read: {error.strerror or type(error).__name__}") from None
     certificate, key = _certificate(path, pem), _private_key(path, pem)

@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from relay.core.textfile import text_of
 from relay.errors import CredentialRejected
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ def _mark(path: Path) -> tuple[int, ...]:
 
 def _read(path: Path) -> str:
     with path.open("rb") as file:
-        text = file.read(_MOST_BYTES).decode().strip()
+        text = text_of(file.read(_MOST_BYTES))
     if not text:
         raise ValueError(f"{path} is empty")
     return text

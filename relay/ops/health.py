@@ -13,6 +13,8 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from relay.ops.listening import listener
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
@@ -92,7 +94,8 @@ class OpsServer:
         return self._open
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, self._host, self._port, limit=_MOST_REQUEST_BYTES)
+        with listener(self._host, self._port) as bound:  # the server listens on a copy of it
+            self._server = await asyncio.start_server(self._serve, sock=bound.dup(), limit=_MOST_REQUEST_BYTES)
         return self
 
     async def __aexit__(

@@ -19,10 +19,11 @@ from relay.ops.admission import Admission, room_for
 from relay.ops.bounded_http import BoundedHttp, Bounds
 from relay.ops.door import Door
 from relay.ops.http_limits import HttpLimits
+from relay.ops.listening import listener
 from relay.ops.refusals import Refusals
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
 log = structlog.get_logger(__name__)
 
@@ -63,13 +64,13 @@ async def serving(app: Any, settings: Listening, **given: Any) -> AsyncIterator[
     Raises:
         OSError: the port is taken.
     """
-    with _listener(settings.host, settings.port) as listener:
-        async with _server(app, settings, listener, given):
-            yield int(listener.getsockname()[1])
+    with listener(settings.host, settings.port) as bound:
+        async with _server(app, settings, bound, given):
+            yield int(bound.getsockname()[1])
 
 
 @contextlib.asynccontextmanager
-async def _server(app: Any, settings: Listening, listener: socket.socket, given: dict[str, Any]) -> AsyncIterator[None]:
+async def _server(app: Any, settings: Listening, bound: socket.socket, given: dict[str, Any]) -> AsyncIterator[None]:
     """Not uvicorn's own `serve`, which would take the process's signals, nor its `startup`, which counts no socket before TLS."""
     tls = None
     if settings.tls_cert_pem is not None and settings.tls_key_pem is not None:
@@ -91,9 +92,9 @@ async def _server(app: Any, settings: Listening, listener: socket.socket, given:
     server.lifespan = config.lifespan_class(config)
     server.servers = []
     bounds = _bounds(settings)
-    listener.listen(config.backlog)
-    listener.settimeout(0)
-    door = Door(listener, lambda: BoundedHttp(config, server.server_state, server.lifespan.state), bounds, tls)
+    bound.listen(config.backlog)
+    bound.settimeout(0)
+    door = Door(bound, lambda: BoundedHttp(config, server.server_state, server.lifespan.state), bounds, tls)
     tasks = [
         asyncio.create_task(server.main_loop(), name=f"server:{settings.port}"),
         asyncio.create_task(door.run(), name=f"door:{settings.port}"),
@@ -104,7 +105,7 @@ async def _server(app: Any, settings: Listening, listener: socket.socket, given:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await server.shutdown(sockets=[listener])
+        await server.shutdown(sockets=[bound])
         bounds.refusals.close()
 
 
@@ -122,20 +123,6 @@ def _bounds(settings: Listening) -> Bounds:
         admission=Admission(room, limits.connections_per_address, settings.proxies, refusals),
         refusals=refusals,
     )
-
-
-@contextlib.contextmanager
-def _listener(host: str, port: int) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named because asyncio's own loop else leaves Nagle's algorithm on: 40 ms for each answer with a body.
-    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        if port:  # a port that the system chooses must be nobody else's
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, f"{host}:{port}") from error
-        yield listener
 
 
 def tls_context(cert_pem: bytes, key_pem: bytes) -> ssl.SSLContext:

@@ -26,6 +26,7 @@ from joserfc import jwe
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey, OKPKey
 
+from relay.core.textfile import text_of
 from relay.errors import RelayError
 from relay.store.signing import SIGNATURE_BYTES, Purpose, RingSigner, is_signed
 
@@ -103,7 +104,7 @@ class BackupKey:
             BackupInvalid: it is none, or of another kind.
         """
         try:
-            found = msgspec.json.decode(text, type=dict[str, Any])
+            found = msgspec.json.decode(text if isinstance(text, str) else text_of(text), type=dict[str, Any])
             if (found.get("kty"), found.get("crv")) != ("OKP", _CURVE):
                 raise BackupInvalid(
                     f"This is no backup key, which is a JWK on {_CURVE}: presence-relay keys backup-new"

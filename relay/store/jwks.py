@@ -8,14 +8,16 @@ from typing import Any
 
 import msgspec
 
+from relay.core.textfile import text_of
+
 Jwk = dict[str, Any]
 
 
 def keys_of(text: str | bytes) -> list[Jwk]:
     """The keys of a set. Raises ValueError when it is none."""
     try:
-        return msgspec.json.decode(text, type=dict[str, list[Jwk]])["keys"]
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+        return msgspec.json.decode(text if isinstance(text, str) else text_of(text), type=dict[str, list[Jwk]])["keys"]
+    except (msgspec.DecodeError, ValueError, KeyError):
         raise ValueError('is not a JWK set: {"keys": [...]}') from None
 
 

@@ -1,0 +1,36 @@
+"""Where a process listens: one spelling of an address for every listener."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def shown(host: str, port: int) -> str:
+    """An address as URLs and gRPC write it: an IPv6 address stands in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+@contextlib.contextmanager
+def listener(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that is bound to an address; `::` is every address, of IPv4 too.
+
+    Raises:
+        OSError: the port is taken, or the address is none of this machine's; `filename` is the address.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named because asyncio's own loop else leaves Nagle's algorithm on: 40 ms for each answer with a body.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as bound:
+        if port:  # a port that the system chooses must be nobody else's
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        try:
+            bound.bind((host, port))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, shown(host, port)) from error
+        yield bound
