@@ -136,6 +136,8 @@ TABLE: Final = (
     Row("focusing", "", _A.DO_NOT_DISTURB, _USED, _C.FOCUSING, _C.FOCUSING),
     Row("urgentinterruptionsonly", "", _A.DO_NOT_DISTURB, _USED, _C.FOCUSING, _C.FOCUSING),
     Row("away", "", _A.AWAY, _USED, _C.AWAY, _C.OUT_OF_OFFICE),
+    # Example 3 of https://learn.microsoft.com/graph/api/presence-get has the two so.
+    Row("away", "berightback", _A.BE_RIGHT_BACK, _USED, _C.BE_RIGHT_BACK, _C.OUT_OF_OFFICE),
     Row("berightback", "", _A.BE_RIGHT_BACK, _USED, _C.BE_RIGHT_BACK, _C.OUT_OF_OFFICE),
     Row("outofoffice", "", _A.AWAY, _USED, _C.OUT_OF_OFFICE, _C.OUT_OF_OFFICE),
     Row("offline", "", _A.OFFLINE, _USED, _C.OFFLINE, _C.OUT_OF_OFFICE),

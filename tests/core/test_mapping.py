@@ -23,6 +23,7 @@ OLD_SPELLING = [
     ("AvailableIdle", "Inactive", A.AVAILABLE, True, C.AVAILABLE_IDLE),
     ("AvailableIdle", "OutOfOffice", A.AVAILABLE, True, C.OUT_OF_OFFICE),
     ("Away", "Away", A.AWAY, False, C.AWAY),
+    ("Away", "BeRightBack", A.BE_RIGHT_BACK, False, C.BE_RIGHT_BACK),
     ("Away", "OutOfOffice", A.AWAY, False, C.OUT_OF_OFFICE),
     ("BeRightBack", "BeRightBack", A.BE_RIGHT_BACK, False, C.BE_RIGHT_BACK),
     ("Busy", "Busy", A.BUSY, False, C.BUSY),
@@ -189,3 +190,30 @@ def test_the_row_behind_a_presence_is_explained_with_its_override() -> None:
 def test_every_row_is_called_what_an_override_calls_it(row: Row) -> None:
     found = explain(row.availability, row.activity)
     assert row_key(found.name) == RowKey(found.row.availability, found.row.activity, False)
+
+
+PUBLISHED = (
+    (
+        "Available AvailableIdle Away BeRightBack Busy BusyIdle DoNotDisturb Offline PresenceUnknown",
+        "Available Away BeRightBack Busy DoNotDisturb InACall InAConferenceCall Inactive InAMeeting Offline OffWork OutOfOffice "
+        "PresenceUnknown Presenting UrgentInterruptionsOnly",
+    ),
+    (
+        "available away beRightBack busy doNotDisturb focusing inACall inAMeeting offline presenting presenceUnknown",
+        "available away beRightBack busy doNotDisturb offline outOfOffice presenceUnknown",
+    ),
+)
+"""What https://learn.microsoft.com/graph/api/resources/presence lists for each field, in both spellings."""
+
+
+@pytest.mark.fault("F6")
+@pytest.mark.parametrize("published", PUBLISHED)
+def test_every_combination_of_published_values_is_a_known_state_unless_microsoft_does_not_know(published):
+    availabilities, activities = (values.split() for values in published)
+    unknown = {
+        (availability, activity)
+        for availability in availabilities
+        for activity in activities
+        if map_presence(availability, activity).availability is A.UNKNOWN
+    }
+    assert unknown == {(a, b) for a in availabilities for b in activities if a.casefold() == "presenceunknown"}
