@@ -1,1 +1,1 @@
-"""What stands between the parts of a relay in tests of many kinds."""
+"""What tests of several folders stand on."""
