@@ -231,7 +231,7 @@ class Settings:
             connections=self.edge.connections,
             streams_per_connection=self.edge.streams_per_connection,
             handshake=self.edge.handshake,
-            connection_idle=self.edge.connection_idle,
+            connection_age=self.edge.connection_age,
             metadata_bytes=self.edge.metadata_bytes,
             message_bytes=self.edge.message_bytes,
             start_bytes=self.edge.start_bytes,

@@ -360,8 +360,11 @@ class EdgeConfig(Group):
     handshake: Duration = Field(
         timedelta(seconds=10), ge=SECOND, description="for TLS and the beginning of HTTP/2 on a new connection"
     )
-    connection_idle: Duration = Field(
-        timedelta(minutes=2), ge=SECOND, description="after which a connection without a call is closed"
+    connection_age: Duration = Field(
+        timedelta(seconds=5),
+        ge=SECOND,
+        description="how long a connection takes new streams: later ones open another, which a balancer places anew; "
+        "at most half of `RELAY_EDGE_DRAIN_DELAY`",
     )
     metadata_bytes: int = Field(
         16_384, ge=1024, description="metadata of a call; a suite sends below 1 KiB, proxies add some"

@@ -37,6 +37,8 @@ HANDOVER_SHARE: Final = 0.8
 """The part of a drain's delay within which the new stream is opened, at a random moment: the rest is for opening it."""
 HANDOVER_S: Final = 10.0
 """How long the new stream may take to begin before the client goes on with the old one."""
+LEAST_HANDOVER_S: Final = 0.25
+"""With less time than this left, the client waits for the old stream's end and resumes."""
 REGROUP_S: Final = 0.05
 """How long the form `stream` waits for more changes of users before it closes its stream and opens another."""
 
@@ -236,7 +238,8 @@ class PresenceClient:
         """Leave a stream that is being drained: the new one first, so that nothing stands still meanwhile.
 
         The old stream is not read while the new one begins: what it says could be newer than the new one's snapshot, and
-        would then be followed by something older. If the new one does not begin, the old one goes on to its end.
+        would then be followed by something older. If the new one does not begin, the old one goes on, and another is tried
+        while there is time: a balancer may send the first ones back to the process that stops.
         """
         if self._form == "stream":
             await self._close(old)
@@ -251,6 +254,9 @@ class PresenceClient:
             response = None
         if response is None:
             await self._close(new)
+            left_s = old.ends_at - self._now()
+            if left_s > LEAST_HANDOVER_S:
+                old.leave_at = self._now() + left_s * random.uniform(0.25, 0.5)  # noqa: S311
             return old
         await self._close(old)
         await self._take(new, response)

@@ -1,6 +1,7 @@
 """The edge: the gRPC server that suites talk to. It holds their streams and fans out what the workers found.
 
     server.py      the server's life: TLS, health, reflection, drain
+    sockets.py     no more connections, while gRPC still serves the open ones
     service.py     the two RPCs: who calls, what they ask for, how they end
     auth.py        whose key it is
     requests.py    what a suite asks for, checked

@@ -1,7 +1,9 @@
 """The edge's server: listens, tells how it is, and leaves in good order.
 
-Leaving: health turns NOT_SERVING and no stream begins any more; every suite is asked to leave at a moment of its own within
-`drain_delay`; what is left then is cut off after `grace`. A process that is killed instead loses nothing: suites resume.
+Leaving: health turns NOT_SERVING and no connection is accepted any more. Every suite is asked to leave at a moment of its own within
+`drain_delay`, but not before its connection was told to take no new streams (GOAWAY, by `connection_age`), so that the next one
+goes elsewhere, on the same channel as well. Streams that were on their way are served until then. What is left in the end is cut
+off after `grace`. A process that is killed instead loses nothing: suites resume.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import grpc
 import structlog
 from grpc_health.v1 import health
 
-from relay.edge import memory, reflection
+from relay.edge import memory, reflection, sockets
 from relay.edge.gate import Gate
 from relay.edge.health import Health
 from relay.edge.reflection import Reflection
@@ -35,6 +37,7 @@ _log = structlog.get_logger(__name__)
 
 _LAST_ENDINGS: Final = timedelta(seconds=2)
 """For the endings themselves to be sent."""
+_LOOK_S: Final = 0.1
 
 
 class EdgeServer:
@@ -96,9 +99,18 @@ class EdgeServer:
     async def drain(self) -> None:
         """Ask every suite to leave, and return when all have or their time is over. Leaving the context does this too."""
         await self._health.leave()
+        sockets.stop_listening(self.port)
         with suppress(TimeoutError):
             async with asyncio.timeout((self._settings.drain_delay + _LAST_ENDINGS).total_seconds()):
                 await self._service.drain()
+                await self._nobody_comes()
+
+    async def _nobody_comes(self) -> None:
+        """Return when no call can be on its way to this edge, or so late that its connection must have been told."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(self._service.settled_at):
+                while sockets.has_connections(self.port):  # noqa: ASYNC110 nobody tells of it
+                    await asyncio.sleep(_LOOK_S)
 
     async def _stop(self) -> None:
         await self.drain()
@@ -123,7 +135,8 @@ def _options(settings: EdgeSettings) -> list[tuple[str, Any]]:
         ("grpc.absolute_max_metadata_size", settings.metadata_bytes),
         ("grpc.max_concurrent_streams", settings.streams_per_connection),
         ("grpc.server_handshake_timeout_ms", _ms(settings.handshake)),
-        ("grpc.max_connection_idle_ms", _ms(settings.connection_idle)),
+        # A GOAWAY, give or take a tenth; open streams go on. A connection without any is closed.
+        ("grpc.max_connection_age_ms", _ms(settings.connection_age)),
         # The core would accept until no descriptor is left, and then neither reads Redis nor closes anything.
         ("grpc.max_allowed_incoming_connections", _room(settings.connections)),
         # Two processes on one port would share its suites without anybody having said so.

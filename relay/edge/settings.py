@@ -64,8 +64,11 @@ class EdgeSettings:
     """Calls under way on one connection. A suite has one or two, a proxy opens another connection."""
     handshake: timedelta = timedelta(seconds=10)
     """For TLS and the beginning of HTTP/2. A silent connection is closed then."""
-    connection_idle: timedelta = timedelta(minutes=2)
-    """For a connection without a call. Opening another costs a suite a handshake."""
+    connection_age: timedelta = timedelta(seconds=5)
+    """How long a connection takes new calls; then it is told so (GOAWAY), and is closed when its last stream ends. So whoever is
+    asked to leave comes back on another connection, with one channel as well, and a balancer chooses an edge for it. At most half
+    of `drain_delay`. Suites with one or two streams open no more connections for that; one that is shorter costs those that keep
+    connections without streams (the policy `round_robin`) a handshake each time."""
     connections: int = 10_000
     """Connections at the same time; `docs/limits.md` says what they cost. Further ones are closed at once."""
 
@@ -80,7 +83,8 @@ class EdgeSettings:
     max_stream_age: timedelta = timedelta(hours=1)
     """So that streams spread over new replicas; a tenth more or less, so that they do not move together."""
     drain_delay: timedelta = timedelta(seconds=10)
-    """Suites are told to leave within this, each at a random moment of it. Must be less than the process is given to stop."""
+    """Suites are told to leave within this, each at a random moment of it. Must be less than the process is given to stop.
+    Streams on connections that still take new ones are told last, when those do not any more."""
     grace: timedelta = timedelta(seconds=2)
     """After the drain, before the transport cuts what is left."""
     blocked_write: timedelta = timedelta(seconds=30)

@@ -87,6 +87,7 @@ class Stream:
         self._context = context
         self._requests = requests
         self._loop = asyncio.get_running_loop()
+        self.opened_at = self._loop.time()
         self._ended: asyncio.Future[BaseException | None] = self._loop.create_future()
         self._pace = shared.paces.of(key.key_id, self._ended)
         self._start: asyncio.Future[WholeStart] = self._loop.create_future()
@@ -102,6 +103,7 @@ class Stream:
         self._started_sent = False
         self._told: Freshness | None = None
         self._progress_at = self._age_at = self._snapshot_by = self._leave_at = math.inf
+        self._shutdown_at = self._shutdown_by = math.inf
         self._busy_until = self._writing_since = 0.0
         self._drain: tuple[timedelta, DrainReason.ValueType] | None = None  # to be sent
         self._drain_reason: DrainReason.ValueType | None = None
@@ -133,10 +135,20 @@ class Stream:
         self._malformed_sent.set()
         self.wake()
 
-    def drain(self, reason: DrainReason.ValueType) -> None:
+    def shut_down(self, *, after: float, leave_by: float) -> None:
+        """Ask the suite to leave this process.
+
+        Args:
+            after: not before this, by the loop's clock.
+            leave_by: when the stream has ended at the latest, unless that leaves too little time after it.
+        """
+        self._shutdown_at, self._shutdown_by = after, leave_by
+        self._on_timer()
+
+    def _ask_to_leave(self, reason: DrainReason.ValueType, within_s: float) -> None:
         """Ask the suite to leave, and end the stream a little later."""
         if self._drain_reason is None:
-            longest_s = max(_LEAST_DRAIN_S, self._settings.drain_delay.total_seconds())
+            longest_s = max(_LEAST_DRAIN_S, within_s)
             delay_s = random.uniform(_LEAST_DRAIN_S, longest_s)  # noqa: S311 spreading, not secrecy
             self._drain = (timedelta(seconds=delay_s), reason)
             self._drain_reason = reason
@@ -458,7 +470,8 @@ class Stream:
 
     def _set_clocks(self) -> None:
         now = self._loop.time()
-        age_s = self._settings.max_stream_age.total_seconds()
+        # Whoever is asked to leave must not land on the same connection: by then it takes no new stream.
+        age_s = max(self._settings.max_stream_age, 2 * self._settings.connection_age).total_seconds()
         self._age_at = now + age_s * random.uniform(0.9, 1.1)  # noqa: S311 spreading, not secrecy
         self._snapshot_by = now + self._settings.begin_within.total_seconds()
         self._set_progress(now)
@@ -474,7 +487,8 @@ class Stream:
             self.wake()
         spans = (self._interval, self._settings.blocked_write / 4)
         beat_s = min(_BEAT_S, *(span.total_seconds() for span in spans))
-        due = [at for at in (self._progress_at, self._leave_at, self._age_at, self._snapshot_by) if at > now]
+        clocks = (self._progress_at, self._leave_at, self._age_at, self._shutdown_at, self._snapshot_by)
+        due = [at for at in clocks if at > now]
         if self._timer is not None:
             self._timer.cancel()
         if not self._ended.done():
@@ -490,8 +504,10 @@ class Stream:
             self.end(SlowWatcher(f"One write was blocked for {blocked_s:g} s", f"{blocked_s:g}"))
         elif not self._started_sent and now >= self._snapshot_by:
             self.end(StoreUnavailable("The first snapshot could not be read"))
+        elif now >= self._shutdown_at:
+            self._ask_to_leave(DrainReason.REASON_SHUTDOWN, self._shutdown_by - now)
         elif now >= self._age_at:
-            self.drain(DrainReason.REASON_REBALANCE)
+            self._ask_to_leave(DrainReason.REASON_REBALANCE, self._settings.drain_delay.total_seconds())
 
 
 def _slices(names: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -24,7 +24,7 @@ from tests.ring import RING_JSON
 from tests.valkey import UNTIL_PARENT_DIES, ValkeyServer, free_port
 
 _START_S = 30.0
-SHORT_TIMES = {"RELAY_EDGE_HANDSHAKE": "2s", "RELAY_EDGE_CONNECTION_IDLE": "2s"}
+SHORT_TIMES = {"RELAY_EDGE_HANDSHAKE": "2s", "RELAY_EDGE_CONNECTION_AGE": "2s"}
 """So that a test need not wait long for them."""
 
 

@@ -69,7 +69,7 @@ async def test_a_removed_tenant_ends_its_streams(worker, suite, store) -> None:
 
 
 async def test_an_old_stream_is_drained_and_loses_nothing(worker, start_edge, connect, suite) -> None:
-    edge = await start_edge(max_stream_age=timedelta(seconds=1), drain_delay=timedelta(seconds=1))
+    edge = await start_edge(max_stream_age=SHORT, connection_age=SHORT, drain_delay=timedelta(seconds=1))
     channel = await connect(edge)
     await worker.users(1)
     stream = await suite(channel=channel).open(name(0)).ready()
@@ -88,10 +88,14 @@ async def test_an_old_stream_is_drained_and_loses_nothing(worker, start_edge, co
 
 async def test_an_edge_that_stops_asks_its_suites_to_leave(worker, start_edge, connect, suite) -> None:
     edge = await start_edge(drain_delay=timedelta(milliseconds=500))
+    edge._service._settles_s = 0.0  # as if the connection had been told long ago
     channel = await connect(edge)
     streams = [await suite(channel=channel).open(name(0)).ready() for _ in range(10)]
     health = health_pb2_grpc.HealthStub(channel)
     stopping = asyncio.create_task(edge.drain())
+    await eventually(lambda: edge._service.settled_at < asyncio.get_running_loop().time())
+    refused = await suite(channel=channel).open(name(0)).ending()
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_SHUTDOWN")
     for stream in streams:
         await eventually(lambda stream=stream: stream.error)
         assert (stream.error.code, stream.error.reason) == (grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_SHUTDOWN")
@@ -101,8 +105,6 @@ async def test_an_edge_that_stops_asks_its_suites_to_leave(worker, start_edge, c
     await stopping
     answer = await health.Check(health_pb2.HealthCheckRequest())
     assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
-    refused = await suite(channel=channel).open(name(0)).ending()
-    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_SHUTDOWN")
 
 
 async def test_an_edge_stops_in_time_although_a_suite_never_leaves(worker, start_edge, connect, suite) -> None:

@@ -1,0 +1,172 @@
+"""An edge that stops, or moves its streams, behind a TCP balancer: nobody who follows `drain` is without a stream or sees an error.
+
+Suites here have one channel, as most do. Streams of the same channel share a connection, so what is shown is that the edge lets
+go of connections before it asks anybody to leave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+import grpc
+import pytest
+import trustme
+
+from relay.edge.server import EdgeServer
+from suite import events as ev
+from suite.client import PresenceClient
+from tests.edge.suite import SuiteStream, eventually
+from tests.edge.worker import name, user
+from tests.support.balancer import Balancer
+
+AGE = timedelta(milliseconds=200)
+DELAY = timedelta(seconds=2)
+"""Of a drain; ten ages of a connection, far more than it needs, because this machine may be busy."""
+
+
+@pytest.fixture
+async def edges(start_edge: Callable[..., Any]) -> list[EdgeServer]:
+    """Two edges on one store: all go to the first, until it refuses connections."""
+    return [await start_edge(connection_age=AGE, drain_delay=DELAY) for _ in range(2)]
+
+
+@pytest.fixture
+async def balancer(edges: list[EdgeServer]) -> AsyncIterator[Balancer]:
+    async with Balancer(*(edge.port for edge in edges)) as balancer:
+        yield balancer
+
+
+@pytest.fixture
+async def dial(balancer: Balancer, authority: trustme.CA) -> AsyncIterator[Callable[[], grpc.aio.Channel]]:
+    """Open a channel to the balancer; each has connections of its own."""
+    async with AsyncExitStack() as stack:
+        credentials = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
+
+        async def open_channel() -> grpc.aio.Channel:
+            options = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
+            channel = grpc.aio.secure_channel(f"localhost:{balancer.port}", credentials, options=options)
+            return await stack.enter_async_context(channel)
+
+        yield open_channel
+
+
+def drained(stream: SuiteStream) -> bool:
+    return "drain" in stream.events()
+
+
+@pytest.mark.fault("L1", "V12")
+async def test_a_drain_is_followed_on_one_channel_to_another_edge(worker, edges, balancer, dial, suite) -> None:
+    await worker.users(1)
+    channel = await dial()
+    first = [await suite(channel=channel).open(name(0)).ready() for _ in range(2)]
+    stopping = asyncio.create_task(edges[0].drain())
+    for old in first:
+        await old.until(lambda old=old: drained(old))
+    second = [await suite(channel=channel).open(resume_token=o.token, held_users=o.held()).ready() for o in first]
+    assert all(old.error is None for old in first), "the old ones go on meanwhile"
+    assert len(edges[1]._service._streams) == 2
+    assert balancer.opened == {edges[0].port: 1, edges[1].port: 1}
+    await worker.found({user(0): "moved"})
+    for new in second:
+        await new.shows({user(0): "moved"})
+    for old in first:
+        await old.kill()
+    await stopping
+
+
+@pytest.mark.fault("L1")
+async def test_a_stream_that_is_moved_for_its_age_lands_on_another_connection(
+    worker, start_edge, edges, balancer, dial, suite
+) -> None:
+    moving = await start_edge(connection_age=AGE, drain_delay=DELAY, max_stream_age=timedelta(seconds=1))
+    balancer.ports = [moving.port]
+    channel = await dial()
+    old = await suite(channel=channel).open(name(0)).ready()
+    balancer.ports = [edges[1].port]
+    await old.until(lambda: drained(old))
+    await suite(channel=channel).open(resume_token=old.token, held_users=old.held()).ready()
+    assert old.error is None
+    assert len(edges[1]._service._streams) == 1
+
+
+@pytest.mark.fault("V12")
+async def test_a_draining_edge_refuses_connections_at_once_and_serves_what_is_on_its_way(
+    worker, edges, balancer, dial, suite
+) -> None:
+    """On a connection so young that its client may not have been told yet, another stream is served like any."""
+    edge = edges[0]
+    edge._service._settles_s = 1.0  # as if the connection were young for that long
+    channel = await dial()
+    stays = await suite(channel=channel).open(name(0)).ready()
+    stopping = asyncio.create_task(edge.drain())
+    await eventually(lambda: edge._service._closing_since < float("inf"))
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", edge.port)
+    assert not drained(stays)
+    late = await suite(channel=channel).open(name(0)).ready()
+    for stream in (stays, late):
+        ended = await stream.ending()
+        assert drained(stream)
+        assert ended.reason == "ERROR_REASON_SHUTDOWN"
+    await stopping
+
+
+@pytest.mark.fault("L2")
+async def test_whoever_opens_streams_all_through_a_drain_never_hears_cancelled(edges, balancer, dial, key) -> None:
+    """Each channel opens a stream every few milliseconds, and every byte travels 10 ms: some are always on their way."""
+    balancer.delay_s = 0.01
+    channels = [await dial() for _ in range(3)]
+    opened: list[SuiteStream] = []
+    stopped = asyncio.Event()
+
+    async def open_one(channel: grpc.aio.Channel) -> None:
+        opened.append(stream := SuiteStream(channel, key).open())
+        await asyncio.sleep(0.2)
+        await stream.kill()
+
+    async def go_on(channel: grpc.aio.Channel) -> None:
+        async with asyncio.TaskGroup() as group:
+            while not stopped.is_set():
+                group.create_task(open_one(channel))
+                await asyncio.sleep(0.02)
+
+    going = asyncio.gather(*(go_on(channel) for channel in channels))
+    await eventually(lambda: balancer.opened.get(edges[0].port, 0) >= 2 * len(channels))
+    await edges[0].__aexit__()
+    stopped.set()
+    await going
+    assert edges[1].port in balancer.opened
+    assert [stream.error for stream in opened if stream.error is not None and not drained(stream)] == []
+
+
+@pytest.mark.fault("L1", "V12")
+async def test_the_suite_library_moves_without_a_gap_or_an_error(worker, edges, balancer, key, authority) -> None:
+    """Also when the balancer sends its first try back to the edge that stops, which refuses it."""
+    await worker.users(1)
+    seen: list[ev.Event] = []
+    ca_pem = authority.cert_pem.bytes()
+    async with PresenceClient(f"localhost:{balancer.port}", key, ca_pem=ca_pem, users=[name(0)]) as client:
+
+        async def watch() -> None:
+            async for event in client.events():
+                seen.append(event)  # noqa: PERF401 as it comes
+
+        watching = asyncio.create_task(watch())
+        await eventually(lambda: any(isinstance(event, ev.SnapshotComplete) for event in seen))
+        balancer.ports = [edges[0].port]  # as long as nobody told the balancer
+        stopping = asyncio.create_task(edges[0].drain())
+        await eventually(lambda: any(stream._drain_reason for stream in edges[0]._service._streams))
+        balancer.ports = [edges[1].port]
+        await eventually(lambda: edges[1]._service._streams)
+        await stopping
+        await worker.found({user(0): "moved"})
+        await eventually(
+            lambda: any(a.presence and a.presence.raw_activity == "moved" for a in client.answers.values())
+        )
+        assert not [event for event in seen if isinstance(event, ev.Disconnected)]
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
