@@ -51,6 +51,7 @@ REASONS: Final = {
     Status.THROTTLED: "Microsoft asks the relay to wait",
     Status.SOURCE_UNREACHABLE: "Microsoft cannot be reached",
     Status.STALE: "not confirmed for a while, may be wrong",
+    Status.SUSPENDED: "the relay's operator has suspended the organisation, or not approved it yet",
 }
 
 

@@ -84,6 +84,7 @@ class Status(_Open):
     THROTTLED = 8
     SOURCE_UNREACHABLE = 9
     STALE = 10
+    SUSPENDED = 11
 
 
 class Outcome(_Open):

@@ -116,6 +116,11 @@ ABSENCES: Final[Mapping[Status, Absence]] = MappingProxyType(
             "A presence was known, but Microsoft has not confirmed it for three intervals, so it is no longer shown.",
             "Nothing: the relay tries again by itself. If it lasts, look at the connection to Microsoft.",
         ),
+        Status.SUSPENDED: Absence(
+            Word.SERVER_NOT_CONFIGURED,
+            "Whoever runs this relay does not let it read your organisation at present.",
+            "Ask them to approve or resume your organisation.",
+        ),
     }
 )
 """Every status that an answer can have."""
@@ -272,7 +277,7 @@ def _by_status(seen: Seen) -> _Found | None:
             return _S.FORBIDDEN, Said("No account’s consent works any more.")
         case Status.ACCESS_DENIED:
             return _S.FORBIDDEN, Said("Microsoft does not let the account that reads see presence.")
-        case Status.NOT_PERMITTED:
+        case Status.SUSPENDED:
             return _S.DISABLED, Said("Whoever runs this relay has suspended your organisation.")
         case Status.THROTTLED:
             return _S.CONNECTION_ERROR, Said("Microsoft has asked the relay to read your organisation more slowly.")

@@ -72,6 +72,7 @@ class Status(enum.IntEnum):
     THROTTLED = 8
     SOURCE_UNREACHABLE = 9
     STALE = 10
+    SUSPENDED = 11
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,10 +132,11 @@ def status_of(state: TenantState) -> Status:
 
 
 _STATUSES: Final = {
-    # Not PENDING, which promises an answer within seconds: the operator must act first.
-    TenantState.PENDING: Status.NOT_PERMITTED,
+    # Not PENDING, which promises an answer within seconds, nor NOT_PERMITTED, which is the organisation's own decision: the
+    # operator must act first.
+    TenantState.PENDING: Status.SUSPENDED,
     TenantState.ACTIVE: Status.NONE,
     TenantState.CONSENT_REQUIRED: Status.CONSENT_REQUIRED,
-    TenantState.SUSPENDED: Status.NOT_PERMITTED,
-    TenantState.REMOVED: Status.NOT_PERMITTED,
+    TenantState.SUSPENDED: Status.SUSPENDED,
+    TenantState.REMOVED: Status.SUSPENDED,
 }

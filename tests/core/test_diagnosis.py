@@ -27,6 +27,7 @@ WELL = Seen(state=TenantState.ACTIVE, grants=1, status=Status.NONE, age_s=2.0, i
         (Status.THROTTLED, Word.ERROR),
         (Status.SOURCE_UNREACHABLE, Word.ERROR),
         (Status.STALE, Word.ERROR),
+        (Status.SUSPENDED, Word.SERVER_NOT_CONFIGURED),
         (None, Word.REQUESTING),
     ],
 )
@@ -63,7 +64,7 @@ def test_every_base_state_has_a_word_and_none_but_offline_is_offline():
         (replace(WELL, status=None), ConnectorState.CONNECTION_ERROR, "No worker"),
         (replace(WELL, status=Status.CONSENT_REQUIRED), ConnectorState.FORBIDDEN, "No account’s consent"),
         (replace(WELL, status=Status.ACCESS_DENIED), ConnectorState.FORBIDDEN, "does not let the account"),
-        (replace(WELL, status=Status.NOT_PERMITTED), ConnectorState.DISABLED, "suspended"),
+        (replace(WELL, status=Status.SUSPENDED), ConnectorState.DISABLED, "suspended"),
         (replace(WELL, status=Status.THROTTLED), ConnectorState.CONNECTION_ERROR, "more slowly"),
         (replace(WELL, status=Status.SOURCE_UNREACHABLE), ConnectorState.CONNECTION_ERROR, "cannot reach"),
         (replace(WELL, status=Status.STALE), ConnectorState.CONNECTION_ERROR, "three intervals"),

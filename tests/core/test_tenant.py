@@ -59,3 +59,9 @@ def test_the_operator_chooses_what_a_consent_in_the_wizard_is():
 @pytest.mark.parametrize("state", TenantState)
 def test_a_tenant_that_is_not_read_always_has_a_reason(state):
     assert is_read(state) is (status_of(state) is Status.NONE)
+
+
+@pytest.mark.fault("L4")
+@pytest.mark.parametrize("state", [TenantState.PENDING, TenantState.SUSPENDED])
+def test_what_is_the_operators_to_change_is_never_told_as_the_organisations_own_decision(state: TenantState):
+    assert status_of(state) is Status.SUSPENDED

@@ -7,10 +7,12 @@ import gc
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from redis.asyncio import Redis
 
 from emulator import Fault
 from relay.core.presence import ConsoleStatus, Name, Presence, Status, TenantId
+from relay.core.tenant import TenantEvent
 from relay.store import keys
 from relay.store.hints import InterestChanged, TenantChanged
 from relay.store.leases import Leases
@@ -231,6 +233,19 @@ async def test_one_of_two_grants_dying_is_never_seen_by_suites(relay: Relay, raw
         relay.microsoft.set_presence(BEN, "Busy")
         await eventually(lambda: relay.sees(tenant, BEN, "Busy"))
         await eventually(lambda: _contact_is(relay, tenant, Status.NONE))
+
+
+@pytest.mark.fault("L4")
+async def test_an_organisation_that_the_operator_suspends_is_told_apart_from_one_that_permits_nobody(relay: Relay):
+    tenant = await relay.onboard()
+    async with relay.working():
+        await relay.watch(tenant, ADA)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        await relay.tenants.happened(tenant, TenantEvent.SUSPENDED)
+        await eventually(lambda: _is(relay, tenant, ADA, Status.SUSPENDED))
+        await eventually(lambda: _contact_is(relay, tenant, Status.SUSPENDED))
+        await relay.tenants.happened(tenant, TenantEvent.RESUMED)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
 
 
 async def test_a_429_slows_the_tenant_down_and_its_users_keep_their_answers_until_stale(relay: Relay):

@@ -181,7 +181,7 @@ class _UnknownReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Unknown
     UNKNOWN_REASON_ACCESS_DENIED: _UnknownReason.ValueType  # 5
     """Microsoft refuses to let the relay read this user."""
     UNKNOWN_REASON_NOT_PERMITTED: _UnknownReason.ValueType  # 6
-    """The tenant does not permit suites to watch this user."""
+    """The organisation itself does not permit suites to watch this user."""
     UNKNOWN_REASON_CONSENT_REQUIRED: _UnknownReason.ValueType  # 7
     """The tenant's consent ended (password reset, revocation, policy): an administrator of the organisation must open the
     relay's onboarding page and consent again. The relay goes on by itself after that.
@@ -192,6 +192,10 @@ class _UnknownReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Unknown
     """Microsoft cannot be reached. The relay goes on trying."""
     UNKNOWN_REASON_STALE: _UnknownReason.ValueType  # 10
     """What the relay held has not been confirmed for three reading intervals; it may be wrong by now."""
+    UNKNOWN_REASON_SUSPENDED: _UnknownReason.ValueType  # 11
+    """The relay's operator does not have the organisation read at present: it is suspended, or not approved yet. Nobody in the
+    organisation has decided that, and nobody there can change it: ask the operator. The relay goes on by itself after that.
+    """
 
 class UnknownReason(_UnknownReason, metaclass=_UnknownReasonEnumTypeWrapper):
     """Why a user has no presence, a name stands for nobody, or a tenant cannot be read. May grow; show an unknown value as
@@ -211,7 +215,7 @@ UNKNOWN_REASON_NOT_REPORTED: UnknownReason.ValueType  # 4
 UNKNOWN_REASON_ACCESS_DENIED: UnknownReason.ValueType  # 5
 """Microsoft refuses to let the relay read this user."""
 UNKNOWN_REASON_NOT_PERMITTED: UnknownReason.ValueType  # 6
-"""The tenant does not permit suites to watch this user."""
+"""The organisation itself does not permit suites to watch this user."""
 UNKNOWN_REASON_CONSENT_REQUIRED: UnknownReason.ValueType  # 7
 """The tenant's consent ended (password reset, revocation, policy): an administrator of the organisation must open the
 relay's onboarding page and consent again. The relay goes on by itself after that.
@@ -222,6 +226,10 @@ UNKNOWN_REASON_SOURCE_UNREACHABLE: UnknownReason.ValueType  # 9
 """Microsoft cannot be reached. The relay goes on trying."""
 UNKNOWN_REASON_STALE: UnknownReason.ValueType  # 10
 """What the relay held has not been confirmed for three reading intervals; it may be wrong by now."""
+UNKNOWN_REASON_SUSPENDED: UnknownReason.ValueType  # 11
+"""The relay's operator does not have the organisation read at present: it is suspended, or not approved yet. Nobody in the
+organisation has decided that, and nobody there can change it: ask the operator. The relay goes on by itself after that.
+"""
 Global___UnknownReason: _TypeAlias = UnknownReason  # noqa: Y015
 
 @_typing.final
@@ -240,8 +248,8 @@ class ResolvedName(_message.Message):
     unknown_reason: Global___UnknownReason.ValueType
     """Why the name stands for nobody, or for nobody yet: UNKNOWN_REASON_PENDING (an answer follows),
     UNKNOWN_REASON_MALFORMED, UNKNOWN_REASON_NOT_FOUND (asked again later), UNKNOWN_REASON_NOT_PERMITTED,
-    UNKNOWN_REASON_ACCESS_DENIED, UNKNOWN_REASON_CONSENT_REQUIRED, UNKNOWN_REASON_THROTTLED or
-    UNKNOWN_REASON_SOURCE_UNREACHABLE.
+    UNKNOWN_REASON_ACCESS_DENIED, UNKNOWN_REASON_CONSENT_REQUIRED, UNKNOWN_REASON_THROTTLED,
+    UNKNOWN_REASON_SOURCE_UNREACHABLE or UNKNOWN_REASON_SUSPENDED.
     """
     def __init__(
         self,

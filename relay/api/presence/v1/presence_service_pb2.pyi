@@ -367,8 +367,8 @@ class WatchPresenceResponse(_message.Message):
         POLL_INTERVAL_FIELD_NUMBER: _builtins.int
         unknown_reason: _presence_pb2.UnknownReason.ValueType
         """UNKNOWN_REASON_UNSPECIFIED: all is well. Otherwise what is wrong for the whole tenant:
-        UNKNOWN_REASON_CONSENT_REQUIRED, UNKNOWN_REASON_THROTTLED, UNKNOWN_REASON_SOURCE_UNREACHABLE or UNKNOWN_REASON_STALE.
-        May grow; treat an unknown one like UNKNOWN_REASON_STALE.
+        UNKNOWN_REASON_CONSENT_REQUIRED, UNKNOWN_REASON_THROTTLED, UNKNOWN_REASON_SOURCE_UNREACHABLE, UNKNOWN_REASON_STALE or
+        UNKNOWN_REASON_SUSPENDED. May grow; treat an unknown one like UNKNOWN_REASON_STALE.
         """
         @_builtins.property
         def contact_time(self) -> _timestamp_pb2.Timestamp:
