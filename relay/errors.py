@@ -23,6 +23,7 @@ RelayError
 │   └── WebhookUnreachable  Graph's handshake with our webhook failed
 ├── AccessDenied          the cloud refuses this request for this grant (403)
 │   └── SubscriptionRefused  a limit of subscriptions is reached
+├── Replaced              a newer stream of the same program took this one's place
 ├── SlowWatcher           the reader did not keep up: end its watch, it may resume
 └── Bug                   an invariant broke: fail the unit of work, not the process
 """
@@ -173,6 +174,10 @@ class WebhookUnreachable(RequestRefused):
 
 class SubscriptionRefused(AccessDenied):
     """Graph allows no further subscription; the text says which limit."""
+
+
+class Replaced(RelayError):
+    """A newer stream of the same program took the place of this one."""
 
 
 class SlowWatcher(RelayError):

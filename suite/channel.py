@@ -56,6 +56,8 @@ class Target:
             ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
             ("grpc.keepalive_time_ms", KEEPALIVE_MS),
             ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+            # Without it the core waits a minute for the answer to a ping, whatever the timeout of keep-alive is.
+            ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),
             ("grpc.http2.max_pings_without_data", 0),  # a quiet stream is the normal case
             ("grpc.min_reconnect_backoff_ms", CONNECT_TIMEOUT_MS),
             ("grpc.use_local_subchannel_pool", 1),

@@ -7,6 +7,7 @@ import math
 import os
 import random
 import re
+import secrets
 from collections import deque
 from datetime import timedelta
 from types import MappingProxyType
@@ -65,6 +66,7 @@ class PresenceClient:
         server_name: str | None = None,
         client_name: str = "presence-suite",
         version: str = "",
+        instance_id: str | None = None,
         users: Iterable[str] = (),
         progress_interval: timedelta | None = None,
         backoff: Backoff | None = None,
@@ -80,6 +82,9 @@ class PresenceClient:
             server_name: the name in the relay's certificate when it is not the address's.
             client_name: the product's name, for the operator's logs.
             version: the product's version.
+            instance_id: which program this is among those with the same key; its new stream takes the place of its old one when
+                the organisation has no other left. At most 64 characters. None makes one up: give one that is kept, so
+                that it holds over a restart. Empty: none.
             users: names to watch from the start: UPNs or object ids.
             progress_interval: how often to be told how fresh things are; None is the relay's default.
             backoff: when to try again.
@@ -93,7 +98,10 @@ class PresenceClient:
         )
         self._key = _checked_key(key)
         self._form: Form = form
-        self._base = api.WatchStart(client=api.SuiteClient(name=client_name, version=version))
+        if instance_id is None:
+            instance_id = secrets.token_hex(16)
+        client = api.SuiteClient(name=client_name, version=version, instance_id=instance_id)
+        self._base = api.WatchStart(client=client)
         if progress_interval is not None:
             self._base.progress_interval.FromTimedelta(progress_interval)
         self._backoff = backoff or Backoff()

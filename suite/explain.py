@@ -113,6 +113,7 @@ _BY_REASON: Final = {
     "ERROR_REASON_BUG": Remedy.BACK_OFF,
     "ERROR_REASON_BUSY": Remedy.BACK_OFF,
     "ERROR_REASON_METADATA_TOO_LARGE": Remedy.STOP,
+    "ERROR_REASON_REPLACED": Remedy.BACK_OFF,
 }
 
 _BY_CODE: Final = {
@@ -138,6 +139,13 @@ _SPOKEN: Final = {
     "ERROR_REASON_BUG": "Something broke in the relay; its operator has been told.",
     "ERROR_REASON_BUSY": "The relay is busy with calls whose keys it has not verified yet.",
     "ERROR_REASON_METADATA_TOO_LARGE": "The relay accepts 16 KiB of metadata a call; this suite, or a proxy on the way, sends more.",
+    "ERROR_REASON_REPLACED": "Another program with the same instance id took the place of this stream. Give each program an id of its own.",
+}
+
+
+_PER: Final = {
+    "tenant": "for the organisation",
+    "tenant_at_edge": "for all the organisation's streams at one address, each counted on each stream",
 }
 
 
@@ -146,7 +154,7 @@ def explain(ending: Ending, target: Target) -> str:
     match ending.reason:
         case "ERROR_REASON_TOO_MANY_USERS":
             limit, per = ending.metadata.get("limit", "?"), ending.metadata.get("per", "stream")
-            return f"Too many users: the relay accepts {limit} a {per}. Watch fewer."
+            return f"Too many users: the relay accepts {limit} {_PER.get(per, f'a {per}')}. Watch fewer."
         case "ERROR_REASON_TOO_MANY_WATCHES":
             limit = ending.metadata.get("limit", "?")
             return f"The organisation has its {limit} streams open already. Close those that are not needed."

@@ -15,6 +15,7 @@ from relay.errors import (
     ActionExpected,
     Rejected,
     RelayError,
+    Replaced,
     ResumeTokenOfAnotherTenant,
     Retryable,
     SlowWatcher,
@@ -80,6 +81,7 @@ _FORMS: Final[Mapping[type[RelayError], _Form]] = {
     TooManyWatches: _Form(
         grpc.StatusCode.RESOURCE_EXHAUSTED, _Reason.ERROR_REASON_TOO_MANY_WATCHES, timedelta(minutes=1)
     ),
+    Replaced: _Form(grpc.StatusCode.ABORTED, _Reason.ERROR_REASON_REPLACED, timedelta(minutes=1)),
     Busy: _Form(grpc.StatusCode.UNAVAILABLE, _Reason.ERROR_REASON_BUSY, timedelta(seconds=1)),
     MetadataTooLarge: _Form(grpc.StatusCode.RESOURCE_EXHAUSTED, _Reason.ERROR_REASON_METADATA_TOO_LARGE),
 }

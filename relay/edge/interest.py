@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from relay.core.limits import PER_NAME
+from relay.edge.open_calls import PER
 from relay.errors import StoreUnavailable, TooManyUsers
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ class LocalInterest:
         if tenant is not None and tenant.places > PER_NAME * await self._most(tenant_id):
             limit = PER_NAME * await self._most(tenant_id)
             message = f"All streams of the tenant at this address may watch {limit} users, each counted on each stream"
-            raise TooManyUsers(message, limit=str(limit), per="tenant")
+            raise TooManyUsers(message, limit=str(limit), per=PER)
 
     async def _add(self, tenant_id: TenantId, tenant: _Tenant, new: set[Name]) -> None:
         most = await self._most(tenant_id)

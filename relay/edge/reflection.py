@@ -39,7 +39,7 @@ class Reflection:
 
     async def _serve(self, _requests: object, context: ServicerContext[bytes, bytes]) -> None:
         try:
-            with self._shared.open_calls.admitted(VERIFIED.get().tenant_id):
+            with self._shared.open_calls.entered(VERIFIED.get().tenant_id):
                 answering = self._shared.background(self._answer(context), "reflection")
                 await asyncio.wait({answering}, timeout=_MOST_S)
         except TooManyWatches as error:

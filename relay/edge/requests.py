@@ -32,6 +32,8 @@ Read = Callable[[], Awaitable[Any]]
 """Gives the next request's bytes, or `grpc.aio.EOF`."""
 
 MAX_CLIENT_CHARS: Final = 100
+MAX_INSTANCE_CHARS: Final = 64
+"""Of an instance id. A longer one is none: cut, it could be another program's."""
 MAX_TOKEN_CHARS: Final = 1024
 """Of a resume token, several times the longest. A longer one cannot be read, whole or cut."""
 MAX_ID_CHARS: Final = 64
@@ -47,6 +49,7 @@ class WholeStart:
     token: str = ""
     client_name: str = ""
     client_version: str = ""
+    instance_id: str = ""
     progress_interval: timedelta = timedelta()
 
 
@@ -171,6 +174,7 @@ class StartParts:
             whole.token = part.resume_token[:MAX_TOKEN_CHARS]
             whole.client_name = part.client.name[:MAX_CLIENT_CHARS]
             whole.client_version = part.client.version[:MAX_CLIENT_CHARS]
+            whole.instance_id = part.client.instance_id if len(part.client.instance_id) <= MAX_INSTANCE_CHARS else ""
             whole.progress_interval = _progress_interval(part, self._settings)
         subscribe = list(part.subscribe_users)
         held = {held.user: _meaning(held) for held in part.held_users}

@@ -144,9 +144,10 @@ def _options(settings: EdgeSettings) -> list[tuple[str, Any]]:
         # A suite behind a NAT may ping every 10 s, streams or not, without being called a nuisance.
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),
-        # A suite that vanished without a word is noticed within a minute, and its streams end.
-        ("grpc.keepalive_time_ms", 40_000),
-        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.keepalive_time_ms", _ms(settings.keepalive)),
+        ("grpc.keepalive_timeout_ms", _ms(settings.keepalive_timeout)),
+        # Without it the core waits a minute for the answer to a ping, whatever the timeout of keep-alive is.
+        ("grpc.http2.ping_timeout_ms", _ms(settings.keepalive_timeout)),
     ]
 
 

@@ -110,8 +110,8 @@ class PresenceService:
         if asyncio.get_running_loop().time() >= self.settled_at:
             raise ShuttingDown("This relay process stops")
         key = VERIFIED.get()
-        with self._shared.open_calls.admitted(key.tenant_id):
-            stream = Stream(self._shared, key, context, requests)
+        with self._shared.open_calls.entered(key.tenant_id, key.key_id) as place:
+            stream = Stream(self._shared, key, place, context, requests)
             with self._listed(stream):
                 error = await stream.run()
         reason = type(error).__name__ if error else "closed"

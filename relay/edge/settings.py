@@ -69,6 +69,11 @@ class EdgeSettings:
     asked to leave comes back on another connection, with one channel as well, and a balancer chooses an edge for it. At most half
     of `drain_delay`. Suites with one or two streams open no more connections for that; one that is shorter costs those that keep
     connections without streams (the policy `round_robin`) a handshake each time."""
+    keepalive: timedelta = timedelta(seconds=20)
+    """Of silence before a suite is pinged."""
+    keepalive_timeout: timedelta = timedelta(seconds=10)
+    """For the answer. A suite that vanished without a word is so noticed within 30 s, before this project's own suite notices it
+    (40 s) and comes back: the places of its streams are free by then."""
     connections: int = 10_000
     """Connections at the same time; `docs/limits.md` says what they cost. Further ones are closed at once."""
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from grpc.aio import ServicerContext
 
     from relay.core.presence import Name
+    from relay.edge.open_calls import Place
     from relay.edge.requests import Change, Requests, WholeStart
     from relay.edge.shared import Shared
     from relay.edge.tenants import Freshness, TenantView
@@ -68,18 +69,25 @@ class Stream:
     """One open stream. `run` is its whole life; everything else is called while that runs."""
 
     def __init__(
-        self, shared: Shared, key: KeyRecord, context: ServicerContext[bytes, bytes], requests: Requests
+        self,
+        shared: Shared,
+        key: KeyRecord,
+        place: Place,
+        context: ServicerContext[bytes, bytes],
+        requests: Requests,
     ) -> None:
         """Make a stream that is not open yet.
 
         Args:
             shared: what all streams of the edge use.
             key: whose stream it is, verified.
+            place: among its tenant's calls, or its wait for one.
             context: the call.
             requests: of the call, none of them read yet.
         """
         self.key_id = key.key_id
         self._key = key
+        self._place = place
         self.tenant_id = key.tenant_id
         self.watch: Watch[bytes] = Watch(key.tenant_id, encode.pending_item)
         self._shared = shared
@@ -170,6 +178,7 @@ class Stream:
         if not self._start.done():
             raise StartExpected(f"The start did not arrive within {wait_s:g} s")
         start = self._start.result()
+        self._shared.open_calls.claim(self._place, start.instance_id, self.end)
         seen = self._shared.suites.seen(self._key, start.client_name, start.client_version)
         self._shared.background(seen, "suite-key-touch")  # nobody waits for it
         await self._take_in(start)

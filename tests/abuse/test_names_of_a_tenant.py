@@ -101,7 +101,7 @@ async def test_the_same_names_on_many_streams_are_bounded_too(open_suite: Any) -
     suite = await open_suite(tenant_names=100)
     streams = [await suite().open(*numbered(0, 100)).ready() for _ in range(4)]
     ended = await suite().open(*numbered(0, 100)).ending()
-    assert (ended.reason, ended.metadata) == ("ERROR_REASON_TOO_MANY_USERS", {"limit": "400", "per": "tenant"})
+    assert (ended.reason, ended.metadata) == ("ERROR_REASON_TOO_MANY_USERS", {"limit": "400", "per": "tenant_at_edge"})
     assert all(stream.error is None for stream in streams)
 
 

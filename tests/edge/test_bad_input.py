@@ -143,7 +143,7 @@ async def test_a_tenant_has_only_so_many_streams_and_closing_one_makes_room(work
     await suite(channel=channel).open().ready()
     ended = await suite(channel=channel).open().ending()
     assert (ended.code, ended.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "ERROR_REASON_TOO_MANY_WATCHES")
-    assert ended.metadata == {"limit": "2", "per": "tenant"}
+    assert ended.metadata == {"limit": "2", "per": "tenant_at_edge"}
     assert ended.retry_s == 60
     other = (await worker.enrol(OTHER)).text
     await suite(other, channel).open().ready()

@@ -48,6 +48,19 @@ async def test_names_are_answered_in_order_and_the_view_follows(relay, connect, 
     assert suite.client.names["nobody@x.org"].status is Status.NOT_FOUND
 
 
+@pytest.mark.fault("L5")
+async def test_a_program_names_itself_the_same_on_each_of_its_streams_and_otherwise_than_others(relay, connect):
+    await connect("ada@x.org")
+    first = await relay.stream()
+    first.fail(grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_SHUTDOWN")
+    again = await relay.stream()
+    await connect("ada@x.org", instance_id="desk-1")
+    other = await relay.stream()
+    ids = [stream.starts[0].client.instance_id for stream in (first, again, other)]
+    assert ids == [ids[0], ids[0], "desk-1"]
+    assert len(ids[0]) == 32
+
+
 @FORMS
 async def test_after_a_kill_it_resumes_with_token_held_users_and_those_not_answered(relay, connect, cert, form):
     suite = await connect("ada@x.org", "bob@x.org", "new@x.org", "gone@x.org", form=form)

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(relay/api/presence/v1/error_reason.proto\x12\x15relay.api.presence.v1*\x98\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45RROR_REASON_SHUTDOWN\x10\x01\x12\x1a\n\x16\x45RROR_REASON_REBALANCE\x10\x02\x12\"\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\x03\x12\x1d\n\x19\x45RROR_REASON_SLOW_WATCHER\x10\x04\x12/\n+ERROR_REASON_RESUME_TOKEN_OF_ANOTHER_TENANT\x10\x05\x12\x1f\n\x1b\x45RROR_REASON_START_EXPECTED\x10\x06\x12 \n\x1c\x45RROR_REASON_ACTION_EXPECTED\x10\x07\x12\"\n\x1e\x45RROR_REASON_SUITE_KEY_UNKNOWN\x10\x08\x12\"\n\x1e\x45RROR_REASON_SUITE_KEY_REVOKED\x10\t\x12\x1f\n\x1b\x45RROR_REASON_TENANT_REMOVED\x10\n\x12\x1f\n\x1b\x45RROR_REASON_TOO_MANY_USERS\x10\x0b\x12!\n\x1d\x45RROR_REASON_TOO_MANY_WATCHES\x10\x0c\x12\x14\n\x10\x45RROR_REASON_BUG\x10\r\x12\x15\n\x11\x45RROR_REASON_BUSY\x10\x0e\x12#\n\x1f\x45RROR_REASON_METADATA_TOO_LARGE\x10\x0f\x42\x65\n\x15relay.presence.api.v1B\x10\x45rrorReasonProtoP\x01Z presence.relay/api/v1;presencev1\xaa\x02\x15Relay.Api.Presence.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(relay/api/presence/v1/error_reason.proto\x12\x15relay.api.presence.v1*\xb3\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45RROR_REASON_SHUTDOWN\x10\x01\x12\x1a\n\x16\x45RROR_REASON_REBALANCE\x10\x02\x12\"\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\x03\x12\x1d\n\x19\x45RROR_REASON_SLOW_WATCHER\x10\x04\x12/\n+ERROR_REASON_RESUME_TOKEN_OF_ANOTHER_TENANT\x10\x05\x12\x1f\n\x1b\x45RROR_REASON_START_EXPECTED\x10\x06\x12 \n\x1c\x45RROR_REASON_ACTION_EXPECTED\x10\x07\x12\"\n\x1e\x45RROR_REASON_SUITE_KEY_UNKNOWN\x10\x08\x12\"\n\x1e\x45RROR_REASON_SUITE_KEY_REVOKED\x10\t\x12\x1f\n\x1b\x45RROR_REASON_TENANT_REMOVED\x10\n\x12\x1f\n\x1b\x45RROR_REASON_TOO_MANY_USERS\x10\x0b\x12!\n\x1d\x45RROR_REASON_TOO_MANY_WATCHES\x10\x0c\x12\x14\n\x10\x45RROR_REASON_BUG\x10\r\x12\x15\n\x11\x45RROR_REASON_BUSY\x10\x0e\x12#\n\x1f\x45RROR_REASON_METADATA_TOO_LARGE\x10\x0f\x12\x19\n\x15\x45RROR_REASON_REPLACED\x10\x10\x42\x65\n\x15relay.presence.api.v1B\x10\x45rrorReasonProtoP\x01Z presence.relay/api/v1;presencev1\xaa\x02\x15Relay.Api.Presence.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,5 +33,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\025relay.presence.api.v1B\020ErrorReasonProtoP\001Z presence.relay/api/v1;presencev1\252\002\025Relay.Api.Presence.V1'
   _globals['_ERRORREASON']._serialized_start=68
-  _globals['_ERRORREASON']._serialized_end=604
+  _globals['_ERRORREASON']._serialized_end=631
 # @@protoc_insertion_point(module_scope)

@@ -70,7 +70,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SUITE_KEY_REVOKED: _ErrorReason.ValueType  # 9
     """The key was revoked. Code PERMISSION_DENIED; also ends open streams. Stop, and tell a person.
 
-    Example: { "reason": "ERROR_REASON_SUITE_KEY_REVOKED", "domain": "presence.relay", "metadata": { "key_id": "1f2e3d4c" } }
+    Example: { "reason": "ERROR_REASON_SUITE_KEY_REVOKED", "domain": "presence.relay", "metadata": { "key_id": "1f2e3d4c5b6a7988" } }
     """
     ERROR_REASON_TENANT_REMOVED: _ErrorReason.ValueType  # 10
     """The organisation left the relay. Code PERMISSION_DENIED; also ends open streams. Stop, and tell a person.
@@ -78,17 +78,19 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: { "reason": "ERROR_REASON_TENANT_REMOVED", "domain": "presence.relay", "metadata": {} }
     """
     ERROR_REASON_TOO_MANY_USERS: _ErrorReason.ValueType  # 11
-    """More users than the limit of a message, of a stream or of the tenant (`per` says which: "message", "stream", "tenant"). Code
-    RESOURCE_EXHAUSTED; also ends open streams whose change asks for too many. Send fewer, or in parts; the limit of a tenant its
-    operator can raise.
+    """More users than a limit. `per` says which: "message", "stream", "tenant" (different users on all its streams) or
+    "tenant_at_edge" (users on all its streams at this relay process, each counted on each stream). Code RESOURCE_EXHAUSTED;
+    also ends open streams whose change asks for too many. Send fewer, or in parts; the relay's operator can raise the limit
+    of a tenant.
 
     Example: { "reason": "ERROR_REASON_TOO_MANY_USERS", "domain": "presence.relay", "metadata": { "limit": "10000", "per": "message" } }
     """
     ERROR_REASON_TOO_MANY_WATCHES: _ErrorReason.ValueType  # 12
-    """The tenant has as many streams open as it may. Code RESOURCE_EXHAUSTED. Close streams that are not needed; retry after a
-    minute.
+    """The tenant has as many streams open at this relay process as it may. Code RESOURCE_EXHAUSTED, with RetryInfo. Close
+    streams that are not needed; retry after a minute. A program that names itself (`SuiteClient.instance_id`) takes the
+    place of its own old stream instead.
 
-    Example: { "reason": "ERROR_REASON_TOO_MANY_WATCHES", "domain": "presence.relay", "metadata": { "limit": "64", "per": "tenant" } }
+    Example: { "reason": "ERROR_REASON_TOO_MANY_WATCHES", "domain": "presence.relay", "metadata": { "limit": "64", "per": "tenant_at_edge" } }
     """
     ERROR_REASON_BUG: _ErrorReason.ValueType  # 13
     """Something broke in the relay. Code INTERNAL. Resume with jittered backoff; the operator has been told.
@@ -105,6 +107,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The call's metadata is longer than 16 KiB. Code RESOURCE_EXHAUSTED. Mend the client, or the proxy that adds headers.
 
     Example: { "reason": "ERROR_REASON_METADATA_TOO_LARGE", "domain": "presence.relay", "metadata": {} }
+    """
+    ERROR_REASON_REPLACED: _ErrorReason.ValueType  # 16
+    """The tenant had as many streams open as it may, and a newer stream of the same suite key with the same
+    `SuiteClient.instance_id` took the place of this one. Code ABORTED, with RetryInfo. A program that left this stream
+    for the newer one has nothing to do. A program that did not open the newer one shares its id with another: give each
+    an id of its own; until then resume after a minute at the earliest.
+
+    Example: { "reason": "ERROR_REASON_REPLACED", "domain": "presence.relay", "metadata": {} }
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -165,7 +175,7 @@ Example: { "reason": "ERROR_REASON_SUITE_KEY_UNKNOWN", "domain": "presence.relay
 ERROR_REASON_SUITE_KEY_REVOKED: ErrorReason.ValueType  # 9
 """The key was revoked. Code PERMISSION_DENIED; also ends open streams. Stop, and tell a person.
 
-Example: { "reason": "ERROR_REASON_SUITE_KEY_REVOKED", "domain": "presence.relay", "metadata": { "key_id": "1f2e3d4c" } }
+Example: { "reason": "ERROR_REASON_SUITE_KEY_REVOKED", "domain": "presence.relay", "metadata": { "key_id": "1f2e3d4c5b6a7988" } }
 """
 ERROR_REASON_TENANT_REMOVED: ErrorReason.ValueType  # 10
 """The organisation left the relay. Code PERMISSION_DENIED; also ends open streams. Stop, and tell a person.
@@ -173,17 +183,19 @@ ERROR_REASON_TENANT_REMOVED: ErrorReason.ValueType  # 10
 Example: { "reason": "ERROR_REASON_TENANT_REMOVED", "domain": "presence.relay", "metadata": {} }
 """
 ERROR_REASON_TOO_MANY_USERS: ErrorReason.ValueType  # 11
-"""More users than the limit of a message, of a stream or of the tenant (`per` says which: "message", "stream", "tenant"). Code
-RESOURCE_EXHAUSTED; also ends open streams whose change asks for too many. Send fewer, or in parts; the limit of a tenant its
-operator can raise.
+"""More users than a limit. `per` says which: "message", "stream", "tenant" (different users on all its streams) or
+"tenant_at_edge" (users on all its streams at this relay process, each counted on each stream). Code RESOURCE_EXHAUSTED;
+also ends open streams whose change asks for too many. Send fewer, or in parts; the relay's operator can raise the limit
+of a tenant.
 
 Example: { "reason": "ERROR_REASON_TOO_MANY_USERS", "domain": "presence.relay", "metadata": { "limit": "10000", "per": "message" } }
 """
 ERROR_REASON_TOO_MANY_WATCHES: ErrorReason.ValueType  # 12
-"""The tenant has as many streams open as it may. Code RESOURCE_EXHAUSTED. Close streams that are not needed; retry after a
-minute.
+"""The tenant has as many streams open at this relay process as it may. Code RESOURCE_EXHAUSTED, with RetryInfo. Close
+streams that are not needed; retry after a minute. A program that names itself (`SuiteClient.instance_id`) takes the
+place of its own old stream instead.
 
-Example: { "reason": "ERROR_REASON_TOO_MANY_WATCHES", "domain": "presence.relay", "metadata": { "limit": "64", "per": "tenant" } }
+Example: { "reason": "ERROR_REASON_TOO_MANY_WATCHES", "domain": "presence.relay", "metadata": { "limit": "64", "per": "tenant_at_edge" } }
 """
 ERROR_REASON_BUG: ErrorReason.ValueType  # 13
 """Something broke in the relay. Code INTERNAL. Resume with jittered backoff; the operator has been told.
@@ -200,5 +212,13 @@ ERROR_REASON_METADATA_TOO_LARGE: ErrorReason.ValueType  # 15
 """The call's metadata is longer than 16 KiB. Code RESOURCE_EXHAUSTED. Mend the client, or the proxy that adds headers.
 
 Example: { "reason": "ERROR_REASON_METADATA_TOO_LARGE", "domain": "presence.relay", "metadata": {} }
+"""
+ERROR_REASON_REPLACED: ErrorReason.ValueType  # 16
+"""The tenant had as many streams open as it may, and a newer stream of the same suite key with the same
+`SuiteClient.instance_id` took the place of this one. Code ABORTED, with RetryInfo. A program that left this stream
+for the newer one has nothing to do. A program that did not open the newer one shares its id with another: give each
+an id of its own; until then resume after a minute at the earliest.
+
+Example: { "reason": "ERROR_REASON_REPLACED", "domain": "presence.relay", "metadata": {} }
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -205,19 +205,28 @@ class SuiteClient(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The product's name, for example "contoso-attendant-console". At most 100 characters are kept."""
     version: _builtins.str
     """Its version, for example "7.2.1". At most 100 characters are kept."""
+    instance_id: _builtins.str
+    """Which program it is among those that use the same suite key, for example a GUID made at installation and kept; or
+    empty. When the tenant has as many streams open at a relay process as it may, a new stream takes the place of the oldest
+    stream of the same suite key with the same id, which ends with ERROR_REASON_REPLACED: so a program that lost its connection
+    without a word need not wait until the relay has noticed that. A program that keeps several streams open on purpose
+    gives each an id of its own, or none. At most 64 characters; a longer one is none.
+    """
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         version: _builtins.str = ...,
+        instance_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id", "name", b"name", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
