@@ -9,9 +9,10 @@ PYTEST := $(BIN)/python -m pytest
 TEST_PROCESSES ?= 3
 CODE := relay onboarding emulator suite bench tests
 PROTOS := $(wildcard protos/relay/api/presence/v1/*.proto)
+PROMISE := protos/v1.txtpb
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test browser check soak bench bench-push format lint types contracts protos protos-check lock project-check parity-check locks-check profiles
+.PHONY: help setup run test browser check soak bench bench-push format lint types contracts protos protos-promise protos-check lock project-check parity-check locks-check profiles
 
 help: ## says what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -111,8 +112,14 @@ generate = $(BIN)/python -m grpc_tools.protoc -Iprotos --plugin=protoc-gen-mypy=
 protos: setup ## generates relay/api from protos/
 	@$(call generate,.)
 
+# What suites may build upon for good. Only ever more is promised: `make check` compares the protos with it.
+protos-promise: setup ## promises the protos as they are: to be run for a release
+	@$(BIN)/buf breaking protos --against $(PROMISE)
+	@$(BIN)/buf build protos --exclude-source-info -o $(PROMISE)
+
 protos-check: setup
 	@$(BIN)/buf lint protos
+	@$(BIN)/buf breaking protos --against $(PROMISE)
 	@$(BIN)/buf format protos --diff --exit-code
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(call generate,"$$fresh") && \
 	  for file in $$(cd "$$fresh" && find relay -type f); do \

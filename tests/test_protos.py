@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import grpc
 import pytest
 
@@ -10,6 +15,8 @@ from relay.core import presence
 from relay.edge.errors import Busy, ending_of
 from suite.channel import Target
 from suite.explain import Ending, explain
+
+PROTOS = Path(__file__).parent.parent / "protos"
 
 OTHERS_NAMES = {
     # Grpc.Core and System of .NET, io.grpc and java.lang, which a program of a suite has at hand beside the protocol's.
@@ -87,3 +94,31 @@ def test_the_suite_has_words_of_its_own_for_every_reason(reason):
     target = Target(host="relay.example", port=443, ca_pem=None, server_name=None, proxy=None)
     unheard_of = explain(Ending(grpc.StatusCode.UNKNOWN, reason="ERROR_REASON_UNHEARD_OF"), target)
     assert explain(Ending(grpc.StatusCode.UNKNOWN, reason=reason), target) != unheard_of
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("string upn = 1;", "string name = 1;"),
+        ("string upn = 1;", "string upn = 15;"),
+        ("  UNKNOWN_REASON_STALE = 10;\n", ""),
+        ("OutOfOffice", "Absence"),
+        ("presence.relay/api/v1", "presence.relay/api"),
+    ],
+)
+def test_what_was_promised_to_suites_cannot_be_taken_back(tmp_path: Path, before: str, after: str):
+    assert "presence.proto" in _broken(tmp_path, before, after)
+
+
+def test_more_may_be_said_than_was_promised(tmp_path: Path):
+    assert _broken(tmp_path, "bool idle = 5;", "bool idle = 5;\n  string more = 999;") == ""
+
+
+def _broken(folder: Path, before: str, after: str) -> str:
+    """What buf finds broken when one text in the protos is another."""
+    shutil.copytree(PROTOS, folder, dirs_exist_ok=True)
+    file = folder / "relay/api/presence/v1/presence.proto"
+    assert before in file.read_text()
+    file.write_text(file.read_text().replace(before, after))
+    command = [Path(sys.executable).with_name("buf"), "breaking", folder, "--against", PROTOS / "v1.txtpb"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout

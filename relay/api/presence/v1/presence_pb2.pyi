@@ -320,6 +320,8 @@ class UserPresence(_message.Message):
     OBSERVE_TIME_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     SEQUENCE_NUMBER_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    MAIL_FIELD_NUMBER: _builtins.int
     upn: _builtins.str
     """The user's canonical user principal name, for example "Ada@contoso.com". Empty when not known yet."""
     availability: Global___Availability.ValueType
@@ -339,24 +341,37 @@ class UserPresence(_message.Message):
     console_status: Global___ConsoleStatus.ValueType
     """What an attendant console draws for this state, from the relay's mapping table (a tenant may override rows of it)."""
     status_message: _builtins.str
-    """The user's status message as plain text. Absent when the user has none or the tenant does not pass it on; cut at 1 KB."""
+    """The user's status message as plain text; cut at 1 KB. Absent when the user has none, or when the organisation does not
+    pass it on: it is off unless an administrator turned it on, on the relay's page.
+    """
     source: Global___PresenceSource.ValueType
     """How the relay learned of it."""
     sequence_number: _builtins.str
     """Microsoft's version stamp of this presence, to be compared as a string, for one user only. Empty when Microsoft did
     not give one.
     """
+    display_name: _builtins.str
+    """The user's name as people know it, for example "Ada Lovelace", so that a console can find people by name. Empty when the
+    organisation does not pass it on (it is off unless an administrator turned it on, on the relay's page), when Microsoft
+    has none, or when it is not known yet; cut at 256 characters.
+    """
+    mail: _builtins.str
+    """The user's mail address, for example "ada.lovelace@contoso.com"; it may differ from `upn`. Empty in the same cases as
+    `display_name`; at most 320 characters.
+    """
     @_builtins.property
     def idle_time(self) -> _timestamp_pb2.Timestamp:
-        """Since when `idle` has been true, as the relay saw it. Absent when `idle` is false."""
+        """Since when `idle` has been true, as the relay saw it, by the relay's clock. Absent when `idle` is false."""
 
     @_builtins.property
     def out_of_office(self) -> Global___OutOfOffice:
-        """Out of office. Absent when Microsoft does not say or the tenant does not pass it on."""
+        """Out of office. Absent when Microsoft does not say, or when the organisation does not pass it on: it is off unless an
+        administrator turned it on, on the relay's page.
+        """
 
     @_builtins.property
     def observe_time(self) -> _timestamp_pb2.Timestamp:
-        """When the relay saw this presence first. It is not repeated while nothing changes: see `Progress.contact_time` for how
+        """When the relay saw this presence first, by the relay's clock. It is not repeated while nothing changes: see `Progress.contact_time` for how
         fresh it is.
         """
 
@@ -375,10 +390,12 @@ class UserPresence(_message.Message):
         observe_time: _timestamp_pb2.Timestamp | None = ...,
         source: Global___PresenceSource.ValueType = ...,
         sequence_number: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        mail: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_status_message", b"_status_message", "idle_time", b"idle_time", "observe_time", b"observe_time", "out_of_office", b"out_of_office", "status_message", b"status_message"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_status_message", b"_status_message", "availability", b"availability", "console_status", b"console_status", "idle", b"idle", "idle_time", b"idle_time", "observe_time", b"observe_time", "out_of_office", b"out_of_office", "raw_activity", b"raw_activity", "raw_availability", b"raw_availability", "sequence_number", b"sequence_number", "source", b"source", "status_message", b"status_message", "upn", b"upn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_status_message", b"_status_message", "availability", b"availability", "console_status", b"console_status", "display_name", b"display_name", "idle", b"idle", "idle_time", b"idle_time", "mail", b"mail", "observe_time", b"observe_time", "out_of_office", b"out_of_office", "raw_activity", b"raw_activity", "raw_availability", b"raw_availability", "sequence_number", b"sequence_number", "source", b"source", "status_message", b"status_message", "upn", b"upn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__status_message: _TypeAlias = _typing.Literal["status_message"]  # noqa: Y015
     _WhichOneofArgType__status_message: _TypeAlias = _typing.Literal["_status_message", b"_status_message"]  # noqa: Y015

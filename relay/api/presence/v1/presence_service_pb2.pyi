@@ -11,8 +11,11 @@ each change. Every call carries the suite's key as metadata:
 
 The tenant (the customer's organisation in Microsoft Entra ID) follows from the key alone; no message names it.
 
-Limits: 10,000 users a message, 100,000 users a bidirectional stream, 10,000 users a server stream, 4 MiB a message,
-40 MB for all parts of a start, 1,024 characters a name, 16 KiB of metadata a call, 100 calls at a time a connection.
+Limits: 10,000 users a message (those held and those newly asked for together), 100,000 users a bidirectional stream, 10,000
+users a server stream, 4 MiB a message, 40 MB for all parts of a start, 1,024 characters a name, 16 KiB of metadata a call,
+100 calls at a time a connection. A tenant may have 64 streams at one relay process (an address may be several), 100,000
+different users on all its streams, and 100 suite keys. A key is good until it is revoked, a resume token until the relay's
+store loses history; a stream lasts about an hour and is then drained. The relay's operator may set other limits.
 Names of more than 320 characters (of more than 80, if any of these is not ASCII) can be nobody's; all of them in one start
 may have 1,048,576 characters together. A name or a start beyond its limit ends the stream with INVALID_ARGUMENT,
 `ERROR_REASON_START_EXPECTED` or `ERROR_REASON_ACTION_EXPECTED`. A resume token longer than 1,024 characters cannot be
@@ -149,8 +152,9 @@ class WatchStart(_message.Message):
     PROGRESS_INTERVAL_FIELD_NUMBER: _builtins.int
     MORE_FOLLOWS_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """The last `resume_token` received, or empty for a first stream. Opaque. One that is too old or cannot be read is no
-    error: everything is sent, under OUTCOME_RESET. One of another tenant is refused with INVALID_ARGUMENT,
+    """The last `resume_token` received, or empty for a first stream. Opaque. It does not age: it is good until the relay's store
+    loses history, after a break of any length. One that is good no longer, or cannot be read, is no error: everything is
+    sent, under OUTCOME_RESET. One of another tenant is refused with INVALID_ARGUMENT,
     `ERROR_REASON_RESUME_TOKEN_OF_ANOTHER_TENANT`.
     """
     more_follows: _builtins.bool
@@ -251,8 +255,11 @@ class WatchPresenceResponse(_message.Message):
         OUTCOME_RESUMED: WatchPresenceResponse._Outcome.ValueType  # 2
         """The suite keeps the answers of its held users; only what changed since follows, and all newly asked users."""
         OUTCOME_RESET: WatchPresenceResponse._Outcome.ValueType  # 3
-        """The relay cannot continue from what the suite holds (the token is too old or unreadable, or the relay's store lost
-        history): drop all answers and what names stood for, keep the names; a full snapshot follows.
+        """The relay cannot continue from what the suite holds (the token is unreadable, or the relay's store lost history): a
+        full snapshot follows. The suite keeps the names, forgets its token, and believes none of its answers any more. It may
+        go on showing them, marked as uncertain: each until the relay says anything but UNKNOWN_REASON_PENDING of the name or of
+        the user. What was not named again when the snapshot is complete must be dropped. It must not be called held: until it
+        is answered again, a name is newly asked for. A simple suite drops everything at once.
         """
 
     class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
@@ -265,8 +272,11 @@ class WatchPresenceResponse(_message.Message):
     OUTCOME_RESUMED: WatchPresenceResponse.Outcome.ValueType  # 2
     """The suite keeps the answers of its held users; only what changed since follows, and all newly asked users."""
     OUTCOME_RESET: WatchPresenceResponse.Outcome.ValueType  # 3
-    """The relay cannot continue from what the suite holds (the token is too old or unreadable, or the relay's store lost
-    history): drop all answers and what names stood for, keep the names; a full snapshot follows.
+    """The relay cannot continue from what the suite holds (the token is unreadable, or the relay's store lost history): a
+    full snapshot follows. The suite keeps the names, forgets its token, and believes none of its answers any more. It may
+    go on showing them, marked as uncertain: each until the relay says anything but UNKNOWN_REASON_PENDING of the name or of
+    the user. What was not named again when the snapshot is complete must be dropped. It must not be called held: until it
+    is answered again, a name is newly asked for. A simple suite drops everything at once.
     """
 
     @_typing.final
@@ -349,7 +359,10 @@ class WatchPresenceResponse(_message.Message):
 
         @_builtins.property
         def poll_interval(self) -> _duration_pb2.Duration:
-            """How often the relay reads each watched user at present. Presence is at most about this old."""
+            """How often the relay reads each watched user at present. A presence that Microsoft does not announce is at most about
+            this old. Where Microsoft announces changes, the relay reads more seldom (once a minute), and changes come meanwhile,
+            mostly within some seconds: `UserPresence.source` says which way one came.
+            """
 
         def __init__(
             self,
