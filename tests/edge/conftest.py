@@ -81,11 +81,10 @@ async def start_edge(edge_store: Store, cert: trustme.LeafCert) -> AsyncIterator
     async with AsyncExitStack() as stack:
 
         async def start(**settings: Any) -> EdgeServer:
-            given = {"drain_delay": SHORT, "grace": SHORT, **settings}
+            given = {"port": 0, "drain_delay": SHORT, "grace": SHORT, **settings}
             edge = EdgeServer(
                 EdgeSettings(
                     host="localhost",
-                    port=0,
                     tls_cert_pem=b"".join(pem.bytes() for pem in cert.cert_chain_pems),
                     tls_key_pem=cert.private_key_pem.bytes(),
                     **given,

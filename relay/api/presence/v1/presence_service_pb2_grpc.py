@@ -66,8 +66,8 @@ class PresenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StreamPresence(self, request, context):
-        """Watches the presence of a fixed set of users of one tenant, for clients that cannot stream requests (.NET Framework,
-        gRPC-Web).
+        """Watches the presence of a fixed set of users of one tenant, for clients that cannot stream requests: .NET Framework, and
+        gRPC-Web through a proxy that translates it.
 
         Behaves like WatchPresence after its `start`. To change its users, such a client closes the stream first and then
         opens another with its last `resume_token`, its held users and the new ones; nothing is lost in between.

@@ -69,8 +69,8 @@ class PresenceServiceStub:
     ends every stream some time: it sends `drain` first, and resuming with the last `resume_token` loses nothing.
     """
     StreamPresence: _grpc.UnaryStreamMultiCallable[_presence_service_pb2.StreamPresenceRequest, _presence_service_pb2.WatchPresenceResponse]
-    """Watches the presence of a fixed set of users of one tenant, for clients that cannot stream requests (.NET Framework,
-    gRPC-Web).
+    """Watches the presence of a fixed set of users of one tenant, for clients that cannot stream requests: .NET Framework, and
+    gRPC-Web through a proxy that translates it.
 
     Behaves like WatchPresence after its `start`. To change its users, such a client closes the stream first and then
     opens another with its last `resume_token`, its held users and the new ones; nothing is lost in between.
@@ -92,8 +92,8 @@ class PresenceServiceAsyncStub(PresenceServiceStub):
     ends every stream some time: it sends `drain` first, and resuming with the last `resume_token` loses nothing.
     """
     StreamPresence: _aio.UnaryStreamMultiCallable[_presence_service_pb2.StreamPresenceRequest, _presence_service_pb2.WatchPresenceResponse]  # type: ignore[assignment]
-    """Watches the presence of a fixed set of users of one tenant, for clients that cannot stream requests (.NET Framework,
-    gRPC-Web).
+    """Watches the presence of a fixed set of users of one tenant, for clients that cannot stream requests: .NET Framework, and
+    gRPC-Web through a proxy that translates it.
 
     Behaves like WatchPresence after its `start`. To change its users, such a client closes the stream first and then
     opens another with its last `resume_token`, its held users and the new ones; nothing is lost in between.
@@ -124,8 +124,8 @@ class PresenceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _presence_service_pb2.StreamPresenceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_presence_service_pb2.WatchPresenceResponse], _abc.AsyncIterator[_presence_service_pb2.WatchPresenceResponse]]:
-        """Watches the presence of a fixed set of users of one tenant, for clients that cannot stream requests (.NET Framework,
-        gRPC-Web).
+        """Watches the presence of a fixed set of users of one tenant, for clients that cannot stream requests: .NET Framework, and
+        gRPC-Web through a proxy that translates it.
 
         Behaves like WatchPresence after its `start`. To change its users, such a client closes the stream first and then
         opens another with its last `resume_token`, its held users and the new ones; nothing is lost in between.

@@ -1,0 +1,103 @@
+"""What the guide for developers of suites says is so: its simple client runs as it stands there, and its tables are complete."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import trustme
+
+from relay.api.presence.v1 import error_reason_pb2, presence_pb2
+from relay.core.mapping import LOOKS
+from relay.core.presence import Status
+from relay.edge.server import EdgeServer
+from relay.store.suite_keys import SuiteKeys
+from tests.edge.suite import eventually
+from tests.edge.worker import PlayedWorker, name, user
+from tests.ring import MARKS
+
+DOCS = Path(__file__).parents[2] / "docs"
+GUIDE = (DOCS / "suites.md").read_text()
+ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in GUIDE.splitlines() if line.startswith("| `")]
+
+
+class SimpleClient:
+    """The guide's, in a thread of its own; `seen` is what it draws."""
+
+    def __init__(self, edge: EdgeServer, key: str, users: list[str], authority: trustme.CA) -> None:
+        [code] = re.findall(r"```python\n(import random.*?)```", GUIDE, re.DOTALL)
+        self.lines = len(code.splitlines())
+        self._room: dict[str, Any] = {}
+        exec(compile(code, "docs/suites.md", "exec"), self._room)
+        self.seen: dict[str, str] = {}
+        self.ended: grpc.RpcError | None = None
+        arguments = (f"localhost:{edge.port}", key, users, self.seen.__setitem__, authority.cert_pem.bytes())
+        self._thread = threading.Thread(target=self._run, args=arguments, daemon=True)
+        self._thread.start()
+
+    def _run(self, *arguments: Any) -> None:
+        try:
+            self._room["watch"](*arguments)
+        except grpc.RpcError as error:
+            self.ended = error
+
+    async def joined(self) -> None:
+        await asyncio.to_thread(self._thread.join, 10)
+
+
+async def test_the_simple_client_shows_everybody_and_outlives_its_edge(
+    worker: PlayedWorker, key: str, start_edge: Callable[..., Any], authority: trustme.CA, store: Any
+) -> None:
+    [ada] = await worker.users(1)
+    await worker.resolve({name(7): Status.NOT_FOUND})
+    edge = await start_edge()
+    client = SimpleClient(edge, key, [ada, name(7), name(8)], authority)
+    await eventually(lambda: len(client.seen) == 3)
+    assert client.seen[name(7)] == "UNKNOWN_REASON_NOT_FOUND"
+    assert client.seen[name(8)] == "UNKNOWN_REASON_PENDING"
+    await worker.found({user(0): Status.NOT_REPORTED})
+    await eventually(lambda: client.seen[ada] == "UNKNOWN_REASON_NOT_REPORTED")
+    await edge.drain()
+    await worker.found({user(0): Status.ACCESS_DENIED})
+    again = await start_edge(port=edge.port)
+    await eventually(lambda: client.seen[ada] == "UNKNOWN_REASON_ACCESS_DENIED")
+    assert again.port == edge.port
+    [held] = await SuiteKeys(store, MARKS).list(worker.tenants[0])
+    await SuiteKeys(store, MARKS).revoke(held.key_id)
+    await client.joined()
+    assert client.ended is not None
+    assert client.ended.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+def test_every_console_status_has_its_icon_colour_and_words() -> None:
+    told = {row[0].strip("`"): row for row in ROWS if "icons/" in row[1]}
+    assert set(told) == {status.name for status in LOOKS}
+    for status, look in LOOKS.items():
+        _, icon, colour, *words, order = told[status.name]
+        assert icon == f"![](icons/{look.icon}.svg) {look.icon}"
+        assert (DOCS / "icons" / f"{look.icon}.svg").is_file()
+        assert colour == look.colour.value
+        assert all(words)
+        assert order.isdecimal()
+    assert sorted(int(row[-1]) for row in told.values()) == list(range(1, len(told) + 1))
+
+
+def test_every_reason_has_words_and_every_error_a_remedy() -> None:
+    said = {cell.strip("`") for row in ROWS for cell in row[0].split(", ")}
+    reasons = {value.removeprefix("UNKNOWN_REASON_") for value in presence_pb2.UnknownReason.keys()}  # noqa: SIM118
+    assert reasons - {"UNSPECIFIED"} <= said
+    assert set(error_reason_pb2.ErrorReason.keys()) - {"ERROR_REASON_UNSPECIFIED"} <= said
+
+
+@pytest.mark.fault("L7")
+def test_grpc_web_is_nowhere_offered_without_a_proxy_that_translates_it() -> None:
+    protos = "".join(path.read_text() for path in (DOCS.parent / "protos").rglob("*.proto"))
+    about = [line for line in (protos + GUIDE).splitlines() if "gRPC-Web" in line]
+    assert about
+    assert all("proxy" in line.lower() or "not served" in line for line in about), about
