@@ -12,6 +12,7 @@ What is announced and must be read is gathered for a moment, so that a meeting's
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -32,8 +33,9 @@ class Page:
     Attributes:
         users: in the order in which they came.
         due: when to read them next.
-        confirmed: when Graph last answered for them, or when the first of them came.
-        since: when the page was made: users who change their speed are not overdue for it.
+        confirmed: since when all that is held of them is confirmed by Graph; None before it answered for any of them.
+        since: when the page was made, or Graph answered for it last, whether or not that could be stored: its users are not overdue
+            before three intervals from then.
         covered: whether these users are read seldom, because their changes are announced.
         reading: whether a read of this page is under way.
         again: whether to read it once more at once after that.
@@ -41,7 +43,7 @@ class Page:
 
     users: dict[UserId, None]
     due: float
-    confirmed: float
+    confirmed: float | None
     since: float
     covered: bool = False
     reading: bool = False
@@ -83,6 +85,8 @@ class PollPlan:
         self._gather_until = math.inf
         self._busy: set[UserId] = set()
         self._not_before = -math.inf
+        self._inherited: set[UserId] = set()
+        self._inherited_at = -math.inf
 
     def __contains__(self, user: UserId) -> bool:
         return user in self._page_of
@@ -105,14 +109,23 @@ class PollPlan:
 
     @property
     def oldest_confirmation(self) -> float | None:
-        """Since when all users have been confirmed; None without users."""
-        return min((page.confirmed for page in self._pages), default=None)
+        """Since when all that is held is confirmed by Graph; None while nothing is."""
+        times = [page.confirmed for page in self._pages if page.confirmed is not None]
+        return min([*times, self._inherited_at] if self._inherited else times, default=None)
+
+    @property
+    def inherited_at(self) -> float | None:
+        """When Graph confirmed what was taken over from an earlier owner; None once it has confirmed all of it to this one."""
+        return self._inherited_at if self._inherited else None
+
+    def inherit(self, users: Iterable[UserId], at: float) -> None:
+        """Something is held of these users that Graph confirmed to an earlier owner: at `at`, minus infinity for nobody knows."""
+        self._inherited = {user for user in users if user in self._page_of}
+        self._inherited_at = at
 
     def overdue(self, now: float, age_s: float, *, covered: bool = False) -> list[Page]:
         """The pages of one speed that Graph has not answered for `age_s` seconds."""
-        return [
-            page for page in self._pages if page.covered is covered and now - max(page.confirmed, page.since) > age_s
-        ]
+        return [page for page in self._pages if page.covered is covered and now - page.since > age_s]
 
     def page_of(self, user: UserId) -> Page | None:
         """The page a user is read with; None for a user who is not read."""
@@ -164,6 +177,7 @@ class PollPlan:
             self._displace(user, page)
             self._urgent_users.discard(user)
             self._gathered.pop(user, None)
+            self._inherited.discard(user)
 
     def mark_dirty(self, users: Iterable[UserId]) -> None:
         """Read these users at once, as one group."""
@@ -229,8 +243,13 @@ class PollPlan:
         due = min((page.due for page in self._pages if not page.reading), default=math.inf)
         return max(0.0, max(min(due, self._gather_until), self._not_before) - now)
 
+    def answered(self, read: Read, now: float) -> None:
+        """Graph answered, and what it said is being stored: `done` or `failed` follows."""
+        if read.page is not None:
+            read.page.since = now
+
     def done(self, read: Read, now: float, interval: float, jitter: float = 0.0) -> None:
-        """Graph answered.
+        """Graph answered, and what it said is stored.
 
         Args:
             read: what `next` returned.
@@ -239,10 +258,12 @@ class PollPlan:
             jitter: 0 to 1, what share of `JITTER` to come early by.
         """
         self._release(read)
+        self._inherited.difference_update(read.users)
         if read.page is None:
+            self._confirm(read.users, now)
             return
         page = read.page
-        page.confirmed = now
+        page.confirmed = page.since = now
         step = interval * (1 - JITTER * jitter)
         # Counted from when it was due, so that the time a read takes does not add up; a page that is late starts anew.
         page.due = page.due + step if read.started - page.due < interval / 2 else read.started + step
@@ -257,6 +278,19 @@ class PollPlan:
             self.pause(retry_at)
         else:
             read.page.due = retry_at
+
+    def _confirm(self, users: Iterable[UserId], now: float) -> None:
+        """These users were answered for, ahead of their pages."""
+        answered = Counter(page for user in users if (page := self._page_of.get(user)) is not None)
+        for page, count in answered.items():
+            if count == len(page.users):
+                page.confirmed = page.since = now
+            elif page.confirmed is None:  # nothing is held yet of the others
+                page.confirmed = now
+
+    def put_off(self, read: Read, until: float) -> None:
+        """A page without users to read: all of them are being read ahead of it. Look again later; nobody is confirmed by it."""
+        self.failed(read, until)
 
     def _release(self, read: Read) -> None:
         self._busy.difference_update(read.users)
@@ -287,7 +321,7 @@ class PollPlan:
                 return page
         phase = (self._phase + self._made * _GOLDEN) % 1.0
         self._made += 1
-        page = Page({}, now + interval * phase, now if confirmed is None else confirmed, now, covered)
+        page = Page({}, now + interval * phase, confirmed, now, covered)
         self._pages[page] = None
         return page
 

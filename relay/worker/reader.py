@@ -85,6 +85,10 @@ class Turn:
 FIRST_PAUSE_S: Final = 1.0
 
 
+_LOOK_AGAIN_S: Final = 1.0
+"""How soon a page is looked at again all of whose users were being read ahead of it; a quarter of its interval where that is less."""
+
+
 class Observer(Protocol):
     """Who judges by what reads find how well changes are announced."""
 
@@ -234,7 +238,7 @@ class Reader:
         return Turn(
             is_covered=is_covered,
             next_read_s=self._plan.due_in(user, now),
-            confirmed_s=None if page is None else now - page.confirmed,
+            confirmed_s=None if page is None else now - (page.since if page.confirmed is None else page.confirmed),
             interval_s=covered if is_covered else polled,
             set_aside_s=None if until is None else max(0.0, until - now),
         )
@@ -266,7 +270,7 @@ class Reader:
             if read is None:
                 return
             if not read.users:
-                self._plan.done(read, now, self._interval_of(read, now))
+                self._plan.put_off(read, now + min(_LOOK_AGAIN_S, self._interval_of(read, now) / 4))
                 continue
             wait = self._budget.take(self._budget.cost(len(read.users)), now)
             if wait > 0:
@@ -295,8 +299,17 @@ class Reader:
 
     @property
     def oldest_confirmation(self) -> float | None:
-        """When, by the monotonic clock, the user whom Graph confirmed least recently was; None without users."""
+        """Since when, by the monotonic clock, all that is held is confirmed by Graph; None while nothing is."""
         return self._plan.oldest_confirmation
+
+    @property
+    def inherited_at(self) -> float | None:
+        """When Graph confirmed what an earlier owner stored; None once it has confirmed all of it to this one."""
+        return self._plan.inherited_at
+
+    def inherit(self, users: Iterable[UserId], at: float) -> None:
+        """Presences of these users are stored, and Graph confirmed them at `at` by the monotonic clock; see `PollPlan.inherit`."""
+        self._plan.inherit(users, at)
 
     async def sweep(self, now: float) -> None:
         """Once a second: take users who were set aside back, and tell those who are stale."""
@@ -357,6 +370,7 @@ class Reader:
             # (The store would refuse it too, but what is compared below belongs to the new epoch already.)
             self._plan.failed(read, time.monotonic())
             return
+        self._plan.answered(read, time.monotonic())
         still = [observation for observation in found.observations if observation.user_id in self._plan]
         changed = self._answers.changed(still, self._upns, datetime.now(UTC), asked.announced)
         moved = self._answers.moved(changed)

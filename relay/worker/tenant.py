@@ -76,6 +76,8 @@ _READ_PAUSE: Final = 4
 _MOST_READ_PAUSE_S: Final = 5.0
 _SLICE: Final = 2000
 """Names or users dealt with in one step."""
+_STALE_GRACE_S: Final = 2.0
+"""Beyond so many intervals, as edges have it."""
 _NOBODY_TO_SUBSCRIBE_TO: Final = (None, Status.NOT_REPORTED, Status.ACCESS_DENIED)
 """Answers of users of whom Microsoft has not said that there is any presence."""
 _MOST_TROUBLE_CHARS: Final = 300
@@ -134,7 +136,9 @@ class TenantWorker:
         self._swept = 0.0
         self._sweep_s = settings.sweep.total_seconds()
         self._beat = 0.0
-        self._contact: tuple[float | None, int] = (None, 0)  # the oldest confirmation, and when that was
+        self._contact: tuple[float | None, int] = (None, 0)  # the oldest confirmation, and when that was: said last
+        self._inherited_interval_s = 0.0
+        self._said = self._status
         self._wake = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._early: list[hints.Hint] = []  # came while everything was read
@@ -273,6 +277,7 @@ class TenantWorker:
         known = {user for name in self._names.directory if (user := self._names.user(name)) is not None}
         await self._reader.forget(stored - known)
         await self._enforce(known)
+        await self._inherit(known)
         without_upn = [user for user in known if not isinstance(self._answers.of(user), Presence)]
         self._names.want(name for user in without_upn for name in self._names.of(user))
         if self._subscriber is not None:
@@ -505,7 +510,7 @@ class TenantWorker:
             await self._sweep_subscriptions(self._subscriber, now)
         if now - self._beat >= self._settings.heartbeat.total_seconds():
             self._beat = now
-            if self._reader.oldest_confirmation is None and self._reader.failures == 0:
+            if self._is_idle and self._reader.failures == 0:
                 self._confirmed()
             else:
                 self._say(self._status)
@@ -698,15 +703,42 @@ class TenantWorker:
 
     def _say(self, status: Status) -> None:
         """Tell suites how the tenant fares."""
-        urgent = status is not self._status
         self._status = status
-        oldest = self._reader.oldest_confirmation
-        # Without users nothing needs confirming, but a tenant in trouble has no contact either.
-        nothing = oldest is None and status is not Status.NONE
-        contact_ms = 0 if nothing else self._wall_ms(oldest)
+        said = Status.STALE if status is Status.NONE and self._holds_old_presence() else status
+        urgent, self._said = said is not self._said, said
         interval_ms = int(self._reader.interval(time.monotonic()) * 1000)
         beat_ms = int(self._settings.heartbeat.total_seconds() * 1000)
-        self._owned.say(TenantContact(self.tenant_id, contact_ms, interval_ms, status, beat_ms), urgent=urgent)
+        contact = TenantContact(self.tenant_id, self._contact_ms(status), interval_ms, said, beat_ms)
+        self._owned.say(contact, urgent=urgent)
+
+    async def _inherit(self, known: Iterable[UserId]) -> None:
+        """What was taken over is as old as the earlier owner's contact, until Graph confirms it again."""
+        contact = await self._presences.contact_of(self.tenant_id)
+        contact_ms = contact.contact_ms if contact is not None else 0
+        at = time.monotonic() - max(0.0, time.time() - contact_ms / 1000) if contact_ms else float("-inf")
+        self._contact = (at, contact_ms)
+        self._inherited_interval_s = contact.interval_ms / 1000 if contact is not None else 0.0
+        self._reader.inherit((user for user in known if isinstance(self._answers.of(user), Presence)), at)
+
+    def _holds_old_presence(self) -> bool:
+        """Whether presence of an earlier owner is shown that is stale by now, and Graph has not confirmed it to this one."""
+        now, inherited_at = time.monotonic(), self._reader.inherited_at
+        interval_s = max(self._inherited_interval_s, self._reader.interval(now))
+        limit_s = self._settings.stale_after_intervals * interval_s + _STALE_GRACE_S
+        return inherited_at is not None and now - inherited_at > limit_s
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether nobody is read and nothing asked for: then nothing needs to be confirmed."""
+        return not (self._reader.covered + self._reader.polled or self._names.has_work() or self._resolves)
+
+    def _contact_ms(self, status: Status) -> int:
+        """Since when all that is held is confirmed by Graph, as ms since 1970; 0 when it never was."""
+        oldest = self._reader.oldest_confirmation
+        if oldest is None and self._is_idle:
+            # A tenant in trouble has no contact either.
+            return self._wall_ms(None) if status is Status.NONE else 0
+        return self._contact[1] if oldest is None else self._wall_ms(oldest)
 
     def _wall_ms(self, at: float | None) -> int:
         """An instant of the monotonic clock as ms since 1970; None: now.
@@ -715,7 +747,7 @@ class TenantWorker:
         """
         if at is None or self._contact[0] != at:
             ago_s = 0.0 if at is None else time.monotonic() - at
-            self._contact = (at, int((time.time() - ago_s) * 1000))
+            self._contact = (at, max(0, int((time.time() - min(ago_s, time.time())) * 1000)))
         return self._contact[1]
 
 

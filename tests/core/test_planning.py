@@ -160,6 +160,52 @@ def test_users_who_are_covered_no_longer_are_read_at_once_and_not_overdue_for_it
     assert len(plan.overdue(66.0, 15.0)) == 1
 
 
+@pytest.mark.fault("V7")
+def test_what_was_taken_over_is_as_old_as_it_was_until_all_of_it_is_answered_for():
+    plan = PollPlan(2, phase=0.5)
+    plan.add(users(4), 100.0, INTERVAL)
+    plan.inherit(users(3), 60.0)
+    first, second = drain(plan, 100.0)
+    assert plan.oldest_confirmation == 60.0
+    plan.done(first, 101.0, INTERVAL)
+    assert (plan.oldest_confirmation, plan.inherited_at) == (60.0, 60.0)
+    plan.done(second, 102.0, INTERVAL)
+    assert (plan.oldest_confirmation, plan.inherited_at) == (101.0, None)
+
+
+@pytest.mark.fault("V7")
+def test_who_is_not_read_any_more_leaves_nothing_to_confirm():
+    plan = PollPlan(650)
+    plan.add(users(2), 100.0, INTERVAL)
+    plan.inherit(users(2), 60.0)
+    plan.remove(users(2))
+    assert (plan.oldest_confirmation, plan.inherited_at) == (None, None)
+
+
+@pytest.mark.fault("V7")
+def test_nothing_is_confirmed_before_graph_answers():
+    plan = PollPlan(650, phase=0.0)
+    plan.add(users(2), 100.0, INTERVAL)
+    urgent = plan.next(100.0)
+    page = plan.next(100.0)
+    assert page.users == ()  # both are being read ahead of it
+    plan.put_off(page, 101.0)
+    assert plan.oldest_confirmation is None
+    plan.done(urgent, 100.5, INTERVAL)
+    assert plan.oldest_confirmation == 100.5
+
+
+def test_everybody_is_read_once_more_who_was_being_read_when_something_may_have_been_missed():
+    plan = PollPlan(650)
+    plan.add(users(2), 0.0, INTERVAL)
+    finish(plan, drain(plan, 0.0), 0.0)
+    page = plan.next(INTERVAL)
+    plan.mark_all(INTERVAL + 0.1)
+    assert plan.next(INTERVAL + 0.1) is None
+    plan.done(page, INTERVAL + 0.2, INTERVAL)
+    assert plan.next(INTERVAL + 0.2).users == tuple(users(2))
+
+
 def test_covered_pages_are_overdue_by_their_own_measure():
     plan = PollPlan(650)
     plan.add(users(4), 0.0, INTERVAL)
