@@ -262,11 +262,18 @@ class PollPlan:
         if read.page is None:
             self._confirm(read.users, now)
             return
-        page = read.page
-        page.confirmed = page.since = now
-        step = interval * (1 - JITTER * jitter)
+        read.page.confirmed = read.page.since = now
+        self._come_again(read.page, read, now, interval * (1 - JITTER * jitter))
+
+    def put_off(self, read: Read, now: float, interval: float) -> None:
+        """A page has nobody to read: all of its users are being read ahead of it. It has its next turn; nobody is confirmed by this."""
+        self._release(read)
+        if read.page is not None:
+            self._come_again(read.page, read, now, interval)
+
+    def _come_again(self, page: Page, read: Read, now: float, step: float) -> None:
         # Counted from when it was due, so that the time a read takes does not add up; a page that is late starts anew.
-        page.due = page.due + step if read.started - page.due < interval / 2 else read.started + step
+        page.due = page.due + step if read.started - page.due < step / 2 else read.started + step
         if page.again:
             page.due, page.again = now, False
 
@@ -287,10 +294,6 @@ class PollPlan:
                 page.confirmed = page.since = now
             elif page.confirmed is None:  # nothing is held yet of the others
                 page.confirmed = now
-
-    def put_off(self, read: Read, until: float) -> None:
-        """A page without users to read: all of them are being read ahead of it. Look again later; nobody is confirmed by it."""
-        self.failed(read, until)
 
     def _release(self, read: Read) -> None:
         self._busy.difference_update(read.users)

@@ -42,11 +42,6 @@ class Readings:
     def __init__(self) -> None:
         self._under_way: dict[str, Held] = {}
 
-    @property
-    def under_way(self) -> set[str]:
-        """The edges whose sets are being read."""
-        return set(self._under_way)
-
     def begin(self, edge: str) -> bool:
         """Whether to read the edge's set now; otherwise it is being read, and `end` will ask for another reading."""
         held = self._under_way.get(edge)

@@ -85,10 +85,6 @@ class Turn:
 FIRST_PAUSE_S: Final = 1.0
 
 
-_LOOK_AGAIN_S: Final = 1.0
-"""How soon a page is looked at again all of whose users were being read ahead of it; a quarter of its interval where that is less."""
-
-
 class Observer(Protocol):
     """Who judges by what reads find how well changes are announced."""
 
@@ -270,7 +266,7 @@ class Reader:
             if read is None:
                 return
             if not read.users:
-                self._plan.put_off(read, now + min(_LOOK_AGAIN_S, self._interval_of(read, now) / 4))
+                self._plan.put_off(read, now, self._interval_of(read, now))
                 continue
             wait = self._budget.take(self._budget.cost(len(read.users)), now)
             if wait > 0:

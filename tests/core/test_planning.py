@@ -189,7 +189,7 @@ def test_nothing_is_confirmed_before_graph_answers():
     urgent = plan.next(100.0)
     page = plan.next(100.0)
     assert page.users == ()  # both are being read ahead of it
-    plan.put_off(page, 101.0)
+    plan.put_off(page, 100.0, INTERVAL)
     assert plan.oldest_confirmation is None
     plan.done(urgent, 100.5, INTERVAL)
     assert plan.oldest_confirmation == 100.5

@@ -11,5 +11,12 @@
     schedule.py  how a seed draws steps, coming to rest, the verdict
     weakened.py  every rule, broken
 
+Beside it, each a small world of its own with the rules that it breaks:
+
+    push.py      notifications, polls and two workers
+    late.py      one owner's writes, whose replies and requests come late
+    interest.py  what edges watch, read while it changes
+    contact.py   how fresh presence is called, by owners that take over and edges that are joined
+
 A presence is its version: a number per user that only grows at Graph.
 """

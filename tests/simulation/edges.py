@@ -12,6 +12,13 @@ from tests.simulation.rules import Rules
 from tests.simulation.store import Store
 
 
+@dataclass
+class Hold:
+    """The entries that a hub reads while a snapshot is under way. By their contents two may be equal, and are not the same."""
+
+    missed: list[AnswersEntry[int]] = field(default_factory=list)
+
+
 @dataclass(eq=False)
 class Stream:
     """One open stream: requests and responses on their way, and a snapshot at one of its three stages."""
@@ -21,7 +28,8 @@ class Stream:
     requests: deque[tuple[set[str], set[str]]] = field(default_factory=deque)
     responses: deque[Take[Any]] = field(default_factory=deque)
     asked: list[Name] | None = None
-    missed: list[AnswersEntry[int]] = field(default_factory=list)
+    hold: Hold = field(default_factory=Hold)
+    is_broken: bool = False
     reply: Snapshot[int] | None = None
 
     def carry_out_change(self) -> None:
@@ -31,7 +39,8 @@ class Stream:
     def ask_snapshot(self, limit: int) -> None:
         if self.asked is None and self.watch.wants_lookup:
             self.asked = self.watch.lookups(limit)
-            self.missed = []
+            self.hold = Hold()
+            self.edge.holds.append(self.hold)
 
     def run_snapshot(self) -> None:
         if self.asked is None or self.reply is not None:
@@ -49,10 +58,12 @@ class Stream:
             self.watch.put_back()
             self.edge.check_history()
         else:
-            self.watch.apply(self.reply, self.missed, self.edge.position)
+            self.watch.apply(self.reply, self.hold.missed, self.edge.position)
         self.forget_snapshot()
 
     def forget_snapshot(self) -> None:
+        if self.asked is not None and not self.edge.let_go(self.hold):
+            self.is_broken = True
         self.asked = self.reply = None
 
     def look_up(self, limit: int) -> None:
@@ -79,6 +90,7 @@ class Edge:
         self.epoch = store.data.epoch
         self.revision = store.last
         self.streams: list[Stream] = []
+        self.holds: list[Hold] = []
 
     @property
     def position(self) -> Position:
@@ -94,12 +106,19 @@ class Edge:
             return True
         self.revision = entry.revision
         answers = AnswersEntry(entry.revision, entry.answers)
+        for hold in self.holds:
+            hold.missed.append(answers)
         for stream in self.streams:
-            if stream.asked is not None:
-                stream.missed.append(answers)
             stream.watch.on_answers(answers)
             stream.watch.on_names(entry.names)
         return True
+
+    def let_go(self, hold: Hold) -> bool:
+        """The end of a snapshot; whether the hub knew of it."""
+        found = [other for other in self.holds if (other is hold if self.rules.holds_told_apart else other == hold)]
+        if found:
+            self.holds = [other for other in self.holds if other is not found[0]]
+        return bool(found)
 
     def catch_up(self) -> None:
         while self.read() and self.store.epoch_is_own:

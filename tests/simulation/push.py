@@ -23,7 +23,7 @@ from typing import Any, Final
 from relay.core.ordering import Newest, Order, Stamp, is_newer
 from relay.core.planning import PollPlan, Read
 from relay.core.presence import UserId
-from tests.simulation.rules import Broken
+from tests.simulation.rules import Broken, play_all
 
 STATES: Final = "AB"
 INTERVAL: Final = 60.0
@@ -381,19 +381,8 @@ class World:
 
 
 def run_push(seeds: Iterable[int], rules: PushRules = PushRules(), steps: int = 45) -> int:
-    """Run a schedule for each seed; returns how many kept every promise.
-
-    Raises:
-        Broken: the first that did not, with its seed.
-    """
-    kept = 0
-    for seed in seeds:
-        try:
-            World(seed, rules).run(steps)
-        except Broken as broken:
-            raise Broken(f"seed {seed}: {broken}") from broken
-        kept += 1
-    return kept
+    """Run a schedule for each seed; see `play_all`."""
+    return play_all(seeds, lambda seed: World(seed, rules).run(steps))
 
 
 WEAKENED: Final = {rule.name: replace(PushRules(), **{rule.name: False}) for rule in fields(PushRules)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,9 +34,27 @@ class Rules:
     """An edge refuses a snapshot whose epoch was not made on the server that gave it."""
     snapshot_of_hubs_epoch: bool = True
     """An edge refuses a snapshot of another epoch than its hub's."""
+    holds_told_apart: bool = True
+    """Of several snapshots under way the end of one ends its own hold, and not one that has missed the same entries."""
     changes_counted: bool = True
     """A suite takes an answer for the answer to a subscription only when `changes_seen` counts that subscription."""
     nameless_forgotten: bool = True
     """A suite forgets a user's answer when no name of its stands for the user any more."""
     unanswered_asked_anew: bool = True
     """A suite calls a name held only when it was answered since it was asked for, however many streams ago."""
+
+
+def play_all(seeds: Iterable[int], play: Callable[[int], None]) -> int:
+    """Play a schedule for each seed; returns how many kept every promise.
+
+    Raises:
+        Broken: the first that did not, with its seed.
+    """
+    kept = 0
+    for seed in seeds:
+        try:
+            play(seed)
+        except Broken as broken:
+            raise Broken(f"seed {seed}: {broken}") from broken
+        kept += 1
+    return kept

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final, TypeAlias
 
-from tests.simulation.rules import Broken, Rules
+from tests.simulation.rules import Broken, Rules, play_all
 from tests.simulation.suites import Suite
 from tests.simulation.world import MOVES, NAMES, World
 
+SUITES_OF_A_STORM: Final = 4
 MAX_ROUNDS: Final = 200
 """Of coming to rest; one that takes more never ends."""
 
@@ -69,7 +70,7 @@ class Schedule(World):
 
     def _steps(self) -> Steps:
         steps = [*self._everyday(), *self._connections()]
-        themes = (self._names, self._losses, self._owners, self._gaps, self._second_thoughts)
+        themes = (self._names, self._losses, self._owners, self._gaps, self._second_thoughts, self._storms)
         for theme in self.draw.sample(themes, self._any([1, 1, 1, 2])):
             steps += theme()
         return steps
@@ -126,6 +127,12 @@ class Schedule(World):
         steps: Steps = [(self._now_and_then(), partial(self._waver, suite)) for suite in self.suites]
         return steps + [(self._seldom(), partial(self._shorten_start, suite)) for suite in self.suites]
 
+    def _storms(self) -> Steps:
+        """Few, because each is many steps."""
+        while len(self.suites) < SUITES_OF_A_STORM:
+            self.suites.append(self._suite())
+        return [(self._now_and_then(), self.storm)]
+
     def _often(self) -> float:
         return self._any([0.3, 1, 3])
 
@@ -140,16 +147,5 @@ class Schedule(World):
 
 
 def run_schedules(seeds: Iterable[int], rules: Rules = Rules(), steps: int = 50) -> int:  # noqa: B008 - frozen
-    """Run a schedule for each seed; returns how many kept every promise.
-
-    Raises:
-        Broken: the first that did not, with its seed.
-    """
-    kept = 0
-    for seed in seeds:
-        try:
-            Schedule(seed, rules).run(steps)
-        except Broken as broken:
-            raise Broken(f"seed {seed}: {broken}") from broken
-        kept += 1
-    return kept
+    """Run a schedule for each seed; see `play_all`."""
+    return play_all(seeds, lambda seed: Schedule(seed, rules).run(steps))

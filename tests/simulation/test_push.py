@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.push import WEAKENED, PushRules, run_push
 from tests.simulation.rules import Broken
 
-SCHEDULES = 10_000
+SCHEDULES = 8_000
 ENOUGH = 4_000
 """Schedules within which a missing rule shows: each is found at least three times in as many on average."""
 

@@ -8,7 +8,7 @@ from tests.simulation.rules import Broken, Rules
 from tests.simulation.schedule import run_schedules
 from tests.simulation.weakened import WEAKENED
 
-SCHEDULES = 8_000
+SCHEDULES = 6_000
 ENOUGH = 4_000
 """Schedules within which a missing rule shows: each is found at least three times in as many on average."""
 

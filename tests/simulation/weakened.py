@@ -222,6 +222,7 @@ WEAKENED: Final = {stream.__name__: replace(_RULES, watch=stream) for stream in 
     "a gap not noticed": replace(_RULES, gap_noticed=False),
     "a snapshot between failover and new epoch": replace(_RULES, snapshot_of_own_epoch=False),
     "a snapshot of another epoch than the hub's": replace(_RULES, snapshot_of_hubs_epoch=False),
+    "a hold taken for another that missed the same": replace(_RULES, holds_told_apart=False),
     "answers on their way at an unsubscription taken for later ones": replace(_RULES, changes_counted=False),
     "answers held of users that no name stands for": replace(_RULES, nameless_forgotten=False),
     "names held that were asked for and not answered": replace(_RULES, unanswered_asked_anew=False),

@@ -174,6 +174,8 @@ class World:
         return Suite(wanted, self.rules, streams_requests=self._perhaps(0.7))
 
     def _stream(self, suite: Suite) -> Stream:
+        if suite.stream is not None and suite.stream.is_broken:
+            suite.disconnect()
         suite.connect(self._any(self.edges))
         assert suite.stream is not None
         return suite.stream
@@ -238,6 +240,19 @@ class World:
         while suite.receive():
             pass
         self._reconnect(suite)
+
+    def storm(self) -> None:
+        """All suites come back to one edge, and somebody changes while their snapshots are under way."""
+        edge = self._any(self.edges)
+        for suite in self.suites:
+            suite.disconnect()
+            suite.connect(edge)
+        for suite in self.draw.choices(self.suites, k=4 * len(self.suites)):
+            stream = self._stream(suite)
+            move = next((move for move in ("ask", "run", "apply") if MOVES[move][0](stream)), None)
+            if move is not None:
+                MOVES[move][1](suite, stream, 10)
+            self._some_of(0.2, self.publish, edge.read)
 
     def _waver(self, suite: Suite) -> None:
         """A name is subscribed, unsubscribed, subscribed while answers are on their way; then the stream may break."""
