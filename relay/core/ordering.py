@@ -1,5 +1,8 @@
 """Which of two observations of one user is the newer, and whether they differ: older never overwrites newer.
 
+Microsoft's sequence numbers order what its servers say, which may lag behind each other for seconds. They are not the truth: whether
+they ever begin again, or get a digit more, is not documented. What reads say again and again therefore replaces a greater number.
+
 The store's script that accepts observations has the same rules. A notification gets as far only when `Newest` lets it
 through; one of the very version that is known says nothing; every other one merely marks its user dirty, because Graph repeats,
 reorders and delays them by up to four hours.
@@ -7,8 +10,9 @@ reorders and delays them by up to four hours.
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from relay.core.presence import Presence
 
@@ -27,16 +31,40 @@ class Stamp(NamedTuple):
     sequence_number: str = ""
 
 
-def is_newer(stored: Stamp, new: Stamp) -> bool:
-    """Whether `new` may replace `stored`.
+def is_newer(stored: Stamp, new: Stamp, *, restarts: bool = False) -> bool:
+    """Whether a read's `new` may replace `stored`.
 
     Where both have a sequence number the greater one wins, compared as strings by code point, as Microsoft
-    documents ("lexicographically sortable"), and an equal one is the same presence again. Where one has none, polls alone decide:
-    the later one wins.
+    documents ("lexicographically sortable"). Where the numbers are equal, or one has none, reads alone decide: the later one wins.
+    With `restarts` so it does where its number is less; see `Age.RESTARTED`.
     """
     if stored.sequence_number and new.sequence_number:
-        return new.sequence_number > stored.sequence_number
+        if new.sequence_number > stored.sequence_number:
+            return True
+        if new.sequence_number < stored.sequence_number and not restarts:
+            return False
     return new.order > stored.order
+
+
+class Age(enum.Enum):
+    """What a read is to what is known of its user, by their sequence numbers."""
+
+    NEWER = enum.auto()
+    """Or read later, where one of them has no number."""
+    SAME = enum.auto()
+    """Of the known number. It may say something else: not everything that is read is sure to be counted by it."""
+    OLDER = enum.auto()
+    """Said by a server that lags, for all that is known: not believed yet."""
+    RESTARTED = enum.auto()
+    """Its number is less, and numbers have begun again: it is believed."""
+
+
+LAG_S: Final = 10.0
+"""For how long Graph's servers may be behind each other. Not documented; notifications take so long on average."""
+READS_IN_A_ROW: Final = 3
+"""So many reads with lesser numbers, the last of them when no server lags any more, say that the numbers have begun again."""
+LONG_LAGS: Final = 12
+"""After so many times the lag, two minutes, one read says it."""
 
 
 @dataclass(slots=True)
@@ -47,17 +75,47 @@ class Newest:
     one, which is the first A's. An earlier owner's are not known, so its successor believes no notification before a read.
 
     Attributes:
-        number: the greatest one seen or stored; empty when there was none.
+        number: the greatest one seen or stored since numbers began again; empty when there was none.
         is_read: this owner has read the user, and the latest read had a number.
+        seen: when that number was seen last, or, not by this owner, its first read with a lesser one; None: neither.
+        older: how many reads in a row had lesser ones.
     """
 
     number: str = ""
     is_read: bool = False
+    seen: float | None = None
+    older: int = 0
 
-    def read(self, number: str) -> None:
-        """A read said this number; empty when it had none. Reads of one user come in their order."""
+    def weigh(self, number: str, now: float, lag_s: float = LAG_S) -> Age:
+        """What a read with this number is; reads of one user come in their order.
+
+        Args:
+            number: empty when it had none.
+            now: the present, in seconds of one monotonic clock.
+            lag_s: for how long Graph's servers may be behind each other.
+        """
         self.is_read = bool(number)
-        self.number = max(self.number, number)
+        if number and number < self.number:
+            self.older += 1
+            self.seen = now if self.seen is None else self.seen
+            since = now - self.seen
+            is_sure = since >= LONG_LAGS * lag_s or (self.older >= READS_IN_A_ROW and since >= lag_s)
+            return Age.RESTARTED if is_sure else Age.OLDER
+        self.older = 0
+        if number and number == self.number:
+            self.seen = now
+            return Age.SAME
+        return Age.NEWER
+
+    def take(self, number: str, now: float) -> None:
+        """What was read or announced with this number is what is held now; empty when it had none.
+
+        Args:
+            number: one that `weigh` or `lets_through` let through: a lesser one only where numbers have begun again.
+            now: as of `weigh`.
+        """
+        if number:
+            self.number, self.seen, self.older, self.is_read = number, now, 0, True
 
     def lets_through(self, number: str) -> bool:
         """Whether a notification with this number is accepted as it is."""

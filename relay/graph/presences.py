@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 import msgspec
 
 from relay.core import names
 from relay.core.presence import Observation, OutOfOffice, UserId
-from relay.errors import Bug, SourceUnreachable
+from relay.errors import Bug, RelayError, SourceUnreachable
 from relay.graph.client import GraphClient, TokenSource
 from relay.graph.errors import UNREADABLE
 
@@ -25,9 +25,6 @@ PATH: Final = "/v1.0/communications/getPresencesByUserId"
 
 MAX_TEXT_BYTES: Final = 1024
 """Longer free texts are cut: the protocol promises 1 KB to suites."""
-
-_MAX_FOLLOWED: Final = 10
-"""Continuations (`@odata.nextLink`) followed. 650 users need none today; an endless chain must end somewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +34,9 @@ class Page:
     Attributes:
         observations: one for each user whose entry is new, in no order; without `seen`, of all users that were reported.
         omitted: users that were asked for and not reported (or not readably), in the order asked. Not offline: not known.
+        unanswered: users that a continuation may hold which did not come: nothing was said of them, in the order asked.
+        trouble: why it did not come.
+        is_whole: whether all that Graph had to say was read: False also when its continuations lead nowhere.
         unchanged: how many users' entries are what `seen` held.
         ids: the users that were asked for.
         digest: hash of the body, 0 when it came in several parts.
@@ -45,6 +45,9 @@ class Page:
 
     observations: tuple[Observation, ...]
     omitted: tuple[UserId, ...]
+    unanswered: tuple[UserId, ...] = ()
+    trouble: RelayError | None = None
+    is_whole: bool = True
     unchanged: int = 0
     ids: tuple[UserId, ...] = field(default=(), repr=False, compare=False)
     digest: int = field(default=0, repr=False, compare=False)
@@ -68,22 +71,35 @@ class Seen:
     def __init__(self) -> None:
         self.page = _NOTHING
 
-    def keep(self, page: Page) -> None:
-        """Take `page` for accepted."""
+    def keep(self, page: Page, but: Collection[UserId] = ()) -> None:
+        """Take `page` for accepted, `but` for these users, of whom the same is new again when it is said once more."""
+        entries, digest = page.entries, page.digest
+        if but:
+            entries, digest = {entry: user for entry, user in entries.items() if user not in but}, 0
         # The observations are not needed any more: nothing of the people themselves stays here.
-        self.page = Page((), page.omitted, 0, page.ids, page.digest, page.entries)
+        self.page = Page((), page.omitted, ids=page.ids, digest=digest, entries=entries)
 
     def clear(self) -> None:
         """Take nothing for known."""
         self.page = _NOTHING
 
 
+async def _for_nothing() -> None:
+    pass
+
+
 async def read_presences(
-    client: GraphClient, token: TokenSource, ids: Sequence[UserId], seen: Seen | None = None
+    client: GraphClient,
+    token: TokenSource,
+    ids: Sequence[UserId],
+    seen: Seen | None = None,
+    pay: Callable[[], Awaitable[None]] = _for_nothing,
 ) -> Page:
     """What Graph says of up to `bulk_size` users now.
 
-    A user reported twice has what was said last; users nobody asked for are ignored.
+    A user reported twice has what was said last; users nobody asked for are ignored. Continuations (`@odata.nextLink`) are
+    followed as long as each brings somebody new, so no more than there are users. `pay` is awaited before each. When one
+    fails, what came before counts.
 
     Raises:
         RequestRefused: Graph calls the request bad; one of the ids may be the reason.
@@ -100,15 +116,14 @@ async def read_presences(
     digest = hash(body)
     if digest == last.digest and asked == last.ids:
         return _unchanged(last, digest)
-    entries = _split(body)
-    followed = 0
-    while entries.next_link:
-        followed += 1
-        if followed > _MAX_FOLLOWED:
-            raise SourceUnreachable("Graph's answer never ends")
-        rest = _split(await client.get(token, entries.next_link))
-        entries = _Body([*entries.value, *rest.value], rest.next_link)
-    return _page([bytes(entry) for entry in entries.value], asked, 0 if followed else digest, last)
+    said = _split(body)
+    if not said.next_link:
+        return _page([bytes(entry) for entry in said.value], asked, digest, last)
+    followed = await _follow(client, token, said, asked, pay)
+    page = _page([bytes(entry) for entry in followed.entries], asked, 0, last)
+    if followed.trouble is not None:
+        return replace(page, omitted=(), unanswered=page.omitted, trouble=followed.trouble, is_whole=False)
+    return replace(page, is_whole=followed.is_whole)
 
 
 def observation(entry: bytes) -> Observation | None:
@@ -164,6 +179,52 @@ _BODY: Final = msgspec.json.Decoder(_Body)
 _ENTRY: Final = msgspec.json.Decoder(_Entry)
 
 
+@dataclass(slots=True)
+class _Followed:
+    """What an answer in several parts said; see `Page`."""
+
+    entries: list[msgspec.Raw]
+    is_whole: bool = False
+    trouble: RelayError | None = None
+
+
+async def _follow(
+    client: GraphClient,
+    token: TokenSource,
+    first: _Body,
+    ids: tuple[UserId, ...],
+    pay: Callable[[], Awaitable[None]],
+) -> _Followed:
+    """The first part and those that follow, until all was said, or a part does not come, or leads nowhere."""
+    said, asked = _Followed(list(first.value)), {str(user): user for user in ids}
+    left = set(ids) - _users(first.value, asked)
+    links: set[str] = set()
+    link = first.next_link
+    while link and left and link not in links:
+        links.add(link)
+        try:
+            await pay()
+            part = _split(await client.get(token, link))
+        except RelayError as error:
+            if len(left) == len(ids):
+                raise
+            said.trouble = error
+            return said
+        said.entries += part.value
+        new = _users(part.value, asked) & left
+        left -= new
+        link = part.next_link
+        if link and not new:
+            return said
+    said.is_whole = not link or not left
+    return said
+
+
+def _users(entries: Iterable[msgspec.Raw], asked: Mapping[str, UserId]) -> set[UserId]:
+    found = (_observation(bytes(entry), asked) for entry in entries)
+    return {observation.user_id for observation in found if observation is not None}
+
+
 def _split(body: bytes) -> _Body:
     try:
         return _BODY.decode(body)
@@ -199,11 +260,12 @@ def _page(entries: Sequence[bytes], ids: tuple[UserId, ...], digest: int, last: 
     observations = tuple([observation for _, observation in latest.values() if observation is not None])
     omitted = tuple([user for user in ids if user not in latest])
     kept = {entry_hash: user for user, (entry_hash, _) in latest.items()}
-    return Page(observations, omitted, len(latest) - len(observations), ids, digest, kept)
+    unchanged = len(latest) - len(observations)
+    return Page(observations, omitted, unchanged=unchanged, ids=ids, digest=digest, entries=kept)
 
 
 def _unchanged(last: Page, digest: int) -> Page:
-    return Page((), last.omitted, len(last.entries), last.ids, digest, last.entries)
+    return Page((), last.omitted, unchanged=len(last.entries), ids=last.ids, digest=digest, entries=last.entries)
 
 
 def _observation(entry: bytes, asked: _Asked) -> Observation | None:

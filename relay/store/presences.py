@@ -37,6 +37,8 @@ _HEAD: Final = struct.Struct(">QIIQBB")
 """Of a stored answer: revision (ms, sequence), fencing token, poll, source, length of the sequence number. The same as
 in `scripts/_layout.lua`."""
 _MAX_SEQUENCE_BYTES: Final = 255
+_RESTARTS: Final = 3
+"""In place of the source, on the way to the script only."""
 
 _ACCEPT = Script("accept")
 _FORGET = Script("forget")
@@ -59,6 +61,8 @@ class Observed:
     sequence_number: str = ""
     """Empty when there is none. One of more than 255 bytes is treated as none."""
     source: Source = Source.POLL
+    restarts: bool = False
+    """Whether it is let through by the order of polls although its sequence number is less: numbers have begun again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +175,8 @@ class Presences:
                 failover can bring an old lease back, and its owner must not write what it read before others read newer.
                 None demands nothing.
 
-        Newer: by sequence number where stored and new one have it (an equal one is not newer); otherwise only what was
-        polled, by fencing token and poll number. Atomic for each `MAX_ENTRY_USERS` answers, which make one entry; when none
+        Newer: by sequence number where stored and new one have it; otherwise, and of those with an equal one, only what was
+        polled, by fencing token and poll number. So is what `restarts`. Atomic for each `MAX_ENTRY_USERS` answers, which make one entry; when none
         of them is newer, nothing is written.
 
         Raises:
@@ -357,7 +361,8 @@ def _pack(answer: Observed) -> bytes:
     sequence = answer.sequence_number.encode()
     if len(sequence) > _MAX_SEQUENCE_BYTES:
         sequence = b""
-    head = _HEAD.pack(0, 0, answer.order.fence, answer.order.poll, answer.source, len(sequence))
+    source = _RESTARTS if answer.restarts else answer.source
+    head = _HEAD.pack(0, 0, answer.order.fence, answer.order.poll, source, len(sequence))
     return head + sequence + answer.item
 
 

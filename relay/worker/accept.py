@@ -5,12 +5,15 @@ Only what differs is stored; an unchanged page writes nothing.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+import structlog
+
 from relay.core.idle import idle_since
 from relay.core.mapping import NO_OVERRIDES, Overrides, map_presence, overrides
-from relay.core.ordering import Newest, Order, differs
+from relay.core.ordering import LAG_S, Age, Newest, Order, differs
 from relay.core.presence import Observation, Presence, Source, Status, TenantId, UserId
 from relay.core.revision import START, Revision
 from relay.store.presences import Accepted, Observed, Presences
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from relay.core.revision import Epoch
     from relay.store.leases import Lease
     from relay.store.presences import StoredAnswer
+
+log = structlog.get_logger(__name__)
 
 Answer: TypeAlias = Presence | Status
 NOTHING: Final = Accepted({}, frozenset())
@@ -73,8 +78,10 @@ class Answers:
     carried out any more (`OwnedPartition.fence`), and then to `load`.
     """
 
-    def __init__(self, tenant_id: TenantId, presences: Presences) -> None:
+    def __init__(self, tenant_id: TenantId, presences: Presences, lag_s: float = LAG_S) -> None:
+        """Make the answers of nobody; `lag_s`: for how long Graph's servers may be behind each other."""
         self.tenant_id = tenant_id
+        self._lag_s = lag_s
         self.passing = Passing()
         self.barred: dict[UserId, Status] = {}
         """Users who have no presence here whatever Microsoft says, and what they have instead; see `permits`."""
@@ -125,29 +132,39 @@ class Answers:
         upns: Mapping[UserId, str],
         now: datetime,
         announced: Container[UserId] = (),
+        at: float | None = None,
     ) -> dict[UserId, Answer]:
         """Those observations of a read that change an answer, as answers.
+
+        What has a lesser sequence number than is known changes nothing, until reads have said so for long enough; see `Newest`.
 
         Args:
             observations: what Graph said, of each user at most once.
             upns: user -> canonical UPN, where it is known.
             now: when the relay learned of it.
             announced: users who were read because a notification said that they had changed.
+            at: the same as `now` by the monotonic clock; None: the present.
         """
+        at = time.monotonic() if at is None else at
         changed: dict[UserId, Answer] = {}
         for observation in observations:
             known = self._known.setdefault(observation.user_id, Known())
-            is_newer = _is_newer(known, observation)
-            known.newest.is_read = bool(observation.sequence_number)
-            if not is_newer:
+            age = known.newest.weigh(observation.sequence_number, at, self._lag_s)
+            if age is Age.OLDER:
                 continue
             source = Source.NOTIFICATION if observation.user_id in announced else Source.POLL
             presence = self._presence(observation, upns, known.answer, source, now)
-            if not isinstance(known.answer, Presence) or differs(known.answer, presence):
+            # Where numbers begin again what is stored has the old one, and must not keep the next change out.
+            if age is Age.RESTARTED or not isinstance(known.answer, Presence) or differs(known.answer, presence):
                 changed[observation.user_id] = presence
             else:
-                known.newest.read(observation.sequence_number)
+                known.newest.take(observation.sequence_number, at)
         return changed
+
+    def is_doubted(self, user: UserId) -> bool:
+        """Whether the user's last read said something older than is known, which is not believed yet."""
+        known = self._known.get(user)
+        return known is not None and known.newest.older > 0
 
     def notified(
         self, observations: Iterable[Observation], upns: Mapping[UserId, str], now: datetime
@@ -184,7 +201,7 @@ class Answers:
             elif differs(known.answer, presence):
                 changed[user] = presence
             else:
-                known.newest.read(observation.sequence_number)
+                known.newest.take(observation.sequence_number, time.monotonic())
         return {user: answer for user, answer in changed.items() if user not in unsure}, list(unsure)
 
     @staticmethod
@@ -246,14 +263,16 @@ class Answers:
             wanted = [
                 user for user in changed if self._is(user, known[user]) and not self._is_barred(user, changed[user])
             ]
-            observed = [_observed(user, changed[user], order, source) for user in wanted]
+            observed = [self._observed(user, changed[user], order, source) for user in wanted]
             accepted = await self._presences.accept(lease, self.tenant_id, observed, epoch) if observed else NOTHING
             for user, revision in accepted.stored.items():
                 if self._is(user, known[user]) and revision > known[user].revision:
                     answer = changed[user]
                     known[user].answer, known[user].revision = answer, revision
                     if isinstance(answer, Presence):
-                        known[user].newest.read(answer.sequence_number)
+                        known[user].newest.take(answer.sequence_number, time.monotonic())
+            if restarted := sum(seen.restarts and seen.user_id in accepted.stored for seen in observed):
+                log.warning("sequence_numbers_restarted", tenant_id=self.tenant_id, users=restarted)
             if accepted.refused and source is Source.POLL:
                 # What was believed let it through, so it is not what is stored.
                 self._believe(await self._presences.load_some(self.tenant_id, accepted.refused), known)
@@ -278,6 +297,13 @@ class Answers:
 
     def _is_barred(self, user: UserId, answer: Answer) -> bool:
         return user in self.barred and isinstance(answer, Presence)
+
+    def _observed(self, user: UserId, answer: Answer, order: Order, source: Source) -> Observed:
+        if not isinstance(answer, Presence):
+            return Observed(user, encode_status(user, answer), order)
+        number, known = answer.sequence_number, self._known.get(user)
+        restarts = known is not None and bool(number) and number < known.newest.number
+        return Observed(user, encode_presence(answer), order, number, source, restarts=restarts)
 
     def _presence(
         self,
@@ -309,21 +335,3 @@ class Answers:
             source=source,
             sequence_number=observation.sequence_number,
         )
-
-
-def _is_newer(known: Known, observation: Observation) -> bool:
-    """Whether a read may replace what is known: by sequence number where both have one, else because it was read later.
-
-    An equal number is let through after a status, which says nothing of the presence that was there before.
-    """
-    if not known.newest.number or not observation.sequence_number:
-        return True
-    if isinstance(known.answer, Presence):
-        return observation.sequence_number > known.newest.number
-    return observation.sequence_number >= known.newest.number
-
-
-def _observed(user: UserId, answer: Answer, order: Order, source: Source) -> Observed:
-    if isinstance(answer, Presence):
-        return Observed(user, encode_presence(answer), order, answer.sequence_number, source)
-    return Observed(user, encode_status(user, answer), order)

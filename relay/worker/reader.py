@@ -375,8 +375,11 @@ class Reader:
         changed.update(self._put_aside(found.refused))
         refused = await self._answers.accept(self._owned.lease, asked.epoch, asked.order, changed)
         self._forget_seen(changed, read.page)
-        if asked.seen is not None and found.page is not None and not refused:
-            asked.seen.keep(found.page)
+        if asked.seen is not None:
+            if found.page is None or refused or not found.page.is_whole:
+                asked.seen.clear()
+            else:
+                asked.seen.keep(found.page, {user for user in read.users if self._answers.is_doubted(user)})
         now = time.monotonic()
         _reads.add(1, {"outcome": "answered"})
         _read_s.record(now - read.started)

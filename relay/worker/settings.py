@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from relay.core.budget import BudgetSettings
 from relay.core.grants import PATIENCE
 from relay.core.limits import MOST_NAMES
+from relay.core.ordering import LAG_S
 from relay.core.subscription import MAX_USERS, SubscriptionPolicy
 from relay.core.watchdog import ANNOUNCED_WITHIN
 from relay.telling.settings import TellingSettings
@@ -64,6 +65,8 @@ class WorkerSettings:
         directory_found: how long a name is taken to stand for the same user. UPNs are renamed seldom, and reused.
         directory_not_found: how soon an unknown name is asked for again: a new colleague appears in a quarter of an hour.
         stale_after_intervals: a page unconfirmed for so many intervals makes its users stale.
+        lag: for how long Graph's servers may be behind each other: what a lesser sequence number says is not believed before. 10 s:
+            not documented; notifications take so long on average.
         set_aside: how long a user whose id Graph refuses is left out of reads.
         grant_refresh: every grant is refreshed as often, used or not, so that a dead one is found within a day.
         grant_patience: how long a refusal that may pass is tried again before the grant counts as dead.
@@ -95,6 +98,7 @@ class WorkerSettings:
     directory_found: timedelta = timedelta(hours=24)
     directory_not_found: timedelta = timedelta(minutes=15)
     stale_after_intervals: int = 3
+    lag: timedelta = timedelta(seconds=LAG_S)
     set_aside: timedelta = timedelta(minutes=10)
     grant_refresh: timedelta = timedelta(hours=24)
     grant_patience: timedelta = PATIENCE

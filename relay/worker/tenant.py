@@ -110,7 +110,7 @@ class TenantWorker:
             brief_s=settings.unknown_linger.total_seconds(),
             is_nobody=lambda name: self._names.user(name) is None,
         )
-        self._answers = Answers(self.tenant_id, self._presences)
+        self._answers = Answers(self.tenant_id, self._presences, settings.lag.total_seconds())
         self._answers.passing = passing(tenant.settings)
         self._permits = Permits(self._names, self._answers)
         self._permits.rule = permission(tenant.settings)

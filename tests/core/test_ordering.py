@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.ordering import Newest, Order, Stamp, differs, is_newer
+from relay.core.ordering import LAG_S, Age, Newest, Order, Stamp, differs, is_newer
 from relay.core.presence import Availability, ConsoleStatus, OutOfOffice, Presence, Source, UserId
 from tests.core.presences import PRESENCE
 
@@ -22,8 +23,18 @@ def test_a_greater_sequence_number_wins_over_a_later_poll():
     assert not is_newer(Stamp(Order(1, 3), "A0000000002"), Stamp(Order(1, 9), "A0000000001"))
 
 
-def test_an_equal_sequence_number_is_the_same_presence_again():
-    assert not is_newer(Stamp(Order(1, 3), "A0000000002"), Stamp(Order(1, 4), "A0000000002"))
+@pytest.mark.fault("B9")
+def test_of_equal_sequence_numbers_the_later_poll_wins():
+    assert is_newer(Stamp(Order(1, 3), "A0000000002"), Stamp(Order(1, 4), "A0000000002"))
+    assert not is_newer(Stamp(Order(1, 4), "A0000000002"), Stamp(Order(1, 3), "A0000000002"))
+
+
+@pytest.mark.fault("B8")
+def test_where_numbers_begin_again_the_later_poll_wins():
+    stored = Stamp(Order(1, 3), "A9999999999")
+    assert not is_newer(stored, Stamp(Order(1, 4), "A0000000001"))
+    assert is_newer(stored, Stamp(Order(1, 4), "A0000000001"), restarts=True)
+    assert not is_newer(stored, Stamp(Order(1, 2), "A0000000001"), restarts=True)
 
 
 @pytest.mark.parametrize(("stored", "new"), [("", "A1"), ("A1", ""), ("", "")])
@@ -55,9 +66,17 @@ def test_in_whatever_order_numbered_observations_arrive_the_newest_stays(arrivin
     assert stored.sequence_number == "A0000000005"
 
 
+def read(newest: Newest, number: str, now: float = 0.0) -> Age:
+    """A read that is accepted where it is not older."""
+    age = newest.weigh(number, now)
+    if age is not Age.OLDER:
+        newest.take(number, now)
+    return age
+
+
 def test_a_notification_is_believed_only_when_it_is_newer_than_all_that_was_seen():
     newest = Newest()
-    newest.read("A0000000002")
+    read(newest, "A0000000002")
     assert newest.lets_through("A0000000003")
     assert not newest.lets_through("A0000000002")
     assert not newest.lets_through("A0000000001")
@@ -70,7 +89,7 @@ def test_a_notification_is_not_believed_before_this_owner_has_read_its_user():
 
 def test_a_notification_of_the_known_version_says_nothing():
     newest = Newest()
-    newest.read("A0000000002")
+    read(newest, "A0000000002")
     assert newest.has("A0000000002")
     assert not newest.has("A0000000001")
     assert not newest.has("A0000000003")
@@ -83,11 +102,65 @@ def test_nothing_is_known_before_this_owner_has_read_its_user():
 
 def test_a_notification_is_not_believed_after_a_read_without_a_number():
     newest = Newest()
-    newest.read("A0000000002")
-    newest.read("")
+    read(newest, "A0000000002")
+    read(newest, "")
     assert not newest.lets_through("A0000000003")
-    newest.read("A0000000001")  # of a server that lags
+    read(newest, "A0000000001")  # of a server that lags
     assert not newest.lets_through("A0000000002")
+
+
+def test_what_a_lagging_server_says_is_not_believed():
+    newest = Newest()
+    assert read(newest, "A0000000002", 0.0) is Age.NEWER
+    assert [read(newest, "A0000000001", now) for now in (1.0, 2.0, 3.0, 9.0)] == [Age.OLDER] * 4
+    assert read(newest, "A0000000002", 9.5) is Age.SAME
+    assert [read(newest, "A0000000001", now) for now in (9.9, 15.0, 19.0)] == [Age.OLDER] * 3
+
+
+@pytest.mark.fault("B8")
+@pytest.mark.parametrize("number", ["A0000000001", "A10000000000"])
+def test_several_reads_in_a_row_or_one_after_minutes_replace_a_greater_number(number: str):
+    polled = Newest()
+    read(polled, "A9999999999", 0.0)
+    assert [read(polled, number, now) for now in (5.0, 10.0, 15.0)] == [Age.OLDER, Age.OLDER, Age.RESTARTED]
+    assert polled.lets_through(number + "0")
+    covered = Newest()
+    read(covered, "A9999999999", 0.0)
+    assert [read(covered, number, now) for now in (60.0, 120.0)] == [Age.OLDER, Age.RESTARTED]
+    of_an_earlier_owner = Newest("A9999999999")
+    assert [read(of_an_earlier_owner, number, now) for now in (5.0, 10.0, 15.0)] == [
+        Age.OLDER,
+        Age.OLDER,
+        Age.RESTARTED,
+    ]
+
+
+@pytest.mark.fault("B8", "B9")
+@given(st.lists(st.tuples(st.floats(0, 200), numbers), max_size=20), numbers, st.floats(1, 60))
+def test_whatever_was_before_what_reads_go_on_to_say_is_believed_in_the_end(before, number, interval):
+    newest, now = Newest(), 0.0
+    for pause, other in before:
+        now += pause
+        read(newest, other, now)
+    ages = []
+    for _ in range(3 + math.ceil(LAG_S / interval)):
+        now += interval
+        ages.append(read(newest, number, now))
+    assert ages[-1] is not Age.OLDER
+    assert not number or newest.number == number
+
+
+@given(st.lists(st.tuples(st.floats(0, 4), st.integers(0, 3)), max_size=40))
+def test_while_servers_lag_no_older_version_is_believed(reads):
+    """A version each 30 s; what a server says was the newest one less than the lag ago."""
+    newest, now, best = Newest(), 0.0, ""
+    for pause, behind in reads:
+        now += pause
+        version = int(max(0.0, now - min(behind * 3.0, LAG_S - 0.1)) // 30)
+        number = f"A{version:010}"
+        if read(newest, number, now) is not Age.OLDER:
+            assert number >= best
+            best = number
 
 
 CHANGED = {

@@ -229,15 +229,75 @@ async def test_continuations_are_followed(cloud: Cloud, client: GraphClient, tok
 )
 async def test_a_token_never_follows_a_link_to_another_place(client: GraphClient, tokens: Tokens, answers, link: str):
     answers(body(entry(ADA), **{"@odata.nextLink": link}))
-    with pytest.raises(SourceUnreachable, match="not its own"):
-        await read_presences(client, tokens, [ADA, BEN])
+    page = await read_presences(client, tokens, [ADA, BEN])
+    assert "not its own" in str(page.trouble)
+    assert (states(page), page.unanswered) == ({ADA: "Available"}, (BEN,))
 
 
-async def test_an_endless_chain_of_continuations_ends(cloud: Cloud, client: GraphClient, tokens: Tokens):
-    text = body(entry(ADA), **{"@odata.nextLink": f"{cloud.url}{PATH}?$skiptoken=1"})
-    cloud.add_fault(Fault(path=PATH, status=200, body=text))
-    with pytest.raises(SourceUnreachable, match="never ends"):
-        await read_presences(client, tokens, [ADA])
+def requests(cloud: Cloud) -> int:
+    return sum(line.path == PATH for line in cloud.journal.search())
+
+
+@pytest.mark.fault("B10")
+@pytest.mark.parametrize("first", [[ADA, BEN], [ADA], []])
+async def test_a_continuation_that_leads_to_itself_ends_the_read_and_what_came_counts(
+    cloud: Cloud, client: GraphClient, tokens: Tokens, answers, first: list[UserId]
+):
+    link = {"@odata.nextLink": f"{cloud.url}{PATH}?$skip=0"}
+    answers(body(*map(entry, first), **link))
+    cloud.add_fault(Fault(path=PATH, method="GET", status=200, body=body(**link)))
+    page = await read_presences(client, tokens, [ADA, BEN])
+    assert states(page) == dict.fromkeys(first, "Available")
+    assert page.is_whole == (first == [ADA, BEN])
+    assert requests(cloud) <= 2
+
+
+@pytest.mark.fault("B10")
+async def test_continuations_that_go_in_a_circle_end(cloud: Cloud, client: GraphClient, tokens: Tokens, answers):
+    links = [{"@odata.nextLink": f"{cloud.url}{PATH}?$skip={number}"} for number in range(2)]
+    answers(body(entry(ADA), **links[0]))
+    answers(body(entry(BEN), **links[1]))
+    answers(body(entry(CAROL), **links[0]))
+    page = await read_presences(client, tokens, [ADA, BEN, CAROL, UserId(CAROL.replace("3", "4"))])
+    assert states(page).keys() == {ADA, BEN, CAROL}
+    assert not page.is_whole
+    assert requests(cloud) == 3
+
+
+@pytest.mark.fault("B11")
+@pytest.mark.parametrize("size", [1, 7, 50, 100])
+async def test_pages_of_any_size_are_read_to_their_end_and_each_is_paid_for(
+    cloud: Cloud, client: GraphClient, tokens: Tokens, size: int
+):
+    tenant = cloud.person("ada@contoso.example").tenant.tenant_id
+    asked = [UserId(f"99999999-0000-4000-8000-{number:012}") for number in range(105)]
+    for user in asked:
+        cloud.add_person(tenant, user, f"{user}@contoso.example", "Somebody")
+    cloud.set_switches(bulk_page_size=size)
+    paid = 0
+
+    async def pay() -> None:
+        nonlocal paid
+        paid += 1
+
+    page = await read_presences(client, tokens, asked, pay=pay)
+    assert states(page).keys() == set(asked)
+    assert page.is_whole
+    assert paid == -(-105 // size) - 1
+
+
+@pytest.mark.fault("B11")
+@pytest.mark.parametrize("status", [400, 403, 404, 500])
+async def test_what_came_before_a_continuation_that_is_refused_counts(
+    cloud: Cloud, client: GraphClient, tokens: Tokens, status: int
+):
+    ada, ben = ids(cloud, "ada", "ben")
+    cloud.set_switches(bulk_page_size=1)
+    cloud.add_fault(Fault(path=PATH, method="GET", status=status))
+    page = await read_presences(client, tokens, [ada, ben, CAROL])
+    assert states(page).keys() == {ada}
+    assert (page.unanswered, page.omitted, page.is_whole) == ((ben, CAROL), (), False)
+    assert page.trouble is not None
 
 
 async def _two_reads(

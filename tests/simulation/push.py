@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
-from relay.core.ordering import Newest, Order, Stamp, is_newer
+from relay.core.ordering import LAG_S, Age, Newest, Order, Stamp, is_newer
 from relay.core.planning import PollPlan, Read
 from relay.core.presence import UserId
 from tests.simulation.rules import Broken, play_all
@@ -76,7 +76,16 @@ class Stored:
     answers: dict[UserId, tuple[Said, Stamp]] = field(default_factory=dict)
     shown: dict[UserId, int] = field(default_factory=dict)
 
-    def accept(self, lease: tuple[int, int], said: Said, order: Order, rules: PushRules, *, notified: bool) -> bool:
+    def accept(
+        self,
+        lease: tuple[int, int],
+        said: Said,
+        order: Order,
+        rules: PushRules,
+        *,
+        notified: bool,
+        restarts: bool = False,
+    ) -> bool:
         """What the script that accepts answers does; returns whether it was newer."""
         if lease != self.lease and rules.lease_demanded:
             return False
@@ -85,7 +94,9 @@ class Stored:
             numbered = bool(stored[1].sequence_number and said.number)
             if notified and not numbered and rules.unnumbered_only_mark:
                 return False
-            if not (notified and not numbered) and not is_newer(stored[1], Stamp(order, said.number)):
+            if not (notified and not numbered) and not is_newer(
+                stored[1], Stamp(order, said.number), restarts=restarts
+            ):
                 return False
             if (
                 said.version < self.shown.get(said.user, 0)
@@ -175,17 +186,16 @@ class Owner:
 
     def _take_in_read(self, said: Said, order: Order) -> None:
         rules, newest = self.world.rules, self.newest.setdefault(said.user, Newest())
-        known = newest.number
-        newest.is_read = bool(said.number) or not rules.unnumbered_read_forbids
-        if known and said.number and said.number <= known:
+        age = newest.weigh(said.number, self.world.now)
+        if age is Age.OLDER:
             return
         if self.state.get(said.user) == said.state:
             self.world.store.confirm(self.lease, said)
             if rules.unchanged_reads_count:
-                newest.read(said.number)
-        elif self.world.store.accept(self.lease, said, order, rules, notified=False):
+                newest.take(said.number, self.world.now)
+        elif self.world.store.accept(self.lease, said, order, rules, notified=False, restarts=age is Age.RESTARTED):
             self.state[said.user] = said.state
-            newest.read(said.number)
+            newest.take(said.number, self.world.now)
         if not rules.unnumbered_read_forbids:
             newest.is_read = True
 
@@ -216,10 +226,10 @@ class Owner:
         newest = self.newest.setdefault(user, Newest())
         if self.state.get(user) == said.state:
             store.confirm(self.lease, said)
-            newest.read(said.number)
+            newest.take(said.number, self.world.now)
         elif store.accept(self.lease, said, accepting.order, rules, notified=True):
             self.state[user] = said.state
-            newest.read(said.number)
+            newest.take(said.number, self.world.now)
         else:
             self._mark(user, rules.others_mark)
         self.plan.let_go([user])
@@ -251,6 +261,7 @@ class World:
         self.fence = 0
         self.users = [UserId(f"u{n}") for n in range(self.draw.randint(1, 3))]
         self.versions = dict.fromkeys(self.users, 0)
+        self.changed = dict.fromkeys(self.users, 0.0)
         self.in_flight: list[Said] = []
         self.store = Stored()
         self.owners = [Owner(1, self), Owner(2, self)]
@@ -271,7 +282,8 @@ class World:
         Not across a take-over, because a new owner has nothing but the stored number to tell, and believes its first read.
         """
         numbered = self.draw.random() < self._poll_numbers
-        lag = 1 if self._poll_numbers == 1.0 and self._push_numbers == 1.0 and self.draw.random() < self._lag else 0
+        may_lag = self._poll_numbers == 1.0 and self._push_numbers == 1.0 and self.now - self.changed[user] < LAG_S
+        lag = 1 if may_lag and self.draw.random() < self._lag else 0
         return Said(user, max(0, self.versions[user] - lag), numbered)
 
     def change(self) -> None:
@@ -279,6 +291,7 @@ class World:
         user = self.draw.choice(self.users)
         for _ in range(self.draw.choice([1, 1, 2])):
             self.versions[user] += 1
+            self.changed[user] = self.now
             if self.draw.random() >= self._loss:
                 said = Said(user, self.versions[user], self.draw.random() < self._push_numbers)
                 self.in_flight += [said] * self.draw.choice([1, 1, 2])
@@ -325,6 +338,7 @@ class World:
             return
         self._settle(user)
         self.versions[user] += 1
+        self.changed[user] = self.now
         between = Said(user, self.versions[user], self.draw.random() < self._push_numbers)
         first = self.owner
         if paused := self.draw.random() < 0.3:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -73,10 +74,31 @@ async def test_a_sequence_number_outranks_the_order_of_polls(store: Store, lease
     presences = Presences(store)
     await presences.accept(lease, TENANT, [seen(1, b"a", poll=9, sequence="A0129311063")])
     assert (await presences.accept(lease, TENANT, [seen(1, b"b", poll=99, sequence="A0129311062")])).revision is None
-    assert (await presences.accept(lease, TENANT, [seen(1, b"b", poll=99, sequence="A0129311063")])).revision is None
     assert (await presences.accept(lease, TENANT, [seen(1, b"b", poll=1, sequence="A0129311064")])).revision
     stored = (await presences.load(TENANT))[user(1)]
     assert (stored.item, stored.sequence_number, stored.order) == (b"b", "A0129311064", Order(1, 9))
+
+
+@pytest.mark.fault("B9")
+async def test_of_equal_sequence_numbers_only_a_later_poll_passes(store: Store, lease: Lease) -> None:
+    presences = Presences(store)
+    await presences.accept(lease, TENANT, [seen(1, b"a", poll=9, sequence="A1")])
+    assert (await presences.accept(lease, TENANT, [seen(1, b"b", poll=8, sequence="A1")])).revision is None
+    pushed = seen(1, b"b", poll=10, sequence="A1", source=Source.NOTIFICATION)
+    assert (await presences.accept(lease, TENANT, [pushed])).revision is None
+    assert (await presences.accept(lease, TENANT, [seen(1, b"b", poll=10, sequence="A1")])).revision
+
+
+@pytest.mark.fault("B8")
+async def test_where_numbers_begin_again_a_later_poll_passes_and_is_stored_as_one(store: Store, lease: Lease) -> None:
+    presences = Presences(store)
+    await presences.accept(lease, TENANT, [seen(1, b"a", poll=9, sequence="A9999999999")])
+    late = replace(seen(1, b"b", poll=8, sequence="A0000000001"), restarts=True)
+    assert (await presences.accept(lease, TENANT, [late])).revision is None
+    again = replace(seen(1, b"b", poll=10, sequence="A0000000001"), restarts=True)
+    assert (await presences.accept(lease, TENANT, [again])).revision
+    stored = (await presences.load(TENANT))[user(1)]
+    assert (stored.item, stored.sequence_number, stored.source) == (b"b", "A0000000001", Source.POLL)
 
 
 async def test_a_notification_passes_only_by_its_number(store: Store, lease: Lease) -> None:
@@ -95,7 +117,10 @@ async def test_a_notification_passes_only_by_its_number(store: Store, lease: Lea
 
 
 STAMPS = st.tuples(
-    st.integers(1, 3), st.integers(0, 3), st.sampled_from(["", "A", "a", "A0", "A1", "B", "é", "Z", "_", "A\x00"])
+    st.integers(1, 3),
+    st.integers(0, 3),
+    st.sampled_from(["", "A", "a", "A0", "A1", "B", "é", "Z", "_", "A\x00"]),
+    st.booleans(),
 )
 
 
@@ -105,10 +130,11 @@ async def test_the_script_orders_polls_as_the_rules_do(store: Store, lease: Leas
     presences = Presences(store)
     await presences.forget(lease, TENANT, [user(1)])
     stored: Stamp | None = None
-    for fence, poll, sequence in stamps:
+    for fence, poll, sequence, restarts in stamps:
         new = Stamp(Order(fence, poll), sequence)
-        accepted = await presences.accept(lease, TENANT, [seen(1, fence=fence, poll=poll, sequence=sequence)])
-        assert (accepted.revision is not None) == (stored is None or is_newer(stored, new))
+        read = replace(seen(1, fence=fence, poll=poll, sequence=sequence), restarts=restarts)
+        accepted = await presences.accept(lease, TENANT, [read])
+        assert (accepted.revision is not None) == (stored is None or is_newer(stored, new, restarts=restarts))
         if accepted.revision is not None:
             order = max(new.order, stored.order) if stored else new.order
             stored = Stamp(order, sequence)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from emulator import Fault
-from tests.worker.conftest import Relay, eventually
+from relay.core.presence import Presence
+from tests.worker.conftest import SETTINGS, Relay, eventually
 
-ADA = "ada@contoso.example"
+ADA, BEN = "ada@contoso.example", "ben@contoso.example"
 BULK = "/v1.0/communications/getPresencesByUserId"
 
 
@@ -30,3 +33,40 @@ async def test_refusals_that_ask_for_no_pause_get_one(relay: Relay, asked: str):
         assert _reads(relay) - before <= 7  # some of them before the fault
         relay.microsoft.set_presence(ADA, "Busy")
         await eventually(lambda: relay.sees(tenant, ADA, "Busy"), timeout=5)
+
+
+@pytest.mark.fault("B8")
+async def test_numbers_that_begin_again_do_not_keep_a_presence_as_it_was(relay: Relay, caplog, capsys):
+    tenant = await relay.onboard()
+    brief = replace(SETTINGS, lag=timedelta(seconds=0.5))
+    relay.microsoft.set_presence(ADA, "Busy", "InACall", sequence_number="A9999999999")
+    async with relay.working(settings=brief):
+        await relay.watch(tenant, ADA, BEN)
+        await eventually(lambda: relay.sees(tenant, ADA, "Busy"))
+        relay.microsoft.set_presence(ADA, "Away", "Away", sequence_number="A0000000001")
+        await eventually(lambda: relay.sees(tenant, ADA, "Away"))
+        relay.microsoft.set_presence(ADA, "DoNotDisturb", "Presenting", sequence_number="A9999999999")
+        await eventually(lambda: relay.sees(tenant, ADA, "DoNotDisturb"))
+    assert "sequence_numbers_restarted" in capsys.readouterr().out + caplog.text
+    async with relay.working("worker-2", settings=brief):  # which knows the number from what is stored
+        relay.microsoft.set_presence(ADA, "Available", "Available", sequence_number="A10000000000")
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+
+
+@pytest.mark.fault("B9")
+async def test_another_content_under_the_same_number_is_shown(relay: Relay):
+    tenant = await relay.onboard()
+    record = await relay.tenants.load(tenant)
+    assert record is not None
+    await relay.tenants.put(replace(record, settings={"pass_status_message": "on"}))
+    relay.microsoft.set_presence(ADA, "Available", sequence_number="A7183418239")
+    async with relay.working():
+        await relay.watch(tenant, ADA)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        relay.microsoft.set_presence(ADA, "Available", status_message="back on Friday", sequence_number="A7183418239")
+
+        async def says() -> bool:
+            answer = await relay.answer(tenant, ADA)
+            return isinstance(answer, Presence) and answer.status_message == "back on Friday"
+
+        await eventually(says)

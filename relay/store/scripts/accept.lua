@@ -44,7 +44,11 @@ local function newer(old, new)
     keep_fence, keep_poll = new_fence, new_poll
   end
   if length > 0 and new_length > 0 then
-    return greater(sequence(new, new_length), sequence(old, length)), keep_fence, keep_poll
+    local new_number, number = sequence(new, new_length), sequence(old, length)
+    local is_greater = greater(new_number, number)
+    if is_greater or (new_number ~= number and source ~= RESTARTS) then
+      return is_greater, keep_fence, keep_poll
+    end
   end
   return later and source ~= NOTIFICATION, keep_fence, keep_poll
 end
@@ -62,6 +66,7 @@ for first = 5, #ARGV, 2 * CHUNK do
     local passes, fence, poll = newer(stored[n], value)
     if passes then
       local _, _, _, _, source, length = struct.unpack(HEAD, value)
+      source = source == RESTARTS and POLL or source
       values[#values + 1] = id
       values[#values + 1] = struct.pack('>I4I8BB', fence, poll, source, length) .. string.sub(value, HEAD_BYTES + 1)
       fields[#fields + 1] = id
