@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +24,7 @@ from onboarding.views import Views
 from relay.errors import RelayError
 from relay.ops.serving import Listening, serving
 from relay.store.proxies import Proxies
+from relay.supervision import running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -118,12 +118,8 @@ async def opened(settings: WebSettings, store: Store, ring: KeyRing, graph: Grap
         TenantViews.open(store, ring, graph, settings, pages) as tenant,
     ):
         diagnostics = DiagnosticViews(pages, settings, store, ring)
-        sweeping = asyncio.create_task(steps.sweep(), name="sign-ups:sweep")
-        try:
+        async with running({"sign-ups-sweep": steps.sweep}):
             yield create_app(settings, pages, steps, tenant, diagnostics, Proxies(store).met)
-        finally:
-            sweeping.cancel()
-            await asyncio.gather(sweeping, return_exceptions=True)
 
 
 def _log(error: RelayError) -> None:
@@ -134,23 +130,15 @@ def _log(error: RelayError) -> None:
         log.warning("step_postponed", problem=key, error=str(error))
 
 
-async def serve(
-    settings: WebSettings,
-    store: Store,
-    ring: KeyRing,
-    graph: GraphSettings,
-    stop: asyncio.Event,
-    announce: Callable[[int], None] | None = None,
-) -> None:
-    """Serve the pages until `stop` is set, then let requests under way end.
+@asynccontextmanager
+async def served(settings: WebSettings, store: Store, ring: KeyRing, graph: GraphSettings) -> AsyncIterator[int]:
+    """The port of the pages, while they are served; at the end requests under way may end.
 
     Args:
         settings: where and how.
         store: the relay's.
         ring: what flows and grants are encrypted with.
         graph: Microsoft's side.
-        stop: ends it.
-        announce: called once with the port, when browsers may come.
 
     Raises:
         OSError: the port is taken.
@@ -173,6 +161,4 @@ async def serve(
             "forwarded_allow_ips": settings.trusted_proxies,
         }
         async with serving(app, listening, **proxies) as port:
-            if announce is not None:
-                announce(port)
-            await stop.wait()
+            yield port

@@ -33,6 +33,7 @@ from relay.ops.private_files import exposed
 from relay.ops.telemetry import Telemetry
 from relay.store.connection import Store
 from relay.store.marks import NO_MARKS
+from relay.supervision import running, supervised
 from relay.variables import SettingsInvalid
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ async def run(
     Raises:
         PreflightFailed: Redis is not what the relay needs.
         OSError: a port is taken.
+        TaskBroke: a bug in one of the tasks; everything was stopped in order.
     """
     roles = frozenset(roles)
     open_more_descriptors()
@@ -147,9 +149,9 @@ async def _run_roles(
     settings: Settings, roles: frozenset[Role], stop: asyncio.Event, tasks: asyncio.TaskGroup, parts: _Parts
 ) -> None:
     worker = None
-    expiry = tasks.create_task(Expiry(settings.expiring(roles), parts.health).run(), name="expiry")
+    expiry = tasks.create_task(supervised("expiry", Expiry(settings.expiring(roles), parts.health).run), name="expiry")
     if Role.WORKER in roles:
-        worker = tasks.create_task(_work(settings, parts), name="worker")
+        worker = tasks.create_task(supervised("worker", lambda: _work(settings, parts)), name="worker")
         parts.health.set(Role.WORKER, ready=True)
     try:
         async with AsyncExitStack() as edges:
@@ -209,13 +211,11 @@ async def _announced(parts: _Parts) -> AsyncIterator[None]:
         yield
         return
     users, name = RingUsers(parts.store), _identity()
-    task = asyncio.create_task(announce(), name="ring-user")
     try:
-        yield
+        async with running({"ring-user": announce}):
+            yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        with suppress(StoreUnavailable):
+        with suppress(RelayError):  # what was said stops counting by itself
             await users.leave(name)
 
 
@@ -242,22 +242,11 @@ async def _edge(settings: Settings, parts: _Parts) -> AsyncIterator[int]:
 @asynccontextmanager
 async def _web(settings: Settings, parts: _Parts) -> AsyncIterator[int]:
     """The pages' port, while they are served."""
-    from onboarding.app import serve
+    from onboarding.app import served
 
     assert parts.ring is not None
-    stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(
-        serve(settings.web_settings(), parts.store, parts.ring, settings.graph_settings(), stop, port.set_result),
-        name="web",
-    )
-    try:
-        await asyncio.wait({serving, port}, return_when=asyncio.FIRST_COMPLETED)
-        if serving.done():
-            await serving  # says why it cannot
-        yield await port
-    finally:
-        stop.set()
-        await asyncio.gather(serving, return_exceptions=True)
+    async with served(settings.web_settings(), parts.store, parts.ring, settings.graph_settings()) as port:
+        yield port
 
 
 @asynccontextmanager

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-import traceback
-from pathlib import Path
 
 import typer
 
 from relay.commands import certificates, custody, explain, keys, redis_acl, running, tenants
 from relay.commands.frame import EXIT_TROUBLE
+from relay.supervision import TaskBroke, place_of
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 app.add_typer(running.commands)
@@ -36,8 +35,7 @@ def main() -> None:
         app()
     except Exception as error:
         # Ours to mend. The place helps whoever reports it; the text of an error might show a secret.
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{type(error).__name__} in {Path(frame.filename).name}, line {frame.lineno}"
+        place = f"{error.place}, task {error.task}" if isinstance(error, TaskBroke) else place_of(error)
         sys.stderr.write(f"presence-relay itself broke ({place}). Please report it.\n")
         sys.exit(EXIT_TROUBLE)
 

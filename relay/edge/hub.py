@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Final, Self, cast
 
 import structlog
@@ -23,13 +23,14 @@ from opentelemetry import metrics
 from relay.core.watch import AnswersEntry, Position
 from relay.edge.history import Finding, History, Partition, Verdict
 from relay.edge.tenants import Hold, Listener, TenantView
-from relay.errors import StoreUnavailable, SuiteKeyRevoked, TenantRemoved
+from relay.errors import RelayError, StoreUnavailable, SuiteKeyRevoked, TenantRemoved
 from relay.store import keys
 from relay.store.entries import Answers, Asked, Contact, Ended, Entry, Names
 from relay.store.explanations import EdgeSays, Explanations
 from relay.store.pipes import Changes, ChangesReader
 from relay.store.presences import Presences
 from relay.store.suite_keys import SuiteKeys
+from relay.supervision import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,22 +75,25 @@ class Hub:
         self.tenants: dict[TenantId, TenantView] = {}
         self._check_now = asyncio.Event()
         self._away = False
-        self._tasks: list[asyncio.Task[None]] = []
+        self._stack = AsyncExitStack()
         self._edge_id = interest.edge_id
         self._explanations = Explanations(store)
         self._answering: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        loops = {"hub-read": self._read(), "hub-check": self._check(), "hub-look": self._look()}
-        self._tasks = [asyncio.create_task(loop, name=name) for name, loop in loops.items()]
+        self._stack.push_async_callback(self._reader.aclose)
+        self._stack.push_async_callback(self._answer_no_more)
+        loops = {"hub-read": self._read, "hub-check": self._check, "hub-look": self._look}
+        await self._stack.enter_async_context(running(loops))
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        tasks = [*self._tasks, *self._answering]
-        for task in tasks:
+        await self._stack.aclose()
+
+    async def _answer_no_more(self) -> None:
+        for task in self._answering:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._reader.aclose()
+        await asyncio.gather(*self._answering, return_exceptions=True)
 
     # ---------------------------------------------------------------- streams
 
@@ -180,10 +184,6 @@ class Hub:
             except StoreUnavailable as error:
                 self._is_away(error)
                 await asyncio.sleep(_RETRY_S)
-            except Exception:
-                _log.exception("hub_failed")
-                self._doubt_all()
-                await asyncio.sleep(_RETRY_S)
 
     def _deliver(self, read: Sequence[tuple[int, Entry]]) -> None:
         """Hand entries to the streams. The hot path: nothing is awaited, and an answer costs a few dictionary steps."""
@@ -220,12 +220,6 @@ class Hub:
                 stream.wake_if_unsent()
         if read:
             _lag.record(max(0.0, time.time() - (read[-1][1].revision >> 64) / 1000))
-
-    def _doubt_all(self) -> None:
-        """Some streams may have been told of entries that others were not: go back to the last position."""
-        for partition in self._partitions.values():
-            partition.gap = True
-        self._check_now.set()
 
     def _deliver_rare(self, entry: Entry) -> None:
         if type(entry) is Names:
@@ -266,7 +260,7 @@ class Hub:
             task.add_done_callback(self._answering.discard)
 
     async def _say(self, asked: Asked, said: EdgeSays) -> None:
-        with suppress(StoreUnavailable):  # whoever asked says that not all have answered
+        with suppress(RelayError):  # whoever asked says that not all have answered
             await self._explanations.edge_says(asked.tenant_id, asked.request_id, said)
 
     # --------------------------------------------------------------- history
@@ -282,9 +276,6 @@ class Hub:
                 await self._repair()
             except StoreUnavailable as error:
                 self._is_away(error)
-                await asyncio.sleep(_RETRY_S)
-            except Exception:
-                _log.exception("hub_failed")
                 await asyncio.sleep(_RETRY_S)
 
     async def _check_all(self) -> None:

@@ -218,8 +218,6 @@ class LocalInterest:
                 await self.flush()
             except StoreUnavailable:
                 pass  # the hub says so; what is dirty stays dirty
-            except Exception:
-                _log.exception("interest_failed")
 
     async def flush(self) -> None:
         """Take out what nobody wants, and put right what is wrong; what is new is registered by the streams that want it."""

@@ -27,6 +27,7 @@ from relay.edge.service import SERVICE, PresenceService
 from relay.edge.shared import Shared
 from relay.ops.admission import room_for
 from relay.ops.listening import shown
+from relay.supervision import running
 
 if TYPE_CHECKING:
     from relay.edge.settings import EdgeSettings
@@ -67,17 +68,14 @@ class EdgeServer:
         async with AsyncExitStack() as stack:
             self._shared = shared = Shared(self._store, self._settings, self._marks, self._edge_id)
             stack.push_async_callback(shared.interest.aclose)
-            renewing = asyncio.create_task(shared.interest.run(), name="edge-interest")
-            stack.push_async_callback(_cancelled, renewing)
+            await stack.enter_async_context(running({"edge-interest": shared.interest.run}))
             stack.push_async_callback(shared.watched.aclose)
-            telling = asyncio.create_task(shared.watched.run(), name="edge-watched")
-            stack.push_async_callback(_cancelled, telling)
+            await stack.enter_async_context(running({"edge-watched": shared.watched.run}))
             await stack.enter_async_context(shared.hub)
             stack.push_async_callback(shared.suites.aclose)
-            looking = asyncio.create_task(shared.suites.run(), name="edge-suites")
-            stack.push_async_callback(_cancelled, looking)
-            giving = asyncio.create_task(memory.give_back(), name="edge-memory")
-            stack.push_async_callback(_cancelled, giving)
+            await stack.enter_async_context(
+                running({"edge-suites": shared.suites.run, "edge-memory": memory.give_back})
+            )
             self._service = PresenceService(shared)
             gate = Gate(shared.auth, shared.strangers, self._settings)
             self._server = grpc.aio.server(interceptors=[gate], options=_options(self._settings))
@@ -161,8 +159,3 @@ def _room(wanted: int) -> int:
 
 def _ms(length: timedelta) -> int:
     return int(length / timedelta(milliseconds=1))
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait({task})

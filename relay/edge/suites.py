@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -50,12 +51,8 @@ class OpenSuites:
         """Look, again and again; until cancelled."""
         while True:
             await asyncio.sleep(LOOK_S)
-            try:
+            with suppress(StoreUnavailable):  # the hub says so; streams stay while the store is away
                 await self.look()
-            except StoreUnavailable:
-                pass  # the hub says so; streams stay while the store is away
-            except Exception:
-                _log.exception("suites_failed")
 
     async def look(self) -> None:
         """End what has ended, and say what is open."""

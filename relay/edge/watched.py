@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -63,12 +64,8 @@ class WatchLog:
         """Write what there is to tell, again and again; until cancelled."""
         while True:
             await asyncio.sleep(self._every_s)
-            try:
+            with suppress(StoreUnavailable):  # the hub says so; what waits goes on waiting
                 await self.write()
-            except StoreUnavailable:
-                pass  # the hub says so; what waits goes on waiting
-            except Exception:
-                _log.exception("watch_log_failed")
 
     async def write(self, *, all_end: bool = False) -> None:
         """Write what there is to tell.

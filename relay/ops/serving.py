@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import socket
 import ssl
@@ -21,6 +20,7 @@ from relay.ops.door import Door
 from relay.ops.http_limits import HttpLimits
 from relay.ops.listening import listener
 from relay.ops.refusals import Refusals
+from relay.supervision import running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -95,16 +95,10 @@ async def _server(app: Any, settings: Listening, bound: socket.socket, given: di
     bound.listen(config.backlog)
     bound.settimeout(0)
     door = Door(bound, lambda: BoundedHttp(config, server.server_state, server.lifespan.state), bounds, tls)
-    tasks = [
-        asyncio.create_task(server.main_loop(), name=f"server:{settings.port}"),
-        asyncio.create_task(door.run(), name=f"door:{settings.port}"),
-    ]
     try:
-        yield
+        async with running({f"{settings.name}-server": server.main_loop, f"{settings.name}-door": door.run}):
+            yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         await server.shutdown(sockets=[bound])
         bounds.refusals.close()
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -25,6 +26,7 @@ from relay.store.pipes import Inbox
 from relay.store.presences import Presences
 from relay.store.push import PushStatuses
 from relay.store.tenants import Tenants
+from relay.supervision import supervised
 from relay.worker.partition import OwnedPartition
 from relay.worker.tasks import start
 from relay.worker.teller import Teller
@@ -78,11 +80,15 @@ class Worker:
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 # Two tasks: taking partitions over takes seconds when there is much to read, and leases do not wait.
-                self._tasks.create_task(self._again_and_again(self._renew), name="leases-renew")
-                self._tasks.create_task(self._again_and_again(self._acquire), name="leases-acquire")
-                self._tasks.create_task(self._read_inbox(), name="inbox")
-                self._tasks.create_task(self._watch_history(), name="history")
-                self._tasks.create_task(self.teller.run(), name="teller")
+                loops: dict[str, Callable[[], Awaitable[None]]] = {
+                    "leases-renew": partial(self._again_and_again, self._renew),
+                    "leases-acquire": partial(self._again_and_again, self._acquire),
+                    "inbox": self._read_inbox,
+                    "history": self._watch_history,
+                    "teller": self.teller.run,
+                }
+                for name, loop in loops.items():
+                    self._tasks.create_task(supervised(name, loop), name=name)
         finally:
             self._stopping = True
             await asyncio.shield(self._hand_over())

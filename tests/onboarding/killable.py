@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
-from onboarding.app import serve
+from onboarding.app import served
 from onboarding.settings import WebSettings
 from relay.graph.settings import GraphSettings
 from relay.store.connection import Store, StoreSettings
@@ -88,8 +88,12 @@ def _run(pipe: Connection, settings: WebSettings, store_url: str, ring: str, gra
 async def _serve(pipe: Connection, settings: WebSettings, store_url: str, ring: str, graph: GraphSettings) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_reader(pipe.fileno(), stop.set)  # the test is gone
-    async with Store(StoreSettings(url=store_url)) as store:
-        await serve(settings, store, KeyRing.from_json(ring), graph, stop, lambda _port: pipe.send("ready"))
+    async with (
+        Store(StoreSettings(url=store_url)) as store,
+        served(settings, store, KeyRing.from_json(ring), graph),
+    ):
+        pipe.send("ready")
+        await stop.wait()
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any, Self
 import trustme
 
 from emulator import Cloud
-from onboarding.app import serve
+from onboarding.app import served
 from onboarding.flow import Flow, decode
 from onboarding.settings import Pace, WebSettings
 from relay.core.presence import TenantId
@@ -62,19 +61,11 @@ class Site:
     ) -> AsyncIterator[Self]:
         for application in cloud.world.applications.values():
             application.redirect_uris.append(settings.redirect_uri)
-        stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
-        async with Store(as_role(store.settings, Client.WEB)) as its_store:
-            graph_settings = settings_for(cloud, **graph)
-            task = asyncio.create_task(serve(settings, its_store, ring, graph_settings, stop, ready.set_result))
-            await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                task.result()
-            try:
-                yield cls(settings, store, ring, cloud)
-            finally:
-                stop.set()
-                async with asyncio.timeout(15):
-                    await task
+        async with (
+            Store(as_role(store.settings, Client.WEB)) as its_store,
+            served(settings, its_store, ring, settings_for(cloud, **graph)),
+        ):
+            yield cls(settings, store, ring, cloud)
 
     @property
     def url(self) -> str:

@@ -1,0 +1,135 @@
+"""Tasks that a process lives by. What happens outside never ends one; a bug in one ends the process in order, with its name.
+
+    outside    the store or the cloud says something, or nothing (RelayError, OSError): logged, and the task begins again after a pause
+    a bug      anything else: TaskBroke ends the group that the task is in. Whoever holds the group leaves it as at any other
+               end (suites are asked to move, leases are given up), and the process ends with exit code 1
+
+A loop keeps what is its own matter to itself, such as a store that is away for a moment or one tenant's trouble. What
+is left comes here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from relay.errors import Bug, RelayError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from types import TracebackType
+
+log = structlog.get_logger(__name__)
+
+PAUSE_S: Final = 1.0
+"""Before a task begins again: soon enough for whoever waits, and no flood of log lines while something stays wrong."""
+_OUTSIDE: Final = (RelayError, OSError)
+_FRAMES: Final = 6
+
+
+class TaskBroke(Exception):
+    """A task has a bug; the process cannot go on as if it were at work.
+
+    Attributes:
+        task: its name.
+        place: the kind of error and where it was raised. No text of the error, which may show a secret.
+    """
+
+    def __init__(self, task: str, place: str) -> None:
+        super().__init__(f"the task {task}: {place}")
+        self.task = task
+        self.place = place
+
+
+async def supervised(name: str, work: Callable[[], Awaitable[Any]], pause_s: float = PAUSE_S) -> None:
+    """Run `work` until it returns or is cancelled, again and again if need be; see the module.
+
+    Args:
+        name: of the task, for the log.
+        work: begins anew each time it is called.
+        pause_s: before it begins again.
+
+    Raises:
+        TaskBroke: a bug.
+    """
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            bug = _bug_in(error)
+            if isinstance(bug, TaskBroke):  # of a task within this one, which has said so
+                raise bug from None
+            if bug is not None:
+                _broken(name, bug)
+                raise TaskBroke(name, place_of(bug)) from bug
+            _told(name, error)
+        else:
+            return
+        await asyncio.sleep(pause_s)
+
+
+@asynccontextmanager
+async def running(loops: Mapping[str, Callable[[], Awaitable[Any]]]) -> AsyncIterator[None]:
+    """Supervised tasks (name -> work) while the context lasts, cancelled at its end.
+
+    Raises:
+        TaskBroke: a bug in one. The body is cancelled first, so that it ends in order.
+    """
+    failed: Exception | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(supervised(name, work), name=name) for name, work in loops.items()]
+            try:
+                yield
+            except Exception as error:  # raised as it is, and not as a group
+                failed = error
+            finally:
+                for task in tasks:
+                    task.cancel()
+    except ExceptionGroup as broken:
+        raise _first(broken, TaskBroke) or broken from None
+    if failed is not None:
+        raise failed
+
+
+def place_of(error: BaseException) -> str:
+    """The kind of an error and where it was raised, without its text."""
+    return f"{type(error).__name__} in {way_of(error.__traceback__, 1) or 'an unknown place'}"
+
+
+def way_of(trace: TracebackType | None, frames: int = _FRAMES) -> str:
+    """The last places that an error came through, the innermost last."""
+    way: list[str] = []
+    while trace is not None:
+        way.append(f"{Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno}")
+        trace = trace.tb_next
+    return " > ".join(way[-frames:])
+
+
+def _broken(name: str, bug: Exception) -> None:
+    """One line, with the way that the error came and without its text."""
+    log.error("task_broke", task=name, place=place_of(bug), way=way_of(bug.__traceback__))
+
+
+def _told(name: str, error: Exception) -> None:
+    if _first(error, Bug) is not None:
+        log.error("task_begins_again", task=name, place=place_of(error), exc_info=error)
+    else:
+        log.warning("task_begins_again", task=name, error=str(_first(error, Exception)))
+
+
+def _bug_in(error: Exception) -> Exception | None:
+    """What is a bug in an error, or in a group of them; None when all of it came from outside."""
+    if not isinstance(error, ExceptionGroup):
+        return None if isinstance(error, _OUTSIDE) else error
+    return next(filter(None, map(_bug_in, error.exceptions)), None)
+
+
+def _first(error: Exception, kind: type[Exception]) -> Exception | None:
+    if isinstance(error, ExceptionGroup):
+        return next(filter(None, (_first(one, kind) for one in error.exceptions)), None)
+    return error if isinstance(error, kind) else None

@@ -1,0 +1,135 @@
+"""Tasks that a process lives by: what happens outside never ends one, a bug in one ends the process in order, with its name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from relay import app, cli
+from relay.config import Role
+from relay.edge.hub import Hub
+from relay.errors import Bug, LeaseLost, SourceUnreachable, StoreUnavailable
+from relay.supervision import TaskBroke, running, supervised
+from tests.test_app import settings
+from tests.valkey import ValkeyServer
+
+pytestmark = pytest.mark.fault("V2", "V6")
+SECRET = "hunter2"
+
+
+def failing(*errors: Exception) -> Callable[[], asyncio.Future[None]]:
+    """Work that fails like this, one after the other, and is then done."""
+    left = list(errors)
+
+    async def work() -> None:
+        if left:
+            raise left.pop(0)
+
+    return work  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StoreUnavailable("away"),
+        SourceUnreachable("away"),
+        LeaseLost("gone"),
+        Bug("The store refused X (WRONGTYPE)"),
+        ConnectionResetError("reset"),
+        TimeoutError(),
+        ExceptionGroup("several", [StoreUnavailable("away"), ExceptionGroup("more", [LeaseLost("gone")])]),
+    ],
+)
+async def test_what_happens_outside_is_told_and_the_task_begins_again(error: Exception) -> None:
+    with capture_logs() as logs:
+        await supervised("work", failing(error, error), pause_s=0)
+    assert [(line["event"], line["task"]) for line in logs] == [("task_begins_again", "work")] * 2
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError(SECRET), RuntimeError(SECRET), ExceptionGroup("several", [LeaseLost("gone"), KeyError(SECRET)])]
+)
+async def test_a_bug_ends_the_task_with_one_line_that_has_its_name_and_no_secret(error: Exception) -> None:
+    with capture_logs() as logs, pytest.raises(TaskBroke, match="work") as caught:
+        await supervised("work", failing(error), pause_s=0)
+    (line,) = logs
+    assert (line["event"], line["task"]) == ("task_broke", "work")
+    assert line["place"].split()[0] in ("KeyError", "RuntimeError")
+    assert SECRET not in f"{line}{caught.value}"
+
+
+async def test_a_bug_in_a_task_of_a_task_is_told_once_under_the_inner_name() -> None:
+    async def outer() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(supervised("inner", failing(KeyError("x"))))
+
+    with capture_logs() as logs, pytest.raises(TaskBroke) as caught:
+        await supervised("outer", outer)
+    assert (caught.value.task, len(logs)) == ("inner", 1)
+
+
+async def test_a_bug_cancels_the_body_which_ends_in_order() -> None:
+    steps: list[str] = []
+
+    async def forever() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            steps.append("the other task is cancelled")
+
+    async def live() -> None:
+        async with running({"work": failing(KeyError("x")), "other": forever}):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                steps.append("the body ends")
+
+    with pytest.raises(TaskBroke, match="work"):
+        await live()
+    assert sorted(steps) == ["the body ends", "the other task is cancelled"]
+
+
+async def test_an_error_of_the_body_is_raised_as_it_is_and_tasks_end_with_it() -> None:
+    with pytest.raises(OSError, match="taken"):
+        async with running({"other": asyncio.Event().wait}):
+            raise OSError("taken")
+    async with running({"other": asyncio.Event().wait}):
+        pass
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "other"]
+
+
+async def test_a_bug_in_a_loop_of_the_edge_ends_the_process_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = asyncio.Event()
+
+    async def broken(_hub: Hub) -> None:
+        await begin.wait()
+        raise KeyError(SECRET)
+
+    monkeypatch.setattr(Hub, "_look", broken)
+    broke = pytest.raises(TaskBroke, match=r"hub-look: KeyError in test_supervision\.py")
+    with ValkeyServer(tmp_path) as server, capture_logs() as logs, broke:
+        async with asyncio.timeout(20):
+            await app.run(settings(server.port), [Role.EDGE], asyncio.Event(), lambda _running: begin.set())
+    assert [line["task"] for line in logs if line["event"] == "task_broke"] == ["hub-look"]
+    assert SECRET not in str(logs)
+
+
+def test_the_operator_is_told_of_a_bug_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> None:
+        raise TaskBroke("hub-look", "KeyError in hub.py, line 7")
+
+    monkeypatch.setattr(cli, "app", broken)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == (
+        "presence-relay itself broke (KeyError in hub.py, line 7, task hub-look). Please report it.\n"
+    )
