@@ -335,8 +335,9 @@ class Hub:
             view.heard(contact, _now())
 
     async def _check_keys(self, view: TenantView) -> None:
+        streams = list(view.streams)  # those of before: a key that is made while the list is read is not in it
         records = {key.key_id: key for key in await self._suite_keys.list(view.tenant_id)}
-        for stream in list(view.streams):
+        for stream in streams:
             record = records.get(stream.key_id)
             if record is None:
                 stream.end(_removed())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -50,6 +51,7 @@ class GrantPool:
         self._cloud = cloud
         self._ring_generation = vault.ring_generation
         self._patience = patience
+        self._loading = asyncio.Lock()
         self._grants: dict[str, Grant] = {}
         self._health: dict[str, GrantHealth] = {}
         self._in_use: str | None = None
@@ -58,7 +60,14 @@ class GrantPool:
         self._touched: dict[str, tuple[datetime, bool]] = {}  # when, and whether a success was known
 
     async def load(self) -> None:
-        """Read the tenant's grants anew; one with a new token cache is as its record says."""
+        """Read the tenant's grants anew; one with a new token cache is as its record says.
+
+        One reading at a time, so that what was read first is not taken in last.
+        """
+        async with self._loading:
+            await self._load()
+
+    async def _load(self) -> None:
         self._ring_generation = self._vault.ring_generation
         loaded = {str(grant.account_id): grant for grant in await self._vault.list(self.tenant_id)}
         for account in self._grants.keys() - loaded.keys():

@@ -576,6 +576,7 @@ class TenantWorker:
             await self._reload()
 
     async def _reload_record(self) -> None:
+        before = self.tenant
         tenant = await self._owned.worker.tenants.load(self.tenant_id)
         if tenant is None:
             return  # it left, and its grants are kept in mind until its subscriptions are deleted
@@ -583,8 +584,9 @@ class TenantWorker:
         self._owned.worker.teller.wake()  # a consent that was just given may be news
         was_read = is_read(self.tenant.state)
         await self._apply_settings(tenant)
-        if self._unwritten is None:
-            self.tenant = tenant
+        # A state that was entered meanwhile, or is not written yet, is newer than the record's.
+        is_newer = self._unwritten is not None or self.tenant is not before
+        self.tenant = replace(tenant, state=self.tenant.state) if is_newer else tenant
         await self._check_grants()
         if is_read(self.tenant.state) and was_read:
             return  # how its reads fare is not news of the record's

@@ -19,6 +19,7 @@ from relay.store.layout import Client
 from tests.edge.suite import SuiteStream
 from tests.edge.worker import OTHER, TENANT, PlayedWorker
 from tests.ring import PUBLIC_MARKS
+from tests.support.late import LateStore
 from tests.valkey import ValkeyServer
 
 SHORT = timedelta(milliseconds=100)
@@ -54,10 +55,13 @@ async def store(valkey: ValkeyServer, raw: Redis) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def edge_store(valkey: ValkeyServer, raw: Redis) -> AsyncIterator[Store]:
-    """What edges have: the rights of their own Redis user, so that a new key or command of theirs is missed at once."""
+async def edge_store(valkey: ValkeyServer, raw: Redis) -> AsyncIterator[LateStore]:
+    """What edges have: the rights of their own Redis user, so that a new key or command of theirs is missed at once.
+
+    A test may have some of its replies come late.
+    """
     settings = StoreSettings(url=valkey.url_of(Client.EDGE), operation_timeout=timedelta(seconds=2))
-    async with Store(settings) as store:
+    async with LateStore(settings) as store:
         yield store
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 import grpc
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from relay.edge.errors import ending_of
@@ -46,6 +47,25 @@ async def test_a_revocation_that_the_edge_could_not_read_ends_the_stream_too(wor
     await raw.hset(f"suite-key:{issued.key_id}", "revoked", 1)
     await worker.renew_epoch()
     assert (await stream.ending(5)).reason == "ERROR_REASON_SUITE_KEY_REVOKED"
+
+
+@pytest.mark.fault("V4")
+async def test_a_key_that_is_made_while_the_edge_reads_its_keys_does_not_end_its_stream(
+    worker, suite, edge, edge_store
+) -> None:
+    await worker.users(1)
+    issued = await worker.issue()
+    first = await suite(issued.text).open(name(0)).ready()
+    hub = edge._shared.hub
+    held = edge_store.hold_reply("HGETALL", keys.suite_key(issued.key_id))
+    checking = asyncio.create_task(hub._check_keys(hub.tenants[TENANT]))
+    await held.came.wait()
+    second = await suite((await worker.issue()).text).open(name(0)).ready()
+    held.let_go()
+    await checking
+    await worker.found({user(0): "later"})
+    for stream in (first, second):
+        await stream.shows({user(0): "later"})
 
 
 async def test_a_key_revoked_while_its_stream_begins_does_not_begin_it(worker, suite, store, edge) -> None:

@@ -76,6 +76,11 @@ class LateStore(Store):
     async def command(self, *command: Any) -> Any:
         return await self._late(str(command[0]), command, lambda: super(LateStore, self).command(*command))
 
+    async def many(self, commands: Sequence[Sequence[Any]], *, vault: bool = False) -> list[Any]:
+        keys = [key for command in commands for key in command[1:2]]
+        what = str(commands[0][0]) if commands else ""
+        return list(await self._late(what, keys, lambda: super(LateStore, self).many(commands, vault=vault)))
+
     async def _late(self, what: str, keys: Sequence[object], call: Call) -> Any:
         held = next((held for held in self._held if held.matches(what, keys)), None)
         return await (call() if held is None else held.take(call))
