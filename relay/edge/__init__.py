@@ -8,6 +8,8 @@
     watch.py       one suite's stream: lookups, sending, its timer
     hub.py         reads `changes` of the partitions in use and hands entries to the streams
     tenants.py     what the edge knows of a tenant with open streams: its streams, and how fresh presence is
+    together.py    work that many ask for at the same time and one does for all
+    turns.py       turns at work of which only so much may be under way
     history.py     whether the store's history is still the one that the streams were shown
     interest.py    the names that this edge's suites watch, in step with the store
     encode.py      the wire, by joining bytes

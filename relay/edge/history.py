@@ -18,14 +18,15 @@ from relay.core.watch import Position
 from relay.errors import StoreUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from relay.core.revision import Epoch, Revision
     from relay.edge.tenants import TenantView
-    from relay.store.connection import ServerIdentity, Store
-    from relay.store.pipes import Changes
+    from relay.store.connection import Store
     from relay.store.presences import Presences
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Partition:
     """One partition in use, and how far it was handed to its streams.
 
@@ -40,7 +41,6 @@ class Partition:
     position: Position | None = None
     gap: bool = False
     repair: bool = False
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Verdict(enum.Enum):
@@ -92,25 +92,26 @@ def judge(partition: Partition, before: Revision | None, epoch: Epoch | None, la
 class History:
     """Asks the store."""
 
-    def __init__(self, store: Store, presences: Presences, changes: Changes) -> None:
+    def __init__(self, store: Store, presences: Presences) -> None:
         self._store = store
         self._presences = presences
-        self._changes = changes
 
-    async def server(self) -> ServerIdentity:
-        """The server, when it is the primary.
+    async def examine(self, partitions: Sequence[Partition]) -> list[tuple[Partition, Finding]]:
+        """What has become of the history of each, in one round trip. Nothing is awaited between judging and returning.
+
+        An epoch that another server declared than the one that was asked who it is is not vouched for, and asked about again.
+
+        To be called by one at a time: a finding is about the position that the partition had.
 
         Raises:
-            StoreUnavailable: it is not, or does not answer.
+            StoreUnavailable: the store does not answer, or its server is not the primary.
         """
-        server = await self._store.server()
+        before = [partition.position.revision if partition.position else None for partition in partitions]
+        numbers = [partition.number for partition in partitions]
+        server, standings = await asyncio.gather(self._store.server(), self._presences.standings(numbers))
         if server.role != "master":
             raise StoreUnavailable("The store's server is not the primary")
-        return server
-
-    async def examine(self, partition: Partition, server: ServerIdentity) -> Finding:
-        """What has become of a partition's history. Nothing is awaited between judging and returning."""
-        before = partition.position.revision if partition.position else None
-        epoch = await self._presences.epoch(partition.number)
-        last = await self._changes.last(partition.number)
-        return judge(partition, before, epoch, last, server.replid)
+        return [
+            (partition, judge(partition, revision, *standings[partition.number], server.replid))
+            for partition, revision in zip(partitions, before, strict=True)
+        ]

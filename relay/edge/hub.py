@@ -23,11 +23,12 @@ from opentelemetry import metrics
 from relay.core.watch import AnswersEntry, Position
 from relay.edge.history import Finding, History, Partition, Verdict
 from relay.edge.tenants import Hold, Listener, TenantView
+from relay.edge.together import Together
 from relay.errors import RelayError, StoreUnavailable, SuiteKeyRevoked, TenantRemoved
 from relay.store import keys
 from relay.store.entries import Answers, Asked, Contact, Ended, Entry, Names
 from relay.store.explanations import EdgeSays, Explanations
-from relay.store.pipes import Changes, ChangesReader
+from relay.store.pipes import ChangesReader
 from relay.store.presences import Presences
 from relay.store.suite_keys import SuiteKeys
 from relay.supervision import running
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from relay.core.revision import Revision
     from relay.edge.interest import LocalInterest
     from relay.edge.settings import EdgeSettings
-    from relay.store.connection import ServerIdentity, Store
+    from relay.store.connection import Store
 
 _log = structlog.get_logger(__name__)
 _meter = metrics.get_meter("relay.edge")
@@ -53,6 +54,8 @@ _lag = _meter.create_histogram(
 _RETRY_S: Final = 0.2
 """Between attempts while the store is away: soon enough for a suite that waits, and no burden."""
 _LOOK_S: Final = 0.5
+_REPAIRS_AT_ONCE: Final = 16
+"""Tenants whose contact and keys are read at the same time: half of the connections to the store."""
 _ANSWERS_AT_ONCE: Final = 20
 """Questions that are being answered; tenants are asked about seldom, and one that is not answered is told as such."""
 
@@ -69,7 +72,8 @@ class Hub:
         self._interest = interest
         self._presences = Presences(store)
         self._suite_keys = SuiteKeys(store)
-        self._history = History(store, self._presences, Changes(store))
+        self._history = History(store, self._presences)
+        self._checks = Together(self._check_all, "hub-checks")
         self._reader = ChangesReader(store)
         self._partitions: dict[int, Partition] = {}
         self.tenants: dict[TenantId, TenantView] = {}
@@ -82,6 +86,7 @@ class Hub:
 
     async def __aenter__(self) -> Self:
         self._stack.push_async_callback(self._reader.aclose)
+        self._stack.push_async_callback(self._checks.aclose)
         self._stack.push_async_callback(self._answer_no_more)
         loops = {"hub-read": self._read, "hub-check": self._check, "hub-look": self._look}
         await self._stack.enter_async_context(running(loops))
@@ -112,10 +117,10 @@ class Hub:
             partition.views[view] = None
         view.add(stream)
         try:
-            if partition.position is None:
-                await self.check(tenant_id)
+            needed = [self._find_position(partition)] if partition.position is None else []
             if view.contact is None:
-                await self._fetch_contact(view)
+                needed.append(self._fetch_contact(view))
+            await asyncio.gather(*needed)
         except BaseException:
             self.leave(tenant_id, stream)
             raise
@@ -159,14 +164,13 @@ class Hub:
             view.holds.remove(hold)
 
     async def check(self, tenant_id: TenantId) -> None:
-        """Check the history of a tenant's partition now.
+        """Check the history of a tenant's partition now, with all others in use, for all who ask at the same time.
 
         Raises:
             StoreUnavailable: the store does not answer.
         """
-        partition = self._partitions.get(keys.partition_of(tenant_id))
-        if partition is not None:
-            await self._check_partition(partition, await self._history.server())
+        if keys.partition_of(tenant_id) in self._partitions:
+            await self._checks.run()
 
     # --------------------------------------------------------------- fan-out
 
@@ -175,7 +179,7 @@ class Hub:
         while True:
             try:
                 if self._away:
-                    await self._check_all()  # before anything is delivered: it may be another server now
+                    await self._checks.run()  # before anything is delivered: it may be another server now
                     self._is_back()
                 read = await self._reader.read()
                 if read:
@@ -272,23 +276,23 @@ class Hub:
                     await self._check_now.wait()
             self._check_now.clear()
             try:
-                await self._check_all()
+                await self._checks.run()
                 await self._repair()
             except StoreUnavailable as error:
                 self._is_away(error)
                 await asyncio.sleep(_RETRY_S)
 
-    async def _check_all(self) -> None:
-        if self._partitions:
-            server = await self._history.server()
-            for partition in list(self._partitions.values()):
-                await self._check_partition(partition, server)
+    async def _find_position(self, partition: Partition) -> None:
+        await self._checks.finish()  # it may be about this partition already
+        if partition.position is None:
+            await self._checks.run()
 
-    async def _check_partition(self, partition: Partition, server: ServerIdentity) -> None:
-        async with partition.lock:
-            finding = await self._history.examine(partition, server)
-            if self._partitions.get(partition.number) is partition:
-                self._act(partition, finding)
+    async def _check_all(self) -> None:
+        """Check all partitions in use; only to be run by `_checks`."""
+        if self._partitions:
+            for partition, finding in await self._history.examine(list(self._partitions.values())):
+                if self._partitions.get(partition.number) is partition:
+                    self._act(partition, finding)
 
     def _act(self, partition: Partition, finding: Finding) -> None:
         """Carry out what was found; no await between the finding and the new position."""
@@ -321,18 +325,22 @@ class Hub:
         for partition in [partition for partition in self._partitions.values() if partition.repair]:
             partition.repair = False
             try:
-                for view in list(partition.views):
-                    await self._fetch_contact(view)
-                    await self._check_keys(view)
+                views = list(partition.views)
+                for start in range(0, len(views), _REPAIRS_AT_ONCE):
+                    await asyncio.gather(*map(self._repair_view, views[start : start + _REPAIRS_AT_ONCE]))
             except BaseException:
                 partition.repair = True
                 raise
 
+    async def _repair_view(self, view: TenantView) -> None:
+        await self._fetch_contact(view)
+        await self._check_keys(view)
+
     async def _fetch_contact(self, view: TenantView) -> None:
         known = view.contact
-        contact = await self._presences.contact_of(view.tenant_id)
-        if contact is not None and view.contact is known:  # an entry that came meanwhile is newer
-            view.heard(contact, _now())
+        kept = await self._presences.kept_contact(view.tenant_id)
+        if kept is not None and view.contact is known:  # an entry that came meanwhile is newer
+            view.heard_before(kept.contact, kept.ago_s, _now())
 
     async def _check_keys(self, view: TenantView) -> None:
         streams = list(view.streams)  # those of before: a key that is made while the list is read is not in it

@@ -7,12 +7,15 @@ so that a suite which closes one stream and opens the next changes nothing.
     added ──sync──► in the store ──nobody wants it──► gone ──run, a second later──► out of the store
 
 A tenant may watch so many distinct names, on all edges together. What is beyond it is refused to the stream that asks for it, and
-to no other: each stream registers its own names. What was admitted once is never refused, also when it has to be registered again.
+to no other: whoever registers first takes the names of those along who wait, so that streams which come back together do not wait for
+each other one by one; when that is too much, each registers its own names alone. What was admitted once is never refused, also when
+it has to be registered again.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +37,8 @@ _log = structlog.get_logger(__name__)
 _FLUSH_S: Final = 1.0
 """How long a name that nobody wants any more stays: longer than a suite needs to open its next stream."""
 _LAST_FLUSH_S: Final = 2.0
+_TOGETHER: Final = 3_000
+"""Names of several streams that one takes along: with its own, of which a look-up has 2,000, one step of the store's."""
 
 
 @dataclass(slots=True)
@@ -41,6 +46,7 @@ class _Tenant:
     counts: dict[Name, int] = field(default_factory=dict)  # name -> how many streams want it; never 0
     added: set[Name] = field(default_factory=set)  # wanted, and not in the store
     gone: set[Name] = field(default_factory=set)  # in the store, and not wanted
+    asked: set[Name] = field(default_factory=set)  # what the streams that wait for the lock want registered
     places: int = 0  # the sum of the counts
     rewrite: bool = False  # what the store has may be wrong
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -141,10 +147,18 @@ class LocalInterest:
         if tenant is None or tenant.is_in_step():
             return
         wanted = tenant.counts.keys() & set(names)
+        if len(tenant.asked) + len(wanted) <= _TOGETHER:
+            tenant.asked |= wanted
         async with tenant.lock:
             if tenant.rewrite:
                 await self._rewrite(tenant_id, tenant)
-            if new := tenant.added.intersection(wanted):
+            if tenant.added.isdisjoint(wanted):
+                return  # registered by whoever had the lock before
+            asked, tenant.asked = tenant.asked, set()
+            if not tenant.added.isdisjoint(asked - wanted):
+                with suppress(TooManyUsers):
+                    await self._add(tenant_id, tenant, tenant.added & (asked | wanted))
+            if new := tenant.added & wanted:
                 await self._add(tenant_id, tenant, new)
 
     async def check_places(self, tenant_id: TenantId) -> None:

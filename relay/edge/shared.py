@@ -18,6 +18,7 @@ from relay.edge.open_calls import OpenCalls
 from relay.edge.pace import Paces
 from relay.edge.strangers import Strangers
 from relay.edge.suites import OpenSuites
+from relay.edge.turns import Turns
 from relay.edge.watched import WatchLog
 from relay.errors import StoreUnavailable
 from relay.store import keys
@@ -55,7 +56,7 @@ class Shared:
         self.hub = Hub(store, self.interest, settings)
         self.watched = WatchLog(AuditLog(store), settings.watch_log_every, settings.watch_goes_on_for)
         self.suites = OpenSuites(store, self.hub, self.suite_keys, edge_id)
-        self.lookups = asyncio.Semaphore(settings.lookups_at_once)
+        self.lookups = Turns(settings.lookup_names_at_once)
         self.counts = Counts(self)
         self._changes = Changes(store)
         self._tasks: set[asyncio.Task[Any]] = set()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from relay.core.presence import Status
+from relay.edge.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +79,7 @@ class TenantView:
         self.streams: dict[Listener, None] = {}
         self.sinks: list[Callable[[AnswersEntry[bytes]], None]] = []
         self.holds: list[Hold] = []
-        self.lookups = asyncio.Semaphore(settings.lookups_of_a_tenant)
+        self.lookups = Turns(settings.lookup_names_of_a_tenant)
         self.contact: TenantContact | None = None
         self._settings = settings
         self._moved_at = self._heard_at = now
@@ -111,6 +111,24 @@ class TenantView:
         if self.contact is None or contact.contact_ms != self.contact.contact_ms:
             self._moved_at = now
         self._heard_at = now
+        self.contact = contact
+        self.look_at(now)
+
+    def heard_before(self, contact: TenantContact, ago_s: float, now: float) -> None:
+        """The worker said how fresh the tenant is, before anybody here listened.
+
+        So that whoever joins first is told how old presence is, not counted from joining. No two clocks are compared: how old
+        contact was when the worker said so is by the worker's clock, and how long ago it said so is by the store's.
+
+        Args:
+            contact: as the store keeps it.
+            ago_s: seconds since it was said.
+            now: by this edge's clock.
+        """
+        if self.contact is None or contact.contact_ms != self.contact.contact_ms:
+            # Contact is up to one interval old when all is well, and counts as moved just now.
+            self._moved_at = now - ago_s - max(0.0, contact.age_s - contact.interval_ms / 1000)
+        self._heard_at = now - ago_s
         self.contact = contact
         self.look_at(now)
 

@@ -52,6 +52,8 @@ _SLICE: Final = 1000
 """Names taken in before other streams get a turn: some 5 ms."""
 _LOOKUP_NAMES: Final = 2000
 """Names of one snapshot: encoding them, Redis' own work and taking the snapshot in are some 5 ms each."""
+_LEAST_WEIGHT: Final = 250
+"""What a snapshot of few names counts for among those under way: it has a connection to the store all the same."""
 _MAX_UNSENT_MALFORMED_CHARS: Final = 1 << 20
 """Malformed names that wait to be sent back. The suite's next request is not read before, so that one which sends and never
 reads cannot fill memory."""
@@ -183,9 +185,7 @@ class Stream:
         self._shared.background(seen, "suite-key-touch")  # nobody waits for it
         await self._take_in(start)
         self._view = await self._shared.hub.join(self.tenant_id, self)
-        await self._count_in()
-        # A revocation between the first check and joining was heard by nobody.
-        await self._shared.auth.verify_again(self._context.invocation_metadata() or ())
+        await self._count_in_and_verify()
         self._interval = start.progress_interval or self._settings.progress_default
         self._set_clocks()
         self._begun.set()
@@ -232,6 +232,17 @@ class Stream:
         if sending is not None:
             # A write that does not come to its end lasts as long as the call; the task ends with it.
             await asyncio.wait({sending}, timeout=_LAST_WRITE_S)
+
+    async def _count_in_and_verify(self) -> None:
+        """Have all names counted, and the key verified once more: its revocation before joining was heard by nobody."""
+        again = self._shared.auth.verify_again(self._context.invocation_metadata() or ())
+        verifying = self._loop.create_task(again, name="stream-verify")
+        try:
+            await self._count_in()
+            await verifying
+        finally:
+            verifying.cancel()
+            await asyncio.gather(verifying, return_exceptions=True)
 
     async def _count_in(self) -> None:
         """Have all names of the start among those that the edge watches, other streams in between."""
@@ -346,7 +357,8 @@ class Stream:
         if view is None or not shared.hub.is_whole(tenant_id):
             await shared.hub.check(tenant_id)
             return False
-        async with view.lookups, shared.lookups:
+        weight = max(_LEAST_WEIGHT, len(asked))
+        async with view.lookups.taken(weight), shared.lookups.taken(weight):
             if not self.watch.wants_lookup:
                 return True  # unsubscribed while waiting for its turn
             names = self.watch.take_lookups(asked)

@@ -48,7 +48,7 @@ _CUSTODY_COMMANDS: Final = (
 
 RUNS: Final[Mapping[Client, Mapping[Side, Runs]]] = {
     Client.EDGE: {
-        Side.PRESENCE: Runs(f"snapshot {_WATCHING} suites_connected", f"SCARD PEXPIRE RPUSH {_STREAM}"),
+        Side.PRESENCE: Runs(f"snapshot {_WATCHING} suites_connected", f"TIME SCARD PEXPIRE RPUSH {_STREAM}"),
         Side.VAULT: Runs("suite_key_touch audit_append", "HGETALL HGET HMGET SMEMBERS DEL"),
     },
     Client.WORKER: {

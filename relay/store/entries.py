@@ -8,7 +8,7 @@ An entry is a flat list of fields, so that the script that accepts answers can l
     p <id of the entry before>  e <tenant id>  k <key id, or empty>             a suite key or the tenant has ended
     p <id of the entry before>  q <tenant id>  <request id> <user id> <name>... who watches this user, or these names?
 
-An outcome is `u<user id>` or `s<status number>`; a contact is `<contact ms, or 0> <interval ms> <status number> <beat ms>`.
+An outcome is `u<user id>` or `s<status number>`; a contact is `<contact ms, or 0> <interval ms> <status number> <beat ms> <said ms>`.
 """
 
 from __future__ import annotations
@@ -38,6 +38,17 @@ class TenantContact(msgspec.Struct, frozen=True, gc=False):
     """NONE when all is well."""
     beat_ms: int = 0
     """Within how long the worker says something again, be it the same; 0: it promises nothing."""
+    said_ms: int = 0
+    """When the worker said so, by the clock that gave the contact time; 0: a worker of an earlier release does not tell."""
+
+    def said_at(self, said_ms: int) -> TenantContact:
+        """The same, said at this time."""
+        return msgspec.structs.replace(self, said_ms=said_ms)
+
+    @property
+    def age_s(self) -> float:
+        """How old contact was when the worker said so, in seconds; 0 when that is not known."""
+        return max(0, self.said_ms - self.contact_ms) / 1000 if self.contact_ms and self.said_ms else 0.0
 
 
 class Answers(msgspec.Struct, frozen=True, gc=False):
@@ -172,12 +183,18 @@ def contact(tenant_id: TenantId, text: bytes) -> TenantContact:
     """A tenant's contact from its stored form. A status of a later release is STALE to this one."""
     contact_ms, interval_ms, number, *later = (int(part) for part in text.split())
     status = Status(number) if number in Status._value2member_map_ else Status.STALE
-    return TenantContact(tenant_id, contact_ms, interval_ms, status, later[0] if later else 0)
+    return TenantContact(tenant_id, contact_ms, interval_ms, status, *later[:2])
 
 
 def render_contact(value: TenantContact) -> bytes:
     """The stored form of a tenant's contact."""
-    return b"%d %d %d %d" % (value.contact_ms, value.interval_ms, value.status, value.beat_ms)
+    return b"%d %d %d %d %d" % (value.contact_ms, value.interval_ms, value.status, value.beat_ms, value.said_ms)
+
+
+def kept_at(text: bytes) -> int | None:
+    """When the store took in a contact that it keeps, in ms since 1970 by its clock; None: by a worker of an earlier release."""
+    parts = text.split()
+    return int(parts[5]) if len(parts) > 5 else None
 
 
 def pairs(flat: list[Any]) -> list[tuple[Any, Any]]:

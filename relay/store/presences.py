@@ -66,6 +66,15 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptContact:
+    """A contact as the store keeps it for those who were not there when it came."""
+
+    contact: entries.TenantContact
+    ago_s: float
+    """Seconds since the store took it in, by the store's own clock."""
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """What became of observed answers."""
 
@@ -296,6 +305,15 @@ class Presences:
                 held.append(keys.tenant_contact(contact.tenant_id))
                 args += (contact.tenant_id, entries.render_contact(contact))
             await self._store.run_once(_CONTACT, held, args)
+
+    async def kept_contact(self, tenant_id: TenantId) -> KeptContact | None:
+        """The tenant's newest contact, and how long ago it came; None when it was never read, or not for a week."""
+        text, (seconds, micros) = await self._store.many([("GET", keys.tenant_contact(tenant_id)), ("TIME",)])
+        if text is None:
+            return None
+        kept_ms, now_ms = entries.kept_at(text), int(seconds) * 1000 + int(micros) // 1000
+        ago_s = 0.0 if kept_ms is None else max(0, now_ms - kept_ms) / 1000
+        return KeptContact(entries.contact(tenant_id, text), ago_s)
 
     async def contact_of(self, tenant_id: TenantId) -> entries.TenantContact | None:
         """The tenant's newest contact; None when it was never read, or not for a week."""

@@ -244,7 +244,8 @@ class OwnedPartition:
 
     async def _say_unsaid(self, lease: Lease) -> None:
         said = dict(self._unsaid)
-        await self.worker.presences.contact(lease, list(said.values()))
+        now_ms = int(time.time() * 1000)
+        await self.worker.presences.contact(lease, [contact.said_at(now_ms) for contact in said.values()])
         for tenant_id, contact in said.items():
             if self._unsaid.get(tenant_id) is contact:  # else there is a newer one
                 del self._unsaid[tenant_id]

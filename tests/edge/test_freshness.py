@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
+import pytest
+
+from relay.api.presence.v1.presence_pb2 import UnknownReason
 from relay.core.presence import Status
 from relay.core.watch import Position
 from relay.edge.history import Partition, Verdict, judge
 from relay.edge.settings import EdgeSettings
 from relay.edge.tenants import TenantView
+from relay.store import keys
 from relay.store.entries import TenantContact
-from tests.edge.worker import TENANT
+from tests.edge.worker import TENANT, name
 
 SETTINGS = EdgeSettings()
 
@@ -31,8 +36,10 @@ def view() -> TenantView:
     return TenantView(TENANT, 0, SETTINGS, now=100.0)
 
 
-def contact(ms: int, interval_ms: int = 5000, status: Status = Status.NONE, beat_ms: int = 0) -> TenantContact:
-    return TenantContact(TENANT, ms, interval_ms, status, beat_ms)
+def contact(
+    ms: int, interval_ms: int = 5000, status: Status = Status.NONE, beat_ms: int = 0, said_ms: int = 0
+) -> TenantContact:
+    return TenantContact(TENANT, ms, interval_ms, status, beat_ms, said_ms)
 
 
 def test_a_tenant_is_stale_when_contact_has_not_moved_for_three_intervals_and_a_grace() -> None:
@@ -120,3 +127,54 @@ def test_history_is_judged_by_epoch_position_and_gaps() -> None:
     ]
     for partition, before, epoch, last, replid, verdict in cases:
         assert judge(partition, before, epoch, last, replid).verdict is verdict  # type: ignore[arg-type]
+
+
+@pytest.mark.fault("V8")
+def test_what_the_worker_said_before_anybody_listened_counts_from_when_it_said_so() -> None:
+    tenant = view()
+    tenant.heard_before(contact(1), 20.0, now=100.0)
+    assert tenant.told.status is Status.STALE
+    tenant = view()
+    tenant.heard_before(contact(1), 2.0, now=100.0)
+    assert tenant.freshness(115.0).status is Status.NONE
+    assert tenant.freshness(115.1).status is Status.STALE
+
+
+@pytest.mark.fault("V8")
+def test_contact_that_was_old_when_it_was_said_is_old_whatever_the_clocks_say() -> None:
+    """The worker's clock is decades behind; only the difference of its own two times counts."""
+    tenant = view()
+    tenant.heard_before(contact(1_000, said_ms=64_000), 0.0, now=100.0)
+    assert tenant.told.status is Status.STALE
+    tenant = view()
+    tenant.heard_before(contact(60_000, said_ms=64_000), 0.0, now=100.0)
+    assert tenant.freshness(117.0).status is Status.NONE
+
+
+@pytest.mark.fault("V8")
+async def test_a_suite_that_comes_back_to_a_restarted_edge_while_no_worker_lives_is_told_at_once(
+    worker, start_edge, connect, suite, raw
+) -> None:
+    await worker.users(1)
+    await worker.contact(1)
+    key = keys.tenant_contact(TENANT)
+    *said, kept_ms = (await raw.get(key)).split()
+    await raw.set(key, b"%b %d" % (b" ".join(said), int(kept_ms) - 60_000))  # a minute ago
+    stream = await suite(channel=await connect(await start_edge())).open(name(0)).ready()
+    await stream.until(lambda: stream.tenant_statuses)
+    assert stream.tenant_statuses == [UnknownReason.UNKNOWN_REASON_STALE]
+    await worker.contact(2)
+    await stream.until(lambda: stream.tenant_statuses[1:])
+    assert stream.tenant_statuses[1] == UnknownReason.UNKNOWN_REASON_UNSPECIFIED
+
+
+@pytest.mark.fault("V8")
+async def test_a_worker_whose_clock_is_an_hour_off_makes_nobody_stale(worker, suite) -> None:
+    for wrong_ms in (-3_600_000, 3_600_000):
+        now_ms = int(time.time() * 1000) + wrong_ms
+        told = TenantContact(TENANT, now_ms - 1000, 5000, Status.NONE, said_ms=now_ms)
+        await worker.presences.contact(worker.lease(TENANT), [told])
+        stream = await suite().open().ready()
+        await stream.until(lambda stream=stream: stream.tenant_statuses)
+        assert stream.tenant_statuses == [UnknownReason.UNKNOWN_REASON_UNSPECIFIED]
+        await stream.kill()

@@ -317,6 +317,24 @@ async def test_contact_is_kept_for_each_tenant(store: Store, lease: Lease) -> No
     await presences.contact(lease, [])
 
 
+@pytest.mark.fault("V8")
+async def test_a_kept_contact_tells_how_long_ago_it_came_by_the_stores_clock(
+    store: Store, lease: Lease, raw: Redis
+) -> None:
+    presences, contact = Presences(store), TenantContact(TENANT, 1_000, 5000, Status.NONE, 5000, said_ms=64_000)
+    assert await presences.kept_contact(TENANT) is None
+    await presences.contact(lease, [contact])
+    key = keys.tenant_contact(TENANT)
+    kept = await presences.kept_contact(TENANT)
+    assert kept.contact == contact
+    assert kept.contact.age_s == 63.0
+    *said, kept_ms = (await raw.get(key)).split()
+    await raw.set(key, b"%b %d" % (b" ".join(said), int(kept_ms) - 60_000))
+    assert 60 <= (await presences.kept_contact(TENANT)).ago_s < 120
+    await raw.set(key, b"1000 5000 0 5000")
+    assert (await presences.kept_contact(TENANT)).ago_s == 0.0, "a worker of an earlier release"
+
+
 def test_the_layout_is_the_same_in_python_and_lua() -> None:
     from importlib import resources
 

@@ -1,0 +1,60 @@
+"""Turns at work of which only so much may be under way at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class Turns:
+    """A semaphore with weights: who comes first is served first, also when who comes next would fit."""
+
+    def __init__(self, size: int) -> None:
+        """Nobody has a turn yet.
+
+        Args:
+            size: the weights that fit in together. What weighs more than all has a turn alone.
+        """
+        self._size = self._free = size
+        self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def taken(self, weight: int) -> AsyncIterator[None]:
+        """Have a turn as soon as there is room for so much, for as long as the context lasts."""
+        weight = min(weight, self._size)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append((weight, turn))
+        self._let_in()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                self._let_in()  # who was behind it
+            else:
+                self._give_back(weight)
+            raise
+        try:
+            yield
+        finally:
+            self._give_back(weight)
+
+    def _give_back(self, weight: int) -> None:
+        self._free += weight
+        self._let_in()
+
+    def _let_in(self) -> None:
+        while self._queue:
+            weight, turn = self._queue[0]
+            if turn.done():  # whoever waited was cancelled
+                self._queue.popleft()
+            elif weight <= self._free:
+                self._queue.popleft()
+                self._free -= weight
+                turn.set_result(None)
+            else:
+                break
