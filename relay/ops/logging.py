@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
 
+from relay.ops import grpc_log
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TextIO
@@ -73,6 +75,8 @@ def configure(form: LogFormat, level: str, stream: TextIO | None = None) -> None
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    of_grpc = logging.getLogger(grpc_log.NAME)
+    of_grpc.filters[:] = [grpc_log.StrangersQuiet()]
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 

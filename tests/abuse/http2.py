@@ -70,7 +70,8 @@ class Peer:
         self._reading = asyncio.create_task(self._read())
 
     def block(self, fields: Iterable[Field]) -> bytes:
-        return self._encoder.encode(list(fields), huffman=False)
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
+        return self._encoder.encode(raw, huffman=False)
 
     def send(self, data: bytes) -> None:
         self._writer.write(data)

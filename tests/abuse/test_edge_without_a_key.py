@@ -63,6 +63,16 @@ async def test_streams_without_a_key_are_ended(attacked, worker, key, path: str,
         assert attacked.grown < LIMITS["opens 10,000 streams of reflection or presence"].bytes
 
 
+@pytest.mark.finding(13)
+async def test_metadata_that_is_no_text_writes_one_line_and_none_of_it(attacked, worker, key) -> None:
+    async with peer(attacked.port) as one:
+        await open_many(one, http2.HEALTH_CHECK, 300, ("x-odd", "\xae\xffodd-text"), body=message(b""))
+        await eventually(lambda: answered(one) == 300, 30)
+    told = [line for line in attacked.log.read_text().splitlines() if "cygrpc" in line]
+    assert len(told) <= 1
+    assert "odd-text" not in "".join(told)
+
+
 async def test_made_up_keys_keep_no_known_suite_out(attacked, worker, key) -> None:
     async with AsyncExitStack() as stack:
         peers = [await stack.enter_async_context(peer(attacked.port)) for _ in range(10)]

@@ -85,3 +85,19 @@ def test_libraries_that_talk_too_much_are_quiet(lines):
     stdlib.getLogger("httpx").info("HTTP Request: GET …")
     stdlib.getLogger("msal.token_cache").info("event=…")
     assert lines.getvalue() == ""
+
+
+@pytest.mark.finding(13)
+def test_what_grpc_says_of_strangers_is_one_line_a_minute_without_their_words(lines):
+    of_grpc = stdlib.getLogger("grpc._cython.cygrpc")
+    for number in range(1000):
+        try:
+            b"\xae".decode()
+        except UnicodeDecodeError:
+            of_grpc.exception("Invalid encoding on %s", f"hunter{number}")
+    of_grpc.error("Unexpected [%s] raised by servicer method [%s]", "TypeError", "/Watch")
+    strangers, ours = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert (strangers["event"], strangers["level"]) == ("grpc_metadata_is_no_text count=1", "warning")
+    assert "Traceback" not in lines.getvalue()
+    assert "hunter" not in lines.getvalue()
+    assert ours["event"] == "Unexpected [TypeError] raised by servicer method [/Watch]"

@@ -1,0 +1,43 @@
+"""What gRPC's own layer logs of calls that strangers make: a line a minute for each kind, and nothing that they sent.
+
+gRPC writes a traceback with the stranger's bytes for each piece of metadata that is no text, before any of our code sees the
+call. A fault of one of our methods has a traceback too; that one is kept.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Final
+
+NAME: Final = "grpc._cython.cygrpc"
+_EVERY_S: Final = 60.0
+_OF_STRANGERS: Final = {
+    "Invalid encoding on %s": "grpc_metadata_is_no_text",
+    "ExecuteBatchError raised in core by servicer method [%s]": "grpc_call_broke_off",
+}
+"""What gRPC writes -> the event that stands for it."""
+
+
+class StrangersQuiet(logging.Filter):
+    """To be put on gRPC's logger."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._unsaid = dict.fromkeys(_OF_STRANGERS, 0)
+        self._said = dict.fromkeys(_OF_STRANGERS, float("-inf"))
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is written; one of strangers loses its words."""
+        kind = str(record.msg)
+        if kind not in _OF_STRANGERS:
+            return True
+        self._unsaid[kind] += 1
+        now = time.monotonic()
+        if now - self._said[kind] < _EVERY_S:
+            return False
+        record.msg = f"{_OF_STRANGERS[kind]} count={self._unsaid[kind]}"
+        record.args, record.exc_info, record.exc_text = (), None, None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        self._unsaid[kind], self._said[kind] = 0, now
+        return True
