@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from relay.core.grants import GrantState
-from relay.core.names import MAX_NAME_CHARS, is_object_id, normalise
+from relay.core.names import MAX_NAME_CHARS, folded, is_object_id, normalise
 from relay.errors import RelayError
 from relay.graph.directory import Found, resolve
 from relay.graph.tokens import Grant, GrantTokens
@@ -75,7 +75,7 @@ async def account_named(client: GraphClient, grants: Sequence[KeptGrant], text: 
 def _meaning(name: Name, found: object) -> Found | NotFound:
     if not isinstance(found, Found):
         return NotFound.NO_ANSWER if found is None else NotFound.UNKNOWN
-    return NotFound.GUEST if _GUEST in found.upn.casefold() or _GUEST in name else found
+    return NotFound.GUEST if _GUEST in folded(found.upn) or _GUEST in name else found
 
 
 async def _forget(grant: Grant, _changed: str) -> Grant:

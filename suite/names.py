@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Final, NewType
 
 Key = NewType("Key", str)
-"""A name trimmed, case-folded and freed of `sip:`, as the relay compares names."""
+"""A name trimmed, in lower case, composed (NFC), and freed of `sip:`, as the relay compares names."""
 
 MAX_NAME_CHARS: Final = 512
 """Longer ones are MALFORMED without asking: no UPN is half as long, and one giant name must not break the whole message."""
@@ -15,7 +16,7 @@ def key_of(name: str) -> Key:
     """The form in which names are compared; an overlong name is only ever equal to itself."""
     if len(name) > MAX_NAME_CHARS:
         return Key(name)
-    return Key(name.strip().casefold().removeprefix("sip:").strip())
+    return Key(unicodedata.normalize("NFC", name.strip().lower()).removeprefix("sip:").strip())
 
 
 def sendable(name: str) -> bool:

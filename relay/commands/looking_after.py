@@ -97,8 +97,8 @@ def remove_manager(
         from relay.store.managers import Managers, Removed
 
         managers, tenant_id = Managers(store), (await meant(store, tenant)).tenant_id
-        wanted = account.strip().casefold()
-        found = [one for one in await managers.list(tenant_id) if wanted in (one.account_id, one.upn.casefold())]
+        wanted = names.folded(account.strip())
+        found = [one for one in await managers.list(tenant_id) if wanted in (one.account_id, names.folded(one.upn))]
         if len(found) != 1:
             give_up(f"{len(found)} people who look after it are called {account!r}: give an object id.", EXIT_USAGE)
         removed = await managers.remove(tenant_id, found[0], OPERATOR)

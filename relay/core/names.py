@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
 
 from relay.core.presence import Name, TenantId, UserId
@@ -15,11 +16,19 @@ _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _UPN = re.compile(r"[^\s@\x00-\x1f\x7f\"<>()\[\],;:\\/|?*%]+@[^\s@\x00-\x1f\x7f\"<>()\[\],;:\\/|?*%&#]+")
 
 
+def folded(text: str) -> str:
+    """The form in which names of users and domains are compared: lower case, composed (NFC).
+
+    `str.casefold` goes further, and takes `straße@` for `strasse@`: two people.
+    """
+    return unicodedata.normalize("NFC", text.lower())
+
+
 def normalise(name: str) -> Name | None:
-    """The name trimmed, case-folded and freed of `sip:`; None when it can be neither a UPN nor an object id."""
+    """The name trimmed, `folded` and freed of `sip:`; None when it can be neither a UPN nor an object id."""
     if len(name) > MAX_NAME_CHARS:
         return None
-    bare = name.strip().casefold()
+    bare = folded(name.strip())
     bare = bare.removeprefix("sip:").strip()
     if len(bare) <= MAX_NAME_CHARS and (_GUID.fullmatch(bare) or _UPN.fullmatch(bare)):
         return Name(bare)

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from relay.core.names import is_object_id, normalise
+from relay.core.names import folded, is_object_id, normalise
 from relay.core.presence import Name, UserId
 
 WATCH_DOMAINS: Final = "watch_domains"
@@ -69,7 +69,7 @@ class Permission:
         Returns:
             None when that cannot be said before the UPN is known: until then the answer is no.
         """
-        known = {Name(user), *names, *((Name(upn.casefold()),) if upn else ())}
+        known = {Name(user), *names, *((Name(folded(upn)),) if upn else ())}
         if not self.never.isdisjoint(known):
             return False
         if not upn and any(not is_object_id(name) for name in self.never):
@@ -79,7 +79,7 @@ class Permission:
         if not upn:
             by_upn = bool(self.domains) or any(not is_object_id(name) for name in self.only)
             return None if by_upn else False
-        return upn.casefold() in self.only or upn.casefold().rpartition("@")[2] in self.domains
+        return folded(upn) in self.only or folded(upn).rpartition("@")[2] in self.domains
 
 
 EVERYBODY: Final = Permission()
@@ -123,7 +123,7 @@ def faults(settings: Mapping[str, str]) -> list[str]:
 
 def tidied(text: str) -> str:
     """A setting's text as it is kept: an entry a line, in lower case, each once, in the given order."""
-    return "\n".join(dict.fromkeys(entry.casefold() for entry in _entries(text)))
+    return "\n".join(dict.fromkeys(folded(entry) for entry in _entries(text)))
 
 
 def _entries(text: str) -> list[str]:
@@ -135,5 +135,5 @@ def _names(text: str) -> frozenset[Name]:
 
 
 def _domain(entry: str) -> str | None:
-    domain = entry.casefold().removeprefix("@")
+    domain = folded(entry).removeprefix("@")
     return domain if _DOMAIN.fullmatch(domain) else None

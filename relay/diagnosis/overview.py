@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from relay.core.diagnosis import Word, availability_word, word
-from relay.core.names import normalise
+from relay.core.names import folded, normalise
 from relay.core.presence import Presence, Status
 from relay.items import decode, glance
 from relay.store.interest import Interest, is_page
@@ -80,7 +80,7 @@ class Row:
 
     def mentions(self, text: str) -> bool:
         """Whether names or ids have this text, which is in lower case, in them."""
-        return text in self.upn.casefold() or any(text in name for name in self.names) or text in (self.user_id or "")
+        return text in folded(self.upn) or any(text in name for name in self.names) or text in (self.user_id or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +103,13 @@ class Overview:
         """A name by which the user is asked for whom the text names by object id or canonical name; else the text itself."""
         name = normalise(text)
         for row in self.rows:
-            if row.names and name is not None and name in (row.user_id, row.upn.casefold()):
+            if row.names and name is not None and name in (row.user_id, folded(row.upn)):
                 return text if name in row.names else row.names[0]
         return text
 
     def find(self, text: str, words: Iterable[Word], limit: int) -> Found:
         """The rows whose names have the text in them, of these words; all words when none is given."""
-        text, chosen = text.strip().casefold(), frozenset(words)
+        text, chosen = folded(text.strip()), frozenset(words)
         named = [row for row in self.rows if row.mentions(text)] if text else self.rows
         rows = [row for row in named if row.word in chosen] if chosen else named
         return Found(rows[:limit], len(rows), Counter(row.word for row in named))

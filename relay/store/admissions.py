@@ -14,6 +14,7 @@ import msgspec
 
 from relay.core.audit import Actor, grant_added, grant_withdrawn
 from relay.core.grants import GrantState
+from relay.core.names import folded
 from relay.core.tenant import FIRST, TRANSITIONS, TenantEvent, TenantState
 from relay.errors import RelayError, TenantRemoved
 from relay.store import custody, hints, keys, managers, notices
@@ -167,7 +168,7 @@ class Admissions:
             by_wizard=by_wizard,
             asked_ms=0 if asked is None else round(asked.asked.timestamp() * 1000),
             right_of=right_of or "",
-            name=upn.strip().casefold(),
+            name=folded(upn.strip()),
             manager=managers.encode(upn, managers.Origin.CONNECTED).decode(),
             settling=managers.settling(tenant_id).decode(),
             word_ms=word_ms,

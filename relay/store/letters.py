@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from relay.core.audit import ActorKind
+from relay.core.names import folded
 from relay.errors import RelayError
 from relay.store.managers import Managers
 from relay.store.notices import OPERATOR, Notices
@@ -69,9 +70,9 @@ class Letters:
 
 def recipients(tenant: Tenant, managers: Iterable[Manager], but: Actor) -> list[str]:
     """The addresses of those who look after a tenant and of its contact, sorted, each once, without whoever did it."""
-    found = {manager.upn.strip().casefold() for manager in managers if manager.account_id != but.id}
-    found.add(tenant.settings.get("contact_email", "").strip().casefold())
-    own = but.name.strip().casefold() if but.kind is ActorKind.ACCOUNT else ""
+    found = {folded(manager.upn.strip()) for manager in managers if manager.account_id != but.id}
+    found.add(folded(tenant.settings.get("contact_email", "").strip()))
+    own = folded(but.name.strip()) if but.kind is ActorKind.ACCOUNT else ""
     return sorted(found - {"", own})
 
 

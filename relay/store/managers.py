@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from relay.core.audit import RELAY, Actor, ActorKind, manager_added, manager_removed
+from relay.core.names import folded
 from relay.core.presence import UserId
 from relay.errors import RelayError, TenantRemoved
 from relay.store import custody, hints, keys
@@ -99,8 +100,8 @@ class Claim:
 
     def is_of(self, upn: str) -> bool:
         """Whether an account of this name may claim now."""
-        name = self.name.strip().casefold()
-        return bool(name) and not self.is_over and upn.strip().casefold() == name
+        name = folded(self.name.strip())
+        return bool(name) and not self.is_over and folded(upn.strip()) == name
 
 
 class Added(enum.Enum):
@@ -199,7 +200,7 @@ class Managers:
             RightEnded: see there.
         """
         entry = manager_removed(by, manager.account_id, manager.upn)
-        args: list[Arg] = [manager.account_id, manager.upn.strip().casefold(), right_of or ""]
+        args: list[Arg] = [manager.account_id, folded(manager.upn.strip()), right_of or ""]
         reply = await self._write(_REMOVE, tenant_id, args, entry)
         if reply == _RIGHT_ENDED:
             raise RightEnded

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from relay.core.names import is_object_id
+from relay.core.names import folded, is_object_id
 from relay.core.presence import Name, Status, UserId
 from relay.graph.directory import NAMES_PER_BATCH, Found, resolve
 from relay.store.presences import DirectoryEntry
@@ -54,7 +54,7 @@ class Names:
     def meant(self, names: Iterable[Name]) -> UserId | None:
         """Whom any of these names stands for, the canonical one included, by which perhaps nobody asks."""
         for name in names:
-            found = self.user(name) or next((user for user, upn in self.upns.items() if upn.casefold() == name), None)
+            found = self.user(name) or next((user for user, upn in self.upns.items() if folded(upn) == name), None)
             if found is not None:
                 return found
             if is_object_id(name) and UserId(name) in self._names_of:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +16,7 @@ GUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 GUEST = "ada_fabrikam.example#ext#@contoso.onmicrosoft.com"
 
 
+@pytest.mark.fault("B37")
 @pytest.mark.parametrize(
     ("given", "kept"),
     [
@@ -29,7 +32,9 @@ GUEST = "ada_fabrikam.example#ext#@contoso.onmicrosoft.com"
         (GUEST.replace("#ext#", "#EXT#"), GUEST),
         ("jörg@bücher.example", "jörg@bücher.example"),
         ("STRASSE@contoso.com", "strasse@contoso.com"),
-        ("straße@contoso.com", "strasse@contoso.com"),
+        ("straße@contoso.com", "straße@contoso.com"),
+        ("mu\u0308ller@contoso.com", "m\u00fcller@contoso.com"),
+        ("M\u00dcLLER@contoso.com", "m\u00fcller@contoso.com"),
         (GUID, GUID),
         (GUID.upper(), GUID),
         (f" sip:{GUID.upper()} ", GUID),
@@ -74,7 +79,6 @@ def test_a_name_is_kept_in_one_form(given: str, kept: str) -> None:
         f"{GUID}0",
         GUID.replace("0", "g"),
         "a" * (MAX_NAME_CHARS - 1) + "@b",
-        "ß" * (MAX_NAME_CHARS - 2) + "@b",
         "a" * 10_240,
         " " * 10_240 + "ada@contoso.com",
         "a" * 10_238 + "@b",
@@ -100,7 +104,7 @@ def test_spellings_of_one_name_are_one_name(email: str, prefix: str, upper: bool
 def test_a_normalised_name_has_neither_capitals_nor_white_space_nor_controls(text: str) -> None:
     name = normalise(text + "@contoso.com")
     if name is not None:
-        assert name == name.casefold()
+        assert name == unicodedata.normalize("NFC", name.lower())
         assert not any(char.isspace() or ord(char) < 32 for char in name)
         assert len(name) <= MAX_NAME_CHARS
 
