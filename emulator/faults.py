@@ -38,6 +38,8 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Beginning of the path."""
     contains: Part = ""
     """Text that the path contains, for paths that begin with a tenant."""
+    in_body: Part = ""
+    """Text that the request's body contains, for what goes wrong because of one name or id among many."""
     method: Part = ""
     """HTTP method, in capitals."""
     tenant: Part = ""
@@ -70,6 +72,8 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         if self.method and self.method != request.method:
             return False
         if self.app and self.app.lower() != asking(request):
+            return False
+        if self.in_body and self.in_body.encode() not in request.body:
             return False
         return request.path.startswith(self.path) and self.contains in request.path
 

@@ -1,11 +1,15 @@
 """Names -> users: object ids and canonical UPNs, read from Graph's users.
 
 15 names go into one `in` filter, 20 such parts into one `$batch`; each part is answered, refused or throttled by itself,
-so the trouble of one costs the others nothing.
+so the trouble of one costs the others nothing. What is refused, or cannot be read, is asked for again in smaller pieces, down to
+the one name that is the reason.
+
+Only an answer without a user says that a name is nobody's. A refusal says nothing of whom the name stands for.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -45,12 +49,14 @@ class Resolution:
 
     Attributes:
         meanings: name -> whom it stands for, or NOT_FOUND, or ACCESS_DENIED.
+        refused: names that Graph refuses to look for, each by itself, while it answers for others: ask again now and then.
         unresolved: names that Graph did not answer yet: ask again.
         retry_after: how long Graph asks to wait before, None when it did not say.
         is_throttled: whether Graph asked us to slow down for any of them.
     """
 
     meanings: dict[Name, Found | Status] = field(default_factory=dict)
+    refused: list[Name] = field(default_factory=list)
     unresolved: list[Name] = field(default_factory=list)
     retry_after: timedelta | None = None
     is_throttled: bool = False
@@ -74,28 +80,42 @@ async def resolve(
 ) -> Resolution:
     """Whom the (normalised) names stand for, UPNs and object ids alike.
 
-    `pay` is awaited before each request: usually one, and more when names are refused and asked for by themselves. Every name is either in `meanings` or in `unresolved`. Batches are asked one after the other; when one fails for a
-    passing reason, what is known by then is returned and the rest is unresolved.
+    `pay` is awaited before each request: usually one, and more when something is refused and asked for in pieces. Every name is
+    in one of `meanings`, `refused` and `unresolved`. Batches are asked one after the other; when one fails for a passing reason,
+    or so many in a row are refused that the names cannot be the reason, what is known by then is returned and the rest is unresolved.
 
     Raises:
         Retryable: Graph answered nothing at all.
-        ConsentRequired, AccessDenied, RequestRefused: as `GraphClient` says.
+        ConsentRequired, AccessDenied, RequestRefused: as `GraphClient` says, and Graph answered nothing at all.
     """
     resolution = Resolution()
-    parts = list(_parts(dict.fromkeys(wanted)))
-    while parts:
-        batch, parts = parts[:PARTS_PER_BATCH], parts[PARTS_PER_BATCH:]
+    waiting = deque(_batches(_parts(dict.fromkeys(wanted))))
+    alone: list[tuple[_Part, RelayError]] = []
+    fruitless, answered = 0, False
+    while waiting:
+        batch = waiting.popleft()
         await pay()
         try:
             body = await client.post(token, PATH, _encode({"requests": list(map(_request, range(len(batch)), batch))}))
-            refused = _take(batch, _answers(body), resolution)
+            # One bad name makes Graph refuse the other fourteen: ask for each by itself.
+            waiting.extend(_batches((name,) for part in _take(batch, _answers(body), resolution) for name in part))
+            fruitless, answered = 0, True
+        except (RequestRefused, AccessDenied, _Unreadable) as error:
+            fruitless += 1
+            if pieces := _halves(batch):
+                waiting.extend(pieces)
+            else:
+                alone.append((batch[0], error))
+            if fruitless >= _MOST_FRUITLESS:
+                _give_up(resolution, waiting, error, answered=answered)
+                break
         except Retryable as error:
-            if not resolution.meanings:
-                raise
-            resolution.postpone((name for part in (*batch, *parts) for name in part), error)
-            return resolution
-        # One bad name makes Graph refuse the other fourteen: ask for each by itself.
-        parts.extend((name,) for part in refused for name in part)
+            _give_up(resolution, [batch, *waiting], error, answered=answered)
+            break
+    for part, refusal in alone:
+        if not answered:
+            raise refusal
+        _refuse(part, refusal, resolution)
     return resolution
 
 
@@ -106,6 +126,42 @@ async def upns_of(client: GraphClient, token: TokenSource, ids: Sequence[UserId]
 
 _Part = tuple[Name, ...]
 """The names of one part of a batch, all UPNs or all object ids."""
+
+_MOST_FRUITLESS: Final = 24
+"""So many requests in a row are refused as a whole before the names are taken not to be the reason. To find one of 300 takes 10."""
+
+
+class _Unreadable(SourceUnreachable):
+    """A batch's answer that is not what Graph documents: something of one part's stands in it as it is, perhaps."""
+
+
+def _give_up(resolution: Resolution, left: Iterable[Sequence[_Part]], error: RelayError, *, answered: bool) -> None:
+    if not answered:
+        raise error
+    resolution.postpone((name for batch in left for part in batch for name in part), error)
+
+
+def _refuse(part: _Part, error: RelayError, resolution: Resolution) -> None:
+    """Graph refuses to look for these names, whatever stands beside them."""
+    if isinstance(error, AccessDenied):
+        resolution.meanings.update(dict.fromkeys(part, Status.ACCESS_DENIED))
+    else:
+        resolution.refused.extend(part)
+
+
+def _batches(parts: Iterable[_Part]) -> Iterator[Sequence[_Part]]:
+    them = list(parts)
+    return (them[start : start + PARTS_PER_BATCH] for start in range(0, len(them), PARTS_PER_BATCH))
+
+
+def _halves(batch: Sequence[_Part]) -> list[Sequence[_Part]]:
+    """A batch as two smaller ones; none when it is one name."""
+    if len(batch) > 1:
+        middle = len(batch) // 2
+        return [batch[:middle], batch[middle:]]
+    (part,) = batch
+    middle = len(part) // 2
+    return [[part[:middle]], [part[middle:]]] if middle else []
 
 
 def _parts(wanted: Iterable[Name]) -> Iterator[_Part]:
@@ -166,11 +222,11 @@ def _answers(body: bytes) -> dict[str, _Answer]:
     """Part number -> its answer; parts whose answer cannot be read are absent.
 
     Raises:
-        SourceUnreachable: the batch as a whole makes no sense.
+        _Unreadable: the batch as a whole makes no sense.
     """
     read = _read(_ANSWERS, body)
     if read is None:
-        raise SourceUnreachable("Graph's answer to a batch is not what it documents")
+        raise _Unreadable("Graph's answer to a batch is not what it documents")
     answers = (_read(_ANSWER, answer) for answer in read.responses)
     return {answer.id: answer for answer in answers if answer is not None}
 
@@ -194,10 +250,8 @@ def _take(batch: Sequence[_Part], answers: Mapping[str, _Answer], resolution: Re
         error = _error(answer)
         if isinstance(error, RequestRefused) and len(part) > 1:
             refused.append(part)
-        elif isinstance(error, RequestRefused):
-            resolution.meanings[part[0]] = Status.NOT_FOUND
-        elif isinstance(error, AccessDenied):
-            resolution.meanings.update(dict.fromkeys(part, Status.ACCESS_DENIED))
+        elif isinstance(error, RequestRefused | AccessDenied):
+            _refuse(part, error, resolution)
         else:
             resolution.postpone(part, error)
     return refused

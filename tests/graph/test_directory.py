@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from emulator import Cloud
 from emulator.faults import Fault
 from relay.core.names import normalise
 from relay.core.presence import Name, Status, UserId
-from relay.errors import SourceThrottled, SourceUnreachable
+from relay.errors import RequestRefused, SourceThrottled, SourceUnreachable
 from relay.graph.client import GraphClient
 from relay.graph.directory import NAMES_PER_BATCH, PATH, Found, Resolution, resolve, upns_of
 from tests.graph.conftest import Tokens, ids
@@ -147,9 +148,66 @@ async def test_one_bad_name_is_found_among_fifteen(cloud: Cloud, client: GraphCl
 
     assert resolution.meanings == {
         wanted[0]: found(cloud, wanted[0]),
-        wanted[1]: Status.NOT_FOUND,
         wanted[2]: found(cloud, wanted[2]),
     }
+    assert resolution.refused == [wanted[1]], "a refusal is not the answer that there is nobody"
+
+
+ROSA = Name("rosa@contoso.example")
+A_PAGE_IN_THE_JSON = '{"responses":[{"id":"0","status":503,"body": <html><h1>503</h1></html> }]}'
+
+
+@pytest.mark.fault("B12")
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(path=PATH, in_body=ROSA, status=200, body=A_PAGE_IN_THE_JSON),
+        Fault(path=PATH, in_body=ROSA, status=400, body='{"error": {"code": "BadRequest"}}'),
+        Fault(path=PATH, in_body=ROSA, status=413),
+    ],
+    ids=["page", "400", "413"],
+)
+@pytest.mark.parametrize("place", [0, 137, NAMES_PER_BATCH - 1])
+async def test_one_name_because_of_which_a_batch_fails_costs_the_others_nothing(
+    cloud: Cloud, client: GraphClient, tokens: Tokens, fault: Fault, place: int
+):
+    wanted = fill(cloud, NAMES_PER_BATCH - 1)
+    cloud.add_fault(copy(fault))
+
+    resolution = await resolve(client, tokens, [*wanted[:place], ROSA, *wanted[place:]])
+
+    assert resolution.meanings == {name: found(cloud, name) for name in wanted}
+    assert (resolution.refused, resolution.unresolved) == ([ROSA], [])
+    assert batches(cloud) <= 20
+
+
+@pytest.mark.fault("B12", "B5")
+async def test_a_name_for_which_a_whole_batch_is_forbidden_is_denied_by_itself(
+    cloud: Cloud, client: GraphClient, tokens: Tokens
+):
+    cloud.add_fault(Fault(path=PATH, in_body=ROSA, status=403))
+    resolution = await resolve(client, tokens, [ROSA, ADA, BEN])
+    assert resolution.meanings == {ROSA: Status.ACCESS_DENIED, ADA: found(cloud, ADA), BEN: found(cloud, BEN)}
+
+
+@pytest.mark.fault("B12")
+async def test_when_everything_is_refused_the_names_are_not_the_reason_and_few_requests_are_made(
+    cloud: Cloud, client: GraphClient, tokens: Tokens
+):
+    wanted = fill(cloud, NAMES_PER_BATCH)
+    cloud.add_fault(Fault(path=PATH, status=400))
+    with pytest.raises(RequestRefused):
+        await resolve(client, tokens, wanted)
+    assert batches(cloud) <= 30
+
+
+@pytest.mark.fault("B13")
+async def test_a_filter_that_is_refused_for_each_name_says_nothing_of_any(
+    cloud: Cloud, client: GraphClient, tokens: Tokens
+):
+    cloud.add_fault(Fault(path="/v1.0/users", status=400, body='{"error": {"code": "Request_UnsupportedQuery"}}'))
+    resolution = await resolve(client, tokens, [ADA, BEN])
+    assert (resolution.meanings, set(resolution.refused)) == ({}, {ADA, BEN})
 
 
 async def test_a_part_that_is_forbidden_says_so(cloud: Cloud, client: GraphClient, tokens: Tokens):
