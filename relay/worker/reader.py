@@ -119,6 +119,7 @@ class Reader:
         token: TokenSource,
         judge: Callable[[RelayError], Awaitable[Status]],
         confirmed: Callable[[], None],
+        missed: Callable[[Collection[UserId]], None] = lambda _users: None,
     ) -> None:
         """Make a reader of nobody.
 
@@ -130,6 +131,7 @@ class Reader:
             token: of the tenant.
             judge: what an error of Graph's means for the tenant.
             confirmed: called after each read that was answered and accepted.
+            missed: called with users whom Graph reports no longer, or not yet: they may be others by now.
         """
         settings = owned.worker.settings
         self.failures = 0
@@ -141,6 +143,7 @@ class Reader:
         self._token = token
         self._judge = judge
         self._confirmed = confirmed
+        self._missed = missed
         self._budget = Budget(settings.budget)
         share = max(1.0, settings.budget.allowed * settings.names_share)
         self._names_bucket = TokenBucket(share, share / settings.budget.window_s, time.monotonic())
@@ -374,6 +377,8 @@ class Reader:
         changed.update(self._answers.statuses(omitted, Status.NOT_REPORTED))
         changed.update(self._put_aside(found.refused))
         refused = await self._answers.accept(self._owned.lease, asked.epoch, asked.order, changed)
+        if missed := [user for user, answer in changed.items() if answer is Status.NOT_REPORTED]:
+            self._missed(missed)
         self._forget_seen(changed, read.page)
         if asked.seen is not None:
             if found.page is None or refused or not found.page.is_whole:

@@ -1,13 +1,19 @@
-"""What the names of one tenant stand for: asked of Graph's directory, smallest requests first, and asked again in time."""
+"""What the names of one tenant stand for: asked of Graph's directory, smallest requests first, and asked again in time.
+
+People are deleted, made anew and renamed, and Graph announces none of it: every name is asked for again within minutes, and at once
+when Graph stops reporting its user. What was known stays until Graph answers and says otherwise.
+"""
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from relay.core.names import folded, is_object_id
-from relay.core.presence import Name, Status, UserId
+from relay.core.pausing import pause_s
+from relay.core.presence import Name, Presence, Status, UserId
 from relay.graph.directory import NAMES_PER_BATCH, Found, resolve
 from relay.store.presences import DirectoryEntry
 
@@ -16,10 +22,16 @@ if TYPE_CHECKING:
 
     from relay.graph.client import GraphClient, TokenSource
     from relay.graph.directory import Resolution
+    from relay.worker.accept import Answer
     from relay.worker.settings import WorkerSettings
 
 _ASK_AGAIN: Final = timedelta(seconds=1)
 """How soon a name that Graph could not answer is due again; the plan's pause comes on top."""
+_REFUSED_AGAIN_S: Final = 10.0
+"""How soon a name that Graph refuses to look for is due again; twice as long with each refusal in a row, a minute at most."""
+_NO_ANSWER: Final = frozenset(Status) - {Status.NOT_FOUND, Status.ACCESS_DENIED}
+_SPREAD: Final = 0.25
+"""So much of their time names may be asked again earlier, so that those that were asked together are not for ever."""
 
 
 class Names:
@@ -34,6 +46,7 @@ class Names:
         self._groups: list[dict[Name, None]] = []
         self._group_of: dict[Name, dict[Name, None]] = {}  # each name waits in one group only
         self._asking: set[Name] = set()
+        self._refusals: dict[Name, int] = {}  # in a row, of names that Graph refuses to look for
 
     def load(self, directory: Mapping[Name, DirectoryEntry]) -> None:
         """Take over what an earlier owner found."""
@@ -41,6 +54,13 @@ class Names:
         self._names_of.clear()
         for name, entry in directory.items():
             self._note(name, entry)
+
+    def told(self, answers: Mapping[UserId, Answer | None]) -> list[UserId]:
+        """Take canonical UPNs over from what suites were told; returns the users whose UPN is still not known."""
+        for user, answer in answers.items():
+            if isinstance(answer, Presence) and answer.upn and user in self._names_of:
+                self.upns.setdefault(user, answer.upn)
+        return [user for user in answers if user not in self.upns]
 
     def of(self, user: UserId) -> set[Name]:
         """The names that stand for a user."""
@@ -78,6 +98,11 @@ class Names:
         if group:
             self._groups.append(group)
 
+    def is_unknown(self, name: Name, now: datetime) -> bool:
+        """Whether nothing is known of a name, or nothing that is still believed."""
+        entry = self.directory.get(name)
+        return entry is None or entry.expires <= now
+
     def want_expired(self, now: datetime) -> None:
         """Ask again for the names whose answer is old."""
         self.want([name for name, entry in self.directory.items() if entry.expires <= now])
@@ -89,6 +114,7 @@ class Names:
             waits_in = self._group_of.pop(name, None)
             if waits_in is not None:
                 del waits_in[name]
+            self._refusals.pop(name, None)
             entry = self.directory.pop(name, None)
             if entry is not None and not isinstance(entry.outcome, Status) and self._unlink(name, entry.outcome):
                 orphans.append(entry.outcome)
@@ -143,17 +169,35 @@ class Names:
         for name, meaning in resolution.meanings.items():
             if name not in still:
                 continue
-            if isinstance(meaning, Found):
-                entry = DirectoryEntry(meaning.user_id, now + self._settings.directory_found)
-                self.upns[meaning.user_id] = meaning.upn
-            else:
-                entry = DirectoryEntry(meaning, now + self._settings.directory_not_found)
+            self._refusals.pop(name, None)
             before = self.user(name)
+            if isinstance(meaning, Found):
+                entry = DirectoryEntry(meaning.user_id, now + self._settings.directory_found * _part_of_time())
+            else:
+                outcome = meaning if meaning is Status.NOT_FOUND or before is None else before
+                entry = DirectoryEntry(outcome, now + self._settings.directory_not_found)
             self._note(name, entry)
+            if isinstance(meaning, Found):
+                self.upns[meaning.user_id] = meaning.upn
             if before is not None and not self.of(before):
                 orphans.append(before)
             learned[name] = entry
+        for name in still.intersection(resolution.refused):
+            learned[name] = self._refused(name, now)
         return learned, orphans
+
+    def _refused(self, name: Name, now: datetime) -> DirectoryEntry:
+        """Graph does not look for this name at present: who it was known to stand for stays."""
+        times = self._refusals[name] = self._refusals.get(name, 0) + 1
+        due = now + timedelta(seconds=pause_s(times, first_s=_REFUSED_AGAIN_S))
+        outcome = Status.SOURCE_UNREACHABLE if self.unanswered([name]) else self.directory[name].outcome
+        entry = DirectoryEntry(outcome, due)
+        self._note(name, entry)
+        return entry
+
+    def unanswered(self, names: Iterable[Name]) -> list[Name]:
+        """Those of the names of which Graph has not said yet whom they stand for, or that they stand for nobody."""
+        return [name for name in names if (known := self.directory.get(name)) is None or known.outcome in _NO_ANSWER]
 
     def mark(self, names: Iterable[Name], status: Status) -> dict[Name, DirectoryEntry]:
         """Names that could not be asked for and stand for nobody yet get a status; what is known stays."""
@@ -168,7 +212,7 @@ class Names:
 
     def _note(self, name: Name, entry: DirectoryEntry) -> None:
         before = self.user(name)
-        if before is not None:
+        if before is not None and before != entry.outcome:
             self._unlink(name, before)
         self.directory[name] = entry
         if not isinstance(entry.outcome, Status):
@@ -182,3 +226,7 @@ class Names:
             self._names_of.pop(user, None)
             self.upns.pop(user, None)
         return not names
+
+
+def _part_of_time() -> float:
+    return 1 - _SPREAD * random.random()  # noqa: S311 - spreads load, guards nothing

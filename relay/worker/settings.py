@@ -62,8 +62,10 @@ class WorkerSettings:
             each, and what was not used for half a minute at once: 40,000 names.
         lease: how long a partition is this worker's without renewal: what a killed worker costs before another takes over.
         lease_renewal: a third of it, so that one lost renewal is no lost lease.
-        directory_found: how long a name is taken to stand for the same user. UPNs are renamed seldom, and reused.
-        directory_not_found: how soon an unknown name is asked for again: a new colleague appears in a quarter of an hour.
+        directory_found: how long a name is taken to stand for the same user. 5 minutes: people are deleted, renamed, and made anew
+            under a name that was another's, and nothing announces it. 50,000 names cost a request every 2 s.
+        directory_not_found: how soon a name that stands for nobody is asked for again, while somebody watches it. A minute: whoever
+            has just created a colleague waits for that.
         stale_after_intervals: a page unconfirmed for so many intervals makes its users stale.
         lag: for how long Graph's servers may be behind each other: what a lesser sequence number says is not believed before. 10 s:
             not documented; notifications take so long on average.
@@ -95,8 +97,8 @@ class WorkerSettings:
     names_share: float = 0.1
     lease: timedelta = timedelta(seconds=6)
     lease_renewal: timedelta = timedelta(seconds=2)
-    directory_found: timedelta = timedelta(hours=24)
-    directory_not_found: timedelta = timedelta(minutes=15)
+    directory_found: timedelta = timedelta(minutes=5)
+    directory_not_found: timedelta = timedelta(minutes=1)
     stale_after_intervals: int = 3
     lag: timedelta = timedelta(seconds=LAG_S)
     set_aside: timedelta = timedelta(minutes=10)

@@ -118,7 +118,7 @@ class TenantWorker:
         self._explanations = Explanations(owned.worker.store)
         self._reloading = asyncio.Lock()
         self._reader = Reader(
-            self.tenant_id, owned, self._answers, self._names.upns, pool, self._judge, self._confirmed
+            self.tenant_id, owned, self._answers, self._names.upns, pool, self._judge, self._confirmed, self._ask_anew
         )
         push = settings.push
         self._subscriber = None if push is None else Subscriber(self.tenant_id, owned, pool, self._reader, push)
@@ -209,6 +209,7 @@ class TenantWorker:
         self._wake.set()
 
     async def _tell_history(self) -> None:
+        self._learn_upns(self._known_users())
         await self._tell_again()
         await self._read_all_interest()
 
@@ -276,10 +277,9 @@ class TenantWorker:
         self._wanted.linger(self._names.directory, now)
         known = {user for name in self._names.directory if (user := self._names.user(name)) is not None}
         await self._reader.forget(stored - known)
+        self._learn_upns(known)
         await self._enforce(known)
         await self._inherit(known)
-        without_upn = [user for user in known if not isinstance(self._answers.of(user), Presence)]
-        self._names.want(name for user in without_upn for name in self._names.of(user))
         if self._subscriber is not None:
             await self._subscriber.load()
         else:
@@ -374,7 +374,7 @@ class TenantWorker:
     # Interest
 
     def _want(self, new: Iterable[Name]) -> None:
-        self._names.want([name for name in new if name not in self._names.directory])
+        self._names.want([name for name in new if self._names.is_unknown(name, datetime.now(UTC))])
         self._wake.set()
 
     async def _read_interest(self, edges: set[str]) -> None:
@@ -431,6 +431,15 @@ class TenantWorker:
 
     # Names
 
+    def _ask_anew(self, users: Iterable[UserId]) -> None:
+        """Ask at once whom the names of these users stand for now."""
+        self._names.want([name for user in users for name in self._names.of(user) if name in self._wanted])
+        self._wake.set()
+
+    def _learn_upns(self, users: Iterable[UserId]) -> None:
+        """Take over what suites were told, and ask for the rest: a presence without its name is no use to some suites."""
+        self._ask_anew(self._names.told({user: self._answers.of(user) for user in users}))
+
     async def _resolve(self, names: list[Name]) -> None:
         try:
             resolution = await self._names.ask(self._cloud.client, self._pool, names, self._reader.pay_for_names)
@@ -444,12 +453,17 @@ class TenantWorker:
         await self._write_names(learned)
         users = {user for name in learned if (user := self._names.user(name)) is not None}
         await self._enforce(users)
-        self._reader.read_now(user for user in users if self._answers.of(user) is None)
+        self._reader.read_now(user for user in users if self._is_told_otherwise(user))
         await self._reader.forget(orphans)
         if resolution.unresolved:
             status = Status.THROTTLED if resolution.is_throttled else Status.SOURCE_UNREACHABLE
             await self._postpone_names(resolution.unresolved, status, resolution.retry_after)
         self._confirmed()
+
+    def _is_told_otherwise(self, user: UserId) -> bool:
+        """Whether suites have no presence of a user, or one under another canonical name."""
+        answer = self._answers.of(user)
+        return answer is None or (isinstance(answer, Presence) and answer.upn != self._names.upns.get(user, answer.upn))
 
     async def _resolve_failed(self, names: list[Name], error: RelayError) -> None:
         status = await self._judge(error)
@@ -461,7 +475,7 @@ class TenantWorker:
 
     async def _postpone_names(self, names: Iterable[Name], status: Status, wait: timedelta | None) -> None:
         asked = [name for name in names if name in self._wanted]
-        marked = self._names.mark(asked, status)
+        marked = self._names.mark(self._names.unanswered(asked), status)
         self._resolve_not_before = time.monotonic() + self._reader.pause_s(wait)
         self._names.want(asked)
         await self._write_names(marked)
@@ -501,7 +515,7 @@ class TenantWorker:
         if int(now) % 10 == 0:
             await self._drop_expired_edges()
             self._start("enforce", self._reload_if_marked)
-        if int(now) % 30 == 0:
+        if int(now) % 5 == 0:
             self._names.want_expired(datetime.now(UTC))
         await self._reader.sweep(now)
         if is_read(self.tenant.state):
