@@ -196,7 +196,7 @@ async def test_a_user_whose_id_graph_refuses_costs_nobody_else_the_page(relay: R
         await relay.watch(tenant, ADA, BEN, "ghost@contoso.example")
         await eventually(lambda: relay.sees(tenant, ADA, "Available"))
         relay.microsoft.remove_person("ghost@contoso.example")
-        await eventually(lambda: _is(relay, tenant, "ghost@contoso.example", Status.NOT_REPORTED))
+        await eventually(lambda: _is(relay, tenant, "ghost@contoso.example", Status.NOT_FOUND))
         relay.microsoft.set_presence(ADA, "Busy")
         await eventually(lambda: relay.sees(tenant, ADA, "Busy"))
 

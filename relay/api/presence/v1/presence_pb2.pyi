@@ -247,7 +247,7 @@ class ResolvedName(_message.Message):
     """The user's Entra object id, a GUID in lower case."""
     unknown_reason: Global___UnknownReason.ValueType
     """Why the name stands for nobody, or for nobody yet: UNKNOWN_REASON_PENDING (an answer follows),
-    UNKNOWN_REASON_MALFORMED, UNKNOWN_REASON_NOT_FOUND (asked again later), UNKNOWN_REASON_NOT_PERMITTED,
+    UNKNOWN_REASON_MALFORMED, UNKNOWN_REASON_NOT_FOUND (asked again every minute), UNKNOWN_REASON_NOT_PERMITTED,
     UNKNOWN_REASON_ACCESS_DENIED, UNKNOWN_REASON_CONSENT_REQUIRED, UNKNOWN_REASON_THROTTLED,
     UNKNOWN_REASON_SOURCE_UNREACHABLE or UNKNOWN_REASON_SUSPENDED.
     """
