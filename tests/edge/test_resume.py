@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from relay.core.presence import Status
 from relay.store import keys
@@ -161,3 +164,34 @@ async def test_a_change_that_meets_a_snapshot_is_not_lost(worker, suite, start_e
         await asyncio.gather(change(f"change-{n}"), stream.change([name(0)]))
         await stream.shows({user(0): f"change-{n}"})
         await stream.change(unsubscribe=[name(0)])
+
+
+@pytest.mark.fault("V3")
+async def test_of_three_snapshots_under_way_none_misses_what_is_read_meanwhile(
+    worker, suite, edge, monkeypatch
+) -> None:
+    """All three have missed nothing yet, and so are equal; the end of one must not be taken for another's. Only replies wait."""
+    await worker.users(1)
+    replies: list[asyncio.Event] = []
+    read = edge._shared.presences.snapshot
+
+    async def snapshot(*asked: Any) -> Any:
+        found = await read(*asked)
+        replies.append(may_come := asyncio.Event())
+        await may_come.wait()
+        return found
+
+    monkeypatch.setattr(edge._shared.presences, "snapshot", snapshot)
+    streams = []
+    for number in range(3):
+        streams.append(suite().open(name(0)))
+        await eventually(lambda number=number: len(replies) > number)
+    replies[1].set()
+    await streams[1].ready()
+    await worker.found({user(0): "meanwhile"})
+    await streams[1].shows({user(0): "meanwhile"})
+    replies[0].set()
+    replies[2].set()
+    for stream in streams:
+        await stream.shows({user(0): "meanwhile"})
+        assert stream.error is None
