@@ -55,7 +55,27 @@ CLOUDS: Final[Mapping[str, tuple[str, str]]] = {
 def _redis_url(value: SecretStr) -> SecretStr:
     if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("is no Redis URL; it begins with redis://, rediss:// or unix://")
+    if not _is_whole(value.get_secret_value()):
+        raise ValueError(_NOT_ENCODED)
     return value
+
+
+_NOT_ENCODED: Final = (
+    "cannot be read; what has a meaning in a URL must be percent-encoded in its user name and password: "
+    "/ as %2F, # as %23, ? as %3F, % as %25"
+)
+
+
+def _is_whole(url: str) -> bool:
+    """Whether a Redis URL means what it says: a password with `/`, `#` or `?` ends the host early, and another host may be left."""
+    try:
+        parts = urlsplit(url)
+        place = (parts.hostname, parts.port)  # the port is read only when it is asked for
+    except ValueError:
+        return False
+    if parts.scheme == "unix":
+        return not parts.fragment and (not parts.netloc or "@" in parts.netloc)
+    return not parts.fragment and "@" not in parts.path + parts.query and place[0] is not None
 
 
 def _listed(value: str) -> list[str]:

@@ -381,3 +381,44 @@ def test_an_address_to_listen_on_has_one_form(working: Path, variable, given: st
         variable(f"RELAY_{listener}_HOST", given)
     settings = config.load(config.needs_of([Role.EDGE, Role.WORKER]))
     assert {settings.edge.host, settings.web.host, settings.webhook.host, settings.ops.host} == {host}
+
+
+@pytest.mark.fault("B20")
+@pytest.mark.parametrize("name", ["RELAY_REDIS_URL", "RELAY_VAULT_REDIS_URL"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rediss://:ab/cd+hunter2=@cache.example:6380",  # a key as Azure makes them
+        "redis://:pass#hunter2@127.0.0.1:6379",
+        "redis://:hunter2?x@127.0.0.1:6379",
+        "redis://:123/hunter2@127.0.0.1:6379",  # else taken for this host's port 123
+        "redis://:[hunter2@127.0.0.1:6379",
+        "unix://:ab/hunter2@/run/valkey.sock",
+    ],
+)
+def test_a_password_that_a_url_cannot_hold_as_it_is_is_a_fault_of_the_setting(
+    name: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, url)
+    with pytest.raises(SettingsInvalid) as caught:
+        config.load(("redis.url",))
+    (fault,) = [fault for fault in caught.value.faults if name in fault]
+    assert "percent-encoded" in fault
+    assert "/ as %2F" in fault
+    assert "hunter2" not in str(caught.value.faults)
+
+
+@pytest.mark.fault("B20")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rediss://:ab%2Fcd%23ef=@cache.example:6380/1",
+        "redis://user:p@ss@127.0.0.1",
+        "unix:///run/valkey@1.sock?db=1",
+        "unix://user:pw@/run/valkey.sock",
+        "redis://[::1]:6379",
+    ],
+)
+def test_urls_of_redis_that_can_be_read_are_taken(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELAY_REDIS_URL", url)
+    assert config.load(("redis.url",)).store_settings().url == url
