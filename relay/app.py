@@ -33,6 +33,7 @@ from relay.ops.private_files import exposed
 from relay.ops.telemetry import Telemetry
 from relay.store.connection import Store
 from relay.store.marks import NO_MARKS
+from relay.store.sight import Sight
 from relay.supervision import running, supervised
 from relay.variables import SettingsInvalid
 
@@ -118,13 +119,15 @@ async def run(
         store = await stack.enter_async_context(reached(settings.store_settings(), stop))
         if store is None:
             return
+        sight = Sight(store)
+        health.watch("store", sight.trouble)
         health.set("store", ready=True)
         try:
             async with asyncio.TaskGroup() as tasks:
                 ring = settings.key_ring() if roles & _WITH_RING else None
                 marks = settings.edge_marks(ring) if Role.EDGE in roles else NO_MARKS
                 parts = _Parts(store, ring, marks, health, ops.port, announce)
-                async with _announced(parts):
+                async with running({"store-sight": sight.run}), _announced(parts):
                     await _run_roles(settings, roles, stop, tasks, parts)
         except* Exception as group:
             # One cause, and what it took down with it: the first is what somebody must know.
@@ -152,7 +155,6 @@ async def _run_roles(
     expiry = tasks.create_task(supervised("expiry", Expiry(settings.expiring(roles), parts.health).run), name="expiry")
     if Role.WORKER in roles:
         worker = tasks.create_task(supervised("worker", lambda: _work(settings, parts)), name="worker")
-        parts.health.set(Role.WORKER, ready=True)
     try:
         async with AsyncExitStack() as edges:
             edge_port = await edges.enter_async_context(_edge(settings, parts)) if Role.EDGE in roles else None
@@ -190,7 +192,10 @@ async def _work(settings: Settings, parts: _Parts) -> None:
     assert parts.ring is not None
     vault = Vault(parts.store, parts.ring)
     async with Cloud(settings.graph_settings(), vault) as cloud:
-        await Worker(parts.store, vault, cloud, settings.worker_settings(), _identity()).run()
+        worker = Worker(parts.store, vault, cloud, settings.worker_settings(), _identity())
+        parts.health.watch(Role.WORKER, worker.trouble)
+        parts.health.set(Role.WORKER, ready=True)
+        await worker.run()
 
 
 @asynccontextmanager

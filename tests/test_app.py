@@ -116,6 +116,35 @@ async def test_a_redis_that_takes_no_writes_is_waited_for_and_the_log_says_why(t
                     assert await ready
 
 
+@pytest.mark.fault("V12", "B1")
+async def test_a_process_is_ready_only_while_its_redis_is_there_and_takes_writes(tmp_path: Path):
+    which = settings(free_port())
+    with ValkeyServer(tmp_path, int(which.store_settings().url.rpartition(":")[2])) as server:
+
+        async def is_ready() -> bool:
+            return await status(which, "/readyz") == 200
+
+        async def is_not() -> bool:
+            return not await is_ready()
+
+        async with edge_running(which) as ready, Redis.from_url(server.url) as raw:
+            await ready
+            assert await is_ready()
+            for setting, value, well in (("maxmemory", "1", "0"), ("min-replicas-to-write", "1", "0")):
+                await raw.config_set(setting, value)
+                await eventually(is_not)
+                await raw.config_set(setting, well)
+                await eventually(is_ready)
+            await raw.replicaof("127.0.0.1", "1")
+            await eventually(is_not)
+            await raw.replicaof("no", "one")
+            await eventually(is_ready)
+            server.kill()
+            await eventually(is_not)
+            server.start()
+            await eventually(is_ready)
+
+
 def _says(logs: Sequence[Mapping[str, object]], word: str) -> Callable[[], Awaitable[bool]]:
     async def said() -> bool:
         return any(line["event"] == "store_absent" and word in str(line["hint"]) for line in logs)
@@ -178,7 +207,11 @@ async def test_a_worker_says_what_it_seals_with_and_what_expires_and_stays_ready
                 address = f"http://127.0.0.1:{which.ops.port}"
                 answer = await client.get(f"{address}/readyz")
                 assert "RELAY_CLOUD_CERTIFICATE: expires on" in answer.text
-                assert answer.status_code == 200
+
+                async def is_ready() -> bool:
+                    return await status(which, "/readyz") == 200
+
+                await eventually(is_ready)  # with every partition looked at
             stop.set()
             await task
             assert await RingUsers(store).all() == []

@@ -40,6 +40,7 @@ class Health:
 
     def __init__(self) -> None:
         self._parts: dict[str, bool] = {}
+        self._watched: dict[str, Callable[[], str]] = {}
         self._remarks: dict[str, str] = {}
 
     def expect(self, *parts: str) -> None:
@@ -51,20 +52,30 @@ class Health:
         """Say how a part fares."""
         self._parts[part] = ready
 
+    def watch(self, part: str, trouble: Callable[[], str]) -> None:
+        """Ask this part how it is whenever somebody asks; it says why it is not ready, or nothing when it is."""
+        self._watched[part] = trouble
+
     def remark(self, about: str, text: str) -> None:
         """Say something that an operator should know and that makes nothing less ready; empty takes it back."""
         self._remarks[about] = text
 
     @property
     def is_ready(self) -> bool:
-        """Whether all parts are ready."""
-        return all(self._parts.values())
+        """Whether all parts are ready at this moment."""
+        return all(self._parts.values()) and not any(trouble() for trouble in self._watched.values())
 
     def report(self) -> str:
         """A line for each part, and one for each remark."""
-        parts = [f"{part}: {'ready' if ready else 'not ready'}" for part, ready in sorted(self._parts.items())]
+        parts = [f"{part}: {self._words(part)}" for part in sorted(self._parts)]
         remarks = [f"{about}: {text}" for about, text in sorted(self._remarks.items()) if text]
         return "".join(f"{line}\n" for line in [*parts, *remarks])
+
+    def _words(self, part: str) -> str:
+        if not self._parts[part]:
+            return "not ready"
+        trouble = self._watched[part]() if part in self._watched else ""
+        return f"not ready: {trouble}" if trouble else "ready"
 
 
 class OpsServer:

@@ -60,6 +60,7 @@ class OwnedPartition:
         self.lease = lease
         self.epoch = epoch
         self.position = position
+        self.is_read = False  # whether all tenants that there were at the beginning are at work
         self.last = START  # the newest entry of `changes` that was seen: one that is older again is lost history
         self._dealt_with = position
         self._unsaved = 0
@@ -78,8 +79,11 @@ class OwnedPartition:
             # First, so that one that left and came back meanwhile begins with nothing of before.
             for tenant_id in await self._until_answered(self.worker.tenants.left):
                 await self._let_go(tenant_id)
-            for tenant_id in await self._until_answered(self.worker.tenants.of):
+            first = [
                 self._tasks.create_task(self._take_up(tenant_id), name=f"take-up:{tenant_id}")
+                for tenant_id in await self._until_answered(self.worker.tenants.of)
+            ]
+            self._tasks.create_task(self._note_read(first), name=f"read:{self.lease.partition}")
             self._tasks.create_task(self._keep_saying(), name=f"contact:{self.lease.partition}")
             self._tasks.create_task(self._keep_house(), name=f"house:{self.lease.partition}")
 
@@ -180,6 +184,11 @@ class OwnedPartition:
             except StoreUnavailable:
                 pass
             await asyncio.sleep(_RETRY_S)
+
+    async def _note_read(self, first: list[asyncio.Task[None]]) -> None:
+        if first:
+            await asyncio.wait(first)
+        self.is_read = True
 
     def _start_take_up(self, tenant_id: TenantId) -> None:
         if self._tasks is not None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -44,6 +45,9 @@ log = structlog.get_logger(__name__)
 
 _HISTORY_CHECK_S: Final = 1.0
 _RETRY_S: Final = 0.5
+_RENEW: Final = "leases-renew"
+_ACQUIRE: Final = "leases-acquire"
+_LEASE_LOOPS: Final = (_RENEW, _ACQUIRE)
 
 
 class Worker:
@@ -69,11 +73,22 @@ class Worker:
         self._owned: dict[int, tuple[OwnedPartition, asyncio.Task[None]]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = False
+        self._done_at: dict[str, float] = {}  # loop of the leases -> when its last round was done
 
     @property
     def partitions(self) -> set[int]:
         """The partitions owned at present."""
         return set(self._owned)
+
+    def trouble(self) -> str:
+        """Why this worker does not do its part at present; empty when it does, also when others own everything."""
+        if len(self._done_at) < len(_LEASE_LOOPS):
+            return "it has not looked at all partitions yet"
+        late_s = time.monotonic() - min(self._done_at.values())
+        if late_s > self.settings.lease.total_seconds():
+            return f"it has not been able to look after its partitions for {late_s:.0f} s"
+        unread = sum(not owned.is_read for owned, _ in self._owned.values())
+        return f"{unread} of its {len(self._owned)} partitions are not read yet" if unread else ""
 
     async def run(self) -> None:
         """Work until cancelled; then hand the leases over."""
@@ -81,8 +96,7 @@ class Worker:
             async with asyncio.TaskGroup() as self._tasks:
                 # Two tasks: taking partitions over takes seconds when there is much to read, and leases do not wait.
                 loops: dict[str, Callable[[], Awaitable[None]]] = {
-                    "leases-renew": partial(self._again_and_again, self._renew),
-                    "leases-acquire": partial(self._again_and_again, self._acquire),
+                    **{name: partial(self._again_and_again, name) for name in _LEASE_LOOPS},
                     "inbox": self._read_inbox,
                     "history": self._watch_history,
                     "teller": self.teller.run,
@@ -95,10 +109,12 @@ class Worker:
 
     # Leases
 
-    async def _again_and_again(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _again_and_again(self, name: str) -> None:
+        work = {_RENEW: self._renew, _ACQUIRE: self._acquire}[name]
         while True:
             try:
                 await work()
+                self._done_at[name] = time.monotonic()
             except StoreUnavailable as error:
                 log.warning("leases_not_kept", error=str(error))
                 await asyncio.sleep(_RETRY_S)

@@ -36,6 +36,19 @@ async def test_ready_is_said_only_when_every_expected_part_is(ops):
     assert (await get(server, "/readyz?verbose")).status_code == 200
 
 
+@pytest.mark.fault("V12")
+async def test_a_part_that_is_watched_is_asked_each_time(ops):
+    health, server = ops
+    trouble = ""
+    health.watch("store", lambda: trouble)
+    health.set("store", ready=True)
+    health.set("edge", ready=True)
+    assert (await get(server, "/readyz")).status_code == 200
+    trouble = "The store is a replica"
+    answer = await get(server, "/readyz")
+    assert (answer.status_code, answer.text) == (503, "edge: ready\nstore: not ready: The store is a replica\n")
+
+
 async def test_alive_is_said_while_not_ready(ops):
     assert (await get(ops[1], "/livez")).status_code == 200
 

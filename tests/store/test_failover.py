@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from relay.errors import NotPrimary, StoreUnavailable
 from relay.store.connection import Blocking, Store, StoreSettings
 from tests.store.samples import eventually
-from tests.support.switch import Switch
+from tests.support.fault_proxy import FaultProxy
 from tests.valkey import ValkeyServer
 
 pytestmark = pytest.mark.fault("B1")
@@ -26,18 +26,18 @@ class Pair:
 
     a: Redis
     b: Redis
-    switch: Switch
+    address: FaultProxy
     first: ValkeyServer
     second: ValkeyServer
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.switch.port}"
+        return f"redis://{self.address.address}"
 
     async def fail_over(self) -> None:
         """The second is the primary, new connections lead to it, and the first is its replica. Nobody closes a connection."""
         await self.b.replicaof("no", "one")  # type: ignore[arg-type]
-        self.switch.to = self.second.port
+        self.address.upstream = ("127.0.0.1", self.second.port)
         await self.a.replicaof("127.0.0.1", str(self.second.port))
 
 
@@ -49,10 +49,10 @@ async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
             (tmp_path / name).mkdir()
             servers.append(stack.enter_context(ValkeyServer(tmp_path / name, repl_diskless_sync_delay="0")))
         a, b = [await stack.enter_async_context(Redis.from_url(server.url, protocol=2)) for server in servers]
-        switch = await stack.enter_async_context(Switch(servers[0].port))
+        address = await stack.enter_async_context(FaultProxy(("127.0.0.1", servers[0].port)))
         await b.replicaof("127.0.0.1", str(servers[0].port))
         await eventually(lambda: _is_in_step(b))
-        yield Pair(a, b, switch, *servers)
+        yield Pair(a, b, address, *servers)
 
 
 async def _is_in_step(replica: Redis) -> bool:
@@ -109,11 +109,11 @@ async def test_a_replica_that_nobody_replaces_is_not_flooded_with_connections(pa
     async with Store(StoreSettings(url=pair.url)) as store:
         await pair.a.replicaof("127.0.0.1", "1")
         await store.ping()
-        before = pair.switch.accepted
+        before = pair.address.accepted
         for _ in range(200):
             with pytest.raises(NotPrimary):
                 await store.command("SET", "k", 1)
-        assert pair.switch.accepted - before <= 20, "anew twice a second at most"
+        assert pair.address.accepted - before <= 20, "anew twice a second at most"
 
 
 async def _busy(store: Store) -> None:

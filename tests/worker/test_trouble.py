@@ -1,0 +1,39 @@
+"""Whether a worker does its part: what /readyz says of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from redis.asyncio import Redis
+
+from relay.store import keys
+from tests.support.fault_proxy import Fault, FaultProxy
+from tests.valkey import ValkeyServer
+from tests.worker.conftest import SETTINGS, Relay, eventually
+
+pytestmark = pytest.mark.fault("V12")
+
+
+async def test_a_worker_is_ready_when_every_partition_has_an_owner_also_if_it_owns_none(
+    relay: Relay, raw: Redis, valkey: ValkeyServer
+) -> None:
+    await relay.onboard()
+    async with relay.working("worker-1") as first:
+        assert first.trouble()
+        await eventually(lambda: not first.trouble())
+        assert len(first.partitions) == keys.PARTITIONS
+        async with FaultProxy(("127.0.0.1", valkey.port)) as proxy:
+            relay.store.settings = replace(
+                relay.store.settings, url=f"redis://{proxy.address}", operation_timeout=timedelta(seconds=1)
+            )
+            async with relay.working("worker-2", SETTINGS) as second:
+                await eventually(lambda: not second.trouble())
+                assert not second.partitions
+                await proxy.become(Fault.REFUSE)
+                proxy.reset()
+                await eventually(second.trouble)
+                assert not first.trouble()
+                await proxy.become(Fault.NONE)
+                await eventually(lambda: not second.trouble())
