@@ -13,6 +13,7 @@ ENOUGH = 4_000
 """Schedules within which a missing rule shows: each is found at least three times in as many on average."""
 
 
+@pytest.mark.fault("V3")
 def test_no_schedule_breaks_a_guarantee() -> None:
     assert run_schedules(range(SCHEDULES)) == SCHEDULES
 
@@ -23,6 +24,7 @@ def test_no_schedule_of_a_long_sweep_breaks_a_guarantee() -> None:
     assert run_schedules(range(SCHEDULES, 50 * SCHEDULES)) == 49 * SCHEDULES
 
 
+@pytest.mark.fault("V3")
 @pytest.mark.parametrize("rules", WEAKENED.values(), ids=WEAKENED.keys())
 def test_weakening_any_rule_breaks_a_guarantee(rules: Rules) -> None:
     with pytest.raises(Broken):
