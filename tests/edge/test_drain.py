@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -19,10 +20,13 @@ import trustme
 from relay.edge.server import EdgeServer
 from suite import events as ev
 from suite.client import PresenceClient
+from suite.explain import Ending, Remedy
+from tests.abuse.http2 import Kind, frame, peer, tls_of
 from tests.edge.suite import SuiteStream, eventually
 from tests.edge.worker import name, user
 from tests.support.balancer import Balancer
 
+GUIDE = (Path(__file__).parents[2] / "docs/suites.md").read_text(encoding="utf-8")
 AGE = timedelta(milliseconds=200)
 DELAY = timedelta(seconds=2)
 """Of a drain; ten ages of a connection, far more than it needs, because this machine may be busy."""
@@ -170,3 +174,23 @@ async def test_the_suite_library_moves_without_a_gap_or_an_error(worker, edges, 
         assert not [event for event in seen if isinstance(event, ev.Disconnected)]
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+
+
+@pytest.mark.fault("L8")
+async def test_too_many_pings_end_the_connection_and_mean_resume(edge, authority) -> None:
+    """No code of the relay's is possible here: clients make one up from the GOAWAY, each its own. The guide lists them."""
+    tls = tls_of(authority.cert_pem.bytes())
+    tls.check_hostname = False
+    async with peer(edge.port, tls=tls) as impatient:
+        impatient.send(frame(Kind.PING, b"hurry up") * 6)
+        async with asyncio.timeout(5):
+            await impatient.closed.wait()
+        goaway = next(payload for kind, _, _, payload in impatient.seen if kind == Kind.GOAWAY)
+    assert goaway[4:] == (11).to_bytes(4) + b"too_many_pings", "11 is ENHANCE_YOUR_CALM"
+    for code, text in (
+        (grpc.StatusCode.UNAVAILABLE, "Too many pings"),
+        (grpc.StatusCode.UNAVAILABLE, "Connection dropped"),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "Bandwidth exhausted or memory limit exceeded"),
+    ):
+        assert text in GUIDE
+        assert Ending(code, text).remedy is Remedy.BACK_OFF
