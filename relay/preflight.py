@@ -15,6 +15,7 @@ from cryptography import x509
 from relay.core.tenant import TenantState
 from relay.errors import NotPermitted, RelayError, SourceUnreachable, StoreUnavailable
 from relay.graph.client import GraphClient
+from relay.graph.errors import date_of
 from relay.ops.expiry import SOON
 from relay.ops.private_files import exposed
 from relay.store.connection import Store
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 EXPIRES_SOON: Final = timedelta(days=14)
 """Of certificates that something renews by itself, as it does those of TLS; the relay's own credential has `SOON`."""
+_CLOCK_S: Final = 30
+"""Answers take seconds, clocks that are kept differ by less than one; credentials of ours are good for minutes."""
+_CHECK_THE_WAY: Final = "check the address, the network and the proxy (HTTPS_PROXY)"
 _HANDSHAKE_S: Final = 10.0  # what Graph allows
 
 
@@ -165,19 +169,32 @@ async def _marks(store: Store, settings: Settings) -> list[str]:
 
 async def _cloud(graph: GraphSettings) -> list[Finding]:
     async with GraphClient(graph) as client:
-        return [await _entra(client, graph), await _graph(client, graph)]
+        return [*await _entra(client, graph), await _graph(client, graph)]
 
 
-async def _entra(client: GraphClient, graph: GraphSettings) -> Finding:
+async def _entra(client: GraphClient, graph: GraphSettings) -> list[Finding]:
     """Entra's discovery document. The credential itself is only ever tried with a grant."""
     url = f"{graph.authority_url}/organizations/v2.0/.well-known/openid-configuration"
     try:
-        known = json.loads(await client.fetch(url))
+        reply = await client.fetched(url)
+        theirs, ours = date_of(reply.headers), datetime.now(UTC)
+        known = json.loads(reply.body)
         is_good = isinstance(known, dict) and "token_endpoint" in known
         said = "answers" if is_good else "answers something that is not Entra's discovery document; check the address"
     except (RelayError, ValueError) as error:
-        is_good, said = False, f"{error}; check the address, the network and the proxy (HTTPS_PROXY)"
-    return Finding(is_good=is_good, text=f"Entra at {graph.authority_url}: {said}")
+        is_good, said, theirs, ours = False, f"{error}; {_CHECK_THE_WAY}", None, datetime.now(UTC)
+    clock = [] if theirs is None else [clock_finding(theirs, ours)]
+    return [Finding(is_good=is_good, text=f"Entra at {graph.authority_url}: {said}"), *clock]
+
+
+def clock_finding(theirs: datetime, ours: datetime) -> Finding:
+    """Whether this machine's clock is Microsoft's, as far as an answer's `Date` tells."""
+    behind_s = round((theirs - ours).total_seconds())
+    if abs(behind_s) <= _CLOCK_S:
+        return Finding(is_good=True, text="Clock: agrees with Microsoft's")
+    way = "behind" if behind_s > 0 else "ahead of"
+    said = f"this machine's is {abs(behind_s)} s {way} Microsoft's; set it (NTP). Sign-ins fail from five minutes on"
+    return Finding(is_good=False, text=f"Clock: {said}")
 
 
 async def _graph(client: GraphClient, graph: GraphSettings) -> Finding:
@@ -185,7 +202,7 @@ async def _graph(client: GraphClient, graph: GraphSettings) -> Finding:
     try:
         await client.fetch(f"{graph.graph_url}/v1.0/me")
     except SourceUnreachable as error:
-        said = f"{error}; check the address, the network and the proxy (HTTPS_PROXY)"
+        said = f"{error}; {_CHECK_THE_WAY}"
         return Finding(is_good=False, text=f"Graph at {graph.graph_url}: {said}")
     except RelayError:
         pass

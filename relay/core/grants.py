@@ -64,8 +64,9 @@ class Refusal:
 def classify(error: str, suberror: str = "", error_codes: Collection[int] = (), said: Said = NOTHING) -> Refusal:
     """What Entra's refusal means; anything unknown is trouble of Entra's, which never costs a tenant its grant."""
     code = f"{error}/{suberror}"[:200] if suberror else error[:200]
-    numbered = (_BY_NUMBER[number] for number in error_codes if number in _BY_NUMBER and _agrees(number, error))
-    meaning = next(numbered, None)
+    # A number may stand in the text alone.
+    numbered = ((number, _by_number(number)) for number in (*error_codes, said.number))
+    meaning = next((row for number, row in numbered if row is not None and _agrees(number, row, error)), None)
     if meaning is None:
         meaning = _BY_SUBERROR.get((error, suberror)) or _BY_ERROR.get(error, _UNKNOWN)
     return replace(meaning, code=code, said=said)
@@ -222,14 +223,25 @@ _TEMPORARY = RefusalClass.TEMPORARY
 _UNREACHABLE = RefusalClass.UNREACHABLE
 
 
-def _agrees(number: int, error: str) -> bool:
+def _by_number(number: int) -> Refusal | None:
+    row = _BY_NUMBER.get(number)
+    if row is None and any(number in policies for policies in _POLICIES):
+        return _BY_NUMBER[_A_POLICY]
+    return row
+
+
+def _agrees(number: int, row: Refusal, error: str) -> bool:
     """Whether a number may speak for this `error`.
 
     `invalid_client` does not cost a tenant its consent, for when our credential expires, every tenant is refused at once;
     except where the number says that it is about what one tenant lacks.
     """
-    return error != "invalid_client" or number in _LACKING or _BY_NUMBER[number].kind is not _CONSENT
+    return error != "invalid_client" or number in _LACKING or row.kind is not _CONSENT
 
+
+_A_POLICY: Final = 53003
+_POLICIES: Final = (range(53000, 54000), range(530000, 531000))
+"""Numbers of Conditional Access and security policies. Microsoft adds some every year."""
 
 _LACKING: Final = frozenset({650052})
 """A service principal is missing in the tenant; reported with `invalid_client`: https://github.com/PostHog/posthog/pull/43486"""
@@ -377,6 +389,12 @@ _BY_NUMBER: Final[Mapping[int, Refusal]] = MappingProxyType(
                 _OURS,
                 "Microsoft refuses the relay's own credential: it is wrong or has expired.",
                 *(70002, 700027, 700030, 7000215, 7000218, 7000222),
+            ),
+            *_rows(
+                _OURS,
+                "Microsoft refuses the relay's credential because the relay's clock differs from Microsoft's: set this"
+                " machine's clock (NTP).",
+                700024,
             ),
             *_rows(_OURS, "The relay's redirect URI is registered as `spa`; it must be of type `web`.", 700084),
             *_rows(

@@ -115,7 +115,16 @@ def translated() -> Iterator[None]:
         raise SourceUnreachable(f"Entra's answer makes no sense ({type(error).__name__})") from None
 
 
-NONSENSE: Final = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError, OSError)
+NONSENSE: Final = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    OSError,
+    AssertionError,
+)
 """What MSAL raises about an answer whose fields have other types than documented. Their texts may show the answer."""
 
 
@@ -164,6 +173,7 @@ class _Session(requests.Session):
 
 
 _CHUNK_BYTES: Final = 65536
+_MOST_DIGITS: Final = 10
 
 
 def _busy(response: requests.Response) -> RelayError:
@@ -201,7 +211,7 @@ def _refusal(answer: dict[str, Any]) -> RelayError:
 def refusal_words(answer: dict[str, Any]) -> tuple[str, str, list[int], Said]:
     """What `classify` takes of an answer of Entra's, whatever types its fields have."""
     codes = answer.get("error_codes")
-    numbers = [code for code in codes if isinstance(code, int)] if isinstance(codes, list) else []
+    numbers = [number for code in codes if (number := _number(code))] if isinstance(codes, list) else []
     said = heard(
         number=numbers[0] if numbers else 0,
         description=_text(answer, "error_description"),
@@ -210,6 +220,12 @@ def refusal_words(answer: dict[str, Any]) -> tuple[str, str, list[int], Said]:
         time=_text(answer, "timestamp"),
     )
     return _text(answer, "error"), _text(answer, "suberror"), numbers, said
+
+
+def _number(code: object) -> int:
+    """An AADSTS number, which may come as a text; 0 for everything else."""
+    text = str(code) if isinstance(code, int | str) and not isinstance(code, bool) else ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < _MOST_DIGITS else 0
 
 
 def _text(answer: dict[str, Any], name: str) -> str:

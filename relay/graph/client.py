@@ -101,10 +101,14 @@ class GraphClient:
 
     async def fetch(self, url: str) -> bytes:
         """The body of a public document, such as Entra's discovery, without a token."""
-        status, body, headers = await self._call("GET", url, {}, None)
-        if status == 200:
-            return body
-        raise translate(status, body, headers)
+        return (await self.fetched(url)).body
+
+    async def fetched(self, url: str) -> Reply:
+        """A public document as it came."""
+        reply = await self._call("GET", url, {}, None)
+        if reply.status == 200:
+            return reply
+        raise translate(*reply)
 
     async def _authorised(self, method: str, path: str, token: TokenSource, content: bytes | None) -> bytes:
         status, body, headers = await self._answered(method, path, token, content)

@@ -23,6 +23,7 @@ from urllib.parse import quote, urlencode
 
 import msal
 import requests
+import structlog
 
 from relay.core import names
 from relay.core.grants import Refusal, RefusalClass, classify
@@ -36,6 +37,8 @@ from relay.graph.errors import from_refusal
 from relay.graph.idtokens import UntrustedIdTokenError, VerifiedIdentity, verify
 from relay.graph.settings import SCOPES
 from relay.graph.signing import Pace, SigningKeys
+
+log = structlog.get_logger(__name__)
 
 ANY_ORGANISATION: Final = "organizations"
 """In place of a tenant: whichever work account signs in."""
@@ -285,6 +288,7 @@ class Consent:
                 raise
             except NONSENSE as error:
                 # MSAL's own look at the id token's form and nonce.
+                log.warning("id_token_not_trusted", failed=[type(error).__name__])
                 raise ConsentFailed(ConsentProblem.UNTRUSTED, type(error).__name__) from None
         if "error" in result and (refusal := classify(*refusal_words(result))).kind is RefusalClass.OURS:
             raise from_refusal(refusal)

@@ -71,7 +71,8 @@ def from_refusal(refusal: Refusal, wait: timedelta | None = None) -> RelayError:
     """The error that a refusal of Entra's stands for."""
     if refusal.kind is RefusalClass.CONSENT_REQUIRED:
         return GrantRefused(refusal)
-    said = f"{refusal.sentence} ({refusal.code})"
+    number = f", AADSTS{refusal.said.number}" if refusal.said.number else ""
+    said = f"{refusal.sentence} ({refusal.code}{number})"
     if refusal.kind is RefusalClass.OURS:
         return CredentialRejected(said, refusal=refusal)
     if refusal.kind is RefusalClass.TEMPORARY:
@@ -90,8 +91,13 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> time
     until = _date(text)
     if until is None:
         return None
-    since = _date(_header(headers, "date")) or now or datetime.now(UTC)
+    since = date_of(headers) or now or datetime.now(UTC)
     return min(max(until - since, timedelta()), _MOST_ASKED)
+
+
+def date_of(headers: Mapping[str, str]) -> datetime | None:
+    """When the other side answered, by its own clock (`Date`); None when it does not say."""
+    return _date(_header(headers, "date"))
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:
@@ -109,7 +115,7 @@ def _date(text: str) -> datetime | None:
 def error_code(body: bytes) -> str:
     """Graph's short name for an error (`error.code`), empty when the body has none. Never its message: that can name users."""
     try:
-        return _name(_ERROR.decode(body).error.code)
+        return _name(_ERROR.decode(body).error.code or "")
     except UNREADABLE:
         return ""
 
@@ -120,18 +126,20 @@ def _said(body: bytes) -> Said:
         inner = _ERROR.decode(body).error.inner
     except UNREADABLE:
         return NOTHING
-    return heard(trace_id=inner.request_id, correlation_id=inner.client_request_id, time=inner.date)
+    if inner is None:
+        return NOTHING
+    return heard(trace_id=inner.request_id or "", correlation_id=inner.client_request_id or "", time=inner.date or "")
 
 
 class _Inner(msgspec.Struct):
-    request_id: str = msgspec.field(name="request-id", default="")
-    client_request_id: str = msgspec.field(name="client-request-id", default="")
-    date: str = ""
+    request_id: str | None = msgspec.field(name="request-id", default=None)
+    client_request_id: str | None = msgspec.field(name="client-request-id", default=None)
+    date: str | None = None
 
 
 class _Error(msgspec.Struct):
-    code: str = ""
-    inner: _Inner = msgspec.field(name="innerError", default_factory=_Inner)
+    code: str | None = None
+    inner: _Inner | None = msgspec.field(name="innerError", default=None)
 
 
 class _ErrorBody(msgspec.Struct):

@@ -8,10 +8,14 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
+import structlog
+
 from relay.core import names
 from relay.core.presence import TenantId, UserId
 from relay.graph import signed
 from relay.graph.signing import SigningKeys
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +68,20 @@ async def verify(keys: SigningKeys, id_token: str, nonce: str) -> VerifiedIdenti
     }
     failed = [name for name, passed in checks.items() if not passed]
     if failed or account is None:
+        log.warning("id_token_not_trusted", tenant_id=tenant, failed=failed, clock_behind_s=_behind_s(claims))
         raise UntrustedIdTokenError(", ".join(failed))
     # https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference: `idp` differs from the issuer for accounts
     # of other places; `acct`, 1 for guests, is there when the registration asks for it.
-    is_guest = claims.get("acct") in (1, "1") or signed.text(claims, "idp") not in ("", issuer)
+    homes = ("", issuer, *(f"https://{host}/{tenant}/" for host in _STS))
+    is_guest = claims.get("acct") in (1, "1") or signed.text(claims, "idp") not in homes
     upn = signed.text(claims, "preferred_username")[: names.MAX_NAME_CHARS]
     return VerifiedIdentity(tenant, account, upn, is_guest, _roles(claims), _auth_time(claims))
+
+
+def _behind_s(claims: dict[str, Any]) -> int | None:
+    """For how many seconds a token that was just made is not good yet: how far our clock is behind, if it is; None: unknown."""
+    begins = signed.seconds(claims.get("nbf"))
+    return None if begins is None else max(0, round(begins - time.time()))
 
 
 def _hashed(nonce: str) -> str:
@@ -93,5 +105,7 @@ def _auth_time(claims: dict[str, Any]) -> int | None:
 _MAX_ROLES: Final = 200
 """More than there are built-in roles (https://learn.microsoft.com/entra/identity/role-based-access-control/permissions-reference)."""
 _LATEST_S: Final = 1 << 40
-_LEEWAY_S: Final = 120.0
-"""Clocks may differ by this much."""
+_STS: Final = ("sts.windows.net", "sts.chinacloudapi.cn")
+"""Under these Entra names a tenant in `idp`, and in the issuers of its older tokens. Other hosts are of other providers."""
+_LEEWAY_S: Final = 300.0
+"""Clocks may differ by this much; the same as in Microsoft's own libraries."""

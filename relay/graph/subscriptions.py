@@ -140,7 +140,7 @@ async def renew(
             "encryptionCertificateId": certificate.certificate_id,
         }
     status, answer = await client.send("PATCH", token, _path(subscription_id), _encode(body), patience=_CREATE_PATIENCE)
-    if status == 404:
+    if status in _GONE:
         raise SubscriptionGone("Graph knows no such subscription")
     if not 200 <= status < 300:
         raise _refusal(status, answer)
@@ -148,10 +148,13 @@ async def renew(
     return _subscribed(_decoded(answer)).expires if answer.strip() else expires
 
 
+_GONE: Final = (404, 410)
+
+
 async def delete(client: GraphClient, token: TokenSource, subscription_id: str) -> None:
     """Delete a subscription; one that is not there is fine."""
     status, answer = await client.send("DELETE", token, _path(subscription_id))
-    if not 200 <= status < 300 and status != 404:
+    if not 200 <= status < 300 and status not in _GONE:
         raise _refusal(status, answer)
 
 

@@ -219,11 +219,17 @@ class _Kept:
             self._application = applications.build(self.grant.tenant_id, self.cache, credential)
             self._credential = credential
         asked_at = time.monotonic()
-        with translated():
-            account = _account(self._application, self.grant.account_id)
-            result = self._application.acquire_token_silent_with_error(
-                scopes, account=account, force_refresh=self.is_forced or self._must_ask
-            )
+        before = self.cache.serialize()
+        try:
+            with translated():
+                account = _account(self._application, self.grant.account_id)
+                result = self._application.acquire_token_silent_with_error(
+                    scopes, account=account, force_refresh=self.is_forced or self._must_ask
+                )
+        finally:
+            if not _has_refresh_token(self.cache):
+                # MSAL believes whatever an answer says of the refresh token: the one that worked is kept.
+                self.cache.deserialize(before)
         if not result or "access_token" not in result:
             raise from_refusal(classify(*refusal_words(result or {})))
         self._must_ask = False
@@ -244,7 +250,8 @@ def _load(cache: msal.SerializableTokenCache, text: str) -> None:
 
 
 def _has_refresh_token(cache: msal.SerializableTokenCache) -> bool:
-    return next(cache.search(cache.CredentialType.REFRESH_TOKEN), None) is not None
+    kept = cache.search(cache.CredentialType.REFRESH_TOKEN)
+    return any(isinstance(token.get("secret"), str) and token["secret"] for token in kept)
 
 
 def _account(application: msal.ConfidentialClientApplication, account_id: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -20,7 +21,7 @@ from relay.core.grants import (
     remembered,
     succeeded,
 )
-from relay.core.trouble import Said
+from relay.core.trouble import NOTHING, Said, heard
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 CONSENT, OURS = RefusalClass.CONSENT_REQUIRED, RefusalClass.OURS
@@ -31,12 +32,16 @@ DOCUMENTED = [
     ("interaction_required", (50072, 50074, 50076, 50078, 50079, 50158), CONSENT),
     ("invalid_grant", (50173, 50132, 50133, 50089, 70008, 700082, 70043, 70000, 65001), CONSENT),
     ("access_denied", (65004, 90094, 90095), CONSENT),
-    ("interaction_required", (53003, 53000, 53001, 53002, 50131, 530032, 530035, 53011), CONSENT),
+    (
+        "interaction_required",
+        (53003, 53000, 53001, 53002, 50131, 530032, 530035, 53011, 53004, 530003, 530084),
+        CONSENT,
+    ),
     ("invalid_grant", (50057, 50034, 51004, 50020, 50014, 50105, 50053), CONSENT),
     ("invalid_request", (90002,), CONSENT),
     ("invalid_request", (90038, 900432, 900382), OURS),
     ("unauthorized_client", (700016, 700011, 500011, 650052, 7000112, 70001), CONSENT),
-    ("invalid_client", (7000215, 7000222, 70002, 700027, 700030, 7000218), OURS),
+    ("invalid_client", (7000215, 7000222, 70002, 700027, 700030, 7000218, 700024), OURS),
     ("invalid_request", (700084,), OURS),
     ("invalid_grant", (54005, 501481, 700005), CONSENT),
     ("invalid_request", (50196, 90055), TEMPORARY),
@@ -86,6 +91,27 @@ def test_no_number_makes_invalid_client_the_tenants_fault(number):
 
 def test_what_a_tenant_lacks_is_the_tenants_fault_though_microsoft_calls_it_invalid_client():
     assert classify("invalid_client", "", [650052]).kind is CONSENT
+
+
+@pytest.mark.fault("B22")
+@pytest.mark.parametrize("number", [53004, 53999, 530003, 530084])
+def test_a_policy_that_has_no_row_is_a_policy_and_heals(number):
+    assert replace(classify("interaction_required", "", [number]), said=NOTHING) == classify(
+        "interaction_required", "", [53003]
+    )
+
+
+@pytest.mark.fault("B22")
+def test_a_number_in_the_text_alone_counts():
+    said = heard(description="AADSTS53003: Access has been blocked by Conditional Access policies.")
+    assert classify("invalid_grant", "", [], said).heals
+    assert classify("invalid_grant", "", [50173], said) == replace(GONE, said=said), "what is listed goes before"
+
+
+@pytest.mark.fault("B21")
+def test_a_clock_that_differs_is_named_and_costs_no_tenant_its_consent():
+    refusal = classify("invalid_client", "", [700024])
+    assert (refusal.kind, "clock" in refusal.sentence) == (OURS, True)
 
 
 def test_the_code_is_microsofts_short_name():

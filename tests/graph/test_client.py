@@ -11,7 +11,7 @@ from emulator import Cloud
 from emulator.faults import Fault
 from relay.errors import AccessDenied, ConsentRequired, RelayError, RequestRefused, SourceThrottled, SourceUnreachable
 from relay.graph.client import GraphClient
-from relay.graph.errors import error_code, retry_after, translate
+from relay.graph.errors import GrantRefused, error_code, retry_after, translate
 from relay.graph.settings import ClientCertificate, GraphSettings
 from tests.graph.conftest import Tokens, serving, settings_for
 
@@ -100,6 +100,21 @@ def test_an_error_tells_graphs_code_and_nothing_that_names_users():
 )
 def test_a_senseless_error_body_has_no_code(body):
     assert error_code(body) == ""
+
+
+@pytest.mark.fault("F12")
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error":{"code":"x","innerError":null}}',
+        b'{"error":{"code":"x","message":null,"innerError":{"request-id":null,"client-request-id":null,"date":null}}}',
+        b'{"error":{"code":"x","details":null,"target":null}}',
+    ],
+)
+def test_the_code_of_an_error_survives_members_that_are_null(body: bytes):
+    assert error_code(body) == "x"
+    assert "x" in str(translate(400, body))
+    assert isinstance(translate(401, body), GrantRefused)
 
 
 async def test_a_refused_token_is_renewed_once(client: GraphClient, tokens: Tokens):

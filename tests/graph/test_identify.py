@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import time
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from structlog.testing import capture_logs
 
 from emulator import Cloud
-from emulator.demo import REDIRECT_URI
+from emulator.demo import CLIENT_ID, REDIRECT_URI
 from relay.graph.client import GraphClient
 from relay.graph.consent import Consent, ConsentFailed, ConsentProblem
-from relay.graph.idtokens import VerifiedIdentity, verify
+from relay.graph.errors import date_of
+from relay.graph.idtokens import UntrustedIdTokenError, VerifiedIdentity, verify
 from relay.graph.signing import SigningKeys
+from relay.preflight import clock_finding
 from tests.emulator.driver import browser, walk
 from tests.graph.conftest import RELAY
 
@@ -41,6 +48,61 @@ async def test_an_answer_to_another_sign_in_tells_nothing(cloud: Cloud, client: 
         # The state can be copied; the proof of the code and the nonce cannot.
         with pytest.raises(ConsentFailed):
             await consent.identify(first.kept, {**answer, "state": "a" * 43})
+
+
+@pytest.mark.fault("F9")
+@pytest.mark.parametrize(
+    ("idp", "is_guest"),
+    [
+        ("https://sts.windows.net/{own}/", False),
+        ("https://sts.windows.net/99999999-0000-4000-8000-000000000009/", True),
+        ("https://idp.partner.example/{own}/", True),  # whoever runs it names it as he likes
+        ("live.com", True),
+    ],
+)
+async def test_a_members_home_may_be_named_as_its_token_service(
+    cloud: Cloud, client: GraphClient, idp: str, is_guest: bool
+):
+    person, application = cloud.person(RELAY), cloud.world.application(CLIENT_ID)
+    assert application is not None
+    nonce = hashlib.sha256(b"n").hexdigest()
+    token = cloud.tokens.id_token(
+        person, application, nonce, cloud.url, idp=idp.format(own=person.tenant.tenant_id)
+    )  # fmt: skip
+    assert (await verify(SigningKeys(client), token, "n")).is_guest is is_guest
+
+
+@pytest.mark.fault("B25")
+@pytest.mark.parametrize(("behind_s", "is_good"), [(60, True), (150, True), (290, True), (400, False)])
+async def test_a_clock_some_minutes_late_is_no_reason_to_refuse_and_more_is_named(
+    cloud: Cloud, client: GraphClient, behind_s: int, is_good: bool, monkeypatch: pytest.MonkeyPatch
+):
+    person, application = cloud.person(RELAY), cloud.world.application(CLIENT_ID)
+    assert application is not None
+    keys = SigningKeys(client)
+    token = cloud.tokens.id_token(person, application, hashlib.sha256(b"n").hexdigest(), cloud.url)
+    late = time.time() - behind_s
+    monkeypatch.setattr("relay.graph.idtokens.time", SimpleNamespace(time=lambda: late))
+    with capture_logs() as logged:
+        if is_good:
+            assert (await verify(keys, token, "n")).upn == RELAY
+        else:
+            with pytest.raises(UntrustedIdTokenError, match="time"):
+                await verify(keys, token, "n")
+            (line,) = logged
+            assert line["failed"] == ["time"]
+            assert abs(line["clock_behind_s"] - behind_s) <= 1
+
+
+@pytest.mark.fault("B25")
+async def test_microsofts_clock_is_compared(cloud: Cloud, client: GraphClient):
+    reply = await client.fetched(f"{cloud.url}/organizations/v2.0/.well-known/openid-configuration")
+    theirs = date_of(reply.headers)
+    assert theirs is not None
+    assert clock_finding(theirs, datetime.now(UTC)).is_good
+    found = clock_finding(theirs, theirs - timedelta(seconds=150))
+    assert not found.is_good
+    assert "150 s behind" in found.text
 
 
 @pytest.mark.parametrize(("who", "is_guest"), [("mia@fabrikam.example", True), ("ben@contoso.example", False)])

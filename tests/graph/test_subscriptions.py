@@ -203,6 +203,14 @@ async def test_other_refusals_are_what_they_always_are(account: Account):
         await account.create(minutes=90)
 
 
+async def test_a_subscription_that_graph_calls_gone_is_gone(account: Account):
+    made = await account.create()
+    account.cloud.add_fault(Fault(path="/v1.0/subscriptions/", status=410))
+    with pytest.raises(SubscriptionGone):
+        await subscriptions.renew(account.client, account.tokens, made.subscription_id, made.expires)
+    await subscriptions.delete(account.client, account.tokens, made.subscription_id)
+
+
 @pytest.mark.parametrize(("status", "error"), [(503, SourceUnreachable), (429, SourceThrottled)])
 async def test_trouble_at_graph_is_to_be_tried_again(account: Account, status: int, error: type[Exception]):
     account.cloud.add_fault(Fault(path="/v1.0/subscriptions", status=status))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import gc
 import logging
@@ -265,6 +266,41 @@ async def test_trouble_of_entras_is_not_the_grants_and_passes(
     assert "secret" not in "".join(record.getMessage() for record in caplog.records if record.name.startswith("msal"))
     cloud.faults.remove()
     assert (await granted.refresh(grant)).text
+
+
+@pytest.mark.fault("B24")
+@pytest.mark.parametrize("odd", ["null", "5", '""', "[]", "{}", "true"])
+async def test_an_odd_refresh_token_never_takes_the_place_of_one_that_worked(
+    cloud: Cloud, settings: GraphSettings, granted: GrantTokens, grant: Grant, vault: Vault, odd: str
+):
+    body = f'{{"token_type": "Bearer", "access_token": "x", "expires_in": 3599, "refresh_token": {odd}, "scope": "{" ".join(SCOPES)}"}}'
+    cloud.add_fault(Fault(contains="/token", status=200, body=body, count=1))
+    with contextlib.suppress(SourceUnreachable):
+        await granted.refresh(grant)
+    assert len((await granted.refresh(grant)).text) > 1
+    async with GrantTokens(settings, vault.save) as another:
+        assert (await another.refresh(vault.kept[grant.account_id])).text
+
+
+@pytest.mark.fault("B22")
+@pytest.mark.parametrize("codes", ['["53003"]', "[53003]", "[]", "null", '["53003", 5]'])
+async def test_a_policys_refusal_is_known_however_its_number_comes(
+    cloud: Cloud, granted: GrantTokens, grant: Grant, codes: str
+):
+    body = f'{{"error": "invalid_grant", "error_codes": {codes}, "error_description": "AADSTS53003: blocked"}}'
+    cloud.add_fault(Fault(contains="/token", status=400, body=body))
+    with pytest.raises(GrantRefused) as caught:
+        await granted.refresh(grant)
+    assert caught.value.refusal.heals
+    assert "policy" in caught.value.refusal.sentence
+
+
+@pytest.mark.fault("B21")
+async def test_a_clock_that_differs_is_told_with_the_number(cloud: Cloud, granted: GrantTokens, grant: Grant):
+    body = '{"error": "invalid_client", "error_codes": [700024], "error_description": "AADSTS700024: Client assertion is not within its valid time range."}'
+    cloud.add_fault(Fault(contains="/token", status=401, body=body))
+    with pytest.raises(CredentialRejected, match=r"clock differs.*AADSTS700024"):
+        await granted.refresh(grant)
 
 
 async def test_a_tenant_that_entra_does_not_know_needs_consent(granted: GrantTokens, grant: Grant):

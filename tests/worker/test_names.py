@@ -28,7 +28,7 @@ async def _is_under(relay: Relay, tenant: TenantId, name: str, upn: str) -> bool
     return isinstance(answer, Presence) and answer.upn.lower() == upn
 
 
-async def _is_renewed(raw: Redis, tenant: TenantId, epoch: bytes) -> bool:
+async def _is_renewed(raw: Redis, tenant: TenantId, epoch: object) -> bool:
     return await raw.get(keys.epoch(keys.partition_of(tenant))) not in (None, epoch)
 
 
