@@ -222,7 +222,7 @@ class _Worker:
         """What the worker does."""
         self._polls += 1
         tenant = page.tenant
-        found = await poller.read(self._client, _token, page.users, page.seen, _nothing)
+        found = await poller.read(self._client, _token, page.users, page.seen, _nothing, lambda _: True)
         changed = tenant.answers.changed(found.observations, tenant.upns, datetime.now(UTC))
         order = Order(tenant.lease.fence, self._polls)
         refused = await tenant.answers.accept(tenant.lease, tenant.epoch, order, changed)

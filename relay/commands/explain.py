@@ -79,7 +79,7 @@ def _reading(said: Explanation) -> Iterator[tuple[str, str]]:
         every = f", every {owner.interval_s:.1f} s"
         yield "next read", f"{_instant(said.next_read)}{every} with {said.reading or 'no account that works'}"
     elif owner.set_aside_s is not None:
-        yield "next read", f"in {owner.set_aside_s:.0f} s: Microsoft calls the id of this user bad"
+        yield "next read", f"in {owner.set_aside_s:.0f} s: Microsoft refuses to answer for this user"
     else:
         yield "next read", "none is planned"
     until = said.covered_until

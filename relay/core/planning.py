@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,6 +24,9 @@ _GOLDEN: Final = (math.sqrt(5) - 1) / 2
 JITTER: Final = 0.05
 """Share of an interval by which a page may come early, so that pages of many tenants do not march in step. Never late:
 the interval is what suites are told."""
+
+STUBBORN: Final = 2
+"""Failures in a row after which the reason may be one of the users."""
 
 
 @dataclass(slots=True, eq=False)
@@ -39,6 +42,8 @@ class Page:
         covered: whether these users are read seldom, because their changes are announced.
         reading: whether a read of this page is under way.
         again: whether to read it once more at once after that.
+        failures: how often in a row Graph did not answer.
+        is_part: whether it was parted from another page, whose other users were answered.
     """
 
     users: dict[UserId, None]
@@ -48,6 +53,8 @@ class Page:
     covered: bool = False
     reading: bool = False
     again: bool = False
+    failures: int = 0
+    is_part: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +64,13 @@ class Read:
     users: tuple[UserId, ...]
     page: Page | None
     started: float = field(default=0.0)
+    failures: int = 0
+    """How often in a row Graph did not answer for these users, or some of them."""
+
+    @property
+    def is_stubborn(self) -> bool:
+        """Whether the reason for that may be one of the users."""
+        return self.failures >= STUBBORN
 
 
 class PollPlan:
@@ -85,6 +99,9 @@ class PollPlan:
         self._gather_until = math.inf
         self._busy: set[UserId] = set()
         self._not_before = -math.inf
+        self._later: list[tuple[float, tuple[UserId, ...]]] = []
+        self._resting: set[UserId] = set()  # are in `_later`
+        self._failures: dict[UserId, int] = {}  # of reads ahead of pages
         self._inherited: set[UserId] = set()
         self._inherited_at = -math.inf
 
@@ -178,6 +195,8 @@ class PollPlan:
             self._urgent_users.discard(user)
             self._gathered.pop(user, None)
             self._inherited.discard(user)
+            self._resting.discard(user)
+            self._failures.pop(user, None)
 
     def mark_dirty(self, users: Iterable[UserId]) -> None:
         """Read these users at once, as one group."""
@@ -222,33 +241,38 @@ class PollPlan:
             return None
         if now >= self._gather_until:
             self._end_gathering()
+        for at, again in [later for later in self._later if later[0] <= now]:
+            self._later.remove((at, again))
+            self._resting.difference_update(again)
+            self.mark_dirty(again)
         users = self._take_urgent()
         if users:
             self._busy.update(users)
-            return Read(tuple(users), None, now)
+            return Read(tuple(users), None, now, max(self._failures.get(user, 0) for user in users))
         due = [page for page in self._pages if page.due <= now and not page.reading]
         if not due:
             return None
         page = min(due, key=lambda page: page.due)
         page.reading, page.again = True, False
         # Those who are being read already get their answer from that read.
-        members = tuple(user for user in page.users if user not in self._busy)
+        members = tuple(user for user in page.users if user not in self._busy and user not in self._resting)
         self._busy.update(members)
-        return Read(members, page, now)
+        return Read(members, page, now, page.failures)
 
     def wait(self, now: float) -> float:
         """Seconds until `next` may have something, 0 for now, infinity for never."""
         if any(user not in self._busy for user in self._urgent_users):
             return max(0.0, self._not_before - now)
         due = min((page.due for page in self._pages if not page.reading), default=math.inf)
-        return max(0.0, max(min(due, self._gather_until), self._not_before) - now)
+        later = min((at for at, _ in self._later), default=math.inf)
+        return max(0.0, max(min(due, later, self._gather_until), self._not_before) - now)
 
     def answered(self, read: Read, now: float) -> None:
         """Graph answered, and what it said is being stored: `done` or `failed` follows."""
         if read.page is not None:
             read.page.since = now
 
-    def done(self, read: Read, now: float, interval: float, jitter: float = 0.0) -> None:
+    def done(self, read: Read, now: float, interval: float, jitter: float = 0.0, left: Collection[UserId] = ()) -> None:
         """Graph answered, and what it said is stored.
 
         Args:
@@ -256,13 +280,20 @@ class PollPlan:
             now: the present.
             interval: the one in force; the page is due again that long after this read was due.
             jitter: 0 to 1, what share of `JITTER` to come early by.
+            left: users whom it did not answer for; see `part`.
         """
         self._release(read)
-        self._inherited.difference_update(read.users)
+        answered = set(read.users).difference(left)
+        self._inherited -= answered
+        for user in answered:
+            self._failures.pop(user, None)
         if read.page is None:
-            self._confirm(read.users, now)
+            self._confirm(answered, now)
             return
         read.page.confirmed = read.page.since = now
+        read.page.failures = 0
+        if read.page.is_part:
+            self._rejoin(read.page)
         self._come_again(read.page, read, now, interval * (1 - JITTER * jitter))
 
     def put_off(self, read: Read, now: float, interval: float) -> None:
@@ -277,14 +308,51 @@ class PollPlan:
         if page.again:
             page.due, page.again = now, False
 
-    def failed(self, read: Read, retry_at: float) -> None:
-        """Graph did not answer: read again at `retry_at` or later."""
+    def failed(self, read: Read, retry_at: float, unknown: Collection[UserId] = ()) -> None:
+        """Graph did not answer: read again at `retry_at` or later.
+
+        Args:
+            read: what `next` returned.
+            retry_at: when.
+            unknown: those of its users of whom nothing is held. They come first then, and are not read with their pages before.
+        """
+        self._release(read)
+        if read.page is None:
+            self._failures.update((user, read.failures + 1) for user in read.users if user in self._page_of)
+            self._read_later(read.users, retry_at, unknown)
+        else:
+            read.page.due = retry_at
+            read.page.failures += 1
+            self._read_later(unknown, retry_at, unknown)
+
+    def wait_for_budget(self, read: Read, until: float) -> None:
+        """The read was not made: there is no budget for it before `until`."""
         self._release(read)
         if read.page is None:
             self.mark_dirty(read.users)
-            self.pause(retry_at)
+            self.pause(until)
         else:
-            read.page.due = retry_at
+            read.page.due = until
+
+    def _read_later(self, users: Iterable[UserId], at: float, resting: Iterable[UserId]) -> None:
+        """Read these users ahead of their pages, but not before `at`; nobody else waits for that."""
+        group = tuple(user for user in users if user in self._page_of)
+        if group:
+            self._later.append((at, group))
+            self._resting.update(self._page_of.keys() & resting)
+
+    def part(self, read: Read, users: Iterable[UserId], retry_at: float) -> None:
+        """Graph answered a read, but not for these users: until it does they are read by themselves, at `retry_at` or later."""
+        parted: dict[Page, Page] = {}
+        for user in users:
+            old = self._page_of[user]
+            if old not in parted:
+                parted[old] = Page(
+                    {}, retry_at, old.confirmed, old.since, old.covered, failures=old.failures + 1, is_part=True
+                )
+                self._pages[parted[old]] = None
+            self._displace(user, old)
+            self._place(user, parted[old])
 
     def _confirm(self, users: Iterable[UserId], now: float) -> None:
         """These users were answered for, ahead of their pages."""
@@ -299,6 +367,18 @@ class PollPlan:
         self._busy.difference_update(read.users)
         if read.page is not None:
             read.page.reading = False
+
+    def _rejoin(self, part: Page) -> None:
+        """A part whose users are answered goes into a page that has room for all of them."""
+        for page in self._pages:
+            room = self._page_size - len(page.users)
+            if page is not part and page.covered is part.covered and not page.reading and room >= len(part.users):
+                if page.failures:
+                    continue
+                for user in list(part.users):
+                    self._displace(user, part)
+                    self._place(user, page)
+                return
 
     def _place(self, user: UserId, page: Page) -> None:
         page.users[user] = None

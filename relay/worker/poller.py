@@ -1,19 +1,38 @@
-"""Bulk reads of users: a page that Graph refuses is halved until the bad id is found."""
+"""Bulk reads of users. When Graph refuses one, the reason may be one of the ids, or nobody's: smaller reads tell.
+
+First some users are asked for alone who were well a moment ago. Are they refused too, then it is not because of the ids: everybody
+keeps what they have, and the next read tries again. Are they answered, then the others are asked for in smaller and smaller parts,
+until those are found whose ids are refused alone.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import math
+import random
+from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
-from relay.errors import RequestRefused
+from relay.core.presence import Status
+from relay.errors import AccessDenied, RelayError, RequestRefused, SourceThrottled, SourceUnreachable
 from relay.graph.presences import Seen, read_presences
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from relay.core.presence import Observation, UserId
     from relay.graph.client import GraphClient, TokenSource
     from relay.graph.presences import Page
+
+MOST_REQUESTS: Final = 100
+"""For finding ids, in one read. One bad id among 650 takes 50; whoever is not found yet is looked for with the next read."""
+_AT_ONCE: Final = 4
+"""So that a part that hangs holds the others up less."""
+_WELL_ONES: Final = 2
+_ANY_ONES: Final = 3
+"""How many are asked for alone at first: of those who were well, or of any where nobody was."""
 
 
 @dataclass(slots=True)
@@ -23,14 +42,25 @@ class Found:
     Attributes:
         observations: of users whose entry is new; see `graph.presences.Page`.
         omitted: users whom Graph left out.
-        refused: users whose id alone Graph calls a bad request: to be set aside.
+        refused: user whose id Graph refuses alone, while others are answered or nobody was well -> what that means for the user.
+        unanswered: users of whom nothing is known by this read.
+        trouble: why not; None where everybody was answered or refused.
         page: what Graph said of all of them, when it was one answer; to be kept as seen once it is accepted.
     """
 
     observations: list[Observation] = field(default_factory=list)
     omitted: list[UserId] = field(default_factory=list)
-    refused: list[UserId] = field(default_factory=list)
+    refused: dict[UserId, Status] = field(default_factory=dict)
+    unanswered: list[UserId] = field(default_factory=list)
+    trouble: RelayError | None = None
     page: Page | None = None
+
+    def add(self, page: Page, is_well: Callable[[UserId], bool]) -> None:
+        """Take in an answer. What it leaves out although more was to follow may be there: who has something keeps it."""
+        self.observations += page.observations
+        self.omitted += [user for user in page.omitted if page.is_whole or not is_well(user)]
+        self.unanswered += page.unanswered
+        self.trouble = self.trouble or page.trouble
 
 
 async def read(
@@ -39,8 +69,11 @@ async def read(
     users: Sequence[UserId],
     seen: Seen | None,
     spend: Callable[[int], Awaitable[None]],
+    is_well: Callable[[UserId], bool],
+    *,
+    is_stubborn: bool = False,
 ) -> Found:
-    """Read users, halving what Graph refuses.
+    """Read users, and find out whose ids are the reason when Graph refuses.
 
     Args:
         client: of all tenants.
@@ -48,28 +81,123 @@ async def read(
         users: at most a page.
         seen: what the last page of these users said, to be told only what is new.
         spend: waits until the budget allows another read of so many users; the first read is paid for already.
+        is_well: whether Graph answered for a user a moment ago.
+        is_stubborn: whether these users could not be read several times in a row: then an id may also be the reason why Graph
+            breaks or does not answer.
 
     Raises:
-        RelayError: as `read_presences` says, RequestRefused apart.
+        RelayError: as `read_presences` says, when Graph answers for nobody.
     """
-    try:
-        page = await read_presences(client, token, users, seen)
-    except RequestRefused:
-        return await _halve(client, token, users, spend)
-    return Found(list(page.observations), list(page.omitted), page=page)
-
-
-async def _halve(
-    client: GraphClient, token: TokenSource, users: Sequence[UserId], spend: Callable[[int], Awaitable[None]]
-) -> Found:
-    if len(users) == 1:
-        return Found(refused=list(users))
     found = Found()
-    middle = len(users) // 2
-    for half in (users[:middle], users[middle:]):
-        await spend(len(half))
-        part = await read(client, token, half, None, spend)
-        found.observations += part.observations
-        found.omitted += part.omitted
-        found.refused += part.refused
+    try:
+        page = await read_presences(client, token, users, seen, partial(spend, 1))
+    except RelayError as error:
+        if not _may_be_an_id(error, is_stubborn=is_stubborn):
+            raise
+        await _Search(client, token, spend, is_well, found, is_stubborn=is_stubborn).find(users, error)
+        return found
+    found.add(page, is_well)
+    found.page = page if page.is_whole else None
     return found
+
+
+class _Search:
+    """Who of some users makes Graph refuse them all."""
+
+    def __init__(
+        self,
+        client: GraphClient,
+        token: TokenSource,
+        spend: Callable[[int], Awaitable[None]],
+        is_well: Callable[[UserId], bool],
+        found: Found,
+        *,
+        is_stubborn: bool,
+    ) -> None:
+        self._client = client
+        self._token = token
+        self._spend = spend
+        self._is_well = is_well
+        self._found = found
+        self._is_stubborn = is_stubborn
+        self._left = MOST_REQUESTS
+
+    async def find(self, users: Sequence[UserId], error: RelayError) -> None:
+        """Fill what was found; raises `error` when Graph refuses also those who were well."""
+        well = [user for user in users if self._is_well(user)]
+        first = random.sample(well, min(_WELL_ONES, len(well))) or random.sample(
+            list(users), min(_ANY_ONES, len(users))
+        )
+        asked: dict[UserId, RelayError | None] = {}
+        for user in first:
+            # One who is alone anyway was asked for just now.
+            asked[user] = error if len(users) == 1 else await self._ask([user])
+            if asked[user] is None:
+                break
+        is_answered = None in asked.values()
+        if well and not is_answered:
+            raise error
+        for user, refusal in asked.items():
+            self._refused(user, refusal)
+        rest = [user for user in users if user not in asked]
+        if is_answered:
+            await self._split(rest)
+        elif rest:
+            self._unanswered(rest, error)
+
+    async def _split(self, users: Sequence[UserId]) -> None:
+        parts = deque(_parts(users))
+        while parts:
+            if self._left <= 0:
+                self._unanswered(
+                    [user for part in parts for user in part], SourceUnreachable("Graph refuses too many ids")
+                )
+                return
+            some = [parts.popleft() for _ in range(min(_AT_ONCE, self._left, len(parts)))]
+            for part, error in zip(some, await asyncio.gather(*map(self._ask, some)), strict=True):
+                if error is None:
+                    continue
+                if not _may_be_an_id(error, is_stubborn=self._is_stubborn):
+                    self._left = 0
+                    self._unanswered(part, error)
+                elif len(part) == 1:
+                    self._refused(part[0], error)
+                else:
+                    parts.extend(_parts(part))
+
+    async def _ask(self, users: Sequence[UserId]) -> RelayError | None:
+        """Take in what Graph says of these users; returns why it does not answer."""
+        self._left -= 1
+        await self._spend(len(users))
+        try:
+            page = await read_presences(self._client, self._token, users, None, partial(self._spend, 1))
+        except RelayError as error:
+            return error
+        self._found.add(page, self._is_well)
+        return None
+
+    def _refused(self, user: UserId, error: RelayError | None) -> None:
+        if isinstance(error, AccessDenied):
+            self._found.refused[user] = Status.ACCESS_DENIED
+        elif isinstance(error, RequestRefused):
+            self._found.refused[user] = Status.NOT_REPORTED
+        elif error is not None and _may_be_an_id(error, is_stubborn=self._is_stubborn):
+            self._found.refused[user] = Status.SOURCE_UNREACHABLE
+        elif error is not None:
+            self._unanswered([user], error)
+
+    def _unanswered(self, users: Iterable[UserId], error: RelayError) -> None:
+        self._found.unanswered += users
+        self._found.trouble = self._found.trouble or error
+
+
+def _may_be_an_id(error: RelayError, *, is_stubborn: bool) -> bool:
+    if isinstance(error, RequestRefused | AccessDenied):
+        return True
+    return is_stubborn and isinstance(error, SourceUnreachable) and not isinstance(error, SourceThrottled)
+
+
+def _parts(users: Sequence[UserId]) -> list[Sequence[UserId]]:
+    """Some parts of a few users each: two rounds lead from a page to single users."""
+    size = math.isqrt(max(0, len(users) - 1)) or 1
+    return [users[start : start + size] for start in range(0, len(users), size)]

@@ -25,6 +25,7 @@ from relay.core.ordering import Order
 from relay.core.pausing import pause_s
 from relay.core.planning import PollPlan, Read
 from relay.core.presence import Observation, Presence, Source, Status, TenantId, UserId
+from relay.core.refusals import Refusals
 from relay.errors import ConsentRequired, RelayError, Retryable
 from relay.graph.presences import Seen
 from relay.worker import poller
@@ -157,7 +158,10 @@ class Reader:
         self._covered: frozenset[UserId] = frozenset()
         self._announced: set[UserId] = set()  # announced, and not read since
         self._seen: dict[Page, Seen] = {}
-        self._set_aside: dict[UserId, float] = {}
+        self._refusals = Refusals()
+        self._failing: dict[
+            Page | None, Status
+        ] = {}  # page, or None for those ahead of their pages -> why it is not read
         self._under_way = 0
         self._orders = 0
 
@@ -166,7 +170,7 @@ class Reader:
     def add(self, users: Iterable[UserId]) -> None:
         """Read these users, at once and from now on; those who are barred are not."""
         now = time.monotonic()
-        new = [user for user in users if user not in self._set_aside and user not in self._answers.barred]
+        new = [user for user in users if user not in self._refusals and user not in self._answers.barred]
         polled, covered = self._intervals(now)
         self._plan.add(new, now, polled)
         self._plan.move(self._covered.intersection(new), now, covered, covered=True)
@@ -182,7 +186,7 @@ class Reader:
     @property
     def users(self) -> list[UserId]:
         """Who is read, or set aside."""
-        return [*self._plan, *self._set_aside]
+        return [*self._plan, *self._refusals]
 
     @property
     def covered(self) -> int:
@@ -214,8 +218,7 @@ class Reader:
             return
         self._plan.remove(gone)
         self._announced.difference_update(gone)
-        for user in gone:
-            self._set_aside.pop(user, None)
+        self._refusals.forget(gone)
         await self._answers.forget(self._owned.lease, gone)
 
     async def bar(self, users: Mapping[UserId, Status]) -> None:
@@ -223,15 +226,14 @@ class Reader:
         self._forget_seen(users, None)
         self._plan.remove(users)
         self._announced.difference_update(users)
-        for user in users:
-            self._set_aside.pop(user, None)
+        self._refusals.forget(users)
         await self.tell(users)
 
     # When
 
     def turn(self, user: UserId, now: float) -> Turn:
         """When the user is read, for people who want to know."""
-        page, until = self._plan.page_of(user), self._set_aside.get(user)
+        page, until = self._plan.page_of(user), self._refusals.next_try(user)
         polled, covered = self._intervals(now)
         is_covered = page is not None and page.covered
         return Turn(
@@ -273,7 +275,7 @@ class Reader:
                 continue
             wait = self._budget.take(self._budget.cost(len(read.users)), now)
             if wait > 0:
-                self._plan.failed(read, now + wait)
+                self._plan.wait_for_budget(read, now + wait)
                 return
             self._under_way += 1
             yield read
@@ -311,12 +313,15 @@ class Reader:
         self._plan.inherit(users, at)
 
     async def sweep(self, now: float) -> None:
-        """Once a second: take users who were set aside back, and tell those who are stale."""
-        back = [user for user, until in self._set_aside.items() if until <= now]
-        for user in back:
-            del self._set_aside[user]
-        self.add(back)
+        """Once a second: try users whom Graph refuses again."""
+        self.add(self._refusals.due(now, self._intervals(now)[0]))
         self._seen = {page: seen for page, seen in self._seen.items() if page.users}
+
+    @property
+    def trouble(self) -> Status:
+        """Why some users cannot be read at present; NONE when all can."""
+        self._failing = {page: why for page, why in self._failing.items() if page is None or page.users}
+        return max(self._failing.values(), default=Status.NONE, key=lambda why: why is Status.THROTTLED)
 
     async def tell_stale(self, now: float) -> None:
         """Users whose pages went unanswered for three intervals."""
@@ -351,7 +356,9 @@ class Reader:
         answered = False
         try:
             client = self._owned.worker.cloud.client
-            found = await poller.read(client, self._token, read.users, seen, self._spend)
+            found = await poller.read(
+                client, self._token, read.users, seen, self._spend, self._is_well, is_stubborn=read.is_stubborn
+            )
             answered = True
             await self._take_in(read, found, _Asked(order, epoch, announced, seen))
         except RelayError as error:
@@ -375,13 +382,14 @@ class Reader:
         moved = self._answers.moved(changed)
         omitted = (user for user in found.omitted if user in self._plan)
         changed.update(self._answers.statuses(omitted, Status.NOT_REPORTED))
+        self._refusals.answered(set(read.users).difference(found.refused, found.unanswered))
         changed.update(self._put_aside(found.refused))
         refused = await self._answers.accept(self._owned.lease, asked.epoch, asked.order, changed)
         if missed := [user for user, answer in changed.items() if answer is Status.NOT_REPORTED]:
             self._missed(missed)
         self._forget_seen(changed, read.page)
         if asked.seen is not None:
-            if found.page is None or refused or not found.page.is_whole:
+            if found.page is None or refused:
                 asked.seen.clear()
             else:
                 asked.seen.keep(found.page, {user for user in read.users if self._answers.is_doubted(user)})
@@ -390,12 +398,19 @@ class Reader:
         _read_s.record(now - read.started)
         if changed:
             _changed.add(len(changed))
-        self._plan.done(read, now, self._interval_of(read, now), random.random())  # noqa: S311
+        left = [user for user in found.unanswered if user in self._plan]
+        self._plan.part(read, left, self._retry_at(read, found.trouble))
+        self._plan.done(read, now, self._interval_of(read, now), random.random(), left)  # noqa: S311
+        self._failing.pop(read.page, None)
         if self.observer is not None:
             self.observer.read(read.users, moved, asked.announced)
         self.failures = 0
         self._budget.answered()
         self._confirmed()
+        if left and found.trouble is not None:
+            status = await self._judge(found.trouble)
+            self._failing[self._plan.page_of(left[0])] = status
+            await self._tell_unread(left, status)
 
     # What is announced
 
@@ -450,34 +465,48 @@ class Reader:
             raise error
         status = await self._judge(error)
         _reads.add(1, {"outcome": status.name.lower()})
-        self._plan.failed(read, self._retry_at(error))
+        retry_at = self._retry_at(read, error)
+        self._plan.failed(read, retry_at, [user for user in read.users if not self._is_known(user)])
+        self._failing[read.page] = status
+        await self._tell_unread(read.users, status)
+
+    async def _tell_unread(self, users: Iterable[UserId], status: Status) -> None:
+        """Those who have nothing yet are told why they could not be read; what Graph has said stays until it says otherwise."""
         if status in (Status.CONSENT_REQUIRED, Status.NONE):
             return  # everybody was told, or another grant goes on
-        keep_presence = status is not Status.ACCESS_DENIED
-        await self.tell(
-            {
-                user: status
-                for user in read.users
-                if user in self._plan and not (keep_presence and isinstance(self._answers.of(user), Presence))
-            }
-        )
+        await self.tell({user: status for user in users if user in self._plan and not self._is_known(user)})
 
-    def _retry_at(self, error: RelayError) -> float:
+    def _retry_at(self, read: Read, error: RelayError | None) -> float:
         now = time.monotonic()
-        if isinstance(error, Retryable) and error.retry_after is not None:
-            return now + self.pause_s(error.retry_after)
+        failures = read.failures + 1
+        asked = error.retry_after if isinstance(error, Retryable) else None
         if isinstance(error, ConsentRequired):
             return now  # another grant goes on
-        return now + min(self.pause_s(), self._intervals(now)[0])
+        if asked is not None:
+            return now + pause_s(failures, asked.total_seconds(), first_s=FIRST_PAUSE_S)
+        return now + min(pause_s(failures, first_s=FIRST_PAUSE_S), self._intervals(now)[0])
 
-    def _put_aside(self, refused: Iterable[UserId]) -> dict[UserId, Answer]:
-        """Users whose ids Graph calls bad are not read for a while, so that the others' page is one read again."""
-        users = [user for user in refused if user in self._plan]
+    def _is_well(self, user: UserId) -> bool:
+        """Whether Graph answered for the user a moment ago."""
+        return isinstance(self._answers.of(user), Presence) and not self._refusals.is_suspect(user)
+
+    def _put_aside(self, refused: Mapping[UserId, Status]) -> dict[UserId, Answer]:
+        """Users whom Graph refuses alone are not read for a while, so that the others' page is one read again."""
+        users = {user: status for user, status in refused.items() if user in self._plan}
         self._plan.remove(users)
         self._announced.difference_update(users)
-        until = time.monotonic() + self._settings.set_aside.total_seconds()
-        self._set_aside.update(dict.fromkeys(users, until))
-        return self._answers.statuses(users, Status.NOT_REPORTED)
+        now = time.monotonic()
+        again = self._refusals.refuse(users, now, self._intervals(now)[0])
+        told = {user: status for user, status in users.items() if user in again or not self._has_presence(user)}
+        return {user: status for user, status in told.items() if self._answers.of(user) is not status}
+
+    def _is_known(self, user: UserId) -> bool:
+        """Whether Graph has said something of the user, be it long ago."""
+        answer = self._answers.of(user)
+        return isinstance(answer, Presence) or answer in (Status.NOT_REPORTED, Status.STALE)
+
+    def _has_presence(self, user: UserId) -> bool:
+        return isinstance(self._answers.of(user), Presence)
 
     def _forget_seen(self, changed: Iterable[UserId], accepted: Page | None) -> None:
         """A page's entries are no longer what is held of users who changed by another way."""

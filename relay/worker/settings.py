@@ -69,7 +69,6 @@ class WorkerSettings:
         stale_after_intervals: a page unconfirmed for so many intervals makes its users stale.
         lag: for how long Graph's servers may be behind each other: what a lesser sequence number says is not believed before. 10 s:
             not documented; notifications take so long on average.
-        set_aside: how long a user whose id Graph refuses is left out of reads.
         grant_refresh: every grant is refreshed as often, used or not, so that a dead one is found within a day.
         grant_patience: how long a refusal that may pass is tried again before the grant counts as dead.
         contact_interval: how often contact times are written for a partition; the edges need them far less often than reads.
@@ -101,7 +100,6 @@ class WorkerSettings:
     directory_not_found: timedelta = timedelta(minutes=1)
     stale_after_intervals: int = 3
     lag: timedelta = timedelta(seconds=LAG_S)
-    set_aside: timedelta = timedelta(minutes=10)
     grant_refresh: timedelta = timedelta(hours=24)
     grant_patience: timedelta = PATIENCE
     contact_interval: timedelta = timedelta(seconds=1)

@@ -715,7 +715,7 @@ class TenantWorker:
         self._refusal = ""
         self._pool.confirmed()
         if is_read(self.tenant.state):
-            self._say(Status.NONE)
+            self._say(self._reader.trouble)
 
     def _say(self, status: Status) -> None:
         """Tell suites how the tenant fares."""

@@ -15,6 +15,12 @@ from relay.core.presence import UserId
 INTERVAL = 5.0
 
 
+def settle(plan: PollPlan, now: float) -> None:
+    """Everything that is due is read and answered."""
+    while (read := plan.next(now)) is not None:
+        plan.done(read, now, INTERVAL)
+
+
 def users(count: int, prefix: str = "u") -> list[UserId]:
     return [UserId(f"{prefix}{number}") for number in range(count)]
 
@@ -99,9 +105,60 @@ def test_jitter_only_shortens():
 def test_a_failed_read_is_tried_again_when_told():
     plan = PollPlan(650)
     plan.add(users(2), 0.0, INTERVAL)
-    plan.failed(plan.next(0.0), 3.0)
+    plan.failed(plan.next(0.0), 3.0, users(2))
+    page = plan.next(2.9)
+    assert page.users == ()  # whose turn it is, and who are not read with their page before
+    plan.put_off(page, 2.9, INTERVAL)
     assert plan.next(2.9) is None
+    assert plan.wait(2.9) == pytest.approx(0.1)
     assert set(plan.next(3.0).users) == set(users(2))
+
+
+@pytest.mark.fault("L10")
+def test_those_of_whom_nothing_is_held_come_first_when_graph_answers_again():
+    plan = PollPlan(2)
+    plan.add(users(4), 0.0, INTERVAL)
+    settle(plan, 0.0)
+    new = UserId("new")
+    plan.add([new], 10.0, INTERVAL)
+    for _ in range(3):
+        read = plan.next(10.0)
+        plan.failed(read, 12.0, [new] if new in read.users else [])
+    plan.pause(30.0)
+    assert plan.next(29.0) is None
+    assert plan.next(30.0).users == (new,)
+
+
+@pytest.mark.fault("B5")
+def test_users_who_cannot_be_read_again_and_again_are_stubborn_until_they_are_answered():
+    plan = PollPlan(650)
+    plan.add(users(2), 0.0, INTERVAL)
+    read = plan.next(0.0)
+    for at in (1.0, 2.0):
+        assert not read.is_stubborn
+        plan.failed(read, at, users(2))
+        if not (read := plan.next(at)).users:
+            plan.put_off(read, at, INTERVAL)
+            read = plan.next(at)
+    assert read.is_stubborn
+    plan.done(read, 2.0, INTERVAL)
+    assert not plan.next(7.0).is_stubborn
+
+
+@pytest.mark.fault("B11")
+def test_users_who_were_not_answered_for_are_read_by_themselves_until_they_are():
+    plan = PollPlan(4)
+    plan.add(users(4), 0.0, INTERVAL)
+    settle(plan, 0.0)
+    read = plan.next(INTERVAL)
+    plan.part(read, users(4)[2:], INTERVAL + 1.0)
+    plan.done(read, INTERVAL, INTERVAL, left=users(4)[2:])
+    assert (plan.pages, plan.oldest_confirmation) == (2, 0.0)
+    assert plan.next(INTERVAL + 0.9) is None
+    part = plan.next(INTERVAL + 1.0)
+    assert set(part.users) == set(users(4)[2:])
+    plan.done(part, INTERVAL + 1.0, INTERVAL)
+    assert (plan.pages, len(plan), plan.oldest_confirmation) == (1, 4, INTERVAL)
 
 
 def test_overdue_pages_are_those_without_an_answer():

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from emulator import Fault
-from relay.core.presence import Presence
+from relay.core.presence import Presence, Status, TenantId
 from tests.worker.conftest import SETTINGS, Relay, eventually
 
 ADA, BEN = "ada@contoso.example", "ben@contoso.example"
@@ -70,3 +70,58 @@ async def test_another_content_under_the_same_number_is_shown(relay: Relay):
             return isinstance(answer, Presence) and answer.status_message == "back on Friday"
 
         await eventually(says)
+
+
+@pytest.mark.fault("B5", "B7")
+@pytest.mark.parametrize("status", [400, 403, 404, 413, 500])
+async def test_one_user_whom_microsoft_refuses_costs_nobody_else_anything(relay: Relay, status: int):
+    tenant = await relay.onboard()
+    oid = relay.microsoft.person(BEN).oid
+    async with relay.working():
+        people = await _watch_everybody(relay, tenant)
+        await eventually(lambda: relay.sees(tenant, BEN, "Available"))
+        was = {name for name, answer in (await relay.answers(tenant, *people)).items() if isinstance(answer, Presence)}
+        relay.microsoft.add_fault(Fault(path=BULK, in_body=oid, status=status))
+        expected = {403: Status.ACCESS_DENIED, 500: Status.SOURCE_UNREACHABLE}.get(status, Status.NOT_REPORTED)
+        await eventually(lambda: _is(relay, tenant, BEN, expected))
+        before = _reads(relay)
+        relay.microsoft.set_presence(ADA, "Busy")
+        await eventually(lambda: relay.sees(tenant, ADA, "Busy"))
+        answers = await relay.answers(tenant, *people)
+        assert {name for name, answer in answers.items() if isinstance(answer, Presence)} == was - {BEN}
+        assert _reads(relay) - before < 60
+        relay.microsoft.faults.remove()
+        await eventually(lambda: relay.sees(tenant, BEN, "Available"))
+
+
+@pytest.mark.fault("B7")
+@pytest.mark.parametrize("status", [400, 403, 413, 418, 407])
+async def test_what_microsoft_refuses_everybody_is_nobodys_fault(relay: Relay, status: int):
+    tenant = await relay.onboard()
+    async with relay.working():
+        people = await _watch_everybody(relay, tenant)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        before, answers = _reads(relay), await relay.answers(tenant, *people)
+        relay.microsoft.add_fault(Fault(path=BULK, status=status, body="<html>Bad request</html>"))
+        await eventually(lambda: _reads(relay) > before + 5)
+        assert await relay.answers(tenant, *people) == answers
+        relay.microsoft.faults.remove()
+        relay.microsoft.set_presence(ADA, "Busy")
+        relay.microsoft.set_presence(BEN, "Away")
+        await eventually(lambda: relay.sees(tenant, ADA, "Busy"), timeout=3)
+        await eventually(lambda: relay.sees(tenant, BEN, "Away"), timeout=3)
+
+
+async def _watch_everybody(relay: Relay, tenant: TenantId) -> list[str]:
+    people = [person.upn for person in relay.microsoft.world.people() if person.upn.endswith("contoso.example")]
+    await relay.watch(tenant, *people)
+    await eventually(lambda: _all_answered(relay, tenant, people))
+    return people
+
+
+async def _all_answered(relay: Relay, tenant: TenantId, people: list[str]) -> bool:
+    return None not in (await relay.answers(tenant, *people)).values()
+
+
+async def _is(relay: Relay, tenant: TenantId, name: str, status: Status) -> bool:
+    return await relay.answer(tenant, name) is status

@@ -1,0 +1,80 @@
+"""Users whose ids Graph refuses when it is asked for them alone, and when they are tried again. (Pure.)
+
+They are not read with the others, whose page would be refused with them. A refusal is not believed for longer than it lasts: one of
+them is tried after the other, and as soon as one is answered all are. Who had a presence keeps it until the second refusal in
+a row, for a single one can be chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from relay.core.presence import UserId
+
+
+class Refusals:
+    """Whom Graph refuses. Every method is told `now`, in seconds of one monotonic clock."""
+
+    def __init__(self) -> None:
+        self._in_a_row: dict[UserId, int] = {}
+        self._waiting: dict[UserId, float] = {}  # user -> not to be tried before
+        self._all_tried = float("-inf")
+        self._is_over = False
+
+    def __contains__(self, user: UserId) -> bool:
+        """Whether the user is not to be read at present."""
+        return user in self._waiting
+
+    def __iter__(self) -> Iterator[UserId]:
+        return iter(self._waiting)
+
+    def is_suspect(self, user: UserId) -> bool:
+        """Whether the user was refused when asked for last."""
+        return user in self._in_a_row
+
+    def refuse(self, users: Iterable[UserId], now: float, interval_s: float) -> set[UserId]:
+        """Graph refuses each of these users alone; returns those whom it has refused before.
+
+        Args:
+            users: who are not to be read until `due` gives them.
+            now: the present.
+            interval_s: between two tries of a user, at least.
+        """
+        again = set()
+        for user in users:
+            self._in_a_row[user] = self._in_a_row.get(user, 0) + 1
+            self._waiting[user] = now + interval_s
+            if self._in_a_row[user] > 1:
+                again.add(user)
+        return again
+
+    def answered(self, users: Iterable[UserId]) -> None:
+        """Graph answered for these users: others may be answered too."""
+        for user in users:
+            if self._in_a_row.pop(user, None) is not None and self._waiting:
+                self._is_over = True
+
+    def forget(self, users: Iterable[UserId]) -> None:
+        """These users are not read any more, whatever Graph says."""
+        for user in users:
+            self._in_a_row.pop(user, None)
+            self._waiting.pop(user, None)
+
+    def due(self, now: float, interval_s: float) -> list[UserId]:
+        """Whom to try now: one who has waited for long enough, or all once one was answered. To be asked once a second.
+
+        All are tried once in `interval_s` at most, so that Graph's changing its mind all the time costs few requests.
+        """
+        if self._is_over and now - self._all_tried >= interval_s:
+            self._is_over, self._all_tried = False, now
+            tried = list(self._waiting)
+        else:
+            first = min(self._waiting, key=lambda user: self._waiting[user], default=None)
+            tried = [first] if first is not None and self._waiting[first] <= now else []
+        for user in tried:
+            del self._waiting[user]
+        return tried
+
+    def next_try(self, user: UserId) -> float | None:
+        """When the user may be tried again; None for one who is read."""
+        return self._waiting.get(user)
