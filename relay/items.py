@@ -9,6 +9,7 @@ from relay.api.presence.v1 import presence_service_pb2 as service
 from relay.core.presence import (
     Availability,
     ConsoleStatus,
+    DirectoryNames,
     OutOfOffice,
     Presence,
     Source,
@@ -56,6 +57,7 @@ def decode(item: bytes) -> Presence | Status:
         observe_time=_time(message.observe_time),
         source=Source(message.source),
         sequence_number=message.sequence_number,
+        called=DirectoryNames(message.display_name, message.mail),
     )
 
 

@@ -79,4 +79,5 @@ def _answer(presence: Presence | None, status: Status | None) -> str:
     if presence is None:
         return f"unknown: {REASONS[status or Status.UNKNOWN]}"
     since = f"  idle since {presence.idle_time.astimezone():%H:%M:%S}" if presence.idle_time else ""
-    return f"{words(presence.console_status)}  ({presence.raw_availability}/{presence.raw_activity}){since}"
+    who = f"{presence.display_name}  " if presence.display_name else ""
+    return f"{who}{words(presence.console_status)}  ({presence.raw_availability}/{presence.raw_activity}){since}"

@@ -95,7 +95,7 @@ class _Column:
 
 _COLUMNS: Final = (
     _Column("user", ratio=4),
-    _Column("UPN", ratio=4, from_columns=_ROOMY),
+    _Column("name or UPN", ratio=4, from_columns=_ROOMY),
     _Column("status", width=17),  # "- do not disturb?"
     _Column("idle since", width=10),
     _Column("since", width=8),
@@ -156,7 +156,7 @@ def _cells(
         return [Text(clean(name)), blank, unknown, blank, blank, Text(REASONS[status], style="italic dim"), blank]
     return [
         Text(clean(name)),
-        Text(clean(presence.upn), style="dim"),
+        Text(clean(presence.display_name or presence.upn), style="dim"),
         _status(presence.console_status, certain=certain, plain=plain),
         Text(_clock(presence.idle_time)),
         Text(_clock(presence.observe_time)),

@@ -105,6 +105,8 @@ class Presence:
         idle_time: since when the devices are idle, as the relay saw it; None when `idle` is False.
         status_message: None when there is none or the tenant does not pass it on.
         out_of_office: whether the user is out of office; None when Microsoft does not say or the tenant does not pass it on.
+        display_name: the name as people know it; empty when the tenant does not pass it on, or it is not known yet.
+        mail: the mail address; as `display_name`.
         observe_time: when the relay saw this presence first; None if it did not say.
     """
 
@@ -121,6 +123,8 @@ class Presence:
     observe_time: datetime | None
     source: Source
     sequence_number: str
+    display_name: str = ""
+    mail: str = ""
 
 
 def presence_of(message: pb.UserPresence) -> Presence:
@@ -139,6 +143,8 @@ def presence_of(message: pb.UserPresence) -> Presence:
         observe_time=instant(message.observe_time) if message.HasField("observe_time") else None,
         source=Source(message.source),
         sequence_number=message.sequence_number,
+        display_name=message.display_name,
+        mail=message.mail,
     )
 
 

@@ -23,15 +23,19 @@ CONTACT_NAME: Final = "contact_name"
 LANGUAGE: Final = "language"
 PASS_STATUS_MESSAGE: Final = "pass_status_message"  # noqa: S105
 PASS_OUT_OF_OFFICE: Final = "pass_out_of_office"  # noqa: S105
+PASS_NAMES: Final = "pass_names"  # noqa: S105
 NOTIFY_URL: Final = "notify_url"
 NOTIFY_SECRET: Final = "notify_secret"  # noqa: S105
+
+PASSED: Final = (PASS_STATUS_MESSAGE, PASS_OUT_OF_OFFICE, PASS_NAMES)
+"""Off until the tenant turns them on."""
 
 MAX_LIST_CHARS: Final = 40_000
 """Of each list of whom suites may watch, some 1,300 addresses: what a form can carry. Whoever has more uses domains."""
 MAX_URL_CHARS: Final = 500
 SECRET_CHARS: Final = (16, 200)
 
-SHOWN: Final = frozenset({PASS_STATUS_MESSAGE, PASS_OUT_OF_OFFICE, LANGUAGE})
+SHOWN: Final = frozenset({PASS_STATUS_MESSAGE, PASS_OUT_OF_OFFICE, PASS_NAMES, LANGUAGE})
 """The settings whose values the audit log shows, beside those of the mapping: the others name people or are secret."""
 
 
@@ -103,7 +107,7 @@ def _contact(given: Mapping[str, str], current: Mapping[str, str]) -> Checked:
 
 
 def _passing(given: Mapping[str, str], _current: Mapping[str, str]) -> Checked:
-    return {name: "on" if given.get(name) == "on" else "" for name in (PASS_STATUS_MESSAGE, PASS_OUT_OF_OFFICE)}, {}
+    return {name: "on" if given.get(name) == "on" else "" for name in PASSED}, {}
 
 
 def _watching(given: Mapping[str, str], _current: Mapping[str, str]) -> Checked:
@@ -172,7 +176,7 @@ def _plain(sentence: str) -> str:
 GROUPS: Final = {
     group.name: group
     for group in (
-        Group("passing", english("What is passed on"), (PASS_STATUS_MESSAGE, PASS_OUT_OF_OFFICE), _passing),
+        Group("passing", english("What is passed on"), PASSED, _passing),
         Group("watching", english("Whom suites may watch"), permission.SETTINGS, _watching),
         Group("contact", english("Contact"), (CONTACT_NAME, CONTACT_EMAIL, LANGUAGE), _contact),
         Group("notifying", english("Tell our own systems"), (NOTIFY_URL, NOTIFY_SECRET), _notifying),

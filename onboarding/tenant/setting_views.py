@@ -210,6 +210,7 @@ NAMES: Final = {
     "language": english("Language"),
     "pass_status_message": english("Status message"),
     "pass_out_of_office": english("Out of office"),
+    "pass_names": english("Name and mail address"),
     "watch_domains": english("Domains"),
     "watch_only": english("Single users"),
     "watch_never": english("Never these"),

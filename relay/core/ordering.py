@@ -138,5 +138,6 @@ def differs(old: Presence, new: Presence) -> bool:
         or old.out_of_office != new.out_of_office
         or old.idle_time != new.idle_time
         or old.upn != new.upn
+        or old.called != new.called
         or old.user_id != new.user_id
     )

@@ -6,7 +6,7 @@ The enums have the numbers of the wire (`protos/relay/api/presence/v1/presence.p
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NewType
 
@@ -99,6 +99,14 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
+class DirectoryNames:
+    """What the organisation's directory calls a user, for people; empty where it does not say."""
+
+    display_name: str = ""
+    mail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Presence:
     """One user's presence as suites get it; times are UTC. `idle_time` is None exactly when `idle` is False."""
 
@@ -115,3 +123,5 @@ class Presence:
     observe_time: datetime
     source: Source
     sequence_number: str
+    called: DirectoryNames = field(default_factory=DirectoryNames)
+    """Empty unless the tenant passes it on."""

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import msgspec
 
 from relay.core import names
-from relay.core.presence import Name, Status, UserId
+from relay.core.presence import DirectoryNames, Name, Status, UserId
 from relay.errors import AccessDenied, RelayError, RequestRefused, Retryable, SourceUnreachable
 from relay.graph.client import GraphClient, TokenSource
 from relay.graph.errors import UNREADABLE, translate
@@ -31,6 +31,13 @@ NAMES_PER_PART: Final = 15
 # https://learn.microsoft.com/graph/json-batching
 PARTS_PER_BATCH: Final = 20
 
+MAX_DISPLAY_NAME_CHARS: Final = 256
+"""As many as Entra takes: https://learn.microsoft.com/graph/api/resources/user."""
+
+# Both are among what User.ReadBasic.All shows: https://learn.microsoft.com/graph/permissions-reference#userreadbasicall
+_SELECT_CALLED: Final = "displayName,mail"
+_SELECT: Final = "id,userPrincipalName"
+
 NAMES_PER_BATCH: Final = NAMES_PER_PART * PARTS_PER_BATCH
 """As many names as one HTTP call asks for, if they are all of one kind."""
 
@@ -41,6 +48,8 @@ class Found:
 
     user_id: UserId
     upn: str
+    called: DirectoryNames | None = None
+    """None when it was not asked for."""
 
 
 @dataclass(slots=True)
@@ -76,9 +85,14 @@ async def _for_nothing() -> None:
 
 
 async def resolve(
-    client: GraphClient, token: TokenSource, wanted: Sequence[Name], pay: Callable[[], Awaitable[None]] = _for_nothing
+    client: GraphClient,
+    token: TokenSource,
+    wanted: Sequence[Name],
+    pay: Callable[[], Awaitable[None]] = _for_nothing,
+    *,
+    asks_called: bool = False,
 ) -> Resolution:
-    """Whom the (normalised) names stand for, UPNs and object ids alike.
+    """Whom the (normalised) names stand for, UPNs and object ids alike; with `asks_called` also what people call them.
 
     `pay` is awaited before each request: usually one, and more when something is refused and asked for in pieces. Every name is
     in one of `meanings`, `refused` and `unresolved`. Batches are asked one after the other; when one fails for a passing reason,
@@ -89,6 +103,7 @@ async def resolve(
         ConsentRequired, AccessDenied, RequestRefused: as `GraphClient` says, and Graph answered nothing at all.
     """
     resolution = Resolution()
+    select = f"{_SELECT},{_SELECT_CALLED}" if asks_called else _SELECT
     waiting = deque(_batches(_parts(dict.fromkeys(wanted))))
     alone: list[tuple[_Part, RelayError]] = []
     fruitless, answered = 0, False
@@ -96,9 +111,11 @@ async def resolve(
         batch = waiting.popleft()
         await pay()
         try:
-            body = await client.post(token, PATH, _encode({"requests": list(map(_request, range(len(batch)), batch))}))
+            requests = [_request(number, part, select) for number, part in enumerate(batch)]
+            body = await client.post(token, PATH, _encode({"requests": requests}))
             # One bad name makes Graph refuse the other fourteen: ask for each by itself.
-            waiting.extend(_batches((name,) for part in _take(batch, _answers(body), resolution) for name in part))
+            apart = _take(batch, _answers(body), resolution, asks_called=asks_called)
+            waiting.extend(_batches((name,) for part in apart for name in part))
             fruitless, answered = 0, True
         except (RequestRefused, AccessDenied, _Unreadable) as error:
             fruitless += 1
@@ -177,7 +194,7 @@ def _chunks(of: Sequence[Name]) -> Iterator[_Part]:
     return (tuple(of[start : start + NAMES_PER_PART]) for start in range(0, len(of), NAMES_PER_PART))
 
 
-def _request(number: int, part: _Part) -> Mapping[str, str]:
+def _request(number: int, part: _Part, select: str) -> Mapping[str, str]:
     attribute = "id" if names.is_object_id(part[0]) else "userPrincipalName"
     # OData doubles an apostrophe; everything else that means something in an address is percent-encoded: "#EXT#", "$".
     values = ",".join("'" + name.replace("'", "''") + "'" for name in part)
@@ -185,7 +202,7 @@ def _request(number: int, part: _Part) -> Mapping[str, str]:
     return {
         "id": str(number),
         "method": "GET",
-        "url": f"/users?$filter={condition}&$select=id,userPrincipalName",
+        "url": f"/users?$filter={condition}&$select={select}",
     }
 
 
@@ -205,6 +222,8 @@ class _Answers(msgspec.Struct):
 class _User(msgspec.Struct, rename="camel"):
     id: str
     user_principal_name: str | None = None
+    display_name: str | None = None
+    mail: str | None = None
 
 
 class _Users(msgspec.Struct):
@@ -238,14 +257,16 @@ def _read(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T | No
         return None
 
 
-def _take(batch: Sequence[_Part], answers: Mapping[str, _Answer], resolution: Resolution) -> list[_Part]:
+def _take(
+    batch: Sequence[_Part], answers: Mapping[str, _Answer], resolution: Resolution, *, asks_called: bool
+) -> list[_Part]:
     """Put the answers into `resolution`; return the parts to be asked again in pieces."""
     refused = []
     for number, part in enumerate(batch):
         answer = answers.get(str(number))
         users = _read(_USERS, answer.body) if answer is not None and answer.status == 200 else None
         if users is not None:
-            resolution.meanings.update(_meanings(part, users.value))
+            resolution.meanings.update(_meanings(part, users.value, asks_called=asks_called))
             continue
         error = _error(answer)
         if isinstance(error, RequestRefused) and len(part) > 1:
@@ -263,7 +284,7 @@ def _error(answer: _Answer | None) -> RelayError:
     return translate(answer.status, bytes(answer.body), answer.headers)
 
 
-def _meanings(part: _Part, users: Iterable[_User]) -> dict[Name, Found | Status]:
+def _meanings(part: _Part, users: Iterable[_User], *, asks_called: bool) -> dict[Name, Found | Status]:
     meanings: dict[Name, Found | Status] = dict.fromkeys(part, Status.NOT_FOUND)
     for user in users:
         user_id = names.user_id(user.id)
@@ -272,5 +293,13 @@ def _meanings(part: _Part, users: Iterable[_User]) -> dict[Name, Found | Status]
         upn = (user.user_principal_name or "")[: names.MAX_NAME_CHARS]
         for name in (names.normalise(upn), Name(user_id)):
             if name in meanings:
-                meanings[name] = Found(user_id, upn)
+                meanings[name] = Found(user_id, upn, _called(user) if asks_called else None)
     return meanings
+
+
+def _called(user: _User) -> DirectoryNames:
+    mail = user.mail or ""
+    # A part of an address is another address.
+    return DirectoryNames(
+        (user.display_name or "")[:MAX_DISPLAY_NAME_CHARS], mail if len(mail) <= names.MAX_NAME_CHARS else ""
+    )

@@ -14,7 +14,7 @@ import structlog
 from relay.core.idle import idle_since
 from relay.core.mapping import NO_OVERRIDES, Overrides, map_presence, overrides
 from relay.core.ordering import LAG_S, Age, Newest, Order, differs
-from relay.core.presence import Observation, Presence, Source, Status, TenantId, UserId
+from relay.core.presence import DirectoryNames, Observation, Presence, Source, Status, TenantId, UserId
 from relay.core.revision import START, Revision
 from relay.store.presences import Accepted, Observed, Presences
 from relay.worker.encode import decode, encode_presence, encode_status
@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 Answer: TypeAlias = Presence | Status
 NOTHING: Final = Accepted({}, frozenset())
+NOT_CALLED: Final = DirectoryNames()
 
 
 @dataclass(slots=True)
@@ -55,17 +56,19 @@ class Passing:
 
     status_message: bool = False
     out_of_office: bool = False
+    called: bool = False
     overrides: Overrides = field(default_factory=lambda: NO_OVERRIDES)
 
 
 def passing(settings: Mapping[str, str]) -> Passing:
     """What a tenant's settings let suites have.
 
-    `pass_status_message` and `pass_out_of_office` are "on" or anything else; for the overrides see `mapping.overrides`.
+    `pass_status_message`, `pass_out_of_office` and `pass_names` are "on" or anything else; for the overrides see `mapping.overrides`.
     """
     return Passing(
         status_message=settings.get("pass_status_message") == "on",
         out_of_office=settings.get("pass_out_of_office") == "on",
+        called=settings.get("pass_names") == "on",
         overrides=overrides(settings),
     )
 
@@ -83,6 +86,8 @@ class Answers:
         self.tenant_id = tenant_id
         self._lag_s = lag_s
         self.passing = Passing()
+        self.called: Mapping[UserId, DirectoryNames] = {}
+        """User -> what people call them, where it is known."""
         self.barred: dict[UserId, Status] = {}
         """Users who have no presence here whatever Microsoft says, and what they have instead; see `permits`."""
         self._presences = presences
@@ -334,4 +339,9 @@ class Answers:
             observe_time=now,
             source=source,
             sequence_number=observation.sequence_number,
+            called=self._called_of(observation.user_id, previous) if passing.called else NOT_CALLED,
         )
+
+    def _called_of(self, user: UserId, previous: Presence | None) -> DirectoryNames:
+        # An earlier owner's word counts until Graph has told this one.
+        return self.called.get(user) or (previous.called if previous else NOT_CALLED)

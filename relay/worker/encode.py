@@ -36,6 +36,8 @@ def encode_presence(presence: Presence) -> bytes:
     message.console_status = int(presence.console_status)  # type: ignore[assignment]
     message.source = int(presence.source)  # type: ignore[assignment]
     message.sequence_number = presence.sequence_number
+    message.display_name = presence.called.display_name
+    message.mail = presence.called.mail
     _set(message.observe_time, presence.observe_time)
     if presence.idle_time is not None:
         _set(message.idle_time, presence.idle_time)

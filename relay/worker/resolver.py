@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from relay.core.names import folded, is_object_id
 from relay.core.pausing import pause_s
-from relay.core.presence import Name, Presence, Status, UserId
+from relay.core.presence import DirectoryNames, Name, Presence, Status, UserId
 from relay.graph.directory import NAMES_PER_BATCH, Found, resolve
 from relay.store.presences import DirectoryEntry
 
@@ -42,6 +42,10 @@ class Names:
         self.directory: dict[Name, DirectoryEntry] = {}
         self.upns: dict[UserId, str] = {}
         """User -> canonical UPN, where Graph has told it to this owner."""
+        self.called: dict[UserId, DirectoryNames] = {}
+        """User -> what people call them, where Graph has told it to this owner."""
+        self.asks_called = False
+        """Whether Graph is asked for that: only while the tenant passes it on."""
         self._names_of: dict[UserId, set[Name]] = {}
         self._groups: list[dict[Name, None]] = []
         self._group_of: dict[Name, dict[Name, None]] = {}  # each name waits in one group only
@@ -152,7 +156,7 @@ class Names:
     ) -> Resolution:
         """Ask Graph for names that `take` gave; `pay` is awaited before each request."""
         try:
-            return await resolve(client, token, names, pay)
+            return await resolve(client, token, names, pay, asks_called=self.asks_called)
         finally:
             self._asking.difference_update(names)
 
@@ -179,12 +183,19 @@ class Names:
             self._note(name, entry)
             if isinstance(meaning, Found):
                 self.upns[meaning.user_id] = meaning.upn
+                self._learn_called(name, meaning)
             if before is not None and not self.of(before):
                 orphans.append(before)
             learned[name] = entry
         for name in still.intersection(resolution.refused):
             learned[name] = self._refused(name, now)
         return learned, orphans
+
+    def _learn_called(self, name: Name, meaning: Found) -> None:
+        if meaning.called is not None and self.asks_called:
+            self.called[meaning.user_id] = meaning.called
+        elif self.asks_called:  # asked before the tenant turned it on
+            self.want([name])
 
     def _refused(self, name: Name, now: datetime) -> DirectoryEntry:
         """Graph does not look for this name at present: who it was known to stand for stays."""
@@ -225,6 +236,7 @@ class Names:
         if not names:
             self._names_of.pop(user, None)
             self.upns.pop(user, None)
+            self.called.pop(user, None)
         return not names
 
 

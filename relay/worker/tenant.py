@@ -112,6 +112,8 @@ class TenantWorker:
         )
         self._answers = Answers(self.tenant_id, self._presences, settings.lag.total_seconds())
         self._answers.passing = passing(tenant.settings)
+        self._answers.called = self._names.called
+        self._names.asks_called = self._answers.passing.called
         self._permits = Permits(self._names, self._answers)
         self._permits.rule = permission(tenant.settings)
         self._enforcement = Enforcement(owned.worker.store)
@@ -461,9 +463,12 @@ class TenantWorker:
         self._confirmed()
 
     def _is_told_otherwise(self, user: UserId) -> bool:
-        """Whether suites have no presence of a user, or one under another canonical name."""
+        """Whether suites have no presence of a user, or one under another canonical name or with other names for people."""
         answer = self._answers.of(user)
-        return answer is None or (isinstance(answer, Presence) and answer.upn != self._names.upns.get(user, answer.upn))
+        if not isinstance(answer, Presence):
+            return answer is None
+        called = self._names.called.get(user, answer.called)
+        return (answer.upn, answer.called) != (self._names.upns.get(user, answer.upn), called)
 
     async def _resolve_failed(self, names: list[Name], error: RelayError) -> None:
         status = await self._judge(error)
@@ -629,7 +634,16 @@ class TenantWorker:
             except BaseException:
                 self._answers.passing = before  # the next look at the record begins again
                 raise
+            self._ask_called(began=wanted.called and not before.called)
             self._reader.read_all_now()
+
+    def _ask_called(self, *, began: bool) -> None:
+        """Have Graph asked what people call the users, or not any more, as the tenant passes it on."""
+        self._names.asks_called = self._answers.passing.called
+        if began:
+            self._names.want([name for name in self._names.directory if self._names.user(name) is not None])
+        elif not self._names.asks_called:
+            self._names.called.clear()
 
     async def _enforce(self, users: Iterable[UserId]) -> None:
         """Read those of the users who may be watched, and replace whatever the others have."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.core.ordering import LAG_S, Age, Newest, Order, Stamp, differs, is_newer
-from relay.core.presence import Availability, ConsoleStatus, OutOfOffice, Presence, Source, UserId
+from relay.core.presence import Availability, ConsoleStatus, DirectoryNames, OutOfOffice, Presence, Source, UserId
 from tests.core.presences import PRESENCE
 
 orders = st.builds(Order, st.integers(0, 5), st.integers(0, 50))
@@ -166,6 +166,7 @@ def test_while_servers_lag_no_older_version_is_believed(reads):
 CHANGED = {
     "user_id": UserId("11111111-0000-4000-8000-000000000002"),
     "upn": "Ada.Lovelace@contoso.example",
+    "called": DirectoryNames("Ada Adler"),
     "availability": Availability.BUSY,
     "raw_availability": "available",
     "raw_activity": "InACall",

@@ -9,7 +9,7 @@ import pytest
 from emulator import Cloud
 from emulator.faults import Fault
 from relay.core.names import normalise
-from relay.core.presence import Name, Status, UserId
+from relay.core.presence import DirectoryNames, Name, Status, UserId
 from relay.errors import RequestRefused, SourceThrottled, SourceUnreachable
 from relay.graph.client import GraphClient
 from relay.graph.directory import NAMES_PER_BATCH, PATH, Found, Resolution, resolve, upns_of
@@ -35,6 +35,17 @@ def fill(cloud: Cloud, count: int) -> list[Name]:
     for number in range(count):
         cloud.add_person(tenant, f"22222222-0000-4000-8000-{number:012}", f"P{number}@contoso.example", f"P{number}")
     return [Name(f"p{number}@contoso.example") for number in range(count)]
+
+
+async def test_what_people_call_users_is_told_only_when_it_is_asked_for(
+    cloud: Cloud, client: GraphClient, tokens: Tokens
+):
+    person = cloud.person(ADA)
+    (plain,) = (await resolve(client, tokens, [ADA])).meanings.values()
+    (called,) = (await resolve(client, tokens, [ADA], asks_called=True)).meanings.values()
+    assert isinstance(plain, Found)
+    assert isinstance(called, Found)
+    assert (plain.called, called.called) == (None, DirectoryNames(person.display_name, person.upn))
 
 
 async def test_upns_and_object_ids_are_resolved_together(cloud: Cloud, client: GraphClient, tokens: Tokens):

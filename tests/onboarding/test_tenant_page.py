@@ -410,7 +410,9 @@ async def test_free_texts_are_off_until_they_are_turned_on(admin: Person):
     assert admin.notice == "Saved"
     settings = await settings_of(admin.site)
     assert settings["pass_status_message"] == "on"
-    assert "pass_out_of_office" not in settings
+    assert settings.keys().isdisjoint({"pass_out_of_office", "pass_names"})
+    await save(admin, "passing", pass_names="on")
+    assert (await settings_of(admin.site))["pass_names"] == "on"
     assert (await told(admin.site))[0] == "settings-changed"
 
 

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.api.presence.v1 import presence_service_pb2 as service
-from relay.core.presence import Availability, ConsoleStatus, OutOfOffice, Presence, Source, Status, UserId
+from relay.core.presence import (
+    Availability,
+    ConsoleStatus,
+    DirectoryNames,
+    OutOfOffice,
+    Presence,
+    Source,
+    Status,
+    UserId,
+)
 from relay.worker.encode import decode, encode_presence, encode_status
 
 USER = UserId("0953efbf-282d-5a02-90d3-4a78a7e9256a")
@@ -29,6 +38,7 @@ presences = st.builds(
     observe_time=times,
     source=st.sampled_from(Source),
     sequence_number=texts,
+    called=st.builds(DirectoryNames, texts, texts),
 )
 
 

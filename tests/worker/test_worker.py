@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from emulator import Fault
-from relay.core.presence import ConsoleStatus, Name, Presence, Status, TenantId
+from relay.core.presence import ConsoleStatus, DirectoryNames, Name, Presence, Status, TenantId
 from relay.core.tenant import TenantEvent
 from relay.store import keys
 from relay.store.hints import InterestChanged, TenantChanged
@@ -306,6 +306,30 @@ async def test_a_status_message_is_passed_on_only_when_the_tenant_turned_it_on(r
         assert record is not None
         await relay.tenants.put(replace(record, settings={"pass_status_message": "on"}))
         await eventually(lambda: _says(relay, tenant, ADA, "In Rome until Friday"))
+
+
+async def test_what_people_call_users_is_passed_on_only_while_the_tenant_has_it_on(relay: Relay):
+    tenant = await relay.onboard()
+    ada = relay.microsoft.person(ADA)
+    async with relay.working():
+        await relay.watch(tenant, ADA)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        assert (await _called(relay, tenant)) == DirectoryNames()
+        record = await relay.tenants.load(tenant)
+        assert record is not None
+        await relay.tenants.put(replace(record, settings={"pass_names": "on"}))
+        await eventually(lambda: _is_called(relay, tenant, DirectoryNames(ada.display_name, ada.upn)))
+        await relay.tenants.put(record)
+        await eventually(lambda: _is_called(relay, tenant, DirectoryNames()))
+
+
+async def _called(relay: Relay, tenant: TenantId) -> DirectoryNames | None:
+    answer = await relay.answer(tenant, ADA)
+    return answer.called if isinstance(answer, Presence) else None
+
+
+async def _is_called(relay: Relay, tenant: TenantId, called: DirectoryNames) -> bool:
+    return await _called(relay, tenant) == called
 
 
 async def _says(relay: Relay, tenant: TenantId, name: str, message: str) -> bool:
