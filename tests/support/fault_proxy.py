@@ -35,7 +35,8 @@ class Fault(StrEnum):
 
     NONE = "none"
     RESET_TLS = "reset-tls"
-    """RST on both sides, within 3 ms of a connection's first bytes (which are forwarded): TLS' ClientHello."""
+    """RST on both sides: of every other connection as soon as it is made, of the rest within 3 ms of its first bytes (which are
+    forwarded), TLS' ClientHello."""
     RESET_IDLE = "reset-idle"
     """RST on both sides of a connection that has answered and is then quiet for `idle_s`."""
     RESET_REPLY = "reset-reply"
@@ -198,6 +199,8 @@ class FaultProxy:
             works: list[asyncio.Task[None]] = []
             try:
                 await loop.sock_connect(server, self.upstream)
+                if self.fault is Fault.RESET_TLS and self._chance.random() < 0.5:
+                    raise _Reset
                 works = [loop.create_task(self._carry(line, is_up)) for is_up in (True, False)]
                 await _all_or_order(works, line.order)
             except (OSError, _Reset):
