@@ -125,7 +125,6 @@ async def message(pipe: Connection) -> Any:
         await came.wait()
     finally:
         loop.remove_reader(pipe.fileno())
-        os.set_blocking(pipe.fileno(), True)  # uvloop made it otherwise, and `send` cannot live with that
     return pipe.recv()
 
 

@@ -37,13 +37,7 @@ def main() -> int:
     except (OSError, ValueError, msgspec.DecodeError) as error:
         return _fail(error)
     try:
-        import uvloop
-    except ImportError:  # Windows has none
-        run = asyncio.run
-    else:
-        run = uvloop.run
-    try:
-        run(_serve(config, options))
+        asyncio.run(_serve(config, options))
     except (OSError, ValueError) as error:
         return _fail(error)
     return 0

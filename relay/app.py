@@ -21,7 +21,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
-import uvloop
 
 from relay.config import Role
 from relay.errors import RelayError, StoreUnavailable
@@ -29,6 +28,7 @@ from relay.ops.admission import open_more_descriptors
 from relay.ops.expiry import Expiry
 from relay.ops.health import Health, OpsServer
 from relay.ops.listening import listener
+from relay.ops.loop import run as run_on_loop
 from relay.ops.private_files import exposed
 from relay.ops.telemetry import Telemetry
 from relay.store.connection import Store
@@ -334,5 +334,4 @@ def until_signalled(work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> 
             asyncio.get_running_loop().add_signal_handler(number, signalled)
         return await work(stop)
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main())
+    return run_on_loop(main())

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import httpx
-import uvloop
 from httpx_aiohttp import AiohttpTransport
 
 from bench import report
 from bench.emulator import serve
 from bench.emulator.serve import Options
 from bench.processes import Child, Others, cpu_s
+from relay.ops import loop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ def run(options: Options) -> int:
     report.say(f"load of the machine before: {report.load_before()}")
     verdict = report.Verdict("emulator")
     others = Others()
-    costs = uvloop.run(_measure(options))
+    costs = loop.run(_measure(options))
     rows = []
     for name, rounds in costs.items():
         least = min(cost.cpu_ms for cost in rounds)

@@ -8,11 +8,11 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
-import uvloop
 
 from bench.fanout.schedule import INITIAL, USERS, Items
 from bench.processes import message
 from relay.edge import encode
+from relay.ops import loop
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -22,7 +22,7 @@ PATH: Final = "/bench.Bare/Stream"
 
 def serve(pipe: Connection) -> None:
     """A process with such a server; says its port. A message `(mark, seconds, begin, items, period)` has it write."""
-    uvloop.run(_serve(pipe))
+    loop.run(_serve(pipe))
 
 
 async def _serve(pipe: Connection) -> None:

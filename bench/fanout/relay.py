@@ -11,14 +11,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import uvloop
-
 from bench.fanout.schedule import INITIAL, USERS, Changes, Items, Point, changes, tenant_id, user_id
 from bench.processes import message
 from relay.core.ordering import Order
 from relay.core.presence import Name, Status, TenantId
 from relay.edge.server import EdgeServer
 from relay.edge.settings import EdgeSettings
+from relay.ops import loop
 from relay.store import keys
 from relay.store.connection import Store, StoreSettings
 from relay.store.entries import TenantContact
@@ -54,7 +53,7 @@ def name(number: int) -> Name:
 
 def work(pipe: Connection, servers: StoreSettings, point: Point, gather_s: float) -> None:
     """A process that plays the worker; says the suite keys of all tenants when it is ready."""
-    uvloop.run(_work(pipe, servers, point, gather_s))
+    loop.run(_work(pipe, servers, point, gather_s))
 
 
 async def _work(pipe: Connection, servers: StoreSettings, point: Point, gather_s: float) -> None:
@@ -159,7 +158,7 @@ class _Worker:
 
 def serve(pipe: Connection, servers: StoreSettings, profile: str = "") -> None:
     """A process with an edge, in plain text; says its port. With `profile`, `begin` and `end` bound what is profiled."""
-    uvloop.run(_serve(pipe, servers, profile))
+    loop.run(_serve(pipe, servers, profile))
 
 
 async def _serve(pipe: Connection, servers: StoreSettings, profile: str) -> None:

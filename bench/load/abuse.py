@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Final
 
 import grpc
 import psutil
-import uvloop
 from redis.asyncio import Redis
 
 from bench import report
@@ -31,6 +30,7 @@ from bench.load.rig import cloud, relay_beside
 from bench.load.suites import Stream, channel, starts
 from bench.load.world import organisations
 from bench.processes import Child, cpu_s, message
+from relay.ops import loop
 from relay.store import keys
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def measure(options: Options) -> Seen:
         Child(_abuse, relay.address, relay.ca_pem, relay.suite_keys[1], options) as abuser,
         Child(look_idly) as idle,
     ):
-        seen = uvloop.run(_measure(site, relay, world[0].names, abuser, options))
+        seen = loop.run(_measure(site, relay, world[0].names, abuser, options))
         seen.idle_ms = idle.ask("lateness").late_ms()
     return seen
 
@@ -235,7 +235,7 @@ async def _watch_memory(relay: Relay, seen: Seen) -> None:
 
 
 def _abuse(pipe: Connection, address: str, ca_pem: bytes, key: str, options: Options) -> None:
-    uvloop.run(_serve(pipe, address, ca_pem, key, options))
+    loop.run(_serve(pipe, address, ca_pem, key, options))
 
 
 async def _serve(pipe: Connection, address: str, ca_pem: bytes, key: str, options: Options) -> None:

@@ -8,12 +8,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import uvloop
-
 from bench import report
 from bench.load.rig import at_work
 from bench.load.suites import watching
 from bench.load.world import organisations
+from relay.ops import loop
 
 if TYPE_CHECKING:
     from bench.load.rig import Rig
@@ -43,7 +42,7 @@ def run(options: Options) -> int:
     report.say(f"load of the machine before: {report.load_before()}")
     world = organisations([_BACKGROUND + options.tries + options.many])
     with at_work(world, graph_latency_ms=GRAPH_MS) as rig:
-        ones, many, changes = uvloop.run(_measure(rig, world[0].names, options))
+        ones, many, changes = loop.run(_measure(rig, world[0].names, options))
     rows = [[name, len(each), report.median(each), max(each)] for name, each in
             (("one new user", ones), (f"{options.many} new users", many), ("a change", changes))]  # fmt: skip
     report.table(f"seconds until a suite has it; Graph takes {GRAPH_MS} ms", ["", "tries", "median", "max"], rows)

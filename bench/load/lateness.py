@@ -12,10 +12,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import uvloop
-
 from bench import report
 from bench.processes import message
+from relay.ops import loop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +76,7 @@ async def look(pipe: Connection) -> None:
 
 def look_idly(pipe: Connection) -> None:
     """A process with an event loop that has nothing to do: what it is late by, the machine adds to every process."""
-    uvloop.run(look(pipe))
+    loop.run(look(pipe))
 
 
 class _Watcher:

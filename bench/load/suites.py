@@ -8,11 +8,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
-import uvloop
 
 from bench.processes import message
 from relay.api.presence.v1 import presence_pb2
 from relay.api.presence.v1 import presence_service_pb2 as pb
+from relay.ops import loop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -139,7 +139,7 @@ async def watching(rig: Rig, number: int, names: Sequence[str]) -> AsyncIterator
 
 def watch(pipe: Connection, address: str, ca_pem: bytes, watched: list[Watching]) -> None:
     """A process with a stream for each of these. Says how many users have a presence when asked, and resumes when told."""
-    uvloop.run(_watch(pipe, address, ca_pem, watched))
+    loop.run(_watch(pipe, address, ca_pem, watched))
 
 
 async def _watch(pipe: Connection, address: str, ca_pem: bytes, watched: list[Watching]) -> None:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 import msgspec
 import psutil
-import uvloop
 from httpx_aiohttp import AiohttpTransport
 
 from bench import report
@@ -30,6 +29,7 @@ from relay.core.revision import Epoch
 from relay.graph.client import GraphClient
 from relay.graph.presences import PATH, Seen
 from relay.graph.settings import MAX_BULK_SIZE, GraphSettings
+from relay.ops import loop
 from relay.store import keys
 from relay.store.connection import Store, StoreSettings
 from relay.store.leases import Lease, Leases
@@ -106,7 +106,7 @@ def run(options: Options) -> int:
     """Measure; returns the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     verdict = report.Verdict("poll")
-    costs = {users: uvloop.run(_measure(users, options)) for users in options.users}
+    costs = {users: loop.run(_measure(users, options)) for users in options.users}
     rows = []
     for users, cost in costs.items():
         plain = min(cost.plain)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 import trustme
-import uvloop
 
 from bench.processes import message
+from relay.ops import loop
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -90,7 +90,7 @@ class _Stub:
 
 def serve(pipe: Connection) -> None:
     """A process with the stub; says its address and its CA. A message sets the share of users that changes a read."""
-    uvloop.run(_serve(pipe))
+    loop.run(_serve(pipe))
 
 
 async def _serve(pipe: Connection) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import httpx
-import uvloop
 from httpx_aiohttp import AiohttpTransport
 
 from bench import report
@@ -21,6 +20,7 @@ from bench.processes import cpu_s
 from bench.push.cloud import Account
 from bench.push.judge import Ages, ages
 from bench.push.recorder import Recorder
+from relay.ops import loop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,7 +93,7 @@ def _run(options: Options, sizes: Sequence[int], numbered: bool, verdict: report
             before_shown = suites.take()
             before = cpu_s(relay.pids.values())
             began = time.monotonic()
-            uvloop.run(_change(site, world, options))
+            loop.run(_change(site, world, options))
             took_s = time.monotonic() - began
             spent = sum(cpu_s(relay.pids.values()).values()) - sum(before.values())
             time.sleep(1.0)

@@ -8,11 +8,11 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
 import grpc
-import uvloop
 
 from bench.load.suites import Stream, Watching, channel, starts
 from bench.processes import Child, message
 from bench.push.judge import Seen
+from relay.ops import loop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +66,7 @@ class Recorder(Child):
 
 
 def _record(pipe: Connection, address: str, ca_pem: bytes, watched: list[Watching]) -> None:
-    uvloop.run(_watch(pipe, address, ca_pem, watched))
+    loop.run(_watch(pipe, address, ca_pem, watched))
 
 
 async def _keep(stream: Stream, connection: grpc.aio.Channel, key: str, encoded: Sequence[bytes]) -> None:

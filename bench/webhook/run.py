@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import uvloop
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from bench import report
@@ -27,6 +26,7 @@ from relay.core.presence import TenantId, UserId
 from relay.graph.certificates import Certificates, make
 from relay.graph.notifications import opened
 from relay.graph.settings import GraphSettings
+from relay.ops import loop
 from relay.store import keys
 from relay.store.connection import Store, StoreSettings
 from relay.store.leases import Lease, Leases
@@ -69,7 +69,7 @@ def run(options: Options) -> int:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         (Path(folder) / "bench.pem").write_bytes(make("bench", datetime.now(UTC)))
         certificates = Certificates.load(folder)
-        rows = uvloop.run(_answers(options, certificates, Path(folder), verdict))
+        rows = loop.run(_answers(options, certificates, Path(folder), verdict))
     head = ["items", "KB", "CPU ms of a POST", "POST/s of a core", "reached", "sent/s", "p50 ms", "p99 ms", "most ms"]
     report.table(f"answers at {SHARE:.0%} of the rate that fills a core; plain HTTP, Valkey", head, rows)
     _open(options, certificates, verdict)
@@ -138,7 +138,7 @@ def _serve(pipe: Connection, url: str, authority: str, ca_pem: str) -> None:
             pipe.send(port)
             await message(pipe)
 
-    uvloop.run(work())
+    loop.run(work())
 
 
 class _Worker:

@@ -81,7 +81,7 @@ class Door:
         try:
             await loop.connect_accepted_socket(lambda: http, connection, ssl=self._tls, **given)
             is_in = True
-        except (OSError, RuntimeError):  # uvloop raises RuntimeError for a socket that is closed
+        except OSError:
             self._bounds.refusals("no_tls")
         finally:
             if not is_in:

@@ -2,8 +2,8 @@
 
     python -m tests.faults.clients URL CA_FILE REDIS_URL
 
-    graph N   N calls of Graph and Entra, 32 at once          redis N   N commands, 32 at once
-    hook N    N notifications posted by the local cloud       look      descriptors and memory of this process
+    call N   N calls of Graph and Entra, N notifications posted by the local cloud and N commands of Redis, 32 of each at once
+    look     descriptors and memory of this process
 
 Each order is answered by one line of JSON. Calls may fail as the code that makes them says; anything else ends the process.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,12 +22,13 @@ import psutil
 
 from emulator.notifications.client import Client
 from relay.app import until_signalled
-from relay.errors import RelayError, SourceUnreachable, StoreUnavailable
+from relay.errors import SourceUnreachable, StoreUnavailable
 from relay.graph.client import GraphClient
 from relay.graph.settings import GraphSettings
 from relay.store.connection import Store, StoreSettings
 
 AT_ONCE = 32
+PATIENCE = timedelta(seconds=1)
 
 
 class Told(msgspec.Struct):
@@ -78,42 +79,43 @@ class Callers:
     async def hook(self, number: int) -> bool:
         """A notification to whoever listens there."""
         del number
-        return bool((await self._hook.post(f"{self._url}/hook", b"{}", "application/json", 2.0)).status)
+        return bool(
+            (await self._hook.post(f"{self._url}/hook", b"{}", "application/json", PATIENCE.total_seconds())).status
+        )
 
 
 async def _token(refused: str = "") -> str:
     return "refused-too" if refused else "of-nobody"
 
 
-async def _many(call: Callable[[int], Awaitable[bool]], count: int) -> Told:
-    numbers, told = iter(range(count)), Told()
+async def _many(calls: Sequence[Callable[[int], Awaitable[bool]]], count: int) -> Told:
+    told = Told()
 
-    async def some() -> None:
+    async def some(call: Callable[[int], Awaitable[bool]], numbers: Iterator[int]) -> None:
         for number in numbers:
             if await call(number):
                 told.well += 1
             else:
                 told.failed += 1
 
-    await asyncio.gather(*(some() for _ in range(AT_ONCE)))
+    shares = [(call, iter(range(count))) for call in calls]
+    await asyncio.gather(*(some(*share) for share in shares for _ in range(AT_ONCE)))
     return told
 
 
-async def _work(stop: asyncio.Event) -> None:
-    del stop
-    url, ca_file, redis_url = sys.argv[1:4]
+async def _work(url: str, ca_pem: bytes, redis_url: str) -> None:
     settings = GraphSettings(
-        client_id="faults", client_secret="faults", authority_url=url, graph_url=url, ca_pem=Path(ca_file).read_text(),
-        connect_timeout=timedelta(seconds=2), read_timeout=timedelta(seconds=2), total_timeout=timedelta(seconds=2),
+        client_id="faults", client_secret="faults", authority_url=url, graph_url=url, ca_pem=ca_pem.decode(),
+        connect_timeout=PATIENCE, read_timeout=PATIENCE, total_timeout=PATIENCE,
     )  # fmt: skip
-    hook, me = Client(Path(ca_file).read_bytes(), None), psutil.Process()
+    hook, me = Client(ca_pem, None), psutil.Process()
     async with (
         GraphClient(settings) as graph,
-        Store(StoreSettings(url=redis_url, operation_timeout=timedelta(seconds=2))) as store,
+        Store(StoreSettings(url=redis_url, operation_timeout=PATIENCE)) as store,
     ):
         calls = Callers(url, graph, hook, store)
         while order := (await asyncio.to_thread(sys.stdin.readline)).split():
-            told = Told() if order[0] == "look" else await _many(getattr(calls, order[0]), int(order[1]))
+            told = Told() if order[0] == "look" else await _many((calls.graph, calls.hook, calls.redis), int(order[1]))
             gc.collect()
             told.descriptors, told.rss = me.num_fds(), me.memory_info().rss
             sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
@@ -122,4 +124,5 @@ async def _work(stop: asyncio.Event) -> None:
 
 
 if __name__ == "__main__":
-    until_signalled(_work)
+    authority = Path(sys.argv[2]).read_bytes()
+    until_signalled(lambda _stop: _work(sys.argv[1], authority, sys.argv[3]))

@@ -170,6 +170,8 @@ async def at_work(
     switches: Mapping[str, Any],
     settings: Mapping[str, str],
     roles: Mapping[str, str] = ROLES,
+    cloud_port: int = 0,
+    redis_port: int = 0,
 ) -> AsyncIterator[Relay]:
     """A relay with nobody in it yet.
 
@@ -179,6 +181,8 @@ async def at_work(
         switches: of the local cloud.
         settings: `RELAY_…` variables of every role, beside the addresses, keys and certificates given here.
         roles: process -> the role, or `all`, that it runs.
+        cloud_port: of the local cloud; 0: any.
+        redis_port: of Valkey; 0: any.
     """
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "ca.pem")
@@ -188,10 +192,10 @@ async def at_work(
     (folder / "certificates").mkdir()
     (folder / "certificates" / "first.pem").write_bytes(make("first", datetime.now(UTC)))
     ring = RING_JSON
-    cloud_port, edge_port, hook_port = free_port(), free_port(), free_port()
+    cloud_port, edge_port, hook_port = cloud_port or free_port(), free_port(), free_port()
     processes: dict[str, Process] = {}
     (folder / "valkey").mkdir()
-    with ValkeyServer(folder / "valkey") as valkey:
+    with ValkeyServer(folder / "valkey", redis_port or None) as valkey:
         given = {
             "RELAY_REDIS_URL": valkey.url,
             "RELAY_VAULT_KEY_RING": ring,

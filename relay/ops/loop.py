@@ -1,0 +1,27 @@
+"""The event loop that everything of the relay runs on: asyncio's own.
+
+Not uvloop. It keeps numbers of descriptors where asyncio keeps sockets, so that a connection which fails at the wrong moment leaves a
+transport to whatever connection gets the number next (https://github.com/MagicStack/uvloop/pull/646). A reset while TLS
+begins is such a moment, and brings the process down. `ARCHITECTURE.md` has the figures, `tests/faults` the way to see it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import sslproto
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+T = TypeVar("T")
+
+TLS_BUFFER_BYTES: Final = 32 * 1024
+"""What each TLS connection keeps for what it reads. asyncio's own 256 KiB would be 256 MiB with 1,000 connections; reading pages of Graph
+with 16 KiB costs some 10 % more."""
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns, on a fresh loop."""
+    sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
+    return asyncio.run(work)
