@@ -92,7 +92,7 @@ class BoundedHttp(HttpToolsProtocol):
     # The transport's side
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(_ClosedOnce(transport))  # type: ignore[arg-type]
         self.place.abort = transport.abort
         self.expect_head(self.due - self.loop.time())
 
@@ -284,3 +284,22 @@ class BoundedHttp(HttpToolsProtocol):
             self._goodbye_timer = self.loop.call_later(_GOODBYE_CHECK_S, self._end, latest)
         else:
             self.place.abort()
+
+
+class _ClosedOnce:
+    """A transport of which only the first `close` counts, for uvicorn closes twice.
+
+    At the second one asyncio's TLS transport forgets its connection: it can then be neither asked nor aborted.
+    """
+
+    __slots__ = ("_transport",)
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def close(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)

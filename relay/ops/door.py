@@ -55,6 +55,8 @@ class Door:
                     await asyncio.sleep(_PAUSE_S)
                 else:
                     self._admit(connection, str(peer[0]))
+                    # While somebody waits to be accepted `sock_accept` does not, and what is to be closed would stay open.
+                    await asyncio.sleep(0)
         finally:
             for task in self._entering:
                 task.cancel()
