@@ -5,8 +5,12 @@ Microsoft's contract is `error` (with `suberror`); the AADSTS numbers are "subje
 number can sharpen the sentence and the class.
 
     HEALTHY ──temporary trouble, or a refusal that may pass──► SUSPECT ──success──► HEALTHY
-       │                                                         │ still refused after a minute
+       │                                                         │ still refused after a minute; by Graph alone: after a quarter of an hour
        └──────────────consent ended────────────────────────────► DEAD ──new consent, or success of a later try──► HEALTHY
+
+Graph has refused good tokens of everybody's for minutes (https://github.com/microsoftgraph/microsoft-graph-docs/issues/8457). So its
+refusal of a token that Entra has just given ends a consent only after long, never while many tenants are refused with it
+(`blame`), and is tried again every minute, dead or not.
 
 Only DEAD is told as a consent that ended. A grant that is SUSPECT for longer than a minute is written down as such; before that
 nobody is told anything of it, and another grant reads meanwhile.
@@ -130,6 +134,9 @@ HEALTHY: Final = GrantHealth()
 PATIENCE: Final = timedelta(minutes=1)
 """How long trouble that may pass is tried again before anybody is told."""
 
+GRAPH_PATIENCE: Final = timedelta(minutes=15)
+"""The same where Entra goes on giving tokens and only Graph refuses them: it is Graph that is in trouble, more often than not."""
+
 
 def succeeded(_health: GrantHealth) -> GrantHealth:
     """The health of a grant that just worked: nothing of the past counts."""
@@ -142,6 +149,9 @@ def refused(
     now: datetime,
     retry_after: timedelta | None = None,
     patience: timedelta = PATIENCE,
+    graph_patience: timedelta = GRAPH_PATIENCE,
+    *,
+    is_everybodys: bool = False,
 ) -> GrantHealth:
     """The health of a grant after a refusal.
 
@@ -154,6 +164,8 @@ def refused(
         now: when.
         retry_after: how long the other side asked us to wait, if it did.
         patience: how long a refusal that may pass is tried again before it counts.
+        graph_patience: the same for a refusal of Graph's.
+        is_everybodys: whether Graph refuses so many tenants that none of them is to blame.
     """
     if refusal.kind is RefusalClass.OURS:
         return health
@@ -163,6 +175,8 @@ def refused(
         health, failures=failures, failed_at=now, next_try=now + pause, failing_since=health.failing_since or now
     )
     if refusal.kind is RefusalClass.CONSENT_REQUIRED:
+        if refusal.by_graph:
+            return _refused_consent(after, refusal, now, timedelta.max if is_everybodys else graph_patience)
         return _refused_consent(after, refusal, now, patience)
     if health.state is GrantState.DEAD:
         # `failed_at` is when its consent was refused; this is only why it could not be tried again.
@@ -175,9 +189,9 @@ def _refused_consent(after: GrantHealth, refusal: Refusal, now: datetime, patien
     since = after.refused_since or now
     left = patience - (now - since)
     if refusal.passes and left > timedelta() and after.state is not GrantState.DEAD:
-        soon = min(after.next_try or now, now + left)
+        soon = min(after.next_try or now, now + min(left, _GRAPH_TRY))
         return replace(after, state=GrantState.SUSPECT, next_try=soon, reason=refusal, refused_since=since)
-    next_try = now + _HEALING_TRY if refusal.heals else None
+    next_try = now + _pause_of_the_dead(refusal) if refusal.heals else None
     return replace(after, state=GrantState.DEAD, next_try=next_try, reason=refusal, refused_since=since)
 
 
@@ -192,7 +206,7 @@ def remembered(state: GrantState, trouble: Trouble | None, now: datetime) -> Gra
         return GrantHealth(state=state, failures=1, failed_at=at, next_try=now, reason=reason, failing_since=at)
     if reason.kind is not RefusalClass.CONSENT_REQUIRED:  # Graph's, or a text that an older release kept
         reason = Refusal(RefusalClass.CONSENT_REQUIRED, _ENDED, code, heals=True, by_graph=True, said=said)
-    next_try = max(now, at + _HEALING_TRY) if reason.heals else None
+    next_try = max(now, at + _pause_of_the_dead(reason)) if reason.heals else None
     return GrantHealth(state=state, failures=1, failed_at=at, next_try=next_try, reason=reason, failing_since=at)
 
 
@@ -214,7 +228,12 @@ def all_dead(pool: Iterable[GrantHealth]) -> bool:
     return all(health.state is GrantState.DEAD for health in pool)
 
 
+def _pause_of_the_dead(refusal: Refusal) -> timedelta:
+    return _GRAPH_TRY if refusal.by_graph else _HEALING_TRY
+
+
 _HEALING_TRY: Final = timedelta(hours=1)
+_GRAPH_TRY: Final = timedelta(minutes=1)
 _ENDED: Final = "This consent has ended. Please consent again."
 
 _CONSENT = RefusalClass.CONSENT_REQUIRED

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
+from relay.core.blame import Blame
 from relay.core.presence import UserId
 from relay.graph.client import GraphClient
 from relay.graph.tokens import Grant as TokenGrant
@@ -22,11 +23,12 @@ class Cloud:
     """The Graph client and the token source of all tenants, as an async context manager.
 
     A refresh token that Entra renews is written to the vault before the new access token is used. Who finds that another
-    process was faster takes over what that one wrote.
+    process was faster takes over what that one wrote. `blame` knows which tenants Graph refuses at present.
     """
 
     def __init__(self, settings: GraphSettings, vault: Vault) -> None:
         self._vault = vault
+        self.blame = Blame()
         self._stack = AsyncExitStack()
         self.client = GraphClient(settings)
         self.tokens = GrantTokens(settings, self._keep)

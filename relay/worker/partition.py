@@ -213,7 +213,8 @@ class OwnedPartition:
 
     def _pool_of(self, tenant_id: TenantId) -> GrantPool:
         worker = self.worker
-        return GrantPool(tenant_id, worker.vault, worker.cloud, worker.settings.grant_patience)
+        settings = worker.settings
+        return GrantPool(tenant_id, worker.vault, worker.cloud, settings.grant_patience, settings.graph_patience)
 
     async def _run_tenant(self, work: TenantWorker) -> None:
         """A tenant that fails in an unforeseen way is begun anew; it must not take the others with it."""

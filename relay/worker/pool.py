@@ -45,12 +45,20 @@ class GrantPool:
     dies in between leaves it to the next owner to find it again.
     """
 
-    def __init__(self, tenant_id: TenantId, vault: Vault, cloud: Cloud, patience: timedelta = grants.PATIENCE) -> None:
+    def __init__(
+        self,
+        tenant_id: TenantId,
+        vault: Vault,
+        cloud: Cloud,
+        patience: timedelta = grants.PATIENCE,
+        graph_patience: timedelta = grants.GRAPH_PATIENCE,
+    ) -> None:
         self.tenant_id = tenant_id
         self._vault = vault
         self._cloud = cloud
         self._ring_generation = vault.ring_generation
         self._patience = patience
+        self._graph_patience = graph_patience
         self._loading = asyncio.Lock()
         self._grants: dict[str, Grant] = {}
         self._health: dict[str, GrantHealth] = {}
@@ -217,6 +225,7 @@ class GrantPool:
 
     def confirmed(self) -> None:
         """Graph answered a read with the grant in use."""
+        self._cloud.blame.note(self.tenant_id, datetime.now(UTC), is_refused=False)
         if self._in_use is not None and self._in_use in self._grants:
             self._succeeded[self._in_use] = datetime.now(UTC)
             if self._is_graphs(self._in_use):
@@ -314,7 +323,12 @@ class GrantPool:
         before = self._health.get(account)
         if before is None:
             return
-        after = grants.refused(before, refusal, datetime.now(UTC), wait, self._patience)
+        now, blame = datetime.now(UTC), self._cloud.blame
+        if refusal.by_graph:
+            blame.note(self.tenant_id, now, is_refused=True)
+        after = grants.refused(
+            before, refusal, now, wait, self._patience, self._graph_patience, is_everybodys=blame.is_everybodys()
+        )
         self._note(account, after)
         if after.state is GrantState.DEAD and before.state is not GrantState.DEAD:
             said = {"number": refusal.said.number, "trace_id": refusal.said.trace_id}

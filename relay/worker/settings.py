@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from relay.core.budget import BudgetSettings
-from relay.core.grants import PATIENCE
+from relay.core.grants import GRAPH_PATIENCE, PATIENCE
 from relay.core.limits import MOST_NAMES
 from relay.core.ordering import LAG_S
 from relay.core.subscription import MAX_USERS, SubscriptionPolicy
@@ -71,6 +71,8 @@ class WorkerSettings:
             not documented; notifications take so long on average.
         grant_refresh: every grant is refreshed as often, used or not, so that a dead one is found within a day.
         grant_patience: how long a refusal that may pass is tried again before the grant counts as dead.
+        graph_patience: the same where Entra goes on giving tokens and only Graph refuses them. 15 minutes: Graph has refused good
+            tokens for several, and mails to administrators cannot be taken back.
         contact_interval: how often contact times are written for a partition; the edges need them far less often than reads.
         heartbeat: how often the edges are told how each tenant fares, be it the same: what they take a silence by for a death. Well
             within the 15 s in which users are noticed as stale that are polled.
@@ -102,6 +104,7 @@ class WorkerSettings:
     lag: timedelta = timedelta(seconds=LAG_S)
     grant_refresh: timedelta = timedelta(hours=24)
     grant_patience: timedelta = PATIENCE
+    graph_patience: timedelta = GRAPH_PATIENCE
     contact_interval: timedelta = timedelta(seconds=1)
     heartbeat: timedelta = timedelta(seconds=5)
     changes_kept: timedelta = timedelta(minutes=10)

@@ -174,6 +174,39 @@ def test_a_refusal_that_may_pass_counts_after_a_minute_of_trying():
     assert health.is_due(now + timedelta(hours=1))
 
 
+GRAPHS = Refusal(CONSENT, "x", "InvalidAuthenticationToken", heals=True, passes=True, by_graph=True)
+
+
+def lasting(refusal: Refusal, until: timedelta, *, is_everybodys: bool = False) -> tuple[GrantHealth, list[timedelta]]:
+    """The health of a grant that is refused whenever it may be tried, and the pauses between the tries."""
+    health, now, pauses = HEALTHY, NOW, []
+    while now - NOW < until and health.state is not GrantState.DEAD:
+        health = refused(health, refusal, now, is_everybodys=is_everybodys)
+        assert health.next_try is not None
+        pauses.append(health.next_try - now)
+        now = health.next_try
+    return health, pauses
+
+
+@pytest.mark.fault("B2")
+def test_graphs_refusal_counts_after_long_and_is_tried_each_minute_before_and_after():
+    health, pauses = lasting(GRAPHS, timedelta(minutes=14))
+    assert health.state is GrantState.SUSPECT
+    assert max(pauses) <= timedelta(minutes=1)
+    dead, pauses = lasting(GRAPHS, timedelta(minutes=20))
+    assert dead.state is GrantState.DEAD
+    assert max(pauses) <= timedelta(minutes=1), "also when it is dead: Graph may be well at any moment"
+    again = remembered(GrantState.DEAD, dead.trouble, NOW + timedelta(minutes=30))
+    assert again.is_due(NOW + timedelta(minutes=30))
+
+
+@pytest.mark.fault("B2")
+def test_what_graph_refuses_everybody_kills_nobody():
+    health, pauses = lasting(GRAPHS, timedelta(hours=5), is_everybodys=True)
+    assert (health.state, max(pauses)) == (GrantState.SUSPECT, timedelta(minutes=1))
+    assert refused(HEALTHY, GONE, NOW, is_everybodys=True).state is GrantState.DEAD, "Entra says so itself"
+
+
 def test_a_refusal_that_passed_costs_nothing():
     health = refused(HEALTHY, LOCKED, NOW)
     assert not all_dead([health])

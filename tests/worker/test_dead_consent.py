@@ -28,7 +28,8 @@ from tests.worker.conftest import SETTINGS, Relay, eventually
 
 ADA = "ada@contoso.example"
 ACCOUNT, STANDBY = "presence-relay@contoso.example", "ben@contoso.example"
-QUICK = replace(SETTINGS, sweep=timedelta(milliseconds=100), grant_patience=timedelta(milliseconds=600))
+PATIENCE = timedelta(milliseconds=600)
+QUICK = replace(SETTINGS, sweep=timedelta(milliseconds=100), grant_patience=PATIENCE, graph_patience=PATIENCE)
 TELLING = TellingSettings(
     private_addresses=True,
     ca_pem=CA_PEM,
@@ -125,6 +126,22 @@ async def test_graphs_refusal_of_a_fresh_token_kills_after_a_while_and_is_healed
         assert await work._pool.refresh(grant.account_id) is False, "a token of Entra's proves nothing"
         relay.microsoft.faults.remove()
         assert await work._pool.refresh(grant.account_id) is True
+
+
+@pytest.mark.fault("B2")
+async def test_a_bad_minute_of_graphs_ends_no_consent_and_is_over_when_it_is_over(relay: Relay):
+    tenant_id = await relay.onboard()
+    async with relay.working(settings=replace(QUICK, graph_patience=timedelta(minutes=15))):
+        await relay.watch(tenant_id, ADA)
+        await eventually(lambda: relay.sees(tenant_id, ADA, "Available"))
+        relay.microsoft.faults.add(Fault(path="/v1.0/", status=401))
+        await eventually(lambda: grant_is(relay, tenant_id, ACCOUNT, GrantState.SUSPECT))  # its minute is over
+        assert await state_of(relay, tenant_id) is TenantState.ACTIVE
+        assert not await Notices(relay.store).of(range(64))
+        relay.microsoft.faults.remove()
+        relay.microsoft.set_presence(ADA, "Busy")
+        await eventually(lambda: relay.sees(tenant_id, ADA, "Busy"))
+        await eventually(lambda: grant_is(relay, tenant_id, ACCOUNT, GrantState.HEALTHY))
 
 
 async def test_the_standby_takes_over_and_nobody_is_told(relay: Relay):

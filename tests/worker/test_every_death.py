@@ -43,6 +43,7 @@ QUICK = replace(
     poll_interval=timedelta(milliseconds=100),
     sweep=timedelta(milliseconds=50),
     grant_patience=timedelta(milliseconds=300),
+    graph_patience=timedelta(milliseconds=300),
     telling=TellingSettings(private_addresses=True, ca_pem=CA_PEM),
 )
 

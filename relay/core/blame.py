@@ -1,0 +1,35 @@
+"""Whether a refusal of Graph's is about a tenant, or about everybody. (Pure.)"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from datetime import datetime, timedelta
+from typing import Final
+
+from relay.core.presence import TenantId
+
+FEWEST: Final = 3
+"""Fewer tenants that are refused at once may each have a reason of its own."""
+SHARE: Final = 0.2
+"""Of the tenants heard of lately, so many are not refused at once for reasons of their own."""
+LATELY: Final = timedelta(minutes=5)
+"""Tenants are read every few seconds, and those that are refused every minute."""
+
+
+class Blame:
+    """How Graph last answered each tenant of this process: with an answer, or by refusing a token that Entra had just given."""
+
+    def __init__(self) -> None:
+        self._last: OrderedDict[TenantId, tuple[datetime, bool]] = OrderedDict()  # oldest first
+
+    def note(self, tenant_id: TenantId, now: datetime, *, is_refused: bool) -> None:
+        """Graph answered a tenant, or refused it."""
+        self._last[tenant_id] = now, is_refused
+        self._last.move_to_end(tenant_id)
+        while self._last and next(iter(self._last.values()))[0] < now - LATELY:
+            self._last.popitem(last=False)
+
+    def is_everybodys(self) -> bool:
+        """Whether so many tenants are refused that none of them is to blame."""
+        refused = sum(is_refused for _, is_refused in self._last.values())
+        return refused >= FEWEST and refused >= SHARE * len(self._last)
