@@ -119,8 +119,8 @@ class PresenceClient:
 
     @property
     def answers(self) -> Mapping[str, Answer]:
-        """user_id -> the newest answer; a user without one is absent."""
-        return MappingProxyType(self._state.answers)
+        """user_id -> the newest answer, after a reset perhaps an uncertain one; a user without one is absent."""
+        return MappingProxyType(self._state.shown)
 
     @property
     def names(self) -> Mapping[str, Resolution]:

@@ -73,7 +73,13 @@ class Progress(Event):
 
 @dataclass(frozen=True, slots=True)
 class Reset(Event):
-    """All answers, and what names stood for, were dropped; a full snapshot follows. The names stay."""
+    """Everything is sent again; the names stay.
+
+    With `kept`, what was shown is uncertain from now on: a user until its `Changed`, a name until its `Resolved`, and at
+    `SnapshotComplete` the client's `answers` and `names` say what is left of it. Without, it was dropped: it was another organisation's.
+    """
+
+    kept: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,8 +67,8 @@ def _sentence(event: Event) -> str | None:
             return f"{', '.join(names)}  {_answer(presence, status)}"
         case ev.TenantStatus(status):
             return "the organisation can be read" if status is Status.NONE else f"all uncertain: {REASONS[status]}"
-        case ev.Reset():
-            return "starting anew: what was held is dropped"
+        case ev.Reset(kept):
+            return f"starting anew: what was held is {'uncertain until it is told again' if kept else 'dropped'}"
         case ev.SnapshotComplete():
             return "everything has been answered"
         case _:

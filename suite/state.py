@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING
 
 from relay.api.presence.v1 import presence_pb2 as pb
 from suite import events as ev
+from suite.before import Before
 from suite.names import Key, key_of, sendable
 from suite.values import Outcome, Presence, Status, instant, presence_of, span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime, timedelta
 
     from relay.api.presence.v1 import presence_service_pb2 as api
@@ -35,6 +36,8 @@ class Answer:
 
     presence: Presence | None
     status: Status | None
+    is_uncertain: bool = False
+    """From before a reset, and not said anew yet: show it as uncertain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,8 @@ class WatchState:
         self.contact_time: datetime | None = None
         self.poll_interval: timedelta | None = None
         self.answers: dict[str, Answer] = {}
+        """As the relay said them; `shown` has what is uncertain too."""
+        self._before = Before()
         self._entries: dict[Key, _Entry] = {}
         self._keys_of: dict[str, set[Key]] = {}
         self._left: dict[Key, int] = {}
@@ -103,14 +108,30 @@ class WatchState:
     @property
     def names(self) -> dict[str, Resolution]:
         """Each name as it was given -> what it stands for; PENDING until that is known."""
-        return {spelling: entry.resolution for entry in self._entries.values() for spelling in entry.spellings}
+        return {
+            spelling: self._resolution(key, entry)
+            for key, entry in self._entries.items()
+            for spelling in entry.spellings
+        }
+
+    @property
+    def shown(self) -> Mapping[str, Answer]:
+        """user_id -> the newest answer, or that from before a reset as long as nothing newer is known."""
+        if not self._before.presences:
+            return self.answers
+        uncertain = {user_id: Answer(at, None, is_uncertain=True) for user_id, at in self._before.presences.items()}
+        return {**self.answers, **uncertain}
 
     def look(self, name: str) -> tuple[Resolution | None, Answer | None]:
         """What a name, however it is spelled, stands for (None if it is not watched), and the user's answer if there is one."""
         entry = self._entries.get(key_of(name))
         if entry is None:
             return None, None
-        return entry.resolution, self.answers.get(entry.user_id or "")
+        resolution = self._resolution(key_of(name), entry)
+        before = self._before.presences.get(resolution.user_id or "")
+        if before is not None:
+            return resolution, Answer(before, None, is_uncertain=True)
+        return resolution, self.answers.get(resolution.user_id or "")
 
     def names_of(self, user_id: str) -> tuple[str, ...]:
         """All names that stand for the user."""
@@ -150,6 +171,7 @@ class WatchState:
             self._generation += 1
             self._left[key] = self._generation
             self._stands_for_nobody(key)
+            self._before.named(key)
             del self._entries[key]
         return gone
 
@@ -184,7 +206,9 @@ class WatchState:
 
     def forget_token(self) -> list[ev.Event]:
         """The token is another tenant's: so is everything that is held."""
-        return self._reset()
+        self._before.clear()
+        self._reset()
+        return [ev.Reset(kept=False)]
 
     # What a response means
 
@@ -207,17 +231,23 @@ class WatchState:
 
     def _started(self, started: api.WatchPresenceResponse.Started) -> list[ev.Event]:
         outcome = Outcome(started.outcome)
-        reset = self._reset() if outcome is Outcome.RESET else []
-        return [ev.Connected(outcome), *reset]
+        if outcome is not Outcome.RESET:
+            return [ev.Connected(outcome)]
+        users = {key: user_id for key, entry in self._entries.items() if (user_id := entry.user_id) is not None}
+        presences = {
+            user_id: answer.presence for user_id, answer in self.answers.items() if answer.presence is not None
+        }
+        self._before.keep(users, presences)
+        self._reset()
+        return [ev.Connected(outcome), ev.Reset(kept=True)]
 
-    def _reset(self) -> list[ev.Event]:
+    def _reset(self) -> None:
         self.token = ""
         self.answers.clear()
         self._keys_of.clear()
         for entry in self._entries.values():
             if sendable(entry.sent_as):
                 entry.resolved = None
-        return [ev.Reset()]
 
     def _batch(self, batch: api.WatchPresenceResponse.Batch) -> list[ev.Event]:
         happened: list[ev.Event] = []
@@ -227,12 +257,16 @@ class WatchState:
         answered: dict[str, None] = {}
         for answer in batch.answers:
             if answer.user_id in self._keys_of:
-                self.answers[answer.user_id] = _answer(answer)
+                said = self.answers[answer.user_id] = _answer(answer)
+                if said.status is not Status.PENDING:
+                    self._before.answered(answer.user_id)
                 answered[answer.user_id] = None
         # A new name of a user who is held already gets the answer too, although the relay need not send it again.
         already_held = {user_id: None for user_id in newly_named if user_id in self.answers}
-        happened.extend(self._changed_event(user_id) for user_id in already_held | answered)
+        told = (user_id for user_id in already_held | answered if user_id not in self._before.presences)
+        happened.extend(map(self._changed_event, told))
         if batch.snapshot_complete:
+            self._before.keep_only({key for key, entry in self._entries.items() if entry.resolved is not None})
             happened.append(ev.SnapshotComplete())
         return happened
 
@@ -248,7 +282,20 @@ class WatchState:
                 self._keys_of.setdefault(user_id, set()).add(key)
                 newly_named[user_id] = None
         entry.resolved = resolved
+        if self._is_said_anew(key, entry.resolution):
+            self._before.named(key)
+        elif user_id is None:
+            return  # what it stood for before is shown, as uncertain
         yield from (self._resolved_event(spelling, entry) for spelling in entry.spellings)
+
+    def _is_said_anew(self, key: Key, resolution: Resolution) -> bool:
+        """Whether nothing is to be shown any more of what the name stood for before a reset."""
+        before = self._before.user(key)
+        return before is None or (resolution.user_id != before and resolution.status is not Status.PENDING)
+
+    def _resolution(self, key: Key, entry: _Entry) -> Resolution:
+        before = self._before.user(key)
+        return entry.resolution if before is None else Resolution(before, None)
 
     def _progress(self, progress: api.WatchPresenceResponse.Progress) -> list[ev.Event]:
         self._fresh(progress)

@@ -149,7 +149,7 @@ def _cells(
     name: str, resolution: Resolution | None, answer: Answer | None, *, certain: bool, plain: bool
 ) -> list[Text]:
     presence = answer.presence if answer else None
-    if presence is None:
+    if answer is None or presence is None:
         status = (answer.status if answer else None) or (resolution.status if resolution else None) or Status.PENDING
         blank = Text("")
         unknown = Text(f"{UNKNOWN.ascii if plain else UNKNOWN.glyph} unknown", style=UNKNOWN.colour)
@@ -157,7 +157,7 @@ def _cells(
     return [
         Text(clean(name)),
         Text(clean(presence.display_name or presence.upn), style="dim"),
-        _status(presence.console_status, certain=certain, plain=plain),
+        _status(presence.console_status, certain=certain and not answer.is_uncertain, plain=plain),
         Text(_clock(presence.idle_time)),
         Text(_clock(presence.observe_time)),
         Text(_raw(presence), style="dim"),

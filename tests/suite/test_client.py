@@ -95,7 +95,7 @@ async def test_without_a_token_everything_is_asked_for_again(relay, connect):
     assert (again.token, again.held, again.asked) == ("", {}, ["ada@x.org"])
 
 
-async def test_reset_drops_answers_and_resolutions_but_keeps_names(relay, connect):
+async def test_after_a_reset_answers_are_shown_as_uncertain_and_never_called_held(relay, connect):
     suite = await connect("ada@x.org")
     stream = await relay.stream()
     stream.started()
@@ -103,11 +103,15 @@ async def test_reset_drops_answers_and_resolutions_but_keeps_names(relay, connec
     await suite.next(ev.SnapshotComplete)
     stream.started(Response.OUTCOME_RESET)
     await suite.next(ev.Reset)
-    assert dict(suite.client.answers) == {}
-    assert suite.client.names["ada@x.org"].status is Status.PENDING
+    assert suite.client.answers["A"].is_uncertain
+    assert suite.client.names["ada@x.org"].user_id == "A"
     stream.end()
     again = await relay.stream()
-    assert (again.token, again.asked) == ("", ["ada@x.org"])
+    assert (again.token, again.held, again.asked) == ("", {}, ["ada@x.org"])
+    again.started()
+    again.batch({"ada@x.org": "A"}, {"A": "Away"}, complete=True, token="t2")
+    assert (await suite.next(ev.Changed, lambda e: e.presence.raw_availability == "Away")).user_id == "A"
+    assert not suite.client.answers["A"].is_uncertain
 
 
 async def test_a_large_start_goes_in_parts_of_at_most_ten_thousand(relay, connect):

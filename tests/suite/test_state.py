@@ -17,7 +17,7 @@ from suite import values
 from suite.backoff import LONGEST, PROVEN_AFTER, Backoff
 from suite.names import key_of
 from suite.parts import MAX_MESSAGE_BYTES, MAX_USERS_A_MESSAGE, changes, start_parts
-from suite.state import WatchState
+from suite.state import Answer, Resolution, WatchState
 from suite.values import Status
 from tests.suite.scripted_relay import answer, resolution
 
@@ -385,3 +385,48 @@ def test_a_wait_is_never_longer_than_the_longest(attempts):
     backoff = Backoff()
     backoff._attempt = attempts
     assert values.timedelta(0) <= backoff.after(values.timedelta(0)) <= LONGEST
+
+
+def reset(state: WatchState) -> list[ev.Event]:
+    return state.apply(Response(started=Response.Started(outcome=Response.OUTCOME_RESET)))
+
+
+def test_after_a_reset_what_was_shown_is_uncertain_until_it_is_said_anew():
+    state = WatchState()
+    state.subscribe(["ada@x.org", "bob@x.org", "cem@x.org"])
+    state.apply(batch({"ada@x.org": "A", "bob@x.org": "B", "cem@x.org": "C"}, {"A": "Busy", "B": "Away", "C": "Busy"}))
+    assert ev.Reset(kept=True) in reset(state)
+    assert all(state.look(name)[1].is_uncertain for name in state.names)
+    assert state.start().held == ()
+
+    # The relay's store is empty: nobody is known, and the snapshot is complete at once.
+    pending = dict.fromkeys(["ada@x.org", "bob@x.org", "cem@x.org"], pb.UNKNOWN_REASON_PENDING)
+    assert [type(e) for e in state.apply(batch(pending, complete=True))] == [ev.SnapshotComplete]
+    assert state.look("ada@x.org") == (
+        Resolution("A", None),
+        Answer(state.shown["A"].presence, None, is_uncertain=True),
+    )
+
+    happened = state.apply(batch({"ada@x.org": "A", "bob@x.org": "D"}, {"A": pb.UNKNOWN_REASON_PENDING}))
+    assert [type(e) for e in happened] == [ev.Resolved, ev.Resolved]
+    assert state.look("ada@x.org")[1].is_uncertain
+    assert state.look("bob@x.org") == (Resolution("D", None), None)
+
+    (changed,) = state.apply(batch({}, {"A": "Available"}))
+    assert changed.presence.raw_availability == "Available"
+    assert not state.look("ada@x.org")[1].is_uncertain
+    state.apply(batch({"cem@x.org": pb.UNKNOWN_REASON_NOT_FOUND}))
+    assert state.look("cem@x.org") == (Resolution(None, Status.NOT_FOUND), None)
+    assert state.shown.keys() == {"A"}
+
+
+def test_what_does_not_come_again_after_a_reset_is_gone_when_the_snapshot_is_complete():
+    state = WatchState()
+    state.subscribe(["ada@x.org", "bob@x.org"])
+    state.apply(batch({"ada@x.org": "A", "bob@x.org": "B"}, {"A": "Busy", "B": "Away"}))
+    reset(state)
+    state.unsubscribe(["bob@x.org"])
+    assert state.shown.keys() == {"A"}
+    state.apply(batch({}, complete=True))
+    assert not state.shown
+    assert state.names["ada@x.org"].status is Status.PENDING
