@@ -23,6 +23,9 @@ def main() -> int:
     _answer(commands.add_parser("answer", help="how soon new users and changes are seen"))
     _slow_token(commands.add_parser("slow-token", help="what a slow token endpoint of one tenant costs the others"))
     _abuse(commands.add_parser("abuse", help="how fresh a quiet tenant's changes are beside one that abuses its key"))
+    _takeover(
+        commands.add_parser("takeover", help="how soon another worker owns and reads everything, by the way to Redis")
+    )
     _emulator(commands.add_parser("emulator", help="CPU of a bulk read in the local cloud, beside a bare server"))
     _push_latency(commands.add_parser("push-latency", help="how soon a change that Graph announces is shown"))
     _push_day(commands.add_parser("push-day", help="a day with notifications, beside polling; under faketime"))
@@ -146,6 +149,19 @@ def _run_slow_token(options: argparse.Namespace) -> int:
     from bench.load.slow_token import Options, run
 
     return run(Options(seconds=options.seconds))
+
+
+def _takeover(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--round-trip-ms", type=float, nargs="+", default=[2, 20, 60, 150, 400], help="to Redis (2 20 60 150 400)"
+    )
+    parser.set_defaults(run=_run_takeover)
+
+
+def _run_takeover(options: argparse.Namespace) -> int:
+    from bench.takeover.run import Options, run
+
+    return run(Options(round_trips_ms=options.round_trip_ms))
 
 
 def _emulator(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,7 @@ import requests
 from relay.core.grants import Refusal, RefusalClass, classify
 from relay.core.trouble import Said, heard
 from relay.errors import CredentialRejected, RelayError, SourceThrottled, SourceUnreachable
+from relay.graph.client import Gate, open_gate
 from relay.graph.credentials import Credential, Credentials
 from relay.graph.errors import from_refusal, retry_after
 from relay.graph.settings import GraphSettings
@@ -54,7 +55,13 @@ class Applications:
             self._ca_file.close()
 
     def build(
-        self, tenant: str, cache: msal.SerializableTokenCache, credential: Credential, *, lasting: bool = True
+        self,
+        tenant: str,
+        cache: msal.SerializableTokenCache,
+        credential: Credential,
+        *,
+        lasting: bool = True,
+        gate: Gate = open_gate,
     ) -> msal.ConfidentialClientApplication:
         """An application for one tenant (or `organizations`) on `cache`. It asks Entra for the tenant's endpoints.
 
@@ -63,6 +70,7 @@ class Applications:
             cache: where tokens go.
             credential: how it proves itself, from `credentials`.
             lasting: whether it asks for refresh tokens. MSAL does so unless it is told not to.
+            gate: asked before each of its requests.
 
         Raises:
             SourceUnreachable, SourceThrottled: Entra did not give them.
@@ -78,17 +86,17 @@ class Applications:
                     authority=f"{settings.authority_url}/{tenant}",
                     instance_discovery=None if settings.is_microsoft else False,
                     token_cache=cache,
-                    http_client=self._session(),
+                    http_client=self._session(gate),
                     exclude_scopes=None if lasting else ["offline_access"],
                 )
             except ValueError:
                 # What Entra answered was checked by the session, so it is our certificate. The text might show it.
                 raise CredentialRejected("MSAL cannot read the relay's certificate") from None
 
-    def _session(self) -> requests.Session:
+    def _session(self, gate: Gate) -> requests.Session:
         settings = self._settings
         timeout = (settings.connect_timeout.total_seconds(), settings.read_timeout.total_seconds())
-        session = _Session(timeout, settings.max_body_bytes)
+        session = _Session(timeout, settings.max_body_bytes, gate)
         if self._ca_file is not None:
             session.verify = self._ca_file.name
         # Otherwise REQUESTS_CA_BUNDLE and the proxy variables count, as operators expect; but the first would also
@@ -142,13 +150,15 @@ class _Session(requests.Session):
     MSAL would write an answer that is not JSON into its log, token and all, and remember a 5xx of a shared gateway.
     """
 
-    def __init__(self, timeout: tuple[float, float], max_body_bytes: int) -> None:
+    def __init__(self, timeout: tuple[float, float], max_body_bytes: int, gate: Gate) -> None:
         super().__init__()
+        self._gate = gate
         self._timeout = timeout
         self._max_body_bytes = max_body_bytes
         self.max_redirects = 0
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
+        self._gate()
         kwargs["timeout"] = self._timeout
         kwargs["stream"] = True
         with super().request(method, url, *args, **kwargs) as response:

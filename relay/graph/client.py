@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
@@ -26,6 +27,14 @@ class TokenSource(Protocol):
     async def __call__(self, refused: str = "") -> str:
         """A valid access token other than `refused`, which Graph did not accept."""
         ...
+
+
+Gate = Callable[[], None]
+"""Returns when Microsoft may be asked; raises what is to be raised instead. Called from threads too."""
+
+
+def open_gate() -> None:
+    """Microsoft may be asked at any time."""
 
 
 class Reply(NamedTuple):
@@ -52,6 +61,7 @@ class GraphClient:
         self.settings = settings
         self._origin = _origin(settings.graph_url)
         self._http = _http_client(settings)
+        self._gate: Gate = open_gate
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,6 +70,12 @@ class GraphClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._http.aclose()
+
+    def behind(self, gate: Gate) -> GraphClient:
+        """The same connections behind a gate, which is asked before each request. Not to be entered."""
+        view = copy.copy(self)
+        view._gate = gate
+        return view
 
     async def get(self, token: TokenSource, path: str) -> bytes:
         """The body of a GET of Graph; `path` is a path with its query, or a whole address at Graph's own origin."""
@@ -145,6 +161,7 @@ class GraphClient:
         content: bytes | None,
         patience: timedelta | None = None,
     ) -> Reply:
+        self._gate()  # here, so that no call can leave it out
         try:
             async with (
                 asyncio.timeout((patience or self.settings.total_timeout).total_seconds()),

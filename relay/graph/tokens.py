@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -22,7 +23,7 @@ from relay.core.grants import Refusal, RefusalClass, classify
 from relay.core.presence import TenantId
 from relay.errors import RelayError, Retryable, SourceUnreachable
 from relay.graph.applications import NONSENSE, Applications, refusal_words, translated
-from relay.graph.client import TokenSource
+from relay.graph.client import Gate, TokenSource, open_gate
 from relay.graph.credentials import Credential
 from relay.graph.errors import GrantRefused, from_refusal
 from relay.graph.settings import GraphSettings
@@ -82,6 +83,7 @@ class GrantTokens:
         self._threads = ThreadPoolExecutor(settings.token_threads, thread_name_prefix="msal")
         self._kept: dict[tuple[TenantId, str], _Kept] = {}
         self._turns: dict[TenantId, asyncio.Lock] = {}
+        self._gate: Gate = open_gate
 
     async def __aenter__(self) -> Self:
         self._applications.__enter__()
@@ -96,6 +98,12 @@ class GrantTokens:
         await asyncio.gather(*flights, return_exceptions=True)
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._applications.__exit__()
+
+    def behind(self, gate: Gate) -> GrantTokens:
+        """The same tokens behind a gate, which is asked before each request of Entra. Not to be entered."""
+        view = copy.copy(self)
+        view._gate = gate
+        return view
 
     async def access_token(self, grant: Grant) -> AccessToken:
         """A token that is good for a while: the last one, or a new one."""
@@ -143,6 +151,7 @@ class GrantTokens:
             kept = self._kept[key] = _Kept(grant)
         elif grant.version > kept.grant.version:
             kept.grant = grant
+        kept.gate = self._gate
         return kept
 
     async def _fly(self, kept: _Kept, *, force: bool) -> AccessToken:
@@ -165,6 +174,7 @@ class GrantTokens:
 
     async def _call(self, kept: _Kept) -> AccessToken:
         async with self._turns.setdefault(kept.grant.tenant_id, asyncio.Lock()):
+            kept.gate()  # it may have waited long for its turn, and waits for a thread
             loop = asyncio.get_running_loop()
             token = await loop.run_in_executor(self._threads, kept.acquire, self._applications, self._settings.scopes)
         await self._keep(kept)
@@ -189,6 +199,7 @@ class _Kept:
         self.cache = msal.SerializableTokenCache()
         self.token: AccessToken | None = None
         self.flight: asyncio.Task[AccessToken] | None = None
+        self.gate: Gate = open_gate
         self.is_forced = False
         self.unsaved = ""
         self._must_ask = False
@@ -216,7 +227,9 @@ class _Kept:
     def _acquire(self, applications: Applications, scopes: list[str], credential: Credential) -> AccessToken:
         if self._application is None or self._credential != credential:
             _load(self.cache, self.grant.token_cache)
-            self._application = applications.build(self.grant.tenant_id, self.cache, credential)
+            self._application = applications.build(
+                self.grant.tenant_id, self.cache, credential, gate=lambda: self.gate()
+            )
             self._credential = credential
         asked_at = time.monotonic()
         before = self.cache.serialize()

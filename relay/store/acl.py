@@ -55,7 +55,7 @@ RUNS: Final[Mapping[Client, Mapping[Side, Runs]]] = {
         Side.PRESENCE: Runs(
             "lease_acquire lease_renew lease_fence lease_release cursor_save epoch_renew accept name contact drop forget trim "
             "subscription_put subscription_drop push_status enforced explain_reply interest_edges inbox_append",
-            f"TIME HGET HGETALL HMGET HSCAN SMEMBERS SCARD SSCAN SMISMEMBER {_STREAM}",
+            f"TIME HGET HGETALL HMGET HSCAN SMEMBERS SCARD SSCAN SMISMEMBER XADD {_STREAM}",
         ),
         Side.VAULT: Runs("grant_save grant_touch tenant_state notice_done", "HGETALL HGET HMGET SMEMBERS SREM DEL"),
     },

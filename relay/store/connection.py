@@ -3,7 +3,7 @@
     command, run           reads, and writes that may be repeated; retried once or twice
     run_once               scripts that must not run twice without the caller knowing; never retried
     vault_command, ...     the same at custody's server (the same one unless it has one of its own)
-    vault_connection()   ONE connection on which a durable write and its WAITAOF run, one caller at a time
+    vault_connection()   a connection on which a durable write and its WAITAOF run, to one caller alone
     blocking()           a connection for XREAD BLOCK, which another connection can wake
 
 WAITAOF on any other connection than the write's answers at once and says nothing of that write.
@@ -24,11 +24,12 @@ from relay.store import keys, preflight
 from relay.store.layout import Side
 from relay.store.permits import Permits, permits
 from relay.store.scripting import on
-from relay.store.server import Server
+from relay.store.server import URGENT_CONNECTIONS, Server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from redis.asyncio import Redis
     from redis.asyncio.connection import AbstractConnection
 
     from relay.store.layout import Client
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 BLOCK: Final = timedelta(seconds=1)
 """How long a blocking read waits at most: as often as this, its caller can look around."""
 _BLOCK_GRACE_S: Final = 3.0  # socket timeout beyond BLOCK: a server this late is not there
+DURABLE_CONNECTIONS: Final = 32
+"""Durable writes under way together, at most: after a start each grant's token is renewed, and each of these writes waits for the
+disk and for three round trips."""
 _UNBLOCK_AGAIN_S: Final = 0.002
 
 
@@ -181,14 +185,16 @@ class Store:
         if settings.vault_url is not None:
             self.vault = Server(settings.vault_url, settings.operation_timeout)
         # The server answers a WAITAOF that was in vain after operation_timeout; the socket must outlast that.
-        self._durable = self.vault.single(settings.operation_timeout.total_seconds() + _BLOCK_GRACE_S)
-        self._durable_lock = asyncio.Lock()
+        self._durable_timeout_s = settings.operation_timeout.total_seconds() + _BLOCK_GRACE_S
+        self._durable_turns = asyncio.Semaphore(DURABLE_CONNECTIONS)
+        self._durable: list[AbstractConnection] = []  # those that nobody writes on; the last used one last
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._durable.disconnect(nowait=True)
+        for connection in self._durable:
+            await connection.disconnect(nowait=True)
         for server in {self.main, self.vault}:
             await server.aclose()
 
@@ -228,40 +234,52 @@ class Store:
         about = [key for command in commands for key in command[1:2]]
         server = self.vault if vault else self.main
         async with server.asked(str(commands[0][0]), about):
-            return _good(await _pipelined(server, commands))
+            return _good(await _pipelined(server.client, commands))
 
-    async def many_runs(self, script: Script, calls: Sequence[tuple[Sequence[bytes], Sequence[Arg]]]) -> list[Any]:
-        """Run a repeatable script for several partitions in one round trip."""
+    async def many_runs(
+        self, script: Script, calls: Sequence[tuple[Sequence[bytes], Sequence[Arg]]], *, urgent: bool = False
+    ) -> list[Any]:
+        """Run a repeatable script for several partitions in one round trip (two when the server does not know it yet).
+
+        Args:
+            script: which.
+            calls: keys and arguments of each run; the keys of one run lie in one slot.
+            urgent: on connections that other commands cannot fill, and never retried.
+        """
+        client = self.main.urgent if urgent else self.main.client
         async with self.main.asked(script.name, [key for keys, _ in calls for key in keys]):
             commands = [(script.command, script.sha, len(keys), *keys, *args) for keys, args in calls]
-            replies = await _pipelined(self.main, commands)
-            for number, call in enumerate(calls):
-                if isinstance(replies[number], NoScriptError):
-                    replies[number] = await script.run(on(self.main.client), *call)
+            replies = await _pipelined(client, commands)
+            unknown = [number for number, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+            if unknown:
+                load = ("SCRIPT", "LOAD", script.source)
+                _, *again = await _pipelined(client, [load, *(commands[number] for number in unknown)])
+                for number, reply in zip(unknown, again, strict=True):
+                    replies[number] = reply
             return _good(replies)
+
+    async def prepare(self, scripts: Sequence[Script]) -> None:
+        """Have the urgent connections open, and scripts known to the server: with a slow one that would take too long when it counts."""
+        load = [("SCRIPT", "LOAD", script.source) for script in scripts]
+        async with self.main.asked("SCRIPT LOAD"):
+            opened = (_pipelined(self.main.urgent, load) for _ in range(URGENT_CONNECTIONS))
+            for replies in await asyncio.gather(*opened):
+                _good(replies)
 
     @asynccontextmanager
     async def vault_connection(self) -> AsyncIterator[VaultConnection]:
-        """The connection for durable writes, to the caller alone: write on it, then `confirm()`."""
-        async with self._durable_lock:
-            await self._wake_durable_connection()
-            settings = self.settings
-            yield VaultConnection(self._durable, self.vault, settings.replicas, settings.operation_timeout)
+        """A connection for durable writes, to the caller alone: write on it, then `confirm()`.
 
-    async def _wake_durable_connection(self) -> None:
-        """Have it open before the write: one that the server closed while it was idle would fail a write that is not repeated."""
-        connection = self._durable
-        if connection.should_reconnect():  # type: ignore[no-untyped-call]
-            await connection.disconnect(nowait=True)
-        if connection.is_connected:
+        Several write at once: each costs round trips, and the server syncs what came together in one go.
+        """
+        async with self._durable_turns:
+            connection = self._durable.pop() if self._durable else self.vault.single(self._durable_timeout_s)
             try:
-                await connection.send_command("PING")
-                await connection.read_response()
-            except (RedisError, OSError, RuntimeError):
-                await connection.disconnect(nowait=True)
-            except BaseException:
-                await connection.disconnect(nowait=True)
-                raise
+                await _wake(connection)
+                settings = self.settings
+                yield VaultConnection(connection, self.vault, settings.replicas, settings.operation_timeout)
+            finally:
+                self._durable.append(connection)
 
     def blocking(self) -> Blocking:
         """A new connection for blocking reads of at most `BLOCK`; the caller closes it."""
@@ -332,9 +350,24 @@ class Store:
         return found
 
 
-async def _pipelined(server: Server, commands: Sequence[Sequence[Any]]) -> list[Any]:
+async def _wake(connection: AbstractConnection) -> None:
+    """Have a connection open before the write: one that the server closed while it was idle would fail a write that is not repeated."""
+    if connection.should_reconnect():  # type: ignore[no-untyped-call]
+        await connection.disconnect(nowait=True)
+    if connection.is_connected:
+        try:
+            await connection.send_command("PING")
+            await connection.read_response()
+        except (RedisError, OSError, RuntimeError):
+            await connection.disconnect(nowait=True)
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+
+
+async def _pipelined(client: Redis, commands: Sequence[Sequence[Any]]) -> list[Any]:
     """The replies to commands that travel together, refusals among them: raised by redis-py they would lose their codes."""
-    pipe = server.client.pipeline(transaction=False)
+    pipe = client.pipeline(transaction=False)
     for command in commands:
         pipe.execute_command(*command)
     return list(await pipe.execute(raise_on_error=False))

@@ -22,6 +22,9 @@ PARTITION_COUNT: Final = b"relay:partitions"
 WRITABLE: Final = b"relay:writable"
 """Written to find out whether writes are taken; see `connection.Store.look`."""
 
+GIVEN_UP: Final = b"relay:given-up"
+"""Stream: an entry for each time that a worker gave up partitions. The one key of workers that is of no partition."""
+
 FLOW: Final = "flow:"
 INVITATION: Final = "invitation:"
 RING_USER: Final = "ring-user:"

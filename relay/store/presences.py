@@ -158,16 +158,33 @@ class Presences:
         }
 
     async def renew_epoch(self, lease: Lease, replid: str, tenant_ids: Iterable[TenantId] = ()) -> Epoch:
-        """Declare that history before now is not to be trusted, and delete these tenants' answers with it, in one step.
+        """Declare that history before now is not to be trusted; see `renew_epochs`.
+
+        Raises:
+            LeaseLost: nothing was written.
+        """
+        renewed = await self.renew_epochs({lease: tenant_ids}, replid)
+        if lease not in renewed:
+            raise LeaseLost("The partition has another owner now")
+        return renewed[lease]
+
+    async def renew_epochs(self, tenants: Mapping[Lease, Iterable[TenantId]], replid: str) -> dict[Lease, Epoch]:
+        """Declare that history before now is not to be trusted, and delete the tenants' answers with it, in one step for each partition.
 
         An answer of the lost history may be older than what suites were shown of it. Entries of `changes` stay; the worker
-        reads all users anew.
+        reads all users anew. Leases that are lost are absent from what is returned. All in one round trip.
         """
-        epoch = epoch_in(replid, secrets.token_hex(8))
-        held = [keys.lease(lease.partition), keys.epoch(lease.partition)]
-        held += [keys.answers(tenant_id) for tenant_id in tenant_ids]
-        await self._store.run_once(_EPOCH, held, [lease.value, epoch])
-        return epoch
+        epochs = {lease: epoch_in(replid, secrets.token_hex(8)) for lease in tenants}
+        calls: list[tuple[list[bytes], list[Arg]]] = [
+            (
+                [keys.lease(lease.partition), keys.epoch(lease.partition), *map(keys.answers, tenant_ids)],
+                [lease.value, epochs[lease]],
+            )
+            for lease, tenant_ids in tenants.items()
+        ]
+        # Urgent, because that is never retried: a first try that ran late would delete what was accepted after the second.
+        replies = await self._store.many_runs(_EPOCH, calls, urgent=True) if calls else []
+        return {lease: epoch for (lease, epoch), held in zip(epochs.items(), replies, strict=True) if held}
 
     # ---------------------------------------------------------------- answers
 

@@ -32,9 +32,13 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-POOL_CONNECTIONS: Final = 32
-"""Of each kind. One connection carries tens of thousands of commands a second; more only wait in the server. When all are
-taken, a caller waits for `operation_timeout`, then gets StoreUnavailable."""
+POOL_CONNECTIONS: Final = 64
+"""Of each kind. A connection carries one command in each round trip: tens of thousands a second to a server beside it, 16 to one that is
+60 ms away; with as many as there are partitions each can be at work. When all are taken, a caller waits for
+`operation_timeout`, then gets StoreUnavailable."""
+
+URGENT_CONNECTIONS: Final = 4
+"""For leases: three renewals may be under way together."""
 
 READ_RETRIES: Final = 2
 _ANEW_EVERY_S: Final = 0.5
@@ -47,6 +51,7 @@ class Server:
     Attributes:
         client: for reads and repeatable writes; retries.
         writer: for what must not run twice without the caller knowing; never retries.
+        urgent: for what must not wait until connections are free; never retries.
         url: carries the password; not for logs.
         user: the Redis user; empty: the default one.
     """
@@ -57,14 +62,15 @@ class Server:
         self._timeout_s = operation_timeout.total_seconds()
         self.client = self._pooled(READ_RETRIES)
         self.writer = self._pooled(0)
+        self.urgent = self._pooled(0, URGENT_CONNECTIONS)
         self._singles: WeakSet[AbstractConnection] = WeakSet()
         self._anew_at = 0.0
         self._replid = ""
 
-    def _pooled(self, retries: int) -> Redis:
+    def _pooled(self, retries: int, connections: int = POOL_CONNECTIONS) -> Redis:
         pool = BlockingConnectionPool.from_url(
             self.url,
-            max_connections=POOL_CONNECTIONS,
+            max_connections=connections,
             timeout=self._timeout_s,
             socket_timeout=self._timeout_s,
             socket_connect_timeout=self._timeout_s,
@@ -115,7 +121,7 @@ class Server:
         log.warning("store_connected_anew", hint="the server is no primary, or another one has taken its place")
         for connection in self._singles:
             connection.mark_for_reconnect()  # type: ignore[no-untyped-call]
-        for client in (self.client, self.writer):
+        for client in (self.client, self.writer, self.urgent):
             pool = client.connection_pool
             await pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]
             with suppress(RedisError, OSError, RuntimeError):  # it is closed all the same, if not in order
@@ -123,5 +129,5 @@ class Server:
 
     async def aclose(self) -> None:
         """Close the pools."""
-        for client in (self.client, self.writer):
+        for client in (self.client, self.writer, self.urgent):
             await client.aclose()

@@ -26,7 +26,7 @@ from relay.store.suite_keys import SuiteKeys
 from relay.store.turned_away import Away, encode, new_mark
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container
+    from collections.abc import Collection, Container, Iterable, Sequence
 
     from relay.core.audit import Actor, Entry
     from relay.core.trouble import Trouble
@@ -74,6 +74,19 @@ class SettingsConflict(RelayError):
         self.names = frozenset(names)
 
 
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """The tenants of a partition.
+
+    Attributes:
+        tenants: those who are in it.
+        left: those who left and of whose users something may still be kept.
+    """
+
+    tenants: frozenset[TenantId]
+    left: frozenset[TenantId]
+
+
 class Tenants:
     """The tenants of the relay.
 
@@ -102,10 +115,14 @@ class Tenants:
         raw = await self._store.vault_command("HGET", keys.tenant(tenant_id), "settings")
         return msgspec.json.decode(raw or b"{}", type=dict[str, str])
 
-    async def of(self, partition: int) -> set[TenantId]:
-        """The tenants of a partition."""
-        found = await self._store.vault_command("SMEMBERS", keys.tenants(partition))
-        return {TenantId(tenant_id.decode()) for tenant_id in found}
+    async def rosters(self, partitions: Sequence[int]) -> dict[int, Roster]:
+        """Partition -> who is in it, and who left, all in one round trip."""
+        asked = [("SMEMBERS", key(partition)) for partition in partitions for key in (keys.tenants, keys.left)]
+        sets = [_ids(found) for found in await self._store.many(asked, vault=True)]
+        return {
+            partition: Roster(tenants, left)
+            for partition, tenants, left in zip(partitions, sets[::2], sets[1::2], strict=True)
+        }
 
     async def list(self) -> list[Tenant]:
         """All tenants, by id; not of one instant."""
@@ -254,10 +271,9 @@ class Tenants:
         await waits_no_more(self._store, tenant_id)
         return state is TenantState.ACTIVE
 
-    async def left(self, partition: int) -> set[TenantId]:
+    async def left(self, partition: int) -> frozenset[TenantId]:
         """The tenants of a partition that left and of whose users something may still be kept."""
-        found = await self._store.vault_command("SMEMBERS", keys.left(partition))
-        return {TenantId(tenant_id.decode()) for tenant_id in found}
+        return _ids(await self._store.vault_command("SMEMBERS", keys.left(partition)))
 
     async def has_gone(self, tenant_id: TenantId) -> None:
         """Nothing is kept any more of a tenant that left."""
@@ -301,3 +317,7 @@ def _tenant(tenant_id: TenantId, record: Mapping[bytes, bytes]) -> Tenant | None
         created=datetime.fromtimestamp(int(record.get(b"created", b"0")), tz=UTC),
         settings=MappingProxyType(settings),
     )
+
+
+def _ids(found: Iterable[bytes]) -> frozenset[TenantId]:
+    return frozenset(TenantId(tenant_id.decode()) for tenant_id in found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from relay.graph.tokens import GrantTokens
 from relay.store.vault import VersionConflict
 
 if TYPE_CHECKING:
+    from relay.graph.client import Gate
     from relay.graph.settings import GraphSettings
     from relay.store.vault import Grant, Vault
 
@@ -40,6 +42,12 @@ class Cloud:
 
     async def __aexit__(self, *exc: object) -> None:
         await self._stack.aclose()
+
+    def behind(self, gate: Gate) -> Cloud:
+        """The same connections and tokens behind a gate, which is asked before each request. Not to be entered."""
+        view = copy.copy(self)
+        view.client, view.tokens = self.client.behind(gate), self.tokens.behind(gate)
+        return view
 
     async def _keep(self, grant: TokenGrant, token_cache: str) -> TokenGrant:
         account = UserId(grant.account_id)

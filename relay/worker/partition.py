@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from relay.store.entries import TenantContact
     from relay.store.leases import Lease
     from relay.store.pipes import InboxEntry
+    from relay.store.tenants import Roster
+    from relay.worker.cloud import Cloud
     from relay.worker.partitions import Worker
+    from relay.worker.tenure import Tenure
 
 log = structlog.get_logger(__name__)
 
@@ -47,17 +50,23 @@ T = TypeVar("T")
 class OwnedPartition:
     """A partition as long as its lease lasts. `run` ends by being cancelled, or with LeaseLost in an exception group."""
 
-    def __init__(self, worker: Worker, lease: Lease, epoch: Epoch, position: bytes) -> None:
+    def __init__(
+        self, worker: Worker, tenure: Tenure, epoch: Epoch, position: bytes, cloud: Cloud, roster: Roster
+    ) -> None:
         """Own a partition.
 
         Args:
             worker: whose settings and connections are used.
-            lease: in force.
+            tenure: with a lease that is in force.
             epoch: valid for the server's history.
             position: of the inbox, from before anything else is read.
+            cloud: Microsoft's side, as far as the tenure lets it be asked.
+            roster: who is in the partition, read since it was taken.
         """
         self.worker = worker
-        self.lease = lease
+        self.tenure = tenure
+        self.cloud = cloud
+        self._roster = roster
         self.epoch = epoch
         self.position = position
         self.is_read = False  # whether all tenants that there were at the beginning are at work
@@ -70,18 +79,22 @@ class OwnedPartition:
         self._urgent = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._fencing = asyncio.Lock()
-        self._successor: str | None = None  # nonce of the lease that may be in force already in the place of ours
         self._removed: asyncio.Queue[TenantId] = asyncio.Queue()
+
+    @property
+    def lease(self) -> Lease:
+        """The one in force, as far as this worker knows."""
+        return self.tenure.lease
 
     async def run(self) -> None:
         """Work for the partition's tenants."""
         async with asyncio.TaskGroup() as self._tasks:
             # First, so that one that left and came back meanwhile begins with nothing of before.
-            for tenant_id in await self._until_answered(self.worker.tenants.left):
+            for tenant_id in self._roster.left:
                 await self._let_go(tenant_id)
             first = [
                 self._tasks.create_task(self._take_up(tenant_id), name=f"take-up:{tenant_id}")
-                for tenant_id in await self._until_answered(self.worker.tenants.of)
+                for tenant_id in self._roster.tenants
             ]
             self._tasks.create_task(self._note_read(first), name=f"read:{self.lease.partition}")
             self._tasks.create_task(self._keep_saying(), name=f"contact:{self.lease.partition}")
@@ -131,16 +144,21 @@ class OwnedPartition:
             LeaseLost: the partition is lost indeed.
             StoreUnavailable: to be tried again.
         """
+        tenure = self.tenure
         async with self._fencing:
             if self.lease != doubted:
                 return
-            self._successor = self._successor or new_nonce()
+            tenure.successor = tenure.successor or new_nonce()
+            asked_at = time.monotonic()
             try:
-                self.lease = await self.worker.leases.fence(doubted, self._successor, self.worker.settings.lease)
+                tenure.lease = await self.worker.leasing.leases.fence(
+                    doubted, tenure.successor, self.worker.settings.lease
+                )
             except LeaseLost:
-                self._successor = None
+                tenure.successor = None
                 raise
-            self._successor = None
+            tenure.successor = None
+            tenure.prove(asked_at)
         log.info("partition_fenced", partition=self.lease.partition)
 
     async def void(self, lease: Lease, error: Retryable) -> None:
@@ -160,7 +178,7 @@ class OwnedPartition:
 
     def is_over(self, lease: Lease) -> bool:
         """Whether LEASELOST under this lease says that the partition is lost, and not that `fence` has replaced the lease."""
-        return lease == self.lease and self._successor is None
+        return self.tenure.is_over(lease)
 
     async def _until_answered(self, ask: Callable[[int], Awaitable[T]]) -> T:
         while True:
@@ -214,7 +232,7 @@ class OwnedPartition:
     def _pool_of(self, tenant_id: TenantId) -> GrantPool:
         worker = self.worker
         settings = worker.settings
-        return GrantPool(tenant_id, worker.vault, worker.cloud, settings.grant_patience, settings.graph_patience)
+        return GrantPool(tenant_id, worker.vault, self.cloud, settings.grant_patience, settings.graph_patience)
 
     async def _run_tenant(self, work: TenantWorker) -> None:
         """A tenant that fails in an unforeseen way is begun anew; it must not take the others with it."""

@@ -1,53 +1,48 @@
-"""Which partitions this worker owns: leases, the inbox of all of them, and the history of the store.
+"""The partitions of this worker: begun when `leasing` has taken them, their inbox, and the history of the store.
 
-    _renew           renews leases, stops partitions whose lease was lost
-    _acquire         takes free partitions
+    begin            partitions were taken: all together begin to work
+    end              their leases are lost, or may be: whatever is under way is cancelled
     _read_inbox      one blocking read over all owned partitions, handed on as hints
     _watch_history   once a second: has the store lost history? then a new epoch, and everything is told again
 
-A worker that is killed leaves nothing behind but its leases, which expire. One that stops gives them up.
+A worker that is killed leaves nothing behind but its leases, which expire. One that stops gives them up, and says so.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
-import time
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from relay.core.revision import is_of
 from relay.errors import LeaseLost, Retryable, StoreUnavailable
-from relay.store import keys
 from relay.store.interest import Interest
-from relay.store.leases import Lease, Leases
 from relay.store.pipes import Inbox
 from relay.store.presences import Presences
 from relay.store.push import PushStatuses
 from relay.store.tenants import Tenants
 from relay.supervision import supervised
+from relay.worker.leasing import Leasing
 from relay.worker.partition import OwnedPartition
 from relay.worker.tasks import start
 from relay.worker.teller import Teller
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
-    from relay.core.revision import Epoch
+    from relay.core.revision import Revision
     from relay.store.connection import Store
+    from relay.store.leases import Lease, Taken
     from relay.store.vault import Vault
     from relay.worker.cloud import Cloud
     from relay.worker.settings import WorkerSettings
+    from relay.worker.tenure import Tenure
 
 log = structlog.get_logger(__name__)
 
 _HISTORY_CHECK_S: Final = 1.0
 _RETRY_S: Final = 0.5
-_RENEW: Final = "leases-renew"
-_ACQUIRE: Final = "leases-acquire"
-_LEASE_LOOPS: Final = (_RENEW, _ACQUIRE)
 
 
 class Worker:
@@ -60,7 +55,7 @@ class Worker:
     def __init__(self, store: Store, vault: Vault, cloud: Cloud, settings: WorkerSettings, worker_id: str) -> None:
         self.store = store
         self.vault = vault
-        self.cloud = cloud
+        self._cloud = cloud  # for partitions only: each has its own view of it, which closes with its lease
         self.settings = settings
         self.worker_id = worker_id
         self.tenants = Tenants(store)
@@ -69,11 +64,10 @@ class Worker:
         self.push_statuses = PushStatuses(store)
         self.inbox = Inbox(store)
         self.teller = Teller(store, self.tenants, vault.ring, settings.telling, lambda: self.partitions, settings.say)
-        self.leases = Leases(store)
+        self.leasing = Leasing(store, settings, worker_id, self)
         self._owned: dict[int, tuple[OwnedPartition, asyncio.Task[None]]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = False
-        self._done_at: dict[str, float] = {}  # loop of the leases -> when its last round was done
 
     @property
     def partitions(self) -> set[int]:
@@ -82,9 +76,9 @@ class Worker:
 
     def trouble(self) -> str:
         """Why this worker does not do its part at present; empty when it does, also when others own everything."""
-        if len(self._done_at) < len(_LEASE_LOOPS):
+        late_s = self.leasing.late_s
+        if late_s is None:
             return "it has not looked at all partitions yet"
-        late_s = time.monotonic() - min(self._done_at.values())
         if late_s > self.settings.lease.total_seconds():
             return f"it has not been able to look after its partitions for {late_s:.0f} s"
         unread = sum(not owned.is_read for owned, _ in self._owned.values())
@@ -94,87 +88,71 @@ class Worker:
         """Work until cancelled; then hand the leases over."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
-                # Two tasks: taking partitions over takes seconds when there is much to read, and leases do not wait.
                 loops: dict[str, Callable[[], Awaitable[None]]] = {
-                    **{name: partial(self._again_and_again, name) for name in _LEASE_LOOPS},
+                    **self.leasing.loops,
                     "inbox": self._read_inbox,
                     "history": self._watch_history,
                     "teller": self.teller.run,
                 }
                 for name, loop in loops.items():
                     self._tasks.create_task(supervised(name, loop), name=name)
+                try:
+                    await asyncio.get_running_loop().create_future()
+                finally:
+                    # Before the tasks are cancelled: partitions that end from now on are given up below, by their leases.
+                    self._stopping = True
         finally:
-            self._stopping = True
             await asyncio.shield(self._hand_over())
 
-    # Leases
+    # Partitions
 
-    async def _again_and_again(self, name: str) -> None:
-        work = {_RENEW: self._renew, _ACQUIRE: self._acquire}[name]
-        while True:
-            try:
-                await work()
-                self._done_at[name] = time.monotonic()
-            except StoreUnavailable as error:
-                log.warning("leases_not_kept", error=str(error))
-                await asyncio.sleep(_RETRY_S)
+    async def begin(self, taken: Sequence[tuple[Taken, Tenure]]) -> None:
+        """Begin to work for partitions that were taken, all together.
+
+        Raises:
+            StoreUnavailable: none was begun; to be tried again.
+        """
+        rosters = await self.tenants.rosters([one.lease.partition for one, _ in taken])
+        found = {tenure.lease: is_of(one.epoch, one.replid) if one.epoch else False for one, tenure in taken}
+        # Another history: what is stored is not to be shown as if it were new.
+        lost = {lease: rosters[lease.partition].tenants for lease, is_known in found.items() if not is_known}
+        renewed = await self.presences.renew_epochs(lost, taken[0][0].replid) if lost else {}
+        for one, tenure in taken:
+            epoch = renewed.get(tenure.lease) if tenure.lease in lost else one.epoch
+            if epoch is None:  # a slow store or machine: it is anybody's again
+                self.leasing.ended(tenure)
                 continue
-            await asyncio.sleep(self.settings.lease_renewal.total_seconds())
-
-    async def _renew(self) -> None:
-        # Those that are acquired while the answer is under way are not in it, and not lost.
-        asked = [(owned, task, owned.lease) for owned, task in self._owned.values()]
-        held = await self.leases.renew([lease for _, _, lease in asked], self.settings.lease)
-        for owned, task, lease in asked:
-            # A partition that takes its lease anew meanwhile finds out by that whether it has lost it.
-            if lease not in held and owned.is_over(lease):
-                log.warning("lease_lost", partition=owned.lease.partition)
-                task.cancel()
-                await asyncio.wait([task])
-
-    async def _acquire(self) -> None:
-        free = [partition for partition in range(keys.PARTITIONS) if partition not in self._owned]
-        # In another order each time, so that two workers that start together do not race for the same ones.
-        random.shuffle(free)
-        identity = await self.store.server() if free else None
-        for partition in free:
-            lease = await self.leases.acquire(partition, self.worker_id, self.settings.lease)
-            if lease is not None and identity is not None:
-                try:
-                    await self._own(lease, identity.replid)
-                except LeaseLost:  # a slow store or machine: it is anybody's again
-                    log.warning("lease_lost", partition=partition)
-
-    async def _own(self, lease: Lease, replid: str) -> None:
-        position = await self.inbox.last(lease.partition)
-        epoch = await self.presences.epoch(lease.partition)
-        if epoch is None or not is_of(epoch, replid):
-            epoch = await self._new_epoch(lease, replid)
-        owned = OwnedPartition(self, lease, epoch, position)
-        if self._tasks is not None:
-            task = start(self._tasks, self._run(owned), f"partition:{lease.partition}")
+            cloud = self._cloud.behind(tenure.demand)
+            owned = OwnedPartition(self, tenure, epoch, one.position, cloud, rosters[one.lease.partition])
+            task = start(self._tasks, self._run(owned), f"partition:{one.lease.partition}") if self._tasks else None
             if task is not None:
-                self._owned[lease.partition] = (owned, task)
-                await self.inbox.wake()
+                self._owned[one.lease.partition] = owned, task
+        await self.inbox.wake()
+
+    def end(self, tenures: Collection[Tenure]) -> None:
+        """Stop whatever is under way for partitions whose leases are lost, or may be."""
+        for tenure in tenures:
+            log.debug("lease_lost", partition=tenure.lease.partition)
+            owned, task = self._owned.get(tenure.lease.partition, (None, None))
+            if owned is not None and task is not None and owned.tenure is tenure:
+                task.cancel()
 
     async def _run(self, owned: OwnedPartition) -> None:
         partition = owned.lease.partition
         try:
             await owned.run()
         except* LeaseLost:
-            log.warning("lease_lost", partition=partition)
+            log.debug("lease_lost", partition=partition)
         except* Exception:
             log.exception("partition_failed", partition=partition)
         finally:
-            if self._owned.get(partition, (None,))[0] is owned and not self._stopping:
-                del self._owned[partition]
+            if not self._stopping:
+                if self._owned.get(partition, (None,))[0] is owned:
+                    del self._owned[partition]
+                self.leasing.ended(owned.tenure)
 
     async def _hand_over(self) -> None:
-        for owned, _ in self._owned.values():
-            try:
-                await self.leases.release(owned.lease)
-            except Retryable:
-                break  # they expire
+        await self.leasing.give_up()
         await self.inbox.aclose()
 
     # The inbox
@@ -213,18 +191,22 @@ class Worker:
             return
         mine = {partition: owned for partition, (owned, _) in self._owned.items()}
         standings = await self.presences.standings(list(mine))
+        lost: dict[Lease, tuple[OwnedPartition, Revision]] = {}
         for partition, owned in mine.items():
             epoch, last = standings[partition]
             if is_of(owned.epoch, identity.replid) and epoch == owned.epoch and last >= owned.last:
                 owned.last = last
-                continue
-            log.warning("history_lost", partition=partition)
-            try:
-                owned.history_lost(await self._new_epoch(owned.lease, identity.replid), last)
-            except LeaseLost:  # its next owner declares it; the renewal of leases ends ours
-                log.warning("lease_lost", partition=partition)
+            else:
+                lost[owned.lease] = owned, last
+        if lost:
+            await self._declare_lost(lost, identity.replid)
 
-    async def _new_epoch(self, lease: Lease, replid: str) -> Epoch:
+    async def _declare_lost(self, lost: Mapping[Lease, tuple[OwnedPartition, Revision]], replid: str) -> None:
         """Declare history lost, together with every answer that is stored: an older one must not be shown again."""
-        tenants = await self.tenants.of(lease.partition)
-        return await self.presences.renew_epoch(lease, replid, tenants)
+        log.warning("history_lost", partitions=len(lost))
+        rosters = await self.tenants.rosters([lease.partition for lease in lost])
+        tenants = {lease: rosters[lease.partition].tenants for lease in lost}
+        # A lease that is lost is absent: its next owner declares it.
+        for lease, epoch in (await self.presences.renew_epochs(tenants, replid)).items():
+            owned, last = lost[lease]
+            owned.history_lost(epoch, last)

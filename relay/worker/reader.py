@@ -26,7 +26,7 @@ from relay.core.pausing import pause_s
 from relay.core.planning import PollPlan, Read
 from relay.core.presence import Observation, Presence, Source, Status, TenantId, UserId
 from relay.core.refusals import Refusals
-from relay.errors import ConsentRequired, RelayError, Retryable
+from relay.errors import ConsentRequired, LeaseLost, RelayError, Retryable
 from relay.graph.presences import Seen
 from relay.worker import poller
 
@@ -355,7 +355,7 @@ class Reader:
         seen = self._seen.setdefault(read.page, Seen()) if read.page is not None else None
         answered = False
         try:
-            client = self._owned.worker.cloud.client
+            client = self._owned.cloud.client
             found = await poller.read(
                 client, self._token, read.users, seen, self._spend, self._is_well, is_stubborn=read.is_stubborn
             )
@@ -363,7 +363,8 @@ class Reader:
             await self._take_in(read, found, _Asked(order, epoch, announced, seen))
         except RelayError as error:
             self._announced |= announced
-            await self._failed(read, error, answered=answered)
+            # A lease that is lost says nothing of Graph, asked or not.
+            await self._failed(read, error, answered=answered or isinstance(error, LeaseLost))
         except BaseException:
             self._plan.failed(read, time.monotonic() + self.pause_s())
             raise

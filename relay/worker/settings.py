@@ -61,7 +61,7 @@ class WorkerSettings:
         names_share: of what Graph allows a tenant, what asking for names may use. A tenth is 4 requests a second, with 300 names
             each, and what was not used for half a minute at once: 40,000 names.
         lease: how long a partition is this worker's without renewal: what a killed worker costs before another takes over.
-        lease_renewal: a third of it, so that one lost renewal is no lost lease.
+        lease_renewal: a third of it, so that one lost renewal is no lost lease. Nor is an answer lost that takes as long as this.
         directory_found: how long a name is taken to stand for the same user. 5 minutes: people are deleted, renamed, and made anew
             under a name that was another's, and nothing announces it. 50,000 names cost a request every 2 s.
         directory_not_found: how soon a name that stands for nobody is asked for again, while somebody watches it. A minute: whoever
@@ -113,3 +113,17 @@ class WorkerSettings:
     push: PushSettings | None = None
     telling: TellingSettings = field(default_factory=TellingSettings)
     say: Say = _as_it_is
+
+    @property
+    def lease_margin(self) -> timedelta:
+        """How long before its lease can expire a worker stops what it does at Microsoft.
+
+        A sixth of the lease: what is on its way arrives before a successor begins, also when two clocks run a little apart; and
+        two renewals in a row must be late by more than half of their interval before it costs anything.
+        """
+        return self.lease / 6
+
+    @property
+    def tenure(self) -> timedelta:
+        """How long a worker acts on a lease without another proof, from when it asked for the last one."""
+        return self.lease - self.lease_margin

@@ -128,7 +128,7 @@ class Subscriber:
         self._push = push
         self._settings = owned.worker.settings
         self._policy = self._settings.subscriptions
-        self._client = owned.worker.cloud.client
+        self._client = owned.cloud.client
         self._records = Subscriptions(owned.worker.store)
         self._grants: dict[UserId, _Grant] = {}
         self._grant_of: dict[UserId, _Grant] = {}  # covered user -> the grant whose subscription it is in

@@ -100,7 +100,7 @@ class TenantWorker:
         self.tenant = tenant
         self._owned = owned
         self._settings = settings
-        self._cloud = owned.worker.cloud
+        self._cloud = owned.cloud
         self._presences = owned.worker.presences
         self._pool = pool
         self._names = Names(settings)
@@ -445,6 +445,8 @@ class TenantWorker:
     async def _resolve(self, names: list[Name]) -> None:
         try:
             resolution = await self._names.ask(self._cloud.client, self._pool, names, self._reader.pay_for_names)
+        except LeaseLost:
+            raise
         except RelayError as error:
             await self._resolve_failed(names, error)
             return

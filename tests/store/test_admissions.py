@@ -37,7 +37,7 @@ async def test_a_new_tenant_comes_with_its_grant(store: Store):
     assert tenant is not None
     assert (tenant.name, tenant.domain, tenant.state) == ("Contoso", "b.de", TenantState.ACTIVE)
     assert dict(tenant.settings) == {"contact_name": "Ada"}
-    assert await Tenants(store).of(keys.partition_of(TENANT)) == {TENANT}
+    assert (await Tenants(store).rosters([keys.partition_of(TENANT)]))[keys.partition_of(TENANT)].tenants == {TENANT}
     (grant,) = await Vault(store, RING).list(TENANT)
     assert (grant.account_id, grant.upn, grant.token_cache) == (user(1), "a@b.de", "cache")
     assert grant.last_refresh is not None

@@ -50,7 +50,7 @@ async def ended(store: Store) -> list:
 
 async def test_a_tenant_comes_back_as_it_was_put(tenants: Tenants) -> None:
     assert await tenants.load(TENANT) == CONTOSO
-    assert await tenants.of(P) == {TENANT}
+    assert (await tenants.rosters([P]))[P].tenants == {TENANT}
     assert await tenants.load(tenant_in(1)) is None
 
 

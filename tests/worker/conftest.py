@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import trustme
@@ -94,10 +95,18 @@ class Relay:
 
     @asynccontextmanager
     async def working(
-        self, worker_id: str = "worker-1", settings: WorkerSettings = SETTINGS, store_type: type[Store] = Store
+        self,
+        worker_id: str = "worker-1",
+        settings: WorkerSettings = SETTINGS,
+        store_type: type[Store] = Store,
+        through: int | None = None,
     ) -> AsyncIterator[Worker]:
+        """A worker at work. `through`: the port of a way to the store that is not the straight one."""
+        where = as_role(self.store.settings, Client.WORKER)
+        if through is not None:
+            where = replace(where, url=where.url.replace(f":{urlsplit(where.url).port}", f":{through}"))
         async with AsyncExitStack() as stack:
-            store = await stack.enter_async_context(store_type(as_role(self.store.settings, Client.WORKER)))
+            store = await stack.enter_async_context(store_type(where))
             vault = Vault(store, self.vault.ring)
             cloud = await stack.enter_async_context(Cloud(settings_for(self.microsoft), vault))
             worker = Worker(store, vault, cloud, settings, worker_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -20,6 +21,7 @@ from relay.store.pipes import InboxEntry
 from relay.worker.cloud import Cloud
 from relay.worker.partition import OwnedPartition
 from relay.worker.partitions import Worker
+from relay.worker.tenure import Tenure
 from tests.graph.conftest import settings_for
 from tests.valkey import ValkeyServer
 from tests.worker.conftest import EDGE, SETTINGS, Relay, eventually
@@ -389,7 +391,9 @@ async def test_work_that_is_cancelled_before_it_begins_leaves_nothing_over(relay
         lease = await Leases(relay.store).acquire(partition, "worker-1", SETTINGS.lease)
         assert lease is not None
         epoch = await relay.presences.renew_epoch(lease, (await relay.store.server()).replid, {tenant})
-        owned = OwnedPartition(worker, lease, epoch, await worker.inbox.last(partition))
+        tenure = Tenure(lease, time.monotonic(), SETTINGS.tenure)
+        roster = (await relay.tenants.rosters([partition]))[partition]
+        owned = OwnedPartition(worker, tenure, epoch, await worker.inbox.last(partition), cloud, roster)
         running = asyncio.create_task(owned.run())
         await relay.watch(tenant, ADA)
         owned.hint(InboxEntry(partition, owned.position, InterestChanged(tenant, EDGE), gap=False))

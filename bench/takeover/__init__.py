@@ -1,0 +1,1 @@
+"""How soon partitions have an owner that reads, by how far away Redis is."""

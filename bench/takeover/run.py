@@ -1,0 +1,202 @@
+"""A worker is started, killed, and stopped in order; how long until others own all its partitions, and suites see what Graph says."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import trustme
+
+from bench import report
+from bench.load import rig, world
+from bench.load.world import Organisation
+from bench.processes import Child, valkey
+from bench.takeover.lagging import lagging
+from relay.config import Role
+from relay.core.names import normalise
+from relay.core.presence import Presence
+from relay.store import keys
+from relay.store.connection import Store, StoreSettings
+from relay.store.interest import Interest
+from relay.store.keyring import make_ring
+from relay.store.presences import unpack
+from relay.worker.encode import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+EDGE: Final = "bench"
+_PATIENCE_S: Final = 200.0
+_LOOK_S: Final = 0.05
+_SETTLE_S: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What was asked for."""
+
+    round_trips_ms: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Seconds until all 64 partitions were owned, and until everybody's presence was shown as Graph says it."""
+
+    owned: float
+    shown: float
+
+
+def run(options: Options) -> int:
+    """Measure; returns the exit code."""
+    report.say(f"load of the machine before: {report.load_before()}")
+    organisations = one_for_each_partition()
+    rows: list[list[object]] = []
+    verdict = report.Verdict("takeover")
+    with rig.cloud(organisations) as site:
+        for round_trip in options.round_trips_ms:
+            started, killed, stopped = _measure(site, round_trip / 1000)
+            rows.append([f"{round_trip:g} ms", started.shown, killed.owned, killed.shown, stopped.owned, stopped.shown])
+            report.say(f"round trip {round_trip:g} ms: {started}, killed: {killed}, stopped: {stopped}")
+            verdict.ratios[f"{round_trip:g}"] = [
+                started.shown,
+                killed.owned,
+                killed.shown,
+                stopped.owned,
+                stopped.shown,
+            ]
+            if round_trip <= 60:
+                verdict.must[f"{round_trip:g} ms: read within 8 s of a kill"] = killed.shown <= 8
+                verdict.must[f"{round_trip:g} ms: owned within 1 s of a stop"] = stopped.owned <= 1
+            if round_trip <= 400:
+                verdict.must[f"{round_trip:g} ms: all shown within 20 s of the start"] = started.shown <= 20
+    head = ["round trip", "start: all shown", "kill -9: all owned", "all read", "SIGTERM: all owned", "all read"]
+    report.table("seconds, 64 partitions with a tenant each", head, rows)
+    return verdict.say()
+
+
+def one_for_each_partition() -> list[Organisation]:
+    """Tenants of one user, one in each partition."""
+    found: dict[int, Organisation] = {}
+    number = 0
+    while len(found) < keys.PARTITIONS:
+        each = Organisation(number, 1)
+        found.setdefault(keys.partition_of(each.tenant_id), each)
+        number += 1
+    return list(found.values())
+
+
+def _measure(site: rig.Site, round_trip_s: float) -> tuple[Took, Took, Took]:
+    folder = site.folder / f"{round_trip_s:g}"
+    folder.mkdir()
+    ring = make_ring("bench", now_s=0)
+    with ExitStack() as stack:
+        url, _ = stack.enter_context(valkey(folder))
+        tokens = [world.consents(site.control, each) for each in site.world]
+        asyncio.run(rig._admit(StoreSettings(url=url), ring, site, tokens, world.CLIENT_ID))
+        port = stack.enter_context(lagging(urlsplit(url).port or 0, round_trip_s))
+        given = rig._given(f"redis://127.0.0.1:{port}", ring, site, trustme.CA(), world.CLIENT_ID)
+        return asyncio.run(_lives(site, url, given))
+
+
+async def _lives(site: rig.Site, url: str, given: Mapping[str, Mapping[str, Any]]) -> tuple[Took, Took, Took]:
+    async with Store(StoreSettings(url=url)) as store:
+        seen = Seen(site, store)
+        seen.set_all("Available")
+        await seen.watch()
+        with ExitStack() as workers:
+            begun = time.monotonic()
+            first = workers.enter_context(worker(given))
+            started = await seen.until_taken_over(begun, {}, "Available")
+            second = await _standby(workers, given)
+            killed = await seen.after(lambda: os.kill(first.pid, signal.SIGKILL), "Busy")
+            await _standby(workers, given)
+            stopped = await seen.after(lambda: os.kill(second.pid, signal.SIGTERM), "Away")
+    return started, killed, stopped
+
+
+@contextmanager
+def worker(given: Mapping[str, Mapping[str, Any]]) -> Iterator[Child]:
+    """A worker's process."""
+    with Child(rig._relay, given, [Role.WORKER], False) as child:  # noqa: FBT003 - a process takes no keywords
+        yield child
+
+
+async def _standby(workers: ExitStack, given: Mapping[str, Mapping[str, Any]]) -> Child:
+    """A worker that has looked, and found nothing free."""
+    child = workers.enter_context(worker(given))
+    child.hear(_PATIENCE_S)
+    await asyncio.sleep(_SETTLE_S)
+    return child
+
+
+class Seen:
+    """What the store shows of owners and users, by a way of its own that is not slow."""
+
+    def __init__(self, site: rig.Site, store: Store) -> None:
+        self._site = site
+        self._store = store
+        self._interest = Interest(store)
+
+    async def watch(self) -> None:
+        """Watch everybody, as an edge does."""
+        for each in self._site.world:
+            names = [name for spelling in each.names if (name := normalise(spelling))]
+            await self._interest.add(each.tenant_id, EDGE, names)
+
+    def set_all(self, availability: str) -> None:
+        """Everybody shows this at Microsoft from now on."""
+        for each in self._site.world:
+            for name in each.names:
+                body = {"availability": availability, "activity": availability}
+                self._site.control.put(f"people/{name}/presence", json=body).raise_for_status()
+
+    async def after(self, happens: Callable[[], None], shows: str) -> Took:
+        """What follows when the owner ends, and everybody's presence changes in that moment."""
+        owners = await self._owners()
+        begun = time.monotonic()
+        happens()
+        self.set_all(shows)
+        return await self.until_taken_over(begun, owners, shows)
+
+    async def until_taken_over(self, begun: float, before: Mapping[int, bytes], shows: str) -> Took:
+        """Wait until each partition has another owner than `before`, and everybody's presence is `shows`."""
+
+        async def is_owned() -> bool:
+            owners = await self._owners()
+            return len(owners) == keys.PARTITIONS and all(before.get(n) != owner for n, owner in owners.items())
+
+        async def is_shown() -> bool:
+            return await self._shown(shows) == len(self._site.world)
+
+        owned = await self._until(begun, is_owned)
+        return Took(owned, await self._until(begun, is_shown))
+
+    async def _until(self, begun: float, holds: Callable[[], Awaitable[bool]]) -> float:
+        renewed = 0.0
+        while not await holds():
+            now = time.monotonic()
+            if now - begun > _PATIENCE_S:
+                return float("inf")
+            if now - renewed > 10:
+                renewed = now
+                await self._interest.renew([each.tenant_id for each in self._site.world], EDGE)
+            await asyncio.sleep(_LOOK_S)
+        return round(time.monotonic() - begun, 2)
+
+    async def _owners(self) -> dict[int, bytes]:
+        """Partition -> the worker that owns it; free ones are absent."""
+        values = await self._store.many([("GET", keys.lease(n)) for n in range(keys.PARTITIONS)])
+        return {n: value.split(b":", 2)[2] for n, value in enumerate(values) if value is not None}
+
+    async def _shown(self, availability: str) -> int:
+        """Of how many tenants the user's presence is this."""
+        found = await self._store.many([("HGETALL", keys.answers(each.tenant_id)) for each in self._site.world])
+        answers = [decode(unpack(value).item) for each in found for value in each.values()]
+        return sum(isinstance(answer, Presence) and answer.raw_availability == availability for answer in answers)

@@ -1,0 +1,256 @@
+"""The leases of one worker: taken, renewed, ended in time, given up. What is done with a partition is `partitions.py`'s.
+
+take        looks for free partitions when one may be: after a third of a lease, when the next lease expires, when a worker says
+            that it gave some up; all in one round trip
+renew       each third of a lease, whether the last answer has come or not, so that a slow store costs no lease
+deadlines   ends what was not proven in time, see `tenure`
+tell        one log line for each change that has settled
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+
+from relay.core.shares import to_take
+from relay.errors import Retryable, StoreUnavailable
+from relay.store import keys
+from relay.store.leases import GivenUp, Leases
+from relay.worker.tenure import Tenure
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+
+    from relay.store.connection import Store
+    from relay.store.leases import Taken
+    from relay.worker.settings import WorkerSettings
+
+log = structlog.get_logger(__name__)
+
+_RETRY_S: Final = 0.5
+_SOON_S: Final = 0.01
+"""So long after the instant in which a lease expires a store has dropped it; and deadlines are looked at this often at most."""
+_SETTLED_S: Final = 1.0
+"""Partitions come and go together; what has not changed for so long is told."""
+_MOST_UNSETTLED_S: Final = 10.0
+_RENEWALS_AT_ONCE: Final = 3
+"""As many as there are in a lease: an answer that comes later proves nothing any more."""
+
+
+class Owner(Protocol):
+    """Who works for the partitions."""
+
+    async def begin(self, taken: Sequence[tuple[Taken, Tenure]]) -> None:
+        """These are in force: begin to work for them. Raises StoreUnavailable, and is asked again with those that are left."""
+
+    def end(self, tenures: Collection[Tenure]) -> None:
+        """These have ended: stop whatever is under way for them."""
+
+
+class Leasing:
+    """Which partitions this worker has, and until when."""
+
+    def __init__(self, store: Store, settings: WorkerSettings, worker_id: str, owner: Owner) -> None:
+        self.leases = Leases(store)
+        self._given_up = GivenUp(store)
+        self._settings = settings
+        self._worker_id = worker_id
+        self._owner = owner
+        self._tenures: dict[int, Tenure] = {}
+        self._waiting: dict[int, Taken] = {}  # taken, and not begun
+        self._look = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._renew_now = asyncio.Event()
+        self._renewing: set[asyncio.Task[None]] = set()
+        self._is_prepared = False
+        self._looked_at: float | None = None
+        self._renewed_at: float | None = None
+        self._trouble = ""
+
+    @property
+    def loops(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """Name -> what is to run until it is cancelled."""
+        return {
+            "leases-renew": self._keep_renewing,
+            "leases-deadlines": self._watch_deadlines,
+            "leases-take": self._keep_taking,
+            "leases-given-up": self._listen,
+            "leases-tell": self._tell,
+        }
+
+    @property
+    def late_s(self) -> float | None:
+        """For how long this worker has not looked for partitions, or renewed what it has; None when it has not looked at all yet.
+
+        About a third of a lease is as it should be.
+        """
+        if self._looked_at is None:
+            return None
+        kept_at = self._renewed_at if self._tenures else self._looked_at
+        return time.monotonic() - min(self._looked_at, kept_at or self._looked_at)
+
+    def ended(self, tenure: Tenure) -> None:
+        """Nothing is under way any more for a partition, for whatever reason: it may be taken again."""
+        tenure.end()
+        partition = tenure.lease.partition
+        if self._tenures.get(partition) is tenure:
+            del self._tenures[partition]
+            self._waiting.pop(partition, None)
+            self._changed.set()
+            self._look.set()
+
+    async def give_up(self) -> None:
+        """Hand all partitions over. To be called when nothing is under way for any of them."""
+        tenures, self._tenures = list(self._tenures.values()), {}
+        for tenure in tenures:
+            tenure.end()
+        with suppress(Retryable):  # they expire
+            if tenures:
+                await self.leases.release(*(tenure.lease for tenure in tenures))
+                await self.leases.tell_given_up(len(tenures))
+                log.info("partitions_given_up", given_up=len(tenures))
+        await self._given_up.aclose()
+
+    # Taking
+
+    async def _keep_taking(self) -> None:
+        while True:
+            self._look.clear()
+            try:
+                wait_s = await self._take()
+            except StoreUnavailable as error:
+                self._note_trouble(str(error))
+                wait_s = _RETRY_S
+            # What was given up is looked at at once, a store in trouble is not.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._look.wait()
+
+    async def _take(self) -> float:
+        """Take what is free; returns in how many seconds to look again."""
+        if not self._is_prepared:
+            await self.leases.prepare()
+            self._is_prepared = True
+        await self._begin()
+        wanted = to_take(self._tenures, keys.PARTITIONS)
+        if not wanted:
+            self._looked_at = time.monotonic()
+            return self._settings.lease_renewal.total_seconds()
+        # In another order each time, so that of workers that look together each gets some.
+        random.shuffle(wanted)
+        asked_at = time.monotonic()
+        look = await self.leases.take(wanted, self._worker_id, self._settings.lease)
+        for taken in look.taken:
+            self._tenures[taken.lease.partition] = Tenure(taken.lease, asked_at, self._settings.tenure)
+            self._waiting[taken.lease.partition] = taken
+        if look.taken:
+            self._renew_now.set()  # with a slow store a good part of the lease is over already
+            self._changed.set()
+            await self._begin()
+        self._looked_at = time.monotonic()
+        next_free_s = look.next_free.total_seconds() + _SOON_S if look.next_free is not None else float("inf")
+        return min(self._settings.lease_renewal.total_seconds(), next_free_s)
+
+    async def _begin(self) -> None:
+        begun = [(taken, self._tenures[partition]) for partition, taken in self._waiting.items()]
+        if begun:
+            await self._owner.begin(begun)
+            self._waiting.clear()
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                if await self._given_up.wait():
+                    self._look.set()
+            except StoreUnavailable:
+                await asyncio.sleep(_RETRY_S)
+
+    # Keeping
+
+    async def _keep_renewing(self) -> None:
+        async with asyncio.TaskGroup() as renewals:
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._settings.lease_renewal.total_seconds()):
+                        await self._renew_now.wait()
+                self._renew_now.clear()
+                if self._tenures and len(self._renewing) < _RENEWALS_AT_ONCE:
+                    task = renewals.create_task(self._renew(), name="leases-renewal")
+                    self._renewing.add(task)
+                    task.add_done_callback(self._renewing.discard)
+
+    async def _renew(self) -> None:
+        asked_at = time.monotonic()
+        asked = [(tenure, tenure.lease) for tenure in self._tenures.values() if tenure.is_live]
+        deadline_s = asked_at + self._settings.tenure.total_seconds()
+        while time.monotonic() < deadline_s:
+            try:
+                async with asyncio.timeout(self._settings.tenure.total_seconds()):
+                    held = await self.leases.renew([lease for _, lease in asked], self._settings.lease)
+                break
+            except (StoreUnavailable, TimeoutError) as error:
+                self._note_trouble(str(error) or "The store does not answer in time")
+                await asyncio.sleep(_RETRY_S)
+                asked_at = time.monotonic()
+        else:
+            return
+        self._note_trouble("")
+        self._renewed_at = time.monotonic()
+        for tenure, lease in asked:
+            if lease in held:
+                tenure.prove(asked_at)
+        # A partition that takes its lease anew meanwhile finds out by that whether it has lost it.
+        self._stop([tenure for tenure, lease in asked if lease not in held and tenure.is_over(lease)])
+
+    async def _watch_deadlines(self) -> None:
+        while True:
+            self._stop([tenure for tenure in self._tenures.values() if not tenure.is_live])
+            now, margin_s = time.monotonic(), self._settings.lease_margin.total_seconds()
+            nearest = min((tenure.until for tenure in self._tenures.values() if tenure.is_live), default=float("inf"))
+            # One that is taken meanwhile is not due within a margin.
+            await asyncio.sleep(max(_SOON_S, min(nearest - now, margin_s)))
+
+    def _stop(self, tenures: Iterable[Tenure]) -> None:
+        stopped = [tenure for tenure in tenures if not tenure.has_ended]
+        for tenure in stopped:
+            tenure.end()
+            if self._waiting.pop(tenure.lease.partition, None) is not None:
+                self.ended(tenure)
+        if stopped:
+            self._owner.end(stopped)
+
+    # Telling
+
+    async def _tell(self) -> None:
+        told = 0
+        while True:
+            await self._changed.wait()
+            await self._settled()
+            owned, lost = len(self._tenures), told and not self._tenures
+            if lost:
+                log.warning(
+                    "partitions_all_lost", before=told, hint="the store does not answer, or others took them over"
+                )
+            elif owned != told:
+                log.info("partitions_owned", owned=owned, before=told, of=keys.PARTITIONS)
+            told = owned
+
+    async def _settled(self) -> None:
+        unsettled_since = time.monotonic()
+        while self._changed.is_set() and time.monotonic() - unsettled_since < _MOST_UNSETTLED_S:
+            self._changed.clear()
+            await asyncio.sleep(_SETTLED_S)
+
+    def _note_trouble(self, trouble: str) -> None:
+        """Log once when leases cannot be kept, and once (empty) when they can."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            if trouble:
+                log.warning("leases_not_kept", error=trouble)
+            else:
+                log.info("leases_kept_again")

@@ -1,0 +1,75 @@
+"""Until when a worker may act for a partition: a deadline of its own, by its own monotonic clock.
+
+                 the store's clock
+    asked ─────► lease set ──────────────────────────────────────► lease expires, another worker may begin
+    │            ▲ some time later                                ▲
+    └──────────────────── lease less margin ────────────────► deadline
+                 the worker's clock
+
+A worker that is cut off, or was stopped for a while, cannot be told that its lease is lost. But a lease lives at least as long as it was
+asked for, counted from when that was asked; so a worker that stops a margin before then never acts beside its successor. Writes
+are refused by the store whatever the worker believes; Microsoft knows no leases, so there this deadline is all there is.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from relay.errors import LeaseLost
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from relay.store.leases import Lease
+
+
+class Tenure:
+    """One ownership of a partition, as its worker knows it. `demand` may be called from any thread.
+
+    Attributes:
+        lease: the one to show; `OwnedPartition.fence` puts another in its place.
+        successor: nonce of the lease that may be in force already in the place of ours.
+        until: the deadline, by the monotonic clock. It moves with each proof.
+        has_ended: what is under way is being stopped, or has been.
+    """
+
+    def __init__(self, lease: Lease, asked_at: float, span: timedelta) -> None:
+        """Begin.
+
+        Args:
+            lease: in force.
+            asked_at: when it was asked for, by the monotonic clock: before the request left.
+            span: how long after a proof was asked for it holds: the lease less the margin.
+        """
+        self.lease = lease
+        self.successor: str | None = None
+        self._span_s = span.total_seconds()
+        self.until = asked_at + self._span_s
+        self.has_ended = False
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the worker may act for the partition."""
+        return not self.has_ended and time.monotonic() < self.until
+
+    def prove(self, asked_at: float) -> None:
+        """The store has confirmed the lease, which was asked of it at `asked_at`. What has ended stays so."""
+        self.until = max(self.until, asked_at + self._span_s)
+
+    def end(self) -> None:
+        """Act no more, whatever comes."""
+        self.has_ended = True
+
+    def demand(self) -> None:
+        """Return if the worker may act for the partition.
+
+        Raises:
+            LeaseLost: it may not: the lease may be another's by now.
+        """
+        if not self.is_live:
+            raise LeaseLost("The lease was not confirmed in time")
+
+    def is_over(self, lease: Lease) -> bool:
+        """Whether LEASELOST under this lease says that the partition is lost, and not that another one has replaced the lease."""
+        return not self.is_live or (lease == self.lease and self.successor is None)
