@@ -46,6 +46,8 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Tenant id."""
     app: Part = ""
     """Client id of the application that asks."""
+    account: Part = ""
+    """Object id of whoever asks, as the access token has it."""
     probability: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
     count: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """How often it happens; None: until removed."""
@@ -72,6 +74,8 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         if self.method and self.method != request.method:
             return False
         if self.app and self.app.lower() != asking(request):
+            return False
+        if self.account and self.account.lower() != _account(request):
             return False
         if self.in_body and self.in_body.encode() not in request.body:
             return False
@@ -112,6 +116,11 @@ def asking(request: Request) -> str:
     if kind.lower() == "basic":
         return _decoded(said).partition(b":")[0].decode("latin-1").lower()
     return (request.form().get("client_id") or request.queries().get("client_id") or "").lower()
+
+
+def _account(request: Request) -> str:
+    """The object id, in lower case, that the access token of a request names; nothing is verified yet."""
+    return str(_claims(request.header(b"authorization").rpartition(" ")[2]).get("oid", "")).lower()
 
 
 def _claims(token: str) -> dict[str, Any]:

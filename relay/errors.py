@@ -157,7 +157,15 @@ class RequestRefused(RelayError):
 
 
 class AccessDenied(RelayError):
-    """The cloud answered 403 to a request."""
+    """The cloud answered 403 to a request.
+
+    Attributes:
+        refusal: what it said, for the grant's health; None when that is not known.
+    """
+
+    def __init__(self, message: str = "", *, refusal: Refusal | None = None) -> None:
+        super().__init__(message)
+        self.refusal = refusal
 
 
 class SubscriptionExists(RequestRefused):

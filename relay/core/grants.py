@@ -40,6 +40,8 @@ class RefusalClass(enum.Enum):
     """Nobody: Entra asks us to slow down."""
     UNREACHABLE = enum.auto()
     """Nobody: Entra has trouble of its own."""
+    DENIED = enum.auto()
+    """Not known: Graph takes the account's token and answers that it may not read. Another account may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +115,18 @@ class GrantHealth:
             return None
         return Trouble(code=self.reason.code, at=self.failed_at, said=self.reason.said)
 
+    @property
+    def is_denied(self) -> bool:
+        """Whether Graph, when it was asked last, did not let this account read."""
+        return self.state is GrantState.SUSPECT and self.reason is not None and self.reason.kind is RefusalClass.DENIED
+
     def is_usable(self, now: datetime) -> bool:
-        """Whether the grant may be used for reading now. A dead one is only ever tried: see `is_due`."""
-        return self.state is not GrantState.DEAD and (self.next_try is None or self.next_try <= now)
+        """Whether the grant may be used for reading now. A dead one is only ever tried: see `is_due`.
+
+        One that is denied may be used where there is no better one: its reads have a pause of their own.
+        """
+        is_rested = self.next_try is None or self.next_try <= now
+        return self.state is not GrantState.DEAD and (is_rested or self.is_denied)
 
     def is_due(self, now: datetime) -> bool:
         """Whether a grant that does not work, but may heal by itself, should be tried, wanted or not."""

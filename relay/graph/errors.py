@@ -61,7 +61,8 @@ def translate(status: int, body: bytes = b"", headers: Mapping[str, str] | None 
             )
         )  # fmt: skip
     if status == 403:
-        return AccessDenied(said)
+        denied = Refusal(RefusalClass.DENIED, _DENIED, error_code(body), heals=True, by_graph=True, said=_said(body))
+        return AccessDenied(said, refusal=denied)
     if 400 <= status < 500 and status not in (408, 425):
         return RequestRefused(said)
     return SourceUnreachable(said, retry_after=wait)
@@ -151,6 +152,8 @@ _SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _ACCESS_REFUSED: Final = (
     "Microsoft Graph refuses this account's access, although the sign-in still works. Please consent again if it lasts."
 )
+
+_DENIED: Final = "Microsoft Graph does not let this account read presence."
 
 
 def _name(code: str) -> str:

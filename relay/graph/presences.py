@@ -17,7 +17,7 @@ import msgspec
 
 from relay.core import names
 from relay.core.presence import Observation, OutOfOffice, UserId
-from relay.errors import Bug, RelayError, SourceUnreachable
+from relay.errors import Bug, LeaseLost, RelayError, SourceUnreachable
 from relay.graph.client import GraphClient, TokenSource
 from relay.graph.errors import UNREADABLE
 
@@ -206,7 +206,7 @@ async def _follow(
             await pay()
             part = _split(await client.get(token, link))
         except RelayError as error:
-            if len(left) == len(ids):
+            if isinstance(error, LeaseLost) or len(left) == len(ids):
                 raise
             said.trouble = error
             return said

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from relay.core.presence import Status
-from relay.errors import AccessDenied, RelayError, RequestRefused, SourceThrottled, SourceUnreachable
+from relay.errors import AccessDenied, LeaseLost, RelayError, RequestRefused, SourceThrottled, SourceUnreachable
 from relay.graph.presences import Seen, read_presences
 
 if TYPE_CHECKING:
@@ -135,7 +135,8 @@ class _Search:
             if asked[user] is None:
                 break
         is_answered = None in asked.values()
-        if well and not is_answered:
+        # That Graph breaks is nobody's fault until it is seen to answer for somebody.
+        if not is_answered and (well or isinstance(error, SourceUnreachable)):
             raise error
         for user, refusal in asked.items():
             self._refused(user, refusal)
@@ -171,6 +172,8 @@ class _Search:
         await self._spend(len(users))
         try:
             page = await read_presences(self._client, self._token, users, None, partial(self._spend, 1))
+        except LeaseLost:
+            raise
         except RelayError as error:
             return error
         self._found.add(page, self._is_well)

@@ -14,13 +14,23 @@ from relay.core import grants
 from relay.core.grants import GrantHealth, GrantState, Refusal, RefusalClass
 from relay.core.presence import TenantId
 from relay.core.trouble import Trouble
-from relay.errors import ConsentRequired, CredentialRejected, Retryable, SourceThrottled, SourceUnreachable
+from relay.errors import (
+    AccessDenied,
+    ConsentRequired,
+    CredentialRejected,
+    RequestRefused,
+    Retryable,
+    SourceThrottled,
+    SourceUnreachable,
+)
 from relay.graph.errors import GrantRefused
 from relay.graph.presences import read_presences
 from relay.store.vault import TOUCH_EVERY, VersionConflict
 from relay.worker.cloud import Cloud, token_grant
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from relay.core.presence import UserId
     from relay.graph.client import TokenSource
     from relay.store.vault import Grant, Vault
@@ -36,6 +46,24 @@ _TRIES: Final = 3
 """How often a death is written when others write the grant meanwhile; the next sweep goes on."""
 _TEMPORARY = Refusal(RefusalClass.TEMPORARY, "Microsoft's sign-in service asks the relay to wait.")
 _UNREACHABLE = Refusal(RefusalClass.UNREACHABLE, "Microsoft's sign-in service cannot be reached.")
+
+
+class CallTokens:
+    """Gives tokens for one call, of whichever grant works.
+
+    Attributes:
+        account: whose token was given last; empty when none was.
+    """
+
+    def __init__(self, choose: Callable[[str], Awaitable[tuple[str, str]]]) -> None:
+        self.account = ""
+        self._choose = choose
+
+    async def __call__(self, refused: str = "") -> str:
+        """As of `TokenSource`."""
+        self.account = ""
+        self.account, token = await self._choose(refused)
+        return token
 
 
 class GrantPool:
@@ -124,7 +152,15 @@ class GrantPool:
         ]
 
     async def __call__(self, refused: str = "") -> str:
-        """An access token of a grant that works: the `TokenSource` of all of the tenant's calls.
+        """An access token of a grant that works: the `TokenSource` of calls whose account does not matter; see `for_call`."""
+        return (await self._choose(refused))[1]
+
+    def for_call(self) -> CallTokens:
+        """The `TokenSource` of one call, which tells whose token it was given."""
+        return CallTokens(self._choose)
+
+    async def _choose(self, refused: str) -> tuple[str, str]:
+        """An account whose grant works, and an access token of it.
 
         Args:
             refused: the token that Graph did not accept.
@@ -150,7 +186,7 @@ class GrantPool:
             else:
                 self._in_use = account
                 self._used[account] = now
-                return token
+                return account, token
         if trouble is not None:
             raise trouble
         if self.is_dead:
@@ -221,25 +257,49 @@ class GrantPool:
                     self._note(account, grants.HEALTHY)
             except GrantRefused as error:
                 self.refused_by_graph(account_id, error)
+            except AccessDenied as error:
+                self.denied(account, error)
+            except RequestRefused:
+                self._note(account, grants.HEALTHY)  # what is refused is its id, and not the account
         return account in self._health and self._health[account].state is GrantState.HEALTHY
 
-    def confirmed(self) -> None:
-        """Graph answered a read with the grant in use."""
+    def confirmed(self, account: str = "") -> None:
+        """Graph answered a read with the grant of this account; empty: with the one in use."""
         self._cloud.blame.note(self.tenant_id, datetime.now(UTC), is_refused=False)
-        if self._in_use is not None and self._in_use in self._grants:
-            self._succeeded[self._in_use] = datetime.now(UTC)
-            if self._is_graphs(self._in_use):
-                self._note(self._in_use, grants.HEALTHY)
+        account = account or self._in_use or ""
+        if account in self._grants:
+            self._succeeded[account] = datetime.now(UTC)
+            if self._is_graphs(account):
+                self._note(account, grants.HEALTHY)
+
+    def denied(self, account: str, error: AccessDenied) -> bool:
+        """Graph did not let this account read; returns whether another one may go on at once."""
+        if error.refusal is None or account not in self._health:
+            return False
+        was_denied = self.is_denied
+        self._refused(account, error.refusal)
+        if self.is_denied and not was_denied:
+            log.warning(
+                "tenant_access_denied", tenant_id=self.tenant_id, accounts=len(self._health), code=error.refusal.code
+            )
+        return not self.is_denied
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether Graph lets none of the accounts read that could."""
+        now = datetime.now(UTC)
+        usable = [health for health in self._health.values() if health.is_usable(now)]
+        return bool(usable) and all(health.is_denied for health in usable)
 
     def refused_by_graph(self, account_id: UserId, error: GrantRefused) -> None:
         """Graph refused this account's access even with a fresh token: it rests, and dies if that lasts."""
         if error.refusal.by_graph and str(account_id) in self._health:
             self._refused(str(account_id), error.refusal)
 
-    def dropped(self, error: GrantRefused) -> None:
-        """Graph refused the access of the grant in use even with a fresh token: another one reads meanwhile."""
-        account = grants.choose(self._health.items(), datetime.now(UTC))
-        if account is not None and error.refusal.by_graph:
+    def dropped(self, error: GrantRefused, account: str = "") -> None:
+        """Graph refused this account's access even with a fresh token: another one reads meanwhile. Empty: of the grant in use."""
+        account = account or grants.choose(self._health.items(), datetime.now(UTC)) or ""
+        if account in self._health and error.refusal.by_graph:
             self._refused(account, error.refusal)
 
     async def keep(self) -> None:

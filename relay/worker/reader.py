@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
     from relay.core.planning import Page
     from relay.core.revision import Epoch
-    from relay.graph.client import TokenSource
     from relay.worker.accept import Answer, Answers
     from relay.worker.partition import OwnedPartition
+    from relay.worker.pool import GrantPool
 
 _meter = metrics.get_meter("relay.worker")
 _reads = _meter.create_counter("relay.worker.reads", description="Bulk reads of Graph, by how they ended")
@@ -56,12 +56,13 @@ _stale = _meter.create_counter("relay.worker.answers.stale", description="Presen
 
 
 class _Asked(NamedTuple):
-    """What was so when a read began: its order, the epoch, who was announced, what the page's last read said."""
+    """What was so when a read began: its order, the epoch, who was announced, what the page's last read said; and whose token it had."""
 
     order: Order
     epoch: Epoch
     announced: set[UserId]
     seen: Seen | None
+    account: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +118,9 @@ class Reader:
         owned: OwnedPartition,
         answers: Answers,
         upns: Mapping[UserId, str],
-        token: TokenSource,
-        judge: Callable[[RelayError], Awaitable[Status]],
-        confirmed: Callable[[], None],
+        tokens: GrantPool,
+        judge: Callable[[RelayError, str], Awaitable[Status]],
+        confirmed: Callable[[str], None],
         missed: Callable[[Collection[UserId]], None] = lambda _users: None,
     ) -> None:
         """Make a reader of nobody.
@@ -129,9 +130,9 @@ class Reader:
             owned: the lease and epoch that are shown.
             answers: what is held of the users.
             upns: user -> canonical UPN, where it is known.
-            token: of the tenant.
-            judge: what an error of Graph's means for the tenant.
-            confirmed: called after each read that was answered and accepted.
+            tokens: the tenant's grants.
+            judge: what an error of Graph's, with the token of that account, means for the tenant.
+            confirmed: called after each read that was answered and accepted, with the account whose token it was.
             missed: called with users whom Graph reports no longer, or not yet: they may be others by now.
         """
         settings = owned.worker.settings
@@ -141,7 +142,7 @@ class Reader:
         self._settings = settings
         self._answers = answers
         self._upns = upns
-        self._token = token
+        self._tokens = tokens
         self._judge = judge
         self._confirmed = confirmed
         self._missed = missed
@@ -353,18 +354,18 @@ class Reader:
         announced = self._announced.intersection(read.users)
         self._announced -= announced
         seen = self._seen.setdefault(read.page, Seen()) if read.page is not None else None
-        answered = False
+        answered, token = False, self._tokens.for_call()
         try:
             client = self._owned.cloud.client
             found = await poller.read(
-                client, self._token, read.users, seen, self._spend, self._is_well, is_stubborn=read.is_stubborn
+                client, token, read.users, seen, self._spend, self._is_well, is_stubborn=read.is_stubborn
             )
             answered = True
-            await self._take_in(read, found, _Asked(order, epoch, announced, seen))
+            await self._take_in(read, found, _Asked(order, epoch, announced, seen, token.account))
         except RelayError as error:
             self._announced |= announced
             # A lease that is lost says nothing of Graph, asked or not.
-            await self._failed(read, error, answered=answered or isinstance(error, LeaseLost))
+            await self._failed(read, error, token.account, answered=answered or isinstance(error, LeaseLost))
         except BaseException:
             self._plan.failed(read, time.monotonic() + self.pause_s())
             raise
@@ -407,10 +408,10 @@ class Reader:
             self.observer.read(read.users, moved, asked.announced)
         self.failures = 0
         self._budget.answered()
-        self._confirmed()
+        self._confirmed(asked.account)
         if left and found.trouble is not None:
-            status = await self._judge(found.trouble)
-            self._failing[self._plan.page_of(left[0])] = status
+            status = await self._judge(found.trouble, asked.account)
+            self._note_failing(self._plan.page_of(left[0]), status)
             await self._tell_unread(left, status)
 
     # What is announced
@@ -460,16 +461,20 @@ class Reader:
             self._plan.mark_announced(watched, time.monotonic())
             _announced.add(len(watched), {"outcome": "read"})
 
-    async def _failed(self, read: Read, error: RelayError, *, answered: bool) -> None:
+    async def _failed(self, read: Read, error: RelayError, account: str, *, answered: bool) -> None:
         if answered:  # Graph answered and the store did not: the same read again will do
             self._plan.failed(read, time.monotonic() + FIRST_PAUSE_S)
             raise error
-        status = await self._judge(error)
+        status = await self._judge(error, account)
         _reads.add(1, {"outcome": status.name.lower()})
         retry_at = self._retry_at(read, error)
         self._plan.failed(read, retry_at, [user for user in read.users if not self._is_known(user)])
-        self._failing[read.page] = status
+        self._note_failing(read.page, status)
         await self._tell_unread(read.users, status)
+
+    def _note_failing(self, page: Page | None, status: Status) -> None:
+        if status is not Status.NONE:
+            self._failing[page] = status
 
     async def _tell_unread(self, users: Iterable[UserId], status: Status) -> None:
         """Those who have nothing yet are told why they could not be read; what Graph has said stays until it says otherwise."""

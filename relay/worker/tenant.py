@@ -443,12 +443,13 @@ class TenantWorker:
         self._ask_anew(self._names.told({user: self._answers.of(user) for user in users}))
 
     async def _resolve(self, names: list[Name]) -> None:
+        token = self._pool.for_call()
         try:
-            resolution = await self._names.ask(self._cloud.client, self._pool, names, self._reader.pay_for_names)
+            resolution = await self._names.ask(self._cloud.client, token, names, self._reader.pay_for_names)
         except LeaseLost:
             raise
         except RelayError as error:
-            await self._resolve_failed(names, error)
+            await self._resolve_failed(names, error, token.account)
             return
         finally:
             self._resolves -= 1
@@ -472,8 +473,9 @@ class TenantWorker:
         called = self._names.called.get(user, answer.called)
         return (answer.upn, answer.called) != (self._names.upns.get(user, answer.upn), called)
 
-    async def _resolve_failed(self, names: list[Name], error: RelayError) -> None:
-        status = await self._judge(error)
+    async def _resolve_failed(self, names: list[Name], error: RelayError, account: str) -> None:
+        # To look for names takes another permission than presence: it says nothing of how the account reads.
+        status = await self._judge(error, "" if isinstance(error, AccessDenied) else account)
         if status is Status.NONE:
             self._names.want(name for name in names if name in self._wanted)
             return
@@ -497,15 +499,19 @@ class TenantWorker:
             believed = {name: entry for name, entry in entries.items() if directory.get(name) is entry}
             await self._presences.name(self._owned.lease, self.tenant_id, believed)
 
-    async def _judge(self, error: RelayError) -> Status:
-        """What an error of Graph's or Entra's means for the tenant; NONE when another grant goes on at once."""
+    async def _judge(self, error: RelayError, account: str) -> Status:
+        """What an error of Graph's or Entra's means for the tenant; NONE when another grant than `account`'s goes on at once."""
         self._refusal = str(error)
         if isinstance(error, GrantRefused):
-            self._pool.dropped(error)
+            self._pool.dropped(error, account)
         if isinstance(error, ConsentRequired):
             return Status.CONSENT_REQUIRED if await self._check_grants() else Status.NONE
         self._reader.failures += 1
         if isinstance(error, AccessDenied):
+            if self._pool.denied(account, error):
+                return Status.NONE
+            if self._pool.is_denied:
+                self._say(Status.ACCESS_DENIED)
             return Status.ACCESS_DENIED
         if isinstance(error, SourceThrottled):
             wait = error.retry_after.total_seconds() if error.retry_after is not None else None
@@ -725,11 +731,11 @@ class TenantWorker:
 
     # Contact
 
-    def _confirmed(self) -> None:
+    def _confirmed(self, account: str = "") -> None:
         """Graph has answered: note since when everything that is held is confirmed."""
         self._note_trouble("")
         self._refusal = ""
-        self._pool.confirmed()
+        self._pool.confirmed(account)
         if is_read(self.tenant.state):
             self._say(self._reader.trouble)
 

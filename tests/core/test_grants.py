@@ -288,3 +288,16 @@ def test_a_dead_grant_revives_by_success_only(refusals):
         health = refused(health, refusal, NOW)
         was_dead = was_dead or health.state is GrantState.DEAD
     assert (health.state is GrantState.DEAD) is was_dead
+
+
+@pytest.mark.fault("B4")
+def test_an_account_that_graph_denies_reads_only_where_no_other_can() -> None:
+    denial = Refusal(RefusalClass.DENIED, "denied", "Forbidden", heals=True, by_graph=True)
+    denied = refused(HEALTHY, denial, NOW)
+    assert (denied.state, denied.is_denied) == (GrantState.SUSPECT, True)
+    assert choose([("a", denied), ("b", HEALTHY)], NOW) == "b"
+    later = refused(HEALTHY, denial, NOW + timedelta(seconds=1))
+    assert choose([("a", denied), ("b", later)], NOW) == "a"  # in turn, so that one that is let in again is found
+    assert denied.next_try is not None
+    assert denied.next_try <= NOW + timedelta(minutes=1)
+    assert not denied.is_due(NOW)

@@ -125,3 +125,52 @@ async def _all_answered(relay: Relay, tenant: TenantId, people: list[str]) -> bo
 
 async def _is(relay: Relay, tenant: TenantId, name: str, status: Status) -> bool:
     return await relay.answer(tenant, name) is status
+
+
+@pytest.mark.fault("B4")
+async def test_where_microsoft_lets_one_account_read_nothing_the_next_one_reads(relay: Relay, capsys):
+    tenant = await relay.onboard()
+    await relay.onboard("ada@contoso.example")
+    accounts = sorted(str(grant.account_id) for grant in await relay.vault.list(tenant))
+    async with relay.working():
+        people = await _watch_everybody(relay, tenant)
+        await eventually(lambda: relay.sees(tenant, BEN, "Available"))
+        answers = await relay.answers(tenant, *people)
+        relay.microsoft.add_fault(Fault(path=BULK, account=accounts[0], status=403))
+        relay.microsoft.set_presence(BEN, "Busy")
+        await eventually(lambda: relay.sees(tenant, BEN, "Busy"))
+        now = await relay.answers(tenant, *people)
+        assert {name for name in people if now[name] != answers[name]} == {BEN}
+        assert "tenant_access_denied" not in capsys.readouterr().out
+        relay.microsoft.add_fault(Fault(path=BULK, account=accounts[1], status=403))
+        await eventually(lambda: "tenant_access_denied" in capsys.readouterr().out)
+        await eventually(lambda: _fares(relay, tenant, Status.ACCESS_DENIED))
+        relay.microsoft.faults.remove()
+        relay.microsoft.set_presence(BEN, "Away")
+        await eventually(lambda: relay.sees(tenant, BEN, "Away"), timeout=5)
+        await eventually(lambda: _fares(relay, tenant, Status.NONE))
+
+
+@pytest.mark.fault("L10")
+async def test_not_all_is_well_while_users_wait_for_a_throttled_read(relay: Relay):
+    tenant = await relay.onboard()
+    relay.microsoft.add_fault(Fault(path=BULK, status=503, headers={"Retry-After": "3"}, for_s=2))
+    async with relay.working():
+        await relay.watch(tenant, ADA)
+        await eventually(lambda: _is(relay, tenant, ADA, Status.THROTTLED))
+        await eventually(lambda: _fares(relay, tenant, Status.THROTTLED))
+        await relay.watch(tenant, "nobody@contoso.example")  # a name that is looked up: Graph answers that
+        await eventually(lambda: _is(relay, tenant, "nobody@contoso.example", Status.NOT_FOUND))
+        while True:
+            fares = await _fares(relay, tenant, Status.THROTTLED)
+            if not await _is(relay, tenant, ADA, Status.THROTTLED):
+                break
+            assert fares
+            await asyncio.sleep(0.05)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        await eventually(lambda: _fares(relay, tenant, Status.NONE))
+
+
+async def _fares(relay: Relay, tenant: TenantId, status: Status) -> bool:
+    contact = await relay.presences.contact_of(tenant)
+    return contact is not None and contact.status is status
