@@ -11,6 +11,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Final, NamedTuple, Protocol, Self
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import aiohttp
 import httpx
@@ -18,6 +19,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from relay.errors import AccessDenied, RelayError, RequestRefused, SourceUnreachable
 from relay.graph.errors import translate
+from relay.graph.lanes import Lanes
 from relay.graph.settings import GraphSettings
 
 
@@ -51,7 +53,7 @@ class GraphClient:
     The caller decides whether to repeat a call. Only a 401 is repeated here, once, with a fresh token (and the transport
     repeats a GET whose kept connection turns out to be closed).
     Redirects are not followed and cookies not kept, so nothing of one tenant's call reaches another's. Cancelling a call
-    closes its connection.
+    closes its connection. Token sources whose last call was slow share half of the connections (`lanes`).
 
     Raises (from every call): `SourceUnreachable`, `SourceThrottled`, `GrantRefused`, `AccessDenied`, `RequestRefused`,
     and whatever the token source raises.
@@ -62,6 +64,7 @@ class GraphClient:
         self._origin = _origin(settings.graph_url)
         self._http = _http_client(settings)
         self._gate: Gate = open_gate
+        self._lanes = Lanes(settings.max_connections, WeakSet())
 
     async def __aenter__(self) -> Self:
         return self
@@ -121,7 +124,7 @@ class GraphClient:
 
     async def fetched(self, url: str) -> Reply:
         """A public document as it came."""
-        reply = await self._call("GET", url, {}, None)
+        reply = await self._call(self, "GET", url, {}, None)
         if reply.status == 200:
             return reply
         raise translate(*reply)
@@ -137,10 +140,10 @@ class GraphClient:
     ) -> Reply:
         url = self._url(path)
         text = await token()
-        reply = await self._call(method, url, _headers(text), content, patience)
+        reply = await self._call(token, method, url, _headers(text), content, patience)
         if reply.status == 401:
             text = await token(refused=text)
-            reply = await self._call(method, url, _headers(text), content, patience)
+            reply = await self._call(token, method, url, _headers(text), content, patience)
         return reply
 
     def _url(self, path: str) -> str:
@@ -155,21 +158,23 @@ class GraphClient:
 
     async def _call(
         self,
+        whose: object,
         method: str,
         url: str,
         headers: Mapping[str, str],
         content: bytes | None,
         patience: timedelta | None = None,
     ) -> Reply:
-        self._gate()  # here, so that no call can leave it out
         try:
             async with (
                 asyncio.timeout((patience or self.settings.total_timeout).total_seconds()),
-                self._http.stream(
-                    method, url, headers=headers, content=content, timeout=self._timeout(patience)
-                ) as response,
+                self._lanes.place(whose),
             ):
-                return Reply(response.status_code, await self._read(response), response.headers)
+                self._gate()  # here, so that no call can leave it out, and none has waited since
+                async with self._http.stream(
+                    method, url, headers=headers, content=content, timeout=self._timeout(patience)
+                ) as response:
+                    return Reply(response.status_code, await self._read(response), response.headers)
         except RelayError:
             raise
         # The transport lets some of aiohttp's own errors through; a header that cannot be parsed is a ValueError.
@@ -204,7 +209,7 @@ def _http_client(settings: GraphSettings) -> httpx.AsyncClient:
 
 
 def _session(settings: GraphSettings, context: ssl.SSLContext) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(ssl=context, limit=settings.max_connections, keepalive_timeout=_KEEPALIVE_S)
+    connector = aiohttp.TCPConnector(ssl=context, limit=2 * settings.max_connections, keepalive_timeout=_KEEPALIVE_S)
     return aiohttp.ClientSession(
         connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=not settings.is_local
     )

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import copy
 import json
+import math
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from relay.graph.applications import NONSENSE, Applications, refusal_words, tran
 from relay.graph.client import Gate, TokenSource, open_gate
 from relay.graph.credentials import Credential
 from relay.graph.errors import GrantRefused, from_refusal
+from relay.graph.lanes import Lanes
 from relay.graph.settings import GraphSettings
 
 
@@ -48,10 +50,17 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A bearer token for Graph; `good_until` by the monotonic clock, with a margin for the way."""
+    """A bearer token for Graph.
+
+    Attributes:
+        text: the token.
+        good_until: by the monotonic clock, with a margin for the way.
+        renew_at: when the next one is asked for, while this one is still used.
+    """
 
     text: str = field(repr=False)
     good_until: float
+    renew_at: float = math.inf
 
 
 Save = Callable[[Grant, str], Awaitable[Grant]]
@@ -65,7 +74,8 @@ class GrantTokens:
     """Access tokens of all grants; to be entered as a context.
 
     Only one call of MSAL is under way for a grant, and for a tenant, so a tenant whose token endpoint is slow holds one
-    of the threads. Waiters may be cancelled; the call goes on for the others. Nothing is retried: whoever asks decides
+    of the threads; such tenants together cannot hold all (`lanes`). A token that is still good is used while the next one is
+    fetched. Waiters may be cancelled; the call goes on for the others. Nothing is retried: whoever asks decides
     when to ask again.
 
     A changed token cache is given to `save` before anybody gets the new token. A save that fails is made good at the next
@@ -80,7 +90,8 @@ class GrantTokens:
         self._settings = settings
         self._save = save
         self._applications = Applications(settings)
-        self._threads = ThreadPoolExecutor(settings.token_threads, thread_name_prefix="msal")
+        self._threads = ThreadPoolExecutor(2 * settings.token_threads, thread_name_prefix="msal")
+        self._lanes = Lanes(settings.token_threads, set())
         self._kept: dict[tuple[TenantId, str], _Kept] = {}
         self._turns: dict[TenantId, asyncio.Lock] = {}
         self._gate: Gate = open_gate
@@ -108,7 +119,11 @@ class GrantTokens:
     async def access_token(self, grant: Grant) -> AccessToken:
         """A token that is good for a while: the last one, or a new one."""
         kept = self._take_up(grant)
-        if kept.token is not None and time.monotonic() < kept.token.good_until:
+        now = time.monotonic()
+        if kept.token is not None and now < kept.token.good_until:
+            if now >= max(kept.token.renew_at, kept.renew_not_before) and kept.flight is None:
+                kept.renew_not_before = now + _RENEW_AGAIN_S
+                self._take_off(kept, force=False)  # nobody waits for it
             return kept.token
         return await self._fly(kept, force=False)
 
@@ -139,6 +154,7 @@ class GrantTokens:
         if kept is not None and kept.flight is not None:
             kept.flight.cancel()
         if not any(tenant == tenant_id for tenant, _ in self._kept):
+            self._lanes.forget(tenant_id)
             self._turns.pop(tenant_id, None)
 
     def _take_up(self, grant: Grant) -> _Kept:
@@ -158,12 +174,7 @@ class GrantTokens:
         """Join the call that is under way for this grant, or make one; one that is forced only joins its like."""
         if force and kept.flight is not None and not kept.is_forced:
             await asyncio.wait([kept.flight])
-        if kept.flight is None:
-            name = f"token:{kept.grant.tenant_id}"
-            kept.is_forced = force
-            kept.flight = asyncio.get_running_loop().create_task(self._call(kept), name=name)
-            kept.flight.add_done_callback(kept.landed)
-        flight = kept.flight
+        flight = kept.flight or self._take_off(kept, force=force)
         try:
             return await asyncio.shield(flight)
         except asyncio.CancelledError:
@@ -172,9 +183,17 @@ class GrantTokens:
                 raise SourceUnreachable("the grant was replaced while its token was asked for") from None
             raise
 
+    def _take_off(self, kept: _Kept, *, force: bool) -> asyncio.Task[AccessToken]:
+        name = f"token:{kept.grant.tenant_id}"
+        kept.is_forced = force
+        kept.flight = asyncio.get_running_loop().create_task(self._call(kept), name=name)
+        kept.flight.add_done_callback(kept.landed)
+        return kept.flight
+
     async def _call(self, kept: _Kept) -> AccessToken:
-        async with self._turns.setdefault(kept.grant.tenant_id, asyncio.Lock()):
-            kept.gate()  # it may have waited long for its turn, and waits for a thread
+        tenant_id = kept.grant.tenant_id
+        async with self._turns.setdefault(tenant_id, asyncio.Lock()), self._lanes.place(tenant_id):
+            kept.gate()  # it may have waited long for its turn and a place
             loop = asyncio.get_running_loop()
             token = await loop.run_in_executor(self._threads, kept.acquire, self._applications, self._settings.scopes)
         await self._keep(kept)
@@ -201,6 +220,7 @@ class _Kept:
         self.flight: asyncio.Task[AccessToken] | None = None
         self.gate: Gate = open_gate
         self.is_forced = False
+        self.renew_not_before = 0.0
         self.unsaved = ""
         self._must_ask = False
         self._application: msal.ConfidentialClientApplication | None = None
@@ -281,11 +301,16 @@ def _access_token(result: dict[str, Any], asked_at: float) -> AccessToken:
         text = str(result["access_token"])
     except (KeyError, TypeError, ValueError):
         raise SourceUnreachable("Entra's token has no lifetime") from None
-    return AccessToken(text, asked_at + lives_s - min(_MARGIN_S, lives_s / 10))
+    ends = asked_at + lives_s
+    return AccessToken(text, ends - min(_WAY_S, lives_s / 20), ends - min(_MARGIN_S, lives_s / 10))
 
 
 _MARGIN_S: Final = 300.0
 """A token is renewed this long before its end (MSAL does the same); a tenth of its life when that is shorter."""
+_WAY_S: Final = 30.0
+"""A token is not used for a call in its last seconds; half of the margin when that is shorter."""
+_RENEW_AGAIN_S: Final = 15.0
+"""Between two tries to renew a token that is still good."""
 
 _NOTHING_KEPT: Final = Refusal(
     RefusalClass.CONSENT_REQUIRED,

@@ -87,7 +87,26 @@ async def test_a_token_is_kept_until_shortly_before_its_end(cloud: Cloud, grante
     before = token_calls(cloud)
     assert await granted.access_token(grant) is token
     assert token_calls(cloud) == before
-    assert 3200 < token.good_until - time.monotonic() < 3300
+    now = time.monotonic()
+    assert 3200 < token.renew_at - now < 3300
+    assert 3500 < token.good_until - now < 3570
+
+
+@pytest.mark.fault("B17")
+async def test_a_token_that_is_still_good_is_used_while_the_next_one_is_fetched(
+    cloud: Cloud, granted: GrantTokens, grant: Grant
+):
+    token = await granted.access_token(grant)
+    [kept] = granted._kept.values()
+    kept.token = replace(token, renew_at=time.monotonic())
+    cloud.set_switches(token_latency_ms_of={grant.tenant_id: 1_000})
+    calls = token_calls(cloud)
+    for _ in range(5):
+        assert (await granted.access_token(grant)).text == token.text, "nobody waits"
+    assert kept.flight is not None
+    await kept.flight
+    assert token_calls(cloud) <= calls + 1
+    assert kept.token.renew_at > time.monotonic() + 3000
 
 
 async def test_a_refresh_is_fresh_and_its_token_cache_is_saved(

@@ -136,6 +136,8 @@ async def test_a_bad_minute_of_graphs_ends_no_consent_and_is_over_when_it_is_ove
         await eventually(lambda: relay.sees(tenant_id, ADA, "Available"))
         relay.microsoft.faults.add(Fault(path="/v1.0/", status=401))
         await eventually(lambda: grant_is(relay, tenant_id, ACCOUNT, GrantState.SUSPECT))  # its minute is over
+        tried = len(relay.microsoft.journal.search())
+        await eventually(lambda: len(relay.microsoft.journal.search()) > tried)
         assert await state_of(relay, tenant_id) is TenantState.ACTIVE
         assert not await Notices(relay.store).of(range(64))
         relay.microsoft.faults.remove()

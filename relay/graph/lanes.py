@@ -1,0 +1,82 @@
+"""Places for calls, of which those that are slow cannot take all.
+
+Calls of all tenants share threads and connections. A tenant whose calls hang would take them one by one, and others would wait:
+
+    quick last time ──► any place ──── takes longer than a moment ──► goes on in an extra place, and gives its own free
+    slow last time ──► half of the places
+
+So tenants that answer quickly wait for each other only, but for the moments in which others turn slow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, MutableSet
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final
+
+SLOW_S: Final = 2.0
+"""Entra and Graph answer within a second; whoever takes longer is slow until the next call is not."""
+
+
+class Lanes:
+    """Places for calls. At most twice as many calls as places are under way."""
+
+    def __init__(self, places: int, slow: MutableSet[Any], slow_s: float = SLOW_S) -> None:
+        """Make places.
+
+        Args:
+            places: how many.
+            slow: keeps whose last call was slow: a set, or a weak one.
+            slow_s: what is slow.
+        """
+        self._places = asyncio.Semaphore(places)
+        self._for_slow = asyncio.Semaphore(max(1, places // 2))
+        self._extra = places
+        self._slow = slow
+        self._slow_s = slow_s
+
+    @asynccontextmanager
+    async def place(self, whose: object) -> AsyncIterator[None]:
+        """Wait for a place, and hold it."""
+        async with AsyncExitStack() as held:
+            if whose in self._slow:
+                await held.enter_async_context(self._for_slow)
+            await self._places.acquire()
+            turn = _Turn(self, whose)
+            held.callback(turn.end)
+            yield
+
+    def forget(self, whose: object) -> None:
+        """Whoever that was does not call any more."""
+        self._slow.discard(whose)
+
+
+class _Turn:
+    """One call that holds a place."""
+
+    def __init__(self, lanes: Lanes, whose: object) -> None:
+        self._lanes = lanes
+        self._whose = whose
+        self._began = time.monotonic()
+        self._has_extra = False
+        self._timer = asyncio.get_running_loop().call_later(lanes._slow_s, self._turn_slow)
+
+    def _turn_slow(self) -> None:
+        lanes = self._lanes
+        lanes._slow.add(self._whose)
+        if lanes._extra > 0:
+            lanes._extra -= 1
+            self._has_extra = True
+            lanes._places.release()
+
+    def end(self) -> None:
+        self._timer.cancel()
+        lanes = self._lanes
+        if time.monotonic() - self._began < lanes._slow_s:
+            lanes._slow.discard(self._whose)
+        if self._has_extra:
+            lanes._extra += 1
+        else:
+            lanes._places.release()
