@@ -528,7 +528,7 @@ class TenantWorker:
         if int(now) % 10 == 0:
             await self._drop_expired_edges()
             self._start("enforce", self._reload_if_marked)
-        if int(now) % 5 == 0:
+        if int(now) % 5 == 0 and is_read(self.tenant.state):
             self._names.want_expired(datetime.now(UTC))
         await self._reader.sweep(now)
         if is_read(self.tenant.state):
