@@ -8,8 +8,9 @@ import gc
 import os
 import signal
 import sys
+from asyncio import sslproto
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -27,6 +28,8 @@ do; `proxy`, if there is one. Clients that have Microsoft's host names built in 
     HTTPS_PROXY=<proxy> SSL_CERT_FILE=DIR/ca.pem REQUESTS_CA_BUNDLE=DIR/ca.pem
 or with the names in /etc/hosts and --port 443.  Stop it with Ctrl-C.
 """
+_TLS_BUFFER_BYTES: Final = 32 * 1024
+"""What each TLS connection keeps for what it reads, rather than asyncio's 256 KiB."""
 
 
 def main() -> int:
@@ -36,6 +39,7 @@ def main() -> int:
         config = _config(options)
     except (OSError, ValueError, msgspec.DecodeError) as error:
         return _fail(error)
+    sslproto.SSLProtocol.max_size = _TLS_BUFFER_BYTES
     try:
         asyncio.run(_serve(config, options))
     except (OSError, ValueError) as error:

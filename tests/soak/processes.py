@@ -238,7 +238,7 @@ async def at_work(
                 await asyncio.sleep(0.02)
             for name in roles:
                 processes[name].start()
-            cloud = CloudAddress(given["RELAY_CLOUD_GRAPH_URL"], (folder / "cloud" / "ca.pem").read_bytes())
+            cloud = CloudAddress(given["RELAY_CLOUD_AUTHORITY_URL"], (folder / "cloud" / "ca.pem").read_bytes())
             context = ssl.create_default_context(cadata=cloud.ca_pem.decode())
             async with (
                 httpx.AsyncClient(
