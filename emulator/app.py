@@ -14,6 +14,7 @@ import socket
 import ssl
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import unquote
 
@@ -32,6 +33,7 @@ from emulator.entra.service import TOKEN_PATH, Entra
 from emulator.exchange import Answer, Request, json_answer
 from emulator.graph.service import PREFIX as GRAPH
 from emulator.graph.service import Graph
+from emulator.graph.userinfo import PATH as USERINFO
 from emulator.proxy import proxying
 
 if TYPE_CHECKING:
@@ -147,7 +149,7 @@ class Application:
     def _surface(self, request: Request) -> Entra | Graph:
         """Who answers: under Microsoft's names the host decides, else the path."""
         known = hosts.KNOWN.get(request.host)
-        graph = known[1] == "graph" if known is not None else request.path.startswith(GRAPH)
+        graph = known[1] == "graph" if known is not None else request.path.startswith(GRAPH) or request.path == USERINFO
         return self._graph if graph else self._entra
 
     def _settle_cloud(self, request: Request) -> None:
@@ -182,9 +184,10 @@ async def _body(receive: ASGIReceiveCallable) -> bytes | None:
 
 
 async def _send(send: ASGISendCallable, answer: Answer) -> None:
-    headers = [
-        (b"content-type", answer.content_type), (b"content-length", str(len(answer.body)).encode()), *answer.headers
-    ]  # fmt: skip
+    headers = answer.headers
+    if answer.status != HTTPStatus.NO_CONTENT:  # which has no body, and so neither its type nor its length
+        of_body = [(b"content-type", answer.content_type), (b"content-length", str(len(answer.body)).encode())]
+        headers = [*of_body, *headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers, "trailers": False})
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 

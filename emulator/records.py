@@ -79,6 +79,9 @@ class ApplicationRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True
     app_roles: list[str] = []
     access_token_version: int = 2
     refusal: str = ""
+    public: bool = False
+    id_tokens: bool = False
+    access_tokens: bool = False
 
 
 class WorldRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -208,7 +208,7 @@ class Tenant:
 
 @dataclass(slots=True, kw_only=True)
 class Application:
-    """One app registration: multi-tenant, web redirect URIs.
+    """One app registration: multi-tenant.
 
     It may ask for a token for itself (`api://{client id}/.default`); `access_token_version` is of those.
     """
@@ -223,12 +223,19 @@ class Application:
     certificates: list[str] = field(default_factory=list)
     """PEM, public part."""
     scopes: list[str] = field(default_factory=list)
-    """The delegated permissions that it may ask for; empty: any that Graph has."""
+    """The delegated permissions that it is registered for, which `.default` asks for; empty: `entra.scopes.UNREGISTERED`.
+    Others can be asked for at sign-in all the same."""
     app_roles: list[str] = field(default_factory=list)
     """The application permissions that it may ask for."""
     access_token_version: int = 2
     refusal: str = ""
     """A name of entra.refusals: why every credential of it is refused; empty: they are not."""
+    public: bool = False
+    """Whether it may be a public client, which keeps no secret: https://learn.microsoft.com/entra/identity-platform/msal-client-applications"""
+    id_tokens: bool = False
+    """Whether the authorize endpoint may send it id tokens: https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc"""
+    access_tokens: bool = False
+    """Whether the authorize endpoint may send it access tokens: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-implicit-grant-flow"""
 
 
 class World:

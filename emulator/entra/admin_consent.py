@@ -40,7 +40,7 @@ class AdminConsent:
         """Take a request; `everything` is the older endpoint's way."""
         try:
             asked = parameters.of_query_or_body(request)
-            application, uri = replies.trusted(self._cloud.world, asked)
+            application, uri = replies.trusted(self._cloud.world, asked, tenant.name if tenant else segment)
             if segment.lower() in {"common", "consumers"}:
                 raise Refused(refusals.NOT_OVER_COMMON, client=application.client_id)
         except Refused as refused:

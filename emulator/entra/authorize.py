@@ -49,7 +49,7 @@ class Authorize:
             asked = parameters.of_query_or_body(request)
             if version == 1:
                 asked = parameters.of_version_1(asked)
-            application, uri = replies.trusted(self._cloud.world, asked)
+            application, uri = replies.trusted(self._cloud.world, asked, tenant.name if tenant else segment)
         except Refused as refused:
             return replies.tell(request, refused)
         request.app_id = application.client_id

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from emulator.entra.scopes import PERMISSIONS
+from emulator.entra.scopes import PERMISSIONS, known
 
 if TYPE_CHECKING:
     from emulator.entra.codes import Flow
@@ -24,6 +24,11 @@ def missing(flow: Flow, person: Person) -> set[str]:
     return {name for name in flow.permissions if name.lower() not in given}
 
 
+def granted(application: Application, person: Person) -> set[str]:
+    """All of Graph's permissions that an application has for a person, whenever they were consented to."""
+    return known(person.tenant.consented(application.client_id, person))
+
+
 def who_may(flow: Flow, person: Person, switches: Switches) -> Who:
     """Who may consent to what a flow asks for: the person, or an administrator, who can be asked or not."""
     if person.role == "admin" or _may_consent(flow, person.tenant, switches):
@@ -33,7 +38,7 @@ def who_may(flow: Flow, person: Person, switches: Switches) -> Who:
 
 def _may_consent(flow: Flow, tenant: Tenant, switches: Switches) -> bool:
     application = flow.application
-    if any(PERMISSIONS[name][1] for name in flow.permissions) or tenant.admin_consent_only:
+    if any(PERMISSIONS[name].admin for name in flow.permissions) or tenant.admin_consent_only:
         return False
     if application.client_id in tenant.assignments:
         return False  # https://learn.microsoft.com/entra/identity/enterprise-apps/what-is-access-management

@@ -27,8 +27,14 @@ _THUMBPRINTS = {"x5t": hashes.SHA1, "x5t#S256": hashes.SHA256}
 _SIGNATURE_ONLY: Final[Any] = {f"verify_{name}": False for name in ("aud", "exp", "nbf", "iat", "iss", "sub", "jti")}
 
 
-def client_of(world: World, request: Request, form: dict[str, str]) -> Application:
+def client_of(world: World, request: Request, form: dict[str, str], directory: str) -> Application:
     """The application that a token request names, proven or not.
+
+    Args:
+        world: the world.
+        request: the request.
+        form: its parameters; those of an `Authorization` header are put into it.
+        directory: the tenant as the request names it.
 
     Raises:
         Refused: there is no such application, or it is refused altogether.
@@ -40,9 +46,9 @@ def client_of(world: World, request: Request, form: dict[str, str]) -> Applicati
         raise Refused(refusals.MISSING, name="client_id")
     application = world.application(client_id)
     if application is None:
-        raise Refused(refusals.APP_UNKNOWN, client=client_id[:200])
+        raise Refused(refusals.APP_UNKNOWN, client=client_id[:200], tenant=directory)
     if application.refusal:
-        raise Refused(refusals.APPLICATION_DEATHS[application.refusal], client=client_id)
+        raise Refused(refusals.APPLICATION_DEATHS[application.refusal], client=client_id, tenant=directory)
     return application
 
 

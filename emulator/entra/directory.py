@@ -289,5 +289,5 @@ class Directory:
 _REMOVED: Final = {"removed", "not_in_tenant"}
 _REPLACED: Final = (
     "name", "publisher", "verified", "redirect_uris", "secrets", "certificates", "scopes", "app_roles",
-    "access_token_version", "refusal",
+    "access_token_version", "refusal", "public", "id_tokens", "access_tokens",
 )  # fmt: skip

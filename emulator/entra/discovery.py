@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from emulator.exchange import Request
     from emulator.world import Tenant
 
+USERINFO: Final = "/oidc/userinfo"
 _CLAIMS: Final = (
     "sub", "iss", "cloud_instance_name", "cloud_instance_host_name", "cloud_graph_host_name", "msgraph_host", "aud", "exp",
     "iat", "auth_time", "acr", "nonce", "preferred_username", "name", "tid", "ver", "at_hash", "c_hash", "email",
@@ -39,7 +40,7 @@ def configuration(request: Request, segment: str, tenant: Tenant | None, *, vers
         "scopes_supported": ["openid", "profile", "email", "offline_access"],
         "issuer": issuer(request, tenant, version=version),
         "request_uri_parameter_supported": False,
-        "userinfo_endpoint": f"https://{cloud.graph}/oidc/userinfo",
+        "userinfo_endpoint": f"https://{cloud.graph}{USERINFO}" if request.host else f"{request.base}{USERINFO}",
         "authorization_endpoint": f"{endpoints}/authorize",
         "http_logout_supported": True,
         "frontchannel_logout_supported": True,

@@ -87,7 +87,7 @@ def form_post(uri: str, fields: dict[str, str]) -> Answer:
 def _asked(flow: Flow) -> list[tuple[str, str]]:
     """What a flow asks for, in words and by name: Graph's permissions, then what sign-in itself gives."""
     lower = {scope.lower() for scope in flow.scopes}
-    permissions = [(PERMISSIONS[name][0], name) for name in sorted(flow.permissions)]
+    permissions = [(PERMISSIONS[name].text, name) for name in sorted(flow.permissions)]
     return [*permissions, *((text, name) for name, text in SIGN_IN_SCOPES.items() if name in lower)]
 
 

@@ -57,7 +57,7 @@ def of_version_1(asked: dict[str, str]) -> dict[str, str]:
     Raises:
         Refused: there is no resource.
     """
-    return {**asked, "scope": f"openid offline_access {demand(asked, 'resource').rstrip('/')}/.default"}
+    return {**asked, "scope": f"openid profile offline_access {demand(asked, 'resource').rstrip('/')}/.default"}
 
 
 def capabilities(asked: dict[str, str]) -> tuple[str, ...]:

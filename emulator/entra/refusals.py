@@ -184,7 +184,6 @@ RESPONSE_MODE: Final = Refusal(
 PROMPT: Final = Refusal(code=90023, error="invalid_request", text="Unsupported 'prompt' value '{name}'.")
 MAX_AGE: Final = Refusal(code=90023, error="invalid_request", text="Unsupported 'max_age' value '{name}'.")
 SCOPE: Final = _coded(70011)
-SCOPE_NOT_REGISTERED: Final = _coded(650057)
 SCOPE_NOT_DEFAULT: Final = Refusal(
     code=1002012,
     error="invalid_scope",
@@ -211,6 +210,9 @@ CHALLENGE: Final = Refusal(
 )
 METHOD: Final = Refusal(
     code=900561, error="invalid_request", text="The endpoint only accepts {name} requests.", status=405
+)
+NOTHING_THERE: Final = Refusal(
+    code=9002313, error="invalid_request", text="Invalid request. There is nothing at '{name}'.", status=404
 )
 INSTANCE: Final = Refusal(code=50049, error="invalid_instance", text="Unknown or invalid instance.")
 DISCOVERY_MALFORMED: Final = Refusal(

@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 MODES = ("query", "fragment", "form_post")
 
 
-def trusted(world: World, asked: dict[str, str]) -> tuple[Application, str]:
+def trusted(world: World, asked: dict[str, str], directory: str) -> tuple[Application, str]:
     """The application and its redirect URI, once both are known to belong together.
+
+    Args:
+        world: the world.
+        asked: the request's parameters.
+        directory: the tenant as the request names it.
 
     Raises:
         Refused: they do not. To be told to the person, never to that address.
@@ -28,12 +33,17 @@ def trusted(world: World, asked: dict[str, str]) -> tuple[Application, str]:
         raise Refused(refusals.MISSING, name="client_id")
     application = world.application(client_id)
     if application is None or application.refusal in _GONE:
-        raise Refused(refusals.APP_UNKNOWN, client=client_id[:200])
+        raise Refused(refusals.APP_UNKNOWN, client=client_id[:200], tenant=directory)
     if not uri and len(application.redirect_uris) == 1:
         uri = application.redirect_uris[0]
-    if not any(_same_address(uri, known) for known in application.redirect_uris):
+    if not is_registered(uri, application):
         raise Refused(refusals.REDIRECT_UNKNOWN, uri=uri[:2000], client=client_id)
     return application, uri
+
+
+def is_registered(uri: str, application: Application) -> bool:
+    """Whether an application is registered with an address."""
+    return any(_same_address(uri, known) for known in application.redirect_uris)
 
 
 def send(uri: str, mode: str, state: str | None, found: dict[str, str]) -> Answer:
@@ -42,6 +52,8 @@ def send(uri: str, mode: str, state: str | None, found: dict[str, str]) -> Answe
         found = {**found, "state": state}
     if mode == "form_post":
         return pages.form_post(uri, found)
+    if not found:
+        return redirect(uri)
     mark = "#" if mode == "fragment" else "&" if urlsplit(uri).query else "?"
     return redirect(f"{uri}{mark}{urlencode(found, quote_via=quote)}")
 

@@ -3,32 +3,46 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from emulator.entra.refusals import (
-    RESOURCE_UNKNOWN,
-    SCOPE,
-    SCOPE_MIXED,
-    SCOPE_NOT_REGISTERED,
-    SCOPE_OF_SEVERAL,
-    Refused,
-)
+import msgspec
+
+from emulator.entra.refusals import RESOURCE_UNKNOWN, SCOPE, SCOPE_MIXED, SCOPE_OF_SEVERAL, Refused
 from emulator.entra.tokens import GRAPH_ID
 from emulator.hosts import CLOUDS
-from emulator.world import Application
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from emulator.world import Application
 
 OPENID: Final = frozenset({"openid", "profile", "email", "offline_access"})
 DEFAULT: Final = ".default"
 
-# https://learn.microsoft.com/graph/permissions-reference: name -> (what the consent page says, needs an administrator)
-PERMISSIONS: Final[dict[str, tuple[str, bool]]] = {
-    "Presence.Read": ("Read your presence information", False),
-    "Presence.Read.All": ("Read presence information of all users in your organization", False),
-    "User.Read": ("Sign you in and read your profile", False),
-    "User.ReadBasic.All": ("Read all users' basic profiles", False),
-    "User.Read.All": ("Read all users' full profiles", True),
-    "Directory.Read.All": ("Read directory data", True),
-}
+
+class Permission(NamedTuple):
+    """One of Graph's delegated permissions: what the consent page says of it, and whether it needs an administrator."""
+
+    text: str
+    admin: bool
+
+
+class _Permissions(msgspec.Struct, forbid_unknown_fields=True):
+    users: dict[str, str]
+    administrators: dict[str, str]
+
+
+def _permissions() -> dict[str, Permission]:
+    raw = files("emulator.entra").joinpath("permissions.toml").read_bytes()
+    read_ = msgspec.toml.decode(raw, type=_Permissions)
+    everybodys = {name: Permission(text, admin=False) for name, text in read_.users.items()}
+    return everybodys | {name: Permission(text, admin=True) for name, text in read_.administrators.items()}
+
+
+PERMISSIONS: Final[dict[str, Permission]] = _permissions()
+"""permissions.toml: name as Graph spells it -> what it is. Any of them can be asked for at sign-in, registered or not:
+https://learn.microsoft.com/entra/identity-platform/permissions-consent-overview"""
 APP_ROLES: Final[dict[str, str]] = {
     "Presence.Read.All": "Read presence information for all users",
     "Presence.ReadWrite.All": "Read and write presence information for all users",
@@ -44,6 +58,11 @@ SIGN_IN_SCOPES: Final[dict[str, str]] = {
     "email": "View your email address",
     "offline_access": "Maintain access to data you have given it access to",
 }
+
+UNREGISTERED: Final = (
+    "Presence.Read", "Presence.Read.All", "User.Read", "User.ReadBasic.All", "User.Read.All", "Directory.Read.All",
+)  # fmt: skip
+"""What `.default` stands for when a registration names no delegated permission."""
 
 _CANONICAL: Final = {name.lower(): name for name in PERMISSIONS}
 _GRAPH_NAMES: Final = {"", GRAPH_ID, *(f"https://{cloud.graph}" for cloud in CLOUDS.values())}
@@ -83,8 +102,7 @@ def read(scopes: list[str], application: Application, *, single: bool = False) -
         single: whether they may be of one resource only, as at the token endpoint.
 
     Raises:
-        Refused: there is no such resource or permission, or the application is not registered for it, or they do not go
-            together.
+        Refused: there is no such resource or permission, or they do not go together.
     """
     parts = [_part(scope, application) for scope in scopes if scope.lower() not in OPENID]
     own = any(is_own for is_own, _ in parts)
@@ -96,15 +114,44 @@ def read(scopes: list[str], application: Application, *, single: bool = False) -
     if default and not own:
         return Asked(permissions=registered(application), default=True)
     found = {_permission(name) for is_own, name in parts if not is_own}
-    if found - registered(application):
-        missing = ", ".join(sorted(found - registered(application)))
-        raise Refused(SCOPE_NOT_REGISTERED, name=missing, client=application.client_id)
     return Asked(permissions=found, own=own, default=default)
 
 
 def registered(application: Application) -> set[str]:
-    """Graph's delegated permissions that an application may ask for."""
-    return set(application.scopes or PERMISSIONS)
+    """Graph's delegated permissions that an application is registered for: what `.default` asks for."""
+    return set(application.scopes or UNREGISTERED)
+
+
+def known(names: Iterable[str]) -> set[str]:
+    """Those of the names that are Graph's permissions, as Graph spells them."""
+    return {_CANONICAL[name.lower()] for name in names if name.lower() in _CANONICAL}
+
+
+def of_openid(scopes: Iterable[str]) -> frozenset[str]:
+    """Those of the scopes that are OpenID Connect's, in lower case."""
+    return OPENID & {scope.lower() for scope in scopes}
+
+
+def told(asked: Sequence[str], granted: set[str], openid: Iterable[str]) -> str:
+    """The scopes as an answer names them, so that MSAL's cache finds them again.
+
+    Graph's come as they were asked for. What was granted before follows, named with the resource that was asked for: "it's
+    possible for `scope` to contain others previously granted to the application",
+    https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc
+
+    Args:
+        asked: the scopes of the request.
+        granted: Graph's permissions.
+        openid: the scopes of OpenID Connect that were granted.
+    """
+    lower = {DEFAULT, *(name.lower() for name in granted)}
+    graph = [scope for scope in asked if scope.rpartition("/")[2].lower() in lower]
+    named = {scope.rpartition("/")[2].lower() for scope in graph}
+    resource = next((scope.rpartition("/")[0] + "/" for scope in graph if "/" in scope), "")
+    before = [f"{resource}{name}" for name in sorted(granted) if name.lower() not in named]
+    return " ".join(
+        [*graph, *before, *(name for name in SIGN_IN_SCOPES if name in openid and name != "offline_access")]
+    )
 
 
 def _part(scope: str, application: Application) -> tuple[bool, str]:

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emulator.entra import discovery, national, pages, refusals, replies
+from emulator.entra import discovery, national, refusals, replies
 from emulator.entra.admin_consent import PURPOSE, AdminConsent
 from emulator.entra.authorize import Authorize
 from emulator.entra.codes import Flows
+from emulator.entra.issuing import Issuer
 from emulator.entra.refusals import Refused
 from emulator.entra.sessions import Sessions
 from emulator.entra.signin import SignIn
+from emulator.entra.signout import sign_out
 from emulator.entra.token import Token
-from emulator.exchange import Answer, Request, json_answer
+from emulator.exchange import json_answer
 from emulator.world import PERSONAL
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
     from emulator.entra.codes import Flow
+    from emulator.exchange import Answer, Request
     from emulator.world import Person, Tenant
 
 MANY: Final = {"organizations", "common"}
 TOKEN_PATH: Final = "/oauth2/v2.0/token"
 _FORMS: Final = {"login", "select", "mfa", "consent", "approval", "admin_consent"}
-_INTERACTIVE: Final = {"oauth2/v2.0/authorize", "oauth2/authorize", "v2.0/adminconsent", "adminconsent", *_FORMS}
+_INTERACTIVE: Final = {
+    "oauth2/v2.0/authorize", "oauth2/authorize", "oauth2/v2.0/logout", "oauth2/logout", "v2.0/adminconsent", "adminconsent",
+    *_FORMS,
+}  # fmt: skip
 """Where a person looks at the answer, and not a program."""
 
 
@@ -34,10 +40,11 @@ class Entra:
         self._cloud = cloud
         self._flows = Flows()
         self._sessions = Sessions()
+        issuer = Issuer(cloud)
         self._authorize = Authorize(cloud, self._flows, self._sessions)
         self._admin_consent = AdminConsent(cloud, self._flows)
         self._sign_in = SignIn(cloud, self._flows, self._sessions, self._proven)
-        self._token = Token(cloud, self._authorize.codes)
+        self._token = Token(cloud, self._authorize.codes, issuer)
 
     def tenant_of(self, request: Request) -> str:
         """The tenant that a request is about, as far as path and refresh token tell; empty when they do not."""
@@ -89,12 +96,10 @@ class Entra:
                 everything = not rest.startswith("v2.0")
                 return self._admin_consent.begin(request, segment, tenant, self._sign_in, everything=everything)
             case "oauth2/v2.0/logout" | "oauth2/logout":
-                answer = pages.signed_out()
-                self._sessions.forget(request, answer)
-                return answer
+                return sign_out(request, self._cloud.world, self._sessions)
         if rest in _FORMS and request.method == "POST":
             return self._form(request, tenant, rest)
-        return Answer(404, b"", b"text/plain")
+        raise Refused(refusals.NOTHING_THERE, name=rest[:200])
 
     def _form(self, request: Request, tenant: Tenant | None, name: str) -> Answer:
         """Take a form of one of the pages."""

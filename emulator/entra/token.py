@@ -6,33 +6,32 @@ import base64
 import hashlib
 import hmac
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from emulator.entra import alive, credentials, national, parameters, refusals
-from emulator.entra.refusals import DEATHS, NOT_STORED, Refused
-from emulator.entra.scopes import OPENID, Asked, read, registered, split
-from emulator.entra.tokens import UNUSED_S, client_info, identity_provider
-from emulator.exchange import Answer, json_answer
+from emulator.entra import alive, consents, credentials, national, parameters, refusals
+from emulator.entra.issuing import Grant, Issuer, given
+from emulator.entra.refusals import DEATHS, Refused
+from emulator.entra.scopes import of_openid, read, split
+from emulator.entra.tokens import UNUSED_S, identity_provider
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from emulator.cloud import Cloud
     from emulator.entra.codes import Code, Shelf
+    from emulator.entra.scopes import Asked
     from emulator.entra.tokens import RefreshToken
-    from emulator.exchange import Request
+    from emulator.exchange import Answer, Request
     from emulator.world import Application, Person, Tenant
 
 _MOST_FAMILIES: Final = 10_000
-_CAE: Final = "cp1"
 
 
 class Token:
     """Redeems codes (once) and refresh tokens (as often as they live), and knows the application itself."""
 
-    def __init__(self, cloud: Cloud, codes: Shelf[Code]) -> None:
+    def __init__(self, cloud: Cloud, codes: Shelf[Code], issuer: Issuer) -> None:
         self._cloud = cloud
         self._codes = codes
+        self._issuer = issuer
         self._ended: dict[str, None] = {}  # families of refresh tokens that a replayed code ended, oldest first
 
     def redeem(self, request: Request, segment: str, tenant: Tenant | None, *, version: int = 2) -> Answer:
@@ -45,7 +44,7 @@ class Token:
         if version == 1:
             form = parameters.of_version_1(form)
         kind = parameters.demand(form, "grant_type")
-        application = credentials.client_of(self._cloud.world, request, form)
+        application = credentials.client_of(self._cloud.world, request, form, tenant.name if tenant else segment)
         request.app_id = application.client_id
         credentials.prove(application, form, _audiences(request, segment, tenant))
         national.check_resources(request, split(form.get("scope", "")))
@@ -70,18 +69,23 @@ class Token:
             raise Refused(refusals.CODE_UNKNOWN)
         request.tenant_id = code.person.tenant.tenant_id
         self._check_code(code, form, segment, application)
-        asked = split(form.get("scope", "")) or [*code.flow.scopes]
+        return self._answer(request, form, code)
+
+    def _answer(self, request: Request, form: dict[str, str], code: Code) -> Answer:
+        """The tokens of a sign-in: for what it asked for, and for all that was granted before."""
+        person, application, flow = code.person, code.flow.application, code.flow
+        asked = split(form.get("scope", "")) or [*flow.scopes]
         wanted = read(asked, application, single=bool(form.get("scope")))
-        granted = wanted.permissions & code.flow.permissions or code.flow.permissions
         code.redeemed = True
-        alive.check_tenant(code.person.tenant, application)
-        alive.check_person(self._cloud, code.person, application, code.issued, code.amr)
-        alive.check_consent(code.person, application, granted)
-        grant = _Grant(
-            code.person, application, amr=code.amr, family=code.family, nonce=code.flow.nonce,
-            auth_time=self._auth_time(code), capabilities=parameters.capabilities(form) or code.flow.capabilities,
+        alive.check_tenant(person.tenant, application)
+        alive.check_person(self._cloud, person, application, code.issued, code.amr)
+        alive.check_consent(person, application, wanted.permissions & flow.permissions or flow.permissions)
+        grant = Grant(
+            person=person, application=application, permissions=consents.granted(application, person), own=wanted.own,
+            openid=of_openid([*flow.scopes, *asked]), amr=code.amr, family=code.family, nonce=flow.nonce,
+            auth_time=self._issuer.auth_time(flow), capabilities=parameters.capabilities(form) or flow.capabilities,
         )  # fmt: skip
-        return self._tokens(request, grant, Asked(permissions=granted, own=wanted.own), code.flow.scopes, asked)
+        return self._issuer.answer(request, grant, asked)
 
     def _check_code(self, code: Code, form: dict[str, str], segment: str, application: Application) -> None:
         flow = code.flow
@@ -124,23 +128,20 @@ class Token:
         wanted = read(asked, application, single=True)
         alive.check_tenant(person.tenant, application)
         alive.check_person(self._cloud, person, application, content.issued, content.amr)
-        granted = self._granted(person, application, wanted)
-        grant = _Grant(
-            person, application, amr=content.amr, family=content.family, capabilities=parameters.capabilities(form)
+        permissions = self._granted(person, application, wanted, content)
+        grant = Grant(
+            person=person, application=application, permissions=permissions, own=wanted.own, amr=content.amr,
+            openid=of_openid([*content.openid, *asked]), family=content.family,
+            capabilities=parameters.capabilities(form),
         )  # fmt: skip
-        allowed = ["openid", "offline_access"]
-        return self._tokens(request, grant, Asked(permissions=granted, own=wanted.own), allowed, asked)
+        return self._issuer.answer(request, grant, asked)
 
-    def _granted(self, person: Person, application: Application, wanted: Asked) -> set[str]:
-        """The permissions of a refreshed token: those that were asked for, else all that were consented to."""
-        if wanted.own:
-            return set()
-        if wanted.permissions and not wanted.default:
+    def _granted(self, person: Person, application: Application, wanted: Asked, content: RefreshToken) -> set[str]:
+        """The permissions of a refreshed token: all that were consented to, those that were asked for among them."""
+        if not wanted.default:
             alive.check_consent(person, application, wanted.permissions)
-            return wanted.permissions
-        consented = person.tenant.consented(application.client_id, person)
-        granted = {name for name in registered(application) if name.lower() in consented}
-        if not granted:
+        granted = consents.granted(application, person)
+        if content.graph and not granted and not wanted.own:
             raise Refused(refusals.NOT_CONSENTED, client=application.client_id)
         return granted
 
@@ -177,77 +178,15 @@ class Token:
         if not tenant.knows(application.client_id):
             raise Refused(refusals.APP_UNKNOWN, client=application.client_id, tenant=tenant.name)
         capabilities = parameters.capabilities(form)
-        lifetime_s = self._lifetime_s(capabilities)
+        lifetime_s = self._issuer.lifetime_s(capabilities)
         roles = set() if wanted.own else tenant.app_consents.get(application.client_id, set())
         token = self._cloud.tokens.app_token(
-            tenant, application, roles, lifetime_s, version=self._version(application, own=wanted.own),
+            tenant, application, roles, lifetime_s, version=self._issuer.version(application, own=wanted.own),
             authority=request.authority, capabilities=capabilities, own=wanted.own,
         )  # fmt: skip
-        return _given({"access_token": token}, lifetime_s)
-
-    def _tokens(
-        self, request: Request, grant: _Grant, granted: Asked, allowed: Sequence[str], asked: Sequence[str]
-    ) -> Answer:
-        """Answer with tokens: which ones besides the access token, `allowed` and `asked` say together."""
-        tokens, person, application = self._cloud.tokens, grant.person, grant.application
-        lifetime_s = self._lifetime_s(grant.capabilities)
-        home = self._cloud.home_of(person)
-        idp = identity_provider(home, person.tenant)
-        body: dict[str, Any] = {
-            "scope": " ".join(_told(asked, granted.permissions)),
-            "access_token": tokens.access_token(
-                person, application, set() if granted.own else granted.permissions, lifetime_s,
-                version=self._version(application, own=granted.own), authority=request.authority, amr=grant.amr,
-                capabilities=grant.capabilities, own=granted.own, idp=idp,
-            ),
-            "client_info": client_info(home),
-        }  # fmt: skip
-        lower = {scope.lower() for scope in (*allowed, *asked)}
-        if "offline_access" in lower:
-            body["refresh_token"] = tokens.refresh_token(person, application, amr=grant.amr, family=grant.family)
-        if "openid" in lower:
-            body["id_token"] = tokens.id_token(
-                person, application, grant.nonce, request.authority, amr=grant.amr, idp=idp, auth_time=grant.auth_time,
-                with_roles=self._cloud.switches.directory_roles_claim,
-            )  # fmt: skip
-        return _given(body, lifetime_s)
-
-    def _auth_time(self, code: Code) -> float:
-        """When the password was typed, if the id token tells; 0: it does not."""
-        told = self._cloud.switches.auth_time_claim
-        is_told = told == "always" or (told == "with_max_age" and code.flow.max_age_s is not None)
-        return code.flow.auth_time if is_told else 0.0
-
-    def _lifetime_s(self, capabilities: Sequence[str]) -> int:
-        switches = self._cloud.switches
-        return switches.cae_token_s if _CAE in capabilities else switches.access_token_s
-
-    def _version(self, application: Application, *, own: bool) -> Any:
-        return application.access_token_version if own else self._cloud.switches.graph_token_version
-
-
-class _Grant:
-    """Whose tokens are made, and what they go back to."""
-
-    __slots__ = ("amr", "application", "auth_time", "capabilities", "family", "nonce", "person")
-
-    def __init__(
-        self, person: Person, application: Application, *, amr: tuple[str, ...], family: str,
-        capabilities: tuple[str, ...], nonce: str = "", auth_time: float = 0.0,
-    ) -> None:  # fmt: skip
-        self.person = person
-        self.application = application
-        self.auth_time = auth_time
-        self.amr = amr
-        self.family = family
-        self.capabilities = capabilities
-        self.nonce = nonce
-
-
-def _given(body: dict[str, Any], lifetime_s: int) -> Answer:
-    answer = json_answer({"token_type": "Bearer", "expires_in": lifetime_s, "ext_expires_in": lifetime_s, **body})
-    answer.headers += NOT_STORED
-    return answer
+        return given(
+            {"token_type": "Bearer", "expires_in": lifetime_s, "ext_expires_in": lifetime_s, "access_token": token}
+        )
 
 
 def _audiences(request: Request, segment: str, tenant: Tenant | None) -> set[str]:
@@ -255,13 +194,6 @@ def _audiences(request: Request, segment: str, tenant: Tenant | None) -> set[str
     names = {segment, *((tenant.tenant_id, tenant.domain) if tenant is not None else ())}
     bases, paths = {request.base, request.authority}, ("oauth2/v2.0/token", "oauth2/token", "v2.0")
     return {f"{base}/{name}/{path}" for base in bases for name in names for path in paths}
-
-
-def _told(asked: Sequence[str], granted: set[str]) -> list[str]:
-    """The scopes as the answer names them: Graph's as they were asked for, so that MSAL's cache finds them again."""
-    lower = {name.lower() for name in granted}
-    graph = [scope for scope in asked if scope.rpartition("/")[2].lower() in lower] or sorted(granted)
-    return [*graph, *(scope for scope in asked if scope.lower() in OPENID - {"offline_access"})]
 
 
 def _verified(verifier: str, challenge: str, method: str) -> bool:

@@ -21,7 +21,7 @@ from emulator.hosts import CLOUDS
 from emulator.world import PERSONAL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from emulator.world import Application, Person, Tenant
 
@@ -57,6 +57,10 @@ class RefreshToken(msgspec.Struct, frozen=True):
     amr: tuple[str, ...] = PASSWORD_ONLY
     family: str = ""
     """The code that it goes back to; empty when nobody signed in for it."""
+    openid: tuple[str, ...] = ("openid", "profile", "offline_access")
+    """The scopes of OpenID Connect that were granted with it."""
+    graph: bool = True
+    """Whether permissions of Graph's were granted with it, so that it is dead without any."""
 
 
 class Minter:
@@ -68,26 +72,35 @@ class Minter:
 
     def id_token(
         self, person: Person, application: Application, nonce: str, authority: str, *,
-        amr: Sequence[str] = PASSWORD_ONLY, idp: str = "", auth_time: float = 0.0, with_roles: bool = False,
+        openid: Iterable[str] = ("openid", "profile"), idp: str = "", auth_time: float = 0.0, with_roles: bool = False,
+        hashes: Mapping[str, str] | None = None,
     ) -> str:  # fmt: skip
         """An id token; it carries the nonce exactly as it was sent.
+
+        Its claims follow the scopes: https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference. How
+        somebody signed in (`amr`) is told in access tokens of version 1 only.
 
         Args:
             person: whose.
             application: for whom.
             nonce: as it was sent; empty: none was.
             authority: how its issuer begins.
-            amr: how the person signed in.
+            openid: the scopes of OpenID Connect that were granted.
             idp: where a guest comes from.
             auth_time: when the password was typed, in seconds since 1970; 0: not told.
             with_roles: whether it tells the person's directory roles (`wids`).
+            hashes: `at_hash` and `c_hash` of what is sent beside it.
         """
         tid, now = person.tenant.tenant_id, int(time.time())
         claims: dict[str, Any] = {
-            "ver": "2.0", "iss": f"{authority}/{tid}/v2.0", "sub": _subject(person, application), "aud": application.client_id,
-            "exp": now + 86_400, "iat": now, "nbf": now, "name": person.display_name, "preferred_username": person.home or person.upn,
-            "oid": person.oid, "tid": tid, "uti": secrets.token_urlsafe(12), "rh": "1.AAAA.", "amr": list(amr), **_origin(person, idp),
+            "ver": "2.0", "iss": f"{authority}/{tid}/v2.0", "sub": subject(person, application), "aud": application.client_id,
+            "exp": now + 86_400, "iat": now, "nbf": now, "tid": tid, "uti": secrets.token_urlsafe(12), "rh": "1.AAAA.",
+            **_origin(person, idp), **(hashes or {}),
         }  # fmt: skip
+        if "profile" in openid:
+            claims |= {"name": person.display_name, "preferred_username": person.home or person.upn, "oid": person.oid}
+        if "email" in openid:
+            claims["email"] = person.home or person.upn
         if nonce:
             claims["nonce"] = nonce
         if auth_time:
@@ -110,19 +123,20 @@ class Minter:
             lifetime_s: how long it is good.
             version: its form; Graph's tokens are of version 1.
             authority: how an issuer of version 2 begins.
-            amr: how the person signed in.
+            amr: how the person signed in; told in version 1 only.
             capabilities: what the application says that it can do: `cp1` for continuous access evaluation.
             own: for the application itself, in place of Graph.
             idp: where a guest comes from.
         """
         claims = {
             **_common(person.tenant, application, lifetime_s, version, authority, capabilities, own=own),
-            "idtyp": "user", "sub": _subject(person, application), "name": person.display_name, "oid": person.oid,
-            "scp": " ".join(sorted(scopes)), "amr": list(amr), **_origin(person, idp),
+            "idtyp": "user", "sub": subject(person, application), "name": person.display_name, "oid": person.oid,
+            "scp": " ".join(sorted(scopes)), **_origin(person, idp),
         }  # fmt: skip
-        claims |= {"upn": person.upn, "unique_name": person.home or person.upn} if version == 1 else {
-            "preferred_username": person.home or person.upn
-        }  # fmt: skip
+        name = person.home or person.upn
+        claims |= (
+            {"upn": person.upn, "unique_name": name, "amr": list(amr)} if version == 1 else {"preferred_username": name}
+        )
         return self.key.sign(claims)
 
     def app_token(
@@ -140,11 +154,13 @@ class Minter:
         return self.key.sign(claims)
 
     def refresh_token(
-        self, person: Person, application: Application, *, amr: Sequence[str] = PASSWORD_ONLY, family: str = ""
-    ) -> str:
+        self, person: Person, application: Application, *, amr: Sequence[str] = PASSWORD_ONLY, family: str = "",
+        openid: Iterable[str] = ("openid", "profile", "offline_access"), graph: bool = True,
+    ) -> str:  # fmt: skip
         """A refresh token, another one each time; earlier ones stay valid, as Microsoft's do."""
         content = RefreshToken(
-            application.client_id, person.tenant.tenant_id, person.oid, time.time(), uuid.uuid4().hex, tuple(amr), family
+            application.client_id, person.tenant.tenant_id, person.oid, time.time(), uuid.uuid4().hex, tuple(amr), family,
+            tuple(openid), graph,
         )  # fmt: skip
         return self.seal_refresh_token(content)
 
@@ -191,18 +207,19 @@ def _common(
 ) -> dict[str, Any]:  # fmt: skip
     """The claims that every access token has."""
     now, home, client_id = time.time(), CLOUDS[tenant.cloud], application.client_id
+    proof = "0" if application.public and not application.secrets else "1"
     claims: dict[str, Any] = {
         "exp": int(now) + lifetime_s, "iat": int(now), "nbf": int(now), "tid": tenant.tenant_id,
         "uti": secrets.token_urlsafe(12), "iat_exact": now,
     }  # fmt: skip
     if version == 1:
         claims |= {
-            "ver": "1.0", "iss": f"https://{home.sts}/{tenant.tenant_id}/", "appid": client_id, "appidacr": "1",
+            "ver": "1.0", "iss": f"https://{home.sts}/{tenant.tenant_id}/", "appid": client_id, "appidacr": proof,
             "aud": f"api://{client_id}" if own else f"https://{home.graph}",
         }  # fmt: skip
     else:
         claims |= {
-            "ver": "2.0", "iss": f"{authority}/{tenant.tenant_id}/v2.0", "azp": client_id, "azpacr": "1",
+            "ver": "2.0", "iss": f"{authority}/{tenant.tenant_id}/v2.0", "azp": client_id, "azpacr": proof,
             "aud": client_id if own else GRAPH_ID,
         }  # fmt: skip
     if capabilities:
@@ -215,7 +232,7 @@ def _origin(person: Person, idp: str) -> dict[str, Any]:
     return {"acct": int(bool(person.home)), **({"idp": idp} if idp else {})}
 
 
-def _subject(person: Person, application: Application) -> str:
+def subject(person: Person, application: Application) -> str:
     """A pairwise subject: stable for one person and one application."""
     return _text(hashlib.sha256(f"{person.oid}|{application.client_id}".encode()).digest())
 

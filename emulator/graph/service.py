@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from emulator.exchange import Answer
-from emulator.graph import batch, directory, errors, presences, subscriptions, users
+from emulator.graph import batch, directory, errors, presences, subscriptions, userinfo, users
 from emulator.graph.access import Access, Caller, Permission, demand, signed_in
 from emulator.graph.errors import GraphError
 from emulator.graph.throttle import Throttle
@@ -81,6 +81,9 @@ class Graph:
         return _dressed(found, request, request_id) if isinstance(found, Answer) else _later(found, request, request_id)
 
     def _route(self, request: Request, caller: Caller) -> Answer | Coroutine[Any, Any, Answer]:
+        if request.path == userinfo.PATH:
+            answering = lambda: userinfo.answer(self._cloud, request, caller)  # noqa: E731
+            return _by_method(request, GET=answering, POST=answering)
         segments = _segments(request)
         if segments == ["$batch"]:  # its parts are counted, each for itself
             return _by_method(

@@ -79,7 +79,11 @@ async def test_graphs_tokens_are_of_version_1_or_as_the_switch_says(
         assert form == {"ver": "2.0", "iss": f"{cloud.url}/{tid}/v2.0", "aud": GRAPH_ID}
         assert (claims["azp"], claims["preferred_username"]) == (CLIENT_ID, RELAY)
         assert "appid" not in claims
-    assert (claims["scp"], claims["tid"], claims["oid"]) == ("Presence.Read.All", tid, cloud.person(RELAY).oid)
+    assert (claims["scp"], claims["tid"], claims["oid"]) == (
+        "Presence.Read.All openid profile",
+        tid,
+        cloud.person(RELAY).oid,
+    )
     assert "roles" not in claims
 
 
@@ -108,7 +112,7 @@ async def test_the_endpoints_of_version_1_take_a_resource(cloud: Cloud, client: 
 
     answer = (await client.post("/organizations/oauth2/token", data=form)).json()
 
-    assert set(opened(cloud, answer["access_token"])["scp"].split()) == set(registered(cloud).scopes)
+    assert set(opened(cloud, answer["access_token"])["scp"].split()) == {*registered(cloud).scopes, "openid", "profile"}
 
 
 async def test_lifetimes_are_as_the_switches_say(cloud: Cloud, client: httpx.AsyncClient) -> None:
@@ -257,7 +261,7 @@ async def test_default_means_what_was_consented_to_and_nothing_more(cloud: Cloud
 
     for scope in (DEFAULT, f"{GRAPH_ID}/.default", ""):
         claims = opened(cloud, (await refreshed(client, token, scope=scope))["access_token"])
-        assert claims["scp"] == "Presence.Read.All User.ReadBasic.All"
+        assert set(claims["scp"].split()) == {"Presence.Read.All", "User.ReadBasic.All", "openid", "profile"}
 
 
 @pytest.mark.parametrize("kind", sorted(SURVIVED))

@@ -73,7 +73,7 @@ async def test_msal_signs_in_and_refreshes(microsoft: Cloud) -> None:
     tid = microsoft.person(RELAY).tenant.tenant_id
     assert signed_in["id_token_claims"]["iss"] == f"https://login.microsoftonline.com/{tid}/v2.0"
     assert claims_of(refreshed["access_token"])["iss"] == f"https://sts.windows.net/{tid}/"
-    assert claims_of(refreshed["access_token"])["scp"].split() == sorted(SCOPES)
+    assert claims_of(refreshed["access_token"])["scp"].split() == [*sorted(SCOPES), "openid", "profile"]
     assert refreshed["access_token"] != signed_in["access_token"]
 
 

@@ -1,0 +1,133 @@
+"""What is given for a grant: access, refresh and id tokens, and what they cover."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from emulator.entra.refusals import NOT_STORED
+from emulator.entra.scopes import told
+from emulator.entra.tokens import client_info, identity_provider
+from emulator.exchange import Answer, json_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emulator.cloud import Cloud
+    from emulator.entra.codes import Flow
+    from emulator.exchange import Request
+    from emulator.world import Application, Person
+
+_CAE: Final = "cp1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """Whose tokens are made, for whom, what they cover and what they go back to.
+
+    Attributes:
+        person: whose.
+        application: for whom.
+        permissions: Graph's, all that were ever granted.
+        openid: the scopes of OpenID Connect, in lower case.
+        own: whether the access token is for the application itself, in place of Graph.
+        amr: how the person signed in.
+        family: names the refresh tokens that go back to one sign-in.
+        capabilities: what the application says that it can do.
+        nonce: for the id token; empty: none was sent.
+        auth_time: when the password was typed, in seconds since 1970; 0: not told.
+    """
+
+    person: Person
+    application: Application
+    permissions: set[str]
+    openid: frozenset[str]
+    own: bool = False
+    amr: tuple[str, ...]
+    family: str = ""
+    capabilities: tuple[str, ...] = ()
+    nonce: str = ""
+    auth_time: float = 0.0
+
+
+class Issuer:
+    """Makes the tokens of a grant."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    def answer(self, request: Request, grant: Grant, asked: Sequence[str]) -> Answer:
+        """The token endpoint's answer: which tokens beside the access token, the scopes of OpenID Connect say.
+
+        Args:
+            request: the token request.
+            grant: whose tokens.
+            asked: the scopes of the request.
+        """
+        body = self.access(request, grant, asked)
+        body["client_info"] = client_info(self._cloud.home_of(grant.person))
+        if "offline_access" in grant.openid:
+            body["refresh_token"] = self._cloud.tokens.refresh_token(
+                grant.person, grant.application, amr=grant.amr, family=grant.family, openid=sorted(grant.openid),
+                graph=bool(grant.permissions),
+            )  # fmt: skip
+        if "openid" in grant.openid:
+            body["id_token"] = self.id_token(request, grant)
+        return given(body)
+
+    def access(self, request: Request, grant: Grant, asked: Sequence[str]) -> dict[str, Any]:
+        """An access token and what an answer says of it."""
+        lifetime_s = self.lifetime_s(grant.capabilities)
+        permissions = set() if grant.own else grant.permissions
+        openid = grant.openid - {"offline_access"}
+        token = self._cloud.tokens.access_token(
+            grant.person, grant.application, set() if grant.own else permissions | openid, lifetime_s,
+            version=self.version(grant.application, own=grant.own), authority=request.authority, amr=grant.amr,
+            capabilities=grant.capabilities, own=grant.own, idp=self._provider(grant.person),
+        )  # fmt: skip
+        return {
+            "token_type": "Bearer", "scope": told(asked, permissions, openid), "expires_in": lifetime_s,
+            "ext_expires_in": lifetime_s, "access_token": token,
+        }  # fmt: skip
+
+    def id_token(self, request: Request, grant: Grant, *, access_token: str = "", code: str = "") -> str:
+        """An id token, with the hashes of what the authorize endpoint sends beside it."""
+        return self._cloud.tokens.id_token(
+            grant.person, grant.application, grant.nonce, request.authority, openid=grant.openid,
+            idp=self._provider(grant.person), auth_time=grant.auth_time,
+            with_roles=self._cloud.switches.directory_roles_claim,
+            hashes={name: _hash(text) for name, text in (("at_hash", access_token), ("c_hash", code)) if text},
+        )  # fmt: skip
+
+    def auth_time(self, flow: Flow) -> float:
+        """When the password was typed, if the id token tells; 0: it does not."""
+        switch = self._cloud.switches.auth_time_claim
+        is_told = switch == "always" or (switch == "with_max_age" and flow.max_age_s is not None)
+        return flow.auth_time if is_told else 0.0
+
+    def lifetime_s(self, capabilities: Sequence[str]) -> int:
+        """How long an access token lives."""
+        switches = self._cloud.switches
+        return switches.cae_token_s if _CAE in capabilities else switches.access_token_s
+
+    def version(self, application: Application, *, own: bool) -> Literal[1, 2]:
+        """The form of an access token."""
+        version = application.access_token_version if own else self._cloud.switches.graph_token_version
+        return 1 if version == 1 else 2
+
+    def _provider(self, person: Person) -> str:
+        return identity_provider(self._cloud.home_of(person), person.tenant)
+
+
+def given(body: dict[str, Any]) -> Answer:
+    """An answer with tokens, which nobody between may store."""
+    answer = json_answer(body)
+    answer.headers += NOT_STORED
+    return answer
+
+
+def _hash(text: str) -> str:
+    """The left half of a text's hash: https://openid.net/specs/openid-connect-core-1_0.html#HybridIDToken"""
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:16]).rstrip(b"=").decode()
