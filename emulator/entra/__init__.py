@@ -9,5 +9,6 @@ signin.py         account, password, second factor       sessions.py    who is s
 consents.py       who may consent to what                codes.py       authorization codes and flows under way
 token.py          codes, refresh tokens, client itself   credentials.py how an application proves itself
 alive.py          whether a grant still works            tokens.py      id, access and refresh tokens
-keys.py           the signing keys
+keys.py           the signing keys                       issuing.py     what is given for a grant
+signout.py        signing out
 """
