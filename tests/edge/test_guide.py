@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +26,28 @@ from tests.ring import MARKS
 
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = (DOCS / "suites.md").read_text()
+UNKNOWN_VALUE: Any = 999  # of an enum; a later relay may send it
 ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in GUIDE.splitlines() if line.startswith("| `")]
 
 
+def simple_client() -> dict[str, Any]:
+    """What the guide's simple client defines."""
+    [code] = re.findall(r"```python\n(import random.*?)```", GUIDE, re.DOTALL)
+    room: dict[str, Any] = {}
+    exec(compile(code, "docs/suites.md", "exec"), room)
+    return room
+
+
 class SimpleClient:
-    """The guide's, in a thread of its own; `seen` is what it draws."""
+    """The guide's, in a thread of its own; `seen` is what it draws, `sure` what it says of all of it."""
 
     def __init__(self, edge: EdgeServer, key: str, users: list[str], authority: trustme.CA) -> None:
-        [code] = re.findall(r"```python\n(import random.*?)```", GUIDE, re.DOTALL)
-        self.lines = len(code.splitlines())
-        self._room: dict[str, Any] = {}
-        exec(compile(code, "docs/suites.md", "exec"), self._room)
+        self._room = simple_client()
         self.seen: dict[str, str] = {}
+        self.sure: list[bool] = []
         self.ended: grpc.RpcError | None = None
-        arguments = (f"localhost:{edge.port}", key, users, self.seen.__setitem__, authority.cert_pem.bytes())
+        draw = (self.seen.__setitem__, self.sure.append)
+        arguments = (f"localhost:{edge.port}", key, users, *draw, authority.cert_pem.bytes())
         self._thread = threading.Thread(target=self._run, args=arguments, daemon=True)
         self._thread.start()
 
@@ -66,13 +76,66 @@ async def test_the_simple_client_shows_everybody_and_outlives_its_edge(
     await edge.drain()
     await worker.found({user(0): Status.ACCESS_DENIED})
     again = await start_edge(port=edge.port)
-    await eventually(lambda: client.seen[ada] == "UNKNOWN_REASON_ACCESS_DENIED")
+    await eventually(lambda: client.seen[ada] == "UNKNOWN_REASON_ACCESS_DENIED", timeout=60)  # it waits before it tries
     assert again.port == edge.port
     [held] = await SuiteKeys(store, MARKS).list(worker.tenants[0])
     await SuiteKeys(store, MARKS).revoke(held.key_id)
     await client.joined()
     assert client.ended is not None
     assert client.ended.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_the_simple_client_says_when_what_it_shows_may_be_old(
+    worker: PlayedWorker, key: str, start_edge: Callable[..., Any], authority: trustme.CA
+) -> None:
+    [ada] = await worker.users(1)
+    await worker.contact()
+    edge = await start_edge()
+    client = SimpleClient(edge, key, [ada], authority)
+    await eventually(lambda: client.sure[-1:] == [True])
+    assert ada in client.seen
+    await worker.contact(status=Status.STALE)
+    await eventually(lambda: client.sure[-1] is False)
+    await worker.contact()
+    await eventually(lambda: client.sure[-1] is True)
+    await edge.__aexit__(None, None, None)
+    await eventually(lambda: client.sure[-1] is False)
+    await start_edge(port=edge.port)
+    await eventually(lambda: client.sure[-1] is True, timeout=60)
+
+
+def test_the_simple_client_draws_values_that_it_does_not_know() -> None:
+    words, later = simple_client()["words"], presence_pb2.UserAnswer
+    reason = later()
+    reason.unknown_reason = UNKNOWN_VALUE
+    assert words(None, reason).startswith("UNKNOWN_REASON_")
+    presence = later()
+    presence.presence.console_status = UNKNOWN_VALUE
+    assert words(None, presence) == "CONSOLE_STATUS_UNKNOWN"
+
+
+async def test_the_line_for_buf_shows_presence(
+    worker: PlayedWorker, key: str, start_edge: Callable[..., Any], authority: trustme.CA, tmp_path: Path
+) -> None:
+    await worker.users(1)
+    edge = await start_edge()
+    ca, secret = tmp_path / "ca.pem", tmp_path / "suite.key"
+    ca.write_bytes(authority.cert_pem.bytes())
+    secret.write_text(key)
+    [line] = re.findall(r"    (\.venv/bin/buf curl (?:.*\\\n)*.*)", GUIDE)
+    line = line.replace(".state/dev/ca.pem", str(ca)).replace(".state/dev/suite.key", str(secret))
+    line = line.replace("127.0.0.1:8443", f"localhost:{edge.port}").replace("ada@contoso.example", name(0))
+    watching = await asyncio.create_subprocess_shell(
+        f"exec {line}", cwd=DOCS.parent, stdout=PIPE, stderr=STDOUT, limit=2**20
+    )
+    try:
+        async with asyncio.timeout(30):
+            told = await watching.stdout.readuntil(b'"snapshotComplete": true') if watching.stdout else b""
+    finally:
+        with suppress(ProcessLookupError):
+            watching.kill()
+        await watching.wait()
+    assert user(0).encode() in told
 
 
 def test_every_console_status_has_its_icon_colour_and_words() -> None:
