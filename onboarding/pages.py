@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from onboarding import dates, languages
@@ -19,6 +19,9 @@ from relay.core.trouble import NOTHING, Said
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import CodeType
+
+    from jinja2.bccache import Bucket
 
     from onboarding.settings import WebSettings
 
@@ -75,9 +78,27 @@ class Pages:
         return response
 
 
+class _Compiled(BytecodeCache):
+    """Templates, each compiled once a process: that takes half a second for all of them, and a process may serve more than one site."""
+
+    def __init__(self) -> None:
+        self._codes: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._codes.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if bucket.code is not None:
+            self._codes[bucket.key, bucket.checksum] = bucket.code
+
+
+_COMPILED: Final = _Compiled()
+
+
 def environment() -> Environment:
     """The templates' engine with everything that does not depend on who serves the pages."""
     made = Environment(
+        bytecode_cache=_COMPILED,
         loader=PackageLoader("onboarding"),
         autoescape=True,
         undefined=StrictUndefined,

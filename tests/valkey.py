@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -40,19 +42,24 @@ SETTINGS = {
 }
 
 
-# Below what systems give to outgoing connections, one of which may otherwise take a port between its choice and its use;
-# each process of a test run has a share of its own, for the same reason.
-_SHARE = 1500
-_FIRST = 20_000 + _SHARE * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8)
-_ports = itertools.cycle([_FIRST + (os.getpid() + step) % _SHARE for step in range(_SHARE)])
+# Below what systems give to outgoing connections, one of which may otherwise take a port between its choice and its use.
+_FIRST, _LAST = 20_000, 32_000
+_ports = itertools.cycle(
+    [
+        _FIRST + (os.getpid() * 37 + step) % (_LAST - _FIRST) for step in range(_LAST - _FIRST)
+    ]  # processes begin far apart
+)
+# A lock on one byte for each port: the system frees those of a process that ended.
+_taken = (Path(tempfile.gettempdir()) / f"presence-relay-test-ports-{os.getuid()}").open("ab")
 
 
 def free_port() -> int:
-    """A port that nobody listens on, and that nobody else takes unasked."""
+    """A port that nobody listens on, and that no other process of tests is given as long as this one lives."""
     for port in _ports:
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
+            fcntl.lockf(_taken, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
             return port
     raise AssertionError("the ports never end")
 

@@ -220,7 +220,7 @@ def judge(reads: list[bytes]) -> None:
 
 @pytest.mark.finding(8)
 @given(st.lists(messages(), max_size=4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_mutated_messages_are_taken_within_the_limits_or_refused(reads: list[bytes]) -> None:
     judge(reads)
 
@@ -228,7 +228,7 @@ def test_mutated_messages_are_taken_within_the_limits_or_refused(reads: list[byt
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 @given(st.lists(messages(), max_size=6))
-@settings(max_examples=5_000, deadline=None)
+@settings(max_examples=5_000)
 def test_very_many_mutated_messages_are_taken_within_the_limits_or_refused(reads: list[bytes]) -> None:
     judge(reads)
 
@@ -255,7 +255,7 @@ async def test_mutated_messages_over_the_wire_bring_no_edge_down(attacked, worke
     draws: list[list[bytes]] = []
 
     @given(st.lists(messages(), min_size=1, max_size=3))
-    @settings(max_examples=number, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=number, database=None, suppress_health_check=list(HealthCheck))
     def collect(reads: list[bytes]) -> None:
         draws.append(reads)
 

@@ -240,7 +240,7 @@ def drawn(strategy: SearchStrategy[Any], number: int) -> list[Any]:
     found: list[Any] = []
 
     @given(strategy)
-    @settings(max_examples=number, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=number, database=None, suppress_health_check=list(HealthCheck))
     def collect(one: Any) -> None:
         found.append(one)
 

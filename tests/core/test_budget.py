@@ -4,7 +4,7 @@ import math
 from bisect import bisect_left
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.core.budget import Budget, BudgetSettings
@@ -30,7 +30,6 @@ def _run(budget: Budget, asks) -> list[tuple[float, int]]:
 
 
 @given(ASKS)
-@settings(deadline=None)
 def test_no_window_of_30_s_ever_holds_more_than_the_limit(asks):
     granted = _run(Budget(), asks)
     for start, _ in granted:
@@ -40,14 +39,13 @@ def test_no_window_of_30_s_ever_holds_more_than_the_limit(asks):
 @pytest.mark.parametrize("cost", [1, 7, 650, 1350])
 def test_whoever_asks_all_the_time_gets_the_limit_in_each_window_and_no_more(cost):
     budget = Budget()
-    granted = [at / 10 for at in range(3000) for _ in range(20) if budget.take(cost, at / 10) == 0]
+    granted = [at / 10 for at in range(1200) for _ in range(20) if budget.take(cost, at / 10) == 0]
     for first, start in enumerate(granted):
         assert (bisect_left(granted, start + 30) - first) * cost <= 1350
-    assert len(granted) * cost >= 1300 * 10
+    assert len(granted) * cost >= 1300 * 4
 
 
 @given(ASKS, st.integers(1, 700))
-@settings(deadline=None)
 def test_whoever_waits_as_told_is_granted_in_the_end(asks, cost):
     budget = Budget()
     _run(budget, asks)
@@ -178,7 +176,6 @@ def test_an_interval_stretches_while_slowed_down():
 
 
 @given(st.integers(1, 40), st.booleans(), st.floats(1, 60))
-@settings(deadline=None)
 def test_whoever_keeps_to_the_interval_never_has_to_wait(pages, count_ids, base):
     budget = Budget(BudgetSettings(count_ids=count_ids))
     step = budget.interval_for(pages, pages * 650, base, 0.0) / pages

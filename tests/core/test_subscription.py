@@ -202,7 +202,7 @@ events = st.lists(
 
 
 @given(events)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_whatever_happens_it_is_never_held_past_its_end_nor_asked_for_while_one_is_held(steps):
     state, now = Standing(), NOW
     creations: list[datetime] = []

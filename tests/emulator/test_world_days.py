@@ -39,7 +39,7 @@ class Town:
         self.clock.advance(day * 86_400 + hour * HOUR_S - 86_400 - 9.5 * HOUR_S - self.clock.now())
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(seed=st.integers(0, 10_000), steps=st.lists(st.floats(1, 20_000), min_size=2, max_size=8), nights=st.booleans())
 def test_the_same_seed_makes_the_same_day_however_time_is_stepped(seed: int, steps: list[float], nights: bool) -> None:
     one, other = Town(seed, people=12, nights=nights), Town(seed, people=12, nights=nights)

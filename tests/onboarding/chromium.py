@@ -63,6 +63,15 @@ class Watched:
         page.on("console", lambda said: self.complaints.append(f"{said.type}: {said.text} {said.location['url']}"))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
+    async def as_new(self) -> None:
+        """Leave the page behind, with its cookies, its routes and what it complained about."""
+        await self.page.unroute_all()
+        await self.page.goto("about:blank")
+        await self.page.context.clear_cookies()
+        await self.page.set_viewport_size(WIDE)
+        await self.page.emulate_media(color_scheme="light", reduced_motion="reduce")
+        self.complaints.clear()
+
     async def look(self, name: str) -> None:
         """Let axe look at the page in both colour schemes and sizes, and keep screenshots."""
         ARTIFACTS.mkdir(parents=True, exist_ok=True)

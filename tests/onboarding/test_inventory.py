@@ -17,14 +17,14 @@ import pytest
 import pytest_asyncio
 import trustme
 from _pytest.mark import ParameterSet
-from playwright.async_api import Browser, ViewportSize
+from playwright.async_api import ViewportSize
 from redis.asyncio import Redis
 
 from emulator import Config, Emulator
 from onboarding.languages import Language
 from relay.store.connection import Store, StoreSettings
 from relay.store.keyring import KeyRing
-from tests.onboarding.chromium import PHONE, WIDE, Watched, chromium
+from tests.onboarding.chromium import PHONE, WIDE, Watched, chromium, window
 from tests.onboarding.inventory import ROWS, Row, Visit, diagnostics, sign_up, tenant, tenant_door, wizard
 from tests.onboarding.messages import ROOT
 from tests.onboarding.person import Person
@@ -55,9 +55,11 @@ async def site(valkey: ValkeyServer, ring: KeyRing, cert: trustme.LeafCert) -> A
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser(site: Site) -> AsyncIterator[Browser]:
-    async with chromium(site.url, site.cloud.url) as running:
-        yield running
+async def windows(site: Site) -> AsyncIterator[dict[Language, Watched]]:
+    """One window in each language for all rows, which are without cookies at first: a window of its own is most of a row's cost."""
+    async with chromium(site.url, site.cloud.url) as browser:
+        contexts = [await window(browser, locale=one.value, reduced_motion="reduce") for one in LANGUAGES]
+        yield {one: Watched(await context.new_page()) for one, context in zip(LANGUAGES, contexts, strict=True)}
 
 
 def visits() -> Iterator[ParameterSet]:
@@ -72,14 +74,17 @@ def visits() -> Iterator[ParameterSet]:
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("row", "language"), list(visits()))
 async def test_a_page_in_a_state(
-    row: Row, language: Language, site: Site, browser: Browser, valkey: ValkeyServer, authority: trustme.CA
+    row: Row,
+    language: Language,
+    site: Site,
+    windows: dict[Language, Watched],
+    valkey: ValkeyServer,
+    authority: trustme.CA,
 ):
-    async with AsyncExitStack() as stack:
-        await fresh(site, valkey)
-        context = await browser.new_context(viewport=WIDE, locale=language.value, reduced_motion="reduce")
-        stack.push_async_callback(context.close)
-        watched = Watched(await context.new_page())
-        person = await stack.enter_async_context(Person.at(site, authority.cert_pem.bytes().decode()))
+    watched = windows[language]
+    await watched.as_new()
+    await fresh(site, valkey)
+    async with Person.at(site, authority.cert_pem.bytes().decode()) as person:
         person.client.headers["accept-language"] = language.value
         visit = Visit(site, watched.page, person, language)
         try:

@@ -7,7 +7,7 @@ import random
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.api.presence.v1 import presence_pb2 as pb
@@ -349,7 +349,6 @@ def test_holding_a_name_without_its_answer_loses_users():
 # Parts, backoff
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=400), max_size=60), st.integers(0, 60))
 def test_parts_carry_every_user_once_in_order(names, held_count):
     state = WatchState()

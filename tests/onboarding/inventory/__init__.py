@@ -9,7 +9,7 @@ A module here has the rows of one part of the pages. A row is a function that br
 
 `page` is the template's name. Whatever is quicker without a browser is done by `visit.person`, a browser played by a
 script: `await visit.show()` then shows its page with its cookies. Each row starts from an empty store and a fresh local
-cloud, and is visited twice: wide, light and English; narrow, dark and Italian.
+cloud, in a window without cookies.
 
 Add the module to `test_inventory.py`, and raise its count.
 """
