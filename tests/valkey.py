@@ -39,6 +39,7 @@ SETTINGS = {
     "save": "",
     "bind": "127.0.0.1",
     "loglevel": "warning",
+    "repl-diskless-sync-delay": "0",  # seconds; a replica would wait for others
 }
 
 
