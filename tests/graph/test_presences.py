@@ -264,6 +264,20 @@ async def test_continuations_that_go_in_a_circle_end(cloud: Cloud, client: Graph
     assert requests(cloud) == 3
 
 
+@pytest.mark.fault("B10")
+async def test_a_continuation_that_brings_nobody_new_ends_the_read_although_its_link_is_new(
+    cloud: Cloud, client: GraphClient, tokens: Tokens, answers
+):
+    links = [{"@odata.nextLink": f"{cloud.url}{PATH}?$skip={number}"} for number in range(4)]
+    answers(body(entry(ADA), **links[0]))
+    for link in links[1:]:
+        answers(body(entry(ADA), **link))
+    page = await read_presences(client, tokens, [ADA, BEN])
+    assert states(page).keys() == {ADA}
+    assert not page.is_whole
+    assert requests(cloud) == 2
+
+
 @pytest.mark.fault("B11")
 @pytest.mark.parametrize("size", [1, 7, 50, 100])
 async def test_pages_of_any_size_are_read_to_their_end_and_each_is_paid_for(
