@@ -19,6 +19,7 @@ from tests.graph.conftest import Tokens, settings_for
 QUICK_S = 0.05
 
 
+@pytest.mark.fault("B17")
 async def test_no_more_calls_than_twice_the_places_are_under_way():
     lanes, under_way, most = Lanes(3, set(), QUICK_S), 0, 0
 

@@ -124,7 +124,7 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     Without ErrorInfo come the transport's own refusals: RESOURCE_EXHAUSTED for a message above 4 MiB (send it in parts), and
     UNAVAILABLE when the connection could not be made or was lost (for example plain text on the TLS port): resume with
     jittered backoff. HTTP/2 pings more often than every 10 s end the connection ("too_many_pings"), with either of the two
-    codes: ping every 30 s, and resume. So does any other code mean, CANCELLED included unless the suite itself cancelled.
+    codes: ping every 30 s, and resume. After any other code resume too, CANCELLED included unless the suite itself cancelled.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
