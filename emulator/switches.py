@@ -108,6 +108,13 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     authorization_code_s: Seconds = 600.0
     """How long a code can be redeemed; "about 10 minutes":
     https://learn.microsoft.com/entra/identity-platform/v2-oauth2-auth-code-flow"""
+    device_code_s: Seconds = 900.0
+    """How long a device's codes can be used: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code"""
+    device_code_interval_s: Annotated[int, msgspec.Meta(ge=1)] = 5
+    """How often a device may ask whether somebody has signed in."""
+    password_grant: bool = True
+    """Whether an account's name and password alone give tokens (ROPC), which tenants and policies can forbid:
+    https://learn.microsoft.com/entra/identity-platform/v2-oauth-ropc"""
     cae_token_s: Annotated[int, msgspec.Meta(ge=1)] = 100_800
     """How long one lives for applications with continuous access evaluation: "up to 28 hours",
     https://learn.microsoft.com/entra/identity/conditional-access/concept-continuous-access-evaluation"""

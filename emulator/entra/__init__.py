@@ -10,5 +10,6 @@ consents.py       who may consent to what                codes.py       authoriz
 token.py          codes, refresh tokens, client itself   credentials.py how an application proves itself
 alive.py          whether a grant still works            tokens.py      id, access and refresh tokens
 keys.py           the signing keys                       issuing.py     what is given for a grant
-signout.py        signing out
+signout.py        signing out                            device.py      devices without a browser
+delegated.py      on behalf of somebody; passwords
 """

@@ -15,28 +15,34 @@ import secrets
 import uuid
 from typing import TYPE_CHECKING, Final
 
-from emulator.entra import consents, national, pages, parameters, refusals, replies
+from emulator.entra import consents, device, national, pages, parameters, refusals, replies
 from emulator.entra.codes import Code, Flow, Flows, Shelf
+from emulator.entra.issuing import Grant
 from emulator.entra.refusals import BY_TIME, DEATHS, Refused
-from emulator.entra.scopes import read, split
+from emulator.entra.scopes import of_openid, read, split
 from emulator.entra.signin import MFA, hinted, is_recent
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
+    from emulator.entra.issuing import Issuer
     from emulator.entra.sessions import Session, Sessions
     from emulator.entra.signin import SignIn
     from emulator.exchange import Answer, Request
     from emulator.world import Application, Person, Tenant
 
 _MAX_AGE_DIGITS: Final = 9
+_RESPONSE_TYPES: Final = {
+    frozenset(each.split()) for each in ("code", "id_token", "code id_token", "id_token token", "token")
+}
 _PROMPTS: Final = {"", "login", "none", "consent", "select_account"}
 
 
 class Authorize:
     """Requests for a code."""
 
-    def __init__(self, cloud: Cloud, flows: Flows, sessions: Sessions) -> None:
+    def __init__(self, cloud: Cloud, flows: Flows, sessions: Sessions, issuer: Issuer) -> None:
         self._cloud = cloud
+        self._issuer = issuer
         self._flows = flows
         self._sessions = sessions
         self.codes: Shelf[Code] = Shelf(lambda: cloud.switches.authorization_code_s)
@@ -57,7 +63,7 @@ class Authorize:
             flow = self._flow(asked, segment, application, uri)
             national.check_resources(request, flow.scopes)
             if flow.prompt == "none":
-                return self._silently(flow, self._sessions.of(request, tenant))
+                return self._silently(request, flow, self._sessions.of(request, tenant))
         except Refused as refused:
             return replies.send(uri, _mode(asked), asked.get("state"), refusals.parameters(refused, request))
         return sign_in.begin(request, flow, tenant)
@@ -67,11 +73,11 @@ class Authorize:
         blocked = self._blocked(flow, person)
         if blocked is not None:
             self._flows.drop(flow.flow_id)
-            if self._cloud.switches.blocked_sign_in == "page":
+            if self._cloud.switches.blocked_sign_in == "page" and flow.device is None:
                 return replies.tell(request, blocked)
-            return replies.give_up(request, flow, blocked)
+            return self._give_up(request, flow, blocked)
         if flow.prompt != "consent" and not consents.missing(flow, person):
-            return self._finish(flow, person)
+            return self._finish(request, flow, person)
         who = consents.who_may(flow, person, self._cloud.switches)
         if who == "self":
             return pages.consent(flow, person)
@@ -95,7 +101,7 @@ class Authorize:
             return self._give_up(request, flow, Refused(refusals.ADMIN_NEEDED))
         whole = bool(form.get("organization")) and person.role == "admin"
         self._cloud.consent(person, flow.application, flow.permissions, everybody=whole)
-        return self._finish(flow, person)
+        return self._finish(request, flow, person)
 
     def approval(self, request: Request) -> Answer:
         """Take the form of the page that says that an administrator is needed; it may carry a request to one."""
@@ -112,11 +118,12 @@ class Authorize:
         return self._give_up(request, flow, Refused(refusals.APPROVAL_NEEDED))
 
     def _flow(self, asked: dict[str, str], segment: str, application: Application, uri: str) -> Flow:
-        if asked.get("response_type", "code") != "code":
-            raise Refused(refusals.RESPONSE_TYPE, name=asked["response_type"][:200])
-        mode = asked.get("response_mode") or "query"
+        types = _response_types(asked, application)
+        mode = asked.get("response_mode") or ("query" if types == {"code"} else "fragment")
         if mode not in replies.MODES:
             raise Refused(refusals.RESPONSE_MODE, name=mode[:200])
+        if types != {"code"} and mode == "query":
+            raise Refused(refusals.RESPONSE_MODE_OF_TOKENS, name=mode)
         if asked.get("prompt", "") not in _PROMPTS:
             raise Refused(refusals.PROMPT, name=asked["prompt"][:200])
         max_age = asked.get("max_age", "")
@@ -125,15 +132,19 @@ class Authorize:
         challenge, method = _challenge(asked)
         scopes = split(parameters.demand(asked, "scope"))
         wanted = read(scopes, application)
+        if "id_token" in types:
+            parameters.demand(asked, "nonce")
+            if "openid" not in of_openid(scopes):
+                raise Refused(refusals.OPENID_NEEDED)
         return Flow(
-            segment=segment, application=application, redirect_uri=uri, response_mode=mode, state=asked.get("state"),
+            segment=segment, response_types=types, application=application, redirect_uri=uri, response_mode=mode, state=asked.get("state"),
             scopes=scopes, permissions=wanted.permissions, own=wanted.own, nonce=asked.get("nonce", ""),
             challenge=challenge, challenge_method=method, prompt=asked.get("prompt", ""),
             login_hint=asked.get("login_hint", "").strip(), domain_hint=asked.get("domain_hint", "").strip(),
             capabilities=parameters.capabilities(asked), max_age_s=float(max_age) if max_age else None,
         )  # fmt: skip
 
-    def _silently(self, flow: Flow, known: list[Session]) -> Answer:
+    def _silently(self, request: Request, flow: Flow, known: list[Session]) -> Answer:
         """Answer `prompt=none`: a code, or an error that says what would have to be asked."""
         fitting = [session for session in hinted(flow, known) if is_recent(flow, session)]
         if not fitting:
@@ -151,7 +162,7 @@ class Authorize:
         if consents.missing(flow, person):
             raise Refused(refusals.CONSENT_NEEDED, client=flow.application.client_id)
         flow.amr, flow.auth_time = session.amr, session.since
-        return self._finish(flow, person)
+        return self._finish(request, flow, person)
 
     def _blocked(self, flow: Flow, person: Person) -> Refused | None:
         """Why somebody may not sign in although the password is right."""
@@ -162,16 +173,43 @@ class Authorize:
             return Refused(refusals.at_sign_in(DEATHS[person.refusal]), client=client, who=person.upn)
         return None
 
-    def _finish(self, flow: Flow, person: Person) -> Answer:
-        """Send a code to the application."""
+    def _finish(self, request: Request, flow: Flow, person: Person) -> Answer:
+        """Send to the application what it asked for."""
         self._flows.drop(flow.flow_id)
-        code = f"1.{secrets.token_urlsafe(48)}"
-        self.codes.put(code, Code(flow=flow, person=person, amr=flow.amr))
-        found = {"code": code, "session_state": str(uuid.uuid4())}
+        if flow.device is not None:
+            return device.approve(flow, flow.device, person)
+        code = ""
+        if "code" in flow.response_types:
+            code = f"1.{secrets.token_urlsafe(48)}"
+            self.codes.put(code, Code(flow=flow, person=person, amr=flow.amr))
+        sent = {"code": code} if code else {}
+        found = {**sent, **self._tokens(request, flow, person, code), "session_state": str(uuid.uuid4())}
         return replies.send(flow.redirect_uri, flow.response_mode, flow.state, found)
+
+    def _tokens(self, request: Request, flow: Flow, person: Person, code: str) -> dict[str, str]:
+        """The tokens that the authorize endpoint sends itself, which the registration allows."""
+        if flow.response_types == {"code"}:
+            return {}
+        grant = Grant(
+            person=person, application=flow.application, permissions=consents.granted(flow.application, person),
+            openid=of_openid(flow.scopes), own=flow.own, amr=flow.amr, capabilities=flow.capabilities, nonce=flow.nonce,
+            auth_time=self._issuer.auth_time(flow),
+        )  # fmt: skip
+        found: dict[str, str] = {}
+        if "token" in flow.response_types:
+            found = {name: str(value) for name, value in self._issuer.access(request, grant, flow.scopes).items()}
+            del found["ext_expires_in"]
+        if "id_token" in flow.response_types:
+            found["id_token"] = self._issuer.id_token(
+                request, grant, access_token=found.get("access_token", ""), code=code
+            )
+        return found
 
     def _give_up(self, request: Request, flow: Flow, refused: Refused) -> Answer:
         self._flows.drop(flow.flow_id)
+        if flow.device is not None:
+            device.decline(flow.device, refused)
+            return replies.tell(request, refused)
         return replies.give_up(request, flow, refused)
 
 
@@ -185,6 +223,25 @@ def _challenge(asked: dict[str, str]) -> tuple[str, str]:
     return challenge, method
 
 
+def _response_types(asked: dict[str, str], application: Application) -> frozenset[str]:
+    """What the authorize endpoint is to send.
+
+    Raises:
+        Refused: there is no such combination, or the registration does not allow it.
+    """
+    types = frozenset(asked.get("response_type", "code").split())
+    allowed = {
+        "code",
+        *(["id_token"] if application.id_tokens else []),
+        *(["token"] if application.access_tokens else []),
+    }
+    if types not in _RESPONSE_TYPES or types - allowed:
+        raise Refused(refusals.RESPONSE_TYPE, name=asked["response_type"][:200])
+    return types
+
+
 def _mode(asked: dict[str, str]) -> str:
+    """How a refusal is sent: as was asked for; where tokens were, never in the query."""
+    usual = "fragment" if "token" in asked.get("response_type", "") else "query"
     mode = asked.get("response_mode", "")
-    return mode if mode in replies.MODES else "query"
+    return mode if mode in replies.MODES and mode != "query" else usual

@@ -12,6 +12,7 @@ from emulator.entra.tokens import PASSWORD_ONLY
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from emulator.entra.device import Device
     from emulator.world import Application, Person
 
 FLOW_S: Final = 3600.0
@@ -44,6 +45,10 @@ class Flow:
     domain_hint: str = ""
     capabilities: tuple[str, ...] = ()
     own: bool = False
+    response_types: frozenset[str] = frozenset({"code"})
+    """What the authorize endpoint sends: `code`, `id_token`, `token`."""
+    device: Device | None = None
+    """The device that waits for the end, in place of an address; see device.py."""
     created: float = field(default_factory=time.monotonic)
     flow_id: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     form_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))

@@ -52,12 +52,24 @@ def client_of(world: World, request: Request, form: dict[str, str], directory: s
     return application
 
 
-def prove(application: Application, form: dict[str, str], audiences: set[str]) -> None:
+def prove(application: Application, form: dict[str, str], audiences: set[str], *, always: bool) -> None:
     """Check the credential in a token request.
+
+    Args:
+        application: whose.
+        form: the request's parameters.
+        audiences: what an assertion may be meant for.
+        always: whether a public client needs one as well, because the token is for the application itself.
 
     Raises:
         Refused: it is missing or wrong.
     """
+    presented = "client_assertion" in form or form.get("client_secret")
+    if application.public and not always:
+        if not presented:
+            return
+        if not application.secrets and not application.certificates:
+            raise Refused(refusals.CREDENTIAL_OF_PUBLIC)
     if "client_assertion" in form:
         if form.get("client_assertion_type") != _ASSERTION_TYPE:
             raise Refused(refusals.MISSING, name="client_assertion_type")

@@ -79,6 +79,16 @@ def signed_out() -> Answer:
     return _page("signed_out.html")
 
 
+def device(trouble: str = "") -> Answer:
+    """The page for the code that a device shows."""
+    return _page("device.html", trouble=trouble)
+
+
+def device_done(flow: Flow) -> Answer:
+    """The page after a sign-in for a device."""
+    return _page("device_done.html", flow=flow)
+
+
 def form_post(uri: str, fields: dict[str, str]) -> Answer:
     """A page that posts the answer to the application by itself, or by its button."""
     return _page("form_post.html", uri=uri, fields=fields)

@@ -51,6 +51,11 @@ class _Values(dict[str, str]):
         return ""
 
 
+def shown(refused: Refused) -> str:
+    """A refusal as a page shows it."""
+    return f"AADSTS{refused.refusal.code}: {refused}"
+
+
 def answer(refused: Refused, request: Request) -> Answer:
     """The token endpoint's form."""
     refusal = refused.refusal
@@ -176,6 +181,16 @@ RESPONSE_TYPE: Final = Refusal(
     error="unsupported_response_type",
     text="response_type '{name}' is not enabled for the application.",
 )
+RESPONSE_MODE_OF_TOKENS: Final = Refusal(
+    code=70007,
+    error="unsupported_response_mode",
+    text="'{name}' is not a supported value of 'response_mode' when requesting a token.",
+)
+OPENID_NEEDED: Final = Refusal(
+    code=70011,
+    error="invalid_request",
+    text="The provided value for the input parameter 'scope' is not valid. An id token needs the scope 'openid'.",
+)
 RESPONSE_MODE: Final = Refusal(
     code=70007,
     error="unsupported_response_mode",
@@ -233,6 +248,12 @@ REDIRECT_UNKNOWN: Final = Refusal(
 )
 SECRET_WRONG: Final = APPLICATION_DEATHS["secret_wrong"]
 CREDENTIAL_MISSING: Final = APPLICATION_DEATHS["credential_missing"]
+CREDENTIAL_OF_PUBLIC: Final = Refusal(
+    code=700025,
+    error="invalid_client",
+    text="Client is public so neither 'client_assertion' nor 'client_secret' should be presented.",
+    status=401,
+)
 ASSERTION_KEY: Final = APPLICATION_DEATHS["assertion_invalid"]
 ASSERTION_BAD: Final = Refusal(
     code=50027, error="invalid_client", text="JWT token is invalid or malformed.", status=401
@@ -278,6 +299,48 @@ VERIFIER: Final = _coded(501481)
 REFRESH_INVALID: Final = DEATHS["grant_invalid"]
 UNUSED: Final = DEATHS["unused"]
 NOT_CONSENTED: Final = DEATHS["consent_removed"]
+
+# Devices: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code
+DEVICE_PENDING: Final = Refusal(
+    code=70016,
+    error="authorization_pending",
+    text="OAuth 2.0 device flow error. Authorization is pending. Continue polling.",
+)
+SLOW_DOWN: Final = Refusal(
+    code=70016, error="slow_down", text="OAuth 2.0 device flow error. Authorization is pending. Poll less often."
+)
+DEVICE_CODE_UNKNOWN: Final = Refusal(
+    code=70018,
+    error="bad_verification_code",
+    text="The provided value for the input parameter 'device_code' is not valid.",
+)
+DEVICE_CODE_EXPIRED: Final = Refusal(
+    code=70020,
+    error="expired_token",
+    text="The provided value for the input parameter 'device_code' is not valid. This device code has expired.",
+)
+USER_CODE_UNKNOWN: Final = Refusal(
+    code=70018, error="invalid_grant", text="That code didn't work. Check the code and try again."
+)
+USER_CODE_EXPIRED: Final = Refusal(
+    code=70019, error="invalid_grant", text="Verification code expired. Have the user retry the sign-in."
+)
+
+# On behalf of somebody: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow
+TOKEN_USE: Final = Refusal(
+    code=70003, error="unsupported_grant_type", text="'requested_token_use' has to be 'on_behalf_of'."
+)
+ASSERTION_INVALID: Final = Refusal(
+    code=50013, error="invalid_grant", text="Assertion failed signature validation, or is no access token of a user."
+)
+ASSERTION_OF_OTHERS: Final = Refusal(
+    code=500131,
+    error="invalid_grant",
+    text="Assertion audience does not match the Client app presenting the assertion.",
+)
+ASSERTION_OVER: Final = Refusal(
+    code=500133, error="invalid_grant", text="Assertion is not within its valid time range."
+)
 
 # People
 USER_UNKNOWN: Final = DEATHS["account_deleted"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emulator.entra import discovery, national, refusals, replies
+from emulator.entra import device, discovery, national, refusals, replies
 from emulator.entra.admin_consent import PURPOSE, AdminConsent
 from emulator.entra.authorize import Authorize
 from emulator.entra.codes import Flows
+from emulator.entra.device import Devices
 from emulator.entra.issuing import Issuer
 from emulator.entra.refusals import Refused
 from emulator.entra.sessions import Sessions
@@ -26,9 +27,19 @@ if TYPE_CHECKING:
 MANY: Final = {"organizations", "common"}
 TOKEN_PATH: Final = "/oauth2/v2.0/token"
 _FORMS: Final = {"login", "select", "mfa", "consent", "approval", "admin_consent"}
+_ENDPOINTS: Final = {
+    "v2.0/.well-known/openid-configuration": ("configuration", 2), ".well-known/openid-configuration": ("configuration", 1),
+    "discovery/v2.0/keys": ("keys", 2), "discovery/keys": ("keys", 1),
+    "v2.0/adminconsent": ("adminconsent", 2), "adminconsent": ("adminconsent", 1),
+    device.PAGE: ("deviceauth", 2),
+    **{f"oauth2/v2.0/{name}": (name, 2) for name in ("authorize", "token", "devicecode", "logout")},
+    **{f"oauth2/{name}": (name, 1) for name in ("authorize", "token", "devicecode", "logout")},
+}  # fmt: skip
+"""Below a tenant: path -> what is there, and of which version."""
+_POSTED: Final = {"token", "devicecode"}
 _INTERACTIVE: Final = {
     "oauth2/v2.0/authorize", "oauth2/authorize", "oauth2/v2.0/logout", "oauth2/logout", "v2.0/adminconsent", "adminconsent",
-    *_FORMS,
+    device.PAGE, *_FORMS,
 }  # fmt: skip
 """Where a person looks at the answer, and not a program."""
 
@@ -41,10 +52,11 @@ class Entra:
         self._flows = Flows()
         self._sessions = Sessions()
         issuer = Issuer(cloud)
-        self._authorize = Authorize(cloud, self._flows, self._sessions)
+        self._devices = Devices(cloud)
+        self._authorize = Authorize(cloud, self._flows, self._sessions, issuer)
         self._admin_consent = AdminConsent(cloud, self._flows)
         self._sign_in = SignIn(cloud, self._flows, self._sessions, self._proven)
-        self._token = Token(cloud, self._authorize.codes, issuer)
+        self._token = Token(cloud, self._authorize.codes, self._devices, issuer)
 
     def tenant_of(self, request: Request) -> str:
         """The tenant that a request is about, as far as path and refresh token tell; empty when they do not."""
@@ -75,30 +87,28 @@ class Entra:
         return tenant
 
     def _route(self, request: Request, segment: str, tenant: Tenant | None, rest: str) -> Answer:
-        match rest:
-            case "v2.0/.well-known/openid-configuration":
-                return json_answer(discovery.configuration(request, segment, tenant, version=2))
-            case ".well-known/openid-configuration":
-                return json_answer(discovery.configuration(request, segment, tenant, version=1))
-            case "discovery/v2.0/keys":
-                return json_answer(discovery.keys(request, tenant, self._cloud.tokens.key, version=2))
-            case "discovery/keys":
-                return json_answer(discovery.keys(request, tenant, self._cloud.tokens.key, version=1))
-            case "oauth2/v2.0/token" | "oauth2/token":
-                if request.method != "POST":
-                    raise Refused(refusals.METHOD, name="POST")
-                version = 2 if "v2.0" in rest else 1
-                return self._token.redeem(request, segment, tenant, version=version)
-            case "oauth2/v2.0/authorize" | "oauth2/authorize":
-                version = 2 if "v2.0" in rest else 1
-                return self._authorize.begin(request, segment, tenant, self._sign_in, version=version)
-            case "v2.0/adminconsent" | "adminconsent":
-                everything = not rest.startswith("v2.0")
-                return self._admin_consent.begin(request, segment, tenant, self._sign_in, everything=everything)
-            case "oauth2/v2.0/logout" | "oauth2/logout":
-                return sign_out(request, self._cloud.world, self._sessions)
         if rest in _FORMS and request.method == "POST":
             return self._form(request, tenant, rest)
+        name, version = _ENDPOINTS.get(rest, ("", 0))
+        if name in _POSTED and request.method != "POST":
+            raise Refused(refusals.METHOD, name="POST")
+        match name:
+            case "configuration":
+                return json_answer(discovery.configuration(request, segment, tenant, version=version))
+            case "keys":
+                return json_answer(discovery.keys(request, tenant, self._cloud.tokens.key, version=version))
+            case "token":
+                return self._token.redeem(request, segment, tenant, version=version)
+            case "devicecode":
+                return self._token.device_code(request, segment, tenant, version=version)
+            case "deviceauth":
+                return self._devices.page(request, self._sign_in)
+            case "authorize":
+                return self._authorize.begin(request, segment, tenant, self._sign_in, version=version)
+            case "adminconsent":
+                return self._admin_consent.begin(request, segment, tenant, self._sign_in, everything=version == 1)
+            case "logout":
+                return sign_out(request, self._cloud.world, self._sessions)
         raise Refused(refusals.NOTHING_THERE, name=rest[:200])
 
     def _form(self, request: Request, tenant: Tenant | None, name: str) -> Answer:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from emulator.entra.codes import Flow, Flows
     from emulator.entra.sessions import Session, Sessions
     from emulator.exchange import Answer, Request
-    from emulator.world import Person, Tenant
+    from emulator.world import Application, Person, Tenant
 
 MFA = "mfa"
 
@@ -73,11 +73,13 @@ class SignIn:
         request.app_id = flow.application.client_id
         username = form.get("username", "").strip()
         try:
-            person = self._authenticate(flow, username, form.get("password", ""), tenant)
+            person = authenticate(
+                self._cloud, flow.segment, flow.application, username, form.get("password", ""), tenant
+            )
             national.check(request, person.tenant)
         except Refused as refused:
             refusals.parameters(refused, request)
-            return self._form(flow, tenant, trouble=_shown(refused), username=username)
+            return self._form(flow, tenant, trouble=refusals.shown(refused), username=username)
         return self._with(request, flow, person, ("pwd",), time.time())
 
     def second_factor(self, request: Request) -> Answer:
@@ -92,7 +94,7 @@ class SignIn:
         if not secrets.compare_digest(account.mfa_code.encode(), form.get("code", "").strip().encode()):
             refused = Refused(refusals.CODE_WRONG)
             refusals.parameters(refused, request)
-            return pages.second_factor(flow, person, account, trouble=_shown(refused))
+            return pages.second_factor(flow, person, account, trouble=refusals.shown(refused))
         if not account.mfa:
             account.mfa = True
             self._cloud.on_change()
@@ -116,43 +118,60 @@ class SignIn:
         remembered = [session.person for session in known]
         return pages.sign_in(flow, self._offered(flow, tenant), remembered, trouble=trouble, username=username)
 
-    def _authenticate(self, flow: Flow, username: str, password: str, tenant: Tenant | None) -> Person:
-        person = self._cloud.world.account(username)
-        if person is None or person.refusal == "account_deleted":
-            raise Refused(refusals.USER_UNKNOWN, who=username[:200], tenant="")
-        if not secrets.compare_digest(person.password.encode(), password.encode()):
-            raise Refused(refusals.PASSWORD_WRONG)
-        if not person.enabled:
-            raise Refused(refusals.USER_DISABLED)
-        if flow.segment.lower() == "organizations" and person.tenant.tenant_id == PERSONAL:
-            if self._cloud.switches.personal_accounts == "refused":
-                raise Refused(refusals.PERSONAL_ACCOUNT, who=username[:200])
-        elif tenant is not None and person.tenant is not tenant:
-            return self._guest(flow, person, tenant)
-        return person
-
-    def _guest(self, flow: Flow, person: Person, tenant: Tenant) -> Person:
-        """The account as a guest of another tenant."""
-        guest = tenant.guest(person.upn)
-        if guest is not None:
-            if not guest.enabled:
-                raise Refused(refusals.USER_DISABLED)
-            return guest
-        if tenant.tenant_id == PERSONAL:
-            raise Refused(refusals.WORK_ACCOUNT, who=person.upn)
-        if person.tenant.tenant_id == PERSONAL:
-            raise Refused(refusals.PERSONAL_ACCOUNT, who=person.upn)
-        raise Refused(
-            refusals.USER_OF_ANOTHER_TENANT, who=person.upn, tenant=tenant.name, client=flow.application.client_id,
-            idp=f"https://sts.windows.net/{person.tenant.tenant_id}/",
-        )  # fmt: skip
-
     def _offered(self, flow: Flow, tenant: Tenant | None) -> Iterable[Person]:
         """Whom the sign-in page names: with a guest's password, only where the guest is at home."""
         hinted_tenant = self._cloud.world.tenant(flow.domain_hint) if flow.domain_hint else None
         tenant = tenant or hinted_tenant
         people = tenant.people.values() if tenant is not None else self._cloud.world.people()
         return (person for person in people if not person.home)
+
+
+def authenticate(
+    cloud: Cloud, segment: str, application: Application, username: str, password: str, tenant: Tenant | None
+) -> Person:
+    """Whose name and password these are: at another tenant, the guest that the account is there.
+
+    Args:
+        cloud: the cloud.
+        segment: the tenant as the path names it.
+        application: for which somebody signs in.
+        username: the account's UPN.
+        password: its password.
+        tenant: the path's; None for the paths of many tenants.
+
+    Raises:
+        Refused: nobody's, or of nobody who may sign in there.
+    """
+    person = cloud.world.account(username)
+    if person is None or person.refusal == "account_deleted":
+        raise Refused(refusals.USER_UNKNOWN, who=username[:200], tenant="")
+    if not secrets.compare_digest(person.password.encode(), password.encode()):
+        raise Refused(refusals.PASSWORD_WRONG)
+    if not person.enabled:
+        raise Refused(refusals.USER_DISABLED)
+    if segment.lower() == "organizations" and person.tenant.tenant_id == PERSONAL:
+        if cloud.switches.personal_accounts == "refused":
+            raise Refused(refusals.PERSONAL_ACCOUNT, who=username[:200])
+    elif tenant is not None and person.tenant is not tenant:
+        return _guest(application, person, tenant)
+    return person
+
+
+def _guest(application: Application, person: Person, tenant: Tenant) -> Person:
+    """The account as a guest of another tenant."""
+    guest = tenant.guest(person.upn)
+    if guest is not None:
+        if not guest.enabled:
+            raise Refused(refusals.USER_DISABLED)
+        return guest
+    if tenant.tenant_id == PERSONAL:
+        raise Refused(refusals.WORK_ACCOUNT, who=person.upn)
+    if person.tenant.tenant_id == PERSONAL:
+        raise Refused(refusals.PERSONAL_ACCOUNT, who=person.upn)
+    raise Refused(
+        refusals.USER_OF_ANOTHER_TENANT, who=person.upn, tenant=tenant.name, client=application.client_id,
+        idp=f"https://sts.windows.net/{person.tenant.tenant_id}/",
+    )  # fmt: skip
 
 
 def is_recent(flow: Flow, session: Session) -> bool:
@@ -172,7 +191,3 @@ def hinted(flow: Flow, known: list[Session]) -> list[Session]:
             if domain in {session.person.tenant.domain.lower(), session.person.tenant.tenant_id.lower()}
         ]
     return known
-
-
-def _shown(refused: Refused) -> str:
-    return f"AADSTS{refused.refusal.code}: {refused}"

@@ -1,4 +1,4 @@
-"""The token endpoint: codes and refresh tokens redeemed, and tokens for the application itself."""
+"""The token endpoint: codes, devices and refresh tokens redeemed, and tokens for the application itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from emulator.entra import alive, consents, credentials, national, parameters, refusals
-from emulator.entra.issuing import Grant, Issuer, given
+from emulator.entra.delegated import Delegated
+from emulator.entra.issuing import Grant, given
 from emulator.entra.refusals import DEATHS, Refused
 from emulator.entra.scopes import of_openid, read, split
 from emulator.entra.tokens import UNUSED_S, identity_provider
@@ -17,21 +18,29 @@ from emulator.entra.tokens import UNUSED_S, identity_provider
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
     from emulator.entra.codes import Code, Shelf
+    from emulator.entra.device import Devices
+    from emulator.entra.issuing import Issuer
     from emulator.entra.scopes import Asked
     from emulator.entra.tokens import RefreshToken
     from emulator.exchange import Answer, Request
     from emulator.world import Application, Person, Tenant
 
 _MOST_FAMILIES: Final = 10_000
+_ON_BEHALF_OF: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_DEVICE: Final = {"urn:ietf:params:oauth:grant-type:device_code", "device_code"}
+_OF_CONFIDENTIAL: Final = {"client_credentials", _ON_BEHALF_OF}
+"""What a public client cannot ask for."""
 
 
 class Token:
     """Redeems codes (once) and refresh tokens (as often as they live), and knows the application itself."""
 
-    def __init__(self, cloud: Cloud, codes: Shelf[Code], issuer: Issuer) -> None:
+    def __init__(self, cloud: Cloud, codes: Shelf[Code], devices: Devices, issuer: Issuer) -> None:
         self._cloud = cloud
         self._codes = codes
+        self._devices = devices
         self._issuer = issuer
+        self._delegated = Delegated(cloud, issuer)
         self._ended: dict[str, None] = {}  # families of refresh tokens that a replayed code ended, oldest first
 
     def redeem(self, request: Request, segment: str, tenant: Tenant | None, *, version: int = 2) -> Answer:
@@ -46,7 +55,7 @@ class Token:
         kind = parameters.demand(form, "grant_type")
         application = credentials.client_of(self._cloud.world, request, form, tenant.name if tenant else segment)
         request.app_id = application.client_id
-        credentials.prove(application, form, _audiences(request, segment, tenant))
+        credentials.prove(application, form, _audiences(request, segment, tenant), always=kind in _OF_CONFIDENTIAL)
         national.check_resources(request, split(form.get("scope", "")))
         if kind == "authorization_code":
             return self._code(request, form, segment, application)
@@ -54,7 +63,27 @@ class Token:
             return self._refresh(request, form, tenant, application)
         if kind == "client_credentials":
             return self._itself(request, form, segment, tenant, application)
+        if kind in _DEVICE:
+            return self._answer(request, form, self._devices.poll(form, application))
+        if kind == _ON_BEHALF_OF:
+            return self._delegated.on_behalf_of(request, form, application)
+        if kind == "password":
+            return self._delegated.by_password(request, form, segment, tenant, application)
         raise Refused(refusals.GRANT_TYPE, name=kind[:200])
+
+    def device_code(self, request: Request, segment: str, tenant: Tenant | None, *, version: int = 2) -> Answer:
+        """Take a device's request for its codes; that it is a public client is looked at when it asks for tokens.
+
+        Raises:
+            Refused: it is refused.
+        """
+        form = parameters.of_body(request)
+        if version == 1:
+            form = parameters.of_version_1(form)
+        directory = tenant.name if tenant else segment
+        application = credentials.client_of(self._cloud.world, request, form, directory)
+        request.app_id = application.client_id
+        return self._devices.begin(request, form, segment, tenant, application)
 
     def tenant_of(self, request: Request) -> str:
         """The tenant of the refresh token in a request, for what concerns one tenant only; empty when there is none."""

@@ -135,7 +135,9 @@ class Minter:
         }  # fmt: skip
         name = person.home or person.upn
         claims |= (
-            {"upn": person.upn, "unique_name": name, "amr": list(amr)} if version == 1 else {"preferred_username": name}
+            {"upn": person.upn, "unique_name": name, "amr": list(amr)}
+            if version == 1
+            else {"preferred_username": name, "amr_exact": list(amr)}
         )
         return self.key.sign(claims)
 

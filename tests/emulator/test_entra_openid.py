@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from emulator.demo import CLIENT_ID, REDIRECT_URI
-from tests.emulator.driver import RELAY, bearer
+from emulator.generate import PASSWORD
+from tests.emulator.driver import RELAY, bearer, submit
 from tests.emulator.test_authorize import authorize, redeem
 from tests.emulator.test_entra_scopes import ADA, opened, signed_in
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     import httpx
 
     from emulator import Cloud
+    from emulator.world import Application
 
 
 @pytest.mark.fault("F3")
@@ -85,3 +88,75 @@ async def test_an_answer_without_a_body_has_no_type_either(client: httpx.AsyncCl
 
     assert answer.status_code == 204
     assert not {"content-type", "content-length"} & set(answer.headers)
+
+
+@pytest.mark.parametrize(
+    ("response_type", "names"),
+    [
+        ("id_token", {"id_token"}),
+        ("code id_token", {"code", "id_token"}),
+        ("id_token token", {"id_token", "access_token", "token_type", "expires_in", "scope"}),
+        ("token", {"access_token", "token_type", "expires_in", "scope"}),
+    ],
+)
+async def test_the_authorize_endpoint_sends_the_tokens_that_the_registration_allows(
+    cloud: Cloud, client: httpx.AsyncClient, response_type: str, names: set[str]
+) -> None:
+    asked = authorize(
+        response_type=response_type, scope="openid profile User.Read", nonce="n1", code_challenge="",
+        code_challenge_method="",
+    )  # fmt: skip
+    refused = fragment(await client.get(asked))
+    assert refused["error_description"].startswith("AADSTS700054:")
+    allow(cloud)
+    cloud.consent(ADA, allow(cloud), {"User.Read"})
+    page = await submit(client, await client.get(asked), "sign-in", username=ADA, password=PASSWORD)
+
+    sent = fragment(page)
+
+    assert set(sent) == {*names, "state", "session_state"}
+    if "access_token" in names:
+        claims = opened(cloud, sent["access_token"])
+        assert {"User.Read", "openid", "profile"} == set(claims["scp"].split())
+    if "id_token" in names:
+        claims = opened(cloud, sent["id_token"])
+        assert claims["nonce"] == "n1"
+        assert ("c_hash" in claims, "at_hash" in claims) == ("code" in names, "access_token" in names)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"nonce": ""}, "AADSTS900144"),
+        ({"scope": "User.Read"}, "AADSTS70011"),
+        ({"response_mode": "query"}, "AADSTS70007"),
+        ({"response_type": "code token"}, "AADSTS700054"),
+    ],
+)
+async def test_a_wrong_request_for_tokens_is_refused_in_the_fragment(
+    cloud: Cloud, client: httpx.AsyncClient, changes: dict[str, str], code: str
+) -> None:
+    allow(cloud)
+
+    sent = fragment(await client.get(authorize(**{"response_type": "id_token", "nonce": "n1", **changes})))
+
+    assert sent["error_description"].startswith(f"{code}:")
+
+
+async def test_the_discovery_document_names_what_is_there(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/contoso.example/v2.0/.well-known/openid-configuration")).json()
+
+    assert document["response_types_supported"] == ["code", "id_token", "code id_token", "id_token token"]
+    assert (await client.post(document["device_authorization_endpoint"])).json()["error_codes"] == [900144]
+
+
+def allow(cloud: Cloud) -> Application:
+    """Let the application have tokens from the authorize endpoint."""
+    application = cloud.world.application(CLIENT_ID)
+    assert application is not None
+    application.id_tokens = application.access_tokens = True
+    return application
+
+
+def fragment(page: httpx.Response) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(page.headers["location"]).fragment))

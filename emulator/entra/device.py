@@ -1,0 +1,141 @@
+"""The device code flow: a device shows a code, somebody types it in at a browser and signs in, the device asks until then.
+
+    POST /{tenant}/oauth2/v2.0/devicecode   → device code, user code, where to type it
+    GET  /common/oauth2/deviceauth          the page for the user code; POST goes on to the sign-in
+    POST /{tenant}/oauth2/v2.0/token        → `authorization_pending` until somebody has signed in or declined
+
+https://learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from emulator.entra import national, pages, parameters, refusals
+from emulator.entra.codes import Code, Flow, Shelf
+from emulator.entra.issuing import given
+from emulator.entra.refusals import Refused
+from emulator.entra.scopes import read, split
+
+if TYPE_CHECKING:
+    from emulator.cloud import Cloud
+    from emulator.entra.signin import SignIn
+    from emulator.exchange import Answer, Request
+    from emulator.world import Application, Person, Tenant
+
+PAGE: Final = "oauth2/deviceauth"
+_LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+_USER_CODE: Final = 9
+_SLACK_S: Final = 0.5
+"""By how much a device may ask too early: its clock and the network are not exact."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Device:
+    """What a device asked for, and what became of it: `code` when somebody signed in, `refused` when somebody declined."""
+
+    application: Application
+    segment: str
+    tenant: Tenant | None
+    scopes: list[str]
+    permissions: set[str]
+    own: bool
+    capabilities: tuple[str, ...]
+    interval_s: float
+    user_code: str = field(default_factory=lambda: "".join(secrets.choice(_LETTERS) for _ in range(_USER_CODE)))
+    created: float = field(default_factory=time.monotonic)
+    polled: float = 0.0
+    """When it last asked; 0: never."""
+    code: Code | None = None
+    refused: Refused | None = None
+
+
+class Devices:
+    """The devices that wait, by their device code and by their user code; the oldest are given up when there are many."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._waiting: Shelf[Device] = Shelf(lambda: cloud.switches.device_code_s)
+        self._typed: Shelf[Device] = Shelf(lambda: cloud.switches.device_code_s)
+
+    def begin(
+        self, request: Request, form: dict[str, str], segment: str, tenant: Tenant | None, application: Application
+    ) -> Answer:
+        """Give a device its codes.
+
+        Raises:
+            Refused: the scopes are.
+        """
+        scopes = split(parameters.demand(form, "scope"))
+        national.check_resources(request, scopes)
+        wanted, switches = read(scopes, application), self._cloud.switches
+        device = Device(
+            application=application, segment=segment, tenant=tenant, scopes=scopes, permissions=wanted.permissions,
+            own=wanted.own, capabilities=parameters.capabilities(form), interval_s=switches.device_code_interval_s,
+        )  # fmt: skip
+        device_code, page = f"1.{secrets.token_urlsafe(48)}", f"{request.base}/common/{PAGE}"
+        self._waiting.put(device_code, device)
+        self._typed.put(device.user_code, device)
+        return given(
+            {
+                "user_code": device.user_code, "device_code": device_code, "verification_uri": page,
+                "expires_in": int(switches.device_code_s), "interval": switches.device_code_interval_s,
+                "message": f"To sign in, use a web browser to open the page {page} and enter the code {device.user_code} to authenticate.",
+            }
+        )  # fmt: skip
+
+    def page(self, request: Request, sign_in: SignIn) -> Answer:
+        """The page for a user code; with one, the sign-in that it leads to."""
+        typed = request.form().get("user_code", "").strip().upper() if request.method == "POST" else ""
+        device = self._typed.get(typed)
+        if device is None:
+            return pages.device(refusals.shown(Refused(refusals.USER_CODE_UNKNOWN)) if typed else "")
+        if self._typed.stale(device) or device.code is not None or device.refused is not None:
+            return pages.device(refusals.shown(Refused(refusals.USER_CODE_EXPIRED)))
+        request.app_id = device.application.client_id
+        flow = Flow(
+            segment=device.segment, application=device.application, redirect_uri="", state=None, scopes=device.scopes,
+            permissions=device.permissions, own=device.own, capabilities=device.capabilities, device=device,
+        )  # fmt: skip
+        return sign_in.begin(request, flow, device.tenant)
+
+    def poll(self, form: dict[str, str], application: Application) -> Code:
+        """What somebody who typed in the code gave the device.
+
+        Raises:
+            Refused: nobody has yet, or will; or it asks too often.
+        """
+        device = self._waiting.get(parameters.demand(form, "device_code"))
+        if device is None:
+            raise Refused(refusals.DEVICE_CODE_UNKNOWN)
+        if device.application is not application:
+            raise Refused(refusals.CODE_OTHER_CLIENT)
+        if self._waiting.stale(device):
+            raise Refused(refusals.DEVICE_CODE_EXPIRED)
+        if device.refused is not None:
+            raise device.refused
+        if device.code is not None:
+            if device.code.redeemed:
+                raise Refused(refusals.CODE_REUSED)
+            return device.code
+        now = time.monotonic()
+        too_early = device.polled and now - device.polled < device.interval_s - _SLACK_S
+        device.polled = now
+        if too_early:
+            device.interval_s += 5  # https://www.rfc-editor.org/rfc/rfc8628#section-3.5
+            raise Refused(refusals.SLOW_DOWN)
+        raise Refused(refusals.DEVICE_PENDING)
+
+
+def approve(flow: Flow, device: Device, person: Person) -> Answer:
+    """Let a device have what somebody signed in for."""
+    device.code = Code(flow=flow, person=person, amr=flow.amr)
+    return pages.device_done(flow)
+
+
+def decline(device: Device, refused: Refused) -> None:
+    """Tell a device that nobody will sign in for it: consent was declined, or a policy is in the way."""
+    device.refused = Refused(refusals.spelled(refused.refusal, "authorization_declined"))
