@@ -52,7 +52,7 @@ def client_of(world: World, request: Request, form: dict[str, str], directory: s
     return application
 
 
-def prove(application: Application, form: dict[str, str], audiences: set[str], *, always: bool) -> None:
+def prove(application: Application, form: dict[str, str], audiences: set[str], *, always: bool = False) -> None:
     """Check the credential in a token request.
 
     Args:

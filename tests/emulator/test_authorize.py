@@ -61,7 +61,7 @@ async def test_an_unknown_application_or_address_gets_a_page_and_no_redirect(
 @pytest.mark.parametrize(
     ("changes", "error", "code"),
     [
-        ({"response_type": "token"}, "unsupported_response_type", "AADSTS700054"),
+        ({"response_type": "none"}, "unsupported_response_type", "AADSTS700054"),
         ({"response_mode": "web_message"}, "unsupported_response_mode", "AADSTS70007"),
         ({"prompt": "perhaps"}, "invalid_request", "AADSTS90023"),
         ({"scope": ""}, "invalid_request", "AADSTS900144"),
@@ -157,7 +157,7 @@ async def test_a_code_works_once(client: httpx.AsyncClient) -> None:
         ({"client_secret": ""}, "organizations", "invalid_client", 7000218),
         ({"client_secret": "wrong"}, "organizations", "invalid_client", 7000215),
         ({"client_id": "11111111-1111-1111-1111-111111111111"}, "organizations", "unauthorized_client", 700016),
-        ({"grant_type": "password"}, "organizations", "unsupported_grant_type", 70003),
+        ({"grant_type": "magic"}, "organizations", "unsupported_grant_type", 70003),
         ({}, "nowhere.example", "invalid_tenant", 90002),
     ],
 )

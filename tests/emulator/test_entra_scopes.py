@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from emulator.demo import CLIENT_ID
@@ -145,3 +146,15 @@ async def test_how_somebody_signed_in_is_told_in_access_tokens_of_version_1_only
     tokens = await signed_in(client, "openid User.Read")
 
     assert ("amr" in opened(cloud, tokens["access_token"])) is told
+
+
+async def test_a_refresh_token_of_before_these_scopes_lives_on(cloud: Cloud, client: httpx.AsyncClient) -> None:
+    """It says nothing of OpenID Connect: then it stands for what such tokens gave."""
+    kept = cloud.tokens.read_refresh_token(cloud.grant(RELAY, CLIENT_ID, {"Presence.Read.All"}))
+    fields = msgspec.to_builtins(kept)
+    del fields["openid"], fields["graph"]
+
+    tokens = await refreshed(client, cloud.tokens.seal_refresh_token(fields), "Presence.Read.All")
+
+    assert "refresh_token" in tokens
+    assert opened(cloud, tokens["id_token"])["preferred_username"] == RELAY
