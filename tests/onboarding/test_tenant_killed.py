@@ -77,7 +77,7 @@ class Scene:
         self.suite_keys = await self.site.suite_keys.list(self.tenant_id)
         who = VerifiedIdentity(self.tenant_id, self.account(ACCOUNT), ACCOUNT)
         secret = await Sessions(self.site.store, self.site.ring).begin(who)
-        self.person.client.cookies.clear()
+        self.person.as_new()
         self.person.client.cookies.set(SESSION_COOKIE, secret, domain="localhost.local", path="/")
 
     async def go(
