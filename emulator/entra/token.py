@@ -49,12 +49,8 @@ class Token:
         Raises:
             Refused: it is refused.
         """
-        form = parameters.of_body(request)
-        if version == 1:
-            form = parameters.of_version_1(form)
+        form, application = self._client(request, segment, tenant, version)
         kind = parameters.demand(form, "grant_type")
-        application = credentials.client_of(self._cloud.world, request, form, tenant.name if tenant else segment)
-        request.app_id = application.client_id
         credentials.prove(application, form, _audiences(request, segment, tenant), always=kind in _OF_CONFIDENTIAL)
         national.check_resources(request, split(form.get("scope", "")))
         if kind == "authorization_code":
@@ -77,13 +73,21 @@ class Token:
         Raises:
             Refused: it is refused.
         """
+        form, application = self._client(request, segment, tenant, version)
+        return self._devices.begin(request, form, segment, tenant, application)
+
+    def _client(
+        self, request: Request, segment: str, tenant: Tenant | None, version: int
+    ) -> tuple[dict[str, str], Application]:
+        """A request's parameters, as version 2 has them, and the application that it names, proven or not."""
         form = parameters.of_body(request)
         if version == 1:
             form = parameters.of_version_1(form)
-        directory = tenant.name if tenant else segment
-        application = credentials.client_of(self._cloud.world, request, form, directory)
+        application = credentials.client_of(
+            self._cloud.world, request, form, tenant.name if tenant is not None else segment
+        )
         request.app_id = application.client_id
-        return self._devices.begin(request, form, segment, tenant, application)
+        return form, application
 
     def tenant_of(self, request: Request) -> str:
         """The tenant of the refresh token in a request, for what concerns one tenant only; empty when there is none."""
