@@ -65,6 +65,7 @@ class Server:
         self.urgent = self._pooled(0, URGENT_CONNECTIONS)
         self._singles: WeakSet[AbstractConnection] = WeakSet()
         self._anew_at = 0.0
+        self._is_told = False  # that connections are made anew, since a primary was there
         self._replid = ""
 
     def _pooled(self, retries: int, connections: int = POOL_CONNECTIONS) -> Redis:
@@ -110,6 +111,8 @@ class Server:
         """A connection says which history its server has, and whether it is a primary: others may lead to another one."""
         if not is_primary or (self._replid and replid != self._replid):
             await self.connect_anew()
+        else:
+            self._is_told = False
         self._replid = replid
 
     async def connect_anew(self) -> None:
@@ -118,7 +121,9 @@ class Server:
         if now < self._anew_at:
             return
         self._anew_at = now + _ANEW_EVERY_S
-        log.warning("store_connected_anew", hint="the server is no primary, or another one has taken its place")
+        if not self._is_told:
+            self._is_told = True
+            log.warning("store_connected_anew", hint="the server is no primary, or another one has taken its place")
         for connection in self._singles:
             connection.mark_for_reconnect()  # type: ignore[no-untyped-call]
         for client in (self.client, self.writer, self.urgent):

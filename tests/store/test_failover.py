@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from relay.errors import NotPrimary, StoreUnavailable
 from relay.store.connection import Blocking, Store, StoreSettings
@@ -114,6 +116,26 @@ async def test_a_replica_that_nobody_replaces_is_not_flooded_with_connections(pa
             with pytest.raises(NotPrimary):
                 await store.command("SET", "k", 1)
         assert pair.address.accepted - before <= 20, "anew twice a second at most"
+
+
+async def test_a_replica_is_told_of_once_until_there_is_a_primary_again(pair: Pair) -> None:
+    async with Store(StoreSettings(url=pair.url)) as store:
+        with capture_logs() as told:
+            for times in (1, 2):
+                await pair.a.replicaof("127.0.0.1", "1")
+                before = pair.address.accepted
+                await eventually(partial(_has_connected_anew, pair, store, before + 3))
+                assert [line["event"] for line in told].count("store_connected_anew") == times
+                await pair.a.replicaof("no", "one")  # type: ignore[arg-type]
+                await store.server()
+                await store.server()
+
+
+async def _has_connected_anew(pair: Pair, store: Store, connections: int) -> bool:
+    """Whether so many were made, with a command that the replica refuses on each."""
+    with suppress(NotPrimary):
+        await store.command("SET", "k", 1)
+    return pair.address.accepted >= connections
 
 
 async def _busy(store: Store) -> None:
