@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import itertools
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ TICK_S = 0.01
 
 SWEEP_AT = 10_000
 """From how many things in the queue on those that were cancelled are looked for: when they may be half of it."""
+
+
+def written(utc: float) -> str:
+    """A time in seconds since 1970 as Graph writes it, with seven digits."""
+    return f"{datetime.fromtimestamp(utc, UTC):%Y-%m-%dT%H:%M:%S.%f}0Z"
 
 
 class Due:
@@ -65,6 +71,11 @@ class Clock:
     def now(self) -> float:
         """The world's time in seconds since it began."""
         return self._base + (time.monotonic() - self._anchor) * self._speed
+
+    @property
+    def course(self) -> tuple[float, ...]:
+        """What a date depends on that is told of a time of the world: it changes with speed, steps and calendar only."""
+        return self._base, self._anchor, self._speed, self.ahead_s
 
     def utc(self) -> float:
         """What the cloud takes for the present, in seconds since 1970."""

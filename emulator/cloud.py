@@ -103,7 +103,7 @@ class Cloud(Directory):
         person = self.person(who)
         person.living = False
         if status_message is not None:
-            person.status_message = status_message
+            person.status_message, person.status_published = status_message, self.clock.utc()
         if out_of_office is not None:
             person.out_of_office = out_of_office
         if out_of_office_message is not None:

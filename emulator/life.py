@@ -230,7 +230,7 @@ class Life:
         self._refresh(person)
 
     def _status_message(self, person: Person, _device: str, text: str) -> None:
-        person.status_message = text
+        person.status_message, person.status_published = text, self._clock.utc()
         self._stop(person, "status_message")
         self.touch(person)
 

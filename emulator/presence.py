@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from emulator.clock import written
 from emulator.world import Shown
 
 if TYPE_CHECKING:
@@ -86,13 +87,15 @@ def encode_unknown(user_id: str, switches: Switches) -> bytes:
 
 
 def _status_message(person: Person, *, own: bool) -> dict[str, Any] | None:
-    """The status message. When it expires only its owner learns; one without a timer never does.
+    """The status message. When it was set and when it expires only its owner learns; one without a timer never does.
 
     https://learn.microsoft.com/graph/api/resources/presencestatusmessage
     """
     if not person.status_message:
         return None
     value: dict[str, Any] = {"message": {"content": person.status_message, "contentType": "text"}}
+    if own:
+        value["publishedDateTime"] = written(person.status_published)
     if own and not (person.timers or {}).get("status_message"):
         value["expiryDateTime"] = {"dateTime": "9999-12-31T23:59:59.9999999", "timeZone": "UTC"}
     return value

@@ -37,7 +37,7 @@ class Person:
     __slots__ = (
         "access_valid_from", "app_session", "changed", "cookies_valid_from", "desktop", "display_name", "doing", "enabled", "fade", "faded", "fragment", "home", "last_read", "licensed",
         "living", "mfa", "mobile", "next_step", "oid", "oof_event", "out_of_office", "out_of_office_message", "password", "preferred", "refusal", "role",
-        "sequence", "shown", "status_message", "tenant", "timers", "tokens_valid_from", "upn", "zone_s",
+        "sequence", "shown", "status_message", "status_published", "tenant", "timers", "tokens_valid_from", "upn", "zone_s",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +67,7 @@ class Person:
         self.oof_event = False  # a calendar event that is shown as out of office, rather than an automatic reply
         self.out_of_office_message = ""
         self.status_message = ""
+        self.status_published = 0.0  # when it was set, in seconds since 1970
         self.living = False  # whether `day` drives this person
         self.shown = OFFLINE
         self.sequence = ""

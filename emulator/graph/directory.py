@@ -11,7 +11,7 @@ from emulator.exchange import json_answer
 from emulator.graph.access import Permission, demand
 from emulator.graph.errors import GraphError, bad_request
 from emulator.graph.presences import GUID
-from emulator.graph.properties import values
+from emulator.graph.properties import DEFAULT_FIELDS, values
 
 if TYPE_CHECKING:
     from emulator.exchange import Answer, Request
@@ -26,10 +26,10 @@ _WHOLE: Final = Permission(delegated=_DIRECTORY, application=_DIRECTORY)
 _NAMES_ONLY: Final = Permission(
     delegated=("User.ReadBasic.All", "User.Read.All", *_DIRECTORY), application=("User.Read.All", *_DIRECTORY)
 )
-# https://learn.microsoft.com/graph/api/organization-get
-_ORGANIZATION: Final = Permission(
-    delegated=("User.Read", "Organization.Read.All", *_DIRECTORY), application=("Organization.Read.All", *_DIRECTORY)
-)
+# https://learn.microsoft.com/graph/api/organization-get, and the longer list of
+# https://github.com/microsoftgraph/microsoft-graph-devx-content/blob/master/permissions/new/permissions.json
+_ORGANIZATION_READ: Final = ("Organization.Read.All", "Organization.ReadWrite.All", "User.Read.All", *_DIRECTORY)
+_ORGANIZATION: Final = Permission(delegated=("User.Read", *_ORGANIZATION_READ), application=_ORGANIZATION_READ)
 
 
 class _Wanted(msgspec.Struct):
@@ -84,11 +84,13 @@ def get_by_ids(request: Request, caller: Caller) -> Answer:
     people = caller.tenant.people if types & {"user", "directoryobject"} else {}
     found = [people[key] for key in dict.fromkeys(str(uuid.UUID(each)) for each in wanted.ids) if key in people]
     whole = caller.may(_WHOLE)
-    told = [
-        {"@odata.type": "#microsoft.graph.user", **(values(person) if whole else {"id": person.oid})}
-        for person in found
-    ]
+    fields = DEFAULT_FIELDS if whole else ("id",)
+    told = [{"@odata.type": "#microsoft.graph.user", **_only(values(person), fields)} for person in found]
     return json_answer({"@odata.context": f"{request.base}/v1.0/$metadata#directoryObjects", "value": told})
+
+
+def _only(own: dict[str, Any], fields: tuple[str, ...]) -> dict[str, Any]:
+    return {name: own[name] for name in fields}
 
 
 def _read(request: Request) -> _Wanted:

@@ -1,6 +1,10 @@
-"""`$filter` over users: `eq`, `in`, `startswith`, `and`, `or`, brackets; for advanced queries also `ne`, `not`, `endswith`.
+"""`$filter` over users: `eq`, `in`, `ge`, `le`, `startswith`, `any`, `and`, `or`, brackets; for advanced queries also `ne`, `not`,
+`endswith`.
 
 userPrincipalName in ('a@b.c','o''brien@b.c')      id eq '…' or (mail eq '…' and startswith(displayName,'A'))
+identities/any(c:c/issuerAssignedId eq 'a@b.c' and c/issuer eq 'b.c')
+
+Every property of `user` is known; what is not modelled is null, and its collections are empty.
 
 https://learn.microsoft.com/graph/aad-advanced-queries
 """
@@ -12,11 +16,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from emulator.graph.errors import GraphError, bad_request
-from emulator.graph.properties import values
+from emulator.graph.properties import HELD, RELATED, not_modelled, value_of, values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from emulator.graph.properties import Property
     from emulator.world import Person, Tenant
 
 MOST_EXPRESSIONS: Final = 15
@@ -27,21 +32,23 @@ MOST_ADVANCED_CHARS: Final = 2048
 """Advanced queries have no limit on expressions, but on the length of the address; here of the filter."""
 _DEEPEST: Final = 20
 
-_TOKEN = re.compile(r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<word>[A-Za-z_][\w/]*)|(?P<sign>[(),]))")
-_PROPERTIES: Final = {
-    name.lower(): name
-    for name in ("id", "userPrincipalName", "mail", "displayName", "givenName", "surname", "userType", "accountEnabled")
-}
+_TOKEN = re.compile(
+    r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<literal>[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|-?\d[\w:.+-]*)"
+    r"|(?P<word>[A-Za-z_][\w/$]*)|(?P<sign>[(),:]))"
+)
 _WORDS: Final = {"true": True, "false": False, "null": None}
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One property, and the values (text in lower case) of which it must be, begin or end with one; or none of them."""
+    """One property, and the values (text in lower case) of which it must be, begin or end with one; or none of them.
+
+    `ge` and `le` have one value. Within `any` the name is that of the element's property; empty: the element itself.
+    """
 
     name: str
     values: tuple[Any, ...]
-    how: Literal["in", "startswith", "endswith"] = "in"
+    how: Literal["in", "startswith", "endswith", "ge", "le"] = "in"
     negated: bool = False
 
 
@@ -54,7 +61,16 @@ class Joined:
     negated: bool = False
 
 
-Condition = Comparison | Joined
+@dataclass(frozen=True, slots=True)
+class Having:
+    """A collection of which some element meets a condition; None: that has an element."""
+
+    name: str
+    condition: Condition | None
+    negated: bool = False
+
+
+Condition = Comparison | Joined | Having
 
 
 def parse(text: str, *, eventual: bool = False) -> Condition:
@@ -78,32 +94,49 @@ def parse(text: str, *, eventual: bool = False) -> Condition:
 
 def properties(condition: Condition) -> set[str]:
     """The properties that a condition looks at."""
-    return {each.name for each in _comparisons(condition)}
+    if isinstance(condition, Joined):
+        return {name for part in condition.parts for name in properties(part)}
+    return {condition.name}
 
 
 def matching(tenant: Tenant, condition: Condition) -> list[Person]:
     """The people for whom a condition holds, each once, in no particular order."""
     candidates = _candidates(tenant, condition)
-    return [person for person in candidates if holds(person, condition)]
+    return [person for person in candidates if holds(values(person), condition)]
 
 
-def holds(person: Person, condition: Condition) -> bool:
-    """Whether a condition holds for a person."""
+def holds(own: Mapping[str, Any], condition: Condition) -> bool:
+    """Whether a condition holds for `values` of a person, or for an element of a collection."""
     if isinstance(condition, Joined):
         quantity = all if condition.every else any
-        return quantity(holds(person, part) for part in condition.parts) != condition.negated
-    own = _own(person, condition.name)
-    if condition.how == "in":
-        found = own in condition.values
-    else:
-        text = own if isinstance(own, str) else ""
-        found = text.startswith(condition.values) if condition.how == "startswith" else text.endswith(condition.values)
-    return found != condition.negated
+        return quantity(holds(own, part) for part in condition.parts) != condition.negated
+    if isinstance(condition, Having):
+        return _has(value_of(own, condition.name), condition.condition) != condition.negated
+    return _compares(_value_in(own, condition.name), condition) != condition.negated
 
 
-def _own(person: Person, name: str) -> Any:
-    """A person's property, text in lower case."""
-    found = values(person)[name]
+def _has(elements: Iterable[Any], condition: Condition | None) -> bool:
+    """Whether some element meets a condition; an element that is a value is its own property, without a name."""
+    return any(
+        condition is None or holds(each if isinstance(each, dict) else {"": each}, condition) for each in elements
+    )
+
+
+def _compares(own: Any, condition: Comparison) -> bool:
+    match condition.how:
+        case "in":
+            return own in condition.values
+        case "startswith":
+            return isinstance(own, str) and own.startswith(condition.values)
+        case "endswith":
+            return isinstance(own, str) and own.endswith(condition.values)
+    (other,) = condition.values
+    return isinstance(own, str) and (own >= other if condition.how == "ge" else own <= other)
+
+
+def _value_in(own: Mapping[str, Any], name: str) -> Any:
+    """A property, text in lower case; what is not modelled is null."""
+    found = own.get(name)
     return found.lower() if isinstance(found, str) else found
 
 
@@ -120,7 +153,7 @@ def _named(tenant: Tenant, condition: Condition) -> dict[str, Person] | None:
         if index is None or condition.how != "in" or condition.negated:
             return None
         return {index[value].oid: index[value] for value in condition.values if value in index}
-    if condition.negated:
+    if condition.negated or isinstance(condition, Having):
         return None
     found = [_named(tenant, part) for part in condition.parts]
     if condition.every:
@@ -136,6 +169,8 @@ def _named(tenant: Tenant, condition: Condition) -> dict[str, Person] | None:
 def _comparisons(condition: Condition) -> Iterator[Comparison]:
     if isinstance(condition, Comparison):
         yield condition
+    elif isinstance(condition, Having):
+        yield from _comparisons(condition.condition) if condition.condition is not None else ()
     else:
         for part in condition.parts:
             yield from _comparisons(part)
@@ -149,6 +184,7 @@ class _Parser:
         self._eventual = eventual
         self._tokens = list(self._split())
         self._depth = 0
+        self._element = ""  # what an element is called within `any`; empty: outside
 
     def whole(self) -> Condition:
         found = self._any()
@@ -162,7 +198,7 @@ class _Parser:
             found = _TOKEN.match(self._text, at)
             if found is None:
                 raise self._not_understood()
-            yield found["text"] or found["word"] or found["sign"]
+            yield found[found.lastgroup or 0].strip()
             at = found.end()
 
     def _any(self) -> Condition:
@@ -199,6 +235,8 @@ class _Parser:
         word = self._next()
         if word.lower() in {"startswith", "endswith"}:
             return self._function(word.lower())
+        if word.lower().endswith("/any") and not self._element:
+            return self._some(word[: -len("/any")])
         name, operator = self._property(word), self._next().lower()
         if operator == "in":
             self._expect("(")
@@ -207,11 +245,34 @@ class _Parser:
                 values.append(self._value())
             self._expect(")")
             return Comparison(name, tuple(values))
+        if operator in {"ge", "le"}:
+            return self._bounded(name, "ge" if operator == "ge" else "le")
         if operator == "ne":
             self._demand_advanced("ne")
         elif operator != "eq":
             raise self._not_understood()
         return Comparison(name, (self._compared(name),), negated=operator == "ne")
+
+    def _bounded(self, name: str, how: Literal["ge", "le"]) -> Comparison:
+        value = self._compared(name)
+        if not isinstance(value, str):
+            raise _unsupported(name)
+        return Comparison(name, (value,), how)
+
+    def _some(self, word: str) -> Having:
+        """`any(x:…)`, or `any()`, of a collection."""
+        found = _of_user(word)
+        if not found.many:
+            raise _unsupported(found.name)
+        self._expect("(")
+        if self._take(")"):
+            return Having(found.name, None)
+        self._element = self._next()
+        self._expect(":")
+        inner = self._any()
+        self._expect(")")
+        self._element = ""
+        return Having(found.name, inner)
 
     def _compared(self, name: str) -> Any:
         value = self._value()
@@ -232,12 +293,16 @@ class _Parser:
         return Comparison(name, (value,), "endswith" if how == "endswith" else "startswith")
 
     def _property(self, word: str) -> str:
-        name = _PROPERTIES.get(word.lower())
-        if name is None:
-            raise bad_request(
-                f"Invalid filter clause: Could not find a property named '{word[:100]}' on type 'microsoft.graph.user'."
-            )
-        return name
+        """The property that a word names: of a user, or within `any` of an element."""
+        if self._element:
+            element, _, name = word.partition("/")
+            if element != self._element or "/" in name:
+                raise self._not_understood()
+            return name
+        found = _of_user(word)
+        if found.many or found.kind == "complex":
+            raise _unsupported(found.name)
+        return found.name
 
     def _value(self) -> Any:
         token = self._next()
@@ -245,6 +310,8 @@ class _Parser:
             return token[1:-1].replace("''", "'").lower()
         if token.lower() in _WORDS:
             return _WORDS[token.lower()]
+        if token[0].isdigit() or "-" in token:  # a date, a number or a GUID
+            return token.lower()
         raise self._not_understood()
 
     def _demand_advanced(self, operator: str) -> None:
@@ -274,6 +341,23 @@ class _Parser:
         return bad_request(
             f"Invalid filter clause: There is an unterminated or unknown expression in '{self._text[:200]}'."
         )
+
+
+def _of_user(word: str) -> Property:
+    """The property of a user that a word names.
+
+    Raises:
+        GraphError: 400, there is none, or it is not modelled.
+    """
+    name, _, inner = word.partition("/")
+    found = HELD.get(name.lower())
+    if name.lower() in RELATED or (found is not None and inner):
+        raise not_modelled(word)
+    if found is None:
+        raise bad_request(
+            f"Invalid filter clause: Could not find a property named '{word[:100]}' on type 'microsoft.graph.user'."
+        )
+    return found
 
 
 def _unsupported(name: str) -> GraphError:

@@ -1,10 +1,17 @@
-"""What the directory knows of a person, by the names that Graph has for it."""
+"""What the directory knows of a person, by the names that Graph has for it, and what Graph has that is not modelled here."""
 
 from __future__ import annotations
 
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from emulator.graph.errors import GraphError, bad_request
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from emulator.world import Person
 
 DEFAULT_FIELDS: Final = (
@@ -12,18 +19,72 @@ DEFAULT_FIELDS: Final = (
     "preferredLanguage", "surname", "userPrincipalName", "id",
 )  # fmt: skip
 """https://learn.microsoft.com/graph/api/user-get"""
-BASIC_FIELDS: Final = frozenset({"displayName", "givenName", "surname", "mail", "userPrincipalName", "id"})
+BASIC_FIELDS: Final = frozenset(
+    {"displayName", "givenName", "surname", "mail", "userPrincipalName", "id", "securityIdentifier"}
+)
 """What `User.ReadBasic.All` covers: https://learn.microsoft.com/graph/permissions-reference#userreadbasicall"""
-KNOWN: Final = {name.lower(): name for name in (*DEFAULT_FIELDS, "userType", "accountEnabled")}
-"""Every property in lower case -> its name."""
+SINGLE_USER_FIELDS: Final = frozenset(
+    {
+        "aboutMe", "birthday", "hireDate", "interests", "mailboxSettings", "mySite", "pastProjects", "preferredName",
+        "responsibilities", "schools", "skills",
+    }
+)  # fmt: skip
+"""What a list does not give: https://learn.microsoft.com/graph/api/user-list#optional-query-parameters"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Property:
+    """One property of `user`. `kind`: text, boolean, number, date, complex; relation, to other resources."""
+
+    name: str
+    kind: str
+    many: bool
+
+    @property
+    def nothing(self) -> list[Any] | None:
+        """What stands for it when there is nothing."""
+        return [] if self.many else None
+
+
+def _properties() -> Iterator[Property]:
+    groups = tomllib.loads((Path(__file__).parent / "user.toml").read_text())
+    for many, group in ((False, groups["single"]), (True, groups["many"])):
+        for kind, names in group.items():
+            yield from (Property(name=name, kind=kind, many=many) for name in names)
+    for number, names in groups["relations"].items():
+        yield from (Property(name=name, kind="relation", many=number == "many") for name in names)
+
+
+_ALL: Final = {each.name.lower(): each for each in _properties()}
+HELD: Final = {key: each for key, each in _ALL.items() if each.kind != "relation"}
+"""Every property that a user itself holds, by its name in lower case."""
+RELATED: Final = {key: each for key, each in _ALL.items() if each.kind == "relation"}
+"""Every relation of a user, by its name in lower case. None is modelled but presence, which has a path of its own."""
+KNOWN: Final = {key: each.name for key, each in HELD.items()}
+"""Every property that can be selected, in lower case -> its name."""
 
 
 def values(person: Person) -> dict[str, Any]:
-    """Everything that there is of a person."""
+    """Everything that is modelled of a person."""
     given, _, surname = person.display_name.partition(" ")
+    mail = person.home or person.upn
     return {
         "businessPhones": [], "displayName": person.display_name, "givenName": given, "jobTitle": None,
-        "mail": person.home or person.upn, "mobilePhone": None, "officeLocation": None, "preferredLanguage": None,
+        "mail": mail, "mobilePhone": None, "officeLocation": None, "preferredLanguage": None,
         "surname": surname or None, "userPrincipalName": person.upn, "id": person.oid,
         "userType": "Guest" if person.home else "Member", "accountEnabled": person.enabled,
+        "mailNickname": person.upn.partition("@")[0], "proxyAddresses": [f"SMTP:{mail}"],
+        "identities": [
+            {"signInType": "userPrincipalName", "issuer": person.tenant.domain, "issuerAssignedId": person.upn}
+        ],
     }  # fmt: skip
+
+
+def value_of(own: Mapping[str, Any], name: str) -> Any:
+    """A property out of `values`; of what is not modelled null, or an empty collection."""
+    return own[name] if name in own else _ALL[name.lower()].nothing
+
+
+def not_modelled(what: str) -> GraphError:
+    """Graph has something that the emulator has not."""
+    return bad_request(f"'{what[:100]}' exists in Microsoft Graph, but is not modelled here.")

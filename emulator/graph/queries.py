@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
 from emulator.graph.errors import bad_request
+from emulator.graph.properties import RELATED, not_modelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -88,7 +89,7 @@ def read(request: Request, known: Mapping[str, str], default: tuple[str, ...], *
         if name.startswith("$") and name.lower() not in _OPTIONS:
             raise bad_request(f"The query parameter '{name[:100]}' is not supported.", "Request_BadRequest")
     if asked.get("$expand"):
-        raise _no_property(asked["$expand"])
+        raise _no_property(re.split(r"[(,]", asked["$expand"])[0].strip())
     eventual = request.header(b"consistencylevel").lower() == "eventual"
     order, descending = ("", False) if single else _order(asked, known)
     query = Query(
@@ -124,6 +125,9 @@ def _fields(select: str, known: Mapping[str, str], default: tuple[str, ...]) -> 
 
 
 def _no_property(name: str) -> Exception:
+    """A relation is none that is told with its user; anything else does not exist."""
+    if name.partition("/")[0].lower() in RELATED:
+        return not_modelled(name)
     return bad_request(
         f"Parsing OData Select and Expand failed: Could not find a property named '{name[:100]}' on type "
         "'microsoft.graph.user'."

@@ -19,7 +19,7 @@ import msgspec
 from emulator.exchange import Answer, json_answer
 from emulator.graph.errors import GraphError, bad_request
 from emulator.notifications.crypto import Certificate, CertificateError, read_certificate
-from emulator.notifications.dates import span_s, told
+from emulator.notifications.dates import as_given, span_s
 from emulator.notifications.subscriptions import LEAST_S, MOST_S, MOST_USERS, Subscription, Taken
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ async def create(cloud: Cloud, request: Request, caller: Caller) -> Answer:
     users = _users(cloud, caller, wanted.resource or "")
     certificate = _certificate(wanted)
     _demand(caller)
-    expires_s = _expires_s(cloud, wanted.expiration_date_time)
+    expires_s, given = _expires(cloud, wanted.expiration_date_time)
     for url in filter(None, (wanted.notification_url, wanted.lifecycle_notification_url)):
         await _handshake(cloud, url)
     now_s = cloud.clock.now()
@@ -120,7 +120,7 @@ async def create(cloud: Cloud, request: Request, caller: Caller) -> Answer:
         token_expires_s=now_s + _left_s(caller), expires_s=max(expires_s, now_s),
     )  # fmt: skip
     try:
-        cloud.notifications.begin(subscription)
+        cloud.notifications.begin(subscription, given)
     except Taken as error:
         raise _taken(cloud, caller) from error
     return json_answer(_told(cloud, request, subscription, secret=True, context="$entity"), 201)
@@ -153,15 +153,15 @@ async def change(cloud: Cloud, request: Request, caller: Caller, subscription_id
     if wanted == Change():
         raise bad_request("There is nothing to update: expirationDateTime is required.", "ValidationError")
     certificate = _renewed_certificate(subscription, wanted)
-    expires_s = subscription.expires_s
+    expires_s, given = subscription.expires_s, subscription.expiration(cloud.clock)
     if wanted.expiration_date_time is not None:
-        expires_s = _expires_s(cloud, wanted.expiration_date_time)
+        expires_s, given = _expires(cloud, wanted.expiration_date_time)
     if cloud.switches.renewal_handshake:
         await _handshake(cloud, subscription.notification_url)
     if not subscription.live:
         raise _not_found()
     subscription.certificate = certificate
-    cloud.notifications.renew(subscription, expires_s, caller.issued, cloud.clock.now() + _left_s(caller))
+    cloud.notifications.renew(subscription, expires_s, caller.issued, cloud.clock.now() + _left_s(caller), given)
     if cloud.switches.renewal_status == 204:
         return Answer(204)
     return json_answer(_told(cloud, request, subscription, context="$entity"))
@@ -294,8 +294,11 @@ def _certified(text: str, certificate_id: str) -> Certificate:
         raise _invalid(str(error)) from error
 
 
-def _expires_s(cloud: Cloud, text: str | None) -> float:
-    """When a subscription that is to expire then really expires, in the world's seconds."""
+def _expires(cloud: Cloud, text: str | None) -> tuple[float, str]:
+    """When a subscription that is to expire then really expires, in the world's seconds, and how that is told.
+
+    The text is empty where the date that was asked for is not when it expires: the life is lengthened, or the clock scaled.
+    """
     try:
         date = datetime.fromisoformat(text or "")
     except ValueError as error:
@@ -307,7 +310,8 @@ def _expires_s(cloud: Cloud, text: str | None) -> float:
         raise GraphError(
             400, "ExtensionError", f"Subscription expiration can only be {MOST_S // 60:.0f} minutes in the future."
         )
-    return cloud.clock.now() + max(wanted_s, LEAST_S)
+    given = as_given(text or "") if wanted_s >= LEAST_S and cloud.clock.speed == 1 else ""
+    return cloud.clock.now() + max(wanted_s, LEAST_S), given
 
 
 def _page(request: Request) -> int:
@@ -408,7 +412,7 @@ def _told(
         "notificationUrl": subscription.notification_url,
         "notificationQueryOptions": None,
         "lifecycleNotificationUrl": subscription.lifecycle_url or None,
-        "expirationDateTime": told(cloud.clock, subscription.expires_s),
+        "expirationDateTime": subscription.expiration(cloud.clock),
         "creatorId": subscription.creator.oid,
         "includeResourceData": certificate is not None,
         "latestSupportedTlsVersion": subscription.tls_version,

@@ -8,7 +8,7 @@ from emulator.exchange import Answer, json_answer
 from emulator.graph import filters, queries
 from emulator.graph.access import Permission, demand, signed_in
 from emulator.graph.errors import GraphError, bad_request
-from emulator.graph.properties import BASIC_FIELDS, DEFAULT_FIELDS, KNOWN, values
+from emulator.graph.properties import BASIC_FIELDS, DEFAULT_FIELDS, KNOWN, SINGLE_USER_FIELDS, value_of, values
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
@@ -21,7 +21,7 @@ _FULL: Final = ("User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Di
 _FULL_READ: Final = Permission(delegated=_FULL, application=_FULL)
 _READ: Final = Permission(delegated=("User.ReadBasic.All", *_FULL), application=_FULL)
 _READ_ADMITTED: Final = Permission(delegated=("User.ReadBasic.All", *_FULL), application=("User.ReadBasic.All", *_FULL))
-_READ_OWN: Final = Permission(delegated=("User.Read", "User.ReadBasic.All", *_FULL))
+_READ_OWN: Final = Permission(delegated=("User.Read", "User.ReadWrite", "User.ReadBasic.All", *_FULL))
 
 
 def me(cloud: Cloud, request: Request, caller: Caller) -> Answer:
@@ -46,8 +46,10 @@ def one(cloud: Cloud, request: Request, caller: Caller, who: str) -> Answer:
 
 def many(cloud: Cloud, request: Request, caller: Caller) -> Answer:
     """Users by filter or search, or all of them, a page at a time."""
-    _demand_many(cloud, caller)
+    demand_many(cloud, caller)
     asked = queries.read(request, KNOWN, DEFAULT_FIELDS)
+    if not SINGLE_USER_FIELDS.isdisjoint(asked.fields):
+        raise GraphError(501, "NotImplemented", "This operation target is not yet supported.")
     found = _found(caller, asked)
     body: dict[str, Any] = {"@odata.context": f"{request.base}/v1.0/$metadata#users{asked.shown}"}
     if asked.counted and asked.eventual:
@@ -55,13 +57,13 @@ def many(cloud: Cloud, request: Request, caller: Caller) -> Answer:
     end = asked.begin + asked.top
     if end < len(found):
         body["@odata.nextLink"] = f"{request.base}/v1.0/users?{asked.following(end)}"
-    body["value"] = [_object(cloud, caller, person, asked.fields) for person in found[asked.begin : end]]
+    body["value"] = [seen(cloud, caller, person, asked.fields) for person in found[asked.begin : end]]
     return json_answer(body)
 
 
 def count(cloud: Cloud, request: Request, caller: Caller) -> Answer:
     """How many users there are, as a bare number."""
-    _demand_many(cloud, caller)
+    demand_many(cloud, caller)
     asked = queries.read(request, KNOWN, DEFAULT_FIELDS)
     if not asked.eventual:
         raise bad_request("$count is not currently supported.", "Request_BadRequest")
@@ -79,7 +81,7 @@ def not_a_key(segment: str) -> GraphError:
     return bad_request(f"The request URI is not valid: the segment '{segment[:100]}' must not begin with '$'.")
 
 
-def _demand_many(cloud: Cloud, caller: Caller) -> None:
+def demand_many(cloud: Cloud, caller: Caller) -> None:
     """Who may list users; guests may not: https://learn.microsoft.com/graph/api/user-list"""
     demand(caller, _reading(cloud))
     if not caller.is_app and caller.person.home:
@@ -109,20 +111,15 @@ def _told(cloud: Cloud, request: Request, caller: Caller, person: Person, permis
     demand(caller, permission)
     asked = queries.read(request, KNOWN, DEFAULT_FIELDS, single=True)
     context = f"{request.base}/v1.0/$metadata#users{asked.shown}/$entity"
-    return json_answer({"@odata.context": context, **_object(cloud, caller, person, asked.fields)})
+    return json_answer({"@odata.context": context, **seen(cloud, caller, person, asked.fields)})
 
 
-def _object(cloud: Cloud, caller: Caller, person: Person, fields: tuple[str, ...]) -> dict[str, Any]:
+def seen(cloud: Cloud, caller: Caller, person: Person, fields: tuple[str, ...]) -> dict[str, Any]:
     """A user as the caller sees it; of oneself everything."""
     full = caller.may(_FULL_READ) or person is caller.person
     own = values(person)
     if full:
-        return {name: own[name] for name in fields}
+        return {name: value_of(own, name) for name in fields}
     if cloud.switches.uncovered_properties == "absent":
-        return {name: own[name] for name in fields if name in BASIC_FIELDS}
-    return {name: own[name] if name in BASIC_FIELDS else _nothing(own[name]) for name in fields}
-
-
-def _nothing(value: Any) -> list[Any] | None:
-    """What stands for a property that one may not read: null, or an empty collection."""
-    return [] if isinstance(value, list) else None
+        return {name: value_of(own, name) for name in fields if name in BASIC_FIELDS}
+    return {name: value_of(own if name in BASIC_FIELDS else {}, name) for name in fields}

@@ -3,16 +3,21 @@
 A date in an answer says when something really happens at the clock's present speed: at a speed of 60 a subscription of 60
 minutes expires in one real minute, and its `expirationDateTime` says so. A date in a request is a span from now, taken in
 the world's seconds: whoever asks for 60 minutes gets the world's. So a client that obeys the date it is given is right at
-any speed. In a stopped world dates are told as at a speed of 1.
+any speed. In a stopped world dates are told as at a speed of 1, and go along with the time.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from emulator.clock import written
 
 if TYPE_CHECKING:
     from emulator.clock import Clock
+
+_FRACTION: Final = re.compile(r":\d\d[.,](\d+)")
 
 
 def utc_of(clock: Clock, world_s: float) -> float:
@@ -22,7 +27,17 @@ def utc_of(clock: Clock, world_s: float) -> float:
 
 def told(clock: Clock, world_s: float) -> str:
     """The same as Graph writes it, with seven digits."""
-    return f"{datetime.fromtimestamp(utc_of(clock, world_s), UTC):%Y-%m-%dT%H:%M:%S.%f}0Z"
+    return written(utc_of(clock, world_s))
+
+
+def as_given(text: str) -> str:
+    """A date of a request as Graph tells it again: in UTC, with the digits that it came with, seven of them.
+
+    Raises:
+        ValueError: it is no date.
+    """
+    date, digits = datetime.fromisoformat(text), _FRACTION.search(text)
+    return f"{date.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{(digits[1] if digits else '')[:7]:0<7}Z"
 
 
 def span_s(clock: Clock, date: datetime) -> float:

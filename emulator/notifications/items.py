@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from emulator.notifications.crypto import sealed
-from emulator.notifications.dates import told
 from emulator.presence import encode, spell
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def notification(
         "changeType": "updated",
         "tenantId": subscription.tenant_id,
         "resource": _resource(subscription, user_id, switches),
-        "subscriptionExpirationDateTime": told(clock, subscription.expires_s),
+        "subscriptionExpirationDateTime": subscription.expiration(clock),
         "resourceData": {
             "@odata.id": f"users/{user_id}/presence", "@odata.type": "#microsoft.graph.presence", "id": user_id,
         },
@@ -65,7 +64,7 @@ def lifecycle(subscription: Subscription, event: str, clock: Clock) -> bytes:
     return msgspec.json.encode(
         {
             "subscriptionId": subscription.subscription_id,
-            "subscriptionExpirationDateTime": told(clock, subscription.expires_s),
+            "subscriptionExpirationDateTime": subscription.expiration(clock),
             "tenantId": subscription.tenant_id,
             "clientState": subscription.client_state,
             "lifecycleEvent": event,

@@ -101,18 +101,20 @@ class Notifications:
         )  # fmt: skip
         return fault
 
-    def begin(self, subscription: Subscription) -> None:
-        """Begin a subscription.
+    def begin(self, subscription: Subscription, given: str = "") -> None:
+        """Begin a subscription; `given` is the date of its expiry as it was asked for, where that holds.
 
         Raises:
             Taken: there is one already.
         """
-        self.subscriptions.add(subscription)
+        self.subscriptions.add(subscription, given)
         self._remind(subscription)
 
-    def renew(self, subscription: Subscription, expires_s: float, issued: float, token_expires_s: float) -> None:
-        """Extend a subscription, with the access token that the request came with."""
-        self.subscriptions.renewed(subscription, expires_s)
+    def renew(
+        self, subscription: Subscription, expires_s: float, issued: float, token_expires_s: float, given: str = ""
+    ) -> None:
+        """Extend a subscription, with the access token that the request came with; `given` as for `begin`."""
+        self.subscriptions.renewed(subscription, expires_s, given)
         self._authorise(subscription, issued, token_expires_s)
 
     def reauthorise(self, subscription: Subscription, issued: float, token_expires_s: float) -> None:

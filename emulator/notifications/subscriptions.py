@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
+from emulator.notifications.dates import told
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -99,6 +101,8 @@ class Subscription:
     """User id -> the notification that a fault keeps back until the next one."""
     expiry: Due | None = None
     reminder: Due | None = None
+    said: tuple[tuple[float, ...], str] | None = None
+    """The date of expiry as it was told last, and the clock's course then; None: it was not told yet."""
     life: SubscriptionLife = field(init=False)
 
     def __post_init__(self) -> None:
@@ -108,9 +112,17 @@ class Subscription:
             rich=self.certificate is not None, created_s=0.0, expires_s=self.expires_s,
         )  # fmt: skip
 
+    def expiration(self, clock: Clock) -> str:
+        """When it expires, as Graph writes it: the same text in every answer and notification while the clock runs on as it does."""
+        if self.said is not None and clock.speed and self.said[0] == clock.course:
+            return self.said[1]
+        text = told(clock, self.expires_s)
+        self.said = (clock.course, text)
+        return text
+
 
 _CHANGING: Final = (
-    "certificate", "token_issued", "token_expires_s", "expires_s", "live", "held", "last_due_s", "withheld", "expiry", "reminder",
+    "certificate", "token_issued", "token_expires_s", "expires_s", "live", "held", "last_due_s", "withheld", "expiry", "reminder", "said",
 )  # fmt: skip
 """What of a subscription changes while it is live, for snapshots."""
 
@@ -130,8 +142,8 @@ class Subscriptions:
         self._ghosts: list[tuple[float, Subscription]] = []
         self._ended: deque[SubscriptionLife] = deque(maxlen=MOST_ENDED)
 
-    def add(self, subscription: Subscription) -> None:
-        """Begin a subscription.
+    def add(self, subscription: Subscription, given: str = "") -> None:
+        """Begin a subscription; `given` as for `expire_at`.
 
         Raises:
             Taken: its application and account (or tenant) have one, or a ghost of one.
@@ -141,7 +153,7 @@ class Subscriptions:
         self._put(subscription)
         self._note(subscription, "created")
         subscription.life.created_s = subscription.life.events[0].at_s
-        self.expire_at(subscription, subscription.expires_s)
+        self.expire_at(subscription, subscription.expires_s, given)
 
     def holding(self, person: Person) -> list[Subscription]:
         """The live subscriptions that hold a person."""
@@ -155,17 +167,18 @@ class Subscriptions:
         """The live ones, oldest first; they may end meanwhile."""
         return iter(list(self._live.values()))
 
-    def expire_at(self, subscription: Subscription, expires_s: float) -> None:
-        """Let a subscription expire then."""
+    def expire_at(self, subscription: Subscription, expires_s: float, given: str = "") -> None:
+        """Let a subscription expire then; `given` is the date as it was asked for, where that is when it really expires."""
+        subscription.said = (self._clock.course, given) if given else None
         if subscription.expiry is not None:
             subscription.expiry.cancel()
         subscription.expires_s = subscription.life.expires_s = expires_s
         wait_s = max(0.0, expires_s - self._clock.now())
         subscription.expiry = self._clock.after(wait_s, lambda: self.end(subscription, "expired"))
 
-    def renewed(self, subscription: Subscription, expires_s: float) -> None:
+    def renewed(self, subscription: Subscription, expires_s: float, given: str = "") -> None:
         """Note a renewal."""
-        self.expire_at(subscription, expires_s)
+        self.expire_at(subscription, expires_s, given)
         self._note(subscription, "renewed")
 
     def reauthorised(self, subscription: Subscription) -> None:

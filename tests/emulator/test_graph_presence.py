@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -216,6 +217,20 @@ async def test_when_a_status_message_expires_only_its_owner_reads(cloud: Cloud, 
 
     assert own.json()["statusMessage"]["expiryDateTime"]["dateTime"].startswith("9999-12-31")
     assert set(other["statusMessage"]) == {"message"}
+
+
+@pytest.mark.fault("F11")
+async def test_when_a_status_message_was_set_only_its_owner_reads(cloud: Cloud, client: httpx.AsyncClient) -> None:
+    before = datetime.now(UTC)
+    cloud.set_presence(ADA, status_message="On leave")
+    ben = cloud.act(BEN, "status_message", text="Back at noon")
+
+    for who in (ADA, BEN):
+        own = await client.get("/v1.0/me/presence", headers=bearer(cloud, who, "Presence.Read"))
+        published = own.json()["statusMessage"]["publishedDateTime"]
+        assert before <= datetime.fromisoformat(published) <= datetime.now(UTC)
+    (other,) = await bulk(client, cloud, [ben.oid])
+    assert "publishedDateTime" not in other["statusMessage"]
 
 
 async def test_a_presence_has_nothing_that_microsofts_metadata_does_not_name(

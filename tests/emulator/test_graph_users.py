@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import emulator
 from emulator.demo import CLIENT_ID
+from emulator.profile import read_file
 from tests.emulator.driver import RELAY, bearer
 
 if TYPE_CHECKING:
@@ -219,4 +222,31 @@ async def test_the_organisation_names_itself(cloud: Cloud, client: httpx.AsyncCl
 
     assert (found["id"], found["verifiedDomains"][0]["name"]) == (tenant.tenant_id, tenant.domain)
     assert (own.json()["id"], other.status_code) == (tenant.tenant_id, 404)
-    assert (await client.get("/v1.0/organization", headers=app_only(cloud, "User.Read.All"))).status_code == 403
+
+
+@pytest.mark.fault("F8")
+async def test_each_permission_of_microsofts_table_reads_the_organisation(
+    cloud: Cloud, client: httpx.AsyncClient
+) -> None:
+    async def status(headers: dict[str, str]) -> int:
+        return (await client.get("/v1.0/organization", headers=headers)).status_code
+
+    for permission in ("User.Read.All", "Organization.Read.All", "Organization.ReadWrite.All", "Directory.Read.All"):
+        assert await status(app_only(cloud, permission)) == 200
+        assert await status(bearer(cloud, ADA, permission)) == 200
+    assert await status(app_only(cloud, "Presence.Read.All")) == 403
+
+
+@pytest.mark.fault("F8")
+async def test_who_may_change_themselves_may_read_themselves(cloud: Cloud, client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1.0/me", headers=bearer(cloud, ADA, "User.ReadWrite"))
+
+    assert answer.json()["userPrincipalName"] == ADA
+
+
+@pytest.mark.fault("F8")
+def test_the_documented_profile_admits_applications_with_the_basic_permission():
+    """As https://learn.microsoft.com/graph/api/user-list has it; that it is refused is reported."""
+    documented = Path(emulator.__file__).parent / "profiles" / "documented.toml"
+
+    assert read_file(documented).switches["app_user_read_basic"] == "admit"

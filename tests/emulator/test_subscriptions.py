@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -98,6 +98,36 @@ async def test_short_lives_are_lengthened_to_45_minutes(push: Push) -> None:
         await push.delete(made["id"])
 
     assert granted == [60, 50, 45, 45, 45]
+
+
+@pytest.mark.fault("F7")
+async def test_a_date_is_told_as_it_was_given_in_every_answer_and_notification(push: Push) -> None:
+    """As https://learn.microsoft.com/graph/api/subscription-update shows it, with seven digits."""
+    base = datetime.now(UTC) + timedelta(minutes=50)
+    east = base.astimezone(timezone(timedelta(hours=2)))
+
+    async def everywhere(subscription_id: str) -> set[str]:
+        """Every spelling of the date that is told."""
+        (listed,) = (await push.get()).json()["value"]
+        read = [(await push.get(f"/{subscription_id}")).json() for _ in range(20)]
+        return {listed["expirationDateTime"], *(each["expirationDateTime"] for each in read)}
+
+    made = await push.subscribe(ADA, expirationDateTime=f"{base:%Y-%m-%dT%H:%M:%S}.9356913Z")
+    assert await everywhere(made["id"]) == {made["expirationDateTime"]} == {f"{base:%Y-%m-%dT%H:%M:%S}.9356913Z"}
+
+    renewed = await push.patch(made["id"], expirationDateTime=f"{east:%Y-%m-%dT%H:%M:%S}+02:00")
+    assert renewed.json()["expirationDateTime"] == f"{base:%Y-%m-%dT%H:%M:%S}.0000000Z"
+    await push.reauthorize(made["id"])
+    push.cloud.act(ADA, "call")
+    [item] = await push.receiver.wait_for(1)
+    assert item["subscriptionExpirationDateTime"] == renewed.json()["expirationDateTime"]
+
+    lengthened = await push.patch(made["id"], expirationDateTime=soon(1))
+    assert await everywhere(made["id"]) == {lengthened.json()["expirationDateTime"]}
+    push.cloud.clock.advance(60)
+    (sooner,) = await everywhere(made["id"])
+    earlier = date_of(lengthened.json()["expirationDateTime"]) - date_of(sooner)
+    assert abs(earlier - timedelta(minutes=1)) < timedelta(seconds=1)
 
 
 async def test_the_dates_of_a_scaled_world_tell_when_things_really_happen(tmp_path: Path) -> None:
