@@ -1,10 +1,9 @@
-"""`$filter` over users: `eq`, `in`, `ge`, `le`, `startswith`, `any`, `and`, `or`, brackets; for advanced queries also `ne`, `not`,
-`endswith`.
+"""`$filter` over users: `eq`, `in`, `ge`, `le`, `startswith`, `any`, `and`, `or`, brackets; and what only advanced queries have.
 
 userPrincipalName in ('a@b.c','o''brien@b.c')      id eq '…' or (mail eq '…' and startswith(displayName,'A'))
 identities/any(c:c/issuerAssignedId eq 'a@b.c' and c/issuer eq 'b.c')
 
-Every property of `user` is known; what is not modelled is null, and its collections are empty.
+Those are `ne`, `not` and `endswith`. Every property of `user` is known; what is not modelled is null or empty.
 
 https://learn.microsoft.com/graph/aad-advanced-queries
 """
