@@ -129,6 +129,18 @@ def test_those_of_whom_nothing_is_held_come_first_when_graph_answers_again():
     assert plan.next(30.0).users == (new,)
 
 
+@pytest.mark.fault("L10")
+def test_of_a_page_that_fails_those_of_whom_nothing_is_held_are_read_ahead_of_it():
+    plan = PollPlan(2)
+    plan.add(users(4), 0.0, INTERVAL)
+    settle(plan, 0.0)
+    read = plan.next(10.0)
+    assert read.page is not None
+    plan.failed(read, 30.0, read.users[:1])
+    ahead = plan.next(30.0)
+    assert (ahead.page, ahead.users) == (None, read.users[:1])
+
+
 @pytest.mark.fault("B5")
 def test_users_who_cannot_be_read_again_and_again_are_stubborn_until_they_are_answered():
     plan = PollPlan(650)

@@ -277,6 +277,24 @@ async def test_two_readings_of_one_edges_interest_are_never_under_way_together(r
 
 
 @pytest.mark.fault("V5")
+async def test_what_a_hint_says_while_an_edges_interest_is_read_comes_after_what_was_read(relay: Relay) -> None:
+    tenant = await relay.onboard()
+    async with working(relay) as (worker, store):
+        await relay.watch(tenant, ADA)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        work, (owned, _) = tenant_of(worker, tenant), worker._owned[keys.partition_of(tenant)]
+        older = store.hold_reply("SSCAN", keys.interest(tenant, "edge-1"))
+        reading = asyncio.create_task(work._read_interest({"edge-1"}))
+        await older.came.wait()
+        position = owned.position
+        await relay.watch(tenant, BEN)
+        await eventually(lambda: owned.position != position)
+        older.let_go()
+        await reading
+        assert work._wanted.names_of("edge-1") == {Name(ADA), Name(BEN)}
+
+
+@pytest.mark.fault("V5")
 async def test_a_reading_of_interest_that_failed_is_made_again(relay: Relay) -> None:
     tenant = await relay.onboard()
     async with working(relay) as (_, store):
