@@ -29,6 +29,8 @@ MOST_TUNNELS: Final = 1_000
 """Open at once; each holds two sockets. Further ones are refused with 503."""
 IDLE_S: Final = 900
 """A tunnel through which nothing passed for so long is closed. Answers may be made to take up to ten minutes."""
+LAST_S: Final = 10
+"""How long the last bytes of a connection may take to be fetched."""
 _PIECE_BYTES: Final = 64 * 1024
 
 
@@ -75,7 +77,7 @@ class _Proxy:
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             writer.transport.abort()  # gone, silent, or torn down on the other side: so is this one
         finally:
-            writer.close()
+            _close(writer)
 
     async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         began = time.monotonic()
@@ -97,7 +99,7 @@ class _Proxy:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             await _both_ways((reader, writer), (inner_reader, inner_writer))
         finally:
-            inner_writer.close()
+            _close(inner_writer)
         return None
 
     async def _refuse(
@@ -109,6 +111,13 @@ class _Proxy:
         head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: text/plain; charset=utf-8\r\n"
         writer.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
         await writer.drain()
+
+
+def _close(writer: asyncio.StreamWriter) -> None:
+    """Close a connection; whoever does not take what is left for it in time never will."""
+    writer.close()
+    if writer.transport.get_write_buffer_size():
+        asyncio.get_running_loop().call_later(LAST_S, writer.transport.abort)
 
 
 def _asked(head: bytes) -> tuple[str, str]:

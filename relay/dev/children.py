@@ -155,9 +155,11 @@ async def _answers(path: str) -> bool:
     while True:
         with suppress(OSError):
             reader, writer = await asyncio.open_unix_connection(path)
-            writer.write(b"PING\r\n")
-            answer = await reader.readline()
-            writer.close()
+            try:
+                writer.write(b"PING\r\n")
+                answer = await reader.readline()
+            finally:
+                writer.close()
             if answer.startswith((b"+PONG", b"-NOAUTH")):  # whoever asks for a password is well
                 return True
         await asyncio.sleep(0.02)

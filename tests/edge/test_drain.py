@@ -17,6 +17,7 @@ import grpc
 import pytest
 import trustme
 
+from relay.edge import sockets
 from relay.edge.server import EdgeServer
 from suite import events as ev
 from suite.client import PresenceClient
@@ -194,3 +195,10 @@ async def test_too_many_pings_end_the_connection_and_mean_resume(edge, authority
     ):
         assert text in GUIDE
         assert Ending(code, text).remedy is Remedy.BACK_OFF
+
+
+@pytest.mark.fault("L1")
+def test_an_edge_that_cannot_list_its_descriptors_drains_all_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(sockets, "_DESCRIPTORS", tmp_path / "missing")
+    sockets.stop_listening(1)
+    assert sockets.has_connections(1)

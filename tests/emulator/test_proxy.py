@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import httpx
+import psutil
 import pytest
 
 from emulator import Fault, proxy
+from emulator.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -108,6 +111,42 @@ async def test_an_idle_tunnel_is_closed(microsoft: Cloud, monkeypatch: pytest.Mo
     monkeypatch.setattr(proxy, "IDLE_S", 0.05)
 
     assert "200" in await asked(microsoft, b"CONNECT graph.microsoft.com:443 HTTP/1.1\r\n\r\n")
+
+
+def _held_by(peer: int, port: int) -> bool:
+    """Whether this process still has its end of a connection."""
+    lines = psutil.Process().net_connections("tcp")
+    return any(line.laddr.port == port and line.raddr and line.raddr.port == peer for line in lines)
+
+
+@pytest.mark.fault("V1")
+async def test_who_ends_a_tunnel_without_fetching_what_is_left_does_not_keep_it_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(proxy, "LAST_S", 0.05)
+
+    poured = 0
+
+    async def pour(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal poured
+        with contextlib.suppress(OSError):
+            while True:
+                writer.write(bytes(65536))
+                await writer.drain()
+                poured += 1
+
+    server = await asyncio.start_server(pour, "127.0.0.1", 0)
+    async with server, proxy.proxying(0, server.sockets[0].getsockname()[1], Journal()) as port:
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b"CONNECT graph.microsoft.com:443 HTTP/1.1\r\n\r\n")
+            before = -1
+            while poured > before or not poured:  # until everything between the two is full
+                before = poured
+                await asyncio.sleep(0.2)
+            client.shutdown(socket.SHUT_WR)
+            async with asyncio.timeout(20):
+                while _held_by(client.getsockname()[1], port):  # noqa: ASYNC110  the kernel tells nobody
+                    await asyncio.sleep(0.05)
 
 
 async def test_a_connection_that_the_cloud_tears_down_is_torn_down_for_the_client(microsoft: Cloud) -> None:
