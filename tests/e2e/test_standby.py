@@ -85,7 +85,7 @@ async def test_another_account_of_the_tenant_cures_it(relay: Relay, edges: Edges
     async with running(relay, edges) as tenant_id, edges.suite(await edges.key(tenant_id), ADA) as console:
         await eventually(lambda: console.shows(ADA) == "Available")
         relay.microsoft.revoke(ACCOUNT, access_tokens=True)
-        await eventually(lambda: console.shows(ADA) is Status.CONSENT_REQUIRED, timeout=5)
+        await eventually(lambda: console.shows(ADA) is Status.CONSENT_REQUIRED)
         await relay.onboard_again(STANDBY)
         await eventually(lambda: console.shows(ADA) == "Available")
         await eventually(lambda: are(relay, tenant_id, {ACCOUNT: GrantState.DEAD, STANDBY: GrantState.HEALTHY}))

@@ -15,9 +15,11 @@ from relay.api.presence.v1 import presence_service_pb2 as pb
 
 Request = pb.WatchPresenceRequest
 Outcome = pb.WatchPresenceResponse.Outcome
+PATIENCE_S = 30.0
+"""How long a test waits for what takes a moment: on a busy machine moments are long."""
 
 
-async def eventually(condition: Callable[[], Any], timeout: float = 10) -> None:
+async def eventually(condition: Callable[[], Any], timeout: float = PATIENCE_S) -> None:
     """Wait until the condition holds; it may be a coroutine function."""
     async with asyncio.timeout(timeout):
         while True:
@@ -128,7 +130,7 @@ class SuiteStream:
     async def done_writing(self) -> None:
         await self.call.done_writing()
 
-    async def until(self, condition: Callable[[], Any], timeout: float = 10) -> Self:
+    async def until(self, condition: Callable[[], Any], timeout: float = PATIENCE_S) -> Self:
         """Wait until the condition holds; a stream that ends first fails the test with its error."""
 
         def holds() -> Any:
@@ -144,13 +146,13 @@ class SuiteStream:
     async def ready(self) -> Self:
         return await self.until(lambda: self.complete)
 
-    async def ending(self, timeout: float = 10) -> Ended:
+    async def ending(self, timeout: float = PATIENCE_S) -> Ended:
         """Wait until the stream ends with an error."""
         await eventually(lambda: self.error or self.closed, timeout)
         assert self.error is not None, "the stream ended OK"
         return self.error
 
-    async def shows(self, activities: dict[str, str], timeout: float = 10) -> None:
+    async def shows(self, activities: dict[str, str], timeout: float = PATIENCE_S) -> None:
         """Wait until these users are shown with these activities."""
         await self.until(lambda: {u: self.activity(u) for u in activities} == activities, timeout)
 

@@ -11,7 +11,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from axe_playwright_python.async_playwright import Axe
@@ -24,6 +24,10 @@ from emulator.generate import PASSWORD
 ARTIFACTS = Path(__file__).parents[2] / "artifacts" / "screenshots"
 PHONE: ViewportSize = {"width": 360, "height": 740}
 WIDE: ViewportSize = {"width": 1600, "height": 1000}
+LOOKS: tuple[tuple[str, ViewportSize, Literal["light", "dark"]], ...] = (
+    ("wide-light", WIDE, "light"),
+    ("phone-dark", PHONE, "dark"),
+)
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
@@ -59,7 +63,6 @@ class Watched:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.complaints: list[str] = []
-        self.seen: list[str] = []
         page.on("console", lambda said: self.complaints.append(f"{said.type}: {said.text} {said.location['url']}"))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
@@ -73,23 +76,17 @@ class Watched:
         self.complaints.clear()
 
     async def look(self, name: str) -> None:
-        """Let axe look at the page in both colour schemes and sizes, and keep screenshots."""
-        ARTIFACTS.mkdir(parents=True, exist_ok=True)
-        for scheme in ("light", "dark"):
-            await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-            for size, viewport in (("phone", PHONE), ("wide", WIDE)):
-                await self.page.set_viewport_size(viewport)
-                await self._check(f"{name}, {size}, {scheme}")
-                path = ARTIFACTS / f"{name}-{size}-{scheme}.png"
-                await self.page.screenshot(path=path, full_page=True, animations="disabled")
-        self.seen.append(name)
+        """Let axe look at the page in both colour schemes, each in one size, and keep screenshots."""
+        for look, viewport, scheme in LOOKS:
+            await self.page.set_viewport_size(viewport)
+            await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            await self.keep(f"{name}-{look}")
 
     async def keep(self, name: str) -> None:
         """Let axe look at the page as it is, and keep a screenshot."""
         ARTIFACTS.mkdir(parents=True, exist_ok=True)
         await self._check(name)
         await self.page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True, animations="disabled")
-        self.seen.append(name)
 
     async def _check(self, where: str) -> None:
         overflow = await self.page.evaluate("document.documentElement.scrollWidth - innerWidth")

@@ -14,7 +14,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import pytest_asyncio
 import trustme
-from playwright.async_api import Browser
 from redis.asyncio import Redis
 
 from emulator import Config, Emulator
@@ -26,7 +25,7 @@ from relay.core.tenant import TenantEvent, TenantState
 from relay.core.trouble import Trouble, heard
 from relay.store.connection import Store, StoreSettings
 from relay.store.keyring import KeyRing
-from tests.onboarding.chromium import PHONE, Watched, chromium
+from tests.onboarding.chromium import PHONE, Watched, chromium, window
 from tests.onboarding.inventory import Visit
 from tests.onboarding.person import Person
 from tests.onboarding.site import Site, web_settings
@@ -58,9 +57,10 @@ async def site(valkey: ValkeyServer, ring: KeyRing, cert: trustme.LeafCert) -> A
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser(site: Site) -> AsyncIterator[Browser]:
-    async with chromium(site.url, site.cloud.url) as running:
-        yield running
+async def watched(site: Site) -> AsyncIterator[Watched]:
+    """One window for all pictures."""
+    async with chromium(site.url, site.cloud.url) as browser:
+        yield Watched(await (await window(browser)).new_page())
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -91,7 +91,7 @@ def test_a_death_has_a_sentence_of_its_own_in_both_languages(death: dict[str, An
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("death", FATAL, ids=name)
 async def test_a_dead_grant_is_explained_on_the_page_and_cured_with_one_click(
-    site: Site, ada: Person, browser: Browser, death: dict[str, Any]
+    site: Site, ada: Person, watched: Watched, death: dict[str, Any]
 ):
     await die(site, death)
 
@@ -103,7 +103,7 @@ async def test_a_dead_grant_is_explained_on_the_page_and_cured_with_one_click(
         assert f"AADSTS{death['code']}" in ada.text
         assert TRACE in ada.text
     if FIRST[sentence(death)] is death:
-        await picture(site, ada, browser, f"death-{name(death)}")
+        await picture(site, ada, watched, f"death-{name(death)}")
 
     await ada.submit("cure")
     ada.page = await ada.client.get(ada.microsoft_url())
@@ -127,15 +127,12 @@ async def die(site: Site, death: dict[str, Any]) -> None:
     await site.tenants.happened(tenant_id, TenantEvent.LAST_GRANT_DIED, trouble=trouble)
 
 
-async def picture(site: Site, ada: Person, browser: Browser, called: str) -> None:
-    context = await browser.new_context(viewport=PHONE, reduced_motion="reduce")  # type: ignore[arg-type]
-    try:
-        watched = Watched(await context.new_page())
-        await Visit(site, watched.page, ada, Language.ENGLISH).show(TENANT)
-        assert await watched.page.get_by_role("button", name="Grant again").count() >= 1
-        await watched.keep(called)
-    finally:
-        await context.close()
+async def picture(site: Site, ada: Person, watched: Watched, called: str) -> None:
+    await watched.as_new()
+    await watched.page.set_viewport_size(PHONE)
+    await Visit(site, watched.page, ada, Language.ENGLISH).show(TENANT)
+    assert await watched.page.get_by_role("button", name="Grant again").count() >= 1
+    await watched.keep(called)
 
 
 # The same refusals in front of somebody who is just signing in

@@ -11,20 +11,18 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
-from typing import Literal
 
 import pytest
 import pytest_asyncio
 import trustme
 from _pytest.mark import ParameterSet
-from playwright.async_api import ViewportSize
 from redis.asyncio import Redis
 
 from emulator import Config, Emulator
 from onboarding.languages import Language
 from relay.store.connection import Store, StoreSettings
 from relay.store.keyring import KeyRing
-from tests.onboarding.chromium import PHONE, WIDE, Watched, chromium, window
+from tests.onboarding.chromium import Watched, chromium, window
 from tests.onboarding.inventory import ROWS, Row, Visit, diagnostics, sign_up, tenant, tenant_door, wizard
 from tests.onboarding.messages import ROOT
 from tests.onboarding.person import Person
@@ -34,10 +32,6 @@ from tests.valkey import ValkeyServer, free_port
 MODULES = (wizard, sign_up, tenant_door, tenant, diagnostics)
 COUNT = 88
 """Rows that there are. A page or a state more is a row more."""
-LOOKS: tuple[tuple[str, ViewportSize, Literal["light", "dark"]], ...] = (
-    ("wide-light", WIDE, "light"),
-    ("phone-dark", PHONE, "dark"),
-)
 LANGUAGES = (Language.ENGLISH, Language.ITALIAN)
 _FRESH = "fresh"
 
@@ -91,10 +85,7 @@ async def test_a_page_in_a_state(
             await asyncio.wait_for(row.visit(visit), 40)
             assert await watched.page.get_attribute("main", "data-page") == row.page
             assert await watched.page.get_attribute("html", "lang") == language.value
-            for look, viewport, scheme in LOOKS:
-                await watched.page.set_viewport_size(viewport)
-                await watched.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-                await watched.keep(f"{row.name}-{look}-{language.value}")
+            await watched.look(f"{row.name}-{language.value}")
         finally:
             for undo in visit.undo:
                 await undo()

@@ -47,7 +47,7 @@ def stands_for(outcome, expires: datetime = NOW) -> DirectoryEntry:  # type: ign
     return DirectoryEntry(outcome, expires)
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], timeout: float = 10) -> None:
+async def eventually(condition: Callable[[], Awaitable[bool]], timeout: float = 30) -> None:
     """Wait until the condition holds."""
     async with asyncio.timeout(timeout):
         while not await condition():  # noqa: ASYNC110

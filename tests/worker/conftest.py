@@ -44,9 +44,11 @@ SETTINGS = WorkerSettings(
     watch_linger=timedelta(seconds=1),
 )
 EDGE = "edge-1"
+PATIENCE_S = 30.0
+"""How long a test waits for what takes a moment: on a busy machine moments are long."""
 
 
-async def eventually(check: Callable[[], object], timeout: float = 10.0) -> object:
+async def eventually(check: Callable[[], object], timeout: float = PATIENCE_S) -> object:
     """Wait until `check` (which may be a coroutine function) gives something true, and return that."""
     deadline = time.monotonic() + timeout
     while True:

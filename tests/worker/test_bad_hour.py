@@ -32,7 +32,7 @@ async def test_refusals_that_ask_for_no_pause_get_one(relay: Relay, asked: str):
         await asyncio.sleep(1.5)
         assert _reads(relay) - before <= 7  # some of them before the fault
         relay.microsoft.set_presence(ADA, "Busy")
-        await eventually(lambda: relay.sees(tenant, ADA, "Busy"), timeout=5)
+        await eventually(lambda: relay.sees(tenant, ADA, "Busy"))
 
 
 @pytest.mark.fault("B8")
@@ -108,8 +108,8 @@ async def test_what_microsoft_refuses_everybody_is_nobodys_fault(relay: Relay, s
         relay.microsoft.faults.remove()
         relay.microsoft.set_presence(ADA, "Busy")
         relay.microsoft.set_presence(BEN, "Away")
-        await eventually(lambda: relay.sees(tenant, ADA, "Busy"), timeout=3)
-        await eventually(lambda: relay.sees(tenant, BEN, "Away"), timeout=3)
+        await eventually(lambda: relay.sees(tenant, ADA, "Busy"))
+        await eventually(lambda: relay.sees(tenant, BEN, "Away"))
 
 
 async def _watch_everybody(relay: Relay, tenant: TenantId) -> list[str]:
@@ -147,7 +147,7 @@ async def test_where_microsoft_lets_one_account_read_nothing_the_next_one_reads(
         await eventually(lambda: _fares(relay, tenant, Status.ACCESS_DENIED))
         relay.microsoft.faults.remove()
         relay.microsoft.set_presence(BEN, "Away")
-        await eventually(lambda: relay.sees(tenant, BEN, "Away"), timeout=5)
+        await eventually(lambda: relay.sees(tenant, BEN, "Away"))
         await eventually(lambda: _fares(relay, tenant, Status.NONE))
 
 

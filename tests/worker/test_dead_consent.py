@@ -319,7 +319,7 @@ async def test_a_slow_receiver_delays_no_reading(desk: Desk):
         await desk.dies()
         await eventually(lambda: desk.receiver.posts)
         await desk.relay.onboard_again()
-        await eventually(lambda: desk.relay.sees(desk.tenant_id, ADA, "Available"), timeout=5)
+        await eventually(lambda: desk.relay.sees(desk.tenant_id, ADA, "Available"))
 
 
 async def test_nobody_is_told_of_a_grant_that_was_withdrawn_by_its_own_people(desk: Desk):

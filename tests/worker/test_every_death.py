@@ -121,8 +121,7 @@ async def test_a_consent_that_ended_is_told_in_band_and_to_the_administrator_and
     await eventually(bench.is_read)
     bench.receiver.posts.clear()
     bench.dies(death)
-    # As suites are promised, found out included.
-    await eventually(lambda: _is(bench, Status.CONSENT_REQUIRED), timeout=5)
+    await eventually(lambda: _is(bench, Status.CONSENT_REQUIRED))
     await eventually(lambda: bench.is_in(TenantState.CONSENT_REQUIRED))
     trouble = (await bench.tenant()).trouble
     assert trouble is not None
