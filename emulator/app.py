@@ -31,7 +31,8 @@ from emulator.demo import demo
 from emulator.entra.keys import SigningKey
 from emulator.entra.service import TOKEN_PATH, Entra
 from emulator.exchange import Answer, Request, json_answer
-from emulator.graph.service import PREFIX as GRAPH
+from emulator.graph.paths import BETA
+from emulator.graph.paths import PREFIX as GRAPH
 from emulator.graph.service import Graph
 from emulator.graph.userinfo import PATH as USERINFO
 from emulator.proxy import proxying
@@ -149,7 +150,11 @@ class Application:
     def _surface(self, request: Request) -> Entra | Graph:
         """Who answers: under Microsoft's names the host decides, else the path."""
         known = hosts.KNOWN.get(request.host)
-        graph = known[1] == "graph" if known is not None else request.path.startswith(GRAPH) or request.path == USERINFO
+        graph = (
+            known[1] == "graph"
+            if known is not None
+            else request.path.startswith((GRAPH, BETA)) or request.path == USERINFO
+        )
         return self._graph if graph else self._entra
 
     def _settle_cloud(self, request: Request) -> None:

@@ -4,4 +4,7 @@ service.py    routes, single and in $batch          errors.py    refusals in Gra
 access.py     bearer tokens and permissions         throttle.py  the presence limit
 users.py      users by id, UPN and filter           filters.py   the part of $filter that is understood
 presences.py  presence, single and bulk             batch.py     $batch
+paths.py      what a path leads to, or that it does not
+delta.py      changes of users since a while    negotiation.py  what a client accepts
+properties.py what is known of a user, and user.toml: all that Graph has
 """

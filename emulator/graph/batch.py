@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -147,7 +148,8 @@ def _told(part_id: str, inner: Answer) -> dict[str, object]:
     headers = {
         _SHOWN.get(name, name.decode()): value.decode("latin-1") for name, value in inner.headers if name not in _OUTER
     }
-    headers["Content-Type"] = inner.content_type.decode()
+    if inner.status != HTTPStatus.NO_CONTENT:
+        headers["Content-Type"] = inner.content_type.decode()
     return {"id": part_id, "status": inner.status, "headers": headers, "body": _told_body(inner)}
 
 

@@ -93,7 +93,7 @@ def read(request: Request, known: Mapping[str, str], default: tuple[str, ...], *
     eventual = request.header(b"consistencylevel").lower() == "eventual"
     order, descending = ("", False) if single else _order(asked, known)
     query = Query(
-        asked=asked, fields=_fields(asked.get("$select", ""), known, default), top=_top(asked.get("$top")),
+        asked=asked, fields=select(asked.get("$select", ""), known, default), top=top(asked.get("$top")),
         begin=_begin(asked.get("$skiptoken")), filter=None if single else asked.get("$filter"),
         search=None if single else _search(asked.get("$search"), known), order=order, descending=descending,
         counted=asked.get("$count", "").lower() == "true", eventual=eventual,
@@ -114,10 +114,15 @@ def _check_together(query: Query) -> None:
         raise bad_request("Sorting not supported for current query.", "Request_UnsupportedQuery")
 
 
-def _fields(select: str, known: Mapping[str, str], default: tuple[str, ...]) -> tuple[str, ...]:
-    if not select.strip():
+def select(text: str, known: Mapping[str, str], default: tuple[str, ...]) -> tuple[str, ...]:
+    """The properties that `$select` names.
+
+    Raises:
+        GraphError: 400, one does not exist.
+    """
+    if not text.strip():
         return default
-    names = [name.strip() for name in select.split(",")]
+    names = [name.strip() for name in text.split(",")]
     for name in names:
         if name.lower() not in known:
             raise _no_property(name)
@@ -177,7 +182,12 @@ def _begins(own: str, text: str) -> bool:
     return all(any(word.startswith(part) for word in words) for part in text.split())
 
 
-def _top(text: str | None) -> int:
+def top(text: str | None) -> int:
+    """The size of a page.
+
+    Raises:
+        GraphError: 400, it is none.
+    """
     if text is None:
         return PAGE
     if not (text.isascii() and text.isdecimal() and len(text) <= MOST_NUMBER_CHARS and 1 <= int(text) <= MOST_A_PAGE):

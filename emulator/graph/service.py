@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 import time
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from emulator.exchange import Answer
-from emulator.graph import batch, directory, errors, presences, subscriptions, userinfo, users
+from emulator.graph import (
+    batch,
+    delta,
+    directory,
+    errors,
+    negotiation,
+    paths,
+    presences,
+    subscriptions,
+    userinfo,
+    users,
+)
 from emulator.graph.access import Access, Caller, Permission, demand, signed_in
 from emulator.graph.errors import GraphError
 from emulator.graph.throttle import Throttle
@@ -23,10 +33,6 @@ if TYPE_CHECKING:
     from emulator.cloud import Cloud
     from emulator.exchange import Request
 
-PREFIX: Final = "/v1.0/"
-_CONTENT_TYPE: Final = (
-    b"application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
-)
 _FIXED_HEADERS: Final = (
     (b"cache-control", b"no-cache"),
     (b"strict-transport-security", b"max-age=31536000"),
@@ -36,14 +42,6 @@ _FIXED_HEADERS: Final = (
         b'{"ServerInfo":{"DataCenter":"Emulator","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"EMULATOR"}}',
     ),
 )
-_KEY = re.compile(r"([A-Za-z]+)\('((?:[^']|'')*)'\)")
-_WORDS: Final = {
-    word.lower(): word
-    for word in (
-        "communications", "presences", "getPresencesByUserId", "users", "me", "presence", "subscriptions", "organization",
-        "directoryObjects", "getByIds", "$batch", "$count",
-    )
-}  # fmt: skip
 
 _READ: Final = ("Presence.Read.All", "Presence.ReadWrite.All")
 READ_PRESENCE: Final = Permission(delegated=_READ, application=_READ)
@@ -59,6 +57,7 @@ class Graph:
         self._cloud = cloud
         self._access = Access(cloud)
         self._continuations = presences.Continuations()
+        self._rounds = delta.Rounds()
         self.throttle = Throttle(lambda: cloud.switches)
         self._chance = random.Random(cloud.config.seed)
 
@@ -84,7 +83,8 @@ class Graph:
         if request.path == userinfo.PATH:
             answering = lambda: userinfo.answer(self._cloud, request, caller)  # noqa: E731
             return _by_method(request, GET=answering, POST=answering)
-        segments = _segments(request)
+        negotiation.check(request)
+        segments = paths.segments(request)
         if segments == ["$batch"]:  # its parts are counted, each for itself
             return _by_method(
                 request, POST=lambda: batch.answer(request, self._within_batch, self._chance, self._cloud.journal)
@@ -92,33 +92,53 @@ class Graph:
         self.throttle.count(caller.app_id)
         return self._routed(request, caller, segments)
 
-    def _routed(self, request: Request, caller: Caller, segments: list[str]) -> Answer | Coroutine[Any, Any, Answer]:
+    def _routed(self, request: Request, caller: Caller, path: list[str]) -> Answer | Coroutine[Any, Any, Answer]:
         """Whatever there is at a path."""
-        match segments:
-            case ["communications", "getPresencesByUserId"] if _has_presence(caller):
+        found = self._of_presence(request, caller, path) if _has_presence(caller) else None
+        if found is None and path[:1] == ["subscriptions"]:
+            found = subscriptions.route(self._cloud, request, caller, path[1:])
+            if found is None and (len(path) < 3 or path[2:] == ["reauthorize"]):
+                raise _wrong_method()
+        if found is None:
+            found = self._of_directory(request, caller, path)
+        if found is None:
+            raise paths.leads_nowhere(path)
+        return found
+
+    def _of_presence(
+        self, request: Request, caller: Caller, path: list[str]
+    ) -> Answer | Coroutine[Any, Any, Answer] | None:
+        """Presence; None: there is no such path."""
+        match path:
+            case ["communications", "getPresencesByUserId"]:
                 return self._presences(request, caller)
-            case ["communications", "presences", who] | ["users", who, "presence"] if _has_presence(caller):
+            case ["communications", "presences"]:
+                return _by_method(request, GET=lambda: self._filtered_presences(request, caller))
+            case ["communications", "presences", who] | ["users", who, "presence"]:
                 return _by_method(request, GET=lambda: self._presence(request, caller, who))
-            case ["me", "presence"] if _has_presence(caller):
+            case ["me", "presence"]:
                 return _by_method(request, GET=lambda: self._own_presence(request, caller))
-            case ["subscriptions", *rest]:
-                answering = subscriptions.route(self._cloud, request, caller, rest)
-                if answering is not None:
-                    return answering
-                raise _wrong_method() if len(rest) < 2 else _no_segment(segments[-1])
+        return None
+
+    def _of_directory(self, request: Request, caller: Caller, path: list[str]) -> Answer | None:
+        """Users, the organisation, objects by id; None: there is no such path."""
+        cloud, rounds = self._cloud, self._rounds
+        match path:
             case ["me"]:
-                return self._directory(request, caller, 1, GET=lambda: users.me(self._cloud, request, caller))
+                return self._directory(request, caller, 1, GET=lambda: users.me(cloud, request, caller))
             case ["users"]:
-                return self._directory(request, caller, 2, GET=lambda: users.many(self._cloud, request, caller))
+                return self._directory(request, caller, 2, GET=lambda: users.many(cloud, request, caller))
             case ["users", "$count"]:
-                return self._directory(request, caller, 2, GET=lambda: users.count(self._cloud, request, caller))
+                return self._directory(request, caller, 2, GET=lambda: users.count(cloud, request, caller))
+            case ["users", "delta"]:
+                return self._directory(request, caller, 2, GET=lambda: delta.answer(cloud, request, caller, rounds))
             case ["users", who]:
-                return self._directory(request, caller, 1, GET=lambda: users.one(self._cloud, request, caller, who))
+                return self._directory(request, caller, 1, GET=lambda: users.one(cloud, request, caller, who))
             case ["organization", *which] if len(which) < 2:
                 return self._directory(request, caller, 1, GET=lambda: directory.organization(request, caller, which))
             case ["directoryObjects", "getByIds"]:
                 return self._directory(request, caller, 3, POST=lambda: directory.get_by_ids(request, caller))
-        raise _no_segment(_first_unknown(segments))
+        return None
 
     async def _within_batch(self, inner: Request) -> Answer:
         """Answer one request of a batch; a batch within a batch is none."""
@@ -128,7 +148,7 @@ class Graph:
         return found
 
     async def _part(self, inner: Request) -> Answer:
-        if _segments(inner)[-1:] == ["$batch"]:
+        if paths.segments(inner)[-1:] == ["$batch"]:
             return errors.answer(errors.bad_request("Nested batches are not supported."), inner, str(uuid.uuid4()))
         inner.tenant_id = self.tenant_of(inner)
         fault = self._cloud.faults.meet(inner)
@@ -158,6 +178,12 @@ class Graph:
             raise
         count(caller.app_id, tenant_id, len(ids) if self._cloud.switches.count_bulk_as == "ids" else 1)
         return presences.many(self._cloud, request, caller, ids, self._continuations)
+
+    def _filtered_presences(self, request: Request, caller: Caller) -> Answer:
+        demand(caller, READ_PRESENCE, code="Forbidden")
+        _refuse_personal(caller)
+        self.throttle.count_presence(caller.app_id, caller.tenant.tenant_id)
+        return presences.filtered(self._cloud, request, caller, self._continuations)
 
     def _presence(self, request: Request, caller: Caller, who: str) -> Answer:
         own = not caller.is_app and who.lower() == caller.person.oid.lower()
@@ -197,7 +223,7 @@ async def _later(answering: Coroutine[Any, Any, Answer], request: Request, reque
 def _dressed(found: Answer, request: Request, request_id: str) -> Answer:
     """An answer with the headers that all of Graph's have."""
     if found.status < 400 and not found.content_type.startswith(b"text/"):
-        found.content_type = _CONTENT_TYPE
+        negotiation.answer(request, found)
     asked = request.headers.get(b"client-request-id", request_id.encode())
     found.headers += [(b"request-id", request_id.encode()), (b"client-request-id", asked), *_FIXED_HEADERS]
     return found
@@ -216,10 +242,6 @@ def _wrong_method() -> GraphError:
     return GraphError(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
 
 
-def _no_segment(name: str) -> GraphError:
-    return errors.bad_request(f"Resource not found for the segment '{name[:100]}'.")
-
-
 def _has_presence(caller: Caller) -> bool:
     """21Vianet has no presence: https://learn.microsoft.com/graph/api/presence-get"""
     return caller.tenant.cloud != "china"
@@ -229,36 +251,3 @@ def _refuse_personal(caller: Caller) -> None:
     """Presence is not for personal accounts: https://learn.microsoft.com/graph/api/presence-get"""
     if caller.tenant.tenant_id == PERSONAL:
         raise errors.bad_request("Presence is not supported for personal Microsoft accounts.")
-
-
-def _segments(request: Request) -> list[str]:
-    """The parts of a path; `users('x')` is the same as `users/x`. Graph's own words may be in any case.
-
-    Raises:
-        GraphError: 400, it is not below /v1.0/.
-    """
-    if not request.path.startswith(PREFIX):
-        raise errors.bad_request(f"Invalid version: {request.path.lstrip('/').partition('/')[0][:100]}.")
-    found: list[str] = []
-    path = request.path.removeprefix(PREFIX).strip("/")
-    while path:
-        key = _KEY.match(path)
-        if key is not None and path[key.end() : key.end() + 1] in {"", "/"}:
-            found += [_word(key[1]), key[2].replace("''", "'")]
-            path = path[key.end() :].lstrip("/")
-            continue
-        segment, _, path = path.partition("/")
-        if found == ["users"] and segment.startswith("$") and segment.lower() != "$count":
-            raise users.not_a_key(segment)
-        found.append(_word(segment))
-    return found
-
-
-def _word(segment: str) -> str:
-    name = segment.removeprefix("microsoft.graph.")
-    return _WORDS.get(name.lower(), segment)
-
-
-def _first_unknown(segments: list[str]) -> str:
-    """The first segment that is none of Graph's words here; where all are, the last."""
-    return next((each for each in segments if each.lower() not in _WORDS), segments[-1] if segments else "")

@@ -76,11 +76,6 @@ def not_found(who: str) -> GraphError:
     return GraphError(404, "Request_ResourceNotFound", text)
 
 
-def not_a_key(segment: str) -> GraphError:
-    """A UPN that begins with `$` is written `users('$…')`: https://learn.microsoft.com/graph/api/user-get"""
-    return bad_request(f"The request URI is not valid: the segment '{segment[:100]}' must not begin with '$'.")
-
-
 def demand_many(cloud: Cloud, caller: Caller) -> None:
     """Who may list users; guests may not: https://learn.microsoft.com/graph/api/user-list"""
     demand(caller, _reading(cloud))
