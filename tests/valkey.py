@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -125,6 +126,18 @@ class ValkeyServer:
                 connection.sendall(command.encode() + b"\r\n")
                 answer = connection.recv(1000)
                 assert answer == b"+OK\r\n", answer
+
+    def tell(self, number: signal.Signals) -> None:
+        """Send it a signal, when it runs."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def configure(self, name: str, value: str) -> None:
+        """`CONFIG SET`, until it is started again."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(f"CONFIG SET {name} {value}\r\n".encode())
+            answer = connection.recv(1000)
+            assert answer == b"+OK\r\n", answer
 
     def kill(self) -> None:
         """Kill -9."""

@@ -1,4 +1,4 @@
-"""`python -m tests.soak SEED…`: runs seeds alone, one after the other, and says what happened in each."""
+"""`python -m tests.soak [--chaos] SEED…`: runs seeds alone, one after the other, and says what happened in each."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.soak.bad_hour import bad_hour
+from tests.soak.chaos import run_bad_hour
 from tests.soak.run import run
 from tests.soak.schedule import schedule
 
 
 def main() -> int:
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["--chaos"]:
+        return max(map(_chaos, map(int, arguments[1:])), default=0)
     broken = 0
-    for seed in map(int, sys.argv[1:]):
+    for seed in map(int, arguments):
         folder = Path(tempfile.mkdtemp(prefix=f"soak-{seed}-"))
         which = schedule(seed)
         _say(which.switches, which.ending, *which.steps)
@@ -21,6 +26,15 @@ def main() -> int:
         _say(report, *report.faults, f"the processes' logs are in {folder}")
         broken += bool(report.faults)
     return min(broken, 1)
+
+
+def _chaos(seed: int) -> int:
+    folder, hour = Path(tempfile.mkdtemp(prefix=f"chaos-{seed}-")), bad_hour(seed)
+    for number, wave in enumerate(hour.waves):
+        _say(f"seed {seed}, wave {number + 1}", *wave)
+    report = asyncio.run(run_bad_hour(folder, hour, slack_s=0.0))
+    _say(report, *report.faults, f"the processes' logs are in {folder}")
+    return min(len(report.faults), 1)
 
 
 def _say(*lines: object) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import ssl
 import subprocess
 import sys
@@ -74,6 +75,23 @@ class Process:
             self._popen.wait()
             self._popen = None
 
+    def tell(self, number: signal.Signals) -> None:
+        """Send it a signal, when it runs."""
+        if self._popen is not None and self._popen.poll() is None:
+            self._popen.send_signal(number)
+
+    def terminate(self) -> int:
+        """SIGTERM, and wait for its end; returns the exit code.
+
+        Raises:
+            subprocess.TimeoutExpired: it did not end within a minute.
+        """
+        assert self._popen is not None
+        self._popen.terminate()
+        code = self._popen.wait(60)
+        self._popen = None
+        return code
+
     def died(self) -> str:
         """Why it is not running although nobody killed it; empty when all is well."""
         if self._popen is None or self._popen.poll() is None:
@@ -98,6 +116,7 @@ class Relay:
         address: where suites connect, `ca_pem` to trust.
         hook: the webhook's port.
         store: where the relay keeps everything.
+        valkey: its server.
     """
 
     folder: Path
@@ -109,6 +128,7 @@ class Relay:
     ca_pem: bytes
     processes: dict[str, Process]
     hook: int
+    valkey: ValkeyServer
     ops: dict[str, int] = field(default_factory=dict)
 
     async def is_ready(self, name: str) -> bool:
@@ -172,6 +192,7 @@ async def at_work(
     roles: Mapping[str, str] = ROLES,
     cloud_port: int = 0,
     redis_port: int = 0,
+    own: Mapping[str, Mapping[str, str]] | None = None,
 ) -> AsyncIterator[Relay]:
     """A relay with nobody in it yet.
 
@@ -183,6 +204,7 @@ async def at_work(
         roles: process -> the role, or `all`, that it runs.
         cloud_port: of the local cloud; 0: any.
         redis_port: of Valkey; 0: any.
+        own: process -> settings that it alone has.
     """
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "ca.pem")
@@ -228,7 +250,7 @@ async def at_work(
         ops = {name: free_port() for name in roles}
         for name, role in roles.items():
             command = [str(Path(sys.executable).parent / "presence-relay"), "serve", role]
-            environment = {**given, "RELAY_OPS_PORT": str(ops[name])}
+            environment = {**given, "RELAY_OPS_PORT": str(ops[name]), **(own or {}).get(name, {})}
             processes[name] = Process(command, environment, folder / f"{name}.log")
         try:
             processes["cloud"].start()
@@ -242,13 +264,14 @@ async def at_work(
             context = ssl.create_default_context(cadata=cloud.ca_pem.decode())
             async with (
                 httpx.AsyncClient(
-                    base_url=f"{cloud.url}/_emulator/", verify=context, trust_env=False, timeout=20
+                    base_url=f"https://127.0.0.1:{cloud_port}/_emulator/", verify=context, trust_env=False, timeout=20
                 ) as control,
                 Store(StoreSettings(url=valkey.url)) as store,
             ):
                 relay = Relay(
                     folder, cloud, control, store, Vault(store, KeyRing.from_json(ring)), f"127.0.0.1:{edge_port}",
-                    authority.cert_pem.bytes(), processes, hook_port, ops,
+                    authority.cert_pem.bytes(), processes, hook_port, valkey,
+                    ops,
                 )  # fmt: skip
                 await relay.ready()
                 yield relay

@@ -17,11 +17,12 @@ from relay.store.tenants import Tenants
 from suite.backoff import Backoff
 from suite.client import PresenceClient
 from suite.errors import Refused
-from suite.events import Changed, Connected, Disconnected, Event
+from suite.events import Changed, Connected, Disconnected, Event, Progress, TenantStatus
+from suite.values import Status
 from tests.soak import lives as rules
 from tests.soak.processes import ROLES, Relay, at_work
 from tests.soak.schedule import CONTOSO, FABRIKAM, SPEED, Schedule
-from tests.soak.views import Seen, Truth, backwards
+from tests.soak.views import Claim, Seen, Truth, backwards
 
 POLL_S, RECONCILE_S, LEASE_S = 1.0, 3.0, 2.0
 SETTINGS = {
@@ -41,6 +42,7 @@ SETTINGS = {
     "RELAY_SUBSCRIPTION_ANNOUNCED_WITHIN": "2s",
     "RELAY_SUBSCRIPTION_SILENT_PAUSE": "3s",
 }
+_PROGRESS_S = 1.0
 _LATE_S = 1.5
 """How long views are looked at once they are right: what is still under way must not make them wrong again."""
 _GONE_S = 12.0
@@ -57,7 +59,9 @@ class Console:
         self.name = name
         self.client = client
         self.events: list[tuple[float, Event]] = []
+        self.claims: list[Claim] = []
         self.is_connected = False
+        self._is_well = False
         self._listening: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -76,6 +80,23 @@ class Console:
                 self.events.append((time.time(), event))
                 if isinstance(event, Connected | Disconnected):
                     self.is_connected = isinstance(event, Connected)
+                    self._is_well = False
+                elif isinstance(event, TenantStatus):
+                    self._is_well = event.status is Status.NONE
+                if isinstance(event, TenantStatus | Progress) and self._is_well:
+                    self._claimed(event)
+
+    def _claimed(self, event: TenantStatus | Progress) -> None:
+        """The suite was told that what it shows is fresh."""
+        if event.contact_time is None:
+            return
+        shown = {
+            user: (answer.presence.raw_availability, answer.presence.raw_activity)
+            for user, answer in self.client.answers.items()
+            if answer.presence is not None and not answer.is_uncertain
+        }
+        every_s = event.poll_interval.total_seconds() if event.poll_interval is not None else 0.0
+        self.claims.append(Claim(time.time(), self.name, event.contact_time.timestamp(), every_s, shown))
 
     def shows(self, name: str) -> tuple[str, str] | str:
         """Availability and activity as Microsoft says them, or why there is none."""
@@ -131,6 +152,7 @@ class Run:
         self._restarts: list[asyncio.Task[None]] = []
         self._killed: list[tuple[str, float, float]] = []  # process, world's seconds, monotonic
         self._faults: list[str] = []
+        self._addresses = [relay.address]
 
     async def __call__(self) -> Report:
         begun = await self._begin()
@@ -322,12 +344,12 @@ class Run:
 
     async def _come(self, suite: str, users: tuple[str, ...], of: str = "contoso") -> None:
         client = PresenceClient(
-            self._relay.address,
+            self._addresses[len(self._consoles) % len(self._addresses)],
             self._keys[of],
             ca_pem=self._relay.ca_pem,
             proxy="",
             users=users,
-            progress_interval=timedelta(seconds=5),
+            progress_interval=timedelta(seconds=_PROGRESS_S),
             backoff=Backoff(lambda _, high: min(high, 0.2)),
         )
         console = self._consoles[suite] = Console(suite, client)

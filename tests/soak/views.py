@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,8 @@ class Truth:
     availability: str
     activity: str
     number: str
+    since: float = 0.0
+    """Seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,48 @@ class Seen:
     availability: str
     activity: str
     number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A suite was told that the tenant is well, and when Microsoft last confirmed what is held.
+
+    Attributes:
+        at: when it was told, in seconds since 1970, as `contact`.
+        suite: which.
+        contact: the contact time.
+        every_s: how often each user is read.
+        shown: user -> availability and activity that it showed as certain.
+    """
+
+    at: float
+    suite: str
+    contact: float
+    every_s: float
+    shown: Mapping[str, tuple[str, str]]
+
+
+def stale_as_fresh(history: Mapping[str, Sequence[Truth]], claims: Iterable[Claim], *, slack_s: float) -> list[str]:
+    """What is shown as fresh was still so within one interval, and `slack_s`, before the contact time.
+
+    Args:
+        history: user -> how they were to be seen, in order.
+        claims: what suites were told.
+        slack_s: for a read to be under way, and an answer to a suite.
+    """
+    faults = []
+    for claim in claims:
+        least = claim.contact - claim.every_s - slack_s
+        for user, shown in claim.shown.items():
+            truths = history.get(user, ())
+            over = [later.since for truth, later in pairwise(truths) if (truth.availability, truth.activity) == shown]
+            is_last = bool(truths) and (truths[-1].availability, truths[-1].activity) == shown
+            if over and not is_last and max(over) < least:
+                faults.append(
+                    f"{claim.suite}: at {claim.at:.2f} {user} is shown as {shown}, over since {max(over):.2f}, "
+                    f"with a contact time of {claim.contact:.2f} and an interval of {claim.every_s:.1f} s"
+                )
+    return faults
 
 
 def backwards(history: Mapping[str, Sequence[Truth]], seen: Iterable[Seen]) -> list[str]:
