@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.soak.views import Seen, Truth, backwards
+from tests.soak.views import Claim, Seen, Truth, backwards, stale_as_fresh
 
 BUSY, AWAY = ("Busy", "InACall"), ("Away", "Away")
 
@@ -42,3 +42,21 @@ def test_each_suite_is_judged_for_itself():
 
 def test_what_never_was_is_found():
     assert backwards(history(BUSY), seen(AWAY)) == ["console: ada is shown what never was: Away/Away "]
+
+
+def claim(contact: float, shown: tuple[str, str]) -> Claim:
+    return Claim(contact + 1, "console", contact, 5.0, {"ada": shown})
+
+
+def test_what_was_over_for_longer_than_an_interval_before_the_contact_time_is_no_longer_fresh():
+    truth = {"ada": [Truth(*BUSY, "1", since=0.0), Truth(*AWAY, "2", since=100.0)]}
+    assert stale_as_fresh(truth, [claim(104.0, BUSY), claim(300.0, AWAY), claim(50.0, BUSY)], slack_s=1.0) == []
+    found = stale_as_fresh(truth, [claim(107.0, BUSY)], slack_s=1.0)
+    assert len(found) == 1
+    assert "console: at 108.00 ada is shown as ('Busy', 'InACall'), over since 100.00" in found[0]
+
+
+def test_a_presence_that_came_back_is_fresh():
+    truth = {"ada": [Truth(*BUSY, "1"), Truth(*AWAY, "2", since=100.0), Truth(*BUSY, "3", since=200.0)]}
+    assert stale_as_fresh(truth, [claim(300.0, BUSY)], slack_s=1.0) == []
+    assert len(stale_as_fresh(truth, [claim(300.0, AWAY)], slack_s=1.0)) == 1
