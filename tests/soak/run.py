@@ -17,7 +17,7 @@ from relay.store.tenants import Tenants
 from suite.backoff import Backoff
 from suite.client import PresenceClient
 from suite.errors import Refused
-from suite.events import Changed, Connected, Disconnected, Event, Progress, TenantStatus
+from suite.events import Changed, Connected, Disconnected, Event, Progress, SnapshotComplete, TenantStatus
 from suite.values import Status
 from tests.soak import lives as rules
 from tests.soak.processes import ROLES, Relay, at_work
@@ -61,7 +61,7 @@ class Console:
         self.events: list[tuple[float, Event]] = []
         self.claims: list[Claim] = []
         self.is_connected = False
-        self._is_well = False
+        self._is_well = self._is_complete = False
         self._listening: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -80,14 +80,16 @@ class Console:
                 self.events.append((time.time(), event))
                 if isinstance(event, Connected | Disconnected):
                     self.is_connected = isinstance(event, Connected)
-                    self._is_well = False
+                    self._is_well = self._is_complete = False
+                elif isinstance(event, SnapshotComplete):
+                    self._is_complete = True
                 elif isinstance(event, TenantStatus):
                     self._is_well = event.status is Status.NONE
-                if isinstance(event, TenantStatus | Progress) and self._is_well:
+                if isinstance(event, TenantStatus | Progress) and self._is_well and self._is_complete:
                     self._claimed(event)
 
     def _claimed(self, event: TenantStatus | Progress) -> None:
-        """The suite was told that what it shows is fresh."""
+        """The suite was told that what it shows is fresh: before the snapshot is complete, what it missed is still to come."""
         if event.contact_time is None:
             return
         shown = {
