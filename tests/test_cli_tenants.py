@@ -19,19 +19,23 @@ from emulator.demo import CLIENT_ID, SECRET
 from relay.cli import app
 from relay.core.audit import OPERATOR
 from relay.core.grants import GrantState
-from relay.core.presence import Name, TenantId, UserId
+from relay.core.presence import Name, Status, TenantId, UserId
 from relay.core.tenant import TenantEvent, TenantState
 from relay.core.trouble import Said, Trouble
+from relay.store import keys
 from relay.store.access_requests import AccessRequests
 from relay.store.admissions import Admissions
 from relay.store.audit import AuditLog
 from relay.store.connection import Store, StoreSettings
+from relay.store.entries import TenantContact
 from relay.store.interest import Interest
 from relay.store.invitations import Invitations
 from relay.store.keyring import KeyRing, make_ring
 from relay.store.layout import Client
+from relay.store.leases import Leases
 from relay.store.managers import Managers
 from relay.store.notices import Notices
+from relay.store.presences import Presences
 from relay.store.proxies import Proxies
 from relay.store.tenants import Tenant, Tenants
 from relay.store.vault import NEW, Grant, Vault
@@ -402,3 +406,15 @@ def test_the_operator_names_somebody_when_everybody_is_gone(redis):
         done("manager", "remove", "contoso.example", account)
     assert "the last one" in call("manager", "remove", "contoso.example", ada).stderr
     assert call("manager", "remove", "contoso.example", "nobody").exit_code == 2
+
+
+@pytest.mark.fault("B4")
+def test_it_is_told_when_microsoft_lets_no_account_of_a_tenant_read(redis):
+    async def deny(store: Store) -> None:
+        lease = await Leases(store).acquire(keys.partition_of(CONTOSO), "worker-1", timedelta(minutes=1))
+        assert lease is not None
+        await Presences(store).contact(lease, [TenantContact(CONTOSO, 1, 5000, Status.ACCESS_DENIED)])
+
+    in_store(redis, deny)
+    assert "reason   access_denied: Microsoft lets none of its 1 accounts read presence" in done("show", CONTOSO)
+    assert json.loads(done("show", CONTOSO, "--json"))["reason"].startswith("access_denied")

@@ -89,7 +89,11 @@ class Standing:
         if self.tenant.state is TenantState.CONSENT_REQUIRED:
             return "no grant can be opened" if any(grant.sealed_shut for grant in self.grants) else "no grant"
         status = self.contact.status if self.contact is not None else Status.NONE
-        return status.name.lower() if self.tenant.state is TenantState.ACTIVE and status is not Status.NONE else ""
+        if self.tenant.state is not TenantState.ACTIVE or status is Status.NONE:
+            return ""
+        if status is Status.ACCESS_DENIED:
+            return f"access_denied: Microsoft lets none of its {self.working_grants} accounts read presence"
+        return status.name.lower()
 
 
 async def standings(store: Store, ring: KeyRing) -> list[Standing]:

@@ -100,7 +100,7 @@ async def resolve(
 
     Raises:
         Retryable: Graph answered nothing at all.
-        ConsentRequired, AccessDenied, RequestRefused: as `GraphClient` says, and Graph answered nothing at all.
+        ConsentRequired, AccessDenied, RequestRefused: as `GraphClient` says, or every part says so, and Graph answered nothing at all.
     """
     resolution = Resolution()
     select = f"{_SELECT},{_SELECT_CALLED}" if asks_called else _SELECT
@@ -112,11 +112,7 @@ async def resolve(
         await pay()
         try:
             requests = [_request(number, part, select) for number, part in enumerate(batch)]
-            body = await client.post(token, PATH, _encode({"requests": requests}))
-            # One bad name makes Graph refuse the other fourteen: ask for each by itself.
-            apart = _take(batch, _answers(body), resolution, asks_called=asks_called)
-            waiting.extend(_batches((name,) for part in apart for name in part))
-            fruitless, answered = 0, True
+            answers = _answers(await client.post(token, PATH, _encode({"requests": requests})))
         except (RequestRefused, AccessDenied, _Unreadable) as error:
             fruitless += 1
             if pieces := _halves(batch):
@@ -129,6 +125,13 @@ async def resolve(
         except Retryable as error:
             _give_up(resolution, [batch, *waiting], error, answered=answered)
             break
+        else:
+            if not answered and (denied := _denial(batch, answers)) is not None:
+                raise denied
+            # One bad name makes Graph refuse the other fourteen: ask for each by itself.
+            apart = _take(batch, answers, resolution, asks_called=asks_called)
+            waiting.extend(_batches((name,) for part in apart for name in part))
+            fruitless, answered = 0, True
     for part, refusal in alone:
         if not answered:
             raise refusal
@@ -276,6 +279,13 @@ def _take(
         else:
             resolution.postpone(part, error)
     return refused
+
+
+def _denial(batch: Sequence[_Part], answers: Mapping[str, _Answer]) -> AccessDenied | None:
+    """Why Graph lets the account look for nobody, when it says so of every part; names are not the reason then."""
+    errors = [_error(answers.get(str(number))) for number in range(len(batch))]
+    denials = [error for error in errors if isinstance(error, AccessDenied)]
+    return denials[0] if len(denials) == len(batch) else None
 
 
 def _error(answer: _Answer | None) -> RelayError:

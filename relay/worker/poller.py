@@ -46,6 +46,8 @@ class Found:
         unanswered: users of whom nothing is known by this read.
         trouble: why not; None where everybody was answered or refused.
         page: what Graph said of all of them, when it was one answer; to be kept as seen once it is accepted.
+        at_once: users of the greatest request that was answered.
+        too_many: users of a request that Graph refused though it answers for each of them; 0 where there was none.
     """
 
     observations: list[Observation] = field(default_factory=list)
@@ -54,6 +56,8 @@ class Found:
     unanswered: list[UserId] = field(default_factory=list)
     trouble: RelayError | None = None
     page: Page | None = None
+    at_once: int = 0
+    too_many: int = 0
 
     def add(self, page: Page, is_well: Callable[[UserId], bool]) -> None:
         """Take in an answer. What it leaves out although more was to follow may be there: who has something keeps it."""
@@ -72,6 +76,7 @@ async def read(
     is_well: Callable[[UserId], bool],
     *,
     is_stubborn: bool = False,
+    most: int | None = None,
 ) -> Found:
     """Read users, and find out whose ids are the reason when Graph refuses.
 
@@ -84,20 +89,27 @@ async def read(
         is_well: whether Graph answered for a user a moment ago.
         is_stubborn: whether these users could not be read several times in a row: then an id may also be the reason why Graph
             breaks or does not answer.
+        most: users that one request may ask for, where Graph has refused more a moment ago; None: all.
 
     Raises:
         RelayError: as `read_presences` says, when Graph answers for nobody.
     """
     found = Found()
+    search = _Search(client, token, spend, is_well, found, is_stubborn=is_stubborn)
+    first, rest = users[:most], [] if most is None else users[most:]
     try:
-        page = await read_presences(client, token, users, seen, partial(spend, 1))
+        page = await read_presences(client, token, first, None if rest else seen, partial(spend, 1))
     except RelayError as error:
         if not _may_be_an_id(error, is_stubborn=is_stubborn):
             raise
-        await _Search(client, token, spend, is_well, found, is_stubborn=is_stubborn).find(users, error)
+        await search.find(users, len(first), error)
         return found
     found.add(page, is_well)
-    found.page = page if page.is_whole else None
+    found.at_once = len(first)
+    if rest:
+        await search.ask_for(_chunks(rest, len(first)))
+    else:
+        found.page = page if page.is_whole else None
     return found
 
 
@@ -122,8 +134,8 @@ class _Search:
         self._is_stubborn = is_stubborn
         self._left = MOST_REQUESTS
 
-    async def find(self, users: Sequence[UserId], error: RelayError) -> None:
-        """Fill what was found; raises `error` when Graph refuses also those who were well."""
+    async def find(self, users: Sequence[UserId], size: int, error: RelayError) -> None:
+        """Fill what was found when `size` of them were refused; raises `error` when Graph refuses also those who were well."""
         well = [user for user in users if self._is_well(user)]
         first = random.sample(well, min(_WELL_ONES, len(well))) or random.sample(
             list(users), min(_ANY_ONES, len(users))
@@ -142,12 +154,15 @@ class _Search:
             self._refused(user, refusal)
         rest = [user for user in users if user not in asked]
         if is_answered:
-            await self._split(rest)
+            await self.ask_for(_parts(rest))
+            if not self._found.refused and self._found.trouble is None and isinstance(error, RequestRefused):
+                self._found.too_many = size
         elif rest:
             self._unanswered(rest, error)
 
-    async def _split(self, users: Sequence[UserId]) -> None:
-        parts = deque(_parts(users))
+    async def ask_for(self, wanted: Iterable[Sequence[UserId]]) -> None:
+        """Ask for each part by itself, and again in smaller ones where it is refused because of an id."""
+        parts = deque(wanted)
         while parts:
             if self._left <= 0:
                 self._unanswered(
@@ -177,6 +192,7 @@ class _Search:
         except RelayError as error:
             return error
         self._found.add(page, self._is_well)
+        self._found.at_once = max(self._found.at_once, len(users))
         return None
 
     def _refused(self, user: UserId, error: RelayError | None) -> None:
@@ -202,5 +218,8 @@ def _may_be_an_id(error: RelayError, *, is_stubborn: bool) -> bool:
 
 def _parts(users: Sequence[UserId]) -> list[Sequence[UserId]]:
     """Some parts of a few users each: two rounds lead from a page to single users."""
-    size = math.isqrt(max(0, len(users) - 1)) or 1
+    return _chunks(users, math.isqrt(max(0, len(users) - 1)) or 1)
+
+
+def _chunks(users: Sequence[UserId], size: int) -> list[Sequence[UserId]]:
     return [users[start : start + size] for start in range(0, len(users), size)]

@@ -29,7 +29,7 @@ from relay.store.vault import TOUCH_EVERY, VersionConflict
 from relay.worker.cloud import Cloud, token_grant
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
     from relay.core.presence import UserId
     from relay.graph.client import TokenSource
@@ -55,14 +55,17 @@ class CallTokens:
         account: whose token was given last; empty when none was.
     """
 
-    def __init__(self, choose: Callable[[str], Awaitable[tuple[str, str]]]) -> None:
+    def __init__(
+        self, choose: Callable[[str, Collection[str]], Awaitable[tuple[str, str]]], rather_not: Collection[str] = ()
+    ) -> None:
         self.account = ""
         self._choose = choose
+        self._rather_not = rather_not
 
     async def __call__(self, refused: str = "") -> str:
         """As of `TokenSource`."""
         self.account = ""
-        self.account, token = await self._choose(refused)
+        self.account, token = await self._choose(refused, self._rather_not)
         return token
 
 
@@ -155,15 +158,16 @@ class GrantPool:
         """An access token of a grant that works: the `TokenSource` of calls whose account does not matter; see `for_call`."""
         return (await self._choose(refused))[1]
 
-    def for_call(self) -> CallTokens:
-        """The `TokenSource` of one call, which tells whose token it was given."""
-        return CallTokens(self._choose)
+    def for_call(self, rather_not: Collection[str] = ()) -> CallTokens:
+        """The `TokenSource` of one call, which tells whose token it was given; accounts of `rather_not` come last."""
+        return CallTokens(self._choose, rather_not)
 
-    async def _choose(self, refused: str) -> tuple[str, str]:
+    async def _choose(self, refused: str, rather_not: Collection[str] = ()) -> tuple[str, str]:
         """An account whose grant works, and an access token of it.
 
         Args:
             refused: the token that Graph did not accept.
+            rather_not: accounts that are used only where there is no other.
 
         Raises:
             ConsentRequired: no grant of the tenant is left.
@@ -173,8 +177,9 @@ class GrantPool:
         tried: set[str] = set()
         while True:
             now = datetime.now(UTC)
-            left = ((account, health) for account, health in self._health.items() if account not in tried)
-            if (account := grants.choose(left, now)) is None:
+            left = [(account, health) for account, health in self._health.items() if account not in tried]
+            rather = [(account, health) for account, health in left if account not in rather_not]
+            if (account := grants.choose(rather, now) or grants.choose(left, now)) is None:
                 break
             tried.add(account)
             try:

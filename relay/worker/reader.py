@@ -26,6 +26,7 @@ from relay.core.pausing import pause_s
 from relay.core.planning import PollPlan, Read
 from relay.core.presence import Observation, Presence, Source, Status, TenantId, UserId
 from relay.core.refusals import Refusals
+from relay.core.sizes import PageSize
 from relay.errors import ConsentRequired, LeaseLost, RelayError, Retryable
 from relay.graph.presences import Seen
 from relay.worker import poller
@@ -151,6 +152,7 @@ class Reader:
         self._names_bucket = TokenBucket(share, share / settings.budget.window_s, time.monotonic())
         self.reconcile_s = settings.reconcile_interval.total_seconds()
         self.observer: Observer | None = None
+        self._size = PageSize()
         self._plan = PollPlan(
             settings.page_size,
             random.random(),  # noqa: S311 - spreads load, guards nothing
@@ -358,8 +360,19 @@ class Reader:
         try:
             client = self._owned.cloud.client
             found = await poller.read(
-                client, token, read.users, seen, self._spend, self._is_well, is_stubborn=read.is_stubborn
+                client,
+                token,
+                read.users,
+                seen,
+                self._spend,
+                self._is_well,
+                is_stubborn=read.is_stubborn,
+                most=self._size.most(time.monotonic()),
             )
+            if found.too_many:
+                self._size.refused(found.too_many, found.at_once, time.monotonic())
+            else:
+                self._size.answered(found.at_once)
             answered = True
             await self._take_in(read, found, _Asked(order, epoch, announced, seen, token.account))
         except RelayError as error:
@@ -387,7 +400,8 @@ class Reader:
         self._refusals.answered(set(read.users).difference(found.refused, found.unanswered))
         changed.update(self._put_aside(found.refused))
         refused = await self._answers.accept(self._owned.lease, asked.epoch, asked.order, changed)
-        if missed := [user for user, answer in changed.items() if answer is Status.NOT_REPORTED]:
+        gone = (Status.NOT_REPORTED, Status.STALE)  # the latter of those whose ids are refused
+        if missed := [user for user, answer in changed.items() if answer in gone]:
             self._missed(missed)
         self._forget_seen(changed, read.page)
         if asked.seen is not None:
@@ -503,13 +517,24 @@ class Reader:
         self._announced.difference_update(users)
         now = time.monotonic()
         again = self._refusals.refuse(users, now, self._intervals(now)[0])
-        told = {user: status for user, status in users.items() if user in again or not self._has_presence(user)}
+        told = {
+            user: self._refused_as(user, status)
+            for user, status in users.items()
+            if user in again or not self._has_presence(user)
+        }
         return {user: status for user, status in told.items() if self._answers.of(user) is not status}
 
     def _is_known(self, user: UserId) -> bool:
         """Whether Graph has said something of the user, be it long ago."""
         answer = self._answers.of(user)
         return isinstance(answer, Presence) or answer in (Status.NOT_REPORTED, Status.STALE)
+
+    def _refused_as(self, user: UserId, status: Status) -> Answer:
+        """What is told of a user whose id is refused. That nobody is there only an answer without the user says."""
+        held = self._answers.of(user)
+        if status is not Status.NOT_REPORTED or held in (None, Status.PENDING, Status.NOT_REPORTED):
+            return status
+        return Status.STALE if isinstance(held, Presence) else held or status
 
     def _has_presence(self, user: UserId) -> bool:
         return isinstance(self._answers.of(user), Presence)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 import structlog
 
 from relay.core.limits import LINGER_FACTOR, most_names
+from relay.core.pausing import pause_s
 from relay.core.permission import permission
 from relay.core.presence import Presence, Status, UserId
 from relay.core.readings import Change, Readings
@@ -47,7 +48,7 @@ from relay.store.explanations import Explanations, OwnerSays
 from relay.store.push import PushStatus
 from relay.worker.accept import Answers, passing
 from relay.worker.permits import Permits
-from relay.worker.reader import Reader, Turn
+from relay.worker.reader import FIRST_PAUSE_S, Reader, Turn
 from relay.worker.resolver import Names
 from relay.worker.subscriber import Subscriber
 from relay.worker.tasks import start
@@ -127,6 +128,8 @@ class TenantWorker:
         self._resolves = 0
         self._status = status_of(tenant.state)
         self._resolve_not_before = 0.0
+        self._names_failures = 0  # requests for names that failed in a row
+        self._denied_names: set[str] = set()  # accounts that Graph did not let ask for names lately
         self._refreshing = False
         self._is_leaving = False
         self._unwritten: _Happened | None = None  # is to be written to the tenant's record
@@ -443,7 +446,7 @@ class TenantWorker:
         self._ask_anew(self._names.told({user: self._answers.of(user) for user in users}))
 
     async def _resolve(self, names: list[Name]) -> None:
-        token = self._pool.for_call()
+        token = self._pool.for_call(self._denied_names)
         try:
             resolution = await self._names.ask(self._cloud.client, token, names, self._reader.pay_for_names)
         except LeaseLost:
@@ -453,7 +456,7 @@ class TenantWorker:
             return
         finally:
             self._resolves -= 1
-        self._reader.failures = 0
+        self._names_failures = 0 if not resolution.unresolved else self._names_failures + 1
         learned, orphans = self._names.learn(resolution, [name for name in names if name in self._wanted])
         await self._write_names(learned)
         users = {user for name in learned if (user := self._names.user(name)) is not None}
@@ -474,18 +477,39 @@ class TenantWorker:
         return (answer.upn, answer.called) != (self._names.upns.get(user, answer.upn), called)
 
     async def _resolve_failed(self, names: list[Name], error: RelayError, account: str) -> None:
-        # To look for names takes another permission than presence: it says nothing of how the account reads.
-        status = await self._judge(error, "" if isinstance(error, AccessDenied) else account)
+        """Names could not be asked for. The directory's limits and permissions are its own: reads of presence go on as they are."""
+        self._names_failures += 1
+        status = await self._judge_names(error, account)
         if status is Status.NONE:
             self._names.want(name for name in names if name in self._wanted)
             return
         wait = error.retry_after if isinstance(error, Retryable) else None
         await self._postpone_names(names, status, wait)
 
+    async def _judge_names(self, error: RelayError, account: str) -> Status:
+        """What an error means for names that were asked for; NONE when another grant than `account`'s asks at once."""
+        if isinstance(error, ConsentRequired | CredentialRejected):
+            return await self._judge(error, account)
+        self._refusal = str(error)
+        if isinstance(error, AccessDenied):
+            self._denied_names.add(account)
+            if not self._denied_names.issuperset(self._pool.accounts):
+                return Status.NONE
+            self._denied_names.clear()
+            status = Status.ACCESS_DENIED
+        else:
+            status = Status.THROTTLED if isinstance(error, SourceThrottled) else Status.SOURCE_UNREACHABLE
+        if not self._reader.covered + self._reader.polled:
+            self._say(status)
+        return status
+
     async def _postpone_names(self, names: Iterable[Name], status: Status, wait: timedelta | None) -> None:
         asked = [name for name in names if name in self._wanted]
         marked = self._names.mark(self._names.unanswered(asked), status)
-        self._resolve_not_before = time.monotonic() + self._reader.pause_s(wait)
+        now = time.monotonic()
+        pause = pause_s(self._names_failures, None if wait is None else wait.total_seconds(), first_s=FIRST_PAUSE_S)
+        # Where Graph asks for no wait, names are tried again as soon as users are who cannot be read.
+        self._resolve_not_before = now + (pause if wait is not None else min(pause, self._reader.interval(now)))
         self._names.want(asked)
         await self._write_names(marked)
 

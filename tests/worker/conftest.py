@@ -102,15 +102,16 @@ class Relay:
         settings: WorkerSettings = SETTINGS,
         store_type: type[Store] = Store,
         through: int | None = None,
+        **graph: object,
     ) -> AsyncIterator[Worker]:
-        """A worker at work. `through`: the port of a way to the store that is not the straight one."""
+        """A worker at work. `through`: the port of a way to the store that is not the straight one; `graph`: settings of Graph's."""
         where = as_role(self.store.settings, Client.WORKER)
         if through is not None:
             where = replace(where, url=where.url.replace(f":{urlsplit(where.url).port}", f":{through}"))
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(store_type(where))
             vault = Vault(store, self.vault.ring)
-            cloud = await stack.enter_async_context(Cloud(settings_for(self.microsoft), vault))
+            cloud = await stack.enter_async_context(Cloud(settings_for(self.microsoft, **graph), vault))
             worker = Worker(store, vault, cloud, settings, worker_id)
             task = asyncio.create_task(worker.run())
             try:

@@ -82,7 +82,8 @@ async def test_one_user_whom_microsoft_refuses_costs_nobody_else_anything(relay:
         await eventually(lambda: relay.sees(tenant, BEN, "Available"))
         was = {name for name, answer in (await relay.answers(tenant, *people)).items() if isinstance(answer, Presence)}
         relay.microsoft.add_fault(Fault(path=BULK, in_body=oid, status=status))
-        expected = {403: Status.ACCESS_DENIED, 500: Status.SOURCE_UNREACHABLE}.get(status, Status.NOT_REPORTED)
+        # A refusal does not say that nobody is there.
+        expected = {403: Status.ACCESS_DENIED, 500: Status.SOURCE_UNREACHABLE}.get(status, Status.STALE)
         await eventually(lambda: _is(relay, tenant, BEN, expected))
         before = _reads(relay)
         relay.microsoft.set_presence(ADA, "Busy")
@@ -174,3 +175,69 @@ async def test_not_all_is_well_while_users_wait_for_a_throttled_read(relay: Rela
 async def _fares(relay: Relay, tenant: TenantId, status: Status) -> bool:
     contact = await relay.presences.contact_of(tenant)
     return contact is not None and contact.status is status
+
+
+@pytest.mark.fault("B5", "B7")
+async def test_one_user_for_whom_microsoft_never_answers_costs_nobody_else_anything(relay: Relay):
+    tenant = await relay.onboard()
+    oid = relay.microsoft.person(BEN).oid
+    brief = timedelta(seconds=0.5)
+    async with relay.working(read_timeout=brief, total_timeout=brief):
+        await relay.watch(tenant, ADA, BEN)
+        await eventually(lambda: relay.sees(tenant, BEN, "Available"))
+        relay.microsoft.add_fault(Fault(path=BULK, in_body=oid, latency_ms=30_000))
+        for shown in ("Busy", "Away", "Busy"):
+            relay.microsoft.set_presence(ADA, shown)
+            await eventually(lambda shown=shown: relay.sees(tenant, ADA, shown))  # type: ignore[misc]
+        relay.microsoft.faults.remove()
+        relay.microsoft.set_presence(BEN, "Busy")
+        await eventually(lambda: relay.sees(tenant, BEN, "Busy"))
+
+
+@pytest.mark.fault("B4", "B17")
+async def test_one_account_that_gets_no_answer_holds_no_other_tenant_up(relay: Relay):
+    tenant, other = await relay.onboard(), await relay.onboard("presence-relay@fabrikam.example")
+    brief = timedelta(seconds=0.5)
+    async with relay.working(read_timeout=brief, total_timeout=brief):
+        await relay.watch(tenant, ADA)
+        await relay.watch(other, "mia@fabrikam.example")
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        relay.microsoft.add_fault(Fault(path=BULK, tenant=tenant, latency_ms=30_000))
+        for shown in ("Busy", "Away"):
+            relay.microsoft.set_presence("mia@fabrikam.example", shown)
+            await eventually(lambda shown=shown: relay.sees(other, "mia@fabrikam.example", shown))  # type: ignore[misc]
+        relay.microsoft.faults.remove()
+        relay.microsoft.set_presence(ADA, "Busy")
+        await eventually(lambda: relay.sees(tenant, ADA, "Busy"))
+
+
+@pytest.mark.fault("B3")
+@pytest.mark.parametrize("path", ["/v1.0/$batch", "/v1.0/users"])
+async def test_a_directory_that_asks_for_a_pause_stops_no_read_of_presence(relay: Relay, path: str):
+    tenant = await relay.onboard()
+    async with relay.working():
+        await relay.watch(tenant, ADA)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        relay.microsoft.add_fault(Fault(path=path, status=429, headers={"Retry-After": "60"}))
+        await relay.watch(tenant, BEN)
+        await eventually(lambda: _is(relay, tenant, BEN, Status.THROTTLED))
+        relay.microsoft.set_presence(ADA, "Busy")
+        await eventually(lambda: relay.sees(tenant, ADA, "Busy"), timeout=5)
+        await eventually(lambda: _fares(relay, tenant, Status.NONE))
+
+
+@pytest.mark.fault("B4")
+@pytest.mark.parametrize("path", ["/v1.0/$batch", "/v1.0/users"])
+async def test_where_one_account_may_not_look_names_up_the_next_one_does(relay: Relay, path: str):
+    tenant = await relay.onboard()
+    await relay.onboard("ada@contoso.example")
+    accounts = sorted(str(grant.account_id) for grant in await relay.vault.list(tenant))
+    relay.microsoft.add_fault(Fault(path=path, account=accounts[0], status=403))
+    async with relay.working():
+        await relay.watch(tenant, ADA)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        relay.microsoft.add_fault(Fault(path=path, account=accounts[1], status=403))
+        await relay.watch(tenant, BEN)
+        await eventually(lambda: _is(relay, tenant, BEN, Status.ACCESS_DENIED))
+        relay.microsoft.faults.remove()
+        await eventually(lambda: relay.sees(tenant, BEN, "Available"))

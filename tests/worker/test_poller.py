@@ -6,6 +6,7 @@ import pytest
 
 from emulator import Cloud, Fault
 from relay.core.presence import Status, UserId
+from relay.core.sizes import PageSize
 from relay.errors import AccessDenied, RequestRefused, SourceUnreachable
 from relay.graph.client import GraphClient
 from relay.graph.presences import PATH
@@ -78,3 +79,28 @@ async def test_looking_for_many_bad_ids_is_bounded_and_goes_on_with_the_next_rea
         left = found.unanswered
     assert refused == bad
     assert reads <= 12
+
+
+@pytest.mark.fault("B7")
+async def test_a_page_that_is_refused_only_for_its_size_is_not_taken_apart_again_with_each_read(
+    cloud: Cloud, client: GraphClient, tokens: Tokens, page: list[UserId]
+):
+    size, now, requests = PageSize(), 0.0, []
+    for _ in range(6):
+        cloud.faults.remove()
+        most = size.most(now)
+        if most is None or most > 300:  # more than 300 users are refused
+            cloud.add_fault(Fault(path=PATH, status=413, count=1))
+        before = _requests(cloud)
+        found = await poller.read(client, tokens, page, None, _paid, lambda _: True, most=most)
+        assert {observation.user_id for observation in found.observations} == set(page)
+        assert found.refused == {}
+        if found.too_many:
+            size.refused(found.too_many, found.at_once, now)
+        else:
+            size.answered(found.at_once)
+        requests.append(_requests(cloud) - before)
+    assert sum(requests) < len(requests) / 2 * requests[0]
+    assert requests[-1] <= 4
+    assert size.most(now + 1) is not None
+    assert size.most(now + 601) is None
