@@ -1,7 +1,7 @@
 """Servers that reset, fall silent or crawl, and the clients that the relay and the local cloud have for them: Graph and Entra, Redis, webhooks.
 
 The clients run in a process of their own, on the loop that `serve` has. It lives, is served again when the fault is over, and closes what it
-opened. Two doses tell a leak from what pools and allocators keep: the second must add nothing. 10,000 connections with each fault in
+opened. Doses tell a leak from what pools and allocators keep: a later one must add nothing. 10,000 connections with each fault in
 `make soak`, 200 in `make test`.
 """
 
@@ -25,7 +25,10 @@ from tests.valkey import ValkeyServer
 
 FAULTS = (Fault.RESET_TLS, Fault.RESET_IDLE, Fault.RESET_REPLY, Fault.BLACK_HOLE, Fault.HALF_OPEN, Fault.SLOW)
 MEMORY = 8 << 20
-"""By how much a second dose may add, in bytes."""
+"""Up to so many bytes more, a dose has added nothing."""
+DOSES = 3
+"""After the first. An allocator keeps what the most connections at once took, and how many those are is chance: that grows with one dose or
+two. A leak grows with each."""
 DESCRIPTORS = 4
 
 
@@ -101,11 +104,14 @@ async def clients(valkey: ValkeyServer, tmp_path: Path) -> AsyncIterator[Clients
 
 async def _live_through(clients: Clients, connections: int) -> None:
     await _dose(clients, connections // 2)
-    before = await clients.told("look")
-    await _dose(clients, connections // 2)
-    after = await clients.told("look")
-    assert after.descriptors <= before.descriptors + DESCRIPTORS
-    assert after.rss <= before.rss + MEMORY
+    for _ in range(DOSES):
+        before = await clients.told("look")
+        await _dose(clients, connections // 2)
+        after = await clients.told("look")
+        assert after.descriptors <= before.descriptors + DESCRIPTORS
+        if after.rss < before.rss + MEMORY:
+            return
+    raise AssertionError(f"each dose adds memory, the last one {after.rss - before.rss} bytes")
 
 
 async def _dose(clients: Clients, connections: int) -> None:
