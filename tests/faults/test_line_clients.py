@@ -122,6 +122,7 @@ async def _dose(clients: Clients, connections: int) -> None:
 
 
 @pytest.mark.fault("V1", "V2")
+@pytest.mark.timeout(400)
 async def test_clients_live_through_whatever_a_server_does_to_their_lines(clients: Clients):
     await _live_through(clients, 200)
 

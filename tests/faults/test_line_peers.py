@@ -271,6 +271,7 @@ def _is_open(now: Size, before: Size) -> bool:
 
 
 @pytest.mark.fault("V1", "V2")
+@pytest.mark.timeout(400)
 async def test_the_relay_lives_through_whatever_peers_do_to_its_lines(tmp_path: Path):
     async with between_proxies(tmp_path, {"relay": "all"}) as site:
         await _live_through(site, 200)
