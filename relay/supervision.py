@@ -69,7 +69,22 @@ async def supervised(name: str, work: Callable[[], Awaitable[Any]], pause_s: flo
             _told(name, error)
         else:
             return
+        heed_cancellation()
         await asyncio.sleep(pause_s)
+
+
+def heed_cancellation() -> None:
+    """To be called by whoever goes on after an error that came out of a task group.
+
+    A group that is cancelled, and in which something fails while it ends, raises only what failed: whoever catches that and goes
+    on would never end. (From Python 3.13 on, the group cancels its task once more.)
+
+    Raises:
+        asyncio.CancelledError: this task was cancelled.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 @asynccontextmanager

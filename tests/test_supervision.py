@@ -133,3 +133,32 @@ def test_the_operator_is_told_of_a_bug_in_one_line(
     assert capsys.readouterr().err == (
         "presence-relay itself broke (KeyError in hub.py, line 7, task hub-look). Please report it.\n"
     )
+
+
+@pytest.mark.fault("V9")
+async def test_a_task_that_is_cancelled_ends_though_something_of_it_fails_while_it_ends() -> None:
+    """The group raises only the failure then, as if the cancellation had never been."""
+    began = asyncio.Event()
+    runs: list[int] = []
+
+    async def part() -> None:
+        try:
+            began.set()
+            await asyncio.Event().wait()
+        finally:
+            raise StoreUnavailable("gone")
+
+    async def work() -> None:
+        runs.append(1)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(part())
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(supervised("work", work, pause_s=0))
+    await began.wait()
+    task.cancel()
+    await asyncio.wait({task}, timeout=5)
+    was_over = task.done()
+    task.cancel()
+    assert was_over
+    assert len(runs) == 1

@@ -20,6 +20,7 @@ from relay.errors import LeaseLost, Retryable, StoreUnavailable
 from relay.store import hints
 from relay.store.leases import new_nonce
 from relay.store.pipes import INBOX_PER_TENANT
+from relay.supervision import heed_cancellation
 from relay.worker.pool import GrantPool
 from relay.worker.tasks import start
 from relay.worker.tenant import TenantWorker
@@ -243,6 +244,7 @@ class OwnedPartition:
                 raise
             except* Exception:
                 log.exception("tenant_failed", tenant_id=work.tenant_id)
+            heed_cancellation()
             await asyncio.sleep(_HOUSEKEEPING_S)
             work = TenantWorker(work.tenant, self, self._pool_of(work.tenant_id))
             self._tenants[work.tenant_id] = (work, self._tenants[work.tenant_id][1])
