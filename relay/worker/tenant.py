@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 
 import structlog
 
@@ -46,6 +46,7 @@ from relay.store.enforcement import Enforcement
 from relay.store.entries import TenantContact
 from relay.store.explanations import Explanations, OwnerSays
 from relay.store.push import PushStatus
+from relay.supervision import heed_cancellation
 from relay.worker.accept import Answers, passing
 from relay.worker.permits import Permits
 from relay.worker.reader import FIRST_PAUSE_S, Reader, Turn
@@ -251,6 +252,7 @@ class TenantWorker:
                     await self._owned.fence(self._doubted)
                 await self._load()
             except (StoreUnavailable, LeaseLost) as error:
+                heed_cancellation()
                 self._doubt(lease, error)
                 await asyncio.sleep(_STORE_PAUSE_S)
             else:
@@ -272,10 +274,19 @@ class TenantWorker:
 
     async def _load(self) -> None:
         now = time.monotonic()
-        stored = await self._answers.load()
-        self._names.load(await self._presences.load_directory(self.tenant_id))
-        await self._pool.load()
-        interest = await self._owned.worker.interest.read(self.tenant_id)
+        # One round trip for all four; whoever fails, the others have ended before it is tried again.
+        found = await asyncio.gather(
+            self._answers.load(),
+            self._presences.load_directory(self.tenant_id),
+            self._pool.load(),
+            self._owned.worker.interest.read(self.tenant_id),
+            return_exceptions=True,
+        )
+        for failure in found:
+            if isinstance(failure, BaseException):
+                raise failure
+        stored, directory, _, interest = cast("tuple[set[UserId], Any, None, Any]", found)
+        self._names.load(directory)
         for edge, names in interest.items():
             await self._replace(edge, names)
         # What an earlier owner left lingers from now on.
@@ -359,6 +370,7 @@ class TenantWorker:
         try:
             await work
         except (StoreUnavailable, LeaseLost) as error:
+            heed_cancellation()
             self._doubt(lease, error)
             self._store_back_at = time.monotonic() + _STORE_PAUSE_S
             self._note_trouble(str(error))
