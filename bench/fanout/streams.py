@@ -115,6 +115,8 @@ class _Grpc(_Stream):
     def _control(self, kind: int, flags: int, content: bytes) -> None:
         if kind in {_SETTINGS, _PING} and not flags & _ACK:
             self.socket.send(_frame(kind, _ACK, 0, content if kind == _PING else b""))
+        elif kind == _GOAWAY and content[4:8] == bytes(4):
+            pass  # the connection takes no new stream from now on; this one goes on
         elif kind in {_RST, _GOAWAY} or (kind == _HEADERS and flags & _END_STREAM):
             raise RuntimeError(f"a stream was ended by the server: frame {kind}, {content!r}")
 
