@@ -23,6 +23,7 @@ import structlog
 
 from relay.api.presence.v1 import presence_service_pb2 as pb
 from relay.core.names import normalise
+from relay.core.presence import Status
 from relay.core.watch import Outcome, Snapshot, Watch
 from relay.edge import encode
 from relay.edge.errors import Rebalanced, ShuttingDown, forget_frames, is_expected
@@ -464,8 +465,9 @@ class Stream:
                 self._unsent_malformed_chars = 0
                 self._malformed_sent.set()
         if self._started_sent:
-            responses += self._tidings(view)
-        responses += batches
+            responses += self._tidings(view, batches)
+        else:
+            responses += batches
         if not responses and self._loop.time() >= self._progress_at:
             token = watch.current_token(position)
             freshness = view.told
@@ -478,14 +480,23 @@ class Stream:
         self._shared.counts.began(outcome)
         return encode.started(outcome, self._interval, self.watch.changes_seen)
 
-    def _tidings(self, view: TenantView) -> Iterator[bytes]:
-        if view.told != self._told:
-            told = self._told = view.told
-            yield encode.tenant_status(told.status, view.contact_ms, told.interval_ms, self.watch.changes_seen)
+    def _tidings(self, view: TenantView, batches: list[bytes]) -> Iterator[bytes]:
+        """Answers, and what is said beside them: that all is well again only after the last answer, for it vouches for what the suite shows."""
+        is_relief = self._told is not None and view.told.status is Status.NONE is not self._told.status
+        if not is_relief:
+            yield from self._state(view)
         if self._drain is not None:
             delay, reason = self._drain
             self._drain = None
             yield encode.drain(delay, reason, self.watch.changes_seen)
+        yield from batches
+        if is_relief and not self.watch.has_unsent:
+            yield from self._state(view)
+
+    def _state(self, view: TenantView) -> Iterator[bytes]:
+        if view.told != self._told:
+            told = self._told = view.told
+            yield encode.tenant_status(told.status, view.contact_ms, told.interval_ms, self.watch.changes_seen)
 
     # ------------------------------------------------------------------ timer
 

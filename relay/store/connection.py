@@ -312,11 +312,22 @@ class Store:
             StoreUnavailable: it is not; the text says why.
         """
         for server in dict.fromkeys((self.main, self.vault)):
-            identity = await self._identity(server)
-            if identity.role != "master":
-                raise NotPrimary(f"The store is a replica (role {identity.role})")
+            await self._demand_primary(server)
             async with server.asked("SET", [keys.WRITABLE]):
                 await on(server.client)("SET", keys.WRITABLE, 1, "NX")
+
+    async def vouch(self) -> None:
+        """Return when the vault's server is a primary: what a replica does not have may be somewhere else.
+
+        Raises:
+            NotPrimary: it is a replica.
+        """
+        await self._demand_primary(self.vault)
+
+    async def _demand_primary(self, server: Server) -> None:
+        identity = await self._identity(server)
+        if identity.role != "master":
+            raise NotPrimary(f"The store is a replica (role {identity.role})")
 
     async def preflight(self) -> list[str]:
         """What an operator must put right before the relay may run; empty when all is well.

@@ -258,9 +258,15 @@ class SuiteKeys:
         return bool(renamed)
 
     async def ended(self, key_ids: Collection[str]) -> set[str]:
-        """Which of these keys work no more: revoked, past their end, or unknown."""
+        """Which of these keys work no more: revoked, past their end, or unknown to a primary.
+
+        Raises:
+            NotPrimary: a replica does not know one; its streams must not end for that.
+        """
         ids = list(key_ids)
         found = await self._store.many([("HMGET", keys.suite_key(one), *_ENDS) for one in ids], vault=True)
+        if any(tenant is None for tenant, *_ in found):
+            await self._store.vouch()
         now_ms = _now_ms()
         return {
             key_id

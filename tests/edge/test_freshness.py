@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 
@@ -15,7 +16,8 @@ from relay.edge.settings import EdgeSettings
 from relay.edge.tenants import TenantView
 from relay.store import keys
 from relay.store.entries import TenantContact
-from tests.edge.worker import TENANT, name
+from tests.edge.suite import SuiteStream
+from tests.edge.worker import TENANT, name, user
 
 SETTINGS = EdgeSettings()
 
@@ -178,3 +180,23 @@ async def test_a_worker_whose_clock_is_an_hour_off_makes_nobody_stale(worker, su
         await stream.until(lambda stream=stream: stream.tenant_statuses)
         assert stream.tenant_statuses == [UnknownReason.UNKNOWN_REASON_UNSPECIFIED]
         await stream.kill()
+
+
+@pytest.mark.fault("V7")
+async def test_a_suite_is_told_that_all_is_well_only_after_the_answers_of_that_time(
+    worker, start_edge, connect, key
+) -> None:
+    """What a new owner read comes with the contact that confirms it: the suite must not call fresh what it still shows."""
+    names = await worker.users(2)
+    edge = await start_edge(linger=timedelta(seconds=0.5))
+    stream = SuiteStream(await connect(edge), key).open(*names)
+    await stream.ready()
+    await worker.contact(1, status=Status.THROTTLED)
+    await stream.until(lambda: stream.tenant_statuses[-1] == Status.THROTTLED.value)
+    # The stream has just written, so what follows is sent together.
+    await worker.found({user(0): "now-0", user(1): "now-1"})
+    await worker.contact(2)
+    await stream.until(lambda: stream.tenant_statuses[-1] == 0)
+    await stream.shows({user(0): "now-0", user(1): "now-1"})
+    assert stream.events()[-2:] == ["batch", "tenant_status"]
+    await stream.kill()

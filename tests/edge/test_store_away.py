@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from relay.core.presence import Status
-from relay.errors import RelayError
+from relay.errors import NotPrimary, RelayError
 from tests.edge.suite import Outcome, eventually
 from tests.edge.worker import name, user
 from tests.valkey import ValkeyServer
@@ -53,6 +53,7 @@ async def test_interest_that_was_lost_with_history_is_registered_again(worker, e
     assert await raw.smembers(key) == {name(0).encode(), name(1).encode()}
 
 
+@pytest.mark.fault("B1")
 async def test_a_server_that_is_no_primary_any_more_serves_nobody(worker, edge, suite, raw, tmp_path) -> None:
     await worker.users(1)
     stream = await suite().open(name(0)).ready()
@@ -65,6 +66,9 @@ async def test_a_server_that_is_no_primary_any_more_serves_nobody(worker, edge, 
             "ERROR_REASON_TENANT_REMOVED",
             "ERROR_REASON_SUITE_KEY_UNKNOWN",
         )
+        assert stream.error is None
+        with pytest.raises(NotPrimary):  # a replica that knows no key ends no stream for it
+            await edge._shared.suites.look()
         assert stream.error is None
 
 
