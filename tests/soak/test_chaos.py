@@ -16,6 +16,7 @@ QUICK_SEED = 1
 SOAK_SEEDS = range(1, 41)
 
 
+@pytest.mark.soak
 async def test_a_bad_moment_leaves_every_suite_right(tmp_path: Path):
     await _judged(tmp_path, QUICK_SEED, 1, BESIDE_OTHERS_S)
 
