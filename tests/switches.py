@@ -24,6 +24,8 @@ VALUES: Final[Mapping[str, tuple[Any, ...]]] = {
     "access_token_s": (3599, 300),
     "authorization_code_s": (600.0,),
     "cae_token_s": (100_800,),
+    "device_code_s": (900.0,),
+    "device_code_interval_s": (5,),
     "linger_s": ((120.0, 420.0), (0.0, 60.0)),
     "idle_s": ((240.0, 720.0), (60.0, 60.0)),
     "inactive_s": (300.0,),
