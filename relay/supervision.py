@@ -74,7 +74,7 @@ async def supervised(name: str, work: Callable[[], Awaitable[Any]], pause_s: flo
 
 
 def heed_cancellation() -> None:
-    """To be called by whoever goes on after an error that came out of a task group, or of the store.
+    """To be called by whoever goes on after an error that came out of a task group.
 
     A group that is cancelled, and in which something fails while it ends, raises only what failed: whoever catches that and goes
     on would never end. (From Python 3.13 on, the group cancels its task once more.)

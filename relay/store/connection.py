@@ -369,7 +369,7 @@ async def _wake(connection: AbstractConnection) -> None:
         try:
             await connection.send_command("PING")
             await connection.read_response()
-        except (RedisError, OSError, RuntimeError):
+        except (RedisError, OSError):
             await connection.disconnect(nowait=True)
         except BaseException:
             await connection.disconnect(nowait=True)

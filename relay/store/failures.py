@@ -100,8 +100,6 @@ _ANSWERS: Final[Mapping[str, Callable[[], RelayError]]] = {
 }
 """What the relay's own scripts answer."""
 _CODE: Final = re.compile(r"-?([A-Z][A-Z0-9_]{1,40})(?=[ :]|$)")
-_LOST_LINE: Final = ("; the handler is closed", "is used by transport")
-"""In the text of uvloop's RuntimeError where asyncio raises ConnectionResetError (handles/handle.pyx, loop.pyx)."""
 
 
 @contextmanager
@@ -121,20 +119,15 @@ def translated(what: str = "command", about: Sequence[object] = (), user: str = 
     before = task.cancelling() if task is not None else 0
     try:
         yield
-    except (RedisError, OSError, RuntimeError) as error:
-        meaning = meaning_of(error, what, about, user)
-        if meaning is None:
-            raise
-        raise meaning from error
+    except (RedisError, OSError) as error:
+        raise _meaning_of(error, what, about, user) from error
     finally:
         if task is not None and task.cancelling() > before:
             raise asyncio.CancelledError
 
 
-def meaning_of(
-    error: Exception, what: str = "command", about: Sequence[object] = (), user: str = ""
-) -> RelayError | None:
-    """The relay's error for one of redis-py's or of the line's; None for a bug that comes from neither. See `translated`."""
+def _meaning_of(error: RedisError | OSError, what: str, about: Sequence[object], user: str) -> RelayError:
+    """The relay's error for one of redis-py's or of the line's; see `translated`."""
     said, code = str(error), code_of(error)
     if isinstance(error, RedisError):
         _hush(error, code)
@@ -155,17 +148,13 @@ def meaning_of(
     return _without_code(error, what, code)
 
 
-def _without_code(error: Exception, what: str, code: str) -> RelayError | None:
+def _without_code(error: RedisError | OSError, what: str, code: str) -> RelayError:
     name = type(error).__name__
     if isinstance(error, ConnectionError | TimeoutError | InvalidResponse):
         return StoreUnavailable(f"The store does not answer ({name})")
     if isinstance(error, RedisError):
         return Bug(f"The store refused {what} ({code or name})")
-    if isinstance(error, OSError):
-        return StoreUnavailable(f"The store cannot be reached ({name})")
-    if type(error) is RuntimeError and any(words in str(error) for words in _LOST_LINE):
-        return StoreUnavailable("The store does not answer (the connection was lost)")
-    return None
+    return StoreUnavailable(f"The store cannot be reached ({name})")
 
 
 def code_of(error: Exception) -> str:

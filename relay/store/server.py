@@ -129,7 +129,7 @@ class Server:
         for client in (self.client, self.writer, self.urgent):
             pool = client.connection_pool
             await pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]
-            with suppress(RedisError, OSError, RuntimeError):  # it is closed all the same, if not in order
+            with suppress(RedisError, OSError):  # it is closed all the same, if not in order
                 await pool.disconnect(inuse_connections=False)
 
     async def aclose(self) -> None:

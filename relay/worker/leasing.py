@@ -21,7 +21,6 @@ from relay.core.shares import to_take
 from relay.errors import Retryable, StoreUnavailable
 from relay.store import keys
 from relay.store.leases import GivenUp, Leases
-from relay.supervision import heed_cancellation
 from relay.worker.tenure import Tenure
 
 if TYPE_CHECKING:
@@ -125,7 +124,6 @@ class Leasing:
             try:
                 wait_s = await self._take()
             except StoreUnavailable as error:
-                heed_cancellation()
                 self._note_trouble(str(error))
                 wait_s = _RETRY_S
             # What was given up is looked at at once, a store in trouble is not.
@@ -170,7 +168,6 @@ class Leasing:
                 if await self._given_up.wait():
                     self._look.set()
             except StoreUnavailable:
-                heed_cancellation()
                 await asyncio.sleep(_RETRY_S)
 
     # Keeping
@@ -197,7 +194,6 @@ class Leasing:
                     held = await self.leases.renew([lease for _, lease in asked], self._settings.lease)
                 break
             except (StoreUnavailable, TimeoutError) as error:
-                heed_cancellation()
                 self._note_trouble(str(error) or "The store does not answer in time")
                 await asyncio.sleep(_RETRY_S)
                 asked_at = time.monotonic()

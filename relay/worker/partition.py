@@ -186,7 +186,6 @@ class OwnedPartition:
             try:
                 return await ask(self.lease.partition)
             except StoreUnavailable:
-                heed_cancellation()
                 await asyncio.sleep(_RETRY_S)
 
     async def _until_written(self, write: Callable[[Lease], Awaitable[None]]) -> None:
@@ -202,7 +201,7 @@ class OwnedPartition:
                 except (StoreUnavailable, LeaseLost) as error:
                     failed = lease, error
             except StoreUnavailable:
-                heed_cancellation()
+                pass
             await asyncio.sleep(_RETRY_S)
 
     async def _note_read(self, first: list[asyncio.Task[None]]) -> None:
@@ -221,7 +220,6 @@ class OwnedPartition:
                 tenant = await self.worker.tenants.load(tenant_id)
                 break
             except StoreUnavailable:
-                heed_cancellation()
                 await asyncio.sleep(_RETRY_S)
         known = self._tenants.get(tenant_id)
         if tenant is None:

@@ -22,7 +22,7 @@ from relay.store.pipes import Inbox
 from relay.store.presences import Presences
 from relay.store.push import PushStatuses
 from relay.store.tenants import Tenants
-from relay.supervision import heed_cancellation, supervised
+from relay.supervision import supervised
 from relay.worker.leasing import Leasing
 from relay.worker.partition import OwnedPartition
 from relay.worker.tasks import start
@@ -166,7 +166,6 @@ class Worker:
             try:
                 entries = await self.inbox.read({partition: owned.position for partition, owned in readers.items()})
             except StoreUnavailable:
-                heed_cancellation()
                 await asyncio.sleep(_RETRY_S)
                 continue
             for entry in entries:

@@ -46,7 +46,6 @@ from relay.store.enforcement import Enforcement
 from relay.store.entries import TenantContact
 from relay.store.explanations import Explanations, OwnerSays
 from relay.store.push import PushStatus
-from relay.supervision import heed_cancellation
 from relay.worker.accept import Answers, passing
 from relay.worker.permits import Permits
 from relay.worker.reader import FIRST_PAUSE_S, Reader, Turn
@@ -252,7 +251,6 @@ class TenantWorker:
                     await self._owned.fence(self._doubted)
                 await self._load()
             except (StoreUnavailable, LeaseLost) as error:
-                heed_cancellation()
                 self._doubt(lease, error)
                 await asyncio.sleep(_STORE_PAUSE_S)
             else:
@@ -370,7 +368,6 @@ class TenantWorker:
         try:
             await work
         except (StoreUnavailable, LeaseLost) as error:
-            heed_cancellation()
             self._doubt(lease, error)
             self._store_back_at = time.monotonic() + _STORE_PAUSE_S
             self._note_trouble(str(error))

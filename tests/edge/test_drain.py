@@ -25,7 +25,7 @@ from suite.explain import Ending, Remedy
 from tests.abuse.http2 import Kind, frame, peer, tls_of
 from tests.edge.suite import SuiteStream, eventually
 from tests.edge.worker import name, user
-from tests.support.balancer import Balancer
+from tests.support.fault_proxy import Delay, FaultProxy
 
 GUIDE = (Path(__file__).parents[2] / "docs/suites.md").read_text(encoding="utf-8")
 AGE = timedelta(milliseconds=200)
@@ -40,13 +40,19 @@ async def edges(start_edge: Callable[..., Any]) -> list[EdgeServer]:
 
 
 @pytest.fixture
-async def balancer(edges: list[EdgeServer]) -> AsyncIterator[Balancer]:
-    async with Balancer(*(edge.port for edge in edges)) as balancer:
+async def balancer(edges: list[EdgeServer]) -> AsyncIterator[FaultProxy]:
+    first, second = (("127.0.0.1", edge.port) for edge in edges)
+    async with FaultProxy(first, others=[second]) as balancer:
         yield balancer
 
 
+def leads_to(balancer: FaultProxy, edge: EdgeServer) -> None:
+    """From now on all go to this edge, whether it accepts them or not."""
+    balancer.upstream, balancer.others = ("127.0.0.1", edge.port), ()
+
+
 @pytest.fixture
-async def dial(balancer: Balancer, authority: trustme.CA) -> AsyncIterator[Callable[[], grpc.aio.Channel]]:
+async def dial(balancer: FaultProxy, authority: trustme.CA) -> AsyncIterator[Callable[[], grpc.aio.Channel]]:
     """Open a channel to the balancer; each has connections of its own."""
     async with AsyncExitStack() as stack:
         credentials = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
@@ -88,10 +94,10 @@ async def test_a_stream_that_is_moved_for_its_age_lands_on_another_connection(
     worker, start_edge, edges, balancer, dial, suite
 ) -> None:
     moving = await start_edge(connection_age=AGE, drain_delay=DELAY, max_stream_age=timedelta(seconds=1))
-    balancer.ports = [moving.port]
+    leads_to(balancer, moving)
     channel = await dial()
     old = await suite(channel=channel).open(name(0)).ready()
-    balancer.ports = [edges[1].port]
+    leads_to(balancer, edges[1])
     await old.until(lambda: drained(old))
     await suite(channel=channel).open(resume_token=old.token, held_users=old.held()).ready()
     assert old.error is None
@@ -123,7 +129,7 @@ async def test_a_draining_edge_refuses_connections_at_once_and_serves_what_is_on
 @pytest.mark.fault("L2")
 async def test_whoever_opens_streams_all_through_a_drain_never_hears_cancelled(edges, balancer, dial, key) -> None:
     """Each channel opens a stream every few milliseconds, and every byte travels 10 ms: some are always on their way."""
-    balancer.delay_s = 0.01
+    balancer.delay_s = Delay(0.01, 0.01)
     channels = [await dial() for _ in range(3)]
     opened: list[SuiteStream] = []
     stopped = asyncio.Event()
@@ -140,7 +146,7 @@ async def test_whoever_opens_streams_all_through_a_drain_never_hears_cancelled(e
                 await asyncio.sleep(0.02)
 
     going = asyncio.gather(*(go_on(channel) for channel in channels))
-    await eventually(lambda: balancer.opened.get(edges[0].port, 0) >= 2 * len(channels))
+    await eventually(lambda: balancer.opened[edges[0].port] >= 2 * len(channels))
     await edges[0].__aexit__()
     stopped.set()
     await going
@@ -162,10 +168,10 @@ async def test_the_suite_library_moves_without_a_gap_or_an_error(worker, edges, 
 
         watching = asyncio.create_task(watch())
         await eventually(lambda: any(isinstance(event, ev.SnapshotComplete) for event in seen))
-        balancer.ports = [edges[0].port]  # as long as nobody told the balancer
+        leads_to(balancer, edges[0])  # as long as nobody told the balancer
         stopping = asyncio.create_task(edges[0].drain())
         await eventually(lambda: any(stream._drain_reason for stream in edges[0]._service._streams))
-        balancer.ports = [edges[1].port]
+        leads_to(balancer, edges[1])
         await eventually(lambda: edges[1]._service._streams)
         await stopping
         await worker.found({user(0): "moved"})

@@ -7,10 +7,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.soak.bad_hour import bad_hour
 from tests.soak.chaos import run_bad_hour
 from tests.soak.run import run
 from tests.soak.schedule import schedule
+from tests.soak.troubles import bad_hour
 
 
 def main() -> int:

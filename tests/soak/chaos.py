@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.soak import lives as rules
-from tests.soak.bad_hour import BadHour, Trouble
 from tests.soak.processes import Relay, at_work
 from tests.soak.run import SETTINGS, Run
 from tests.soak.schedule import CONTOSO, FABRIKAM, SPEED, Schedule
+from tests.soak.troubles import BadHour, Trouble
 from tests.soak.views import Truth, backwards, stale_as_fresh
 from tests.support.fault_proxy import Delay, Fault, FaultProxy
 from tests.valkey import free_port

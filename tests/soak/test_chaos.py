@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak.bad_hour import PROCESSES, bad_hour
 from tests.soak.chaos import run_bad_hour
 from tests.soak.test_push import BESIDE_OTHERS_S
+from tests.soak.troubles import PROCESSES, bad_hour
 
 QUICK_SEED = 1
 SOAK_SEEDS = range(1, 41)

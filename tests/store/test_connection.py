@@ -205,6 +205,24 @@ async def test_an_acknowledging_replica_has_the_write(valkey: ValkeyServer, raw:
             assert await client.get("k") == b"1"
 
 
+@pytest.mark.fault("V9")
+async def test_a_cancellation_is_lost_at_no_moment_of_a_command(store: Store) -> None:
+    """redis-py sends under `asyncio.wait_for`, which before Python 3.12 swallows one that comes when the send is done."""
+    await store.ping()  # connected
+    moments = 0
+    while True:
+        task = asyncio.create_task(store.ping())
+        for _ in range(moments):
+            await asyncio.sleep(0)
+        if task.done():
+            break
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        moments += 1
+    assert moments > 3
+
+
 async def test_a_cancelled_durable_write_does_not_mix_up_replies(store: Store) -> None:
     async with store.vault_connection() as vault:
         await vault.execute("SET", "k", "value")

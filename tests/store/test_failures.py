@@ -143,17 +143,10 @@ async def test_a_wrong_password_is_the_operators_and_is_told(valkey: ValkeyServe
             assert SECRET not in texts(caught.value)
 
 
-UVLOOP = RuntimeError(
-    "unable to perform operation on <TCPTransport closed=True reading=False 0x55>; the handler is closed"
-)
-"""What uvloop raises where asyncio raises ConnectionResetError (uvloop 0.22, handles/handle.pyx)."""
-
-
 @pytest.mark.fault("V2")
 @pytest.mark.parametrize(
     "error",
     [
-        UVLOOP,
         ConnectionResetError("reset"),
         ConnectionError(f"Error while reading {SECRET}"),
         RedisTimeout("late"),

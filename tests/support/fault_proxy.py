@@ -6,9 +6,9 @@
         proxy.delay_s = Delay(up=0.06, down=0.06)
         proxy.reset()                          # every connection there is, at once
         proxy.upstream = ("127.0.0.1", other_port)  # for connections made from now on
+        proxy.others = [("127.0.0.1", third_port)]  # where they go while that one refuses, as a balancer's do
 
 Each fault reaches both sides: a client sees a server that resets, and the server sees a client that does.
-`proxy_process` runs one in a process of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import asyncio
 import random
 import socket
 import struct
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 from tests.valkey import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 Address = tuple[str, int]
 
@@ -92,9 +93,11 @@ class FaultProxy:
 
     Attributes:
         upstream: where connections that are accepted from now on lead.
+        others: where they lead while the upstream refuses them, the first that accepts.
         delay_s: of bytes that arrive from now on.
         port: where it listens, on 127.0.0.1.
         accepted: connections so far.
+        opened: how many of them came to each upstream, by its port.
         resets: connections that ended with RST by the proxy's doing.
     """
 
@@ -105,7 +108,9 @@ class FaultProxy:
     slow_bytes_s: int = 200
     port: int = field(default_factory=free_port)
     seed: int = 1
+    others: Sequence[Address] = ()
     accepted: int = 0
+    opened: Counter[int] = field(default_factory=Counter)
     resets: int = 0
 
     def __post_init__(self) -> None:
@@ -189,28 +194,54 @@ class FaultProxy:
         """A connection from its beginning to its end. Sockets are closed when nothing waits for them any more, so that no
         waiter is left on a descriptor that is somebody else's by then."""
         loop = asyncio.get_running_loop()
-        family = socket.AF_INET6 if ":" in self.upstream[0] else socket.AF_INET
-        with client, socket.socket(family) as server:
-            for end in (client, server):
-                end.setblocking(False)
-                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            line = _Line(client, server, loop.create_future(), loop.time())
-            self._lines.add(line)
-            works: list[asyncio.Task[None]] = []
-            try:
-                await loop.sock_connect(server, self.upstream)
-                if self.fault is Fault.RESET_TLS and self._chance.random() < 0.5:
-                    raise _Reset
-                works = [loop.create_task(self._carry(line, is_up)) for is_up in (True, False)]
-                await _all_or_order(works, line.order)
-            except (OSError, _Reset):
+        with client:
+            server = await self._connected()
+            if server is None:
                 self.resets += 1
-                _will_reset(client, server)
-            finally:
-                for work in works:
-                    work.cancel()
-                await asyncio.gather(*works, return_exceptions=True)
-                self._lines.discard(line)
+                _will_reset(client)
+                return
+            with server:
+                for end in (client, server):
+                    end.setblocking(False)
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                await self._join(_Line(client, server, loop.create_future(), loop.time()))
+
+    async def _connected(self) -> socket.socket | None:
+        """A connection to the first upstream that accepts one; None when none does."""
+        loop = asyncio.get_running_loop()
+        for address in (self.upstream, *self.others):
+            server = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+            server.setblocking(False)
+            try:
+                await loop.sock_connect(server, address)
+            except OSError:
+                server.close()
+            except BaseException:
+                server.close()
+                raise
+            else:
+                self.opened[address[1]] += 1
+                return server
+        return None
+
+    async def _join(self, line: _Line) -> None:
+        """Carry both directions until both are over or the line must be reset."""
+        loop = asyncio.get_running_loop()
+        self._lines.add(line)
+        works: list[asyncio.Task[None]] = []
+        try:
+            if self.fault is Fault.RESET_TLS and self._chance.random() < 0.5:
+                raise _Reset
+            works = [loop.create_task(self._carry(line, is_up)) for is_up in (True, False)]
+            await _all_or_order(works, line.order)
+        except (OSError, _Reset):
+            self.resets += 1
+            _will_reset(line.client, line.server)
+        finally:
+            for work in works:
+                work.cancel()
+            await asyncio.gather(*works, return_exceptions=True)
+            self._lines.discard(line)
 
     async def _carry(self, line: _Line, is_up: bool) -> None:
         """One direction of a connection, until its end was passed on."""

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from tests.support.fault_proxy import Delay, Fault, FaultProxy
-from tests.support.proxy_process import ProxyProcess
+from tests.valkey import free_port
 
 REPLY = b"x" * 1000
 
@@ -164,16 +164,12 @@ async def test_it_refuses_leads_elsewhere_and_resets_what_there_is() -> None:
         writer.close()
 
 
-async def test_one_in_a_process_of_its_own_takes_orders() -> None:
-    upstream = Upstream()
-    server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
-    with ProxyProcess(server.sockets[0].getsockname(), idle_s=0.05) as proxy:
-        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-        writer.write(b"say\n")
-        assert await reader.readexactly(len(REPLY)) == REPLY
-        assert (await asyncio.to_thread(proxy.set, reset=True)).open == 1
-        with pytest.raises(ConnectionError):
-            await reader.read(1)
-        writer.close()
-        assert (await asyncio.to_thread(proxy.seen)).accepted == 1
-    server.close()
+async def test_connections_go_on_to_the_next_upstream_while_the_first_refuses_them() -> None:
+    async with proxied() as (proxy, upstream):
+        nobody = free_port()
+        proxy.upstream, proxy.others = ("127.0.0.1", nobody), [("127.0.0.1", upstream.port)]
+        await asked(proxy)
+        assert proxy.opened == {upstream.port: 1}
+        proxy.others = ()
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await asked(proxy)

@@ -150,6 +150,16 @@ async def working(relay: Relay) -> AsyncIterator[tuple[Worker, LateStore]]:
         yield worker, worker.store
 
 
+@asynccontextmanager
+async def shown(relay: Relay) -> AsyncIterator[tuple[TenantId, Worker, LateStore]]:
+    """A tenant whose Ada is watched and shown as available."""
+    tenant = await relay.onboard()
+    async with working(relay) as (worker, store):
+        await relay.watch(tenant, ADA)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        yield tenant, worker, store
+
+
 def tenant_of(worker: Worker, tenant: TenantId) -> TenantWorker:
     owned, _ = worker._owned[keys.partition_of(tenant)]
     return owned._tenants[tenant][0]
@@ -167,10 +177,7 @@ async def reads_on(relay: Relay, times: int = 2) -> None:
 
 @pytest.mark.fault("V4")
 async def test_a_write_that_timed_out_is_not_carried_out_after_its_writer_has_looked(relay: Relay) -> None:
-    tenant = await relay.onboard()
-    async with working(relay) as (_, store):
-        await relay.watch(tenant, ADA)
-        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+    async with shown(relay) as (tenant, _, store):
         lost = store.lose("accept", keys.answers(tenant))
         relay.microsoft.set_presence(ADA, "Busy", "Busy")
         await lost.came.wait()
@@ -186,10 +193,7 @@ async def test_a_write_that_timed_out_is_not_carried_out_after_its_writer_has_lo
 @pytest.mark.fault("V4")
 async def test_other_tenants_of_a_partition_that_was_fenced_go_on_with_what_is_stored(relay: Relay) -> None:
     """Whoever had a write under way meets LEASELOST: the partition is not lost for that, and nothing is."""
-    tenant = await relay.onboard()
-    async with working(relay) as (worker, store):
-        await relay.watch(tenant, ADA)
-        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+    async with shown(relay) as (tenant, worker, store):
         owned, task = worker._owned[keys.partition_of(tenant)]
         held = store.lose("accept", keys.answers(tenant))
         relay.microsoft.set_presence(ADA, "Busy", "Busy")
@@ -214,10 +218,7 @@ async def test_a_name_whose_write_timed_out_is_stored_and_its_user_read(relay: R
 
 @pytest.mark.fault("V4")
 async def test_of_two_writes_of_what_a_name_stands_for_the_newer_one_stays(relay: Relay) -> None:
-    tenant = await relay.onboard()
-    async with working(relay) as (worker, store):
-        await relay.watch(tenant, ADA)
-        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+    async with shown(relay) as (tenant, worker, store):
         work, name = tenant_of(worker, tenant), Name(BEN)
         held = store.lose("name", keys.directory(tenant))
         older = asyncio.create_task(work._write_names(work._names.mark([name], Status.THROTTLED)))
@@ -233,10 +234,7 @@ async def test_of_two_writes_of_what_a_name_stands_for_the_newer_one_stays(relay
 @pytest.mark.fault("V4")
 async def test_a_status_that_is_told_while_a_page_is_read_does_not_outlive_the_next_read(relay: Relay) -> None:
     """What a page said last is kept to compare the next with; it is not what is held of who was told something else."""
-    tenant = await relay.onboard()
-    async with working(relay) as (worker, store):
-        await relay.watch(tenant, ADA)
-        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+    async with shown(relay) as (tenant, worker, store):
         answer = await relay.answer(tenant, ADA)
         assert isinstance(answer, Presence)
         held = store.hold_reply("accept", keys.answers(tenant))
@@ -278,10 +276,7 @@ async def test_two_readings_of_one_edges_interest_are_never_under_way_together(r
 
 @pytest.mark.fault("V5")
 async def test_what_a_hint_says_while_an_edges_interest_is_read_comes_after_what_was_read(relay: Relay) -> None:
-    tenant = await relay.onboard()
-    async with working(relay) as (worker, store):
-        await relay.watch(tenant, ADA)
-        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+    async with shown(relay) as (tenant, worker, store):
         work, (owned, _) = tenant_of(worker, tenant), worker._owned[keys.partition_of(tenant)]
         older = store.hold_reply("SSCAN", keys.interest(tenant, "edge-1"))
         reading = asyncio.create_task(work._read_interest({"edge-1"}))
@@ -296,10 +291,7 @@ async def test_what_a_hint_says_while_an_edges_interest_is_read_comes_after_what
 
 @pytest.mark.fault("V5")
 async def test_a_reading_of_interest_that_failed_is_made_again(relay: Relay) -> None:
-    tenant = await relay.onboard()
-    async with working(relay) as (_, store):
-        await relay.watch(tenant, ADA)
-        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+    async with shown(relay) as (tenant, _, store):
         lost = store.lose("SSCAN", keys.interest(tenant, "edge-1"))
         await relay.interest.replace(tenant, "edge-1", [Name(ADA), Name(BEN)])
         await lost.came.wait()
@@ -309,10 +301,7 @@ async def test_a_reading_of_interest_that_failed_is_made_again(relay: Relay) -> 
 
 @pytest.mark.fault("V4")
 async def test_of_two_readings_of_the_grants_the_older_is_not_taken_in_last(relay: Relay) -> None:
-    tenant = await relay.onboard()
-    async with working(relay) as (worker, store):
-        await relay.watch(tenant, ADA)
-        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+    async with shown(relay) as (tenant, worker, store):
         pool = tenant_of(worker, tenant)._pool
         (grant,) = await relay.vault.list(tenant)
         held = store.hold_reply("HGETALL", keys.grant(tenant, grant.account_id))
