@@ -33,7 +33,6 @@ from relay.worker import poller
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Mapping, Sequence
-    from datetime import timedelta
 
     from relay.core.planning import Page
     from relay.core.revision import Epoch
@@ -122,7 +121,7 @@ class Reader:
         tokens: GrantPool,
         judge: Callable[[RelayError, str], Awaitable[Status]],
         confirmed: Callable[[str], None],
-        missed: Callable[[Collection[UserId]], None] = lambda _users: None,
+        missed: Callable[[Collection[UserId]], None],
     ) -> None:
         """Make a reader of nobody.
 
@@ -297,9 +296,9 @@ class Reader:
         """Graph asked the tenant to wait."""
         self._plan.pause(self._budget.throttled(time.monotonic(), retry_after_s))
 
-    def pause_s(self, asked: timedelta | None = None) -> float:
-        """How long to wait after the failures so far, where Graph asks to wait for `asked`."""
-        return pause_s(self.failures, None if asked is None else asked.total_seconds(), first_s=FIRST_PAUSE_S)
+    def pause_s(self) -> float:
+        """How long to wait after the failures so far."""
+        return pause_s(self.failures, first_s=FIRST_PAUSE_S)
 
     @property
     def oldest_confirmation(self) -> float | None:

@@ -78,7 +78,7 @@ _MOST_READ_PAUSE_S: Final = 5.0
 _SLICE: Final = 2000
 """Names or users dealt with in one step."""
 _STALE_GRACE_S: Final = 2.0
-"""Beyond so many intervals, as edges have it."""
+"""After the intervals that make a tenant stale; edges wait as long (`EdgeSettings.stale_grace`)."""
 _NOBODY_TO_SUBSCRIBE_TO: Final = (None, Status.NOT_REPORTED, Status.ACCESS_DENIED)
 """Answers of users of whom Microsoft has not said that there is any presence."""
 _MOST_TROUBLE_CHARS: Final = 300

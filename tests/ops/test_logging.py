@@ -95,9 +95,13 @@ def test_what_grpc_says_of_strangers_is_one_line_a_minute_without_their_words(li
             b"\xae".decode()
         except UnicodeDecodeError:
             of_grpc.exception("Invalid encoding on %s", f"hunter{number}")
+            of_grpc.exception(f"ExecuteBatchError raised in core by servicer method [/hunter/{number}]")
     of_grpc.error("Unexpected [%s] raised by servicer method [%s]", "TypeError", "/Watch")
-    strangers, ours = [json.loads(line) for line in lines.getvalue().splitlines()]
-    assert (strangers["event"], strangers["level"]) == ("grpc_metadata_is_no_text count=1", "warning")
+    *strangers, ours = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [(one["event"], one["level"]) for one in strangers] == [
+        ("grpc_metadata_is_no_text count=1", "warning"),
+        ("grpc_call_broke_off count=1", "warning"),
+    ]
     assert "Traceback" not in lines.getvalue()
     assert "hunter" not in lines.getvalue()
     assert ours["event"] == "Unexpected [TypeError] raised by servicer method [/Watch]"
