@@ -127,6 +127,24 @@ async def test_a_draining_edge_refuses_connections_at_once_and_serves_what_is_on
 
 
 @pytest.mark.fault("L2")
+async def test_a_stream_that_comes_after_every_connection_was_told_is_refused_in_words(
+    worker, start_edge, connect, suite
+) -> None:
+    """A client that does not heed GOAWAY opens one all the same."""
+    edge = await start_edge(connection_age=timedelta(hours=1), drain_delay=DELAY)
+    edge._service._settles_s = 0.0  # as if the connection had been told
+    channel = await connect(edge)
+    stays = await suite(channel=channel).open(name(0)).ready()
+    stopping = asyncio.create_task(edge.drain())
+    await stays.until(lambda: drained(stays))
+    late = suite(channel=channel).open(name(0))
+    ended = await late.ending()
+    assert late.responses == [], "it was not begun only to be moved"
+    assert (ended.code, ended.reason) == (grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_SHUTDOWN")
+    await stopping
+
+
+@pytest.mark.fault("L2")
 async def test_whoever_opens_streams_all_through_a_drain_never_hears_cancelled(edges, balancer, dial, key) -> None:
     """Each channel opens a stream every few milliseconds, and every byte travels 10 ms: some are always on their way."""
     balancer.delay_s = Delay(0.01, 0.01)
