@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+import tomllib
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import Callable
 from contextlib import suppress
@@ -149,6 +150,14 @@ def test_every_console_status_has_its_icon_colour_and_words() -> None:
         assert all(words)
         assert order.isdecimal()
     assert sorted(int(row[-1]) for row in told.values()) == list(range(1, len(told) + 1))
+
+
+def test_the_guides_words_are_those_of_the_pages() -> None:
+    pages = {}
+    for path in (DOCS.parent / "onboarding" / "locale").glob("*.toml"):
+        pages |= {one["en"]: one["it"] for one in tomllib.loads(path.read_text())["message"]}
+    told = {row[3]: row[4] for row in ROWS if "icons/" in row[1]}
+    assert told == {english: pages[english] for english in told}
 
 
 def test_every_reason_has_words_and_every_error_a_remedy() -> None:
