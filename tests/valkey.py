@@ -97,9 +97,10 @@ class ValkeyServer:
         self._users = {str(client): _user(client) for client in Client}
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start and wait until it answers."""
-        options = [part for name, value in self._settings.items() for part in (f"--{name}", value)]
+    def start(self, **settings: str) -> None:
+        """Start and wait until it answers; these settings hold until it is started again."""
+        given = {**self._settings, **{name.replace("_", "-"): value for name, value in settings.items()}}
+        options = [part for name, value in given.items() for part in (f"--{name}", value)]
         command = [str(get_binary_path()), "--port", str(self.port), "--dir", str(self.folder), *options]
         wrapper = [sys.executable, "-S", "-c", UNTIL_PARENT_DIES, str(os.getpid()), *command]
         with (self.folder / "valkey.log").open("ab") as log:
@@ -121,11 +122,8 @@ class ValkeyServer:
         return url_as(self.url, *clients)
 
     def _make_users(self) -> None:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
-            for command in self._users.values():
-                connection.sendall(command.encode() + b"\r\n")
-                answer = connection.recv(1000)
-                assert answer == b"+OK\r\n", answer
+        for command in self._users.values():
+            self.command(command)
 
     def tell(self, number: signal.Signals) -> None:
         """Send it a signal, when it runs."""
@@ -134,8 +132,12 @@ class ValkeyServer:
 
     def configure(self, name: str, value: str) -> None:
         """`CONFIG SET`, until it is started again."""
+        self.command(f"CONFIG SET {name} {value}")
+
+    def command(self, line: str) -> None:
+        """A command that is answered with OK."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
-            connection.sendall(f"CONFIG SET {name} {value}\r\n".encode())
+            connection.sendall(f"{line}\r\n".encode())
             answer = connection.recv(1000)
             assert answer == b"+OK\r\n", answer
 

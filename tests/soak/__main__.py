@@ -1,7 +1,11 @@
-"""`python -m tests.soak [--chaos] SEED…`: runs seeds alone, one after the other, and says what happened in each."""
+"""`python -m tests.soak [--chaos] [--slack SECONDS] SEED…`: runs seeds alone, one after the other, and says what happened in each.
+
+The slack is what a machine that does other work may add to each promised time.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
 import tempfile
@@ -14,25 +18,31 @@ from tests.soak.troubles import bad_hour
 
 
 def main() -> int:
-    arguments = sys.argv[1:]
-    if arguments[:1] == ["--chaos"]:
-        return max(map(_chaos, map(int, arguments[1:])), default=0)
+    options = argparse.ArgumentParser(prog="python -m tests.soak")
+    options.add_argument("--chaos", action="store_true", help="faults of everything, instead of notifications alone")
+    options.add_argument(
+        "--slack", type=float, default=0.0, metavar="SECONDS", help="for a machine that does other work"
+    )
+    options.add_argument("seeds", type=int, nargs="+", metavar="SEED")
+    given = options.parse_args()
+    if given.chaos:
+        return min(sum(_chaos(seed, given.slack) for seed in given.seeds), 1)
     broken = 0
-    for seed in map(int, arguments):
+    for seed in given.seeds:
         folder = Path(tempfile.mkdtemp(prefix=f"soak-{seed}-"))
         which = schedule(seed)
         _say(which.switches, which.ending, *which.steps)
-        report = asyncio.run(run(folder, which, slack_s=0.0))
+        report = asyncio.run(run(folder, which, slack_s=given.slack))
         _say(report, *report.faults, f"the processes' logs are in {folder}")
         broken += bool(report.faults)
     return min(broken, 1)
 
 
-def _chaos(seed: int) -> int:
+def _chaos(seed: int, slack_s: float) -> int:
     folder, hour = Path(tempfile.mkdtemp(prefix=f"chaos-{seed}-")), bad_hour(seed)
     for number, wave in enumerate(hour.waves):
         _say(f"seed {seed}, wave {number + 1}", *wave)
-    report = asyncio.run(run_bad_hour(folder, hour, slack_s=0.0))
+    report = asyncio.run(run_bad_hour(folder, hour, slack_s))
     _say(report, *report.faults, f"the processes' logs are in {folder}")
     return min(len(report.faults), 1)
 

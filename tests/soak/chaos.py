@@ -1,6 +1,6 @@
 """The second sweep: faults of processes, Valkey, both clouds and the lines between them, over a whole relay with two edges.
 
-worker ×2, edge ×2, webhook ──► proxy ──► Valkey;  ──► proxy ──► the local cloud ──► proxy ──► webhook
+worker ×2, edge ×2, webhook ──► proxy ──► Valkey;  ──► two proxies (Graph, Entra) ──► the local cloud ──► proxy ──► webhook
 """
 
 from __future__ import annotations
@@ -201,6 +201,18 @@ class Chaos(Run):
         await asyncio.sleep(lasts_s)
         await asyncio.to_thread(self._relay.valkey.start)
 
+    async def _load_valkey(self, lasts_s: float) -> None:
+        """It restarts, and refuses commands while it reads its file, which takes some time."""
+        self._relay.valkey.kill()
+        # Microseconds a command: a run has written some thousands when it comes to this.
+        await asyncio.to_thread(self._relay.valkey.start, key_load_delay=str(int(200 * lasts_s)))
+
+    async def _demote_valkey(self, lasts_s: float) -> None:
+        """It becomes the replica of a server that is not there, and refuses to write; then it is a primary of another history."""
+        self._relay.valkey.command("REPLICAOF 127.0.0.1 1")
+        await asyncio.sleep(lasts_s)
+        self._relay.valkey.command("REPLICAOF NO ONE")
+
     async def _freeze_valkey(self, lasts_s: float) -> None:
         await _for_a_while(self._relay.valkey.tell, lasts_s)
 
@@ -274,6 +286,7 @@ async def run_bad_hour(folder: Path, hour: BadHour, slack_s: float) -> ChaosRepo
         slack_s: what a busy machine may add to each promised time.
     """
     ports = {name: free_port() for name in ("redis", "cloud", "hook")}
+    ports["entra"] = ports["cloud"]
     edge_2 = free_port()
     async with AsyncExitStack() as stack:
         lines = {
@@ -284,6 +297,7 @@ async def run_bad_hour(folder: Path, hour: BadHour, slack_s: float) -> ChaosRepo
             **SETTINGS,
             "RELAY_REDIS_URL": f"redis://{lines['redis'].address}",
             "RELAY_CLOUD_GRAPH_URL": f"https://{lines['cloud'].address}",
+            "RELAY_CLOUD_AUTHORITY_URL": f"https://{lines['entra'].address}",
             "RELAY_WEBHOOK_URL": f"https://{lines['hook'].address}",
             "RELAY_WEBHOOK_PORT": str(ports["hook"]),
         }

@@ -32,8 +32,8 @@ def test_in_the_hour_is_every_kind_of_fault_and_the_same_seed_is_the_same_hour()
     assert bad_hour(1) != bad_hour(2)
     troubles = [each for seed in SOAK_SEEDS for wave in bad_hour(seed).waves for each in wave]
     assert {each.what for each in troubles} == {
-        "kill", "terminate", "freeze", "kill_workers", "kill_valkey", "freeze_valkey", "configure_valkey", "break_line",
-        "delay_line", "reset_line", "cloud_fault", "reconnect",
+        "kill", "terminate", "freeze", "kill_workers", "kill_valkey", "freeze_valkey", "load_valkey", "demote_valkey",
+        "configure_valkey", "break_line", "delay_line", "reset_line", "cloud_fault", "reconnect",
     }  # fmt: skip
     named = {each.how["name"] for each in troubles if each.what in {"kill", "terminate", "freeze"}}
     assert named == set(PROCESSES)

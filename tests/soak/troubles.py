@@ -16,7 +16,7 @@ WAVE_S: Final = 8.0
 WAVES: Final = 5
 """Of a run of the soak: about 90 s with start and healing."""
 PROCESSES: Final = ("worker-1", "worker-2", "edge", "edge-2", "webhook")
-LINES: Final = ("redis", "cloud", "hook")
+LINES: Final = ("redis", "cloud", "entra", "hook")
 _STATUSES: Final = (400, 401, 403, 404, 429, 500, 502, 503, 504)
 _RETRY_AFTERS: Final = ("0", "-3", "0.124", "1", "2", "soon", "Thu, 01 Jan 1970 00:00:00 GMT", "99999999999")
 _PATHS: Final = ("getPresencesByUserId", "/v1.0/subscriptions", "/v1.0/", "/oauth2/")
@@ -90,7 +90,7 @@ def _workers(_: random.Random) -> tuple[str, dict[str, Any]]:
 
 
 def _valkey(chance: random.Random) -> tuple[str, dict[str, Any]]:
-    kind = chance.choice(["kill", "freeze", "configure", "configure"])
+    kind = chance.choice(["kill", "freeze", "load", "demote", "configure", "configure"])
     if kind != "configure":
         return f"{kind}_valkey", {}
     setting = chance.choice([("maxmemory", "1mb", "0"), ("min-replicas-to-write", "1", "0")])
