@@ -8,7 +8,7 @@
 
 That is so for whoever connects the organisation, and for whoever looks after it. Of anybody else's consent comes no key: an account
 that reads for the organisation already renews its own grant, which gives it nothing that it had not; any other asks, and those
-who look after the organisation decide (`relay.store.access_requests`).
+who look after the organisation decide (`relay.store.custody.access_requests`).
 
 Each step can be repeated, so trying again goes on from wherever it stopped. The key's text is in the sealed flow from 3 until
 its page is shown, then nowhere.
@@ -23,26 +23,26 @@ import structlog
 
 from onboarding import flow as flows_of
 from onboarding.flow import Admitted, Answered, Check, Mark
-from onboarding.languages import english
-from relay.core.audit import Actor, key_made, key_revoked
-from relay.core.tenant import TenantState
+from relay.core.audit.events import Actor, key_made, key_revoked
+from relay.core.consent.tenant import TenantState
 from relay.errors import RelayError
-from relay.store.access_requests import Asked
-from relay.store.admissions import MustAsk
-from relay.store.notices import NoticeKind
+from relay.locale.languages import english
+from relay.store.custody.access_requests import Asked
+from relay.store.custody.admissions import MustAsk
+from relay.store.custody.notices import NoticeKind
 
 if TYPE_CHECKING:
     from onboarding.entry import Entry
     from onboarding.flow import Consented, Flow
     from onboarding.proof import Proof
     from relay.core.presence import TenantId
-    from relay.store.access_requests import AccessRequests
-    from relay.store.admissions import Admissions
-    from relay.store.flows import Flows, KeptFlow
-    from relay.store.letters import Letters
-    from relay.store.managers import Managers
-    from relay.store.suite_keys import SuiteKeys
-    from relay.store.vault import Vault
+    from relay.store.custody.access_requests import AccessRequests
+    from relay.store.custody.admissions import Admissions
+    from relay.store.custody.emails import Letters
+    from relay.store.custody.managers import Managers
+    from relay.store.custody.suite_keys import SuiteKeys
+    from relay.store.custody.vault import Vault
+    from relay.store.sealing.short_lived import Flows, KeptFlow
 
 log = structlog.get_logger(__name__)
 

@@ -22,9 +22,9 @@ from onboarding.tenant.door import NotAdmitted, SignInNeeded
 from onboarding.tenant.views import TenantViews
 from onboarding.views import Views
 from relay.errors import RelayError
-from relay.ops.serving import Listening, serving
-from relay.store.proxies import Proxies
-from relay.supervision import running
+from relay.http.serving import Listening, serving
+from relay.ops.supervision import running
+from relay.store.custody.proxies import Proxies
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from onboarding.settings import WebSettings
     from relay.graph.settings import GraphSettings
-    from relay.store.connection import Store
-    from relay.store.keyring import KeyRing
+    from relay.store.sealing.keyring import KeyRing
+    from relay.store.server.connection import Store
 
 log = structlog.get_logger(__name__)
 

@@ -13,12 +13,12 @@ import msgspec
 
 from onboarding.domains import Domains
 from onboarding.flow import Consented, Trouble
-from onboarding.languages import english
 from onboarding.problems import OF_CONSENT
-from relay.core.trouble import NOTHING
+from relay.core.consent.microsoft_error import NOTHING
 from relay.errors import ConsentRequired
-from relay.graph import consent as graph_consent
-from relay.graph.consent import PERSONAL_ACCOUNTS, ConsentFailed, ConsentProblem
+from relay.graph.auth import consent as graph_consent
+from relay.graph.auth.consent import PERSONAL_ACCOUNTS, ConsentFailed, ConsentProblem
+from relay.locale.languages import english
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from onboarding.flow import Flow
     from relay.core.presence import TenantId
     from relay.errors import RelayError
+    from relay.graph.auth.consent import Consent
     from relay.graph.client import GraphClient
-    from relay.graph.consent import Consent
-    from relay.store.flows import Flows
-    from relay.store.rooms import Room
+    from relay.store.sealing.rooms import Room
+    from relay.store.sealing.short_lived import Flows
 
 MAX_STATE_CHARS: Final = 200
 MAX_DETAIL_CHARS: Final = 300

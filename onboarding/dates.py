@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from onboarding.languages import CURRENT, Language, ngettext
+from relay.locale.languages import CURRENT, Language, ngettext
 
 _MONTHS: Final = {
     Language.ENGLISH: [

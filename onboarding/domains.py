@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from relay.errors import SourceUnreachable
-from relay.graph.organisation import tenant_of
+from relay.graph.presence.organisation import tenant_of
 
 if TYPE_CHECKING:
     from relay.core.presence import TenantId

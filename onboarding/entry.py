@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from onboarding.flow import Trouble
-from onboarding.languages import english
-from relay.core.audit import RELAY
-from relay.core.tenant import TenantEvent, TenantState
+from relay.core.audit.events import RELAY
+from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.errors import RelayError
-from relay.store.notices import NoticeKind
-from relay.store.sign_ups import SignUpsFull
-from relay.store.tenants import Tenant
+from relay.locale.languages import english
+from relay.store.custody.notices import NoticeKind
+from relay.store.custody.sign_ups import SignUpsFull
+from relay.store.custody.tenants import Tenant
 
 if TYPE_CHECKING:
     from onboarding.flow import Flow
+    from relay.core.consent.tenant import SignUp
     from relay.core.presence import TenantId
-    from relay.core.tenant import SignUp
-    from relay.store.letters import Letters
-    from relay.store.sign_ups import SignUps
-    from relay.store.tenants import Tenants
-    from relay.store.turned_away import Mark, TurnedAway
+    from relay.store.custody.emails import Letters
+    from relay.store.custody.sign_ups import SignUps
+    from relay.store.custody.tenants import Tenants
+    from relay.store.custody.turned_away import Mark, TurnedAway
 
 log = structlog.get_logger(__name__)
 

@@ -7,8 +7,8 @@ import unicodedata
 from typing import TYPE_CHECKING, Final
 
 from onboarding.flow import Applicant
-from onboarding.languages import Sentence, english
 from relay.core.addresses import MAX_ADDRESS_CHARS, MAX_DOMAIN_CHARS, ascii_domain, mail_address
+from relay.locale.languages import Sentence, english
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,9 +19,9 @@ from typing import Final
 
 import msgspec
 
-from onboarding.languages import Sentence
+from relay.core.consent.microsoft_error import NOTHING, Said
 from relay.core.presence import TenantId, UserId
-from relay.core.trouble import NOTHING, Said
+from relay.locale.languages import Sentence
 
 WAITS: Final = timedelta(days=14)
 """How long a flow that waits for somebody else is kept: somebody may be away for a week."""

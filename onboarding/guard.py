@@ -16,10 +16,10 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 
-from onboarding import languages
 from onboarding.pages import HERE, STATIC, where
 from relay.errors import RelayError
-from relay.ops.bodies import Bodies, TooMuchAtOnce
+from relay.http.bodies import Bodies, TooMuchAtOnce
+from relay.locale import languages
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from onboarding.pace import Pacer
     from onboarding.pages import Pages
     from onboarding.settings import WebSettings
-    from relay.ops.bodies import Body
+    from relay.http.bodies import Body
 
 log = structlog.get_logger(__name__)
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from onboarding import dates, languages
-from onboarding.languages import Language
+from onboarding import dates
 from onboarding.problems import PROBLEMS
 from onboarding.settings import PREFIX
-from relay.core.trouble import NOTHING, Said
+from relay.core.consent.microsoft_error import NOTHING, Said
+from relay.locale import languages
+from relay.locale.languages import Language
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from relay.core.trouble import NOTHING, Said
+from relay.core.consent.microsoft_error import NOTHING, Said
 from relay.errors import CredentialRejected, NotSaved, RelayError, Retryable, StoreUnavailable
-from relay.graph.consent import ConsentProblem
+from relay.graph.auth.consent import ConsentProblem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,9 +10,8 @@ import stamina
 import structlog
 
 from onboarding.flow import Check, Mark, Shown
-from onboarding.languages import english
 from onboarding.words import STATUS
-from relay.core.mapping import LOOKS, map_presence
+from relay.core.showing.mapping import LOOKS, map_presence
 from relay.errors import (
     AccessDenied,
     RelayError,
@@ -22,11 +21,12 @@ from relay.errors import (
     SubscriptionRefused,
     WebhookUnreachable,
 )
-from relay.graph import subscriptions
-from relay.graph.organisation import Colleague, some_users
-from relay.graph.presences import read_presences
-from relay.graph.tokens import Grant, GrantTokens
-from relay.store.subscriptions import new_client_state, new_route
+from relay.graph.auth.tokens import Grant, GrantTokens
+from relay.graph.presence.organisation import Colleague, some_users
+from relay.graph.presence.presences import read_presences
+from relay.graph.push import subscriptions
+from relay.locale.languages import english
+from relay.store.presence.subscriptions import new_client_state, new_route
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -7,13 +7,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from relay.core.tenant import SignUp
-from relay.ops.http_limits import HttpLimits
-from relay.store.rooms import Room
-from relay.store.sign_ups import SignUpLimits
+from relay.core.consent.tenant import SignUp
+from relay.http.limits import HttpLimits
+from relay.store.custody.sign_ups import SignUpLimits
+from relay.store.sealing.rooms import Room
 
 if TYPE_CHECKING:
-    from relay.graph.certificates import Certificates
+    from relay.graph.push.certificates import Certificates
 
 PREFIX: Final = "/onboarding"
 """Below this are all pages; the rest of the host may belong to others."""

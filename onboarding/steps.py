@@ -18,21 +18,21 @@ from onboarding.consent import SignIns, is_personal
 from onboarding.entry import Entry
 from onboarding.flow import WAITS, Consented, Flow, Step, Trouble
 from onboarding.trials import Trials
-from relay.core.tenant import SignUp
+from relay.core.consent.tenant import SignUp
+from relay.graph.auth.consent import Consent
 from relay.graph.client import GraphClient
-from relay.graph.consent import Consent
-from relay.store.access_requests import AccessRequests
-from relay.store.admissions import Admissions
-from relay.store.flows import Flows
-from relay.store.invitations import Invitation, Invitations
-from relay.store.letters import Letters
-from relay.store.managers import Managers
-from relay.store.marks import RingMarks
-from relay.store.sign_ups import SignUps
-from relay.store.suite_keys import SuiteKeys
-from relay.store.tenants import Tenants
-from relay.store.turned_away import TurnedAway
-from relay.store.vault import Vault
+from relay.store.custody.access_requests import AccessRequests
+from relay.store.custody.admissions import Admissions
+from relay.store.custody.emails import Letters
+from relay.store.custody.managers import Managers
+from relay.store.custody.sign_ups import SignUps
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.custody.tenants import Tenants
+from relay.store.custody.turned_away import TurnedAway
+from relay.store.custody.vault import Vault
+from relay.store.sealing.invitations import Invitation, Invitations
+from relay.store.sealing.marks import RingMarks
+from relay.store.sealing.short_lived import Flows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 
     from onboarding.flow import Applicant
     from onboarding.settings import WebSettings
+    from relay.core.consent.tenant import TenantState
     from relay.core.presence import TenantId
-    from relay.core.tenant import TenantState
     from relay.graph.settings import GraphSettings
-    from relay.store.access_requests import AccessRequest
-    from relay.store.connection import Store
-    from relay.store.flows import KeptFlow
-    from relay.store.keyring import KeyRing
+    from relay.store.custody.access_requests import AccessRequest
+    from relay.store.sealing.keyring import KeyRing
+    from relay.store.sealing.short_lived import KeptFlow
+    from relay.store.server.connection import Store
 
 log = structlog.get_logger(__name__)
 

@@ -27,8 +27,8 @@ from onboarding.flow import CHECKS, Check, Mark, Trouble, new_trial
 from onboarding.problems import of_error
 from onboarding.proof import prove
 from relay.errors import AccessDenied, ConsentRequired, RelayError, RequestRefused, SourceUnreachable
-from relay.store.sign_ups import SignUpsFull
-from relay.store.turned_away import TurnedAwayError
+from relay.store.custody.sign_ups import SignUpsFull
+from relay.store.custody.turned_away import TurnedAwayError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from onboarding.flow import Flow, Shown, Trial
     from onboarding.settings import Push
     from relay.graph.client import GraphClient
-    from relay.store.flows import Flows, KeptFlow
+    from relay.store.sealing.short_lived import Flows, KeptFlow
 
 log = structlog.get_logger(__name__)
 

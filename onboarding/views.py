@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from onboarding import fields, forms, languages, sessions
+from onboarding import fields, forms, sessions
 from onboarding.flow import Step, is_flow_id
-from onboarding.languages import Language
 from onboarding.pace import Budget, demand
 from onboarding.pages import is_path
 from onboarding.problems import PROBLEMS, Stopped, of_error
 from onboarding.settings import CALLBACK, INVITATION, PREFIX
-from relay.core.tenant import SignUp
+from relay.core.consent.tenant import SignUp
 from relay.errors import RelayError, Retryable, StoreUnavailable
+from relay.locale import languages
+from relay.locale.languages import Language
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from onboarding.languages import english
 from relay.core.presence import ConsoleStatus
+from relay.locale.languages import english
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,29 +22,29 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
-from relay.config import Role
 from relay.errors import RelayError, StoreUnavailable
-from relay.ops.admission import open_more_descriptors
+from relay.http.admission import open_more_descriptors
+from relay.http.listening import listener
 from relay.ops.expiry import Expiry
 from relay.ops.health import Health, OpsServer
-from relay.ops.listening import listener
 from relay.ops.loop import run as run_on_loop
 from relay.ops.private_files import exposed
+from relay.ops.supervision import running, supervised
 from relay.ops.telemetry import Telemetry
-from relay.store.connection import Store
-from relay.store.marks import NO_MARKS
-from relay.store.sight import Sight
-from relay.supervision import running, supervised
-from relay.variables import SettingsInvalid
+from relay.settings.env import SettingsInvalid
+from relay.settings.load import Role
+from relay.store.sealing.marks import NO_MARKS
+from relay.store.server.connection import Store
+from relay.store.server.sight import Sight
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
     from typing import Any
 
-    from relay.config import Settings
-    from relay.store.connection import StoreSettings
-    from relay.store.keyring import KeyRing
-    from relay.store.marks import Marks
+    from relay.settings.load import Settings
+    from relay.store.sealing.keyring import KeyRing
+    from relay.store.sealing.marks import Marks
+    from relay.store.server.connection import StoreSettings
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -185,7 +185,7 @@ async def _run_roles(
 
 async def _work(settings: Settings, parts: _Parts) -> None:
     # Roles are imported where they start: a process loads only what it runs.
-    from relay.store.vault import Vault
+    from relay.store.custody.vault import Vault
     from relay.worker.cloud import Cloud
     from relay.worker.partitions import Worker
 
@@ -201,7 +201,7 @@ async def _work(settings: Settings, parts: _Parts) -> None:
 @asynccontextmanager
 async def _announced(parts: _Parts) -> AsyncIterator[None]:
     """Says which keys this process has while it runs, so that nobody retires one that it needs; see `RingUsers`."""
-    from relay.store.ring_users import ANNOUNCE_EVERY, RingUsers
+    from relay.store.sealing.ring_users import ANNOUNCE_EVERY, RingUsers
 
     async def announce() -> None:
         while True:

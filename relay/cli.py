@@ -8,7 +8,7 @@ import typer
 
 from relay.commands import certificates, custody, explain, keys, redis_acl, running, tenants
 from relay.commands.frame import EXIT_TROUBLE
-from relay.supervision import TaskBroke, place_of
+from relay.ops.supervision import TaskBroke, place_of
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 app.add_typer(running.commands)

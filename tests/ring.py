@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from relay.store.keyring import KeyRing
-from relay.store.marks import PublicMarks, RingMarks
-from relay.store.signing import Purpose, public_set
+from relay.store.sealing.keyring import KeyRing
+from relay.store.sealing.marks import PublicMarks, RingMarks
+from relay.store.sealing.signing import Purpose, public_set
 
 RING_JSON: Final = '{"keys": [{"kty": "oct", "kid": "test", "iat": 0, "k": "%s"}]}' % ("dGVz" * 10 + "dHM")
 """Whose key everybody knows."""

@@ -18,15 +18,16 @@ from cryptography.x509.oid import NameOID
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from relay import app, config
+from relay import app
 from relay.app import PreflightFailed, Running
-from relay.config import Role, Settings
-from relay.ops.listening import listener
-from relay.store.connection import Store
-from relay.store.keyring import make_ring
-from relay.store.ring_users import RingUsers
-from relay.store.signing import Purpose, public_set
-from relay.variables import SettingsInvalid
+from relay.http.listening import listener
+from relay.settings import load as config
+from relay.settings.env import SettingsInvalid
+from relay.settings.load import Role, Settings
+from relay.store.sealing.keyring import make_ring
+from relay.store.sealing.ring_users import RingUsers
+from relay.store.sealing.signing import Purpose, public_set
+from relay.store.server.connection import Store
 from tests.graph.test_tokens import certificate
 from tests.ring import RING
 from tests.valkey import ValkeyServer, free_port

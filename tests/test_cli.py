@@ -16,22 +16,22 @@ import trustme
 from typer.testing import CliRunner, Result
 
 from relay.cli import app
-from relay.commands.standing import push_words
+from relay.core.consent.tenant import TenantState
 from relay.core.presence import TenantId, UserId
-from relay.core.subscription import Trouble
-from relay.core.tenant import TenantState
+from relay.core.push.subscription import Trouble
+from relay.diagnosis.standing import push_words
 from relay.errors import Rejected
-from relay.store import keys
-from relay.store.connection import Store, StoreSettings
-from relay.store.keyring import KeyRing, make_ring
-from relay.store.layout import Client
-from relay.store.marks import PublicMarks
-from relay.store.push import PushStatus
-from relay.store.ring_users import RingUsers
-from relay.store.signing import Purpose, public_set
-from relay.store.suite_keys import SuiteKeys, parse
-from relay.store.tenants import Tenant, Tenants
-from relay.store.vault import NEW, Grant, Vault
+from relay.store.custody.suite_keys import SuiteKeys, parse
+from relay.store.custody.tenants import Tenant, Tenants
+from relay.store.custody.vault import NEW, Grant, Vault
+from relay.store.presence.push import PushStatus
+from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.sealing.marks import PublicMarks
+from relay.store.sealing.ring_users import RingUsers
+from relay.store.sealing.signing import Purpose, public_set
+from relay.store.server import keys
+from relay.store.server.connection import Store, StoreSettings
+from relay.store.server.layout import Client
 from tests.ring import PUBLIC_MARKS, RING_JSON
 from tests.valkey import ValkeyServer, free_port
 

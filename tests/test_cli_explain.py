@@ -12,12 +12,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from relay.cli import app
+from relay.core.consent.tenant import TenantState
 from relay.core.presence import TenantId
-from relay.core.tenant import TenantState
-from relay.store.connection import Store, StoreSettings
-from relay.store.keyring import make_ring
-from relay.store.layout import Client
-from relay.store.tenants import Tenant, Tenants
+from relay.store.custody.tenants import Tenant, Tenants
+from relay.store.sealing.keyring import make_ring
+from relay.store.server.connection import Store, StoreSettings
+from relay.store.server.layout import Client
 from tests.valkey import ValkeyServer
 
 TENANT = TenantId("11111111-1111-1111-1111-111111111111")

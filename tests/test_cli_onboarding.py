@@ -13,18 +13,18 @@ import pytest
 from emulator import Cloud, Config, Emulator, Fault
 from emulator.demo import CLIENT_ID, SECRET
 from emulator.generate import PASSWORD
-from relay import config
-from relay.core.grants import GrantState
-from relay.core.tenant import TenantState
+from relay.consent.by_hand import NobodyCame, onboard_by_hand
+from relay.consent.loopback import PATH
+from relay.core.consent.grants import GrantState
+from relay.core.consent.tenant import TenantState
 from relay.dev.browser import sign_in_and_consent
-from relay.graph.consent import ConsentFailed
-from relay.loopback import PATH
-from relay.onboarding_by_hand import NobodyCame, onboard_by_hand
-from relay.store.connection import Store
-from relay.store.layout import Client
-from relay.store.suite_keys import SuiteKeys
-from relay.store.tenants import Tenants
-from relay.store.vault import Vault
+from relay.graph.auth.consent import ConsentFailed
+from relay.settings import load as config
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.custody.tenants import Tenants
+from relay.store.custody.vault import Vault
+from relay.store.server.connection import Store
+from relay.store.server.layout import Client
 from tests.ring import MARKS, RING_JSON
 from tests.valkey import ValkeyServer, free_port
 

@@ -13,9 +13,9 @@ from redis.exceptions import AuthenticationError
 from typer.testing import CliRunner
 
 from relay.cli import app
-from relay.store.connection import Store, StoreSettings
-from relay.store.layout import FAMILIES, Client
-from relay.store.permits import Permits
+from relay.store.server.connection import Store, StoreSettings
+from relay.store.server.layout import FAMILIES, Client
+from relay.store.server.user_rights import Permits
 from tests.valkey import ValkeyServer
 
 PASSWORD = "correct-horse-battery-staple-" * 2

@@ -17,28 +17,28 @@ from typer.testing import CliRunner, Result
 from emulator import Config, Emulator
 from emulator.demo import CLIENT_ID, SECRET
 from relay.cli import app
-from relay.core.audit import OPERATOR
-from relay.core.grants import GrantState
+from relay.core.audit.events import OPERATOR
+from relay.core.consent.grants import GrantState
+from relay.core.consent.microsoft_error import Said, Trouble
+from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.core.presence import Name, Status, TenantId, UserId
-from relay.core.tenant import TenantEvent, TenantState
-from relay.core.trouble import Said, Trouble
-from relay.store import keys
-from relay.store.access_requests import AccessRequests
-from relay.store.admissions import Admissions
-from relay.store.audit import AuditLog
-from relay.store.connection import Store, StoreSettings
-from relay.store.entries import TenantContact
-from relay.store.interest import Interest
-from relay.store.invitations import Invitations
-from relay.store.keyring import KeyRing, make_ring
-from relay.store.layout import Client
-from relay.store.leases import Leases
-from relay.store.managers import Managers
-from relay.store.notices import Notices
-from relay.store.presences import Presences
-from relay.store.proxies import Proxies
-from relay.store.tenants import Tenant, Tenants
-from relay.store.vault import NEW, Grant, Vault
+from relay.store.custody.access_requests import AccessRequests
+from relay.store.custody.admissions import Admissions
+from relay.store.custody.audit import AuditLog
+from relay.store.custody.managers import Managers
+from relay.store.custody.notices import Notices
+from relay.store.custody.proxies import Proxies
+from relay.store.custody.tenants import Tenant, Tenants
+from relay.store.custody.vault import NEW, Grant, Vault
+from relay.store.presence.entries import TenantContact
+from relay.store.presence.interest import Interest
+from relay.store.presence.leases import Leases
+from relay.store.presence.presences import Presences
+from relay.store.sealing.invitations import Invitations
+from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.server import keys
+from relay.store.server.connection import Store, StoreSettings
+from relay.store.server.layout import Client
 from tests.graph.conftest import settings_for
 from tests.graph.consents import consent
 from tests.valkey import ValkeyServer, free_port

@@ -11,13 +11,13 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay import config
-from relay.config import Role
-from relay.core.subscription import SubscriptionPolicy
-from relay.graph.certificates import make
-from relay.store.keyring import make_ring
-from relay.store.signing import Purpose, public_set
-from relay.variables import SettingsInvalid, duration, shown_value
+from relay.core.push.subscription import SubscriptionPolicy
+from relay.graph.push.certificates import make
+from relay.settings import load as config
+from relay.settings.env import SettingsInvalid, duration, shown_value
+from relay.settings.load import Role
+from relay.store.sealing.keyring import make_ring
+from relay.store.sealing.signing import Purpose, public_set
 from relay.worker.settings import WorkerSettings
 from tests.ring import RING, RING_JSON
 

@@ -24,9 +24,9 @@ from relay.probe.asking import PER_SECOND
 from relay.probe.profile import Profile, defaults
 from relay.probe.questions import QUESTIONS, Options
 from relay.probe.run import interview, probe
-from relay.store.connection import Store, StoreSettings
-from relay.store.keyring import KeyRing, make_ring
-from relay.store.vault import Vault
+from relay.store.custody.vault import Vault
+from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.server.connection import Store, StoreSettings
 from relay.worker.cloud import Cloud as MicrosoftSide
 from relay.worker.pool import GrantPool
 from tests import profiles, switches

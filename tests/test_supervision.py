@@ -10,10 +10,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from relay import app, cli
-from relay.config import Role
 from relay.edge.hub import Hub
 from relay.errors import Bug, LeaseLost, SourceUnreachable, StoreUnavailable
-from relay.supervision import TaskBroke, running, supervised
+from relay.ops.supervision import TaskBroke, running, supervised
+from relay.settings.load import Role
 from tests.test_app import settings
 from tests.valkey import ValkeyServer
 

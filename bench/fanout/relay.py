@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Final
 
 from bench.fanout.schedule import INITIAL, USERS, Changes, Items, Point, changes, tenant_id, user_id
 from bench.processes import message
-from relay.core.ordering import Order
 from relay.core.presence import Name, Status, TenantId
+from relay.core.reading.ordering import Order
 from relay.edge.server import EdgeServer
 from relay.edge.settings import EdgeSettings
 from relay.ops import loop
-from relay.store import keys
-from relay.store.connection import Store, StoreSettings
-from relay.store.entries import TenantContact
-from relay.store.keyring import KeyRing
-from relay.store.leases import Lease, Leases
-from relay.store.marks import RingMarks
-from relay.store.presences import DirectoryEntry, Observed, Presences
-from relay.store.suite_keys import SuiteKeys
-from relay.store.tenants import Tenant, Tenants
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.custody.tenants import Tenant, Tenants
+from relay.store.presence.entries import TenantContact
+from relay.store.presence.leases import Lease, Leases
+from relay.store.presence.presences import DirectoryEntry, Observed, Presences
+from relay.store.sealing.keyring import KeyRing
+from relay.store.sealing.marks import RingMarks
+from relay.store.server import keys
+from relay.store.server.connection import Store, StoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

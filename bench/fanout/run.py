@@ -16,7 +16,7 @@ from bench.fanout.schedule import MEASURED, USERS, WARM, Point
 from bench.fanout.streams import Received, Target
 from bench.processes import Child, ChildFailed, Others, cpu_s, nats_server, until_quiet, valkey
 from relay.api.presence.v1 import presence_service_pb2 as pb
-from relay.store.connection import StoreSettings
+from relay.store.server.connection import StoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

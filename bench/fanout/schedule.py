@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from relay.core.presence import Availability, ConsoleStatus, Presence, Source, TenantId, UserId
-from relay.worker.encode import encode_presence
+from relay.wire.encode import encode_presence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -31,7 +31,7 @@ from bench.load.suites import Stream, channel, starts
 from bench.load.world import organisations
 from bench.processes import Child, cpu_s, message
 from relay.ops import loop
-from relay.store import keys
+from relay.store.server import keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

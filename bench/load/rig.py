@@ -21,13 +21,14 @@ import trustme
 from bench.load import world
 from bench.load.lateness import look, look_idly
 from bench.processes import Child, cpu_s, free_port, server, valkey
-from relay import app, config
-from relay.config import Role
-from relay.graph.certificates import make
-from relay.store.connection import Store, StoreSettings
-from relay.store.keyring import KeyRing, make_ring
-from relay.store.marks import RingMarks
-from relay.store.vault import Vault
+from relay import app
+from relay.graph.push.certificates import make
+from relay.settings import load as config
+from relay.settings.load import Role
+from relay.store.custody.vault import Vault
+from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.sealing.marks import RingMarks
+from relay.store.server.connection import Store, StoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -14,7 +14,7 @@ from bench.load.rig import at_work
 from bench.load.scale import until_answered
 from bench.load.world import organisations
 from bench.processes import Child
-from relay.graph.presences import PATH
+from relay.graph.presence.presences import PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,12 +12,12 @@ import msgspec
 
 from emulator.generate import BENCH_CLIENT_ID, BENCH_SECRET, stable_guid
 from emulator.records import ApplicationRecord, PersonRecord, TenantRecord, WorldRecord
+from relay.core.consent.tenant import TenantState
 from relay.core.presence import TenantId, UserId
-from relay.core.tenant import TenantState
 from relay.graph.settings import SCOPES
-from relay.store.suite_keys import SuiteKeys
-from relay.store.tenants import Tenant, Tenants
-from relay.store.vault import NEW, Grant, Vault
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.custody.tenants import Tenant, Tenants
+from relay.store.custody.vault import NEW, Grant, Vault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from relay.store.connection import Store
-    from relay.store.marks import RingMarks
+    from relay.store.sealing.marks import RingMarks
+    from relay.store.server.connection import Store
 
 CLIENT_ID: Final = BENCH_CLIENT_ID
 OTHER_CLIENT_ID: Final = "00000000-0000-4000-8000-00000000be0d"

@@ -23,17 +23,17 @@ from httpx_aiohttp import AiohttpTransport
 from bench import report
 from bench.poll import stub
 from bench.processes import Child, valkey
-from relay.core.ordering import Order
 from relay.core.presence import TenantId, UserId
+from relay.core.reading.ordering import Order
 from relay.core.revision import Epoch
 from relay.graph.client import GraphClient
-from relay.graph.presences import PATH, Seen
+from relay.graph.presence.presences import PATH, Seen
 from relay.graph.settings import MAX_BULK_SIZE, GraphSettings
 from relay.ops import loop
-from relay.store import keys
-from relay.store.connection import Store, StoreSettings
-from relay.store.leases import Lease, Leases
-from relay.store.presences import Presences
+from relay.store.presence.leases import Lease, Leases
+from relay.store.presence.presences import Presences
+from relay.store.server import keys
+from relay.store.server.connection import Store, StoreSettings
 from relay.worker import poller
 from relay.worker.accept import Answers
 

@@ -19,15 +19,15 @@ from bench.load import rig, world
 from bench.load.world import Organisation
 from bench.processes import Child, valkey
 from bench.takeover.lagging import lagging
-from relay.config import Role
 from relay.core.names import normalise
 from relay.core.presence import Presence
-from relay.store import keys
-from relay.store.connection import Store, StoreSettings
-from relay.store.interest import Interest
-from relay.store.keyring import make_ring
-from relay.store.presences import unpack
-from relay.worker.encode import decode
+from relay.settings.load import Role
+from relay.store.presence.interest import Interest
+from relay.store.presence.presences import unpack
+from relay.store.sealing.keyring import make_ring
+from relay.store.server import keys
+from relay.store.server.connection import Store, StoreSettings
+from relay.wire.encode import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

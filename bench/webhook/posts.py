@@ -19,8 +19,8 @@ from relay.webhook.settings import PREFIX
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from relay.graph.certificates import Certificate
-    from relay.store.subscriptions import Subscription
+    from relay.graph.push.certificates import Certificate
+    from relay.store.presence.subscriptions import Subscription
 
 USER: Final = "aaaaaaaa-0000-4000-8000-000000000001"
 OAEP: Final = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # Graph's choice

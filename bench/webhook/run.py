@@ -23,15 +23,15 @@ from bench.webhook import posts
 from emulator import Config, Emulator
 from emulator.demo import CLIENT_ID
 from relay.core.presence import TenantId, UserId
-from relay.graph.certificates import Certificates, make
-from relay.graph.notifications import opened
+from relay.graph.push.certificates import Certificates, make
+from relay.graph.push.notifications import opened
 from relay.graph.settings import GraphSettings
 from relay.ops import loop
-from relay.store import keys
-from relay.store.connection import Store, StoreSettings
-from relay.store.leases import Lease, Leases
-from relay.store.pipes import Inbox
-from relay.store.subscriptions import Subscription, Subscriptions, new_client_state, new_route
+from relay.store.presence.leases import Lease, Leases
+from relay.store.presence.pipes import Inbox
+from relay.store.presence.subscriptions import Subscription, Subscriptions, new_client_state, new_route
+from relay.store.server import keys
+from relay.store.server.connection import Store, StoreSettings
 from relay.webhook.server import receiving
 from relay.webhook.settings import WebhookSettings
 

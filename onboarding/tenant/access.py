@@ -2,7 +2,7 @@
 
 Two rights, and what lies beside them:
 
-    MANAGES         looks after the tenant: it is among its managers, by object id (see `relay.store.managers`)
+    MANAGES         looks after the tenant: it is among its managers, by object id (see `relay.store.custody.managers`)
     ROLE            holds a directory role of the tenant that the operator named; judged from the id token of the sign-in
     READS           holds a grant: the relay reads with this account, and the account sees that and can end it
     NO_ROLE         of the tenant, and none of these; it may have asked to read for it
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from onboarding.tenant.sessions import Session
     from relay.core.presence import UserId
-    from relay.graph.idtokens import VerifiedIdentity
-    from relay.store.managers import Claim
-    from relay.store.tenants import Tenant
+    from relay.graph.auth.idtokens import VerifiedIdentity
+    from relay.store.custody.managers import Claim
+    from relay.store.custody.tenants import Tenant
 
 CONTACT_EMAIL: Final = "contact_email"
 """The tenant's setting that names the contact's address."""

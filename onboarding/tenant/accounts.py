@@ -11,7 +11,6 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from onboarding import sessions
-from onboarding.languages import english
 from onboarding.pace import Budget, demand
 from onboarding.problems import of_error
 from onboarding.settings import TENANT
@@ -22,17 +21,18 @@ from onboarding.tenant.frame import OVERVIEW
 from onboarding.tenant.goodbye import end_subscriptions
 from onboarding.tenant.sign_in import SignInFailed, Wanted
 from onboarding.tenant.trying import proven
-from relay.core.audit import grant_withdrawn
-from relay.core.grants import GrantState, classify
+from relay.core.audit.events import grant_withdrawn
+from relay.core.consent.grants import GrantState, classify
+from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.core.presence import UserId
-from relay.core.subscription import MAX_USERS
-from relay.core.tenant import TenantEvent, TenantState
+from relay.core.push.subscription import MAX_USERS
 from relay.errors import RelayError
-from relay.store.access_requests import RequestState
-from relay.store.admissions import Replaced
-from relay.store.managers import RightEnded
-from relay.store.notices import NoticeKind
-from relay.store.vault import LastGrant
+from relay.locale.languages import english
+from relay.store.custody.access_requests import RequestState
+from relay.store.custody.admissions import Replaced
+from relay.store.custody.managers import RightEnded
+from relay.store.custody.notices import NoticeKind
+from relay.store.custody.vault import LastGrant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from onboarding.tenant.desk import Desk
     from onboarding.tenant.door import Visitor
     from onboarding.tenant.sign_in import Trip
-    from relay.core.trouble import Trouble
-    from relay.store.vault import Grant
+    from relay.core.consent.microsoft_error import Trouble
+    from relay.store.custody.vault import Grant
 
 log = structlog.get_logger(__name__)
 

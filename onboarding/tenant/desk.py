@@ -10,24 +10,24 @@ from onboarding.tenant.door import Door
 from onboarding.tenant.frame import Frame
 from onboarding.tenant.sessions import Sessions
 from onboarding.tenant.sign_in import SignIns
+from relay.graph.auth.consent import Consent
 from relay.graph.client import GraphClient
-from relay.graph.consent import Consent
-from relay.store.access_requests import AccessRequests
-from relay.store.admissions import Admissions
-from relay.store.audit import AuditLog
-from relay.store.connected import ConnectedSuites
-from relay.store.enforcement import Enforcement
-from relay.store.flows import Flows
-from relay.store.letters import Letters
-from relay.store.managers import Managers
-from relay.store.marks import RingMarks
-from relay.store.presences import Presences
-from relay.store.push import PushStatuses
-from relay.store.subscriptions import Subscriptions
-from relay.store.suite_keys import SuiteKeys
-from relay.store.tenants import Tenants
-from relay.store.turned_away import TurnedAway
-from relay.store.vault import Vault
+from relay.store.custody.access_requests import AccessRequests
+from relay.store.custody.admissions import Admissions
+from relay.store.custody.audit import AuditLog
+from relay.store.custody.emails import Letters
+from relay.store.custody.managers import Managers
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.custody.tenants import Tenants
+from relay.store.custody.turned_away import TurnedAway
+from relay.store.custody.vault import Vault
+from relay.store.presence.connected import ConnectedSuites
+from relay.store.presence.enforcement import Enforcement
+from relay.store.presence.presences import Presences
+from relay.store.presence.push import PushStatuses
+from relay.store.presence.subscriptions import Subscriptions
+from relay.store.sealing.marks import RingMarks
+from relay.store.sealing.short_lived import Flows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from onboarding.pages import Pages
     from onboarding.settings import WebSettings
     from relay.graph.settings import GraphSettings
-    from relay.store.connection import Store
-    from relay.store.keyring import KeyRing
+    from relay.store.sealing.keyring import KeyRing
+    from relay.store.server.connection import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,22 +13,22 @@ from urllib.parse import urlencode
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from onboarding.languages import Sentence, english
 from onboarding.settings import TENANT
 from onboarding.tenant.access import Deed
 from onboarding.tenant.door import Door
 from onboarding.tenant.frame import DIAGNOSTICS, Frame
 from onboarding.tenant.sessions import Sessions
-from relay.core.diagnosis import ABSENCES, NOT_REQUESTED, ConnectorState, Said, Word
-from relay.core.mapping import LOOKS
 from relay.core.names import MAX_NAME_CHARS, normalise
 from relay.core.presence import Source
+from relay.core.showing.diagnosis import ABSENCES, NOT_REQUESTED, ConnectorState, Said, Word
+from relay.core.showing.mapping import LOOKS
 from relay.diagnosis import connection, minute
 from relay.diagnosis.explanation import explain
 from relay.diagnosis.overview import Overviews
-from relay.store.managers import Managers
-from relay.store.tenants import Tenants
-from relay.store.vault import Vault
+from relay.locale.languages import Sentence, english
+from relay.store.custody.managers import Managers
+from relay.store.custody.tenants import Tenants
+from relay.store.custody.vault import Vault
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from onboarding.pages import Pages
     from onboarding.settings import WebSettings
     from onboarding.tenant.door import Visitor
-    from relay.core.diagnosis import Connector
+    from relay.core.showing.diagnosis import Connector
     from relay.diagnosis.overview import Row
-    from relay.store.connection import Store
-    from relay.store.keyring import KeyRing
+    from relay.store.sealing.keyring import KeyRing
+    from relay.store.server.connection import Store
 
 USERS: Final = f"{TENANT}/users"
 MOST_ROWS: Final = 200

@@ -14,7 +14,7 @@ from onboarding.pace import Budget, demand
 from onboarding.problems import Stopped
 from onboarding.tenant import cookies
 from onboarding.tenant.access import Access, Deed, access_of
-from relay.core.audit import Actor
+from relay.core.audit.events import Actor
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from onboarding.settings import WebSettings
     from onboarding.tenant.sessions import HeldSession, Session, Sessions
     from relay.core.presence import TenantId, UserId
-    from relay.store.managers import Claim, Manager, Managers
-    from relay.store.tenants import Tenant, Tenants
-    from relay.store.vault import Grant, Vault
+    from relay.store.custody.managers import Claim, Manager, Managers
+    from relay.store.custody.tenants import Tenant, Tenants
+    from relay.store.custody.vault import Grant, Vault
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Exports of the audit log: few at once, read from Redis as fast as the browser reads, and over after a while.
 
 Each holds `PAGE` entries of each stream and one piece of text, wherever its browser is; the server adds 64 KiB that wait to be
-read, and cuts whoever does not read (see `relay.ops.bounded_http`). Counted in this process and nowhere else.
+read, and cuts whoever does not read (see `relay.http.protocol`). Counted in this process and nowhere else.
 """
 
 from __future__ import annotations

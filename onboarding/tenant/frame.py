@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from onboarding.languages import english, gettext
 from onboarding.settings import TENANT
 from onboarding.tenant.notes import said
 from onboarding.tenant.sessions import Note
+from relay.locale.languages import english, gettext
 
 if TYPE_CHECKING:
     from starlette.responses import Response

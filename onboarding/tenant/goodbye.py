@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from relay.errors import RelayError
-from relay.graph import subscriptions as graph
-from relay.graph.tokens import Grant, GrantTokens
+from relay.graph.auth.tokens import Grant, GrantTokens
+from relay.graph.push import subscriptions as graph
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from relay.graph.client import GraphClient
-    from relay.store.subscriptions import Subscription
-    from relay.store.vault import Grant as KeptGrant
+    from relay.store.custody.vault import Grant as KeptGrant
+    from relay.store.presence.subscriptions import Subscription
 
 log = structlog.get_logger(__name__)
 

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from onboarding.tenant.sessions import FreshKey
-from relay.core.audit import key_made, key_revoked, key_rotated
+from relay.core.audit.events import key_made, key_revoked, key_rotated
 
 if TYPE_CHECKING:
     from onboarding.tenant.door import Visitor
     from onboarding.tenant.sessions import Sessions
-    from relay.store.suite_keys import SuiteKeys
+    from relay.store.custody.suite_keys import SuiteKeys
 
 log = structlog.get_logger(__name__)
 

@@ -19,7 +19,6 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from onboarding import sessions
-from onboarding.languages import english
 from onboarding.settings import TENANT
 from onboarding.tenant import cookies
 from onboarding.tenant.access import Deed
@@ -27,8 +26,9 @@ from onboarding.tenant.door import SignInNeeded
 from onboarding.tenant.frame import SETTINGS
 from onboarding.tenant.goodbye import end_subscriptions
 from onboarding.tenant.sessions import Left
-from relay.store import keys
-from relay.store.notices import NoticeKind
+from relay.locale.languages import english
+from relay.store.custody.notices import NoticeKind
+from relay.store.server import keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 from starlette.responses import Response
 from starlette.routing import Route
 
-from onboarding.languages import english
 from onboarding.problems import Stopped
 from onboarding.tenant.access import Deed
 from onboarding.tenant.exports import Exports
 from onboarding.tenant.frame import LOG
-from relay.core.audit import ActorKind, Kind
-from relay.core.audit_export import Form
-from relay.store.audit import PAGE, RETENTION
+from relay.core.audit.events import ActorKind, Kind
+from relay.core.audit.export import Form
+from relay.locale.languages import english
+from relay.store.custody.audit import PAGE, RETENTION
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from relay.core.mapping import TABLE, RowKey, row_key
 from relay.core.presence import ConsoleStatus
+from relay.core.showing.mapping import TABLE, RowKey, row_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from onboarding.languages import english
 from onboarding.problems import PROBLEMS
+from relay.locale.languages import english
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,21 +13,21 @@ import structlog
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from onboarding.languages import english
 from onboarding.problems import of_error
 from onboarding.settings import TENANT
 from onboarding.tenant.access import Deed
 from onboarding.tenant.frame import OVERVIEW
 from onboarding.tenant.sign_in import SignInFailed
 from onboarding.tenant.trying import proven
-from relay.account_names import NotFound, account_named
+from relay.consent.account_names import NotFound, account_named
+from relay.core.consent.tenant import TenantEvent
 from relay.core.presence import UserId
-from relay.core.tenant import TenantEvent
 from relay.errors import RelayError, TenantRemoved
-from relay.store.access_requests import RequestState
-from relay.store.admissions import RequestGone
-from relay.store.managers import Added, Removed, RightEnded
-from relay.store.notices import NoticeKind
+from relay.locale.languages import english
+from relay.store.custody.access_requests import RequestState
+from relay.store.custody.admissions import RequestGone
+from relay.store.custody.managers import Added, Removed, RightEnded
+from relay.store.custody.notices import NoticeKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from onboarding.tenant.again import AskedAgain
     from onboarding.tenant.desk import Desk
     from onboarding.tenant.door import Visitor
-    from relay.store.access_requests import AccessRequest
+    from relay.store.custody.access_requests import AccessRequest
 
 log = structlog.get_logger(__name__)
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from onboarding.fields import NO_ADDRESS
-from onboarding.languages import Language, Sentence, english
 from onboarding.tenant import mapping_form
 from onboarding.tenant.access import CONTACT_EMAIL
 from onboarding.tenant.texts import is_seen, line
-from relay.core import permission
 from relay.core.addresses import mail_address
+from relay.core.watching import permission
+from relay.locale.languages import Language, Sentence, english
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,13 +11,13 @@ import msgspec
 
 from onboarding.sessions import fingerprint, new_secret
 from relay.core.presence import TenantId, UserId
-from relay.store.flows import Flows, KeptFlow
+from relay.store.sealing.short_lived import Flows, KeptFlow
 
 if TYPE_CHECKING:
-    from relay.graph.idtokens import VerifiedIdentity
-    from relay.store.connection import Store
-    from relay.store.keyring import KeyRing
-    from relay.store.rooms import Room
+    from relay.graph.auth.idtokens import VerifiedIdentity
+    from relay.store.sealing.keyring import KeyRing
+    from relay.store.sealing.rooms import Room
+    from relay.store.server.connection import Store
 
 IDLE: Final = timedelta(minutes=30)
 """Without a request. Long enough to fetch a suite's papers, shorter than a lunch break in front of an open screen is rude."""

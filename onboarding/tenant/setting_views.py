@@ -8,7 +8,6 @@ import structlog
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from onboarding.languages import Language, english
 from onboarding.problems import Stopped
 from onboarding.tenant import mapping_form
 from onboarding.tenant.access import Deed
@@ -25,11 +24,12 @@ from onboarding.tenant.preferences import (
     seen,
 )
 from onboarding.words import STATUS
-from relay.core import permission
-from relay.core.mapping import LOOKS
-from relay.store import notify_secrets
-from relay.store.notices import NoticeKind
-from relay.store.tenants import SettingsConflict
+from relay.core.showing.mapping import LOOKS
+from relay.core.watching import permission
+from relay.locale.languages import Language, english
+from relay.store.custody.notices import NoticeKind
+from relay.store.custody.tenants import SettingsConflict
+from relay.store.sealing import notify_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

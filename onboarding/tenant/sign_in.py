@@ -21,16 +21,16 @@ from onboarding.problems import OF_CONSENT
 from onboarding.sessions import fingerprint
 from relay.core.presence import TenantId, UserId
 from relay.errors import ConsentRequired
-from relay.graph.consent import ConsentFailed
+from relay.graph.auth.consent import ConsentFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from relay.graph.consent import Consent
-    from relay.graph.consent import Flow as ConsentFlow
-    from relay.graph.idtokens import VerifiedIdentity
-    from relay.store.flows import Flows
-    from relay.store.rooms import Room
+    from relay.graph.auth.consent import Consent
+    from relay.graph.auth.consent import Flow as ConsentFlow
+    from relay.graph.auth.idtokens import VerifiedIdentity
+    from relay.store.sealing.rooms import Room
+    from relay.store.sealing.short_lived import Flows
 
 log = structlog.get_logger(__name__)
 

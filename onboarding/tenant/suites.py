@@ -12,22 +12,22 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from onboarding import forms
-from onboarding.languages import english
 from onboarding.tenant.access import Deed
 from onboarding.tenant.frame import SUITES
 from onboarding.tenant.keys import KeyMaking
 from onboarding.tenant.texts import line
-from relay.core.audit import key_renamed, key_revoked
-from relay.core.tenant import TenantState
-from relay.store.connected import Streams
-from relay.store.suite_keys import MAX_LABEL_CHARS
+from relay.core.audit.events import key_renamed, key_revoked
+from relay.core.consent.tenant import TenantState
+from relay.locale.languages import english
+from relay.store.custody.suite_keys import MAX_LABEL_CHARS
+from relay.store.presence.connected import Streams
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from onboarding.tenant.desk import Desk
     from onboarding.tenant.door import Visitor
-    from relay.store.suite_keys import KeyRecord
+    from relay.store.custody.suite_keys import KeyRecord
 
 log = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import Final
 
-from onboarding.languages import Sentence, english
+from relay.locale.languages import Sentence, english
 
 _UNSEEN: Final = {"Cc", "Cf", "Cs", "Co", "Cn"}
 """Control and format characters, lone surrogates, private use: nothing that a name needs, and much to fool a reader with."""

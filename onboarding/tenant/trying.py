@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onboarding.tenant.sign_in import SignInFailed
+from relay.consent.prove import tried
 from relay.errors import AccessDenied, ConsentRequired, RequestRefused
-from relay.graph.trying import tried
 
 if TYPE_CHECKING:
     from relay.core.presence import TenantId, UserId

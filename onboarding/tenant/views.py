@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from onboarding.pages import Pages
     from onboarding.settings import WebSettings
     from onboarding.tenant.sessions import Session
-    from relay.graph.idtokens import VerifiedIdentity
+    from relay.graph.auth.idtokens import VerifiedIdentity
     from relay.graph.settings import GraphSettings
-    from relay.store.connection import Store
-    from relay.store.keyring import KeyRing
+    from relay.store.sealing.keyring import KeyRing
+    from relay.store.server.connection import Store
 
 log = structlog.get_logger(__name__)
 
@@ -157,7 +157,7 @@ class TenantViews:
         )
 
     async def _claim(self, who: VerifiedIdentity) -> None:
-        """The contact looks after the tenant from the first sign-in on, by object id; see `relay.store.managers`."""
+        """The contact looks after the tenant from the first sign-in on, by object id; see `relay.store.custody.managers`."""
         managers = self._desk.managers
         _, claim = await managers.read(who.tenant_id)
         if is_contact(who, claim) and await managers.claim(who.tenant_id, who.account_id, who.upn):

@@ -13,8 +13,8 @@ import typer
 from relay.commands.frame import EXIT_USAGE, give_up, told, with_store
 
 if TYPE_CHECKING:
-    from relay.config import Settings
-    from relay.store.connection import Store
+    from relay.settings.load import Settings
+    from relay.store.server.connection import Store
 
 commands = typer.Typer(no_args_is_help=True, help="Certificates that change notifications are encrypted for.")
 
@@ -27,7 +27,7 @@ def make_certificate(
 ) -> None:
     """Make a certificate with its key. Workers know it within seconds; subscriptions take it at their next renewal."""
     with told():
-        from relay.graph.certificates import SUFFIX, is_id, make
+        from relay.graph.push.certificates import SUFFIX, is_id, make
 
         now = datetime.now(UTC)
         name = name or f"{now:%Y-%m-%d}-{secrets.token_hex(3)}"
@@ -45,9 +45,9 @@ def list_certificates() -> None:
     """List the certificates, and how many subscriptions still need each: one that none needs may be deleted."""
 
     async def work(store: Store, settings: Settings) -> None:
-        from relay.graph.certificates import Certificates
-        from relay.store.subscriptions import Subscriptions
-        from relay.store.tenants import Tenants
+        from relay.graph.push.certificates import Certificates
+        from relay.store.custody.tenants import Tenants
+        from relay.store.presence.subscriptions import Subscriptions
 
         known = Certificates.load(settings.webhook.certificates or "")
         tenant_ids = [tenant.tenant_id for tenant in await Tenants(store).list()]

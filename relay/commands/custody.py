@@ -12,15 +12,15 @@ import typer
 from relay.commands.frame import EXIT_TROUBLE, EXIT_USAGE, give_up, with_store
 from relay.commands.naming import TenantArgument, meant_id
 from relay.core import names
-from relay.core.audit_export import Form
+from relay.core.audit.export import Form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from relay.config import Settings
-    from relay.store.connection import Store
-    from relay.store.marks import Standing
-    from relay.store.restore import TenantRestored
+    from relay.settings.load import Settings
+    from relay.store.backup.restore import TenantRestored
+    from relay.store.sealing.marks import Standing
+    from relay.store.server.connection import Store
 
 commands = typer.Typer()
 
@@ -36,7 +36,7 @@ def audit(
     begins = _time(since) if since else None
 
     async def work(store: Store, _: Settings) -> None:
-        from relay.store.audit import AuditLog
+        from relay.store.custody.audit import AuditLog
 
         async for line in AuditLog(store).export(await meant_id(store, tenant), form, since=begins):
             typer.echo(line, nl=False)
@@ -53,9 +53,9 @@ def backup(
     """Write tenants, grants, suite keys, settings and audit logs into one encrypted, signed file. The relay goes on meanwhile."""
 
     async def work(store: Store, settings: Settings) -> None:
-        from relay.store.backup import back_up
-        from relay.store.backup_file import BackupKey
-        from relay.store.ringfile import new_private
+        from relay.store.backup.file import BackupKey
+        from relay.store.backup.write import back_up
+        from relay.store.sealing.ring_file import new_private
 
         meant_for = BackupKey.from_json(key.read_bytes())
         with new_private(file) as output:
@@ -94,8 +94,8 @@ def restore(
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.ops.private_files import exposed
-        from relay.store.backup_file import BackupKey, BackupUnsigned
-        from relay.store.restore import Restore, checked
+        from relay.store.backup.file import BackupKey, BackupUnsigned
+        from relay.store.backup.restore import Restore, checked
 
         for private in exposed([("--key", key)]):
             typer.echo(f"Warning: {private.text}", err=True)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from relay.config import Settings
     from relay.diagnosis.explanation import Explanation
-    from relay.store.connection import Store
+    from relay.settings.load import Settings
+    from relay.store.server.connection import Store
 
 commands = typer.Typer()
 
@@ -32,7 +32,7 @@ def explain(
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.diagnosis import explanation
-        from relay.store.vault import Vault
+        from relay.store.custody.vault import Vault
 
         tenant_id = await meant_id(store, tenant)
         said = await explanation.explain(store, Vault(store, settings.key_ring()), tenant_id, user)

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import typer
 
-from relay import config
 from relay.errors import ConsentRequired, CredentialRejected, NotPermitted, NotSaved, RelayError, StoreUnavailable
 from relay.ops import logging
-from relay.variables import SettingsInvalid
+from relay.settings import load as config
+from relay.settings.env import SettingsInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator
 
-    from relay.config import Settings
-    from relay.store.connection import Store
+    from relay.settings.load import Settings
+    from relay.store.server.connection import Store
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ def with_store(work: Callable[[Store, Settings], Awaitable[None]], *needs: str) 
 
 
 async def _stored(settings: Settings, work: Callable[[Store, Settings], Awaitable[None]]) -> None:
-    from relay.store.connection import Store
+    from relay.store.server.connection import Store
 
     async with Store(settings.store_settings()) as store:
         await work(store, settings)

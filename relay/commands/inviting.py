@@ -10,13 +10,13 @@ from onboarding.settings import PREFIX
 from relay.commands.frame import EXIT_USAGE, give_up
 from relay.core.addresses import mail_address
 from relay.graph.client import GraphClient
-from relay.graph.organisation import tenant_of
-from relay.store.invitations import Invitation, Invitations, new_token
-from relay.store.turned_away import now_ms
+from relay.graph.presence.organisation import tenant_of
+from relay.store.custody.turned_away import now_ms
+from relay.store.sealing.invitations import Invitation, Invitations, new_token
 
 if TYPE_CHECKING:
-    from relay.config import Settings
-    from relay.store.connection import Store
+    from relay.settings.load import Settings
+    from relay.store.server.connection import Store
 
 
 async def invited(

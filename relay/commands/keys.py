@@ -10,12 +10,12 @@ import typer
 from relay.commands import ring
 from relay.commands.frame import EXIT_TROUBLE, EXIT_USAGE, give_up, told, with_store
 from relay.commands.naming import TenantArgument, meant_id
-from relay.core import audit
+from relay.core.audit import events as audit
 
 if TYPE_CHECKING:
-    from relay.config import Settings
-    from relay.store.connection import Store
-    from relay.store.marking import MarkedKey
+    from relay.settings.load import Settings
+    from relay.store.custody.marking import MarkedKey
+    from relay.store.server.connection import Store
 
 commands = typer.Typer(no_args_is_help=True, help="Suite keys, and the key ring that grants are encrypted with.")
 commands.add_typer(ring.commands)
@@ -27,8 +27,8 @@ def new_backup_key(
 ) -> None:
     """Make a key for backups. The relay's host needs the public half only; the private one opens every backup."""
     with told():
-        from relay.store.backup_file import make_backup_key
-        from relay.store.ringfile import new_private
+        from relay.store.backup.file import make_backup_key
+        from relay.store.sealing.ring_file import new_private
 
         private, public = make_backup_key()
         other = file.with_name(f"{file.name}.pub")
@@ -46,8 +46,8 @@ def issue(
     """Make a suite key; prints it, this once. Needs the key ring, which its mark is made with."""
 
     async def work(store: Store, settings: Settings) -> None:
-        from relay.store.marks import RingMarks
-        from relay.store.suite_keys import SuiteKeys
+        from relay.store.custody.suite_keys import SuiteKeys
+        from relay.store.sealing.marks import RingMarks
 
         suite_keys, made = SuiteKeys(store, RingMarks(settings.key_ring())), audit.key_made(audit.OPERATOR, label)
         typer.echo((await suite_keys.issue(await meant_id(store, tenant), label, made)).text)
@@ -63,8 +63,8 @@ def mark(
     """Mark suite keys of releases before marks, once. Look at the list first: it may hold one that nobody issued."""
 
     async def work(store: Store, settings: Settings) -> None:
-        from relay.store.marking import Marking
-        from relay.store.marks import RingMarks, Standing
+        from relay.store.custody.marking import Marking
+        from relay.store.sealing.marks import RingMarks, Standing
 
         marking = Marking(store, RingMarks(settings.key_ring()))
         others = [key async for key in marking.in_force() if key.standing is not Standing.GENUINE]
@@ -98,7 +98,7 @@ def list_keys(tenant: TenantArgument) -> None:
     """List a tenant's suite keys."""
 
     async def work(store: Store, _: Settings) -> None:
-        from relay.store.suite_keys import SuiteKeys
+        from relay.store.custody.suite_keys import SuiteKeys
 
         for key in await SuiteKeys(store).list(await meant_id(store, tenant)):
             state = "revoked" if key.revoked else "in force"
@@ -114,7 +114,7 @@ def revoke(
     """End a suite key and the streams that use it."""
 
     async def work(store: Store, _: Settings) -> None:
-        from relay.store.suite_keys import SuiteKeys
+        from relay.store.custody.suite_keys import SuiteKeys
 
         tenant_id = await meant_id(store, tenant)
         suite_keys = SuiteKeys(store)
@@ -135,7 +135,7 @@ def _shown(key: MarkedKey) -> str:
 
 
 def _why_not(key: MarkedKey) -> str:
-    from relay.store.marks import Standing
+    from relay.store.sealing.marks import Standing
 
     if not key.is_listed:
         return "its tenant does not list it, so nobody issued it; delete it in Redis"

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from relay.commands.frame import EXIT_USAGE, give_up
-from relay.core.audit import OPERATOR
-from relay.core.limits import NAMES_SETTING, most_names
-from relay.store.tenants import Tenants
+from relay.core.audit.events import OPERATOR
+from relay.core.watching.limits import NAMES_SETTING, most_names
+from relay.store.custody.tenants import Tenants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from relay.store.connection import Store
-    from relay.store.tenants import Tenant
+    from relay.store.custody.tenants import Tenant
+    from relay.store.server.connection import Store
 
 
 def line(tenant: Tenant, settings: Mapping[str, str], default: int) -> str:

@@ -10,12 +10,12 @@ import typer
 from relay.commands.frame import EXIT_TROUBLE, EXIT_USAGE, give_up, with_store
 from relay.commands.naming import TenantArgument, meant
 from relay.core import names
-from relay.core.audit import OPERATOR
+from relay.core.audit.events import OPERATOR
 
 if TYPE_CHECKING:
-    from relay.config import Settings
     from relay.core.presence import TenantId, UserId
-    from relay.store.connection import Store
+    from relay.settings.load import Settings
+    from relay.store.server.connection import Store
 
 commands = typer.Typer(no_args_is_help=True, help="The people who look after an organisation.")
 
@@ -29,7 +29,7 @@ def list_managers(
     """List who looks after an organisation, and since when."""
 
     async def work(store: Store, _: Settings) -> None:
-        from relay.store.managers import Managers
+        from relay.store.custody.managers import Managers
 
         found = await Managers(store).list((await meant(store, tenant)).tenant_id)
         if as_json:
@@ -72,7 +72,7 @@ def add_manager(
         )
 
     async def work(store: Store, settings: Settings) -> None:
-        from relay.store.managers import Added, Managers
+        from relay.store.custody.managers import Added, Managers
 
         tenant_id = (await meant(store, tenant)).tenant_id
         if unchecked and object_id is not None:
@@ -94,7 +94,7 @@ def remove_manager(
     """End somebody's right; not the last one's. It stands in the organisation's log as your deed."""
 
     async def work(store: Store, _: Settings) -> None:
-        from relay.store.managers import Managers, Removed
+        from relay.store.custody.managers import Managers, Removed
 
         managers, tenant_id = Managers(store), (await meant(store, tenant)).tenant_id
         wanted = names.folded(account.strip())
@@ -110,9 +110,9 @@ def remove_manager(
 
 
 async def _looked_up(store: Store, settings: Settings, tenant_id: TenantId, account: str) -> tuple[UserId, str]:
-    from relay.account_names import NotFound, account_named
+    from relay.consent.account_names import NotFound, account_named
     from relay.graph.client import GraphClient
-    from relay.store.vault import Vault
+    from relay.store.custody.vault import Vault
 
     grants = await Vault(store, settings.key_ring()).list(tenant_id)
     async with GraphClient(settings.graph_settings()) as client:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from relay.commands.frame import EXIT_USAGE, give_up
-from relay.core import mapping
-from relay.core.audit import OPERATOR
+from relay.core.audit.events import OPERATOR
 from relay.core.presence import ConsoleStatus
-from relay.store.tenants import Tenants
+from relay.core.showing import mapping
+from relay.store.custody.tenants import Tenants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from relay.store.connection import Store
-    from relay.store.tenants import Tenant
+    from relay.store.custody.tenants import Tenant
+    from relay.store.server.connection import Store
 
 _PREFIX = "map:"
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from relay.core.presence import TenantId
-    from relay.store.connection import Store
-    from relay.store.tenants import Tenant
+    from relay.store.custody.tenants import Tenant
+    from relay.store.server.connection import Store
 
 TenantArgument = Annotated[
     str, typer.Argument(metavar="TENANT", help="Tenant id (a GUID), the tenant's domain, or its name.")
@@ -29,7 +29,7 @@ async def meant(store: Store, text: str) -> Tenant:
 
     An id goes before a domain and a domain before a name, so that nobody's name hides another's domain.
     """
-    from relay.store.tenants import Tenants
+    from relay.store.custody.tenants import Tenants
 
     tenant_id = names.tenant_id(text)
     if tenant_id is not None and (tenant := await Tenants(store).load(tenant_id)) is not None:
@@ -55,7 +55,7 @@ async def meant_id(store: Store, text: str) -> TenantId:
 
 async def only(store: Store) -> TenantId:
     """The tenant, when there is one only."""
-    from relay.store.tenants import Tenants
+    from relay.store.custody.tenants import Tenants
 
     known = await Tenants(store).list()
     if len(known) != 1:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from relay.commands.frame import EXIT_USAGE, give_up
-from relay.store import acl
-from relay.store.layout import Client, Side
+from relay.store.server import acl
+from relay.store.server.layout import Client, Side
 
 commands = typer.Typer()
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from relay.commands.frame import EXIT_TROUBLE, EXIT_USAGE, give_up, told, with_store
-from relay.variables import duration
+from relay.settings.env import duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from relay.config import Settings
-    from relay.store.connection import Store
-    from relay.store.keyring import KeyRing
-    from relay.store.ring_users import RingUser
+    from relay.settings.load import Settings
+    from relay.store.sealing.keyring import KeyRing
+    from relay.store.sealing.ring_users import RingUser
+    from relay.store.server.connection import Store
 
 _TELL_EVERY: Final = 1000
 _MOST_SHOWN: Final = 20
@@ -37,7 +37,7 @@ def new_ring(
 ) -> None:
     """Make a key ring, for RELAY_VAULT_KEY_RING_FILE. Keep a copy in a safe place: without it all grants are lost."""
     with told():
-        from relay.store.keyring import KeyRing, make_ring
+        from relay.store.sealing.keyring import KeyRing, make_ring
 
         older = add_to.read_text() if add_to is not None else None
         if older is not None:
@@ -57,7 +57,7 @@ def make_public(
 ) -> None:
     """Write the public keys of a key ring, for RELAY_EDGE_MARK_KEYS_FILE: edges verify suite keys with them."""
     with told():
-        from relay.store.keyring import KeyRing
+        from relay.store.sealing.keyring import KeyRing
 
         ring = KeyRing.from_json(file.read_text())
         public = _write_public(file, ring)
@@ -72,8 +72,8 @@ def add_to_ring(
 ) -> None:
     """Add a key to a key ring: first known, later used. Have the roles read the file before it is used."""
     with told():
-        from relay.store.keyring import KeyRing, make_ring
-        from relay.store.ringfile import write_private
+        from relay.store.sealing.keyring import KeyRing, make_ring
+        from relay.store.sealing.ring_file import write_private
 
         older, now_s = file.read_text(), int(time.time())
         known = KeyRing.from_json(older)
@@ -98,10 +98,10 @@ def show_ring() -> None:
     """Show the keys of the key ring, what is under each, and which running processes have which."""
 
     async def work(store: Store, settings: Settings) -> None:
-        from relay.store.marking import Marking
-        from relay.store.marks import RingMarks
-        from relay.store.ring_users import RingUsers
-        from relay.store.sealed import Sealed
+        from relay.store.custody.marking import Marking
+        from relay.store.custody.reseal import Sealed
+        from relay.store.sealing.marks import RingMarks
+        from relay.store.sealing.ring_users import RingUsers
 
         ring, now_s = settings.key_ring(), time.time()
         census, marks = await Sealed(store).census(), await Marking(store, RingMarks(ring)).census()
@@ -127,10 +127,10 @@ def reencrypt() -> None:
     """Rewrite everything that is under older keys of the ring with the key in use, while the relay runs. May be repeated."""
 
     async def work(store: Store, settings: Settings) -> None:
-        from relay.store.marking import Marking
-        from relay.store.marks import RingMarks
-        from relay.store.ring_users import RingUsers
-        from relay.store.sealed import Progress, Sealed
+        from relay.store.custody.marking import Marking
+        from relay.store.custody.reseal import Progress, Sealed
+        from relay.store.sealing.marks import RingMarks
+        from relay.store.sealing.ring_users import RingUsers
 
         ring, progress = settings.key_ring(), Progress()
         waiting = [key for key in ring.keys if key.used_from_s > time.time()]
@@ -170,8 +170,8 @@ def retire_from_ring(
     """Take the keys that are not in use out of a key ring; refused while anything, or any process, still needs one."""
 
     async def work(store: Store, _: Settings) -> None:
-        from relay.store.keyring import KeyRing, without
-        from relay.store.ringfile import write_private
+        from relay.store.sealing.keyring import KeyRing, without
+        from relay.store.sealing.ring_file import write_private
 
         text = file.read_text()
         ring = KeyRing.from_json(text)
@@ -195,10 +195,10 @@ def retire_from_ring(
 
 async def _still_needed(store: Store, ring: KeyRing, retired: list[str]) -> list[str]:
     """Why these keys of the ring must stay, a line each."""
-    from relay.store.marking import Marking
-    from relay.store.marks import RingMarks
-    from relay.store.ring_users import RingUsers
-    from relay.store.sealed import Sealed
+    from relay.store.custody.marking import Marking
+    from relay.store.custody.reseal import Sealed
+    from relay.store.sealing.marks import RingMarks
+    from relay.store.sealing.ring_users import RingUsers
 
     # Who seals comes first: once nobody seals with a key, nothing new appears under it.
     users = await RingUsers(store).all()
@@ -225,8 +225,8 @@ def _unknown_to(users: list[RingUser], kid: str) -> list[str]:
 
 def _write_public(ring_file: Path, ring: KeyRing) -> Path:
     """Put the public keys beside their ring; returns where."""
-    from relay.store.ringfile import write_public
-    from relay.store.signing import Purpose, public_set
+    from relay.store.sealing.ring_file import write_public
+    from relay.store.sealing.signing import Purpose, public_set
 
     public = ring_file.with_name(f"{ring_file.name}.pub")
     write_public(public, f"{public_set(ring, Purpose.SUITE_KEY)}\n")

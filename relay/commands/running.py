@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from relay import config
 from relay.commands.frame import EXIT_TROUBLE, EXIT_USAGE, give_up, read_settings, run, told, with_store
 from relay.commands.naming import meant_id, only
 from relay.commands.redis_acl import clients_named
-from relay.config import Role
 from relay.ops import logging
+from relay.settings import load as config
+from relay.settings.load import Role
 
 if TYPE_CHECKING:
-    from relay.config import Settings
-    from relay.store.connection import Store
+    from relay.settings.load import Settings
+    from relay.store.server.connection import Store
 
 commands = typer.Typer()
 
@@ -72,7 +72,7 @@ def check(
 ) -> None:
     """Look at everything that the relay needs, and say what to do."""
     with told():
-        from relay.preflight import checked
+        from relay.diagnosis.checks import checked
 
         # The pages may be left out; what is set for them is checked all the same.
         settings = read_settings(*config.needs_of([Role.EDGE, Role.WORKER]))

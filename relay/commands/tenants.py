@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relay import config
 from relay.commands import looking_after
 from relay.commands.frame import EXIT_TROUBLE, EXIT_USAGE, give_up, with_store
 from relay.commands.naming import TenantArgument, meant
-from relay.core import audit, names
-from relay.core.limits import HIGHEST
+from relay.core import names
+from relay.core.audit import events as audit
+from relay.core.watching.limits import HIGHEST
+from relay.settings import load as config
 
 if TYPE_CHECKING:
-    from relay.config import Settings
-    from relay.store.connection import Store
+    from relay.settings.load import Settings
+    from relay.store.server.connection import Store
 
 commands = typer.Typer(no_args_is_help=True, help="The organisations that use this relay.")
 commands.add_typer(looking_after.commands, name="manager")
@@ -30,7 +31,7 @@ def list_tenants(*, as_json: JsonOption = False) -> None:
     """List the tenants and how they fare; those that wait for your approval first, then those that need consent."""
 
     async def work(store: Store, settings: Settings) -> None:
-        from relay.commands.standing import as_data, lines, standings
+        from relay.diagnosis.standing import as_data, lines, standings
 
         found = await standings(store, settings.key_ring())
         if as_json:
@@ -48,7 +49,7 @@ def show_tenant(tenant: TenantArgument, *, as_json: JsonOption = False) -> None:
     """Show all there is to say of a tenant: why it is in its state, its grants, suite keys and settings."""
 
     async def work(store: Store, settings: Settings) -> None:
-        from relay.commands.standing import as_data, details, standing
+        from relay.diagnosis.standing import as_data, details, standing
 
         one = await standing(store, settings.key_ring(), await meant(store, tenant))
         typer.echo(json.dumps(as_data(one), indent=2, ensure_ascii=False) if as_json else "\n".join(details(one)))
@@ -68,7 +69,7 @@ def onboard(
         give_up(f"{tenant!r} is no tenant id (a GUID).", EXIT_USAGE)
 
     async def work(store: Store, settings: Settings) -> None:
-        from relay.onboarding_by_hand import onboard_by_hand
+        from relay.consent.by_hand import onboard_by_hand
 
         issued = await onboard_by_hand(store, settings, typer.echo, tenant=tenant.lower(), port=port, wait_s=60 * wait)
         typer.echo("The suite key, shown this once. Keep it in a file that only the suite can read:", err=True)
@@ -153,10 +154,10 @@ def approve(tenant: TenantArgument) -> None:
     """Let a tenant in that waits: it is read from now on, and its administrator may make suite keys."""
 
     async def work(store: Store, _: Settings) -> None:
-        from relay.core.audit import OPERATOR
-        from relay.store.letters import Letters
-        from relay.store.notices import NoticeKind
-        from relay.store.tenants import Tenants
+        from relay.core.audit.events import OPERATOR
+        from relay.store.custody.emails import Letters
+        from relay.store.custody.notices import NoticeKind
+        from relay.store.custody.tenants import Tenants
 
         found = await meant(store, tenant)
         if not await Tenants(store).approve(found.tenant_id):
@@ -176,11 +177,11 @@ def refuse(
     """Turn away a tenant that waits: its consent is deleted, and only you can let it come back."""
 
     async def work(store: Store, _: Settings) -> None:
-        from relay.core.audit import OPERATOR
-        from relay.store.letters import Letters
-        from relay.store.managers import Managers
-        from relay.store.notices import NoticeKind
-        from relay.store.tenants import Tenants
+        from relay.core.audit.events import OPERATOR
+        from relay.store.custody.emails import Letters
+        from relay.store.custody.managers import Managers
+        from relay.store.custody.notices import NoticeKind
+        from relay.store.custody.tenants import Tenants
 
         _demand_reason(reason)
         found = await meant(store, tenant)
@@ -208,7 +209,7 @@ def lift(
         give_up(f"{tenant!r} is no tenant id (a GUID). presence-relay tenants lift lists them.", EXIT_USAGE)
 
     async def work(store: Store, _: Settings) -> None:
-        from relay.store.turned_away import TurnedAway
+        from relay.store.custody.turned_away import TurnedAway
 
         marks = TurnedAway(store)
         if tenant_id is None:
@@ -227,8 +228,8 @@ def suspend(tenant: TenantArgument) -> None:
     """Stop reading a tenant until it is resumed. Its suites show every user as unknown; nothing of it is lost."""
 
     async def work(store: Store, _: Settings) -> None:
-        from relay.core.tenant import TenantEvent, TenantState
-        from relay.store.tenants import Tenants
+        from relay.core.consent.tenant import TenantEvent, TenantState
+        from relay.store.custody.tenants import Tenants
 
         found = await meant(store, tenant)
         if found.state is TenantState.SUSPENDED:
@@ -249,9 +250,9 @@ def resume(tenant: TenantArgument) -> None:
     """Read a suspended tenant again, or have it asked for consent if no grant of it works."""
 
     async def work(store: Store, settings: Settings) -> None:
-        from relay.commands.standing import resumption
-        from relay.core.tenant import TenantState
-        from relay.store.tenants import Tenants
+        from relay.core.consent.tenant import TenantState
+        from relay.diagnosis.standing import resumption
+        from relay.store.custody.tenants import Tenants
 
         found = await meant(store, tenant)
         if found.state is not TenantState.SUSPENDED:
@@ -277,7 +278,7 @@ def remove_tenant(
     """Delete a tenant: its grants, its suite keys and all that is known of its users. Only you can let it come back."""
 
     async def work(store: Store, _: Settings) -> None:
-        from relay.store.tenants import Tenants
+        from relay.store.custody.tenants import Tenants
 
         _demand_reason(reason)
         found = await meant(store, tenant)
@@ -300,7 +301,7 @@ def _lifting(tenant_id: str) -> str:
 
 
 def _demand_reason(reason: str) -> None:
-    from relay.store.turned_away import MAX_REASON_CHARS
+    from relay.store.custody.turned_away import MAX_REASON_CHARS
 
     if len(reason) > MAX_REASON_CHARS or not reason.isprintable():
         give_up(f"--reason has at most {MAX_REASON_CHARS} characters that can be seen.", EXIT_USAGE)

@@ -17,10 +17,10 @@ from urllib.parse import quote
 import trustme
 
 from relay.errors import RelayError
-from relay.graph.certificates import SUFFIX, make
-from relay.store import acl
-from relay.store.keyring import make_ring
-from relay.store.layout import Client
+from relay.graph.push.certificates import SUFFIX, make
+from relay.store.sealing.keyring import make_ring
+from relay.store.server import acl
+from relay.store.server.layout import Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,33 +13,34 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from relay import app, config
-from relay.admission import admit
-from relay.config import Role
-from relay.core.grants import GrantState
+from relay import app
+from relay.consent.admit import admit
+from relay.consent.loopback import PATH
+from relay.core.consent.grants import GrantState
+from relay.core.consent.tenant import TenantState
 from relay.core.presence import TenantId
-from relay.core.tenant import TenantState
 from relay.dev import children
 from relay.dev.browser import sign_in_and_consent
 from relay.dev.folder import DevTrouble, Folder
 from relay.errors import ConsentRequired, Rejected
+from relay.graph.auth.consent import Consent
 from relay.graph.client import GraphClient
-from relay.graph.consent import Consent
-from relay.loopback import PATH
-from relay.store.marking import Marking
-from relay.store.marks import RingMarks
-from relay.store.suite_keys import SuiteKeys
-from relay.store.tenants import Tenants
-from relay.store.vault import Vault
+from relay.settings import load as config
+from relay.settings.load import Role
+from relay.store.custody.marking import Marking
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.custody.tenants import Tenants
+from relay.store.custody.vault import Vault
+from relay.store.sealing.marks import RingMarks
 from relay.worker.cloud import Cloud, token_grant
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import Callable, Mapping
 
-    from relay.config import Settings
-    from relay.store.connection import Store
-    from relay.store.keyring import KeyRing
+    from relay.settings.load import Settings
+    from relay.store.sealing.keyring import KeyRing
+    from relay.store.server.connection import Store
 
 ROLES: Final = tuple(Role)
 REDIRECT_PORT: Final = 8400

@@ -6,16 +6,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from relay.core.diagnosis import Connector, Seen, connector
-from relay.core.grants import GrantState
-from relay.store.presences import Presences
-from relay.store.push import PushStatus, PushStatuses
+from relay.core.consent.grants import GrantState
+from relay.core.showing.diagnosis import Connector, Seen, connector
+from relay.store.presence.presences import Presences
+from relay.store.presence.push import PushStatus, PushStatuses
 
 if TYPE_CHECKING:
     from relay.core.presence import TenantId
-    from relay.store.connection import Store
-    from relay.store.tenants import Tenant
-    from relay.store.vault import Grant, Vault
+    from relay.store.custody.tenants import Tenant
+    from relay.store.custody.vault import Grant, Vault
+    from relay.store.server.connection import Store
 
 
 @dataclass(frozen=True, slots=True)

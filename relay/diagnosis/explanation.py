@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from relay.core import mapping
-from relay.core.diagnosis import (
+from relay.core.names import is_object_id, normalise, user_id
+from relay.core.presence import Presence, Status, UserId
+from relay.core.showing import mapping
+from relay.core.showing.diagnosis import (
     ABSENCES,
     HELD_BACK,
     NOT_REQUESTED,
@@ -19,25 +21,23 @@ from relay.core.diagnosis import (
     Word,
     word,
 )
-from relay.core.names import is_object_id, normalise, user_id
-from relay.core.presence import Presence, Status, UserId
 from relay.diagnosis import connection
-from relay.items import decode
-from relay.store.explanations import Explanations, Gathered
-from relay.store.interest import Interest, is_page
-from relay.store.presences import Presences
-from relay.store.suite_keys import SuiteKeys
-from relay.store.tenants import Tenants
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.custody.tenants import Tenants
+from relay.store.presence.explanations import Explanations, Gathered
+from relay.store.presence.interest import Interest, is_page
+from relay.store.presence.presences import Presences
+from relay.wire.decode import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from relay.core.presence import Name, TenantId
     from relay.core.revision import Revision
-    from relay.store.connection import Store
-    from relay.store.explanations import OwnerSays
-    from relay.store.tenants import Tenant
-    from relay.store.vault import Vault
+    from relay.store.custody.tenants import Tenant
+    from relay.store.custody.vault import Vault
+    from relay.store.presence.explanations import OwnerSays
+    from relay.store.server.connection import Store
 
 
 @dataclass(frozen=True, slots=True)

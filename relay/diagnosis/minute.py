@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from relay.store.interest import Interest, is_page, page_edge
+from relay.store.presence.interest import Interest, is_page, page_edge
 
 if TYPE_CHECKING:
     from relay.core.presence import Name, TenantId
-    from relay.store.connection import Store
+    from relay.store.server.connection import Store
 
 MOST_AT_ONCE: Final = 20
 """Users of a tenant that pages watch at one time. A suite is for more."""

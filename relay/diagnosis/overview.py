@@ -13,20 +13,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from relay.core.diagnosis import Word, availability_word, word
 from relay.core.names import folded, normalise
 from relay.core.presence import Presence, Status
-from relay.items import decode, glance
-from relay.store.interest import Interest, is_page
-from relay.store.presences import Presences
+from relay.core.showing.diagnosis import Word, availability_word, word
+from relay.store.presence.interest import Interest, is_page
+from relay.store.presence.presences import Presences
+from relay.wire.decode import decode, glance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from relay.core.presence import Name, TenantId, UserId
-    from relay.store.connection import Store
-    from relay.store.entries import Outcome
-    from relay.store.presences import DirectoryEntry, StoredAnswer
+    from relay.store.presence.entries import Outcome
+    from relay.store.presence.presences import DirectoryEntry, StoredAnswer
+    from relay.store.server.connection import Store
 
 _LEAST_KEPT_S: Final = 1.0
 _COST_SHARE: Final = 5

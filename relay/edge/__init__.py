@@ -21,6 +21,6 @@
       └────responses─────┘  └──entries── hub ◄──changes── Redis
 
 An edge keeps nothing that must outlive it: its streams resume at another one. The rules of a stream are pure and live in
-`relay.core.watch`; here is the waiting, the reading and the writing. A stream costs a reading task and a sending task; a
+`relay.core.watching.watch`; here is the waiting, the reading and the writing. A stream costs a reading task and a sending task; a
 lookup has one more while it lasts.
 """

@@ -14,14 +14,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from relay.errors import Rejected, SuiteKeyUnknown
-from relay.store.suite_keys import parse
+from relay.store.custody.suite_keys import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from relay.edge.settings import EdgeSettings
     from relay.edge.strangers import Strangers
-    from relay.store.suite_keys import KeyRecord, SuiteKeys
+    from relay.store.custody.suite_keys import KeyRecord, SuiteKeys
 
 _HEADER: Final = "authorization"
 _SCHEME: Final = "bearer"

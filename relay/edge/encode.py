@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from relay.core.presence import UserId
-    from relay.core.watch import Meaning, Outcome, Take
+    from relay.core.watching.watch import Meaning, Outcome, Take
 
 MAX_BATCH_BYTES: Final = 1 << 20
 """Well under the 4 MiB that gRPC clients receive by default."""

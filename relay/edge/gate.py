@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from relay.edge.auth import Authenticator
     from relay.edge.settings import EdgeSettings
     from relay.edge.strangers import Strangers
-    from relay.store.suite_keys import KeyRecord
+    from relay.store.custody.suite_keys import KeyRecord
 
     Metadata = Iterable[tuple[str, str | bytes]]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from relay.core.revision import is_of
-from relay.core.watch import Position
+from relay.core.watching.watch import Position
 from relay.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from relay.core.revision import Epoch, Revision
     from relay.edge.tenants import TenantView
-    from relay.store.connection import Store
-    from relay.store.presences import Presences
+    from relay.store.presence.presences import Presences
+    from relay.store.server.connection import Store
 
 
 @dataclass(slots=True, eq=False)

@@ -20,18 +20,18 @@ from typing import TYPE_CHECKING, Final, Self, cast
 import structlog
 from opentelemetry import metrics
 
-from relay.core.watch import AnswersEntry, Position
+from relay.core.watching.watch import AnswersEntry, Position
 from relay.edge.history import Finding, History, Partition, Verdict
 from relay.edge.tenants import Hold, Listener, TenantView
 from relay.edge.together import Together
 from relay.errors import RelayError, StoreUnavailable, SuiteKeyRevoked, TenantRemoved
-from relay.store import keys
-from relay.store.entries import Answers, Asked, Contact, Ended, Entry, Names
-from relay.store.explanations import EdgeSays, Explanations
-from relay.store.pipes import ChangesReader
-from relay.store.presences import Presences
-from relay.store.suite_keys import SuiteKeys
-from relay.supervision import running
+from relay.ops.supervision import running
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.presence.entries import Answers, Asked, Contact, Ended, Entry, Names
+from relay.store.presence.explanations import EdgeSays, Explanations
+from relay.store.presence.pipes import ChangesReader
+from relay.store.presence.presences import Presences
+from relay.store.server import keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from relay.core.revision import Revision
     from relay.edge.interest import LocalInterest
     from relay.edge.settings import EdgeSettings
-    from relay.store.connection import Store
+    from relay.store.server.connection import Store
 
 _log = structlog.get_logger(__name__)
 _meter = metrics.get_meter("relay.edge")

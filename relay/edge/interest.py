@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from relay.core.limits import PER_NAME
+from relay.core.watching.limits import PER_NAME
 from relay.edge.open_calls import PER
 from relay.errors import StoreUnavailable, TooManyUsers
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from relay.core.presence import Name, TenantId
-    from relay.store.interest import Interest
+    from relay.store.presence.interest import Interest
 
 _log = structlog.get_logger(__name__)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from relay.core.limits import most_names
+from relay.core.watching.limits import most_names
 from relay.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from relay.core.presence import TenantId
-    from relay.store.tenants import Tenants
+    from relay.store.custody.tenants import Tenants
 
 _GOOD_FOR_S: Final = 10.0
 """After which a raised limit is in force at the latest."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from relay.api.presence.v1 import presence_pb2
-    from relay.core.watch import Meaning
+    from relay.core.watching.watch import Meaning
     from relay.edge.pace import Pace
     from relay.edge.settings import EdgeSettings
 

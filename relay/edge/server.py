@@ -25,14 +25,14 @@ from relay.edge.health import Health
 from relay.edge.reflection import Reflection
 from relay.edge.service import SERVICE, PresenceService
 from relay.edge.shared import Shared
-from relay.ops.admission import room_for
-from relay.ops.listening import shown
-from relay.supervision import running
+from relay.http.admission import room_for
+from relay.http.listening import shown
+from relay.ops.supervision import running
 
 if TYPE_CHECKING:
     from relay.edge.settings import EdgeSettings
-    from relay.store.connection import Store
-    from relay.store.marks import Marks
+    from relay.store.sealing.marks import Marks
+    from relay.store.server.connection import Store
 
 _log = structlog.get_logger(__name__)
 

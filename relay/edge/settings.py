@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from relay.core.limits import MOST_NAMES
-from relay.core.spans import GOES_ON_FOR
+from relay.core.watching.limits import MOST_NAMES
+from relay.core.watching.watch_intervals import GOES_ON_FOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from opentelemetry import metrics
 
-from relay.core.watch import Outcome, Snapshot
+from relay.core.watching.watch import Outcome, Snapshot
 from relay.edge.auth import Authenticator
 from relay.edge.hub import Hub
 from relay.edge.interest import LocalInterest
@@ -21,21 +21,21 @@ from relay.edge.suites import OpenSuites
 from relay.edge.turns import Turns
 from relay.edge.watched import WatchLog
 from relay.errors import StoreUnavailable
-from relay.store import keys
-from relay.store.audit import AuditLog
-from relay.store.interest import Interest
-from relay.store.pipes import Changes
-from relay.store.presences import Presences
-from relay.store.suite_keys import SuiteKeys
-from relay.store.tenants import Tenants
+from relay.store.custody.audit import AuditLog
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.custody.tenants import Tenants
+from relay.store.presence.interest import Interest
+from relay.store.presence.pipes import Changes
+from relay.store.presence.presences import Presences
+from relay.store.server import keys
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
 
     from relay.core.presence import TenantId
     from relay.edge.settings import EdgeSettings
-    from relay.store.connection import Store
-    from relay.store.marks import Marks
+    from relay.store.sealing.marks import Marks
+    from relay.store.server.connection import Store
 
 _log = structlog.get_logger(__name__)
 

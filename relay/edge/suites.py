@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from relay.errors import StoreUnavailable, SuiteKeyRevoked
-from relay.store.connected import COUNTS_FOR, ConnectedSuites, Streams
-from relay.store.suite_keys import TOUCH_CHANGED_EVERY, TOUCH_EVERY
+from relay.store.custody.suite_keys import TOUCH_CHANGED_EVERY, TOUCH_EVERY
+from relay.store.presence.connected import COUNTS_FOR, ConnectedSuites, Streams
 
 if TYPE_CHECKING:
     from relay.core.presence import TenantId
     from relay.edge.hub import Hub
-    from relay.store.connection import Store
-    from relay.store.suite_keys import KeyRecord, SuiteKeys
+    from relay.store.custody.suite_keys import KeyRecord, SuiteKeys
+    from relay.store.server.connection import Store
 
 _log = structlog.get_logger(__name__)
 

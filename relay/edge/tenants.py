@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from relay.core.presence import TenantId
-    from relay.core.watch import AnswersEntry, Watch
+    from relay.core.watching.watch import AnswersEntry, Watch
     from relay.edge.settings import EdgeSettings
     from relay.errors import RelayError
-    from relay.store.entries import TenantContact
+    from relay.store.presence.entries import TenantContact
 
 
 class Listener(Protocol):

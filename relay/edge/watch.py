@@ -4,7 +4,7 @@
                                                               │
     timer: progress, age, drain, blocked writes ──► sending task ──► the wire
 
-The rules are in `relay.core.watch`; nothing here decides what a suite is owed. One task sends everything: at once when the
+The rules are in `relay.core.watching.watch`; nothing here decides what a suite is owed. One task sends everything: at once when the
 stream was idle, with a pause between writes while it is busy, in which newer answers replace unsent ones. A stream ends once,
 for one reason, whoever finds it first: `end`.
 
@@ -24,7 +24,7 @@ import structlog
 from relay.api.presence.v1 import presence_service_pb2 as pb
 from relay.core.names import normalise
 from relay.core.presence import Status
-from relay.core.watch import Outcome, Snapshot, Watch
+from relay.core.watching.watch import Outcome, Snapshot, Watch
 from relay.edge import encode
 from relay.edge.errors import Rebalanced, ShuttingDown, forget_frames, is_expected
 from relay.edge.history import vouched
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from relay.edge.requests import Change, Requests, WholeStart
     from relay.edge.shared import Shared
     from relay.edge.tenants import Freshness, TenantView
-    from relay.store.suite_keys import KeyRecord
+    from relay.store.custody.suite_keys import KeyRecord
 
 _log = structlog.get_logger(__name__)
 

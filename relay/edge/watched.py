@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from relay.core.audit import Actor
-from relay.core.spans import Spans
+from relay.core.audit.events import Actor
+from relay.core.watching.watch_intervals import Spans
 from relay.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import timedelta
 
-    from relay.core.audit import Entry
+    from relay.core.audit.events import Entry
     from relay.core.presence import Name, TenantId
-    from relay.store.audit import AuditLog
-    from relay.store.suite_keys import KeyRecord
+    from relay.store.custody.audit import AuditLog
+    from relay.store.custody.suite_keys import KeyRecord
 
 _log = structlog.get_logger(__name__)
 

@@ -10,9 +10,9 @@ from typing import Final
 
 import msgspec
 
-from relay.core.grants import Refusal, RefusalClass
+from relay.core.consent.grants import Refusal, RefusalClass
+from relay.core.consent.microsoft_error import NOTHING, Said, heard
 from relay.core.pausing import LONGEST_ASKED_S
-from relay.core.trouble import NOTHING, Said, heard
 from relay.errors import (
     AccessDenied,
     ConsentRequired,

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from relay.core import names
 from relay.errors import AccessDenied
-from relay.graph.directory import NAMES_PER_PART
-from relay.graph.presences import PATH as BULK
+from relay.graph.presence.directory import NAMES_PER_PART
+from relay.graph.presence.presences import PATH as BULK
 from relay.graph.settings import MAX_BULK_SIZE
 from relay.probe import sample
 from relay.probe.asking import Asker, Said, Unanswered

@@ -10,7 +10,7 @@ from relay.errors import ConsentRequired, Retryable, SourceThrottled
 from relay.probe.asking import PER_SECOND, Asker, Unanswered
 from relay.probe.profile import Profile, new_file
 from relay.probe.questions import QUESTIONS, Interview, Options, Question
-from relay.store.vault import Vault
+from relay.store.custody.vault import Vault
 from relay.worker.cloud import Cloud
 from relay.worker.pool import GrantPool
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from relay.config import Settings
     from relay.core.presence import TenantId
     from relay.graph.client import GraphClient, TokenSource
     from relay.graph.settings import GraphSettings
-    from relay.store.connection import Store
-    from relay.store.keyring import KeyRing
+    from relay.settings.load import Settings
+    from relay.store.sealing.keyring import KeyRing
+    from relay.store.server.connection import Store
 
 
 def asked(options: Options) -> list[Question]:

@@ -13,7 +13,7 @@
 
 What a notification says stays encrypted here: the private keys are the workers'. So this role, the one that anybody can
 reach, holds no secret but its TLS key and the password of its Redis user, who reads routes of subscriptions and writes hints
-to the inbox, and no more (see relay/store/layout.py).
+to the inbox, and no more (see relay/store/server/layout.py).
 
 Microsoft's text says: answer first, validate afterwards. It is the other way round here, because a validation costs some
 0.1 ms and an answer that comes after it is still the truth: 202 means that the notification is in the inbox, or that nobody

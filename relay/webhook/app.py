@@ -17,8 +17,8 @@ import structlog
 from opentelemetry import metrics
 
 from relay.errors import Retryable
-from relay.ops.bodies import Bodies, TooMuchAtOnce
-from relay.store import keys
+from relay.http.bodies import Bodies, TooMuchAtOnce
+from relay.store.server import keys
 from relay.webhook.posts import Malformed
 from relay.webhook.settings import PREFIX
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from relay.ops.bodies import Body
+    from relay.http.bodies import Body
     from relay.webhook.receiver import Receiver
     from relay.webhook.settings import WebhookSettings
 

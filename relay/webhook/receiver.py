@@ -24,17 +24,17 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from opentelemetry import metrics
 
-from relay.graph.signed import NotValid
-from relay.store import hints, pipes
+from relay.graph.auth.signed import NotValid
+from relay.store.presence import hints, pipes
 from relay.webhook.posts import parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from relay.core.presence import TenantId
-    from relay.graph.validation import Validation
-    from relay.store.connection import Store
-    from relay.store.subscriptions import Route
+    from relay.graph.push.validation import Validation
+    from relay.store.presence.subscriptions import Route
+    from relay.store.server.connection import Store
     from relay.webhook.posts import Item
     from relay.webhook.routes import Routes
 

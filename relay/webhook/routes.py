@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from relay.core.presence import TenantId
-    from relay.store.subscriptions import Route, Subscriptions
+    from relay.store.presence.subscriptions import Route, Subscriptions
     from relay.webhook.settings import WebhookSettings
 
 T = TypeVar("T")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+from relay.graph.auth.signing import SigningKeys
 from relay.graph.client import GraphClient
-from relay.graph.signing import SigningKeys
-from relay.graph.validation import Validation
-from relay.ops.serving import Listening, serving
-from relay.store.subscriptions import Subscriptions
+from relay.graph.push.validation import Validation
+from relay.http.serving import Listening, serving
+from relay.store.presence.subscriptions import Subscriptions
 from relay.webhook.app import Webhook
 from relay.webhook.receiver import Receiver
 from relay.webhook.routes import Routes
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from relay.graph.settings import GraphSettings
-    from relay.store.connection import Store
+    from relay.store.server.connection import Store
     from relay.webhook.settings import WebhookSettings
 
 _MAX_HEAD_BYTES: Final = 16 * 1024

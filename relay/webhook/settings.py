@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from relay.ops.http_limits import HttpLimits
+from relay.http.limits import HttpLimits
 
 PREFIX: Final = "/notifications/"
 """A route follows it. What the relay gives Graph is the public address and this."""

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import structlog
 
-from relay.core.idle import idle_since
-from relay.core.mapping import NO_OVERRIDES, Overrides, map_presence, overrides
-from relay.core.ordering import LAG_S, Age, Newest, Order, differs
 from relay.core.presence import DirectoryNames, Observation, Presence, Source, Status, TenantId, UserId
+from relay.core.reading.ordering import LAG_S, Age, Newest, Order, differs
 from relay.core.revision import START, Revision
-from relay.store.presences import Accepted, Observed, Presences
-from relay.worker.encode import decode, encode_presence, encode_status
+from relay.core.showing.idle import idle_since
+from relay.core.showing.mapping import NO_OVERRIDES, Overrides, map_presence, overrides
+from relay.store.presence.presences import Accepted, Observed, Presences
+from relay.wire.encode import decode, encode_presence, encode_status
 from relay.worker.writes import Writes
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from relay.core.revision import Epoch
-    from relay.store.leases import Lease
-    from relay.store.presences import StoredAnswer
+    from relay.store.presence.leases import Lease
+    from relay.store.presence.presences import StoredAnswer
 
 log = structlog.get_logger(__name__)
 

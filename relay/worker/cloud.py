@@ -8,17 +8,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
-from relay.core.blame import Blame
 from relay.core.presence import UserId
+from relay.core.reading.blame import Blame
+from relay.graph.auth.tokens import Grant as TokenGrant
+from relay.graph.auth.tokens import GrantTokens
 from relay.graph.client import GraphClient
-from relay.graph.tokens import Grant as TokenGrant
-from relay.graph.tokens import GrantTokens
-from relay.store.vault import VersionConflict
+from relay.store.custody.vault import VersionConflict
 
 if TYPE_CHECKING:
     from relay.graph.client import Gate
     from relay.graph.settings import GraphSettings
-    from relay.store.vault import Grant, Vault
+    from relay.store.custody.vault import Grant, Vault
 
 
 class Cloud:

@@ -19,15 +19,15 @@ import structlog
 
 from relay.core.shares import to_take
 from relay.errors import Retryable, StoreUnavailable
-from relay.store import keys
-from relay.store.leases import GivenUp, Leases
+from relay.store.presence.leases import GivenUp, Leases
+from relay.store.server import keys
 from relay.worker.tenure import Tenure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
-    from relay.store.connection import Store
-    from relay.store.leases import Taken
+    from relay.store.presence.leases import Taken
+    from relay.store.server.connection import Store
     from relay.worker.settings import WorkerSettings
 
 log = structlog.get_logger(__name__)

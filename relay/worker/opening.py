@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry import metrics
 
-from relay.graph.notifications import NoContent, NotOpened, opened
+from relay.graph.push.notifications import NoContent, NotOpened, opened
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from relay.core.presence import Observation, UserId
-    from relay.graph.certificates import Certificates
-    from relay.store.hints import Notified
+    from relay.graph.push.certificates import Certificates
+    from relay.store.presence.hints import Notified
 
 _not_opened = metrics.get_meter("relay.worker").create_counter(
     "relay.worker.notifications.not_opened", description="Notifications that cannot be trusted or read, by reason"

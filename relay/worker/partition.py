@@ -17,10 +17,10 @@ import structlog
 
 from relay.core.revision import START
 from relay.errors import LeaseLost, Retryable, StoreUnavailable
-from relay.store import hints
-from relay.store.leases import new_nonce
-from relay.store.pipes import INBOX_PER_TENANT
-from relay.supervision import heed_cancellation
+from relay.ops.supervision import heed_cancellation
+from relay.store.presence import hints
+from relay.store.presence.leases import new_nonce
+from relay.store.presence.pipes import INBOX_PER_TENANT
 from relay.worker.pool import GrantPool
 from relay.worker.tasks import start
 from relay.worker.tenant import TenantWorker
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     from relay.core.presence import TenantId
     from relay.core.revision import Epoch, Revision
-    from relay.store.entries import TenantContact
-    from relay.store.leases import Lease
-    from relay.store.pipes import InboxEntry
-    from relay.store.tenants import Roster
+    from relay.store.custody.tenants import Roster
+    from relay.store.presence.entries import TenantContact
+    from relay.store.presence.leases import Lease
+    from relay.store.presence.pipes import InboxEntry
     from relay.worker.cloud import Cloud
     from relay.worker.partitions import Worker
     from relay.worker.tenure import Tenure

@@ -15,26 +15,26 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from relay.alerts.sender import Teller
 from relay.core.revision import is_of
 from relay.errors import LeaseLost, Retryable, StoreUnavailable
-from relay.store.interest import Interest
-from relay.store.pipes import Inbox
-from relay.store.presences import Presences
-from relay.store.push import PushStatuses
-from relay.store.tenants import Tenants
-from relay.supervision import supervised
+from relay.ops.supervision import supervised
+from relay.store.custody.tenants import Tenants
+from relay.store.presence.interest import Interest
+from relay.store.presence.pipes import Inbox
+from relay.store.presence.presences import Presences
+from relay.store.presence.push import PushStatuses
 from relay.worker.leasing import Leasing
 from relay.worker.partition import OwnedPartition
 from relay.worker.tasks import start
-from relay.worker.teller import Teller
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from relay.core.revision import Revision
-    from relay.store.connection import Store
-    from relay.store.leases import Lease, Taken
-    from relay.store.vault import Vault
+    from relay.store.custody.vault import Vault
+    from relay.store.presence.leases import Lease, Taken
+    from relay.store.server.connection import Store
     from relay.worker.cloud import Cloud
     from relay.worker.settings import WorkerSettings
     from relay.worker.tenure import Tenure

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relay.core.permission import EVERYBODY, Permission
 from relay.core.presence import Presence, Status
+from relay.core.watching.permission import EVERYBODY, Permission
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Final
 
 from relay.core.presence import Status
 from relay.errors import AccessDenied, LeaseLost, RelayError, RequestRefused, SourceThrottled, SourceUnreachable
-from relay.graph.presences import Seen, read_presences
+from relay.graph.presence.presences import Seen, read_presences
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from relay.core.presence import Observation, UserId
     from relay.graph.client import GraphClient, TokenSource
-    from relay.graph.presences import Page
+    from relay.graph.presence.presences import Page
 
 MOST_REQUESTS: Final = 100
 """For finding ids, in one read. One bad id among 650 takes 50; whoever is not found yet is looked for with the next read."""

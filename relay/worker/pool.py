@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from relay.core import grants
-from relay.core.grants import GrantHealth, GrantState, Refusal, RefusalClass
+from relay.core.consent import grants
+from relay.core.consent.grants import GrantHealth, GrantState, Refusal, RefusalClass
+from relay.core.consent.microsoft_error import Trouble
 from relay.core.presence import TenantId
-from relay.core.trouble import Trouble
 from relay.errors import (
     AccessDenied,
     ConsentRequired,
@@ -24,8 +24,8 @@ from relay.errors import (
     SourceUnreachable,
 )
 from relay.graph.errors import GrantRefused
-from relay.graph.presences import read_presences
-from relay.store.vault import TOUCH_EVERY, VersionConflict
+from relay.graph.presence.presences import read_presences
+from relay.store.custody.vault import TOUCH_EVERY, VersionConflict
 from relay.worker.cloud import Cloud, token_grant
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from relay.core.presence import UserId
     from relay.graph.client import TokenSource
-    from relay.store.vault import Grant, Vault
+    from relay.store.custody.vault import Grant, Vault
 
 log = structlog.get_logger(__name__)
 

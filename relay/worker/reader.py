@@ -20,21 +20,21 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from opentelemetry import metrics
 
 from relay.core.bucket import TokenBucket
-from relay.core.budget import Budget
-from relay.core.ordering import Order
 from relay.core.pausing import pause_s
-from relay.core.planning import PollPlan, Read
 from relay.core.presence import Observation, Presence, Source, Status, TenantId, UserId
-from relay.core.refusals import Refusals
-from relay.core.sizes import PageSize
+from relay.core.reading.budget import Budget
+from relay.core.reading.ordering import Order
+from relay.core.reading.planning import PollPlan, Read
+from relay.core.reading.refusals import Refusals
+from relay.core.reading.sizes import PageSize
 from relay.errors import ConsentRequired, LeaseLost, RelayError, Retryable
-from relay.graph.presences import Seen
+from relay.graph.presence.presences import Seen
 from relay.worker import poller
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Mapping, Sequence
 
-    from relay.core.planning import Page
+    from relay.core.reading.planning import Page
     from relay.core.revision import Epoch
     from relay.worker.accept import Answer, Answers
     from relay.worker.partition import OwnedPartition

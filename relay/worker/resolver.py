@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Final
 from relay.core.names import folded, is_object_id
 from relay.core.pausing import pause_s
 from relay.core.presence import DirectoryNames, Name, Presence, Status, UserId
-from relay.graph.directory import NAMES_PER_BATCH, Found, resolve
-from relay.store.presences import DirectoryEntry
+from relay.graph.presence.directory import NAMES_PER_BATCH, Found, resolve
+from relay.store.presence.presences import DirectoryEntry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from relay.graph.client import GraphClient, TokenSource
-    from relay.graph.directory import Resolution
+    from relay.graph.presence.directory import Resolution
     from relay.worker.accept import Answer
     from relay.worker.settings import WorkerSettings
 

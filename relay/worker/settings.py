@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from relay.core.budget import BudgetSettings
-from relay.core.grants import GRAPH_PATIENCE, PATIENCE
-from relay.core.limits import MOST_NAMES
-from relay.core.ordering import LAG_S
-from relay.core.subscription import MAX_USERS, SubscriptionPolicy
-from relay.core.watchdog import ANNOUNCED_WITHIN
-from relay.telling.settings import TellingSettings
+from relay.alerts.settings import TellingSettings
+from relay.core.consent.grants import GRAPH_PATIENCE, PATIENCE
+from relay.core.push.subscription import MAX_USERS, SubscriptionPolicy
+from relay.core.push.watchdog import ANNOUNCED_WITHIN
+from relay.core.reading.budget import BudgetSettings
+from relay.core.reading.ordering import LAG_S
+from relay.core.watching.limits import MOST_NAMES
 
 if TYPE_CHECKING:
-    from relay.graph.certificates import Certificates
-    from relay.telling.words import Say
+    from relay.alerts.texts import Say
+    from relay.graph.push.certificates import Certificates
 
 
 def _as_it_is(sentence: str, _language: str) -> str:

@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from opentelemetry import metrics
 
-from relay.core import subscription as rules
-from relay.core.covering import Rates, split, weight
-from relay.core.subscription import Create, Delete, Held, Renew, Standing, Trouble, Wait
-from relay.core.watchdog import Watchdog, reconcile_after
+from relay.core.push import subscription as rules
+from relay.core.push.coverage import Rates, split, weight
+from relay.core.push.subscription import Create, Delete, Held, Renew, Standing, Trouble, Wait
+from relay.core.push.watchdog import Watchdog, reconcile_after
 from relay.errors import (
     AccessDenied,
     ConsentRequired,
@@ -43,17 +43,17 @@ from relay.errors import (
     SubscriptionRefused,
     WebhookUnreachable,
 )
-from relay.graph import subscriptions as graph
 from relay.graph.errors import GrantRefused
-from relay.store.push import PushStatus
-from relay.store.subscriptions import Subscription, Subscriptions, new_client_state, new_route
+from relay.graph.push import subscriptions as graph
+from relay.store.presence.push import PushStatus
+from relay.store.presence.subscriptions import Subscription, Subscriptions, new_client_state, new_route
 from relay.worker.opening import Opening
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Mapping
 
     from relay.core.presence import TenantId, UserId
-    from relay.store.hints import Notified
+    from relay.store.presence.hints import Notified
     from relay.worker.partition import OwnedPartition
     from relay.worker.pool import GrantPool
     from relay.worker.reader import Reader

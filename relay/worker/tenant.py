@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 
 import structlog
 
-from relay.core.limits import LINGER_FACTOR, most_names
+from relay.core.consent.tenant import TenantEvent, TenantState, after, is_read, status_of
 from relay.core.pausing import pause_s
-from relay.core.permission import permission
 from relay.core.presence import Presence, Status, UserId
-from relay.core.readings import Change, Readings
-from relay.core.tenant import TenantEvent, TenantState, after, is_read, status_of
-from relay.core.wanted import Wanted
+from relay.core.watching.limits import LINGER_FACTOR, most_names
+from relay.core.watching.permission import permission
+from relay.core.watching.readings import Change, Readings
+from relay.core.watching.wanted import Wanted
 from relay.errors import (
     AccessDenied,
     ConsentRequired,
@@ -41,11 +41,11 @@ from relay.errors import (
     StoreUnavailable,
 )
 from relay.graph.errors import GrantRefused
-from relay.store import hints
-from relay.store.enforcement import Enforcement
-from relay.store.entries import TenantContact
-from relay.store.explanations import Explanations, OwnerSays
-from relay.store.push import PushStatus
+from relay.store.presence import hints
+from relay.store.presence.enforcement import Enforcement
+from relay.store.presence.entries import TenantContact
+from relay.store.presence.explanations import Explanations, OwnerSays
+from relay.store.presence.push import PushStatus
 from relay.worker.accept import Answers, passing
 from relay.worker.permits import Permits
 from relay.worker.reader import FIRST_PAUSE_S, Reader, Turn
@@ -56,11 +56,11 @@ from relay.worker.tasks import start
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 
+    from relay.core.consent.microsoft_error import Trouble
     from relay.core.presence import Name
-    from relay.core.trouble import Trouble
-    from relay.store.leases import Lease
-    from relay.store.presences import DirectoryEntry
-    from relay.store.tenants import Tenant
+    from relay.store.custody.tenants import Tenant
+    from relay.store.presence.leases import Lease
+    from relay.store.presence.presences import DirectoryEntry
     from relay.worker.partition import OwnedPartition
     from relay.worker.pool import GrantPool
 

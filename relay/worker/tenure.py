@@ -21,7 +21,7 @@ from relay.errors import LeaseLost
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from relay.store.leases import Lease
+    from relay.store.presence.leases import Lease
 
 
 class Tenure:

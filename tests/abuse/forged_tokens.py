@@ -23,12 +23,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from emulator import Cloud
 from emulator.demo import CLIENT_ID
 from relay.core.presence import TenantId
-from relay.graph import signed
+from relay.graph.auth import signed
+from relay.graph.auth.idtokens import UntrustedIdTokenError, verify
+from relay.graph.auth.signing import Pace, SigningKeys
 from relay.graph.client import GraphClient
-from relay.graph.idtokens import UntrustedIdTokenError, verify
+from relay.graph.push.validation import Validation
 from relay.graph.settings import GraphSettings
-from relay.graph.signing import Pace, SigningKeys
-from relay.graph.validation import Validation
 from tests.webhook.conftest import public
 from tests.webhook.graph import claims as validation_claims
 

@@ -20,9 +20,9 @@ import psutil
 import trustme
 
 from relay.core.presence import TenantId
-from relay.graph.certificates import make
-from relay.store.keyring import make_ring
-from relay.store.subscriptions import new_route
+from relay.graph.push.certificates import make
+from relay.store.presence.subscriptions import new_route
+from relay.store.sealing.keyring import make_ring
 from relay.webhook.settings import PREFIX
 from tests.abuse.measured import rss
 from tests.soak.processes import Process

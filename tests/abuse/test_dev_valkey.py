@@ -19,8 +19,8 @@ from redis.exceptions import NoPermissionError
 
 from relay.dev.children import valkey
 from relay.dev.folder import Folder
-from relay.store.connection import Store, StoreSettings
-from relay.store.layout import Client
+from relay.store.server.connection import Store, StoreSettings
+from relay.store.server.layout import Client
 
 pytestmark = pytest.mark.finding(15)
 

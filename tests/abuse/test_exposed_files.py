@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from relay import app, config
-from relay.config import Role
-from relay.graph.certificates import make
+from relay import app
+from relay.graph.push.certificates import make
 from relay.ops.private_files import exposed
+from relay.settings import load as config
+from relay.settings.load import Role
 from tests.ring import RING_JSON
 from tests.valkey import free_port
 

@@ -11,10 +11,10 @@ import pytest
 from joserfc import jwe
 from joserfc.jwk import OctKey
 
-from relay.store import backup_file
-from relay.store.backup import TenantRecord
-from relay.store.backup_file import BackupInvalid, BackupKey, BackupUnsigned, Reader, Writer, make_backup_key
-from relay.store.keyring import KeyRing, make_ring
+from relay.store.backup import file as backup_file
+from relay.store.backup.file import BackupInvalid, BackupKey, BackupUnsigned, Reader, Writer, make_backup_key
+from relay.store.backup.write import TenantRecord
+from relay.store.sealing.keyring import KeyRing, make_ring
 from tests.edge.worker import TENANT
 from tests.ring import RING
 

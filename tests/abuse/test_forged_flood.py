@@ -13,8 +13,8 @@ import pytest
 from emulator import Config, Emulator
 from emulator.demo import CLIENT_ID
 from relay.core.presence import TenantId
-from relay.graph.certificates import Certificates
-from relay.store.connection import Store, StoreSettings
+from relay.graph.push.certificates import Certificates
+from relay.store.server.connection import Store, StoreSettings
 from tests.abuse.measured import rows
 from tests.abuse.roles import Served, served
 from tests.webhook.conftest import Hook

@@ -11,12 +11,12 @@ import grpc
 import pytest
 
 from relay.api.presence.v1 import presence_service_pb2 as pb
-from relay.core.audit import OPERATOR
+from relay.core.audit.events import OPERATOR
 from relay.core.presence import Name
-from relay.store import keys
-from relay.store.connection import Store
-from relay.store.interest import Interest
-from relay.store.tenants import Tenants
+from relay.store.custody.tenants import Tenants
+from relay.store.presence.interest import Interest
+from relay.store.server import keys
+from relay.store.server.connection import Store
 from tests.edge.suite import SuiteStream, eventually
 from tests.edge.worker import OTHER, TENANT, PlayedWorker
 

@@ -13,15 +13,15 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from relay.core import audit
+from relay.core.audit import events as audit
 from relay.errors import SuiteKeyUnknown
-from relay.store import keys
-from relay.store.connection import Store
-from relay.store.keyring import KeyRing, make_ring
-from relay.store.marks import PublicMarks, RingMarks, Standing, Vouched
-from relay.store.ringfile import write_public
-from relay.store.signing import Purpose, public_set
-from relay.store.suite_keys import SuiteKeys
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.sealing.marks import PublicMarks, RingMarks, Standing, Vouched
+from relay.store.sealing.ring_file import write_public
+from relay.store.sealing.signing import Purpose, public_set
+from relay.store.server import keys
+from relay.store.server.connection import Store
 from tests.edge.suite import SuiteStream
 from tests.edge.worker import OTHER, TENANT, PlayedWorker, name, user
 from tests.ring import MARKS, PUBLIC_MARKS, RING, RING_JSON
@@ -73,7 +73,7 @@ def _another_ring() -> bytes:
 
 
 def _of_a_backup() -> bytes:
-    from relay.store.signing import RingSigner
+    from relay.store.sealing.signing import RingSigner
 
     sign = RingSigner(RING, Purpose.BACKUP).frozen()
     return f"1 {base64.urlsafe_b64encode(sign(vouched().parts())).decode()} test".encode()

@@ -9,17 +9,17 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
+from relay.core.consent.tenant import TenantState
 from relay.core.presence import TenantId, UserId
-from relay.core.tenant import TenantState
 from relay.errors import NotPermitted
-from relay.store import keys
-from relay.store.connection import Store, StoreSettings
-from relay.store.keyring import KeyRing, make_ring
-from relay.store.layout import Client
-from relay.store.marks import RingMarks
-from relay.store.suite_keys import SuiteKeys
-from relay.store.tenants import Tenant, Tenants
-from relay.variables import SettingsInvalid
+from relay.settings.env import SettingsInvalid
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.custody.tenants import Tenant, Tenants
+from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.sealing.marks import RingMarks
+from relay.store.server import keys
+from relay.store.server.connection import Store, StoreSettings
+from relay.store.server.layout import Client
 from tests.valkey import ValkeyServer
 
 TENANT = TenantId("6b5f4a3e-1111-4222-8333-944445555666")
@@ -124,7 +124,7 @@ async def test_only_pages_and_operator_can_issue_a_suite_key(valkey: ValkeyServe
 def test_a_password_goes_to_another_host_in_the_clear_only_when_that_is_meant(
     monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    from relay import config
+    from relay.settings import load as config
 
     monkeypatch.setenv("RELAY_REDIS_URL", "unix:///run/valkey.sock")
     for url in ("redis://:hunter2@redis:6379", "redis://:hunter2@10.0.0.7", "redis://127.0.0.1.example/0"):
@@ -151,7 +151,7 @@ def test_a_password_goes_to_another_host_in_the_clear_only_when_that_is_meant(
 def test_nothing_else_goes_to_another_host_in_the_clear_unless_that_is_meant(
     group: str, given: dict[str, object], address: str, meant: str
 ) -> None:
-    from relay import config
+    from relay.settings import load as config
 
     def load(host: str, **more: object) -> None:
         url = f"http://{host}:4317" if group == "telemetry" else host

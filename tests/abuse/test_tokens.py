@@ -15,8 +15,8 @@ from hypothesis.strategies import SearchStrategy
 
 from emulator import Cloud, Config, Emulator
 from emulator.entra.keys import _personal
-from relay.graph import signed
-from relay.graph.signing import Pace
+from relay.graph.auth import signed
+from relay.graph.auth.signing import Pace
 from tests.abuse.forged_tokens import OTHER, TENANT, Verifier, deep, encoded, verifying
 from tests.webhook.conftest import public
 from tests.webhook.entra import entra

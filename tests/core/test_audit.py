@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from relay.core import audit
-from relay.core.audit import MAX_TEXT_CHARS, MAX_USERS, Actor, Entry, Kind, Recorded
-from relay.core.audit_export import CSV_HEADER, csv_head, csv_line, json_line
+from relay.core.audit import events as audit
+from relay.core.audit.events import MAX_TEXT_CHARS, MAX_USERS, Actor, Entry, Kind, Recorded
+from relay.core.audit.export import CSV_HEADER, csv_head, csv_line, json_line
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ADA = Actor.account("ada@contoso.com", "aaaaaaaa-0000-4000-8000-000000000001")

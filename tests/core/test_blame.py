@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.blame import FEWEST, LATELY, SHARE, Blame
 from relay.core.presence import TenantId
+from relay.core.reading.blame import FEWEST, LATELY, SHARE, Blame
 
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.budget import Budget, BudgetSettings
+from relay.core.reading.budget import Budget, BudgetSettings
 
 ASKS = st.lists(
     st.tuples(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.core.covering import WORTH_A_MOVE, Rates, split, weight
 from relay.core.presence import UserId
-from relay.core.subscription import MAX_USERS
+from relay.core.push.coverage import WORTH_A_MOVE, Rates, split, weight
+from relay.core.push.subscription import MAX_USERS
 
 
 def users(count: int, prefix: str = "u") -> list[UserId]:

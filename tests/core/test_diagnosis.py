@@ -7,9 +7,18 @@ from itertools import product
 
 import pytest
 
-from relay.core.diagnosis import ABSENCES, ConnectorState, Seen, Word, availability_word, connector, sentences, word
+from relay.core.consent.tenant import TenantState
 from relay.core.presence import Availability, Status
-from relay.core.tenant import TenantState
+from relay.core.showing.diagnosis import (
+    ABSENCES,
+    ConnectorState,
+    Seen,
+    Word,
+    availability_word,
+    connector,
+    sentences,
+    word,
+)
 
 WELL = Seen(state=TenantState.ACTIVE, grants=1, status=Status.NONE, age_s=2.0, interval_s=5.0)
 

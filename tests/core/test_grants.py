@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.grants import (
+from relay.core.consent.grants import (
     HEALTHY,
     PATIENCE,
     GrantHealth,
@@ -21,7 +21,7 @@ from relay.core.grants import (
     remembered,
     succeeded,
 )
-from relay.core.trouble import NOTHING, Said, heard
+from relay.core.consent.microsoft_error import NOTHING, Said, heard
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 CONSENT, OURS = RefusalClass.CONSENT_REQUIRED, RefusalClass.OURS

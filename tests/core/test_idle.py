@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from relay.core.idle import idle_since
+from relay.core.showing.idle import idle_since
 from tests.core.presences import PRESENCE
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.mapping import LOOKS, TABLE, Mapped, Row, RowKey, explain, map_presence, overrides, row_key
 from relay.core.presence import Availability as A  # noqa: N817 - the table reads better
 from relay.core.presence import ConsoleStatus as C
+from relay.core.showing.mapping import LOOKS, TABLE, Mapped, Row, RowKey, explain, map_presence, overrides, row_key
 
 PROTO = Path(__file__).parents[2] / "protos/relay/api/presence/v1/presence.proto"
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.ordering import LAG_S, Age, Newest, Order, Stamp, differs, is_newer
 from relay.core.presence import Availability, ConsoleStatus, DirectoryNames, OutOfOffice, Presence, Source, UserId
+from relay.core.reading.ordering import LAG_S, Age, Newest, Order, Stamp, differs, is_newer
 from tests.core.presences import PRESENCE
 
 orders = st.builds(Order, st.integers(0, 5), st.integers(0, 50))

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.outbox import Outbox
+from relay.core.watching.outbox import Outbox
 
 KEYS = st.sampled_from("abcd")
 PUTS = st.tuples(st.just("put"), KEYS)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.core.names import normalise
-from relay.core.permission import (
+from relay.core.presence import Name, UserId
+from relay.core.watching.permission import (
     MAX_CHARS,
     MAX_ENTRIES,
     WATCH_DOMAINS,
@@ -18,7 +19,6 @@ from relay.core.permission import (
     permission,
     tidied,
 )
-from relay.core.presence import Name, UserId
 
 ADA, BEN = UserId("00000000-0000-4000-8000-00000000000a"), UserId("00000000-0000-4000-8000-00000000000b")
 ADA_UPN, BEN_UPN = "ada@contoso.com", "ben@fabrikam.com"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.core.planning import JITTER, PollPlan, Read
 from relay.core.presence import UserId
+from relay.core.reading.planning import JITTER, PollPlan, Read
 
 INTERVAL = 5.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from relay.core.presence import Name
-from relay.core.readings import Change, Readings
+from relay.core.watching.readings import Change, Readings
 
 ADA = Name("ada@x.example")
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.core.presence import UserId
-from relay.core.refusals import Refusals
+from relay.core.reading.refusals import Refusals
 
 A, B, C = UserId("a"), UserId("b"), UserId("c")
 INTERVAL = 5.0

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.core import subscription as rules
 from relay.core.presence import UserId
-from relay.core.subscription import (
+from relay.core.push import subscription as rules
+from relay.core.push.subscription import (
     Create,
     Delete,
     Held,

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
+from relay.core.consent.tenant import TRANSITIONS, SignUp, TenantEvent, TenantState, after, is_read, status_of
 from relay.core.presence import Status
-from relay.core.tenant import TRANSITIONS, SignUp, TenantEvent, TenantState, after, is_read, status_of
 
 
 def test_the_usual_life_of_a_tenant():

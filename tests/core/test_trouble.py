@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.trouble import MOST_WORDS, NOTHING, Said, heard
+from relay.core.consent.microsoft_error import MOST_WORDS, NOTHING, Said, heard
 
 TRACE, CORRELATION = "0f8fad5b-d9cb-469f-a165-70867728950e", "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 DEATHS = tomllib.loads(Path("emulator/entra/deaths.toml").read_text())["death"]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.core.presence import Name
-from relay.core.wanted import Wanted
+from relay.core.watching.wanted import Wanted
 
 ADA, BEN = Name("ada@x.example"), Name("ben@x.example")
 

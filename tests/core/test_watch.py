@@ -9,7 +9,16 @@ import pytest
 from relay.core.names import normalise
 from relay.core.presence import Name, Status, TenantId, UserId
 from relay.core.revision import START, Epoch, ResumeToken, Revision
-from relay.core.watch import MAX_MALFORMED_CHARS, AnswersEntry, Meaning, Outcome, Position, Snapshot, Take, Watch
+from relay.core.watching.watch import (
+    MAX_MALFORMED_CHARS,
+    AnswersEntry,
+    Meaning,
+    Outcome,
+    Position,
+    Snapshot,
+    Take,
+    Watch,
+)
 
 TENANT = TenantId("7a0f1d3e-0000-4000-8000-000000000001")
 OTHER_TENANT = TenantId("7a0f1d3e-0000-4000-8000-000000000002")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.core.presence import UserId
-from relay.core.watchdog import Watchdog, reconcile_after
+from relay.core.push.watchdog import Watchdog, reconcile_after
 
 ADA, BEN, CHLOE = UserId("ada"), UserId("ben"), UserId("chloe")
 LATER = 120.0

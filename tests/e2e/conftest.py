@@ -14,9 +14,9 @@ import trustme
 from relay.core.presence import TenantId
 from relay.edge.server import EdgeServer
 from relay.edge.settings import EdgeSettings
-from relay.store.connection import Store
-from relay.store.layout import Client
-from relay.store.suite_keys import SuiteKeys
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.server.connection import Store
+from relay.store.server.layout import Client
 from suite.backoff import Backoff
 from suite.client import PresenceClient
 from suite.events import Changed, Event

@@ -10,15 +10,15 @@ from pathlib import Path
 from redis.asyncio import Redis
 
 from emulator.demo import CLIENT_ID
-from relay.core.grants import GrantState
-from relay.core.tenant import TenantState
-from relay.store.backup import back_up
-from relay.store.backup_file import BackupKey, make_backup_key
-from relay.store.keyring import KeyRing, make_ring, without
-from relay.store.restore import Restore, checked
-from relay.store.ringfile import RingFile, write_private
-from relay.store.sealed import Sealed
-from relay.store.vault import Vault
+from relay.core.consent.grants import GrantState
+from relay.core.consent.tenant import TenantState
+from relay.store.backup.file import BackupKey, make_backup_key
+from relay.store.backup.restore import Restore, checked
+from relay.store.backup.write import back_up
+from relay.store.custody.reseal import Sealed
+from relay.store.custody.vault import Vault
+from relay.store.sealing.keyring import KeyRing, make_ring, without
+from relay.store.sealing.ring_file import RingFile, write_private
 from suite.values import Status
 from tests.e2e.conftest import Edges, eventually, running
 from tests.ring import RING

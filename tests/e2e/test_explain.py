@@ -9,19 +9,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from emulator.faults import Fault
-from relay.core.audit import OPERATOR
-from relay.core.diagnosis import ABSENCES, NOT_REQUESTED, NOT_WATCHED_ANY_MORE, SUSPENDED, ConnectorState, Word
+from relay.core.audit.events import OPERATOR
+from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.core.names import normalise
-from relay.core.permission import WATCH_NEVER
 from relay.core.presence import ConsoleStatus, Source, Status, TenantId
-from relay.core.tenant import TenantEvent, TenantState
+from relay.core.showing.diagnosis import ABSENCES, NOT_REQUESTED, NOT_WATCHED_ANY_MORE, SUSPENDED, ConnectorState, Word
+from relay.core.watching.permission import WATCH_NEVER
 from relay.diagnosis import minute
 from relay.diagnosis.explanation import Explanation, as_json, explain
 from relay.diagnosis.overview import Overviews
-from relay.store import keys
-from relay.store.interest import Interest
-from relay.store.suite_keys import SuiteKeys
-from relay.store.tenants import Tenant
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.custody.tenants import Tenant
+from relay.store.presence.interest import Interest
+from relay.store.server import keys
 from tests.e2e.conftest import Edges, eventually, running
 from tests.ring import MARKS
 from tests.worker.conftest import Relay

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from relay.core.permission import WATCH_DOMAINS, WATCH_NEVER
+from relay.core.watching.permission import WATCH_DOMAINS, WATCH_NEVER
 from suite.events import Changed
 from suite.values import Status
 from tests.e2e.conftest import Console, Edges, eventually, running

@@ -8,7 +8,7 @@ import itertools
 import pytest
 
 from emulator import Fault
-from relay.core.grants import GrantState
+from relay.core.consent.grants import GrantState
 from relay.core.presence import TenantId
 from suite.events import Changed, Event, TenantStatus
 from suite.values import Status

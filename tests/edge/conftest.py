@@ -14,8 +14,8 @@ from redis.asyncio import Redis
 
 from relay.edge.server import EdgeServer
 from relay.edge.settings import EdgeSettings
-from relay.store.connection import Store, StoreSettings
-from relay.store.layout import Client
+from relay.store.server.connection import Store, StoreSettings
+from relay.store.server.layout import Client
 from tests.edge.suite import SuiteStream
 from tests.edge.worker import OTHER, TENANT, PlayedWorker
 from tests.ring import PUBLIC_MARKS

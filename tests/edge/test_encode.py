@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from relay.api.presence.v1 import presence_pb2
 from relay.api.presence.v1 import presence_service_pb2 as pb
 from relay.core.presence import Status
-from relay.core.watch import Outcome, Take
+from relay.core.watching.watch import Outcome, Take
 from relay.edge import encode
 from tests.edge.worker import item, presence, user
 

@@ -13,9 +13,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from relay.edge.errors import ending_of
 from relay.edge.suites import LOOK_S
 from relay.errors import Bug, SuiteKeyUnknown
-from relay.store import keys
-from relay.store.suite_keys import SuiteKeys
-from relay.store.tenants import Tenants
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.custody.tenants import Tenants
+from relay.store.server import keys
 from tests.edge.suite import Outcome, Request, eventually, pb
 from tests.edge.worker import TENANT, name, user
 from tests.ring import MARKS

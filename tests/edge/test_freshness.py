@@ -10,12 +10,12 @@ import pytest
 
 from relay.api.presence.v1.presence_pb2 import UnknownReason
 from relay.core.presence import Status
-from relay.core.watch import Position
+from relay.core.watching.watch import Position
 from relay.edge.history import Partition, Verdict, judge
 from relay.edge.settings import EdgeSettings
 from relay.edge.tenants import TenantView
-from relay.store import keys
-from relay.store.entries import TenantContact
+from relay.store.presence.entries import TenantContact
+from relay.store.server import keys
 from tests.edge.suite import SuiteStream
 from tests.edge.worker import TENANT, name, user
 

@@ -17,10 +17,10 @@ import pytest
 import trustme
 
 from relay.api.presence.v1 import error_reason_pb2, presence_pb2
-from relay.core.mapping import LOOKS
 from relay.core.presence import Status
+from relay.core.showing.mapping import LOOKS
 from relay.edge.server import EdgeServer
-from relay.store.suite_keys import SuiteKeys
+from relay.store.custody.suite_keys import SuiteKeys
 from tests.edge.suite import eventually
 from tests.edge.worker import PlayedWorker, name, user
 from tests.ring import MARKS
@@ -154,7 +154,7 @@ def test_every_console_status_has_its_icon_colour_and_words() -> None:
 
 def test_the_guides_words_are_those_of_the_pages() -> None:
     pages = {}
-    for path in (DOCS.parent / "onboarding" / "locale").glob("*.toml"):
+    for path in (DOCS.parent / "relay" / "locale").glob("*.toml"):
         messages = tomllib.loads(path.read_text())["message"]
         pages |= {one["en"]: one["it"] for one in messages if isinstance(one["en"], str)}
     told = {row[3]: row[4] for row in ROWS if "icons/" in row[1]}

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from relay.api.presence.v1 import presence_pb2
-from relay.store.tenants import Tenants
+from relay.store.custody.tenants import Tenants
 from tests.edge.suite import SuiteStream
 from tests.edge.worker import OTHER, TENANT, name, user
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from relay.core.presence import Status
-from relay.store import keys
+from relay.store.server import keys
 from tests.edge.suite import Outcome, eventually
 from tests.edge.worker import TENANT, name, user
 

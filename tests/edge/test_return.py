@@ -18,9 +18,9 @@ from relay.edge.settings import EdgeSettings
 from relay.edge.together import Together
 from relay.edge.turns import Turns
 from relay.errors import TooManyUsers
-from relay.store import keys
-from relay.store.connection import Store, StoreSettings
-from relay.store.interest import Interest
+from relay.store.presence.interest import Interest
+from relay.store.server import keys
+from relay.store.server.connection import Store, StoreSettings
 from tests.edge.suite import SuiteStream, eventually
 from tests.edge.worker import TENANT, name
 from tests.ring import PUBLIC_MARKS

@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from relay.core.presence import Status
 from relay.edge.service import SERVICE
-from relay.store.suite_keys import SuiteKeys
+from relay.store.custody.suite_keys import SuiteKeys
 from tests.edge.suite import Outcome, Request, eventually, pb
 from tests.edge.worker import OTHER, TENANT, name, user
 from tests.ring import MARKS

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from relay.store.connected import ConnectedSuites, Streams
-from relay.store.suite_keys import SuiteKeys
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.presence.connected import ConnectedSuites, Streams
 from tests.edge.suite import eventually, pb
 from tests.edge.worker import TENANT, name
 from tests.ring import MARKS

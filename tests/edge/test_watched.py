@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from relay.core.audit import Kind
+from relay.core.audit.events import Kind
 from relay.errors import StoreUnavailable
-from relay.store import keys
-from relay.store.audit import AuditLog
-from relay.store.connection import Store
+from relay.store.custody.audit import AuditLog
+from relay.store.server import keys
+from relay.store.server.connection import Store
 from tests.edge.suite import eventually
 from tests.edge.worker import OTHER, TENANT, name, user
 

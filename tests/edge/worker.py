@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from relay.api.presence.v1 import presence_pb2, presence_service_pb2
-from relay.core.ordering import Order
 from relay.core.presence import Name, Status, TenantId, UserId
+from relay.core.reading.ordering import Order
 from relay.core.revision import Revision
-from relay.store import keys
-from relay.store.connection import Store
-from relay.store.entries import TenantContact
-from relay.store.leases import Lease, Leases
-from relay.store.presences import DirectoryEntry, Observed, Presences
-from relay.store.suite_keys import IssuedKey, SuiteKeys
-from relay.store.tenants import Tenant, Tenants
+from relay.store.custody.suite_keys import IssuedKey, SuiteKeys
+from relay.store.custody.tenants import Tenant, Tenants
+from relay.store.presence.entries import TenantContact
+from relay.store.presence.leases import Lease, Leases
+from relay.store.presence.presences import DirectoryEntry, Observed, Presences
+from relay.store.server import keys
+from relay.store.server.connection import Store
 from tests.ring import MARKS
 
 TENANT = TenantId("6b5f4a3e-1111-4222-8333-944445555666")

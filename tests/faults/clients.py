@@ -25,7 +25,7 @@ from relay.app import until_signalled
 from relay.errors import SourceUnreachable, StoreUnavailable
 from relay.graph.client import GraphClient
 from relay.graph.settings import GraphSettings
-from relay.store.connection import Store, StoreSettings
+from relay.store.server.connection import Store, StoreSettings
 
 AT_ONCE = 32
 PATIENCE = timedelta(seconds=1)

@@ -20,7 +20,7 @@ import httpx
 import psutil
 import pytest
 
-from relay.store.server import POOL_CONNECTIONS, URGENT_CONNECTIONS
+from relay.store.server.clients import POOL_CONNECTIONS, URGENT_CONNECTIONS
 from suite.backoff import Backoff
 from suite.client import PresenceClient
 from suite.values import Source

@@ -13,9 +13,9 @@ import trustme
 from emulator import Cloud, Config, Emulator
 from emulator.demo import CLIENT_ID, SECRET
 from relay.core.presence import UserId
+from relay.graph.auth.signing import Pace, SigningKeys
 from relay.graph.client import GraphClient
 from relay.graph.settings import GraphSettings
-from relay.graph.signing import Pace, SigningKeys
 
 RELAY = "presence-relay@contoso.example"
 SCOPES = {"Presence.Read.All", "User.ReadBasic.All"}

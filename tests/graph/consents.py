@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from emulator import Cloud
 from emulator.demo import REDIRECT_URI
+from relay.graph.auth.consent import Consent, NewGrant
+from relay.graph.auth.tokens import Grant
 from relay.graph.client import GraphClient
-from relay.graph.consent import Consent, NewGrant
 from relay.graph.settings import GraphSettings
-from relay.graph.tokens import Grant
 from tests.emulator.driver import browser, walk
 from tests.graph.conftest import RELAY
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from relay.graph.certificates import Certificates, make
+from relay.graph.push.certificates import Certificates, make
 
 NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
 FIRST, SECOND = make("first", NOW), make("second", NOW + timedelta(days=1))

@@ -19,11 +19,11 @@ from emulator import Cloud
 from emulator.demo import CLIENT_ID, REDIRECT_URI
 from emulator.faults import Fault
 from relay.errors import CredentialRejected, RelayError, SourceThrottled, SourceUnreachable
+from relay.graph.auth.consent import PERSONAL_ACCOUNTS, Consent, ConsentFailed, ConsentProblem, Flow
+from relay.graph.auth.idtokens import UntrustedIdTokenError, verify
+from relay.graph.auth.signing import SigningKeys
 from relay.graph.client import GraphClient
-from relay.graph.consent import PERSONAL_ACCOUNTS, Consent, ConsentFailed, ConsentProblem, Flow
-from relay.graph.idtokens import UntrustedIdTokenError, verify
 from relay.graph.settings import GraphSettings
-from relay.graph.signing import SigningKeys
 from tests.emulator.driver import browser, walk
 from tests.graph.conftest import RELAY, settings_for
 from tests.graph.consents import consent

@@ -10,11 +10,11 @@ from emulator import Cloud
 from emulator.demo import CLIENT_ID, REDIRECT_URI, SECRET
 from emulator.world import Application
 from relay.errors import CredentialRejected
+from relay.graph.auth.consent import Consent
+from relay.graph.auth.credentials import Credentials, is_pair
+from relay.graph.auth.tokens import Grant, GrantTokens
 from relay.graph.client import GraphClient
-from relay.graph.consent import Consent
-from relay.graph.credentials import Credentials, is_pair
 from relay.graph.settings import ClientCertificate
-from relay.graph.tokens import Grant, GrantTokens
 from tests.emulator.driver import browser, walk
 from tests.graph.conftest import RELAY, settings_for
 from tests.graph.consents import consented

@@ -20,10 +20,10 @@ from msal.exceptions import MsalServiceError
 
 from emulator import Cloud, Config, Emulator
 from emulator.demo import CLIENT_ID, SECRET
-from relay.core.grants import RefusalClass, classify
+from relay.core.consent.grants import RefusalClass, classify
 from relay.errors import CredentialRejected, RelayError, SourceThrottled, SourceUnreachable
+from relay.graph.auth.tokens import Grant, GrantTokens
 from relay.graph.errors import GrantRefused
-from relay.graph.tokens import Grant, GrantTokens
 from tests.graph.conftest import RELAY, SCOPES, settings_for
 from tests.graph.consents import consented
 

@@ -12,7 +12,7 @@ from relay.core.names import normalise
 from relay.core.presence import DirectoryNames, Name, Status, UserId
 from relay.errors import AccessDenied, RequestRefused, SourceThrottled, SourceUnreachable
 from relay.graph.client import GraphClient
-from relay.graph.directory import NAMES_PER_BATCH, PATH, Found, Resolution, resolve, upns_of
+from relay.graph.presence.directory import NAMES_PER_BATCH, PATH, Found, Resolution, resolve, upns_of
 from tests.graph.conftest import Tokens, ids
 
 NOBODY = Name("nobody@contoso.example")

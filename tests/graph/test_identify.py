@@ -15,12 +15,12 @@ from structlog.testing import capture_logs
 
 from emulator import Cloud
 from emulator.demo import CLIENT_ID, REDIRECT_URI
+from relay.diagnosis.checks import clock_finding
+from relay.graph.auth.consent import Consent, ConsentFailed, ConsentProblem
+from relay.graph.auth.idtokens import UntrustedIdTokenError, VerifiedIdentity, verify
+from relay.graph.auth.signing import SigningKeys
 from relay.graph.client import GraphClient
-from relay.graph.consent import Consent, ConsentFailed, ConsentProblem
 from relay.graph.errors import date_of
-from relay.graph.idtokens import UntrustedIdTokenError, VerifiedIdentity, verify
-from relay.graph.signing import SigningKeys
-from relay.preflight import clock_finding
 from tests.emulator.driver import browser, walk
 from tests.graph.conftest import RELAY
 
@@ -82,7 +82,7 @@ async def test_a_clock_some_minutes_late_is_no_reason_to_refuse_and_more_is_name
     keys = SigningKeys(client)
     token = cloud.tokens.id_token(person, application, hashlib.sha256(b"n").hexdigest(), cloud.url)
     late = time.time() - behind_s
-    monkeypatch.setattr("relay.graph.idtokens.time", SimpleNamespace(time=lambda: late))
+    monkeypatch.setattr("relay.graph.auth.idtokens.time", SimpleNamespace(time=lambda: late))
     with capture_logs() as logged:
         if is_good:
             assert (await verify(keys, token, "n")).upn == RELAY

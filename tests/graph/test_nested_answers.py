@@ -13,11 +13,12 @@ import pytest
 from emulator import Cloud
 from emulator.faults import Fault
 from relay.errors import RelayError, SourceUnreachable
-from relay.graph import directory, notifications, organisation, presences, subscriptions
-from relay.graph.certificates import Certificates, make
+from relay.graph.auth.signing import SigningKeys
 from relay.graph.client import GraphClient
 from relay.graph.errors import error_code, translate
-from relay.graph.signing import SigningKeys
+from relay.graph.presence import directory, organisation, presences
+from relay.graph.push import notifications, subscriptions
+from relay.graph.push.certificates import Certificates, make
 from relay.probe import asking
 from relay.webhook.posts import Malformed, parse
 from tests.graph.conftest import Tokens

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from relay.core.presence import Observation, OutOfOffice, UserId
-from relay.graph.certificates import Certificate, Certificates, CertificatesInvalid, make
-from relay.graph.notifications import NoContent, NotOpened, opened
+from relay.graph.push.certificates import Certificate, Certificates, CertificatesInvalid, make
+from relay.graph.push.notifications import NoContent, NotOpened, opened
 from tests.webhook import graph
 
 ADA = UserId("aaaaaaaa-0000-4000-8000-000000000001")

@@ -9,7 +9,7 @@ import pytest
 from emulator import Cloud, Fault
 from relay.errors import AccessDenied, SourceThrottled, SourceUnreachable
 from relay.graph.client import GraphClient
-from relay.graph.organisation import some_users, tenant_of
+from relay.graph.presence.organisation import some_users, tenant_of
 from tests.graph.conftest import Tokens
 
 DISCOVERY = "openid-configuration"

@@ -10,7 +10,7 @@ from emulator.faults import Fault
 from relay.core.presence import Observation, OutOfOffice, UserId
 from relay.errors import Bug, RequestRefused, SourceUnreachable
 from relay.graph.client import GraphClient
-from relay.graph.presences import PATH, Page, Seen, read_presences
+from relay.graph.presence.presences import PATH, Page, Seen, read_presences
 from tests.graph.conftest import Tokens, ids
 
 ADA = UserId("11111111-0000-4000-8000-000000000001")

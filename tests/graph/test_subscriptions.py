@@ -26,11 +26,11 @@ from relay.errors import (
     SubscriptionRefused,
     WebhookUnreachable,
 )
-from relay.graph import subscriptions
-from relay.graph.certificates import Certificates, make
 from relay.graph.client import GraphClient
-from relay.graph.notifications import opened
-from relay.graph.subscriptions import Subscribed, Wanted
+from relay.graph.push import subscriptions
+from relay.graph.push.certificates import Certificates, make
+from relay.graph.push.notifications import opened
+from relay.graph.push.subscriptions import Subscribed, Wanted
 from tests.emulator.receiver import Receiver, Said, pushing
 from tests.graph.conftest import Tokens, ids, settings_for
 from tests.valkey import free_port

@@ -19,7 +19,7 @@ from emulator import Cloud
 from emulator.demo import CLIENT_ID
 from emulator.faults import Fault
 from emulator.world import Application
-from relay.core.grants import RefusalClass
+from relay.core.consent.grants import RefusalClass
 from relay.core.presence import TenantId
 from relay.errors import (
     ConsentRequired,
@@ -29,11 +29,11 @@ from relay.errors import (
     SourceUnreachable,
     StoreUnavailable,
 )
+from relay.graph.auth.tokens import AccessToken, Grant, GrantTokens
 from relay.graph.client import GraphClient
 from relay.graph.errors import GrantRefused
-from relay.graph.presences import read_presences
+from relay.graph.presence.presences import read_presences
 from relay.graph.settings import ClientCertificate, GraphSettings
-from relay.graph.tokens import AccessToken, Grant, GrantTokens
 from tests.graph.conftest import RELAY, SCOPES, ids, settings_for
 from tests.graph.consents import consented
 

@@ -16,9 +16,9 @@ from redis.asyncio import Redis
 from emulator import Cloud, Config, Emulator
 from relay.edge.server import EdgeServer
 from relay.edge.settings import EdgeSettings
-from relay.store.connection import Store, StoreSettings
-from relay.store.keyring import KeyRing, make_ring
-from relay.store.marks import RingMarks
+from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.sealing.marks import RingMarks
+from relay.store.server.connection import Store, StoreSettings
 from relay.worker.cloud import Cloud as WorkerCloud
 from relay.worker.partitions import Worker
 from relay.worker.settings import WorkerSettings

@@ -20,8 +20,8 @@ from multiprocessing.process import BaseProcess
 from onboarding.app import served
 from onboarding.settings import WebSettings
 from relay.graph.settings import GraphSettings
-from relay.store.connection import Store, StoreSettings
-from relay.store.keyring import KeyRing
+from relay.store.sealing.keyring import KeyRing
+from relay.store.server.connection import Store, StoreSettings
 
 _WRITES = {b"SET", b"GETDEL", b"DEL", b"HSET", b"HDEL", b"SADD", b"SREM", b"EVALSHA"}
 _processes = multiprocessing.get_context("forkserver")

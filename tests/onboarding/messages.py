@@ -12,7 +12,8 @@ from pathlib import Path
 import onboarding
 from onboarding.pages import environment
 from onboarding.problems import PROBLEMS
-from relay.core import diagnosis, grants
+from relay.core.consent import grants
+from relay.core.showing import diagnosis
 from relay.graph import errors
 
 ROOT = Path(onboarding.__file__).parent
@@ -32,7 +33,7 @@ def written() -> dict[Message, str]:
     for problem in PROBLEMS.values():
         texts = filter(None, (problem.title, problem.text, problem.remedy))
         found |= dict.fromkeys(texts, "problems.py")
-    found |= dict.fromkeys(sorted(sentences()), "relay/core/grants.py")
+    found |= dict.fromkeys(sorted(sentences()), "relay/core/consent/grants.py")
     said = Path(inspect.getfile(diagnosis))
     found |= dict.fromkeys(_of_code(said.read_text(), {"Said": 1}), said.name)
     return found | dict.fromkeys(diagnosis.sentences(), said.name)

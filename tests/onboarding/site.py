@@ -13,16 +13,16 @@ from emulator import Cloud
 from onboarding.app import served
 from onboarding.flow import Flow, decode
 from onboarding.settings import Pace, WebSettings
+from relay.core.consent.tenant import SignUp
 from relay.core.presence import TenantId
-from relay.core.tenant import SignUp
-from relay.store.connection import Store
-from relay.store.flows import Flows
-from relay.store.keyring import KeyRing
-from relay.store.layout import Client
-from relay.store.marks import RingMarks
-from relay.store.suite_keys import SuiteKeys
-from relay.store.tenants import Tenants
-from relay.store.vault import Vault
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.custody.tenants import Tenants
+from relay.store.custody.vault import Vault
+from relay.store.sealing.keyring import KeyRing
+from relay.store.sealing.marks import RingMarks
+from relay.store.sealing.short_lived import Flows
+from relay.store.server.connection import Store
+from relay.store.server.layout import Client
 from tests.graph.conftest import settings_for
 from tests.valkey import as_role
 

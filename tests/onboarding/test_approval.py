@@ -15,11 +15,11 @@ import pytest
 import trustme
 
 from onboarding.settings import TENANT
-from relay.core.tenant import SignUp
-from relay.store.keyring import KeyRing
-from relay.store.notices import NoticeKind, Notices
-from relay.store.sign_ups import SignUpLimits
-from relay.telling.settings import TellingSettings
+from relay.alerts.settings import TellingSettings
+from relay.core.consent.tenant import SignUp
+from relay.store.custody.notices import NoticeKind, Notices
+from relay.store.custody.sign_ups import SignUpLimits
+from relay.store.sealing.keyring import KeyRing
 from tests.edge.suite import SuiteStream, eventually
 from tests.onboarding.conftest import FAST, relay_at_work
 from tests.onboarding.person import ACCOUNT, Person

@@ -17,14 +17,14 @@ import trustme
 from redis.asyncio import Redis
 
 from emulator import Config, Emulator
-from onboarding.languages import CATALOGUE, Language
 from onboarding.problems import PROBLEMS
 from onboarding.settings import TENANT
-from relay.core.grants import GrantState, RefusalClass, classify
-from relay.core.tenant import TenantEvent, TenantState
-from relay.core.trouble import Trouble, heard
-from relay.store.connection import Store, StoreSettings
-from relay.store.keyring import KeyRing
+from relay.core.consent.grants import GrantState, RefusalClass, classify
+from relay.core.consent.microsoft_error import Trouble, heard
+from relay.core.consent.tenant import TenantEvent, TenantState
+from relay.locale.languages import CATALOGUE, Language
+from relay.store.sealing.keyring import KeyRing
+from relay.store.server.connection import Store, StoreSettings
 from tests.onboarding.chromium import PHONE, Watched, chromium, window
 from tests.onboarding.inventory import Visit
 from tests.onboarding.person import Person

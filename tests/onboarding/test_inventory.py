@@ -19,9 +19,9 @@ from _pytest.mark import ParameterSet
 from redis.asyncio import Redis
 
 from emulator import Config, Emulator
-from onboarding.languages import Language
-from relay.store.connection import Store, StoreSettings
-from relay.store.keyring import KeyRing
+from relay.locale.languages import Language
+from relay.store.sealing.keyring import KeyRing
+from relay.store.server.connection import Store, StoreSettings
 from tests.onboarding.chromium import Watched, chromium, window
 from tests.onboarding.inventory import ROWS, Row, Visit, diagnostics, sign_up, tenant, tenant_door, wizard
 from tests.onboarding.messages import ROOT

@@ -17,9 +17,9 @@ import trustme
 from redis.asyncio import Redis
 
 from emulator import Cloud
-from relay.core.tenant import TenantState
-from relay.store.connection import Store
-from relay.store.keyring import KeyRing, make_ring
+from relay.core.consent.tenant import TenantState
+from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.server.connection import Store
 from tests.graph.conftest import settings_for
 from tests.onboarding.killable import Killer, Web, http_gate, store_gate
 from tests.onboarding.person import APPLICANT, Person

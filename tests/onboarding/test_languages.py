@@ -9,8 +9,8 @@ import pytest
 from starlette.datastructures import Headers
 
 from onboarding import dates
-from onboarding.languages import CURRENT, Language, Sentence, english, say, wanted
 from onboarding.pages import is_path, where
+from relay.locale.languages import CURRENT, Language, Sentence, english, say, wanted
 from tests.onboarding.messages import places, translated, written
 from tests.onboarding.person import Person
 
@@ -30,7 +30,7 @@ def test_every_message_has_a_translation_and_no_translation_is_left_over():
     stubs = "\n".join(
         f'# {place}\n[[message]]\nen = {_toml(text)}\nit = ""\n' for text, place in found.items() if text not in known
     )
-    assert not stubs, f"not translated yet; for onboarding/locale/:\n\n{stubs}"
+    assert not stubs, f"not translated yet; for relay/locale/:\n\n{stubs}"
     assert sorted(map(str, known - set(found))) == []
 
 

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from onboarding.settings import TENANT
-from relay.core.audit import OPERATOR
-from relay.core.tenant import SignUp
-from relay.store.managers import Managers
-from relay.store.notices import Notice, NoticeKind, Notices
+from relay.core.audit.events import OPERATOR
+from relay.core.consent.tenant import SignUp
+from relay.store.custody.managers import Managers
+from relay.store.custody.notices import Notice, NoticeKind, Notices
 from tests.onboarding.person import ACCOUNT, Person
 from tests.onboarding.site import Site
 

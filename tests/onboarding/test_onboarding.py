@@ -12,12 +12,12 @@ from emulator import Config, Emulator
 from emulator.generate import BENCH_CLIENT_ID, BENCH_SECRET
 from emulator.world import World
 from onboarding.settings import TENANT
-from relay.core.grants import GrantState
-from relay.core.tenant import TenantEvent, TenantState
+from relay.core.consent.grants import GrantState
+from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.errors import SuiteKeyRevoked
-from relay.store.connection import Store
-from relay.store.keyring import KeyRing
-from relay.store.sign_ups import SignUpLimits
+from relay.store.custody.sign_ups import SignUpLimits
+from relay.store.sealing.keyring import KeyRing
+from relay.store.server.connection import Store
 from tests.onboarding.person import CONFIRMED, TO_SIGN_IN, Person
 from tests.onboarding.site import Site, web_settings
 from tests.valkey import free_port

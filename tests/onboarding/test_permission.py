@@ -15,8 +15,8 @@ from redis.asyncio import Redis
 from emulator import Fault
 from onboarding.problems import PROBLEMS
 from onboarding.settings import CALLBACK, PREFIX, TENANT
-from relay.store.access_requests import AccessRequests
-from relay.store.invitations import Invitation, Invitations, new_token
+from relay.store.custody.access_requests import AccessRequests
+from relay.store.sealing.invitations import Invitation, Invitations, new_token
 from tests.onboarding.person import ACCOUNT, APPLICANT, CONFIRMED, TO_SIGN_IN, Person
 
 Meet = Callable[..., Awaitable[Person]]

@@ -13,8 +13,8 @@ import trustme
 
 from emulator import Cloud, Config, Emulator
 from onboarding.settings import Push
-from relay.graph.certificates import Certificates, make
-from relay.store.connection import Store
+from relay.graph.push.certificates import Certificates, make
+from relay.store.server.connection import Store
 from relay.webhook.server import receiving
 from relay.webhook.settings import PREFIX, WebhookSettings
 from tests.graph.conftest import settings_for

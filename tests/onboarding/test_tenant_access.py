@@ -15,9 +15,9 @@ from onboarding.settings import TENANT, WebSettings
 from onboarding.tenant.access import RIGHTS, Access, Deed, access_of, is_contact
 from onboarding.tenant.sessions import Session
 from relay.core.presence import TenantId, UserId
-from relay.graph.idtokens import VerifiedIdentity
-from relay.store.managers import CLAIM_LASTS, Claim
-from relay.store.tenants import Tenant
+from relay.graph.auth.idtokens import VerifiedIdentity
+from relay.store.custody.managers import CLAIM_LASTS, Claim
+from relay.store.custody.tenants import Tenant
 from tests.onboarding.site import Site
 
 HERE, ELSEWHERE = TenantId("11111111-1111-4111-8111-111111111111"), TenantId("22222222-2222-4222-8222-222222222222")

@@ -13,17 +13,17 @@ from redis.asyncio import Redis
 
 from onboarding.settings import TENANT
 from onboarding.tenant.diagnostics import MOST_ROWS
-from relay.core.diagnosis import ABSENCES, NOT_REQUESTED
-from relay.core.ordering import Order
+from relay.core.consent.tenant import TenantState
 from relay.core.presence import Name, Status, TenantId
-from relay.core.tenant import TenantState
+from relay.core.reading.ordering import Order
+from relay.core.showing.diagnosis import ABSENCES, NOT_REQUESTED
 from relay.diagnosis import minute
 from relay.diagnosis.overview import Overviews
-from relay.store.interest import Interest
-from relay.store.presences import DirectoryEntry, Observed, Presences
-from relay.store.tenants import Tenant, Tenants
+from relay.store.custody.tenants import Tenant, Tenants
+from relay.store.presence.interest import Interest
+from relay.store.presence.presences import DirectoryEntry, Observed, Presences
+from relay.wire.encode import encode_presence
 from relay.worker.cloud import Cloud as WorkerCloud
-from relay.worker.encode import encode_presence
 from relay.worker.partitions import Worker
 from tests.graph.conftest import settings_for
 from tests.onboarding.chromium import Watched, chromium

@@ -22,16 +22,16 @@ from emulator import Cloud
 from onboarding.settings import TENANT
 from onboarding.tenant.cookies import SESSION_COOKIE
 from onboarding.tenant.sessions import Sessions
-from relay.core.grants import GrantState
+from relay.core.consent.grants import GrantState
+from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.core.presence import TenantId, UserId
-from relay.core.tenant import TenantEvent, TenantState
-from relay.graph.idtokens import VerifiedIdentity
-from relay.store import keys
-from relay.store.admissions import Admissions
-from relay.store.audit import AuditLog
-from relay.store.connection import Store
-from relay.store.keyring import KeyRing, make_ring
-from relay.store.suite_keys import KeyRecord
+from relay.graph.auth.idtokens import VerifiedIdentity
+from relay.store.custody.admissions import Admissions
+from relay.store.custody.audit import AuditLog
+from relay.store.custody.suite_keys import KeyRecord
+from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.server import keys
+from relay.store.server.connection import Store
 from tests.graph.conftest import settings_for
 from tests.onboarding.killable import Killer, Web, http_gate, store_gate
 from tests.onboarding.person import ACCOUNT, Person

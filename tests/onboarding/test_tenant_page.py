@@ -15,12 +15,13 @@ import pytest
 from redis.asyncio import Redis
 
 from onboarding.settings import TENANT
-from relay.core.grants import GrantState
-from relay.core.tenant import TenantEvent, TenantState
+from relay.core.consent.grants import GrantState
+from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.errors import SuiteKeyRevoked, TenantRemoved
-from relay.store import keys, notify_secrets
-from relay.store.audit import AuditLog
-from relay.store.connected import ConnectedSuites, Streams
+from relay.store.custody.audit import AuditLog
+from relay.store.presence.connected import ConnectedSuites, Streams
+from relay.store.sealing import notify_secrets
+from relay.store.server import keys
 from tests.emulator.driver import form
 from tests.onboarding.person import ACCOUNT, Person, filled
 from tests.onboarding.site import Site

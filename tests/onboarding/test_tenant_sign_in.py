@@ -18,9 +18,9 @@ from onboarding.problems import PROBLEMS
 from onboarding.settings import CALLBACK, TENANT, Pace
 from onboarding.tenant.cookies import RETURN_COOKIE, SESSION_COOKIE
 from onboarding.tenant.sessions import IDLE, LONGEST, Session
-from relay.core.audit import OPERATOR
-from relay.store.flows import Flows
-from relay.store.managers import Managers
+from relay.core.audit.events import OPERATOR
+from relay.store.custody.managers import Managers
+from relay.store.sealing.short_lived import Flows
 from tests.emulator.driver import form
 from tests.onboarding.person import ACCOUNT, Person
 from tests.onboarding.site import Site

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from relay.ops.admission import Admission
+from relay.http.admission import Admission
 
 
 class Door:

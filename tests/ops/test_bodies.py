@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from relay.ops.bodies import Bodies, TooMuchAtOnce
+from relay.http.bodies import Bodies, TooMuchAtOnce
 
 
 async def reads(bodies: Bodies, size: int, arrived: asyncio.Event, goes_on: asyncio.Event) -> str:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from relay.ops import bounded_http
-from relay.ops.http_limits import HttpLimits
-from relay.ops.serving import Listening, serving
+from relay.http import protocol as bounded_http
+from relay.http.limits import HttpLimits
+from relay.http.serving import Listening, serving
 
 LISTENING = Listening(
     host="127.0.0.1",
@@ -208,8 +208,8 @@ FEW_DESCRIPTORS = """
 import asyncio, json, os, resource, sys
 from datetime import timedelta
 from relay.ops import logging
-from relay.ops.http_limits import HttpLimits
-from relay.ops.serving import Listening, serving
+from relay.http.limits import HttpLimits
+from relay.http.serving import Listening, serving
 from tests.ops.test_serving import LISTENING, _hello
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The wire's rules under random schedules: the real `relay.core.watch`, with a small model of all that is around it.
+"""The wire's rules under random schedules: the real `relay.core.watching.watch`, with a small model of all that is around it.
 
     graph ──► workers ──► store ──► edges ══ streams (the real `Watch`) ══► suites
 

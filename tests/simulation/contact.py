@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Final
 
-from relay.core.planning import PollPlan, Read
 from relay.core.presence import UserId
+from relay.core.reading.planning import PollPlan, Read
 from tests.simulation.rules import Broken
 
 INTERVAL_S: Final = 5.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from relay.core.presence import Name
-from relay.core.watch import AnswersEntry, Position, Snapshot, Take, Watch
+from relay.core.watching.watch import AnswersEntry, Position, Snapshot, Take, Watch
 from tests.simulation.rules import Rules
 from tests.simulation.store import Store
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from relay.core.presence import Name
-from relay.core.readings import Change, Held, Readings
-from relay.core.wanted import Wanted
+from relay.core.watching.readings import Change, Held, Readings
+from relay.core.watching.wanted import Wanted
 from tests.simulation.rules import Broken
 
 EDGES: Final = ("e1", "e2")

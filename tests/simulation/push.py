@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
-from relay.core.ordering import LAG_S, Age, Newest, Order, Stamp, is_newer
-from relay.core.planning import PollPlan, Read
 from relay.core.presence import UserId
+from relay.core.reading.ordering import LAG_S, Age, Newest, Order, Stamp, is_newer
+from relay.core.reading.planning import PollPlan, Read
 from tests.simulation.rules import Broken, play_all
 
 STATES: Final = "AB"

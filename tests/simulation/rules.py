@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from relay.core.watch import Watch
+from relay.core.watching.watch import Watch
 
 
 class Broken(AssertionError):

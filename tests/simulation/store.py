@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from relay.core.presence import Name, UserId
 from relay.core.revision import START, Epoch, Revision
-from relay.core.watch import Meaning, Snapshot
+from relay.core.watching.watch import Meaning, Snapshot
 
 Lease: TypeAlias = tuple[int, int]
 """A worker and a fencing token."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from relay.core.presence import Status, TenantId, UserId
 from relay.core.revision import ResumeToken
-from relay.core.watch import Meaning, Outcome
+from relay.core.watching.watch import Meaning, Outcome
 from tests.simulation.edges import Edge, Stream
 from tests.simulation.rules import Broken, Rules
 

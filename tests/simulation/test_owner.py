@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from relay.core.readings import Readings
+from relay.core.watching.readings import Readings
 from tests.simulation import contact, interest, late
 from tests.simulation.contact import ContactRules, play_contact
 from tests.simulation.interest import play_interest

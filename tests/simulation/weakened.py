@@ -8,7 +8,7 @@ from typing import Final
 
 from relay.core.presence import Name, Status, UserId
 from relay.core.revision import Epoch, ResumeToken, Revision
-from relay.core.watch import AnswersEntry, Ask, Meaning, Outcome, Position, Snapshot, Take, Watch
+from relay.core.watching.watch import AnswersEntry, Ask, Meaning, Outcome, Position, Snapshot, Take, Watch
 from tests.simulation.rules import Rules
 
 Entries = Iterable[AnswersEntry[int]]

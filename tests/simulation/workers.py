@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from relay.core.presence import Name, UserId
 from relay.core.revision import Epoch
-from relay.core.watch import Meaning
+from relay.core.watching.watch import Meaning
 from tests.simulation.rules import Rules
 from tests.simulation.store import NO_EPOCH, Lease, Store
 

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from relay.core.names import normalise
 from relay.core.presence import Name, Status, UserId
-from relay.core.watch import Meaning
+from relay.core.watching.watch import Meaning
 from tests.simulation.edges import Edge, Stream
 from tests.simulation.rules import Rules
 from tests.simulation.store import Store

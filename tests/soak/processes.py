@@ -24,15 +24,15 @@ import httpx
 import trustme
 
 from emulator.demo import CLIENT_ID, SECRET
+from relay.core.consent.tenant import TenantState
 from relay.core.presence import TenantId, UserId
-from relay.core.tenant import TenantState
-from relay.graph.certificates import make
+from relay.graph.push.certificates import make
 from relay.graph.settings import GraphSettings
-from relay.store.connection import Store, StoreSettings
-from relay.store.keyring import KeyRing
-from relay.store.suite_keys import SuiteKeys
-from relay.store.tenants import Tenant, Tenants
-from relay.store.vault import NEW, Grant, Vault
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.custody.tenants import Tenant, Tenants
+from relay.store.custody.vault import NEW, Grant, Vault
+from relay.store.sealing.keyring import KeyRing
+from relay.store.server.connection import Store, StoreSettings
 from tests.graph.consents import consent
 from tests.ring import MARKS, RING_JSON
 from tests.valkey import UNTIL_PARENT_DIES, ValkeyServer, free_port

@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 
-from relay.core.tenant import TenantEvent
-from relay.store.tenants import Tenants
+from relay.core.consent.tenant import TenantEvent
+from relay.store.custody.tenants import Tenants
 from suite.backoff import Backoff
 from suite.client import PresenceClient
 from suite.errors import Refused

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 
-from relay.store import keys
-from relay.store.connection import Store, StoreSettings
-from relay.store.leases import Lease, Leases
+from relay.store.presence.leases import Lease, Leases
+from relay.store.server import keys
+from relay.store.server.connection import Store, StoreSettings
 from tests.store.samples import TENANT
 from tests.valkey import ValkeyServer
 

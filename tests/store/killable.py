@@ -18,17 +18,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from relay.core import audit
-from relay.store.backup import back_up
-from relay.store.backup_file import BackupKey
-from relay.store.connection import Store, StoreSettings
-from relay.store.keyring import KeyRing, make_ring
-from relay.store.restore import Restore, checked
-from relay.store.ringfile import new_private, write_private
-from relay.store.sealed import Sealed
-from relay.store.suite_keys import SuiteKeys
-from relay.store.tenants import Tenants
-from relay.store.vault import Vault
+from relay.core.audit import events as audit
+from relay.store.backup.file import BackupKey
+from relay.store.backup.restore import Restore, checked
+from relay.store.backup.write import back_up
+from relay.store.custody.reseal import Sealed
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.custody.tenants import Tenants
+from relay.store.custody.vault import Vault
+from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.sealing.ring_file import new_private, write_private
+from relay.store.server.connection import Store, StoreSettings
 from tests.onboarding.killable import Killer, store_gate
 from tests.ring import MARKS
 from tests.store.samples import TENANT, user

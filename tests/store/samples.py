@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
-from relay.core.ordering import Order
 from relay.core.presence import Name, Source, TenantId, UserId
-from relay.store import keys
-from relay.store.presences import DirectoryEntry, Observed
+from relay.core.reading.ordering import Order
+from relay.store.presence.presences import DirectoryEntry, Observed
+from relay.store.server import keys
 
 TENANT = TenantId("6b5f4a3e-1111-4222-8333-944445555666")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

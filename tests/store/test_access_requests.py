@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 import pytest
 from redis.asyncio import Redis
 
-from relay.core.audit import Actor, Kind
-from relay.store import keys
-from relay.store.access_requests import MOST_KEPT, MOST_WAITING, WAITS, AccessRequests, Asked, RequestState
-from relay.store.admissions import Admissions, RequestGone, Taken
-from relay.store.audit import AuditLog
-from relay.store.connection import Store
-from relay.store.keyring import KeyRing, make_ring
-from relay.store.managers import Managers
-from relay.store.sealed import Sealed
-from relay.store.tenants import Tenants
-from relay.store.vault import Vault
+from relay.core.audit.events import Actor, Kind
+from relay.store.custody.access_requests import MOST_KEPT, MOST_WAITING, WAITS, AccessRequests, Asked, RequestState
+from relay.store.custody.admissions import Admissions, RequestGone, Taken
+from relay.store.custody.audit import AuditLog
+from relay.store.custody.managers import Managers
+from relay.store.custody.reseal import Sealed
+from relay.store.custody.tenants import Tenants
+from relay.store.custody.vault import Vault
+from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.server import keys
+from relay.store.server.connection import Store
 from tests.store.samples import TENANT, user
 
 OLD_RING = make_ring("k1", now_s=0)

@@ -7,18 +7,19 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
-from relay.core.audit import Actor
-from relay.core.grants import GrantState
+from relay.core.audit.events import Actor
+from relay.core.consent.grants import GrantState
+from relay.core.consent.tenant import TRANSITIONS, TenantEvent, TenantState
 from relay.core.presence import UserId
-from relay.core.tenant import TRANSITIONS, TenantEvent, TenantState
-from relay.store import hints, keys
-from relay.store.admissions import Admissions, Replaced
-from relay.store.audit import AuditLog
-from relay.store.connection import Store
-from relay.store.keyring import KeyRing, make_ring
-from relay.store.pipes import START_ID, Inbox
-from relay.store.tenants import Tenant, Tenants
-from relay.store.vault import Vault, VersionConflict
+from relay.store.custody.admissions import Admissions, Replaced
+from relay.store.custody.audit import AuditLog
+from relay.store.custody.tenants import Tenant, Tenants
+from relay.store.custody.vault import Vault, VersionConflict
+from relay.store.presence import hints
+from relay.store.presence.pipes import START_ID, Inbox
+from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.server import keys
+from relay.store.server.connection import Store
 from tests.store.samples import NOW, TENANT, user
 from tests.valkey import ValkeyServer
 

@@ -10,19 +10,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis.asyncio import Redis
 
-from relay.core import audit
-from relay.core.audit import OPERATOR, Actor, Kind
-from relay.core.audit_export import Form
-from relay.core.tenant import TenantEvent, TenantState
-from relay.store import audit as store_audit
-from relay.store import keys
-from relay.store.admissions import Admissions
-from relay.store.audit import RETENTION, AuditLog
-from relay.store.connection import Store
-from relay.store.keyring import KeyRing, make_ring
-from relay.store.suite_keys import SuiteKeys
-from relay.store.tenants import Tenant, Tenants
-from relay.store.vault import NEW, Grant, Vault, VersionConflict
+from relay.core.audit import events as audit
+from relay.core.audit.events import OPERATOR, Actor, Kind
+from relay.core.audit.export import Form
+from relay.core.consent.tenant import TenantEvent, TenantState
+from relay.store.custody import audit as store_audit
+from relay.store.custody.admissions import Admissions
+from relay.store.custody.audit import RETENTION, AuditLog
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.custody.tenants import Tenant, Tenants
+from relay.store.custody.vault import NEW, Grant, Vault, VersionConflict
+from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.server import keys
+from relay.store.server.connection import Store
 from tests.ring import MARKS
 from tests.store.samples import NOW, TENANT, tenant_in, user
 

@@ -11,25 +11,26 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 
-from relay.core import audit
-from relay.core.audit import OPERATOR, Actor, Kind
-from relay.core.tenant import TenantEvent, TenantState
+from relay.core.audit import events as audit
+from relay.core.audit.events import OPERATOR, Actor, Kind
+from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.errors import SuiteKeyRevoked
-from relay.store import backup_file, keys
-from relay.store.admissions import Admissions
-from relay.store.audit import AuditLog
-from relay.store.backup import back_up
-from relay.store.backup_file import BackupInvalid, BackupKey, BackupUnsigned, Reader, Writer, make_backup_key
-from relay.store.connection import Store
-from relay.store.keyring import KeyRing, make_ring
-from relay.store.managers import Managers
-from relay.store.marks import Standing
-from relay.store.pipes import Inbox
-from relay.store.restore import Outcome, Restore, TenantRestored, checked
-from relay.store.suite_keys import SuiteKeys
-from relay.store.tenants import Tenants
-from relay.store.turned_away import TurnedAway
-from relay.store.vault import Vault
+from relay.store.backup import file as backup_file
+from relay.store.backup.file import BackupInvalid, BackupKey, BackupUnsigned, Reader, Writer, make_backup_key
+from relay.store.backup.restore import Outcome, Restore, TenantRestored, checked
+from relay.store.backup.write import back_up
+from relay.store.custody.admissions import Admissions
+from relay.store.custody.audit import AuditLog
+from relay.store.custody.managers import Managers
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.custody.tenants import Tenants
+from relay.store.custody.turned_away import TurnedAway
+from relay.store.custody.vault import Vault
+from relay.store.presence.pipes import Inbox
+from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.sealing.marks import Standing
+from relay.store.server import keys
+from relay.store.server.connection import Store
 from tests.ring import MARKS, RING
 from tests.store.samples import NOW, TENANT, tenant_in, user
 

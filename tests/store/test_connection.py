@@ -9,10 +9,10 @@ import pytest
 from redis.asyncio import Redis
 
 from relay.errors import Bug, NotPermitted, NotPrimary, NotSaved, StoreUnavailable
-from relay.store import keys
-from relay.store.connection import Store, StoreSettings
-from relay.store.layout import Client
-from relay.store.scripting import Script
+from relay.store.server import keys
+from relay.store.server.connection import Store, StoreSettings
+from relay.store.server.layout import Client
+from relay.store.server.scripting import Script
 from tests.store.samples import TENANT, eventually
 from tests.valkey import ValkeyServer, free_port
 

@@ -12,12 +12,13 @@ from redis.asyncio import Redis
 from relay.core.presence import Name
 from relay.core.revision import START
 from relay.errors import LeaseLost
-from relay.store import hints, keys
-from relay.store.connection import Store
-from relay.store.entries import Asked
-from relay.store.explanations import MOST_ASKED, EdgeSays, Explanations, OwnerSays
-from relay.store.leases import Lease
-from relay.store.pipes import ChangesReader, Inbox
+from relay.store.presence import hints
+from relay.store.presence.entries import Asked
+from relay.store.presence.explanations import MOST_ASKED, EdgeSays, Explanations, OwnerSays
+from relay.store.presence.leases import Lease
+from relay.store.presence.pipes import ChangesReader, Inbox
+from relay.store.server import keys
+from relay.store.server.connection import Store
 from tests.store.samples import TENANT, tenant_in, user
 
 P = keys.partition_of(TENANT)

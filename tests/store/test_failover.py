@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from relay.errors import NotPrimary, StoreUnavailable
-from relay.store.connection import Blocking, Store, StoreSettings
+from relay.store.server.connection import Blocking, Store, StoreSettings
 from tests.store.samples import eventually
 from tests.support.fault_proxy import FaultProxy
 from tests.valkey import ValkeyServer

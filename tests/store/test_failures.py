@@ -12,11 +12,11 @@ from redis.exceptions import ConnectionError, MaxConnectionsError, OutOfMemoryEr
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from relay.errors import Bug, NotPermitted, NotPrimary, RelayError, StoreUnavailable
-from relay.store import failures
-from relay.store.connection import Store, StoreSettings
-from relay.store.failures import translated
-from relay.store.layout import Client
-from relay.store.scripting import Script
+from relay.store.server import redis_errors as failures
+from relay.store.server.connection import Store, StoreSettings
+from relay.store.server.layout import Client
+from relay.store.server.redis_errors import translated
+from relay.store.server.scripting import Script
 from tests.valkey import ValkeyServer
 
 SECRET = "hunter2"

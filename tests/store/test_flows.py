@@ -9,9 +9,9 @@ import pytest
 from redis.asyncio import Redis
 
 from relay.errors import StoreUnavailable
-from relay.store.connection import Store
-from relay.store.flows import Flows
-from relay.store.keyring import KeyRing, make_ring
+from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.sealing.short_lived import Flows
+from relay.store.server.connection import Store
 from tests.valkey import ValkeyServer
 
 NAME = "flow:0123456789abcdef01234567"

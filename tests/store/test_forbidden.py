@@ -7,9 +7,9 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from relay.errors import NotPermitted
-from relay.store import forbidden, keys
-from relay.store.connection import Store, StoreSettings
-from relay.store.layout import Client
+from relay.store.server import forbidden, keys
+from relay.store.server.connection import Store, StoreSettings
+from relay.store.server.layout import Client
 from tests.store.samples import TENANT
 from tests.valkey import ValkeyServer
 

@@ -7,10 +7,11 @@ from redis.asyncio import Redis
 
 from relay.core.presence import Name
 from relay.errors import TooManyUsers
-from relay.store import hints, keys
-from relay.store.connection import Store
-from relay.store.interest import Interest
-from relay.store.pipes import START_ID, Inbox
+from relay.store.presence import hints
+from relay.store.presence.interest import Interest
+from relay.store.presence.pipes import START_ID, Inbox
+from relay.store.server import keys
+from relay.store.server.connection import Store
 from tests.store.samples import TENANT, name, tenant_in
 
 P = keys.partition_of(TENANT)

@@ -11,9 +11,9 @@ from redis.asyncio import Redis
 
 from relay.core.presence import TenantId
 from relay.errors import StoreUnavailable
-from relay.store.connection import Store
-from relay.store.invitations import Invitation, Invitations, new_token
-from relay.store.keyring import KeyRing, make_ring
+from relay.store.sealing.invitations import Invitation, Invitations, new_token
+from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.server.connection import Store
 from tests.valkey import ValkeyServer
 
 RING = KeyRing.from_json(make_ring("test", now_s=0))

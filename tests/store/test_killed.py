@@ -10,22 +10,22 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from relay.core import audit
-from relay.core.audit import Kind
+from relay.core.audit import events as audit
+from relay.core.audit.events import Kind
 from relay.errors import Rejected, SuiteKeyRevoked
-from relay.store import keys
-from relay.store.admissions import Admissions
-from relay.store.audit import AuditLog
-from relay.store.backup import back_up
-from relay.store.backup_file import BackupKey, make_backup_key
-from relay.store.connection import Store
-from relay.store.flows import Flows
-from relay.store.keyring import KeyRing, make_ring, without
-from relay.store.restore import checked
-from relay.store.sealed import Sealed
-from relay.store.suite_keys import SuiteKeys
-from relay.store.tenants import Tenants
-from relay.store.vault import Vault
+from relay.store.backup.file import BackupKey, make_backup_key
+from relay.store.backup.restore import checked
+from relay.store.backup.write import back_up
+from relay.store.custody.admissions import Admissions
+from relay.store.custody.audit import AuditLog
+from relay.store.custody.reseal import Sealed
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.custody.tenants import Tenants
+from relay.store.custody.vault import Vault
+from relay.store.sealing.keyring import KeyRing, make_ring, without
+from relay.store.sealing.short_lived import Flows
+from relay.store.server import keys
+from relay.store.server.connection import Store
 from tests.ring import MARKS
 from tests.store import killable
 from tests.store.killable import BY, OLD_RING, Act, Given, Ran, ran

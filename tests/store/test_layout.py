@@ -6,8 +6,8 @@ import inspect
 import re
 
 from relay.core.presence import TenantId, UserId
-from relay.store import acl, keys, layout
-from relay.store.layout import FAMILIES, Client
+from relay.store.server import acl, keys, layout
+from relay.store.server.layout import FAMILIES, Client
 
 TENANT = TenantId("6b5f4a3e-1111-4222-8333-944445555666")
 GIVEN = {"partition": 7, "tenant_id": TENANT, "account_id": UserId("aaaaaaaa-0000-4000-8000-000000000001")}

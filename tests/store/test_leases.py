@@ -6,9 +6,9 @@ import pytest
 from redis.asyncio import Redis
 
 from relay.errors import LeaseLost
-from relay.store import keys
-from relay.store.connection import Store
-from relay.store.leases import Leases, new_nonce
+from relay.store.presence.leases import Leases, new_nonce
+from relay.store.server import keys
+from relay.store.server.connection import Store
 from tests.store.samples import eventually
 
 MINUTE = timedelta(minutes=1)

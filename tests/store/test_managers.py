@@ -8,19 +8,28 @@ from datetime import UTC, datetime
 import pytest
 from redis.asyncio import Redis
 
-from relay.core.audit import OPERATOR, RELAY, Actor, Kind
-from relay.core.grants import GrantState
+from relay.core.audit.events import OPERATOR, RELAY, Actor, Kind
+from relay.core.consent.grants import GrantState
+from relay.core.consent.tenant import TenantState
 from relay.core.presence import UserId
-from relay.core.tenant import TenantState
 from relay.errors import TenantRemoved
-from relay.store import keys
-from relay.store.admissions import Admissions, MustAsk, Taken
-from relay.store.audit import AuditLog
-from relay.store.connection import Store
-from relay.store.keyring import KeyRing, make_ring
-from relay.store.managers import CLAIM_LASTS, MOST_MANAGERS, Added, Manager, Managers, Origin, Removed, RightEnded
-from relay.store.tenants import Tenant, Tenants
-from relay.store.vault import NEW, Grant, Vault
+from relay.store.custody.admissions import Admissions, MustAsk, Taken
+from relay.store.custody.audit import AuditLog
+from relay.store.custody.managers import (
+    CLAIM_LASTS,
+    MOST_MANAGERS,
+    Added,
+    Manager,
+    Managers,
+    Origin,
+    Removed,
+    RightEnded,
+)
+from relay.store.custody.tenants import Tenant, Tenants
+from relay.store.custody.vault import NEW, Grant, Vault
+from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.server import keys
+from relay.store.server.connection import Store
 from tests.store.samples import NOW, TENANT, user
 
 RING = KeyRing.from_json(make_ring("test", now_s=0))

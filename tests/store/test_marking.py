@@ -8,17 +8,17 @@ import pytest
 from redis.asyncio import Redis
 
 from relay.errors import SuiteKeyUnknown
-from relay.store import keys
-from relay.store.backup import back_up
-from relay.store.backup_file import BackupKey, make_backup_key
-from relay.store.connection import Store
-from relay.store.keyring import KeyRing, make_ring
-from relay.store.marking import Marking
-from relay.store.marks import PublicMarks, RingMarks, Standing
-from relay.store.restore import Restore, checked
-from relay.store.signing import Purpose, public_set
-from relay.store.suite_keys import IssuedKey, SuiteKeys
-from relay.store.tenants import Tenant, Tenants
+from relay.store.backup.file import BackupKey, make_backup_key
+from relay.store.backup.restore import Restore, checked
+from relay.store.backup.write import back_up
+from relay.store.custody.marking import Marking
+from relay.store.custody.suite_keys import IssuedKey, SuiteKeys
+from relay.store.custody.tenants import Tenant, Tenants
+from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.sealing.marks import PublicMarks, RingMarks, Standing
+from relay.store.sealing.signing import Purpose, public_set
+from relay.store.server import keys
+from relay.store.server.connection import Store
 from tests.ring import MARKS, RING, RING_JSON
 from tests.store.samples import NOW, TENANT
 

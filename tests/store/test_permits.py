@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from redis.asyncio import Redis
 
-from relay.store import keys
-from relay.store.connection import Store, StoreSettings
-from relay.store.layout import Client
+from relay.store.server import keys
+from relay.store.server.connection import Store, StoreSettings
+from relay.store.server.layout import Client
 from tests.store.samples import TENANT
 from tests.valkey import ValkeyServer
 

@@ -9,12 +9,13 @@ from redis.asyncio import Redis
 from relay.core.presence import Status
 from relay.core.revision import START
 from relay.errors import LeaseLost, StoreUnavailable
-from relay.store import hints, keys, pipes
-from relay.store.connection import Store, StoreSettings
-from relay.store.entries import Answers, Contact, Ended, Names, TenantContact, Unknown
-from relay.store.leases import Lease, Leases
-from relay.store.pipes import Changes, ChangesReader, Inbox
-from relay.store.presences import Presences
+from relay.store.presence import hints, pipes
+from relay.store.presence.entries import Answers, Contact, Ended, Names, TenantContact, Unknown
+from relay.store.presence.leases import Lease, Leases
+from relay.store.presence.pipes import Changes, ChangesReader, Inbox
+from relay.store.presence.presences import Presences
+from relay.store.server import keys
+from relay.store.server.connection import Store, StoreSettings
 from tests.store.samples import TENANT, eventually, name, seen, stands_for, tenant_in, user
 from tests.valkey import ValkeyServer, free_port
 

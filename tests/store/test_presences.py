@@ -9,15 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from relay.core.ordering import Order, Stamp, is_newer
 from relay.core.presence import Name, Source, Status
+from relay.core.reading.ordering import Order, Stamp, is_newer
 from relay.core.revision import START, is_of
 from relay.errors import Bug, HistoryLost, LeaseLost
-from relay.store import keys
-from relay.store.connection import Store
-from relay.store.entries import TenantContact
-from relay.store.leases import Lease, Leases
-from relay.store.presences import MAX_SNAPSHOT_NAMES, Presences
+from relay.store.presence.entries import TenantContact
+from relay.store.presence.leases import Lease, Leases
+from relay.store.presence.presences import MAX_SNAPSHOT_NAMES, Presences
+from relay.store.server import keys
+from relay.store.server.connection import Store
 from tests.store.samples import NOW, TENANT, name, seen, stands_for, tenant_in, user
 
 P = keys.partition_of(TENANT)
@@ -336,11 +336,10 @@ async def test_a_kept_contact_tells_how_long_ago_it_came_by_the_stores_clock(
 
 
 def test_the_layout_is_the_same_in_python_and_lua() -> None:
-    from importlib import resources
+    from relay.store.presence import presences
+    from relay.store.server import scripting
 
-    from relay.store import presences
-
-    lua = resources.files("relay.store").joinpath("scripts/_layout.lua").read_text()
+    lua = scripting.files()["_layout"].read_text()
     assert f"HEAD_BYTES = {presences._HEAD.size}" in lua
     assert f"REVISION_BYTES = {struct.calcsize('>QI')}" in lua
 

@@ -8,11 +8,11 @@ import pytest
 from redis.asyncio import Redis
 
 from relay.errors import LeaseLost
-from relay.store import keys
-from relay.store.connection import Store
-from relay.store.leases import Lease, Leases
-from relay.store.presences import Presences
-from relay.store.push import PushStatus, PushStatuses
+from relay.store.presence.leases import Lease, Leases
+from relay.store.presence.presences import Presences
+from relay.store.presence.push import PushStatus, PushStatuses
+from relay.store.server import keys
+from relay.store.server.connection import Store
 from tests.store.samples import TENANT, tenant_in
 
 STATUS = PushStatus(pushed=650, polled=12, silent=3, reason="Microsoft allows no further subscription")

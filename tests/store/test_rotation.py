@@ -14,15 +14,16 @@ from redis.asyncio import Redis
 import onboarding
 import relay
 from relay.core.presence import TenantId
-from relay.store import keys, notify_secrets
-from relay.store.connection import Store
-from relay.store.flows import Flows
-from relay.store.keyring import Belonging, KeyRing, SealBroken, make_ring, without
-from relay.store.ring_users import RingUsers
-from relay.store.ringfile import RingFile, new_private, write_private
-from relay.store.sealed import PLACES, Progress, Sealed
-from relay.store.tenants import Tenant, Tenants
-from relay.store.vault import NEW, Grant, Vault
+from relay.store.custody.reseal import PLACES, Progress, Sealed
+from relay.store.custody.tenants import Tenant, Tenants
+from relay.store.custody.vault import NEW, Grant, Vault
+from relay.store.sealing import notify_secrets
+from relay.store.sealing.keyring import Belonging, KeyRing, SealBroken, make_ring, without
+from relay.store.sealing.ring_file import RingFile, new_private, write_private
+from relay.store.sealing.ring_users import RingUsers
+from relay.store.sealing.short_lived import Flows
+from relay.store.server import keys
+from relay.store.server.connection import Store
 from tests.store.samples import NOW, TENANT, user
 
 OLD_RING = make_ring("k1", now_s=1)

@@ -10,12 +10,13 @@ from redis.asyncio import Redis
 
 from relay.core.presence import TenantId
 from relay.errors import Bug, LeaseLost
-from relay.store import hints, keys, pipes
-from relay.store.connection import Store
-from relay.store.leases import Lease, Leases
-from relay.store.pipes import Inbox
-from relay.store.presences import Presences
-from relay.store.subscriptions import Route, Subscription, Subscriptions, new_client_state, new_route
+from relay.store.presence import hints, pipes
+from relay.store.presence.leases import Lease, Leases
+from relay.store.presence.pipes import Inbox
+from relay.store.presence.presences import Presences
+from relay.store.presence.subscriptions import Route, Subscription, Subscriptions, new_client_state, new_route
+from relay.store.server import keys
+from relay.store.server.connection import Store
 from tests.store.samples import NOW, TENANT, tenant_in, user
 
 P = keys.partition_of(TENANT)

@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis.asyncio import Redis
 
-from relay.core import audit
+from relay.core.audit import events as audit
 from relay.core.presence import TenantId
 from relay.errors import SuiteKeyRevoked, SuiteKeyUnknown, TenantRemoved
-from relay.store import keys
-from relay.store.audit import AuditLog
-from relay.store.connected import ConnectedSuites, Streams
-from relay.store.connection import Store
-from relay.store.suite_keys import MAX_OVERLAP, PROVISIONAL, SuiteKeys
-from relay.store.tenants import Tenant, Tenants
+from relay.store.custody.audit import AuditLog
+from relay.store.custody.suite_keys import MAX_OVERLAP, PROVISIONAL, SuiteKeys
+from relay.store.custody.tenants import Tenant, Tenants
+from relay.store.presence.connected import ConnectedSuites, Streams
+from relay.store.server import keys
+from relay.store.server.connection import Store
 from tests.ring import MARKS
 from tests.store.samples import NOW, TENANT
 

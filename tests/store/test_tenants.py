@@ -7,19 +7,20 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 
-from relay.core.audit import OPERATOR
+from relay.core.audit.events import OPERATOR
+from relay.core.consent.microsoft_error import Said, Trouble
+from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.core.revision import START
-from relay.core.tenant import TenantEvent, TenantState
-from relay.core.trouble import Said, Trouble
 from relay.errors import NotSaved, SuiteKeyRevoked, SuiteKeyUnknown, TenantRemoved
-from relay.store import hints, keys
-from relay.store.connection import Store, StoreSettings
-from relay.store.entries import Ended
-from relay.store.keyring import KeyRing, make_ring
-from relay.store.pipes import START_ID, ChangesReader, Inbox
-from relay.store.suite_keys import SuiteKeys, parse
-from relay.store.tenants import SettingsConflict, Tenant, Tenants
-from relay.store.vault import NEW, Grant, Vault
+from relay.store.custody.suite_keys import SuiteKeys, parse
+from relay.store.custody.tenants import SettingsConflict, Tenant, Tenants
+from relay.store.custody.vault import NEW, Grant, Vault
+from relay.store.presence import hints
+from relay.store.presence.entries import Ended
+from relay.store.presence.pipes import START_ID, ChangesReader, Inbox
+from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.server import keys
+from relay.store.server.connection import Store, StoreSettings
 from tests.ring import MARKS
 from tests.store.samples import NOW, TENANT, tenant_in, user
 from tests.valkey import ValkeyServer

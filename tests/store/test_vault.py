@@ -11,15 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from relay.core.grants import GrantState
-from relay.core.trouble import Said, Trouble
+from relay.core.consent.grants import GrantState
+from relay.core.consent.microsoft_error import Said, Trouble
 from relay.errors import NotSaved, TenantRemoved
-from relay.store import hints, keys
-from relay.store.connection import Store, StoreSettings
-from relay.store.keyring import Belonging, KeyRing, KeyRingInvalid, SealBroken, make_ring
-from relay.store.pipes import START_ID, Inbox
-from relay.store.tenants import Tenant, Tenants
-from relay.store.vault import NEW, Grant, Vault, VersionConflict
+from relay.store.custody.tenants import Tenant, Tenants
+from relay.store.custody.vault import NEW, Grant, Vault, VersionConflict
+from relay.store.presence import hints
+from relay.store.presence.pipes import START_ID, Inbox
+from relay.store.sealing.keyring import Belonging, KeyRing, KeyRingInvalid, SealBroken, make_ring
+from relay.store.server import keys
+from relay.store.server.connection import Store, StoreSettings
 from tests.store.samples import NOW, TENANT, tenant_in, user
 from tests.valkey import ValkeyServer
 

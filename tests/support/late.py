@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from relay.errors import StoreUnavailable
-from relay.store.connection import Store, StoreSettings
-from relay.store.scripting import Arg, Script
+from relay.store.server.connection import Store, StoreSettings
+from relay.store.server.scripting import Arg, Script
 
 Call = Callable[[], Awaitable[Any]]
 

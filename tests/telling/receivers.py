@@ -15,7 +15,7 @@ import trustme
 from aiosmtpd.handlers import AsyncMessage
 from aiosmtpd.smtp import SMTP, AuthResult
 
-from relay.telling.settings import MailSettings
+from relay.alerts.settings import MailSettings
 from tests.valkey import free_port
 
 AUTHORITY = trustme.CA()

@@ -14,9 +14,9 @@ from datetime import timedelta
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from relay.telling import addresses, signature
-from relay.telling.hook import HookSender, NotTold
-from relay.telling.settings import TellingSettings
+from relay.alerts import addresses, signature
+from relay.alerts.hook import HookSender, NotTold
+from relay.alerts.settings import TellingSettings
 from tests.telling.receivers import CA_PEM, Receiver, receiver
 
 SETTINGS = TellingSettings(private_addresses=True, ca_pem=CA_PEM, timeout=timedelta(seconds=5))

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from relay.store.notices import NoticeKind
-from relay.telling.letters import Content, email
-from relay.telling.words import LANGUAGES
+from relay.alerts.email_texts import Content, email
+from relay.alerts.texts import LANGUAGES
+from relay.store.custody.notices import NoticeKind
 
 CONSENT = {NoticeKind.CONSENT_REQUIRED, NoticeKind.CONSENT_RESTORED}
 LETTERS = sorted(set(NoticeKind) - CONSENT)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from relay.telling.hook import NotTold
-from relay.telling.mail import Mail, MailSender, made
+from relay.alerts.email import Mail, MailSender, made
+from relay.alerts.hook import NotTold
 from tests.telling.receivers import mail_server
 
 MAIL = Mail(

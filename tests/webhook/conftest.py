@@ -14,14 +14,15 @@ import pytest
 from emulator import Cloud, Config, Emulator
 from emulator.demo import CLIENT_ID
 from relay.core.presence import TenantId, UserId
-from relay.graph.certificates import Certificates, make
+from relay.graph.push.certificates import Certificates, make
 from relay.graph.settings import GraphSettings
-from relay.store import hints, keys, pipes
-from relay.store.connection import Store, StoreSettings
-from relay.store.layout import Client
-from relay.store.leases import Lease, Leases
-from relay.store.pipes import Inbox
-from relay.store.subscriptions import Subscription, Subscriptions, new_client_state, new_route
+from relay.store.presence import hints, pipes
+from relay.store.presence.leases import Lease, Leases
+from relay.store.presence.pipes import Inbox
+from relay.store.presence.subscriptions import Subscription, Subscriptions, new_client_state, new_route
+from relay.store.server import keys
+from relay.store.server.connection import Store, StoreSettings
+from relay.store.server.layout import Client
 from relay.webhook.server import receiving
 from relay.webhook.settings import PREFIX, WebhookSettings
 from tests.valkey import ValkeyServer, as_role

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from emulator import Cloud
 from emulator.demo import CLIENT_ID
-from relay.graph.certificates import Certificate
-from relay.store.subscriptions import Subscription
+from relay.graph.push.certificates import Certificate
+from relay.store.presence.subscriptions import Subscription
 
 PUBLISHER = "0bf30f3b-4a52-48df-9a82-234910c4a086"
 OAEP = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)

@@ -13,9 +13,9 @@ import pytest
 import structlog
 
 from emulator import Cloud
-from relay.graph.certificates import Certificates
-from relay.store.connection import Store, StoreSettings
-from relay.store.subscriptions import new_route
+from relay.graph.push.certificates import Certificates
+from relay.store.presence.subscriptions import new_route
+from relay.store.server.connection import Store, StoreSettings
 from relay.webhook.settings import PREFIX
 from tests.valkey import free_port
 from tests.webhook import graph

@@ -22,11 +22,11 @@ from joserfc.jwk import RSAKey
 
 from emulator import Cloud
 from relay.core.presence import TenantId
-from relay.graph.certificates import Certificate, Certificates, make
-from relay.graph.notifications import NotOpened, opened
-from relay.store import hints
-from relay.store.connection import Store
-from relay.store.subscriptions import Subscription, new_client_state, new_route
+from relay.graph.push.certificates import Certificate, Certificates, make
+from relay.graph.push.notifications import NotOpened, opened
+from relay.store.presence import hints
+from relay.store.presence.subscriptions import Subscription, new_client_state, new_route
+from relay.store.server.connection import Store
 from tests.webhook import graph
 from tests.webhook.conftest import NOW, PATIENT, Hook, hooked
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from relay.store.subscriptions import new_route
+from relay.store.presence.subscriptions import new_route
 from relay.webhook.settings import PREFIX
 from tests.webhook import graph
 from tests.webhook.conftest import CONTOSO, Hook

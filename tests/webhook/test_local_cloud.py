@@ -16,14 +16,14 @@ import trustme
 from emulator import Config, Emulator, Switches
 from emulator.notifications.faults import TAMPERINGS, TOKEN_FAULTS, NotificationFault
 from relay.core.presence import TenantId, UserId
-from relay.graph import subscriptions
-from relay.graph.certificates import Certificates
 from relay.graph.client import GraphClient
-from relay.graph.notifications import NotOpened, opened
-from relay.graph.subscriptions import Wanted
-from relay.store import hints
-from relay.store.connection import Store
-from relay.store.subscriptions import Subscription
+from relay.graph.push import subscriptions
+from relay.graph.push.certificates import Certificates
+from relay.graph.push.notifications import NotOpened, opened
+from relay.graph.push.subscriptions import Wanted
+from relay.store.presence import hints
+from relay.store.presence.subscriptions import Subscription
+from relay.store.server.connection import Store
 from relay.webhook.settings import PREFIX
 from tests.graph.conftest import RELAY, Tokens, ids, settings_for
 from tests.webhook.conftest import PATIENT, Hook, hooked

@@ -16,14 +16,16 @@ import trustme
 from typer.testing import CliRunner, Result
 
 from emulator.demo import CLIENT_ID
-from relay import app, config, preflight
+from relay import app
 from relay.app import Running
 from relay.cli import app as commands
-from relay.config import Role, Settings
-from relay.core.tenant import TenantState
-from relay.graph.certificates import Certificates, make
-from relay.store.connection import Store, StoreSettings
-from relay.store.tenants import Tenant, Tenants
+from relay.core.consent.tenant import TenantState
+from relay.diagnosis import checks as preflight
+from relay.graph.push.certificates import Certificates, make
+from relay.settings import load as config
+from relay.settings.load import Role, Settings
+from relay.store.custody.tenants import Tenant, Tenants
+from relay.store.server.connection import Store, StoreSettings
 from tests.valkey import ValkeyServer, free_port
 from tests.webhook.conftest import CONTOSO, NOW, Hook
 

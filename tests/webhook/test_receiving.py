@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from relay.graph.notifications import opened
-from relay.store import hints
-from relay.store.subscriptions import new_client_state, new_route
+from relay.graph.push.notifications import opened
+from relay.store.presence import hints
+from relay.store.presence.subscriptions import new_client_state, new_route
 from relay.webhook.receiver import ITEMS_PER_HINT
 from tests.webhook import graph
 from tests.webhook.conftest import ADA, CONTOSO, FABRIKAM, Hook

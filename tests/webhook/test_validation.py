@@ -16,10 +16,10 @@ from joserfc.jwk import OctKey, RSAKey
 from emulator import Cloud
 from emulator.demo import CLIENT_ID
 from relay.errors import SourceUnreachable
+from relay.graph.auth.signed import NotValid
+from relay.graph.auth.signing import Pace, SigningKeys
 from relay.graph.client import GraphClient
-from relay.graph.signed import NotValid
-from relay.graph.signing import Pace, SigningKeys
-from relay.graph.validation import Validation
+from relay.graph.push.validation import Validation
 from tests.valkey import free_port
 from tests.webhook import graph
 from tests.webhook.conftest import CONTOSO, FABRIKAM, public

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from emulator import Config, Emulator, Fault
-from relay.core.budget import BudgetSettings
-from relay.core.grants import GrantState
+from relay.core.consent.grants import GrantState
+from relay.core.consent.tenant import TenantState
 from relay.core.presence import Presence, Status, TenantId
-from relay.core.tenant import TenantState
-from relay.store.connection import Store, StoreSettings
-from relay.store.keyring import KeyRing, make_ring
-from relay.store.vault import Vault
+from relay.core.reading.budget import BudgetSettings
+from relay.store.custody.vault import Vault
+from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.server.connection import Store, StoreSettings
 from tests.valkey import ValkeyServer
 from tests.worker.conftest import SETTINGS, Relay
 

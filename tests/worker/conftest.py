@@ -17,20 +17,20 @@ from redis.asyncio import Redis
 
 from emulator import Cloud as Microsoft
 from emulator import Config, Emulator
+from relay.core.consent.tenant import TenantState
 from relay.core.names import normalise
 from relay.core.presence import Name, Presence, Status, TenantId, UserId
-from relay.core.tenant import TenantState
-from relay.graph.certificates import Certificates, make
-from relay.store.admissions import Admissions
-from relay.store.connection import Store, StoreSettings
-from relay.store.interest import Interest
-from relay.store.keyring import KeyRing, make_ring
-from relay.store.layout import Client
-from relay.store.presences import Presences
-from relay.store.tenants import Tenant, Tenants
-from relay.store.vault import NEW, Grant, Vault
+from relay.graph.push.certificates import Certificates, make
+from relay.store.custody.admissions import Admissions
+from relay.store.custody.tenants import Tenant, Tenants
+from relay.store.custody.vault import NEW, Grant, Vault
+from relay.store.presence.interest import Interest
+from relay.store.presence.presences import Presences
+from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.server.connection import Store, StoreSettings
+from relay.store.server.layout import Client
+from relay.wire.encode import decode
 from relay.worker.cloud import Cloud
-from relay.worker.encode import decode
 from relay.worker.partitions import Worker
 from relay.worker.settings import WorkerSettings
 from tests.graph.conftest import settings_for

@@ -11,16 +11,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis.asyncio import Redis
 
-from relay.core.ordering import Order
 from relay.core.presence import Name, Observation, Presence, Status, TenantId, UserId
+from relay.core.reading.ordering import Order
 from relay.core.revision import Epoch
 from relay.errors import LeaseLost
-from relay.store import keys
-from relay.store.connection import StoreSettings
-from relay.store.leases import Lease, Leases
-from relay.store.presences import Presences
+from relay.store.presence.leases import Lease, Leases
+from relay.store.presence.presences import Presences
+from relay.store.server import keys
+from relay.store.server.connection import StoreSettings
+from relay.wire.encode import decode
 from relay.worker.accept import Answers
-from relay.worker.encode import decode
 from relay.worker.partitions import Worker
 from relay.worker.tenant import TenantWorker
 from tests.support.late import LateStore

@@ -14,11 +14,11 @@ from structlog.testing import capture_logs
 
 from relay.core.presence import Name, TenantId, UserId
 from relay.errors import LeaseLost
-from relay.graph import subscriptions as graph
-from relay.graph.directory import resolve
-from relay.graph.presences import read_presences
-from relay.store import keys
-from relay.store.leases import Lease
+from relay.graph.presence.directory import resolve
+from relay.graph.presence.presences import read_presences
+from relay.graph.push import subscriptions as graph
+from relay.store.presence.leases import Lease
+from relay.store.server import keys
 from relay.worker.cloud import Cloud
 from relay.worker.partitions import Worker
 from relay.worker.pool import GrantPool

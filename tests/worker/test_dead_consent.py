@@ -13,16 +13,16 @@ from standardwebhooks.webhooks import Webhook
 
 from emulator import Fault
 from emulator.demo import CLIENT_ID
-from relay.core.audit import OPERATOR
-from relay.core.grants import GrantState
+from relay.alerts.settings import TellingSettings
+from relay.alerts.signature import new_secret
+from relay.core.audit.events import OPERATOR
+from relay.core.consent.grants import GrantState
+from relay.core.consent.microsoft_error import Trouble
+from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.core.presence import Presence, Status, TenantId
-from relay.core.tenant import TenantEvent, TenantState
-from relay.core.trouble import Trouble
-from relay.store import notify_secrets
-from relay.store.notices import NoticeKind, Notices
-from relay.store.tenants import Tenant
-from relay.telling.settings import TellingSettings
-from relay.telling.signature import new_secret
+from relay.store.custody.notices import NoticeKind, Notices
+from relay.store.custody.tenants import Tenant
+from relay.store.sealing import notify_secrets
 from tests.telling.receivers import CA_PEM, Mailbox, Receiver, mail_server, receiver
 from tests.worker.conftest import SETTINGS, Relay, eventually
 

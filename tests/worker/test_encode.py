@@ -18,7 +18,7 @@ from relay.core.presence import (
     Status,
     UserId,
 )
-from relay.worker.encode import decode, encode_presence, encode_status
+from relay.wire.encode import decode, encode_presence, encode_status
 
 USER = UserId("0953efbf-282d-5a02-90d3-4a78a7e9256a")
 texts = st.text(max_size=400)

@@ -18,17 +18,17 @@ import pytest_asyncio
 
 from emulator import Config, Emulator, Fault
 from emulator.demo import CLIENT_ID
-from relay.core.audit import OPERATOR
-from relay.core.grants import GrantState, RefusalClass, classify
+from relay.alerts.settings import TellingSettings
+from relay.alerts.signature import new_secret
+from relay.core.audit.events import OPERATOR
+from relay.core.consent.grants import GrantState, RefusalClass, classify
+from relay.core.consent.tenant import TenantState
 from relay.core.presence import Presence, Status, TenantId
-from relay.core.tenant import TenantState
-from relay.store import notify_secrets
-from relay.store.connection import Store, StoreSettings
-from relay.store.keyring import KeyRing, make_ring
-from relay.store.tenants import Tenant
-from relay.store.vault import Vault
-from relay.telling.settings import TellingSettings
-from relay.telling.signature import new_secret
+from relay.store.custody.tenants import Tenant
+from relay.store.custody.vault import Vault
+from relay.store.sealing import notify_secrets
+from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.server.connection import Store, StoreSettings
 from tests.telling.receivers import CA_PEM, Receiver, receiver
 from tests.valkey import ValkeyServer
 from tests.worker.conftest import SETTINGS, Relay, eventually

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from relay.core.audit import OPERATOR, Actor
+from relay.core.audit.events import OPERATOR, Actor
 from relay.core.presence import UserId
-from relay.store.letters import Letters
-from relay.store.managers import Managers
-from relay.store.notices import MAX_TEXT_CHARS, MOST_LETTERS, NoticeKind, Notices
-from relay.store.tenants import Tenant
+from relay.store.custody.emails import Letters
+from relay.store.custody.managers import Managers
+from relay.store.custody.notices import MAX_TEXT_CHARS, MOST_LETTERS, NoticeKind, Notices
+from relay.store.custody.tenants import Tenant
 from tests.telling.receivers import Mailbox, mail_server
 from tests.worker.conftest import Relay, eventually
 from tests.worker.test_dead_consent import QUICK, TELLING, record

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from emulator import Fault
 from relay.core.presence import Presence, Status, TenantId
-from relay.store import keys
+from relay.store.server import keys
 from relay.worker.settings import WorkerSettings
 from tests.worker.conftest import SETTINGS, Relay, eventually
 

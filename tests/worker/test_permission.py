@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from redis.asyncio import Redis
 
-from relay.core.audit import OPERATOR
-from relay.core.ordering import Order
-from relay.core.permission import WATCH_DOMAINS, WATCH_NEVER, WATCH_ONLY
+from relay.core.audit.events import OPERATOR
 from relay.core.presence import Presence, Source, Status, TenantId, UserId
-from relay.store import keys
-from relay.store.enforcement import Enforcement
+from relay.core.reading.ordering import Order
+from relay.core.watching.permission import WATCH_DOMAINS, WATCH_NEVER, WATCH_ONLY
+from relay.store.presence.enforcement import Enforcement
+from relay.store.server import keys
 from relay.worker.partitions import Worker
 from tests.worker.conftest import Relay, eventually
 

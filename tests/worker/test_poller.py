@@ -6,10 +6,10 @@ import pytest
 
 from emulator import Cloud, Fault
 from relay.core.presence import Status, UserId
-from relay.core.sizes import PageSize
+from relay.core.reading.sizes import PageSize
 from relay.errors import AccessDenied, RequestRefused, SourceUnreachable
 from relay.graph.client import GraphClient
-from relay.graph.presences import PATH
+from relay.graph.presence.presences import PATH
 from relay.worker import poller
 from tests.graph.conftest import Tokens, client, cloud, settings, tokens
 

@@ -15,16 +15,16 @@ from redis.asyncio import Redis
 
 from emulator.notifications.faults import NotificationFault
 from emulator.notifications.subscriptions import SubscriptionLife
+from relay.core.consent.tenant import TenantEvent
 from relay.core.presence import Presence, Source, Status, TenantId, UserId
-from relay.core.subscription import SubscriptionPolicy, Trouble
-from relay.core.tenant import TenantEvent
-from relay.graph import subscriptions as graph
+from relay.core.push.subscription import SubscriptionPolicy, Trouble
 from relay.graph.client import GraphClient
-from relay.store import keys
-from relay.store.hints import Notified
-from relay.store.pipes import Inbox
-from relay.store.push import PushStatus, PushStatuses
-from relay.store.subscriptions import Subscription, Subscriptions, new_client_state, new_route
+from relay.graph.push import subscriptions as graph
+from relay.store.presence.hints import Notified
+from relay.store.presence.pipes import Inbox
+from relay.store.presence.push import PushStatus, PushStatuses
+from relay.store.presence.subscriptions import Subscription, Subscriptions, new_client_state, new_route
+from relay.store.server import keys
 from relay.webhook.server import receiving
 from relay.webhook.settings import PREFIX, WebhookSettings
 from relay.worker.settings import PushSettings, WorkerSettings
@@ -537,7 +537,7 @@ async def _asked_for(push: Push, tenant: TenantId, account: UserId, name: str, *
         created=now,
     )
     if keep:
-        from relay.store.leases import Leases
+        from relay.store.presence.leases import Leases
 
         leases = Leases(push.relay.store)
         lease = await leases.acquire(keys.partition_of(tenant), "earlier", timedelta(seconds=10))

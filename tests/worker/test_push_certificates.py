@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from relay.core.presence import TenantId
-from relay.graph.certificates import Certificate, Certificates, make
-from relay.store.hints import Notified
-from relay.store.pipes import Inbox
-from relay.store.subscriptions import Subscription, Subscriptions
+from relay.graph.push.certificates import Certificate, Certificates, make
+from relay.store.presence.hints import Notified
+from relay.store.presence.pipes import Inbox
+from relay.store.presence.subscriptions import Subscription, Subscriptions
 from tests.webhook import graph
 from tests.worker.conftest import Relay, WebhookTls, eventually
 from tests.worker.test_push import ADA, POLICY, Push, hooked

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from relay.core.presence import Source
-from relay.core.subscription import SubscriptionPolicy
-from relay.store.subscriptions import Subscriptions
+from relay.core.push.subscription import SubscriptionPolicy
+from relay.store.presence.subscriptions import Subscriptions
 from tests.worker.conftest import Relay, WebhookTls, eventually
 from tests.worker.test_push import ADA, BEN, POLICY, hooked
 

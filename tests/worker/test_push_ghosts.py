@@ -11,8 +11,8 @@ from itertools import pairwise
 import pytest
 
 from relay.core.presence import Source, TenantId
-from relay.core.subscription import Trouble
-from relay.store.subscriptions import Subscriptions
+from relay.core.push.subscription import Trouble
+from relay.store.presence.subscriptions import Subscriptions
 from tests.worker.conftest import EDGE, Relay, WebhookTls, eventually
 from tests.worker.test_push import ADA, POLICY, Push, hooked
 

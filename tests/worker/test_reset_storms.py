@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from relay.store import keys
+from relay.store.server import keys
 from tests.support.fault_proxy import Fault, FaultProxy
 from tests.valkey import ValkeyServer
 from tests.worker.conftest import Relay, eventually

@@ -9,8 +9,8 @@ from redis.asyncio import Redis
 
 from emulator import Fault
 from relay.core.presence import Status, TenantId
-from relay.store import keys
-from relay.store.entries import TenantContact, render_contact
+from relay.store.presence.entries import TenantContact, render_contact
+from relay.store.server import keys
 from tests.worker.conftest import Relay, eventually
 
 ADA = "ada@contoso.example"

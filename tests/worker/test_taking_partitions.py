@@ -12,10 +12,10 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from relay.store import keys
-from relay.store.connection import Store, StoreSettings
-from relay.store.leases import Leases
-from relay.store.scripting import Arg, Script
+from relay.store.presence.leases import Leases
+from relay.store.server import keys
+from relay.store.server.connection import Store, StoreSettings
+from relay.store.server.scripting import Arg, Script
 from relay.worker.partitions import Worker
 from tests.support.fault_proxy import Delay, FaultProxy
 from tests.valkey import ValkeyServer

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 
-from relay.store import keys
+from relay.store.server import keys
 from tests.support.fault_proxy import Fault, FaultProxy
 from tests.valkey import ValkeyServer
 from tests.worker.conftest import SETTINGS, Relay, eventually

@@ -12,12 +12,12 @@ import pytest
 from redis.asyncio import Redis
 
 from emulator import Fault
+from relay.core.consent.tenant import TenantEvent
 from relay.core.presence import ConsoleStatus, DirectoryNames, Name, Presence, Status, TenantId
-from relay.core.tenant import TenantEvent
-from relay.store import keys
-from relay.store.hints import InterestChanged, TenantChanged
-from relay.store.leases import Leases
-from relay.store.pipes import InboxEntry
+from relay.store.presence.hints import InterestChanged, TenantChanged
+from relay.store.presence.leases import Leases
+from relay.store.presence.pipes import InboxEntry
+from relay.store.server import keys
 from relay.worker.cloud import Cloud
 from relay.worker.partition import OwnedPartition
 from relay.worker.partitions import Worker
@@ -390,7 +390,7 @@ async def test_work_that_is_cancelled_before_it_begins_leaves_nothing_over(relay
         worker = Worker(relay.store, relay.vault, cloud, SETTINGS, "worker-1")
         lease = await Leases(relay.store).acquire(partition, "worker-1", SETTINGS.lease)
         assert lease is not None
-        epoch = await relay.presences.renew_epoch(lease, (await relay.store.server()).replid, {tenant})
+        epoch = await relay.presences.renew_epoch(lease, (await relay.store.server.clients()).replid, {tenant})
         tenure = Tenure(lease, time.monotonic(), SETTINGS.tenure)
         roster = (await relay.tenants.rosters([partition]))[partition]
         owned = OwnedPartition(worker, tenure, epoch, await worker.inbox.last(partition), cloud, roster)

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from onboarding.settings import TENANT
-from relay.core.audit import Kind
-from relay.store.audit import AuditLog
-from relay.store.managers import Managers
+from relay.core.audit.events import Kind
+from relay.store.custody.audit import AuditLog
+from relay.store.custody.managers import Managers
 from tests.onboarding.person import Person
 from tests.onboarding.site import Site
 

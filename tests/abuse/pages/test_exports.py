@@ -16,9 +16,9 @@ from redis.asyncio import Redis
 
 from onboarding.settings import TENANT
 from onboarding.tenant import exports
-from relay.core.audit import Actor, watched
-from relay.ops import bounded_http
-from relay.store.audit import AuditLog
+from relay.core.audit.events import Actor, watched
+from relay.http import protocol as bounded_http
+from relay.store.custody.audit import AuditLog
 from tests.abuse.measured import rows, rss
 from tests.onboarding.person import Person
 from tests.onboarding.site import Site

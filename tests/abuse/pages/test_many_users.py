@@ -8,7 +8,7 @@ from relay.core.names import normalise
 from relay.core.presence import TenantId
 from relay.diagnosis import minute, overview
 from relay.diagnosis.overview import Overviews
-from relay.store.connection import Store
+from relay.store.server.connection import Store
 
 pytestmark = pytest.mark.finding(20)
 

@@ -11,10 +11,10 @@ from structlog.testing import capture_logs
 
 from emulator.faults import Fault
 from onboarding.settings import TENANT
-from relay.core.audit import OPERATOR
-from relay.store.access_requests import AccessRequests, RequestState
-from relay.store.managers import Managers
-from relay.store.notices import NoticeKind, Notices
+from relay.core.audit.events import OPERATOR
+from relay.store.custody.access_requests import AccessRequests, RequestState
+from relay.store.custody.managers import Managers
+from relay.store.custody.notices import NoticeKind, Notices
 from tests.onboarding.person import ACCOUNT, Person
 from tests.onboarding.site import Site
 

@@ -10,7 +10,7 @@ import pytest
 
 from onboarding import sessions
 from onboarding.settings import Pace, Rooms
-from relay.store.proxies import Proxies
+from relay.store.custody.proxies import Proxies
 from tests.onboarding.person import APPLICANT, Person
 from tests.onboarding.site import Site
 

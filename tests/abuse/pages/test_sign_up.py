@@ -15,17 +15,17 @@ from emulator import Cloud
 from onboarding.domains import DomainLimits, Domains
 from onboarding.problems import PROBLEMS
 from onboarding.settings import TENANT
-from relay.core.audit import Actor
-from relay.core.grants import GrantState
+from relay.core.audit.events import Actor
+from relay.core.consent.grants import GrantState
+from relay.core.consent.tenant import SignUp, TenantEvent, TenantState
 from relay.core.names import normalise
-from relay.core.tenant import SignUp, TenantEvent, TenantState
 from relay.errors import SourceUnreachable
 from relay.graph.client import GraphClient
-from relay.store.interest import Interest
-from relay.store.invitations import Invitation, Invitations, new_token
-from relay.store.sign_ups import SignUpLimits, SignUps
-from relay.store.suite_keys import TenantWaits
-from relay.store.turned_away import TurnedAway, now_ms
+from relay.store.custody.sign_ups import SignUpLimits, SignUps
+from relay.store.custody.suite_keys import TenantWaits
+from relay.store.custody.turned_away import TurnedAway, now_ms
+from relay.store.presence.interest import Interest
+from relay.store.sealing.invitations import Invitation, Invitations, new_token
 from tests.edge.suite import eventually
 from tests.graph.conftest import settings_for
 from tests.onboarding.conftest import relay_at_work

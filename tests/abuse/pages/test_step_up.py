@@ -10,9 +10,9 @@ import pytest
 
 from onboarding.settings import TENANT, Pace
 from onboarding.tenant import sign_in
-from relay.core.audit import OPERATOR
-from relay.store.managers import Managers
-from relay.store.notices import NoticeKind, Notices
+from relay.core.audit.events import OPERATOR
+from relay.store.custody.managers import Managers
+from relay.store.custody.notices import NoticeKind, Notices
 from tests.onboarding.person import ACCOUNT, Person, filled
 from tests.onboarding.site import Site
 

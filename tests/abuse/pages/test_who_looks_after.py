@@ -12,11 +12,11 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from onboarding.settings import TENANT
-from relay.core.audit import OPERATOR, Kind
-from relay.store import keys as layout
-from relay.store.access_requests import AccessRequests, RequestState
-from relay.store.audit import AuditLog
-from relay.store.managers import CLAIM_LASTS, Managers
+from relay.core.audit.events import OPERATOR, Kind
+from relay.store.custody.access_requests import AccessRequests, RequestState
+from relay.store.custody.audit import AuditLog
+from relay.store.custody.managers import CLAIM_LASTS, Managers
+from relay.store.server import keys as layout
 from tests.onboarding.person import ACCOUNT, Person
 from tests.onboarding.site import Site
 

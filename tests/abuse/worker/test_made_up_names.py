@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 
-from relay.core.budget import BudgetSettings
 from relay.core.presence import Name
-from relay.store import keys
+from relay.core.reading.budget import BudgetSettings
+from relay.store.server import keys
 from tests.worker.conftest import EDGE, SETTINGS, Relay, eventually
 
 pytestmark = pytest.mark.finding(4)

@@ -22,7 +22,7 @@ from urllib.parse import urljoin
 
 from playwright.async_api import BrowserContext, Page
 
-from onboarding.languages import Language
+from relay.locale.languages import Language
 from tests.onboarding.person import ACCOUNT, APPLICANT, Person
 from tests.onboarding.site import Site
 

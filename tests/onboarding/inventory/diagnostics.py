@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from onboarding.settings import TENANT
-from relay.core.mapping import map_presence
 from relay.core.names import normalise
-from relay.core.ordering import Order
 from relay.core.presence import Name, Presence, Source, Status, UserId
+from relay.core.reading.ordering import Order
+from relay.core.showing.mapping import map_presence
 from relay.diagnosis import minute
-from relay.store import keys
-from relay.store.entries import TenantContact
-from relay.store.interest import Interest
-from relay.store.leases import Lease, Leases
-from relay.store.presences import DirectoryEntry, Observed, Presences
-from relay.worker.encode import encode_presence, encode_status
+from relay.store.presence.entries import TenantContact
+from relay.store.presence.interest import Interest
+from relay.store.presence.leases import Lease, Leases
+from relay.store.presence.presences import DirectoryEntry, Observed, Presences
+from relay.store.server import keys
+from relay.wire.encode import encode_presence, encode_status
 from tests.onboarding.inventory import Visit, row
 from tests.onboarding.site import Site
 

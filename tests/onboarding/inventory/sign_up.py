@@ -7,9 +7,9 @@ from dataclasses import replace
 import msgspec
 
 from onboarding.flow import encode
-from relay.core.tenant import SignUp, TenantState
-from relay.store.flows import Flows
-from relay.store.suite_keys import SuiteKeys
+from relay.core.consent.tenant import SignUp, TenantState
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.sealing.short_lived import Flows
 from tests.onboarding.inventory import Visit, row
 
 

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 import msgspec
 
 from onboarding.settings import TENANT
-from relay.core.audit import OPERATOR
-from relay.core.grants import GrantState
+from relay.core.audit.events import OPERATOR
+from relay.core.consent.grants import GrantState
+from relay.core.consent.microsoft_error import Trouble, heard
+from relay.core.consent.tenant import TenantEvent
 from relay.core.presence import Status
-from relay.core.tenant import TenantEvent
-from relay.core.trouble import Trouble, heard
-from relay.store import keys
-from relay.store.connected import ConnectedSuites, Streams
-from relay.store.push import PushStatus
+from relay.store.presence.connected import ConnectedSuites, Streams
+from relay.store.presence.push import PushStatus
+from relay.store.server import keys
 from tests.onboarding.chromium import Watched
 from tests.onboarding.inventory import Visit, row
 from tests.onboarding.person import ACCOUNT

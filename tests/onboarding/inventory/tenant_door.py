@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from onboarding.settings import TENANT
-from relay.core.audit import OPERATOR
+from relay.core.audit.events import OPERATOR
 from relay.core.presence import UserId
-from relay.store import keys
-from relay.store.access_requests import AccessRequests
-from relay.store.admissions import Admissions
+from relay.store.custody.access_requests import AccessRequests
+from relay.store.custody.admissions import Admissions
+from relay.store.server import keys
 from tests.onboarding.chromium import Watched
 from tests.onboarding.inventory import Visit, row
 from tests.onboarding.person import ACCOUNT

@@ -8,9 +8,9 @@ import msgspec
 
 from emulator import Fault
 from onboarding.flow import encode, new_trial
-from relay.core.tenant import TenantEvent
-from relay.store.flows import Flows
-from relay.store.invitations import Invitation, Invitations, new_token
+from relay.core.consent.tenant import TenantEvent
+from relay.store.sealing.invitations import Invitation, Invitations, new_token
+from relay.store.sealing.short_lived import Flows
 from tests.onboarding.inventory import Visit, row
 from tests.onboarding.person import ACCOUNT, APPLICANT
 

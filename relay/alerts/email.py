@@ -1,0 +1,116 @@
+"""E-mail by SMTP. The standard library's client, in threads of its own: a mail is a rare event, and nothing waits for one."""
+
+from __future__ import annotations
+
+import asyncio
+import smtplib
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Final, Self
+
+from relay.alerts.hook import NotTold
+from relay.core.addresses import mail_address
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from relay.alerts.settings import MailSettings
+
+_THREADS: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """One e-mail.
+
+    Attributes:
+        message_id: the notice's: a mailbox that gets it twice can tell.
+        to: one address.
+        subject: one line.
+        text: plain.
+        language: of the text, as BCP 47 has it.
+        at: when what it tells of happened.
+    """
+
+    message_id: str
+    to: str
+    subject: str
+    text: str
+    language: str
+    at: datetime
+
+
+class MailSender:
+    """Sends e-mails; to be entered as a context."""
+
+    def __init__(self, settings: MailSettings) -> None:
+        self._settings = settings
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mail")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def send(self, mail: Mail) -> None:
+        """Hand one e-mail to the server.
+
+        Raises:
+            NotTold: it did not take it.
+        """
+        to = mail_address(mail.to)
+        if to is None:
+            raise NotTold("The contact's e-mail address cannot be used", is_final=True)
+        message = made(replace(mail, to=to), self._settings.sender)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._hand_over, message)
+        except (OSError, smtplib.SMTPException) as error:
+            raise NotTold(_words(error)) from None
+
+    def _hand_over(self, message: EmailMessage) -> None:
+        settings = self._settings
+        timeout = settings.timeout.total_seconds()
+        context = ssl.create_default_context(cadata=settings.ca_pem)
+        if settings.tls == "tls":
+            server: smtplib.SMTP = smtplib.SMTP_SSL(settings.host, settings.port, timeout=timeout, context=context)
+        else:
+            server = smtplib.SMTP(settings.host, settings.port, timeout=timeout)
+        with server:
+            if settings.tls == "starttls":
+                server.starttls(context=context)  # raises unless the server does: nothing goes over in the clear
+            if settings.user:
+                server.login(settings.user, settings.password)
+            server.send_message(message)
+
+
+def made(mail: Mail, sender: str) -> EmailMessage:
+    """The message. No text can add a header: what is no plain address is refused, and lines are made one."""
+    message = EmailMessage()
+    message["From"] = Address(addr_spec=sender)
+    message["To"] = Address(addr_spec=mail.to)
+    message["Subject"] = one_line(mail.subject)
+    message["Date"] = format_datetime(mail.at)
+    message["Message-ID"] = f"<{mail.message_id}@{sender.rpartition('@')[2]}>"
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody is on holiday for a machine
+    message.set_content(mail.text)
+    message["Content-Language"] = mail.language  # last: setting the content takes such headers away
+    return message
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks and other characters that are not to be seen."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:200]
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"The mail server answered {error.smtp_code}"
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        codes = sorted({code for code, _ in error.recipients.values()})
+        return f"The mail server refused the contact's address ({', '.join(map(str, codes))})"
+    return f"The mail server cannot be reached ({type(error).__name__})"

@@ -1,0 +1,83 @@
+"""The signed POST to a tenant's own address."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from relay.alerts import addresses, signature
+
+if TYPE_CHECKING:
+    from relay.alerts.settings import TellingSettings
+
+_GONE: Final = 410  # by the specification: "the endpoint should be disabled"
+
+
+class NotTold(Exception):
+    """A channel did not take a notice. The text is for the operator's log and shows nothing secret.
+
+    Attributes:
+        is_final: whether trying again is of no use.
+    """
+
+    def __init__(self, message: str, *, is_final: bool = False) -> None:
+        super().__init__(message)
+        self.is_final = is_final
+
+
+class HookSender:
+    """Posts to tenants' addresses; to be entered as a context.
+
+    Each POST has a connection of its own, to an address that was judged; no proxy, no redirect, no cookie, and of the answer
+    its status alone is looked at.
+    """
+
+    def __init__(self, settings: TellingSettings) -> None:
+        self._settings = settings
+        self._stack = AsyncExitStack()
+        self._context: ssl.SSLContext | None = None
+
+    async def __aenter__(self) -> Self:
+        self._context = ssl.create_default_context(cadata=self._settings.ca_pem)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._stack.aclose()
+
+    async def post(self, url: str, secret: str, message_id: str, body: bytes) -> None:
+        """Post one message.
+
+        Raises:
+            NotTold: it was not accepted with a 2xx.
+        """
+        if reason := addresses.fault(url):
+            raise NotTold(reason, is_final=True)
+        if not signature.is_secret(secret):
+            raise NotTold("There is no secret that it can be signed with", is_final=True)
+        try:
+            async with asyncio.timeout(self._settings.timeout.total_seconds()):
+                status = await self._post(url, signature.headers(secret, message_id, int(time.time()), body), body)
+        except addresses.NotAllowed as error:
+            raise NotTold(str(error)) from None
+        except (OSError, httpx.HTTPError, ValueError) as error:  # ssl's and the timeout's are OSErrors
+            raise NotTold(f"The receiver cannot be reached ({type(error).__name__})") from None
+        if not 200 <= status < 300:
+            raise NotTold(f"The receiver answered {status}", is_final=status == _GONE)
+
+    async def _post(self, url: str, headers: dict[str, str], body: bytes) -> int:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or 443
+        found = await addresses.resolve(host, port, private=self._settings.private_addresses)
+        target = httpx.URL(url).copy_with(host=found[0])
+        request = headers | {"host": parts.netloc, "content-type": "application/json", "user-agent": "presence-relay"}
+        async with httpx.AsyncClient(verify=self._context or True, trust_env=False, timeout=None) as client:  # noqa: S113  bounded as a whole
+            # The certificate must be the host's, although the connection goes to one of its addresses.
+            options = {"sni_hostname": host}
+            async with client.stream("POST", target, headers=request, content=body, extensions=options) as answer:
+                return answer.status_code

@@ -1,0 +1,67 @@
+"""Onboarding from the command line: the real authorization code flow, for a person with a browser on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from relay.consent.admit import admit
+from relay.consent.loopback import PATH, answer_at
+from relay.core.audit.events import OPERATOR, key_made
+from relay.errors import RelayError
+from relay.graph.auth.consent import ANY_ORGANISATION, Consent
+from relay.graph.client import GraphClient
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.sealing.marks import RingMarks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from relay.settings.load import Settings
+    from relay.store.custody.suite_keys import IssuedKey
+    from relay.store.server.connection import Store
+
+
+class NobodyCame(RelayError):
+    """Nobody signed in within the time there was."""
+
+
+async def onboard_by_hand(
+    store: Store, settings: Settings, say: Callable[[str], None], *, tenant: str, port: int, wait_s: float
+) -> IssuedKey:
+    """Let someone sign in and consent, take the tenant in, and make a suite key.
+
+    Args:
+        store: where the tenant goes.
+        settings: with what onboarding needs.
+        say: tells the person what to do next.
+        tenant: accepted alone; empty accepts any organisation.
+        port: of localhost, where the browser comes back.
+        wait_s: how long.
+
+    Raises:
+        ConsentFailed: says in plain words why there is no consent.
+        NobodyCame: see there.
+        OSError: the port is taken.
+        RelayError: as `admit` says.
+    """
+    await store.ping()
+    graph = settings.graph_settings()
+    redirect_uri = f"http://localhost:{port}{PATH}"
+    async with GraphClient(graph) as client, Consent(client) as consent, answer_at(port) as answer:
+        flow = await consent.begin(redirect_uri, tenant=tenant or ANY_ORGANISATION, prompt="select_account")
+        say(
+            "Open this in a browser on this machine, sign in with the account that the relay shall read with (a service"
+        )
+        say(f"account is best), and accept:\n\n  {flow.authorize_url}\n\nWaiting for the sign-in ...")
+        try:
+            async with asyncio.timeout(wait_s):
+                fields = await answer
+        except TimeoutError:
+            raise NobodyCame(f"Nobody signed in within {wait_s / 60:g} minutes.") from None
+        new_grant = await consent.complete(flow.kept, fields)
+    ring = settings.key_ring()
+    admitted = await admit(store, ring, graph, new_grant)
+    say(f"{new_grant.upn} consented for {admitted.domain} ({admitted.tenant_id}). Reading presence works.")
+    label = "made at onboarding"
+    return await SuiteKeys(store, RingMarks(ring)).issue(admitted.tenant_id, label, key_made(OPERATOR, label))

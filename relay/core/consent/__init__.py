@@ -1,0 +1,6 @@
+"""Tenants and grants: their life, and what Microsoft's refusals mean for them.
+
+grants.py           Grants: what a refusal of Entra's means, how a grant fares, and which of several is used
+microsoft_error.py  What Microsoft said when it refused: kept for people, bounded, and without anything secret in it
+tenant.py           The life of a tenant, as pure transitions
+"""

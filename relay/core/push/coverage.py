@@ -1,0 +1,97 @@
+"""Which users go into which grant's subscription, and which are polled instead.
+
+A subscription's users cannot be changed, so each move costs a new one: who is inside stays inside as long as somebody watches,
+newcomers take what room there is, and only who is worth much more than somebody inside takes that one's place.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from relay.core.presence import UserId
+from relay.core.push.subscription import MAX_USERS
+
+WORTH_A_MOVE: Final = 3.0
+"""Times as much as the one inside, so that two users of about the same weight never take turns."""
+_HALF_LIFE_S: Final = 3600.0
+
+
+class Rates:
+    """How often each user changed of late. (Pure; in memory only: a new owner learns it again.)"""
+
+    def __init__(self) -> None:
+        self._changes: dict[UserId, tuple[float, float]] = {}
+
+    def changed(self, users: Iterable[UserId], now: float) -> None:
+        """These users changed; `now` in seconds of one monotonic clock."""
+        for user in users:
+            self._changes[user] = (self.of(user, now) + 1.0, now)
+
+    def of(self, user: UserId, now: float) -> float:
+        """Changes of about the last hour, older ones counting less and less."""
+        count, at = self._changes.get(user, (0.0, now))
+        return count * 0.5 ** ((now - at) / _HALF_LIFE_S) if count else 0.0
+
+    def forget(self, users: Iterable[UserId]) -> None:
+        """Nobody watches these users any more."""
+        for user in users:
+            self._changes.pop(user, None)
+
+
+def weight(watchers: int, changes: float) -> float:
+    """What announcing a user's changes is worth: who watches times what there is to see."""
+    # One change a day still beats nothing; a user who only lingers gives way to everybody.
+    return max(watchers, 0.1) * (0.1 + changes)
+
+
+def split(
+    weights: Mapping[UserId, float], inside: Mapping[str, Iterable[UserId]], size: int = MAX_USERS
+) -> dict[str, tuple[UserId, ...]]:
+    """Who is to be in which subscription.
+
+    Args:
+        weights: watched user -> what announcing is worth; see `weight`.
+        inside: account of each grant that may subscribe -> the users of its subscription now (none when it has none); those
+            who come first are filled first, with the weightiest.
+        size: users of a subscription.
+
+    Returns:
+        account -> users, at most `size`, no user twice. Users of no account are to be polled.
+    """
+    kept = _still_watched(weights, inside, size)
+    placed = {user for users in kept.values() for user in users}
+    outside = sorted((user for user in weights if user not in placed), key=lambda user: (-weights[user], user))
+    waiting = iter(outside)
+    for users in kept.values():
+        while len(users) < size and (user := next(waiting, None)) is not None:
+            users[user] = None
+    _exchange(kept, weights, list(waiting))
+    return {account: tuple(users) for account, users in kept.items()}
+
+
+def _still_watched(
+    weights: Mapping[UserId, float], inside: Mapping[str, Iterable[UserId]], size: int
+) -> dict[str, dict[UserId, None]]:
+    kept: dict[str, dict[UserId, None]] = {}
+    taken: set[UserId] = set()
+    for account, users in inside.items():
+        mine = [user for user in users if user in weights and user not in taken][:size]
+        taken.update(mine)
+        kept[account] = dict.fromkeys(mine)
+    return kept
+
+
+def _exchange(kept: dict[str, dict[UserId, None]], weights: Mapping[UserId, float], waiting: list[UserId]) -> None:
+    """Let the weightiest of those who wait take the places of the lightest inside, where that is worth a move."""
+    if not waiting:
+        return
+    lightest = [(weights[user], user, account) for account, users in kept.items() for user in users]
+    heapq.heapify(lightest)
+    for user in waiting:
+        if not lightest or weights[user] < WORTH_A_MOVE * lightest[0][0]:
+            return
+        _, other, account = heapq.heappop(lightest)
+        del kept[account][other]
+        kept[account][user] = None

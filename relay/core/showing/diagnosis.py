@@ -1,0 +1,332 @@
+"""What people are told of a watched user and of the connection to Microsoft: words, reasons, and what to do.
+
+The words are those that administrators of such connectors know: a user is available, busy, do not disturb, away or offline,
+or there is an error, access denied, not found; or nobody requested the user, or the relay is requesting, or the server or
+the user is not configured. The connector is not configured, disabled, forbidden, has a connection error, or is up and running.
+
+Sentences are English and complete; places such as `%(seconds)s` are filled in by whoever shows them, who may also have them
+in another language.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from relay.core.consent.tenant import TenantState
+from relay.core.presence import Availability, Presence, Status
+
+
+class Word(enum.StrEnum):
+    """How a watched user is, in a word or two; the values are what is shown in English."""
+
+    AVAILABLE = "available"
+    BUSY = "busy"
+    DO_NOT_DISTURB = "do not disturb"
+    AWAY = "away"
+    OFFLINE = "offline"
+    UNKNOWN = "unknown"
+    ACCESS_DENIED = "access denied"
+    ERROR = "error"
+    NOT_FOUND = "not found"
+    NOT_REQUESTED = "not requested by anyone"
+    REQUESTING = "requesting"
+    SERVER_NOT_CONFIGURED = "server not configured"
+    USER_NOT_CONFIGURED = "user not configured"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A sentence with what is to be filled in."""
+
+    text: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.text % self.values if self.values else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Why a user has no presence.
+
+    Attributes:
+        word: in a word.
+        why: what happened, in a sentence.
+        remedy: what to do.
+    """
+
+    word: Word
+    why: str
+    remedy: str
+
+
+ABSENCES: Final[Mapping[Status, Absence]] = MappingProxyType(
+    {
+        Status.PENDING: Absence(
+            Word.REQUESTING,
+            "The relay has asked Microsoft, or is about to, and waits for the answer.",
+            "Wait some seconds. If it stays so, look at the connection to Microsoft.",
+        ),
+        Status.MALFORMED: Absence(
+            Word.USER_NOT_CONFIGURED,
+            "The suite’s name for this user is neither a user name such as ada@contoso.com nor an object id.",
+            "Correct the name in the settings of the suite.",
+        ),
+        Status.NOT_FOUND: Absence(
+            Word.NOT_FOUND,
+            "Your organisation has no user of this name.",
+            "Compare the name in the suite with the user name in Microsoft Entra. The relay asks again by itself.",
+        ),
+        Status.NOT_REPORTED: Absence(
+            Word.USER_NOT_CONFIGURED,
+            "Microsoft knows this user but reports no presence. That is mostly so without a licence for Teams.",
+            "Give the user a licence that includes Teams. The relay asks again by itself.",
+        ),
+        Status.ACCESS_DENIED: Absence(
+            Word.ACCESS_DENIED,
+            "Microsoft does not let the account that reads see this user’s presence.",
+            "Consent again with an account that may see presence, and look at the privacy settings of Teams.",
+        ),
+        Status.NOT_PERMITTED: Absence(
+            Word.ACCESS_DENIED,
+            "The settings of your organisation do not let suites watch this user.",
+            "If suites are to watch this user, change in the settings whom suites may watch.",
+        ),
+        Status.CONSENT_REQUIRED: Absence(
+            Word.SERVER_NOT_CONFIGURED,
+            "No account of your organisation lets the relay read any more.",
+            "Consent again: one sign-in is enough, and suites and settings stay as they are.",
+        ),
+        Status.THROTTLED: Absence(
+            Word.ERROR,
+            "Microsoft has asked the relay to read your organisation more slowly, and this user’s turn has not come yet.",
+            "Nothing: the relay goes on by itself. If it lasts, watch fewer users.",
+        ),
+        Status.SOURCE_UNREACHABLE: Absence(
+            Word.ERROR,
+            "The relay cannot reach Microsoft, or Microsoft does not answer.",
+            "Nothing: the relay tries again by itself. If it lasts, tell whoever runs this relay.",
+        ),
+        Status.STALE: Absence(
+            Word.ERROR,
+            "A presence was known, but Microsoft has not confirmed it for three intervals, so it is no longer shown.",
+            "Nothing: the relay tries again by itself. If it lasts, look at the connection to Microsoft.",
+        ),
+        Status.SUSPENDED: Absence(
+            Word.SERVER_NOT_CONFIGURED,
+            "Whoever runs this relay does not let it read your organisation at present.",
+            "Ask them to approve or resume your organisation.",
+        ),
+    }
+)
+"""Every status that an answer can have."""
+
+NOT_REQUESTED: Final = Absence(
+    Word.NOT_REQUESTED,
+    "No suite watches this user, so the relay does not read the presence.",
+    "Add the user in a suite, or watch the user for one minute from here.",
+)
+"""Of somebody whom nobody asks for."""
+
+NOT_WATCHED_ANY_MORE: Final = Absence(
+    Word.NOT_REQUESTED,
+    "No suite watches this user any more. The relay goes on reading for some minutes, in case a suite comes back.",
+    "Nothing, unless a suite should watch this user.",
+)
+"""Of somebody who is read on for a while."""
+
+SUSPENDED: Final = Absence(
+    Word.SERVER_NOT_CONFIGURED,
+    "Whoever runs this relay has suspended your organisation, so nobody’s presence is read.",
+    "Ask them to resume it.",
+)
+"""Of everybody, while the tenant is not served."""
+
+HELD_BACK: Final = Absence(
+    Word.REQUESTING,
+    "The settings of your organisation have just changed, and the relay is about to carry that out.",
+    "Wait some seconds. If it stays so, tell whoever runs this relay.",
+)
+"""Of everybody, between a change of whom suites may watch and the worker's carrying it out."""
+
+_WORDS: Final[Mapping[Availability, Word]] = MappingProxyType(
+    {
+        Availability.UNKNOWN: Word.UNKNOWN,
+        Availability.AVAILABLE: Word.AVAILABLE,
+        Availability.BUSY: Word.BUSY,
+        Availability.DO_NOT_DISTURB: Word.DO_NOT_DISTURB,
+        Availability.AWAY: Word.AWAY,
+        Availability.BE_RIGHT_BACK: Word.AWAY,
+        Availability.OFFLINE: Word.OFFLINE,
+    }
+)
+
+
+def word(answer: Presence | Status | None) -> Word:
+    """How a user is whom somebody watches; None is a user about whom nothing is known yet."""
+    if isinstance(answer, Presence):
+        return _WORDS[answer.availability]
+    return ABSENCES[answer or Status.PENDING].word
+
+
+def availability_word(availability: Availability) -> Word:
+    """The word for a base state."""
+    return _WORDS[availability]
+
+
+class ConnectorState(enum.StrEnum):
+    """How the connection of a tenant to Microsoft is; the values are what is shown in English."""
+
+    NOT_CONFIGURED = "not configured"
+    DISABLED = "disabled"
+    FORBIDDEN = "forbidden"
+    CONNECTION_ERROR = "connection error"
+    UP_AND_RUNNING = "up and running"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What is known of a tenant's connection.
+
+    Attributes:
+        state: of the tenant's record.
+        grants: how many accounts have consented.
+        dead: of how many of them the consent does not work any more.
+        code: Microsoft's code for why; empty when unknown.
+        status: what the worker said last; NONE when all is well, None when no worker has said anything.
+        age_s: how long ago Microsoft last confirmed what is held, in seconds; None when it never has.
+        interval_s: how often users are read.
+        pushed: of how many users changes are announced.
+        polled: how many are read.
+        silent: of how many of the latter changes should be announced.
+        is_push_off: whether nothing is subscribed to by intent.
+        push_reason: why users who could be announced are read; empty when nothing is wrong.
+    """
+
+    state: TenantState
+    grants: int = 0
+    dead: int = 0
+    code: str = ""
+    status: Status | None = None
+    age_s: float | None = None
+    interval_s: float = 0.0
+    pushed: int = 0
+    polled: int = 0
+    silent: int = 0
+    is_push_off: bool = True
+    push_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """The state of a tenant's connection, and why.
+
+    Attributes:
+        state: in a word.
+        cause: why it is so, in a sentence.
+        notes: what else is worth knowing; each a sentence.
+    """
+
+    state: ConnectorState
+    cause: Said
+    notes: tuple[Said, ...] = ()
+
+
+def connector(seen: Seen) -> Connector:
+    """How a tenant's connection is, the cause that matters most first."""
+    found = _by_record(seen) or _by_status(seen) or _by_age(seen)
+    if found is None:
+        found = _S.UP_AND_RUNNING, Said("Microsoft confirmed what is shown %(seconds)s s ago.", _rounded(seen.age_s))
+    state, cause = found
+    return Connector(state, cause, tuple(_notes(seen)) if state is _S.UP_AND_RUNNING else ())
+
+
+_S = ConnectorState
+_Found = tuple[ConnectorState, Said]
+_STALE_INTERVALS: Final = 3
+_GRACE_S: Final = 5.0
+_INTERVAL_ASSUMED_S: Final = 5.0
+
+
+def _by_record(seen: Seen) -> _Found | None:
+    match seen.state:
+        case TenantState.SUSPENDED:
+            return _S.DISABLED, Said("Whoever runs this relay has suspended your organisation.")
+        case TenantState.REMOVED:
+            return _S.DISABLED, Said("Your organisation has left this relay.")
+        case TenantState.PENDING:
+            return _S.NOT_CONFIGURED, Said("Your organisation waits for the approval of whoever runs this relay.")
+        case TenantState.CONSENT_REQUIRED if seen.code:
+            return _S.FORBIDDEN, Said(
+                "No account’s consent works any more. Microsoft says: %(code)s.", {"code": seen.code}
+            )
+        case TenantState.CONSENT_REQUIRED:
+            return _S.FORBIDDEN, Said("No account’s consent works any more.")
+    return (_S.NOT_CONFIGURED, Said("No account has consented.")) if not seen.grants else None
+
+
+def _by_status(seen: Seen) -> _Found | None:
+    match seen.status:
+        case None:
+            return _S.CONNECTION_ERROR, Said("No worker of this relay has looked after your organisation yet.")
+        case Status.CONSENT_REQUIRED:
+            return _S.FORBIDDEN, Said("No account’s consent works any more.")
+        case Status.ACCESS_DENIED:
+            return _S.FORBIDDEN, Said("Microsoft does not let the account that reads see presence.")
+        case Status.SUSPENDED:
+            return _S.DISABLED, Said("Whoever runs this relay has suspended your organisation.")
+        case Status.THROTTLED:
+            return _S.CONNECTION_ERROR, Said("Microsoft has asked the relay to read your organisation more slowly.")
+        case Status.SOURCE_UNREACHABLE:
+            return _S.CONNECTION_ERROR, Said("The relay cannot reach Microsoft, or Microsoft does not answer.")
+        case Status.NONE:
+            return None
+    return _S.CONNECTION_ERROR, Said("What is held was not confirmed for three intervals.")
+
+
+def _by_age(seen: Seen) -> _Found | None:
+    if seen.age_s is None:
+        return _S.CONNECTION_ERROR, Said("Microsoft has not answered for your organisation yet.")
+    if seen.age_s <= _STALE_INTERVALS * (seen.interval_s or _INTERVAL_ASSUMED_S) + _GRACE_S:
+        return None
+    return _S.CONNECTION_ERROR, Said(
+        "Nothing was confirmed for %(seconds)s s. Perhaps no worker of this relay is running.", _rounded(seen.age_s)
+    )
+
+
+def _notes(seen: Seen) -> Sequence[Said]:
+    notes = [Said("Users are read every %(seconds)s s.", _rounded(seen.interval_s))]
+    if seen.pushed:
+        notes.append(Said("Microsoft announces the changes of %(users)s users.", {"users": seen.pushed}))
+    if seen.silent:
+        notes.append(
+            Said("Announcements for %(users)s users fell silent; they are read instead.", {"users": seen.silent})
+        )
+    elif seen.push_reason and not seen.is_push_off:
+        notes.append(Said("Users who could be announced are read instead: %(reason)s", {"reason": seen.push_reason}))
+    if seen.dead:
+        notes.append(
+            Said(
+                "Of %(grants)s accounts, %(dead)s no longer work. The others go on.",
+                {"grants": seen.grants, "dead": seen.dead},
+            )
+        )
+    return notes
+
+
+def _rounded(seconds: float | None) -> dict[str, object]:
+    return {"seconds": f"{seconds or 0.0:.0f}"}
+
+
+def sentences() -> list[str]:
+    """Every sentence and word that this module says, for whoever translates."""
+    told = [
+        text
+        for absence in (*ABSENCES.values(), NOT_REQUESTED, NOT_WATCHED_ANY_MORE, SUSPENDED, HELD_BACK)
+        for text in (absence.why, absence.remedy)
+    ]
+    return [*Word, *ConnectorState, *told]

@@ -1,0 +1,209 @@
+"""The preflight: everything around the relay that must be right before it can work, looked at without changing it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import httpx
+from cryptography import x509
+
+from relay.core.consent.tenant import TenantState
+from relay.errors import NotPermitted, RelayError, SourceUnreachable, StoreUnavailable
+from relay.graph.client import GraphClient
+from relay.graph.errors import date_of
+from relay.ops.expiry import SOON
+from relay.ops.private_files import exposed
+from relay.store.custody.marking import Marking
+from relay.store.custody.proxies import Proxies
+from relay.store.custody.tenants import Tenants
+from relay.store.sealing.marks import RingMarks
+from relay.store.server.connection import Store
+from relay.store.server.user_rights import told
+from relay.webhook.settings import PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from relay.graph.settings import GraphSettings
+    from relay.settings.load import Settings
+    from relay.store.server.layout import Client
+
+EXPIRES_SOON: Final = timedelta(days=14)
+"""Of certificates that something renews by itself, as it does those of TLS; the relay's own credential has `SOON`."""
+_CLOCK_S: Final = 30
+"""Answers take seconds, clocks that are kept differ by less than one; credentials of ours are good for minutes."""
+_CHECK_THE_WAY: Final = "check the address, the network and the proxy (HTTPS_PROXY)"
+_HANDSHAKE_S: Final = 10.0  # what Graph allows
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; the text names it and, when it is not good, says what to do."""
+
+    is_good: bool
+    text: str
+
+
+async def checked(settings: Settings, roles: Sequence[Client] = ()) -> list[Finding]:
+    """Look at certificates, Redis, Microsoft's side, and the way of its notifications."""
+    findings = list(_certificates(settings, datetime.now(UTC)))
+    findings += [Finding(is_good=False, text=file.text) for file in exposed(settings.private_files())]
+    findings += await _store(settings, roles)
+    findings += await _sign_ups(settings)
+    findings += await _cloud(settings.graph_settings())
+    findings += await _webhook(settings)
+    return findings
+
+
+def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
+    given = {
+        "RELAY_EDGE_TLS_CERT": settings.edge.tls_cert,
+        "RELAY_WEBHOOK_TLS_CERT": settings.webhook.tls_cert,
+        "RELAY_WEB_TLS_CERT": settings.web.tls_cert,
+        "RELAY_CLOUD_CERTIFICATE": settings.cloud.certificate,
+        "RELAY_CLOUD_SECOND_CERTIFICATE": settings.cloud.second_certificate,
+    }
+    for name, pem in given.items():
+        if pem is not None:
+            certificate = x509.load_pem_x509_certificates(pem.encode())[0]
+            soon = SOON if name.startswith("RELAY_CLOUD") else EXPIRES_SOON
+            yield _validity(name, certificate.not_valid_before_utc, certificate.not_valid_after_utc, now, soon)
+    push = settings.webhook.push()
+    if push is not None:
+        newest = push.certificates.newest
+        name = f"RELAY_WEBHOOK_CERTIFICATES, {newest.certificate_id}"
+        yield _validity(name, newest.begins, newest.ends, now)
+
+
+def _validity(name: str, begins: datetime, ends: datetime, now: datetime, soon: timedelta = EXPIRES_SOON) -> Finding:
+    if not begins <= now < ends:
+        return Finding(is_good=False, text=f"{name}: is valid from {begins} to {ends}; renew it")
+    if ends - now < soon:
+        return Finding(is_good=False, text=f"{name}: expires on {ends:%Y-%m-%d}; renew it")
+    return Finding(is_good=True, text=f"{name}: valid until {ends:%Y-%m-%d}")
+
+
+async def _webhook(settings: Settings) -> list[Finding]:
+    """Graph's handshake, as far as it can be tried from here: by whom the host is reached from outside is another matter."""
+    if settings.webhook.url is None:
+        return []
+    if not settings.cloud.notifies:
+        return [Finding(is_good=True, text=f"RELAY_WEBHOOK_URL: not used, {settings.cloud.name} has no notifications")]
+    name, token = f"RELAY_WEBHOOK_URL {settings.webhook.url}", f"Validation: {secrets.token_hex(16)} <&>"
+    url = f"{settings.webhook.url}{PREFIX}00-{secrets.token_hex(16)}"
+    trust = ssl.create_default_context(cadata=settings.cloud.ca)
+    is_local = settings.cloud.public_settings().is_local  # proxies of the environment are not asked then
+    try:
+        async with httpx.AsyncClient(verify=trust, timeout=_HANDSHAKE_S, trust_env=not is_local) as client:
+            answer = await client.post(url, params={"validationToken": token}, headers={"Content-Type": "text/plain"})
+    except httpx.HTTPError as error:
+        said = f"does not answer ({type(error).__name__}); is the role webhook running, and is the way to it open?"
+        return [Finding(is_good=False, text=f"{name}: {said}")]
+    is_plain = answer.headers.get("content-type", "").partition(";")[0] == "text/plain"
+    if answer.status_code != 200 or not is_plain or answer.text != token:
+        said = f"something else than the webhook answers there (status {answer.status_code}); check proxy and ingress"
+        return [Finding(is_good=False, text=f"{name}: {said}")]
+    return [Finding(is_good=True, text=f"{name}: answers a handshake")]
+
+
+async def _sign_ups(settings: Settings) -> list[Finding]:
+    """Tenants that wait for the operator, how the operator hears of them, and a proxy that nobody named."""
+    findings = list(_mail(settings))
+    try:
+        async with Store(settings.store_settings()) as store:
+            tenants = await Tenants(store).list()
+            met = await Proxies(store).last()
+    except RelayError:
+        return findings  # told already
+    waiting = [tenant for tenant in tenants if tenant.state is TenantState.PENDING]
+    if waiting:
+        said = "presence-relay tenants list, then tenants approve or tenants refuse"
+        findings.append(Finding(is_good=False, text=f"Tenants that wait for your approval: {len(waiting)}. {said}"))
+    if met is not None and not settings.web.trusted_proxies:
+        said = f"requests came through a proxy on {met:%Y-%m-%d %H:%M} UTC, and none is trusted: all customers share one limit"
+        findings.append(Finding(is_good=False, text=f"RELAY_WEB_TRUSTED_PROXIES: {said}; set the proxies' addresses"))
+    return findings
+
+
+def _mail(settings: Settings) -> Iterator[Finding]:
+    """Whether the operator hears of those that wait, where mail is sent at all."""
+    is_asked = settings.web.public_url is not None and settings.web.sign_up == "approval"
+    if is_asked and settings.mail.mail() is not None and settings.mail.operator is None:
+        said = "is not set, so no e-mail tells you when an organisation waits for your approval (RELAY_WEB_SIGN_UP=approval)"
+        yield Finding(is_good=False, text=f"RELAY_MAIL_OPERATOR: {said}; set it to your own address")
+
+
+async def _store(settings: Settings, roles: Sequence[Client]) -> list[Finding]:
+    async with Store(settings.store_settings()) as store:
+        try:
+            faults = await store.preflight()
+        except StoreUnavailable as error:
+            return [Finding(is_good=False, text=f"{error}; check the address, and the log of that server")]
+        if not faults and settings.vault.key_ring is not None:  # a webhook alone has none, and needs none
+            faults = await _marks(store, settings)
+        asked = await store.permits(roles) if roles else []
+    permitted = [Finding(is_good=good, text=text) for name, one in asked for good, text in told(one, name, roles)]
+    if not roles:
+        text = "Redis: `--role` compares the rights of its user with what that role needs"
+        permitted = [Finding(is_good=True, text=text)]
+    found = [Finding(is_good=False, text=fault) for fault in faults]
+    found = found or [Finding(is_good=True, text="Redis: answers and keeps what the relay needs kept")]
+    return found + permitted
+
+
+async def _marks(store: Store, settings: Settings) -> list[str]:
+    """Suite keys that edges refuse although they are in force."""
+    try:
+        census = await Marking(store, RingMarks(settings.key_ring())).census()
+    except NotPermitted:  # only the operator's Redis user may look through all keys
+        return []
+    except RelayError as error:
+        return [f"Suite keys: their marks cannot be read: {error}"]
+    return [f"Suite keys: {fault}; edges refuse such keys: presence-relay keys mark" for fault in census.faults()]
+
+
+async def _cloud(graph: GraphSettings) -> list[Finding]:
+    async with GraphClient(graph) as client:
+        return [*await _entra(client, graph), await _graph(client, graph)]
+
+
+async def _entra(client: GraphClient, graph: GraphSettings) -> list[Finding]:
+    """Entra's discovery document. The credential itself is only ever tried with a grant."""
+    url = f"{graph.authority_url}/organizations/v2.0/.well-known/openid-configuration"
+    try:
+        reply = await client.fetched(url)
+        theirs, ours = date_of(reply.headers), datetime.now(UTC)
+        known = json.loads(reply.body)
+        is_good = isinstance(known, dict) and "token_endpoint" in known
+        said = "answers" if is_good else "answers something that is not Entra's discovery document; check the address"
+    except (RelayError, ValueError) as error:
+        is_good, said, theirs, ours = False, f"{error}; {_CHECK_THE_WAY}", None, datetime.now(UTC)
+    clock = [] if theirs is None else [clock_finding(theirs, ours)]
+    return [Finding(is_good=is_good, text=f"Entra at {graph.authority_url}: {said}"), *clock]
+
+
+def clock_finding(theirs: datetime, ours: datetime) -> Finding:
+    """Whether this machine's clock is Microsoft's, as far as an answer's `Date` tells."""
+    behind_s = round((theirs - ours).total_seconds())
+    if abs(behind_s) <= _CLOCK_S:
+        return Finding(is_good=True, text="Clock: agrees with Microsoft's")
+    way = "behind" if behind_s > 0 else "ahead of"
+    said = f"this machine's is {abs(behind_s)} s {way} Microsoft's; set it (NTP). Sign-ins fail from five minutes on"
+    return Finding(is_good=False, text=f"Clock: {said}")
+
+
+async def _graph(client: GraphClient, graph: GraphSettings) -> Finding:
+    """Whether Graph answers at all: without a token it refuses, which is answer enough."""
+    try:
+        await client.fetch(f"{graph.graph_url}/v1.0/me")
+    except SourceUnreachable as error:
+        said = f"{error}; {_CHECK_THE_WAY}"
+        return Finding(is_good=False, text=f"Graph at {graph.graph_url}: {said}")
+    except RelayError:
+        pass
+    return Finding(is_good=True, text=f"Graph at {graph.graph_url}: answers")

@@ -1,0 +1,381 @@
+"""How a grant is obtained: the authorization code flow with PKCE and nonce, through MSAL.
+
+    begin ──► authorize_url, shown to a person ──► Entra: signs in, consents ──► redirect URI, by form_post ──► complete
+
+The answer comes as a form post, as MSAL recommends: a code in an address would end up in histories and logs. Between the
+two, the caller keeps `Flow.kept` secret, for fifteen minutes and one use.
+
+The same way, with no permission asked for and no token kept, tells who somebody is: `begin_sign_in`, `identify`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import quote, urlencode
+
+import msal
+import requests
+import structlog
+
+from relay.core import names
+from relay.core.consent.grants import Refusal, RefusalClass, classify
+from relay.core.consent.microsoft_error import NOTHING, Said, heard
+from relay.core.presence import TenantId, UserId
+from relay.errors import RelayError
+from relay.graph.auth.applications import NONSENSE, Applications, refusal_words, translated
+from relay.graph.auth.credentials import Credential
+from relay.graph.auth.idtokens import UntrustedIdTokenError, VerifiedIdentity, verify
+from relay.graph.auth.signing import Pace, SigningKeys
+from relay.graph.client import GraphClient
+from relay.graph.errors import from_refusal
+from relay.graph.settings import SCOPES
+
+log = structlog.get_logger(__name__)
+
+ANY_ORGANISATION: Final = "organizations"
+"""In place of a tenant: whichever work account signs in."""
+
+PERSONAL_ACCOUNTS: Final = TenantId("9188040d-6c67-4c5b-b112-36a304b66dad")
+"""The tenant that Microsoft keeps personal accounts in."""
+
+
+class ConsentProblem(enum.Enum):
+    """Why no grant came of a flow: what the page does about it."""
+
+    DECLINED = enum.auto()
+    """The person declined or cancelled: offer to start again."""
+    ADMIN_NEEDED = enum.auto()
+    """Only an administrator may consent: offer a link for one."""
+    APPROVAL_ASKED = enum.auto()
+    """An administrator was asked for approval, at Microsoft's page: offer to come back."""
+    NOT_OURS = enum.auto()
+    """The answer belongs to no flow under way here, was used already, or cannot be read: start again."""
+    PERSONAL_ACCOUNT = enum.auto()
+    """A personal Microsoft account: ask for a work account."""
+    OTHER_TENANT = enum.auto()
+    """Another organisation than the one that was invited."""
+    PERMISSIONS_MISSING = enum.auto()
+    """The consent does not cover what the relay needs."""
+    UNTRUSTED = enum.auto()
+    """The id token does not prove who signed in; nobody's fault that a person could mend."""
+    REFUSED = enum.auto()
+    """Entra refused for another reason, which the sentence states."""
+
+
+class ConsentFailed(RelayError):
+    """A flow ended without a grant.
+
+    Attributes:
+        problem: which kind.
+        code: Microsoft's short name for the cause, or ours.
+        sentence: why, in plain words for the person in front of the page.
+        said: Microsoft's own words, if it said any.
+    """
+
+    def __init__(self, problem: ConsentProblem, code: str, sentence: str = "", said: Said = NOTHING) -> None:
+        self.problem = problem
+        self.code = code
+        self.said = said
+        self.sentence = sentence or _SENTENCES[problem]
+        super().__init__(f"{self.sentence} ({code})" if code else self.sentence)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A flow under way.
+
+    Attributes:
+        state: identifies it in the answer; the caller keeps `kept` under it.
+        authorize_url: where the person goes.
+        kept: what `complete` needs, as plain JSON values; holds secrets.
+    """
+
+    state: str
+    authorize_url: str = field(repr=False)
+    kept: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewGrant:
+    """A consent just obtained; who gave it is verified."""
+
+    tenant_id: TenantId
+    account_id: UserId
+    upn: str
+    scopes: tuple[str, ...]
+    token_cache: str = field(repr=False)
+
+
+class Consent:
+    """Runs authorization code flows; to be entered as a context. Keeps nothing of a flow itself.
+
+    Raises (from both methods): `Retryable` when Entra does not answer, `CredentialRejected` when the registration is at
+    fault.
+    """
+
+    def __init__(self, client: GraphClient) -> None:
+        self._client = client
+        self._applications = Applications(client.settings)
+        self._keys = SigningKeys(client, _PATIENT)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="consent")
+
+    async def __aenter__(self) -> Self:
+        self._applications.__enter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._applications.__exit__()
+        await self._keys.__aexit__(kind, error, trace)
+
+    async def begin(
+        self,
+        redirect_uri: str,
+        *,
+        tenant: str = ANY_ORGANISATION,
+        prompt: str | None = None,
+        login_hint: str | None = None,
+        state: str | None = None,
+    ) -> Flow:
+        """Begin a flow.
+
+        Args:
+            redirect_uri: where Entra posts the answer to; registered with type `web`.
+            tenant: a tenant id to accept nobody else (guests of it sign in to it then), or any organisation.
+            prompt: `select_account`, `consent` or `login`; None leaves it to Entra.
+            login_hint: the account's UPN, if it is known.
+            state: what the answer is to be recognised by, unguessable; None makes one.
+        """
+        if tenant != ANY_ORGANISATION and names.tenant_id(tenant) is None:
+            raise ConsentFailed(ConsentProblem.NOT_OURS, "tenant")
+        scopes = self._client.settings.scopes
+        kept = await self._in_thread(self._begin, redirect_uri, tenant, prompt, login_hint, state, scopes)
+        return Flow(kept["state"], kept["auth_uri"], {**kept, "tenant": tenant})
+
+    def admin_consent_url(self, redirect_uri: str, tenant: TenantId, state: str) -> str:
+        """Where an administrator consents for everybody in a tenant: https://learn.microsoft.com/entra/identity-platform/v2-admin-consent.
+
+        Entra answers with a GET of `redirect_uri`, whose fields prove nothing: anybody can make them up. A sign-in must follow.
+        """
+        settings = self._client.settings
+        asked = {
+            "client_id": settings.client_id,
+            "scope": " ".join(settings.scopes),
+            "redirect_uri": redirect_uri,
+            "state": state,
+        }
+        return (
+            f"{settings.authority_url}/{quote(tenant, safe='')}/v2.0/adminconsent?{urlencode(asked, quote_via=quote)}"
+        )
+
+    async def complete(self, kept: Mapping[str, Any], answer: Mapping[str, str]) -> NewGrant:
+        """Turn Entra's answer into a grant.
+
+        Args:
+            kept: of the flow that the answer's `state` names; never to be used again, whatever comes of it.
+            answer: the fields that Entra posted.
+
+        Raises:
+            ConsentFailed: there is no grant; says why.
+        """
+        result, token_cache = await self._answered(kept, answer)
+        who = await self._verified(result, kept)
+        return NewGrant(
+            tenant_id=who.tenant_id,
+            account_id=who.account_id,
+            upn=who.upn,
+            scopes=_granted(result, token_cache),
+            token_cache=token_cache,
+        )
+
+    async def begin_sign_in(
+        self, redirect_uri: str, *, state: str, login_hint: str | None = None, is_fresh: bool = False
+    ) -> Flow:
+        """Begin a flow that only tells who somebody is: it asks for `openid` and `profile`, and for no lasting token.
+
+        Args:
+            redirect_uri: as for `begin`.
+            state: what the answer is to be recognised by; unguessable.
+            login_hint: the account's UPN, if it is known.
+            is_fresh: whether the password is to be typed anew. Entra then says when it was (`VerifiedIdentity.auth_time`), which
+                the caller must look at: an address can be changed on its way.
+        """
+        prompt, max_age = ("login", 0) if is_fresh else ("select_account", None)
+        kept = await self._in_thread(
+            self._begin, redirect_uri, ANY_ORGANISATION, prompt, login_hint, state, (), max_age
+        )
+        # MSAL counts from the answer, so it would refuse whoever is slow with a second factor.
+        kept.pop("max_age", None)
+        return Flow(kept["state"], kept["auth_uri"], {**kept, "tenant": ANY_ORGANISATION})
+
+    async def identify(self, kept: Mapping[str, Any], answer: Mapping[str, str]) -> VerifiedIdentity:
+        """Who signed in. What tokens came along are forgotten with this.
+
+        Args:
+            kept: of `begin_sign_in`; never to be used again.
+            answer: the fields that Entra posted.
+
+        Raises:
+            ConsentFailed: it is not known who; says why.
+        """
+        result, _ = await self._answered(kept, answer)
+        return await self._verified(result, kept)
+
+    async def _answered(self, kept: Mapping[str, Any], answer: Mapping[str, str]) -> tuple[dict[str, Any], str]:
+        """What Entra gave for the code in its answer, and the token cache with it."""
+        state = str(kept.get("state", ""))
+        if not state or not hmac.compare_digest(state.encode(), answer.get("state", "").encode(errors="replace")):
+            raise ConsentFailed(ConsentProblem.NOT_OURS, "state")
+        if "error" in answer:
+            raise refused(answer)
+        if not answer.get("code"):
+            raise ConsentFailed(ConsentProblem.NOT_OURS, "code")
+        result, token_cache = await self._in_thread(self._redeem, dict(kept), dict(answer))
+        if "error" in result:
+            raise _failed(classify(*refusal_words(result)), "", refusal_words(result)[2])
+        return result, token_cache
+
+    def _begin(
+        self,
+        redirect_uri: str,
+        tenant: str,
+        prompt: str | None,
+        login_hint: str | None,
+        state: str | None,
+        scopes: Sequence[str],
+        max_age: int | None = None,
+    ) -> dict[str, Any]:
+        """A flow; without scopes one that asks for no permission."""
+        application = self._applications.credentials.trying(
+            lambda credential: self._applications.build(
+                tenant, msal.SerializableTokenCache(), credential, lasting=bool(scopes)
+            )
+        )
+        flow: dict[str, Any] = application.initiate_auth_code_flow(
+            list(scopes),
+            redirect_uri=redirect_uri,
+            state=state,
+            prompt=prompt,
+            login_hint=login_hint,
+            max_age=max_age,
+            response_mode="form_post",
+        )
+        return flow
+
+    def _redeem(self, kept: dict[str, Any], answer: dict[str, str]) -> tuple[dict[str, Any], str]:
+        # Entra looks at the credential before it looks at the code, so a code outlives a credential that is refused.
+        return self._applications.credentials.trying(lambda credential: self._redeemed(credential, kept, answer))
+
+    def _redeemed(
+        self, credential: Credential, kept: dict[str, Any], answer: dict[str, str]
+    ) -> tuple[dict[str, Any], str]:
+        cache = msal.SerializableTokenCache()
+        application = self._applications.build(kept["tenant"], cache, credential)
+        with translated():
+            try:
+                result: dict[str, Any] = application.acquire_token_by_auth_code_flow(kept, answer)
+            except requests.RequestException:
+                raise
+            except NONSENSE as error:
+                # MSAL's own look at the id token's form and nonce.
+                log.warning("id_token_not_trusted", failed=[type(error).__name__])
+                raise ConsentFailed(ConsentProblem.UNTRUSTED, type(error).__name__) from None
+        if "error" in result and (refusal := classify(*refusal_words(result))).kind is RefusalClass.OURS:
+            raise from_refusal(refusal)
+        return result, cache.serialize()
+
+    async def _verified(self, result: Mapping[str, Any], kept: Mapping[str, Any]) -> VerifiedIdentity:
+        try:
+            who = await verify(self._keys, str(result.get("id_token", "")), str(kept.get("nonce", "")))
+        except UntrustedIdTokenError as error:
+            raise ConsentFailed(ConsentProblem.UNTRUSTED, str(error)) from None
+        if who.tenant_id == PERSONAL_ACCOUNTS:
+            raise ConsentFailed(ConsentProblem.PERSONAL_ACCOUNT, "personal_account")
+        if kept["tenant"] not in (ANY_ORGANISATION, who.tenant_id):
+            raise ConsentFailed(ConsentProblem.OTHER_TENANT, "other_tenant")
+        return who
+
+    async def _in_thread(self, work: Any, *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+
+def refused(answer: Mapping[str, str]) -> RelayError:
+    """The error for an answer of Entra's that is a refusal, to a sign-in or to a request for admin consent."""
+    return _failed(classify(*_words_of(answer)), answer.get("error_subcode", ""), _numbers(answer))
+
+
+def _failed(refusal: Refusal, subcode: str, numbers: list[int]) -> RelayError:
+    """The error for a refusal in either leg of the flow."""
+    if refusal.kind is not RefusalClass.CONSENT_REQUIRED:
+        return from_refusal(refusal)
+    if subcode == "cancel" or 65004 in numbers:
+        problem = ConsentProblem.DECLINED
+    elif 90095 in numbers:
+        problem = ConsentProblem.APPROVAL_ASKED
+    elif 90094 in numbers:
+        problem = ConsentProblem.ADMIN_NEEDED
+    elif {54005, 501481, 700005} & set(numbers):
+        problem = ConsentProblem.NOT_OURS
+    elif refusal.code == "access_denied" and not numbers:
+        problem = ConsentProblem.DECLINED
+    else:
+        problem = ConsentProblem.REFUSED
+    return ConsentFailed(problem, refusal.code, refusal.sentence, refusal.said)
+
+
+def _words_of(answer: Mapping[str, str]) -> tuple[str, str, list[int], Said]:
+    said = heard(description=answer.get("error_description", ""))
+    return answer["error"], answer.get("suberror", ""), _numbers(answer), said
+
+
+def _numbers(answer: Mapping[str, str]) -> list[int]:
+    """A redirect has no `error_codes`; the number is only in the text ("AADSTS65004: ...")."""
+    return [int(number) for number in _NUMBER.findall(answer.get("error_description", "")[:2000])]
+
+
+def _granted(result: Mapping[str, Any], token_cache: str) -> tuple[str, ...]:
+    """Graph's permissions that the consent covers.
+
+    Raises:
+        ConsentFailed: one that the relay needs is missing, or the refresh token.
+    """
+    scopes = result.get("scope")
+    granted = tuple(scope.rpartition("/")[2] for scope in scopes.split()) if isinstance(scopes, str) else ()
+    missing = {name.lower() for name in SCOPES} - {name.lower() for name in granted}
+    if missing:
+        raise ConsentFailed(ConsentProblem.PERMISSIONS_MISSING, " ".join(sorted(missing)))
+    cache = msal.SerializableTokenCache()
+    cache.deserialize(token_cache)
+    if next(cache.search(cache.CredentialType.REFRESH_TOKEN), None) is None:
+        raise ConsentFailed(ConsentProblem.PERMISSIONS_MISSING, "offline_access")
+    return granted
+
+
+_PATIENT: Final = Pace(wait_s=10.0)
+"""Somebody waits for the page, and would have to sign in again."""
+_THREADS: Final = 4
+"""Onboarding is rare; a slow Entra must not hold more of us than this."""
+
+_NUMBER: Final = re.compile(r"AADSTS([0-9]{4,9})\b")
+
+_SENTENCES: Final = {
+    ConsentProblem.DECLINED: "Consent was declined. Please try again and accept the permissions.",
+    ConsentProblem.ADMIN_NEEDED: "In this organisation only an administrator may consent.",
+    ConsentProblem.APPROVAL_ASKED: "An administrator was asked for approval. Please come back once it was given.",
+    ConsentProblem.NOT_OURS: "This sign-in is not known here (any more). Please start again.",
+    ConsentProblem.PERSONAL_ACCOUNT: "This is a personal Microsoft account. Please sign in with a work account.",
+    ConsentProblem.OTHER_TENANT: "This account belongs to another organisation than the one that was invited.",
+    ConsentProblem.PERMISSIONS_MISSING: "The consent does not cover all permissions that the relay needs.",
+    ConsentProblem.UNTRUSTED: "Microsoft's answer could not be verified. Please start again.",
+    ConsentProblem.REFUSED: "Microsoft refused the sign-in.",
+}

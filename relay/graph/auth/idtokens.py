@@ -1,0 +1,111 @@
+"""Who consented: verification of the id token that Entra gave with a consent. MSAL does not verify it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from relay.core import names
+from relay.core.presence import TenantId, UserId
+from relay.graph.auth import signed
+from relay.graph.auth.signing import SigningKeys
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedIdentity:
+    """Who signed in, as Entra vouches for it; made by `verify` only.
+
+    Attributes:
+        tenant_id: the tenant that was signed in to.
+        account_id: the account's object id in it.
+        upn: the account's name for display. Not proof of anything outside its tenant: administrators can change it.
+        roles: template ids of the directory roles that the account holds in the tenant (`wids`); empty unless the registration
+            asks for the claim.
+        auth_time: when the password was typed, in seconds since 1970; None when Entra does not say. It does when it was asked with
+            `max_age`, or when the registration asks for the claim.
+        is_guest: whether the account is at home in another place than `tenant_id`; its name then is of that place.
+    """
+
+    tenant_id: TenantId
+    account_id: UserId
+    upn: str
+    is_guest: bool = False
+    roles: tuple[str, ...] = ()
+    auth_time: int | None = None
+
+
+class UntrustedIdTokenError(Exception):
+    """An id token that does not prove what it should; says which check failed, never what the token holds."""
+
+
+async def verify(keys: SigningKeys, id_token: str, nonce: str) -> VerifiedIdentity:
+    """Who signed in, if the token is Entra's, for us, of now, and of the flow that `nonce` was made for.
+
+    Raises:
+        UntrustedIdTokenError: a check failed.
+        Retryable: Entra's documents could not be read.
+    """
+    try:
+        tenant, claims = await signed.vouched(id_token, keys)
+    except signed.NotValid as error:
+        raise UntrustedIdTokenError(error.reason) from None
+    # Entra's issuers for a tenant are two: an id token is of the second form.
+    issuer = f"{keys.settings.authority_url}/{tenant}/v2.0"
+    account = names.user_id(signed.text(claims, "oid"))
+    checks = {
+        "issuer": signed.text(claims, "iss") == issuer,
+        "audience": claims.get("aud") == keys.settings.client_id,
+        "time": signed.is_within(claims, time.time(), _LEEWAY_S),
+        "nonce": bool(nonce) and hmac.compare_digest(signed.text(claims, "nonce").encode(), _hashed(nonce).encode()),
+        "account": account is not None,
+    }
+    failed = [name for name, passed in checks.items() if not passed]
+    if failed or account is None:
+        log.warning("id_token_not_trusted", tenant_id=tenant, failed=failed, clock_behind_s=_behind_s(claims))
+        raise UntrustedIdTokenError(", ".join(failed))
+    # https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference: `idp` differs from the issuer for accounts
+    # of other places; `acct`, 1 for guests, is there when the registration asks for it.
+    homes = ("", issuer, *(f"https://{host}/{tenant}/" for host in _STS))
+    is_guest = claims.get("acct") in (1, "1") or signed.text(claims, "idp") not in homes
+    upn = signed.text(claims, "preferred_username")[: names.MAX_NAME_CHARS]
+    return VerifiedIdentity(tenant, account, upn, is_guest, _roles(claims), _auth_time(claims))
+
+
+def _behind_s(claims: dict[str, Any]) -> int | None:
+    """For how many seconds a token that was just made is not good yet: how far our clock is behind, if it is; None: unknown."""
+    begins = signed.seconds(claims.get("nbf"))
+    return None if begins is None else max(0, round(begins - time.time()))
+
+
+def _hashed(nonce: str) -> str:
+    """MSAL sends the hash of the nonce that it keeps in the flow."""
+    return hashlib.sha256(nonce.encode()).hexdigest()
+
+
+def _roles(claims: dict[str, Any]) -> tuple[str, ...]:
+    """Tenant-wide roles: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference (`wids`)."""
+    value = claims.get("wids")
+    found = value[:_MAX_ROLES] if isinstance(value, list) else []
+    return tuple(role for one in found if isinstance(one, str) and (role := names.user_id(one)) is not None)
+
+
+def _auth_time(claims: dict[str, Any]) -> int | None:
+    """https://openid.net/specs/openid-connect-core-1_0.html#IDToken."""
+    value = claims.get("auth_time")
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < _LATEST_S else None
+
+
+_MAX_ROLES: Final = 200
+"""More than there are built-in roles (https://learn.microsoft.com/entra/identity/role-based-access-control/permissions-reference)."""
+_LATEST_S: Final = 1 << 40
+_STS: Final = ("sts.windows.net", "sts.chinacloudapi.cn")
+"""Under these Entra names a tenant in `idp`, and in the issuers of its older tokens. Other hosts are of other providers."""
+_LEEWAY_S: Final = 300.0
+"""Clocks may differ by this much; the same as in Microsoft's own libraries."""

@@ -1,0 +1,319 @@
+"""Access tokens of grants, through MSAL in threads.
+
+MSAL blocks, makes nothing single-flight, and replays a refusal for a minute; so each version of a grant has an
+application of its own, each grant is refreshed by one call however many wait for it, and the event loop never waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import json
+import math
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+
+import msal
+
+from relay.core.consent.grants import Refusal, RefusalClass, classify
+from relay.core.presence import TenantId
+from relay.errors import RelayError, Retryable, SourceUnreachable
+from relay.graph.auth.applications import NONSENSE, Applications, refusal_words, translated
+from relay.graph.auth.credentials import Credential
+from relay.graph.client import Gate, TokenSource, open_gate
+from relay.graph.errors import GrantRefused, from_refusal
+from relay.graph.lanes import Lanes
+from relay.graph.settings import GraphSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """One account's consent as it is kept.
+
+    Attributes:
+        tenant_id: the tenant.
+        account_id: the account's object id.
+        version: grows by each write of the vault's.
+        token_cache: MSAL's cache, as text.
+    """
+
+    tenant_id: TenantId
+    account_id: str
+    version: int
+    token_cache: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A bearer token for Graph.
+
+    Attributes:
+        text: the token.
+        good_until: by the monotonic clock, with a margin for the way.
+        renew_at: when the next one is asked for, while this one is still used.
+    """
+
+    text: str = field(repr=False)
+    good_until: float
+    renew_at: float = math.inf
+
+
+Save = Callable[[Grant, str], Awaitable[Grant]]
+"""Keeps a grant's changed token cache and returns the grant as it is now kept.
+
+To be written by comparing `grant.version`; who finds a newer version returns that one, for somebody else was faster.
+"""
+
+
+class GrantTokens:
+    """Access tokens of all grants; to be entered as a context.
+
+    Only one call of MSAL is under way for a grant, and for a tenant, so a tenant whose token endpoint is slow holds one
+    of the threads; such tenants together cannot hold all (`lanes`). A token that is still good is used while the next one is
+    fetched. Waiters may be cancelled; the call goes on for the others. Nothing is retried: whoever asks decides
+    when to ask again.
+
+    A changed token cache is given to `save` before anybody gets the new token. A save that fails is made good at the next
+    call that reaches MSAL, and the token is served all the same: Entra does not revoke an old refresh token when it hands
+    out a new one.
+
+    Raises (from every method that gives a token): `GrantRefused`, `CredentialRejected`, `SourceThrottled`,
+    `SourceUnreachable`.
+    """
+
+    def __init__(self, settings: GraphSettings, save: Save) -> None:
+        self._settings = settings
+        self._save = save
+        self._applications = Applications(settings)
+        self._threads = ThreadPoolExecutor(2 * settings.token_threads, thread_name_prefix="msal")
+        self._lanes = Lanes(settings.token_threads, set())
+        self._kept: dict[tuple[TenantId, str], _Kept] = {}
+        self._turns: dict[TenantId, asyncio.Lock] = {}
+        self._gate: Gate = open_gate
+
+    async def __aenter__(self) -> Self:
+        self._applications.__enter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        flights = [kept.flight for kept in self._kept.values() if kept.flight is not None]
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._applications.__exit__()
+
+    def behind(self, gate: Gate) -> GrantTokens:
+        """The same tokens behind a gate, which is asked before each request of Entra. Not to be entered."""
+        view = copy.copy(self)
+        view._gate = gate
+        return view
+
+    async def access_token(self, grant: Grant) -> AccessToken:
+        """A token that is good for a while: the last one, or a new one."""
+        kept = self._take_up(grant)
+        now = time.monotonic()
+        if kept.token is not None and now < kept.token.good_until:
+            if now >= max(kept.token.renew_at, kept.renew_not_before) and kept.flight is None:
+                kept.renew_not_before = now + _RENEW_AGAIN_S
+                self._take_off(kept, force=False)  # nobody waits for it
+            return kept.token
+        return await self._fly(kept, force=False)
+
+    async def refresh(self, grant: Grant, *, refused: str = "") -> AccessToken:
+        """A token fresh from Entra, which also proves that the grant still works.
+
+        Args:
+            grant: the grant.
+            refused: the token that Graph did not accept. When another one is at hand already, that one is returned.
+        """
+        kept = self._take_up(grant)
+        if refused and kept.token is not None and kept.token.text != refused:
+            return await self.access_token(grant)
+        return await self._fly(kept, force=True)
+
+    def source(self, grant: Grant) -> TokenSource:
+        """Where calls of Graph get this grant's token from."""
+
+        async def give(refused: str = "") -> str:
+            token = await (self.refresh(grant, refused=refused) if refused else self.access_token(grant))
+            return token.text
+
+        return give
+
+    def forget(self, tenant_id: TenantId, account_id: str) -> None:
+        """Drop what is held of a grant; for grants of partitions that another worker owns now, and for removed ones."""
+        kept = self._kept.pop((tenant_id, account_id), None)
+        if kept is not None and kept.flight is not None:
+            kept.flight.cancel()
+        if not any(tenant == tenant_id for tenant, _ in self._kept):
+            self._lanes.forget(tenant_id)
+            self._turns.pop(tenant_id, None)
+
+    def _take_up(self, grant: Grant) -> _Kept:
+        """What is held of a grant, renewed if the grant is newer and not the one that we saved ourselves."""
+        key = (grant.tenant_id, grant.account_id)
+        kept = self._kept.get(key)
+        if kept is None or (grant.version > kept.grant.version and grant.token_cache != kept.grant.token_cache):
+            if kept is not None and kept.flight is not None:
+                kept.flight.cancel()  # it asks with what is out of date; whoever waits asks again
+            kept = self._kept[key] = _Kept(grant)
+        elif grant.version > kept.grant.version:
+            kept.grant = grant
+        kept.gate = self._gate
+        return kept
+
+    async def _fly(self, kept: _Kept, *, force: bool) -> AccessToken:
+        """Join the call that is under way for this grant, or make one; one that is forced only joins its like."""
+        if force and kept.flight is not None and not kept.is_forced:
+            await asyncio.wait([kept.flight])
+        flight = kept.flight or self._take_off(kept, force=force)
+        try:
+            return await asyncio.shield(flight)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if flight.cancelled() and task is not None and not task.cancelling():
+                raise SourceUnreachable("the grant was replaced while its token was asked for") from None
+            raise
+
+    def _take_off(self, kept: _Kept, *, force: bool) -> asyncio.Task[AccessToken]:
+        name = f"token:{kept.grant.tenant_id}"
+        kept.is_forced = force
+        kept.flight = asyncio.get_running_loop().create_task(self._call(kept), name=name)
+        kept.flight.add_done_callback(kept.landed)
+        return kept.flight
+
+    async def _call(self, kept: _Kept) -> AccessToken:
+        tenant_id = kept.grant.tenant_id
+        async with self._turns.setdefault(tenant_id, asyncio.Lock()), self._lanes.place(tenant_id):
+            kept.gate()  # it may have waited long for its turn and a place
+            loop = asyncio.get_running_loop()
+            token = await loop.run_in_executor(self._threads, kept.acquire, self._applications, self._settings.scopes)
+        await self._keep(kept)
+        kept.token = token
+        return token
+
+    async def _keep(self, kept: _Kept) -> None:
+        if kept.cache.has_state_changed or kept.unsaved:
+            kept.unsaved = kept.cache.serialize()
+        if not kept.unsaved:
+            return
+        with contextlib.suppress(Retryable):
+            kept.grant = await self._save(kept.grant, kept.unsaved)
+            kept.unsaved = ""
+
+
+class _Kept:
+    """What is held of one version of a grant."""
+
+    def __init__(self, grant: Grant) -> None:
+        self.grant = grant
+        self.cache = msal.SerializableTokenCache()
+        self.token: AccessToken | None = None
+        self.flight: asyncio.Task[AccessToken] | None = None
+        self.gate: Gate = open_gate
+        self.is_forced = False
+        self.renew_not_before = 0.0
+        self.unsaved = ""
+        self._must_ask = False
+        self._application: msal.ConfidentialClientApplication | None = None
+        self._credential: Credential | None = None
+
+    def landed(self, flight: asyncio.Task[AccessToken]) -> None:
+        """The call is over; its error belongs to whoever waited, if anybody still did."""
+        self.flight = None
+        if not flight.cancelled():
+            flight.exception()
+
+    def acquire(self, applications: Applications, scopes: list[str]) -> AccessToken:
+        """Ask MSAL. Blocks."""
+        try:
+            return applications.credentials.trying(lambda credential: self._acquire(applications, scopes, credential))
+        except RelayError as error:
+            # The next application starts with an empty memory: MSAL would replay this refusal for a minute.
+            self._application = None
+            if isinstance(error, GrantRefused):
+                # MSAL would go on serving the access token that it has: it must ask Entra before it gives one again.
+                self.token, self._must_ask = None, True
+            raise
+
+    def _acquire(self, applications: Applications, scopes: list[str], credential: Credential) -> AccessToken:
+        if self._application is None or self._credential != credential:
+            _load(self.cache, self.grant.token_cache)
+            self._application = applications.build(
+                self.grant.tenant_id, self.cache, credential, gate=lambda: self.gate()
+            )
+            self._credential = credential
+        asked_at = time.monotonic()
+        before = self.cache.serialize()
+        try:
+            with translated():
+                account = _account(self._application, self.grant.account_id)
+                result = self._application.acquire_token_silent_with_error(
+                    scopes, account=account, force_refresh=self.is_forced or self._must_ask
+                )
+        finally:
+            if not _has_refresh_token(self.cache):
+                # MSAL believes whatever an answer says of the refresh token: the one that worked is kept.
+                self.cache.deserialize(before)
+        if not result or "access_token" not in result:
+            raise from_refusal(classify(*refusal_words(result or {})))
+        self._must_ask = False
+        return _access_token(result, asked_at)
+
+
+def _load(cache: msal.SerializableTokenCache, text: str) -> None:
+    """Fill the cache, unless it holds something newer than the text already: a refresh that could not be saved."""
+    if _has_refresh_token(cache):
+        return
+    try:
+        cache.deserialize(text if isinstance(json.loads(text), dict) else "{}")
+        is_usable = _has_refresh_token(cache)
+    except (*NONSENSE, RecursionError):
+        is_usable = False
+    if not is_usable:
+        raise GrantRefused(_NOTHING_KEPT)
+
+
+def _has_refresh_token(cache: msal.SerializableTokenCache) -> bool:
+    kept = cache.search(cache.CredentialType.REFRESH_TOKEN)
+    return any(isinstance(token.get("secret"), str) and token["secret"] for token in kept)
+
+
+def _account(application: msal.ConfidentialClientApplication, account_id: str) -> dict[str, Any]:
+    accounts: list[dict[str, Any]] = application.get_accounts()
+    own = [account for account in accounts if account.get("local_account_id") == account_id]
+    if not (own or accounts):
+        raise GrantRefused(_NOTHING_KEPT)
+    return (own or accounts)[0]
+
+
+def _access_token(result: dict[str, Any], asked_at: float) -> AccessToken:
+    try:
+        lives_s = float(result["expires_in"])
+        text = str(result["access_token"])
+    except (KeyError, TypeError, ValueError):
+        raise SourceUnreachable("Entra's token has no lifetime") from None
+    ends = asked_at + lives_s
+    return AccessToken(text, ends - min(_WAY_S, lives_s / 20), ends - min(_MARGIN_S, lives_s / 10))
+
+
+_MARGIN_S: Final = 300.0
+"""A token is renewed this long before its end (MSAL does the same); a tenth of its life when that is shorter."""
+_WAY_S: Final = 30.0
+"""A token is not used for a call in its last seconds; half of the margin when that is shorter."""
+_RENEW_AGAIN_S: Final = 15.0
+"""Between two tries to renew a token that is still good."""
+
+_NOTHING_KEPT: Final = Refusal(
+    RefusalClass.CONSENT_REQUIRED,
+    "What is kept of this consent cannot be used. Please consent again.",
+    "nothing_kept",
+)

@@ -1,0 +1,56 @@
+"""Whether a POST of change notifications comes from Microsoft: its validation tokens.
+
+https://learn.microsoft.com/graph/change-notifications-with-resource-data: one JWT for each application and tenant in a POST,
+signed by Entra, meant for us, made for Graph's publisher of notifications. There are two forms, of version 1.0 (`appid`) and
+2.0 (`azp`); which one comes is not documented, so both are taken.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from relay.core.presence import TenantId
+from relay.graph.auth import signed
+from relay.graph.auth.signed import NotValid
+from relay.graph.auth.signing import SigningKeys
+
+PUBLISHER: Final = "0bf30f3b-4a52-48df-9a82-234910c4a086"
+"""Graph's publisher of change notifications, the same in every tenant."""
+CLOCKS_DIFFER_S: Final = 900.0
+"""A token is taken for so long before its time and after it. Tokens live for hours, so a quarter of one adds little for
+who replays one (a replay only makes the relay look again), and a clock that is ten minutes wrong costs no notification."""
+MAX_TOKENS: Final = 1000
+"""In one POST: as many as it has notifications at the very most."""
+
+
+class Validation:
+    """Verifies validation tokens for one application."""
+
+    def __init__(self, keys: SigningKeys, client_id: str) -> None:
+        self._keys = keys
+        self._client_id = client_id.lower()
+
+    async def tenants(self, tokens: Iterable[str]) -> frozenset[TenantId]:
+        """The tenants that the tokens vouch for, all of which must be valid.
+
+        Raises:
+            NotValid: one is not; the whole POST is suspicious then. Its reason is one of `signed.vouched`, or `audience`,
+                `publisher`, `time`.
+            SourceUnreachable: Entra's keys could not be had, so nobody knows.
+        """
+        distinct = set(tokens)
+        if len(distinct) > MAX_TOKENS:
+            raise NotValid("form")
+        return frozenset([await self._tenant(token) for token in distinct])
+
+    async def _tenant(self, token: str) -> TenantId:
+        tenant_id, claims = await signed.vouched(token, self._keys)
+        if signed.text(claims, "aud").lower() != self._client_id:
+            raise NotValid("audience")
+        if (signed.text(claims, "appid") or signed.text(claims, "azp")).lower() != PUBLISHER:
+            raise NotValid("publisher")
+        if not signed.is_within(claims, time.time(), CLOCKS_DIFFER_S):
+            raise NotValid("time")
+        return tenant_id

@@ -1,0 +1,288 @@
+"""The file of a backup: lines of which none opens without the private backup key, and none can be missing, changed or moved.
+
+    line 1    JWE (ECDH-ES on X25519, A256GCM) for the backup key: what this is, and a content key made for this file alone
+    line 2…   JWE (dir, A256GCM) under that content key: one record each; its protected header has its number
+    the last  the same, marked as the end: how many records there are
+
+Each line but the first begins with a signature by the key ring, of the backup, the line's number and what is in it. Whoever has the
+public backup key can encrypt for it; only who has the ring makes a backup that `restore` takes. Version 1 had no signatures.
+
+The relay's host has the public backup key only. Whoever breaks into it can neither read older backups nor the ones made
+later, and the private key lies where nobody needs it until the day of a restore. Inside, grants are as they are in the store,
+sealed under the key ring: a backup with its key but without the ring shows who is a customer, and no token.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from joserfc import jwe
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey, OKPKey
+
+from relay.core.textfile import text_of
+from relay.errors import RelayError
+from relay.store.sealing.signing import SIGNATURE_BYTES, Purpose, RingSigner, is_signed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from relay.store.sealing.keyring import KeyRing
+
+VERSION: Final = 2
+UNSIGNED: Final = 1
+"""The version without signatures."""
+MAX_RECORD_BYTES: Final = 16 << 20
+"""A tenant with 64 grants of the longest token caches, or some thousand entries of an audit log, takes 4 MB."""
+_MAX_LINE_BYTES: Final = MAX_RECORD_BYTES * 4 // 3 + 4096
+
+_CURVE: Final = "X25519"
+_ENCRYPTION: Final = "A256GCM"
+_TYPE: Final = "presence-relay-backup"
+_TYPED: Final = re.compile(rf"{_TYPE}\+([0-9]+)")
+
+
+class BackupInvalid(RelayError):
+    """A backup, or a backup key, cannot be used. The text says why, and what to do."""
+
+
+class BackupUnsigned(BackupInvalid):
+    """Nobody can say who made this backup: it has no signature, or one of a key that the ring lacks."""
+
+
+class _Registry(jwe.JWERegistry):
+    max_ciphertext_length = _MAX_LINE_BYTES
+
+
+_registry = _Registry(algorithms=["ECDH-ES", "dir", _ENCRYPTION], strict_check_header=False)
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a backup is."""
+
+    backup_id: str
+    created: datetime
+
+
+class _Head(msgspec.Struct, frozen=True):
+    manifest: Manifest
+    content_key: bytes
+    signed_by: str = ""
+    """The id of the ring key that signed each line."""
+
+    def __repr__(self) -> str:
+        return f"_Head({self.manifest})"
+
+
+class _End(msgspec.Struct, frozen=True):
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class BackupKey:
+    """A key that backups are encrypted for; `private` when it opens them. Its `repr` shows its id only."""
+
+    kid: str
+    is_private: bool
+    _key: OKPKey
+
+    def __repr__(self) -> str:
+        return f"BackupKey({self.kid}, private={self.is_private})"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> BackupKey:
+        """Read one JWK.
+
+        Raises:
+            BackupInvalid: it is none, or of another kind.
+        """
+        try:
+            found = msgspec.json.decode(text if isinstance(text, str) else text_of(text), type=dict[str, Any])
+            if (found.get("kty"), found.get("crv")) != ("OKP", _CURVE):
+                raise BackupInvalid(
+                    f"This is no backup key, which is a JWK on {_CURVE}: presence-relay keys backup-new"
+                )
+            key = OKPKey.import_key({name: found[name] for name in ("kty", "crv", "x", "d") if name in found})
+            kid = key.thumbprint()
+        except (msgspec.DecodeError, UnicodeDecodeError, JoseError, ValueError, TypeError, LookupError):
+            raise BackupInvalid("This is no backup key: presence-relay keys backup-new makes one") from None
+        return cls(kid, key.is_private, key)
+
+    def seal_head(self, head: bytes) -> bytes:
+        """The first line of a backup."""
+        header = {"alg": "ECDH-ES", "enc": _ENCRYPTION, "kid": self.kid, "typ": f"{_TYPE}+{VERSION}"}
+        return jwe.encrypt_compact(header, head, self._key, registry=_registry).encode()
+
+    def open_head(self, line: bytes) -> bytes:
+        """What `seal_head` was given. Raises JoseError or ValueError."""
+        return jwe.decrypt_compact(line, self._key, registry=_registry).plaintext or b""
+
+
+def make_backup_key() -> tuple[str, str]:
+    """A new backup key as JWK: private, public."""
+    key = OKPKey.generate_key(_CURVE)
+    kid = {"kid": key.thumbprint(), "use": "enc"}
+    private, public = key.as_dict(private=True), key.as_dict(private=False)
+    return msgspec.json.encode({**private, **kid}).decode(), msgspec.json.encode({**public, **kid}).decode()
+
+
+class Writer:
+    """Writes a backup into a file, record by record. Without `end` it is none."""
+
+    def __init__(self, file: BinaryIO, key: BackupKey, ring: KeyRing, created: datetime) -> None:
+        """Begin a backup in `file`, encrypted for `key` and signed with the ring's key in use."""
+        self._file = file
+        self._content = secrets.token_bytes(32)
+        self._key = OctKey.import_key(self._content)
+        self._sign = RingSigner(ring, Purpose.BACKUP).frozen()
+        self.manifest = Manifest(secrets.token_hex(8), created)
+        self._records = 0
+        head = _Head(self.manifest, self._content, self._sign.kid)
+        file.write(key.seal_head(msgspec.msgpack.encode(head)) + b"\n")
+
+    def write(self, record: bytes) -> None:
+        """Add one record of at most `MAX_RECORD_BYTES`."""
+        self._records += 1
+        self._line(record, is_end=False)
+
+    def end(self) -> None:
+        """Say that this was all."""
+        self._line(msgspec.msgpack.encode(_End(self._records)), is_end=True)
+
+    def _line(self, content: bytes, *, is_end: bool) -> None:
+        number = self._records + is_end
+        header = _header(self.manifest.backup_id, number, is_end=is_end)
+        signature = self._sign(_signed(self.manifest, number, content, is_end=is_end))
+        sealed = jwe.encrypt_compact(header, signature + content, self._key, registry=_registry)
+        self._file.write(sealed.encode() + b"\n")
+
+
+class Reader:
+    """Reads a backup. Iterating yields each record, once it is verified, and raises unless the file is whole to its very end."""
+
+    def __init__(self, file: BinaryIO, key: BackupKey, ring: KeyRing, *, unsigned: bool = False) -> None:
+        """Read the first line.
+
+        Args:
+            file: the backup.
+            key: the private key that it is for.
+            ring: whose signature it must have.
+            unsigned: take one without signatures, or signed with a key that the ring lacks. Anybody with the public key may have
+                written it.
+
+        Raises:
+            BackupUnsigned: it is such a one, and `unsigned` was not said.
+            BackupInvalid: no backup, one of another version, for another key, or not of this ring.
+        """
+        self._file = file
+        line = self._next()
+        self._version = self._check_head(line, key)
+        if self._version == UNSIGNED and not unsigned:
+            raise BackupUnsigned(
+                "This backup has no signature: anybody with the public backup key may have written it. Backups of releases before "
+                "signatures have none"
+            )
+        try:
+            head = msgspec.msgpack.decode(key.open_head(line), type=_Head)
+        except (JoseError, ValueError, TypeError, LookupError, msgspec.DecodeError):
+            raise BackupInvalid("The first line of this backup was changed or damaged") from None
+        self.manifest = head.manifest
+        self._key = OctKey.import_key(head.content_key)
+        self._is_signed = self._version != UNSIGNED
+        self._verifies = RingSigner(ring, Purpose.BACKUP).public_keys(head.signed_by).get(head.signed_by)
+        if self._is_signed and self._verifies is None and not unsigned:
+            raise BackupUnsigned(
+                f"This backup is signed with the key {head.signed_by[:60]}, which the key ring lacks: it is forged, or the key was "
+                "retired. Put it into the ring again (a ring that retired keys were kept in has it)"
+            )
+
+    @staticmethod
+    def _check_head(line: bytes, key: BackupKey) -> int:
+        """The version of a backup that this key opens."""
+        header = _decoded_header(line)
+        typed = _TYPED.fullmatch(str(header.get("typ", "")))
+        if typed is None:
+            raise BackupInvalid("This is no backup of a presence relay")
+        version = int(typed[1][:9])
+        if version not in (UNSIGNED, VERSION):
+            raise BackupInvalid(
+                f"This backup is of version {version}, and this release reads {VERSION}: restore it with the release that made it"
+            )
+        if not key.is_private:
+            raise BackupInvalid("This is the public half of a backup key, which opens nothing: give the private one")
+        if header.get("kid") != key.kid:
+            raise BackupInvalid(
+                f"This backup was made for the key {str(header.get('kid'))[:60]}, and this is {key.kid}"
+            )
+        return version
+
+    def __iter__(self) -> Iterator[bytes]:
+        number = 0
+        while True:
+            number += 1
+            content, is_end = self._open(self._next(), number)
+            if is_end:
+                break
+            yield content
+        if self._file.read(1):
+            raise BackupInvalid("Something follows the end of this backup")
+
+    def _next(self) -> bytes:
+        line = self._file.readline(_MAX_LINE_BYTES)
+        if not line.endswith(b"\n"):
+            raise BackupInvalid("This backup is not whole: it was cut off, or never finished")
+        return line[:-1]
+
+    def _open(self, line: bytes, number: int) -> tuple[bytes, bool]:
+        """The content of the line with this number, and whether it is the end."""
+        header = _decoded_header(line)
+        is_end = bool(header.get("end"))
+        if header != _header(self.manifest.backup_id, number, is_end=is_end):
+            raise BackupInvalid(f"Line {number + 1} of this backup does not belong there")
+        try:
+            content = self._checked(
+                jwe.decrypt_compact(line, self._key, registry=_registry).plaintext or b"", number, is_end
+            )
+            if is_end and msgspec.msgpack.decode(content, type=_End).records != number - 1:
+                raise BackupInvalid("This backup has another number of records than it says")
+        except (JoseError, ValueError, TypeError, LookupError, msgspec.DecodeError):
+            raise BackupInvalid(f"Line {number + 1} of this backup was changed or damaged") from None
+        return content, is_end
+
+    def _checked(self, plaintext: bytes, number: int, is_end: bool) -> bytes:  # noqa: FBT001  beside its number
+        """The content of a line, once its signature was verified."""
+        if not self._is_signed:
+            return plaintext
+        signature, content = plaintext[:SIGNATURE_BYTES], plaintext[SIGNATURE_BYTES:]
+        parts = _signed(self.manifest, number, content, is_end=is_end)
+        if self._verifies is not None and not is_signed(self._verifies, signature, Purpose.BACKUP, parts):
+            raise BackupInvalid(f"Line {number + 1} of this backup was not signed with this key ring: it is forged")
+        return content
+
+
+def _signed(manifest: Manifest, number: int, content: bytes, *, is_end: bool) -> list[bytes]:
+    """What a line's signature vouches for."""
+    return [manifest.backup_id.encode(), manifest.created.isoformat().encode(), b"%d %d" % (number, is_end), content]
+
+
+def _header(backup_id: str, number: int, *, is_end: bool) -> dict[str, Any]:
+    return {"alg": "dir", "enc": _ENCRYPTION, "use": _TYPE, "id": backup_id, "n": number, "end": is_end}
+
+
+def _decoded_header(line: bytes) -> dict[str, Any]:
+    try:
+        text = line.partition(b".")[0]
+        return msgspec.json.decode(_base64url(text), type=dict[str, Any])
+    except (ValueError, msgspec.DecodeError, UnicodeDecodeError):
+        raise BackupInvalid("This is no backup of a presence relay, or it was damaged") from None
+
+
+def _base64url(text: bytes) -> bytes:
+    return base64.b64decode(text[:4096] + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)

@@ -1,0 +1,315 @@
+"""The way back from a backup. Everything is checked before anything is written; repeating a restore completes it.
+
+Of each tenant, in this order, and why a crash in between is harmless:
+
+    1  audit log      kept for 30 days at the most, and nobody reads that of a tenant that is not there
+    2  tenant         its record, its grants and the ids of its suite keys in one step, marked as `restoring` this backup
+    3  suite keys     one by one; each is listed already, so a removal of the tenant would find it
+    4  the mark goes  and the audit log says that it was restored
+
+A tenant that is there is newer than any backup and stays as it is, unless the operator tells otherwise. One that carries the
+mark of this very backup goes on with 3. A suite key that was revoked since stays revoked, whatever is told.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from relay.core.audit import events as audit
+from relay.core.audit.events import Kind
+from relay.core.presence import TenantId
+from relay.core.watching import permission
+from relay.store.backup.file import BackupInvalid, Reader
+from relay.store.backup.write import AwayRecord, LogRecord, Record, TenantRecord, counted, read_tenant
+from relay.store.custody import managers
+from relay.store.custody import writes as custody
+from relay.store.custody.audit import RETENTION
+from relay.store.custody.suite_keys import TOLD
+from relay.store.presence import hints
+from relay.store.presence.enforcement import Enforcement
+from relay.store.sealing.keyring import Belonging, SealBroken, kid_of
+from relay.store.sealing.marks import FIELD, RingMarks, Standing, Vouched
+from relay.store.server import keys
+from relay.store.server.scripting import Script
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from typing import BinaryIO
+
+    from relay.store.backup.file import BackupKey, Manifest
+    from relay.store.sealing.keyring import KeyRing
+    from relay.store.server.connection import Store
+    from relay.store.server.scripting import Arg
+
+_AUDIT = Script("restore_audit")
+_TENANT = Script("restore_tenant")
+_SUITE_KEY = Script("restore_suite_key")
+_FINISH = Script("restore_finish")
+_AWAY = Script("restore_away")
+
+_RECORD_FIELDS: Final = frozenset({b"state", b"created"})
+_GRANT_FIELDS: Final = frozenset({b"token_cache", b"version", b"state", b"upn", b"error", b"created", b"last_refresh"})
+_INCIDENTAL: Final = frozenset({FIELD, *(name.encode() for name in TOLD)})
+"""Of a suite key: what may differ in a record that is the same."""
+_KEY_FIELDS: Final = frozenset({b"tenant", b"hash", b"label", b"created"})
+
+
+class Outcome(enum.StrEnum):
+    """What became of a tenant of a backup."""
+
+    RESTORED = "restored"
+    COMPLETED = "completed"
+    """An earlier run was cut short."""
+    OVERWRITTEN = "overwritten"
+    SAME = "unchanged"
+    """It is there as the backup has it."""
+    AWAY = "turned away"
+    """The operator removed or refused it since; `tenants lift` first."""
+    LEFT = "left as it is"
+    """It is there, and differs: the relay has something newer."""
+
+
+@dataclass(slots=True)
+class Checked:
+    """What a backup holds, after all of it was read."""
+
+    manifest: Manifest
+    counts: Counter[str] = field(default_factory=Counter)
+    shut: Counter[str] = field(default_factory=Counter)
+    """Key id -> grants that the ring cannot open; under an empty id those that no key opens."""
+    unmarked: Counter[Standing] = field(default_factory=Counter)
+    """Suite keys in force whose mark is not genuine: they come back so, and suites with them are refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRestored:
+    """What became of one tenant."""
+
+    tenant_id: TenantId
+    outcome: Outcome
+    keys_written: int = 0
+    keys_revoked: int = 0
+    """Suite keys that stay revoked, because they were revoked after the backup."""
+    managers_back: tuple[str, ...] = ()
+    """Names of those who look after it again, and did not just before: somebody may have ended their right since the backup."""
+
+
+def checked(file: BinaryIO, key: BackupKey, ring: KeyRing, *, unsigned: bool = False) -> Checked:
+    """Read a backup from beginning to end and open everything in it; nothing is written.
+
+    Raises:
+        BackupUnsigned: it is of a release before signatures, and `unsigned` does not say that it is taken all the same.
+        BackupInvalid: it is not whole, forged, or not this release's. What cannot be opened with the ring is in the result.
+    """
+    found: Checked | None = None
+    marks = RingMarks(ring)
+    file.seek(0)
+    for manifest, record in _records(Reader(file, key, ring, unsigned=unsigned)):
+        found = found or Checked(manifest)
+        found.counts += counted(record)
+        if isinstance(record, TenantRecord):
+            for account_id, grant in record.grants.items():
+                shut = _shut_under(ring, record.tenant_id, account_id, grant[b"token_cache"])
+                if shut is not None:
+                    found.shut[shut] += 1
+            for key_id, fields in record.suite_keys.items():
+                standing = _standing(marks, key_id, fields)
+                if standing is not Standing.GENUINE and b"revoked" not in fields:
+                    found.unmarked[standing] += 1
+    file.seek(0)
+    return found or Checked(Reader(file, key, ring, unsigned=unsigned).manifest)
+
+
+def _standing(marks: RingMarks, key_id: str, fields: dict[bytes, bytes]) -> Standing:
+    return marks.judge(_vouched(key_id, fields), fields.get(FIELD))
+
+
+def _vouched(key_id: str, fields: dict[bytes, bytes]) -> Vouched:
+    return Vouched(key_id, TenantId(fields[b"tenant"].decode()), fields[b"hash"])
+
+
+def _shut_under(ring: KeyRing, tenant_id: TenantId, account_id: str, sealed: bytes) -> str | None:
+    """The key that a grant needs and that is not there; None when the grant opens."""
+    try:
+        text = sealed.decode()
+        ring.open(text, Belonging(tenant_id, account_id))
+    except (SealBroken, UnicodeDecodeError):
+        try:
+            kid = kid_of(text)
+        except (SealBroken, UnboundLocalError):
+            return ""
+        return "" if kid in {key.kid for key in ring.keys} else kid
+    return None
+
+
+def _records(reader: Reader) -> Iterator[tuple[Manifest, Record]]:
+    for line in reader:
+        try:
+            record: Record = msgspec.msgpack.decode(line, type=Record)
+        except msgspec.DecodeError:
+            raise BackupInvalid("This backup holds something that this release does not know") from None
+        _check(record)
+        yield reader.manifest, record
+
+
+def _check(record: Record) -> None:
+    if isinstance(record, LogRecord | AwayRecord):
+        return
+    whole = record.record.keys() >= _RECORD_FIELDS
+    whole = whole and all(grant.keys() >= _GRANT_FIELDS for grant in record.grants.values())
+    whole = whole and all(suite_key.keys() >= _KEY_FIELDS for suite_key in record.suite_keys.values())
+    belongs = all(
+        suite_key[b"tenant"].decode() == record.tenant_id for suite_key in record.suite_keys.values() if whole
+    )
+    if not (whole and belongs):
+        raise BackupInvalid(f"The record of {record.tenant_id} in this backup is not whole")
+
+
+class Restore:
+    """Brings tenants back from a backup that was `checked`."""
+
+    def __init__(
+        self,
+        store: Store,
+        file: BinaryIO,
+        key: BackupKey,
+        ring: KeyRing,
+        *,
+        overwrite: bool = False,
+        unsigned: bool = False,
+    ) -> None:
+        self._store = store
+        self._file = file
+        self._key = key
+        self._ring = ring
+        self._unsigned = unsigned
+        self._marks = RingMarks(ring)
+        self._overwrite = "1" if overwrite else ""
+
+    async def restored(self, only: TenantId | None = None) -> AsyncIterator[TenantRestored]:
+        """Restore all tenants, or one; yields what became of each when that is on disk.
+
+        Raises (while iterated):
+            NotSaved, StoreUnavailable: cut short; repeat it.
+        """
+        self._file.seek(0)
+        for manifest, record in _records(Reader(self._file, self._key, self._ring, unsigned=self._unsigned)):
+            if only is not None and record.tenant_id != only:
+                continue
+            if isinstance(record, LogRecord):
+                await self._log(record)
+            elif isinstance(record, AwayRecord):
+                await self._away(record)
+            else:
+                yield await self._tenant(manifest, record)
+
+    async def _away(self, record: AwayRecord) -> None:
+        """The mark of a tenant that was turned away. One that is there was let in since, and one with a mark has a newer one."""
+        tenant_id = record.tenant_id
+        held = [keys.tenant(tenant_id), keys.turned_away(keys.partition_of(tenant_id))]
+        async with self._store.vault_connection() as vault:
+            await vault.run(_AWAY, held, [tenant_id, record.mark])
+            await vault.confirm()
+
+    async def _log(self, record: LogRecord) -> None:
+        tenant_id = record.tenant_id
+        log = keys.audit_watches(tenant_id) if record.is_watches else keys.audit(tenant_id)
+        oldest = int((datetime.now(UTC) - RETENTION).timestamp() * 1000)
+        args: list[Arg] = [f"{oldest}-0", int(RETENTION / timedelta(milliseconds=1))]
+        args += [part for entry in record.entries for part in entry]
+        await self._store.vault_run(_AUDIT, [keys.tenant(tenant_id), log], args)
+
+    async def _tenant(self, manifest: Manifest, record: TenantRecord) -> TenantRestored:
+        tenant_id = record.tenant_id
+        present = await read_tenant(self._store, tenant_id)
+        is_same = present is not None and _without_versions(present) == _without_versions(record)
+        if present is None or (self._overwrite and not is_same):
+            await self._hold_answers_back(record)
+        reply = await self._write_tenant(manifest, record, is_same=is_same)
+        if reply == b"turned away":
+            return TenantRestored(tenant_id, Outcome.AWAY)
+        if reply is None or reply == b"there":
+            return TenantRestored(tenant_id, Outcome.SAME if is_same else Outcome.LEFT)
+        replies = Counter([await self._suite_key(key_id, key) for key_id, key in record.suite_keys.items()])
+        await self._finish(manifest, tenant_id)
+        outcome = _OUTCOMES[reply]
+        before = {} if present is None else present.managers
+        back = {one: who for one, who in record.managers.items() if present is not None and one not in before}
+        names = tuple(one.upn or one.account_id for one in managers.decode(back))
+        return TenantRestored(tenant_id, outcome, replies[b"written"], replies[b"revoked"], names)
+
+    async def _write_tenant(self, manifest: Manifest, record: TenantRecord, *, is_same: bool) -> bytes | None:
+        """Step 2; what the script said, None when there is nothing to do."""
+        tenant_id = record.tenant_id
+        if is_same and self._overwrite and not await self._is_under_way(manifest, tenant_id):
+            return None
+        held = [
+            *(keys.tenant(tenant_id), keys.tenants(keys.partition_of(tenant_id))),
+            *(keys.tenant_grants(tenant_id), keys.tenant_suite_keys(tenant_id)),
+            *(keys.turned_away(keys.partition_of(tenant_id)), keys.tenant_managers(tenant_id)),
+        ]
+        args: list[Arg] = [manifest.backup_id, self._overwrite, keys.grant_prefix(tenant_id)]
+        args += [len(record.suite_keys), *record.suite_keys, *_flat(record.record)]
+        for account_id, grant in record.grants.items():
+            args += [account_id, *_flat(grant)]
+        args.append(msgspec.json.encode({one.decode(): who.decode() for one, who in record.managers.items()}))
+        reply: bytes = await custody.write(self._store, _TENANT, tenant_id, held, args, hints.TenantChanged(tenant_id))
+        return reply
+
+    async def _hold_answers_back(self, record: TenantRecord) -> None:
+        """Whom suites may watch may be restricted by what comes back; as in `Tenants.put`."""
+        settings = msgspec.json.decode(record.record.get(b"settings", b"{}"), type=dict[str, str])
+        if any(settings.get(name) for name in permission.SETTINGS):
+            await Enforcement(self._store).begin(record.tenant_id)
+
+    async def _is_under_way(self, manifest: Manifest, tenant_id: TenantId) -> bool:
+        mark = await self._store.vault_command("HGET", keys.tenant(tenant_id), "restoring")
+        return mark is not None and mark.decode() == manifest.backup_id
+
+    async def _suite_key(self, key_id: str, fields: dict[bytes, bytes]) -> bytes:
+        # A genuine mark is made anew, because edges may know the newest key only. What is none stays what it is.
+        if b"revoked" not in fields and _standing(self._marks, key_id, fields) is Standing.GENUINE:
+            fields = {**fields, FIELD: self._marks.mark(_vouched(key_id, fields))}
+        async with self._store.vault_connection() as vault:
+            args: list[Arg] = [self._overwrite, *(part for pair in fields.items() for part in pair)]
+            reply: bytes = await vault.run(_SUITE_KEY, [keys.suite_key(key_id)], args)
+            await vault.confirm()
+        return reply
+
+    async def _finish(self, manifest: Manifest, tenant_id: TenantId) -> None:
+        told = audit.tenant(
+            Kind.TENANT_RESTORED, audit.OPERATOR, f"from a backup of {manifest.created:%Y-%m-%d %H:%M} UTC"
+        )
+        hint = hints.TenantChanged(tenant_id)
+        held = [keys.tenant(tenant_id)]
+        await custody.write(self._store, _FINISH, tenant_id, held, [manifest.backup_id], hint, told)
+
+
+def _without_versions(record: TenantRecord) -> TenantRecord:
+    """To compare by: a grant that was overwritten has another version, and a rotation makes marks anew."""
+    grants = {
+        account_id: {name: value for name, value in grant.items() if name != b"version"}
+        for account_id, grant in record.grants.items()
+    }
+    suite_keys = {
+        key_id: {name: value for name, value in key.items() if name not in _INCIDENTAL}
+        for key_id, key in record.suite_keys.items()
+    }
+    return msgspec.structs.replace(record, grants=grants, suite_keys=suite_keys)
+
+
+def _flat(fields: dict[bytes, bytes]) -> list[Arg]:
+    return [2 * len(fields), *(part for pair in fields.items() for part in pair)]
+
+
+_OUTCOMES: Final = {
+    b"restored": Outcome.RESTORED,
+    b"overwritten": Outcome.OVERWRITTEN,
+    b"under way": Outcome.COMPLETED,
+}

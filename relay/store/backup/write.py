@@ -1,0 +1,149 @@
+"""A backup of custody: tenants with their grants, suite keys and settings, and their audit logs.
+
+A tenant is one record, of one instant as far as its partition goes; its suite keys, which are in none, are read right after. One
+that is made meanwhile is in the next backup. What is sealed stays sealed. Requests to read for a tenant are not in it: whoever
+asked may ask again. Presence is not in it: it can be read again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from relay.core.presence import TenantId
+from relay.store.backup.file import Writer
+from relay.store.custody.suite_keys import read_records
+from relay.store.server import keys
+from relay.store.server.scripting import Script
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from typing import BinaryIO
+
+    from relay.store.backup.file import BackupKey
+    from relay.store.sealing.keyring import KeyRing
+    from relay.store.server.connection import Store
+
+Fields = dict[bytes, bytes]
+"""A hash as Redis has it."""
+
+RESTORING: Final = b"restoring"
+"""The field of a tenant's record that says which backup is being restored into it."""
+_LOG_ENTRIES: Final = 1000
+"""Entries of an audit log in one record: 4 MB at the most."""
+
+_READ = Script("backup_tenant", reads_only=True)
+
+
+class TenantRecord(msgspec.Struct, frozen=True, tag="tenant"):
+    """Everything of one tenant but its audit log."""
+
+    tenant_id: TenantId
+    record: Fields
+    grants: dict[str, Fields]
+    """Account id -> its hash, token cache sealed."""
+    suite_keys: dict[str, Fields]
+    """Key id -> its hash."""
+    managers: Fields = {}
+    """Account id -> who that is; none in a backup from before there were two rights."""
+
+
+class LogRecord(msgspec.Struct, frozen=True, tag="audit"):
+    """Some entries of a tenant's audit log, oldest first; they come before their tenant."""
+
+    tenant_id: TenantId
+    is_watches: bool
+    entries: list[tuple[bytes, bytes, bytes, bytes]]
+    """id, kind, subject, body"""
+
+
+class AwayRecord(msgspec.Struct, frozen=True, tag="turned-away"):
+    """A tenant that the operator removed or refused."""
+
+    tenant_id: TenantId
+    mark: bytes
+    """As the store has it."""
+
+
+Record = TenantRecord | LogRecord | AwayRecord
+
+
+async def back_up(store: Store, file: BinaryIO, key: BackupKey, ring: KeyRing) -> Counter[str]:
+    """Write a backup of all tenants into `file`; returns what is in it: tenants, grants, suite keys, entries of audit logs.
+
+    It is encrypted for `key` and signed with the `ring`.
+
+    Raises:
+        StoreUnavailable: the file is no backup.
+    """
+    writer, counts = Writer(file, key, ring, datetime.now(UTC)), Counter[str]()
+    for partition in range(keys.PARTITIONS):
+        for tenant_id in sorted(await store.vault_command("SMEMBERS", keys.tenants(partition))):
+            async for record in _records(store, TenantId(tenant_id.decode())):
+                writer.write(msgspec.msgpack.encode(record))
+                counts += counted(record)
+        for away_id, mark in (await store.vault_command("HGETALL", keys.turned_away(partition))).items():
+            away = AwayRecord(TenantId(away_id.decode()), mark)
+            writer.write(msgspec.msgpack.encode(away))
+            counts += counted(away)
+    writer.end()
+    return counts
+
+
+def counted(record: Record) -> Counter[str]:
+    """What is in a record."""
+    if isinstance(record, LogRecord):
+        return Counter({"entries of audit logs": len(record.entries)})
+    if isinstance(record, AwayRecord):
+        return Counter({"tenants turned away": 1})
+    return Counter({"tenants": 1, "grants": len(record.grants), "suite keys": len(record.suite_keys)})
+
+
+async def _records(store: Store, tenant_id: TenantId) -> AsyncIterator[Record]:
+    tenant = await read_tenant(store, tenant_id)
+    if tenant is None:
+        return
+    for log, is_watches in ((keys.audit(tenant_id), False), (keys.audit_watches(tenant_id), True)):
+        first = "-"
+        while found := await store.vault_command("XRANGE", log, first, "+", "COUNT", _LOG_ENTRIES):
+            yield LogRecord(tenant_id, is_watches, [_entry(entry_id, fields) for entry_id, fields in found])
+            first = f"({found[-1][0].decode()}"
+    yield tenant
+
+
+async def read_tenant(store: Store, tenant_id: TenantId) -> TenantRecord | None:
+    """A tenant as a backup has it; None when there is none."""
+    held = [keys.tenant(tenant_id), keys.tenant_grants(tenant_id), keys.tenant_suite_keys(tenant_id)]
+    held.append(keys.tenant_managers(tenant_id))
+    record, grants, key_ids, managers = await store.vault_run(_READ, held, [keys.grant_prefix(tenant_id)])
+    fields = _fields(record)
+    if b"state" not in fields:
+        return None
+    fields.pop(RESTORING, None)
+    ids = sorted(key_id.decode() for key_id in key_ids)
+    hashes = await read_records(store, ids)
+    return TenantRecord(
+        tenant_id,
+        fields,
+        {account.decode(): _fields(grant) for account, grant in zip(grants[::2], grants[1::2], strict=True) if grant},
+        # Listed before it is there: a key whose making was cut short is none. Nor is one that nobody was shown yet: brought
+        # back over the key that it has become meanwhile, it would give that one its end again.
+        {
+            key_id: dict(found)
+            for key_id, found in zip(ids, hashes, strict=True)
+            if found and b"provisional" not in found
+        },
+        _fields(managers),
+    )
+
+
+def _fields(flat: Any) -> Fields:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _entry(entry_id: bytes, fields: Mapping[bytes, bytes] | list[bytes]) -> tuple[bytes, bytes, bytes, bytes]:
+    found = fields if not isinstance(fields, list) else _fields(fields)
+    return entry_id, found[b"k"], found[b"s"], found[b"e"]

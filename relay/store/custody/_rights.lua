@@ -1,0 +1,39 @@
+-- Who looks after a tenant. The field `claim` of its record says that this is settled; a tenant from before there were two
+-- rights lacks it: its oldest reading account looks after it then, and its contact may claim to.
+-- tenant, managers, grants: keys of one tenant  settling: JSON of relay/store/custody/managers.py `settling`  log: its audit log
+local function contact_of(tenant)
+  local settings = redis.call('HGET', tenant, 'settings')
+  return settings and settings ~= '' and cjson.decode(settings).contact_email or ''
+end
+-- The contact may come, from now on; how long, the reader knows.
+local function put_claim(tenant, contact)
+  local time = redis.call('TIME')
+  redis.call('HSET', tenant, 'claim', contact, 'claim_ms', time[1] * 1000 + math.floor(time[2] / 1000))
+end
+local function settle(tenant, managers, grants, settling, log)
+  if redis.call('HEXISTS', tenant, 'state') == 0 or redis.call('HEXISTS', tenant, 'claim') == 1 then
+    return
+  end
+  local given = cjson.decode(settling)
+  put_claim(tenant, contact_of(tenant))
+  local oldest, upn, created = nil, '', nil
+  for _, account in ipairs(redis.call('SMEMBERS', grants)) do
+    local grant = redis.call('HMGET', given.prefix .. account, 'created', 'upn')
+    local began = tonumber(grant[1])
+    if began and (not created or began < created or began == created and account < oldest) then
+      oldest, upn, created = account, grant[2] or '', began
+    end
+  end
+  if not oldest or redis.call('HLEN', managers) > 0 then
+    return
+  end
+  local time = redis.call('TIME')
+  local since = time[1] * 1000 + math.floor(time[2] / 1000)
+  redis.call('HSET', managers, oldest, string.format(
+    '{"upn":%s,"since_ms":%.0f,"origin":%s}', cjson.encode(upn), since, cjson.encode(given.origin)))
+  local told = cjson.decode(given.told)
+  local body = cjson.decode(told.body)
+  told.subject, body.subject_id, body.subject = oldest, oldest, upn
+  told.body = cjson.encode(body)
+  record(log, cjson.encode(told))
+end

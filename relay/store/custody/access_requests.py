@@ -1,0 +1,186 @@
+"""Requests to read for a tenant that is connected: a consent that waits, sealed, for a yes of those who look after the tenant.
+
+    {pNN}:request:<tid>:<account>   the sealed consent, for `WAITS` and no longer
+    {pNN}:tenant:<tid>:requests     hash: account id -> who asked, when, and what became of it
+
+One of each account, and `MOST_WAITING` of a tenant. A yes makes a grant of it (`Admissions.admit` with `asked`), a no deletes the
+consent at once, and so does time. What became of it is kept for as long again, for whoever asked. Custody: acknowledged means on disk.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from relay.core.audit.events import Actor, access_asked, access_refused, access_withdrawn
+from relay.core.presence import UserId
+from relay.store.custody import writes as custody
+from relay.store.presence import hints
+from relay.store.sealing.keyring import Belonging, SealBroken
+from relay.store.server import keys
+from relay.store.server.scripting import Script
+
+if TYPE_CHECKING:
+    from relay.core.audit.events import Entry
+    from relay.core.presence import TenantId
+    from relay.store.sealing.keyring import KeyRing
+    from relay.store.server.connection import Store
+    from relay.store.server.scripting import Arg
+
+WAITS: Final = timedelta(days=14)
+"""Somebody may be away for a week."""
+MOST_WAITING: Final = 20
+"""Of one tenant: each is a mail to those who look after it."""
+MOST_KEPT: Final = 60
+"""The waiting ones and what became of the last others."""
+
+_PURPOSE: Final = "access-request"
+_KEY: Final = re.compile(r"\{p[0-9]{2}\}:request:([^:]+):([^:]+)")
+_PUT = Script("request_put")
+_REFUSE = Script("request_refuse")
+
+
+class RequestState(enum.StrEnum):
+    """What became of a request; the values are what the store keeps, `EXPIRED` apart, which follows from the time."""
+
+    WAITING = "waiting"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRequest:
+    """One account's request.
+
+    Attributes:
+        account_id: whose.
+        upn: its name, as Entra vouched for it.
+        asked: when it last gave its consent.
+        state: what became of it.
+        decided: when that was; None while it waits.
+    """
+
+    account_id: UserId
+    upn: str
+    asked: datetime
+    state: RequestState
+    decided: datetime | None = None
+
+    @property
+    def ends(self) -> datetime:
+        """Until when it waits."""
+        return self.asked + WAITS
+
+
+class Asked(enum.Enum):
+    """What came of asking."""
+
+    ASKED = 1
+    AGAIN = 2
+    """It waited already, and has the newer consent now; or it was withdrawn within a day. Nobody is told twice."""
+    FULL = 0
+    """`MOST_WAITING` wait."""
+    NO_TENANT = -1
+
+
+class AccessRequests:
+    """The requests of all tenants.
+
+    Raises (from every method): `StoreUnavailable`; `NotSaved` from those that write.
+    """
+
+    def __init__(self, store: Store, ring: KeyRing) -> None:
+        self._store = store
+        self._ring = ring
+
+    async def ask(self, tenant_id: TenantId, account_id: UserId, *, upn: str, token_cache: str) -> Asked:
+        """Let a consent wait for a manager's yes. It was proven, and its account belongs to the tenant: Entra says so."""
+        sealed = self._ring.seal(token_cache, _belonging(tenant_id, account_id))
+        now_ms = _ms(datetime.now(UTC))
+        kept = msgspec.json.encode(_Kept(upn, now_ms, RequestState.WAITING))
+        waits = int(WAITS / timedelta(milliseconds=1))
+        args: list[Arg] = [account_id, kept, sealed, waits, now_ms, MOST_WAITING, MOST_KEPT]
+        entry = access_asked(Actor.account(upn, account_id))
+        hint = hints.TenantChanged(tenant_id)
+        return Asked(await custody.write(self._store, _PUT, tenant_id, _held(tenant_id, account_id), args, hint, entry))
+
+    async def list(self, tenant_id: TenantId) -> tuple[AccessRequest, ...]:
+        """The requests of a tenant, those that wait first, the oldest first."""
+        found = await self._store.vault_command("HGETALL", keys.tenant_requests(tenant_id))
+        requests = [_request(account, value) for account, value in found.items()]
+        return tuple(sorted(requests, key=lambda one: (one.state is not RequestState.WAITING, one.asked)))
+
+    async def load(self, tenant_id: TenantId, account_id: UserId) -> AccessRequest | None:
+        """What became of one account's request; None when there was none, or it was long ago."""
+        value = await self._store.vault_command("HGET", keys.tenant_requests(tenant_id), account_id)
+        return None if value is None else _request(account_id.encode(), value)
+
+    async def consent(self, tenant_id: TenantId, account_id: UserId) -> str | None:
+        """The token cache that waits; None when none does (any more), or the ring cannot open it."""
+        sealed = await self._store.vault_command("GET", keys.request(tenant_id, account_id))
+        try:
+            return None if sealed is None else self._ring.open(sealed.decode(), _belonging(tenant_id, account_id))
+        except SealBroken:
+            return None
+
+    async def refuse(self, tenant_id: TenantId, request: AccessRequest, by: Actor) -> bool:
+        """Say no, and delete the consent; False when it does not wait (any more)."""
+        entry = access_refused(by, request.account_id, request.upn)
+        return await self._end(tenant_id, request, RequestState.REFUSED, entry)
+
+    async def withdraw(self, tenant_id: TenantId, request: AccessRequest) -> bool:
+        """Take a request back, as whoever asked, and delete the consent; False when it does not wait (any more)."""
+        entry = access_withdrawn(Actor.account(request.upn, request.account_id))
+        return await self._end(tenant_id, request, RequestState.WITHDRAWN, entry)
+
+    async def _end(self, tenant_id: TenantId, request: AccessRequest, state: RequestState, entry: Entry) -> bool:
+        args: list[Arg] = [request.account_id, _ms(datetime.now(UTC)), state]
+        held, hint = _held(tenant_id, request.account_id), hints.TenantChanged(tenant_id)
+        return bool(await custody.write(self._store, _REFUSE, tenant_id, held, args, hint, entry))
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    upn: str
+    asked_ms: int
+    state: str
+    decided_ms: int = 0
+
+
+def belonging_of_key(key: str) -> Belonging | None:
+    """What the value of a request's key belongs to; None for another key."""
+    found = _KEY.fullmatch(key)
+    return None if found is None else Belonging(found[1], found[2], _PURPOSE)
+
+
+def _belonging(tenant_id: TenantId, account_id: UserId) -> Belonging:
+    return Belonging(tenant_id, account_id, _PURPOSE)
+
+
+def _held(tenant_id: TenantId, account_id: UserId) -> list[bytes]:
+    return [keys.tenant(tenant_id), keys.tenant_requests(tenant_id), keys.request(tenant_id, account_id)]
+
+
+def _request(account_id: bytes, value: bytes) -> AccessRequest:
+    kept = msgspec.json.decode(value, type=_Kept)
+    asked, state = _time(kept.asked_ms), RequestState(kept.state)
+    decided = _time(kept.decided_ms) if kept.decided_ms else None
+    if state is RequestState.WAITING and datetime.now(UTC) >= asked + WAITS:
+        state, decided = RequestState.EXPIRED, asked + WAITS
+    return AccessRequest(
+        account_id=UserId(account_id.decode()), upn=kept.upn, asked=asked, state=state, decided=decided
+    )
+
+
+def _ms(time: datetime) -> int:
+    return int(time.timestamp() * 1000)
+
+
+def _time(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, tz=UTC)

@@ -1,0 +1,238 @@
+"""The audit log of each tenant: two streams beside its record, at custody's server.
+
+    {pNN}:audit:<tid>            deeds
+    {pNN}:audit:<tid>:watches    watches, apart, so that a suite that asks for much cannot push a withdrawn grant out
+
+A deed is appended by the very script that does it, so nothing that was acknowledged lacks its entry and no entry tells of what
+did not happen. Suite keys are in no partition, and on a Cluster no script can touch both a key and its tenant's log. There
+the entry comes last, before the acknowledgement: an entry then always tells of a key that was made or revoked. Cut short
+before it, a new key is in force that nobody ever saw, and a revocation is repeated, which completes its entry, once.
+
+Entries are kept for `RETENTION` and no longer, and of each stream the newest `MOST_DEEDS` or `MOST_WATCHES`. A tenant that
+leaves takes its log with it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from relay.core.audit.events import WATCHES, Actor, ActorKind, Entry, Kind, Recorded
+from relay.core.audit.export import Form, csv_head, csv_line, json_line
+from relay.store.server import keys
+from relay.store.server.scripting import Script
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from relay.core.presence import TenantId
+    from relay.store.server.connection import Store, VaultConnection
+    from relay.store.server.scripting import Arg
+
+RETENTION: Final = timedelta(days=30)
+MOST_DEEDS: Final = 10_000
+"""Some 300 bytes each. A tenant makes a handful a month; pages and commands are paced far below this."""
+MOST_WATCHES: Final = 20_000
+"""Some 3 KB each at the most (100 names), so a tenant's watches never take more than 60 MB."""
+PAGE: Final = 100
+MAX_PAGE: Final = 1000
+
+_CLOCKS: Final = timedelta(minutes=10)
+"""How far two servers' clocks may differ: on a Cluster a key and its tenant's log are on two."""
+
+_APPEND = Script("audit_append")
+_CURSOR = re.compile(r"([1-9][0-9]{0,15}-[0-9]{1,10})_([1-9][0-9]{0,15}-[0-9]{1,10})")
+_NEWEST: Final = "9999999999999999-0"
+
+
+class _Appended(msgspec.Struct, frozen=True):
+    """What the scripts need to append an entry; `body` is for readers only."""
+
+    kind: str
+    subject: str
+    body: str
+    most: int
+    keep_ms: int
+
+
+class _Body(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An entry in the store, without its kind."""
+
+    by: tuple[str, str, str]
+    subject_id: str = ""
+    subject: str = ""
+    details: dict[str, str] = {}
+    users: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some entries, newest first.
+
+    Attributes:
+        entries: at most as many as were asked for.
+        next: what shows the entries after these; None when there are none.
+        is_cut: there were so many that older ones may have been dropped before `RETENTION` was over.
+    """
+
+    entries: tuple[Recorded, ...]
+    next: str | None
+    is_cut: bool = False
+
+
+def encoded(entry: Entry | None) -> bytes:
+    """An entry as scripts that use `_audit.lua` take it; empty for None."""
+    if entry is None:
+        return b""
+    by = (entry.by.kind, entry.by.id, entry.by.name)
+    body = _Body(by, entry.subject_id, entry.subject, dict(entry.details), entry.users, entry.since, entry.until)
+    most = MOST_WATCHES if entry.kind in WATCHES else MOST_DEEDS
+    keep_ms = int(RETENTION / timedelta(milliseconds=1))
+    return msgspec.json.encode(
+        _Appended(entry.kind, entry.subject_id, msgspec.json.encode(body).decode(), most, keep_ms)
+    )
+
+
+async def append_about_key(
+    vault: VaultConnection, tenant_id: TenantId, key_id: str, entry: Entry, *, once_since: datetime | None = None
+) -> None:
+    """Append what happened to a suite key, on the connection of that write and before it is confirmed.
+
+    Args:
+        vault: where the write was made.
+        tenant_id: whose log.
+        key_id: what the entry is about.
+        entry: without the key's id.
+        once_since: when set, nothing is appended if the same was told since.
+    """
+    told = encoded(replace(entry, subject_id=key_id))
+    once = "" if once_since is None else str(_ms(once_since - _CLOCKS))
+    await vault.run(_APPEND, [keys.audit(tenant_id)], [keys.tenant(tenant_id), once, told])
+
+
+class AuditLog:
+    """The audit logs of all tenants, to be read, and to have watches appended."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def append_watches(self, tenant_id: TenantId, entries: Sequence[Entry]) -> None:
+        """Append what suites watched, in one step; nothing for a tenant that has left.
+
+        Not waited for on disk, and appended twice when it is repeated after StoreUnavailable.
+        """
+        args: list[Arg] = [keys.tenant(tenant_id), "", *(encoded(entry) for entry in entries)]
+        await self._store.vault_run(_APPEND, [keys.audit_watches(tenant_id)], args)
+
+    async def page(
+        self,
+        tenant_id: TenantId,
+        *,
+        after: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = PAGE,
+        watches: bool = True,
+    ) -> Page:
+        """Entries, newest first; not of one instant.
+
+        Args:
+            tenant_id: whose.
+            after: `next` of the page before; a text that is none begins anew.
+            since: no older ones; never older than `RETENTION` anyway.
+            until: no newer ones.
+            limit: at most so many, 1 to `MAX_PAGE`.
+            watches: whether watches are shown beside deeds.
+        """
+        limit = max(1, min(limit, MAX_PAGE))
+        oldest = datetime.now(UTC) - RETENTION
+        first = str(_ms(max(since, oldest) if since is not None else oldest))
+        logs = _logs(tenant_id)[: 2 if watches else 1]
+        positions = _positions(after) or [_NEWEST if until is None else f"{_ms(until) + 1}-0"] * 2
+        reads = [
+            ("XREVRANGE", log, f"({position}", first, "COUNT", limit + 1)
+            for log, position in zip(logs, positions, strict=False)
+        ]
+        *found, deeds, watched = await self._store.many(
+            [*reads, *(("XLEN", log) for log in _logs(tenant_id))], vault=True
+        )
+        merged = sorted(
+            (
+                (_order(entry_id), number, entry_id, fields)
+                for number, one in enumerate(found)
+                for entry_id, fields in one
+            ),
+            reverse=True,
+        )
+        shown = merged[:limit]
+        for _, number, entry_id, _ in shown:
+            positions[number] = entry_id.decode()
+        entries = tuple(_recorded(number, entry_id, fields) for _, number, entry_id, fields in shown)
+        following = "_".join(positions) if len(merged) > limit else None
+        return Page(entries, following, is_cut=deeds >= MOST_DEEDS or (watches and watched >= MOST_WATCHES))
+
+    async def count(self, tenant_id: TenantId) -> int:
+        """How many entries a tenant's log has; those that are over age and not dropped yet are counted as well."""
+        return sum(await self._store.many([("XLEN", log) for log in _logs(tenant_id)], vault=True))
+
+    async def all(
+        self, tenant_id: TenantId, *, since: datetime | None = None, until: datetime | None = None
+    ) -> AsyncIterator[Recorded]:
+        """All entries, newest first, read page by page: `PAGE` of each stream are held at once, some 600 KB at the most."""
+        after = None
+        while True:
+            page = await self.page(tenant_id, after=after, since=since, until=until)
+            for recorded in page.entries:
+                yield recorded
+            if (after := page.next) is None:
+                return
+
+    async def export(
+        self, tenant_id: TenantId, form: Form, *, since: datetime | None = None, until: datetime | None = None
+    ) -> AsyncIterator[str]:
+        """The log as a file, in pieces, newest first."""
+        if form is Form.CSV:
+            yield csv_head()
+        async for recorded in self.all(tenant_id, since=since, until=until):
+            yield csv_line(recorded) if form is Form.CSV else json_line(recorded)
+
+
+def _logs(tenant_id: TenantId) -> tuple[bytes, bytes]:
+    return keys.audit(tenant_id), keys.audit_watches(tenant_id)
+
+
+def _recorded(number: int, entry_id: bytes, values: Mapping[bytes, bytes]) -> Recorded:
+    body = msgspec.json.decode(values[b"e"], type=_Body)
+    entry = Entry(
+        kind=Kind(values[b"k"].decode()),
+        by=Actor(ActorKind(body.by[0]), *body.by[1:]),
+        subject_id=body.subject_id,
+        subject=body.subject,
+        details=MappingProxyType(body.details),
+        users=body.users,
+        since=body.since,
+        until=body.until,
+    )
+    ms, _ = _order(entry_id)
+    return Recorded(f"{'dw'[number]}{entry_id.decode()}", datetime.fromtimestamp(ms / 1000, tz=UTC), entry)
+
+
+def _positions(after: str | None) -> list[str] | None:
+    found = None if after is None else _CURSOR.fullmatch(after)
+    return None if found is None else [found[1], found[2]]
+
+
+def _order(entry_id: bytes) -> tuple[int, int]:
+    ms, _, number = entry_id.partition(b"-")
+    return int(ms), int(number)
+
+
+def _ms(time: datetime) -> int:
+    return int(time.timestamp() * 1000)

@@ -1,0 +1,80 @@
+"""Letters: who is told by e-mail of what happened to a tenant. Beside the deed, never in its way.
+
+    deed, on disk ──► Letters ──► a notice for each recipient ──► the partition's worker sends it
+
+A letter that cannot be written is logged; the deed is done all the same, and the tenant's audit log tells of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from relay.core.audit.events import ActorKind
+from relay.core.names import folded
+from relay.errors import RelayError
+from relay.store.custody.managers import Managers
+from relay.store.custody.notices import OPERATOR, Notices
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from relay.core.audit.events import Actor
+    from relay.store.custody.managers import Manager
+    from relay.store.custody.notices import NoticeKind
+    from relay.store.custody.tenants import Tenant
+    from relay.store.server.connection import Store
+
+log = structlog.get_logger(__name__)
+
+
+class Letters:
+    """Writes letters. Raises nothing that the store raises."""
+
+    def __init__(self, store: Store) -> None:
+        self._notices = Notices(store)
+        self._managers = Managers(store)
+
+    async def to_managers(
+        self, tenant: Tenant, kind: NoticeKind, by: Actor, *, about: str = "", managers: Iterable[Manager] | None = None
+    ) -> None:
+        """Tell everybody who looks after a tenant, and its contact, except whoever did it.
+
+        Args:
+            tenant: which; as it was, when it is gone.
+            kind: what happened.
+            by: who did it.
+            about: whom or what it is about.
+            managers: who looks after it, if that is known; a tenant that is gone has no list to read.
+        """
+        try:
+            found = await self._managers.list(tenant.tenant_id) if managers is None else managers
+            await self._write(tenant, kind, recipients(tenant, found, by), by, about)
+        except RelayError as error:
+            _not_written(tenant, kind, error)
+
+    async def to_operator(self, tenant: Tenant, kind: NoticeKind, by: Actor, *, about: str = "") -> None:
+        """Tell the operator; see `to_managers`. The tenant need not be kept."""
+        try:
+            await self._write(tenant, kind, [OPERATOR], by, about)
+        except RelayError as error:
+            _not_written(tenant, kind, error)
+
+    async def _write(self, tenant: Tenant, kind: NoticeKind, to: list[str], by: Actor, about: str) -> None:
+        who = by.name if by.kind is ActorKind.ACCOUNT else ""
+        written = await self._notices.write(tenant, kind, to, who=who, about=about)
+        if written < len(to):
+            log.warning("letters_left_out", tenant_id=tenant.tenant_id, kind=kind, count=len(to) - written)
+
+
+def recipients(tenant: Tenant, managers: Iterable[Manager], but: Actor) -> list[str]:
+    """The addresses of those who look after a tenant and of its contact, sorted, each once, without whoever did it."""
+    found = {folded(manager.upn.strip()) for manager in managers if manager.account_id != but.id}
+    found.add(folded(tenant.settings.get("contact_email", "").strip()))
+    own = folded(but.name.strip()) if but.kind is ActorKind.ACCOUNT else ""
+    return sorted(found - {"", own})
+
+
+def _not_written(tenant: Tenant, kind: NoticeKind, error: RelayError) -> None:
+    log.error("letters_not_written", tenant_id=tenant.tenant_id, kind=kind, error=str(error))

@@ -1,0 +1,281 @@
+"""Who looks after a tenant: its managers, by object id. Custody: acknowledged means on disk.
+
+    {pNN}:tenant:<tid>:managers     hash: account id -> who that is, since when, and by whom
+    {pNN}:tenant:<tid>, field claim the contact's address, as long as nobody has come with it; empty: none may
+                     field claim_ms when it became that, in ms since 1970
+
+Reading for a tenant (a grant, see `vault`) and looking after it are two rights. Whoever connects a tenant looks after it from
+the same step on (`admissions`). The contact's address is a *claim*: the first account of that name to sign in becomes a manager,
+bound to its object id, and the claim is used up, because a name may be given to somebody else later. For the same reason a claim
+ends after `CLAIM_LASTS`. A manager who names another contact makes a new claim.
+
+A tenant from before there were two rights is settled by whichever script comes first: its oldest reading account looks after it,
+and its contact may claim. One manager always remains.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from relay.core.audit.events import RELAY, Actor, ActorKind, manager_added, manager_removed
+from relay.core.names import folded
+from relay.core.presence import UserId
+from relay.errors import RelayError, TenantRemoved
+from relay.store.custody import writes as custody
+from relay.store.custody.audit import encoded
+from relay.store.presence import hints
+from relay.store.server import keys
+from relay.store.server.scripting import Arg, Script
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from relay.core.audit.events import Entry
+    from relay.core.presence import TenantId
+    from relay.store.server.connection import Store
+
+MOST_MANAGERS: Final = 50
+"""Of one tenant: more than any organisation has people for this, and few enough for a page and a mail to each."""
+
+CLAIM_LASTS: Final = timedelta(days=90)
+"""How long the contact may come for the first time. Longer than a long leave; shorter than most organisations keep a name that
+nobody has any more, before it is given to somebody else."""
+
+_SETTLE = Script("managers_settle")
+_ADD = Script("manager_add")
+_REMOVE = Script("manager_remove")
+
+
+class Origin(enum.StrEnum):
+    """How somebody came to look after a tenant; the values are what the store keeps."""
+
+    CONNECTED = "connected"
+    """They connected it first."""
+    CONTACT = "contact"
+    """They came as its contact."""
+    NAMED = "named"
+    """Another manager, or the operator, named them."""
+    OLDEST = "oldest"
+    """They were its oldest reading account when the two rights were parted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manager:
+    """Somebody who looks after a tenant.
+
+    Attributes:
+        account_id: the object id; what counts.
+        upn: the name when they became one, for people.
+        since: when that was.
+        origin: how.
+        added_by: the UPN of whoever named them; empty: the operator, or nobody had to.
+    """
+
+    account_id: UserId
+    upn: str
+    since: datetime
+    origin: Origin
+    added_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """That the contact may come and look after the tenant, as long as nobody has.
+
+    Attributes:
+        name: the contact's address; empty: nobody may.
+        ends: until when.
+    """
+
+    name: str
+    ends: datetime
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the contact did not come in time."""
+        return datetime.now(UTC) >= self.ends
+
+    def is_of(self, upn: str) -> bool:
+        """Whether an account of this name may claim now."""
+        name = folded(self.name.strip())
+        return bool(name) and not self.is_over and folded(upn.strip()) == name
+
+
+class Added(enum.Enum):
+    """What came of naming a manager."""
+
+    ADDED = 1
+    THERE = 0
+    """They were one already."""
+    FULL = -1
+    """There are `MOST_MANAGERS`."""
+
+
+class Removed(enum.Enum):
+    """What came of ending a right."""
+
+    REMOVED = 1
+    NONE = 0
+    """There was none (any more)."""
+    LAST = -1
+    """It is the last one."""
+
+
+class RightEnded(RelayError):
+    """Whoever wanted this looked after the tenant when they began, and does so no more: nothing was written."""
+
+    def __init__(self) -> None:
+        super().__init__("You do not look after this organisation any more")
+
+
+class Managers:
+    """The managers of all tenants. Writes are atomic and durable when they return.
+
+    Raises (from every method): `StoreUnavailable`; `NotSaved` from those that write.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def is_manager(self, tenant_id: TenantId, account_id: UserId) -> bool:
+        """Whether an account looks after a tenant now."""
+        return any(one.account_id == account_id for one in await self.list(tenant_id))
+
+    async def read(self, tenant_id: TenantId) -> tuple[list[Manager], Claim]:
+        """The managers, longest first, and who may claim to be one. Settles a tenant from before there were two rights."""
+        args: list[Arg] = [settling(tenant_id)]
+        flat, name, since_ms = await self._store.vault_run(_SETTLE, [*_held(tenant_id), keys.audit(tenant_id)], args)
+        found = decode(dict(zip(flat[::2], flat[1::2], strict=True)))
+        since = datetime.fromtimestamp(int(since_ms) / 1000, tz=UTC)
+        return found, Claim(name.decode(), since + CLAIM_LASTS)
+
+    async def add(
+        self, tenant_id: TenantId, account_id: UserId, upn: str, by: Actor, right_of: UserId | None = None
+    ) -> Added:
+        """Let an account look after a tenant.
+
+        Args:
+            tenant_id: which.
+            account_id: the account's object id, of this very tenant: Graph or Entra vouches for it.
+            upn: its name, for people.
+            by: who names it.
+            right_of: the manager whose right this rests on, which must be in force; None: it rests on another.
+
+        Raises:
+            TenantRemoved: there is no such tenant.
+            RightEnded: see there.
+        """
+        added_by = by.name if by.kind is ActorKind.ACCOUNT else ""
+        value = encode(upn, Origin.NAMED, added_by)
+        return await self._add(tenant_id, account_id, value, manager_added(by, account_id, upn), right_of=right_of)
+
+    async def claim(self, tenant_id: TenantId, account_id: UserId, upn: str) -> bool:
+        """Let the contact look after a tenant, and use the claim up; False when nobody may claim with this name (any more).
+
+        Args:
+            tenant_id: which.
+            account_id: who signed in to this very tenant, and is no guest.
+            upn: their name there, as Entra vouches for it.
+        """
+        managers, claim = await self.read(tenant_id)
+        if not claim.is_of(upn) or len(managers) >= MOST_MANAGERS:
+            return False
+        entry = manager_added(Actor.account(upn, account_id), account_id, upn, Origin.CONTACT)
+        added = await self._add(tenant_id, account_id, encode(upn, Origin.CONTACT), entry, claim=claim.name)
+        return added is Added.ADDED
+
+    async def remove(self, tenant_id: TenantId, manager: Manager, by: Actor, right_of: UserId | None = None) -> Removed:
+        """End a manager's right, unless it is the last one. A claim with the same name ends with it.
+
+        Args:
+            tenant_id: whose.
+            manager: whose right.
+            by: who ends it; the operator may too.
+            right_of: the manager whose right this rests on, which must be in force; None: it rests on another.
+
+        Raises:
+            RightEnded: see there.
+        """
+        entry = manager_removed(by, manager.account_id, manager.upn)
+        args: list[Arg] = [manager.account_id, folded(manager.upn.strip()), right_of or ""]
+        reply = await self._write(_REMOVE, tenant_id, args, entry)
+        if reply == _RIGHT_ENDED:
+            raise RightEnded
+        return Removed(reply)
+
+    async def _add(
+        self,
+        tenant_id: TenantId,
+        account_id: UserId,
+        value: bytes,
+        entry: Entry,
+        *,
+        claim: str = "",
+        right_of: UserId | None = None,
+    ) -> Added:
+        args: list[Arg] = [account_id, value, claim, MOST_MANAGERS, right_of or ""]
+        reply = await self._write(_ADD, tenant_id, args, entry)
+        if reply == _NO_TENANT:
+            raise TenantRemoved("There is no such tenant")
+        if reply == _RIGHT_ENDED:
+            raise RightEnded
+        return Added(reply)
+
+    async def _write(self, script: Script, tenant_id: TenantId, args: list[Arg], entry: Entry) -> int:
+        hint = hints.TenantChanged(tenant_id)
+        given = [settling(tenant_id), *args]
+        return int(await custody.write(self._store, script, tenant_id, _held(tenant_id), given, hint, entry))
+
+    async def list(self, tenant_id: TenantId) -> list[Manager]:
+        """Who looks after a tenant, longest first. Settles a tenant from before there were two rights."""
+        found, _ = await self.read(tenant_id)
+        return found
+
+
+def settling(tenant_id: TenantId) -> bytes:
+    """What the scripts need to settle a tenant from before there were two rights; see `_rights.lua`."""
+    entry = manager_added(RELAY, _ACCOUNT, _UPN, Origin.OLDEST)
+    return msgspec.json.encode(
+        {"prefix": keys.grant_prefix(tenant_id).decode(), "origin": Origin.OLDEST, "told": encoded(entry).decode()}
+    )
+
+
+def encode(upn: str, origin: Origin, added_by: str = "") -> bytes:
+    """A manager as the store keeps it."""
+    return msgspec.json.encode(_Kept(upn, int(datetime.now(UTC).timestamp() * 1000), origin, added_by))
+
+
+def decode(kept: Mapping[bytes, bytes]) -> list[Manager]:
+    """The managers of a hash as Redis has it, longest first."""
+    found = []
+    for account_id, value in kept.items():
+        one = msgspec.json.decode(value, type=_Kept)
+        since = datetime.fromtimestamp(one.since_ms / 1000, tz=UTC)
+        account = UserId(account_id.decode())
+        found.append(
+            Manager(account_id=account, upn=one.upn, since=since, origin=Origin(one.origin), added_by=one.added_by)
+        )
+    return sorted(found, key=lambda one: (one.since, one.account_id))
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    upn: str
+    since_ms: int
+    origin: str
+    added_by: str = ""
+
+
+def _held(tenant_id: TenantId) -> list[bytes]:
+    return [keys.tenant(tenant_id), keys.tenant_managers(tenant_id), keys.tenant_grants(tenant_id)]
+
+
+_RIGHT_ENDED: Final = -2
+_NO_TENANT: Final = -3
+_ACCOUNT: Final = "@account@"
+_UPN: Final = "@upn@"
+"""Where the script puts in who the oldest reading account is: only it knows."""

@@ -1,0 +1,153 @@
+"""All suite keys in force and their marks: who has which, who has none, and how marks are made once and made anew.
+
+A release before marks wrote records without one. They are marked once, by an operator who has looked at the list: a record that
+somebody planted before would be marked with the others. A rotation of the key ring marks anew what is genuine and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from relay.store.custody.suite_keys import KeyRecord, decoded
+from relay.store.sealing.marks import FIELD, Standing, Vouched, kid_of
+from relay.store.server import keys
+from relay.store.server.scripting import Script
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from relay.store.sealing.marks import RingMarks
+    from relay.store.server.connection import Store
+    from relay.store.server.scripting import Arg
+
+_SCAN: Final = 1000
+_MARK = Script("suite_key_mark")
+_PREFIX: Final = keys.suite_key("")
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedKey:
+    """A suite key in force, and what its mark says.
+
+    Attributes:
+        record: what is known of it.
+        standing: of its mark.
+        kid: the ring key that its mark says it was made with; None without a mark.
+        is_listed: whether its tenant lists it. One that is not was made by nobody: it is never marked.
+        vouched: what a mark of it vouches for.
+        mark: its mark as it is; empty without one.
+    """
+
+    record: KeyRecord
+    standing: Standing
+    kid: str | None
+    is_listed: bool
+    vouched: Vouched
+    mark: bytes
+
+
+@dataclass(slots=True)
+class MarkCensus:
+    """How many suite keys in force have which mark."""
+
+    by_kid: Counter[str] = field(default_factory=Counter)
+    """Ring key -> genuine marks."""
+    others: Counter[Standing] = field(default_factory=Counter)
+    """What is not genuine."""
+
+    def faults(self) -> list[str]:
+        """What an operator should know, a line each."""
+        return [f"{_counted(number)} {_WORDS[standing]}" for standing, number in sorted(self.others.items()) if number]
+
+
+class Marking:
+    """The marks of all suite keys. Raises StoreUnavailable from every method; repeating is safe."""
+
+    def __init__(self, store: Store, marks: RingMarks) -> None:
+        self._store = store
+        self._marks = marks
+
+    async def in_force(self) -> AsyncIterator[MarkedKey]:
+        """Every suite key in force, in no order; not of one instant."""
+        cursor = 0
+        while True:
+            reply = await self._store.vault_command("SCAN", cursor, "MATCH", _PREFIX + b"*", "COUNT", _SCAN)
+            cursor, ids = int(reply[0]), [key.removeprefix(_PREFIX).decode() for key in reply[1]]
+            for key in await self._read(ids):
+                yield key
+            if cursor == 0:
+                break
+
+    async def census(self) -> MarkCensus:
+        """Count marks by the key that made them."""
+        census = MarkCensus()
+        async for key in self.in_force():
+            if key.standing is Standing.GENUINE and key.kid is not None:
+                census.by_kid[key.kid] += 1
+            else:
+                census.others[key.standing] += 1
+        return census
+
+    async def renew(self) -> AsyncIterator[bool]:
+        """Mark anew what has a genuine mark under an older key of the ring; yields for each key whether it was.
+
+        Raises (while iterated):
+            NotSaved: the last one is not known to be on disk. Either mark is genuine.
+        """
+        async for key in self.in_force():
+            is_old = key.standing is Standing.GENUINE and key.kid != self._marks.in_use
+            yield is_old and await self.mark(key)
+
+    async def mark(self, key: MarkedKey) -> bool:
+        """Mark one key with the ring's key in use; False when it is another one by now, or not one of its tenant's.
+
+        Raises:
+            NotSaved: see there; repeating is safe.
+        """
+        if not key.is_listed:
+            return False
+        vouched = key.vouched
+        args: list[Arg] = [vouched.tenant_id, vouched.secret_hash, key.mark, self._marks.mark(vouched)]
+        async with self._store.vault_connection() as vault:
+            is_marked = await vault.run(_MARK, [keys.suite_key(vouched.key_id)], args)
+            await vault.confirm()
+        return bool(is_marked)
+
+    async def _read(self, ids: Sequence[str]) -> list[MarkedKey]:
+        records = await self._store.many([("HGETALL", keys.suite_key(key_id)) for key_id in ids], vault=True)
+        found, now = list[tuple[KeyRecord, bytes, bytes]](), datetime.now(UTC)
+        for key_id, record in zip(ids, records, strict=True):
+            try:
+                key = decoded(key_id, record)
+            except (KeyError, ValueError):  # gone meanwhile, or no record of ours: no suite gets in with it
+                continue
+            if not key.has_ended(now):
+                found.append((key, record.get(b"hash", b""), record.get(FIELD, b"")))
+        commands = [("SISMEMBER", keys.tenant_suite_keys(key.tenant_id), key.key_id) for key, *_ in found]
+        listed = await self._store.many(commands, vault=True)
+        return [self._judged(*one, is_listed=bool(is_in)) for one, is_in in zip(found, listed, strict=True)]
+
+    def _judged(self, key: KeyRecord, secret_hash: bytes, mark: bytes, *, is_listed: bool) -> MarkedKey:
+        vouched = Vouched(key.key_id, key.tenant_id, secret_hash)
+        return MarkedKey(
+            record=key,
+            standing=self._marks.judge(vouched, mark or None),
+            kid=kid_of(mark),
+            is_listed=is_listed,
+            vouched=vouched,
+            mark=mark,
+        )
+
+
+_WORDS: Final = {
+    Standing.MISSING: "no mark",
+    Standing.KEY_UNKNOWN: "a mark of a key that the ring lacks",
+    Standing.FALSE: "a false mark: somebody without the key ring wrote or changed the record",
+}
+
+
+def _counted(number: int) -> str:
+    return f"{number} suite key{'s' * (number != 1)} in force {'have' if number != 1 else 'has'}"

@@ -1,0 +1,211 @@
+"""Notices: what a tenant's people or the operator are to be told, from the step that makes it true until it was told.
+
+    {pNN}:notices     hash: notice id -> what happened, and to whom; notice id/channel -> that the channel is done with it
+
+A notice about consent is written by the very script that changes the tenant's state, so no crash lies between the two. Every
+other notice is a letter: it names one recipient and carries all that is told, so it can be told when its tenant is gone. Letters
+are written right after what they tell of (`Notices.write`); a crash in between loses them, and the audit log still has it.
+
+Whoever owns the partition tells a notice and then takes it out: told at least once, and twice with the same id when it dies in
+between.
+"""
+
+from __future__ import annotations
+
+import enum
+import secrets
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from relay.core.consent.microsoft_error import Trouble
+from relay.core.consent.tenant import TenantState
+from relay.core.presence import TenantId
+from relay.store.server import keys
+from relay.store.server.scripting import Arg, Script
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from relay.store.custody.tenants import Tenant
+    from relay.store.server.connection import Store
+
+_DONE = Script("notice_done")
+_WRITE = Script("notice_write")
+
+MOST_LETTERS: Final = 200
+"""Of one tenant in an hour: four deeds told to as many managers as a tenant may have. Beyond that the audit log tells it."""
+_HOUR_S: Final = 3600
+MAX_TEXT_CHARS: Final = 320
+"""Of what a letter is about, as long as an address may be: it is kept once for each recipient."""
+OPERATOR: Final = "operator"
+"""Stands for the operator's address, which only those who send mail know."""
+
+
+class NoticeKind(enum.StrEnum):
+    """What happened; the values are the types that receivers see."""
+
+    CONSENT_REQUIRED = "consent.required"
+    """The last grant that worked has died: somebody of the tenant must consent again."""
+    CONSENT_RESTORED = "consent.restored"
+    """A tenant that was told so works again: by a new consent, or by itself."""
+    ACCESS_REQUESTED = "access.requested"
+    """An account of a connected tenant asks to read for it: a manager decides."""
+    MANAGER_ADDED = "manager.added"
+    """Somebody looks after the tenant from now on."""
+    MANAGER_REMOVED = "manager.removed"
+    """Somebody looks after the tenant no more."""
+    LAST_ACCOUNT_WITHDRAWN = "account.last_withdrawn"
+    """No account reads for the tenant any more."""
+    OPT_OUTS_ENDED = "opt_outs.ended"
+    """Colleagues who did not wish to be watched may be."""
+    TENANT_LEFT = "tenant.left"
+    """The tenant's own people ended everything."""
+    TENANT_WAITS = "tenant.waits"
+    """The operator decides whether it comes in."""
+    TENANT_APPROVED = "tenant.approved"
+    """The operator let it in."""
+    TENANT_REFUSED = "tenant.refused"
+    """The operator turned it away."""
+    SIGN_UPS_FULL = "sign_ups.full"
+    """A bound on tenants that come by themselves is reached: the operator may raise it, or decide about those that wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """What one person is told by e-mail.
+
+    Attributes:
+        to: their address; `OPERATOR` is the operator.
+        language: theirs, as far as it is known.
+        organisation: what the tenant was called then.
+        domain: its domain then.
+        who: the name of whoever did it; empty: the operator, or nobody in particular.
+        about: whom or what it is about; for a refusal the operator's reason, for a bound its setting.
+    """
+
+    to: str
+    language: str
+    organisation: str
+    domain: str
+    who: str = ""
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One thing to be told.
+
+    Attributes:
+        notice_id: names it for good, so that a receiver can tell a repetition from a second death.
+        tenant_id: whose administrator.
+        kind: what happened.
+        at: when.
+        trouble: why, in Microsoft's words; for a restored one, what it was.
+        letter: whom to tell, and what; None: the tenant's contact and its own address, as they are then.
+        done: the channels that need not tell it any more.
+    """
+
+    notice_id: str
+    tenant_id: TenantId
+    kind: NoticeKind
+    at: datetime
+    trouble: Trouble | None = None
+    letter: Letter | None = None
+    done: tuple[str, ...] = ()
+
+
+def following(tenant_id: TenantId, before: TenantState, after: TenantState, trouble: Trouble | None) -> Notice | None:
+    """The notice that a change of state is worth; None when nobody need be told.
+
+    Args:
+        tenant_id: whose.
+        before: the state that it leaves.
+        after: the state that it comes to.
+        trouble: why it needs consent, now or until now. Without one nobody else knows better than the administrator, who
+            withdrew the grant; or the relay cannot open what it keeps, which is none of the tenant's business.
+    """
+    if trouble is None:
+        return None
+    if after is TenantState.CONSENT_REQUIRED:
+        return _new(tenant_id, NoticeKind.CONSENT_REQUIRED, trouble)
+    if before is TenantState.CONSENT_REQUIRED and after is TenantState.ACTIVE:
+        return _new(tenant_id, NoticeKind.CONSENT_RESTORED, trouble)
+    return None
+
+
+def restored(tenant_id: TenantId) -> Notice:
+    """The notice that a consent may be worth; the script that keeps the consent decides."""
+    return _new(tenant_id, NoticeKind.CONSENT_RESTORED, None)
+
+
+def encode(notice: Notice | None) -> bytes:
+    """What is kept; empty for None."""
+    return b"" if notice is None else _ENCODER.encode(notice)
+
+
+class Notices:
+    """The notices of all tenants that are not told yet. At custody's server, where their tenants are."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def of(self, partitions: Iterable[int]) -> list[Notice]:
+        """What is to be told in these partitions, the oldest first."""
+        commands = [("HGETALL", keys.notices(partition)) for partition in partitions]
+        found = [notice for kept in await self._store.many(commands, vault=True) for notice in _notices(kept)]
+        return sorted(found, key=lambda notice: notice.at)
+
+    async def write(
+        self, tenant: Tenant, kind: NoticeKind, to: Iterable[str], *, who: str = "", about: str = ""
+    ) -> int:
+        """Write a letter to each address; returns how many fit into the tenant's hour.
+
+        Args:
+            tenant: which; as it was, when it is gone.
+            kind: what happened.
+            to: addresses, or `OPERATOR`.
+            who: see `Letter`.
+            about: see `Letter`.
+
+        Raises:
+            StoreUnavailable: the outcome is unknown.
+        """
+        language = tenant.settings.get("language", "en")
+        who, about = who[:MAX_TEXT_CHARS], about[:MAX_TEXT_CHARS]
+        args: list[Arg] = [tenant.tenant_id, MOST_LETTERS, _HOUR_S]
+        for address in to:
+            letter = Letter(
+                to=address, language=language, organisation=tenant.name, domain=tenant.domain, who=who, about=about
+            )
+            notice = _new(tenant.tenant_id, kind, None, letter)
+            args += [notice.notice_id, encode(notice)]
+        partition = keys.partition_of(tenant.tenant_id)
+        held = [keys.notices(partition), keys.letters(partition)]
+        return int(await self._store.vault_run(_WRITE, held, args))
+
+    async def done(self, notice: Notice, channel: str, all_channels: Collection[str]) -> None:
+        """Note that a channel need not tell it any more, and take it out when none need."""
+        key = keys.notices(keys.partition_of(notice.tenant_id))
+        await self._store.vault_run(_DONE, [key], [notice.notice_id, channel, *all_channels])
+
+
+def _new(tenant_id: TenantId, kind: NoticeKind, trouble: Trouble | None, letter: Letter | None = None) -> Notice:
+    notice_id, now = f"msg_{secrets.token_hex(16)}", datetime.now(UTC)
+    return Notice(notice_id=notice_id, tenant_id=tenant_id, kind=kind, at=now, trouble=trouble, letter=letter)
+
+
+def _notices(kept: Mapping[bytes, bytes]) -> Iterator[Notice]:
+    for name, value in kept.items():
+        if b"/" not in name:
+            done = (field.partition(b"/") for field in kept if field.startswith(name + b"/"))
+            try:
+                yield replace(_DECODER.decode(value), done=tuple(channel.decode() for *_, channel in done))
+            except msgspec.DecodeError:
+                continue  # a later release wrote it
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(Notice)

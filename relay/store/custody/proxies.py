@@ -1,0 +1,29 @@
+"""Whether the pages met a proxy that nobody named, for `presence-relay check` in another process. No custody."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from relay.store.server import keys
+
+if TYPE_CHECKING:
+    from relay.store.server.connection import Store
+
+_KEPT_S: Final = 24 * 3600
+
+
+class Proxies:
+    """The last time that requests carried `X-Forwarded-For` and no proxy was trusted."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def met(self) -> None:
+        """It was so now."""
+        await self._store.vault_command("SET", keys.WEB_FORWARDED, int(datetime.now(UTC).timestamp()), "EX", _KEPT_S)
+
+    async def last(self) -> datetime | None:
+        """When; None when not within a day."""
+        found = await self._store.vault_command("GET", keys.WEB_FORWARDED)
+        return None if found is None else datetime.fromtimestamp(int(found), UTC)

@@ -1,0 +1,26 @@
+"""Refusals of Microsoft's in the records of grants and tenants."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from relay.core.consent.microsoft_error import Trouble
+
+
+def encode(trouble: Trouble | None) -> bytes:
+    """What is kept; empty for None."""
+    return b"" if trouble is None else _ENCODER.encode(trouble)
+
+
+def decode(kept: bytes) -> Trouble | None:
+    """What was kept; None where there is nothing, or nothing that this release reads."""
+    try:
+        return _DECODER.decode(kept) if kept else None
+    except msgspec.DecodeError:
+        return None
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(Trouble)

@@ -1,0 +1,202 @@
+"""All that is sealed under the key ring, wherever it is: counted by key, and moved to the key in use while it is in use.
+
+Whatever module seals something has a row in `PLACES`; a test holds that. A rotation is
+
+    ring-add      the new key is known, and used for sealing from a while later on
+    reencrypt     what is under older keys is rewritten, value by value, each by compare and set: any other write goes before it
+    ring-retire   refused while anything is left under the old key, or any process still seals with it
+
+and each step can be repeated from wherever it was cut short.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+
+from relay.errors import NotSaved
+from relay.store.custody import access_requests
+from relay.store.sealing import invitations, notify_secrets
+from relay.store.sealing import short_lived as flows
+from relay.store.sealing.keyring import Belonging, SealBroken, kid_of
+from relay.store.server.scripting import Script
+
+if TYPE_CHECKING:
+    from relay.store.sealing.keyring import KeyRing
+    from relay.store.server.connection import Store
+
+log = structlog.get_logger(__name__)
+
+_SCAN: Final = 1000
+"""Keys that the server looks at in one step: half a millisecond."""
+_AGAIN: Final = 5
+"""Tries with a value that others write meanwhile. Whoever wrote it sealed it with the key in use, so one more is enough."""
+
+_RESEAL = Script("reseal")
+_GRANT = re.compile(r"\{p[0-9]{2}\}:grant:([^:]+):([^:]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A kind of key in which something sealed is.
+
+    Attributes:
+        what: what it is, in the plural, for people.
+        pattern: the keys, as SCAN takes them.
+        hash_field: the field with the sealed value; empty when it is the key's own.
+        belonging: what the value of a key belongs to; None for a key that is something else.
+        member: the member with the sealed value, when the field holds a JSON object of texts.
+        only: whether other kinds of keys have names of that pattern too, and are passed over.
+    """
+
+    what: str
+    pattern: str
+    hash_field: str
+    belonging: Callable[[str], Belonging | None]
+    member: str = ""
+    only: bool = False
+
+    def sealed_in(self, value: bytes | None) -> str | None:
+        """The sealed text in what a key holds; None when there is none.
+
+        Raises:
+            SealBroken: it is none of the relay's.
+        """
+        if value is None:
+            return None
+        try:
+            return msgspec.json.decode(value, type=dict[str, str]).get(self.member) if self.member else value.decode()
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise SealBroken("A sealed value was changed or damaged") from None
+
+    def with_sealed(self, value: bytes, sealed: str) -> bytes:
+        """What a key holds, with another sealed text in it."""
+        if not self.member:
+            return sealed.encode()
+        return msgspec.json.encode(msgspec.json.decode(value, type=dict[str, str]) | {self.member: sealed})
+
+
+def _grant(key: str) -> Belonging | None:
+    found = _GRANT.fullmatch(key)
+    return None if found is None else Belonging(found[1], found[2])
+
+
+PLACES: Final = (
+    Place("grants", "{p*}:grant:*", "token_cache", _grant),
+    Place("requests for access", "{p*}:request:*", "", access_requests.belonging_of_key),
+    Place("onboarding flows", "flow:*", "", flows.belonging_of_key),
+    Place("invitations", "invitation:*", "", invitations.belonging_of_key),
+    Place(
+        "secrets of notices",
+        "{p*}:tenant:*",
+        "settings",
+        notify_secrets.belonging_of_key,
+        member=notify_secrets.SETTING,
+        only=True,
+    ),
+)
+
+
+@dataclass(slots=True)
+class Census:
+    """What is sealed under which key."""
+
+    by_kid: dict[str, Counter[str]] = field(default_factory=dict)
+    """Key id -> what -> how many. What is no sealed value at all is under the empty id."""
+
+    def under(self, kid: str) -> Counter[str]:
+        """What is under one key."""
+        return self.by_kid.get(kid, Counter())
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a re-encryption is."""
+
+    seen: int = 0
+    rewritten: int = 0
+    broken: list[str] = field(default_factory=list)
+    """The keys in Redis whose values do not open; they were left as they are."""
+
+
+class Sealed:
+    """Everything that is sealed, at custody's server. Raises StoreUnavailable from every method; repeating is safe."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def census(self) -> Census:
+        """Count what is sealed; not of one instant."""
+        census = Census()
+        async for place, _, value in self._values():
+            try:
+                sealed = place.sealed_in(value)
+                kid = "" if sealed is None else kid_of(sealed)
+            except SealBroken:
+                sealed = kid = ""
+            if sealed is None:
+                continue
+            census.by_kid.setdefault(kid, Counter())[place.what] += 1
+        return census
+
+    async def reencrypt(self, ring: KeyRing) -> AsyncIterator[Progress]:
+        """Rewrite under the key in use what is under other keys; yields how far it is, after each value and at the end.
+
+        Grants and flows stay in use meanwhile, and versions stay. What a value is under is looked at, not remembered, so
+        one that was cut short goes on where it stopped.
+
+        Raises (while iterated):
+            NotSaved: what was rewritten last is not known to be on disk. Either way it opens.
+        """
+        progress = Progress()
+        async for place, key, value in self._values():
+            progress.seen += 1
+            try:
+                progress.rewritten += await self._reseal(ring, place, key, value)
+            except SealBroken:
+                progress.broken.append(key)
+                log.warning("sealed_value_does_not_open", key=key)
+            yield progress
+        yield progress
+
+    async def _reseal(self, ring: KeyRing, place: Place, key: str, value: bytes | None) -> bool:
+        """Rewrite one value; False when it need not be, or is gone."""
+        belonging = place.belonging(key)
+        if belonging is None:
+            raise SealBroken("A key in which nothing sealed should be")
+        for _ in range(_AGAIN):
+            sealed = place.sealed_in(value)
+            if value is None or sealed is None or ring.is_newest(sealed):
+                return False
+            again = place.with_sealed(value, ring.seal(ring.open(sealed, belonging), belonging))
+            async with self._store.vault_connection() as vault:
+                replaced = await vault.run(_RESEAL, [key.encode()], [place.hash_field, value, again])
+                await vault.confirm()
+            if replaced:
+                return True
+            value = await self._store.vault_command(*_read(place, key))
+        raise NotSaved(f"{key} changes too often")
+
+    async def _values(self) -> AsyncIterator[tuple[Place, str, bytes]]:
+        for place in PLACES:
+            cursor = 0
+            while True:
+                reply = await self._store.vault_command("SCAN", cursor, "MATCH", place.pattern, "COUNT", _SCAN)
+                cursor, found = int(reply[0]), [key.decode() for key in reply[1]]
+                found = [key for key in found if not place.only or place.belonging(key) is not None]
+                values = await self._store.many([_read(place, key) for key in found], vault=True)
+                for key, value in zip(found, values, strict=True):
+                    if value is not None and place.member.encode() in value:
+                        yield place, key, value
+                if cursor == 0:
+                    break
+
+
+def _read(place: Place, key: str) -> tuple[str, ...]:
+    return ("HGET", key, place.hash_field) if place.hash_field else ("GET", key)

@@ -1,0 +1,409 @@
+"""Suite keys: the bearer credentials of suites, `psk_<key id>_<secret>`.
+
+Only a hash of the secret is kept. The secret has 256 bits, so that a plain SHA-256 cannot be searched. A record is believed only
+with its mark (see `marks`), which nobody can make who has no key ring.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import structlog
+from opentelemetry import metrics
+
+from relay.core.consent.tenant import TenantState
+from relay.core.presence import TenantId
+from relay.errors import RelayError, SuiteKeyRevoked, SuiteKeyUnknown, TenantRemoved
+from relay.store.custody.audit import append_about_key
+from relay.store.presence.pipes import Changes
+from relay.store.sealing.marks import FIELD, NO_MARKS, Standing, Vouched
+from relay.store.server import keys
+from relay.store.server.scripting import Script
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from relay.core.audit.events import Entry
+    from relay.store.sealing.marks import Marks
+    from relay.store.server.connection import Store, VaultConnection
+    from relay.store.server.scripting import Arg
+
+MAX_LABEL_CHARS: Final = 100
+MOST_KEYS: Final = 100
+"""Of a tenant, that work, made on the pages: more than any organisation has suites, and few enough for a page and for an edge's
+look at them."""
+TOUCH_EVERY: Final = timedelta(hours=1)
+"""How exact `last_used` is. Each step costs custody's server an fsync, so it is coarse."""
+TOUCH_CHANGED_EVERY: Final = timedelta(minutes=1)
+"""The same when the suite is another program than before, or another version of it."""
+MAX_OVERLAP: Final = timedelta(days=7)
+"""How long a key may go on working after another took its place: time to reach every suite that has it, no second key for good."""
+PROVISIONAL: Final = timedelta(minutes=15)
+"""How long a key works whose text nobody was shown yet."""
+BURIED: Final = timedelta(days=30)
+"""How long a suite of a tenant that left is told so. After that its key is as unknown as any other text."""
+MAX_CLIENT_CHARS: Final = 100
+
+_REVOKED_TOLD: Final = "revoked_told"
+_KEPT_TOLD: Final = "kept_told"
+TOLD: Final = (_REVOKED_TOLD, _KEPT_TOLD)
+"""Fields that say that the audit log tells of it, so that no repetition looks through the log."""
+_COMPLAIN_EVERY_S: Final = 60.0
+_MOST_COMPLAINTS: Final = 100
+
+log = structlog.get_logger(__name__)
+_not_genuine = metrics.get_meter(__name__).create_counter(
+    "relay.suite_keys.not_genuine", description="Suite keys refused because their record has no genuine mark, by reason"
+)
+
+_KEY = re.compile(r"psk_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
+_NO_HASH: Final = bytes(32)
+
+_REVOKE = Script("suite_key_revoke")
+_KEEP = Script("suite_key_keep")
+_EXPIRE = Script("suite_key_expire")
+_RENAME = Script("suite_key_rename")
+_TOUCH = Script("suite_key_touch")
+
+
+class TenantWaits(RelayError):
+    """The tenant waits for the operator's approval: no key was made."""
+
+
+class ParsedKey(NamedTuple):
+    """The two parts of a suite key."""
+
+    key_id: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"ParsedKey({self.key_id})"
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """A new suite key. `text` exists here only: it cannot be shown again."""
+
+    key_id: str
+    text: str
+
+    def __repr__(self) -> str:
+        return f"IssuedKey({self.key_id})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRecord:
+    """What is known of a suite key."""
+
+    key_id: str
+    tenant_id: TenantId
+    label: str
+    created: datetime
+    last_used: datetime | None
+    """To the hour; None when it never was."""
+    revoked: datetime | None
+    expires: datetime | None = None
+    """When it ends because another took its place, or because nobody was shown its text; None: it does not."""
+    is_provisional: bool = False
+    """Nobody was shown its text yet."""
+    client: str = ""
+    """The program that used it last, as it called itself; empty when it did not say."""
+    client_version: str = ""
+
+    def has_ended(self, now: datetime) -> bool:
+        """Whether it works no more."""
+        return self.revoked is not None or (self.expires is not None and self.expires <= now)
+
+
+def parse(text: str) -> ParsedKey | None:
+    """The parts of a suite key, or None when `text` cannot be one, whatever its length."""
+    match = _KEY.fullmatch(text)
+    return ParsedKey(match[1], match[2]) if match else None
+
+
+class SuiteKeys:
+    """The suite keys of all tenants.
+
+    Issuing and revoking are durable when they return; after NotSaved or StoreUnavailable repeat them (a key that was not
+    handed out cannot be used). A revoked key ends its open streams through `changes`.
+    """
+
+    def __init__(self, store: Store, marks: Marks = NO_MARKS) -> None:
+        """The suite keys in `store`.
+
+        Args:
+            store: where they are.
+            marks: to issue keys, those of the key ring; to verify them, those or the public ones. For all else none are needed.
+        """
+        self._store = store
+        self._marks = marks
+        self._complained: dict[str, float] = {}
+
+    async def issue(
+        self, tenant_id: TenantId, label: str, audit: Entry | None = None, *, provisional: bool = False
+    ) -> IssuedKey:
+        """Make a key for one suite of a tenant.
+
+        Args:
+            tenant_id: whose presence it shows.
+            label: what people call the suite; cut at 100 characters.
+            audit: `key_made` or `key_rotated`; this puts the key's id in.
+            provisional: it ends by itself after `PROVISIONAL` unless it is kept, so that one that was lost on its way to a
+                person leaves nothing behind.
+
+        Raises:
+            TenantRemoved: there is no such tenant.
+            CannotMark: this process has no key ring.
+            TenantWaits: the operator has not let it in yet.
+        """
+        state = await self._state_of(tenant_id)
+        if state in (None, TenantState.REMOVED):
+            raise TenantRemoved("There is no such tenant")
+        if state == TenantState.PENDING:
+            raise TenantWaits(
+                f"This tenant waits for the operator's approval: it has no suite keys until then. To let it in: presence-relay tenants approve {tenant_id}"
+            )
+        key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
+        now_ms = _now_ms()
+        mark = self._marks.mark(Vouched(key_id, tenant_id, _hash(secret)))
+        record = ["tenant", tenant_id, "hash", _hash(secret), "label", label[:MAX_LABEL_CHARS], "created", now_ms]
+        record += [FIELD, mark]
+        if provisional:
+            record += ["provisional", 1, "expires", now_ms + _ms(PROVISIONAL)]
+        async with self._store.vault_connection() as vault:
+            # Listed before it works: whatever is cut short, no key is in force that a removal would not find.
+            await vault.execute("SADD", keys.tenant_suite_keys(tenant_id), key_id)
+            await vault.execute("HSET", keys.suite_key(key_id), *record)
+            if audit is not None:
+                await append_about_key(vault, tenant_id, key_id, audit)
+            await vault.confirm()
+        return IssuedKey(key_id, f"psk_{key_id}_{secret}")
+
+    async def verify(self, text: str) -> KeyRecord:
+        """Whose key this is. An unknown id costs as much work as a wrong secret; only who knows the secret costs a signature.
+
+        Raises:
+            SuiteKeyUnknown: no key, a wrong secret, an id that nobody issued, or a record that somebody without the ring
+                wrote or changed; which of them is not said.
+            SuiteKeyRevoked: it was revoked.
+            TenantRemoved: its tenant has left.
+        """
+        parsed = parse(text)
+        if parsed is None:
+            raise SuiteKeyUnknown("This is not a suite key")
+        record = (await read_records(self._store, [parsed.key_id]))[0]
+        if not hmac.compare_digest(_hash(parsed.secret), record.get(b"hash", _NO_HASH)):
+            raise SuiteKeyUnknown(_UNKNOWN)
+        try:
+            key = decoded(parsed.key_id, record)
+        except (KeyError, ValueError):  # no record of ours
+            self._complain(parsed.key_id, Standing.FALSE)
+            raise SuiteKeyUnknown(_UNKNOWN) from None
+        # What has ended needs no mark to be refused, and may have lost it: revoked, or under a key that was retired since.
+        if not key.has_ended(datetime.now(UTC)):
+            vouched = Vouched(key.key_id, key.tenant_id, record[b"hash"])
+            standing = self._marks.judge(vouched, record.get(FIELD))
+            if standing is not Standing.GENUINE:
+                self._complain(key.key_id, standing)
+                raise SuiteKeyUnknown(_UNKNOWN)
+        if not await self._tenant_exists(key.tenant_id):
+            raise TenantRemoved("The tenant of this suite key has left the relay")
+        if key.revoked is not None:
+            raise SuiteKeyRevoked("This suite key was revoked", key_id=key.key_id)
+        if key.has_ended(datetime.now(UTC)):
+            raise SuiteKeyRevoked("This suite key has ended: another took its place", key_id=key.key_id)
+        return key
+
+    async def keep(self, tenant_id: TenantId, key_id: str, audit: Entry) -> bool:
+        """Have a provisional key work for good, because its text is about to be shown; False when it has ended.
+
+        Repeating it is safe; the audit log tells of it once.
+        """
+        async with self._store.vault_connection() as vault:
+            kept = await vault.run(_KEEP, [keys.suite_key(key_id)], [_now_ms()])
+            if kept == _NOT_TOLD:
+                await _tell_once(vault, tenant_id, key_id, audit, datetime.now(UTC) - PROVISIONAL, _KEPT_TOLD)
+            await vault.confirm()
+        return bool(kept)
+
+    async def end_later(self, tenant_id: TenantId, key_id: str, overlap: timedelta) -> datetime | None:
+        """Have a key end by itself, and its streams with it; returns when. An end that was set before stands.
+
+        None for a key that is not this tenant's, or has ended.
+
+        Raises:
+            ValueError: `overlap` is negative or longer than `MAX_OVERLAP`.
+        """
+        if not timedelta() <= overlap <= MAX_OVERLAP:
+            raise ValueError(f"a key may overlap with its successor for {MAX_OVERLAP} at most")
+        async with self._store.vault_connection() as vault:
+            ends = await vault.run(_EXPIRE, [keys.suite_key(key_id)], [tenant_id, _now_ms() + _ms(overlap)])
+            await vault.confirm()
+        return _time(ends) if ends else None
+
+    async def rename(self, tenant_id: TenantId, key_id: str, label: str, audit: Entry | None = None) -> bool:
+        """Call a suite otherwise; False for a key that is not this tenant's."""
+        async with self._store.vault_connection() as vault:
+            renamed = await vault.run(_RENAME, [keys.suite_key(key_id)], [tenant_id, label[:MAX_LABEL_CHARS]])
+            if renamed and audit is not None:
+                await append_about_key(vault, tenant_id, key_id, audit)
+            await vault.confirm()
+        return bool(renamed)
+
+    async def ended(self, key_ids: Collection[str]) -> set[str]:
+        """Which of these keys work no more: revoked, past their end, or unknown to a primary.
+
+        Raises:
+            NotPrimary: a replica does not know one; its streams must not end for that.
+        """
+        ids = list(key_ids)
+        found = await self._store.many([("HMGET", keys.suite_key(one), *_ENDS) for one in ids], vault=True)
+        if any(tenant is None for tenant, *_ in found):
+            await self._store.vouch()
+        now_ms = _now_ms()
+        return {
+            key_id
+            for key_id, (tenant, revoked, expires) in zip(ids, found, strict=True)
+            if tenant is None or revoked is not None or (expires is not None and int(expires) <= now_ms)
+        }
+
+    async def revoke(self, key_id: str, audit: Entry | None = None) -> bool:
+        """End a key and the streams that use it; False for an id that nobody issued.
+
+        Repeating it completes what was cut short; the audit log tells of it once.
+        """
+        async with self._store.vault_connection() as vault:
+            found = await vault.run(_REVOKE, [keys.suite_key(key_id)], [_now_ms()])
+            if found is not None and audit is not None and not found[2]:
+                await _tell_once(vault, TenantId(found[0].decode()), key_id, audit, _time(found[1]), _REVOKED_TOLD)
+            await vault.confirm()
+        if found is None:
+            return False
+        await Changes(self._store).key_revoked(TenantId(found[0].decode()), key_id)
+        return True
+
+    async def revoke_all(self, tenant_id: TenantId) -> None:
+        """End all keys of a tenant, so that they do not come back to life with it."""
+        for key_id in await self._ids(tenant_id):
+            await self.revoke(key_id)
+
+    async def bury(self, tenant_id: TenantId) -> None:
+        """Delete what is known of a tenant's revoked keys, but for what tells their suites for `BURIED` that it left."""
+        for key_id in await self._ids(tenant_id):
+            key = keys.suite_key(key_id)
+            commands = [("HDEL", key, *_PERSONAL), ("PEXPIRE", key, _ms(BURIED)), ("DEL", keys.suite_key_use(key_id))]
+            await self._store.many(commands, vault=True)
+
+    async def list(self, tenant_id: TenantId) -> list[KeyRecord]:
+        """The tenant's keys, revoked ones included, oldest first."""
+        ids = await self._ids(tenant_id)
+        records = await read_records(self._store, ids)
+        found = [decoded(key_id, record) for key_id, record in zip(ids, records, strict=True) if record]
+        return sorted(found, key=lambda key: (key.created, key.key_id))
+
+    async def is_full(self, tenant_id: TenantId, *, besides: str = "") -> bool:
+        """Whether a tenant has as many keys that work as the pages let it have, those with the label `besides` not counted."""
+        now, keys_ = datetime.now(UTC), await self.list(tenant_id)
+        return sum(not key.has_ended(now) and (not besides or key.label != besides) for key in keys_) >= MOST_KEYS
+
+    async def touch(self, key_id: str, client: str = "", version: str = "") -> None:
+        """Note that the key is in use, and by which program; coarse, and lost with a crash."""
+        args: list[Arg] = [_now_ms(), _ms(TOUCH_EVERY), _ms(TOUCH_CHANGED_EVERY), _shown(client), _shown(version)]
+        await self._store.vault_run(_TOUCH, [keys.suite_key_use(key_id)], [*args, keys.suite_key(key_id)])
+
+    def _complain(self, key_id: str, standing: Standing) -> None:
+        """Somebody knows the secret of a record that nobody with the key ring made. Told once a minute for each key."""
+        _not_genuine.add(1, {"reason": standing})
+        now = time.monotonic()
+        self._complained = {one: at for one, at in self._complained.items() if now - at < _COMPLAIN_EVERY_S}
+        if key_id not in self._complained and len(self._complained) < _MOST_COMPLAINTS:
+            self._complained[key_id] = now
+            log.error("suite_key_not_genuine", key_id=key_id, reason=standing, hint=_ADVICE[standing])
+
+    async def _ids(self, tenant_id: TenantId) -> Sequence[str]:
+        found = await self._store.vault_command("SMEMBERS", keys.tenant_suite_keys(tenant_id))
+        return sorted(key_id.decode() for key_id in found)
+
+    async def _tenant_exists(self, tenant_id: TenantId) -> bool:
+        return await self._state_of(tenant_id) not in (None, TenantState.REMOVED)
+
+    async def _state_of(self, tenant_id: TenantId) -> str | None:
+        state = await self._store.vault_command("HGET", keys.tenant(tenant_id), "state")
+        return None if state is None else state.decode()
+
+
+async def _tell_once(
+    vault: VaultConnection, tenant_id: TenantId, key_id: str, entry: Entry, since: datetime, field: str
+) -> None:
+    """Tell the audit log, and note in the key's record that it was told.
+
+    Record and log may be on two servers: cut short in between, the next one looks for the entry that it finds there.
+    """
+    await append_about_key(vault, tenant_id, key_id, entry, once_since=since)
+    await vault.execute("HSET", keys.suite_key(key_id), field, 1)
+
+
+async def read_records(store: Store, key_ids: Sequence[str]) -> list[dict[bytes, bytes]]:
+    """Suite keys as Redis has them, each with what edges noted of its use; an empty one where there is no key."""
+    commands = [("HGETALL", name(key_id)) for key_id in key_ids for name in (keys.suite_key, keys.suite_key_use)]
+    found = await store.many(commands, vault=True)
+    # Whoever may note the use changes nothing else of a key. Before, the use was noted in the record itself.
+    uses = [{field: use[field] for field in _USE if field in use} for use in found[1::2]]
+    return [{**record, **use} if record else {} for record, use in zip(found[::2], uses, strict=True)]
+
+
+def decoded(key_id: str, record: Mapping[bytes, bytes]) -> KeyRecord:
+    """The record of a suite key as Redis has it. Raises KeyError or ValueError for what is none."""
+    return KeyRecord(
+        key_id=key_id,
+        tenant_id=TenantId(record[b"tenant"].decode()),
+        label=record.get(b"label", b"").decode(),
+        created=_time(record[b"created"]),
+        last_used=_time(record[b"last_used"]) if b"last_used" in record else None,
+        revoked=_time(record[b"revoked"]) if b"revoked" in record else None,
+        expires=_time(record[b"expires"]) if b"expires" in record else None,
+        is_provisional=b"provisional" in record,
+        client=record.get(b"client", b"").decode(),
+        client_version=record.get(b"client_version", b"").decode(),
+    )
+
+
+_UNKNOWN: Final = "Nobody issued this suite key"
+_NOT_TOLD: Final = 1
+"""What the script says of a key whose keeping the audit log does not tell of yet."""
+_ADVICE: Final = {
+    Standing.MISSING: "its record has no mark: presence-relay keys mark shows such keys, and marks those of earlier releases",
+    Standing.KEY_UNKNOWN: "its mark is of a key that is not known here: bring the public keys here (presence-relay keys ring-public)",
+    Standing.FALSE: "its record was written or changed by somebody without the key ring: find out who can write to Redis",
+}
+_ENDS: Final = ("tenant", "revoked", "expires")
+_USE: Final = (b"client", b"client_version", b"last_used")
+_PERSONAL: Final = ("label", "client", "client_version", "last_used")
+
+
+def _shown(text: str) -> str:
+    """What a suite calls itself, fit for a line of a page."""
+    return "".join(character if character.isprintable() else " " for character in text[:MAX_CLIENT_CHARS])
+
+
+def _hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def _now_ms() -> int:
+    return int(datetime.now(tz=UTC).timestamp() * 1000)
+
+
+def _ms(length: timedelta) -> int:
+    return int(length / timedelta(milliseconds=1))
+
+
+def _time(ms: bytes) -> datetime:
+    return datetime.fromtimestamp(int(ms) / 1000, tz=UTC)

@@ -1,0 +1,327 @@
+"""Tenant records. Custody: acknowledged means on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import structlog
+
+from relay.core.audit.events import OPERATOR, RELAY, ActorKind, Kind, settings_changed
+from relay.core.audit.events import tenant as audit_tenant
+from relay.core.consent.tenant import TenantEvent, TenantState, after
+from relay.core.presence import TenantId
+from relay.core.watching import permission
+from relay.errors import RelayError
+from relay.store.custody import notices
+from relay.store.custody import refusal_records as troubles
+from relay.store.custody import writes as custody
+from relay.store.custody.sign_ups import waits_no_more
+from relay.store.custody.suite_keys import SuiteKeys
+from relay.store.custody.turned_away import Away, encode, new_mark
+from relay.store.presence import hints
+from relay.store.presence.enforcement import Enforcement
+from relay.store.presence.pipes import Changes
+from relay.store.server import keys
+from relay.store.server.scripting import Script
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Container, Iterable, Sequence
+
+    from relay.core.audit.events import Actor, Entry
+    from relay.core.consent.microsoft_error import Trouble
+    from relay.store.custody.turned_away import Mark
+    from relay.store.server.connection import Store
+
+log = structlog.get_logger(__name__)
+
+_BATCH: Final = 500  # records in one round trip
+
+_PUT = Script("tenant_put")
+_SETTINGS = Script("tenant_settings")
+_STATE = Script("tenant_state")
+_REMOVE = Script("tenant_remove")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """One customer organisation as the relay knows it."""
+
+    tenant_id: TenantId
+    name: str = ""
+    """What people call it; empty when not known yet."""
+    domain: str = ""
+    """Its default domain; empty when not known yet."""
+    state: TenantState = TenantState.ACTIVE
+    since: datetime | None = field(default=None, compare=False)
+    """When it came into its state; kept by the store, whatever a writer says."""
+    trouble: Trouble | None = None
+    """Why it needs consent: what Microsoft said of the grant that died last. None in any other state; see `happened`."""
+    created: datetime
+    settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """What the tenant chose, by setting."""
+
+
+class SettingsConflict(RelayError):
+    """Settings were changed by somebody else since they were seen: nothing was written.
+
+    Attributes:
+        names: which.
+    """
+
+    def __init__(self, names: Collection[str]) -> None:
+        super().__init__("Somebody else changed the settings meanwhile")
+        self.names = frozenset(names)
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """The tenants of a partition.
+
+    Attributes:
+        tenants: those who are in it.
+        left: those who left and of whose users something may still be kept.
+    """
+
+    tenants: frozenset[TenantId]
+    left: frozenset[TenantId]
+
+
+class Tenants:
+    """The tenants of the relay.
+
+    Each write is atomic, durable when the call returns, and tells the worker. After NotSaved or StoreUnavailable it may or
+    may not be in force: repeat it.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def put(self, tenant: Tenant, audit: Entry | None = None) -> None:
+        """Create the tenant or replace its record; the time when it was created stays what it was.
+
+        It does not look at what was there. To change settings of a tenant that is in use, there is `change_settings`.
+        """
+        await self._hold_answers_back(tenant.tenant_id, tenant.settings)
+        held = [keys.tenant(tenant.tenant_id), keys.tenants(keys.partition_of(tenant.tenant_id))]
+        await self._write(_PUT, tenant.tenant_id, held, _fields(tenant), audit)
+
+    async def load(self, tenant_id: TenantId) -> Tenant | None:
+        """The tenant's record; None when there is no such tenant."""
+        return _tenant(tenant_id, await self._store.vault_command("HGETALL", keys.tenant(tenant_id)))
+
+    async def settings(self, tenant_id: TenantId) -> Mapping[str, str]:
+        """The tenant's settings alone; empty without such a tenant."""
+        raw = await self._store.vault_command("HGET", keys.tenant(tenant_id), "settings")
+        return msgspec.json.decode(raw or b"{}", type=dict[str, str])
+
+    async def rosters(self, partitions: Sequence[int]) -> dict[int, Roster]:
+        """Partition -> who is in it, and who left, all in one round trip."""
+        asked = [("SMEMBERS", key(partition)) for partition in partitions for key in (keys.tenants, keys.left)]
+        sets = [_ids(found) for found in await self._store.many(asked, vault=True)]
+        return {
+            partition: Roster(tenants, left)
+            for partition, tenants, left in zip(partitions, sets[::2], sets[1::2], strict=True)
+        }
+
+    async def list(self) -> list[Tenant]:
+        """All tenants, by id; not of one instant."""
+        sets = await self._store.many([("SMEMBERS", keys.tenants(p)) for p in range(keys.PARTITIONS)], vault=True)
+        ids = sorted(TenantId(tenant_id.decode()) for found in sets for tenant_id in found)
+        tenants = []
+        for start in range(0, len(ids), _BATCH):
+            batch = ids[start : start + _BATCH]
+            records = await self._store.many([("HGETALL", keys.tenant(tenant_id)) for tenant_id in batch], vault=True)
+            tenants += [_tenant(tenant_id, record) for tenant_id, record in zip(batch, records, strict=True)]
+        return [tenant for tenant in tenants if tenant is not None]
+
+    async def change_settings(
+        self,
+        tenant_id: TenantId,
+        values: Mapping[str, str],
+        by: Actor,
+        shown: Container[str] = (),
+        *,
+        seen: Mapping[str, str] | None = None,
+    ) -> Mapping[str, str] | None:
+        """Give settings other values and return all of them; an empty value takes one away. None without such a tenant.
+
+        Of two people at once neither undoes what the other did to another setting.
+
+        Args:
+            tenant_id: whose.
+            values: setting -> value; settings that are not named stay as they are.
+            by: who does it, for the audit log. Nothing is told when nothing changes.
+            shown: the settings whose values the audit log may show; see `settings_changed`.
+            seen: the values that whoever chose the new ones had before their eyes; None: it does not matter.
+
+        Raises:
+            SettingsConflict: somebody gave one of them another value since it was seen; nothing was written.
+        """
+        while True:
+            raw = await self._store.vault_command("HMGET", keys.tenant(tenant_id), "state", "settings")
+            if raw[0] is None:
+                return None
+            before = msgspec.json.decode(raw[1] or b"{}", type=dict[str, str])
+            after = {name: value for name, value in (before | dict(values)).items() if value}
+            _demand_seen(seen, before, after)
+            if (audit := settings_changed(by, before, after, shown)) is None:
+                return before
+            if any(before.get(one) != after.get(one) for one in permission.SETTINGS):
+                await self._hold_answers_back(tenant_id, after)
+            args = [raw[1] or b"", msgspec.json.encode(after)]
+            written = await self._write(_SETTINGS, tenant_id, [keys.tenant(tenant_id)], args, audit)
+            if written < 0:
+                return None
+            if written:
+                return after
+
+    async def happened(
+        self,
+        tenant_id: TenantId,
+        event: TenantEvent,
+        audit: Entry | None = None,
+        *,
+        trouble: Trouble | None = None,
+    ) -> TenantState | None:
+        """Move the tenant to the state that follows from `event` and return that; None without such a tenant.
+
+        Two events at once do not undo each other: each follows from the state that the other left. Removal is `remove`.
+
+        Args:
+            tenant_id: which.
+            event: what happened.
+            audit: told in the audit log, unless the event changes nothing.
+            trouble: why it needs consent now, where that follows.
+        """
+        while (tenant := await self.load(tenant_id)) is not None:
+            state = after(tenant.state, event)
+            if state is tenant.state:
+                return state
+            needs_consent = state is TenantState.CONSENT_REQUIRED
+            kept = troubles.encode(trouble if needs_consent else None)
+            why = trouble if needs_consent else tenant.trouble
+            notice = notices.following(tenant_id, tenant.state, state, why)
+            notice_id = "" if notice is None else notice.notice_id
+            held = [keys.tenant(tenant_id), keys.notices(keys.partition_of(tenant_id))]
+            args = [tenant.state, state, kept, notice_id, notices.encode(notice)]
+            if await self._write(_STATE, tenant_id, held, args, audit):
+                return state
+        return None
+
+    async def remove(self, tenant_id: TenantId, by: Actor = OPERATOR, reason: str = "") -> bool:
+        """Delete the tenant with its grants and its audit log, revoke its suite keys, end its streams; False if there was none.
+
+        Repeating it completes a removal that was cut short. What the relay knows of its users is deleted by the worker,
+        which is told, and finds it in `left` if it is away. That it left, and `by` whom, is left in the operator's log alone.
+        One that the operator removes is turned away from then on; see `relay.store.custody.turned_away`.
+        """
+        mark = new_mark(Away.REMOVED, reason) if by.kind is ActorKind.OPERATOR else None
+        suite_keys = SuiteKeys(self._store)
+        await suite_keys.revoke_all(tenant_id)
+        await suite_keys.bury(tenant_id)
+        return await self._delete(tenant_id, by, mark)
+
+    async def refuse(self, tenant_id: TenantId, reason: str = "") -> bool:
+        """Delete a tenant that waits for approval, and turn it away; False when none waits (any more).
+
+        Of an approval and a refusal at once, one happens.
+        """
+        return await self._delete(tenant_id, OPERATOR, new_mark(Away.REFUSED, reason), TenantState.PENDING)
+
+    async def expire(self, tenant_id: TenantId) -> bool:
+        """Delete a tenant that waited for approval for too long; its people may ask again. False when none waits."""
+        return await self._delete(tenant_id, RELAY, None, TenantState.PENDING)
+
+    async def _delete(self, tenant_id: TenantId, by: Actor, mark: Mark | None, only_in: str = "") -> bool:
+        """Delete the record and what belongs to it, if the tenant is in the state `only_in` (empty: in any)."""
+        held = [
+            keys.tenant(tenant_id),
+            keys.tenants(keys.partition_of(tenant_id)),
+            keys.tenant_grants(tenant_id),
+            keys.tenant_suite_keys(tenant_id),
+            keys.audit_watches(tenant_id),
+            keys.left(keys.partition_of(tenant_id)),
+            keys.turned_away(keys.partition_of(tenant_id)),
+            keys.tenant_managers(tenant_id),
+            keys.tenant_requests(tenant_id),
+        ]
+        args = [keys.grant_prefix(tenant_id), encode(mark), only_in, keys.request_prefix(tenant_id)]
+        known = await self._write(_REMOVE, tenant_id, held, args)
+        if known < 0:
+            return False
+        await Changes(self._store).tenant_removed(tenant_id)
+        await waits_no_more(self._store, tenant_id)
+        if known:
+            log.info("tenant_left", tenant_id=tenant_id, by=by.kind, account_id=by.id)
+        return bool(known)
+
+    async def _hold_answers_back(self, tenant_id: TenantId, settings: Mapping[str, str]) -> None:
+        """Whom suites may watch may be restricted from now on: what is stored is for nobody until the worker has looked."""
+        if any(settings.get(one) for one in permission.SETTINGS):
+            await Enforcement(self._store).begin(tenant_id)
+
+    async def approve(self, tenant_id: TenantId) -> bool:
+        """Let a tenant in that waits; False when none waits (any more)."""
+        tenant = await self.load(tenant_id)
+        if tenant is None or tenant.state is not TenantState.PENDING:
+            return False
+        entry = audit_tenant(Kind.TENANT_APPROVED, OPERATOR)
+        state = await self.happened(tenant_id, TenantEvent.APPROVED, entry)
+        await waits_no_more(self._store, tenant_id)
+        return state is TenantState.ACTIVE
+
+    async def left(self, partition: int) -> frozenset[TenantId]:
+        """The tenants of a partition that left and of whose users something may still be kept."""
+        return _ids(await self._store.vault_command("SMEMBERS", keys.left(partition)))
+
+    async def has_gone(self, tenant_id: TenantId) -> None:
+        """Nothing is kept any more of a tenant that left."""
+        await self._store.vault_command("SREM", keys.left(keys.partition_of(tenant_id)), tenant_id)
+
+    async def _write(
+        self, script: Script, tenant_id: TenantId, held: Any, args: Any, audit: Entry | None = None
+    ) -> Any:
+        return await custody.write(self._store, script, tenant_id, held, args, hints.TenantChanged(tenant_id), audit)
+
+
+def _demand_seen(seen: Mapping[str, str] | None, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    """Of two people who wish for the same nobody need be told."""
+    names = [name for name, value in (seen or {}).items() if before.get(name, "") not in (value, after.get(name, ""))]
+    if names:
+        raise SettingsConflict(names)
+
+
+def _fields(tenant: Tenant) -> Any:
+    record = {
+        "name": tenant.name,
+        "domain": tenant.domain,
+        "state": tenant.state,
+        "created": str(int(tenant.created.timestamp())),
+        "settings": msgspec.json.encode(dict(tenant.settings)),
+    }
+    return [part for pair in record.items() for part in pair]
+
+
+def _tenant(tenant_id: TenantId, record: Mapping[bytes, bytes]) -> Tenant | None:
+    if b"state" not in record:
+        return None
+    settings = msgspec.json.decode(record.get(b"settings", b"{}"), type=dict[str, str])
+    return Tenant(
+        tenant_id=tenant_id,
+        name=record.get(b"name", b"").decode(),
+        domain=record.get(b"domain", b"").decode(),
+        state=TenantState(record[b"state"].decode()),
+        since=datetime.fromtimestamp(int(record[b"since"]) / 1000, tz=UTC) if b"since" in record else None,
+        trouble=troubles.decode(record.get(b"trouble", b"")),
+        created=datetime.fromtimestamp(int(record.get(b"created", b"0")), tz=UTC),
+        settings=MappingProxyType(settings),
+    )
+
+
+def _ids(found: Iterable[bytes]) -> frozenset[TenantId]:
+    return frozenset(TenantId(tenant_id.decode()) for tenant_id in found)

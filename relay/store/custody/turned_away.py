@@ -1,0 +1,121 @@
+"""Tenants that the operator turned away: removed, or refused. Custody: acknowledged means on disk.
+
+    {pNN}:turned-away     hash: tenant id -> when, which of the two, and the reason that its people are shown
+
+A mark outlives the tenant's record. While it is there, no consent brings the tenant back, whatever page it comes from; the script
+that admits looks at it in the same step. It is lifted by the operator alone: with `tenants lift`, by taking the tenant in on the
+command line, or by an invitation that was made after it. A tenant that left by itself has none.
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from relay.core.presence import TenantId
+from relay.errors import RelayError
+from relay.store.server import keys
+
+if TYPE_CHECKING:
+    from relay.store.server.connection import Store
+
+MAX_REASON_CHARS = 300
+
+
+class Away(enum.StrEnum):
+    """Which of the two happened."""
+
+    REMOVED = "removed"
+    REFUSED = "refused"
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """One tenant's mark.
+
+    Attributes:
+        at_ms: when it was made, in ms since 1970.
+        kind: removed or refused.
+        reason: what the operator said, for the tenant's people; may be empty.
+    """
+
+    at_ms: int
+    kind: Away
+    reason: str = ""
+
+    @property
+    def at(self) -> datetime:
+        """When it was made."""
+        return datetime.fromtimestamp(self.at_ms / 1000, UTC)
+
+    def is_lifted_by(self, word_ms: int) -> bool:
+        """Whether the operator's word of that time, in ms, is newer."""
+        return word_ms > self.at_ms
+
+
+class TurnedAwayError(RelayError):
+    """The operator removed or refused the tenant: nothing was written.
+
+    Attributes:
+        mark: when and why.
+    """
+
+    def __init__(self, mark: Mark) -> None:
+        super().__init__(f"The operator {mark.kind} this tenant on {mark.at:%Y-%m-%d}")
+        self.mark = mark
+
+
+def new_mark(kind: Away, reason: str = "") -> Mark:
+    """A mark of now."""
+    return Mark(at_ms=now_ms(), kind=kind, reason=reason[:MAX_REASON_CHARS])
+
+
+def now_ms() -> int:
+    """Now, in ms since 1970."""
+    return int(datetime.now(UTC).timestamp() * 1000)
+
+
+def encode(mark: Mark | None) -> bytes:
+    """What is kept; empty for None."""
+    return b"" if mark is None else msgspec.json.encode(mark)
+
+
+def decode(kept: bytes) -> Mark:
+    """What was kept. One that this release cannot read still turns away, without a reason."""
+    try:
+        return msgspec.json.decode(kept, type=Mark)
+    except msgspec.DecodeError:
+        return Mark(at_ms=now_ms(), kind=Away.REMOVED)
+
+
+class TurnedAway:
+    """The marks of all tenants. They are made by `Tenants.remove` and `Tenants.refuse`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def load(self, tenant_id: TenantId) -> Mark | None:
+        """A tenant's mark; None when it is not turned away."""
+        key = keys.turned_away(keys.partition_of(tenant_id))
+        kept = await self._store.vault_command("HGET", key, tenant_id)
+        return None if kept is None else decode(kept)
+
+    async def list(self) -> list[tuple[TenantId, Mark]]:
+        """All marks, newest first."""
+        commands = [("HGETALL", keys.turned_away(partition)) for partition in range(keys.PARTITIONS)]
+        found = [
+            (TenantId(tenant_id.decode()), decode(kept))
+            for marks in await self._store.many(commands, vault=True)
+            for tenant_id, kept in marks.items()
+        ]
+        return sorted(found, key=lambda one: one[1].at_ms, reverse=True)
+
+    async def lift(self, tenant_id: TenantId) -> bool:
+        """Let a tenant's people come back; False when it was not turned away. On disk when this returns."""
+        key = keys.turned_away(keys.partition_of(tenant_id))
+        async with self._store.vault_connection() as vault:
+            lifted = await vault.execute("HDEL", key, tenant_id)
+            await vault.confirm()
+        return bool(lifted)

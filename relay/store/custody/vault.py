@@ -1,0 +1,251 @@
+"""The vault: grants, encrypted and versioned. Custody: acknowledged means on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from relay.core.consent.grants import GrantState
+from relay.core.presence import TenantId, UserId
+from relay.errors import RelayError, TenantRemoved
+from relay.store.custody import refusal_records as troubles
+from relay.store.custody import writes as custody
+from relay.store.presence import hints
+from relay.store.sealing.keyring import Belonging, KeyRing, SealBroken
+from relay.store.server import keys
+from relay.store.server.scripting import Arg, Script
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from relay.core.audit.events import Entry
+    from relay.core.consent.microsoft_error import Trouble
+    from relay.store.server.connection import Store
+
+NEW: Final = 0
+"""The version to expect of a grant that is not there yet."""
+
+TOUCH_EVERY: Final = timedelta(minutes=5)
+"""How often the use of a grant is noted: often enough for a person who looks, and no load for thousands of tenants."""
+
+_SAVE = Script("grant_save")
+_TOUCH = Script("grant_touch")
+_REMOVE = Script("grant_remove")
+
+
+class VersionConflict(RelayError):
+    """A grant was written by somebody else since it was loaded: nothing was written; load it again.
+
+    Attributes:
+        version: the one that is there; 0 when there is none any more.
+    """
+
+    def __init__(self, version: int) -> None:
+        super().__init__("The grant was changed meanwhile")
+        self.version = version
+
+
+class LastGrant(RelayError):
+    """It is the last grant of its tenant, which was to be kept: nothing was written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """One account's grant in a tenant. Its `repr` does not show the token cache."""
+
+    tenant_id: TenantId
+    account_id: UserId
+    """The account's object id."""
+    upn: str = ""
+    token_cache: str = field(repr=False)
+    """MSAL's serialised token cache; empty when it could not be decrypted (see `sealed_shut`)."""
+    version: int = NEW
+    """Compared by every write; grows with each, and never comes twice."""
+    state: GrantState = GrantState.HEALTHY
+    error: str = ""
+    """Microsoft's code for why it does not work; empty when it does."""
+    since: datetime | None = field(default=None, compare=False)
+    """When it came into its state; kept by the store, whatever a writer says."""
+    created: datetime
+    consented: datetime | None = None
+    """When the account last gave its consent on the pages; None: when it was created."""
+    last_refresh: datetime | None = None
+    """When Entra last gave something for it."""
+    last_use: datetime | None = None
+    """When the relay last read with it; to within `TOUCH_EVERY`, and lost with a crash. See `touch`."""
+    last_success: datetime | None = None
+    """When Microsoft last answered a read with it; as exact as `last_use`."""
+    last_error: Trouble | None = None
+    """The last refusal, also when the grant works again."""
+    sealed_shut: bool = False
+    """The key ring cannot open the token cache: the account must consent again, or the missing key come back."""
+
+
+class Vault:
+    """The grants of all tenants.
+
+    Every write compares the version that the writer has loaded, is atomic and durable when it returns, and tells the worker.
+    After NotSaved or StoreUnavailable it may or may not be in force: load again, then decide.
+    """
+
+    def __init__(self, store: Store, ring: KeyRing) -> None:
+        self._store = store
+        self._ring = ring
+
+    @property
+    def ring(self) -> KeyRing:
+        """What everything of custody's is sealed under."""
+        return self._ring
+
+    @property
+    def ring_generation(self) -> int:
+        """Grows when the ring has other keys: what was `sealed_shut` may open now."""
+        self._ring.look()
+        return self._ring.generation
+
+    async def load(self, tenant_id: TenantId, account_id: UserId) -> Grant | None:
+        """One grant; None when there is none."""
+        record = await self._store.vault_command("HGETALL", keys.grant(tenant_id, account_id))
+        return self._grant(tenant_id, account_id, record) if record else None
+
+    async def list(self, tenant_id: TenantId) -> list[Grant]:
+        """All grants of a tenant, oldest first; one that cannot be decrypted does not hide the others."""
+        ids = await self._ids(tenant_id)
+        commands = [("HGETALL", keys.grant(tenant_id, account_id)) for account_id in ids]
+        records = await self._store.many(commands, vault=True)
+        grants = [
+            self._grant(tenant_id, account, record) for account, record in zip(ids, records, strict=True) if record
+        ]
+        return sorted(grants, key=lambda grant: (grant.created, grant.account_id))
+
+    async def save(self, grant: Grant, expected_version: int, audit: Entry | None = None) -> int:
+        """Write a grant whole and return its new version. `grant.version` does not matter.
+
+        Args:
+            grant: what to keep.
+            expected_version: the version that the writer has seen, or `NEW`.
+            audit: `grant_added` when a person did it; told as replaced when there was one. A refreshed token is nobody's deed.
+
+        Raises:
+            VersionConflict: another version is there.
+            TenantRemoved: there is no such tenant; its record comes first.
+            NotSaved: the write is not known to be on disk.
+        """
+        belonging = Belonging(grant.tenant_id, grant.account_id)
+        record: dict[str, Arg] = {
+            "token_cache": self._ring.seal(grant.token_cache, belonging),
+            "upn": grant.upn,
+            "created": _ms(grant.created),
+            "consented": _ms(grant.consented),
+            "last_refresh": _ms(grant.last_refresh),
+            "state": grant.state,
+            "error": grant.error,
+            "last_error": troubles.encode(grant.last_error),
+        }
+        return await self._write(grant.tenant_id, grant.account_id, expected_version, record, audit)
+
+    async def set_state(
+        self,
+        tenant_id: TenantId,
+        account_id: UserId,
+        expected_version: int,
+        state: GrantState,
+        error: str = "",
+        *,
+        trouble: Trouble | None = None,
+    ) -> int:
+        """Write how a grant fares, and return its new version.
+
+        The version keeps a refusal of an old token from marking a grant dead that was renewed meanwhile. Raises what `save`
+        raises.
+
+        Args:
+            tenant_id: whose it is.
+            account_id: which.
+            expected_version: the version that the writer has seen.
+            state: how it fares.
+            error: Microsoft's code for why it does not work.
+            trouble: the refusal that it comes from; without one the last that was kept stays.
+        """
+        record: dict[str, Arg] = {"state": state, "error": error}
+        if trouble is not None:
+            record["last_error"] = troubles.encode(trouble)
+        return await self._write(tenant_id, account_id, expected_version, record)
+
+    async def touch(
+        self, tenant_id: TenantId, account_id: UserId, *, used: datetime, succeeded: datetime | None
+    ) -> None:
+        """Note when a grant was last used, and when that last worked. No new version, no hint, and lost with a crash."""
+        args = [_ms(used), _ms(succeeded)]
+        await self._store.vault_run(_TOUCH, [keys.grant(tenant_id, account_id)], args)
+
+    async def remove(
+        self, tenant_id: TenantId, account_id: UserId, audit: Entry | None = None, *, unless_last: bool = False
+    ) -> bool:
+        """Delete a grant; False when there was none, and then `audit` is not told.
+
+        Raises:
+            LastGrant: it is the tenant's last one, and `unless_last` was asked for; nothing was written.
+        """
+        held = [keys.grant(tenant_id, account_id), keys.tenant_grants(tenant_id)]
+        hint = hints.GrantChanged(tenant_id, account_id)
+        args: list[Arg] = [account_id, int(unless_last)]
+        known = await custody.write(self._store, _REMOVE, tenant_id, held, args, hint, audit)
+        if known < 0:
+            raise LastGrant("It is the last account that reads for the tenant")
+        return bool(known)
+
+    async def _write(
+        self,
+        tenant_id: TenantId,
+        account_id: UserId,
+        expected_version: int,
+        record: Mapping[str, Arg],
+        audit: Entry | None = None,
+    ) -> int:
+        held = [keys.grant(tenant_id, account_id), keys.tenant_grants(tenant_id), keys.tenant(tenant_id)]
+        args: Sequence[Arg] = [expected_version, account_id, *(part for pair in record.items() for part in pair)]
+        hint = hints.GrantChanged(tenant_id, account_id)
+        reply: Any = await custody.write(self._store, _SAVE, tenant_id, held, args, hint, audit)
+        if isinstance(reply, list):
+            raise VersionConflict(int(reply[0]))
+        if reply < 0:
+            raise TenantRemoved("There is no such tenant")
+        return int(reply)
+
+    async def _ids(self, tenant_id: TenantId) -> Sequence[UserId]:
+        found = await self._store.vault_command("SMEMBERS", keys.tenant_grants(tenant_id))
+        return sorted(UserId(account_id.decode()) for account_id in found)
+
+    def _grant(self, tenant_id: TenantId, account_id: UserId, record: Mapping[bytes, bytes]) -> Grant:
+        try:
+            cache = self._ring.open(record[b"token_cache"].decode(), Belonging(tenant_id, account_id))
+            shut = False
+        except SealBroken:
+            cache, shut = "", True
+        return Grant(
+            tenant_id=tenant_id,
+            account_id=account_id,
+            upn=record[b"upn"].decode(),
+            token_cache=cache,
+            version=int(record[b"version"]),
+            state=GrantState(record[b"state"].decode()),
+            error=record[b"error"].decode(),
+            created=_time(record[b"created"]) or datetime.fromtimestamp(0, tz=UTC),
+            last_refresh=_time(record[b"last_refresh"]),
+            consented=_time(record.get(b"consented", b"0")),
+            since=_time(record.get(b"since", b"0")),
+            last_use=_time(record.get(b"last_use", b"0")),
+            last_success=_time(record.get(b"last_success", b"0")),
+            last_error=troubles.decode(record.get(b"last_error", b"")),
+            sealed_shut=shut,
+        )
+
+
+def _ms(time: datetime | None) -> int:
+    return 0 if time is None else int(time.timestamp() * 1000)
+
+
+def _time(ms: bytes) -> datetime | None:
+    return datetime.fromtimestamp(int(ms) / 1000, tz=UTC) if int(ms) else None

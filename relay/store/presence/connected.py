@@ -1,0 +1,77 @@
+"""Which suites have streams open, and how many users each watches: for the people of a tenant, not for anything to work.
+
+Each edge says it of its own streams, now and then; what it said counts for a minute. A crash loses it, and an edge that was
+killed is believed for so long.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from relay.store.server import keys
+from relay.store.server.scripting import Script
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from relay.core.presence import TenantId
+    from relay.store.server.connection import Store
+    from relay.store.server.scripting import Arg
+
+COUNTS_FOR: Final = timedelta(seconds=60)
+
+_SAY = Script("suites_connected")
+
+
+class Streams(msgspec.Struct, frozen=True, array_like=True):
+    """The open streams of one suite key."""
+
+    streams: int = 0
+    users: int = 0
+    """Names that they watch, each as often as it is watched by different streams."""
+
+
+class ConnectedSuites:
+    """Open streams of all tenants' suites. Every call may be repeated."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def say(self, edge: str, open_: Mapping[TenantId, Mapping[str, Streams]]) -> None:
+        """Say what one edge has open: tenant -> (key id -> streams). A tenant with nothing has no stream here any more."""
+        calls: list[tuple[list[bytes], list[Arg]]] = [
+            (
+                [keys.tenant_connected(tenant_id)],
+                [edge, _encode(dict(suites)) if suites else b"", int(COUNTS_FOR / timedelta(milliseconds=1))],
+            )
+            for tenant_id, suites in open_.items()
+        ]
+        if calls:
+            await self._store.many_runs(_SAY, calls)
+
+    async def of(self, tenant_id: TenantId) -> dict[str, Streams]:
+        """Key id -> its open streams at all edges; keys without any are absent."""
+        said, time = await self._store.many([("HGETALL", keys.tenant_connected(tenant_id)), ("TIME",)])
+        now_ms = int(time[0]) * 1000 + int(time[1]) // 1000
+        found: dict[str, Streams] = {}
+        for value in said.values():
+            at, _, payload = value.partition(b" ")
+            if now_ms - int(at) <= COUNTS_FOR / timedelta(milliseconds=1):
+                for key_id, one in _suites(payload).items():
+                    known = found.get(key_id, Streams())
+                    found[key_id] = Streams(known.streams + one.streams, known.users + one.users)
+        return found
+
+
+def _suites(payload: bytes) -> dict[str, Streams]:
+    try:
+        return _DECODER.decode(payload)
+    except msgspec.DecodeError:
+        return {}  # another release says it otherwise
+
+
+_encode = msgspec.json.Encoder().encode
+_DECODER: Final = msgspec.json.Decoder(dict[str, Streams])

@@ -1,0 +1,48 @@
+"""Between a change of whom suites may watch and the moment at which it holds.
+
+    who changes it     begin ──► the tenant's record (custody)
+    worker             pending ──► reads the record, replaces what is stored ──► done
+    edges              hand out no stored answer of the tenant in between (see `Presences.snapshot`)
+
+So nobody is shown, on a new stream or by a resume, what was stored before the change. Where custody has a server of its own
+the two cannot be one step; the mark comes first, and a change that is not carried out then only costs the worker a look.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from relay.errors import LeaseLost
+from relay.store.server import keys
+from relay.store.server.scripting import Script
+
+if TYPE_CHECKING:
+    from relay.core.presence import TenantId
+    from relay.store.presence.leases import Lease
+    from relay.store.server.connection import Store
+
+_DONE = Script("enforced")
+
+
+class Enforcement:
+    """The marks of all tenants. Every call may be repeated."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def begin(self, tenant_id: TenantId) -> None:
+        """A change is coming: hold stored answers back until the worker has carried it out."""
+        await self._store.command("SET", keys.tenant_unenforced(tenant_id), secrets.token_hex(8))
+
+    async def pending(self, tenant_id: TenantId) -> bytes | None:
+        """The mark, for `done`; None when nothing is to be carried out. Take it before reading the record."""
+        mark: bytes | None = await self._store.command("GET", keys.tenant_unenforced(tenant_id))
+        return mark
+
+    async def done(self, lease: Lease, tenant_id: TenantId, mark: bytes) -> None:
+        """What the record said after this mark was taken holds now; a change that came meanwhile stays marked."""
+        if keys.partition_of(tenant_id) != lease.partition:
+            raise LeaseLost("The lease is not of this tenant's partition")
+        held = [keys.lease(lease.partition), keys.tenant_unenforced(tenant_id)]
+        await self._store.run(_DONE, held, [lease.value, mark])

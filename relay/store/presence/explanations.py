@@ -1,0 +1,167 @@
+"""What only a process knows in its memory, said when somebody asks: nothing of it is written while nobody does.
+
+    page, command ──► ask ──┬─► inbox ───► the owner: when is the user read next, with which account, who watches?
+                            └─► changes ─► each edge: which suite keys watch the user?
+                  ◄── gather ── a list of one's own, which expires after some seconds
+
+Nobody waits for anybody: the owner answers under its lease, an edge only when it has something to say, and whoever asked takes
+what has come after a second at most. A tenant is asked about at most `MOST_ASKED` times in `WINDOW`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from relay.core.presence import Name, TenantId, UserId
+from relay.errors import LeaseLost
+from relay.store.presence import hints
+from relay.store.presence.pipes import CHANGES_ENTRIES, INBOX_ENTRIES, INBOX_PER_TENANT, inbox_keys
+from relay.store.server import keys
+from relay.store.server.scripting import Arg, Script
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from relay.store.presence.leases import Lease
+    from relay.store.server.connection import Store
+
+MOST_ASKED: Final = 30
+WINDOW: Final = timedelta(seconds=10)
+PATIENCE: Final = timedelta(seconds=1.5)
+"""How long an answer is waited for: the inbox takes milliseconds, and a worker that is late is as good as none."""
+_KEPT_MS: Final = 10_000
+_MOST_NAMES: Final = 50
+_FIRST_GLANCE_S: Final = 0.01
+_LAST_GLANCE_S: Final = 0.1
+
+_ASK = Script("explain_ask")
+_REPLY = Script("explain_reply")
+
+
+class OwnerSays(msgspec.Struct, frozen=True, tag="owner", kw_only=True):
+    """What the owner of a tenant knows of one user."""
+
+    worker_id: str
+    user_id: str = ""
+    """Whom it means; empty when no name of the question stands for anybody."""
+    names: tuple[str, ...] = ()
+    """By which suites ask for the user."""
+    edges: tuple[str, ...] = ()
+    """The edges whose suites watch the user; a page that watches for a minute is one too."""
+    is_read: bool = False
+    """Whether the user has a turn at all."""
+    is_covered: bool = False
+    """Whether Microsoft announces changes, so that the user is read seldom."""
+    next_read_s: float | None = None
+    """In how many seconds the user is read next; None when no read is planned."""
+    confirmed_s: float | None = None
+    """How long ago Microsoft confirmed what is held."""
+    interval_s: float = 0.0
+    set_aside_s: float | None = None
+    """For how long the user is not read, because Microsoft calls the id bad."""
+    reading_account: str = ""
+    """Object id of the account whose grant reads."""
+    covering_account: str = ""
+    """Of the account whose subscription covers the user; empty without one."""
+    covered_until_ms: int = 0
+    """When that subscription ends unless it is renewed."""
+    trouble: str = ""
+    """What went wrong last and still does, in the words of the log; empty when nothing."""
+
+
+class EdgeSays(msgspec.Struct, frozen=True, tag="edge", kw_only=True):
+    """Which suites watch the user at one edge."""
+
+    edge_id: str
+    key_ids: tuple[str, ...]
+
+
+class Gathered(msgspec.Struct, frozen=True):
+    """What came to one question."""
+
+    owner: OwnerSays | None = None
+    """None when no worker answered in time."""
+    key_ids: frozenset[str] = frozenset()
+    """The suite keys whose streams watch the user."""
+    is_whole: bool = False
+    """Whether everybody answered who was to."""
+
+
+class Explanations:
+    """Questions and what comes to them. A reply of a later release that cannot be read is as good as none."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def ask(self, tenant_id: TenantId, user_id: UserId | None, names: Sequence[Name]) -> str | None:
+        """Put a question; returns its id for `gather`, or None when the tenant was asked about too often."""
+        request_id = secrets.token_hex(16)
+        hint = hints.encode(hints.Explain(tenant_id, request_id, user_id, tuple(names[:_MOST_NAMES])))
+        entry: list[Arg] = ["q", tenant_id, request_id, user_id or "", *names[:_MOST_NAMES]]
+        entry += [""] * (len(entry) % 2)  # a stream's fields come in pairs
+        partition = keys.partition_of(tenant_id)
+        held = [
+            keys.tenant_asked(tenant_id),
+            *inbox_keys(tenant_id),
+            keys.changes(partition),
+            keys.changes_head(partition),
+        ]
+        window_ms = int(WINDOW / timedelta(milliseconds=1))
+        head: list[Arg] = [MOST_ASKED, window_ms, tenant_id, INBOX_PER_TENANT, INBOX_ENTRIES, hint, CHANGES_ENTRIES]
+        return request_id if await self._store.run_once(_ASK, held, [*head, *entry]) else None
+
+    async def gather(
+        self, tenant_id: TenantId, request_id: str, is_asked: Callable[[str], bool], patience: timedelta = PATIENCE
+    ) -> Gathered:
+        """What comes to a question: until owner and edges have answered, or patience ends.
+
+        Args:
+            tenant_id: that was asked about.
+            request_id: of `ask`.
+            is_asked: whether an edge of this id answers; a page that watches does not.
+            patience: how long to wait.
+        """
+        owner: OwnerSays | None = None
+        edges: dict[str, tuple[str, ...]] = {}
+        until, glance_s = time.monotonic() + patience.total_seconds(), _FIRST_GLANCE_S
+        while True:
+            for reply in await self._store.command("LPOP", keys.explanation(tenant_id, request_id), 100) or ():
+                said = _read(reply)
+                if isinstance(said, OwnerSays):
+                    owner = said
+                elif said is not None:
+                    edges[said.edge_id] = said.key_ids
+            is_whole = owner is not None and all(edge in edges for edge in owner.edges if is_asked(edge))
+            if is_whole or time.monotonic() >= until:
+                return Gathered(owner, frozenset(key for found in edges.values() for key in found), is_whole)
+            await asyncio.sleep(glance_s)
+            glance_s = min(2 * glance_s, _LAST_GLANCE_S)
+
+    async def owner_says(self, lease: Lease, tenant_id: TenantId, request_id: str, said: OwnerSays) -> None:
+        """Answer as the owner of the tenant's partition."""
+        if keys.partition_of(tenant_id) != lease.partition:
+            raise LeaseLost("The lease is not of this tenant's partition")
+        held = [keys.lease(lease.partition), keys.explanation(tenant_id, request_id)]
+        await self._store.run_once(_REPLY, held, [lease.value, _KEPT_MS, _encode(said)])
+
+    async def edge_says(self, tenant_id: TenantId, request_id: str, said: EdgeSays) -> None:
+        """Answer as an edge."""
+        key = keys.explanation(tenant_id, request_id)
+        await self._store.many([("RPUSH", key, _encode(said)), ("PEXPIRE", key, _KEPT_MS)])
+
+
+def _read(reply: bytes) -> OwnerSays | EdgeSays | None:
+    try:
+        return _decoder.decode(reply)
+    except msgspec.DecodeError:
+        return None
+
+
+_encode = msgspec.json.Encoder().encode
+_decoder: Final[msgspec.json.Decoder[OwnerSays | EdgeSays]] = msgspec.json.Decoder(OwnerSays | EdgeSays)

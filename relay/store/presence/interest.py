@@ -1,0 +1,178 @@
+"""Which names the suites of each edge watch: what the workers read presence for."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from relay.core.presence import Name, TenantId
+from relay.errors import TooManyUsers
+from relay.store.presence import hints
+from relay.store.presence.pipes import INBOX_ENTRIES, INBOX_PER_TENANT, inbox_keys
+from relay.store.server import keys
+from relay.store.server.scripting import Arg, Script
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from relay.store.server.connection import Store
+
+INTEREST_KEPT: Final = timedelta(seconds=60)
+"""How long interest outlives its last renewal: long enough for an edge to come back from a network split without Graph
+noticing, and far shorter than the time for which presence is read on after the last stream."""
+_PAGE: Final = "page-"
+_CHUNK_NAMES: Final = 5000
+_SCAN_COUNT: Final = 1000
+
+_ADD = Script("interest_add")
+_REMOVE = Script("interest_remove")
+_STAGE = Script("interest_stage")
+_REPLACE = Script("interest_replace")
+_EDGES = Script("interest_edges")
+
+
+def page_edge(name: Name) -> str:
+    """What stands for an edge while a page watches one user: a name's own, so that pressing twice is watching once."""
+    return _PAGE + hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
+def is_page(edge: str) -> bool:
+    """Whether this is no edge, but a page."""
+    return edge.startswith(_PAGE)
+
+
+class Interest:
+    """The watched names of each tenant, by edge; each edge writes its own only.
+
+    Up to 5,000 names a call are one atomic step, together with the hint to the worker; more are several steps, the hint with
+    the last. Interest expires `INTEREST_KEPT` after it was last written or renewed. Adding and removing may be repeated
+    after StoreUnavailable. A history that was lost shows as a wrong count: then `replace`.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def add(self, tenant_id: TenantId, edge: str, names: Collection[Name], most: int = 0) -> int:
+        """Watch more names; returns how many the edge watches now.
+
+        Args:
+            tenant_id: whose.
+            edge: who watches.
+            names: each once.
+            most: distinct names that the tenant's edges may watch together; 0: as many as they like. Names that another edge
+                watches are not more, so that suites of an edge that died are never refused because its set is still there.
+
+        Raises:
+            TooManyUsers: it would be more. Of the steps, the ones before are done; up to 5,000 names are one.
+        """
+        hint = hints.of_interest(tenant_id, edge, added=tuple(names))
+        if not names:
+            return await self._count(tenant_id, edge)
+        count = 0
+        for chunk, last in _chunks(list(names)):
+            head: list[Arg] = [
+                _TTL_MS,
+                edge,
+                tenant_id,
+                INBOX_PER_TENANT,
+                INBOX_ENTRIES,
+                hints.encode(hint) if last else b"",
+                keys.interest_prefix(tenant_id),
+                most,
+            ]
+            count = int(await self._store.run(_ADD, self._keys(tenant_id, edge), [*head, *chunk]))
+            if count < 0:
+                raise TooManyUsers(
+                    f"The tenant may watch {most} users on all its streams together", limit=str(most), per="tenant"
+                )
+        return count
+
+    async def remove(self, tenant_id: TenantId, edge: str, names: Collection[Name]) -> int:
+        """Watch some names no longer; returns how many the edge still watches."""
+        hint = hints.of_interest(tenant_id, edge, removed=tuple(names))
+        if not names:
+            return await self._count(tenant_id, edge)
+        count = 0
+        for chunk, last in _chunks(list(names)):
+            told = hints.encode(hint) if last else b""
+            prefix = keys.interest_prefix(tenant_id)
+            head: list[Arg] = [edge, tenant_id, INBOX_PER_TENANT, INBOX_ENTRIES, told, prefix]
+            count = await self._store.run(_REMOVE, self._keys(tenant_id, edge), [*head, *chunk])
+        return int(count)
+
+    async def replace(self, tenant_id: TenantId, edge: str, names: Collection[Name]) -> int:
+        """Watch exactly these names. The old ones stay in force until all new ones are there.
+
+        Nobody is refused: it puts back what was there before a history was lost.
+        """
+        staged = keys.interest(tenant_id, f"{edge}:{secrets.token_hex(4)}")
+        held = [staged, keys.tenant_edges(tenant_id), keys.tenant_shared(tenant_id)]
+        elsewhere = 0
+        for chunk, _ in _chunks(list(names)):
+            head: list[Arg] = [_TTL_MS, edge, keys.interest_prefix(tenant_id)]
+            elsewhere += int(await self._store.run(_STAGE, held, [*head, *chunk]))
+        hint = hints.encode(hints.InterestChanged(tenant_id, edge))
+        args: list[Arg] = [_TTL_MS, edge, tenant_id, INBOX_PER_TENANT, INBOX_ENTRIES, hint, elsewhere]
+        # Not repeatable by itself: a second run would find nothing staged and take that for "no names".
+        return int(await self._store.run_once(_REPLACE, [*self._keys(tenant_id, edge), staged], args))
+
+    async def renew(self, tenant_ids: Sequence[TenantId], edge: str) -> dict[TenantId, int]:
+        """Keep interest alive, all tenants in one round trip; returns how many names each has now."""
+        commands: list[tuple[Any, ...]] = []
+        for tenant_id in tenant_ids:
+            key = keys.interest(tenant_id, edge)
+            commands += [("PEXPIRE", key, _TTL_MS), ("SCARD", key)]
+        replies = await self._store.many(commands)
+        return dict(zip(tenant_ids, map(int, replies[1::2]), strict=True))
+
+    async def watching(self, tenant_id: TenantId, names: Collection[Name]) -> set[str]:
+        """The edges that watch any of a few names."""
+        if not names:
+            return set()
+        edges = sorted(await self.read_edges(tenant_id))
+        asked = [("SMISMEMBER", keys.interest(tenant_id, edge), *names) for edge in edges]
+        replies = await self._store.many(asked)
+        return {edge for edge, reply in zip(edges, replies, strict=True) if any(reply)}
+
+    async def read(self, tenant_id: TenantId) -> dict[str, set[Name]]:
+        """All interest in a tenant: edge -> names.
+
+        Read in parts, not of one instant: what changes meanwhile is in the inbox behind the position that it had before.
+        """
+        return {edge: await self.read_edge(tenant_id, edge) for edge in await self.read_edges(tenant_id)}
+
+    async def read_edge(self, tenant_id: TenantId, edge: str) -> set[Name]:
+        """One edge's names, read like `read`."""
+        names: set[Name] = set()
+        cursor = 0
+        while True:
+            reply = await self._store.command("SSCAN", keys.interest(tenant_id, edge), cursor, "COUNT", _SCAN_COUNT)
+            names.update(Name(name.decode()) for name in reply[1])
+            cursor = int(reply[0])
+            if not cursor:
+                return names
+
+    async def read_edges(self, tenant_id: TenantId) -> set[str]:
+        """The edges with interest in a tenant."""
+        args = [keys.interest_prefix(tenant_id)]
+        held = [keys.tenant_edges(tenant_id), keys.tenant_shared(tenant_id)]
+        edges = await self._store.run(_EDGES, held, args)
+        return {edge.decode() for edge in edges}
+
+    async def _count(self, tenant_id: TenantId, edge: str) -> int:
+        return int(await self._store.command("SCARD", keys.interest(tenant_id, edge)))
+
+    def _keys(self, tenant_id: TenantId, edge: str) -> list[bytes]:
+        own, edges = keys.interest(tenant_id, edge), keys.tenant_edges(tenant_id)
+        return [own, edges, *inbox_keys(tenant_id), keys.tenant_shared(tenant_id)]
+
+
+_TTL_MS: Final = int(INTEREST_KEPT / timedelta(milliseconds=1))
+
+
+def _chunks(names: list[Name]) -> Iterator[tuple[list[Arg], bool]]:
+    """Parts of `names`, each with whether it is the last; nothing of nothing."""
+    for start in range(0, len(names), _CHUNK_NAMES):
+        yield list(names[start : start + _CHUNK_NAMES]), start + _CHUNK_NAMES >= len(names)

@@ -1,0 +1,193 @@
+"""Leases: who owns a partition, for how long, and the number that proves it.
+
+All partitions of a worker are dealt with in one round trip: a pipeline of one small script for each, whose keys lie in one slot. What is
+given up is told in one stream, `keys.GIVEN_UP`, on which the workers wait who want more.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from relay.core.revision import Epoch
+from relay.errors import LeaseLost
+from relay.store.presence.pipes import START_ID
+from relay.store.server import keys
+from relay.store.server.connection import BLOCK
+from relay.store.server.scripting import Arg, Script
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from relay.store.server.connection import Store
+
+_ACQUIRE = Script("lease_acquire")
+_RENEW = Script("lease_renew")
+_RELEASE = Script("lease_release")
+_FENCE = Script("lease_fence")
+_WORKER = re.compile(r"[\w.:@-]{1,200}")
+_GIVEN_UP_ENTRIES = 100
+"""Of the stream. Whoever is further behind looks all the same, because some are left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One ownership of a partition. Two never have the same value, not even of the same worker."""
+
+    partition: int
+    worker: str
+    fence: int
+    """The fencing token: grows with every ownership of the partition."""
+    nonce: str
+
+    @property
+    def value(self) -> bytes:
+        """Exactly what Redis holds while the lease is in force; every write of an owner compares it."""
+        return f"{self.fence}:{self.nonce}:{self.worker}".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A partition that was taken, and how it was found in that moment."""
+
+    lease: Lease
+    position: bytes
+    """Behind the newest hint in its inbox."""
+    epoch: Epoch | None
+    """None when it never had an owner."""
+    replid: str
+    """The history that the server has; see `ServerIdentity`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What came of trying to take partitions.
+
+    Attributes:
+        taken: those that were free.
+        next_free: when the next of the others expires unless its owner renews it; None when nobody has any of them.
+    """
+
+    taken: list[Taken]
+    next_free: timedelta | None
+
+
+class Leases:
+    """Exclusive, expiring ownership of partitions.
+
+    A lease ends when it is released, or `ttl` after it was acquired or last renewed, by Redis' clock. An owner hears of the loss
+    late, or not at all while it is cut off: each of its writes demands the lease and the fencing token grows, which protects the
+    store, and it stops by its own clock before the lease can have expired, see `worker.tenure`. Raises StoreUnavailable.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._nonces: dict[int, str] = {}  # partition -> nonce of the attempt whose outcome is not known
+
+    async def prepare(self) -> None:
+        """Have everything at hand that a slow store would make late. Not needed, but for that."""
+        await self._store.prepare([_ACQUIRE, _RENEW, _RELEASE, _FENCE])
+
+    async def take(self, partitions: Sequence[int], worker: str, ttl: timedelta) -> Look:
+        """Take those of the partitions that nobody has, all in one round trip.
+
+        To be repeated after StoreUnavailable: what was taken then, unknown to the caller, is found again.
+        """
+        if not _WORKER.fullmatch(worker):
+            raise ValueError(f"{worker[:50]!r} cannot be a worker's name")
+        nonces = [self._nonces.setdefault(partition, new_nonce()) for partition in partitions]
+        calls: list[tuple[list[bytes], list[Arg]]] = [
+            ([keys.lease(n), keys.fence(n), keys.inbox_head(n), keys.epoch(n)], [nonce, worker, _ms(ttl)])
+            for n, nonce in zip(partitions, nonces, strict=True)
+        ]
+        replies = await self._store.many_runs(_ACQUIRE, calls, urgent=True) if calls else []
+        taken, expiries = [], []
+        for partition, nonce, (fence, *found) in zip(partitions, nonces, replies, strict=True):
+            self._nonces.pop(partition, None)
+            if fence is None:
+                expiries += [timedelta(milliseconds=ms) for ms in found if ms >= 0]
+                continue
+            position, epoch, replid = found
+            known = Epoch(epoch.decode()) if epoch else None
+            taken.append(
+                Taken(Lease(partition, worker, int(fence), nonce), position or START_ID, known, replid.decode())
+            )
+        return Look(taken, min(expiries, default=None))
+
+    async def acquire(self, partition: int, worker: str, ttl: timedelta) -> Lease | None:
+        """Take one partition; None when somebody has it (also when it is `worker` itself)."""
+        look = await self.take([partition], worker, ttl)
+        return look.taken[0].lease if look.taken else None
+
+    async def renew(self, leases: Sequence[Lease], ttl: timedelta) -> set[Lease]:
+        """Extend leases to `ttl` from now, all in one round trip; those not returned are lost for good."""
+        calls: list[tuple[list[bytes], list[Arg]]] = [
+            ([keys.lease(lease.partition)], [lease.value, _ms(ttl)]) for lease in leases
+        ]
+        replies = await self._store.many_runs(_RENEW, calls, urgent=True) if calls else []
+        return {lease for lease, held in zip(leases, replies, strict=True) if held}
+
+    async def fence(self, lease: Lease, nonce: str, ttl: timedelta) -> Lease:
+        """Put another ownership of the same worker in the place of a lease, for `ttl` from now.
+
+        What was sent under the old one and has not run by then meets LEASELOST. That is how an owner that does not know what became
+        of a write can know what is stored: what it reads after this is not changed by what it sent before.
+
+        Args:
+            lease: in force.
+            nonce: of the new one, see `new_nonce`. After StoreUnavailable the same must be given again: it may be in force already.
+            ttl: for how long.
+
+        Raises:
+            LeaseLost: another worker owns the partition, or nobody.
+        """
+        held = [keys.lease(lease.partition), keys.fence(lease.partition)]
+        fence = await self._store.run(_FENCE, held, [lease.value, nonce, lease.worker, _ms(ttl)])
+        if fence is None:
+            raise LeaseLost("The partition has another owner now")
+        return Lease(lease.partition, lease.worker, int(fence), nonce)
+
+    async def release(self, *leases: Lease) -> None:
+        """Give partitions up, so that others can take them at once. A lease that is lost already is left alone."""
+        calls: list[tuple[list[bytes], list[Arg]]] = [
+            ([keys.lease(lease.partition)], [lease.value]) for lease in leases
+        ]
+        if calls:
+            await self._store.many_runs(_RELEASE, calls, urgent=True)
+
+    async def tell_given_up(self, count: int) -> None:
+        """Wake the workers who wait for partitions."""
+        await self._store.command("XADD", keys.GIVEN_UP, "MAXLEN", "~", _GIVEN_UP_ENTRIES, "*", "n", count)
+
+
+class GivenUp:
+    """Waits until some worker gives partitions up. Early or in vain now and then, never late unless the store is away."""
+
+    def __init__(self, store: Store) -> None:
+        self._blocking = store.blocking()
+        self._position = START_ID
+
+    async def wait(self) -> bool:
+        """Return when partitions were given up, or after `BLOCK`; whether they were. Raises StoreUnavailable."""
+        block_ms = int(BLOCK / timedelta(milliseconds=1))
+        read = await self._blocking.read("XREAD", "BLOCK", block_ms, "STREAMS", keys.GIVEN_UP, self._position)
+        if not read:
+            return False
+        self._position = read[0][1][-1][0]
+        return True
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._blocking.aclose()
+
+
+def new_nonce() -> str:
+    """What tells an ownership from every other one."""
+    return secrets.token_hex(8)
+
+
+def _ms(span: timedelta) -> int:
+    return int(span / timedelta(milliseconds=1))

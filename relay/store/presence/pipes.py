@@ -1,0 +1,256 @@
+"""The two streams of a partition: `inbox`, what its worker must look at, and `changes`, what its worker found.
+
+Both are chained: each entry names the one before it. A reader whose position is not what the next entry names has missed
+something (it was trimmed away, or history was lost) and must read the truth instead: the inbox's reader all interest and
+all grants, a reader of `changes` a snapshot of its users.
+
+    edge, webhook, web ──► inbox ──► worker ──► changes ──► edges
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from relay.core.presence import TenantId
+from relay.core.revision import Revision, parse, render
+from relay.errors import RelayError
+from relay.store.presence import entries, hints
+from relay.store.server import keys
+from relay.store.server.connection import BLOCK
+from relay.store.server.scripting import Arg, Script
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from relay.store.presence.leases import Lease
+    from relay.store.server.connection import Store
+
+INBOX_PER_TENANT: Final = 1000
+"""Hints of one tenant that may wait for its worker, each notification counted by itself; a tenant that floods the inbox costs itself a full reading, and no
+other tenant anything."""
+INBOX_ENTRIES: Final = 100_000
+"""The last bound, for a partition whose worker is away for long; its next worker reads everything anyway."""
+CHANGES_ENTRIES: Final = 1000
+READ_COUNT: Final = 200
+"""Entries of one partition in one read. At most 650 answers each, so a read stays in the tens of MB at the very worst."""
+START_ID: Final = b"0-0"
+
+_APPEND = Script("inbox_append")
+_SAVE = Script("cursor_save")
+_ENDED = Script("ended")
+
+
+def inbox_keys(tenant_id: TenantId) -> list[bytes]:
+    """The keys that the scripts' `hint` needs."""
+    partition = keys.partition_of(tenant_id)
+    return [keys.inbox(partition), keys.inbox_head(partition), keys.inbox_pending(partition)]
+
+
+async def tell(store: Store, hint: hints.Hint, *more: hints.Hint) -> None:
+    """Append hints of one tenant to the inbox of its partition, in one step; see `Inbox`."""
+    args: list[Arg] = [hint.tenant_id, INBOX_PER_TENANT, INBOX_ENTRIES]
+    for each in (hint, *more):
+        args += [hints.weight(each), hints.encode(each)]
+    await store.run_once(_APPEND, inbox_keys(hint.tenant_id), args)
+
+
+@dataclass(frozen=True, slots=True)
+class InboxEntry:
+    """One entry of an inbox; `hint` is None when this release cannot read it (then look at everything)."""
+
+    partition: int
+    position: bytes
+    hint: hints.Hint | None
+    gap: bool
+    """Entries before this one were lost: look at everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where the partition's last worker was, and how long ago it said so."""
+
+    position: bytes
+    age: timedelta
+
+
+class Inbox:
+    """The hints to the workers, in the order in which they came, for each partition by itself.
+
+    At least once: a worker that goes on from a saved cursor may see hints again. Hints may be left out, and the worker
+    always learns of it: a tenant's beyond `INBOX_PER_TENANT` since the cursor was saved (named by the next `save`), and
+    the oldest of a partition whose worker is away (`gap`). To miss nothing, take `last` before reading the truth, and
+    read the inbox from there.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._blocking = store.blocking()
+
+    async def append(self, hint: hints.Hint, *more: hints.Hint) -> None:
+        """Tell the worker of the hints' tenant; all are of one."""
+        await tell(self._store, hint, *more)
+
+    async def last(self, partition: int) -> bytes:
+        """The position behind the newest hint."""
+        return await self._store.command("GET", keys.inbox_head(partition)) or START_ID
+
+    async def read(self, positions: Mapping[int, bytes], block: timedelta = BLOCK) -> list[InboxEntry]:
+        """What lies behind these positions (partition -> position); empty when nothing came within `block`.
+
+        One caller at a time. `wake` makes it return early.
+        """
+        if not positions:
+            return []
+        streams = {keys.inbox(partition): partition for partition in positions}
+        command = _xread(min(block, BLOCK), streams, positions.values())
+        reply = await self._blocking.read(*command) or []
+        read = []
+        for stream, items in reply:
+            partition = streams[stream]
+            position = positions[partition]
+            for entry_id, fields in items:
+                read.append(InboxEntry(partition, entry_id, hints.decode(fields[3]), fields[1] != position))
+                position = entry_id
+        return read
+
+    async def wake(self) -> None:
+        """Make a `read` under way return now."""
+        await self._blocking.wake()
+
+    async def load(self, partition: int) -> Cursor | None:
+        """Where the last worker was; None when there was none."""
+        saved, (seconds, micros) = await self._store.many([("GET", keys.cursor(partition)), ("TIME",)])
+        if saved is None:
+            return None
+        position, _, saved_ms = saved.partition(b" ")
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        return Cursor(position, timedelta(milliseconds=max(0, now_ms - int(saved_ms))))
+
+    async def save(self, lease: Lease, position: bytes) -> set[TenantId]:
+        """Say that everything up to `position` was dealt with; it may be trimmed away then.
+
+        Returns:
+            Tenants of which hints were left out since the last save: look at them as a whole.
+
+        Raises:
+            LeaseLost: the partition has another owner.
+        """
+        partition = lease.partition
+        held = [keys.lease(partition), keys.cursor(partition), keys.inbox(partition), keys.inbox_pending(partition)]
+        missed = await self._store.run_once(_SAVE, held, [lease.value, position, INBOX_PER_TENANT])
+        return {TenantId(tenant_id.decode()) for tenant_id in missed}
+
+    async def aclose(self) -> None:
+        """Close the connection that `read` uses."""
+        await self._blocking.aclose()
+
+
+class Changes:
+    """What is appended to `changes` by others than the partition's owner, in order with what the owner appends."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def last(self, partition: int) -> Revision:
+        """The newest entry's revision; START when there is none. Smaller than one seen before: history was lost."""
+        return parse(await self._store.command("GET", keys.changes_head(partition)) or START_ID)
+
+    async def key_revoked(self, tenant_id: TenantId, key_id: str) -> None:
+        """End the streams that use this suite key."""
+        await self._ended(tenant_id, key_id)
+
+    async def tenant_removed(self, tenant_id: TenantId) -> None:
+        """End all streams of the tenant."""
+        await self._ended(tenant_id, "")
+
+    async def _ended(self, tenant_id: TenantId, key_id: str) -> None:
+        partition = keys.partition_of(tenant_id)
+        held = [keys.changes(partition), keys.changes_head(partition)]
+        await self._store.run_once(_ENDED, held, [CHANGES_ENTRIES, tenant_id, key_id])
+
+
+class ChangesReader:
+    """Reads `changes` of several partitions over one connection.
+
+    Entries of a partition come in order, each once, from where `set` put the position; between partitions there is no
+    order. Nothing is kept here but positions, so what was trimmed away before it was read is lost, and the next entry's
+    `gap` says so. Raises StoreUnavailable from `read`; positions stand, and the next `read` goes on from them.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._blocking = store.blocking()
+        self._positions: dict[int, Revision] = {}
+        self._any = asyncio.Event()
+        self._waking: set[asyncio.Task[None]] = set()
+
+    def position(self, partition: int) -> Revision | None:
+        """The revision up to which the partition was read; None when it is not being read."""
+        return self._positions.get(partition)
+
+    def set(self, partition: int, revision: Revision) -> None:
+        """Read the partition from behind `revision` on, also when that means reading some entries again."""
+        self._positions[partition] = revision
+        self._any.set()
+        self._wake()
+
+    def drop(self, partition: int) -> None:
+        """Stop reading the partition."""
+        self._positions.pop(partition, None)
+        if not self._positions:
+            self._any.clear()
+        self._wake()
+
+    async def read(self) -> list[tuple[int, entries.Entry]]:
+        """The next entries, of at most `READ_COUNT` a partition; empty after `BLOCK` without any, or when woken.
+
+        One caller at a time.
+        """
+        if not self._positions:
+            return await self._idle()
+        asked = dict(self._positions)
+        streams = {keys.changes(partition): partition for partition in asked}
+        reply = await self._blocking.read(*_xread(BLOCK, streams, map(render, asked.values()))) or []
+        read: list[tuple[int, entries.Entry]] = []
+        for stream, items in reply:
+            partition = streams[stream]
+            position = asked[partition]
+            if self._positions.get(partition) != position:
+                continue  # moved or dropped while the read was under way: what came belongs to the old position
+            for entry_id, fields in items:
+                entry = entries.parse(entry_id, fields, position)
+                position = entry.revision
+                read.append((partition, entry))
+            self._positions[partition] = position
+        return read
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        for task in self._waking:
+            task.cancel()
+        await self._blocking.aclose()
+
+    async def _idle(self) -> list[tuple[int, entries.Entry]]:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BLOCK.total_seconds()):
+                await self._any.wait()
+        return []
+
+    def _wake(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._wake_quietly(), name="changes-reader-wake")
+        self._waking.add(task)
+        task.add_done_callback(self._waking.discard)
+
+    async def _wake_quietly(self) -> None:
+        # Not woken is only late: the read ends by itself within BLOCK, and says itself what is wrong with the store.
+        with suppress(RelayError):
+            await self._blocking.wake()
+
+
+def _xread(block: timedelta, streams: Iterable[bytes], positions: Iterable[bytes]) -> list[Any]:
+    # BLOCK 0 would wait for ever.
+    block_ms = max(1, int(block / timedelta(milliseconds=1)))
+    return ["XREAD", "COUNT", READ_COUNT, "BLOCK", block_ms, "STREAMS", *streams, *positions]

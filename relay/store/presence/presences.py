@@ -1,0 +1,418 @@
+"""What the worker found and the edges read: answers, what names stand for, contact, epoch.
+
+All of it can be read again from Graph, so nothing here waits for a disk.
+"""
+
+from __future__ import annotations
+
+import secrets
+import struct
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from relay.core.presence import Name, Source, TenantId, UserId
+from relay.core.reading.ordering import Order
+from relay.core.revision import Epoch, Revision, epoch_in, parse
+from relay.errors import Bug, LeaseLost
+from relay.store.presence import entries
+from relay.store.presence.pipes import CHANGES_ENTRIES, START_ID
+from relay.store.server import keys
+from relay.store.server.scripting import Arg, Script
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+
+    from relay.store.presence.leases import Lease
+    from relay.store.server.connection import Store
+
+MAX_SNAPSHOT_NAMES: Final = 5000
+"""Names in one snapshot: so many hold the server up for 7.6 ms (measured), and Lua cannot unpack many more."""
+MAX_ENTRY_USERS: Final = 1000
+"""Answers or names in one entry of `changes`; more become several entries. A poll has at most 650."""
+CONTACT_KEPT: Final = timedelta(days=7)
+"""A tenant not read for longer has no contact time; it has long been stale by then."""
+_SCAN_COUNT: Final = 500
+
+_HEAD: Final = struct.Struct(">QIIQBB")
+"""Of a stored answer: revision (ms, sequence), fencing token, poll, source, length of the sequence number. The same as
+in `scripts/_layout.lua`."""
+_MAX_SEQUENCE_BYTES: Final = 255
+_RESTARTS: Final = 3
+"""In place of the source, on the way to the script only."""
+
+_ACCEPT = Script("accept")
+_FORGET = Script("forget")
+_DROP = Script("drop")
+_NAME = Script("name")
+_CONTACT = Script("contact")
+_EPOCH = Script("epoch_renew")
+_TRIM = Script("trim")
+_SNAPSHOT = Script("snapshot", reads_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One user's new answer, encoded."""
+
+    user_id: UserId
+    item: bytes
+    """What suites get; opaque here."""
+    order: Order
+    sequence_number: str = ""
+    """Empty when there is none. One of more than 255 bytes is treated as none."""
+    source: Source = Source.POLL
+    restarts: bool = False
+    """Whether it is let through by the order of polls although its sequence number is less: numbers have begun again."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptContact:
+    """A contact as the store keeps it for those who were not there when it came."""
+
+    contact: entries.TenantContact
+    ago_s: float
+    """Seconds since the store took it in, by the store's own clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of observed answers."""
+
+    stored: Mapping[UserId, Revision]
+    """User -> revision. What of several calls was carried out last has the greatest one, whichever reply comes first."""
+    refused: frozenset[UserId]
+    """Not newer than what is stored."""
+
+    @property
+    def revision(self) -> Revision | None:
+        """Of the last entry of `changes`; None when nothing was stored."""
+        return max(self.stored.values(), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """One user's answer as it is stored."""
+
+    revision: Revision
+    order: Order
+    sequence_number: str
+    source: Source
+    item: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryEntry:
+    """What a name stands for, and until when that need not be asked again."""
+
+    outcome: entries.Outcome
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was known of some names, all of one instant."""
+
+    last: Revision
+    """The newest entry of the partition's `changes` then; START when there was none."""
+    epoch: Epoch | None
+    """None when the partition never had an owner."""
+    replid: str
+    """The history that the server itself has; see `ServerIdentity`."""
+    names: dict[Name, entries.Outcome]
+    """Names that are not known are absent."""
+    answers: dict[UserId, tuple[Revision, bytes]]
+    """Revision and item; users without an answer are absent."""
+    is_held_back: bool = False
+    """Whom suites may watch was changed, and the worker has not carried it out: no answers are given, whatever is stored."""
+
+
+class Presences:
+    """Answers, directory and contact of all tenants.
+
+    Each call is atomic unless it says otherwise. What a worker writes demands its lease: a call that raises LeaseLost
+    wrote nothing. A call that raises StoreUnavailable may have written, or may yet write: it can lie in a socket until the server
+    reads it. Repeating it stores nothing twice, but the repeated answers are then reported as refused. To know what is stored, put
+    another lease in the place of the one that was shown (`Leases.fence`), then read (`load`).
+
+    Revisions of one partition grow with every entry and never repeat within an epoch. Nothing expires but contact:
+    the worker deletes what nobody watches.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    # ------------------------------------------------------------------ epoch
+
+    async def epoch(self, partition: int) -> Epoch | None:
+        """The identity of the partition's `changes`; None when it never had an owner."""
+        value = await self._store.command("GET", keys.epoch(partition))
+        return None if value is None else Epoch(value.decode())
+
+    async def standings(self, partitions: Sequence[int]) -> dict[int, tuple[Epoch | None, Revision]]:
+        """Partition -> its epoch and the newest entry of its `changes`, all in one round trip."""
+        held = [key for partition in partitions for key in (keys.epoch(partition), keys.changes_head(partition))]
+        values = await self._store.many([("GET", key) for key in held])
+        return {
+            partition: (Epoch(epoch.decode()) if epoch else None, parse(head or START_ID))
+            for partition, epoch, head in zip(partitions, values[::2], values[1::2], strict=True)
+        }
+
+    async def renew_epoch(self, lease: Lease, replid: str, tenant_ids: Iterable[TenantId] = ()) -> Epoch:
+        """Declare that history before now is not to be trusted; see `renew_epochs`.
+
+        Raises:
+            LeaseLost: nothing was written.
+        """
+        renewed = await self.renew_epochs({lease: tenant_ids}, replid)
+        if lease not in renewed:
+            raise LeaseLost("The partition has another owner now")
+        return renewed[lease]
+
+    async def renew_epochs(self, tenants: Mapping[Lease, Iterable[TenantId]], replid: str) -> dict[Lease, Epoch]:
+        """Declare that history before now is not to be trusted, and delete the tenants' answers with it, in one step for each partition.
+
+        An answer of the lost history may be older than what suites were shown of it. Entries of `changes` stay; the worker
+        reads all users anew. Leases that are lost are absent from what is returned. All in one round trip.
+        """
+        epochs = {lease: epoch_in(replid, secrets.token_hex(8)) for lease in tenants}
+        calls: list[tuple[list[bytes], list[Arg]]] = [
+            (
+                [keys.lease(lease.partition), keys.epoch(lease.partition), *map(keys.answers, tenant_ids)],
+                [lease.value, epochs[lease]],
+            )
+            for lease, tenant_ids in tenants.items()
+        ]
+        # Urgent, because that is never retried: a first try that ran late would delete what was accepted after the second.
+        replies = await self._store.many_runs(_EPOCH, calls, urgent=True) if calls else []
+        return {lease: epoch for (lease, epoch), held in zip(epochs.items(), replies, strict=True) if held}
+
+    # ---------------------------------------------------------------- answers
+
+    async def accept(
+        self, lease: Lease, tenant_id: TenantId, answers: Sequence[Observed], epoch: Epoch | None = None
+    ) -> Accepted:
+        """Keep those answers that are newer than what is stored, and append them to `changes`.
+
+        Args:
+            lease: of the tenant's partition.
+            tenant_id: whose users.
+            answers: each user at most once.
+            epoch: in which the read began; it must still be the partition's, and of the history that the server has. A
+                failover can bring an old lease back, and its owner must not write what it read before others read newer.
+                None demands nothing.
+
+        Newer: by sequence number where stored and new one have it; otherwise, and of those with an equal one, only what was
+        polled, by fencing token and poll number. So is what `restarts`. Atomic for each `MAX_ENTRY_USERS` answers, which make one entry; when none
+        of them is newer, nothing is written.
+
+        Raises:
+            LeaseLost: nothing more was written.
+            HistoryLost: the epoch is over; nothing more was written.
+            Bug: a user is named twice.
+        """
+        self._demand(lease, tenant_id)
+        if len({answer.user_id for answer in answers}) != len(answers):
+            raise Bug("A user is accepted twice in one call")
+        partition = lease.partition
+        held = [keys.lease(partition), keys.answers(tenant_id), *_changes(partition), keys.epoch(partition)]
+        stored, refused = dict[UserId, Revision](), set[UserId]()
+        for chunk in _chunks(answers, MAX_ENTRY_USERS):
+            args: list[Arg] = [lease.value, CHANGES_ENTRIES, tenant_id, epoch or ""]
+            for answer in chunk:
+                args += (answer.user_id, _pack(answer))
+            entry_id, left_out = await self._store.run_once(_ACCEPT, held, args)
+            refused.update(UserId(user_id.decode()) for user_id in left_out)
+            if entry_id:
+                revision = parse(entry_id)
+                stored.update((answer.user_id, revision) for answer in chunk if answer.user_id not in refused)
+        return Accepted(stored, frozenset(refused))
+
+    async def forget(self, lease: Lease, tenant_id: TenantId, user_ids: Iterable[UserId]) -> None:
+        """Delete the answers of users whom nobody watches any more."""
+        await self._forget(lease, tenant_id, keys.answers(tenant_id), list(user_ids))
+
+    async def load(self, tenant_id: TenantId) -> dict[UserId, StoredAnswer]:
+        """All answers of a tenant, read in parts so that the server is not held up.
+
+        Not of one instant: for its partition's owner, while no write of its own is under way.
+        """
+        return {UserId(user.decode()): unpack(value) async for user, value in self._scan(keys.answers(tenant_id))}
+
+    async def load_some(self, tenant_id: TenantId, user_ids: Iterable[UserId]) -> dict[UserId, StoredAnswer]:
+        """The answers of these users; those without one are absent."""
+        found = {}
+        for chunk in _chunks(list(user_ids), MAX_SNAPSHOT_NAMES):
+            values = await self._store.command("HMGET", keys.answers(tenant_id), *chunk)
+            found.update({user: unpack(value) for user, value in zip(chunk, values, strict=True) if value})
+        return found
+
+    # -------------------------------------------------------------- directory
+
+    async def name(self, lease: Lease, tenant_id: TenantId, resolved: Mapping[Name, DirectoryEntry]) -> Revision | None:
+        """Keep what names stand for; those that stood for something else go into `changes`.
+
+        `expires` only tells the worker when to ask again: an entry past it is still given to edges.
+
+        Returns:
+            The (last) entry's revision, or None when no name changed.
+        """
+        self._demand(lease, tenant_id)
+        held = [keys.lease(lease.partition), keys.directory(tenant_id), *_changes(lease.partition)]
+        revision = None
+        for chunk in _chunks(list(resolved.items()), MAX_ENTRY_USERS):
+            args: list[Arg] = [lease.value, CHANGES_ENTRIES, tenant_id]
+            for name, entry in chunk:
+                args += (name, _ms(entry.expires), entries.render_outcome(entry.outcome))
+            entry_id = await self._store.run_once(_NAME, held, args)
+            revision = parse(entry_id) if entry_id else revision
+        return revision
+
+    async def forget_names(self, lease: Lease, tenant_id: TenantId, names: Iterable[Name]) -> None:
+        """Delete names that nobody watches any more."""
+        await self._forget(lease, tenant_id, keys.directory(tenant_id), list(names))
+
+    async def load_directory(self, tenant_id: TenantId) -> dict[Name, DirectoryEntry]:
+        """What all names of a tenant stand for, read like `load`."""
+        found = {}
+        async for name, value in self._scan(keys.directory(tenant_id)):
+            expires, _, outcome = value.partition(b" ")
+            found[Name(name.decode())] = DirectoryEntry(entries.outcome(outcome), _time(int(expires)))
+        return found
+
+    # ------------------------------------------------------------- for edges
+
+    async def snapshot(self, tenant_id: TenantId, names: Sequence[Name]) -> Snapshot:
+        """What is known of at most `MAX_SNAPSHOT_NAMES` names and of the users that they stand for.
+
+        A user that a suite names by object id is found like any other: the worker enters object ids too.
+        """
+        if len(names) > MAX_SNAPSHOT_NAMES:
+            raise Bug(f"A snapshot of {len(names)} names; {MAX_SNAPSHOT_NAMES} are the most")
+        partition = keys.partition_of(tenant_id)
+        held = [keys.directory(tenant_id), keys.answers(tenant_id), keys.changes_head(partition), keys.epoch(partition)]
+        held.append(keys.tenant_unenforced(tenant_id))
+        reply = await self._store.run(_SNAPSHOT, held, names)
+        last, epoch, replid, outcomes, users, answers, held_back = reply
+        return Snapshot(
+            last=parse(last or START_ID),
+            epoch=Epoch(epoch.decode()) if epoch else None,
+            replid=replid.decode(),
+            names={name: entries.outcome(found) for name, found in zip(names, outcomes, strict=True) if found},
+            answers={
+                UserId(user.decode()): _revision_and_item(value)
+                for user, value in zip(users, [] if held_back else answers, strict=not held_back)
+                if value
+            },
+            is_held_back=bool(held_back),
+        )
+
+    # ---------------------------------------------------------------- contact
+
+    async def contact(self, lease: Lease, contacts: Sequence[entries.TenantContact]) -> None:
+        """Keep the contact of tenants and append it to `changes`, up to 1,000 tenants to an entry.
+
+        The caller takes care that it is at most one entry a second for a partition.
+        """
+        partition = lease.partition
+        for chunk in _chunks(contacts, MAX_ENTRY_USERS):
+            args: list[Arg] = [lease.value, CHANGES_ENTRIES, int(CONTACT_KEPT / timedelta(milliseconds=1))]
+            held = [keys.lease(partition), *_changes(partition)]
+            for contact in chunk:
+                self._demand(lease, contact.tenant_id)
+                held.append(keys.tenant_contact(contact.tenant_id))
+                args += (contact.tenant_id, entries.render_contact(contact))
+            await self._store.run_once(_CONTACT, held, args)
+
+    async def kept_contact(self, tenant_id: TenantId) -> KeptContact | None:
+        """The tenant's newest contact, and how long ago it came; None when it was never read, or not for a week."""
+        text, (seconds, micros) = await self._store.many([("GET", keys.tenant_contact(tenant_id)), ("TIME",)])
+        if text is None:
+            return None
+        kept_ms, now_ms = entries.kept_at(text), int(seconds) * 1000 + int(micros) // 1000
+        ago_s = 0.0 if kept_ms is None else max(0, now_ms - kept_ms) / 1000
+        return KeptContact(entries.contact(tenant_id, text), ago_s)
+
+    async def contact_of(self, tenant_id: TenantId) -> entries.TenantContact | None:
+        """The tenant's newest contact; None when it was never read, or not for a week."""
+        text = await self._store.command("GET", keys.tenant_contact(tenant_id))
+        return None if text is None else entries.contact(tenant_id, text)
+
+    # ------------------------------------------------------------ housekeeping
+
+    async def drop(self, lease: Lease, tenant_id: TenantId) -> None:
+        """Delete everything of a tenant that left, the records of its subscriptions included."""
+        self._demand(lease, tenant_id)
+        gone = [
+            keys.answers(tenant_id),
+            keys.directory(tenant_id),
+            keys.tenant_contact(tenant_id),
+            keys.tenant_push(tenant_id),
+            keys.tenant_unenforced(tenant_id),
+            keys.tenant_connected(tenant_id),
+            keys.tenant_shared(tenant_id),
+        ]
+        held = [keys.lease(lease.partition), keys.tenant_subscriptions(tenant_id), *gone]
+        await self._store.run_once(_DROP, held, [lease.value, keys.subscription_prefix(tenant_id)])
+
+    async def trim(self, lease: Lease, older_than: datetime) -> int:
+        """Drop entries of `changes` from before a time (Redis' clock); returns how many."""
+        held = [keys.lease(lease.partition), keys.changes(lease.partition)]
+        return int(await self._store.run_once(_TRIM, held, [lease.value, _ms(older_than)]))
+
+    async def _forget(self, lease: Lease, tenant_id: TenantId, key: bytes, fields: list[Any]) -> None:
+        self._demand(lease, tenant_id)
+        for chunk in _chunks(fields, MAX_SNAPSHOT_NAMES):
+            await self._store.run_once(_FORGET, [keys.lease(lease.partition), key], [lease.value, *chunk])
+
+    async def _scan(self, key: bytes) -> AsyncIterator[tuple[bytes, bytes]]:
+        cursor = 0
+        while True:
+            cursor, found = await self._store.command("HSCAN", key, cursor, "COUNT", _SCAN_COUNT)
+            for pair in found.items():
+                yield pair
+            if not int(cursor):
+                return
+
+    def _demand(self, lease: Lease, tenant_id: TenantId) -> None:
+        """A lease of another partition proves nothing about this tenant."""
+        if keys.partition_of(tenant_id) != lease.partition:
+            raise LeaseLost("The lease is not of this tenant's partition")
+
+
+def unpack(value: bytes) -> StoredAnswer:
+    """A stored answer from its bytes."""
+    ms, number, fence, poll, source, length = _HEAD.unpack_from(value)
+    end = _HEAD.size + length
+    sequence = value[_HEAD.size : end].decode()
+    return StoredAnswer(Revision(ms << 64 | number), Order(fence, poll), sequence, Source(source), value[end:])
+
+
+def _revision_and_item(value: bytes) -> tuple[Revision, bytes]:
+    ms, number, _, _, _, length = _HEAD.unpack_from(value)
+    return Revision(ms << 64 | number), value[_HEAD.size + length :]
+
+
+def _pack(answer: Observed) -> bytes:
+    sequence = answer.sequence_number.encode()
+    if len(sequence) > _MAX_SEQUENCE_BYTES:
+        sequence = b""
+    source = _RESTARTS if answer.restarts else answer.source
+    head = _HEAD.pack(0, 0, answer.order.fence, answer.order.poll, source, len(sequence))
+    return head + sequence + answer.item
+
+
+def _changes(partition: int) -> list[bytes]:
+    return [keys.changes(partition), keys.changes_head(partition)]
+
+
+def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _ms(time: datetime) -> int:
+    return int(time.timestamp() * 1000)
+
+
+def _time(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, tz=UTC)

@@ -1,0 +1,59 @@
+"""How many users of each tenant are pushed, and why others are not: for operators. Not needed for anything to work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from relay.errors import LeaseLost
+from relay.store.server import keys
+from relay.store.server.scripting import Script
+
+if TYPE_CHECKING:
+    from relay.core.presence import TenantId
+    from relay.store.presence.leases import Lease
+    from relay.store.server.connection import Store
+
+_PUT = Script("push_status")
+
+
+class PushStatus(msgspec.Struct, frozen=True):
+    """A tenant's users, by how their changes become known."""
+
+    pushed: int = 0
+    """Their changes are announced."""
+    polled: int = 0
+    """They are read."""
+    silent: int = 0
+    """Those of the latter whose changes should be announced, and are not any more."""
+    reason: str = ""
+    """Why users who could be pushed are polled; empty when nothing is wrong."""
+    is_off: bool = False
+    """Nothing is subscribed to: no webhook is set up, or this cloud has no notifications."""
+
+
+class PushStatuses:
+    """The push status of all tenants, as each one's owner wrote it last. A tenant that leaves takes its own along."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def put(self, lease: Lease, tenant_id: TenantId, status: PushStatus) -> None:
+        """Write it down; LeaseLost when the partition has another owner."""
+        if keys.partition_of(tenant_id) != lease.partition:
+            raise LeaseLost("The lease is not of this tenant's partition")
+        held = [keys.lease(lease.partition), keys.tenant_push(tenant_id)]
+        await self._store.run(_PUT, held, [lease.value, _encode(status)])
+
+    async def load(self, tenant_id: TenantId) -> PushStatus | None:
+        """A tenant's; None when no worker has said anything yet, or a later release has."""
+        text = await self._store.command("GET", keys.tenant_push(tenant_id))
+        try:
+            return None if text is None else _decode(text)
+        except msgspec.DecodeError:
+            return None
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(PushStatus).decode

@@ -1,0 +1,125 @@
+"""Invitations: links that let somebody else begin an onboarding, for some days and once. Custody: acknowledged means on disk.
+
+A link's token is kept as a hash, and what it leads to is sealed: an organisation's name and whom to turn to there. It grants
+nothing: whoever opens it must still sign in at Microsoft with an account of the organisation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from relay.core.presence import TenantId
+from relay.store.sealing import rooms
+from relay.store.sealing.keyring import Belonging, SealBroken
+from relay.store.server import keys
+
+if TYPE_CHECKING:
+    from relay.store.sealing.keyring import KeyRing
+    from relay.store.sealing.rooms import Room
+    from relay.store.server.connection import Store
+
+LIFETIME: Final = timedelta(days=14)
+"""How long a link is good unless something else is said: somebody may be away for a week."""
+MAX_LIFETIME: Final = timedelta(days=90)
+MAX_TOKEN_CHARS: Final = 100
+_PURPOSE: Final = "invitation"
+
+
+class Invitation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a link leads to.
+
+    Attributes:
+        domain: of the organisation's Microsoft 365 accounts.
+        tenant_id: the tenant that the domain was registered in when the link was made.
+        organisation: what it is called; empty leaves that to whoever opens the link, as the two below.
+        contact: whom to turn to.
+        email: the contact's.
+        expires: when the link ends.
+        word_ms: when the operator made it, in ms since 1970; 0: somebody else did. The operator's lets the tenant in.
+    """
+
+    domain: str
+    tenant_id: TenantId
+    organisation: str = ""
+    contact: str = ""
+    email: str = ""
+    expires: datetime
+    word_ms: int = 0
+
+    def __repr__(self) -> str:
+        return f"Invitation({self.tenant_id})"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is left to be typed."""
+        return bool(self.organisation and self.contact and self.email)
+
+
+def new_token() -> str:
+    """A token that no other link has: 256 bits, fit for an address."""
+    return secrets.token_urlsafe(32)
+
+
+class Invitations:
+    """The links that are out.
+
+    Raises (from every method): `StoreUnavailable`; `NotSaved` from those that write.
+    """
+
+    def __init__(self, store: Store, ring: KeyRing) -> None:
+        self._store = store
+        self._ring = ring
+
+    async def put(self, token: str, invitation: Invitation, room: Room | None = None) -> None:
+        """Keep an invitation under a token until it expires; one that was there is replaced. On disk when this returns.
+
+        Where a room is given, the invitations of it that end first go when it is full.
+        """
+        sealed = self._ring.seal(msgspec.json.encode(invitation).decode(), _belonging(token))
+        life_ms = max(int((invitation.expires - datetime.now(UTC)) / timedelta(milliseconds=1)), 1)
+        async with self._store.vault_connection() as vault:
+            await vault.execute("SET", _key(token), sealed, "PX", life_ms)
+            await vault.confirm()
+        if room is not None:
+            await rooms.enter(self._store, room, _key(token), timedelta(milliseconds=life_ms))
+
+    async def load(self, token: str) -> Invitation | None:
+        """What a link leads to; None when it was used, expired, or never was."""
+        if not 0 < len(token) <= MAX_TOKEN_CHARS:
+            return None
+        sealed: bytes | None = await self._store.vault_command("GET", _key(token))
+        try:
+            text = "" if sealed is None else self._ring.open(sealed.decode(), _belonging(token))
+            return msgspec.json.decode(text, type=Invitation) if text else None
+        except (SealBroken, msgspec.DecodeError):
+            return None
+
+    async def use(self, token: str) -> bool:
+        """Use a link up: True for exactly one caller. On disk when this returns."""
+        async with self._store.vault_connection() as vault:
+            used = await vault.execute("DEL", _key(token))
+            await vault.confirm()
+        return bool(used)
+
+
+def belonging_of_key(key: str) -> Belonging | None:
+    """What the value of an invitation's key belongs to; None for another key."""
+    prefix, _, digest = key.partition(":")
+    return Belonging("", digest, _PURPOSE) if f"{prefix}:" == keys.INVITATION and digest else None
+
+
+def _key(token: str) -> bytes:
+    return keys.invitation(_digest(token))
+
+
+def _belonging(token: str) -> Belonging:
+    return Belonging("", _digest(token), _PURPOSE)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,232 @@
+"""The keys that grants are encrypted with: a JWK set of which one encrypts and all decrypt.
+
+The one in use is the newest whose time has come. A key with `nbf` (seconds since 1970) is known before that and not yet used: until
+then every process learns of it, so that whatever the first one seals, all others can open.
+
+A sealed value is a JWE (`dir`, `A256GCM`). Its protected header names the key (`kid`) and what the value belongs to, and is
+authenticated with it: moved to another tenant, account or purpose, or with another header, a value does not open.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from joserfc import jwe
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+from relay.errors import RelayError
+from relay.store.sealing import jwks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+_ALGORITHM: Final = "dir"
+_ENCRYPTION: Final = "A256GCM"
+_KEY_BYTES: Final = 32
+
+
+class KeyRingInvalid(RelayError):
+    """The key ring cannot be used; the text says what an operator must put right, and shows no key."""
+
+
+class SealBroken(RelayError):
+    """A sealed value does not open: its key is missing from the ring, or it was changed or moved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Belonging:
+    """What a sealed value belongs to."""
+
+    tenant_id: str
+    account_id: str
+    purpose: str = "token-cache"
+
+
+class _Registry(jwe.JWERegistry):
+    # A token cache is some 10 KB; joserfc's own limit of 64 KB is what a very large one would meet.
+    max_ciphertext_length = 1 << 20
+
+
+_registry = _Registry(algorithms=[_ALGORITHM, _ENCRYPTION], strict_check_header=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RingKey:
+    """One key of a ring; its `repr` does not show it."""
+
+    kid: str
+    made_s: float
+    """When it was made (`iat`); 0 when the ring does not say."""
+    used_from_s: float
+    """Not used for sealing before this (`nbf`); 0 when at once."""
+    key: OctKey = field(repr=False)
+
+    @property
+    def used_from(self) -> datetime:
+        """`used_from_s` as an instant."""
+        return datetime.fromtimestamp(self.used_from_s, tz=UTC)
+
+
+class KeyRing:
+    """Seals and opens. Its `repr` shows key ids only."""
+
+    generation = 0
+    """Grows when the ring has other keys than before; see `RingFile`."""
+
+    def __init__(self, ring: Iterable[RingKey], clock: Callable[[], float] = time.time) -> None:
+        self._keys = {key.kid: key for key in ring}
+        self._clock = clock
+
+    def __repr__(self) -> str:
+        return f"KeyRing(newest={self.newest!r}, keys={len(self._keys)})"
+
+    @classmethod
+    def from_json(cls, text: str | bytes, clock: Callable[[], float] = time.time) -> KeyRing:
+        """The ring of a JWK set; see `read_ring`."""
+        return cls(read_ring(text), clock)
+
+    @property
+    def keys(self) -> tuple[RingKey, ...]:
+        """All keys, in their file's order."""
+        return tuple(self._keys.values())
+
+    @property
+    def newest(self) -> str:
+        """The id of the key in use. Of keys whose time has not come the one that comes first, when there are no others."""
+        now_s = self._clock()
+        usable = [key for key in self._keys.values() if key.used_from_s <= now_s]
+        if not usable:
+            return min(self._keys.values(), key=lambda key: key.used_from_s).kid
+        return max(usable, key=lambda key: key.made_s).kid
+
+    def seal(self, value: str, belonging: Belonging) -> str:
+        """Encrypt with the key in use."""
+        self.look()
+        kid = self.newest
+        header = {"alg": _ALGORITHM, "enc": _ENCRYPTION, "kid": kid, **_claims(belonging)}
+        return jwe.encrypt_compact(header, value.encode(), self._keys[kid].key, registry=_registry)
+
+    def open(self, sealed: str, belonging: Belonging) -> str:
+        """Decrypt what was sealed for exactly this belonging.
+
+        Raises:
+            SealBroken: see there.
+        """
+        header = _header(sealed)
+        self.look(missing=str(header.get("kid", "")))
+        key = self._keys.get(str(header.get("kid", "")))
+        if key is None:
+            raise SealBroken("The key ring lacks the key that a stored grant was encrypted with")
+        expected = {"alg": _ALGORITHM, "enc": _ENCRYPTION, "kid": key.kid, **_claims(belonging)}
+        if header != expected:
+            raise SealBroken("A stored grant is not the one that belongs here")
+        try:
+            plaintext = jwe.decrypt_compact(sealed, key.key, registry=_registry).plaintext
+        except (JoseError, ValueError):
+            raise SealBroken("A stored grant was changed or damaged") from None
+        return (plaintext or b"").decode()
+
+    def is_newest(self, sealed: str) -> bool:
+        """Whether a value is sealed with the key in use."""
+        self.look()
+        return kid_of(sealed) == self.newest
+
+    def look(self, missing: str = "") -> None:
+        """See whether there are other keys now; sealing and opening do so by themselves.
+
+        Args:
+            missing: a key that is needed at once, if it is not there.
+        """
+
+
+def kid_of(sealed: str) -> str:
+    """The id of the key that a value is sealed with.
+
+    Raises:
+        SealBroken: it is no sealed value.
+    """
+    return str(_header(sealed).get("kid", ""))
+
+
+def read_ring(text: str | bytes) -> list[RingKey]:
+    """The keys of a JWK set. Among keys with the same `iat` (or without any) the first counts as the newest.
+
+    Raises:
+        KeyRingInvalid: with all that is wrong.
+    """
+    try:
+        found = jwks.keys_of(text)
+    except ValueError as error:
+        raise KeyRingInvalid(f"The key ring {error}") from None
+    if not found:
+        raise KeyRingInvalid("The key ring has no key")
+    faults = [fault for number, key in enumerate(found, start=1) for fault in _faults(number, key)]
+    if len({key.get("kid") for key in found}) != len(found):
+        faults.append("two keys have the same kid")
+    if faults:
+        raise KeyRingInvalid("The key ring cannot be used: " + "; ".join(faults))
+    return [
+        RingKey(
+            kid=key["kid"],
+            made_s=key.get("iat", 0),
+            used_from_s=key.get("nbf", 0),
+            key=OctKey.import_key({"kty": "oct", "k": key["k"], "kid": key["kid"]}),
+        )
+        for key in found
+    ]
+
+
+def make_ring(kid: str, *, now_s: int, older: str | bytes | None = None, used_from_s: int | None = None) -> str:
+    """A JWK set with a new key, put before the keys of an `older` one, and not used for sealing before `used_from_s`."""
+    key: dict[str, object] = {
+        "kty": "oct",
+        "kid": kid,
+        "iat": now_s,
+        "k": jwks.encoded(secrets.token_bytes(_KEY_BYTES)),
+    }
+    if used_from_s is not None:
+        key["nbf"] = used_from_s
+    before = msgspec.json.decode(older)["keys"] if older else []
+    return msgspec.json.encode({"keys": [key, *before]}).decode()
+
+
+def without(ring: str | bytes, kids: Iterable[str]) -> tuple[str, str]:
+    """A JWK set without some keys, and one of those alone."""
+    found, gone = msgspec.json.decode(ring)["keys"], frozenset(kids)
+    parts = ([key for key in found if key["kid"] not in gone], [key for key in found if key["kid"] in gone])
+    kept, taken = (msgspec.json.encode({"keys": part}).decode() for part in parts)
+    return kept, taken
+
+
+def _claims(belonging: Belonging) -> dict[str, str]:
+    return {"tid": belonging.tenant_id, "oid": belonging.account_id, "use": belonging.purpose}
+
+
+def _faults(number: int, key: Mapping[str, Any]) -> list[str]:
+    """What is wrong with one key of a set; never a part of the key itself."""
+    faults = []
+    if key.get("kty") != "oct":
+        faults.append(f"key {number} is not symmetric (kty must be oct)")
+    if not (isinstance(key.get("kid"), str) and key["kid"]):
+        faults.append(f"key {number} has no kid")
+    faults += [
+        f"key {number} has an {name} that is no number"
+        for name in ("iat", "nbf")
+        if not isinstance(key.get(name, 0), int | float)
+    ]
+    if len(jwks.decoded(key.get("k"))) != _KEY_BYTES:
+        faults.append(f"key {number} does not have {8 * _KEY_BYTES} bits")
+    return faults
+
+
+def _header(sealed: str) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(jwks.decoded(sealed.partition(".")[0]), type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise SealBroken("A stored grant was changed or damaged") from None

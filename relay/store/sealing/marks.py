@@ -1,0 +1,173 @@
+"""The mark of a suite key's record: who holds the key ring made it. Without one a record is worth nothing, whoever wrote it.
+
+    mark    "1 <signature> <kid>", Ed25519 by the ring key `kid`, in the field `mark` of `suite-key:<key id>`
+    signed  key id, tenant, SHA-256 of the secret
+
+So whoever can write to Redis but has no key ring can make no suite key, give none to another tenant, and move no mark. Edges verify
+with public keys, which come from a file or the ring and never from Redis. The mark says nothing of what may change while a key is in
+force: whoever can write to Redis can still take an end or a revocation away, or end a key.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import enum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import structlog
+
+from relay.errors import RelayError
+from relay.store.sealing.ring_file import LOOK_EVERY_S, FollowedFile
+from relay.store.sealing.signing import PublicKeysInvalid, Purpose, RingSigner, is_signed, read_public_set
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from relay.core.presence import TenantId
+    from relay.store.sealing.keyring import KeyRing
+
+log = structlog.get_logger(__name__)
+
+FIELD: Final = b"mark"
+"""The field of a suite key's record."""
+_VERSION: Final = "1"
+
+
+class CannotMark(RelayError):
+    """A process without the key ring was to make a suite key."""
+
+
+class Standing(enum.StrEnum):
+    """What a mark says of the record that it is in."""
+
+    GENUINE = "genuine"
+    MISSING = "missing"
+    """There is none: of a release before marks, or written by somebody without the ring."""
+    KEY_UNKNOWN = "key_unknown"
+    """Made with a key that is not known here: retired, not known yet, or invented."""
+    FALSE = "false"
+    """It is not of this key id, tenant and secret, or no mark at all."""
+
+
+class Vouched(NamedTuple):
+    """What a mark vouches for."""
+
+    key_id: str
+    tenant_id: TenantId
+    secret_hash: bytes
+
+    def parts(self) -> tuple[bytes, ...]:
+        """What is signed."""
+        return self.key_id.encode(), self.tenant_id.encode(), self.secret_hash
+
+
+class Marks:
+    """Verifies marks. This one knows no key: nothing is genuine to it, and it makes none."""
+
+    @property
+    def kids(self) -> tuple[str, ...]:
+        """The ids of the keys that are known."""
+        return tuple(self._public())
+
+    def look(self) -> None:
+        """See whether there are other keys now; verifying does so by itself."""
+        self._public()
+
+    def judge(self, vouched: Vouched, mark: bytes | None) -> Standing:
+        """What `mark` says of a record."""
+        if mark is None:
+            return Standing.MISSING
+        found = _parsed(mark)
+        if found is None:
+            return Standing.FALSE
+        kid, signature = found
+        key = self._public(kid).get(kid)
+        if key is None:
+            return Standing.KEY_UNKNOWN
+        is_genuine = is_signed(key, signature, Purpose.SUITE_KEY, vouched.parts())
+        return Standing.GENUINE if is_genuine else Standing.FALSE
+
+    def mark(self, vouched: Vouched) -> bytes:
+        """A mark, made with the key in use.
+
+        Raises:
+            CannotMark: this process has no key ring.
+        """
+        raise CannotMark(f"Only a process with the key ring can make suite keys, such as {vouched.key_id}")
+
+    def _public(self, missing: str = "") -> Mapping[str, Ed25519PublicKey]:
+        """The keys; `missing` is one that is needed at once, if it is not there."""
+        return {}
+
+
+class RingMarks(Marks):
+    """Makes and verifies marks with a key ring, and follows it."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self._signer = RingSigner(ring, Purpose.SUITE_KEY)
+
+    def mark(self, vouched: Vouched) -> bytes:
+        """See `Marks.mark`."""
+        sign = self._signer.frozen()
+        return f"{_VERSION} {base64.urlsafe_b64encode(sign(vouched.parts())).decode()} {sign.kid}".encode()
+
+    @property
+    def in_use(self) -> str:
+        """The id of the key that marks are made with now."""
+        return self._signer.kid
+
+    def _public(self, missing: str = "") -> Mapping[str, Ed25519PublicKey]:
+        return self._signer.public_keys(missing)
+
+
+class PublicMarks(Marks):
+    """Verifies marks with public keys, and follows their file. A file that is broken or gone leaves the keys as they were."""
+
+    def __init__(self, text: str | bytes, path: Path | None = None, every_s: float = LOOK_EVERY_S) -> None:
+        """Begin with the JWK set `text`, what `path` held when settings were read.
+
+        Raises:
+            PublicKeysInvalid: it is none.
+        """
+        self._keys = read_public_set(text)
+        self._file = None if path is None else FollowedFile(path, "mark_keys_unreadable", every_s)
+
+    def _public(self, missing: str = "") -> Mapping[str, Ed25519PublicKey]:
+        text = None
+        if self._file is not None:
+            text = self._file.news(at_once=bool(missing) and missing not in self._keys)
+        if text is not None:
+            try:
+                keys = read_public_set(text)
+            except PublicKeysInvalid as error:
+                log.warning("mark_keys_unusable", error=str(error))
+            else:
+                if keys.keys() != self._keys.keys():
+                    log.info("mark_keys_changed", keys=list(keys))
+                self._keys = keys
+        return self._keys
+
+
+NO_MARKS: Final = Marks()
+"""For whoever neither makes nor verifies suite keys."""
+
+
+def kid_of(mark: bytes | None) -> str | None:
+    """The key that a mark says it was made with; None when it is none."""
+    found = None if mark is None else _parsed(mark)
+    return None if found is None else found[0]
+
+
+def _parsed(mark: bytes) -> tuple[str, bytes] | None:
+    """Key id and signature."""
+    try:
+        version, signature, kid = mark.decode().split(" ", 2)
+        if version != _VERSION:
+            return None
+        return kid, base64.b64decode(signature, altchars=b"-_", validate=True)
+    except (ValueError, binascii.Error):  # UnicodeDecodeError is a ValueError
+        return None

@@ -1,0 +1,69 @@
+"""Which processes have which keys: none is retired that somebody still seals with, no mark made that an edge cannot verify.
+
+Each process that has a key ring, or its public keys, says so every `ANNOUNCE_EVERY`, in a key that expires; nothing else is done with it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from relay.store.server import keys
+
+if TYPE_CHECKING:
+    from relay.store.sealing.keyring import KeyRing
+    from relay.store.sealing.marks import Marks
+    from relay.store.server.connection import Store
+
+ANNOUNCE_EVERY: Final = timedelta(seconds=10)
+_LIVES: Final = timedelta(seconds=60)
+"""A process that is killed is counted as sealing for so long; one whose Redis is away for a while is not forgotten at once."""
+
+
+class RingUser(msgspec.Struct, frozen=True):
+    """One process with a key ring, or with its public keys."""
+
+    name: str
+    seals_with: str
+    """The id of its key in use; empty for an edge, which only verifies."""
+    knows: tuple[str, ...]
+    """The ids of all its keys."""
+
+
+class RingUsers:
+    """The processes with a key ring, as they say it themselves."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def announce(self, name: str, ring: KeyRing) -> None:
+        """Say what a process seals with; looks for another ring first."""
+        ring.look()
+        await self._say(RingUser(name, ring.newest, tuple(key.kid for key in ring.keys)))
+
+    async def announce_verifier(self, name: str, marks: Marks) -> None:
+        """Say what an edge without the ring verifies with; looks for other keys first."""
+        marks.look()
+        await self._say(RingUser(name, "", marks.kids))
+
+    async def _say(self, user: RingUser) -> None:
+        lives_ms = int(_LIVES / timedelta(milliseconds=1))
+        await self._store.vault_command("SET", keys.ring_user(user.name), msgspec.json.encode(user), "PX", lives_ms)
+
+    async def leave(self, name: str) -> None:
+        """A process ends."""
+        await self._store.vault_command("DEL", keys.ring_user(name))
+
+    async def all(self) -> list[RingUser]:
+        """Who said so within the last minute, by name."""
+        cursor, names = 0, set[bytes]()
+        while True:
+            reply = await self._store.vault_command("SCAN", cursor, "MATCH", f"{keys.RING_USER}*", "COUNT", 1000)
+            cursor = int(reply[0])
+            names |= set(reply[1])
+            if cursor == 0:
+                break
+        found = await self._store.many([("GET", name) for name in sorted(names)], vault=True)
+        return [msgspec.json.decode(user, type=RingUser) for user in found if user is not None]

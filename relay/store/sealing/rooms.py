@@ -1,0 +1,75 @@
+"""Rooms: how many short-lived values of one kind there may be at once. At custody's server.
+
+    rooms:<name>     sorted set: key of a value -> when it ends, in ms since 1970
+
+Redis evicts nothing, so a flood of values that end by themselves would fill it before they do. A value enters a room when it is
+written; where the room is full, those that end first go. Nobody is refused. A crash between the steps leaves a value that
+nobody counts until it ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from relay.store.server import keys
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from relay.store.server.connection import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """One kind of values.
+
+    Attributes:
+        name: of the room.
+        most: values in it.
+    """
+
+    name: str
+    most: int
+
+    @property
+    def key(self) -> bytes:
+        """The sorted set's."""
+        return keys.room(self.name)
+
+
+async def enter(store: Store, room: Room, key: bytes, life: timedelta, *commands: tuple[Any, ...]) -> int:
+    """Have a value in a room, after `commands` in the same round trip; returns how many others went for it.
+
+    Repeating it moves the value to the newest end.
+    """
+    now = datetime.now(UTC)
+    now_ms, ends_ms = (int(time.timestamp() * 1000) for time in (now, now + life))
+    *_, count = await store.many(
+        [
+            *commands,
+            ("ZADD", room.key, ends_ms, key),
+            ("ZREMRANGEBYSCORE", room.key, "-inf", now_ms),
+            ("ZCARD", room.key),
+        ],
+        vault=True,
+    )
+    if count <= room.most:
+        return 0
+    popped = await store.vault_command("ZPOPMIN", room.key, count - room.most)
+    gone = [one for one, _ in _pairs(popped)]
+    await store.many([("UNLINK", one) for one in gone], vault=True)
+    return len(gone)
+
+
+def left(room: Room, key: bytes) -> tuple[Any, ...]:
+    """The command that takes a value out of a room."""
+    return ("ZREM", room.key, key)
+
+
+def _pairs(popped: list[Any]) -> list[Any]:
+    """What ZPOPMIN answered, by RESP 2 or 3."""
+    if popped and not isinstance(popped[0], list | tuple):
+        return list(zip(popped[::2], popped[1::2], strict=True))
+    return popped

@@ -1,0 +1,177 @@
+"""Onboarding flows under way: short-lived, sealed, gone by themselves. No custody: whoever loses one starts again.
+
+A flow that waits for somebody else, an administrator's approval for example, may be kept for days: `lifetime` says so at each
+write. It holds nothing then but what was typed.
+
+A flow is kept under a name that only its browser's secrets lead to, encrypted with the key ring, because it may hold a
+consent that nobody has completed yet. It is at custody's server, for what it holds is about to move there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from relay.errors import RelayError
+from relay.store.sealing import rooms
+from relay.store.sealing.keyring import Belonging, SealBroken
+from relay.store.server import keys
+from relay.store.server.scripting import Script
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from relay.store.sealing.keyring import KeyRing
+    from relay.store.sealing.rooms import Room
+    from relay.store.server.connection import Store
+
+LIFETIME: Final = timedelta(minutes=15)
+"""From one step of a flow to the next: longer than a sign-in with a second factor takes, shorter than a lunch break in
+front of an open screen."""
+
+MAX_CHARS: Final = 64 * 1024
+"""Of one flow: a consent has some 10 KB. The number of flows times this is what they can cost Redis."""
+
+_PURPOSE: Final = "onboarding-flow"
+_AGAIN: Final = 3
+"""Tries with a flow that is re-encrypted meanwhile: a rotation rewrites each value once."""
+_REPLACE = Script("flow_replace")
+
+
+class FlowTooLarge(RelayError):
+    """A flow is longer than `MAX_CHARS`: nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFlow:
+    """A flow as it was read. Its `repr` shows nothing of it."""
+
+    name: str = field(repr=False)
+    content: str = field(repr=False)
+    sealed: str = field(repr=False)
+    """What a later `replace` must still find."""
+
+
+class Flows:
+    """The flows of all browsers.
+
+    Where a room is given, those of its flows that end first go when it is full. A flow expires `lifetime` after it was last
+    written or read (`look` apart); being read never shortens its life. Writes are
+    atomic. Only `replace` waits for the disk.
+
+    Raises (from every method): `StoreUnavailable`; the outcome of a write is unknown then. `FlowTooLarge` from those that write.
+    """
+
+    def __init__(self, store: Store, ring: KeyRing, lifetime: timedelta = LIFETIME) -> None:
+        self._store = store
+        self._ring = ring
+        self._lifetime = lifetime
+
+    async def put(self, name: str, content: str, lifetime: timedelta | None = None, room: Room | None = None) -> None:
+        """Keep a flow under a name that is new."""
+        sealed = self._ring.seal(_short(content), _belonging(name))
+        command = ("SET", _key(name), sealed, "PX", self._ms(lifetime))
+        if room is None:
+            await self._store.vault_command(*command)
+        else:
+            await rooms.enter(self._store, room, _key(name), lifetime or self._lifetime, command)
+
+    async def load(self, name: str) -> KeptFlow | None:
+        """The flow of a name; None when there is none (any more), or none that the key ring can open."""
+        reply = await self._store.vault_command("GET", _key(name))
+        if reply is not None:
+            await self.keep(name)
+        return self._opened(name, reply)
+
+    async def look(self, name: str) -> KeptFlow | None:
+        """The same as `load`, but the flow expires when it would have."""
+        return self._opened(name, await self._store.vault_command("GET", _key(name)))
+
+    async def keep(self, name: str, lifetime: timedelta | None = None) -> bool:
+        """Let a flow live as long from now on, if it would not live longer anyway; whether it is there."""
+        return bool(
+            await self._store.vault_command("PEXPIRE", _key(name), self._ms(lifetime), "GT")
+        ) or await self.is_kept(name)
+
+    async def is_kept(self, name: str) -> bool:
+        """Whether there is a flow of a name."""
+        return bool(await self._store.vault_command("EXISTS", _key(name)))
+
+    async def move(self, name: str, room: Room, others: Iterable[Room], lifetime: timedelta | None = None) -> None:
+        """Count a flow in another room from now on."""
+        gone = [rooms.left(other, _key(name)) for other in others if other.name != room.name]
+        await rooms.enter(self._store, room, _key(name), lifetime or self._lifetime, *gone)
+
+    async def take(self, name: str, room: Room | None = None) -> str | None:
+        """What is kept under a name, which is gone with this: of many callers one gets it, the others None."""
+        async with self._store.vault_connection() as vault:
+            # Not through the pool, which repeats a command whose answer was lost: the answer would be None then.
+            reply = await vault.execute("GETDEL", _key(name))
+            if reply is not None and room is not None:
+                await vault.execute(*rooms.left(room, _key(name)))
+        taken = self._opened(name, reply)
+        return taken.content if taken is not None else None
+
+    async def replace(self, kept: KeptFlow, content: str, lifetime: timedelta | None = None) -> KeptFlow | None:
+        """Put `content` in place of exactly what was read; None when somebody else was faster, or it is gone.
+
+        On disk when this returns.
+
+        Raises:
+            NotSaved: it is not known to be on disk. It may be in force nevertheless.
+        """
+        sealed = self._ring.seal(_short(content), _belonging(kept.name))
+        for _ in range(_AGAIN):
+            async with self._store.vault_connection() as vault:
+                replaced = await vault.run(_REPLACE, [_key(kept.name)], [kept.sealed, sealed, self._ms(lifetime)])
+                await vault.confirm()
+            if replaced:
+                return KeptFlow(kept.name, content, sealed)
+            # The same content under another key of the ring is still what was read.
+            now = self._opened(kept.name, await self._store.vault_command("GET", _key(kept.name)))
+            if now is None or now.content != kept.content or now.sealed == kept.sealed:
+                return None
+            kept = now
+        return None
+
+    async def drop(self, name: str) -> None:
+        """Forget a flow."""
+        await self._store.vault_command("DEL", _key(name))
+
+    def _ms(self, lifetime: timedelta | None) -> int:
+        return int((lifetime or self._lifetime) / timedelta(milliseconds=1))
+
+    def _opened(self, name: str, sealed: bytes | None) -> KeptFlow | None:
+        if sealed is None:
+            return None
+        try:
+            text = sealed.decode()
+            return KeptFlow(name, self._ring.open(text, _belonging(name)), text)
+        except SealBroken:
+            return None
+
+
+def belonging_of_key(key: str) -> Belonging | None:
+    """What the value of a flow's key belongs to; None for another key."""
+    prefix, _, digest = key.partition(":")
+    return Belonging("", digest, _PURPOSE) if f"{prefix}:" == keys.FLOW and digest else None
+
+
+def _short(content: str) -> str:
+    if len(content) > MAX_CHARS:
+        raise FlowTooLarge(f"A flow of {len(content)} characters is too long to be kept")
+    return content
+
+
+def _key(name: str) -> bytes:
+    return keys.flow(_digest(name))
+
+
+def _belonging(name: str) -> Belonging:
+    return Belonging("", _digest(name), _PURPOSE)
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()

@@ -1,0 +1,159 @@
+"""Redis users: for each role an ACL that lets it do what it does, made of the layout of keys and of what the role runs.
+
+    keys        as in `layout.FAMILIES`
+    commands    those of the role's scripts, and those that it runs without one
+    scripts     by their hashes: a stolen password runs none of its own. `SCRIPT LOAD` compiles one, and runs nothing
+    channels    none
+
+A release with another script or another key has other rules, so they are written anew with each update. `MULTI` and `DISCARD`
+are in every set, `EXEC` in none: what is queued and thrown away is judged by the server, and that is how `permits` asks what a
+user may do without doing it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from relay.store.server.layout import FAMILIES, Client, Side
+from relay.store.server.scripting import Script
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+_ALWAYS: Final = "PING GET SET INFO|replication WAITAOF SCRIPT|LOAD CLIENT|SETINFO ACL|WHOAMI MULTI DISCARD"
+"""Signs of life, whether writes are taken, the preflight, and what `permits` needs. (`CLIENT SETINFO` is redis-py's greeting.)"""
+_STREAM: Final = "XREAD CLIENT|ID CLIENT|UNBLOCK"
+"""Blocking reads, see `connection.Blocking`."""
+READING_SCRIPTS: Final = frozenset({"snapshot", "backup_tenant"})
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """What somebody runs at one of the two servers."""
+
+    scripts: str = ""
+    commands: str = ""
+
+
+_WATCHING: Final = "interest_add interest_remove interest_stage interest_replace"
+_KEYS: Final = "suite_key_revoke suite_key_keep suite_key_expire suite_key_rename audit_append"
+_RIGHTS: Final = "manager_add manager_remove managers_settle request_put request_refuse"
+_CUSTODY: Final = f"tenant_put tenant_settings tenant_state tenant_remove grant_save grant_remove admit sign_up_take notice_write {_RIGHTS} {_KEYS}"
+_CUSTODY_COMMANDS: Final = (
+    "HGETALL HGET HMGET SMEMBERS SADD HSET HDEL PEXPIRE DEL UNLINK GETDEL EXISTS XREVRANGE XLEN HKEYS HVALS "
+    "ZADD ZREM ZREMRANGEBYSCORE ZRANGEBYSCORE ZCARD ZPOPMIN"
+)
+
+RUNS: Final[Mapping[Client, Mapping[Side, Runs]]] = {
+    Client.EDGE: {
+        Side.PRESENCE: Runs(f"snapshot {_WATCHING} suites_connected", f"TIME SCARD PEXPIRE RPUSH {_STREAM}"),
+        Side.VAULT: Runs("suite_key_touch audit_append", "HGETALL HGET HMGET SMEMBERS DEL"),
+    },
+    Client.WORKER: {
+        Side.PRESENCE: Runs(
+            "lease_acquire lease_renew lease_fence lease_release cursor_save epoch_renew accept name contact drop forget trim "
+            "subscription_put subscription_drop push_status enforced explain_reply interest_edges inbox_append",
+            f"TIME HGET HGETALL HMGET HSCAN SMEMBERS SCARD SSCAN SMISMEMBER XADD {_STREAM}",
+        ),
+        Side.VAULT: Runs("grant_save grant_touch tenant_state notice_done", "HGETALL HGET HMGET SMEMBERS SREM DEL"),
+    },
+    Client.WEBHOOK: {
+        Side.PRESENCE: Runs("inbox_append", "HGET HMGET SMEMBERS"),
+        Side.VAULT: Runs(),
+    },
+    Client.WEB: {
+        Side.PRESENCE: Runs(
+            f"snapshot {_WATCHING} interest_edges inbox_append ended explain_ask",
+            f"TIME HGET HGETALL HMGET HSCAN SMEMBERS SCARD SSCAN SMISMEMBER PEXPIRE LPOP {_STREAM}",
+        ),
+        Side.VAULT: Runs(f"{_CUSTODY} flow_replace", _CUSTODY_COMMANDS),
+    },
+    Client.OPERATOR: {
+        Side.PRESENCE: Runs(
+            f"snapshot {_WATCHING} interest_edges inbox_append ended explain_ask",
+            f"TIME HGET HGETALL HMGET HSCAN SMEMBERS SCARD SSCAN SMISMEMBER LPOP CONFIG|GET {_STREAM}",
+        ),
+        Side.VAULT: Runs(
+            f"{_CUSTODY} suite_key_mark backup_tenant reseal restore_audit restore_tenant restore_suite_key restore_finish restore_away",
+            f"{_CUSTODY_COMMANDS} SCAN XRANGE SREM CONFIG|GET",
+        ),
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What one user may do at one server."""
+
+    patterns: tuple[tuple[str, str], ...]
+    """(right, pattern): `R`, `W` or `RW`."""
+    commands: frozenset[str]
+    """In lower case, as Redis takes them after a plus."""
+    families: Mapping[str, str] = field(repr=False)
+    """Family -> `r`, `w` or `rw`."""
+
+    def words(self) -> list[str]:
+        """As Redis takes them."""
+        keys = [f"~{pattern}" if right == "RW" else f"%{right}~{pattern}" for right, pattern in self.patterns]
+        return [*keys, "-@all", *(f"+{command}" for command in sorted(self.commands))]
+
+
+def rules(clients: Collection[Client], sides: Collection[Side] = (Side.PRESENCE, Side.VAULT)) -> Rules:
+    """What whoever plays these roles needs at the server with these sides.
+
+    Args:
+        clients: roles; several, when one process has them all.
+        sides: one of them when the vault has a server of its own.
+    """
+    families: dict[str, str] = {}
+    for name, family in FAMILIES.items():
+        rights = {right for client in clients for right in family.rights.get(client, "")}
+        if rights and any(family.side.includes(side) for side in sides):
+            families[name] = "".join(sorted(rights))
+    patterns = tuple((right.upper(), FAMILIES[name].pattern) for name, right in families.items())
+    commands = {word for client in clients for side in sides for word in _commands(RUNS[client][side])}
+    return Rules(patterns, frozenset(commands), families)
+
+
+def _commands(runs: Runs) -> Iterator[str]:
+    for word in f"{_ALWAYS} {runs.commands}".split():
+        yield word.lower()
+    for name in runs.scripts.split():
+        script = Script(name, reads_only=name in READING_SCRIPTS)
+        yield f"{script.command.lower()}|{script.sha}"
+        yield from (command.lower() for command in script.commands - {"INFO"})
+
+
+def set_user(name: str, rules: Rules, password_hash: str | None) -> str:
+    """The command that makes or changes a user. Without a hash a password that is there stays."""
+    password = ["resetpass", f"#{password_hash}"] if password_hash else []
+    return " ".join(
+        ["ACL SETUSER", name, "on", *password, "resetkeys", "resetchannels", "clearselectors", *rules.words()]
+    )
+
+
+def add_to_user(name: str, rules: Rules) -> str:
+    """The command that gives a user these rights and takes none: while processes of two releases are at work."""
+    words = [word for word in rules.words() if word != "-@all"]
+    return " ".join(["ACL SETUSER", name, *words])
+
+
+def aclfile_line(name: str, rules: Rules, password_hash: str | None) -> str:
+    """A user as a line of an `aclfile`. The placeholder is no hash: a server does not load it."""
+    return " ".join(["user", name, "on", f"#{password_hash or 'SHA256-OF-PASSWORD'}", "resetchannels", *rules.words()])
+
+
+def hashed(password: str) -> str:
+    """A password as an ACL has it. Long random ones only: it is not salted."""
+    return hashlib.sha256(password.encode()).hexdigest()
+
+
+def table() -> str:
+    """Who may touch what, in Markdown."""
+    lines = [f"| keys | server | {' | '.join(Client)} |", "| --- | --- |" + " --- |" * len(Client)]
+    for family in FAMILIES.values():
+        rights = " | ".join(family.rights.get(client, "") for client in Client)
+        lines.append(f"| `{family.pattern}` | {family.side} | {rights} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,63 @@
+"""What a Redis user may not do, in an operator's words: said once a minute, however often the relay tries."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from relay.store.server.layout import Client, family_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+log = structlog.get_logger(__name__)
+
+_REFUSED_COMMAND: Final = re.compile(r"permissions? to run the '([a-z|_-]{1,40})")
+_SAY_EVERY_S: Final = 60.0
+_MOST_KINDS: Final = 200
+"""Kinds of refusals remembered: more than a release has scripts and commands."""
+_PREFIX: Final = "relay-"
+
+_said: dict[str, float] = {}
+
+
+def refused(what: str, about: Sequence[object], user: str, said: str) -> str:
+    """A refusal by the ACL, in words, which the log gets too. Most callers try again later and would keep it to themselves.
+
+    Args:
+        what: runs.
+        about: the keys or the whole command.
+        user: the Redis user; empty: the default one.
+        said: the server's text. Only names of commands are repeated of it: it may quote keys.
+    """
+    words = _words(what, about, user, said)
+    tell(user, words)
+    return words
+
+
+def tell(user: str, words: str) -> None:
+    """Put a refusal into the log, if it was not there within the last minute."""
+    now = time.monotonic()
+    if now - _said.get(words, -_SAY_EVERY_S) >= _SAY_EVERY_S and (words in _said or len(_said) < _MOST_KINDS):
+        _said[words] = now
+        log.error("redis_refuses", user=user or "default", hint=words)
+
+
+def _words(what: str, about: Sequence[object], user: str, said: str) -> str:
+    command = _REFUSED_COMMAND.search(said)
+    names = [one.decode(errors="replace") if isinstance(one, bytes) else str(one) for one in about]
+    families = sorted({family for name in names if (family := family_of(name))})
+    which = f"the command {command[1]}" if command is not None else f"keys of {', '.join(families) or 'another kind'}"
+    return (
+        f"The Redis user {user or 'default'} may not use {which}, which {what} needs; "
+        f"give it what `presence-relay redis-acl {_role(user)}` prints for this release"
+    )
+
+
+def _role(user: str) -> str:
+    """The role that a user is named for; `ROLE` when its name does not say."""
+    role = user.removeprefix(_PREFIX)
+    return role if role in list(Client) else "ROLE"

@@ -1,0 +1,135 @@
+"""Whether a Redis server can be trusted with what the relay keeps in it: probes commands and settings, not versions."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from redis.exceptions import NoPermissionError, ResponseError
+
+from relay.errors import NotPermitted, NotPrimary, StoreUnavailable
+from relay.store.server import keys
+from relay.store.server.scripting import on
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from relay.store.server.clients import Server
+
+_SETTINGS = ("appendonly", "appendfsync", "maxmemory-policy", "min-replicas-to-write")
+
+
+async def check(server: Server, name: str, *, replicas: int, custody: bool) -> list[str]:
+    """The faults of one server, in an operator's words.
+
+    Args:
+        server: to be looked at; its credentials are not repeated.
+        name: what the operator calls it.
+        replicas: how many replicas must acknowledge a durable write.
+        custody: whether grants, suite keys and tenants are kept there.
+
+    Raises:
+        StoreUnavailable: nobody can tell at present, because it does not answer, is a replica or takes no writes.
+    """
+    where = f"{name} at {_place(server.url)}"
+    try:
+        async with server.asked("the preflight", [keys.PARTITION_COUNT, keys.WRITABLE]):
+            role = (await on(server.client)("INFO", "replication")).get("role")
+            if role != "master":
+                raise NotPrimary("is a replica")  # noqa: TRY301  whom it leads to may change while one waits
+            return await _faults(server.client, where, replicas if custody else 0, custody=custody)
+    except NotPrimary:
+        raise NotPrimary(
+            f"{where}: is a replica; unless a failover is under way, give the address of the primary"
+        ) from None
+    except NotPermitted as refusal:
+        return [f"{where}: {refusal}"]
+    except StoreUnavailable as error:
+        raise StoreUnavailable(f"{where}: {error}") from error
+
+
+async def _faults(client: Redis, where: str, replicas: int, *, custody: bool) -> list[str]:
+    await on(client)("SET", keys.WRITABLE, 1, "NX")
+    faults = await _partition_faults(client, where)
+    try:
+        settings = await _settings(client)
+    except NoPermissionError:
+        # As it should be: who may read the settings may read passwords among them. The operator's user may.
+        settings = await _shown_settings(client)
+    if settings.get("maxmemory-policy") != "noeviction":
+        policy = settings.get("maxmemory-policy")
+        faults.append(f"{where}: maxmemory-policy is {policy}, under which data may vanish; set it to noeviction")
+    if custody:
+        faults += await _durability_faults(client, where, settings, replicas)
+    return faults
+
+
+async def _durability_faults(client: Redis, where: str, settings: dict[str, str], replicas: int) -> list[str]:
+    faults = []
+    if not await _knows_waitaof(client):
+        faults.append(f"{where}: does not know WAITAOF; Redis 7.2 or newer, or Valkey, is needed to keep grants")
+    if settings.get("appendonly") != "yes":
+        faults.append(f"{where}: appendonly is off, so a restart would lose grants and suite keys; set appendonly yes")
+    if settings.get("appendfsync", "always") != "always":
+        faults.append(
+            f"{where}: appendfsync is {settings.get('appendfsync')}, which acknowledges writes before they are on disk; "
+            "set appendfsync always, or keep custody on a server of its own"
+        )
+    if replicas > 0 and settings.get("min-replicas-to-write", "0") == "0":
+        faults.append(
+            f"{where}: min-replicas-to-write is 0, so a cut-off primary would go on; set min-replicas-to-write 1"
+        )
+    return faults
+
+
+async def _partition_faults(client: Redis, where: str) -> list[str]:
+    found = await on(client)("GET", keys.PARTITION_COUNT)
+    if found is None:
+        # The first to come writes it; who may not leaves it to a worker.
+        with suppress(NoPermissionError):
+            await on(client)("SET", keys.PARTITION_COUNT, keys.PARTITIONS, "NX")
+        found = await on(client)("GET", keys.PARTITION_COUNT)
+    if found in (None, str(keys.PARTITIONS).encode()):
+        return []
+    shown = found.decode(errors="replace")[:20]
+    return [
+        f"{where}: holds data in {shown} partitions, this relay uses {keys.PARTITIONS}; it belongs to another release"
+    ]
+
+
+async def _knows_waitaof(client: Redis) -> bool:
+    try:
+        await on(client)("WAITAOF", 0, 0, 0)
+    except NoPermissionError:
+        raise
+    except ResponseError:
+        return False
+    return True
+
+
+async def _settings(client: Redis) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for name in _SETTINGS:
+        reply: Any = await client.config_get(name)
+        values |= {_text(key): _text(value) for key, value in reply.items()}
+    return values
+
+
+async def _shown_settings(client: Redis) -> dict[str, str]:
+    """The settings as far as INFO shows them: not `appendfsync`."""
+    info = await on(client)("INFO", "replication", "persistence", "memory")
+    return {
+        "appendonly": "yes" if info.get("aof_enabled") == 1 else "no",
+        "maxmemory-policy": str(info.get("maxmemory_policy")),
+        "min-replicas-to-write": "1" if "min_slaves_good_slaves" in info else "0",
+    }
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url)
+    return parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"

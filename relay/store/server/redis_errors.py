@@ -1,0 +1,174 @@
+"""What an error that a command brings means to the relay: one table of the server's codes, and what lines do that break.
+
+    PASSING     the server is there and cannot serve now    StoreUnavailable: tried again
+    REPLICA     it is not the primary, or no longer         NotPrimary: tried again, on connections made anew
+    OPERATOR    it does not serve the relay as it is set    NotPermitted: told to the operator, and tried again
+    (none)      anything else                               Bug: the unit of work fails
+
+A line that breaks, and a reply that makes no sense, is a store that is away: StoreUnavailable. redis-py's exceptions are read by
+class and code (redis-py 8 takes the code off the text of some, and puts a pipeline's command into it), and lose their own text
+here: it may quote arguments, and an error is shown with those behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import contextmanager
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    ClusterDownError,
+    ConnectionError,  # noqa: A004
+    InvalidResponse,
+    MasterDownError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TimeoutError,  # noqa: A004
+    TryAgainError,
+)
+
+from relay.errors import Bug, HistoryLost, LeaseLost, NotPermitted, NotPrimary, StoreUnavailable
+from relay.store.server.forbidden import refused, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from relay.errors import RelayError
+
+
+class Kind(Enum):
+    """What a refusal means; see the module."""
+
+    PASSING = auto()
+    REPLICA = auto()
+    OPERATOR = auto()
+
+
+_P, _R, _O = Kind.PASSING, Kind.REPLICA, Kind.OPERATOR
+
+CODES: Final[Mapping[str, tuple[Kind, str]]] = {
+    "LOADING": (_P, "is loading its data"),
+    "BUSY": (_P, "is busy with a script"),
+    "UNKILLABLE": (_P, "is busy with a script that it cannot end"),
+    "NOSCRIPT": (_P, "forgot a script as soon as it was given it: another server has taken its place"),
+    "OOM": (_P, "has no memory left for writes: raise its maxmemory, or find out what fills it"),
+    "NOREPLICAS": (_P, "refuses writes because too few replicas are in step (min-replicas-to-write)"),
+    "MISCONF": (_P, "refuses writes because it cannot save to disk: its own log says why"),
+    "TRYAGAIN": (_P, "is moving data between nodes"),
+    "CLUSTERDOWN": (_P, "is a cluster that is down"),
+    "READONLY": (_R, "is a replica, which takes no writes"),
+    "MASTERDOWN": (_R, "is a replica that has lost its primary"),
+    "UNBLOCKED": (_R, "has become a replica"),
+    "REDIRECT": (_R, "hands over to another server, as a replica from now on"),
+    "NOAUTH": (_O, "wants a password, and the relay's Redis URL has none"),
+    "WRONGPASS": (_O, "refuses the user name or password in the relay's Redis URL"),
+    "DENIED": (_O, "is in protected mode: give it a password"),
+    "MOVED": (_O, "is a node of a Redis Cluster; the relay needs one primary that has all keys"),
+    "ASK": (_O, "is a node of a Redis Cluster; the relay needs one primary that has all keys"),
+    "CROSSSLOT": (_O, "is a node of a Redis Cluster; the relay needs one primary that has all keys"),
+}
+"""Code -> what it means, and how the sentence "The store ..." goes on. From the `shared` replies in Valkey's server.c and from
+https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors. NOPERM has words of its own, see `forbidden`."""
+
+_NO_PERMISSION: Final = "NOPERM"
+_SCRIPT_NO_PERMISSION: Final = "ACL failure in script"  # inside a text
+_CLASSES: Final[tuple[tuple[type[RedisError], str], ...]] = (
+    (OutOfMemoryError, "OOM"),
+    (ReadOnlyError, "READONLY"),
+    (MasterDownError, "MASTERDOWN"),
+    (ClusterDownError, "CLUSTERDOWN"),
+    (TryAgainError, "TRYAGAIN"),
+    (BusyLoadingError, "LOADING"),
+    (NoScriptError, "NOSCRIPT"),
+    (NoPermissionError, "NOPERM"),
+    (AuthenticationError, "WRONGPASS"),
+    (AuthorizationError, "WRONGPASS"),
+)
+"""Of exceptions that come without a code, which redis-py takes off their text; the narrower class first."""
+_ANSWERS: Final[Mapping[str, Callable[[], RelayError]]] = {
+    "LEASELOST": lambda: LeaseLost("The partition has another owner now"),
+    "HISTORYLOST": lambda: HistoryLost("The partition has another history now"),
+}
+"""What the relay's own scripts answer."""
+_CODE: Final = re.compile(r"-?([A-Z][A-Z0-9_]{1,40})(?=[ :]|$)")
+
+
+@contextmanager
+def translated(what: str = "command", about: Sequence[object] = (), user: str = "") -> Iterator[None]:
+    """Raise the relay's errors for what a command brings.
+
+    Args:
+        what: runs.
+        about: the keys or the whole command; of what Redis does not permit the kinds of keys are told.
+        user: the Redis user; empty: the server's default one.
+
+    Also raises the cancellation that redis-py lost: before Python 3.12 `asyncio.wait_for`, which it sends through, swallows
+    one that arrives in the moment in which its inner task is done (python/cpython#86296), and a loop that is to end
+    would go on for ever.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise _meaning_of(error, what, about, user) from error
+    finally:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
+
+
+def _meaning_of(error: RedisError | OSError, what: str, about: Sequence[object], user: str) -> RelayError:
+    """The relay's error for one of redis-py's or of the line's; see `translated`."""
+    said, code = str(error), code_of(error)
+    if isinstance(error, RedisError):
+        _hush(error, code)
+    if isinstance(error, ResponseError) and (code == _NO_PERMISSION or _SCRIPT_NO_PERMISSION in said):
+        return NotPermitted(refused(what, about, user, said))
+    if code in _ANSWERS:
+        return _ANSWERS[code]()
+    kind, words = CODES.get(code, (None, ""))
+    match kind:
+        case Kind.PASSING:
+            return StoreUnavailable(f"The store {words} ({code})")
+        case Kind.REPLICA:
+            return NotPrimary(f"The store {words} ({code})")
+        case Kind.OPERATOR:
+            text = f"The store {words} ({code})"
+            tell(user, text)
+            return NotPermitted(text)
+    return _without_code(error, what, code)
+
+
+def _without_code(error: RedisError | OSError, what: str, code: str) -> RelayError:
+    name = type(error).__name__
+    if isinstance(error, ConnectionError | TimeoutError | InvalidResponse):
+        return StoreUnavailable(f"The store does not answer ({name})")
+    if isinstance(error, RedisError):
+        return Bug(f"The store refused {what} ({code or name})")
+    return StoreUnavailable(f"The store cannot be reached ({name})")
+
+
+def code_of(error: Exception) -> str:
+    """The server's own word for an error, such as `WRONGTYPE`; empty when the error is not a server's."""
+    code = getattr(error, "status_code", None)
+    if code in (None, "ERR"):  # the latter says little: a wrong password is one with servers of old
+        code = next((known for kind, known in _CLASSES if isinstance(error, kind)), code)
+    if code is None and isinstance(error, ResponseError) and (found := _CODE.match(str(error))) is not None:
+        code = found[1]
+    return code or ""
+
+
+def _hush(error: RedisError, code: str) -> None:
+    """Leave nothing but the code in an error that others will see behind ours."""
+    error.args = (code,) if code else ()
+    if hasattr(error, "message"):
+        error.message = code

@@ -1,0 +1,124 @@
+"""What a Redis user may do, asked of the server without doing it.
+
+A command that is queued in a transaction is judged by the user's ACL; the transaction is thrown away, and nothing has happened.
+(`ACL DRYRUN` would say the same, but who may call it may also change users.) What is refused is in the server's `ACL LOG`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from redis.exceptions import NoPermissionError, ResponseError
+
+from relay.store.server import acl
+from relay.store.server.layout import FAMILIES, Side
+from relay.store.server.scripting import Script
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from redis.asyncio.connection import AbstractConnection
+
+    from relay.store.server.layout import Client
+
+_WIDE: Final[tuple[tuple[str, ...], ...]] = (
+    ("FLUSHALL",),
+    ("CONFIG", "GET", "appendonly"),
+    ("CONFIG", "SET", "appendonly", "yes"),
+    ("ACL", "LIST"),
+    ("KEYS", "nothing"),
+    ("EVAL", "return 1", "0"),
+    ("MONITOR",),
+    ("REPLICAOF", "NO", "ONE"),
+)
+"""What reaches beyond keys. (None of it happens: see above.)"""
+_WRITES: Final = (("SET", 1), ("HSET", 2), ("SADD", 1), ("RPUSH", 1), ("DEL", 0), ("UNLINK", 0), ("PEXPIRE", 1))
+"""(command, values after the key): one of them is in every set that writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permits:
+    """How a user's rights differ from what a role needs; empty when they do not."""
+
+    more: tuple[str, ...]
+    less: tuple[str, ...]
+
+
+async def permits(
+    connection: AbstractConnection, clients: Collection[Client], sides: Collection[Side]
+) -> Permits | None:
+    """Compare the user of a connection with what these roles need; None when the user may not even ask."""
+    needed = acl.rules(clients, sides)
+    if isinstance(await _sent(connection, "MULTI"), NoPermissionError):
+        return None
+    try:
+        return await _compared(connection, clients, sides, needed)
+    finally:
+        await _sent(connection, "DISCARD")
+
+
+async def _compared(
+    connection: AbstractConnection, clients: Collection[Client], sides: Collection[Side], needed: acl.Rules
+) -> Permits:
+    more, less = [], []
+    for wide in _WIDE:
+        name = "|".join(wide[:2]).lower() if wide[0] in ("CONFIG", "ACL") else wide[0].lower()
+        if name not in needed.commands and await _may(connection, *wide):
+            more.append(f"run {name.replace('|', ' ').upper()}")
+    for name, family in FAMILIES.items():
+        if not any(family.side.includes(side) for side in sides):
+            continue
+        key, needs = _sample(family.pattern), needed.families.get(name, "")
+        reads = await _may(connection, "GET", key)
+        writes = False
+        for command, values in _WRITES:
+            writes = writes or await _may(connection, command, key, *("x",) * values)
+        for word, has, right in (("read", reads, "r"), ("write", writes, "w")):
+            if has and right not in needs:
+                more.append(f"{word} {name}")
+            # GET is in every set. What is written by scripts alone cannot be tried here.
+            if right == "r" and "r" in needs and not has:
+                less.append(f"{word} {name}")
+    for script in sorted(_scripts(clients, sides)):
+        found = Script(script, reads_only=script in acl.READING_SCRIPTS)
+        if not await _may(connection, found.command, found.sha, "0"):
+            less.append(f"run the script {script} of this release")
+    return Permits(tuple(more), tuple(less))
+
+
+def _scripts(clients: Collection[Client], sides: Collection[Side]) -> set[str]:
+    return {name for client in clients for side in sides for name in acl.RUNS[client][side].scripts.split()}
+
+
+def _sample(pattern: str) -> str:
+    """A key of a family that nothing has."""
+    return pattern.replace("p??", "p00").replace("?", "0").replace("*", "nothing")
+
+
+async def _may(connection: AbstractConnection, *command: str) -> bool:
+    return not isinstance(await _sent(connection, *command), NoPermissionError)
+
+
+async def _sent(connection: AbstractConnection, *command: str) -> Any:
+    await connection.send_command(*command)
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error
+
+
+def told(found: Permits | None, where: str, roles: Sequence[str]) -> list[tuple[bool, str]]:
+    """What an operator is told: whether it is good, and in words."""
+    which = f"{where}, as {' and '.join(roles)}"
+    advice = f"`presence-relay redis-acl {' '.join(roles)}` prints what it needs"
+    if found is None:
+        return [
+            (True, f"{which}: cannot be known what the Redis user may do, because it may not run MULTI and DISCARD")
+        ]
+    lines = []
+    if found.less:
+        lines.append((False, f"{which}: the Redis user may not {', '.join(found.less)}; {advice}"))
+    if found.more:
+        lines.append((False, f"{which}: the Redis user may do more than it needs: {', '.join(found.more)}; {advice}"))
+    return lines or [(True, f"{which}: the Redis user may do what it needs and no more")]
