@@ -24,9 +24,9 @@ import structlog
 
 from relay.errors import RelayError, StoreUnavailable
 from relay.http.admission import open_more_descriptors
-from relay.http.listening import listener
 from relay.ops.expiry import Expiry
 from relay.ops.health import Health, OpsServer
+from relay.ops.listening import listener
 from relay.ops.loop import run as run_on_loop
 from relay.ops.private_files import exposed
 from relay.ops.supervision import running, supervised

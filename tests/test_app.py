@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 
 from relay import app
 from relay.app import PreflightFailed, Running
-from relay.http.listening import listener
+from relay.ops.listening import listener
 from relay.settings import load as config
 from relay.settings.env import SettingsInvalid
 from relay.settings.load import Role, Settings

@@ -26,7 +26,7 @@ from relay.edge.reflection import Reflection
 from relay.edge.service import SERVICE, PresenceService
 from relay.edge.shared import Shared
 from relay.http.admission import room_for
-from relay.http.listening import shown
+from relay.ops.listening import shown
 from relay.ops.supervision import running
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ import uvicorn
 from relay.http.admission import Admission, room_for
 from relay.http.handshakes import Door
 from relay.http.limits import HttpLimits
-from relay.http.listening import listener
 from relay.http.protocol import BoundedHttp, Bounds
+from relay.ops.listening import listener
 from relay.ops.refusals import Refusals
 from relay.ops.supervision import running
 

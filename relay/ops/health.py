@@ -13,7 +13,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from relay.http.listening import listener
+from relay.ops.listening import listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from relay.http.listening import listener, shown
 from relay.ops.health import Health, OpsServer
+from relay.ops.listening import listener, shown
 
 pytestmark = pytest.mark.fault("B52")
 
