@@ -89,9 +89,19 @@ KNOWN: Final = _known()
 """Every host name that the emulator answers under."""
 
 
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost"})
+
+
 def place(host_header: str, origin: str) -> Place:
-    """Where a request with this `Host` header was sent to; `origin` is the cloud's own address."""
+    """Return the place that a request with this `Host` header was sent to.
+
+    Args:
+        host_header: as the client sent it. Links lead back to it when it is a loopback address too: a port may be forwarded.
+        origin: the cloud's own address.
+    """
     name, _, port = host_header.lower().partition(":")
+    if name in _LOOPBACK and port.isdecimal():
+        return Place(f"https://{name}:{port}")
     known = KNOWN.get(name)
     if known is None or not (port.isdecimal() or not port):
         return Place(origin)

@@ -61,6 +61,15 @@ async def token(
     return (await client.post(f"{host}/{path or home}/oauth2/v2.0/token", data=form)).json()
 
 
+async def test_links_lead_to_the_loopback_address_that_the_client_asked_through(microsoft: Cloud) -> None:
+    through = "https://127.0.0.1:4443"  # a forwarded port
+    async with httpx.AsyncClient(verify=False, trust_env=False) as client:
+        for host, base in (("127.0.0.1:4443", through), ("evil.example:4443", microsoft.url)):
+            url = f"{microsoft.url}/common/v2.0/.well-known/openid-configuration"
+            document = (await client.get(url, headers={"host": host})).json()
+            assert document["jwks_uri"].startswith(f"{base}/")
+
+
 async def test_one_certificate_proves_every_name(microsoft: Cloud) -> None:
     trusting = ssl.create_default_context(cadata=microsoft.ca_pem.decode())
     port = int(microsoft.url.rpartition(":")[2])
