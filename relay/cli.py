@@ -1,4 +1,4 @@
-"""`presence-relay`: the operator's commands, put together; `relay/commands` has them."""
+"""The `presence-relay` command: its groups, put together. Each is a module of `relay.commands`."""
 
 from __future__ import annotations
 
@@ -6,23 +6,42 @@ import sys
 
 import typer
 
-from relay.commands import certificates, custody, explain, keys, redis_acl, running, tenants
-from relay.commands.frame import EXIT_TROUBLE
+from relay.commands import (
+    audit,
+    backup,
+    certificates,
+    check,
+    explain,
+    keyring,
+    probe,
+    redis_acl,
+    serve,
+    settings,
+    suite_keys,
+    tenants,
+)
+from relay.commands.renamed import RenamingGroup
+from relay.commands.runner import EXIT_FAILURE
 from relay.ops.supervision import TaskBroke, place_of
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
-app.add_typer(running.commands)
-app.add_typer(custody.commands)
+app = typer.Typer(cls=RenamingGroup, pretty_exceptions_enable=False, no_args_is_help=True)
+app.add_typer(serve.commands)
+app.add_typer(check.commands)
+app.add_typer(settings.commands)
 app.add_typer(explain.commands)
+app.add_typer(audit.commands)
+app.add_typer(probe.commands)
 app.add_typer(redis_acl.commands)
 app.add_typer(tenants.commands, name="tenants")
-app.add_typer(keys.commands, name="keys")
+app.add_typer(suite_keys.commands, name="suite-keys")
+app.add_typer(keyring.commands, name="keyring")
+app.add_typer(backup.commands, name="backup")
 app.add_typer(certificates.commands, name="certificates")
 
 
 @app.callback()
 def presence_relay() -> None:
-    """Shows phone suites the Microsoft Teams presence of colleagues.
+    """Run a Teams presence relay, and look after the organisations that use it.
 
     Settings are RELAY_... variables; `presence-relay settings` lists them. Exit codes: 0 done, 1 something outside is wrong,
     2 wrong usage or settings.
@@ -30,14 +49,14 @@ def presence_relay() -> None:
 
 
 def main() -> None:
-    """The command's entry."""
+    """Run the command. An error of our own becomes one line and exit code 1."""
     try:
         app()
     except Exception as error:
-        # Ours to mend. The place helps whoever reports it; the text of an error might show a secret.
+        # A bug. The place helps whoever reports it; the text of an error might show a secret.
         place = f"{error.place}, task {error.task}" if isinstance(error, TaskBroke) else place_of(error)
         sys.stderr.write(f"presence-relay itself broke ({place}). Please report it.\n")
-        sys.exit(EXIT_TROUBLE)
+        sys.exit(EXIT_FAILURE)
 
 
 if __name__ == "__main__":

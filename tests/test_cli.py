@@ -105,18 +105,18 @@ def test_absent_redis_is_told_in_a_line(monkeypatch):
 
 
 def test_a_suite_key_is_issued_listed_and_revoked(redis, monkeypatch):
-    assert "RELAY_VAULT_KEY_RING" in call("keys", "issue", "contoso.example").output
+    assert "RELAY_VAULT_KEY_RING" in call("suite-keys", "issue", "contoso.example").output
     monkeypatch.setenv("RELAY_VAULT_KEY_RING", RING_JSON)
-    key = parse(done("keys", "issue", "Contoso.example", "--label", "reception").strip())
+    key = parse(done("suite-keys", "issue", "Contoso.example", "--label", "reception").strip())
     assert key is not None
-    assert f"{key.key_id}  in force" in done("keys", "list", TENANT)
-    done("keys", "revoke", TENANT, key.key_id)
-    assert f"{key.key_id}  revoked" in done("keys", "list", TENANT)
-    assert key.secret not in done("keys", "list", TENANT)
+    assert f"{key.key_id}  in force" in done("suite-keys", "list", TENANT)
+    done("suite-keys", "revoke", TENANT, key.key_id)
+    assert f"{key.key_id}  revoked" in done("suite-keys", "list", TENANT)
+    assert key.secret not in done("suite-keys", "list", TENANT)
 
 
 def test_a_key_of_another_tenant_is_not_revoked(redis):
-    result = call("keys", "revoke", TENANT, "0123456789abcdef")
+    result = call("suite-keys", "revoke", TENANT, "0123456789abcdef")
     assert (result.exit_code, "has no suite key" in result.output) == (2, True)
 
 
@@ -158,7 +158,7 @@ def test_an_unknown_tenant_is_told(redis):
 
 def test_a_key_ring_is_made_for_its_owner_alone_and_never_overwritten(tmp_path):
     ring, wider = tmp_path / "ring.json", tmp_path / "wider.json"
-    said = done("keys", "ring-new", str(ring))
+    said = done("keyring", "new", str(ring))
     assert "RELAY_VAULT_KEY_RING_FILE" in said
     assert f"RELAY_EDGE_MARK_KEYS_FILE={ring}.pub" in said
     assert stat.S_IMODE(ring.stat().st_mode) == 0o600
@@ -166,13 +166,13 @@ def test_a_key_ring_is_made_for_its_owner_alone_and_never_overwritten(tmp_path):
     assert stat.S_IMODE(public.stat().st_mode) == 0o644
     assert json.loads(ring.read_text())["keys"][0]["k"] not in public.read_text()
     public.unlink()
-    done("keys", "ring-public", str(ring))
+    done("keyring", "public", str(ring))
     assert PublicMarks(public.read_text()).kids == tuple(key.kid for key in KeyRing.from_json(ring.read_text()).keys)
     before = ring.read_text()
-    assert call("keys", "ring-new", str(ring)).exit_code == 1
+    assert call("keyring", "new", str(ring)).exit_code == 1
     assert ring.read_text() == before
 
-    done("keys", "ring-new", str(wider), "--add-to", str(ring))
+    done("keyring", "new", str(wider), "--add-to", str(ring))
     assert len(json.loads(wider.read_text())["keys"]) == 2
     KeyRing.from_json(wider.read_text())
 
@@ -203,17 +203,21 @@ def test_check_finds_everything_that_is_wrong_at_once(redis, monkeypatch):
             record = ("tenant", TENANT, "hash", bytes(32), "created", 1)
             await store.command("HSET", keys.suite_key("0" * 16), *record)
 
+    as_data = json.loads(call("check", "--json").stdout)
+    texts = [finding["text"] for finding in as_data["findings"] if not finding["ok"]]
+    assert (as_data["ok"], [f"WRONG {text}" for text in texts]) == (False, wrong)
+
     asyncio.run(plant())
     wrong = [line for line in call("check").output.splitlines() if line.startswith("WRONG Suite keys")]
     assert wrong == [
-        "WRONG Suite keys: 1 suite key in force has no mark; edges refuse such keys: presence-relay keys mark"
+        "WRONG Suite keys: 1 suite key in force has no mark; edges refuse such keys: presence-relay suite-keys mark"
     ]
 
 
 def test_the_audit_log_is_printed_in_both_forms(redis, monkeypatch):
     monkeypatch.setenv("RELAY_VAULT_KEY_RING", RING_JSON)
-    key = parse(done("keys", "issue", TENANT, "--label", "=reception").strip())
-    done("keys", "revoke", TENANT, key.key_id)
+    key = parse(done("suite-keys", "issue", TENANT, "--label", "=reception").strip())
+    done("suite-keys", "revoke", TENANT, key.key_id)
     lines = [json.loads(line) for line in done("audit", "contoso.example").splitlines()]
     assert [(line["what"], line["subject_id"]) for line in lines] == [
         ("key-revoked", key.key_id),
@@ -226,48 +230,48 @@ def test_the_audit_log_is_printed_in_both_forms(redis, monkeypatch):
 
 def test_a_key_ring_is_rotated_step_by_step_and_no_key_is_retired_too_early(redis, tmp_path, monkeypatch):
     ring = tmp_path / "ring.json"
-    done("keys", "ring-new", str(ring))
+    done("keyring", "new", str(ring))
     monkeypatch.setenv("RELAY_VAULT_KEY_RING_FILE", str(ring))
     [old] = json.loads(ring.read_text())["keys"]
     asyncio.run(put_grant(redis.url, ring.read_text()))
-    suite_key, ended = (done("keys", "issue", TENANT).strip() for _ in range(2))
-    done("keys", "revoke", TENANT, parse(ended).key_id)  # has no mark any more, and holds no key back
+    suite_key, ended = (done("suite-keys", "issue", TENANT).strip() for _ in range(2))
+    done("suite-keys", "revoke", TENANT, parse(ended).key_id)  # has no mark any more, and holds no key back
 
-    said = done("keys", "ring-add", str(ring), "--after", "1h")
+    said = done("keyring", "add", str(ring), "--after", "1h")
     [new, same] = json.loads(ring.read_text())["keys"]
     assert (same, stat.S_IMODE(ring.stat().st_mode)) == (old, 0o600)
     assert f"{new['kid']} is known, and used from" in said
     public = tmp_path / "ring.json.pub"
     assert PublicMarks(public.read_text()).kids == (new["kid"], old["kid"])
-    assert "not even in use" in call("keys", "ring-add", str(ring)).output
-    assert "there is no key to retire" in call("keys", "ring-retire", str(ring)).output
-    assert "repeat this then" in done("keys", "reencrypt")
+    assert "is not in use yet" in call("keyring", "add", str(ring)).output
+    assert "there is no key to retire" in call("keyring", "retire", str(ring)).output
+    assert "repeat this then" in done("keyring", "reencrypt")
 
     ring.write_text(json.dumps({"keys": [new | {"nbf": 0}, old]}))  # an hour later
-    refused = call("keys", "ring-retire", str(ring))
+    refused = call("keyring", "retire", str(ring))
     assert refused.exit_code == 1
-    assert f"{old['kid']} still has 1 grants, 1 marks of suite keys: presence-relay keys reencrypt" in refused.output
-    assert f"{old['kid']}  known  1 grants, 1 marks of suite keys" in done("keys", "ring-show")
+    assert f"{old['kid']} still has 1 grants, 1 marks of suite keys: presence-relay keyring reencrypt" in refused.output
+    assert f"{old['kid']}  known  1 grants, 1 marks of suite keys" in done("keyring", "show")
 
     asyncio.run(announce_edge(redis.url, json.dumps({"keys": [old]})))
-    refused = call("keys", "reencrypt")
+    refused = call("keyring", "reencrypt")
     assert refused.exit_code == 1
     assert f"No suite key was marked anew:\n  process edge does not know {new['kid']}" in refused.output
-    assert f"process edge verifies suite keys, does not know {new['kid']}" in done("keys", "ring-show")
-    refused = call("keys", "ring-retire", str(ring))
+    assert f"process edge verifies suite keys, does not know {new['kid']}" in done("keyring", "show")
+    refused = call("keyring", "retire", str(ring))
     assert f"process edge does not know {new['kid']}" in refused.output
     asyncio.run(announce_edge(redis.url, ring.read_text()))
-    said = done("keys", "reencrypt")
+    said = done("keyring", "reencrypt")
     assert "1 seen, 0 rewritten" in said
     assert "1 suite keys in force seen, 1 marked anew" in said
-    assert "1 suite keys in force seen, 0 marked anew" in done("keys", "reencrypt")
+    assert "1 suite keys in force seen, 0 marked anew" in done("keyring", "reencrypt")
 
     asyncio.run(announce(redis.url, json.dumps({"keys": [old]})))
-    refused = call("keys", "ring-retire", str(ring))
+    refused = call("keyring", "retire", str(ring))
     assert f"process lagging still seals with {old['kid']}" in refused.output
     assert len(json.loads(ring.read_text())["keys"]) == 2
     asyncio.run(announce(redis.url, ring.read_text()))
-    done("keys", "ring-retire", str(ring), "--keep", str(tmp_path / "retired.json"))
+    done("keyring", "retire", str(ring), "--keep", str(tmp_path / "retired.json"))
     assert [key["kid"] for key in json.loads(ring.read_text())["keys"]] == [new["kid"]]
     assert PublicMarks(public.read_text()).kids == (new["kid"],)
     assert asyncio.run(verified(redis.url, suite_key, ring)) == TENANT
@@ -300,8 +304,8 @@ async def announce_edge(url: str, ring: str) -> None:
 
 def test_suite_keys_of_releases_before_marks_are_marked_once(redis, monkeypatch):
     monkeypatch.setenv("RELAY_VAULT_KEY_RING", RING_JSON)
-    marked, old, gone, planted = (done("keys", "issue", TENANT, "--label", label).strip() for label in "abcd")
-    done("keys", "revoke", TENANT, parse(gone).key_id)
+    marked, old, gone, planted = (done("suite-keys", "issue", TENANT, "--label", label).strip() for label in "abcd")
+    done("suite-keys", "revoke", TENANT, parse(gone).key_id)
 
     async def before_marks() -> None:
         async with Store(StoreSettings(url=redis.url)) as store:
@@ -318,53 +322,53 @@ def test_suite_keys_of_releases_before_marks_are_marked_once(redis, monkeypatch)
             return True
 
     asyncio.run(before_marks())
-    assert "2 suite keys in force have no mark: presence-relay keys mark" in call("keys", "ring-show").output
-    asked = CliRunner().invoke(app, ["keys", "mark"], input="n\n")
+    assert "2 suite keys in force have no mark: presence-relay suite-keys mark" in call("keyring", "show").output
+    asked = CliRunner().invoke(app, ["suite-keys", "mark"], input="n\n")
     assert (asked.exit_code, "1 suite keys have no mark" in asked.output) == (1, True)
     assert parse(old).key_id in asked.output
     assert [asyncio.run(taken(text)) for text in (marked, old, gone, planted)] == [True, False, False, False]
 
-    said = call("keys", "mark", "--yes").output
+    said = call("suite-keys", "mark", "--yes").output
     assert "1 marked." in said
     assert f"{parse(planted).key_id}  made" in said
     assert "NOT marked: its tenant does not list it" in said
     assert [asyncio.run(taken(text)) for text in (marked, old, gone, planted)] == [True, True, False, False]
-    assert "There is no suite key to mark." in done("keys", "mark")
+    assert "There is no suite key to mark." in done("suite-keys", "mark")
 
 
 def test_a_backup_is_made_and_restored_by_command(redis, tmp_path, monkeypatch):
     ring, key, backup = (tmp_path / name for name in ("ring.json", "backup.key", "today.backup"))
-    done("keys", "ring-new", str(ring))
+    done("keyring", "new", str(ring))
     monkeypatch.setenv("RELAY_VAULT_KEY_RING_FILE", str(ring))
     asyncio.run(put_grant(redis.url, ring.read_text()))
-    suite_key = done("keys", "issue", TENANT).strip()
-    done("keys", "backup-new", str(key))
+    suite_key = done("suite-keys", "issue", TENANT).strip()
+    done("backup", "new-key", str(key))
     assert [stat.S_IMODE(path.stat().st_mode) for path in (key, tmp_path / "backup.key.pub")] == [0o600, 0o600]
 
-    assert "1 tenants, 1 grants, 1 suite keys" in done("backup", str(backup), "--key", f"{key}.pub")
+    assert "1 tenants, 1 grants, 1 suite keys" in done("backup", "create", str(backup), "--key", f"{key}.pub")
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
-    again = call("backup", str(backup), "--key", f"{key}.pub")
+    again = call("backup", "create", str(backup), "--key", f"{key}.pub")
     assert (again.exit_code, "exists" in again.output.lower()) == (1, True)
-    assert "public half" in call("restore", str(backup), "--key", f"{key}.pub").output
-    assert "whole" in done("restore", str(backup), "--key", str(key), "--check")
-    assert "1 unchanged" in done("restore", str(backup), "--key", str(key))
+    assert "public half" in call("backup", "restore", str(backup), "--key", f"{key}.pub").output
+    assert "whole" in done("backup", "verify", str(backup), "--key", str(key))
+    assert "1 unchanged" in done("backup", "restore", str(backup), "--key", str(key))
 
     asyncio.run(flush(redis.url))
-    done("keys", "ring-new", str(tmp_path / "other.json"))
+    done("keyring", "new", str(tmp_path / "other.json"))
     monkeypatch.setenv("RELAY_VAULT_KEY_RING_FILE", str(tmp_path / "other.json"))
-    shut = call("restore", str(backup), "--key", str(key))
+    shut = call("backup", "restore", str(backup), "--key", str(key))
     assert shut.exit_code == 1
     assert "which the key ring lacks" in shut.output
     assert "Nothing was restored" in shut.output
     assert done("tenants", "list") == ""
 
     monkeypatch.setenv("RELAY_VAULT_KEY_RING_FILE", str(ring))
-    assert f"{TENANT}  restored, 1 suite keys" in done("restore", str(backup), "--key", str(key))
+    assert f"{TENANT}  restored, 1 suite keys" in done("backup", "restore", str(backup), "--key", str(key))
     assert "grant    ada@contoso.example  healthy" in done("tenants", "show", TENANT)
     assert asyncio.run(verified(redis.url, suite_key, ring)) == TENANT
     damaged = tmp_path / "damaged.backup"
     damaged.write_bytes(backup.read_bytes()[:-10])
-    assert "not whole" in call("restore", str(damaged), "--key", str(key)).output
+    assert "not whole" in call("backup", "restore", str(damaged), "--key", str(key)).output
 
 
 async def flush(url: str) -> None:

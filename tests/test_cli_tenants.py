@@ -217,7 +217,7 @@ def test_a_tenant_that_waits_is_listed_first_and_approved(redis):
 
 def test_a_tenant_that_waits_gets_no_suite_key_and_the_operator_reads_why(redis):
     pending(redis)
-    result = CliRunner().invoke(app, ["keys", "issue", CONTOSO])
+    result = CliRunner().invoke(app, ["suite-keys", "issue", CONTOSO])
     assert result.exit_code == 1
     assert "waits for the operator's approval" in result.output
     assert f"presence-relay tenants approve {CONTOSO}" in result.output

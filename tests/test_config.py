@@ -94,7 +94,7 @@ def test_what_a_role_needs_and_nobody_set_is_named_with_all_ways_to_set_it():
         "RELAY_EDGE_TLS_KEY (or RELAY_EDGE_TLS_KEY_FILE)",
         "RELAY_EDGE_MARK_KEYS (or RELAY_EDGE_MARK_KEYS_FILE)",
     ]
-    assert "presence-relay keys ring-public" in found[-1]
+    assert "presence-relay keyring public" in found[-1]
 
 
 def test_an_edge_needs_nothing_of_microsoft_and_no_key_ring(working, variable, monkeypatch):

@@ -1,13 +1,24 @@
-"""The operators' commands, by subject. Thin: each reads settings, calls one function, and says what came of it.
+"""The operators' commands, by subject. Each reads the settings, calls one function and prints the result.
 
-    running        serve, dev, check, probe, settings
+    serve          serve, dev
+    check          check everything the relay needs
+    settings       list the settings
+    explain        explain one user's presence
+    audit          print a tenant's audit log
+    probe          ask a real tenant what Microsoft does not document
+    redis_acl      print the Redis user of a role
     tenants        the organisations that use the relay
-    keys           suite keys and their marks, and the keys of backups
-    ring           the key ring, under `keys` too
-    custody        the audit log, backup and restore
-    certificates   what change notifications are encrypted for
-    frame          what all share: settings, the store, trouble told in a line, exit codes
-    naming         which tenant an operator means
+    managers       the people who look after a tenant: `tenants manager`
+    invitations    links that begin an onboarding: `tenants invite`
+    mapping        a tenant's own console statuses: `tenants map`
+    user_limit     how many users a tenant may watch: `tenants limit`
+    suite_keys     suite keys and their marks
+    keyring        the key ring: made, rotated, shown
+    backup         backups: created, verified, restored; their keys
+    certificates   certificates that change notifications are encrypted for
+    renamed        the command group, and old spellings of commands
+    runner         what all share: settings, the store, errors as one line, exit codes
+    naming         find the tenant that an operator names
 
 What a command needs is imported when it runs: `--help` must not wait for gRPC.
 """

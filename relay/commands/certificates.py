@@ -1,4 +1,4 @@
-"""Certificates that change notifications are encrypted for."""
+"""`presence-relay certificates`: make and list the certificates that change notifications are encrypted for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relay.commands.frame import EXIT_USAGE, give_up, told, with_store
+from relay.commands.runner import EXIT_USAGE, errors_as_lines, fail, with_store
 
 if TYPE_CHECKING:
     from relay.settings.load import Settings
@@ -23,16 +23,16 @@ commands = typer.Typer(no_args_is_help=True, help="Certificates that change noti
 def make_certificate(
     folder: Annotated[Path, typer.Argument(help="The folder that RELAY_WEBHOOK_CERTIFICATES names.")],
     *,
-    name: Annotated[str, typer.Option(help="Its name; else the date and something random.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the certificate. Default: the date and random characters.")] = "",
 ) -> None:
-    """Make a certificate with its key. Workers know it within seconds; subscriptions take it at their next renewal."""
-    with told():
+    """Make a certificate with its key. Workers load it within seconds; subscriptions use it from their next renewal on."""
+    with errors_as_lines():
         from relay.graph.push.certificates import SUFFIX, is_id, make
 
         now = datetime.now(UTC)
         name = name or f"{now:%Y-%m-%d}-{secrets.token_hex(3)}"
         if not is_id(name):
-            give_up(f"{name[:50]!r} is no name for a certificate: letters, digits, points and dashes.", EXIT_USAGE)
+            fail(f"{name[:50]!r} is no name for a certificate. Use letters, digits, points and dashes.", EXIT_USAGE)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = folder / f"{name}{SUFFIX}"
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
@@ -42,7 +42,7 @@ def make_certificate(
 
 @commands.command("list")
 def list_certificates() -> None:
-    """List the certificates, and how many subscriptions still need each: one that none needs may be deleted."""
+    """List the certificates, and how many subscriptions use each. One that no subscription uses may be deleted."""
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.graph.push.certificates import Certificates

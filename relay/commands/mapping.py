@@ -1,10 +1,10 @@
-"""Which console status Microsoft's values have for one tenant: the table, and what the tenant has instead."""
+"""`presence-relay tenants map`: show or change the console statuses of one tenant."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relay.commands.frame import EXIT_USAGE, give_up
+from relay.commands.runner import EXIT_USAGE, fail
 from relay.core.audit.events import OPERATOR
 from relay.core.presence import ConsoleStatus
 from relay.core.showing import mapping
@@ -20,7 +20,7 @@ _PREFIX = "map:"
 
 
 def lines(settings: Mapping[str, str]) -> Iterator[str]:
-    """The whole mapping as it is for a tenant, a line a row; what is the tenant's own is marked."""
+    """Yield the mapping in force for a tenant, a line for each row. The tenant's own statuses are marked."""
     own = mapping.overrides(settings)
     for row in mapping.TABLE:
         for usual, out in ((row.console_status, False), (row.when_out, True)):
@@ -33,19 +33,19 @@ def lines(settings: Mapping[str, str]) -> Iterator[str]:
 
 
 async def change(store: Store, tenant: Tenant, row: str, status: str) -> list[str]:
-    """Give a row another status for a tenant, or with an empty one its usual status; says what it is now."""
+    """Give a row another status for a tenant, or with an empty one its usual status. Returns lines that show it."""
     try:
         key = mapping.row_key(row)
     except ValueError:
-        give_up(f"The mapping has no row {row[:100]!r}: presence-relay tenants map {tenant.tenant_id}", EXIT_USAGE)
+        fail(f"The mapping has no row {row[:100]!r}: presence-relay tenants map {tenant.tenant_id}", EXIT_USAGE)
     wanted = status.strip().replace("-", "_").upper()
     if wanted and wanted not in _STATUSES:
-        give_up(f"{status[:100]!r} is no console status. These are: {', '.join(_STATUSES)}.", EXIT_USAGE)
+        fail(f"{status[:100]!r} is no console status. These are: {', '.join(_STATUSES)}.", EXIT_USAGE)
     # However the row was spelled before, there is one setting for it.
     same = {name: "" for name in tenant.settings if name.startswith(_PREFIX) and _key(name) == key}
     values = same | {_PREFIX + _name(key): wanted}
     if await Tenants(store).change_settings(tenant.tenant_id, values, OPERATOR, shown=values.keys()) is None:
-        give_up(f"{tenant.tenant_id} has left.", EXIT_USAGE)
+        fail(f"{tenant.tenant_id} has left.", EXIT_USAGE)
     return [f"{_name(key)} is {wanted or 'what it usually is'} for {tenant.domain or tenant.tenant_id} now."]
 
 

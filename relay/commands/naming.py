@@ -1,4 +1,4 @@
-"""Which tenant an operator means: by id, by domain or by name."""
+"""Find the tenant that an operator names: by id, by domain or by name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from relay.commands.frame import EXIT_USAGE, give_up
+from relay.commands.runner import EXIT_USAGE, fail
 from relay.core import names
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ TenantArgument = Annotated[
 _MOST_SUGGESTIONS: Final = 5
 
 
-async def meant(store: Store, text: str) -> Tenant:
-    """The tenant that an operator means. Ends the command, with suggestions, when it is none or not one alone.
+async def find_tenant(store: Store, text: str) -> Tenant:
+    """Return the tenant that an operator names. Ends the command, with suggestions, when none or several match.
 
     An id goes before a domain and a domain before a name, so that nobody's name hides another's domain.
     """
@@ -43,38 +43,38 @@ async def meant(store: Store, text: str) -> Tenant:
         if len(found) == 1:
             return found[0]
         if found:
-            give_up(f"Several tenants are called {text[:100]}; give the id of one:\n{_lines(found)}", EXIT_USAGE)
-    typer.echo(_nobody(text, _near(wanted, known)), err=True)
+            fail(f"Several tenants are called {text[:100]}; give the id of one:\n{_lines(found)}", EXIT_USAGE)
+    typer.echo(_not_found(text, _near(wanted, known)), err=True)
     raise typer.Exit(EXIT_USAGE)
 
 
-async def meant_id(store: Store, text: str) -> TenantId:
-    """The id of the tenant that an operator means; see `meant`."""
-    return (await meant(store, text)).tenant_id
+async def find_tenant_id(store: Store, text: str) -> TenantId:
+    """Return the id of the tenant that an operator names. See `find_tenant`."""
+    return (await find_tenant(store, text)).tenant_id
 
 
-async def only(store: Store) -> TenantId:
-    """The tenant, when there is one only."""
+async def only_tenant_id(store: Store) -> TenantId:
+    """Return the id of the only tenant. Ends the command when there is none, or more than one."""
     from relay.store.custody.tenants import Tenants
 
     known = await Tenants(store).list()
     if len(known) != 1:
-        said = (
+        message = (
             "There is no tenant yet: presence-relay tenants onboard"
             if not known
             else "There are several tenants: name one with --tenant"
         )
-        give_up(said, EXIT_USAGE)
+        fail(message, EXIT_USAGE)
     return known[0].tenant_id
 
 
-def _nobody(text: str, near: Sequence[Tenant]) -> str:
+def _not_found(text: str, near: Sequence[Tenant]) -> str:
     hint = f". Did you mean one of these?\n{_lines(near)}" if near else ": presence-relay tenants list"
     return f"There is no tenant {text[:100]}{hint}"
 
 
 def _near(wanted: str, known: Sequence[Tenant]) -> list[Tenant]:
-    """Tenants of which `wanted` is a part, or that are spelled alike; the likeliest first."""
+    """Return tenants whose id, domain or name contains `wanted` or is spelled much like it, the likeliest first."""
     if not wanted:
         return []
     spellings = {

@@ -1,4 +1,4 @@
-"""The organisations that use the relay: taken in, shown, suspended, removed. `standing` says how each fares."""
+"""`presence-relay tenants`: onboard, show, suspend and remove the organisations that use the relay."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relay.commands import looking_after
-from relay.commands.frame import EXIT_TROUBLE, EXIT_USAGE, give_up, with_store
-from relay.commands.naming import TenantArgument, meant
+from relay.commands import managers as looking_after
+from relay.commands.naming import TenantArgument, find_tenant
+from relay.commands.runner import EXIT_FAILURE, EXIT_USAGE, fail, with_store
 from relay.core import names
 from relay.core.audit import events as audit
 from relay.core.watching.limits import HIGHEST
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 commands = typer.Typer(no_args_is_help=True, help="The organisations that use this relay.")
 commands.add_typer(looking_after.commands, name="manager")
 
-JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
-YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
 @commands.command("list")
@@ -46,12 +46,12 @@ def list_tenants(*, as_json: JsonOption = False) -> None:
 
 @commands.command("show")
 def show_tenant(tenant: TenantArgument, *, as_json: JsonOption = False) -> None:
-    """Show all there is to say of a tenant: why it is in its state, its grants, suite keys and settings."""
+    """Show one tenant: its state and the reason, its managers, grants, suite keys and settings."""
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.diagnosis.standing import as_data, details, standing
 
-        one = await standing(store, settings.key_ring(), await meant(store, tenant))
+        one = await standing(store, settings.key_ring(), await find_tenant(store, tenant))
         typer.echo(json.dumps(as_data(one), indent=2, ensure_ascii=False) if as_json else "\n".join(details(one)))
 
     with_store(work, "vault.key_ring")
@@ -60,19 +60,19 @@ def show_tenant(tenant: TenantArgument, *, as_json: JsonOption = False) -> None:
 @commands.command()
 def onboard(
     *,
-    tenant: Annotated[str, typer.Option(help="Tenant id to accept nobody else.")] = "",
-    port: Annotated[int, typer.Option(help="Port on localhost that the browser comes back to.")] = 8400,
+    tenant: Annotated[str, typer.Option(help="Accept only the tenant with this id.")] = "",
+    port: Annotated[int, typer.Option(help="Port on localhost that the browser returns to.")] = 8400,
     wait: Annotated[int, typer.Option(help="Minutes to wait for the sign-in.", min=1, max=60)] = 10,
 ) -> None:
-    """Take an organisation in: someone of it signs in and consents in a browser on this machine."""
+    """Onboard a tenant: a user signs in and consents, in a browser on this machine."""
     if tenant and names.tenant_id(tenant) is None:
-        give_up(f"{tenant!r} is no tenant id (a GUID).", EXIT_USAGE)
+        fail(f"{tenant!r} is no tenant id (a GUID).", EXIT_USAGE)
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.consent.by_hand import onboard_by_hand
 
         issued = await onboard_by_hand(store, settings, typer.echo, tenant=tenant.lower(), port=port, wait_s=60 * wait)
-        typer.echo("The suite key, shown this once. Keep it in a file that only the suite can read:", err=True)
+        typer.echo("The suite key, shown this once. Save it in a file that only the suite can read:", err=True)
         typer.echo(issued.text)
 
     with_store(work, *config.ONBOARDING)
@@ -82,21 +82,22 @@ def onboard(
 def invite(
     domain: Annotated[str, typer.Argument(help="A domain of the organisation's Microsoft 365 accounts.")],
     *,
-    organisation: Annotated[str, typer.Option(help="What it is called.")] = "",
-    contact: Annotated[str, typer.Option(help="Whom to turn to there.")] = "",
+    organisation: Annotated[str, typer.Option(help="Name of the organisation.")] = "",
+    contact: Annotated[str, typer.Option(help="Name of the contact there.")] = "",
     email: Annotated[str, typer.Option(help="The contact's e-mail address.")] = "",
-    days: Annotated[int, typer.Option(help="How long the link is good.", min=1, max=90)] = 14,
+    days: Annotated[int, typer.Option(help="Days until the link expires.", min=1, max=90)] = 14,
 ) -> None:
-    """Print a link with which somebody of an organisation can begin the onboarding: once, and for some days."""
+    """Print a link that lets a user of an organisation begin the onboarding. It works once, and for some days."""
 
     async def work(store: Store, settings: Settings) -> None:
-        from relay.commands.inviting import invited
+        from relay.commands.invitations import make_invitation
 
-        link = await invited(
+        link = await make_invitation(
             store, settings, domain, organisation=organisation, contact=contact, email=email, days=days
         )
         typer.echo(
-            f"Good once, for {days} days. Whoever has it may begin; the sign-in decides who may consent.", err=True
+            f"The link works once, for {days} days. Anyone who has it may begin; the sign-in decides who may consent.",
+            err=True,
         )
         typer.echo(link)
 
@@ -107,20 +108,20 @@ def invite(
 def map_statuses(
     tenant: TenantArgument,
     row: Annotated[str, typer.Argument(help='A row of the mapping, such as "BusyIdle" or "Away + OOF".')] = "",
-    status: Annotated[str, typer.Argument(help="The console status that it shall have here.")] = "",
+    status: Annotated[str, typer.Argument(help="The console status for this row.")] = "",
     *,
-    remove: Annotated[bool, typer.Option("--remove", help="Let the row have its usual status again.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Give the row its usual status again.")] = False,
 ) -> None:
-    """Show or change which console status Microsoft's values have for a tenant."""
+    """Show or change which console status suites of a tenant draw for Microsoft's values."""
     if remove and (not row or status):
-        give_up("--remove takes a row, and no status.", EXIT_USAGE)
+        fail("--remove takes a row, and no status.", EXIT_USAGE)
     if row and not (remove or status):
-        give_up("Give the console status too, or --remove.", EXIT_USAGE)
+        fail("Give the console status too, or --remove.", EXIT_USAGE)
 
     async def work(store: Store, _: Settings) -> None:
         from relay.commands.mapping import change, lines
 
-        found = await meant(store, tenant)
+        found = await find_tenant(store, tenant)
         typer.echo("\n".join(await change(store, found, row, status) if row else lines(found.settings)))
 
     with_store(work)
@@ -130,19 +131,19 @@ def map_statuses(
 def limit_users(
     tenant: TenantArgument,
     users: Annotated[
-        int | None, typer.Argument(help="How many users its suites may watch together.", min=1, max=HIGHEST)
+        int | None, typer.Argument(help="Number of users that its suites may watch together.", min=1, max=HIGHEST)
     ] = None,
     *,
-    usual: Annotated[bool, typer.Option("--usual", help="Let it have the usual limit again.")] = False,
+    usual: Annotated[bool, typer.Option("--usual", help="Give the tenant the usual limit again.")] = False,
 ) -> None:
     """Show or change how many distinct users a tenant may watch on all its streams."""
     if usual and users is not None:
-        give_up("Give a number or --usual, not both.", EXIT_USAGE)
+        fail("Give a number or --usual, not both.", EXIT_USAGE)
 
     async def work(store: Store, settings: Settings) -> None:
-        from relay.commands.limiting import limit, line
+        from relay.commands.user_limit import limit, line
 
-        found, default = await meant(store, tenant), settings.watch.tenant_names
+        found, default = await find_tenant(store, tenant), settings.watch.tenant_names
         changes = usual or users is not None
         typer.echo(await limit(store, found, users, default) if changes else line(found, found.settings, default))
 
@@ -151,7 +152,7 @@ def limit_users(
 
 @commands.command()
 def approve(tenant: TenantArgument) -> None:
-    """Let a tenant in that waits: it is read from now on, and its administrator may make suite keys."""
+    """Approve a tenant that waits. The relay reads it from now on, and its managers may make suite keys."""
 
     async def work(store: Store, _: Settings) -> None:
         from relay.core.audit.events import OPERATOR
@@ -159,9 +160,9 @@ def approve(tenant: TenantArgument) -> None:
         from relay.store.custody.notices import NoticeKind
         from relay.store.custody.tenants import Tenants
 
-        found = await meant(store, tenant)
+        found = await find_tenant(store, tenant)
         if not await Tenants(store).approve(found.tenant_id):
-            give_up(f"{found.tenant_id} does not wait for approval: it is {found.state}.", EXIT_USAGE)
+            fail(f"{found.tenant_id} does not wait for approval: it is {found.state}.", EXIT_USAGE)
         await Letters(store).to_managers(found, NoticeKind.TENANT_APPROVED, OPERATOR)
         typer.echo(f"{found.tenant_id} is approved. Its administrator makes a suite key on the organisation's page.")
 
@@ -172,9 +173,9 @@ def approve(tenant: TenantArgument) -> None:
 def refuse(
     tenant: TenantArgument,
     *,
-    reason: Annotated[str, typer.Option(help="Why, as the organisation's people are shown it.")] = "",
+    reason: Annotated[str, typer.Option(help="Reason, which is shown to the people of the organisation.")] = "",
 ) -> None:
-    """Turn away a tenant that waits: its consent is deleted, and only you can let it come back."""
+    """Refuse a tenant that waits. Its consent is deleted, and only you can let it return."""
 
     async def work(store: Store, _: Settings) -> None:
         from relay.core.audit.events import OPERATOR
@@ -183,17 +184,17 @@ def refuse(
         from relay.store.custody.notices import NoticeKind
         from relay.store.custody.tenants import Tenants
 
-        _demand_reason(reason)
-        found = await meant(store, tenant)
+        _check_reason(reason)
+        found = await find_tenant(store, tenant)
         managers = await Managers(store).list(found.tenant_id)
         if not await Tenants(store).refuse(found.tenant_id, reason):
-            give_up(
+            fail(
                 f"{found.tenant_id} does not wait for approval: it is {found.state}. To end it: presence-relay tenants remove",
                 EXIT_USAGE,
             )
         await Letters(store).to_managers(found, NoticeKind.TENANT_REFUSED, OPERATOR, about=reason, managers=managers)
         typer.echo(
-            f"{found.tenant_id} is refused; its consent is deleted. To take that back: {_lifting(found.tenant_id)}"
+            f"{found.tenant_id} is refused; its consent is deleted. To take that back: {_lift_command(found.tenant_id)}"
         )
 
     with_store(work)
@@ -201,12 +202,12 @@ def refuse(
 
 @commands.command()
 def lift(
-    tenant: Annotated[str, typer.Argument(help="Tenant id. Without one, those that were turned away are listed.")] = "",
+    tenant: Annotated[str, typer.Argument(help="Tenant id. Without one, the command lists them.")] = "",
 ) -> None:
-    """Let a tenant come back that you removed or refused; or list these."""
+    """Let a tenant return that you refused or removed, or list such tenants."""
     tenant_id = names.tenant_id(tenant)
     if tenant and tenant_id is None:
-        give_up(f"{tenant!r} is no tenant id (a GUID). presence-relay tenants lift lists them.", EXIT_USAGE)
+        fail(f"{tenant!r} is no tenant id (a GUID). presence-relay tenants lift lists them.", EXIT_USAGE)
 
     async def work(store: Store, _: Settings) -> None:
         from relay.store.custody.turned_away import TurnedAway
@@ -216,22 +217,22 @@ def lift(
             for one, mark in await marks.list():
                 typer.echo(f"{one}  {mark.kind} {mark.at:%Y-%m-%d}  {mark.reason or '-'}")
         elif await marks.lift(tenant_id):
-            typer.echo(f"{tenant_id} may come back.")
+            typer.echo(f"{tenant_id} may return.")
         else:
-            give_up(f"{tenant_id} was not turned away.", EXIT_USAGE)
+            fail(f"{tenant_id} was not turned away.", EXIT_USAGE)
 
     with_store(work)
 
 
 @commands.command()
 def suspend(tenant: TenantArgument) -> None:
-    """Stop reading a tenant until it is resumed. Its suites show every user as unknown; nothing of it is lost."""
+    """Suspend a tenant: stop reading it until it is resumed. Suites show every user as unknown; nothing is deleted."""
 
     async def work(store: Store, _: Settings) -> None:
         from relay.core.consent.tenant import TenantEvent, TenantState
         from relay.store.custody.tenants import Tenants
 
-        found = await meant(store, tenant)
+        found = await find_tenant(store, tenant)
         if found.state is TenantState.SUSPENDED:
             typer.echo(f"{found.tenant_id} is suspended already.")
             return
@@ -239,7 +240,7 @@ def suspend(tenant: TenantArgument) -> None:
         state = await Tenants(store).happened(found.tenant_id, TenantEvent.SUSPENDED, entry)
         if state is not TenantState.SUSPENDED:
             why = "it waits for approval" if state is TenantState.PENDING else "it has left"
-            give_up(f"{found.tenant_id} cannot be suspended: {why}.", EXIT_TROUBLE)
+            fail(f"{found.tenant_id} cannot be suspended: {why}.", EXIT_FAILURE)
         typer.echo(f"{found.tenant_id} is suspended: presence-relay tenants resume {found.tenant_id}")
 
     with_store(work)
@@ -247,16 +248,16 @@ def suspend(tenant: TenantArgument) -> None:
 
 @commands.command()
 def resume(tenant: TenantArgument) -> None:
-    """Read a suspended tenant again, or have it asked for consent if no grant of it works."""
+    """Resume a suspended tenant. It needs a new consent if none of its grants works."""
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.core.consent.tenant import TenantState
         from relay.diagnosis.standing import resumption
         from relay.store.custody.tenants import Tenants
 
-        found = await meant(store, tenant)
+        found = await find_tenant(store, tenant)
         if found.state is not TenantState.SUSPENDED:
-            give_up(f"{found.tenant_id} is not suspended: it is {found.state}.", EXIT_USAGE)
+            fail(f"{found.tenant_id} is not suspended: it is {found.state}.", EXIT_USAGE)
         event, trouble = await resumption(store, settings.key_ring(), found.tenant_id)
         entry = audit.tenant(audit.Kind.TENANT_RESUMED, audit.OPERATOR)
         state = await Tenants(store).happened(found.tenant_id, event, entry, trouble=trouble)
@@ -272,36 +273,36 @@ def resume(tenant: TenantArgument) -> None:
 def remove_tenant(
     tenant: TenantArgument,
     *,
-    reason: Annotated[str, typer.Option(help="Why, as the organisation's people are shown it.")] = "",
+    reason: Annotated[str, typer.Option(help="Reason, which is shown to the people of the organisation.")] = "",
     yes: YesOption = False,
 ) -> None:
-    """Delete a tenant: its grants, its suite keys and all that is known of its users. Only you can let it come back."""
+    """Remove a tenant: delete its grants, its suite keys and all data of its users. Only you can let it return."""
 
     async def work(store: Store, _: Settings) -> None:
         from relay.store.custody.tenants import Tenants
 
-        _demand_reason(reason)
-        found = await meant(store, tenant)
+        _check_reason(reason)
+        found = await find_tenant(store, tenant)
         if not yes:
             typer.echo(
                 f"This deletes {found.name or found.tenant_id}, its grants and its suite keys. It cannot be undone."
             )
             expected = found.domain or found.tenant_id
             if typer.prompt(f"Type {expected} to go on", default="", show_default=False).strip().lower() != expected:
-                give_up("Nothing was deleted.", EXIT_TROUBLE)
+                fail("Nothing was deleted.", EXIT_FAILURE)
         await Tenants(store).remove(found.tenant_id, reason=reason)
         typer.echo(f"{found.tenant_id} is deleted. In Entra, its administrator may also remove the application.")
-        typer.echo(f"To let it come back: {_lifting(found.tenant_id)}, or an invitation.")
+        typer.echo(f"To let it return: {_lift_command(found.tenant_id)}, or an invitation.")
 
     with_store(work)
 
 
-def _lifting(tenant_id: str) -> str:
+def _lift_command(tenant_id: str) -> str:
     return f"presence-relay tenants lift {tenant_id}"
 
 
-def _demand_reason(reason: str) -> None:
+def _check_reason(reason: str) -> None:
     from relay.store.custody.turned_away import MAX_REASON_CHARS
 
     if len(reason) > MAX_REASON_CHARS or not reason.isprintable():
-        give_up(f"--reason has at most {MAX_REASON_CHARS} characters that can be seen.", EXIT_USAGE)
+        fail(f"--reason has at most {MAX_REASON_CHARS} characters that can be seen.", EXIT_USAGE)

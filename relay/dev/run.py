@@ -321,7 +321,7 @@ class _Watchers:
 async def _unmarked_lines(store: Store, ring: KeyRing) -> list[str]:
     """What to do about suite keys of a release before marks."""
     faults = (await Marking(store, RingMarks(ring)).census()).faults()
-    return [*faults, "Suites with them are refused until you run: presence-relay keys mark", ""] if faults else []
+    return [*faults, "Suites with them are refused until you run: presence-relay suite-keys mark", ""] if faults else []
 
 
 async def _demonstration_tenant(store: Store, settings: Settings) -> TenantId:

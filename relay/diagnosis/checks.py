@@ -164,7 +164,7 @@ async def _marks(store: Store, settings: Settings) -> list[str]:
         return []
     except RelayError as error:
         return [f"Suite keys: their marks cannot be read: {error}"]
-    return [f"Suite keys: {fault}; edges refuse such keys: presence-relay keys mark" for fault in census.faults()]
+    return [f"Suite keys: {fault}; edges refuse such keys: presence-relay suite-keys mark" for fault in census.faults()]
 
 
 async def _cloud(graph: GraphSettings) -> list[Finding]:

@@ -202,7 +202,7 @@ class VaultConfig(Group):
         0, ge=0, le=5, description="replicas that must have a durable write on disk before it counts as kept"
     )
     key_ring: Ring | None = Field(
-        None, description="JWK set that grants are encrypted with; `presence-relay keys ring-new` makes one"
+        None, description="JWK set that grants are encrypted with; `presence-relay keyring new` makes one"
     )
 
     @model_validator(mode="after")
@@ -367,7 +367,7 @@ class EdgeConfig(Group):
     mark_keys: MarkKeys | None = Field(
         None,
         description="public keys (JWK set) that suite keys are verified with, so that writing to Redis makes none; "
-        "`presence-relay keys ring-public` makes the file from the key ring. Not needed where the key ring is",
+        "`presence-relay keyring public` makes the file from the key ring. Not needed where the key ring is",
     )
     connections: int = Field(
         10_000,

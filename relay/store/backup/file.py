@@ -106,13 +106,11 @@ class BackupKey:
         try:
             found = msgspec.json.decode(text if isinstance(text, str) else text_of(text), type=dict[str, Any])
             if (found.get("kty"), found.get("crv")) != ("OKP", _CURVE):
-                raise BackupInvalid(
-                    f"This is no backup key, which is a JWK on {_CURVE}: presence-relay keys backup-new"
-                )
+                raise BackupInvalid(f"This is no backup key, which is a JWK on {_CURVE}: presence-relay backup new-key")
             key = OKPKey.import_key({name: found[name] for name in ("kty", "crv", "x", "d") if name in found})
             kid = key.thumbprint()
         except (msgspec.DecodeError, UnicodeDecodeError, JoseError, ValueError, TypeError, LookupError):
-            raise BackupInvalid("This is no backup key: presence-relay keys backup-new makes one") from None
+            raise BackupInvalid("This is no backup key: presence-relay backup new-key makes one") from None
         return cls(kid, key.is_private, key)
 
     def seal_head(self, head: bytes) -> bytes:

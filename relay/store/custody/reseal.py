@@ -2,9 +2,9 @@
 
 Whatever module seals something has a row in `PLACES`; a test holds that. A rotation is
 
-    ring-add      the new key is known, and used for sealing from a while later on
-    reencrypt     what is under older keys is rewritten, value by value, each by compare and set: any other write goes before it
-    ring-retire   refused while anything is left under the old key, or any process still seals with it
+    keyring add     the new key is known, and used for sealing from a while later on
+    reencrypt       what is under older keys is rewritten, value by value, each by compare and set: any other write goes before it
+    keyring retire  refused while anything is left under the old key, or any process still seals with it
 
 and each step can be repeated from wherever it was cut short.
 """

@@ -379,8 +379,8 @@ _UNKNOWN: Final = "Nobody issued this suite key"
 _NOT_TOLD: Final = 1
 """What the script says of a key whose keeping the audit log does not tell of yet."""
 _ADVICE: Final = {
-    Standing.MISSING: "its record has no mark: presence-relay keys mark shows such keys, and marks those of earlier releases",
-    Standing.KEY_UNKNOWN: "its mark is of a key that is not known here: bring the public keys here (presence-relay keys ring-public)",
+    Standing.MISSING: "its record has no mark: presence-relay suite-keys mark shows such keys, and marks those of earlier releases",
+    Standing.KEY_UNKNOWN: "its mark is of a key that is not known here: bring the public keys here (presence-relay keyring public)",
     Standing.FALSE: "its record was written or changed by somebody without the key ring: find out who can write to Redis",
 }
 _ENDS: Final = ("tenant", "revoked", "expires")

@@ -1,4 +1,4 @@
-"""What every command shares: settings, the store, exit codes, and trouble told in a line."""
+"""Shared by every command: settings, the store, exit codes, and errors as one line."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-EXIT_TROUBLE: Final = 1
-"""Something outside is wrong."""
+EXIT_FAILURE: Final = 1
+"""Something outside of the relay is wrong."""
 EXIT_USAGE: Final = 2
-"""Wrong usage or settings."""
+"""The command line or a setting is wrong."""
 
 
 def read_settings(*needs: str) -> Settings:
-    """The settings, with logging as they say.
+    """Read the settings and configure logging.
 
     Raises:
-        SettingsInvalid: with everything that is wrong.
+        SettingsInvalid: it names everything that is wrong.
     """
     settings = config.load(needs)
     logging.configure(settings.log.format, settings.log.level)
@@ -41,8 +41,13 @@ def read_settings(*needs: str) -> Settings:
 
 
 def with_store(work: Callable[[Store, Settings], Awaitable[None]], *needs: str) -> None:
-    """Run a command against the store; what it needs beside it may be named."""
-    with told():
+    """Run a command against the store.
+
+    Args:
+        work: the command.
+        needs: settings that it needs beside those of the store, such as `vault.key_ring`.
+    """
+    with errors_as_lines():
         settings = read_settings(*config.STORE, *needs)
         run(_stored(settings, work))
 
@@ -55,43 +60,43 @@ async def _stored(settings: Settings, work: Callable[[Store, Settings], Awaitabl
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` to its end."""
+    """Run a coroutine to its end and return its result."""
     return asyncio.run(work)
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Whatever goes wrong is told in a line, never as a traceback."""
+def errors_as_lines() -> Iterator[None]:
+    """Print an expected error as a line, never as a traceback, and end the command with its exit code."""
     try:
         yield
     except SettingsInvalid as error:
-        give_up("\n".join(["These settings are wrong:", *(f"  {fault}" for fault in error.faults)]), EXIT_USAGE)
+        fail("\n".join(["These settings are wrong:", *(f"  {fault}" for fault in error.faults)]), EXIT_USAGE)
     except (KeyboardInterrupt, asyncio.CancelledError):  # the latter by a second Ctrl-C
         raise typer.Exit(130) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except RelayError as error:
         faults = getattr(error, "faults", None)
-        give_up("\n".join(faults) if faults else _words(error), EXIT_TROUBLE)
+        fail("\n".join(faults) if faults else _explained(error), EXIT_FAILURE)
     except OSError as error:
-        give_up(_os_words(error), EXIT_TROUBLE)
+        fail(_os_error_line(error), EXIT_FAILURE)
 
 
-def give_up(message: str, code: int) -> NoReturn:
-    """End the command with `message` on standard error."""
+def fail(message: str, code: int) -> NoReturn:
+    """End the command: print `message` on standard error and exit with `code`."""
     typer.echo(message, err=True)
     raise typer.Exit(code)
 
 
-def _words(error: RelayError) -> str:
-    """An error as an operator reads it."""
+def _explained(error: RelayError) -> str:
+    """Return the text of an error for an operator, with advice where there is any."""
     match error:
         case NotPermitted():
             return f"{error}."
         case StoreUnavailable():
             return f"{error}. Check RELAY_REDIS_URL and that Redis runs."
         case NotSaved():
-            return f"Not saved: {error}. Nothing may be relied on; put Redis right and repeat the command."
+            return f"Not saved: {error}. Repair Redis and repeat the command."
         case CredentialRejected():
             return f"Microsoft refuses the relay's own credential: {error}. Check RELAY_CLOUD_CLIENT_ID and the secret."
         case ConsentRequired():
@@ -99,6 +104,6 @@ def _words(error: RelayError) -> str:
     return str(error)
 
 
-def _os_words(error: OSError) -> str:
+def _os_error_line(error: OSError) -> str:
     name = f"{error.filename}: " if error.filename else ""
     return f"{name}{error.strerror or error}"

@@ -1,4 +1,4 @@
-"""The key ring: made, rotated, shown, and the public keys that follow from it."""
+"""`presence-relay keyring`: make, rotate and show the key ring, and derive its public keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from relay.commands.frame import EXIT_TROUBLE, EXIT_USAGE, give_up, told, with_store
+from relay.commands.runner import EXIT_FAILURE, EXIT_USAGE, errors_as_lines, fail, with_store
 from relay.settings.env import duration
 
 if TYPE_CHECKING:
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     from relay.store.sealing.ring_users import RingUser
     from relay.store.server.connection import Store
 
-_TELL_EVERY: Final = 1000
+_PROGRESS_EVERY: Final = 1000
 _MOST_SHOWN: Final = 20
 _MARKS: Final = "marks of suite keys"
 
-commands = typer.Typer()
+commands = typer.Typer(no_args_is_help=True, help="The key ring that encrypts grants and signs suite keys.")
 
 
-@commands.command("ring-new")
+@commands.command("new")
 def new_ring(
-    file: Annotated[Path, typer.Argument(help="Where the key ring goes. An existing one is never overwritten.")],
+    file: Annotated[Path, typer.Argument(help="File for the key ring. An existing file is never overwritten.")],
     *,
-    add_to: Annotated[Path | None, typer.Option(help="A ring whose keys are kept behind the new one.")] = None,
+    add_to: Annotated[Path | None, typer.Option(help="A key ring whose keys are kept behind the new one.")] = None,
 ) -> None:
     """Make a key ring, for RELAY_VAULT_KEY_RING_FILE. Keep a copy in a safe place: without it all grants are lost."""
-    with told():
+    with errors_as_lines():
         from relay.store.sealing.keyring import KeyRing, make_ring
 
         older = add_to.read_text() if add_to is not None else None
@@ -51,27 +51,27 @@ def new_ring(
         typer.echo(f"{public}: its public keys, for edges without the ring. RELAY_EDGE_MARK_KEYS_FILE={public}")
 
 
-@commands.command("ring-public")
+@commands.command("public")
 def make_public(
-    file: Annotated[Path, typer.Argument(help="The key ring; FILE.pub gets its public keys.")],
+    file: Annotated[Path, typer.Argument(help="The key ring. Its public keys go to FILE.pub.")],
 ) -> None:
     """Write the public keys of a key ring, for RELAY_EDGE_MARK_KEYS_FILE: edges verify suite keys with them."""
-    with told():
+    with errors_as_lines():
         from relay.store.sealing.keyring import KeyRing
 
         ring = KeyRing.from_json(file.read_text())
         public = _write_public(file, ring)
-        typer.echo(f"{public}: the public keys of {', '.join(key.kid for key in ring.keys)}. There is no secret in it.")
+        typer.echo(f"{public}: the public keys of {', '.join(key.kid for key in ring.keys)}. The file holds no secret.")
 
 
-@commands.command("ring-add")
+@commands.command("add")
 def add_to_ring(
-    file: Annotated[Path, typer.Argument(help="The key ring; its place is taken by a wider one in one step.")],
+    file: Annotated[Path, typer.Argument(help="The key ring. The file is replaced in one step.")],
     *,
-    after: Annotated[str, typer.Option(help="How long the new key is known before it is used, like 15m.")] = "15m",
+    after: Annotated[str, typer.Option(help="How long the new key is known before it is used, such as 15m.")] = "15m",
 ) -> None:
-    """Add a key to a key ring: first known, later used. Have the roles read the file before it is used."""
-    with told():
+    """Add a key to a key ring. It is known at once and used later: bring the file to every role before that."""
+    with errors_as_lines():
         from relay.store.sealing.keyring import KeyRing, make_ring
         from relay.store.sealing.ring_file import write_private
 
@@ -79,8 +79,8 @@ def add_to_ring(
         known = KeyRing.from_json(older)
         waiting = [key for key in known.keys if key.used_from_s > now_s]
         if waiting:
-            give_up(f"{file}: {waiting[0].kid} is not even in use, from {_at(waiting[0].used_from)} on.", EXIT_USAGE)
-        kid, used_from_s = _new_kid(now_s), now_s + int(_span(after).total_seconds())
+            fail(f"{file}: {waiting[0].kid} is not in use yet, but from {_at(waiting[0].used_from)} on.", EXIT_USAGE)
+        kid, used_from_s = _new_kid(now_s), now_s + int(_duration(after).total_seconds())
         ring = make_ring(kid, now_s=now_s, older=older, used_from_s=used_from_s)
         # First the public keys: cut short in between, edges know a key too many and not one too few.
         public = _write_public(file, KeyRing.from_json(ring))
@@ -90,12 +90,12 @@ def add_to_ring(
             f"{file}: {kid} is known, and used from {_at(used_from)} on. Bring the file to every role before that,"
         )
         typer.echo(f"{public} to every edge that has no ring, and keep a copy.")
-        typer.echo("Then: presence-relay keys reencrypt; presence-relay keys ring-retire FILE")
+        typer.echo("Then: presence-relay keyring reencrypt; presence-relay keyring retire FILE")
 
 
-@commands.command("ring-show")
+@commands.command("show")
 def show_ring() -> None:
-    """Show the keys of the key ring, what is under each, and which running processes have which."""
+    """Show the keys of the key ring, how much is encrypted under each, and which running process knows which."""
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.store.custody.marking import Marking
@@ -113,7 +113,7 @@ def show_ring() -> None:
         for kid in sorted(census.by_kid.keys() - {key.kid for key in ring.keys}):
             typer.echo(f"{kid or 'no key at all'}  MISSING from the ring  {_counted(census.under(kid))}", err=True)
         for fault in marks.faults():
-            typer.echo(f"{fault}: presence-relay keys mark", err=True)
+            typer.echo(f"{fault}: presence-relay suite-keys mark", err=True)
         for user in await RingUsers(store).all():
             lacking = [key.kid for key in ring.keys if key.kid not in user.knows]
             does = f"seals with {user.seals_with}" if user.seals_with else "verifies suite keys"
@@ -124,7 +124,7 @@ def show_ring() -> None:
 
 @commands.command()
 def reencrypt() -> None:
-    """Rewrite everything that is under older keys of the ring with the key in use, while the relay runs. May be repeated."""
+    """Re-encrypt everything under older keys of the ring with the key in use, while the relay runs. May be repeated."""
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.store.custody.marking import Marking
@@ -135,39 +135,39 @@ def reencrypt() -> None:
         ring, progress = settings.key_ring(), Progress()
         waiting = [key for key in ring.keys if key.used_from_s > time.time()]
         async for progress in Sealed(store).reencrypt(ring):
-            if progress.seen and progress.seen % _TELL_EVERY == 0:
+            if progress.seen and progress.seen % _PROGRESS_EVERY == 0:
                 typer.echo(f"{progress.seen} seen, {progress.rewritten} rewritten", err=True)
         typer.echo(f"{progress.seen} seen, {progress.rewritten} rewritten with {ring.newest}.")
         marking, faults = Marking(store, RingMarks(ring)), list[str]()
         # An edge that does not know the key would refuse every suite whose key is marked with it.
         behind = [user for user in await RingUsers(store).all() if ring.newest not in user.knows]
         if behind:
-            faults += ["No suite key was marked anew:", *_unknown_to(behind, ring.newest)]
+            faults += ["No suite key was marked anew:", *_lines_of_unknown(behind, ring.newest)]
         else:
             renewed = [is_new async for is_new in marking.renew()]
             typer.echo(f"{len(renewed)} suite keys in force seen, {sum(renewed)} marked anew with {ring.newest}.")
         for fault in (await marking.census()).faults():
-            typer.echo(f"{fault}: presence-relay keys mark", err=True)
+            typer.echo(f"{fault}: presence-relay suite-keys mark", err=True)
         if waiting:
             typer.echo(f"{waiting[0].kid} is used from {_at(waiting[0].used_from)} on: repeat this then.")
         if progress.broken:
             faults.append(f"{len(progress.broken)} do not open with any key of the ring, and stay as they are:")
             faults += [f"  {key}" for key in progress.broken[:_MOST_SHOWN]]
         if faults:
-            give_up("\n".join(faults), EXIT_TROUBLE)
+            fail("\n".join(faults), EXIT_FAILURE)
 
     with_store(work, "vault.key_ring")
 
 
-@commands.command("ring-retire")
+@commands.command("retire")
 def retire_from_ring(
-    file: Annotated[Path, typer.Argument(help="The key ring; its place is taken by a narrower one in one step.")],
+    file: Annotated[Path, typer.Argument(help="The key ring. The file is replaced in one step.")],
     *,
     keep: Annotated[
-        Path | None, typer.Option(help="Where the retired keys go, as a ring: backups made under them need them.")
+        Path | None, typer.Option(help="File for the retired keys, as a key ring: older backups need them.")
     ] = None,
 ) -> None:
-    """Take the keys that are not in use out of a key ring; refused while anything, or any process, still needs one."""
+    """Take the keys that are not in use out of a key ring. Refused while anything, or any process, needs one of them."""
 
     async def work(store: Store, _: Settings) -> None:
         from relay.store.sealing.keyring import KeyRing, without
@@ -177,10 +177,10 @@ def retire_from_ring(
         ring = KeyRing.from_json(text)
         retired = [key.kid for key in ring.keys if key.kid != ring.newest and key.used_from_s <= time.time()]
         if not retired:
-            give_up(f"{file}: there is no key to retire, {ring.newest} is in use.", EXIT_USAGE)
+            fail(f"{file}: there is no key to retire, {ring.newest} is in use.", EXIT_USAGE)
         faults = await _still_needed(store, ring, retired)
         if faults:
-            give_up("\n".join(["Nothing was retired:", *faults]), EXIT_TROUBLE)
+            fail("\n".join(["Nothing was retired:", *faults]), EXIT_FAILURE)
         narrower, taken = without(text, retired)
         if keep is not None:
             with os.fdopen(os.open(keep, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
@@ -194,7 +194,7 @@ def retire_from_ring(
 
 
 async def _still_needed(store: Store, ring: KeyRing, retired: list[str]) -> list[str]:
-    """Why these keys of the ring must stay, a line each."""
+    """Return why these keys of the ring must stay, a line each."""
     from relay.store.custody.marking import Marking
     from relay.store.custody.reseal import Sealed
     from relay.store.sealing.marks import RingMarks
@@ -207,24 +207,24 @@ async def _still_needed(store: Store, ring: KeyRing, retired: list[str]) -> list
         for user in users
         if user.seals_with in retired or (user.seals_with and ring.newest not in user.knows)
     ]
-    faults += _unknown_to(
+    faults += _lines_of_unknown(
         [user for user in users if not user.seals_with and ring.newest not in user.knows], ring.newest
     )
     census, marks = await Sealed(store).census(), await Marking(store, RingMarks(ring)).census()
     under = {kid: {**census.under(kid), **_marks(marks.by_kid[kid])} for kid in retired}
     return faults + [
-        f"  {kid} still has {_counted(counts)}: presence-relay keys reencrypt"
+        f"  {kid} still has {_counted(counts)}: presence-relay keyring reencrypt"
         for kid, counts in under.items()
         if counts
     ]
 
 
-def _unknown_to(users: list[RingUser], kid: str) -> list[str]:
+def _lines_of_unknown(users: list[RingUser], kid: str) -> list[str]:
     return [f"  process {user.name} does not know {kid}; has it read the new file?" for user in users]
 
 
 def _write_public(ring_file: Path, ring: KeyRing) -> Path:
-    """Put the public keys beside their ring; returns where."""
+    """Write the public keys beside their ring and return the file."""
     from relay.store.sealing.ring_file import write_public
     from relay.store.sealing.signing import Purpose, public_set
 
@@ -241,11 +241,11 @@ def _new_kid(now_s: int) -> str:
     return f"{time.strftime('%Y-%m-%d', time.gmtime(now_s))}-{secrets.token_hex(3)}"
 
 
-def _span(text: str) -> timedelta:
+def _duration(text: str) -> timedelta:
     try:
         span = duration(text)
     except ValueError as error:
-        give_up(str(error), EXIT_USAGE)
+        fail(str(error), EXIT_USAGE)
     assert isinstance(span, timedelta)
     return span
 

@@ -1,4 +1,4 @@
-"""Invitations from the command line: the same links that the pages make for somebody else."""
+"""`presence-relay tenants invite`: a link that begins an onboarding, as the pages make one for a colleague."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from onboarding import fields
 from onboarding.settings import PREFIX
-from relay.commands.frame import EXIT_USAGE, give_up
+from relay.commands.runner import EXIT_USAGE, fail
 from relay.core.addresses import mail_address
 from relay.graph.client import GraphClient
 from relay.graph.presence.organisation import tenant_of
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from relay.store.server.connection import Store
 
 
-async def invited(
+async def make_invitation(
     store: Store, settings: Settings, domain: str, *, organisation: str, contact: str, email: str, days: int
 ) -> str:
-    """Keep an invitation and return its link."""
-    meant = fields.domain_of(domain)
-    if meant is None:
-        give_up(f"{domain[:100]!r} is no domain.", EXIT_USAGE)
+    """Store an invitation and return its link. Ends the command when an argument is wrong."""
+    checked_domain = fields.domain_of(domain)
+    if checked_domain is None:
+        fail(f"{domain[:100]!r} is no domain.", EXIT_USAGE)
     if email and mail_address(email) is None:
-        give_up(f"{email[:100]!r} is no e-mail address.", EXIT_USAGE)
+        fail(f"{email[:100]!r} is no e-mail address.", EXIT_USAGE)
     for name, text in (("organisation", organisation), ("contact", contact)):
         if len(text) > fields.MAX_CHARS[name] or not text.isprintable():
-            give_up(f"--{name} is too long, or has characters that cannot be seen.", EXIT_USAGE)
+            fail(f"--{name} is too long, or has characters that cannot be seen.", EXIT_USAGE)
     async with GraphClient(settings.cloud.public_settings()) as client:
-        tenant_id = await tenant_of(client, meant)
+        tenant_id = await tenant_of(client, checked_domain)
     if tenant_id is None:
-        give_up(f"Microsoft knows no organisation with the domain {meant}.", EXIT_USAGE)
+        fail(f"Microsoft knows no organisation with the domain {checked_domain}.", EXIT_USAGE)
     invitation = Invitation(
-        domain=meant,
+        domain=checked_domain,
         tenant_id=tenant_id,
         organisation=organisation,
         contact=contact,

@@ -1,15 +1,13 @@
-"""Suite keys and their marks, and the keys of backups. The key ring's commands are in `ring`, under the same name."""
+"""`presence-relay suite-keys`: issue, list, mark and revoke suite keys."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relay.commands import ring
-from relay.commands.frame import EXIT_TROUBLE, EXIT_USAGE, give_up, told, with_store
-from relay.commands.naming import TenantArgument, meant_id
+from relay.commands.naming import TenantArgument, find_tenant_id
+from relay.commands.runner import EXIT_FAILURE, EXIT_USAGE, fail, with_store
 from relay.core.audit import events as audit
 
 if TYPE_CHECKING:
@@ -17,40 +15,23 @@ if TYPE_CHECKING:
     from relay.store.custody.marking import MarkedKey
     from relay.store.server.connection import Store
 
-commands = typer.Typer(no_args_is_help=True, help="Suite keys, and the key ring that grants are encrypted with.")
-commands.add_typer(ring.commands)
-
-
-@commands.command("backup-new")
-def new_backup_key(
-    file: Annotated[Path, typer.Argument(help="Where the private key goes; FILE.pub gets the public one.")],
-) -> None:
-    """Make a key for backups. The relay's host needs the public half only; the private one opens every backup."""
-    with told():
-        from relay.store.backup.file import make_backup_key
-        from relay.store.sealing.ring_file import new_private
-
-        private, public = make_backup_key()
-        other = file.with_name(f"{file.name}.pub")
-        for path, content in ((file, private), (other, public)):
-            with new_private(path) as output:
-                output.write(f"{content}\n".encode())
-        typer.echo(f"{file}: the private key. Keep it away from the relay and from the backups.")
-        typer.echo(f"{other}: the public key. presence-relay backup BACKUP --key {other}")
+commands = typer.Typer(no_args_is_help=True, help="Suite keys. Each lets the suites of one tenant connect.")
 
 
 @commands.command()
 def issue(
-    tenant: TenantArgument, *, label: Annotated[str, typer.Option(help="What people call the suite.")] = ""
+    tenant: TenantArgument,
+    *,
+    label: Annotated[str, typer.Option(help="A name for people, such as the suite's place.")] = "",
 ) -> None:
-    """Make a suite key; prints it, this once. Needs the key ring, which its mark is made with."""
+    """Issue a suite key and print it, this once. Needs the key ring, which signs its mark."""
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.store.custody.suite_keys import SuiteKeys
         from relay.store.sealing.marks import RingMarks
 
         suite_keys, made = SuiteKeys(store, RingMarks(settings.key_ring())), audit.key_made(audit.OPERATOR, label)
-        typer.echo((await suite_keys.issue(await meant_id(store, tenant), label, made)).text)
+        typer.echo((await suite_keys.issue(await find_tenant_id(store, tenant), label, made)).text)
 
     with_store(work, "vault.key_ring")
 
@@ -58,9 +39,9 @@ def issue(
 @commands.command()
 def mark(
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Mark suite keys of releases before marks, once. Look at the list first: it may hold one that nobody issued."""
+    """Mark the suite keys of releases before marks, once. Read the list first: it may hold a key that nobody issued."""
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.store.custody.marking import Marking
@@ -82,9 +63,9 @@ def mark(
         typer.echo(
             f"{len(unmarked)} suite keys have no mark. Whoever has one of them gets in once it is marked: revoke"
         )
-        typer.echo("those that nobody issued (presence-relay keys revoke), and mark the others.")
+        typer.echo("those that nobody issued (presence-relay suite-keys revoke), and mark the others.")
         if not yes and not typer.confirm("Mark these now?"):
-            raise typer.Exit(EXIT_TROUBLE)
+            raise typer.Exit(EXIT_FAILURE)
         marked = [await marking.mark(key) for key in unmarked]
         typer.echo(f"{sum(marked)} marked.")
         if not all(marked):
@@ -100,7 +81,7 @@ def list_keys(tenant: TenantArgument) -> None:
     async def work(store: Store, _: Settings) -> None:
         from relay.store.custody.suite_keys import SuiteKeys
 
-        for key in await SuiteKeys(store).list(await meant_id(store, tenant)):
+        for key in await SuiteKeys(store).list(await find_tenant_id(store, tenant)):
             state = "revoked" if key.revoked else "in force"
             typer.echo(f"{key.key_id}  {state:<8}  {key.created:%Y-%m-%d}  {key.label or '-'}")
 
@@ -109,18 +90,19 @@ def list_keys(tenant: TenantArgument) -> None:
 
 @commands.command()
 def revoke(
-    tenant: TenantArgument, key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="As `keys list` shows it.")]
+    tenant: TenantArgument,
+    key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="Key id, as `suite-keys list` shows it.")],
 ) -> None:
-    """End a suite key and the streams that use it."""
+    """Revoke a suite key. Streams that use it end within seconds."""
 
     async def work(store: Store, _: Settings) -> None:
         from relay.store.custody.suite_keys import SuiteKeys
 
-        tenant_id = await meant_id(store, tenant)
+        tenant_id = await find_tenant_id(store, tenant)
         suite_keys = SuiteKeys(store)
         labels = {key.key_id: key.label for key in await suite_keys.list(tenant_id)}
         if key_id not in labels:
-            give_up(f"{tenant_id} has no suite key {key_id}: presence-relay keys list {tenant_id}", EXIT_USAGE)
+            fail(f"{tenant_id} has no suite key {key_id}: presence-relay suite-keys list {tenant_id}", EXIT_USAGE)
         await suite_keys.revoke(key_id, audit.key_revoked(audit.OPERATOR, key_id, labels[key_id]))
         typer.echo(f"{key_id} is revoked.")
 

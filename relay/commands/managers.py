@@ -1,4 +1,4 @@
-"""Who looks after an organisation, by the operator's hand: for the day when everybody who did is gone."""
+"""`presence-relay tenants manager`: name the people who look after an organisation, for when nobody there can."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relay.commands.frame import EXIT_TROUBLE, EXIT_USAGE, give_up, with_store
-from relay.commands.naming import TenantArgument, meant
+from relay.commands.naming import TenantArgument, find_tenant
+from relay.commands.runner import EXIT_FAILURE, EXIT_USAGE, fail, with_store
 from relay.core import names
 from relay.core.audit.events import OPERATOR
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from relay.settings.load import Settings
     from relay.store.server.connection import Store
 
-commands = typer.Typer(no_args_is_help=True, help="The people who look after an organisation.")
+commands = typer.Typer(no_args_is_help=True, help="The people who look after an organisation (managers).")
 
 _NAMES = ("vault.key_ring", "cloud.client_id", "cloud.client_secret")
 
 
 @commands.command("list")
 def list_managers(
-    tenant: TenantArgument, *, as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False
+    tenant: TenantArgument, *, as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False
 ) -> None:
-    """List who looks after an organisation, and since when."""
+    """List the managers of a tenant."""
 
     async def work(store: Store, _: Settings) -> None:
         from relay.store.custody.managers import Managers
 
-        found = await Managers(store).list((await meant(store, tenant)).tenant_id)
+        found = await Managers(store).list((await find_tenant(store, tenant)).tenant_id)
         if as_json:
             data = [
                 {
@@ -55,33 +55,31 @@ def list_managers(
 @commands.command("add")
 def add_manager(
     tenant: TenantArgument,
-    account: Annotated[str, typer.Argument(help="The name that they sign in with, or their object id.")],
+    account: Annotated[str, typer.Argument(help="User name (UPN) or object id of the account.")],
     *,
     unchecked: Annotated[
         bool,
         typer.Option(
-            "--unchecked", help="Take an object id as it stands: no account of the organisation can look it up."
+            "--unchecked", help="Accept an object id without looking it up, when no account of the organisation can."
         ),
     ] = False,
 ) -> None:
-    """Let somebody of an organisation look after it. It stands in the organisation's log as your deed."""
+    """Make an account of the organisation a manager. The tenant's audit log names the operator."""
     object_id = names.user_id(account)
     if unchecked and object_id is None:
-        give_up(
-            "--unchecked takes an object id (a GUID), not a name: a name may be given to somebody else.", EXIT_USAGE
-        )
+        fail("--unchecked takes an object id (a GUID), not a name: a name may be given to somebody else.", EXIT_USAGE)
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.store.custody.managers import Added, Managers
 
-        tenant_id = (await meant(store, tenant)).tenant_id
+        tenant_id = (await find_tenant(store, tenant)).tenant_id
         if unchecked and object_id is not None:
             user_id, upn = object_id, str(object_id)
         else:
-            user_id, upn = await _looked_up(store, settings, tenant_id, account)
+            user_id, upn = await _look_up(store, settings, tenant_id, account)
         added = await Managers(store).add(tenant_id, user_id, upn, OPERATOR)
         if added is Added.FULL:
-            give_up("There are as many as there may be: end somebody's right first.", EXIT_TROUBLE)
+            fail("There are as many as there may be: end somebody's right first.", EXIT_FAILURE)
         typer.echo(f"{upn} looks after {tenant_id}" + (" already." if added is Added.THERE else " from now on."))
 
     with_store(work, *(() if unchecked else _NAMES))
@@ -89,27 +87,27 @@ def add_manager(
 
 @commands.command("remove")
 def remove_manager(
-    tenant: TenantArgument, account: Annotated[str, typer.Argument(help="Their name as listed, or their object id.")]
+    tenant: TenantArgument, account: Annotated[str, typer.Argument(help="User name as listed, or object id.")]
 ) -> None:
-    """End somebody's right; not the last one's. It stands in the organisation's log as your deed."""
+    """Remove a manager, but never the last one. The tenant's audit log names the operator."""
 
     async def work(store: Store, _: Settings) -> None:
         from relay.store.custody.managers import Managers, Removed
 
-        managers, tenant_id = Managers(store), (await meant(store, tenant)).tenant_id
+        managers, tenant_id = Managers(store), (await find_tenant(store, tenant)).tenant_id
         wanted = names.folded(account.strip())
         found = [one for one in await managers.list(tenant_id) if wanted in (one.account_id, names.folded(one.upn))]
         if len(found) != 1:
-            give_up(f"{len(found)} people who look after it are called {account!r}: give an object id.", EXIT_USAGE)
+            fail(f"{len(found)} people who look after it are called {account!r}: give an object id.", EXIT_USAGE)
         removed = await managers.remove(tenant_id, found[0], OPERATOR)
         if removed is Removed.LAST:
-            give_up("Somebody must look after it, and this is the last one: add another first.", EXIT_TROUBLE)
+            fail("Somebody must look after it, and this is the last one: add another first.", EXIT_FAILURE)
         typer.echo(f"{found[0].upn} does not look after {tenant_id} any more.")
 
     with_store(work)
 
 
-async def _looked_up(store: Store, settings: Settings, tenant_id: TenantId, account: str) -> tuple[UserId, str]:
+async def _look_up(store: Store, settings: Settings, tenant_id: TenantId, account: str) -> tuple[UserId, str]:
     from relay.consent.account_names import NotFound, account_named
     from relay.graph.client import GraphClient
     from relay.store.custody.vault import Vault
@@ -118,12 +116,12 @@ async def _looked_up(store: Store, settings: Settings, tenant_id: TenantId, acco
     async with GraphClient(settings.graph_settings()) as client:
         found = await account_named(client, grants, account)
     if isinstance(found, NotFound):
-        said = {
+        messages = {
             NotFound.UNKNOWN: "Microsoft knows nobody of this name in the organisation.",
             NotFound.GUEST: "This is a guest, who cannot sign in to the organisation's page.",
             NotFound.NO_GRANT: "No account reads for the organisation, so nobody can look the name up. "
             "Ask them for their object id and give that with --unchecked.",
             NotFound.NO_ANSWER: "Microsoft did not answer. Try again, or give an object id with --unchecked.",
         }
-        give_up(said[found], EXIT_TROUBLE)
+        fail(messages[found], EXIT_FAILURE)
     return found.user_id, found.upn

@@ -1,10 +1,10 @@
-"""How many distinct users one tenant may watch: shown, and set by the operator."""
+"""`presence-relay tenants limit`: show or change how many distinct users one tenant may watch."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relay.commands.frame import EXIT_USAGE, give_up
+from relay.commands.runner import EXIT_USAGE, fail
 from relay.core.audit.events import OPERATOR
 from relay.core.watching.limits import NAMES_SETTING, most_names
 from relay.store.custody.tenants import Tenants
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 def line(tenant: Tenant, settings: Mapping[str, str], default: int) -> str:
-    """What is so for a tenant with these settings."""
+    """Return the line that shows the limit of a tenant with these settings."""
     whose = "its own limit" if settings.get(NAMES_SETTING) else "the usual limit"
     return f"{tenant.domain or tenant.tenant_id} may watch {most_names(settings, default)} users: {whose}."
 
 
 async def limit(store: Store, tenant: Tenant, users: int | None, default: int) -> str:
-    """Give a tenant a limit of its own, or with None the usual one; says what it is now."""
+    """Give a tenant its own limit, or with None the usual one. Returns the line that shows it."""
     values = {NAMES_SETTING: "" if users is None else str(users)}
     settings = await Tenants(store).change_settings(tenant.tenant_id, values, OPERATOR, shown=values.keys())
     if settings is None:
-        give_up(f"{tenant.tenant_id} has left.", EXIT_USAGE)
+        fail(f"{tenant.tenant_id} has left.", EXIT_USAGE)
     return f"{line(tenant, settings, default)} Edges know within 10 seconds."

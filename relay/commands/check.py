@@ -1,0 +1,46 @@
+"""`presence-relay check`: look at everything around the relay before it runs."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from relay.commands.redis_acl import clients_named, complete_client
+from relay.commands.runner import EXIT_FAILURE, errors_as_lines, read_settings, run
+from relay.settings import load as config
+from relay.settings.load import Role
+
+commands = typer.Typer()
+
+
+@commands.command()
+def check(
+    roles: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--role",
+            help="Whose Redis user RELAY_REDIS_URL has: edge, worker, webhook, web, operator; or all.",
+            autocompletion=complete_client,
+        ),
+    ] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")] = False,
+) -> None:
+    """Check settings, certificates, Redis, Entra, Graph and the webhook, and say what to do. Exit code 1: something is wrong."""
+    with errors_as_lines():
+        from relay.diagnosis.checks import checked
+
+        # The pages may be left out; what is set for them is checked all the same.
+        settings = read_settings(*config.needs_of([Role.EDGE, Role.WORKER]))
+        findings = run(checked(settings, clients_named(roles) if roles else ()))
+    is_good = all(finding.is_good for finding in findings)
+    if as_json:
+        data = {"ok": is_good, "findings": [{"ok": finding.is_good, "text": finding.text} for finding in findings]}
+        typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    else:
+        for finding in findings:
+            typer.echo(f"{'ok   ' if finding.is_good else 'WRONG'} {finding.text}")
+    if not is_good:
+        raise typer.Exit(EXIT_FAILURE)

@@ -1,0 +1,86 @@
+"""`presence-relay serve` and `dev`: run roles of the relay, or a whole relay on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from relay.commands.runner import EXIT_USAGE, errors_as_lines, fail, read_settings
+from relay.ops import logging
+from relay.settings import load as config
+from relay.settings.load import Role
+
+commands = typer.Typer()
+
+
+def _complete_role(incomplete: str) -> list[str]:
+    return [role for role in (*Role, "all") if role.startswith(incomplete)]
+
+
+@commands.command()
+def serve(
+    roles: Annotated[
+        list[str],
+        typer.Argument(metavar="ROLE...", help="edge, worker, webhook, web, or all.", autocompletion=_complete_role),
+    ],
+) -> None:
+    """Run roles of the relay until SIGTERM or Ctrl-C."""
+    chosen = _roles(roles)
+    with errors_as_lines():
+        from relay import app as relay_app
+
+        settings = read_settings(*config.needs_of(chosen))
+        relay_app.until_signalled(lambda stop: relay_app.run(settings, chosen, stop))
+
+
+@commands.command()
+def dev(
+    *,
+    state: Annotated[Path, typer.Option(help="Folder for data. It is kept between runs.")] = Path(".state/dev"),
+    cloud: Annotated[
+        str, typer.Option(help="local: a Microsoft cloud on this machine. microsoft: the real one.")
+    ] = "local",
+    client_id: Annotated[str, typer.Option(help="Application id of your app registration.")] = "",
+    client_secret_file: Annotated[
+        Path | None, typer.Option(help="File with the client secret of the app registration.")
+    ] = None,
+    certificate_file: Annotated[
+        Path | None, typer.Option(help="PEM file with the certificate and, here or in --private-key-file, its key.")
+    ] = None,
+    private_key_file: Annotated[Path | None, typer.Option(help="PEM file with the certificate's private key.")] = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "warning",
+) -> None:
+    """Run a whole relay on this machine, with Valkey, all roles, TLS, and an organisation to try."""
+    with errors_as_lines():
+        from relay import app as relay_app
+        from relay.dev.run import DevOptions
+        from relay.dev.run import dev as run_dev
+
+        microsoft = _registration(cloud, client_id, client_secret_file, certificate_file, private_key_file)
+        options = DevOptions(state=state, microsoft=microsoft, log_level=log_level)
+        logging.configure("text", log_level)
+        relay_app.until_signalled(lambda stop: run_dev(options, stop, typer.echo))
+
+
+def _roles(given: list[str]) -> list[Role]:
+    if given == ["all"]:
+        return list(Role)
+    try:
+        return list(dict.fromkeys(Role(role) for role in given))
+    except ValueError:
+        fail(f"Roles are {', '.join(Role)}, or all alone; not {' '.join(given)!r}.", EXIT_USAGE)
+
+
+def _registration(
+    cloud: str, client_id: str, secret: Path | None, certificate: Path | None, key: Path | None
+) -> dict[str, Any] | None:
+    """Return the operator's own app registration as fields of `CloudConfig`; None for the local cloud."""
+    if cloud == "local":
+        return None
+    if cloud != "microsoft":
+        fail(f"--cloud is local or microsoft, not {cloud!r}.", EXIT_USAGE)
+    paths = {"client_secret": secret, "certificate": certificate, "private_key": key or certificate}
+    given: dict[str, Any] = {name: path.read_text().strip() for name, path in paths.items() if path is not None}
+    return given | ({"client_id": client_id} if client_id else {})
