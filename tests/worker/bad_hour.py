@@ -127,7 +127,7 @@ def _answer(chance: random.Random, fault: Fault, link: str, touches: str, *, is_
     """Decide what is answered."""
     kinds = ["status", "status", "status", "html", "damage", "hang", "reset", "slow"]
     if touches == "account":
-        kinds = ["refused"]
+        kinds = ["refused", "status", "html", "damage", "hang", "reset"]
     elif is_token:
         kinds += ["entra", "entra"]
     elif fault.path == BULK:
