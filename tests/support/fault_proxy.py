@@ -99,6 +99,7 @@ class FaultProxy:
         accepted: connections so far.
         opened: how many of them came to each upstream, by its port.
         resets: connections that ended with RST by the proxy's doing.
+        asked: bytes that clients sent.
     """
 
     upstream: Address
@@ -112,6 +113,7 @@ class FaultProxy:
     accepted: int = 0
     opened: Counter[int] = field(default_factory=Counter)
     resets: int = 0
+    asked: int = 0
 
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)
@@ -265,6 +267,7 @@ class FaultProxy:
 
     def _note(self, line: _Line, is_up: bool, part: bytes) -> None:
         line.last = asyncio.get_running_loop().time()
+        self.asked += len(part) if is_up else 0
         if line.is_tls is None and is_up:
             line.is_tls = part[0] == _TLS_HANDSHAKE
             if self.fault is Fault.RESET_TLS:
