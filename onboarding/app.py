@@ -12,15 +12,15 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from onboarding.guard import Guard
-from onboarding.pace import Pacer
-from onboarding.pages import STATIC, Pages
+from onboarding.layout import STATIC, Pages
+from onboarding.middleware import Guard
 from onboarding.problems import Stopped, of_error, said_of, sentence_of
-from onboarding.steps import Steps
-from onboarding.tenant.diagnostics import DiagnosticViews
-from onboarding.tenant.door import NotAdmitted, SignInNeeded
-from onboarding.tenant.views import TenantViews
-from onboarding.views import Views
+from onboarding.rate_limit import Pacer
+from onboarding.tenant.auth import NotAdmitted, SignInNeeded
+from onboarding.tenant.views.diagnostics import DiagnosticViews
+from onboarding.tenant.views.sign_in import TenantViews
+from onboarding.wizard.steps import Steps
+from onboarding.wizard.views import Views
 from relay.errors import RelayError
 from relay.http.serving import Listening, serving
 from relay.ops.supervision import running

@@ -1,4 +1,4 @@
-"""The cookies of the tenant's page; see `onboarding.sessions` for what the prefix and SameSite do.
+"""The cookies of the tenant's page; see `onboarding.cookies` for what the prefix and SameSite do.
 
 `__Host-tenant`           SameSite=Lax. Whoever holds it is signed in. Not Strict: the way back from Microsoft's page is one
                           from another site, and the page after it would open as if nobody had signed in.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from onboarding import sessions
+from onboarding import cookies as sessions
 
 if TYPE_CHECKING:
     from datetime import timedelta

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from onboarding.sessions import fingerprint, new_secret
+from onboarding.cookies import fingerprint, new_secret
 from relay.core.presence import TenantId, UserId
 from relay.store.sealing.short_lived import Flows, KeptFlow
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onboarding.tenant.sign_in import SignInFailed
+from onboarding.tenant.sign_ins import SignInFailed
 from relay.consent.prove import tried
 from relay.errors import AccessDenied, ConsentRequired, RequestRefused
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from onboarding import fields
 from onboarding.settings import PREFIX
+from onboarding.wizard import fields
 from relay.commands.runner import EXIT_USAGE, fail
 from relay.core.addresses import mail_address
 from relay.graph.client import GraphClient

@@ -10,13 +10,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import onboarding
-from onboarding.pages import environment
+from onboarding.layout import environment
 from onboarding.problems import PROBLEMS
 from relay.core.consent import grants
 from relay.core.showing import diagnosis
 from relay.graph import errors
+from relay.locale import languages
 
 ROOT = Path(onboarding.__file__).parent
+LOCALE = Path(languages.__file__).parent
 Message = str | tuple[str, str]
 """One text, or what is said of one thing and of many."""
 _MARKS = {"english": 1, "ngettext": 2}
@@ -49,7 +51,7 @@ def sentences() -> set[str]:
 def translated() -> list[dict[str, object]]:
     """Every table of the locale's files, as it stands, with the file's name under `file`."""
     tables: list[dict[str, object]] = []
-    for path in sorted(ROOT.glob("locale/*.toml")):
+    for path in sorted(LOCALE.glob("*.toml")):
         tables += [{**table, "file": path.name} for table in tomllib.loads(path.read_text())["message"]]
     return tables
 

@@ -11,8 +11,8 @@ import trustme
 
 from emulator import Cloud
 from onboarding.app import served
-from onboarding.flow import Flow, decode
 from onboarding.settings import Pace, WebSettings
+from onboarding.wizard.flow import Flow, decode
 from relay.core.consent.tenant import SignUp
 from relay.core.presence import TenantId
 from relay.store.custody.suite_keys import SuiteKeys

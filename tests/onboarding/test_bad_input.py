@@ -11,7 +11,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from onboarding import sessions
+from onboarding import cookies as sessions
 from onboarding.problems import PROBLEMS
 from onboarding.settings import CALLBACK
 from tests.emulator.driver import form

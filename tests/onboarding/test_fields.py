@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onboarding import fields
-from onboarding.fields import FieldsInvalid, applicant, domain_of
-from onboarding.flow import Applicant, Flow, decode, encode, is_flow_id, new_flow_id
-from onboarding.pace import Budget, Pacer
+from onboarding.rate_limit import Budget, Pacer
 from onboarding.settings import Pace
-from onboarding.tenant.preferences import GROUPS
+from onboarding.tenant.setting_forms import GROUPS
+from onboarding.wizard import fields
+from onboarding.wizard.fields import FieldsInvalid, applicant, domain_of
+from onboarding.wizard.flow import Applicant, Flow, decode, encode, is_flow_id, new_flow_id
 from relay.core.presence import TenantId
 from tests.onboarding.person import APPLICANT
 

@@ -9,7 +9,7 @@ import pytest
 from starlette.datastructures import Headers
 
 from onboarding import dates
-from onboarding.pages import is_path, where
+from onboarding.layout import is_path, where
 from relay.locale.languages import CURRENT, Language, Sentence, english, say, wanted
 from tests.onboarding.messages import places, translated, written
 from tests.onboarding.person import Person

@@ -109,9 +109,9 @@ async def test_every_route_names_a_deed(site: Site):
 
 
 async def _routes(site: Site) -> list[Route]:
-    from onboarding.pages import Pages
-    from onboarding.tenant.diagnostics import DiagnosticViews
-    from onboarding.tenant.views import TenantViews
+    from onboarding.layout import Pages
+    from onboarding.tenant.views.diagnostics import DiagnosticViews
+    from onboarding.tenant.views.sign_in import TenantViews
     from tests.graph.conftest import settings_for
 
     settings: WebSettings = site.settings

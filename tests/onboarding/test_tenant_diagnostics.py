@@ -12,7 +12,7 @@ from playwright.async_api import expect
 from redis.asyncio import Redis
 
 from onboarding.settings import TENANT
-from onboarding.tenant.diagnostics import MOST_ROWS
+from onboarding.tenant.views.diagnostics import MOST_ROWS
 from relay.core.consent.tenant import TenantState
 from relay.core.presence import Name, Status, TenantId
 from relay.core.reading.ordering import Order

@@ -13,7 +13,7 @@ import pytest
 from redis.asyncio import Redis
 
 from emulator import Fault
-from onboarding import sessions
+from onboarding import cookies as sessions
 from onboarding.problems import PROBLEMS
 from onboarding.settings import CALLBACK, TENANT, Pace
 from onboarding.tenant.cookies import RETURN_COOKIE, SESSION_COOKIE

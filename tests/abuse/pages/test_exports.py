@@ -15,7 +15,7 @@ import trustme
 from redis.asyncio import Redis
 
 from onboarding.settings import TENANT
-from onboarding.tenant import exports
+from onboarding.tenant import log_exports as exports
 from relay.core.audit.events import Actor, watched
 from relay.http import protocol as bounded_http
 from relay.store.custody.audit import AuditLog

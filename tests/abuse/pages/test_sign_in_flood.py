@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import httpx
 import pytest
 
-from onboarding import sessions
+from onboarding import cookies as sessions
 from onboarding.settings import Pace, Rooms
 from relay.store.custody.proxies import Proxies
 from tests.onboarding.person import APPLICANT, Person

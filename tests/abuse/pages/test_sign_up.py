@@ -12,9 +12,9 @@ import pytest
 import trustme
 
 from emulator import Cloud
-from onboarding.domains import DomainLimits, Domains
 from onboarding.problems import PROBLEMS
 from onboarding.settings import TENANT
+from onboarding.wizard.domains import DomainLimits, Domains
 from relay.core.audit.events import Actor
 from relay.core.consent.grants import GrantState
 from relay.core.consent.tenant import SignUp, TenantEvent, TenantState

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from onboarding.settings import TENANT, Pace
-from onboarding.tenant import sign_in
+from onboarding.tenant import sign_ins as sign_in
 from relay.core.audit.events import OPERATOR
 from relay.store.custody.managers import Managers
 from relay.store.custody.notices import NoticeKind, Notices

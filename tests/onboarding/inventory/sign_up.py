@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import msgspec
 
-from onboarding.flow import encode
+from onboarding.wizard.flow import encode
 from relay.core.consent.tenant import SignUp, TenantState
 from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.sealing.short_lived import Flows

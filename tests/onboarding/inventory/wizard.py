@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from emulator import Fault
-from onboarding.flow import encode, new_trial
+from onboarding.wizard.flow import encode, new_trial
 from relay.core.consent.tenant import TenantEvent
 from relay.store.sealing.invitations import Invitation, Invitations, new_token
 from relay.store.sealing.short_lived import Flows

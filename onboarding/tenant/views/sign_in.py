@@ -12,23 +12,24 @@ import structlog
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from onboarding import forms, sessions
-from onboarding.pace import Budget, demand
+from onboarding import cookies as sessions
+from onboarding import forms
 from onboarding.problems import PROBLEMS, Stopped, of_error
+from onboarding.rate_limit import Budget, demand
 from onboarding.settings import TENANT, TENANT_SIGN_IN
 from onboarding.tenant import cookies
 from onboarding.tenant.access import Access, is_contact
-from onboarding.tenant.accounts import AccountViews
-from onboarding.tenant.again import AskedAgain
-from onboarding.tenant.desk import Desk
-from onboarding.tenant.door import NotAdmitted, SignInNeeded
-from onboarding.tenant.leaving import LEFT, LeavingViews
-from onboarding.tenant.log_views import LogViews
-from onboarding.tenant.notes import said
-from onboarding.tenant.people import PeopleViews
-from onboarding.tenant.setting_views import SettingViews
-from onboarding.tenant.sign_in import SignInFailed, is_ours
-from onboarding.tenant.suites import SuiteViews
+from onboarding.tenant.auth import NotAdmitted, SignInNeeded
+from onboarding.tenant.flash import said
+from onboarding.tenant.reauthentication import AskedAgain
+from onboarding.tenant.services import Desk
+from onboarding.tenant.sign_ins import SignInFailed, is_ours
+from onboarding.tenant.views.accounts import AccountViews
+from onboarding.tenant.views.audit_log import LogViews
+from onboarding.tenant.views.leaving import LEFT, LeavingViews
+from onboarding.tenant.views.people import PeopleViews
+from onboarding.tenant.views.settings import SettingViews
+from onboarding.tenant.views.suites import SuiteViews
 from relay.errors import RelayError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from onboarding.pages import Pages
+    from onboarding.layout import Pages
     from onboarding.settings import WebSettings
     from onboarding.tenant.sessions import Session
     from relay.graph.auth.idtokens import VerifiedIdentity

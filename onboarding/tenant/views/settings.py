@@ -9,10 +9,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from onboarding.problems import Stopped
+from onboarding.status_names import STATUS
 from onboarding.tenant import mapping_form
 from onboarding.tenant.access import Deed
-from onboarding.tenant.frame import SETTINGS
-from onboarding.tenant.preferences import (
+from onboarding.tenant.layout import SETTINGS
+from onboarding.tenant.setting_forms import (
     GROUPS,
     MAX_LIST_CHARS,
     MAX_URL_CHARS,
@@ -23,7 +24,6 @@ from onboarding.tenant.preferences import (
     mark,
     seen,
 )
-from onboarding.words import STATUS
 from relay.core.showing.mapping import LOOKS
 from relay.core.watching import permission
 from relay.locale.languages import Language, english
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from onboarding.tenant.again import AskedAgain
-    from onboarding.tenant.desk import Desk
-    from onboarding.tenant.door import Visitor
-    from onboarding.tenant.preferences import Group
+    from onboarding.tenant.auth import Visitor
+    from onboarding.tenant.reauthentication import AskedAgain
+    from onboarding.tenant.services import Desk
+    from onboarding.tenant.setting_forms import Group
 
 log = structlog.get_logger(__name__)
 

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
-from onboarding import flow as flows_of
-from onboarding.admission import RequestsFull
-from onboarding.consent import refused
-from onboarding.entry import NotInvited, trouble_of
-from onboarding.flow import CHECKS, Check, Mark, Trouble, new_trial
 from onboarding.problems import of_error
-from onboarding.proof import prove
+from onboarding.wizard import flow as flows_of
+from onboarding.wizard.admission import RequestsFull
+from onboarding.wizard.checks import prove
+from onboarding.wizard.eligibility import NotInvited, trouble_of
+from onboarding.wizard.flow import CHECKS, Check, Mark, Trouble, new_trial
+from onboarding.wizard.sign_ins import refused
 from relay.errors import AccessDenied, ConsentRequired, RelayError, RequestRefused, SourceUnreachable
 from relay.store.custody.sign_ups import SignUpsFull
 from relay.store.custody.turned_away import TurnedAwayError
@@ -33,9 +33,9 @@ from relay.store.custody.turned_away import TurnedAwayError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from onboarding.admission import Admission
-    from onboarding.flow import Flow, Shown, Trial
     from onboarding.settings import Push
+    from onboarding.wizard.admission import Admission
+    from onboarding.wizard.flow import Flow, Shown, Trial
     from relay.graph.client import GraphClient
     from relay.store.sealing.short_lived import Flows, KeptFlow
 

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Final
 
-from onboarding.flow import Applicant
+from onboarding.wizard.flow import Applicant
 from relay.core.addresses import MAX_ADDRESS_CHARS, MAX_DOMAIN_CHARS, ascii_domain, mail_address
 from relay.locale.languages import Sentence, english
 

@@ -18,14 +18,14 @@ import structlog
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from onboarding import sessions
+from onboarding import cookies as sessions
 from onboarding.settings import TENANT
 from onboarding.tenant import cookies
 from onboarding.tenant.access import Deed
-from onboarding.tenant.door import SignInNeeded
-from onboarding.tenant.frame import SETTINGS
-from onboarding.tenant.goodbye import end_subscriptions
+from onboarding.tenant.auth import SignInNeeded
+from onboarding.tenant.layout import SETTINGS
 from onboarding.tenant.sessions import Left
+from onboarding.tenant.unsubscribe import end_subscriptions
 from relay.locale.languages import english
 from relay.store.custody.notices import NoticeKind
 from relay.store.server import keys
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from onboarding.tenant.access import Deed
-    from onboarding.tenant.again import AskedAgain
-    from onboarding.tenant.desk import Desk
-from onboarding.tenant.door import Visitor
+    from onboarding.tenant.reauthentication import AskedAgain
+    from onboarding.tenant.services import Desk
+from onboarding.tenant.auth import Visitor
 
 log = structlog.get_logger(__name__)
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from onboarding.fields import NO_ADDRESS
 from onboarding.tenant import mapping_form
 from onboarding.tenant.access import CONTACT_EMAIL
-from onboarding.tenant.texts import is_seen, line
+from onboarding.text_fields import is_seen, line
+from onboarding.wizard.fields import NO_ADDRESS
 from relay.core.addresses import mail_address
 from relay.core.watching import permission
 from relay.locale.languages import Language, Sentence, english

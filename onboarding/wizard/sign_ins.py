@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from onboarding.domains import Domains
-from onboarding.flow import Consented, Trouble
 from onboarding.problems import OF_CONSENT
+from onboarding.wizard.domains import Domains
+from onboarding.wizard.flow import Consented, Trouble
 from relay.core.consent.microsoft_error import NOTHING
 from relay.errors import ConsentRequired
 from relay.graph.auth import consent as graph_consent
@@ -23,7 +23,7 @@ from relay.locale.languages import english
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from onboarding.flow import Flow
+    from onboarding.wizard.flow import Flow
     from relay.core.presence import TenantId
     from relay.errors import RelayError
     from relay.graph.auth.consent import Consent

@@ -25,7 +25,7 @@ from onboarding.tenant.sessions import FreshKey
 from relay.core.audit.events import key_made, key_revoked, key_rotated
 
 if TYPE_CHECKING:
-    from onboarding.tenant.door import Visitor
+    from onboarding.tenant.auth import Visitor
     from onboarding.tenant.sessions import Sessions
     from relay.store.custody.suite_keys import SuiteKeys
 

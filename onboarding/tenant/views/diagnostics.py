@@ -15,8 +15,8 @@ from starlette.routing import Route
 
 from onboarding.settings import TENANT
 from onboarding.tenant.access import Deed
-from onboarding.tenant.door import Door
-from onboarding.tenant.frame import DIAGNOSTICS, Frame
+from onboarding.tenant.auth import Door
+from onboarding.tenant.layout import DIAGNOSTICS, Frame
 from onboarding.tenant.sessions import Sessions
 from relay.core.names import MAX_NAME_CHARS, normalise
 from relay.core.presence import Source
@@ -33,9 +33,9 @@ from relay.store.custody.vault import Vault
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from onboarding.pages import Pages
+    from onboarding.layout import Pages
     from onboarding.settings import WebSettings
-    from onboarding.tenant.door import Visitor
+    from onboarding.tenant.auth import Visitor
     from relay.core.showing.diagnosis import Connector
     from relay.diagnosis.overview import Row
     from relay.store.sealing.keyring import KeyRing

@@ -16,7 +16,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 
-from onboarding.pages import HERE, STATIC, where
+from onboarding.layout import HERE, STATIC, where
 from relay.errors import RelayError
 from relay.http.bodies import Bodies, TooMuchAtOnce
 from relay.locale import languages
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from onboarding.pace import Pacer
-    from onboarding.pages import Pages
+    from onboarding.layout import Pages
+    from onboarding.rate_limit import Pacer
     from onboarding.settings import WebSettings
     from relay.http.bodies import Body
 

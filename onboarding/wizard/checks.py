@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import stamina
 import structlog
 
-from onboarding.flow import Check, Mark, Shown
-from onboarding.words import STATUS
+from onboarding.status_names import STATUS
+from onboarding.wizard.flow import Check, Mark, Shown
 from relay.core.showing.mapping import LOOKS, map_presence
 from relay.errors import (
     AccessDenied,
@@ -31,8 +31,8 @@ from relay.store.presence.subscriptions import new_client_state, new_route
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from onboarding.flow import Consented
     from onboarding.settings import Push
+    from onboarding.wizard.flow import Consented
     from relay.core.presence import Observation, UserId
     from relay.graph.client import GraphClient, TokenSource
 

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from onboarding import flow as flows_of
-from onboarding.flow import Admitted, Answered, Check, Mark
+from onboarding.wizard import flow as flows_of
+from onboarding.wizard.flow import Admitted, Answered, Check, Mark
 from relay.core.audit.events import Actor, key_made, key_revoked
 from relay.core.consent.tenant import TenantState
 from relay.errors import RelayError
@@ -32,9 +32,9 @@ from relay.store.custody.admissions import MustAsk
 from relay.store.custody.notices import NoticeKind
 
 if TYPE_CHECKING:
-    from onboarding.entry import Entry
-    from onboarding.flow import Consented, Flow
-    from onboarding.proof import Proof
+    from onboarding.wizard.checks import Proof
+    from onboarding.wizard.eligibility import Entry
+    from onboarding.wizard.flow import Consented, Flow
     from relay.core.presence import TenantId
     from relay.store.custody.access_requests import AccessRequests
     from relay.store.custody.admissions import Admissions

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from onboarding.flow import Trouble
+from onboarding.wizard.flow import Trouble
 from relay.core.audit.events import RELAY
 from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.errors import RelayError
@@ -18,7 +18,7 @@ from relay.store.custody.sign_ups import SignUpsFull
 from relay.store.custody.tenants import Tenant
 
 if TYPE_CHECKING:
-    from onboarding.flow import Flow
+    from onboarding.wizard.flow import Flow
     from relay.core.consent.tenant import SignUp
     from relay.core.presence import TenantId
     from relay.store.custody.emails import Letters

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import structlog
 
-from onboarding.flow import Consented
+from onboarding.cookies import fingerprint
 from onboarding.problems import OF_CONSENT
-from onboarding.sessions import fingerprint
+from onboarding.wizard.flow import Consented
 from relay.core.presence import TenantId, UserId
 from relay.errors import ConsentRequired
 from relay.graph.auth.consent import ConsentFailed

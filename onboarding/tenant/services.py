@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from onboarding.tenant.door import Door
-from onboarding.tenant.frame import Frame
+from onboarding.tenant.auth import Door
+from onboarding.tenant.layout import Frame
 from onboarding.tenant.sessions import Sessions
-from onboarding.tenant.sign_in import SignIns
+from onboarding.tenant.sign_ins import SignIns
 from relay.graph.auth.consent import Consent
 from relay.graph.client import GraphClient
 from relay.store.custody.access_requests import AccessRequests
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from typing import Self
 
-    from onboarding.pages import Pages
+    from onboarding.layout import Pages
     from onboarding.settings import WebSettings
     from relay.graph.settings import GraphSettings
     from relay.store.sealing.keyring import KeyRing

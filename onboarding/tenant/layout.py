@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from onboarding.settings import TENANT
-from onboarding.tenant.notes import said
+from onboarding.tenant.flash import said
 from onboarding.tenant.sessions import Note
 from relay.locale.languages import english, gettext
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-    from onboarding.pages import Pages
-    from onboarding.tenant.door import Visitor
+    from onboarding.layout import Pages
+    from onboarding.tenant.auth import Visitor
     from onboarding.tenant.sessions import Sessions
 
 OVERVIEW: Final = TENANT

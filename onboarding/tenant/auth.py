@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from onboarding import forms, sessions
-from onboarding.pace import Budget, demand
+from onboarding import cookies as sessions
+from onboarding import forms
 from onboarding.problems import Stopped
+from onboarding.rate_limit import Budget, demand
 from onboarding.tenant import cookies
 from onboarding.tenant.access import Access, Deed, access_of
 from relay.core.audit.events import Actor

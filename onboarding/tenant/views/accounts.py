@@ -10,17 +10,17 @@ import structlog
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from onboarding import sessions
-from onboarding.pace import Budget, demand
+from onboarding import cookies as sessions
 from onboarding.problems import of_error
+from onboarding.rate_limit import Budget, demand
 from onboarding.settings import TENANT
 from onboarding.tenant import cookies
 from onboarding.tenant.access import Deed
-from onboarding.tenant.door import NotAdmitted
-from onboarding.tenant.frame import OVERVIEW
-from onboarding.tenant.goodbye import end_subscriptions
-from onboarding.tenant.sign_in import SignInFailed, Wanted
+from onboarding.tenant.auth import NotAdmitted
+from onboarding.tenant.layout import OVERVIEW
+from onboarding.tenant.sign_ins import SignInFailed, Wanted
 from onboarding.tenant.trying import proven
+from onboarding.tenant.unsubscribe import end_subscriptions
 from relay.core.audit.events import grant_withdrawn
 from relay.core.consent.grants import GrantState, classify
 from relay.core.consent.tenant import TenantEvent, TenantState
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from onboarding.tenant.again import AskedAgain
-    from onboarding.tenant.desk import Desk
-    from onboarding.tenant.door import Visitor
-    from onboarding.tenant.sign_in import Trip
+    from onboarding.tenant.auth import Visitor
+    from onboarding.tenant.reauthentication import AskedAgain
+    from onboarding.tenant.services import Desk
+    from onboarding.tenant.sign_ins import Trip
     from relay.core.consent.microsoft_error import Trouble
     from relay.store.custody.vault import Grant
 

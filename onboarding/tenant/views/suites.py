@@ -13,9 +13,9 @@ from starlette.routing import Route
 
 from onboarding import forms
 from onboarding.tenant.access import Deed
-from onboarding.tenant.frame import SUITES
-from onboarding.tenant.keys import KeyMaking
-from onboarding.tenant.texts import line
+from onboarding.tenant.key_issuing import KeyMaking
+from onboarding.tenant.layout import SUITES
+from onboarding.text_fields import line
 from relay.core.audit.events import key_renamed, key_revoked
 from relay.core.consent.tenant import TenantState
 from relay.locale.languages import english
@@ -25,8 +25,8 @@ from relay.store.presence.connected import Streams
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from onboarding.tenant.desk import Desk
-    from onboarding.tenant.door import Visitor
+    from onboarding.tenant.auth import Visitor
+    from onboarding.tenant.services import Desk
     from relay.store.custody.suite_keys import KeyRecord
 
 log = structlog.get_logger(__name__)

@@ -11,13 +11,13 @@ import msgspec
 import structlog
 from opentelemetry import metrics
 
-from onboarding import flow as flow_module
-from onboarding import sessions
-from onboarding.admission import Admission
-from onboarding.consent import SignIns, is_personal
-from onboarding.entry import Entry
-from onboarding.flow import WAITS, Consented, Flow, Step, Trouble
-from onboarding.trials import Trials
+from onboarding import cookies as sessions
+from onboarding.wizard import flow as flow_module
+from onboarding.wizard.admission import Admission
+from onboarding.wizard.eligibility import Entry
+from onboarding.wizard.flow import WAITS, Consented, Flow, Step, Trouble
+from onboarding.wizard.sign_ins import SignIns, is_personal
+from onboarding.wizard.verification import Trials
 from relay.core.consent.tenant import SignUp
 from relay.graph.auth.consent import Consent
 from relay.graph.client import GraphClient
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from typing import Self
 
-    from onboarding.flow import Applicant
     from onboarding.settings import WebSettings
+    from onboarding.wizard.flow import Applicant
     from relay.core.consent.tenant import TenantState
     from relay.core.presence import TenantId
     from relay.graph.settings import GraphSettings
@@ -52,7 +52,7 @@ log = structlog.get_logger(__name__)
 
 _meter = metrics.get_meter("onboarding")
 _outcomes = _meter.create_counter(
-    "onboarding.steps", description="Steps of onboardings that ended, by step and by what came of it"
+    "onboarding.wizard.steps", description="Steps of onboardings that ended, by step and by what came of it"
 )
 
 

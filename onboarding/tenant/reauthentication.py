@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 import structlog
 from starlette.responses import RedirectResponse, Response
 
-from onboarding import sessions
-from onboarding.pace import Budget, demand
+from onboarding import cookies as sessions
 from onboarding.problems import of_error
+from onboarding.rate_limit import Budget, demand
 from onboarding.settings import TENANT
 from onboarding.tenant import cookies
-from onboarding.tenant.door import NotAdmitted
-from onboarding.tenant.sign_in import AskedDeed, SignInFailed
+from onboarding.tenant.auth import NotAdmitted
+from onboarding.tenant.sign_ins import AskedDeed, SignInFailed
 from relay.errors import RelayError
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from onboarding.tenant.access import Deed
-    from onboarding.tenant.desk import Desk
-    from onboarding.tenant.door import Visitor
+    from onboarding.tenant.auth import Visitor
+    from onboarding.tenant.services import Desk
     from onboarding.tenant.sessions import HeldSession
-    from onboarding.tenant.sign_in import Trip
+    from onboarding.tenant.sign_ins import Trip
 
     Do = Callable[[Visitor, Mapping[str, str]], Awaitable[Response]]
 

@@ -20,7 +20,7 @@ import hmac
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from onboarding.flow import is_flow_id
+from onboarding.wizard.flow import is_flow_id
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from onboarding.flow import Flow
+    from onboarding.wizard.flow import Flow
 
 FORM_COOKIE: Final = "__Host-onboarding"
 _FLOW_COOKIE: Final = "__Host-onboarding-"

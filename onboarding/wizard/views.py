@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from onboarding import fields, forms, sessions
-from onboarding.flow import Step, is_flow_id
-from onboarding.pace import Budget, demand
-from onboarding.pages import is_path
+from onboarding import cookies as sessions
+from onboarding import forms
+from onboarding.layout import is_path
 from onboarding.problems import PROBLEMS, Stopped, of_error
+from onboarding.rate_limit import Budget, demand
 from onboarding.settings import CALLBACK, INVITATION, PREFIX
+from onboarding.wizard import fields
+from onboarding.wizard.flow import Step, is_flow_id
 from relay.core.consent.tenant import SignUp
 from relay.errors import RelayError, Retryable, StoreUnavailable
 from relay.locale import languages
@@ -28,10 +30,10 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from onboarding.flow import Flow
-    from onboarding.pages import Pages
+    from onboarding.layout import Pages
     from onboarding.settings import WebSettings
-    from onboarding.steps import Held, Steps
+    from onboarding.wizard.flow import Flow
+    from onboarding.wizard.steps import Held, Steps
 
     Returned = Callable[[Request, Mapping[str, str]], Awaitable[Response | None]]
 

@@ -9,8 +9,8 @@ from starlette.routing import Route
 
 from onboarding.problems import Stopped
 from onboarding.tenant.access import Deed
-from onboarding.tenant.exports import Exports
-from onboarding.tenant.frame import LOG
+from onboarding.tenant.layout import LOG
+from onboarding.tenant.log_exports import Exports
 from relay.core.audit.events import ActorKind, Kind
 from relay.core.audit.export import Form
 from relay.locale.languages import english
@@ -19,7 +19,7 @@ from relay.store.custody.audit import PAGE, RETENTION
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from onboarding.tenant.desk import Desk
+    from onboarding.tenant.services import Desk
 
 _TYPES: Final = {Form.JSON: "application/x-ndjson", Form.CSV: "text/csv; charset=utf-8"}
 _ENDINGS: Final = {Form.JSON: "jsonl", Form.CSV: "csv"}

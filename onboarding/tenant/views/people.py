@@ -16,8 +16,8 @@ from starlette.routing import Route
 from onboarding.problems import of_error
 from onboarding.settings import TENANT
 from onboarding.tenant.access import Deed
-from onboarding.tenant.frame import OVERVIEW
-from onboarding.tenant.sign_in import SignInFailed
+from onboarding.tenant.layout import OVERVIEW
+from onboarding.tenant.sign_ins import SignInFailed
 from onboarding.tenant.trying import proven
 from relay.consent.account_names import NotFound, account_named
 from relay.core.consent.tenant import TenantEvent
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from onboarding.tenant.again import AskedAgain
-    from onboarding.tenant.desk import Desk
-    from onboarding.tenant.door import Visitor
+    from onboarding.tenant.auth import Visitor
+    from onboarding.tenant.reauthentication import AskedAgain
+    from onboarding.tenant.services import Desk
     from relay.store.custody.access_requests import AccessRequest
 
 log = structlog.get_logger(__name__)

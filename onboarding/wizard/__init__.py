@@ -1,0 +1,13 @@
+"""The wizard: how an organisation that is not connected yet gives its consent and gets its suite key.
+
+views.py          the routes
+steps.py          what each step reads and writes; no HTTP
+flow.py           an onboarding under way, as a value
+fields.py         the fields of the first form, checked
+domains.py        the tenant of a domain
+eligibility.py    which tenants may come in
+sign_ins.py       the way to Microsoft and back
+verification.py   the background task that tests a new grant
+checks.py         the checks that it makes: users, presence, one subscription
+admission.py      writes the tenant, its grant and its suite key once the checks succeeded
+"""
