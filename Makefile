@@ -3,23 +3,28 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+# The environment with what running needs, and with everything. The second has all of the first.
+FOR_RUNNING := $(VENV)/.installed-run
+FOR_ALL := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 # Most tests wait for something most of the time, so more processes than cores are of use.
 TEST_PROCESSES ?= 3
-CODE := relay onboarding emulator suite bench tests
+CODE := relay onboarding emulator suite bench tests requirements
 PROTOS := $(wildcard protos/relay/api/presence/v1/*.proto)
 PROMISE := protos/v1.txtpb
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test browser check soak bench bench-push format lint types contracts protos protos-promise protos-check lock project-check parity-check locks-check profiles
+.PHONY: help setup setup-run run test browser check soak bench bench-push format lint types contracts protos protos-promise protos-check lock project-check parity-check locks-check profiles
 
 help: ## says what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
 # ---- set-up -------------------------------------------------------------------------------------------------------------
 
-setup: $(STAMP) ## makes .venv in the checkout and installs everything into it
+setup: $(FOR_ALL) ## makes .venv in the checkout and installs everything into it
+	@:
+
+setup-run: $(FOR_RUNNING) ## the same with what running needs, which is a quarter of it
 	@:
 
 # Runs a command and shows what it printed only when it fails.
@@ -27,7 +32,7 @@ define quietly
 log=$$(mktemp); if $(1) >"$$log" 2>&1; then rm -f "$$log"; else cat "$$log" >&2; rm -f "$$log"; exit 1; fi
 endef
 
-$(STAMP): requirements/dev.txt pyproject.toml
+$(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed (make PYTHON=/path/to/python3)." >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
@@ -35,16 +40,20 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	    echo "Installing python3-venv ..."; \
 	    $(call quietly,{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy python3-venv; }); \
 	  else echo "Python's venv module is missing. Install it, for example: sudo apt-get install python3-venv" >&2; exit 1; fi; }
-	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
-	@echo "Installing into $(VENV) ..."
-	@export PIP_DISABLE_PIP_VERSION_CHECK=1; \
-	  $(call quietly,$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt); \
-	  $(call quietly,$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .)
+	@echo "Making $(VENV) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+
+$(FOR_ALL): requirements/dev.txt pyproject.toml | $(VENV)/pyvenv.cfg
+	@$(BIN)/python requirements/install.py requirements/dev.txt
+	@touch $(FOR_RUNNING) $@
+
+$(FOR_RUNNING): requirements/run.txt pyproject.toml | $(VENV)/pyvenv.cfg
+	@$(BIN)/python requirements/install.py requirements/run.txt
 	@touch $@
 
 # ---- run and test -------------------------------------------------------------------------------------------------------
 
-run: setup ## a relay at work on this machine: Valkey, a local Microsoft cloud, all roles, a tenant to try
+run: setup-run ## a relay at work on this machine: Valkey, a local Microsoft cloud, all roles, a tenant to try
 	@exec $(BIN)/presence-relay dev
 
 test: setup browser ## every test
@@ -128,6 +137,7 @@ protos-check: setup
 # No address and no header, so that the locks are the same wherever they are made.
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --no-annotate --quiet
 
-lock: setup ## resolves requirements/*.txt anew
+lock: setup ## resolves requirements/*.txt anew: what images carry, what `make run` needs, everything
 	@$(LOCK) --output-file requirements/relay.txt
-	@$(LOCK) --all-extras --constraints requirements/relay.txt --output-file requirements/dev.txt
+	@$(LOCK) --extra dev --constraints requirements/relay.txt --output-file requirements/run.txt
+	@$(LOCK) --all-extras --constraints requirements/run.txt --output-file requirements/dev.txt

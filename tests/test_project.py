@@ -29,7 +29,8 @@ def test_the_locks_satisfy_what_the_project_asks_for():
         *PROJECT["dependencies"],
         *(need for extra in PROJECT["optional-dependencies"].values() for need in extra),
     ]
-    for lock, needs in (("relay.txt", PROJECT["dependencies"]), ("dev.txt", everything)):
+    running = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+    for lock, needs in (("relay.txt", PROJECT["dependencies"]), ("run.txt", running), ("dev.txt", everything)):
         pinned = pins(lock)
         for requirement in map(Requirement, needs):
             version = pinned.get(canonicalize_name(requirement.name))
@@ -39,13 +40,19 @@ def test_the_locks_satisfy_what_the_project_asks_for():
             )
 
 
-def test_what_is_developed_with_is_what_is_shipped():
-    developed = pins("dev.txt")
-    assert {name: developed.get(name) for name in pins("relay.txt")} == pins("relay.txt")
+@pytest.mark.parametrize(("part", "whole"), [("relay.txt", "run.txt"), ("run.txt", "dev.txt")])
+def test_what_is_developed_with_is_what_is_shipped(part, whole):
+    developed = pins(whole)
+    assert {name: developed.get(name) for name in pins(part)} == pins(part)
+
+
+def test_running_installs_nothing_that_only_tests_need():
+    assert pins("run.txt").keys() & {"msgraph-sdk", "playwright", "pytest", "mypy", "ruff", "psutil"} == set()
+    assert len(pins("run.txt")) < len(pins("relay.txt")) + 10
 
 
 def test_every_pin_of_the_locks_has_a_hash():
-    for lock in ("relay.txt", "dev.txt"):
+    for lock in ("relay.txt", "run.txt", "dev.txt"):
         text = (ROOT / "requirements" / lock).read_text()
         entries = re.split(r"\n(?=[A-Za-z0-9])", text.strip())
         assert all("--hash=sha256:" in entry for entry in entries)
