@@ -13,8 +13,8 @@ from starlette.responses import HTMLResponse
 
 from onboarding import dates
 from onboarding.problems import PROBLEMS
-from onboarding.settings import PREFIX
 from relay.core.consent.microsoft_error import NOTHING, Said
+from relay.http.paths import ONBOARDING
 from relay.locale import languages
 from relay.locale.languages import Language
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from onboarding.settings import WebSettings
 
-STATIC: Final = f"{PREFIX}/static"
+STATIC: Final = f"{ONBOARDING}/static"
 
-HERE: Final[ContextVar[str]] = ContextVar("here", default=PREFIX)
+HERE: Final[ContextVar[str]] = ContextVar("here", default=ONBOARDING)
 """Where the page under way can be read again: what the language switch comes back to. Set by the guard."""
 
 
@@ -110,7 +110,7 @@ def environment() -> Environment:
     made.policies["ext.i18n.trimmed"] = True
     made.install_gettext_callables(languages.gettext, languages.ngettext, newstyle=True)  # type: ignore[attr-defined]
     made.globals.update(
-        prefix=PREFIX,
+        prefix=ONBOARDING,
         static=lambda name: f"{STATIC}/{name}?v={_digest(name)}",
         language=languages.CURRENT.get,
         languages=tuple(Language),
@@ -136,9 +136,9 @@ def is_path(text: str) -> bool:
 def where(method: str, path: str, query: str) -> str:
     """Where a page can be read again that answers this request: a form's page is the one above it."""
     if method != "GET":
-        path, query = (path if path == PREFIX else path.rpartition("/")[0]), ""
+        path, query = (path if path == ONBOARDING else path.rpartition("/")[0]), ""
     found = f"{path}?{query}" if query else path
-    return found if is_path(found) else PREFIX
+    return found if is_path(found) else ONBOARDING
 
 
 def _digest(name: str) -> str:

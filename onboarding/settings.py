@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from relay.core.consent.tenant import SignUp
 from relay.http.limits import HttpLimits
+from relay.http.paths import CALLBACK, LOCAL_HOSTS, ONBOARDING, check_public_url
+from relay.settings.validators import key_bytes, listed, pem_bytes
 from relay.store.custody.sign_ups import SignUpLimits
 from relay.store.sealing.rooms import Room
 
 if TYPE_CHECKING:
-    from relay.graph.push.certificates import Certificates
-
-PREFIX: Final = "/onboarding"
-"""Below this are all pages; the rest of the host may belong to others."""
-CALLBACK: Final = f"{PREFIX}/callback"
-INVITATION: Final = f"{PREFIX}/invitation"
-"""Below this are the links that let somebody else begin."""
-TENANT: Final = f"{PREFIX}/tenant"
-"""Below this are the pages of a tenant that is connected; which tenant, the session says."""
-TENANT_SIGN_IN: Final = f"{TENANT}/sign-in"
-LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+    from relay.graph.push.settings import PushSettings
+    from relay.settings.groups.http import HttpConfig
+    from relay.settings.groups.web import WebConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,19 +97,6 @@ class Rooms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Push:
-    """What a subscription needs that is tried with a new grant; the worker's, in other words.
-
-    Attributes:
-        url_base: public address of the webhook, with a slash at its end; a route id is appended.
-        certificates: Graph encrypts for the newest.
-    """
-
-    url_base: str
-    certificates: Certificates
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WebSettings:
     """The role `web`.
 
@@ -162,7 +143,7 @@ class WebSettings:
     suite_ca_file: str = ""
     egress_addresses: tuple[str, ...] = ()
     manager_roles: frozenset[str] = frozenset()
-    push: Push | None = None
+    push: PushSettings | None = None
     trial_alive: timedelta = timedelta(seconds=5)
     limits: HttpLimits = field(default_factory=HttpLimits)
     pace: Pace = field(default_factory=Pace)
@@ -176,11 +157,7 @@ class WebSettings:
     grace: timedelta = timedelta(seconds=10)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.public_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query or parts.fragment:
-            raise ValueError(f"{self.public_url!r} must be like https://relay.example, without a path")
-        if parts.scheme == "http" and parts.hostname not in LOCAL_HOSTS:
-            raise ValueError(f"{self.public_url!r} must be https: browsers keep our cookies only then")
+        check_public_url(self.public_url)
         if (self.tls_cert_pem is None) != (self.tls_key_pem is None):
             raise ValueError("certificate and private key belong together")
 
@@ -192,7 +169,7 @@ class WebSettings:
     @property
     def start_url(self) -> str:
         """Where a tenant admin begins."""
-        return self.public_url + PREFIX
+        return self.public_url + ONBOARDING
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -209,3 +186,35 @@ class WebSettings:
     def is_local(self) -> bool:
         """Whether the pages are for this machine only."""
         return urlsplit(self.public_url).hostname in LOCAL_HOSTS
+
+
+def web_settings(web: WebConfig, http: HttpConfig, *, push: PushSettings | None, has_mail: bool) -> WebSettings:
+    """Return the settings of the pages, from the operator's; the public address must be set.
+
+    Args:
+        web: the settings of the pages.
+        http: bounds on strangers.
+        push: what workers subscribe with, so that the pages try the same.
+        has_mail: whether workers send e-mail.
+    """
+    return WebSettings(
+        public_url=web.public_url or "",
+        suite_address=web.suite_address or "",
+        operator=web.operator,
+        support=web.support,
+        host=web.host,
+        port=web.port,
+        tls_cert_pem=pem_bytes(web.tls_cert),
+        tls_key_pem=key_bytes(web.tls_key),
+        trusted_proxies=web.trusted_proxies,
+        suite_ca_file=web.suite_ca_file,
+        egress_addresses=listed(web.egress_addresses),
+        manager_roles=frozenset(role.lower() for role in listed(web.manager_roles)),
+        push=push,
+        limits=http.limits(),
+        pace=Pace(requests=web.requests_per_minute, sign_ups=web.forms_per_minute, sign_ins=web.forms_per_minute),
+        rooms=Rooms(most=web.flows),
+        has_mail=has_mail,
+        sign_up=SignUp(web.sign_up),
+        sign_up_limits=SignUpLimits(hourly=web.sign_ups_per_hour, pending=web.pending_most, waits=web.pending_for),
+    )

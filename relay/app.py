@@ -32,7 +32,7 @@ from relay.ops.private_files import exposed
 from relay.ops.supervision import running, supervised
 from relay.ops.telemetry import Telemetry
 from relay.settings.env import SettingsInvalid
-from relay.settings.load import Role
+from relay.settings.roles import Role
 from relay.store.sealing.marks import NO_MARKS
 from relay.store.server.connection import Store
 from relay.store.server.sight import Sight
@@ -92,7 +92,7 @@ async def run(
     """Run roles until `stop` is set, then stop them in order.
 
     Args:
-        settings: with what these roles need (`config.needs_of`).
+        settings: with what these roles need (`roles.needs_of`).
         roles: which.
         stop: ends the run, at any moment.
         announce: called once, when all are ready.
@@ -185,14 +185,19 @@ async def _run_roles(
 
 async def _work(settings: Settings, parts: _Parts) -> None:
     # Roles are imported where they start: a process loads only what it runs.
+    from relay.alerts.settings import telling_settings
     from relay.store.custody.vault import Vault
     from relay.worker.cloud import Cloud
     from relay.worker.partitions import Worker
+    from relay.worker.settings import worker_settings
 
     assert parts.ring is not None
     vault = Vault(parts.store, parts.ring)
+    telling = telling_settings(settings.mail, settings.notice, settings.web)
+    push = settings.push_settings()
+    groups = (settings.worker, settings.poll, settings.watch, settings.subscription)
     async with Cloud(settings.graph_settings(), vault) as cloud:
-        worker = Worker(parts.store, vault, cloud, settings.worker_settings(), _identity())
+        worker = Worker(parts.store, vault, cloud, worker_settings(*groups, push=push, telling=telling), _identity())
         parts.health.watch(Role.WORKER, worker.trouble)
         parts.health.set(Role.WORKER, ready=True)
         await worker.run()
@@ -228,8 +233,9 @@ async def _announced(parts: _Parts) -> AsyncIterator[None]:
 async def _edge(settings: Settings, parts: _Parts) -> AsyncIterator[int]:
     """The edge's port, while it serves."""
     from relay.edge.server import EdgeServer
+    from relay.edge.settings import edge_settings
 
-    edge = settings.edge_settings()
+    edge = edge_settings(settings.edge, settings.watch, settings.poll)
     async with AsyncExitStack() as stack:
         try:
             server = await stack.enter_async_context(EdgeServer(edge, parts.store, parts.marks, _identity()))
@@ -248,9 +254,12 @@ async def _edge(settings: Settings, parts: _Parts) -> AsyncIterator[int]:
 async def _web(settings: Settings, parts: _Parts) -> AsyncIterator[int]:
     """The pages' port, while they are served."""
     from onboarding.app import served
+    from onboarding.settings import web_settings
 
     assert parts.ring is not None
-    async with served(settings.web_settings(), parts.store, parts.ring, settings.graph_settings()) as port:
+    push, has_mail = settings.push_settings(), settings.mail.is_sent
+    web = web_settings(settings.web, settings.http, push=push, has_mail=has_mail)
+    async with served(web, parts.store, parts.ring, settings.graph_settings()) as port:
         yield port
 
 
@@ -258,8 +267,10 @@ async def _web(settings: Settings, parts: _Parts) -> AsyncIterator[int]:
 async def _webhook(settings: Settings, store: Store) -> AsyncIterator[int]:
     """The webhook's port, while it receives."""
     from relay.webhook.server import receiving
+    from relay.webhook.settings import webhook_settings
 
-    async with receiving(settings.webhook_settings(), store, settings.cloud.public_settings()) as port:
+    webhook = webhook_settings(settings.webhook, settings.http)
+    async with receiving(webhook, store, settings.cloud.public_settings()) as port:
         yield port
 
 

@@ -21,9 +21,9 @@ from structlog.testing import capture_logs
 from relay import app
 from relay.app import PreflightFailed, Running
 from relay.ops.listening import listener
-from relay.settings import load as config
 from relay.settings.env import SettingsInvalid
-from relay.settings.load import Role, Settings
+from relay.settings.load import Settings, load
+from relay.settings.roles import Role
 from relay.store.sealing.keyring import make_ring
 from relay.store.sealing.ring_users import RingUsers
 from relay.store.sealing.signing import Purpose, public_set
@@ -43,7 +43,7 @@ def settings(redis_port: int, **edge: object) -> Settings:
         **edge,
     }
     ops = {"host": "127.0.0.1", "port": free_port()}
-    return config.load((), {"redis": {"url": f"redis://127.0.0.1:{redis_port}"}, "edge": edge, "ops": ops})
+    return load((), {"redis": {"url": f"redis://127.0.0.1:{redis_port}"}, "edge": edge, "ops": ops})
 
 
 @asynccontextmanager
@@ -183,7 +183,7 @@ async def test_a_taken_port_is_named(tmp_path: Path):
 async def test_a_worker_says_what_it_seals_with_and_what_expires_and_stays_ready(tmp_path: Path):
     own, _ = certificate()  # of a day
     with ValkeyServer(tmp_path) as server:
-        which = config.load(
+        which = load(
             (),
             {
                 "redis": {"url": server.url},

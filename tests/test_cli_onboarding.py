@@ -19,7 +19,8 @@ from relay.core.consent.grants import GrantState
 from relay.core.consent.tenant import TenantState
 from relay.dev.browser import sign_in_and_consent
 from relay.graph.auth.consent import ConsentFailed
-from relay.settings import load as config
+from relay.settings import roles
+from relay.settings.load import Settings, load
 from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.custody.tenants import Tenants
 from relay.store.custody.vault import Vault
@@ -34,7 +35,7 @@ ACCOUNT = "presence-relay@contoso.example"
 class Desk:
     """A command line under way and a browser beside it."""
 
-    def __init__(self, cloud: Cloud, store: Store, settings: config.Settings) -> None:
+    def __init__(self, cloud: Cloud, store: Store, settings: Settings) -> None:
         self.cloud = cloud
         self.store = store
         self.settings = settings
@@ -83,7 +84,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
                     "client_id": CLIENT_ID, "client_secret": SECRET,
                 },
             }  # fmt: skip
-            settings = config.load(config.ONBOARDING, given)
+            settings = load(roles.ONBOARDING, given)
             async with Store(settings.store_settings()) as store:
                 yield Desk(cloud, store, settings)
 

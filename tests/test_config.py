@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,22 +12,38 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
+from onboarding.settings import WebSettings, web_settings
+from relay.alerts.settings import telling_settings
 from relay.core.push.subscription import SubscriptionPolicy
+from relay.edge.settings import EdgeSettings, edge_settings
 from relay.graph.push.certificates import make
-from relay.settings import load as config
 from relay.settings.env import SettingsInvalid, duration, shown_value
-from relay.settings.load import Role
+from relay.settings.load import Settings, load
+from relay.settings.roles import Role, needs_of
 from relay.store.sealing.keyring import make_ring
 from relay.store.sealing.signing import Purpose, public_set
-from relay.worker.settings import WorkerSettings
+from relay.webhook.settings import WebhookSettings, webhook_settings
+from relay.worker.settings import WorkerSettings, worker_settings
 from tests.ring import RING, RING_JSON
 
 AUTHORITY = trustme.CA()
 
 
+def worker_settings_of(settings: Settings) -> WorkerSettings:
+    """Return what the worker gets, as `app` puts it together."""
+    return worker_settings(
+        settings.worker,
+        settings.poll,
+        settings.watch,
+        settings.subscription,
+        push=settings.push_settings(),
+        telling=telling_settings(settings.mail, settings.notice, settings.web),
+    )
+
+
 def faults(*needs: str) -> list[str]:
     with pytest.raises(SettingsInvalid) as caught:
-        config.load(needs)
+        load(needs)
     return caught.value.faults
 
 
@@ -64,7 +81,7 @@ def test_everything_wrong_is_told_at_once_under_the_name_of_its_variable(variabl
     variable("RELAY_OPS_PORT", "99999")
     variable("RELAY_LOG_LEVEL", "loud")
 
-    found = faults(*config.needs_of(Role))
+    found = faults(*needs_of(Role))
 
     assert [fault.split(":")[0].split(" ")[0] for fault in found] == [
         "RELAY_REDIS_URL",
@@ -87,7 +104,7 @@ def test_everything_wrong_is_told_at_once_under_the_name_of_its_variable(variabl
 
 
 def test_what_a_role_needs_and_nobody_set_is_named_with_all_ways_to_set_it():
-    found = faults(*config.needs_of([Role.EDGE]))
+    found = faults(*needs_of([Role.EDGE]))
     assert [fault.split(":")[0] for fault in found] == [
         "RELAY_REDIS_URL (or RELAY_REDIS_URL_FILE)",
         "RELAY_EDGE_TLS_CERT (or RELAY_EDGE_TLS_CERT_FILE)",
@@ -101,11 +118,11 @@ def test_an_edge_needs_nothing_of_microsoft_and_no_key_ring(working, variable, m
     variable("RELAY_EDGE_MARK_KEYS", public_set(RING, Purpose.SUITE_KEY))
     for name in ("RELAY_CLOUD_CLIENT_ID", "RELAY_CLOUD_CLIENT_SECRET_FILE", "RELAY_VAULT_KEY_RING_FILE"):
         monkeypatch.delenv(name)
-    assert config.load(config.needs_of([Role.EDGE])).edge_marks().kids == ("test",)
+    assert load(needs_of([Role.EDGE])).edge_marks().kids == ("test",)
 
 
 def test_where_the_key_ring_is_an_edge_needs_no_file_of_public_keys(working):
-    assert config.load(config.needs_of([Role.EDGE])).edge_marks().kids == ("k1",)
+    assert load(needs_of([Role.EDGE])).edge_marks().kids == ("k1",)
 
 
 def test_a_secret_key_where_public_ones_belong_is_a_fault(variable):
@@ -143,7 +160,7 @@ def test_a_misspelled_variable_is_a_fault_that_names_the_right_one(working, vari
 def test_what_kubernetes_sets_for_services_is_no_fault(working, variable):
     variable("RELAY_WEBHOOK_SERVICE_HOST", "10.0.0.1")
     variable("RELAY_WEBHOOK_PORT_443_TCP_ADDR", "10.0.0.1")
-    config.load()
+    load()
 
 
 def test_a_port_that_kubernetes_took_over_is_explained(working, variable):
@@ -194,7 +211,7 @@ def test_no_fault_repeats_a_secret(variable, name):
 
 
 def test_secrets_do_not_show(working):
-    shown = repr(config.load(config.needs_of([Role.EDGE, Role.WORKER])))
+    shown = repr(load(needs_of([Role.EDGE, Role.WORKER])))
     assert "hunter2" not in shown
     assert "a-secret" not in shown
     assert "PRIVATE KEY" not in shown
@@ -211,21 +228,37 @@ def test_settings_reach_the_parts_that_use_them(working, variable):
     variable("RELAY_WEB_PUBLIC_URL", "https://relay.example")
     variable("RELAY_WEB_SUITE_ADDRESS", "relay.example:443")
 
-    settings = config.load(config.needs_of(Role))
+    settings = load(needs_of(Role))
 
-    assert settings.web_settings().redirect_uri == "https://relay.example/onboarding/callback"
+    web = web_settings(settings.web, settings.http, push=settings.push_settings(), has_mail=settings.mail.is_sent)
+    worker = worker_settings_of(settings)
+    edge = edge_settings(settings.edge, settings.watch, settings.poll)
 
-    assert settings.worker_settings().poll_interval == timedelta(seconds=2.5)
-    assert settings.worker_settings().watch_linger == timedelta(minutes=1)
-    assert settings.worker_settings().lease_renewal == timedelta(seconds=3)
-    assert settings.worker_settings().budget.count_ids
-    assert settings.edge_settings().port == 0
-    assert (settings.edge_settings().tls_key_pem or b"").startswith(b"-----BEGIN")
+    assert web.redirect_uri == "https://relay.example/onboarding/callback"
+    assert worker.poll_interval == timedelta(seconds=2.5)
+    assert worker.watch_linger == timedelta(minutes=1)
+    assert worker.lease_renewal == timedelta(seconds=3)
+    assert worker.budget.count_ids
+    assert edge.port == 0
+    assert (edge.tls_key_pem or b"").startswith(b"-----BEGIN")
     assert settings.store_settings().url == "rediss://:hunter2@redis:6379"
     assert settings.store_settings().replicas == 1
     assert settings.cloud.graph_settings().graph_url == "https://dod-graph.microsoft.us"
     assert settings.cloud.graph_settings().client_secret == "a-secret"
     assert settings.key_ring().newest == "k1"
+
+
+def test_what_the_operator_leaves_out_is_what_the_roles_have_by_themselves(variable):
+    variable("RELAY_WEB_PUBLIC_URL", "https://relay.example")
+    settings = load()
+    edge = edge_settings(settings.edge, settings.watch, settings.poll)
+    web = web_settings(settings.web, settings.http, push=None, has_mail=False)
+    webhook = webhook_settings(settings.webhook, settings.http)
+    worker = worker_settings_of(settings)
+    assert edge == replace(EdgeSettings(), port=edge.port)
+    assert web == WebSettings(public_url="https://relay.example", suite_address="")
+    assert webhook == WebhookSettings()
+    assert worker == replace(WorkerSettings(), telling=worker.telling, say=worker.say)
 
 
 @pytest.fixture
@@ -239,17 +272,17 @@ def certificates(tmp_path: Path) -> Path:
 def test_a_webhook_needs_redis_and_the_name_of_its_application_and_no_secret(working, monkeypatch):
     for name in ("RELAY_CLOUD_CLIENT_SECRET_FILE", "RELAY_VAULT_KEY_RING_FILE", "RELAY_EDGE_TLS_CERT_FILE"):
         monkeypatch.delenv(name)
-    settings = config.load(config.needs_of([Role.WEBHOOK]))
+    settings = load(needs_of([Role.WEBHOOK]))
     assert settings.cloud.public_settings().anonymous
-    assert settings.webhook_settings().port == 8081
+    assert webhook_settings(settings.webhook, settings.http).port == 8081
 
 
 def test_workers_subscribe_when_address_and_certificates_are_there(working, variable, certificates):
-    assert config.load(config.needs_of([Role.WORKER])).worker_settings().push is None
+    assert worker_settings_of(load(needs_of([Role.WORKER]))).push is None
     variable("RELAY_WEBHOOK_URL", "https://hook.example/")
     variable("RELAY_WEBHOOK_CERTIFICATES", str(certificates))
     variable("RELAY_POLL_RECONCILE_INTERVAL", "2m")
-    settings = config.load(config.needs_of([Role.WORKER])).worker_settings()
+    settings = worker_settings_of(load(needs_of([Role.WORKER])))
     assert settings.push is not None
     assert settings.push.url_base == "https://hook.example/notifications/"
     assert settings.push.certificates.newest.certificate_id == "first"
@@ -257,14 +290,14 @@ def test_workers_subscribe_when_address_and_certificates_are_there(working, vari
 
 
 def test_the_times_of_subscriptions_are_those_of_the_rules_unless_they_are_set(working, variable):
-    assert config.load().subscription.policy() == SubscriptionPolicy()
-    assert config.load().worker_settings().announced_within == WorkerSettings().announced_within
+    assert load().subscription.policy() == SubscriptionPolicy()
+    assert worker_settings_of(load()).announced_within == WorkerSettings().announced_within
     for name, value in {
         "USERS": "20", "LIFE": "20s", "RENEW_AFTER": "10s", "GATHER": "100ms", "REMAKE_SOON": "1s", "REMAKE_LATE": "2s",
         "RETRY_LEAST": "500ms", "RETRY_MOST": "5s", "LOOK_AFTER": "3s", "ANNOUNCED_WITHIN": "4s", "SILENT_PAUSE": "6s",
     }.items():  # fmt: skip
         variable(f"RELAY_SUBSCRIPTION_{name}", value)
-    settings = config.load().worker_settings()
+    settings = worker_settings_of(load())
     assert settings.subscription_size == 20
     assert settings.announced_within == timedelta(seconds=4)
     assert settings.subscriptions == SubscriptionPolicy(
@@ -295,7 +328,7 @@ def test_clouds_without_notifications_are_never_asked_for_them(working, variable
     variable("RELAY_CLOUD", cloud)
     variable("RELAY_WEBHOOK_URL", "https://hook.example")
     variable("RELAY_WEBHOOK_CERTIFICATES", str(certificates))
-    assert config.load(config.needs_of([Role.WORKER])).worker_settings().push is None
+    assert worker_settings_of(load(needs_of([Role.WORKER]))).push is None
 
 
 @pytest.mark.parametrize(
@@ -316,12 +349,12 @@ def test_what_cannot_work_for_notifications_is_told(variable, name, value, said)
 
 def test_a_value_given_by_a_command_goes_before_a_variable(working, variable):
     variable("RELAY_OPS_PORT", "1234")
-    assert config.load((), {"ops": {"port": 0}}).ops.port == 0
+    assert load((), {"ops": {"port": 0}}).ops.port == 0
 
 
 def test_an_empty_variable_is_not_set(working, variable):
     variable("RELAY_OPS_PORT", "")
-    assert config.load().ops.port == 9090
+    assert load().ops.port == 9090
 
 
 @pytest.mark.parametrize(
@@ -357,9 +390,9 @@ WINDOWS = [
 def test_files_are_read_as_windows_writes_them(working: Path, written: Callable[[str], bytes]):
     for file in working.iterdir():
         file.write_bytes(written(file.read_text()))
-    settings = config.load(config.needs_of([Role.EDGE, Role.WORKER]))
+    settings = load(needs_of([Role.EDGE, Role.WORKER]))
     assert settings.cloud.graph_settings().client_secret == "a-secret"
-    assert settings.edge_settings().tls_cert_pem is not None
+    assert edge_settings(settings.edge, settings.watch, settings.poll).tls_cert_pem is not None
     assert settings.key_ring().newest == "k1"
 
 
@@ -367,7 +400,7 @@ def test_files_are_read_as_windows_writes_them(working: Path, written: Callable[
 @pytest.mark.parametrize("secret", ['"a-secret"', "a-sec\u200bret", "a\u00a0secret", "a secret"])
 def test_a_client_secret_with_something_around_it_is_a_fault(working: Path, secret: str):
     (working / "RELAY_CLOUD_CLIENT_SECRET").write_text(secret)
-    [fault] = faults(*config.needs_of([Role.EDGE, Role.WORKER]))
+    [fault] = faults(*needs_of([Role.EDGE, Role.WORKER]))
     assert fault.startswith("RELAY_CLOUD_CLIENT_SECRET: is in quotes, or has characters")
     assert "secret's value" in fault
 
@@ -379,7 +412,7 @@ def test_a_client_secret_with_something_around_it_is_a_fault(working: Path, secr
 def test_an_address_to_listen_on_has_one_form(working: Path, variable, given: str, host: str):
     for listener in ("EDGE", "WEB", "WEBHOOK", "OPS"):
         variable(f"RELAY_{listener}_HOST", given)
-    settings = config.load(config.needs_of([Role.EDGE, Role.WORKER]))
+    settings = load(needs_of([Role.EDGE, Role.WORKER]))
     assert {settings.edge.host, settings.web.host, settings.webhook.host, settings.ops.host} == {host}
 
 
@@ -401,7 +434,7 @@ def test_a_password_that_a_url_cannot_hold_as_it_is_is_a_fault_of_the_setting(
 ) -> None:
     monkeypatch.setenv(name, url)
     with pytest.raises(SettingsInvalid) as caught:
-        config.load(("redis.url",))
+        load(("redis.url",))
     (fault,) = [fault for fault in caught.value.faults if name in fault]
     assert "percent-encoded" in fault
     assert "/ as %2F" in fault
@@ -421,4 +454,4 @@ def test_a_password_that_a_url_cannot_hold_as_it_is_is_a_fault_of_the_setting(
 )
 def test_urls_of_redis_that_can_be_read_are_taken(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RELAY_REDIS_URL", url)
-    assert config.load(("redis.url",)).store_settings().url == url
+    assert load(("redis.url",)).store_settings().url == url

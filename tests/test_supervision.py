@@ -13,7 +13,7 @@ from relay import app, cli
 from relay.edge.hub import Hub
 from relay.errors import Bug, LeaseLost, SourceUnreachable, StoreUnavailable
 from relay.ops.supervision import TaskBroke, running, supervised
-from relay.settings.load import Role
+from relay.settings.roles import Role
 from tests.test_app import settings
 from tests.valkey import ValkeyServer
 

@@ -23,8 +23,8 @@ from bench.load.lateness import look, look_idly
 from bench.processes import Child, cpu_s, free_port, server, valkey
 from relay import app
 from relay.graph.push.certificates import make
-from relay.settings import load as config
-from relay.settings.load import Role
+from relay.settings.load import Settings, load
+from relay.settings.roles import Role, needs_of
 from relay.store.custody.vault import Vault
 from relay.store.sealing.keyring import KeyRing, make_ring
 from relay.store.sealing.marks import RingMarks
@@ -253,12 +253,12 @@ def _tls(cert: trustme.LeafCert) -> dict[str, str]:
 
 
 def _relay(pipe: Connection, given: Mapping[str, Mapping[str, Any]], roles: Sequence[Role], watched: bool) -> None:  # noqa: FBT001
-    settings = config.load(config.needs_of(roles), given)
+    settings = load(needs_of(roles), given)
     app.until_signalled(lambda stop: _run(pipe, settings, roles, stop, watched=watched))
 
 
 async def _run(
-    pipe: Connection, settings: config.Settings, roles: Sequence[Role], stop: asyncio.Event, *, watched: bool
+    pipe: Connection, settings: Settings, roles: Sequence[Role], stop: asyncio.Event, *, watched: bool
 ) -> None:
     async with asyncio.TaskGroup() as tasks:
         if watched:

@@ -21,7 +21,7 @@ from bench.processes import Child, valkey
 from bench.takeover.lagging import lagging
 from relay.core.names import normalise
 from relay.core.presence import Presence
-from relay.settings.load import Role
+from relay.settings.roles import Role
 from relay.store.presence.interest import Interest
 from relay.store.presence.presences import unpack
 from relay.store.sealing.keyring import make_ring

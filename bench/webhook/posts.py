@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from relay.webhook.settings import PREFIX
+from relay.http.paths import NOTIFICATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ def request(subscription: Subscription, encrypted: dict[str, str], count: int, t
     """A POST of `count` notifications, HTTP and all."""
     body = json.dumps({"value": [item(subscription, encrypted)] * count, "validationTokens": [token]}).encode()
     head = (
-        f"POST {PREFIX}{subscription.route_id} HTTP/1.1\r\nHost: hook.example\r\n"
+        f"POST {NOTIFICATIONS}{subscription.route_id} HTTP/1.1\r\nHost: hook.example\r\n"
         f"Content-Type: application/json; charset=utf-8\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from onboarding.settings import TENANT
 from onboarding.tenant.flash import said
 from onboarding.tenant.sessions import Note
+from relay.http.paths import TENANT
 from relay.locale.languages import english, gettext
 
 if TYPE_CHECKING:

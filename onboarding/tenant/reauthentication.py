@@ -20,11 +20,11 @@ from starlette.responses import RedirectResponse, Response
 from onboarding import cookies as sessions
 from onboarding.problems import of_error
 from onboarding.rate_limit import Budget, demand
-from onboarding.settings import TENANT
 from onboarding.tenant import cookies
 from onboarding.tenant.auth import NotAdmitted
 from onboarding.tenant.sign_ins import AskedDeed, SignInFailed
 from relay.errors import RelayError
+from relay.http.paths import TENANT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

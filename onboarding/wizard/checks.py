@@ -31,10 +31,10 @@ from relay.store.presence.subscriptions import new_client_state, new_route
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from onboarding.settings import Push
     from onboarding.wizard.flow import Consented
     from relay.core.presence import Observation, UserId
     from relay.graph.client import GraphClient, TokenSource
+    from relay.graph.push.settings import PushSettings
 
     Tell = Callable[[Check, tuple[Shown, ...]], Awaitable[None]]
 
@@ -60,7 +60,7 @@ class Proof:
     shown: tuple[Shown, ...] = field(repr=False)
 
 
-async def prove(client: GraphClient, consented: Consented, push: Push | None, tell: Tell) -> Proof:
+async def prove(client: GraphClient, consented: Consented, push: PushSettings | None, tell: Tell) -> Proof:
     """Use a consent as the worker will, and tell of each check as it is done.
 
     Args:
@@ -128,7 +128,7 @@ def _presence(read: int) -> Check:
     )
 
 
-async def _push(client: GraphClient, token: TokenSource, consented: Consented, push: Push | None) -> Check:
+async def _push(client: GraphClient, token: TokenSource, consented: Consented, push: PushSettings | None) -> Check:
     """Ask for one real subscription, and delete it again. Whatever comes of it, presence is read every few seconds."""
     if push is None:
         return Check(

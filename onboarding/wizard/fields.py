@@ -7,15 +7,19 @@ import unicodedata
 from typing import TYPE_CHECKING, Final
 
 from onboarding.wizard.flow import Applicant
-from relay.core.addresses import MAX_ADDRESS_CHARS, MAX_DOMAIN_CHARS, ascii_domain, mail_address
+from relay.core.addresses import MAX_ADDRESS_CHARS, MAX_DOMAIN_CHARS, MAX_NAME_CHARS, mail_address, pasted_domain
 from relay.locale.languages import Sentence, english
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MAX_CHARS: Final = {"organisation": 100, "contact": 100, "email": MAX_ADDRESS_CHARS, "domain": MAX_DOMAIN_CHARS}
+MAX_CHARS: Final = {
+    "organisation": MAX_NAME_CHARS,
+    "contact": MAX_NAME_CHARS,
+    "email": MAX_ADDRESS_CHARS,
+    "domain": MAX_DOMAIN_CHARS,
+}
 NO_ADDRESS: Final = english("This is not an e-mail address. It looks like name@contoso.com.")
-"""The longest an e-mail address and a domain can be; names as long as fit a line or two of a page."""
 
 # Control and format characters, lone surrogates, private use: nothing that a name needs, and much that a log, a terminal or
 # a page is fooled with.
@@ -43,7 +47,7 @@ def applicant(given: Mapping[str, str]) -> Applicant:
         FieldsInvalid: something is not; says all of it.
     """
     typed = {name: _tidy(given.get(name, "")) for name in MAX_CHARS}
-    domain = domain_of(typed["domain"])
+    domain = pasted_domain(typed["domain"])
     faults: dict[str, str | Sentence] = {
         name: fault for name, text in typed.items() if (fault := _fault(name, text)) is not None
     }
@@ -61,13 +65,6 @@ def applicant(given: Mapping[str, str]) -> Applicant:
 def shown_again(given: Mapping[str, str]) -> dict[str, str]:
     """What was typed, fit to be shown again in the form."""
     return {name: "".join(filter(_is_seen, given.get(name, "")[:limit])) for name, limit in MAX_CHARS.items()}
-
-
-def domain_of(text: str) -> str | None:
-    """The domain of a text, in the form that the DNS knows; None when it is none. People paste addresses as well."""
-    return ascii_domain(
-        text.strip().lower().removeprefix("https://").removeprefix("http://").rstrip("/").rpartition("@")[2]
-    )
 
 
 def _tidy(text: str) -> str:

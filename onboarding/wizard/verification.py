@@ -33,10 +33,10 @@ from relay.store.custody.turned_away import TurnedAwayError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from onboarding.settings import Push
     from onboarding.wizard.admission import Admission
     from onboarding.wizard.flow import Flow, Shown, Trial
     from relay.graph.client import GraphClient
+    from relay.graph.push.settings import PushSettings
     from relay.store.sealing.short_lived import Flows, KeptFlow
 
 log = structlog.get_logger(__name__)
@@ -57,7 +57,7 @@ class Trials:
     """
 
     def __init__(
-        self, client: GraphClient, flows: Flows, admission: Admission, push: Push | None, alive_for: timedelta
+        self, client: GraphClient, flows: Flows, admission: Admission, push: PushSettings | None, alive_for: timedelta
     ) -> None:
         self.alive_for = alive_for
         self._client = client

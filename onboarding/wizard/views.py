@@ -17,11 +17,11 @@ from onboarding import forms
 from onboarding.layout import is_path
 from onboarding.problems import PROBLEMS, Stopped, of_error
 from onboarding.rate_limit import Budget, demand
-from onboarding.settings import CALLBACK, INVITATION, PREFIX
 from onboarding.wizard import fields
 from onboarding.wizard.flow import Step, is_flow_id
 from relay.core.consent.tenant import SignUp
 from relay.errors import RelayError, Retryable, StoreUnavailable
+from relay.http.paths import CALLBACK, INVITATION, ONBOARDING
 from relay.locale import languages
 from relay.locale.languages import Language
 
@@ -57,11 +57,11 @@ class Views:
 
     def routes(self) -> list[Route]:
         """Which function answers what."""
-        flow = f"{PREFIX}/{{flow_id}}"
+        flow = f"{ONBOARDING}/{{flow_id}}"
         return [
             Route("/", self.root, methods=["GET"]),
-            Route(PREFIX, self.start, methods=["GET", "POST"]),
-            Route(f"{PREFIX}/language", self.language, methods=["POST"]),
+            Route(ONBOARDING, self.start, methods=["GET", "POST"]),
+            Route(f"{ONBOARDING}/language", self.language, methods=["POST"]),
             Route(CALLBACK, self.returned, methods=["GET", "POST"]),
             Route(f"{INVITATION}/{{link}}", self.invited, methods=["GET", "POST"]),
             Route(flow, self.show, methods=["GET"]),
@@ -74,7 +74,7 @@ class Views:
 
     async def root(self, _request: Request) -> Response:
         """The host's first page."""
-        return _to(PREFIX)
+        return _to(ONBOARDING)
 
     async def language(self, request: Request) -> Response:
         """The language switch: back to the page that it was pressed on."""
@@ -185,7 +185,7 @@ class Views:
             raise Stopped.by(error, back) from error
         if flow_id is None:
             raise Stopped("unknown_sign_in", back)
-        return _to(f"{PREFIX}/{flow_id}")
+        return _to(f"{ONBOARDING}/{flow_id}")
 
     async def invite(self, request: Request) -> Response:
         """Make a link for somebody else."""
@@ -284,7 +284,7 @@ class Views:
             limits=fields.MAX_CHARS,
             fixed=fixed,
             notice=PROBLEMS[notice] if notice else None,
-            action=f"{INVITATION}/{link}" if link else PREFIX,
+            action=f"{INVITATION}/{link}" if link else ONBOARDING,
         )
 
     def _with_form(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
@@ -345,7 +345,7 @@ def _said(given: dict[str, str]) -> dict[str, str]:
 
 
 def _address(flow: Flow) -> str:
-    return f"{PREFIX}/{flow.flow_id}"
+    return f"{ONBOARDING}/{flow.flow_id}"
 
 
 def _to(path: str) -> RedirectResponse:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from relay.http.paths import TENANT
+from relay.settings.validators import revealed
+
+if TYPE_CHECKING:
+    from relay.settings.groups.alerts import MailConfig, NoticeConfig
+    from relay.settings.groups.web import WebConfig
 
 MailTls = Literal["starttls", "tls", "none"]
 
@@ -65,3 +72,30 @@ class TellingSettings:
     longest_pause: timedelta = timedelta(hours=1)
     give_up_after: timedelta = timedelta(days=1)
     at_once: int = 8
+
+
+def telling_settings(mail: MailConfig, notice: NoticeConfig, web: WebConfig) -> TellingSettings:
+    """Return the settings of alerts, from the operator's."""
+    return TellingSettings(
+        mail=_mail_settings(mail),
+        operator=web.operator,
+        operator_address=mail.operator or "",
+        page=f"{web.public_url}{TENANT}" if web.public_url else "",
+        private_addresses=notice.private_addresses,
+        ca_pem=notice.ca,
+    )
+
+
+def _mail_settings(mail: MailConfig) -> MailSettings | None:
+    """Return the settings of e-mail; None when none is sent."""
+    if mail.host is None or mail.sender is None:
+        return None
+    return MailSettings(
+        host=mail.host,
+        port=mail.port,
+        tls=mail.tls,
+        user=mail.user,
+        password=revealed(mail.password) or "",
+        sender=mail.sender,
+        ca_pem=mail.ca,
+    )

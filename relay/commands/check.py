@@ -9,8 +9,7 @@ import typer
 
 from relay.commands.redis_acl import clients_named, complete_client
 from relay.commands.runner import EXIT_FAILURE, errors_as_lines, read_settings, run
-from relay.settings import load as config
-from relay.settings.load import Role
+from relay.settings.roles import Role, needs_of
 
 commands = typer.Typer()
 
@@ -33,7 +32,7 @@ def check(
         from relay.diagnosis.checks import checked
 
         # The pages may be left out; what is set for them is checked all the same.
-        settings = read_settings(*config.needs_of([Role.EDGE, Role.WORKER]))
+        settings = read_settings(*needs_of([Role.EDGE, Role.WORKER]))
         findings = run(checked(settings, clients_named(roles) if roles else ()))
     is_good = all(finding.is_good for finding in findings)
     if as_json:

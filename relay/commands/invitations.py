@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from onboarding.settings import PREFIX
-from onboarding.wizard import fields
 from relay.commands.runner import EXIT_USAGE, fail
-from relay.core.addresses import mail_address
+from relay.core.addresses import MAX_NAME_CHARS, mail_address, pasted_domain
 from relay.graph.client import GraphClient
 from relay.graph.presence.organisation import tenant_of
+from relay.http.paths import INVITATION
 from relay.store.custody.turned_away import now_ms
 from relay.store.sealing.invitations import Invitation, Invitations, new_token
 
@@ -23,13 +22,13 @@ async def make_invitation(
     store: Store, settings: Settings, domain: str, *, organisation: str, contact: str, email: str, days: int
 ) -> str:
     """Store an invitation and return its link. Ends the command when an argument is wrong."""
-    checked_domain = fields.domain_of(domain)
+    checked_domain = pasted_domain(domain)
     if checked_domain is None:
         fail(f"{domain[:100]!r} is no domain.", EXIT_USAGE)
     if email and mail_address(email) is None:
         fail(f"{email[:100]!r} is no e-mail address.", EXIT_USAGE)
     for name, text in (("organisation", organisation), ("contact", contact)):
-        if len(text) > fields.MAX_CHARS[name] or not text.isprintable():
+        if len(text) > MAX_NAME_CHARS or not text.isprintable():
             fail(f"--{name} is too long, or has characters that cannot be seen.", EXIT_USAGE)
     async with GraphClient(settings.cloud.public_settings()) as client:
         tenant_id = await tenant_of(client, checked_domain)
@@ -46,4 +45,4 @@ async def make_invitation(
     )
     token = new_token()
     await Invitations(store, settings.key_ring()).put(token, invitation)
-    return f"{settings.web.public_url}{PREFIX}/invitation/{token}"
+    return f"{settings.web.public_url}{INVITATION}/{token}"

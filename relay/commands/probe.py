@@ -9,7 +9,7 @@ import typer
 
 from relay.commands.naming import find_tenant_id, only_tenant_id
 from relay.commands.runner import EXIT_USAGE, fail, with_store
-from relay.settings import load as config
+from relay.settings import roles
 
 if TYPE_CHECKING:
     from relay.settings.load import Settings
@@ -64,4 +64,4 @@ def probe(
             f"{output}: written. {len(profile.switches)} switches learned, {len(profile.unanswered)} questions open."
         )
 
-    with_store(work, *config.ONBOARDING)
+    with_store(work, *roles.ONBOARDING)

@@ -12,8 +12,9 @@ import typer
 
 from relay.errors import ConsentRequired, CredentialRejected, NotPermitted, NotSaved, RelayError, StoreUnavailable
 from relay.ops import logging
-from relay.settings import load as config
+from relay.settings import roles
 from relay.settings.env import SettingsInvalid
+from relay.settings.load import load
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -35,7 +36,7 @@ def read_settings(*needs: str) -> Settings:
     Raises:
         SettingsInvalid: it names everything that is wrong.
     """
-    settings = config.load(needs)
+    settings = load(needs)
     logging.configure(settings.log.format, settings.log.level)
     return settings
 
@@ -48,7 +49,7 @@ def with_store(work: Callable[[Store, Settings], Awaitable[None]], *needs: str) 
         needs: settings that it needs beside those of the store, such as `vault.key_ring`.
     """
     with errors_as_lines():
-        settings = read_settings(*config.STORE, *needs)
+        settings = read_settings(*roles.STORE, *needs)
         run(_stored(settings, work))
 
 

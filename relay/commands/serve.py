@@ -9,8 +9,7 @@ import typer
 
 from relay.commands.runner import EXIT_USAGE, errors_as_lines, fail, read_settings
 from relay.ops import logging
-from relay.settings import load as config
-from relay.settings.load import Role
+from relay.settings.roles import Role, needs_of
 
 commands = typer.Typer()
 
@@ -31,7 +30,7 @@ def serve(
     with errors_as_lines():
         from relay import app as relay_app
 
-        settings = read_settings(*config.needs_of(chosen))
+        settings = read_settings(*needs_of(chosen))
         relay_app.until_signalled(lambda stop: relay_app.run(settings, chosen, stop))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from relay.settings import load as config
+from relay.settings.table import table
 
 commands = typer.Typer()
 
@@ -12,4 +12,4 @@ commands = typer.Typer()
 @commands.command("settings")
 def show_settings() -> None:
     """List all settings, as a table in Markdown."""
-    typer.echo(config.table(), nl=False)
+    typer.echo(table(), nl=False)

@@ -13,7 +13,7 @@ from relay.commands.runner import EXIT_FAILURE, EXIT_USAGE, fail, with_store
 from relay.core import names
 from relay.core.audit import events as audit
 from relay.core.watching.limits import HIGHEST
-from relay.settings import load as config
+from relay.settings import roles
 
 if TYPE_CHECKING:
     from relay.settings.load import Settings
@@ -75,7 +75,7 @@ def onboard(
         typer.echo("The suite key, shown this once. Save it in a file that only the suite can read:", err=True)
         typer.echo(issued.text)
 
-    with_store(work, *config.ONBOARDING)
+    with_store(work, *roles.ONBOARDING)
 
 
 @commands.command()

@@ -9,6 +9,8 @@ import idna
 
 MAX_DOMAIN_CHARS: Final = 253
 MAX_ADDRESS_CHARS: Final = 254
+MAX_NAME_CHARS: Final = 100
+"""The longest name of an organisation or a person: as long as fits a line or two of a page."""
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _LOCAL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}")
 """What can be written without quotes: anything else is some trick more often than an address."""
@@ -29,6 +31,12 @@ def ascii_domain(text: str) -> str | None:
     labels = domain.split(".")
     is_domain = len(labels) > 1 and len(domain) <= MAX_DOMAIN_CHARS and all(map(_LABEL.fullmatch, labels))
     return domain if is_domain and not labels[-1].isdecimal() else None
+
+
+def pasted_domain(text: str) -> str | None:
+    """Return the domain of a text, as the DNS knows it; None when it is none. People paste web and e-mail addresses as well."""
+    host = text.strip().lower().removeprefix("https://").removeprefix("http://").rstrip("/")
+    return ascii_domain(host.rpartition("@")[2])
 
 
 def mail_address(text: str) -> str | None:

@@ -25,8 +25,8 @@ from relay.dev.folder import DevTrouble, Folder
 from relay.errors import ConsentRequired, Rejected
 from relay.graph.auth.consent import Consent
 from relay.graph.client import GraphClient
-from relay.settings import load as config
-from relay.settings.load import Role
+from relay.settings.load import load, overridden, ports
+from relay.settings.roles import Role, needs_of
 from relay.store.custody.marking import Marking
 from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.custody.tenants import Tenants
@@ -93,7 +93,7 @@ class _Session:
         self._lock = lock
         self._stop = stop
         self._say = say
-        self._ports = folder.ports(config.ports())
+        self._ports = folder.ports(ports())
         self._trouble = ""
 
     async def run(self) -> None:
@@ -117,10 +117,10 @@ class _Session:
 
     def _settings(self) -> Settings:
         given = {group: dict(fields) for group, fields in self._given().items()}
-        if names := [name for name in config.overridden(given) if not name.endswith("_PORT")]:
+        if names := [name for name in overridden(given) if not name.endswith("_PORT")]:
             self._say(f"Set, but not used by this command, which has values of its own: {', '.join(names)}.\n")
         given["log"] = {"format": "text", "level": self._options.log_level}
-        return config.load(config.needs_of(ROLES), given)
+        return load(needs_of(ROLES), given)
 
     def _given(self) -> Mapping[str, Mapping[str, Any]]:
         folder, ports = self._folder, self._ports

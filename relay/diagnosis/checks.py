@@ -16,6 +16,7 @@ from relay.core.consent.tenant import TenantState
 from relay.errors import NotPermitted, RelayError, SourceUnreachable, StoreUnavailable
 from relay.graph.client import GraphClient
 from relay.graph.errors import date_of
+from relay.http.paths import NOTIFICATIONS
 from relay.ops.expiry import SOON
 from relay.ops.private_files import exposed
 from relay.store.custody.marking import Marking
@@ -24,7 +25,6 @@ from relay.store.custody.tenants import Tenants
 from relay.store.sealing.marks import RingMarks
 from relay.store.server.connection import Store
 from relay.store.server.user_rights import told
-from relay.webhook.settings import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,7 +73,7 @@ def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
             certificate = x509.load_pem_x509_certificates(pem.encode())[0]
             soon = SOON if name.startswith("RELAY_CLOUD") else EXPIRES_SOON
             yield _validity(name, certificate.not_valid_before_utc, certificate.not_valid_after_utc, now, soon)
-    push = settings.webhook.push()
+    push = settings.webhook.push_settings()
     if push is not None:
         newest = push.certificates.newest
         name = f"RELAY_WEBHOOK_CERTIFICATES, {newest.certificate_id}"
@@ -95,7 +95,7 @@ async def _webhook(settings: Settings) -> list[Finding]:
     if not settings.cloud.notifies:
         return [Finding(is_good=True, text=f"RELAY_WEBHOOK_URL: not used, {settings.cloud.name} has no notifications")]
     name, token = f"RELAY_WEBHOOK_URL {settings.webhook.url}", f"Validation: {secrets.token_hex(16)} <&>"
-    url = f"{settings.webhook.url}{PREFIX}00-{secrets.token_hex(16)}"
+    url = f"{settings.webhook.url}{NOTIFICATIONS}00-{secrets.token_hex(16)}"
     trust = ssl.create_default_context(cadata=settings.cloud.ca)
     is_local = settings.cloud.public_settings().is_local  # proxies of the environment are not asked then
     try:
@@ -133,7 +133,7 @@ async def _sign_ups(settings: Settings) -> list[Finding]:
 def _mail(settings: Settings) -> Iterator[Finding]:
     """Whether the operator hears of those that wait, where mail is sent at all."""
     is_asked = settings.web.public_url is not None and settings.web.sign_up == "approval"
-    if is_asked and settings.mail.mail() is not None and settings.mail.operator is None:
+    if is_asked and settings.mail.is_sent and settings.mail.operator is None:
         said = "is not set, so no e-mail tells you when an organisation waits for your approval (RELAY_WEB_SIGN_UP=approval)"
         yield Finding(is_good=False, text=f"RELAY_MAIL_OPERATOR: {said}; set it to your own address")
 

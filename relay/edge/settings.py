@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from relay.core.watching.limits import MOST_NAMES
 from relay.core.watching.watch_intervals import GOES_ON_FOR
+from relay.settings.validators import key_bytes, pem_bytes
+
+if TYPE_CHECKING:
+    from relay.settings.groups.edge import EdgeConfig, WatchConfig
+    from relay.settings.groups.reading import PollConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,3 +126,38 @@ class EdgeSettings:
     lookup_names_of_a_tenant: int = 6_000
     """Of those, what one tenant may have: 24 small snapshots, so that 40 suites that come back together to a store which is 200 ms
     away have theirs in half a second."""
+
+
+def edge_settings(edge: EdgeConfig, watch: WatchConfig, poll: PollConfig) -> EdgeSettings:
+    """Return the settings of the edge, from the operator's."""
+    return EdgeSettings(
+        host=edge.host,
+        port=edge.port,
+        tls_cert_pem=pem_bytes(edge.tls_cert),
+        tls_key_pem=key_bytes(edge.tls_key),
+        streams_per_tenant=watch.streams_per_tenant,
+        tenant_names=watch.tenant_names,
+        names_at_once=watch.names_at_once,
+        names_a_second=watch.names_a_second,
+        start_names_at_once=watch.start_names_at_once,
+        start_names_a_second=watch.start_names_a_second,
+        progress_default=watch.progress_interval,
+        poll_interval_assumed=poll.interval,
+        connections=edge.connections,
+        streams_per_connection=edge.streams_per_connection,
+        handshake=edge.handshake,
+        connection_age=edge.connection_age,
+        metadata_bytes=edge.metadata_bytes,
+        message_bytes=edge.message_bytes,
+        start_bytes=edge.start_bytes,
+        start_long_chars=edge.start_long_chars,
+        name_chars=edge.name_chars,
+        unverified_calls=edge.unverified_calls,
+        verifications_at_once=edge.verifications_at_once,
+        unverified_reads=edge.unverified_reads,
+        unverified_read=edge.unverified_read,
+        health_watches=edge.health_watches,
+        linger=edge.linger,
+        max_stream_age=edge.max_stream_age,
+        drain_delay=edge.drain_delay,
+    )

@@ -1,8 +1,12 @@
-"""The operator's settings: where they come from, what they are, and what parts of the relay make of them.
+"""The operator's settings: read from the environment, checked, and collected in one value.
 
-clear_text.py  What goes over a network that others can read along on
-env.py         Where settings come from: `RELAY_…` variables, or the files that `RELAY_…_FILE` variables name
-groups.py      The settings themselves, a group for each concern: names, meanings, defaults with their reasons, and what cannot be
-http.py        The limits of strangers at the pages and the webhook, as settings. `docs/limits.md` says what each of them costs
-load.py        The relay's settings, read once at the start of a command by `load`, and what parts of the relay make of them
+clear_text.py  which addresses would show a secret to the network
+env.py         variables `RELAY_…`, or the files that `RELAY_…_FILE` variables name; all faults at once
+groups/        the settings themselves, a group for each concern
+load.py        all settings as one value, read at the start of a command; the settings of store, Graph and telemetry
+roles.py       the roles, and the settings that each of them cannot do without
+table.py       the settings as a Markdown table
+validators.py  types of settings, each with its check
+
+Roles build their own settings from these groups: see `relay/edge/settings.py` and its likes. Nothing here imports a role.
 """

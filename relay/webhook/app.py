@@ -18,9 +18,9 @@ from opentelemetry import metrics
 
 from relay.errors import Retryable
 from relay.http.bodies import Bodies, TooMuchAtOnce
+from relay.http.paths import NOTIFICATIONS
 from relay.store.server import keys
 from relay.webhook.posts import Malformed
-from relay.webhook.settings import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -80,7 +80,7 @@ class Webhook:
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, str]:
         path: str = scope["path"]
-        route_id = path.removeprefix(PREFIX)
+        route_id = path.removeprefix(NOTIFICATIONS)
         if route_id == path or keys.partition_of_route(route_id) is None:
             raise _Refused(404, "nothing is here")
         if scope["method"] != "POST":

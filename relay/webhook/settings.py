@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING
 
 from relay.http.limits import HttpLimits
+from relay.settings.validators import key_bytes, listed, pem_bytes
 
-PREFIX: Final = "/notifications/"
-"""A route follows it. What the relay gives Graph is the public address and this."""
+if TYPE_CHECKING:
+    from relay.settings.groups.http import HttpConfig
+    from relay.settings.groups.webhook import WebhookConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,3 +54,15 @@ class WebhookSettings:
     routes: int = 10_000
     route_kept: timedelta = timedelta(seconds=10)
     absence_kept: timedelta = timedelta(seconds=2)
+
+
+def webhook_settings(webhook: WebhookConfig, http: HttpConfig) -> WebhookSettings:
+    """Return the settings of the webhook, from the operator's."""
+    return WebhookSettings(
+        host=webhook.host,
+        port=webhook.port,
+        tls_cert_pem=pem_bytes(webhook.tls_cert),
+        tls_key_pem=key_bytes(webhook.tls_key),
+        limits=http.limits(),
+        proxies=listed(webhook.trusted_proxies),
+    )

@@ -13,27 +13,17 @@ from relay.core.push.watchdog import ANNOUNCED_WITHIN
 from relay.core.reading.budget import BudgetSettings
 from relay.core.reading.ordering import LAG_S
 from relay.core.watching.limits import MOST_NAMES
+from relay.locale import languages
 
 if TYPE_CHECKING:
     from relay.alerts.texts import Say
-    from relay.graph.push.certificates import Certificates
+    from relay.graph.push.settings import PushSettings
+    from relay.settings.groups.edge import WatchConfig
+    from relay.settings.groups.reading import PollConfig, SubscriptionConfig, WorkerConfig
 
 
 def _as_it_is(sentence: str, _language: str) -> str:
     return sentence
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PushSettings:
-    """What change notifications need. Without it nothing is subscribed to: no webhook, or a cloud that has none.
-
-    Attributes:
-        url_base: public address of the webhook, `https://` and a slash at its end; a route id is appended.
-        certificates: Graph encrypts for the newest; the others open what was asked for earlier.
-    """
-
-    url_base: str
-    certificates: Certificates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,3 +117,33 @@ class WorkerSettings:
     def tenure(self) -> timedelta:
         """How long a worker acts on a lease without another proof, from when it asked for the last one."""
         return self.lease - self.lease_margin
+
+
+def worker_settings(
+    worker: WorkerConfig,
+    poll: PollConfig,
+    watch: WatchConfig,
+    subscription: SubscriptionConfig,
+    *,
+    push: PushSettings | None,
+    telling: TellingSettings,
+) -> WorkerSettings:
+    """Return the settings of a worker, from the operator's."""
+    return WorkerSettings(
+        poll_interval=poll.interval,
+        reconcile_interval=poll.reconcile_interval,
+        subscription_size=subscription.users,
+        announced_within=subscription.announced_within,
+        page_size=poll.page_size,
+        watch_linger=watch.linger,
+        unknown_linger=watch.unknown_linger,
+        tenant_names=watch.tenant_names,
+        lease=worker.lease,
+        lease_renewal=worker.lease / 3,
+        grant_refresh=worker.grant_refresh,
+        budget=BudgetSettings(limit=poll.limit, headroom=poll.headroom, count_ids=poll.count_ids),
+        subscriptions=subscription.policy(),
+        push=push,
+        telling=telling,
+        say=languages.in_language,
+    )

@@ -53,11 +53,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Mapping
 
     from relay.core.presence import TenantId, UserId
+    from relay.graph.push.settings import PushSettings
     from relay.store.presence.hints import Notified
     from relay.worker.partition import OwnedPartition
     from relay.worker.pool import GrantPool
     from relay.worker.reader import Reader
-    from relay.worker.settings import PushSettings
 
 log = structlog.get_logger(__name__)
 

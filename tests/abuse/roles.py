@@ -21,9 +21,9 @@ import trustme
 
 from relay.core.presence import TenantId
 from relay.graph.push.certificates import make
+from relay.http.paths import NOTIFICATIONS
 from relay.store.presence.subscriptions import new_route
 from relay.store.sealing.keyring import make_ring
-from relay.webhook.settings import PREFIX
 from tests.abuse.measured import rss
 from tests.soak.processes import Process
 from tests.valkey import ValkeyServer, free_port
@@ -120,9 +120,7 @@ def served(folder: Path, only: Sequence[str] = ROLES, **settings: str) -> Iterat
             "RELAY_OPS_HOST": "127.0.0.1",
             **settings,
         }
-        handshake = (
-            f"POST {PREFIX}{new_route(_TENANT)}?validationToken=x HTTP/1.1\r\nHost: hook\r\nContent-Length: 0\r\n"
-        )
+        handshake = f"POST {NOTIFICATIONS}{new_route(_TENANT)}?validationToken=x HTTP/1.1\r\nHost: hook\r\nContent-Length: 0\r\n"
         heads = {"webhook": handshake, "web": f"GET /onboarding HTTP/1.1\r\nHost: localhost:{ports['web']}\r\n"}
         program = str(Path(sys.executable).parent / "presence-relay")
         roles: dict[str, Served] = {}

@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 from relay import app
 from relay.graph.push.certificates import make
 from relay.ops.private_files import exposed
-from relay.settings import load as config
-from relay.settings.load import Role
+from relay.settings.load import load
+from relay.settings.roles import Role
 from tests.ring import RING_JSON
 from tests.valkey import free_port
 
@@ -78,7 +78,7 @@ async def test_a_start_warns_of_every_private_file_that_settings_name(folder: Pa
     stop = asyncio.Event()
     stop.set()
     with capture_logs() as logged:
-        await app.run(config.load((), given), [Role.WORKER], stop)
+        await app.run(load((), given), [Role.WORKER], stop)
     told = {entry["setting"]: entry for entry in logged if entry["event"] == "private_file_exposed"}
     assert told.keys() == {"RELAY_VAULT_KEY_RING_FILE", "RELAY_CLOUD_CLIENT_SECRET_FILE"}
     assert told["RELAY_VAULT_KEY_RING_FILE"]["hint"] == f"chmod o-rwx {ring}"
@@ -91,4 +91,4 @@ def test_the_certificates_folder_is_looked_at_too(folder: Path, monkeypatch: pyt
     put(folder / "first.pem", 0o644, make("first", datetime.now(UTC)).decode())
     monkeypatch.setenv("RELAY_WEBHOOK_URL", "https://hook.example")
     monkeypatch.setenv("RELAY_WEBHOOK_CERTIFICATES", str(folder))
-    assert [one.name for one in exposed(config.load().private_files())] == ["RELAY_WEBHOOK_CERTIFICATES"]
+    assert [one.name for one in exposed(load().private_files())] == ["RELAY_WEBHOOK_CERTIFICATES"]

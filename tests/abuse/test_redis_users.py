@@ -124,20 +124,21 @@ async def test_only_pages_and_operator_can_issue_a_suite_key(valkey: ValkeyServe
 def test_a_password_goes_to_another_host_in_the_clear_only_when_that_is_meant(
     monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    from relay.settings import load as config
+    from relay.settings import roles
+    from relay.settings.load import load
 
     monkeypatch.setenv("RELAY_REDIS_URL", "unix:///run/valkey.sock")
     for url in ("redis://:hunter2@redis:6379", "redis://:hunter2@10.0.0.7", "redis://127.0.0.1.example/0"):
         monkeypatch.setenv(variable, url)
         with pytest.raises(SettingsInvalid, match=variable) as caught:
-            config.load(config.STORE)
+            load(roles.STORE)
         assert "hunter2" not in str(caught.value.faults)
     for url in ("rediss://:hunter2@redis:6379", "redis://localhost", "redis://:x@127.0.0.1:7", "redis://[::1]:7"):
         monkeypatch.setenv(variable, url)
-        config.load(config.STORE)
+        load(roles.STORE)
     monkeypatch.setenv(variable, "redis://redis")
     monkeypatch.setenv(variable.replace("REDIS_URL", "REDIS_PLAINTEXT"), "true")
-    config.load(config.STORE)
+    load(roles.STORE)
 
 
 @pytest.mark.finding(17)
@@ -151,19 +152,19 @@ def test_a_password_goes_to_another_host_in_the_clear_only_when_that_is_meant(
 def test_nothing_else_goes_to_another_host_in_the_clear_unless_that_is_meant(
     group: str, given: dict[str, object], address: str, meant: str
 ) -> None:
-    from relay.settings import load as config
+    from relay.settings.load import load
 
-    def load(host: str, **more: object) -> None:
+    def load_with(host: str, **more: object) -> None:
         url = f"http://{host}:4317" if group == "telemetry" else host
-        config.load((), {group: {**given, address: url, **more}})
+        load((), {group: {**given, address: url, **more}})
 
     for host in ("collector", "10.0.0.7", "127.0.0.1.example"):
         with pytest.raises(SettingsInvalid, match=f"{meant}: goes to another host without TLS.*_PLAINTEXT"):
-            load(host)
-        load(host, plaintext=True)
-    load("localhost")
-    load("127.0.0.1")
+            load_with(host)
+        load_with(host, plaintext=True)
+    load_with("localhost")
+    load_with("127.0.0.1")
     if group == "telemetry":
-        config.load((), {group: {address: "https://collector:4317"}})
+        load((), {group: {address: "https://collector:4317"}})
     else:
-        load("mail", tls="starttls")
+        load_with("mail", tls="starttls")

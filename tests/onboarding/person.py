@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from emulator.generate import PASSWORD
-from onboarding.settings import CALLBACK, TENANT
+from relay.http.paths import CALLBACK, TENANT
 from tests.emulator.driver import form
 from tests.onboarding.site import Site
 

@@ -14,9 +14,9 @@ from email.message import EmailMessage
 import pytest
 import trustme
 
-from onboarding.settings import TENANT
 from relay.alerts.settings import TellingSettings
 from relay.core.consent.tenant import SignUp
+from relay.http.paths import TENANT
 from relay.store.custody.notices import NoticeKind, Notices
 from relay.store.custody.sign_ups import SignUpLimits
 from relay.store.sealing.keyring import KeyRing

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from onboarding import cookies as sessions
 from onboarding.problems import PROBLEMS
-from onboarding.settings import CALLBACK
+from relay.http.paths import CALLBACK
 from tests.emulator.driver import form
 from tests.onboarding.person import APPLICANT, CONFIRMED, TO_SIGN_IN, Person
 from tests.onboarding.site import Site

@@ -18,10 +18,10 @@ from redis.asyncio import Redis
 
 from emulator import Config, Emulator
 from onboarding.problems import PROBLEMS
-from onboarding.settings import TENANT
 from relay.core.consent.grants import GrantState, RefusalClass, classify
 from relay.core.consent.microsoft_error import Trouble, heard
 from relay.core.consent.tenant import TenantEvent, TenantState
+from relay.http.paths import TENANT
 from relay.locale.languages import CATALOGUE, Language
 from relay.store.sealing.keyring import KeyRing
 from relay.store.server.connection import Store, StoreSettings

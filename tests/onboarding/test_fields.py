@@ -13,8 +13,9 @@ from onboarding.rate_limit import Budget, Pacer
 from onboarding.settings import Pace
 from onboarding.tenant.setting_forms import GROUPS
 from onboarding.wizard import fields
-from onboarding.wizard.fields import FieldsInvalid, applicant, domain_of
+from onboarding.wizard.fields import FieldsInvalid, applicant
 from onboarding.wizard.flow import Applicant, Flow, decode, encode, is_flow_id, new_flow_id
+from relay.core.addresses import pasted_domain
 from relay.core.presence import TenantId
 from tests.onboarding.person import APPLICANT
 
@@ -43,7 +44,7 @@ from tests.onboarding.person import APPLICANT
     ],
 )
 def test_domains(text: str, domain: str | None):
-    assert domain_of(text) == domain
+    assert pasted_domain(text) == domain
 
 
 @pytest.mark.fault("B19")

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from onboarding.settings import TENANT
 from relay.core.audit.events import OPERATOR
 from relay.core.consent.tenant import SignUp
+from relay.http.paths import TENANT
 from relay.store.custody.managers import Managers
 from relay.store.custody.notices import Notice, NoticeKind, Notices
 from tests.onboarding.person import ACCOUNT, Person

@@ -11,10 +11,10 @@ import pytest
 from emulator import Config, Emulator
 from emulator.generate import BENCH_CLIENT_ID, BENCH_SECRET
 from emulator.world import World
-from onboarding.settings import TENANT
 from relay.core.consent.grants import GrantState
 from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.errors import SuiteKeyRevoked
+from relay.http.paths import TENANT
 from relay.store.custody.sign_ups import SignUpLimits
 from relay.store.sealing.keyring import KeyRing
 from relay.store.server.connection import Store

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from emulator import Fault
 from onboarding.problems import PROBLEMS
-from onboarding.settings import CALLBACK, PREFIX, TENANT
+from relay.http.paths import CALLBACK, ONBOARDING, TENANT
 from relay.store.custody.access_requests import AccessRequests
 from relay.store.sealing.invitations import Invitation, Invitations, new_token
 from tests.onboarding.person import ACCOUNT, APPLICANT, CONFIRMED, TO_SIGN_IN, Person
@@ -76,7 +76,7 @@ async def test_a_refusal_in_the_address_without_more_belongs_to_its_flow(
     state = parse_qs(urlsplit(person.microsoft_url()).query)["state"][0]
     await person.get(f"{CALLBACK}?{urlencode({**answer, 'state': state})}")
     assert PROBLEMS[notice].title in (person.notice, person.heading)
-    assert re.search(rf'(action|href)="{PREFIX}/\w', person.page.text), "the person goes on from where they were"
+    assert re.search(rf'(action|href)="{ONBOARDING}/\w', person.page.text), "the person goes on from where they were"
 
 
 @pytest.mark.fault("B18")

@@ -12,11 +12,12 @@ import pytest
 import trustme
 
 from emulator import Cloud, Config, Emulator
-from onboarding.settings import Push
 from relay.graph.push.certificates import Certificates, make
+from relay.graph.push.settings import PushSettings
+from relay.http.paths import NOTIFICATIONS
 from relay.store.server.connection import Store
 from relay.webhook.server import receiving
-from relay.webhook.settings import PREFIX, WebhookSettings
+from relay.webhook.settings import WebhookSettings
 from tests.graph.conftest import settings_for
 from tests.onboarding.person import Person
 from tests.onboarding.site import Site
@@ -31,7 +32,7 @@ class Hooked:
     """A cloud that trusts a webhook's certificate."""
 
     cloud: Cloud
-    push: Push
+    push: PushSettings
 
 
 @pytest.fixture
@@ -49,7 +50,10 @@ async def hooked(store: Store, authority: trustme.CA, cert: trustme.LeafCert, tm
     async with AsyncExitStack() as stack:
         cloud = await stack.enter_async_context(Emulator.start(Config(notification_ca=tmp_path / "ca.pem")))
         port = await stack.enter_async_context(receiving(settings, store, settings_for(cloud)))
-        yield Hooked(cloud, Push(url_base=f"https://127.0.0.1:{port}{PREFIX}", certificates=Certificates.load(folder)))
+        yield Hooked(
+            cloud,
+            PushSettings(url_base=f"https://127.0.0.1:{port}{NOTIFICATIONS}", certificates=Certificates.load(folder)),
+        )
 
 
 async def test_a_subscription_is_made_and_deleted_again(hooked: Hooked, start_site: START_SITE, meet: Meet):
@@ -64,7 +68,7 @@ async def test_a_subscription_is_made_and_deleted_again(hooked: Hooked, start_si
 
 
 async def test_a_webhook_that_microsoft_does_not_reach_stops_nobody(hooked: Hooked, start_site: START_SITE, meet: Meet):
-    push = Push(url_base=f"https://127.0.0.1:{free_port()}/", certificates=hooked.push.certificates)
+    push = PushSettings(url_base=f"https://127.0.0.1:{free_port()}/", certificates=hooked.push.certificates)
     person = await meet(await start_site(hooked.cloud, push=push))
     await person.fill()
     await person.authorize()

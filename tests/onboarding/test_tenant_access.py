@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from starlette.routing import Route
 
-from onboarding.settings import TENANT, WebSettings
+from onboarding.settings import WebSettings
 from onboarding.tenant.access import RIGHTS, Access, Deed, access_of, is_contact
 from onboarding.tenant.sessions import Session
 from relay.core.presence import TenantId, UserId
 from relay.graph.auth.idtokens import VerifiedIdentity
+from relay.http.paths import TENANT
 from relay.store.custody.managers import CLAIM_LASTS, Claim
 from relay.store.custody.tenants import Tenant
 from tests.onboarding.site import Site

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from playwright.async_api import Page, expect
 
-from onboarding.settings import TENANT
+from relay.http.paths import TENANT
 from tests.edge.suite import SuiteStream, pb
 from tests.onboarding.chromium import Watched, chromium, window
 from tests.onboarding.person import ACCOUNT, Person

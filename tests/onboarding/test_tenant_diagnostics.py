@@ -11,7 +11,6 @@ import pytest
 from playwright.async_api import expect
 from redis.asyncio import Redis
 
-from onboarding.settings import TENANT
 from onboarding.tenant.views.diagnostics import MOST_ROWS
 from relay.core.consent.tenant import TenantState
 from relay.core.presence import Name, Status, TenantId
@@ -19,6 +18,7 @@ from relay.core.reading.ordering import Order
 from relay.core.showing.diagnosis import ABSENCES, NOT_REQUESTED
 from relay.diagnosis import minute
 from relay.diagnosis.overview import Overviews
+from relay.http.paths import TENANT
 from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.presence.interest import Interest
 from relay.store.presence.presences import DirectoryEntry, Observed, Presences

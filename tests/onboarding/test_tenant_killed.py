@@ -19,13 +19,13 @@ import trustme
 from redis.asyncio import Redis
 
 from emulator import Cloud
-from onboarding.settings import TENANT
 from onboarding.tenant.cookies import SESSION_COOKIE
 from onboarding.tenant.sessions import Sessions
 from relay.core.consent.grants import GrantState
 from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.core.presence import TenantId, UserId
 from relay.graph.auth.idtokens import VerifiedIdentity
+from relay.http.paths import TENANT
 from relay.store.custody.admissions import Admissions
 from relay.store.custody.audit import AuditLog
 from relay.store.custody.suite_keys import KeyRecord

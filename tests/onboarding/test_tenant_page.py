@@ -14,10 +14,10 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 
-from onboarding.settings import TENANT
 from relay.core.consent.grants import GrantState
 from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.errors import SuiteKeyRevoked, TenantRemoved
+from relay.http.paths import TENANT
 from relay.store.custody.audit import AuditLog
 from relay.store.presence.connected import ConnectedSuites, Streams
 from relay.store.sealing import notify_secrets

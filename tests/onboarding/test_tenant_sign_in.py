@@ -15,10 +15,11 @@ from redis.asyncio import Redis
 from emulator import Fault
 from onboarding import cookies as sessions
 from onboarding.problems import PROBLEMS
-from onboarding.settings import CALLBACK, TENANT, Pace
+from onboarding.settings import Pace
 from onboarding.tenant.cookies import RETURN_COOKIE, SESSION_COOKIE
 from onboarding.tenant.sessions import IDLE, LONGEST, Session
 from relay.core.audit.events import OPERATOR
+from relay.http.paths import CALLBACK, TENANT
 from relay.store.custody.managers import Managers
 from relay.store.sealing.short_lived import Flows
 from tests.emulator.driver import form

@@ -16,6 +16,7 @@ from emulator.demo import CLIENT_ID
 from relay.core.presence import TenantId, UserId
 from relay.graph.push.certificates import Certificates, make
 from relay.graph.settings import GraphSettings
+from relay.http.paths import NOTIFICATIONS
 from relay.store.presence import hints, pipes
 from relay.store.presence.leases import Lease, Leases
 from relay.store.presence.pipes import Inbox
@@ -24,7 +25,7 @@ from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.layout import Client
 from relay.webhook.server import receiving
-from relay.webhook.settings import PREFIX, WebhookSettings
+from relay.webhook.settings import WebhookSettings
 from tests.valkey import ValkeyServer, as_role
 from tests.webhook import graph
 
@@ -48,7 +49,7 @@ class Hook:
     leases: dict[int, Lease] = field(default_factory=dict)
 
     async def post(self, route_id: str, body: bytes, **given: object) -> httpx.Response:
-        return await self.http.post(f"{self.url}{PREFIX}{route_id}", content=body, **given)  # type: ignore[arg-type]
+        return await self.http.post(f"{self.url}{NOTIFICATIONS}{route_id}", content=body, **given)  # type: ignore[arg-type]
 
     async def subscribed(self, tenant: TenantId = CONTOSO, **changes: object) -> Subscription:
         """A subscription of a tenant, written down."""

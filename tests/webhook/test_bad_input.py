@@ -14,9 +14,9 @@ import structlog
 
 from emulator import Cloud
 from relay.graph.push.certificates import Certificates
+from relay.http.paths import NOTIFICATIONS
 from relay.store.presence.subscriptions import new_route
 from relay.store.server.connection import Store, StoreSettings
-from relay.webhook.settings import PREFIX
 from tests.valkey import free_port
 from tests.webhook import graph
 from tests.webhook.conftest import ADA, CONTOSO, PATIENT, Hook, hooked, public
@@ -98,7 +98,9 @@ async def test_bodies_together_take_no_more_memory_than_they_may(
 async def test_a_body_that_does_not_come_is_not_waited_for(store: Store, cloud: Cloud, certificates: Certificates):
     async with hooked(store, cloud, certificates, SHORT) as hook:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(hook.url.rpartition(":")[2]))
-        writer.write(f"POST {PREFIX}{new_route(CONTOSO)} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n".encode())
+        writer.write(
+            f"POST {NOTIFICATIONS}{new_route(CONTOSO)} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n".encode()
+        )
         async with asyncio.timeout(20):
             assert (await reader.readline()).startswith(b"HTTP/1.1 408")
             await reader.read()  # and the connection is closed
@@ -107,7 +109,9 @@ async def test_a_body_that_does_not_come_is_not_waited_for(store: Store, cloud: 
 
 async def test_a_sender_that_goes_away_leaves_nothing_behind(hook: Hook):
     _, writer = await asyncio.open_connection("127.0.0.1", int(hook.url.rpartition(":")[2]))
-    writer.write(f"POST {PREFIX}{new_route(CONTOSO)} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc".encode())
+    writer.write(
+        f"POST {NOTIFICATIONS}{new_route(CONTOSO)} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc".encode()
+    )
     await writer.drain()
     writer.transport.abort()
     subscription = await hook.subscribed()
@@ -122,7 +126,7 @@ async def test_what_cannot_be_kept_is_to_be_sent_again(cloud: Cloud, certificate
     ):
         answer = await hook.post(new_route(CONTOSO), graph.post({"subscriptionId": "x", "tenantId": CONTOSO}))
         assert answer.status_code == 503
-        assert (await hook.http.post(f"{hook.url}{PREFIX}{new_route(CONTOSO)}?validationToken=x")).text == "x"
+        assert (await hook.http.post(f"{hook.url}{NOTIFICATIONS}{new_route(CONTOSO)}?validationToken=x")).text == "x"
 
 
 async def test_a_store_that_stalls_costs_the_deadline_and_handshakes_nothing(
@@ -134,7 +138,9 @@ async def test_a_store_that_stalls_costs_the_deadline_and_handshakes_nothing(
         await store.command("CLIENT", "PAUSE", 60_000, "WRITE")
         try:
             answers = [asyncio.create_task(hook.post(subscription.route_id, body)) for _ in range(10)]
-            assert (await hook.http.post(f"{hook.url}{PREFIX}{new_route(CONTOSO)}?validationToken=x")).text == "x"
+            assert (
+                await hook.http.post(f"{hook.url}{NOTIFICATIONS}{new_route(CONTOSO)}?validationToken=x")
+            ).text == "x"
             assert {answer.status_code for answer in await asyncio.gather(*answers)} == {503}
         finally:
             await store.command("CLIENT", "UNPAUSE")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from relay.http.paths import NOTIFICATIONS
 from relay.store.presence.subscriptions import new_route
-from relay.webhook.settings import PREFIX
 from tests.webhook import graph
 from tests.webhook.conftest import CONTOSO, Hook
 
@@ -13,7 +13,7 @@ TOKEN = "Validation: Testing client application reachability for subscription Re
 
 
 async def handshake(hook: Hook, query: str, route_id: str = ""):  # type: ignore[no-untyped-def]
-    url = f"{hook.url}{PREFIX}{route_id or new_route(CONTOSO)}?{query}"
+    url = f"{hook.url}{NOTIFICATIONS}{route_id or new_route(CONTOSO)}?{query}"
     return await hook.http.post(url, headers={"Content-Type": "text/plain; charset=utf-8"})
 
 
@@ -49,7 +49,7 @@ async def test_a_handshake_is_answered_before_the_route_is_known(hook: Hook):
 async def test_a_query_that_is_no_handshake_does_not_hide_a_notification(hook: Hook):
     subscription = await hook.subscribed()
     body = await hook.genuine(subscription)
-    url = f"{hook.url}{PREFIX}{subscription.route_id}?source=graph"
+    url = f"{hook.url}{NOTIFICATIONS}{subscription.route_id}?source=graph"
     assert (await hook.http.post(url, content=body)).status_code == 202
     assert len(await hook.inbox()) == 1
 
@@ -57,16 +57,16 @@ async def test_a_query_that_is_no_handshake_does_not_hide_a_notification(hook: H
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", f"{PREFIX}07-{'a' * 32}", 405),
-        ("PUT", f"{PREFIX}07-{'a' * 32}", 405),
-        ("HEAD", f"{PREFIX}07-{'a' * 32}", 405),
+        ("GET", f"{NOTIFICATIONS}07-{'a' * 32}", 405),
+        ("PUT", f"{NOTIFICATIONS}07-{'a' * 32}", 405),
+        ("HEAD", f"{NOTIFICATIONS}07-{'a' * 32}", 405),
         ("POST", "/", 404),
-        ("POST", PREFIX, 404),
-        ("POST", f"{PREFIX}64-{'a' * 32}", 404),
-        ("POST", f"{PREFIX}07-{'A' * 32}", 404),
-        ("POST", f"{PREFIX}07-{'a' * 33}", 404),
-        ("POST", f"{PREFIX}../{'x' * 5000}", 404),
-        ("POST", f"/x{PREFIX}07-{'a' * 32}", 404),
+        ("POST", NOTIFICATIONS, 404),
+        ("POST", f"{NOTIFICATIONS}64-{'a' * 32}", 404),
+        ("POST", f"{NOTIFICATIONS}07-{'A' * 32}", 404),
+        ("POST", f"{NOTIFICATIONS}07-{'a' * 33}", 404),
+        ("POST", f"{NOTIFICATIONS}../{'x' * 5000}", 404),
+        ("POST", f"/x{NOTIFICATIONS}07-{'a' * 32}", 404),
         ("GET", "/livez", 404),
     ],
 )

@@ -21,10 +21,10 @@ from relay.graph.push import subscriptions
 from relay.graph.push.certificates import Certificates
 from relay.graph.push.notifications import NotOpened, opened
 from relay.graph.push.subscriptions import Wanted
+from relay.http.paths import NOTIFICATIONS
 from relay.store.presence import hints
 from relay.store.presence.subscriptions import Subscription
 from relay.store.server.connection import Store
-from relay.webhook.settings import PREFIX
 from tests.graph.conftest import RELAY, Tokens, ids, settings_for
 from tests.webhook.conftest import PATIENT, Hook, hooked
 
@@ -76,7 +76,7 @@ async def subscribed(
                 Tokens(cloud),
                 Wanted(
                     users=tuple(ids(cloud, "ada")),
-                    notification_url=f"{hook.url}{PREFIX}{record.route_id}",
+                    notification_url=f"{hook.url}{NOTIFICATIONS}{record.route_id}",
                     client_state=record.client_state,
                     certificate=certificates.newest,
                     expires=datetime.now(UTC) + timedelta(minutes=55),

@@ -22,8 +22,8 @@ from relay.cli import app as commands
 from relay.core.consent.tenant import TenantState
 from relay.diagnosis import checks as preflight
 from relay.graph.push.certificates import Certificates, make
-from relay.settings import load as config
-from relay.settings.load import Role, Settings
+from relay.settings.load import Settings, load
+from relay.settings.roles import Role, needs_of
 from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.server.connection import Store, StoreSettings
 from tests.valkey import ValkeyServer, free_port
@@ -105,7 +105,7 @@ def settings(redis: str, folder: Path, tls: Tls, port: int, url: str = "") -> Se
         },
         "ops": {"host": "127.0.0.1", "port": 0},
     }  # fmt: skip
-    return config.load(config.needs_of([Role.WEBHOOK]), given)
+    return load(needs_of([Role.WEBHOOK]), given)
 
 
 @asynccontextmanager

@@ -20,14 +20,16 @@ from relay.core.presence import Presence, Source, Status, TenantId, UserId
 from relay.core.push.subscription import SubscriptionPolicy, Trouble
 from relay.graph.client import GraphClient
 from relay.graph.push import subscriptions as graph
+from relay.graph.push.settings import PushSettings
+from relay.http.paths import NOTIFICATIONS
 from relay.store.presence.hints import Notified
 from relay.store.presence.pipes import Inbox
 from relay.store.presence.push import PushStatus, PushStatuses
 from relay.store.presence.subscriptions import Subscription, Subscriptions, new_client_state, new_route
 from relay.store.server import keys
 from relay.webhook.server import receiving
-from relay.webhook.settings import PREFIX, WebhookSettings
-from relay.worker.settings import PushSettings, WorkerSettings
+from relay.webhook.settings import WebhookSettings
+from relay.worker.settings import WorkerSettings
 from tests.graph.conftest import Tokens, settings_for
 from tests.worker.conftest import EDGE, SETTINGS, Relay, WebhookTls, eventually
 
@@ -99,7 +101,7 @@ async def hooked(relay: Relay, tls: WebhookTls, **changes: Any) -> AsyncIterator
     relay.microsoft.journal.keep_ids = True
     relay.microsoft.set_switches(notification_delay_s=(0.0, 0.0), notification_gather_ms=0.0)
     async with receiving(webhook, relay.store, settings_for(relay.microsoft)) as port:
-        push = PushSettings(url_base=f"https://127.0.0.1:{port}{PREFIX}", certificates=tls.certificates)
+        push = PushSettings(url_base=f"https://127.0.0.1:{port}{NOTIFICATIONS}", certificates=tls.certificates)
         given = {
             "sweep": timedelta(milliseconds=50),
             "reconcile_interval": HOUR,

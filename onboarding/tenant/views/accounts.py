@@ -13,7 +13,6 @@ from starlette.routing import Route
 from onboarding import cookies as sessions
 from onboarding.problems import of_error
 from onboarding.rate_limit import Budget, demand
-from onboarding.settings import TENANT
 from onboarding.tenant import cookies
 from onboarding.tenant.access import Deed
 from onboarding.tenant.auth import NotAdmitted
@@ -27,6 +26,7 @@ from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.core.presence import UserId
 from relay.core.push.subscription import MAX_USERS
 from relay.errors import RelayError
+from relay.http.paths import TENANT
 from relay.locale.languages import english
 from relay.store.custody.access_requests import RequestState
 from relay.store.custody.admissions import Replaced

@@ -13,7 +13,6 @@ from urllib.parse import urlencode
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from onboarding.settings import TENANT
 from onboarding.tenant.access import Deed
 from onboarding.tenant.auth import Door
 from onboarding.tenant.layout import DIAGNOSTICS, Frame
@@ -25,6 +24,7 @@ from relay.core.showing.mapping import LOOKS
 from relay.diagnosis import connection, minute
 from relay.diagnosis.explanation import explain
 from relay.diagnosis.overview import Overviews
+from relay.http.paths import TENANT
 from relay.locale.languages import Sentence, english
 from relay.store.custody.managers import Managers
 from relay.store.custody.tenants import Tenants

@@ -19,13 +19,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from onboarding import cookies as sessions
-from onboarding.settings import TENANT
 from onboarding.tenant import cookies
 from onboarding.tenant.access import Deed
 from onboarding.tenant.auth import SignInNeeded
 from onboarding.tenant.layout import SETTINGS
 from onboarding.tenant.sessions import Left
 from onboarding.tenant.unsubscribe import end_subscriptions
+from relay.http.paths import TENANT
 from relay.locale.languages import english
 from relay.store.custody.notices import NoticeKind
 from relay.store.server import keys

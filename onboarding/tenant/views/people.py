@@ -14,7 +14,6 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from onboarding.problems import of_error
-from onboarding.settings import TENANT
 from onboarding.tenant.access import Deed
 from onboarding.tenant.layout import OVERVIEW
 from onboarding.tenant.sign_ins import SignInFailed
@@ -23,6 +22,7 @@ from relay.consent.account_names import NotFound, account_named
 from relay.core.consent.tenant import TenantEvent
 from relay.core.presence import UserId
 from relay.errors import RelayError, TenantRemoved
+from relay.http.paths import TENANT
 from relay.locale.languages import english
 from relay.store.custody.access_requests import RequestState
 from relay.store.custody.admissions import RequestGone

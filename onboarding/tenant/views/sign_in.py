@@ -16,7 +16,6 @@ from onboarding import cookies as sessions
 from onboarding import forms
 from onboarding.problems import PROBLEMS, Stopped, of_error
 from onboarding.rate_limit import Budget, demand
-from onboarding.settings import TENANT, TENANT_SIGN_IN
 from onboarding.tenant import cookies
 from onboarding.tenant.access import Access, is_contact
 from onboarding.tenant.auth import NotAdmitted, SignInNeeded
@@ -31,6 +30,7 @@ from onboarding.tenant.views.people import PeopleViews
 from onboarding.tenant.views.settings import SettingViews
 from onboarding.tenant.views.suites import SuiteViews
 from relay.errors import RelayError
+from relay.http.paths import TENANT, TENANT_SIGN_IN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

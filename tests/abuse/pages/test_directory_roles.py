@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from onboarding.settings import TENANT
 from relay.core.audit.events import Kind
+from relay.http.paths import TENANT
 from relay.store.custody.audit import AuditLog
 from relay.store.custody.managers import Managers
 from tests.onboarding.person import Person

@@ -14,10 +14,10 @@ import pytest
 import trustme
 from redis.asyncio import Redis
 
-from onboarding.settings import TENANT
 from onboarding.tenant import log_exports as exports
 from relay.core.audit.events import Actor, watched
 from relay.http import protocol as bounded_http
+from relay.http.paths import TENANT
 from relay.store.custody.audit import AuditLog
 from tests.abuse.measured import rows, rss
 from tests.onboarding.person import Person

@@ -10,8 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from emulator.faults import Fault
-from onboarding.settings import TENANT
 from relay.core.audit.events import OPERATOR
+from relay.http.paths import TENANT
 from relay.store.custody.access_requests import AccessRequests, RequestState
 from relay.store.custody.managers import Managers
 from relay.store.custody.notices import NoticeKind, Notices

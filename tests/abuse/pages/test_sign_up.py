@@ -13,7 +13,6 @@ import trustme
 
 from emulator import Cloud
 from onboarding.problems import PROBLEMS
-from onboarding.settings import TENANT
 from onboarding.wizard.domains import DomainLimits, Domains
 from relay.core.audit.events import Actor
 from relay.core.consent.grants import GrantState
@@ -21,6 +20,7 @@ from relay.core.consent.tenant import SignUp, TenantEvent, TenantState
 from relay.core.names import normalise
 from relay.errors import SourceUnreachable
 from relay.graph.client import GraphClient
+from relay.http.paths import TENANT
 from relay.store.custody.sign_ups import SignUpLimits, SignUps
 from relay.store.custody.suite_keys import TenantWaits
 from relay.store.custody.turned_away import TurnedAway, now_ms

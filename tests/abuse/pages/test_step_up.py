@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from onboarding.settings import TENANT, Pace
+from onboarding.settings import Pace
 from onboarding.tenant import sign_ins as sign_in
 from relay.core.audit.events import OPERATOR
+from relay.http.paths import TENANT
 from relay.store.custody.managers import Managers
 from relay.store.custody.notices import NoticeKind, Notices
 from tests.onboarding.person import ACCOUNT, Person, filled

@@ -11,8 +11,8 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from onboarding.settings import TENANT
 from relay.core.audit.events import OPERATOR, Kind
+from relay.http.paths import TENANT
 from relay.store.custody.access_requests import AccessRequests, RequestState
 from relay.store.custody.audit import AuditLog
 from relay.store.custody.managers import CLAIM_LASTS, Managers

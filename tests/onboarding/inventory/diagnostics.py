@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from onboarding.settings import TENANT
 from relay.core.names import normalise
 from relay.core.presence import Name, Presence, Source, Status, UserId
 from relay.core.reading.ordering import Order
 from relay.core.showing.mapping import map_presence
 from relay.diagnosis import minute
+from relay.http.paths import TENANT
 from relay.store.presence.entries import TenantContact
 from relay.store.presence.interest import Interest
 from relay.store.presence.leases import Lease, Leases

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from onboarding.settings import TENANT
 from relay.core.audit.events import OPERATOR
 from relay.core.consent.grants import GrantState
 from relay.core.consent.microsoft_error import Trouble, heard
 from relay.core.consent.tenant import TenantEvent
 from relay.core.presence import Status
+from relay.http.paths import TENANT
 from relay.store.presence.connected import ConnectedSuites, Streams
 from relay.store.presence.push import PushStatus
 from relay.store.server import keys

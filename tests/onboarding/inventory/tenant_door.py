@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from onboarding.settings import TENANT
 from relay.core.audit.events import OPERATOR
 from relay.core.presence import UserId
+from relay.http.paths import TENANT
 from relay.store.custody.access_requests import AccessRequests
 from relay.store.custody.admissions import Admissions
 from relay.store.server import keys

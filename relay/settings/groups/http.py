@@ -1,36 +1,17 @@
-"""The limits of strangers at the pages and the webhook, as settings. `docs/limits.md` says what each of them costs."""
+"""Settings that bound strangers at the pages and the webhook. `docs/limits.md` states what each of them costs."""
 
 from __future__ import annotations
 
-import ipaddress
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from relay.http.limits import HttpLimits
 from relay.settings.env import Duration, Group
 
 _DEFAULT: Final = HttpLimits()
-
-
-def _networks(value: str) -> str:
-    for part in proxies_of(value):
-        if part != "*":
-            try:
-                ipaddress.ip_network(part, strict=False)
-            except ValueError:
-                raise ValueError(f"{part!r} is no address and no network like 10.0.0.0/8") from None
-    return value
-
-
-Proxies = Annotated[str, AfterValidator(_networks)]
-
-
-def proxies_of(text: str) -> tuple[str, ...]:
-    """The addresses and networks of a setting, which has commas between them."""
-    return tuple(filter(None, map(str.strip, text.split(","))))
 
 
 class HttpConfig(Group):

@@ -1,0 +1,34 @@
+"""Paths of the pages and the webhook, as links and Microsoft's redirects need them, and what a public URL must look like."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+ONBOARDING: Final = "/onboarding"
+"""All pages are below this path; the rest of the host may belong to others."""
+CALLBACK: Final = f"{ONBOARDING}/callback"
+"""Microsoft redirects here after a sign-in."""
+INVITATION: Final = f"{ONBOARDING}/invitation"
+"""Links that let somebody else begin an onboarding are below this path."""
+TENANT: Final = f"{ONBOARDING}/tenant"
+"""The pages of a connected tenant are below this path; the session says which tenant."""
+TENANT_SIGN_IN: Final = f"{TENANT}/sign-in"
+NOTIFICATIONS: Final = "/notifications/"
+"""Graph posts here, followed by a route id."""
+
+LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def check_public_url(url: str) -> str:
+    """Return the URL of the pages unchanged.
+
+    Raises:
+        ValueError: it has a path, or is not https although it is not this machine's.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query or parts.fragment:
+        raise ValueError(f"{url!r} must be like https://relay.example, without a path")
+    if parts.scheme == "http" and parts.hostname not in LOCAL_HOSTS:
+        raise ValueError(f"{url!r} must be https: browsers keep our cookies only then")
+    return url

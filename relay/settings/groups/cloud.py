@@ -1,0 +1,122 @@
+"""Settings of the Microsoft cloud, and of the relay's app registration there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, Literal
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from relay.graph.settings import ClientCertificate, GraphSettings
+from relay.settings.env import Group, variable_of
+from relay.settings.validators import Certificates, ClientSecret, HttpsAddress, PrivateKey, is_pair, revealed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Self
+
+
+CloudName = Literal["global", "gcc-high", "dod", "custom"]
+
+# https://learn.microsoft.com/graph/deployments. GCC is in the global cloud; 21Vianet has no presence at all.
+CLOUDS: Final[Mapping[str, tuple[str, str]]] = {
+    "global": ("https://login.microsoftonline.com", "https://graph.microsoft.com"),
+    "gcc-high": ("https://login.microsoftonline.us", "https://graph.microsoft.us"),
+    "dod": ("https://login.microsoftonline.us", "https://dod-graph.microsoft.us"),
+}
+
+
+CREDENTIAL_FIELDS: Final = frozenset(
+    f"{prefix}{name}" for prefix in ("", "second_") for name in ("client_secret", "certificate", "private_key")
+)
+"""The fields of `CloudConfig` that are the relay's credentials."""
+
+
+class CloudConfig(Group):
+    """Microsoft's side."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_CLOUD_")
+
+    name: CloudName = Field(
+        "global",
+        description="`global` (GCC included), `gcc-high`, `dod`, or `custom` with the two addresses below",
+        json_schema_extra={"variable": "RELAY_CLOUD"},
+    )
+    authority_url: HttpsAddress | None = Field(None, description="Entra's address, for `custom` only")
+    graph_url: HttpsAddress | None = Field(None, description="Graph's address, for `custom` only")
+    ca: Certificates | None = Field(None, description="certificates to trust for the two, instead of the system's")
+    client_id: str | None = Field(None, description="application id of the app registration")
+    client_secret: ClientSecret | None = Field(None, description="its secret; a certificate is better")
+    certificate: Certificates | None = Field(None, description="its certificate, PEM")
+    private_key: PrivateKey | None = Field(None, description="the certificate's private key, PEM, without a password")
+    second_client_secret: ClientSecret | None = Field(
+        None, description="a second credential beside the first, while one takes the other's place: its secret,"
+    )
+    second_certificate: Certificates | None = Field(None, description="or its certificate, PEM,")
+    second_private_key: PrivateKey | None = Field(None, description="with its private key, PEM, without a password")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        faults = list(self._faults())
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+    def _faults(self) -> Iterator[str]:
+        for field in ("authority_url", "graph_url"):
+            is_given = getattr(self, field) is not None
+            if is_given is not (self.name == "custom"):
+                need = "must not be set unless" if is_given else "must be set when"
+                yield f"{variable_of(type(self), field)}: {need} RELAY_CLOUD is custom"
+        yield from _credential_faults("", self.client_secret, self.certificate, self.private_key)
+        second = (self.second_client_secret, self.second_certificate, self.second_private_key)
+        yield from _credential_faults("SECOND_", *second)
+        if any(second) and self.client_secret is None and self.certificate is None:
+            yield "RELAY_CLOUD_SECOND_…: is given without a first credential; call it the first"
+
+    @property
+    def notifies(self) -> bool:
+        """Whether the cloud has change notifications for presence: the national ones have not."""
+        return self.name in ("global", "custom")
+
+    def public_settings(self) -> GraphSettings:
+        """What is needed to read what Microsoft publishes; to be called when a client id is there."""
+        authority, graph = CLOUDS.get(self.name, (self.authority_url, self.graph_url))
+        assert self.client_id is not None
+        assert authority is not None
+        assert graph is not None
+        return GraphSettings(
+            client_id=self.client_id, anonymous=True, authority_url=authority, graph_url=graph, ca_pem=self.ca
+        )
+
+    def graph_settings(self) -> GraphSettings:
+        """What the Graph adapter needs; to be called when a client id and a credential are there."""
+        return replace(
+            self.public_settings(),
+            anonymous=False,
+            client_secret=revealed(self.client_secret),
+            certificate=_client_certificate(self.certificate, self.private_key),
+            second_client_secret=revealed(self.second_client_secret),
+            second_certificate=_client_certificate(self.second_certificate, self.second_private_key),
+        )
+
+
+def _credential_faults(
+    prefix: str, secret: SecretStr | None, certificate: str | None, key: SecretStr | None
+) -> Iterator[str]:
+    """What is wrong with one of the relay's credentials at Entra."""
+    name = f"RELAY_CLOUD_{prefix}"
+    if secret is not None and certificate is not None:
+        yield f"{name}CLIENT_SECRET: is given beside {name}CERTIFICATE; keep one of the two"
+    if (certificate is None) is not (key is None):
+        absent = "CERTIFICATE" if certificate is None else "PRIVATE_KEY"
+        yield f"{name}{absent}: must be set too, certificate and private key belong together"
+    elif not is_pair(certificate, key):
+        yield f"{name}PRIVATE_KEY: is not the key of {name}CERTIFICATE"
+
+
+def _client_certificate(certificate: str | None, key: SecretStr | None) -> ClientCertificate | None:
+    if certificate is None or key is None:
+        return None
+    return ClientCertificate(private_key_pem=key.get_secret_value(), certificate_pem=certificate)

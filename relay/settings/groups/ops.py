@@ -1,0 +1,57 @@
+"""Settings of logs, the ops port and telemetry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from relay.settings.clear_text import PLAIN, goes_in_the_clear
+from relay.settings.env import Group
+from relay.settings.validators import ListenHost, Port, WebAddress
+
+if TYPE_CHECKING:
+    from typing import Self
+
+
+class LogConfig(Group):
+    """Logs."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_LOG_")
+
+    format: Literal["json", "text"] = Field("json", description="`json` for machines, `text` for people")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least that is logged")
+
+
+class OpsConfig(Group):
+    """The ops port."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_OPS_")
+
+    host: ListenHost = Field(
+        "0.0.0.0",  # noqa: S104  see the description
+        description="where /livez, /readyz and /metrics are served; an inner network only",
+    )
+    port: Port = Field(9090, description="its port; 0 takes a free one")
+
+
+class TelemetryConfig(Group):
+    """OpenTelemetry."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_TELEMETRY_")
+
+    otlp_endpoint: WebAddress | None = Field(None, description="collector that gets metrics and traces, OTLP over gRPC")
+    plaintext: bool = Field(
+        default=False,
+        description="whether the collector may be an `http://` address on another host: metrics and traces "
+        "cross the network in the clear; only inside a tunnel or a mesh that encrypts",
+    )
+    trace_share: float = Field(0.01, ge=0, le=1, description="share of units of work that are traced")
+
+    @model_validator(mode="after")
+    def _is_private(self) -> Self:
+        if self.otlp_endpoint is not None and not self.plaintext and goes_in_the_clear(self.otlp_endpoint):
+            shown = PLAIN.format("metrics and traces", "https://", "RELAY_TELEMETRY_PLAINTEXT")
+            raise ValueError(f"RELAY_TELEMETRY_OTLP_ENDPOINT: {shown}")
+        return self

@@ -1,0 +1,68 @@
+"""Settings of Redis or Valkey: the server with presence, and the one with custody."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from relay.settings.clear_text import IN_THE_CLEAR, goes_in_the_clear
+from relay.settings.env import Duration, Group
+from relay.settings.validators import RedisUrl, Ring
+
+if TYPE_CHECKING:
+    from typing import Self
+
+
+class RedisConfig(Group):
+    """Redis or Valkey."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_REDIS_")
+
+    url: RedisUrl | None = Field(
+        None, description="Redis or Valkey with presence; `redis://`, `rediss://` or `unix://`"
+    )
+    operation_timeout: Duration = Field(
+        timedelta(seconds=5), ge=timedelta(milliseconds=100), description="how long one command may take"
+    )
+    plaintext: bool = Field(
+        default=False,
+        description="whether `redis://` may go to another host: without TLS the password and presence cross the network in "
+        "the clear; only inside a tunnel or a mesh that encrypts",
+    )
+
+    @model_validator(mode="after")
+    def _is_private(self) -> Self:
+        _demand_tls(self.url, "RELAY_REDIS_URL", plaintext=self.plaintext)
+        return self
+
+
+class VaultConfig(Group):
+    """Custody: grants, suite keys, tenants."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_VAULT_")
+
+    redis_url: RedisUrl | None = Field(
+        None, description="a server of its own for grants, suite keys and tenants; else they are with presence"
+    )
+    redis_plaintext: bool = Field(
+        default=False, description="the same as `RELAY_REDIS_PLAINTEXT`, for that server with grants and suite keys"
+    )
+    replicas: int = Field(
+        0, ge=0, le=5, description="replicas that must have a durable write on disk before it counts as kept"
+    )
+    key_ring: Ring | None = Field(
+        None, description="JWK set that grants are encrypted with; `presence-relay keyring new` makes one"
+    )
+
+    @model_validator(mode="after")
+    def _is_private(self) -> Self:
+        _demand_tls(self.redis_url, "RELAY_VAULT_REDIS_URL", plaintext=self.redis_plaintext)
+        return self
+
+
+def _demand_tls(url: SecretStr | None, name: str, *, plaintext: bool) -> None:
+    if url is not None and not plaintext and goes_in_the_clear(url.get_secret_value()):
+        raise ValueError(f"{name}: {IN_THE_CLEAR.format(name.rpartition('REDIS_')[0] + 'REDIS_PLAINTEXT')}")

@@ -1,0 +1,122 @@
+"""Settings of the pages where tenants are onboarded and looked after."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Literal
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from relay.core import names
+from relay.settings.env import Duration, Group
+from relay.settings.validators import Certificates, ListenHost, PagesAddress, Port, PrivateKey, Proxies, is_pair, listed
+from relay.store.custody.sign_ups import SignUpLimits
+
+if TYPE_CHECKING:
+    from typing import Self
+
+
+_NO_ROLES: Final = frozenset(
+    {
+        "b79fbf4d-3ef9-4689-8143-76b194e85509",  # in `wids` of everybody, whatever else they are
+        "a0b1b346-4d3e-4e8b-98f8-753987be4970",  # User
+        "10dae51f-b6af-4016-8d66-8c2a99b929b3",  # Guest User
+        "2af84b1e-32c8-42b7-82bc-daa82404023b",  # Restricted Guest User
+    }
+)
+"""What Entra puts among roles and every member or guest of a tenant has: with one of these, any employee would look after it."""
+
+
+class WebConfig(Group):
+    """The onboarding pages."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_WEB_")
+
+    public_url: PagesAddress | None = Field(
+        None,
+        description="where browsers reach the pages, without a path; the redirect URI is this and `/onboarding/callback`",
+    )
+    suite_address: str | None = Field(None, description="where suites connect, `host:port`, as the pages tell it")
+    operator: str = Field("Presence relay", description="who runs the relay, as the pages say it")
+    support: str = Field("", description="e-mail or web address for whoever is stuck; empty shows none")
+    host: ListenHost = Field("0.0.0.0", description="address to listen on; `::` for IPv6 and IPv4")  # noqa: S104  browsers come from outside
+    port: Port = Field(8080, description="its port; 0 takes a free one")
+    tls_cert: Certificates | None = Field(
+        None, description="certificate chain, PEM; without one the pages are plain HTTP, for an ingress that speaks TLS"
+    )
+    tls_key: PrivateKey | None = Field(None, description="its private key, PEM, without a password")
+    egress_addresses: str = Field(
+        "",
+        description="addresses that the relay reaches Microsoft from, with commas between, as the pages tell them for a named "
+        "location; empty tells none",
+    )
+    manager_roles: str = Field(
+        "",
+        description="directory roles of Entra whose holders look after their organisation's page, as role template ids with commas "
+        "between; empty: none, because in a large organisation such roles are many people's. The app registration must be set "
+        "to send the `wids` claim",
+    )
+    suite_ca_file: str = Field(
+        "", description="the CA file named in the command to try, when suites must trust a CA of their own"
+    )
+    trusted_proxies: Proxies = Field(
+        "",
+        description="addresses of proxies whose `X-Forwarded-For` is believed, with commas between; empty: none, and all customers "
+        "behind a proxy share one network's limits",
+    )
+    sign_up: Literal["invited", "approval", "open"] = Field(
+        "approval",
+        description="who may become a tenant: `invited` has a link from you, `approval` waits for `tenants approve`, `open` is "
+        "anybody whose organisation has a Microsoft 365 domain",
+    )
+    sign_ups_per_hour: int = Field(
+        SignUpLimits().hourly,
+        ge=1,
+        description="tenants that may come by themselves within an hour; more than a busy operator takes in. Links from you do not count",
+    )
+    pending_most: int = Field(
+        SignUpLimits().pending,
+        ge=1,
+        description="tenants that may wait for your approval at once: what a person can look through",
+    )
+    pending_for: Duration = Field(
+        SignUpLimits().waits,
+        ge=timedelta(seconds=1),
+        description="how long one may wait; then its consent is deleted. Longer than a holiday",
+    )
+    requests_per_minute: int = Field(
+        240,
+        ge=10,
+        description="requests that one network may send: an IPv4 address or an IPv6 /64; four times as many from a /48",
+    )
+    forms_per_minute: int = Field(
+        10,
+        ge=1,
+        description="forms that begin an onboarding that one network may send, and as many that begin a sign-in",
+    )
+    flows: int = Field(
+        20_000,
+        ge=10,
+        description="onboardings, sign-ins, sessions and links that may be under way, of each kind; some 1 KB in Redis each. Beyond, "
+        "those go that nobody has gone on with for longest",
+    )
+
+    @field_validator("manager_roles")
+    @classmethod
+    def _role_ids(cls, value: str) -> str:
+        wrong = [role for role in listed(value) if names.user_id(role) is None]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is no role template id, which is a GUID")
+        everybodys = [role for role in listed(value) if role.lower() in _NO_ROLES]
+        if everybodys:
+            raise ValueError(f"{everybodys[0]} is no administrator's role: every user or guest has it")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.tls_cert is None) is not (self.tls_key is None):
+            raise ValueError("RELAY_WEB_TLS_KEY: certificate and private key belong together")
+        if not is_pair(self.tls_cert, self.tls_key):
+            raise ValueError("RELAY_WEB_TLS_KEY: is not the key of RELAY_WEB_TLS_CERT")
+        return self
