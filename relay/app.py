@@ -188,8 +188,8 @@ async def _work(settings: Settings, parts: _Parts) -> None:
     from relay.alerts.settings import telling_settings
     from relay.store.custody.vault import Vault
     from relay.worker.cloud import Cloud
-    from relay.worker.partitions import Worker
     from relay.worker.settings import worker_settings
+    from relay.worker.worker import Worker
 
     assert parts.ring is not None
     vault = Vault(parts.store, parts.ring)

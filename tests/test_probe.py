@@ -28,7 +28,7 @@ from relay.store.custody.vault import Vault
 from relay.store.sealing.keyring import KeyRing, make_ring
 from relay.store.server.connection import Store, StoreSettings
 from relay.worker.cloud import Cloud as MicrosoftSide
-from relay.worker.pool import GrantPool
+from relay.worker.grants.pool import GrantPool
 from tests import profiles, switches
 from tests.graph.conftest import settings_for
 from tests.valkey import ValkeyServer

@@ -34,8 +34,8 @@ from relay.store.presence.leases import Lease, Leases
 from relay.store.presence.presences import Presences
 from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
-from relay.worker import poller
-from relay.worker.accept import Answers
+from relay.worker.reads import poller
+from relay.worker.reads.answers import Answers
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

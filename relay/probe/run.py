@@ -12,7 +12,7 @@ from relay.probe.profile import Profile, new_file
 from relay.probe.questions import QUESTIONS, Interview, Options, Question
 from relay.store.custody.vault import Vault
 from relay.worker.cloud import Cloud
-from relay.worker.pool import GrantPool
+from relay.worker.grants.pool import GrantPool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """The worker: owns partitions by lease and finds out what their tenants' users are up to.
 
-    partitions.py   leases, the inbox, history: which partitions this worker owns
+    worker.py       partitions: leases, the inbox, history
     partition.py    one owned partition: its tenants, epoch and contact
     tenant.py       one tenant: what is wanted, whether it may be read, the loop that closes the gap
     resolver.py     names -> users

@@ -21,9 +21,9 @@ from relay.ops.supervision import heed_cancellation
 from relay.store.presence import hints
 from relay.store.presence.leases import new_nonce
 from relay.store.presence.pipes import INBOX_PER_TENANT
-from relay.worker.pool import GrantPool
+from relay.worker.grants.pool import GrantPool
 from relay.worker.tasks import start
-from relay.worker.tenant import TenantWorker
+from relay.worker.tenant.loop import TenantWorker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from relay.store.presence.leases import Lease
     from relay.store.presence.pipes import InboxEntry
     from relay.worker.cloud import Cloud
-    from relay.worker.partitions import Worker
     from relay.worker.tenure import Tenure
+    from relay.worker.worker import Worker
 
 log = structlog.get_logger(__name__)
 

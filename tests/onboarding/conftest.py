@@ -20,8 +20,8 @@ from relay.store.sealing.keyring import KeyRing, make_ring
 from relay.store.sealing.marks import RingMarks
 from relay.store.server.connection import Store, StoreSettings
 from relay.worker.cloud import Cloud as WorkerCloud
-from relay.worker.partitions import Worker
 from relay.worker.settings import WorkerSettings
+from relay.worker.worker import Worker
 from tests.edge.suite import SuiteStream
 from tests.graph.conftest import settings_for
 from tests.onboarding.person import Person

@@ -24,7 +24,7 @@ from relay.store.presence.interest import Interest
 from relay.store.presence.presences import DirectoryEntry, Observed, Presences
 from relay.wire.encode import encode_presence
 from relay.worker.cloud import Cloud as WorkerCloud
-from relay.worker.partitions import Worker
+from relay.worker.worker import Worker
 from tests.graph.conftest import settings_for
 from tests.onboarding.chromium import Watched, chromium
 from tests.onboarding.inventory.diagnostics import DIAGNOSTICS, FAR, SHOWN, lease_of, populate, presence, user

@@ -31,8 +31,8 @@ from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.layout import Client
 from relay.wire.encode import decode
 from relay.worker.cloud import Cloud
-from relay.worker.partitions import Worker
 from relay.worker.settings import WorkerSettings
+from relay.worker.worker import Worker
 from tests.graph.conftest import settings_for
 from tests.graph.consents import consent
 from tests.valkey import ValkeyServer, as_role

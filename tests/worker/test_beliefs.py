@@ -20,9 +20,9 @@ from relay.store.presence.presences import Presences
 from relay.store.server import keys
 from relay.store.server.connection import StoreSettings
 from relay.wire.encode import decode
-from relay.worker.accept import Answers
-from relay.worker.partitions import Worker
-from relay.worker.tenant import TenantWorker
+from relay.worker.reads.answers import Answers
+from relay.worker.tenant.loop import TenantWorker
+from relay.worker.worker import Worker
 from tests.support.late import LateStore
 from tests.valkey import ValkeyServer
 from tests.worker.conftest import Relay, eventually

@@ -20,9 +20,9 @@ from relay.graph.push import subscriptions as graph
 from relay.store.presence.leases import Lease
 from relay.store.server import keys
 from relay.worker.cloud import Cloud
-from relay.worker.partitions import Worker
-from relay.worker.pool import GrantPool
+from relay.worker.grants.pool import GrantPool
 from relay.worker.tenure import Tenure
+from relay.worker.worker import Worker
 from tests.graph.conftest import Tokens, settings_for
 from tests.support.fault_proxy import Fault, FaultProxy
 from tests.valkey import ValkeyServer

@@ -13,7 +13,7 @@ from relay.core.reading.ordering import Order
 from relay.core.watching.permission import WATCH_DOMAINS, WATCH_NEVER, WATCH_ONLY
 from relay.store.presence.enforcement import Enforcement
 from relay.store.server import keys
-from relay.worker.partitions import Worker
+from relay.worker.worker import Worker
 from tests.worker.conftest import Relay, eventually
 
 ADA, BEN, CHLOE = "ada@contoso.example", "ben@contoso.example", "chloe@contoso.example"

@@ -10,7 +10,7 @@ from relay.core.reading.sizes import PageSize
 from relay.errors import AccessDenied, RequestRefused, SourceUnreachable
 from relay.graph.client import GraphClient
 from relay.graph.presence.presences import PATH
-from relay.worker import poller
+from relay.worker.reads import poller
 from tests.graph.conftest import Tokens, client, cloud, settings, tokens
 
 __all__ = ["client", "cloud", "settings", "tokens"]

@@ -16,7 +16,7 @@ from relay.store.presence.leases import Leases
 from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.scripting import Arg, Script
-from relay.worker.partitions import Worker
+from relay.worker.worker import Worker
 from tests.support.fault_proxy import Delay, FaultProxy
 from tests.valkey import ValkeyServer
 from tests.worker.conftest import SETTINGS, Relay, eventually

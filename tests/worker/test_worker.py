@@ -20,8 +20,8 @@ from relay.store.presence.pipes import InboxEntry
 from relay.store.server import keys
 from relay.worker.cloud import Cloud
 from relay.worker.partition import OwnedPartition
-from relay.worker.partitions import Worker
 from relay.worker.tenure import Tenure
+from relay.worker.worker import Worker
 from tests.graph.conftest import settings_for
 from tests.valkey import ValkeyServer
 from tests.worker.conftest import EDGE, SETTINGS, Relay, eventually

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from relay.core.presence import UserId
-    from relay.worker.accept import Answers
-    from relay.worker.resolver import Names
+    from relay.worker.reads.answers import Answers
+    from relay.worker.tenant.names import Names
 
 
 class Permits:

@@ -29,16 +29,16 @@ from relay.core.reading.refusals import Refusals
 from relay.core.reading.sizes import PageSize
 from relay.errors import ConsentRequired, LeaseLost, RelayError, Retryable
 from relay.graph.presence.presences import Seen
-from relay.worker import poller
+from relay.worker.reads import poller
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Mapping, Sequence
 
     from relay.core.reading.planning import Page
     from relay.core.revision import Epoch
-    from relay.worker.accept import Answer, Answers
+    from relay.worker.grants.pool import GrantPool
     from relay.worker.partition import OwnedPartition
-    from relay.worker.pool import GrantPool
+    from relay.worker.reads.answers import Answer, Answers
 
 _meter = metrics.get_meter("relay.worker")
 _reads = _meter.create_counter("relay.worker.reads", description="Bulk reads of Graph, by how they ended")

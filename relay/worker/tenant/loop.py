@@ -46,12 +46,12 @@ from relay.store.presence.enforcement import Enforcement
 from relay.store.presence.entries import TenantContact
 from relay.store.presence.explanations import Explanations, OwnerSays
 from relay.store.presence.push import PushStatus
-from relay.worker.accept import Answers, passing
-from relay.worker.permits import Permits
-from relay.worker.reader import FIRST_PAUSE_S, Reader, Turn
-from relay.worker.resolver import Names
-from relay.worker.subscriber import Subscriber
+from relay.worker.push.subscriber import Subscriber
+from relay.worker.reads.answers import Answers, passing
+from relay.worker.reads.reader import FIRST_PAUSE_S, Reader, Turn
 from relay.worker.tasks import start
+from relay.worker.tenant.names import Names
+from relay.worker.tenant.permits import Permits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
@@ -61,8 +61,8 @@ if TYPE_CHECKING:
     from relay.store.custody.tenants import Tenant
     from relay.store.presence.leases import Lease
     from relay.store.presence.presences import DirectoryEntry
+    from relay.worker.grants.pool import GrantPool
     from relay.worker.partition import OwnedPartition
-    from relay.worker.pool import GrantPool
 
 log = structlog.get_logger(__name__)
 

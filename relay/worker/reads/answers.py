@@ -18,7 +18,7 @@ from relay.core.showing.idle import idle_since
 from relay.core.showing.mapping import NO_OVERRIDES, Overrides, map_presence, overrides
 from relay.store.presence.presences import Accepted, Observed, Presences
 from relay.wire.encode import decode, encode_presence, encode_status
-from relay.worker.writes import Writes
+from relay.worker.reads.writes import Writes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Mapping

@@ -47,7 +47,7 @@ from relay.graph.errors import GrantRefused
 from relay.graph.push import subscriptions as graph
 from relay.store.presence.push import PushStatus
 from relay.store.presence.subscriptions import Subscription, Subscriptions, new_client_state, new_route
-from relay.worker.opening import Opening
+from relay.worker.push.opening import Opening
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Mapping
@@ -55,9 +55,9 @@ if TYPE_CHECKING:
     from relay.core.presence import TenantId, UserId
     from relay.graph.push.settings import PushSettings
     from relay.store.presence.hints import Notified
+    from relay.worker.grants.pool import GrantPool
     from relay.worker.partition import OwnedPartition
-    from relay.worker.pool import GrantPool
-    from relay.worker.reader import Reader
+    from relay.worker.reads.reader import Reader
 
 log = structlog.get_logger(__name__)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from relay.graph.client import GraphClient, TokenSource
     from relay.graph.presence.directory import Resolution
-    from relay.worker.accept import Answer
+    from relay.worker.reads.answers import Answer
     from relay.worker.settings import WorkerSettings
 
 _ASK_AGAIN: Final = timedelta(seconds=1)
