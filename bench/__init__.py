@@ -12,6 +12,13 @@
     push-day     a day of 2,000 users with notifications: requests and ages beside polling; by a faster clock, see `bench.push`
     push-trouble lost notifications for eight hours, and notifications that fall silent; by a faster clock too
 
+    load/         the processes, worlds and suites of scale, answer, abuse and slow-token
+    push/         push-latency, push-day and push-trouble
+    takeover/     how soon partitions have an owner that reads
+    faster.py     a clock that goes faster, for a process and all that it starts
+    processes.py  child processes that end with their parent, and what they cost
+    report.py     tables for people, one JSON line for machines
+
 Everything runs on loopback, in processes that end with the one that started them. Each command prints tables and ends with
 one JSON line: what was measured, what must hold, and whether it does.
 """

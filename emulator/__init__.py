@@ -18,6 +18,7 @@ A program (`python -m emulator`) and a library:
     entra/       discovery, keys, authorize, token                          graph/       users, presences, $batch
     history.py   what others saw of people, change by change
     control/     /_emulator/                                                notifications/  what webhooks get
+    presence.py  how a presence is written                                  tls.py       the certificate that the cloud shows
 
 It imports nothing of the relay, not even a constant, so that the two cannot be wrong together.
 """

@@ -1,15 +1,27 @@
 """The Teams presence relay: reads Microsoft Teams presence and passes it on to phone suites.
 
-    app.py, cli.py   composition: builds the roles and runs them
-    edge/            gRPC server for suites
-    worker/          owns partitions: tokens, polling, subscriptions, accepting observations
-    webhook/         receives Graph's change notifications
-    graph/           Microsoft's side
-    store/           Redis
-    core/            rules and values, pure
-    probe/           asks a real tenant what Microsoft does not document
-    ops/             telemetry, health, logging
-    api/             generated from protos/, never edited
+    cli.py      the command line, put together from `commands/`
+    commands/   the operators' commands, by subject
+    dev/        a relay at work on one machine: `presence-relay dev`
+    probe/      asks a real tenant what Microsoft does not document
+    app.py      composition: builds the roles and runs them in one process
+    edge/       role: the gRPC server for suites
+    worker/     role: owns partitions: tokens, polling, subscriptions, accepting observations
+    webhook/    role: receives Graph's change notifications
+    alerts/     e-mail and signed notices to administrators
+    consent/    from a consent to a kept grant
+    diagnosis/  what people are told of a tenant's users and of its connection
+    settings/   the operator's settings
+    graph/      Microsoft's side: Graph and Entra
+    store/      Redis
+    wire/       the one form of an answer, in the store and on the wire
+    http/       HTTP servers for strangers
+    ops/        logs, metrics, health
+    locale/     the languages of pages and e-mails
+    errors.py   the relay's errors, divided by what the caller does about them
+    core/       rules and values, pure
+    api/        generated from protos/, never edited
 
-ARCHITECTURE.md tells how they work together.
+Imports point downwards in this list; `make contracts` holds that. The fourth role, the pages, is the package `onboarding`, which
+only `app.py` imports. ARCHITECTURE.md tells how they work together.
 """

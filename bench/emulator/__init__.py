@@ -1,1 +1,5 @@
-"""What the local Microsoft cloud costs: bulk reads of 650, beside a bare server that returns the same bytes."""
+"""What the local Microsoft cloud costs: bulk reads of 650, beside a bare server that returns the same bytes.
+
+run.py    reads from one client, as many as it can, and the CPU for each
+serve.py  the two servers, each in a process of its own
+"""

@@ -6,4 +6,6 @@ suites.py      suites' streams over TLS
 scale.py       100,000 watched users
 answer.py      newly watched users, and changes
 slow_token.py  one tenant in trouble
+abuse.py       one tenant floods the relay; a quiet one beside it must see fresh changes
+lateness.py    how late an event loop is, and why
 """

@@ -12,4 +12,5 @@ alive.py          whether a grant still works            tokens.py      id, acce
 keys.py           the signing keys                       issuing.py     what is given for a grant
 signout.py        signing out                            device.py      devices without a browser
 delegated.py      on behalf of somebody; passwords
+directory.py      what administrators and time do to grants
 """

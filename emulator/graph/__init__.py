@@ -7,4 +7,6 @@ presences.py  presence, single and bulk             batch.py     $batch
 paths.py      what a path leads to, or that it does not
 delta.py      changes of users since a while    negotiation.py  what a client accepts
 properties.py what is known of a user, and user.toml: all that Graph has
+queries.py    the query options of lists            subscriptions.py  subscriptions: create, list, renew, delete
+directory.py  the organisation, objects by their ids  userinfo.py       `/oidc/userinfo`
 """

@@ -1,8 +1,15 @@
-"""What an operator looks at: logs, metrics and traces, health.
+"""What an operator looks at, and what every process of the relay needs: logs, metrics, health, tasks.
 
-    logging     one form of log line for the relay and its libraries, with secrets masked
-    telemetry   OpenTelemetry: metrics on the ops port, metrics and traces to a collector when there is one
-    health      the ops port: /livez, /readyz, /metrics
+    logging.py        one form of log line for the relay and its libraries, with secrets masked
+    telemetry.py      OpenTelemetry: metrics on the ops port, and to a collector when there is one
+    health.py         the ops port: /livez, /readyz, /metrics
+    expiry.py         certificates and credentials that expire: in the log, in a metric, on /readyz
+    private_files.py  files with secrets that every user of the machine may read
+    refusals.py       refused strangers, counted by reason and logged once a minute
+    grpc_log.py       what gRPC's own layer logs of strangers, once a minute
+    listening.py      one spelling of an address for every listener
+    loop.py           the event loop that everything runs on
+    supervision.py    tasks that a process lives by: a bug in one ends the process in order
 
 Code that counts or logs needs none of this: it asks OpenTelemetry's API for a meter and structlog for a logger.
 """
