@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -22,24 +22,41 @@ if TYPE_CHECKING:
 commands = typer.Typer(no_args_is_help=True, help="The organisations that use this relay.")
 commands.add_typer(looking_after.commands, name="manager")
 
+TENANTS_ON_A_PAGE: Final = 100
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
 @commands.command("list")
-def list_tenants(*, as_json: JsonOption = False) -> None:
-    """List the tenants and how they fare; those that wait for your approval first, then those that need consent."""
+def list_tenants(
+    *,
+    page: Annotated[int, typer.Option(help="Page to print.", min=1)] = 1,
+    page_size: Annotated[
+        int | None,
+        typer.Option(help="Tenants on a page. Default: 100, and all of them with --json.", min=1),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the tenants and their state: those that wait for approval first, then those that need consent."""
 
     async def work(store: Store, settings: Settings) -> None:
-        from relay.diagnosis.standing import as_data, lines, standings
+        from relay.diagnosis.standing import as_data, in_order, lines, standings
 
-        found = await standings(store, settings.key_ring())
+        tenants = await in_order(store)
+        size = page_size or (max(len(tenants), 1) if as_json else TENANTS_ON_A_PAGE)
+        first = (page - 1) * size
+        found = await standings(store, settings.key_ring(), tenants[first : first + size])
         if as_json:
             typer.echo(json.dumps([as_data(one) for one in found], indent=2, ensure_ascii=False))
         elif found:
             typer.echo("\n".join(lines(found)))
-        else:
+        elif not tenants:
             typer.echo("No tenants yet: presence-relay tenants onboard", err=True)
+        if len(found) < len(tenants):
+            more = f" Next: --page {page + 1}" if first + size < len(tenants) else ""
+            shown = f"Tenants {first + 1:,} to {first + len(found):,}" if found else "No tenants on this page,"
+            typer.echo(f"{shown} of {len(tenants):,}.{more}", err=True)
 
     with_store(work, "vault.key_ring")
 
@@ -49,9 +66,9 @@ def show_tenant(tenant: TenantArgument, *, as_json: JsonOption = False) -> None:
     """Show one tenant: its state and the reason, its managers, grants, suite keys and settings."""
 
     async def work(store: Store, settings: Settings) -> None:
-        from relay.diagnosis.standing import as_data, details, standing
+        from relay.diagnosis.standing import as_data, details, standings
 
-        one = await standing(store, settings.key_ring(), await find_tenant(store, tenant))
+        [one] = await standings(store, settings.key_ring(), [await find_tenant(store, tenant)])
         typer.echo(json.dumps(as_data(one), indent=2, ensure_ascii=False) if as_json else "\n".join(details(one)))
 
     with_store(work, "vault.key_ring")

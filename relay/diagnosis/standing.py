@@ -1,7 +1,11 @@
-"""How a tenant fares, as operators see it: one value for the list, the details and machines."""
+"""The standing of tenants, as operators see it: one value for the list, the details and JSON.
+
+It is read with few round trips: those of one tenant, for up to `BATCH` of them together.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +22,7 @@ from relay.store.presence.connected import ConnectedSuites
 from relay.store.presence.interest import Interest
 from relay.store.presence.presences import Presences
 from relay.store.presence.push import PushStatuses
+from relay.store.server.pipelining import PipeliningStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,12 +44,14 @@ if TYPE_CHECKING:
 _ORDER: Final = (
     TenantState.PENDING, TenantState.CONSENT_REQUIRED, TenantState.SUSPENDED, TenantState.ACTIVE, TenantState.REMOVED,
 )  # fmt: skip
+BATCH: Final = 200
+"""Tenants whose standing is read together: some 3,000 commands in a round trip."""
 _SECRETS: Final = frozenset({"notify_secret"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """All that operators ask about one tenant; not of one instant."""
+    """Everything that operators see of one tenant; not of one instant."""
 
     tenant: Tenant
     grants: Sequence[Grant]
@@ -96,28 +103,45 @@ class Standing:
         return status.name.lower()
 
 
-async def standings(store: Store, ring: KeyRing) -> list[Standing]:
-    """Every tenant; those that wait for approval first, then those in need of consent; the longest ago first among equals."""
-    found = [await standing(store, ring, tenant) for tenant in await Tenants(store).list()]
-    return sorted(found, key=lambda one: (_ORDER.index(one.tenant.state), one.tenant.since or one.tenant.created))
+async def in_order(store: Store) -> list[Tenant]:
+    """Return every tenant: those that wait for approval first, then those in need of consent; the longest ago first among equals."""
+    found = await Tenants(store).list()
+    return sorted(found, key=lambda tenant: (_ORDER.index(tenant.state), tenant.since or tenant.created))
 
 
-async def standing(store: Store, ring: KeyRing, tenant: Tenant) -> Standing:
-    """One tenant."""
+async def standings(store: Store, ring: KeyRing, tenants: Sequence[Tenant]) -> list[Standing]:
+    """Return the standing of each of these tenants, in their order."""
+    found: list[Standing] = []
+    async with PipeliningStore(store.settings) as together:
+        for start in range(0, len(tenants), BATCH):
+            batch = tenants[start : start + BATCH]
+            found += await asyncio.gather(*(_standing(together, ring, tenant) for tenant in batch))
+    return found
+
+
+async def _standing(store: PipeliningStore, ring: KeyRing, tenant: Tenant) -> Standing:
     tenant_id = tenant.tenant_id
-    interest = await Interest(store).read(tenant_id)
-    managers, claim = await Managers(store).read(tenant_id)
+    # `gather` has too many arguments here for its types to be kept, so the tasks are named.
+    async with asyncio.TaskGroup() as reads:
+        grants = reads.create_task(Vault(store, ring).list(tenant_id))
+        suite_keys = reads.create_task(SuiteKeys(store).list(tenant_id))
+        users = reads.create_task(Interest(store).count(tenant_id))
+        streams = reads.create_task(ConnectedSuites(store).of(tenant_id))
+        contact = reads.create_task(Presences(store).contact_of(tenant_id))
+        push = reads.create_task(PushStatuses(store).load(tenant_id))
+        managers = reads.create_task(Managers(store).read(tenant_id))
+        requests = reads.create_task(AccessRequests(store, ring).list(tenant_id))
     return Standing(
         tenant=tenant,
-        grants=await Vault(store, ring).list(tenant_id),
-        keys=await SuiteKeys(store).list(tenant_id),
-        users=len(set().union(*interest.values())),
-        streams=await ConnectedSuites(store).of(tenant_id),
-        contact=await Presences(store).contact_of(tenant_id),
-        push=await PushStatuses(store).load(tenant_id),
-        managers=managers,
-        claim=claim,
-        requests=await AccessRequests(store, ring).list(tenant_id),
+        grants=grants.result(),
+        keys=suite_keys.result(),
+        users=users.result(),
+        streams=streams.result(),
+        contact=contact.result(),
+        push=push.result(),
+        managers=managers.result()[0],
+        claim=managers.result()[1],
+        requests=requests.result(),
         now=datetime.now(UTC),
     )
 

@@ -31,6 +31,7 @@ _REMOVE = Script("interest_remove")
 _STAGE = Script("interest_stage")
 _REPLACE = Script("interest_replace")
 _EDGES = Script("interest_edges")
+_COUNT = Script("interest_count")
 
 
 def page_edge(name: Name) -> str:
@@ -160,6 +161,11 @@ class Interest:
         held = [keys.tenant_edges(tenant_id), keys.tenant_shared(tenant_id)]
         edges = await self._store.run(_EDGES, held, args)
         return {edge.decode() for edge in edges}
+
+    async def count(self, tenant_id: TenantId) -> int:
+        """Return how many distinct names the edges of a tenant watch, as its limit counts them: perhaps too few after an edge died."""
+        held = [keys.tenant_edges(tenant_id), keys.tenant_shared(tenant_id)]
+        return int(await self._store.run(_COUNT, held, [keys.interest_prefix(tenant_id)]))
 
     async def _count(self, tenant_id: TenantId, edge: str) -> int:
         return int(await self._store.command("SCARD", keys.interest(tenant_id, edge)))

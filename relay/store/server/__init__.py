@@ -6,6 +6,7 @@ connection.py    What runs on which connection to Redis, and whether the server 
 forbidden.py     What a Redis user may not do, in an operator's words: said once a minute, however often the relay tries
 keys.py          Every key in Redis, and which partition a tenant is in. Who may touch them is in `layout.py`: a new key needs a row there
 layout.py        Who may touch which keys: the families of keys in `keys.py`, and what each role does with them
+pipelining.py    A store for reading much at once: what several tasks ask in one turn of the event loop travels in one round trip
 preflight.py     Whether a Redis server can be trusted with what the relay keeps in it: probes commands and settings, not versions
 redis_errors.py  What an error that a command brings means to the relay: one table of the server's codes, and what lines do that break
 scripting.py     Lua scripts: read from the package once, run by their hash

@@ -72,7 +72,7 @@ RUNS: Final[Mapping[Client, Mapping[Side, Runs]]] = {
     },
     Client.OPERATOR: {
         Side.PRESENCE: Runs(
-            f"snapshot {_WATCHING} interest_edges inbox_append ended explain_ask",
+            f"snapshot {_WATCHING} interest_edges interest_count inbox_append ended explain_ask",
             f"TIME HGET HGETALL HMGET HSCAN SMEMBERS SCARD SSCAN SMISMEMBER LPOP CONFIG|GET {_STREAM}",
         ),
         Side.VAULT: Runs(

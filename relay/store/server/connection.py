@@ -234,7 +234,7 @@ class Store:
         about = [key for command in commands for key in command[1:2]]
         server = self.vault if vault else self.main
         async with server.asked(str(commands[0][0]), about):
-            return _good(await _pipelined(server.client, commands))
+            return _good(await pipelined(server.client, commands))
 
     async def many_runs(
         self, script: Script, calls: Sequence[tuple[Sequence[bytes], Sequence[Arg]]], *, urgent: bool = False
@@ -249,11 +249,11 @@ class Store:
         client = self.main.urgent if urgent else self.main.client
         async with self.main.asked(script.name, [key for keys, _ in calls for key in keys]):
             commands = [(script.command, script.sha, len(keys), *keys, *args) for keys, args in calls]
-            replies = await _pipelined(client, commands)
+            replies = await pipelined(client, commands)
             unknown = [number for number, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
             if unknown:
                 load = ("SCRIPT", "LOAD", script.source)
-                _, *again = await _pipelined(client, [load, *(commands[number] for number in unknown)])
+                _, *again = await pipelined(client, [load, *(commands[number] for number in unknown)])
                 for number, reply in zip(unknown, again, strict=True):
                     replies[number] = reply
             return _good(replies)
@@ -262,7 +262,7 @@ class Store:
         """Have the urgent connections open, and scripts known to the server: with a slow one that would take too long when it counts."""
         load = [("SCRIPT", "LOAD", script.source) for script in scripts]
         async with self.main.asked("SCRIPT LOAD"):
-            opened = (_pipelined(self.main.urgent, load) for _ in range(URGENT_CONNECTIONS))
+            opened = (pipelined(self.main.urgent, load) for _ in range(URGENT_CONNECTIONS))
             for replies in await asyncio.gather(*opened):
                 _good(replies)
 
@@ -376,7 +376,7 @@ async def _wake(connection: AbstractConnection) -> None:
             raise
 
 
-async def _pipelined(client: Redis, commands: Sequence[Sequence[Any]]) -> list[Any]:
+async def pipelined(client: Redis, commands: Sequence[Sequence[Any]]) -> list[Any]:
     """The replies to commands that travel together, refusals among them: raised by redis-py they would lose their codes."""
     pipe = client.pipeline(transaction=False)
     for command in commands:
