@@ -1,4 +1,4 @@
-"""What an operator looks at, and what every process of the relay needs: logs, metrics, health, tasks.
+"""Parts of every process, whatever its role: logs, metrics, health, supervised tasks, the event loop and the clock.
 
     logging.py        one form of log line for the relay and its libraries, with secrets masked
     telemetry.py      OpenTelemetry: metrics on the ops port, and to a collector when there is one

@@ -1,0 +1,57 @@
+"""The clock that long-lived parts read, sleep by and set timers by. It is passed in, so that tests need no real time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Timer(Protocol):
+    """A call that is due later."""
+
+    def cancel(self) -> None:
+        """Drop the call; harmless when it was made already."""
+
+
+class Clock(Protocol):
+    """Time as one process sees it. Tests pass `tests.support.clock.SteppedClock`."""
+
+    def monotonic(self) -> float:
+        """Return seconds since an arbitrary moment; it never goes back. For spans and deadlines."""
+
+    def wall(self) -> datetime:
+        """Return the time of day in UTC, which an operator may set. For what is written down."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after `seconds`; at once, but not before other tasks had a turn, when that is 0 or less."""
+
+    def call_at(self, when: float, call: Callable[[], None]) -> Timer:
+        """Make a call when `monotonic` reaches `when`; cheaper than a task that sleeps."""
+
+
+class SystemClock:
+    """The clock of this machine. Stateless; `SYSTEM` is the one that everybody uses."""
+
+    def monotonic(self) -> float:
+        """Return the system's monotonic time, which is also that of asyncio's own loop."""
+        return time.monotonic()
+
+    def wall(self) -> datetime:
+        """Return the system's time in UTC."""
+        return datetime.now(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep on the running event loop."""
+        await asyncio.sleep(seconds)
+
+    def call_at(self, when: float, call: Callable[[], None]) -> Timer:
+        """Set a timer of the running event loop."""
+        return asyncio.get_running_loop().call_at(when, call)
+
+
+SYSTEM: Final = SystemClock()
