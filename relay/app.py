@@ -18,6 +18,7 @@ import signal
 import socket
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
@@ -31,6 +32,7 @@ from relay.ops.loop import run as run_on_loop
 from relay.ops.private_files import exposed
 from relay.ops.supervision import running, supervised
 from relay.ops.telemetry import Telemetry
+from relay.settings import env
 from relay.settings.env import SettingsInvalid
 from relay.settings.roles import Role
 from relay.store.sealing.marks import NO_MARKS
@@ -110,6 +112,8 @@ async def run(
         log.warning(
             "private_file_exposed", setting=file.name, path=str(file.path), mode=f"{file.mode:04o}", hint=file.remedy
         )
+    for name in env.retired_in_use():
+        log.warning("setting_without_effect", setting=name, hint="remove it: a later release refuses unknown settings")
     async with AsyncExitStack() as stack:
         telemetry = stack.enter_context(
             Telemetry(settings.telemetry_settings(**{"relay.roles": " ".join(sorted(roles))}))
@@ -152,7 +156,10 @@ async def _run_roles(
     settings: Settings, roles: frozenset[Role], stop: asyncio.Event, tasks: asyncio.TaskGroup, parts: _Parts
 ) -> None:
     worker = None
-    expiry = tasks.create_task(supervised("expiry", Expiry(settings.expiring(roles), parts.health).run), name="expiry")
+    expiring = Expiry(settings.expiring(roles), parts.health)
+    for role in roles:
+        parts.health.watch(role, partial(expiring.trouble, role))
+    expiry = tasks.create_task(supervised("expiry", expiring.run), name="expiry")
     if Role.WORKER in roles:
         worker = tasks.create_task(supervised("worker", lambda: _work(settings, parts)), name="worker")
     try:

@@ -230,19 +230,37 @@ async def test_an_edge_alone_says_which_public_keys_it_has(tmp_path: Path):
             await eventually(has_said)
 
 
-@pytest.mark.fault("B51")
-async def test_a_certificate_that_grpc_cannot_use_is_named(tmp_path: Path):
-    key = ec.generate_private_key(ec.SECP256K1())
+def tls(curve: ec.EllipticCurve, ends: datetime) -> dict[str, str]:
+    """Return edge settings with a self-signed certificate."""
+    key = ec.generate_private_key(curve)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "relay.example")])
-    made = x509.CertificateBuilder(name, name, key.public_key(), 1, datetime(2020, 1, 1), datetime(2040, 1, 1))  # noqa: DTZ001
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, datetime(2020, 1, 1), ends)  # noqa: DTZ001
     form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    tls = {
+    return {
         "tls_cert": made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode(),
         "tls_key": key.private_bytes(*form).decode(),
     }
+
+
+@pytest.mark.fault("B51")
+async def test_a_certificate_that_grpc_cannot_use_is_named(tmp_path: Path):
+    unusable = tls(ec.SECP256K1(), datetime(2040, 1, 1))  # noqa: DTZ001
     refused = pytest.raises(SettingsInvalid, match="RELAY_EDGE_TLS_CERT: gRPC cannot use this certificate")
     with ValkeyServer(tmp_path) as server, refused:
-        await run_briefly(settings(server.port, plain_text=False, **tls))
+        await run_briefly(settings(server.port, plain_text=False, **unusable))
+
+
+async def test_an_edge_whose_certificate_has_expired_is_not_ready_and_says_so(tmp_path: Path):
+    expired = tls(ec.SECP256R1(), datetime(2021, 1, 1))  # noqa: DTZ001
+    with ValkeyServer(tmp_path) as server:
+        which = settings(server.port, plain_text=False, **expired)
+        async with edge_running(which) as ready:
+            await ready
+            async with httpx.AsyncClient(trust_env=False) as client:
+                answer = await client.get(f"http://127.0.0.1:{which.ops.port}/readyz")
+    assert answer.status_code == 503
+    assert "edge: not ready: RELAY_EDGE_TLS_CERT expired on 2021-01-01 00:00 UTC\n" in answer.text
+    assert "store: ready\n" in answer.text
 
 
 @pytest.mark.fault("B51", "B52")

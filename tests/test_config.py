@@ -17,7 +17,7 @@ from relay.alerts.settings import telling_settings
 from relay.core.push.subscription import SubscriptionPolicy
 from relay.edge.settings import EdgeSettings, edge_settings
 from relay.graph.push.certificates import make
-from relay.settings.env import SettingsInvalid, duration, shown_value
+from relay.settings.env import SettingsInvalid, duration, retired_in_use, shown_value
 from relay.settings.load import Settings, load
 from relay.settings.roles import Role, needs_of
 from relay.store.sealing.keyring import make_ring
@@ -155,6 +155,12 @@ def test_a_file_without_a_usable_secret_is_a_fault(working, content, said):
 def test_a_misspelled_variable_is_a_fault_that_names_the_right_one(working, variable):
     variable("RELAY_POLL_INTERVALL", "3s")
     assert faults() == ["RELAY_POLL_INTERVALL: there is no such setting; did you mean RELAY_POLL_INTERVAL?"]
+
+
+def test_a_setting_of_the_last_release_without_effect_is_no_fault_and_is_named(working, variable):
+    variable("RELAY_TELEMETRY_TRACE_SHARE", "0.5")
+    load()
+    assert retired_in_use() == ["RELAY_TELEMETRY_TRACE_SHARE"]
 
 
 def test_what_kubernetes_sets_for_services_is_no_fault(working, variable):

@@ -9,7 +9,8 @@
     grpc_log.py       what gRPC's own layer logs of strangers, once a minute
     listening.py      one spelling of an address for every listener
     loop.py           the event loop that everything runs on
-    supervision.py    tasks that a process lives by: a bug in one ends the process in order
+    supervision.py    tasks that must not end: begun again after an outage; a bug in one ends the process in order
+    clock.py          the clock that long-lived parts are given
 
 Code that counts or logs needs none of this: it asks OpenTelemetry's API for a meter and structlog for a logger.
 """

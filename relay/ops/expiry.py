@@ -1,12 +1,11 @@
-"""What expires while the relay runs: told a month before, once a day in the log, always in a metric and on /readyz.
+"""Certificates and credentials that expire: a daily warning from a month before, a metric, and a line of /readyz.
 
-Nothing is less ready for it: a credential works to its last second, and a process that is taken out of service because
-its certificate will expire helps nobody.
+A process stays ready while what it has works: a certificate that will expire is a warning alone. A part of which everything
+has expired is not ready, for nobody can connect to it, or it can read nobody.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,72 +16,93 @@ from cryptography import x509
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
+from relay.ops.clock import SYSTEM
+
 if TYPE_CHECKING:
+    from relay.ops.clock import Clock
     from relay.ops.health import Health
 
 log = structlog.get_logger(__name__)
 
 SOON: Final = timedelta(days=30)
-"""Long enough for whoever may register a certificate to be on holiday."""
-LOOK_EVERY: Final = timedelta(minutes=1)
-TELL_EVERY: Final = timedelta(days=1)
+"""Long enough for a holiday of the person who may register a certificate."""
+CHECK_EVERY: Final = timedelta(minutes=1)
+WARN_EVERY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Expiring:
-    """Something that ends at an instant; the name is how settings call it."""
+    """Something that ends at an instant.
+
+    Attributes:
+        name: the setting that it comes from.
+        ends: the instant.
+        part: the part of the process that needs it, or another one with the same part; empty when none depends on it.
+    """
 
     name: str
     ends: datetime
+    part: str = ""
 
 
-def of_certificate(name: str, pem: str) -> Expiring:
-    """When a certificate (the first of a chain) expires."""
-    return Expiring(name, x509.load_pem_x509_certificates(pem.encode())[0].not_valid_after_utc)
+def of_certificate(name: str, pem: str, part: str = "") -> Expiring:
+    """Return when a certificate (the first of a chain) expires."""
+    return Expiring(name, x509.load_pem_x509_certificates(pem.encode())[0].not_valid_after_utc, part)
 
 
 def words(expiring: Expiring, now: datetime) -> str:
-    """How it stands with something that expires soon, or did."""
+    """Return when it expires, or expired, in words."""
     if expiring.ends <= now:
         return f"expired on {expiring.ends:%Y-%m-%d %H:%M} UTC"
     return f"expires on {expiring.ends:%Y-%m-%d}, in {(expiring.ends - now).days} days"
 
 
 class Expiry:
-    """Watches what expires. `look` gives all of it, as it is at present: files may be replaced while the relay runs."""
+    """Watches everything that expires. `find` is called anew each time: files may be replaced while the relay runs."""
 
-    def __init__(self, look: Callable[[], Sequence[Expiring]], health: Health) -> None:
-        self._look = look
+    def __init__(self, find: Callable[[], Sequence[Expiring]], health: Health, clock: Clock = SYSTEM) -> None:
+        self._find = find
         self._health = health
-        self._told: dict[str, datetime] = {}
+        self._clock = clock
+        self._warned: dict[str, datetime] = {}
+        self._found: Sequence[Expiring] = ()
         metrics.get_meter(__name__).create_observable_gauge(
             "relay.credential.expires_in",
-            callbacks=[self._observed],
+            callbacks=[self._observe],
             unit="s",
             description="Seconds until a credential or certificate of the relay's own expires; negative when it has",
         )
 
-    def step(self, now: datetime) -> None:
-        """Look once, and tell what was not told for a day."""
-        found = self._look()
+    def check(self) -> None:
+        """Check everything once, and warn of what was not warned of for a day."""
+        now = self._clock.wall()
+        self._found = found = self._find()
         soon = [expiring for expiring in found if expiring.ends - now < SOON]
         for expiring in found:
             self._health.remark(expiring.name, words(expiring, now) if expiring in soon else "")
         for expiring in soon:
-            if now - self._told.get(expiring.name, datetime.min.replace(tzinfo=UTC)) >= TELL_EVERY:
-                self._told[expiring.name] = now
+            if now - self._warned.get(expiring.name, datetime.min.replace(tzinfo=UTC)) >= WARN_EVERY:
+                self._warned[expiring.name] = now
                 log.warning(
                     "credential_expires_soon", credential=expiring.name, ends=str(expiring.ends),
                     hint=f"{expiring.name} {words(expiring, now)}: renew it",
                 )  # fmt: skip
 
-    async def run(self) -> None:
-        """Look for ever."""
-        while True:
-            self.step(datetime.now(UTC))
-            await asyncio.sleep(LOOK_EVERY.total_seconds())
+    def trouble(self, part: str) -> str:
+        """Return why a part cannot work at present: all that it may use has expired. Empty while it can."""
+        now = self._clock.wall()
+        used = [expiring for expiring in self._found if expiring.part == part]
+        if not used or any(expiring.ends > now for expiring in used):
+            return ""
+        return "; ".join(f"{expiring.name} {words(expiring, now)}" for expiring in used)
 
-    def _observed(self, _: CallbackOptions) -> Iterable[Observation]:
-        now = datetime.now(UTC)
-        for expiring in self._look():
+    async def run(self) -> None:
+        """Check again and again, until cancelled."""
+        while True:
+            self.check()
+            await self._clock.sleep(CHECK_EVERY.total_seconds())
+
+    def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
+        now = self._clock.wall()
+        for expiring in self._find():
             yield Observation((expiring.ends - now).total_seconds(), {"credential": expiring.name})

@@ -1,4 +1,4 @@
-"""The ops port: is the process alive, can it do its work, and its metrics.
+"""The ops port: liveness, readiness and metrics of this process.
 
     GET /livez     200 while the event loop turns; a process that does not answer is to be restarted
     GET /readyz    200 when every part is ready, else 503; one line for each part
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 REQUEST_S: Final = 5.0
-"""How long a request may take to arrive and be answered; nobody holds a connection open for longer."""
+"""Longest time for a request to arrive and be answered; no connection stays open for longer."""
 MOST_CONNECTIONS: Final = 64
 """Open at once; beyond, they are closed unread. Probes and a scraper need two or three."""
 _MOST_REQUEST_BYTES: Final = 8 * 1024
@@ -36,11 +36,11 @@ _REASONS: Final = {
 
 
 class Health:
-    """Which parts of the process are ready."""
+    """The parts of this process, and whether each is ready at present."""
 
     def __init__(self) -> None:
         self._parts: dict[str, bool] = {}
-        self._watched: dict[str, Callable[[], str]] = {}
+        self._troubles: dict[str, list[Callable[[], str]]] = {}
         self._remarks: dict[str, str] = {}
 
     def expect(self, *parts: str) -> None:
@@ -49,24 +49,24 @@ class Health:
             self._parts.setdefault(part, False)
 
     def set(self, part: str, *, ready: bool) -> None:
-        """Say how a part fares."""
+        """Set whether a part is ready."""
         self._parts[part] = ready
 
     def watch(self, part: str, trouble: Callable[[], str]) -> None:
-        """Ask this part how it is whenever somebody asks; it says why it is not ready, or nothing when it is."""
-        self._watched[part] = trouble
+        """Call `trouble` whenever readiness is asked for: it returns why the part is not ready, empty when it is."""
+        self._troubles.setdefault(part, []).append(trouble)
 
     def remark(self, about: str, text: str) -> None:
-        """Say something that an operator should know and that makes nothing less ready; empty takes it back."""
+        """Add a line for operators, which makes nothing less ready; an empty text removes it."""
         self._remarks[about] = text
 
     @property
     def is_ready(self) -> bool:
-        """Whether all parts are ready at this moment."""
-        return all(self._parts.values()) and not any(trouble() for trouble in self._watched.values())
+        """Return whether all parts are ready at this moment."""
+        return all(self._parts.values()) and not any(map(self._trouble, self._troubles))
 
     def report(self) -> str:
-        """A line for each part, and one for each remark."""
+        """Return a line for each part, and one for each remark."""
         parts = [f"{part}: {self._words(part)}" for part in sorted(self._parts)]
         remarks = [f"{about}: {text}" for about, text in sorted(self._remarks.items()) if text]
         return "".join(f"{line}\n" for line in [*parts, *remarks])
@@ -74,8 +74,11 @@ class Health:
     def _words(self, part: str) -> str:
         if not self._parts[part]:
             return "not ready"
-        trouble = self._watched[part]() if part in self._watched else ""
+        trouble = self._trouble(part)
         return f"not ready: {trouble}" if trouble else "ready"
+
+    def _trouble(self, part: str) -> str:
+        return "; ".join(filter(None, (trouble() for trouble in self._troubles.get(part, ()))))
 
 
 class OpsServer:
@@ -95,13 +98,13 @@ class OpsServer:
 
     @property
     def port(self) -> int:
-        """The port that is listened on."""
+        """Return the port that is listened on."""
         assert self._server is not None
         return int(self._server.sockets[0].getsockname()[1])
 
     @property
     def connections(self) -> int:
-        """How many are open."""
+        """Return the number of open connections."""
         return self._open
 
     async def __aenter__(self) -> Self:
@@ -125,10 +128,10 @@ class OpsServer:
             async with asyncio.timeout(REQUEST_S):
                 await self._exchange(reader, writer)
         except (OSError, TimeoutError):
-            pass  # whoever asked has gone, or never asked, or does not read
+            pass  # the client has gone, sent nothing, or does not read
         finally:
             self._open -= 1
-            # Nothing is left to send to whoever read; of anybody else nothing more is waited for.
+            # Everything was sent to a client that reads; any other is not waited for.
             if writer.transport.get_write_buffer_size():
                 writer.transport.abort()
             writer.close()
@@ -143,7 +146,7 @@ class OpsServer:
             await writer.wait_closed()
 
     async def _request_line(self, reader: asyncio.StreamReader) -> str:
-        """The first line of a request; empty when there was none that makes sense."""
+        """Return the first line of a request; empty when it cannot be read."""
         try:
             head = await reader.readuntil(b"\r\n\r\n")
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):

@@ -1,4 +1,4 @@
-"""OpenTelemetry: metrics to be scraped from the ops port, metrics and traces sent to a collector when there is one."""
+"""OpenTelemetry: metrics to be scraped from the ops port, and sent to a collector when there is one."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry import metrics, trace
+from opentelemetry import metrics
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 from prometheus_client import CollectorRegistry, generate_latest
 
 if TYPE_CHECKING:
@@ -43,27 +40,25 @@ SECONDS: Final = (
     60.0,
     300.0,
 )
-"""Bounds of every histogram in seconds; OpenTelemetry's own are thought in milliseconds. 0.15 and 6 are promises."""
+"""Bounds of every histogram in seconds; OpenTelemetry's own are meant for milliseconds. 0.15 and 6 are promises."""
 
 _SHUTDOWN_MS: Final = 3000  # a collector that is away must not hold up the end of the process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetrySettings:
-    """Where telemetry goes."""
+    """The destination of metrics."""
 
     otlp_endpoint: str | None = None
     """A collector's gRPC address, `http://…` or `https://…`; None sends nothing."""
-    trace_share: float = 0.01
-    """The share of units of work that are traced."""
     attributes: dict[str, str] = field(default_factory=dict)
-    """What distinguishes this process from its siblings, such as its roles."""
+    """Attributes that distinguish this process from its siblings, such as its roles."""
 
 
 class Telemetry:
-    """The process's metrics and traces, as a context manager; one in a process, for OpenTelemetry's API is global.
+    """The metrics of this process, as a context manager; one in a process, because OpenTelemetry's API is global.
 
-    Leaving it sends what is left, for at most some seconds.
+    On leaving, the last metrics are sent, for at most some seconds.
     """
 
     def __init__(self, settings: TelemetrySettings) -> None:
@@ -75,24 +70,18 @@ class Telemetry:
         if settings.otlp_endpoint is not None:
             readers.append(_metric_export(settings.otlp_endpoint))
         self.meters = MeterProvider(readers, resource, shutdown_on_exit=False, views=[_SECONDS_VIEW])
-        self._tracers = None if settings.otlp_endpoint is None else _tracers(settings, settings.otlp_endpoint, resource)
 
     def __enter__(self) -> Self:
         metrics.set_meter_provider(self.meters)
-        if self._tracers is not None:
-            trace.set_tracer_provider(self._tracers)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._tracers is not None:
-            self._tracers.force_flush(_SHUTDOWN_MS)
-            self._tracers.shutdown()
         self.meters.shutdown(_SHUTDOWN_MS)
 
     def exposition(self) -> bytes:
-        """All metrics in Prometheus' text form."""
+        """Return all metrics in Prometheus' text form."""
         return generate_latest(self._registry)
 
 
@@ -106,15 +95,6 @@ def _metric_export(endpoint: str) -> MetricReader:
     from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 
     return PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=endpoint))
-
-
-def _tracers(settings: TelemetrySettings, endpoint: str, resource: Resource) -> TracerProvider:
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-
-    sampler = ParentBasedTraceIdRatio(settings.trace_share)
-    provider = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
-    return provider
 
 
 def _version() -> str:

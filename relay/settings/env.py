@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 PREFIX: Final = "RELAY_"
+RETIRED: Final = frozenset({"RELAY_TELEMETRY_TRACE_SHARE"})
+"""Settings of an earlier release that have no effect. They are ignored for one release, with a line in the log."""
 _MOST_FILE_BYTES: Final = 1 << 20  # no key, certificate or key ring is this long; a wrong path may be
 
 
@@ -145,9 +147,14 @@ def files(group: type[Group]) -> Iterator[tuple[str, Path]]:
 
 def unknown(groups: Iterable[type[Group]]) -> list[str]:
     """A fault for each variable that looks like ours and is none, as misspelled ones do."""
-    known = {name for group in groups for name in variables(group)}
+    known = {name for group in groups for name in variables(group)} | RETIRED
     strangers = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
     return [_stranger(name, known) for name in strangers if not _SERVICE_LINK.fullmatch(name)]
+
+
+def retired_in_use() -> list[str]:
+    """Return the variables that are set although they have no effect any more."""
+    return sorted(name for name in RETIRED if name in os.environ)
 
 
 def variables(group: type[Group]) -> Iterator[str]:

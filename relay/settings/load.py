@@ -123,7 +123,6 @@ class Settings:
         """Return the settings of telemetry, with attributes of this process."""
         return TelemetrySettings(
             otlp_endpoint=self.telemetry.otlp_endpoint,
-            trace_share=self.telemetry.trace_share,
             attributes=attributes,
         )
 
@@ -147,15 +146,22 @@ class Settings:
             Role.WEB: ("RELAY_WEB_TLS_CERT", self.web.tls_cert),
             Role.WEBHOOK: ("RELAY_WEBHOOK_TLS_CERT", self.webhook.tls_cert),
         }
-        fixed = [of_certificate(*served[role]) for role in roles if role in served and served[role][1] is not None]  # type: ignore[arg-type]
+        fixed = [
+            of_certificate(name, pem, role) for role, (name, pem) in served.items() if role in roles and pem is not None
+        ]
         names = {"first": "RELAY_CLOUD_CERTIFICATE", "second": "RELAY_CLOUD_SECOND_CERTIFICATE"}
         uses_credential = self.cloud.certificate is not None or self.cloud.client_secret is not None
         if not uses_credential or self.cloud.client_id is None or not {Role.WORKER, Role.WEB} & set(roles):
             return lambda: fixed
         credentials = Credentials(self.graph_settings())
-        return lambda: (
-            fixed + [Expiring(names[one.name], one.ends) for one in credentials.all() if one.ends is not None]
-        )
+
+        def find() -> list[Expiring]:
+            own = credentials.all()
+            # A secret, whose end nobody here knows, works until Entra says otherwise.
+            part = Role.WORKER if all(one.ends is not None for one in own) else ""
+            return fixed + [Expiring(names[one.name], one.ends, part) for one in own if one.ends is not None]
+
+        return find
 
 
 def load(needs: Iterable[str] = (), given: Mapping[str, Mapping[str, Any]] | None = None) -> Settings:

@@ -1,4 +1,4 @@
-"""What expires is told a month before, and nothing is less ready for it."""
+"""Certificates and credentials are warned of a month before they expire; a part that has no other is not ready then."""
 
 from __future__ import annotations
 
@@ -10,60 +10,83 @@ import structlog
 from relay.ops.expiry import SOON, Expiring, Expiry
 from relay.ops.health import Health
 from relay.ops.telemetry import Telemetry, TelemetrySettings
+from tests.support.clock import SteppedClock
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NAME = "RELAY_CLOUD_CERTIFICATE"
 
 
-def expiry(ends: datetime) -> tuple[Expiry, Health]:
+def expiry(*ends: datetime, part: str = "") -> tuple[Expiry, Health, SteppedClock]:
+    clock = SteppedClock(is_stopped=True, wall=NOW)
     health = Health()
     health.set("edge", ready=True)
-    return Expiry(lambda: [Expiring(NAME, ends)], health), health
+    watching = Expiry(lambda: [Expiring(NAME, end, part) for end in ends], health, clock)
+    health.watch("edge", lambda: watching.trouble("edge"))
+    return watching, health, clock
 
 
-def test_nothing_is_said_of_what_lasts():
-    watching, health = expiry(NOW + SOON)
+def test_a_certificate_that_lasts_is_not_mentioned():
+    watching, health, _ = expiry(NOW + SOON)
     with structlog.testing.capture_logs() as lines:
-        watching.step(NOW)
+        watching.check()
     assert (lines, health.report()) == ([], "edge: ready\n")
 
 
-def test_what_expires_soon_is_told_once_a_day_and_stays_ready():
-    watching, health = expiry(NOW + timedelta(days=29, hours=1))
+def test_a_certificate_that_expires_soon_is_warned_of_once_a_day_and_leaves_its_part_ready():
+    watching, health, clock = expiry(NOW + timedelta(days=29, hours=1), part="edge")
     with structlog.testing.capture_logs() as lines:
-        for minute in range(0, 3 * 24 * 60, 10):
-            watching.step(NOW + timedelta(minutes=minute))
+        for _ in range(3 * 24 * 6):
+            watching.check()
+            clock.advance(600)
     assert [line["event"] for line in lines] == ["credential_expires_soon"] * 3
     assert "expires on 2026-03-30, in 29 days: renew it" in lines[0]["hint"]
     assert health.is_ready
     assert f"{NAME}: expires on 2026-03-30, in 26 days" in health.report()
 
 
-def test_what_expired_says_so():
-    watching, health = expiry(NOW - timedelta(hours=1))
-    watching.step(NOW)
+def test_a_part_without_a_certificate_in_date_is_not_ready():
+    watching, health, clock = expiry(NOW + timedelta(hours=1), part="edge")
+    watching.check()
+    assert health.is_ready
+    clock.advance(3600)
+    watching.check()
+    assert not health.is_ready
+    assert health.report() == (
+        f"edge: not ready: {NAME} expired on 2026-03-01 13:00 UTC\n{NAME}: expired on 2026-03-01 13:00 UTC\n"
+    )
+
+
+def test_a_part_with_one_of_two_credentials_in_date_is_ready():
+    watching, health, _ = expiry(NOW - timedelta(hours=1), NOW + timedelta(hours=1), part="edge")
+    watching.check()
+    assert health.is_ready
+
+
+def test_an_expired_credential_that_no_part_depends_on_is_a_remark():
+    watching, health, _ = expiry(NOW - timedelta(hours=1))
+    watching.check()
     assert f"{NAME}: expired on 2026-03-01 11:00 UTC" in health.report()
     assert health.is_ready
 
 
-def test_a_renewed_one_takes_the_remark_back():
+def test_a_renewed_certificate_ends_the_remark():
     ends = NOW + timedelta(days=1)
     health = Health()
-    watching = Expiry(lambda: [Expiring(NAME, ends)], health)
-    watching.step(NOW)
+    watching = Expiry(lambda: [Expiring(NAME, ends)], health, SteppedClock(is_stopped=True, wall=NOW))
+    watching.check()
     ends = NOW + timedelta(days=365)
-    watching.step(NOW)
+    watching.check()
     assert health.report() == ""
 
 
 def test_the_metric_counts_down_in_seconds(monkeypatch: pytest.MonkeyPatch):
     telemetry = Telemetry(TelemetrySettings())
     monkeypatch.setattr("relay.ops.expiry.metrics.get_meter", telemetry.meters.get_meter)
-    expiry(datetime.now(UTC) + timedelta(days=10))
+    expiry(NOW + timedelta(days=10))
     [line] = [
         line for line in telemetry.exposition().decode().splitlines()
         if line.startswith("relay_credential_expires_in")
     ]  # fmt: skip
     assert f'credential="{NAME}"' in line
-    assert 863_000 < float(line.rpartition(" ")[2]) <= 864_000
+    assert float(line.rpartition(" ")[2]) == 864_000
     telemetry.meters.shutdown()

@@ -29,12 +29,13 @@ class SteppedClock:
 
     Args:
         is_stopped: time moves by `advance` alone, for tests of exact times.
+        wall: the time of day at first; that of this machine when it is left out.
     """
 
-    def __init__(self, *, is_stopped: bool = False) -> None:
+    def __init__(self, *, is_stopped: bool = False, wall: datetime | None = None) -> None:
         self._is_stopped = is_stopped
         self._began = time.monotonic()
-        self._began_wall = datetime.now(UTC)
+        self._began_wall = wall or datetime.now(UTC)
         self._ahead_s = 0.0
         self._queue: list[tuple[float, int, _Due]] = []
         self._order = itertools.count()

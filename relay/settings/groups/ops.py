@@ -41,17 +41,16 @@ class TelemetryConfig(Group):
 
     model_config = SettingsConfigDict(env_prefix="RELAY_TELEMETRY_")
 
-    otlp_endpoint: WebAddress | None = Field(None, description="collector that gets metrics and traces, OTLP over gRPC")
+    otlp_endpoint: WebAddress | None = Field(None, description="collector that gets metrics, OTLP over gRPC")
     plaintext: bool = Field(
         default=False,
-        description="whether the collector may be an `http://` address on another host: metrics and traces "
-        "cross the network in the clear; only inside a tunnel or a mesh that encrypts",
+        description="whether the collector may be an `http://` address on another host: metrics cross "
+        "the network in the clear; only inside a tunnel or a mesh that encrypts",
     )
-    trace_share: float = Field(0.01, ge=0, le=1, description="share of units of work that are traced")
 
     @model_validator(mode="after")
     def _is_private(self) -> Self:
         if self.otlp_endpoint is not None and not self.plaintext and goes_in_the_clear(self.otlp_endpoint):
-            shown = PLAIN.format("metrics and traces", "https://", "RELAY_TELEMETRY_PLAINTEXT")
+            shown = PLAIN.format("metrics", "https://", "RELAY_TELEMETRY_PLAINTEXT")
             raise ValueError(f"RELAY_TELEMETRY_OTLP_ENDPOINT: {shown}")
         return self
