@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from datetime import timedelta
 from pathlib import Path
 
@@ -257,11 +256,9 @@ async def test_durable_writes_take_turns(store: Store) -> None:
 
 @pytest.mark.parametrize("code", ["READONLY", "UNBLOCKED", "LOADING", "MASTERDOWN", "NOREPLICAS", "MISCONF"])
 async def test_a_server_that_cannot_serve_now_is_unavailable(store: Store, raw: Redis, code: str) -> None:
-    script = Script("trim")
-    script.source = f"return redis.error_reply('{code} no')".encode()
-    script.sha = hashlib.sha1(script.source, usedforsecurity=False).hexdigest()
+    refusing = Script("test", text=f"return redis.error_reply('{code} no')")
     with pytest.raises(StoreUnavailable):
-        await store.run_once(script, [], [])
+        await store.run_once(refusing())
 
 
 @pytest.mark.fault("V12")
@@ -297,8 +294,9 @@ async def test_no_argument_gets_into_an_exception(store: Store) -> None:
 
 async def test_a_script_unknown_to_the_server_is_sent(store: Store, raw: Redis) -> None:
     await raw.script_flush()
-    assert await store.run(Script("interest_edges"), [b"{p01}:x"], [b"y"]) == []
-    assert await store.run(Script("interest_edges"), [b"{p01}:x"], [b"y"]) == []
+    call = Script("interest_edges")(edges=b"{p01}:x", shared=b"{p01}:y", interest_prefix=b"z")
+    assert await store.run(call) == []
+    assert await store.run(call) == []
 
 
 async def test_the_first_durable_write_after_a_restart_of_the_server_is_kept(tmp_path: Path):

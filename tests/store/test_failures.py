@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
@@ -23,15 +22,7 @@ SECRET = "hunter2"
 Way = Callable[[Store], Awaitable[object]]
 
 
-def script(source: str) -> Script:
-    """A script of the test's own."""
-    made = Script("trim")
-    made.source = source.encode()
-    made.sha = hashlib.sha1(made.source, usedforsecurity=False).hexdigest()
-    return made
-
-
-WRITE = script("return redis.call('SET', KEYS[1], ARGV[1])")
+WRITE = Script("test", text="local key = KEYS[1]\nlocal value = ARGV[1]\n\nreturn redis.call('SET', key, value)")
 
 
 async def _durably(store: Store, *command: str) -> object:
@@ -43,8 +34,8 @@ WAYS: Mapping[str, Way] = {
     "command": lambda store: store.command("SET", "k", SECRET),
     "pipeline": lambda store: store.many([("GET", "k"), ("SET", "k", SECRET), ("SET", SECRET, 1)]),
     "durable": lambda store: _durably(store, "SET", "k", SECRET),
-    "script": lambda store: store.run_once(WRITE, [b"k"], [SECRET]),
-    "scripts": lambda store: store.many_runs(WRITE, [([b"k"], [SECRET]), ([b"l"], [SECRET])]),
+    "script": lambda store: store.run_once(WRITE(key=b"k", value=SECRET)),
+    "scripts": lambda store: store.run_many([WRITE(key=b"k", value=SECRET), WRITE(key=b"l", value=SECRET)]),
 }
 REFUSING: Mapping[str, tuple[Mapping[str, str], type[RelayError], str]] = {
     # what the operator or a failover does -> how the relay takes it, and a word that an operator finds in it
@@ -102,9 +93,9 @@ async def test_a_store_that_refuses_writes_for_a_while_is_away_and_says_why(
 @pytest.mark.fault("V6", "B16")
 @pytest.mark.parametrize(("code", "kind"), [(code, kind) for code, (kind, _) in failures.CODES.items()])
 async def test_each_code_is_taken_as_the_table_says(code: str, kind: failures.Kind, store: Store, raw: Redis) -> None:
-    saying = script(f"return redis.error_reply('{code} 1 127.0.0.1:1')")
+    refusing = Script("test", text=f"return redis.error_reply('{code} 1 127.0.0.1:1')")
     with pytest.raises(RelayError) as caught:
-        await store.run_once(saying, [], [])
+        await store.run_once(refusing())
     assert (
         type(caught.value)
         is {
@@ -117,7 +108,7 @@ async def test_each_code_is_taken_as_the_table_says(code: str, kind: failures.Ki
 
 async def test_a_code_that_nobody_knows_is_a_bug_and_does_not_tell_arguments(store: Store, raw: Redis) -> None:
     with pytest.raises(Bug, match="NEWCODE") as caught:
-        await store.run_once(script(f"return redis.error_reply('NEWCODE {SECRET}')"), [], [])
+        await store.run_once(Script("test", text=f"return redis.error_reply('NEWCODE {SECRET}')")())
     assert SECRET not in texts(caught.value)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from relay.errors import StoreUnavailable
 from relay.store.server.connection import Store, StoreSettings
-from relay.store.server.scripting import Arg, Script
+from relay.store.server.scripting import Call
 
-Call = Callable[[], Awaitable[Any]]
+Send = Callable[[], Awaitable[Any]]
 
 
 @dataclass(eq=False)
@@ -30,14 +30,14 @@ class Held:
     is_lost: bool
     came: asyncio.Event = field(default_factory=asyncio.Event)
     _go: asyncio.Event = field(default_factory=asyncio.Event)
-    _call: Call | None = None
+    _send: Send | None = None
 
     def matches(self, what: str, keys: Sequence[object]) -> bool:
-        return self._call is None and what == self.what and (self.key is None or self.key in keys)
+        return self._send is None and what == self.what and (self.key is None or self.key in keys)
 
-    async def take(self, call: Call) -> Any:
-        self._call = call
-        reply = None if self.is_lost else await call()
+    async def take(self, send: Send) -> Any:
+        self._send = send
+        reply = None if self.is_lost else await send()
         self.came.set()
         await self._go.wait()
         if self.is_lost:
@@ -49,8 +49,8 @@ class Held:
 
     async def run(self) -> Any:
         """What lay in the socket is carried out at last."""
-        assert self._call is not None
-        return await self._call()
+        assert self._send is not None
+        return await self._send()
 
 
 class LateStore(Store):
@@ -70,8 +70,8 @@ class LateStore(Store):
         self._held.append(held := Held(what, key, is_lost=True))
         return held
 
-    async def run_once(self, script: Script, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
-        return await self._late(script.name, keys, lambda: super(LateStore, self).run_once(script, keys, args))
+    async def run_once(self, call: Call) -> Any:
+        return await self._late(call.script.name, call.keys, lambda: super(LateStore, self).run_once(call))
 
     async def command(self, *command: Any) -> Any:
         return await self._late(str(command[0]), command, lambda: super(LateStore, self).command(*command))
@@ -81,6 +81,6 @@ class LateStore(Store):
         what = str(commands[0][0]) if commands else ""
         return list(await self._late(what, keys, lambda: super(LateStore, self).many(commands, vault=vault)))
 
-    async def _late(self, what: str, keys: Sequence[object], call: Call) -> Any:
+    async def _late(self, what: str, keys: Sequence[object], send: Send) -> Any:
         held = next((held for held in self._held if held.matches(what, keys)), None)
-        return await (call() if held is None else held.take(call))
+        return await (send() if held is None else held.take(send))

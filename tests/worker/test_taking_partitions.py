@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from relay.store.presence.leases import Leases
 from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
-from relay.store.server.scripting import Arg, Script
+from relay.store.server.scripting import Call
 from relay.worker.worker import Worker
 from tests.support.fault_proxy import Delay, FaultProxy
 from tests.valkey import ValkeyServer
@@ -32,19 +32,18 @@ class CountingStore(Store):
         super().__init__(settings)
         self.trips: list[str] = []
 
-    async def many_runs(
-        self, script: Script, calls: Sequence[tuple[Sequence[bytes], Sequence[Arg]]], *, urgent: bool = False
-    ) -> list[Any]:
-        self.trips.append(script.name)
-        return await super().many_runs(script, calls, urgent=urgent)
+    async def run_many(self, calls: Sequence[Call], *, urgent: bool = False) -> list[Any]:
+        if calls:
+            self.trips.append(calls[0].script.name)
+        return await super().run_many(calls, urgent=urgent)
 
     async def many(self, commands: Sequence[Sequence[Any]], *, vault: bool = False) -> list[Any]:
         self.trips.append(str(commands[0][0]))
         return await super().many(commands, vault=vault)
 
-    async def run_once(self, script: Script, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
-        self.trips.append(script.name)
-        return await super().run_once(script, keys, args)
+    async def run_once(self, call: Call) -> Any:
+        self.trips.append(call.script.name)
+        return await super().run_once(call)
 
     async def command(self, *command: Any) -> Any:
         self.trips.append(str(command[0]))

@@ -1,8 +1,13 @@
--- KEYS: tenant, grants, suite keys, managers  ARGV: prefix of its grants' keys
--- All of a tenant that is in its partition, of one instant: {record, {account id, grant, ...}, ids of suite keys, managers}
-local grants = {}
-for _, account in ipairs(redis.call('SMEMBERS', KEYS[2])) do
-  grants[#grants + 1] = account
-  grants[#grants + 1] = redis.call('HGETALL', ARGV[1] .. account)
+-- Return all of a tenant that is in its partition, of one instant: {record, {account id, grant, ...}, ids of suite keys, managers}.
+local tenant = KEYS[1]
+local grants = KEYS[2]  -- account ids
+local suite_keys = KEYS[3]  -- their ids
+local managers = KEYS[4]
+local grant_prefix = ARGV[1]  -- of the tenant's grants' keys; an account id follows
+
+local found = {}
+for _, account in ipairs(redis.call('SMEMBERS', grants)) do
+  found[#found + 1] = account
+  found[#found + 1] = redis.call('HGETALL', grant_prefix .. account)
 end
-return {redis.call('HGETALL', KEYS[1]), grants, redis.call('SMEMBERS', KEYS[3]), redis.call('HGETALL', KEYS[4])}
+return {redis.call('HGETALL', tenant), found, redis.call('SMEMBERS', suite_keys), redis.call('HGETALL', managers)}

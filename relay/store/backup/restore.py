@@ -212,18 +212,29 @@ class Restore:
     async def _away(self, record: AwayRecord) -> None:
         """The mark of a tenant that was turned away. One that is there was let in since, and one with a mark has a newer one."""
         tenant_id = record.tenant_id
-        held = [keys.tenant(tenant_id), keys.turned_away(keys.partition_of(tenant_id))]
+        call = _AWAY(
+            tenant=keys.tenant(tenant_id),
+            turned_away=keys.turned_away(keys.partition_of(tenant_id)),
+            tenant_id=tenant_id,
+            mark=record.mark,
+        )
         async with self._store.vault_connection() as vault:
-            await vault.run(_AWAY, held, [tenant_id, record.mark])
+            await vault.run(call)
             await vault.confirm()
 
     async def _log(self, record: LogRecord) -> None:
         tenant_id = record.tenant_id
         log = keys.audit_watches(tenant_id) if record.is_watches else keys.audit(tenant_id)
         oldest = int((datetime.now(UTC) - RETENTION).timestamp() * 1000)
-        args: list[Arg] = [f"{oldest}-0", int(RETENTION / timedelta(milliseconds=1))]
-        args += [part for entry in record.entries for part in entry]
-        await self._store.vault_run(_AUDIT, [keys.tenant(tenant_id), log], args)
+        await self._store.vault_run(
+            _AUDIT(
+                *(part for entry in record.entries for part in entry),
+                tenant=keys.tenant(tenant_id),
+                audit_log=log,
+                oldest=f"{oldest}-0",
+                ttl_ms=int(RETENTION / timedelta(milliseconds=1)),
+            )
+        )
 
     async def _tenant(self, manifest: Manifest, record: TenantRecord) -> TenantRestored:
         tenant_id = record.tenant_id
@@ -249,17 +260,28 @@ class Restore:
         tenant_id = record.tenant_id
         if is_same and self._overwrite and not await self._is_under_way(manifest, tenant_id):
             return None
-        held = [
-            *(keys.tenant(tenant_id), keys.tenants(keys.partition_of(tenant_id))),
-            *(keys.tenant_grants(tenant_id), keys.tenant_suite_keys(tenant_id)),
-            *(keys.turned_away(keys.partition_of(tenant_id)), keys.tenant_managers(tenant_id)),
-        ]
-        args: list[Arg] = [manifest.backup_id, self._overwrite, keys.grant_prefix(tenant_id)]
-        args += [len(record.suite_keys), *record.suite_keys, *_flat(record.record)]
+        parts: list[Arg] = [*record.suite_keys, *_flat(record.record)]
         for account_id, grant in record.grants.items():
-            args += [account_id, *_flat(grant)]
-        args.append(msgspec.json.encode({one.decode(): who.decode() for one, who in record.managers.items()}))
-        reply: bytes = await custody.write(self._store, _TENANT, tenant_id, held, args, hints.TenantChanged(tenant_id))
+            parts += [account_id, *_flat(grant)]
+        partition = keys.partition_of(tenant_id)
+        reply: bytes = await custody.write(
+            self._store,
+            _TENANT,
+            hints.TenantChanged(tenant_id),
+            None,
+            *parts,
+            tenant=keys.tenant(tenant_id),
+            tenants=keys.tenants(partition),
+            grants=keys.tenant_grants(tenant_id),
+            suite_keys=keys.tenant_suite_keys(tenant_id),
+            turned_away=keys.turned_away(partition),
+            managers=keys.tenant_managers(tenant_id),
+            backup_id=manifest.backup_id,
+            overwrite=self._overwrite,
+            grant_prefix=keys.grant_prefix(tenant_id),
+            looks_after=msgspec.json.encode({one.decode(): who.decode() for one, who in record.managers.items()}),
+            suite_key_count=len(record.suite_keys),
+        )
         return reply
 
     async def _hold_answers_back(self, record: TenantRecord) -> None:
@@ -277,8 +299,10 @@ class Restore:
         if b"revoked" not in fields and _standing(self._marks, key_id, fields) is Standing.GENUINE:
             fields = {**fields, FIELD: self._marks.mark(_vouched(key_id, fields))}
         async with self._store.vault_connection() as vault:
-            args: list[Arg] = [self._overwrite, *(part for pair in fields.items() for part in pair)]
-            reply: bytes = await vault.run(_SUITE_KEY, [keys.suite_key(key_id)], args)
+            flat = [part for pair in fields.items() for part in pair]
+            reply: bytes = await vault.run(
+                _SUITE_KEY(*flat, suite_key=keys.suite_key(key_id), overwrite=self._overwrite)
+            )
             await vault.confirm()
         return reply
 
@@ -287,8 +311,8 @@ class Restore:
             Kind.TENANT_RESTORED, audit.OPERATOR, f"from a backup of {manifest.created:%Y-%m-%d %H:%M} UTC"
         )
         hint = hints.TenantChanged(tenant_id)
-        held = [keys.tenant(tenant_id)]
-        await custody.write(self._store, _FINISH, tenant_id, held, [manifest.backup_id], hint, told)
+        tenant = keys.tenant(tenant_id)
+        await custody.write(self._store, _FINISH, hint, told, tenant=tenant, backup_id=manifest.backup_id)
 
 
 def _without_versions(record: TenantRecord) -> TenantRecord:

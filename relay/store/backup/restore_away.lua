@@ -1,5 +1,10 @@
--- KEYS: tenant, tenants that were turned away  ARGV: tenant id, mark
-if redis.call('HEXISTS', KEYS[1], 'state') == 1 then
+-- Turn a tenant away that is not there. Returns whether it was not before.
+local tenant = KEYS[1]
+local turned_away = KEYS[2]  -- tenant -> mark
+local tenant_id = ARGV[1]
+local mark = ARGV[2]
+
+if redis.call('HEXISTS', tenant, 'state') == 1 then
   return 0
 end
-return redis.call('HSETNX', KEYS[2], ARGV[1], ARGV[2])
+return redis.call('HSETNX', turned_away, tenant_id, mark)

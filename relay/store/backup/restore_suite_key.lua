@@ -1,18 +1,21 @@
--- KEYS: suite key  ARGV: '1' to overwrite, fields and values
--- A key that was revoked since stays so, whatever is told. Returns 'written', 'there' or 'revoked'.
-local revoked = redis.call('HGET', KEYS[1], 'revoked')
+-- Bring a suite key back. One that was revoked since stays so, whatever is told. Returns 'written', 'there' or 'revoked'.
+local suite_key = KEYS[1]
+local overwrite = ARGV[1]  -- '1': what is there is replaced
+local first_field = 2  -- ARGV[2...]: fields and values
+
+local revoked = redis.call('HGET', suite_key, 'revoked')
 local was_revoked = false
-for i = 2, #ARGV, 2 do
+for i = first_field, #ARGV, 2 do
   was_revoked = was_revoked or ARGV[i] == 'revoked'
 end
 if revoked then
   return was_revoked and 'there' or 'revoked'
 end
-if redis.call('EXISTS', KEYS[1]) == 1 and ARGV[1] ~= '1' then
+if redis.call('EXISTS', suite_key) == 1 and overwrite ~= '1' then
   return 'there'
 end
-redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+redis.call('HSET', suite_key, unpack(ARGV, first_field))
 if was_revoked then
-  redis.call('HDEL', KEYS[1], 'mark')
+  redis.call('HDEL', suite_key, 'mark')
 end
 return 'written'

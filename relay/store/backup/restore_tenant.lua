@@ -1,27 +1,44 @@
--- uses: append, hint, audit, custody
--- KEYS: ..., tenant, tenants, grants, suite keys, tenants that were turned away
--- ARGV: ..., backup id, '1' to overwrite, prefix of grants' keys, number of suite key ids, these,
---       number of the record's fields and values, these, then of each grant: account id, number, fields and values
--- and last among both: managers; who they are (JSON: account id -> value). A backup from before there were two rights has none, and
--- its record says so: see _rights.lua.
--- A tenant that is there stays as it is unless told. Until `restore_finish`, `restoring` says which backup is under way.
+-- Bring a tenant back. One that is there stays as it is unless told. Until `restore_finish`, `restoring` says which backup is under
+-- way. A backup from before there were two rights has no managers, and its record says so: see _rights.lua.
 -- Returns 'restored', 'overwritten', 'under way', 'there' or 'turned away'.
-local managers, looks_after = table.remove(KEYS), cjson.decode(table.remove(ARGV))
-local state = redis.call('HGET', KEYS[5], 'state')
-local under_way = redis.call('HGET', KEYS[5], 'restoring')
-if under_way == ARGV[6] then
+-- uses: append, hint, audit, custody
+local inbox = KEYS[1]
+local inbox_head = KEYS[2]
+local inbox_pending = KEYS[3]
+local audit_log = KEYS[4]
+local tenant = KEYS[5]
+local tenants = KEYS[6]  -- of the partition
+local grants = KEYS[7]  -- account ids
+local suite_keys = KEYS[8]  -- their ids
+local turned_away = KEYS[9]  -- tenant -> mark
+local managers = KEYS[10]
+local hint = ARGV[1]  -- empty: custody has a server of its own
+local tenant_id = ARGV[2]
+local most_hints = ARGV[3]  -- of one tenant that may wait for its worker
+local inbox_length = ARGV[4]  -- entries that the inbox keeps, about
+local entry = ARGV[5]  -- of the audit log; see _audit.lua
+local backup_id = ARGV[6]
+local overwrite = ARGV[7]  -- '1': what is there is replaced
+local grant_prefix = ARGV[8]  -- of the tenant's grants' keys; an account id follows
+local looks_after = ARGV[9]  -- JSON: account -> who it is, of its managers
+local suite_key_count = ARGV[10]
+local first_part = 11  -- ARGV[11...]: the ids of suite keys; number of the record's fields and values, these; of each grant: account id, number, fields and values
+
+local state = redis.call('HGET', tenant, 'state')
+local under_way = redis.call('HGET', tenant, 'restoring')
+if under_way == backup_id then
   return 'under way'
 end
-if not state and redis.call('HEXISTS', KEYS[9], ARGV[2]) == 1 and ARGV[7] ~= '1' then
+if not state and redis.call('HEXISTS', turned_away, tenant_id) == 1 and overwrite ~= '1' then
   return 'turned away'
 end
-redis.call('HDEL', KEYS[9], ARGV[2])
-if state and ARGV[7] ~= '1' then
+redis.call('HDEL', turned_away, tenant_id)
+if state and overwrite ~= '1' then
   return 'there'
 end
-local i = 10
-for _ = 1, tonumber(ARGV[9]) do
-  redis.call('SADD', KEYS[8], ARGV[i])
+local i = first_part
+for _ = 1, tonumber(suite_key_count) do
+  redis.call('SADD', suite_keys, ARGV[i])
   i = i + 1
 end
 local function fields()
@@ -33,18 +50,18 @@ local function fields()
   i = i + 1 + count
   return found
 end
-redis.call('UNLINK', KEYS[5], managers)
-for account, value in pairs(looks_after) do
+redis.call('UNLINK', tenant, managers)
+for account, value in pairs(cjson.decode(looks_after)) do
   redis.call('HSET', managers, account, value)
 end
-redis.call('HSET', KEYS[5], unpack(fields()))
-redis.call('HSET', KEYS[5], 'restoring', ARGV[6])
-redis.call('SADD', KEYS[6], ARGV[2])
+redis.call('HSET', tenant, unpack(fields()))
+redis.call('HSET', tenant, 'restoring', backup_id)
+redis.call('SADD', tenants, tenant_id)
 local time = redis.call('TIME')
 while i <= #ARGV do
   local account = ARGV[i]
   i = i + 1
-  local grant = ARGV[8] .. account
+  local grant = grant_prefix .. account
   local version = tonumber(redis.call('HGET', grant, 'version') or '0')
   redis.call('UNLINK', grant)
   redis.call('HSET', grant, unpack(fields()))
@@ -53,7 +70,7 @@ while i <= #ARGV do
     version = math.max(version + 1, time[1] * 1000 + math.floor(time[2] / 1000))
     redis.call('HSET', grant, 'version', string.format('%.0f', version))
   end
-  redis.call('SADD', KEYS[7], account)
+  redis.call('SADD', grants, account)
 end
-tell()
+write_hint()
 return state and 'overwritten' or 'restored'

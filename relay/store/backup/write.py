@@ -116,9 +116,14 @@ async def _records(store: Store, tenant_id: TenantId) -> AsyncIterator[Record]:
 
 async def read_tenant(store: Store, tenant_id: TenantId) -> TenantRecord | None:
     """A tenant as a backup has it; None when there is none."""
-    held = [keys.tenant(tenant_id), keys.tenant_grants(tenant_id), keys.tenant_suite_keys(tenant_id)]
-    held.append(keys.tenant_managers(tenant_id))
-    record, grants, key_ids, managers = await store.vault_run(_READ, held, [keys.grant_prefix(tenant_id)])
+    call = _READ(
+        tenant=keys.tenant(tenant_id),
+        grants=keys.tenant_grants(tenant_id),
+        suite_keys=keys.tenant_suite_keys(tenant_id),
+        managers=keys.tenant_managers(tenant_id),
+        grant_prefix=keys.grant_prefix(tenant_id),
+    )
+    record, grants, key_ids, managers = await store.vault_run(call)
     fields = _fields(record)
     if b"state" not in fields:
         return None

@@ -1,12 +1,11 @@
--- A write of custody tells the worker in the same step, so that no crash lies between the two. The hint is empty when
--- custody has a server of its own; it follows then by itself.
--- It appends to the tenant's audit log in the same step too, if it did what the entry says; see _audit.lua.
--- KEYS: inbox, head, pending, log, ...  ARGV: hint, tenant, limit, maxlen, entry, ...
-local function audit(kind)
-  record(KEYS[4], ARGV[5], kind)
+-- needs: audit_log, entry, hint
+-- A write of custody appends to the tenant's audit log and to the worker's inbox in the same step, so that no crash lies between
+-- them: the entry if it did what the entry records, the hint unless custody has a server of its own, when it follows by itself.
+local function write_audit(kind)
+  append_audit(audit_log, entry, kind)
 end
-local function tell()
-  if ARGV[1] ~= '' then
-    hint(KEYS[1], KEYS[2], KEYS[3], ARGV[2], ARGV[3], ARGV[4], ARGV[1])
+local function write_hint()
+  if hint ~= '' then
+    append_hint(hint)
   end
 end

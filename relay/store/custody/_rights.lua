@@ -1,11 +1,11 @@
--- Who looks after a tenant. The field `claim` of its record says that this is settled; a tenant from before there were two
+-- Settle who looks after a tenant. The field `claim` of its record says that this is settled; a tenant from before there were two
 -- rights lacks it: its oldest reading account looks after it then, and its contact may claim to.
 -- tenant, managers, grants: keys of one tenant  settling: JSON of relay/store/custody/managers.py `settling`  log: its audit log
 local function contact_of(tenant)
   local settings = redis.call('HGET', tenant, 'settings')
   return settings and settings ~= '' and cjson.decode(settings).contact_email or ''
 end
--- The contact may come, from now on; how long, the reader knows.
+-- Let the contact come, from now on; the reader knows for how long.
 local function put_claim(tenant, contact)
   local time = redis.call('TIME')
   redis.call('HSET', tenant, 'claim', contact, 'claim_ms', time[1] * 1000 + math.floor(time[2] / 1000))
@@ -31,9 +31,9 @@ local function settle(tenant, managers, grants, settling, log)
   local since = time[1] * 1000 + math.floor(time[2] / 1000)
   redis.call('HSET', managers, oldest, string.format(
     '{"upn":%s,"since_ms":%.0f,"origin":%s}', cjson.encode(upn), since, cjson.encode(given.origin)))
-  local told = cjson.decode(given.told)
-  local body = cjson.decode(told.body)
-  told.subject, body.subject_id, body.subject = oldest, oldest, upn
-  told.body = cjson.encode(body)
-  record(log, cjson.encode(told))
+  local made = cjson.decode(given.entry)
+  local body = cjson.decode(made.body)
+  made.subject, body.subject_id, body.subject = oldest, oldest, upn
+  made.body = cjson.encode(body)
+  append_audit(log, cjson.encode(made))
 end

@@ -1,4 +1,4 @@
--- Since when a record is in its state, in ms; to be called before the state is written.
+-- Write since when a record is in its state, in ms; to be called before the state is written.
 local function since(key, state)
   if redis.call('HGET', key, 'state') ~= state then
     local time = redis.call('TIME')

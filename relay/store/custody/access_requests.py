@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from relay.core.presence import TenantId
     from relay.store.sealing.keyring import KeyRing
     from relay.store.server.connection import Store
-    from relay.store.server.scripting import Arg
 
 WAITS: Final = timedelta(days=14)
 """Somebody may be away for a week."""
@@ -105,11 +104,23 @@ class AccessRequests:
         sealed = self._ring.seal(token_cache, _belonging(tenant_id, account_id))
         now_ms = _ms(datetime.now(UTC))
         kept = msgspec.json.encode(_Kept(upn, now_ms, RequestState.WAITING))
-        waits = int(WAITS / timedelta(milliseconds=1))
-        args: list[Arg] = [account_id, kept, sealed, waits, now_ms, MOST_WAITING, MOST_KEPT]
-        entry = access_asked(Actor.account(upn, account_id))
-        hint = hints.TenantChanged(tenant_id)
-        return Asked(await custody.write(self._store, _PUT, tenant_id, _held(tenant_id, account_id), args, hint, entry))
+        reply = await custody.write(
+            self._store,
+            _PUT,
+            hints.TenantChanged(tenant_id),
+            access_asked(Actor.account(upn, account_id)),
+            tenant=keys.tenant(tenant_id),
+            requests=keys.tenant_requests(tenant_id),
+            request=keys.request(tenant_id, account_id),
+            account_id=account_id,
+            asked=kept,
+            sealed=sealed,
+            waits_ms=int(WAITS / timedelta(milliseconds=1)),
+            now_ms=now_ms,
+            most_waiting=MOST_WAITING,
+            most_kept=MOST_KEPT,
+        )
+        return Asked(reply)
 
     async def list(self, tenant_id: TenantId) -> tuple[AccessRequest, ...]:
         """The requests of a tenant, those that wait first, the oldest first."""
@@ -141,9 +152,19 @@ class AccessRequests:
         return await self._end(tenant_id, request, RequestState.WITHDRAWN, entry)
 
     async def _end(self, tenant_id: TenantId, request: AccessRequest, state: RequestState, entry: Entry) -> bool:
-        args: list[Arg] = [request.account_id, _ms(datetime.now(UTC)), state]
-        held, hint = _held(tenant_id, request.account_id), hints.TenantChanged(tenant_id)
-        return bool(await custody.write(self._store, _REFUSE, tenant_id, held, args, hint, entry))
+        reply = await custody.write(
+            self._store,
+            _REFUSE,
+            hints.TenantChanged(tenant_id),
+            entry,
+            tenant=keys.tenant(tenant_id),
+            requests=keys.tenant_requests(tenant_id),
+            request=keys.request(tenant_id, request.account_id),
+            account_id=request.account_id,
+            now_ms=_ms(datetime.now(UTC)),
+            state=state,
+        )
+        return bool(reply)
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -161,10 +182,6 @@ def belonging_of_key(key: str) -> Belonging | None:
 
 def _belonging(tenant_id: TenantId, account_id: UserId) -> Belonging:
     return Belonging(tenant_id, account_id, _PURPOSE)
-
-
-def _held(tenant_id: TenantId, account_id: UserId) -> list[bytes]:
-    return [keys.tenant(tenant_id), keys.tenant_requests(tenant_id), keys.request(tenant_id, account_id)]
 
 
 def _request(account_id: bytes, value: bytes) -> AccessRequest:

@@ -149,25 +149,10 @@ class Admissions:
             *("token_cache", self._ring.seal(token_cache, Belonging(tenant_id, account_id))),
             *("upn", upn, "consented", now_ms, "last_refresh", now_ms, "state", GrantState.HEALTHY, "error", ""),
         ]
-        held = [
-            keys.tenant(tenant_id),
-            keys.tenants(keys.partition_of(tenant_id)),
-            keys.grant(tenant_id, account_id),
-            keys.tenant_grants(tenant_id),
-            keys.grant(tenant_id, account_id if replaces is None else replaces.account_id),
-            keys.notices(keys.partition_of(tenant_id)),
-            keys.turned_away(keys.partition_of(tenant_id)),
-            keys.tenant_managers(tenant_id),
-            keys.tenant_requests(tenant_id),
-            keys.request(tenant_id, account_id),
-        ]
         actor = by or Actor.account(upn, account_id)
-        former: list[Arg] = ["", b""]
-        if replaces is not None:
-            former = [replaces.account_id, encoded(grant_withdrawn(actor, replaces.account_id, replaces.upn))]
+        former = b"" if replaces is None else encoded(grant_withdrawn(actor, replaces.account_id, replaces.upn))
         notice = notices.restored(tenant_id)
-        told: list[Arg] = [notice.notice_id, notices.encode(notice)]
-        coming = _Coming(
+        consent = _Consent(
             by_wizard=by_wizard,
             asked_ms=0 if asked is None else round(asked.asked.timestamp() * 1000),
             right_of=right_of or "",
@@ -176,12 +161,34 @@ class Admissions:
             settling=managers.settling(tenant_id).decode(),
             word_ms=word_ms,
         )
-        moves = _moves(event, is_new=is_new)
-        args: list[Arg] = [account_id, now_ms, moves, *former, *told, len(record), *record, *grant]
-        args.append(msgspec.json.encode(coming))
-        hint = hints.GrantChanged(tenant_id, account_id)
-        audit = grant_added(actor, account_id, upn)
-        reply: bytes | int | list[bytes] = await custody.write(self._store, _ADMIT, tenant_id, held, args, hint, audit)
+        partition = keys.partition_of(tenant_id)
+        reply: bytes | int | list[bytes] = await custody.write(
+            self._store,
+            _ADMIT,
+            hints.GrantChanged(tenant_id, account_id),
+            grant_added(actor, account_id, upn),
+            *record,
+            *grant,
+            tenant=keys.tenant(tenant_id),
+            tenants=keys.tenants(partition),
+            grant=keys.grant(tenant_id, account_id),
+            grants=keys.tenant_grants(tenant_id),
+            replaced_grant=keys.grant(tenant_id, account_id if replaces is None else replaces.account_id),
+            notices=keys.notices(partition),
+            turned_away=keys.turned_away(partition),
+            managers=keys.tenant_managers(tenant_id),
+            requests=keys.tenant_requests(tenant_id),
+            request=keys.request(tenant_id, account_id),
+            account_id=account_id,
+            now_ms=now_ms,
+            transitions=_moves(event, is_new=is_new),
+            replaced_account="" if replaces is None else replaces.account_id,
+            replaced_entry=former,
+            notice_id=notice.notice_id,
+            notice=notices.encode(notice),
+            consent=msgspec.json.encode(consent),
+            record_length=len(record),
+        )
         if isinstance(reply, list):
             raise TurnedAwayError(decode(reply[0]))
         if isinstance(reply, int):
@@ -192,7 +199,7 @@ class Admissions:
         return Taken(TenantState(state), bool(first))
 
 
-class _Coming(msgspec.Struct, frozen=True):
+class _Consent(msgspec.Struct, frozen=True):
     """How a consent comes, for the script: `manager` is for an account that is the first, which the log tells of as the admission.
 
     `asked_ms` is when the request was made that somebody says yes to; 0: there is none. `right_of` is the manager whose right it

@@ -1,94 +1,119 @@
+-- Admit a tenant with one account's grant, or add or renew that grant. A tenant that is there keeps what its record says; only
+-- what is empty is filled in.
+-- Returns the tenant's state, and ' first' behind it when the account is the first to connect the tenant and looks after it from
+-- now on. Nothing was written when it returns 1, its managers must be asked first; 2, the request that they accept is gone; 3, the
+-- right that this rests on has ended; {mark}, the operator turned the tenant away; or '', it is not there and may not begin so.
 -- uses: append, hint, audit, custody, since, rights
--- KEYS: ..., tenant, tenants, grant, grants, grant that it takes the place of (or again the grant), notices,
--- tenants that were turned away
--- ARGV: ..., account id, now in ms, transitions (JSON), account that it takes the place of (or ''), log entry of that, notice id,
--- notice of a consent that is restored, n, n fields of a new record, fields of the grant
--- and last among both: managers, requests, sealed request of the account; who comes how (JSON, see `_Coming`)
--- Returns the tenant's state, and ' first' behind it when the account is the first to connect the tenant and looks after it
--- from now on. Nothing was written when it returns 1, its managers must be asked first; 2, what they say yes to is gone;
--- 3, the right that it rests on has ended; {mark}, the
--- operator turned it away; or '', it is not there and may not begin so.
--- A tenant that is there keeps what its record says; only what is empty is filled in.
-local coming = cjson.decode(table.remove(ARGV))
-local request, requests, managers = table.remove(KEYS), table.remove(KEYS), table.remove(KEYS)
-local away = redis.call('HGET', KEYS[11], ARGV[2])
-if away and coming.word_ms <= cjson.decode(away).at_ms then
+local inbox = KEYS[1]
+local inbox_head = KEYS[2]
+local inbox_pending = KEYS[3]
+local audit_log = KEYS[4]
+local tenant = KEYS[5]
+local tenants = KEYS[6]  -- of the partition
+local grant = KEYS[7]  -- the account's
+local grants = KEYS[8]  -- account ids
+local replaced_grant = KEYS[9]  -- the grant that it takes the place of, or again `grant`
+local notices = KEYS[10]  -- of the partition
+local turned_away = KEYS[11]  -- tenant -> mark
+local managers = KEYS[12]
+local requests = KEYS[13]  -- account -> request
+local request = KEYS[14]  -- the account's sealed consent
+local hint = ARGV[1]  -- empty: custody has a server of its own
+local tenant_id = ARGV[2]
+local most_hints = ARGV[3]  -- of one tenant that may wait for its worker
+local inbox_length = ARGV[4]  -- entries that the inbox keeps, about
+local entry = ARGV[5]  -- of the audit log; see _audit.lua
+local account_id = ARGV[6]
+local now_ms = ARGV[7]
+local transitions = ARGV[8]  -- JSON: state before -> state after; '' is a tenant that is not there
+local replaced_account = ARGV[9]  -- whose grant it takes the place of; empty: nobody's
+local replaced_entry = ARGV[10]  -- the audit log's entry of that
+local notice_id = ARGV[11]
+local notice = ARGV[12]  -- of a consent that is restored
+local consent = ARGV[13]  -- JSON: how it comes; see `_Consent` in admissions.py
+local record_length = ARGV[14]  -- fields and values of a new record
+local first_field = 15  -- ARGV[15...]: fields and values of a new record, then those of the grant
+
+local given = cjson.decode(consent)
+local away = redis.call('HGET', turned_away, tenant_id)
+if away and given.word_ms <= cjson.decode(away).at_ms then
   return {away}
 end
-local state = redis.call('HGET', KEYS[5], 'state') or ''
-settle(KEYS[5], managers, KEYS[8], coming.settling, KEYS[4])
+local state = redis.call('HGET', tenant, 'state') or ''
+settle(tenant, managers, grants, given.settling, audit_log)
 local is_first = redis.call('HLEN', managers) == 0 and (state == '' or state == 'pending' or state == 'removed')
-local is_known = redis.call('SISMEMBER', KEYS[8], ARGV[6]) == 1 or redis.call('HEXISTS', managers, ARGV[6]) == 1
-if coming.by_wizard and not is_first and not is_known then
+local is_known = redis.call('SISMEMBER', grants, account_id) == 1 or redis.call('HEXISTS', managers, account_id) == 1
+if given.by_wizard and not is_first and not is_known then
   return 1
 end
-if coming.right_of ~= '' and redis.call('HEXISTS', managers, coming.right_of) == 0 then
+if given.right_of ~= '' and redis.call('HEXISTS', managers, given.right_of) == 0 then
   return 3
 end
-if coming.asked_ms > 0 then
+if given.asked_ms > 0 then
   -- The very request that somebody looked at: another no, and another request, may have come since.
-  local waits = redis.call('EXISTS', request) == 1 and redis.call('HGET', requests, ARGV[6])
-  if not waits or cjson.decode(waits).asked_ms ~= coming.asked_ms then
+  local waits = redis.call('EXISTS', request) == 1 and redis.call('HGET', requests, account_id)
+  if not waits or cjson.decode(waits).asked_ms ~= given.asked_ms then
     return 2
   end
 end
-local after = cjson.decode(ARGV[8])[state] or state
+local after = cjson.decode(transitions)[state] or state
 if after == '' then
   return after
 end
-redis.call('HDEL', KEYS[11], ARGV[2])
-local first = 14
-local last = first + tonumber(ARGV[13]) - 1
+redis.call('HDEL', turned_away, tenant_id)
+local first_of_grant = first_field + tonumber(record_length)
 -- Nobody of a connected tenant has said yes to what was typed into the wizard.
-for i = first, (is_first or not coming.by_wizard) and last or 0, 2 do
-  local known = redis.call('HGET', KEYS[5], ARGV[i])
-  if not known or known == '' or known == '{}' then
-    redis.call('HSET', KEYS[5], ARGV[i], ARGV[i + 1])
+if is_first or not given.by_wizard then
+  for i = first_field, first_of_grant - 1, 2 do
+    local known = redis.call('HGET', tenant, ARGV[i])
+    if not known or known == '' or known == '{}' then
+      redis.call('HSET', tenant, ARGV[i], ARGV[i + 1])
+    end
   end
 end
-since(KEYS[5], after)
-redis.call('HSET', KEYS[5], 'state', after)
+since(tenant, after)
+redis.call('HSET', tenant, 'state', after)
 if after ~= state then
   -- Whoever was told that consent is needed is told that it is there.
-  if state == 'consent-required' and (redis.call('HGET', KEYS[5], 'trouble') or '') ~= '' then
-    redis.call('HSET', KEYS[10], ARGV[11], ARGV[12])
+  if state == 'consent-required' and (redis.call('HGET', tenant, 'trouble') or '') ~= '' then
+    redis.call('HSET', notices, notice_id, notice)
   end
-  redis.call('HDEL', KEYS[5], 'trouble')
+  redis.call('HDEL', tenant, 'trouble')
 end
-redis.call('SADD', KEYS[6], ARGV[2])
+redis.call('SADD', tenants, tenant_id)
 
 -- As in grant_save: a version never comes twice, not even after a removal.
 local time = redis.call('TIME')
-local version = tonumber(redis.call('HGET', KEYS[7], 'version') or '0')
+local version = tonumber(redis.call('HGET', grant, 'version') or '0')
 version = math.max(version + 1, time[1] * 1000 + math.floor(time[2] / 1000))
-since_of(KEYS[7], last + 1)
-local is_new = redis.call('HSETNX', KEYS[7], 'created', ARGV[7]) == 1
-redis.call('HSET', KEYS[7], 'version', string.format('%.0f', version), unpack(ARGV, last + 1))
-redis.call('SADD', KEYS[8], ARGV[6])
+since_of(grant, first_of_grant)
+local is_new = redis.call('HSETNX', grant, 'created', now_ms) == 1
+redis.call('HSET', grant, 'version', string.format('%.0f', version), unpack(ARGV, first_of_grant))
+redis.call('SADD', grants, account_id)
 if after == 'pending' and state ~= 'pending' then
-  audit('tenant-applied')
+  write_audit('tenant-applied')
 elseif state == '' or state == 'pending' and after ~= 'pending' or state == 'removed' then
-  audit('tenant-admitted')
+  write_audit('tenant-admitted')
 end
-audit(not is_new and 'grant-replaced' or nil)
-if ARGV[9] ~= '' and ARGV[9] ~= ARGV[6] then
-  redis.call('SREM', KEYS[8], ARGV[9])
-  if redis.call('UNLINK', KEYS[9]) == 1 then
-    record(KEYS[4], ARGV[10])
+write_audit(not is_new and 'grant-replaced' or nil)
+if replaced_account ~= '' and replaced_account ~= account_id then
+  redis.call('SREM', grants, replaced_account)
+  if redis.call('UNLINK', replaced_grant) == 1 then
+    append_audit(audit_log, replaced_entry)
   end
 end
 if is_first then
-  redis.call('HSET', managers, ARGV[6], coming.manager)
-  local contact = contact_of(KEYS[5])
-  put_claim(KEYS[5], string.lower(contact) ~= coming.name and contact or '')
+  redis.call('HSET', managers, account_id, given.manager)
+  local contact = contact_of(tenant)
+  put_claim(tenant, string.lower(contact) ~= given.name and contact or '')
 end
 -- Whatever way the grant came: nobody need say yes to the account's request any more.
-local asked = redis.call('HGET', requests, ARGV[6])
+local asked = redis.call('HGET', requests, account_id)
 redis.call('UNLINK', request)
 if asked then
   asked = cjson.decode(asked)
-  asked.state, asked.decided_ms = 'accepted', tonumber(ARGV[7])
-  redis.call('HSET', requests, ARGV[6], cjson.encode(asked))
+  asked.state, asked.decided_ms = 'accepted', tonumber(now_ms)
+  redis.call('HSET', requests, account_id, cjson.encode(asked))
 end
-tell()
+write_hint()
 return is_first and after .. ' first' or after

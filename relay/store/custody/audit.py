@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from relay.core.presence import TenantId
     from relay.store.server.connection import Store, VaultConnection
-    from relay.store.server.scripting import Arg
 
 RETENTION: Final = timedelta(days=30)
 MOST_DEEDS: Final = 10_000
@@ -114,7 +113,7 @@ async def append_about_key(
     """
     told = encoded(replace(entry, subject_id=key_id))
     once = "" if once_since is None else str(_ms(once_since - _CLOCKS))
-    await vault.run(_APPEND, [keys.audit(tenant_id)], [keys.tenant(tenant_id), once, told])
+    await vault.run(_APPEND(told, audit_log=keys.audit(tenant_id), tenant=keys.tenant(tenant_id), once_since=once))
 
 
 class AuditLog:
@@ -128,8 +127,14 @@ class AuditLog:
 
         Not waited for on disk, and appended twice when it is repeated after StoreUnavailable.
         """
-        args: list[Arg] = [keys.tenant(tenant_id), "", *(encoded(entry) for entry in entries)]
-        await self._store.vault_run(_APPEND, [keys.audit_watches(tenant_id)], args)
+        await self._store.vault_run(
+            _APPEND(
+                *map(encoded, entries),
+                audit_log=keys.audit_watches(tenant_id),
+                tenant=keys.tenant(tenant_id),
+                once_since="",
+            )
+        )
 
     async def page(
         self,

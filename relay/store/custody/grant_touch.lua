@@ -1,11 +1,17 @@
--- KEYS: grant  ARGV: last use in ms, last success in ms (0: not known)
--- Never brings a grant back that is gone, and never puts a time back: two workers may touch while one takes over.
-if redis.call('HEXISTS', KEYS[1], 'version') == 0 then
+-- Note when a grant was used. Never brings a grant back that is gone, and never puts a time back: two workers may touch while one
+-- takes over.
+local grant = KEYS[1]
+local last_use_ms = ARGV[1]
+local last_success_ms = ARGV[2]  -- 0: not known
+
+if redis.call('HEXISTS', grant, 'version') == 0 then
   return 0
 end
-for i, name in ipairs({'last_use', 'last_success'}) do
-  if tonumber(ARGV[i]) > tonumber(redis.call('HGET', KEYS[1], name) or '0') then
-    redis.call('HSET', KEYS[1], name, ARGV[i])
+local function advance(field, ms)
+  if tonumber(ms) > tonumber(redis.call('HGET', grant, field) or '0') then
+    redis.call('HSET', grant, field, ms)
   end
 end
+advance('last_use', last_use_ms)
+advance('last_success', last_success_ms)
 return 1

@@ -1,28 +1,46 @@
+-- Let an account look after a tenant. A claim is used up by whoever comes with it, be they a manager already.
+-- Returns 1; 0 when it is one, or the claim is another by now; -1 when there are too many; -2 when the right that this rests on has
+-- ended; -3 without the tenant.
 -- uses: append, hint, audit, custody, rights
--- KEYS: ..., tenant, managers, grants  ARGV: ..., settling, account id, who it is (JSON), claim (empty: somebody named it), most,
--- manager whose right this rests on (empty: it rests on another)
--- A claim is used up by whoever comes with it, be they a manager already.
--- Returns 1; 0 when it is one, or the claim is another by now; -1 when there are too many; -2 when that right has ended; -3 without the tenant.
-if redis.call('HEXISTS', KEYS[5], 'state') == 0 then
+local inbox = KEYS[1]
+local inbox_head = KEYS[2]
+local inbox_pending = KEYS[3]
+local audit_log = KEYS[4]
+local tenant = KEYS[5]
+local managers = KEYS[6]  -- account -> who it is
+local grants = KEYS[7]  -- account ids
+local hint = ARGV[1]  -- empty: custody has a server of its own
+local tenant_id = ARGV[2]
+local most_hints = ARGV[3]  -- of one tenant that may wait for its worker
+local inbox_length = ARGV[4]  -- entries that the inbox keeps, about
+local entry = ARGV[5]  -- of the audit log; see _audit.lua
+local settling = ARGV[6]  -- see _rights.lua
+local account_id = ARGV[7]
+local manager = ARGV[8]  -- who it is (JSON)
+local claim = ARGV[9]  -- empty: somebody named it
+local most_managers = ARGV[10]
+local right_of = ARGV[11]  -- manager whose right this rests on; empty: it rests on another
+
+if redis.call('HEXISTS', tenant, 'state') == 0 then
   return -3
 end
-settle(KEYS[5], KEYS[6], KEYS[7], ARGV[6], KEYS[4])
-if ARGV[11] ~= '' and redis.call('HEXISTS', KEYS[6], ARGV[11]) == 0 then
+settle(tenant, managers, grants, settling, audit_log)
+if right_of ~= '' and redis.call('HEXISTS', managers, right_of) == 0 then
   return -2
 end
-if ARGV[9] ~= '' then
-  if redis.call('HGET', KEYS[5], 'claim') ~= ARGV[9] then
+if claim ~= '' then
+  if redis.call('HGET', tenant, 'claim') ~= claim then
     return 0
   end
-  redis.call('HSET', KEYS[5], 'claim', '')
+  redis.call('HSET', tenant, 'claim', '')
 end
-if redis.call('HEXISTS', KEYS[6], ARGV[7]) == 1 then
+if redis.call('HEXISTS', managers, account_id) == 1 then
   return 0
 end
-if redis.call('HLEN', KEYS[6]) >= tonumber(ARGV[10]) then
+if redis.call('HLEN', managers) >= tonumber(most_managers) then
   return -1
 end
-redis.call('HSET', KEYS[6], ARGV[7], ARGV[8])
-audit()
-tell()
+redis.call('HSET', managers, account_id, manager)
+write_audit()
+write_hint()
 return 1

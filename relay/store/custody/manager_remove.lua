@@ -1,21 +1,36 @@
+-- End a manager's right. Returns 1; 0 when it is none; -1 when it is the last one; -2 when the right that this rests on has ended.
 -- uses: append, hint, audit, custody, rights
--- KEYS: ..., tenant, managers, grants  ARGV: ..., settling, account id, its name in lower case,
--- manager whose right this rests on (empty: it rests on another)
--- Returns 1; 0 when it is none; -1 when it is the last one; -2 when that right has ended.
-settle(KEYS[5], KEYS[6], KEYS[7], ARGV[6], KEYS[4])
-if ARGV[9] ~= '' and redis.call('HEXISTS', KEYS[6], ARGV[9]) == 0 then
+local inbox = KEYS[1]
+local inbox_head = KEYS[2]
+local inbox_pending = KEYS[3]
+local audit_log = KEYS[4]
+local tenant = KEYS[5]
+local managers = KEYS[6]  -- account -> who it is
+local grants = KEYS[7]  -- account ids
+local hint = ARGV[1]  -- empty: custody has a server of its own
+local tenant_id = ARGV[2]
+local most_hints = ARGV[3]  -- of one tenant that may wait for its worker
+local inbox_length = ARGV[4]  -- entries that the inbox keeps, about
+local entry = ARGV[5]  -- of the audit log; see _audit.lua
+local settling = ARGV[6]  -- see _rights.lua
+local account_id = ARGV[7]
+local name = ARGV[8]  -- the account's, in lower case
+local right_of = ARGV[9]  -- manager whose right this rests on; empty: it rests on another
+
+settle(tenant, managers, grants, settling, audit_log)
+if right_of ~= '' and redis.call('HEXISTS', managers, right_of) == 0 then
   return -2
 end
-if redis.call('HEXISTS', KEYS[6], ARGV[7]) == 0 then
+if redis.call('HEXISTS', managers, account_id) == 0 then
   return 0
 end
-if redis.call('HLEN', KEYS[6]) <= 1 then
+if redis.call('HLEN', managers) <= 1 then
   return -1
 end
-redis.call('HDEL', KEYS[6], ARGV[7])
-if string.lower(redis.call('HGET', KEYS[5], 'claim') or '') == ARGV[8] then
-  redis.call('HSET', KEYS[5], 'claim', '')
+redis.call('HDEL', managers, account_id)
+if string.lower(redis.call('HGET', tenant, 'claim') or '') == name then
+  redis.call('HSET', tenant, 'claim', '')
 end
-audit()
-tell()
+write_audit()
+write_hint()
 return 1

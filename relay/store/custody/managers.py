@@ -18,7 +18,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -30,7 +30,7 @@ from relay.store.custody import writes as custody
 from relay.store.custody.audit import encoded
 from relay.store.presence import hints
 from relay.store.server import keys
-from relay.store.server.scripting import Arg, Script
+from relay.store.server.scripting import Script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,8 +148,8 @@ class Managers:
 
     async def read(self, tenant_id: TenantId) -> tuple[list[Manager], Claim]:
         """The managers, longest first, and who may claim to be one. Settles a tenant from before there were two rights."""
-        args: list[Arg] = [settling(tenant_id)]
-        flat, name, since_ms = await self._store.vault_run(_SETTLE, [*_held(tenant_id), keys.audit(tenant_id)], args)
+        call = _SETTLE(**_rights(tenant_id), audit_log=keys.audit(tenant_id))
+        flat, name, since_ms = await self._store.vault_run(call)
         found = decode(dict(zip(flat[::2], flat[1::2], strict=True)))
         since = datetime.fromtimestamp(int(since_ms) / 1000, tz=UTC)
         return found, Claim(name.decode(), since + CLAIM_LASTS)
@@ -202,8 +202,16 @@ class Managers:
             RightEnded: see there.
         """
         entry = manager_removed(by, manager.account_id, manager.upn)
-        args: list[Arg] = [manager.account_id, folded(manager.upn.strip()), right_of or ""]
-        reply = await self._write(_REMOVE, tenant_id, args, entry)
+        reply = await custody.write(
+            self._store,
+            _REMOVE,
+            hints.TenantChanged(tenant_id),
+            entry,
+            **_rights(tenant_id),
+            account_id=manager.account_id,
+            name=folded(manager.upn.strip()),
+            right_of=right_of or "",
+        )
         if reply == _RIGHT_ENDED:
             raise RightEnded
         return Removed(reply)
@@ -218,18 +226,23 @@ class Managers:
         claim: str = "",
         right_of: UserId | None = None,
     ) -> Added:
-        args: list[Arg] = [account_id, value, claim, MOST_MANAGERS, right_of or ""]
-        reply = await self._write(_ADD, tenant_id, args, entry)
+        reply = await custody.write(
+            self._store,
+            _ADD,
+            hints.TenantChanged(tenant_id),
+            entry,
+            **_rights(tenant_id),
+            account_id=account_id,
+            manager=value,
+            claim=claim,
+            most_managers=MOST_MANAGERS,
+            right_of=right_of or "",
+        )
         if reply == _NO_TENANT:
             raise TenantRemoved("There is no such tenant")
         if reply == _RIGHT_ENDED:
             raise RightEnded
         return Added(reply)
-
-    async def _write(self, script: Script, tenant_id: TenantId, args: list[Arg], entry: Entry) -> int:
-        hint = hints.TenantChanged(tenant_id)
-        given = [settling(tenant_id), *args]
-        return int(await custody.write(self._store, script, tenant_id, _held(tenant_id), given, hint, entry))
 
     async def list(self, tenant_id: TenantId) -> list[Manager]:
         """Who looks after a tenant, longest first. Settles a tenant from before there were two rights."""
@@ -241,7 +254,7 @@ def settling(tenant_id: TenantId) -> bytes:
     """What the scripts need to settle a tenant from before there were two rights; see `_rights.lua`."""
     entry = manager_added(RELAY, _ACCOUNT, _UPN, Origin.OLDEST)
     return msgspec.json.encode(
-        {"prefix": keys.grant_prefix(tenant_id).decode(), "origin": Origin.OLDEST, "told": encoded(entry).decode()}
+        {"prefix": keys.grant_prefix(tenant_id).decode(), "origin": Origin.OLDEST, "entry": encoded(entry).decode()}
     )
 
 
@@ -270,8 +283,14 @@ class _Kept(msgspec.Struct, frozen=True):
     added_by: str = ""
 
 
-def _held(tenant_id: TenantId) -> list[bytes]:
-    return [keys.tenant(tenant_id), keys.tenant_managers(tenant_id), keys.tenant_grants(tenant_id)]
+def _rights(tenant_id: TenantId) -> dict[str, Any]:
+    """Return what `settle` of `_rights.lua` needs, by name."""
+    return {
+        "tenant": keys.tenant(tenant_id),
+        "managers": keys.tenant_managers(tenant_id),
+        "grants": keys.tenant_grants(tenant_id),
+        "settling": settling(tenant_id),
+    }
 
 
 _RIGHT_ENDED: Final = -2

@@ -1,5 +1,11 @@
+-- Return {managers, claim, when it was made in ms}, of a tenant that is settled with this if it was not.
 -- uses: audit, rights
--- KEYS: tenant, managers, grants, log  ARGV: settling
--- Returns {managers, claim, when it was made in ms}
-settle(KEYS[1], KEYS[2], KEYS[3], ARGV[1], KEYS[4])
-return {redis.call('HGETALL', KEYS[2]), redis.call('HGET', KEYS[1], 'claim') or '', redis.call('HGET', KEYS[1], 'claim_ms') or '0'}
+local tenant = KEYS[1]
+local managers = KEYS[2]  -- account -> who it is
+local grants = KEYS[3]  -- account ids
+local audit_log = KEYS[4]
+local settling = ARGV[1]  -- see _rights.lua
+
+settle(tenant, managers, grants, settling, audit_log)
+return {
+  redis.call('HGETALL', managers), redis.call('HGET', tenant, 'claim') or '', redis.call('HGET', tenant, 'claim_ms') or '0'}

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from relay.store.sealing.marks import RingMarks
     from relay.store.server.connection import Store
-    from relay.store.server.scripting import Arg
 
 _SCAN: Final = 1000
 _MARK = Script("suite_key_mark")
@@ -110,9 +109,15 @@ class Marking:
         if not key.is_listed:
             return False
         vouched = key.vouched
-        args: list[Arg] = [vouched.tenant_id, vouched.secret_hash, key.mark, self._marks.mark(vouched)]
+        call = _MARK(
+            suite_key=keys.suite_key(vouched.key_id),
+            tenant_id=vouched.tenant_id,
+            secret_hash=vouched.secret_hash,
+            old_mark=key.mark,
+            new_mark=self._marks.mark(vouched),
+        )
         async with self._store.vault_connection() as vault:
-            is_marked = await vault.run(_MARK, [keys.suite_key(vouched.key_id)], args)
+            is_marked = await vault.run(call)
             await vault.confirm()
         return bool(is_marked)
 

@@ -1,18 +1,22 @@
--- KEYS: notices  ARGV: notice id, channel that is done, all channels
--- One that was taken out does not come back: two workers may tell while one takes over. Takes it out when no channel is left.
-local id = ARGV[1]
-if redis.call('HEXISTS', KEYS[1], id) == 0 then
+-- Note that a channel is done with a notice, and take the notice out when no channel is left. One that was taken out does not come
+-- back: two workers may send it while one takes over.
+local notices = KEYS[1]
+local notice_id = ARGV[1]
+local channel = ARGV[2]  -- that is done
+local first_channel = 3  -- ARGV[3...]: all channels
+
+if redis.call('HEXISTS', notices, notice_id) == 0 then
   return 0
 end
-redis.call('HSET', KEYS[1], id .. '/' .. ARGV[2], '1')
-local fields = {id}
-for i = 3, #ARGV do
-  fields[#fields + 1] = id .. '/' .. ARGV[i]
+redis.call('HSET', notices, notice_id .. '/' .. channel, '1')
+local fields = {notice_id}
+for i = first_channel, #ARGV do
+  fields[#fields + 1] = notice_id .. '/' .. ARGV[i]
 end
 for i = 2, #fields do
-  if redis.call('HEXISTS', KEYS[1], fields[i]) == 0 then
+  if redis.call('HEXISTS', notices, fields[i]) == 0 then
     return 1
   end
 end
-redis.call('HDEL', KEYS[1], unpack(fields))
+redis.call('HDEL', notices, unpack(fields))
 return 1

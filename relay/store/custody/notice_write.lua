@@ -1,15 +1,20 @@
--- KEYS: notices, letters within the hour
--- ARGV: tenant id, most of a tenant in an hour, the hour's seconds, n times (notice id, notice)
--- Returns how many were written; what is beyond the hour's bound is left out.
+-- Write notices of a tenant, as many as its hour has room for. Returns how many were written.
+local notices = KEYS[1]
+local written_this_hour = KEYS[2]  -- tenant -> how many
+local tenant_id = ARGV[1]
+local most_an_hour = ARGV[2]
+local hour_s = ARGV[3]
+local first_pair = 4  -- ARGV[4...]: (notice id, notice) pairs
+
 local written = 0
-for i = 4, #ARGV, 2 do
-  if redis.call('HINCRBY', KEYS[2], ARGV[1], 1) > tonumber(ARGV[2]) then
+for i = first_pair, #ARGV, 2 do
+  if redis.call('HINCRBY', written_this_hour, tenant_id, 1) > tonumber(most_an_hour) then
     break
   end
-  redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+  redis.call('HSET', notices, ARGV[i], ARGV[i + 1])
   written = written + 1
 end
-if redis.call('TTL', KEYS[2]) == -1 then
-  redis.call('EXPIRE', KEYS[2], ARGV[3])
+if redis.call('TTL', written_this_hour) == -1 then
+  redis.call('EXPIRE', written_this_hour, hour_s)
 end
 return written

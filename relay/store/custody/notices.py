@@ -175,21 +175,28 @@ class Notices:
         """
         language = tenant.settings.get("language", "en")
         who, about = who[:MAX_TEXT_CHARS], about[:MAX_TEXT_CHARS]
-        args: list[Arg] = [tenant.tenant_id, MOST_LETTERS, _HOUR_S]
+        pairs: list[Arg] = []
         for address in to:
             letter = Letter(
                 to=address, language=language, organisation=tenant.name, domain=tenant.domain, who=who, about=about
             )
             notice = _new(tenant.tenant_id, kind, None, letter)
-            args += [notice.notice_id, encode(notice)]
+            pairs += [notice.notice_id, encode(notice)]
         partition = keys.partition_of(tenant.tenant_id)
-        held = [keys.notices(partition), keys.letters(partition)]
-        return int(await self._store.vault_run(_WRITE, held, args))
+        call = _WRITE(
+            *pairs,
+            notices=keys.notices(partition),
+            written_this_hour=keys.letters(partition),
+            tenant_id=tenant.tenant_id,
+            most_an_hour=MOST_LETTERS,
+            hour_s=_HOUR_S,
+        )
+        return int(await self._store.vault_run(call))
 
     async def done(self, notice: Notice, channel: str, all_channels: Collection[str]) -> None:
         """Note that a channel need not tell it any more, and take it out when none need."""
         key = keys.notices(keys.partition_of(notice.tenant_id))
-        await self._store.vault_run(_DONE, [key], [notice.notice_id, channel, *all_channels])
+        await self._store.vault_run(_DONE(*all_channels, notices=key, notice_id=notice.notice_id, channel=channel))
 
 
 def _new(tenant_id: TenantId, kind: NoticeKind, trouble: Trouble | None, letter: Letter | None = None) -> Notice:

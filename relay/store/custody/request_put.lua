@@ -1,39 +1,58 @@
+-- Let an account's consent wait for a manager's yes. Returns 1; 2 when the account's request waited already, or it withdrew one
+-- within a day, so that nobody is told twice; 0 when too many wait; -1 without the tenant.
 -- uses: append, hint, audit, custody
--- KEYS: ..., tenant, requests, sealed request
--- ARGV: ..., account id, request (JSON), sealed consent, how long it waits in ms, now in ms, most that wait, most that are kept
--- Returns 1; 2 when the account's request waited already, or it withdrew one within a day, so that nobody is told twice; 0 when too many wait; -1 without the tenant.
-if redis.call('HEXISTS', KEYS[5], 'state') == 0 then
+local inbox = KEYS[1]
+local inbox_head = KEYS[2]
+local inbox_pending = KEYS[3]
+local audit_log = KEYS[4]
+local tenant = KEYS[5]
+local requests = KEYS[6]  -- account -> request
+local request = KEYS[7]  -- the account's sealed consent
+local hint = ARGV[1]  -- empty: custody has a server of its own
+local tenant_id = ARGV[2]
+local most_hints = ARGV[3]  -- of one tenant that may wait for its worker
+local inbox_length = ARGV[4]  -- entries that the inbox keeps, about
+local entry = ARGV[5]  -- of the audit log; see _audit.lua
+local account_id = ARGV[6]
+local asked = ARGV[7]  -- the request (JSON)
+local sealed = ARGV[8]  -- the consent
+local waits_ms = ARGV[9]  -- for how long it waits
+local now_ms = ARGV[10]
+local most_waiting = ARGV[11]
+local most_kept = ARGV[12]  -- those that wait, and what became of others
+
+if redis.call('HEXISTS', tenant, 'state') == 0 then
   return -1
 end
-local waits, now = tonumber(ARGV[9]), tonumber(ARGV[10])
-local others, waiting, again, told = {}, 0, false, false
-local found = redis.call('HGETALL', KEYS[6])
+local waits, now = tonumber(waits_ms), tonumber(now_ms)
+local others, waiting, again, was_told = {}, 0, false, false
+local found = redis.call('HGETALL', requests)
 for i = 1, #found, 2 do
-  local request = cjson.decode(found[i + 1])
-  local is_waiting = request.state == 'waiting' and request.asked_ms + waits > now
-  if found[i] == ARGV[6] then
+  local other = cjson.decode(found[i + 1])
+  local is_waiting = other.state == 'waiting' and other.asked_ms + waits > now
+  if found[i] == account_id then
     again = is_waiting
-    told = request.state == 'withdrawn' and request.asked_ms + 86400000 > now
+    was_told = other.state == 'withdrawn' and other.asked_ms + 86400000 > now
   elseif is_waiting then
     waiting = waiting + 1
-  elseif request.asked_ms + 2 * waits <= now then
-    redis.call('HDEL', KEYS[6], found[i])
+  elseif other.asked_ms + 2 * waits <= now then
+    redis.call('HDEL', requests, found[i])
   else
-    others[#others + 1] = {request.asked_ms, found[i]}
+    others[#others + 1] = {other.asked_ms, found[i]}
   end
 end
-if waiting >= tonumber(ARGV[11]) and not again then
+if waiting >= tonumber(most_waiting) and not again then
   return 0
 end
 table.sort(others, function(a, b) return a[1] < b[1] end)
-for i = 1, #others + waiting + 1 - tonumber(ARGV[12]) do
-  redis.call('HDEL', KEYS[6], others[i][2])
+for i = 1, #others + waiting + 1 - tonumber(most_kept) do
+  redis.call('HDEL', requests, others[i][2])
 end
-redis.call('HSET', KEYS[6], ARGV[6], ARGV[7])
-redis.call('SET', KEYS[7], ARGV[8], 'PX', ARGV[9])
+redis.call('HSET', requests, account_id, asked)
+redis.call('SET', request, sealed, 'PX', waits_ms)
 if again then
   return 2
 end
-audit()
-tell()
-return told and 2 or 1
+write_audit()
+write_hint()
+return was_told and 2 or 1

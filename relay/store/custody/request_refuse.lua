@@ -1,14 +1,29 @@
+-- End a request that waits, and delete its consent. Returns 0 when none waits (any more).
 -- uses: append, hint, audit, custody
--- KEYS: ..., tenant, requests, sealed request  ARGV: ..., account id, now in ms, what becomes of it
--- Returns 0 when none waits (any more).
-local found = redis.call('HGET', KEYS[6], ARGV[6])
-local waited = redis.call('UNLINK', KEYS[7]) == 1
+local inbox = KEYS[1]
+local inbox_head = KEYS[2]
+local inbox_pending = KEYS[3]
+local audit_log = KEYS[4]
+local tenant = KEYS[5]
+local requests = KEYS[6]  -- account -> request
+local request = KEYS[7]  -- the account's sealed consent
+local hint = ARGV[1]  -- empty: custody has a server of its own
+local tenant_id = ARGV[2]
+local most_hints = ARGV[3]  -- of one tenant that may wait for its worker
+local inbox_length = ARGV[4]  -- entries that the inbox keeps, about
+local entry = ARGV[5]  -- of the audit log; see _audit.lua
+local account_id = ARGV[6]
+local now_ms = ARGV[7]
+local state = ARGV[8]  -- what becomes of it
+
+local found = redis.call('HGET', requests, account_id)
+local waited = redis.call('UNLINK', request) == 1
 if not found or not waited then
   return 0
 end
-local request = cjson.decode(found)
-request.state, request.decided_ms = ARGV[8], tonumber(ARGV[7])
-redis.call('HSET', KEYS[6], ARGV[6], cjson.encode(request))
-audit()
-tell()
+local ended = cjson.decode(found)
+ended.state, ended.decided_ms = state, tonumber(now_ms)
+redis.call('HSET', requests, account_id, cjson.encode(ended))
+write_audit()
+write_hint()
 return 1

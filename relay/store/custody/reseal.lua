@@ -1,17 +1,22 @@
--- KEYS: a key with a sealed value  ARGV: its field ('' when the value is the key's own), old ciphertext, new ciphertext
--- The same value under another key of the ring: no new version, and what expires does so when it would have.
+-- Put the same value, sealed under another key of the ring, in the place of what was read. It is no new version, and what expires
+-- does so when it would have. Returns 0 when something else is there by now.
+local key = KEYS[1]
+local field = ARGV[1]  -- empty: the value is the key's own
+local old = ARGV[2]
+local new = ARGV[3]
+
 local found
-if ARGV[1] == '' then
-  found = redis.call('GET', KEYS[1])
+if field == '' then
+  found = redis.call('GET', key)
 else
-  found = redis.call('HGET', KEYS[1], ARGV[1])
+  found = redis.call('HGET', key, field)
 end
-if found ~= ARGV[2] then
+if found ~= old then
   return 0
 end
-if ARGV[1] == '' then
-  redis.call('SET', KEYS[1], ARGV[3], 'KEEPTTL')
+if field == '' then
+  redis.call('SET', key, new, 'KEEPTTL')
 else
-  redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+  redis.call('HSET', key, field, new)
 end
 return 1

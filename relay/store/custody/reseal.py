@@ -176,7 +176,7 @@ class Sealed:
                 return False
             again = place.with_sealed(value, ring.seal(ring.open(sealed, belonging), belonging))
             async with self._store.vault_connection() as vault:
-                replaced = await vault.run(_RESEAL, [key.encode()], [place.hash_field, value, again])
+                replaced = await vault.run(_RESEAL(key=key.encode(), field=place.hash_field, old=value, new=again))
                 await vault.confirm()
             if replaced:
                 return True

@@ -1,16 +1,24 @@
--- KEYS: arrived, pending
--- ARGV: tenant, now, an hour ago, most arrived, most pending, until when it waits (0: it does not); times in ms
--- Returns '' when the place is taken (or was before), or which bound is reached: 'hourly' or 'pending'.
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
-local came = redis.call('ZSCORE', KEYS[1], ARGV[1])
-if not came and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[4]) then
+-- Take a place for a tenant that comes by itself. Returns '' when it is taken (or was before), or which bound is reached: 'hourly'
+-- or 'pending'. All times are in ms.
+local arrived = KEYS[1]  -- tenant -> when it came
+local pending = KEYS[2]  -- tenant -> until when it waits
+local tenant_id = ARGV[1]
+local now_ms = ARGV[2]
+local hour_ago_ms = ARGV[3]
+local most_arrived = ARGV[4]
+local most_pending = ARGV[5]
+local waits_until_ms = ARGV[6]  -- 0: it does not wait
+
+redis.call('ZREMRANGEBYSCORE', arrived, '-inf', hour_ago_ms)
+local came = redis.call('ZSCORE', arrived, tenant_id)
+if not came and redis.call('ZCARD', arrived) >= tonumber(most_arrived) then
   return 'hourly'
 end
-if ARGV[6] ~= '0' then
-  if not redis.call('ZSCORE', KEYS[2], ARGV[1]) and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[5]) then
+if waits_until_ms ~= '0' then
+  if not redis.call('ZSCORE', pending, tenant_id) and redis.call('ZCARD', pending) >= tonumber(most_pending) then
     return 'pending'
   end
-  redis.call('ZADD', KEYS[2], 'NX', ARGV[6], ARGV[1])
+  redis.call('ZADD', pending, 'NX', waits_until_ms, tenant_id)
 end
-redis.call('ZADD', KEYS[1], 'NX', ARGV[2], ARGV[1])
+redis.call('ZADD', arrived, 'NX', now_ms, tenant_id)
 return ''

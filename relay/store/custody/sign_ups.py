@@ -79,11 +79,17 @@ class SignUps:
         """
         now, limits = now_ms(), self._limits
         until = now + int(limits.waits / _MS) if waits else 0
-        reply = await self._store.vault_run(
-            _TAKE,
-            [keys.SIGN_UPS_ARRIVED, keys.SIGN_UPS_PENDING],
-            [tenant_id, now, now - int(HOUR / _MS), limits.hourly, limits.pending, until],
+        call = _TAKE(
+            arrived=keys.SIGN_UPS_ARRIVED,
+            pending=keys.SIGN_UPS_PENDING,
+            tenant_id=tenant_id,
+            now_ms=now,
+            hour_ago_ms=now - int(HOUR / _MS),
+            most_arrived=limits.hourly,
+            most_pending=limits.pending,
+            waits_until_ms=until,
         )
+        reply = await self._store.vault_run(call)
         if reply:
             why = reply.decode()
             raise SignUpsFull(why, limits.hourly if why == "hourly" else limits.pending)

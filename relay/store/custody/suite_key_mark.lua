@@ -1,8 +1,14 @@
--- KEYS: suite key  ARGV: tenant, hash, its mark until now ('' for none), the mark
--- Written only when the record is still what the mark vouches for. A revoked key gets none: it has lost its own for good.
-local found = redis.call('HMGET', KEYS[1], 'tenant', 'hash', 'revoked', 'mark')
-if found[1] ~= ARGV[1] or found[2] ~= ARGV[2] or found[3] or (found[4] or '') ~= ARGV[3] then
+-- Mark a suite key, if its record is still what the mark vouches for. A revoked key gets none: it has lost its own for good.
+-- Returns whether it is marked.
+local suite_key = KEYS[1]
+local tenant_id = ARGV[1]
+local secret_hash = ARGV[2]
+local old_mark = ARGV[3]  -- empty: it has none
+local new_mark = ARGV[4]
+
+local found = redis.call('HMGET', suite_key, 'tenant', 'hash', 'revoked', 'mark')
+if found[1] ~= tenant_id or found[2] ~= secret_hash or found[3] or (found[4] or '') ~= old_mark then
   return 0
 end
-redis.call('HSET', KEYS[1], 'mark', ARGV[4])
+redis.call('HSET', suite_key, 'mark', new_mark)
 return 1

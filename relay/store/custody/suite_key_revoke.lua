@@ -1,10 +1,12 @@
--- KEYS: suite key  ARGV: now in ms
--- Returns the tenant, when the key was revoked, and whether the audit log tells of it; nil for a key that nobody issued. The
--- first revocation's time stands. Its mark goes: to take `revoked` away again is then not enough to bring the key back.
-local tenant = redis.call('HGET', KEYS[1], 'tenant')
+-- Revoke a suite key. Returns {tenant, when it was revoked in ms, whether the audit log has an entry of it}; nil for a key that nobody
+-- issued. The first revocation's time stands. Its mark goes: to take `revoked` away again is then not enough to bring the key back.
+local suite_key = KEYS[1]
+local now_ms = ARGV[1]
+
+local tenant = redis.call('HGET', suite_key, 'tenant')
 if tenant then
-  redis.call('HSETNX', KEYS[1], 'revoked', ARGV[1])
-  redis.call('HDEL', KEYS[1], 'mark')
-  return {tenant, redis.call('HGET', KEYS[1], 'revoked'), redis.call('HEXISTS', KEYS[1], 'revoked_told')}
+  redis.call('HSETNX', suite_key, 'revoked', now_ms)
+  redis.call('HDEL', suite_key, 'mark')
+  return {tenant, redis.call('HGET', suite_key, 'revoked'), redis.call('HEXISTS', suite_key, 'revoked_told')}
 end
 return nil

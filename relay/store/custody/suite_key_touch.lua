@@ -1,12 +1,19 @@
--- KEYS: use of a suite key  ARGV: now in ms, least distance to the last touch in ms, the same when the program changed, its
--- name, its version, the suite key (in the same slot; whoever touches it may read it only)
-if redis.call('EXISTS', ARGV[6]) == 0 then
+-- Note that a suite key is in use, and by which program; not more often than its distances say.
+local use = KEYS[1]
+local now_ms = ARGV[1]
+local every_ms = ARGV[2]  -- least distance to the last note
+local every_changed_ms = ARGV[3]  -- the same when the program is another one
+local client = ARGV[4]  -- the program's name
+local client_version = ARGV[5]
+local suite_key = ARGV[6]  -- a key in the same slot, which whoever notes may only read
+
+if redis.call('EXISTS', suite_key) == 0 then
   return 0
 end
-local known = redis.call('HMGET', KEYS[1], 'last_used', 'client', 'client_version')
-local changed = (known[2] or '') ~= ARGV[4] or (known[3] or '') ~= ARGV[5]
-if ARGV[1] - tonumber(known[1] or '0') < tonumber(changed and ARGV[3] or ARGV[2]) then
+local known = redis.call('HMGET', use, 'last_used', 'client', 'client_version')
+local changed = (known[2] or '') ~= client or (known[3] or '') ~= client_version
+if now_ms - tonumber(known[1] or '0') < tonumber(changed and every_changed_ms or every_ms) then
   return 0
 end
-redis.call('HSET', KEYS[1], 'last_used', ARGV[1], 'client', ARGV[4], 'client_version', ARGV[5])
+redis.call('HSET', use, 'last_used', now_ms, 'client', client, 'client_version', client_version)
 return 1

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from relay.core.audit.events import Entry
     from relay.store.sealing.marks import Marks
     from relay.store.server.connection import Store, VaultConnection
-    from relay.store.server.scripting import Arg
 
 MAX_LABEL_CHARS: Final = 100
 MOST_KEYS: Final = 100
@@ -227,7 +226,7 @@ class SuiteKeys:
         Repeating it is safe; the audit log tells of it once.
         """
         async with self._store.vault_connection() as vault:
-            kept = await vault.run(_KEEP, [keys.suite_key(key_id)], [_now_ms()])
+            kept = await vault.run(_KEEP(suite_key=keys.suite_key(key_id), now_ms=_now_ms()))
             if kept == _NOT_TOLD:
                 await _tell_once(vault, tenant_id, key_id, audit, datetime.now(UTC) - PROVISIONAL, _KEPT_TOLD)
             await vault.confirm()
@@ -243,15 +242,17 @@ class SuiteKeys:
         """
         if not timedelta() <= overlap <= MAX_OVERLAP:
             raise ValueError(f"a key may overlap with its successor for {MAX_OVERLAP} at most")
+        ends_ms = _now_ms() + _ms(overlap)
         async with self._store.vault_connection() as vault:
-            ends = await vault.run(_EXPIRE, [keys.suite_key(key_id)], [tenant_id, _now_ms() + _ms(overlap)])
+            ends = await vault.run(_EXPIRE(suite_key=keys.suite_key(key_id), tenant_id=tenant_id, ends_ms=ends_ms))
             await vault.confirm()
         return _time(ends) if ends else None
 
     async def rename(self, tenant_id: TenantId, key_id: str, label: str, audit: Entry | None = None) -> bool:
         """Call a suite otherwise; False for a key that is not this tenant's."""
+        call = _RENAME(suite_key=keys.suite_key(key_id), tenant_id=tenant_id, label=label[:MAX_LABEL_CHARS])
         async with self._store.vault_connection() as vault:
-            renamed = await vault.run(_RENAME, [keys.suite_key(key_id)], [tenant_id, label[:MAX_LABEL_CHARS]])
+            renamed = await vault.run(call)
             if renamed and audit is not None:
                 await append_about_key(vault, tenant_id, key_id, audit)
             await vault.confirm()
@@ -280,7 +281,7 @@ class SuiteKeys:
         Repeating it completes what was cut short; the audit log tells of it once.
         """
         async with self._store.vault_connection() as vault:
-            found = await vault.run(_REVOKE, [keys.suite_key(key_id)], [_now_ms()])
+            found = await vault.run(_REVOKE(suite_key=keys.suite_key(key_id), now_ms=_now_ms()))
             if found is not None and audit is not None and not found[2]:
                 await _tell_once(vault, TenantId(found[0].decode()), key_id, audit, _time(found[1]), _REVOKED_TOLD)
             await vault.confirm()
@@ -315,8 +316,17 @@ class SuiteKeys:
 
     async def touch(self, key_id: str, client: str = "", version: str = "") -> None:
         """Note that the key is in use, and by which program; coarse, and lost with a crash."""
-        args: list[Arg] = [_now_ms(), _ms(TOUCH_EVERY), _ms(TOUCH_CHANGED_EVERY), _shown(client), _shown(version)]
-        await self._store.vault_run(_TOUCH, [keys.suite_key_use(key_id)], [*args, keys.suite_key(key_id)])
+        await self._store.vault_run(
+            _TOUCH(
+                use=keys.suite_key_use(key_id),
+                now_ms=_now_ms(),
+                every_ms=_ms(TOUCH_EVERY),
+                every_changed_ms=_ms(TOUCH_CHANGED_EVERY),
+                client=_shown(client),
+                client_version=_shown(version),
+                suite_key=keys.suite_key(key_id),
+            )
+        )
 
     def _complain(self, key_id: str, standing: Standing) -> None:
         """Somebody knows the secret of a record that nobody with the key ring made. Told once a minute for each key."""

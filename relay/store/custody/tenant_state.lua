@@ -1,13 +1,30 @@
+-- Move a tenant from one state to another. Returns 0 when it is in another state by now.
 -- uses: append, hint, audit, custody, since
--- KEYS: ..., tenant, notices  ARGV: ..., state that it follows from, state, trouble (empty: none), notice id, notice (empty: none)
-if redis.call('HGET', KEYS[5], 'state') ~= ARGV[6] then
+local inbox = KEYS[1]
+local inbox_head = KEYS[2]
+local inbox_pending = KEYS[3]
+local audit_log = KEYS[4]
+local tenant = KEYS[5]
+local notices = KEYS[6]  -- of the partition
+local hint = ARGV[1]  -- empty: custody has a server of its own
+local tenant_id = ARGV[2]
+local most_hints = ARGV[3]  -- of one tenant that may wait for its worker
+local inbox_length = ARGV[4]  -- entries that the inbox keeps, about
+local entry = ARGV[5]  -- of the audit log; see _audit.lua
+local before = ARGV[6]  -- the state that it leaves
+local after = ARGV[7]  -- the state that it comes to
+local trouble = ARGV[8]  -- why it needs consent; empty: it does not
+local notice_id = ARGV[9]
+local notice = ARGV[10]  -- empty: none
+
+if redis.call('HGET', tenant, 'state') ~= before then
   return 0
 end
-since(KEYS[5], ARGV[7])
-redis.call('HSET', KEYS[5], 'state', ARGV[7], 'trouble', ARGV[8])
-if ARGV[10] ~= '' then
-  redis.call('HSET', KEYS[6], ARGV[9], ARGV[10])
+since(tenant, after)
+redis.call('HSET', tenant, 'state', after, 'trouble', trouble)
+if notice ~= '' then
+  redis.call('HSET', notices, notice_id, notice)
 end
-audit()
-tell()
+write_audit()
+write_hint()
 return 1

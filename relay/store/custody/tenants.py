@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from relay.core.consent.microsoft_error import Trouble
     from relay.store.custody.turned_away import Mark
     from relay.store.server.connection import Store
+    from relay.store.server.scripting import Arg
 
 log = structlog.get_logger(__name__)
 
@@ -107,8 +108,15 @@ class Tenants:
         It does not look at what was there. To change settings of a tenant that is in use, there is `change_settings`.
         """
         await self._hold_answers_back(tenant.tenant_id, tenant.settings)
-        held = [keys.tenant(tenant.tenant_id), keys.tenants(keys.partition_of(tenant.tenant_id))]
-        await self._write(_PUT, tenant.tenant_id, held, _fields(tenant), audit)
+        await custody.write(
+            self._store,
+            _PUT,
+            hints.TenantChanged(tenant.tenant_id),
+            audit,
+            *_fields(tenant),
+            tenant=keys.tenant(tenant.tenant_id),
+            tenants=keys.tenants(keys.partition_of(tenant.tenant_id)),
+        )
 
     async def load(self, tenant_id: TenantId) -> Tenant | None:
         """The tenant's record; None when there is no such tenant."""
@@ -173,8 +181,15 @@ class Tenants:
                 return before
             if any(before.get(one) != after.get(one) for one in permission.SETTINGS):
                 await self._hold_answers_back(tenant_id, after)
-            args = [raw[1] or b"", msgspec.json.encode(after)]
-            written = await self._write(_SETTINGS, tenant_id, [keys.tenant(tenant_id)], args, audit)
+            written = await custody.write(
+                self._store,
+                _SETTINGS,
+                hints.TenantChanged(tenant_id),
+                audit,
+                tenant=keys.tenant(tenant_id),
+                old=raw[1] or b"",
+                new=msgspec.json.encode(after),
+            )
             if written < 0:
                 return None
             if written:
@@ -206,10 +221,20 @@ class Tenants:
             kept = troubles.encode(trouble if needs_consent else None)
             why = trouble if needs_consent else tenant.trouble
             notice = notices.following(tenant_id, tenant.state, state, why)
-            notice_id = "" if notice is None else notice.notice_id
-            held = [keys.tenant(tenant_id), keys.notices(keys.partition_of(tenant_id))]
-            args = [tenant.state, state, kept, notice_id, notices.encode(notice)]
-            if await self._write(_STATE, tenant_id, held, args, audit):
+            is_moved = await custody.write(
+                self._store,
+                _STATE,
+                hints.TenantChanged(tenant_id),
+                audit,
+                tenant=keys.tenant(tenant_id),
+                notices=keys.notices(keys.partition_of(tenant_id)),
+                before=tenant.state,
+                after=state,
+                trouble=kept,
+                notice_id="" if notice is None else notice.notice_id,
+                notice=notices.encode(notice),
+            )
+            if is_moved:
                 return state
         return None
 
@@ -239,19 +264,25 @@ class Tenants:
 
     async def _delete(self, tenant_id: TenantId, by: Actor, mark: Mark | None, only_in: str = "") -> bool:
         """Delete the record and what belongs to it, if the tenant is in the state `only_in` (empty: in any)."""
-        held = [
-            keys.tenant(tenant_id),
-            keys.tenants(keys.partition_of(tenant_id)),
-            keys.tenant_grants(tenant_id),
-            keys.tenant_suite_keys(tenant_id),
-            keys.audit_watches(tenant_id),
-            keys.left(keys.partition_of(tenant_id)),
-            keys.turned_away(keys.partition_of(tenant_id)),
-            keys.tenant_managers(tenant_id),
-            keys.tenant_requests(tenant_id),
-        ]
-        args = [keys.grant_prefix(tenant_id), encode(mark), only_in, keys.request_prefix(tenant_id)]
-        known = await self._write(_REMOVE, tenant_id, held, args)
+        partition = keys.partition_of(tenant_id)
+        known = await custody.write(
+            self._store,
+            _REMOVE,
+            hints.TenantChanged(tenant_id),
+            tenant=keys.tenant(tenant_id),
+            tenants=keys.tenants(partition),
+            grants=keys.tenant_grants(tenant_id),
+            suite_keys=keys.tenant_suite_keys(tenant_id),
+            watches_log=keys.audit_watches(tenant_id),
+            left=keys.left(partition),
+            turned_away=keys.turned_away(partition),
+            managers=keys.tenant_managers(tenant_id),
+            requests=keys.tenant_requests(tenant_id),
+            grant_prefix=keys.grant_prefix(tenant_id),
+            mark=encode(mark),
+            only_in=only_in,
+            request_prefix=keys.request_prefix(tenant_id),
+        )
         if known < 0:
             return False
         await Changes(self._store).tenant_removed(tenant_id)
@@ -283,11 +314,6 @@ class Tenants:
         """Nothing is kept any more of a tenant that left."""
         await self._store.vault_command("SREM", keys.left(keys.partition_of(tenant_id)), tenant_id)
 
-    async def _write(
-        self, script: Script, tenant_id: TenantId, held: Any, args: Any, audit: Entry | None = None
-    ) -> Any:
-        return await custody.write(self._store, script, tenant_id, held, args, hints.TenantChanged(tenant_id), audit)
-
 
 def _demand_seen(seen: Mapping[str, str] | None, before: Mapping[str, str], after: Mapping[str, str]) -> None:
     """Of two people who wish for the same nobody need be told."""
@@ -296,8 +322,8 @@ def _demand_seen(seen: Mapping[str, str] | None, before: Mapping[str, str], afte
         raise SettingsConflict(names)
 
 
-def _fields(tenant: Tenant) -> Any:
-    record = {
+def _fields(tenant: Tenant) -> list[Arg]:
+    record: dict[str, Arg] = {
         "name": tenant.name,
         "domain": tenant.domain,
         "state": tenant.state,

@@ -177,8 +177,8 @@ class Vault:
         self, tenant_id: TenantId, account_id: UserId, *, used: datetime, succeeded: datetime | None
     ) -> None:
         """Note when a grant was last used, and when that last worked. No new version, no hint, and lost with a crash."""
-        args = [_ms(used), _ms(succeeded)]
-        await self._store.vault_run(_TOUCH, [keys.grant(tenant_id, account_id)], args)
+        grant = keys.grant(tenant_id, account_id)
+        await self._store.vault_run(_TOUCH(grant=grant, last_use_ms=_ms(used), last_success_ms=_ms(succeeded)))
 
     async def remove(
         self, tenant_id: TenantId, account_id: UserId, audit: Entry | None = None, *, unless_last: bool = False
@@ -188,10 +188,16 @@ class Vault:
         Raises:
             LastGrant: it is the tenant's last one, and `unless_last` was asked for; nothing was written.
         """
-        held = [keys.grant(tenant_id, account_id), keys.tenant_grants(tenant_id)]
-        hint = hints.GrantChanged(tenant_id, account_id)
-        args: list[Arg] = [account_id, int(unless_last)]
-        known = await custody.write(self._store, _REMOVE, tenant_id, held, args, hint, audit)
+        known = await custody.write(
+            self._store,
+            _REMOVE,
+            hints.GrantChanged(tenant_id, account_id),
+            audit,
+            grant=keys.grant(tenant_id, account_id),
+            grants=keys.tenant_grants(tenant_id),
+            account_id=account_id,
+            keep_last=int(unless_last),
+        )
         if known < 0:
             raise LastGrant("It is the last account that reads for the tenant")
         return bool(known)
@@ -204,10 +210,18 @@ class Vault:
         record: Mapping[str, Arg],
         audit: Entry | None = None,
     ) -> int:
-        held = [keys.grant(tenant_id, account_id), keys.tenant_grants(tenant_id), keys.tenant(tenant_id)]
-        args: Sequence[Arg] = [expected_version, account_id, *(part for pair in record.items() for part in pair)]
-        hint = hints.GrantChanged(tenant_id, account_id)
-        reply: Any = await custody.write(self._store, _SAVE, tenant_id, held, args, hint, audit)
+        reply: Any = await custody.write(
+            self._store,
+            _SAVE,
+            hints.GrantChanged(tenant_id, account_id),
+            audit,
+            *(part for pair in record.items() for part in pair),
+            grant=keys.grant(tenant_id, account_id),
+            grants=keys.tenant_grants(tenant_id),
+            tenant=keys.tenant(tenant_id),
+            expected_version=expected_version,
+            account_id=account_id,
+        )
         if isinstance(reply, list):
             raise VersionConflict(int(reply[0]))
         if reply < 0:

@@ -1,4 +1,4 @@
--- Appends to a stream and returns the new id. `head` holds the id of the newest entry, and each entry carries the id of
+-- Append to a stream and return the new id. `head` holds the id of the newest entry, and each entry carries the id of
 -- the one before in its field `p`, so that a reader that misses one notices. The two are written together, so they are
 -- lost together when a failover loses writes.
 -- Measured on Valkey 9.1 beside XINFO STREAM: GET and SET of the key cost 1.2 to 1.9 us together; XINFO costs 4.5 us when the

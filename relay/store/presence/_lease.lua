@@ -1,6 +1,7 @@
--- Whether `held` is exactly the lease in force at `key`: an owner that was late is refused whoever owns it now.
-local function holds(key, held)
-  return redis.call('GET', key) == held
+-- needs: lease, lease_value
+-- Return whether `lease_value` is exactly the lease in force: an owner that was late is refused whoever owns it now.
+local function holds_lease()
+  return redis.call('GET', lease) == lease_value
 end
 local function lease_lost()
   return redis.error_reply('LEASELOST another worker owns the partition')

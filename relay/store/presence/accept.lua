@@ -1,17 +1,27 @@
+-- Accept observed answers: those that are newer than what is stored go into one entry of `changes` and, with that entry's id
+-- as revision, into `answers`. A value comes in the stored layout, its revision zero.
+-- Returns {id of the entry or false, user ids that were refused}.
 -- uses: lease, append, layout
--- KEYS: lease, answers, changes, head, epoch
--- ARGV: lease value, maxlen, tenant, epoch demanded or empty, then (user id, value) pairs
--- The value comes in the stored layout, its revision zero. Those that are newer than what is stored go into one entry of
--- `changes` and, with that entry's id as revision, into the answers. Returns {id or false, refused user ids}.
-if not holds(KEYS[1], ARGV[1]) then
+local lease = KEYS[1]  -- the partition's lease
+local answers = KEYS[2]  -- user id -> stored answer
+local changes = KEYS[3]
+local changes_head = KEYS[4]
+local epoch = KEYS[5]
+local lease_value = ARGV[1]
+local changes_length = ARGV[2]  -- entries that `changes` keeps, about
+local tenant_id = ARGV[3]
+local demanded = ARGV[4]  -- the epoch that must still be in force; empty: any
+local first_pair = 5  -- ARGV[5...]: (user id, value) pairs
+
+if not holds_lease() then
   return lease_lost()
 end
-if ARGV[4] ~= '' then
+if demanded ~= '' then
   -- The epoch names the history of the server that it was begun on: another server's is no epoch of this one.
   local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
-  local random = string.match(ARGV[4], '^[^.]*')
+  local random = string.match(demanded, '^[^.]*')
   local declared = random .. '.' .. redis.sha1hex(random .. '.' .. replid)
-  if redis.call('GET', KEYS[5]) ~= ARGV[4] or ARGV[4] ~= declared then
+  if redis.call('GET', epoch) ~= demanded or demanded ~= declared then
     return redis.error_reply('HISTORYLOST the epoch is over')
   end
 end
@@ -31,7 +41,7 @@ local function sequence(value, length)
   return string.sub(value, HEAD_BYTES + 1, HEAD_BYTES + length)
 end
 
--- Whether `new` is newer than `old`, and the order to store with it.
+-- Return whether `new` is newer than `old`, and the order to store with it.
 local function newer(old, new)
   local _, _, new_fence, new_poll, source, new_length = struct.unpack(HEAD, new)
   if not old then
@@ -53,14 +63,14 @@ local function newer(old, new)
   return later and source ~= NOTIFICATION, keep_fence, keep_poll
 end
 
-local fields, values, refused = {'a', ARGV[3]}, {}, {}
-for first = 5, #ARGV, 2 * CHUNK do
+local fields, values, refused = {'a', tenant_id}, {}, {}
+for first = first_pair, #ARGV, 2 * CHUNK do
   local last = math.min(first + 2 * CHUNK - 2, #ARGV - 1)
   local ids = {}
   for i = first, last, 2 do
     ids[#ids + 1] = ARGV[i]
   end
-  local stored = redis.call('HMGET', KEYS[2], unpack(ids))
+  local stored = redis.call('HMGET', answers, unpack(ids))
   for n, id in ipairs(ids) do
     local value = ARGV[first + 2 * n - 1]
     local passes, fence, poll = newer(stored[n], value)
@@ -80,13 +90,13 @@ if #values == 0 then
   return {false, refused}
 end
 
-local id = append(KEYS[3], KEYS[4], ARGV[2], fields)
+local id = append(changes, changes_head, changes_length, fields)
 local ms, seq = string.match(id, '^(%d+)-(%d+)$')
 local revision = struct.pack('>I8I4', tonumber(ms), tonumber(seq))
 for i = 2, #values, 2 do
   values[i] = revision .. values[i]
 end
 for first = 1, #values, 2 * CHUNK do
-  redis.call('HSET', KEYS[2], unpack(values, first, math.min(first + 2 * CHUNK - 1, #values)))
+  redis.call('HSET', answers, unpack(values, first, math.min(first + 2 * CHUNK - 1, #values)))
 end
 return {id, refused}

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from relay.core.presence import TenantId
     from relay.store.server.connection import Store
-    from relay.store.server.scripting import Arg
 
 COUNTS_FOR: Final = timedelta(seconds=60)
 
@@ -42,15 +41,17 @@ class ConnectedSuites:
 
     async def say(self, edge: str, open_: Mapping[TenantId, Mapping[str, Streams]]) -> None:
         """Say what one edge has open: tenant -> (key id -> streams). A tenant with nothing has no stream here any more."""
-        calls: list[tuple[list[bytes], list[Arg]]] = [
-            (
-                [keys.tenant_connected(tenant_id)],
-                [edge, _encode(dict(suites)) if suites else b"", int(COUNTS_FOR / timedelta(milliseconds=1))],
-            )
-            for tenant_id, suites in open_.items()
-        ]
-        if calls:
-            await self._store.many_runs(_SAY, calls)
+        await self._store.run_many(
+            [
+                _SAY(
+                    connected=keys.tenant_connected(tenant_id),
+                    edge=edge,
+                    suites=_encode(dict(suites)) if suites else b"",
+                    counts_for_ms=int(COUNTS_FOR / timedelta(milliseconds=1)),
+                )
+                for tenant_id, suites in open_.items()
+            ]
+        )
 
     async def of(self, tenant_id: TenantId) -> dict[str, Streams]:
         """Key id -> its open streams at all edges; keys without any are absent."""

@@ -1,18 +1,26 @@
+-- Save the worker's position in the inbox and drop the hints before it. Returns the tenants of which hints were left out since
+-- the last save.
 -- uses: lease
--- KEYS: lease, cursor, inbox, pending  ARGV: lease value, position, limit
--- Saves the position, drops what lies before it, and returns the tenants of which hints were left out since the last save.
-if not holds(KEYS[1], ARGV[1]) then
+local lease = KEYS[1]  -- the partition's lease
+local cursor = KEYS[2]
+local inbox = KEYS[3]
+local inbox_pending = KEYS[4]  -- tenant -> hints since the last save
+local lease_value = ARGV[1]
+local position = ARGV[2]
+local most_hints = ARGV[3]  -- of one tenant between two saves
+
+if not holds_lease() then
   return lease_lost()
 end
 local time = redis.call('TIME')
-redis.call('SET', KEYS[2], ARGV[2] .. ' ' .. time[1] * 1000 + math.floor(time[2] / 1000))
-redis.call('XTRIM', KEYS[3], 'MINID', '~', ARGV[2])
+redis.call('SET', cursor, position .. ' ' .. time[1] * 1000 + math.floor(time[2] / 1000))
+redis.call('XTRIM', inbox, 'MINID', '~', position)
 local missed = {}
-local counts = redis.call('HGETALL', KEYS[4])
+local counts = redis.call('HGETALL', inbox_pending)
 for i = 1, #counts, 2 do
-  if tonumber(counts[i + 1]) > tonumber(ARGV[3]) then
+  if tonumber(counts[i + 1]) > tonumber(most_hints) then
     missed[#missed + 1] = counts[i]
   end
 end
-redis.call('UNLINK', KEYS[4])
+redis.call('UNLINK', inbox_pending)
 return missed

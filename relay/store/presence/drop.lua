@@ -1,10 +1,15 @@
+-- Delete everything of a tenant that left. The names of its subscriptions' keys follow from the routes and share their slot.
 -- uses: lease
--- KEYS: lease, routes of the tenant, then what else to delete  ARGV: lease value, prefix of the subscriptions' keys
--- The names of the subscriptions' keys follow from the routes and share their slot.
-if not holds(KEYS[1], ARGV[1]) then
+local lease = KEYS[1]  -- the partition's lease
+local routes = KEYS[2]  -- those of the tenant's subscriptions
+local first_other = 3  -- KEYS[3...]: what else to delete
+local lease_value = ARGV[1]
+local subscription_prefix = ARGV[2]  -- of the subscriptions' keys; a route follows
+
+if not holds_lease() then
   return lease_lost()
 end
-for _, route in ipairs(redis.call('SMEMBERS', KEYS[2])) do
-  redis.call('UNLINK', ARGV[2] .. route)
+for _, route in ipairs(redis.call('SMEMBERS', routes)) do
+  redis.call('UNLINK', subscription_prefix .. route)
 end
-return redis.call('UNLINK', unpack(KEYS, 2))
+return redis.call('UNLINK', routes, unpack(KEYS, first_other))

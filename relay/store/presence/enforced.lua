@@ -1,9 +1,14 @@
+-- Clear the mark of a change that was carried out; a newer mark stays.
 -- uses: lease
--- KEYS: lease, mark  ARGV: lease value, the mark that was carried out
-if not holds(KEYS[1], ARGV[1]) then
+local lease = KEYS[1]  -- the partition's lease
+local mark = KEYS[2]
+local lease_value = ARGV[1]
+local carried_out = ARGV[2]  -- the mark that was there before the settings were read
+
+if not holds_lease() then
   return lease_lost()
 end
-if redis.call('GET', KEYS[2]) == ARGV[2] then
-  redis.call('DEL', KEYS[2])
+if redis.call('GET', mark) == carried_out then
+  redis.call('DEL', mark)
 end
 return 1

@@ -44,5 +44,11 @@ class Enforcement:
         """What the record said after this mark was taken holds now; a change that came meanwhile stays marked."""
         if keys.partition_of(tenant_id) != lease.partition:
             raise LeaseLost("The lease is not of this tenant's partition")
-        held = [keys.lease(lease.partition), keys.tenant_unenforced(tenant_id)]
-        await self._store.run(_DONE, held, [lease.value, mark])
+        await self._store.run(
+            _DONE(
+                lease=keys.lease(lease.partition),
+                mark=keys.tenant_unenforced(tenant_id),
+                lease_value=lease.value,
+                carried_out=mark,
+            )
+        )

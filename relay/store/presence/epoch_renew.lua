@@ -1,11 +1,16 @@
+-- Begin another epoch, and delete the answers of the old one. Returns 0 when the lease is lost, and nothing was written.
 -- uses: lease
--- KEYS: lease, epoch, then the answers of each tenant  ARGV: lease value, new epoch
--- Returns 0 when the lease is lost, and nothing was written.
-if not holds(KEYS[1], ARGV[1]) then
+local lease = KEYS[1]  -- the partition's lease
+local epoch = KEYS[2]
+local first_answers = 3  -- KEYS[3...]: the answers of each tenant
+local lease_value = ARGV[1]
+local new_epoch = ARGV[2]
+
+if not holds_lease() then
   return 0
 end
-redis.call('SET', KEYS[2], ARGV[2])
-for n = 3, #KEYS do
+redis.call('SET', epoch, new_epoch)
+for n = first_answers, #KEYS do
   redis.call('UNLINK', KEYS[n])
 end
 return 1

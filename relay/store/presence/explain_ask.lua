@@ -1,13 +1,27 @@
+-- Ask the owner of a tenant and every edge about a user. Returns 0 without asking when the tenant was asked about too often: it
+-- then costs no worker and no edge anything.
 -- uses: append, hint
--- KEYS: counter, inbox, head, pending, changes, head
--- ARGV: most in a window, window in ms, tenant, limit, maxlen, hint, maxlen of changes, then fields of the entry, an even number
--- Returns whether the question was put: a tenant that asks too much costs no worker and no edge anything.
-if redis.call('INCR', KEYS[1]) == 1 then
-  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+local asked = KEYS[1]  -- counter of questions in the window
+local inbox = KEYS[2]
+local inbox_head = KEYS[3]
+local inbox_pending = KEYS[4]
+local changes = KEYS[5]
+local changes_head = KEYS[6]
+local most_asked = ARGV[1]  -- in one window
+local window_ms = ARGV[2]
+local tenant_id = ARGV[3]
+local most_hints = ARGV[4]  -- of one tenant that may wait for its worker
+local inbox_length = ARGV[5]  -- entries that the inbox keeps, about
+local hint = ARGV[6]  -- the question to the owner
+local changes_length = ARGV[7]  -- entries that `changes` keeps, about
+local first_field = 8  -- ARGV[8...]: fields of the entry in `changes`, an even number
+
+if redis.call('INCR', asked) == 1 then
+  redis.call('PEXPIRE', asked, window_ms)
 end
-if tonumber(redis.call('GET', KEYS[1])) > tonumber(ARGV[1]) then
+if tonumber(redis.call('GET', asked)) > tonumber(most_asked) then
   return 0
 end
-hint(KEYS[2], KEYS[3], KEYS[4], ARGV[3], ARGV[4], ARGV[5], ARGV[6])
-append(KEYS[5], KEYS[6], ARGV[7], {unpack(ARGV, 8)})
+append_hint(hint)
+append(changes, changes_head, changes_length, {unpack(ARGV, first_field)})
 return 1

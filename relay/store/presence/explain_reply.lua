@@ -1,8 +1,14 @@
+-- Add the owner's reply to the list that gathers what comes to one question.
 -- uses: lease
--- KEYS: lease, list  ARGV: lease value, ms that the list is kept, reply
-if not holds(KEYS[1], ARGV[1]) then
+local lease = KEYS[1]  -- the partition's lease
+local replies = KEYS[2]
+local lease_value = ARGV[1]
+local ttl_ms = ARGV[2]  -- for how long the list is kept
+local reply = ARGV[3]
+
+if not holds_lease() then
   return lease_lost()
 end
-redis.call('RPUSH', KEYS[2], ARGV[3])
-redis.call('PEXPIRE', KEYS[2], ARGV[2])
+redis.call('RPUSH', replies, reply)
+redis.call('PEXPIRE', replies, ttl_ms)
 return 1

@@ -21,7 +21,7 @@ import msgspec
 from relay.core.presence import Name, TenantId, UserId
 from relay.errors import LeaseLost
 from relay.store.presence import hints
-from relay.store.presence.pipes import CHANGES_ENTRIES, INBOX_ENTRIES, INBOX_PER_TENANT, inbox_keys
+from relay.store.presence.pipes import CHANGES_ENTRIES, inbox_values
 from relay.store.server import keys
 from relay.store.server.scripting import Arg, Script
 
@@ -106,15 +106,18 @@ class Explanations:
         entry: list[Arg] = ["q", tenant_id, request_id, user_id or "", *names[:_MOST_NAMES]]
         entry += [""] * (len(entry) % 2)  # a stream's fields come in pairs
         partition = keys.partition_of(tenant_id)
-        held = [
-            keys.tenant_asked(tenant_id),
-            *inbox_keys(tenant_id),
-            keys.changes(partition),
-            keys.changes_head(partition),
-        ]
-        window_ms = int(WINDOW / timedelta(milliseconds=1))
-        head: list[Arg] = [MOST_ASKED, window_ms, tenant_id, INBOX_PER_TENANT, INBOX_ENTRIES, hint, CHANGES_ENTRIES]
-        return request_id if await self._store.run_once(_ASK, held, [*head, *entry]) else None
+        call = _ASK(
+            *entry,
+            **inbox_values(tenant_id),
+            asked=keys.tenant_asked(tenant_id),
+            changes=keys.changes(partition),
+            changes_head=keys.changes_head(partition),
+            most_asked=MOST_ASKED,
+            window_ms=int(WINDOW / timedelta(milliseconds=1)),
+            hint=hint,
+            changes_length=CHANGES_ENTRIES,
+        )
+        return request_id if await self._store.run_once(call) else None
 
     async def gather(
         self, tenant_id: TenantId, request_id: str, is_asked: Callable[[str], bool], patience: timedelta = PATIENCE
@@ -147,8 +150,15 @@ class Explanations:
         """Answer as the owner of the tenant's partition."""
         if keys.partition_of(tenant_id) != lease.partition:
             raise LeaseLost("The lease is not of this tenant's partition")
-        held = [keys.lease(lease.partition), keys.explanation(tenant_id, request_id)]
-        await self._store.run_once(_REPLY, held, [lease.value, _KEPT_MS, _encode(said)])
+        await self._store.run_once(
+            _REPLY(
+                lease=keys.lease(lease.partition),
+                replies=keys.explanation(tenant_id, request_id),
+                lease_value=lease.value,
+                ttl_ms=_KEPT_MS,
+                reply=_encode(said),
+            )
+        )
 
     async def edge_says(self, tenant_id: TenantId, request_id: str, said: EdgeSays) -> None:
         """Answer as an edge."""

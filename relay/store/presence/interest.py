@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from relay.core.presence import Name, TenantId
 from relay.errors import TooManyUsers
 from relay.store.presence import hints
-from relay.store.presence.pipes import INBOX_ENTRIES, INBOX_PER_TENANT, inbox_keys
+from relay.store.presence.pipes import inbox_values
 from relay.store.server import keys
 from relay.store.server.scripting import Arg, Script
 
@@ -73,17 +73,19 @@ class Interest:
             return await self._count(tenant_id, edge)
         count = 0
         for chunk, last in _chunks(list(names)):
-            head: list[Arg] = [
-                _TTL_MS,
-                edge,
-                tenant_id,
-                INBOX_PER_TENANT,
-                INBOX_ENTRIES,
-                hints.encode(hint) if last else b"",
-                keys.interest_prefix(tenant_id),
-                most,
-            ]
-            count = int(await self._store.run(_ADD, self._keys(tenant_id, edge), [*head, *chunk]))
+            call = _ADD(
+                *chunk,
+                **inbox_values(tenant_id),
+                interest=keys.interest(tenant_id, edge),
+                edges=keys.tenant_edges(tenant_id),
+                shared=keys.tenant_shared(tenant_id),
+                ttl_ms=_TTL_MS,
+                edge=edge,
+                hint=hints.encode(hint) if last else b"",
+                interest_prefix=keys.interest_prefix(tenant_id),
+                most_names=most,
+            )
+            count = int(await self._store.run(call))
             if count < 0:
                 raise TooManyUsers(
                     f"The tenant may watch {most} users on all its streams together", limit=str(most), per="tenant"
@@ -97,10 +99,17 @@ class Interest:
             return await self._count(tenant_id, edge)
         count = 0
         for chunk, last in _chunks(list(names)):
-            told = hints.encode(hint) if last else b""
-            prefix = keys.interest_prefix(tenant_id)
-            head: list[Arg] = [edge, tenant_id, INBOX_PER_TENANT, INBOX_ENTRIES, told, prefix]
-            count = await self._store.run(_REMOVE, self._keys(tenant_id, edge), [*head, *chunk])
+            call = _REMOVE(
+                *chunk,
+                **inbox_values(tenant_id),
+                interest=keys.interest(tenant_id, edge),
+                edges=keys.tenant_edges(tenant_id),
+                shared=keys.tenant_shared(tenant_id),
+                edge=edge,
+                hint=hints.encode(hint) if last else b"",
+                interest_prefix=keys.interest_prefix(tenant_id),
+            )
+            count = await self._store.run(call)
         return int(count)
 
     async def replace(self, tenant_id: TenantId, edge: str, names: Collection[Name]) -> int:
@@ -109,15 +118,31 @@ class Interest:
         Nobody is refused: it puts back what was there before a history was lost.
         """
         staged = keys.interest(tenant_id, f"{edge}:{secrets.token_hex(4)}")
-        held = [staged, keys.tenant_edges(tenant_id), keys.tenant_shared(tenant_id)]
         elsewhere = 0
         for chunk, _ in _chunks(list(names)):
-            head: list[Arg] = [_TTL_MS, edge, keys.interest_prefix(tenant_id)]
-            elsewhere += int(await self._store.run(_STAGE, held, [*head, *chunk]))
-        hint = hints.encode(hints.InterestChanged(tenant_id, edge))
-        args: list[Arg] = [_TTL_MS, edge, tenant_id, INBOX_PER_TENANT, INBOX_ENTRIES, hint, elsewhere]
+            stage = _STAGE(
+                *chunk,
+                staged=staged,
+                edges=keys.tenant_edges(tenant_id),
+                shared=keys.tenant_shared(tenant_id),
+                ttl_ms=_TTL_MS,
+                edge=edge,
+                interest_prefix=keys.interest_prefix(tenant_id),
+            )
+            elsewhere += int(await self._store.run(stage))
+        replace = _REPLACE(
+            **inbox_values(tenant_id),
+            interest=keys.interest(tenant_id, edge),
+            edges=keys.tenant_edges(tenant_id),
+            shared=keys.tenant_shared(tenant_id),
+            staged=staged,
+            ttl_ms=_TTL_MS,
+            edge=edge,
+            hint=hints.encode(hints.InterestChanged(tenant_id, edge)),
+            elsewhere=elsewhere,
+        )
         # Not repeatable by itself: a second run would find nothing staged and take that for "no names".
-        return int(await self._store.run_once(_REPLACE, [*self._keys(tenant_id, edge), staged], args))
+        return int(await self._store.run_once(replace))
 
     async def renew(self, tenant_ids: Sequence[TenantId], edge: str) -> dict[TenantId, int]:
         """Keep interest alive, all tenants in one round trip; returns how many names each has now."""
@@ -157,22 +182,24 @@ class Interest:
 
     async def read_edges(self, tenant_id: TenantId) -> set[str]:
         """The edges with interest in a tenant."""
-        args = [keys.interest_prefix(tenant_id)]
-        held = [keys.tenant_edges(tenant_id), keys.tenant_shared(tenant_id)]
-        edges = await self._store.run(_EDGES, held, args)
-        return {edge.decode() for edge in edges}
+        call = _EDGES(
+            edges=keys.tenant_edges(tenant_id),
+            shared=keys.tenant_shared(tenant_id),
+            interest_prefix=keys.interest_prefix(tenant_id),
+        )
+        return {edge.decode() for edge in await self._store.run(call)}
 
     async def count(self, tenant_id: TenantId) -> int:
         """Return how many distinct names the edges of a tenant watch, as its limit counts them: perhaps too few after an edge died."""
-        held = [keys.tenant_edges(tenant_id), keys.tenant_shared(tenant_id)]
-        return int(await self._store.run(_COUNT, held, [keys.interest_prefix(tenant_id)]))
+        call = _COUNT(
+            edges=keys.tenant_edges(tenant_id),
+            shared=keys.tenant_shared(tenant_id),
+            interest_prefix=keys.interest_prefix(tenant_id),
+        )
+        return int(await self._store.run(call))
 
     async def _count(self, tenant_id: TenantId, edge: str) -> int:
         return int(await self._store.command("SCARD", keys.interest(tenant_id, edge)))
-
-    def _keys(self, tenant_id: TenantId, edge: str) -> list[bytes]:
-        own, edges = keys.interest(tenant_id, edge), keys.tenant_edges(tenant_id)
-        return [own, edges, *inbox_keys(tenant_id), keys.tenant_shared(tenant_id)]
 
 
 _TTL_MS: Final = int(INTEREST_KEPT / timedelta(milliseconds=1))

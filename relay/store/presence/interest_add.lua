@@ -1,25 +1,40 @@
+-- Add names to what an edge watches. Returns how many names the edge watches then; -1, and none is added, when the tenant would
+-- watch more distinct names than it may. Names that another edge watches already are not more.
 -- uses: append, hint, layout, shared
--- KEYS: interest, edges, inbox, head, pending, shared
--- ARGV: ttl in ms, edge, tenant, limit, maxlen, hint or empty, prefix, most names or 0, names
--- Returns -1, and adds none, if the tenant would watch more distinct names than it may. Names that another edge has are not more.
-local sets = others(KEYS[2], KEYS[6], ARGV[7], ARGV[2])
-if #sets == 0 and redis.call('EXISTS', KEYS[1]) == 0 then
-  redis.call('DEL', KEYS[6])  -- what is left of edges that were there
+local interest = KEYS[1]  -- the edge's names
+local edges = KEYS[2]  -- the tenant's
+local inbox = KEYS[3]
+local inbox_head = KEYS[4]
+local inbox_pending = KEYS[5]
+local shared = KEYS[6]  -- edge -> how many of its names others watch too; see _shared.lua
+local ttl_ms = ARGV[1]  -- after which the edge's interest expires unless it is renewed
+local edge = ARGV[2]
+local tenant_id = ARGV[3]
+local most_hints = ARGV[4]  -- of one tenant that may wait for its worker
+local inbox_length = ARGV[5]  -- entries that the inbox keeps, about
+local hint = ARGV[6]  -- empty: none, because more names follow
+local interest_prefix = ARGV[7]  -- of the tenant's interest keys; an edge follows
+local most_names = ARGV[8]  -- distinct names of the tenant; 0: any number
+local first_name = 9  -- ARGV[9...]: names
+
+local sets = others(edges, shared, interest_prefix, edge)
+if #sets == 0 and redis.call('EXISTS', interest) == 0 then
+  redis.call('DEL', shared)  -- what is left of edges that were there
 end
-local elsewhere, nowhere = count_elsewhere(KEYS[1], sets, 9, 0)
-local most = tonumber(ARGV[8])
-if most > 0 and nowhere > 0 and distinct(KEYS[1], sets, KEYS[6]) + nowhere > most then
+local elsewhere, nowhere = count_elsewhere(interest, sets, first_name, 0)
+local most = tonumber(most_names)
+if most > 0 and nowhere > 0 and distinct(interest, sets, shared) + nowhere > most then
   return -1
 end
-for first = 9, #ARGV, CHUNK do
-  redis.call('SADD', KEYS[1], unpack(ARGV, first, math.min(first + CHUNK - 1, #ARGV)))
+for first = first_name, #ARGV, CHUNK do
+  redis.call('SADD', interest, unpack(ARGV, first, math.min(first + CHUNK - 1, #ARGV)))
 end
 if elsewhere > 0 then
-  redis.call('HINCRBY', KEYS[6], ARGV[2], elsewhere)
+  redis.call('HINCRBY', shared, edge, elsewhere)
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[1])
-redis.call('SADD', KEYS[2], ARGV[2])
-if ARGV[6] ~= '' then
-  hint(KEYS[3], KEYS[4], KEYS[5], ARGV[3], ARGV[4], ARGV[5], ARGV[6])
+redis.call('PEXPIRE', interest, ttl_ms)
+redis.call('SADD', edges, edge)
+if hint ~= '' then
+  append_hint(hint)
 end
-return redis.call('SCARD', KEYS[1])
+return redis.call('SCARD', interest)

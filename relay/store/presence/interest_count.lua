@@ -1,9 +1,12 @@
+-- Return how many distinct names a tenant's edges watch, as the limit counts them; see _shared.lua. Edges that let their interest
+-- expire are removed. The names of the sets follow from the edges' and share their slot.
 -- uses: layout, shared
--- KEYS: edges, shared  ARGV: prefix of the tenant's interest keys
--- How many distinct names a tenant's edges watch, as the limit counts them; see _shared.lua. Edges that let theirs expire are removed.
--- The names of the sets follow from the edges' and share their slot.
-local sets = others(KEYS[1], KEYS[2], ARGV[1], false)
+local edges = KEYS[1]  -- the tenant's
+local shared = KEYS[2]  -- edge -> how many of its names others watch too
+local interest_prefix = ARGV[1]  -- of the tenant's interest keys; an edge follows
+
+local sets = others(edges, shared, interest_prefix, false)
 if #sets == 0 then
   return 0
 end
-return distinct(table.remove(sets), sets, KEYS[2])
+return distinct(table.remove(sets), sets, shared)

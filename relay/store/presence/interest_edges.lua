@@ -1,9 +1,12 @@
+-- Return the edges whose interest is alive; those that let it expire are removed. The names of the sets follow from the edges'
+-- and share their slot.
 -- uses: layout, shared
--- KEYS: edges, shared  ARGV: prefix of the tenant's interest keys
--- The edges whose interest is alive; those that let it expire are removed.
--- The names of the sets follow from the edges' and share their slot.
+local edges = KEYS[1]  -- the tenant's
+local shared = KEYS[2]  -- edge -> how many of its names others watch too; see _shared.lua
+local interest_prefix = ARGV[1]  -- of the tenant's interest keys; an edge follows
+
 local alive = {}
-for _, set in ipairs(others(KEYS[1], KEYS[2], ARGV[1], false)) do
-  alive[#alive + 1] = string.sub(set, #ARGV[1] + 1)
+for _, set in ipairs(others(edges, shared, interest_prefix, false)) do
+  alive[#alive + 1] = string.sub(set, #interest_prefix + 1)
 end
 return alive

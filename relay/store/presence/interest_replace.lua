@@ -1,19 +1,33 @@
+-- Put the staged set, if there is one, in the place of what an edge watched. The old one is unlinked first, which frees it beside
+-- the server's own work. Returns how many names the edge watches then.
 -- uses: append, hint
--- KEYS: interest, edges, inbox, head, pending, shared, staged set
--- ARGV: ttl in ms, edge, tenant, limit, maxlen, hint, how many of the staged names other edges have
--- Puts the staged set, if any, in the place of the old one. The old one is unlinked first, which frees it beside the server's own work.
-local before = redis.call('SCARD', KEYS[1])
-redis.call('UNLINK', KEYS[1])
-if redis.call('EXISTS', KEYS[7]) == 1 then
-  if before ~= redis.call('SCARD', KEYS[7]) then
-    redis.call('HSET', KEYS[6], ARGV[2], ARGV[7])  -- else nothing was lost, and what is kept is as it should be
+local interest = KEYS[1]  -- the edge's names
+local edges = KEYS[2]  -- the tenant's
+local inbox = KEYS[3]
+local inbox_head = KEYS[4]
+local inbox_pending = KEYS[5]
+local shared = KEYS[6]  -- edge -> how many of its names others watch too; see _shared.lua
+local staged = KEYS[7]  -- the new names
+local ttl_ms = ARGV[1]  -- after which the edge's interest expires unless it is renewed
+local edge = ARGV[2]
+local tenant_id = ARGV[3]
+local most_hints = ARGV[4]  -- of one tenant that may wait for its worker
+local inbox_length = ARGV[5]  -- entries that the inbox keeps, about
+local hint = ARGV[6]
+local elsewhere = ARGV[7]  -- how many of the staged names other edges have
+
+local before = redis.call('SCARD', interest)
+redis.call('UNLINK', interest)
+if redis.call('EXISTS', staged) == 1 then
+  if before ~= redis.call('SCARD', staged) then
+    redis.call('HSET', shared, edge, elsewhere)  -- else nothing was lost, and what is kept is as it should be
   end
-  redis.call('RENAME', KEYS[7], KEYS[1])
-  redis.call('PEXPIRE', KEYS[1], ARGV[1])
-  redis.call('SADD', KEYS[2], ARGV[2])
+  redis.call('RENAME', staged, interest)
+  redis.call('PEXPIRE', interest, ttl_ms)
+  redis.call('SADD', edges, edge)
 else
-  redis.call('SREM', KEYS[2], ARGV[2])
-  redis.call('HDEL', KEYS[6], ARGV[2])
+  redis.call('SREM', edges, edge)
+  redis.call('HDEL', shared, edge)
 end
-hint(KEYS[3], KEYS[4], KEYS[5], ARGV[3], ARGV[4], ARGV[5], ARGV[6])
-return redis.call('SCARD', KEYS[1])
+append_hint(hint)
+return redis.call('SCARD', interest)

@@ -1,10 +1,17 @@
+-- Add names to a set that nobody reads yet. Returns how many of those that are new in it another edge watches.
 -- uses: layout, shared
--- KEYS: a set that nobody reads yet, edges, shared  ARGV: ttl in ms, edge, prefix, names
--- Returns how many of the names that are new in the set another edge has.
-local sets = others(KEYS[2], KEYS[3], ARGV[3], ARGV[2])
-local elsewhere = count_elsewhere(KEYS[1], sets, 4, 0)
-for first = 4, #ARGV, CHUNK do
-  redis.call('SADD', KEYS[1], unpack(ARGV, first, math.min(first + CHUNK - 1, #ARGV)))
+local staged = KEYS[1]
+local edges = KEYS[2]  -- the tenant's
+local shared = KEYS[3]  -- edge -> how many of its names others watch too; see _shared.lua
+local ttl_ms = ARGV[1]
+local edge = ARGV[2]
+local interest_prefix = ARGV[3]  -- of the tenant's interest keys; an edge follows
+local first_name = 4  -- ARGV[4...]: names
+
+local sets = others(edges, shared, interest_prefix, edge)
+local elsewhere = count_elsewhere(staged, sets, first_name, 0)
+for first = first_name, #ARGV, CHUNK do
+  redis.call('SADD', staged, unpack(ARGV, first, math.min(first + CHUNK - 1, #ARGV)))
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[1])
+redis.call('PEXPIRE', staged, ttl_ms)
 return elsewhere

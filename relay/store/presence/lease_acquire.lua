@@ -1,17 +1,24 @@
--- KEYS: lease, fence, inbox head, epoch  ARGV: nonce, worker, ttl in ms
--- Takes a free lease with the next fencing token. Run again with the same nonce it only renews, so that it may be repeated when no
+-- Take a free lease with the next fencing token. Run again with the same nonce it only renews, so that it may be repeated when no
 -- answer came. Returns {fence, newest hint, epoch, the server's history}, or {nil, ms until the lease expires} when another has it.
-local own = ':' .. ARGV[1] .. ':' .. ARGV[2]
-local current = redis.call('GET', KEYS[1])
-local fence
+local lease = KEYS[1]  -- the partition's lease
+local fence = KEYS[2]  -- counter of fencing tokens
+local inbox_head = KEYS[3]
+local epoch = KEYS[4]
+local nonce = ARGV[1]
+local worker = ARGV[2]
+local ttl_ms = ARGV[3]
+
+local own = ':' .. nonce .. ':' .. worker
+local current = redis.call('GET', lease)
+local token
 if not current then
-  fence = redis.call('INCR', KEYS[2])
-  redis.call('SET', KEYS[1], fence .. own, 'PX', ARGV[3])
+  token = redis.call('INCR', fence)
+  redis.call('SET', lease, token .. own, 'PX', ttl_ms)
 elseif string.sub(current, -#own) == own then
-  fence = tonumber(string.match(current, '^%d+'))
-  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+  token = tonumber(string.match(current, '^%d+'))
+  redis.call('PEXPIRE', lease, ttl_ms)
 else
-  return {false, redis.call('PTTL', KEYS[1])}
+  return {false, redis.call('PTTL', lease)}
 end
 local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
-return {fence, redis.call('GET', KEYS[3]), redis.call('GET', KEYS[4]), replid}
+return {token, redis.call('GET', inbox_head), redis.call('GET', epoch), replid}

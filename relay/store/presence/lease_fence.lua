@@ -1,16 +1,22 @@
+-- Put another ownership of the same worker in the place of its lease. Returns the new fencing token; nil when the lease is over.
+-- Run again with the same nonce it only renews, so that it may be repeated when no answer came.
 -- uses: lease
--- KEYS: lease, fence  ARGV: lease value, nonce of its successor, worker, ttl in ms
--- Puts another ownership of the same worker in the place of the lease; nil when the lease is over. Run again with the same nonce
--- it only renews, so that it may be repeated when no answer came.
-local successor = ':' .. ARGV[2] .. ':' .. ARGV[3]
-local current = redis.call('GET', KEYS[1])
+local lease = KEYS[1]  -- the partition's lease
+local fence = KEYS[2]  -- counter of fencing tokens
+local lease_value = ARGV[1]
+local nonce = ARGV[2]  -- of the new ownership
+local worker = ARGV[3]
+local ttl_ms = ARGV[4]
+
+local successor = ':' .. nonce .. ':' .. worker
+local current = redis.call('GET', lease)
 if current and string.sub(current, -#successor) == successor then
-  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+  redis.call('PEXPIRE', lease, ttl_ms)
   return tonumber(string.match(current, '^%d+'))
 end
-if not holds(KEYS[1], ARGV[1]) then
+if not holds_lease() then
   return nil
 end
-local fence = redis.call('INCR', KEYS[2])
-redis.call('SET', KEYS[1], fence .. successor, 'PX', ARGV[4])
-return fence
+local token = redis.call('INCR', fence)
+redis.call('SET', lease, token .. successor, 'PX', ttl_ms)
+return token

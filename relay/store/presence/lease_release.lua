@@ -1,6 +1,9 @@
+-- Give up a lease; one that is lost already is left alone.
 -- uses: lease
--- KEYS: lease  ARGV: lease value
-if holds(KEYS[1], ARGV[1]) then
-  redis.call('DEL', KEYS[1])
+local lease = KEYS[1]  -- the partition's lease
+local lease_value = ARGV[1]
+
+if holds_lease() then
+  redis.call('DEL', lease)
 end
 return 1

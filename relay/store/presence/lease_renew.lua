@@ -1,6 +1,10 @@
+-- Extend a lease. Returns 0 when it is lost.
 -- uses: lease
--- KEYS: lease  ARGV: lease value, ttl in ms
-if not holds(KEYS[1], ARGV[1]) then
+local lease = KEYS[1]  -- the partition's lease
+local lease_value = ARGV[1]
+local ttl_ms = ARGV[2]
+
+if not holds_lease() then
   return 0
 end
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return redis.call('PEXPIRE', lease, ttl_ms)

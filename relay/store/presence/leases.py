@@ -17,7 +17,7 @@ from relay.errors import LeaseLost
 from relay.store.presence.pipes import START_ID
 from relay.store.server import keys
 from relay.store.server.connection import BLOCK
-from relay.store.server.scripting import Arg, Script
+from relay.store.server.scripting import Script
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,11 +99,19 @@ class Leases:
         if not _WORKER.fullmatch(worker):
             raise ValueError(f"{worker[:50]!r} cannot be a worker's name")
         nonces = [self._nonces.setdefault(partition, new_nonce()) for partition in partitions]
-        calls: list[tuple[list[bytes], list[Arg]]] = [
-            ([keys.lease(n), keys.fence(n), keys.inbox_head(n), keys.epoch(n)], [nonce, worker, _ms(ttl)])
-            for n, nonce in zip(partitions, nonces, strict=True)
+        calls = [
+            _ACQUIRE(
+                lease=keys.lease(partition),
+                fence=keys.fence(partition),
+                inbox_head=keys.inbox_head(partition),
+                epoch=keys.epoch(partition),
+                nonce=nonce,
+                worker=worker,
+                ttl_ms=_ms(ttl),
+            )
+            for partition, nonce in zip(partitions, nonces, strict=True)
         ]
-        replies = await self._store.many_runs(_ACQUIRE, calls, urgent=True) if calls else []
+        replies = await self._store.run_many(calls, urgent=True)
         taken, expiries = [], []
         for partition, nonce, (fence, *found) in zip(partitions, nonces, replies, strict=True):
             self._nonces.pop(partition, None)
@@ -124,10 +132,10 @@ class Leases:
 
     async def renew(self, leases: Sequence[Lease], ttl: timedelta) -> set[Lease]:
         """Extend leases to `ttl` from now, all in one round trip; those not returned are lost for good."""
-        calls: list[tuple[list[bytes], list[Arg]]] = [
-            ([keys.lease(lease.partition)], [lease.value, _ms(ttl)]) for lease in leases
+        calls = [
+            _RENEW(lease=keys.lease(lease.partition), lease_value=lease.value, ttl_ms=_ms(ttl)) for lease in leases
         ]
-        replies = await self._store.many_runs(_RENEW, calls, urgent=True) if calls else []
+        replies = await self._store.run_many(calls, urgent=True)
         return {lease for lease, held in zip(leases, replies, strict=True) if held}
 
     async def fence(self, lease: Lease, nonce: str, ttl: timedelta) -> Lease:
@@ -144,19 +152,23 @@ class Leases:
         Raises:
             LeaseLost: another worker owns the partition, or nobody.
         """
-        held = [keys.lease(lease.partition), keys.fence(lease.partition)]
-        fence = await self._store.run(_FENCE, held, [lease.value, nonce, lease.worker, _ms(ttl)])
+        call = _FENCE(
+            lease=keys.lease(lease.partition),
+            fence=keys.fence(lease.partition),
+            lease_value=lease.value,
+            nonce=nonce,
+            worker=lease.worker,
+            ttl_ms=_ms(ttl),
+        )
+        fence = await self._store.run(call)
         if fence is None:
             raise LeaseLost("The partition has another owner now")
         return Lease(lease.partition, lease.worker, int(fence), nonce)
 
     async def release(self, *leases: Lease) -> None:
         """Give partitions up, so that others can take them at once. A lease that is lost already is left alone."""
-        calls: list[tuple[list[bytes], list[Arg]]] = [
-            ([keys.lease(lease.partition)], [lease.value]) for lease in leases
-        ]
-        if calls:
-            await self._store.many_runs(_RELEASE, calls, urgent=True)
+        calls = [_RELEASE(lease=keys.lease(lease.partition), lease_value=lease.value) for lease in leases]
+        await self._store.run_many(calls, urgent=True)
 
     async def tell_given_up(self, count: int) -> None:
         """Wake the workers who wait for partitions."""

@@ -1,13 +1,22 @@
+-- Store what each name stands for as "<expiry> <outcome>"; only names whose outcome differs go into `changes`. Returns the
+-- entry's id, or false without one.
 -- uses: lease, append, layout
--- KEYS: lease, directory, changes, head  ARGV: lease value, maxlen, tenant, then (name, expiry in ms, outcome) triples
--- Stores what each name stands for as "<expiry> <outcome>"; only names whose outcome differs go into `changes`.
-if not holds(KEYS[1], ARGV[1]) then
+local lease = KEYS[1]  -- the partition's lease
+local directory = KEYS[2]
+local changes = KEYS[3]
+local changes_head = KEYS[4]
+local lease_value = ARGV[1]
+local changes_length = ARGV[2]  -- entries that `changes` keeps, about
+local tenant_id = ARGV[3]
+local first_triple = 4  -- ARGV[4...]: (name, expiry in ms, outcome) triples
+
+if not holds_lease() then
   return lease_lost()
 end
-local fields, values = {'n', ARGV[3]}, {}
-for i = 4, #ARGV, 3 do
+local fields, values = {'n', tenant_id}, {}
+for i = first_triple, #ARGV, 3 do
   local name, outcome = ARGV[i], ARGV[i + 2]
-  local old = redis.call('HGET', KEYS[2], name)
+  local old = redis.call('HGET', directory, name)
   if not old or string.match(old, ' (.*)$') ~= outcome then
     fields[#fields + 1] = name
     fields[#fields + 1] = outcome
@@ -16,9 +25,9 @@ for i = 4, #ARGV, 3 do
   values[#values + 1] = ARGV[i + 1] .. ' ' .. outcome
 end
 for first = 1, #values, 2 * CHUNK do
-  redis.call('HSET', KEYS[2], unpack(values, first, math.min(first + 2 * CHUNK - 1, #values)))
+  redis.call('HSET', directory, unpack(values, first, math.min(first + 2 * CHUNK - 1, #values)))
 end
 if #fields == 2 then
   return false
 end
-return append(KEYS[3], KEYS[4], ARGV[2], fields)
+return append(changes, changes_head, changes_length, fields)

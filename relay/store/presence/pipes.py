@@ -44,18 +44,25 @@ _SAVE = Script("cursor_save")
 _ENDED = Script("ended")
 
 
-def inbox_keys(tenant_id: TenantId) -> list[bytes]:
-    """The keys that the scripts' `hint` needs."""
+def inbox_values(tenant_id: TenantId) -> dict[str, Any]:
+    """Return what a script that uses `_hint.lua` needs, by name."""
     partition = keys.partition_of(tenant_id)
-    return [keys.inbox(partition), keys.inbox_head(partition), keys.inbox_pending(partition)]
+    return {
+        "inbox": keys.inbox(partition),
+        "inbox_head": keys.inbox_head(partition),
+        "inbox_pending": keys.inbox_pending(partition),
+        "tenant_id": tenant_id,
+        "most_hints": INBOX_PER_TENANT,
+        "inbox_length": INBOX_ENTRIES,
+    }
 
 
 async def tell(store: Store, hint: hints.Hint, *more: hints.Hint) -> None:
     """Append hints of one tenant to the inbox of its partition, in one step; see `Inbox`."""
-    args: list[Arg] = [hint.tenant_id, INBOX_PER_TENANT, INBOX_ENTRIES]
+    pairs: list[Arg] = []
     for each in (hint, *more):
-        args += [hints.weight(each), hints.encode(each)]
-    await store.run_once(_APPEND, inbox_keys(hint.tenant_id), args)
+        pairs += [hints.weight(each), hints.encode(each)]
+    await store.run_once(_APPEND(*pairs, **inbox_values(hint.tenant_id)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +147,16 @@ class Inbox:
             LeaseLost: the partition has another owner.
         """
         partition = lease.partition
-        held = [keys.lease(partition), keys.cursor(partition), keys.inbox(partition), keys.inbox_pending(partition)]
-        missed = await self._store.run_once(_SAVE, held, [lease.value, position, INBOX_PER_TENANT])
+        call = _SAVE(
+            lease=keys.lease(partition),
+            cursor=keys.cursor(partition),
+            inbox=keys.inbox(partition),
+            inbox_pending=keys.inbox_pending(partition),
+            lease_value=lease.value,
+            position=position,
+            most_hints=INBOX_PER_TENANT,
+        )
+        missed = await self._store.run_once(call)
         return {TenantId(tenant_id.decode()) for tenant_id in missed}
 
     async def aclose(self) -> None:
@@ -169,8 +184,15 @@ class Changes:
 
     async def _ended(self, tenant_id: TenantId, key_id: str) -> None:
         partition = keys.partition_of(tenant_id)
-        held = [keys.changes(partition), keys.changes_head(partition)]
-        await self._store.run_once(_ENDED, held, [CHANGES_ENTRIES, tenant_id, key_id])
+        await self._store.run_once(
+            _ENDED(
+                changes=keys.changes(partition),
+                changes_head=keys.changes_head(partition),
+                changes_length=CHANGES_ENTRIES,
+                tenant_id=tenant_id,
+                key_id=key_id,
+            )
+        )
 
 
 class ChangesReader:

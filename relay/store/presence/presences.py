@@ -36,7 +36,7 @@ _SCAN_COUNT: Final = 500
 
 _HEAD: Final = struct.Struct(">QIIQBB")
 """Of a stored answer: revision (ms, sequence), fencing token, poll, source, length of the sequence number. The same as
-in `scripts/_layout.lua`."""
+in `_layout.lua`."""
 _MAX_SEQUENCE_BYTES: Final = 255
 _RESTARTS: Final = 3
 """In place of the source, on the way to the script only."""
@@ -176,15 +176,18 @@ class Presences:
         reads all users anew. Leases that are lost are absent from what is returned. All in one round trip.
         """
         epochs = {lease: epoch_in(replid, secrets.token_hex(8)) for lease in tenants}
-        calls: list[tuple[list[bytes], list[Arg]]] = [
-            (
-                [keys.lease(lease.partition), keys.epoch(lease.partition), *map(keys.answers, tenant_ids)],
-                [lease.value, epochs[lease]],
+        calls = [
+            _EPOCH(
+                more_keys=[*map(keys.answers, tenant_ids)],
+                lease=keys.lease(lease.partition),
+                epoch=keys.epoch(lease.partition),
+                lease_value=lease.value,
+                new_epoch=epochs[lease],
             )
             for lease, tenant_ids in tenants.items()
         ]
         # Urgent, because that is never retried: a first try that ran late would delete what was accepted after the second.
-        replies = await self._store.many_runs(_EPOCH, calls, urgent=True) if calls else []
+        replies = await self._store.run_many(calls, urgent=True)
         return {lease: epoch for (lease, epoch), held in zip(epochs.items(), replies, strict=True) if held}
 
     # ---------------------------------------------------------------- answers
@@ -215,13 +218,24 @@ class Presences:
         if len({answer.user_id for answer in answers}) != len(answers):
             raise Bug("A user is accepted twice in one call")
         partition = lease.partition
-        held = [keys.lease(partition), keys.answers(tenant_id), *_changes(partition), keys.epoch(partition)]
         stored, refused = dict[UserId, Revision](), set[UserId]()
         for chunk in _chunks(answers, MAX_ENTRY_USERS):
-            args: list[Arg] = [lease.value, CHANGES_ENTRIES, tenant_id, epoch or ""]
+            pairs: list[Arg] = []
             for answer in chunk:
-                args += (answer.user_id, _pack(answer))
-            entry_id, left_out = await self._store.run_once(_ACCEPT, held, args)
+                pairs += (answer.user_id, _pack(answer))
+            call = _ACCEPT(
+                *pairs,
+                lease=keys.lease(partition),
+                answers=keys.answers(tenant_id),
+                changes=keys.changes(partition),
+                changes_head=keys.changes_head(partition),
+                epoch=keys.epoch(partition),
+                lease_value=lease.value,
+                changes_length=CHANGES_ENTRIES,
+                tenant_id=tenant_id,
+                demanded=epoch or "",
+            )
+            entry_id, left_out = await self._store.run_once(call)
             refused.update(UserId(user_id.decode()) for user_id in left_out)
             if entry_id:
                 revision = parse(entry_id)
@@ -258,13 +272,22 @@ class Presences:
             The (last) entry's revision, or None when no name changed.
         """
         self._demand(lease, tenant_id)
-        held = [keys.lease(lease.partition), keys.directory(tenant_id), *_changes(lease.partition)]
         revision = None
         for chunk in _chunks(list(resolved.items()), MAX_ENTRY_USERS):
-            args: list[Arg] = [lease.value, CHANGES_ENTRIES, tenant_id]
+            triples: list[Arg] = []
             for name, entry in chunk:
-                args += (name, _ms(entry.expires), entries.render_outcome(entry.outcome))
-            entry_id = await self._store.run_once(_NAME, held, args)
+                triples += (name, _ms(entry.expires), entries.render_outcome(entry.outcome))
+            call = _NAME(
+                *triples,
+                lease=keys.lease(lease.partition),
+                directory=keys.directory(tenant_id),
+                changes=keys.changes(lease.partition),
+                changes_head=keys.changes_head(lease.partition),
+                lease_value=lease.value,
+                changes_length=CHANGES_ENTRIES,
+                tenant_id=tenant_id,
+            )
+            entry_id = await self._store.run_once(call)
             revision = parse(entry_id) if entry_id else revision
         return revision
 
@@ -290,9 +313,15 @@ class Presences:
         if len(names) > MAX_SNAPSHOT_NAMES:
             raise Bug(f"A snapshot of {len(names)} names; {MAX_SNAPSHOT_NAMES} are the most")
         partition = keys.partition_of(tenant_id)
-        held = [keys.directory(tenant_id), keys.answers(tenant_id), keys.changes_head(partition), keys.epoch(partition)]
-        held.append(keys.tenant_unenforced(tenant_id))
-        reply = await self._store.run(_SNAPSHOT, held, names)
+        call = _SNAPSHOT(
+            *names,
+            directory=keys.directory(tenant_id),
+            answers=keys.answers(tenant_id),
+            changes_head=keys.changes_head(partition),
+            epoch=keys.epoch(partition),
+            unenforced=keys.tenant_unenforced(tenant_id),
+        )
+        reply = await self._store.run(call)
         last, epoch, replid, outcomes, users, answers, held_back = reply
         return Snapshot(
             last=parse(last or START_ID),
@@ -316,13 +345,22 @@ class Presences:
         """
         partition = lease.partition
         for chunk in _chunks(contacts, MAX_ENTRY_USERS):
-            args: list[Arg] = [lease.value, CHANGES_ENTRIES, int(CONTACT_KEPT / timedelta(milliseconds=1))]
-            held = [keys.lease(partition), *_changes(partition)]
+            kept, pairs = list[bytes](), list[Arg]()
             for contact in chunk:
                 self._demand(lease, contact.tenant_id)
-                held.append(keys.tenant_contact(contact.tenant_id))
-                args += (contact.tenant_id, entries.render_contact(contact))
-            await self._store.run_once(_CONTACT, held, args)
+                kept.append(keys.tenant_contact(contact.tenant_id))
+                pairs += (contact.tenant_id, entries.render_contact(contact))
+            call = _CONTACT(
+                *pairs,
+                more_keys=kept,
+                lease=keys.lease(partition),
+                changes=keys.changes(partition),
+                changes_head=keys.changes_head(partition),
+                lease_value=lease.value,
+                changes_length=CHANGES_ENTRIES,
+                ttl_ms=int(CONTACT_KEPT / timedelta(milliseconds=1)),
+            )
+            await self._store.run_once(call)
 
     async def kept_contact(self, tenant_id: TenantId) -> KeptContact | None:
         """The tenant's newest contact, and how long ago it came; None when it was never read, or not for a week."""
@@ -352,18 +390,31 @@ class Presences:
             keys.tenant_connected(tenant_id),
             keys.tenant_shared(tenant_id),
         ]
-        held = [keys.lease(lease.partition), keys.tenant_subscriptions(tenant_id), *gone]
-        await self._store.run_once(_DROP, held, [lease.value, keys.subscription_prefix(tenant_id)])
+        await self._store.run_once(
+            _DROP(
+                more_keys=gone,
+                lease=keys.lease(lease.partition),
+                routes=keys.tenant_subscriptions(tenant_id),
+                lease_value=lease.value,
+                subscription_prefix=keys.subscription_prefix(tenant_id),
+            )
+        )
 
     async def trim(self, lease: Lease, older_than: datetime) -> int:
         """Drop entries of `changes` from before a time (Redis' clock); returns how many."""
-        held = [keys.lease(lease.partition), keys.changes(lease.partition)]
-        return int(await self._store.run_once(_TRIM, held, [lease.value, _ms(older_than)]))
+        call = _TRIM(
+            lease=keys.lease(lease.partition),
+            changes=keys.changes(lease.partition),
+            lease_value=lease.value,
+            oldest_ms=_ms(older_than),
+        )
+        return int(await self._store.run_once(call))
 
     async def _forget(self, lease: Lease, tenant_id: TenantId, key: bytes, fields: list[Any]) -> None:
         self._demand(lease, tenant_id)
         for chunk in _chunks(fields, MAX_SNAPSHOT_NAMES):
-            await self._store.run_once(_FORGET, [keys.lease(lease.partition), key], [lease.value, *chunk])
+            call = _FORGET(*chunk, lease=keys.lease(lease.partition), hash=key, lease_value=lease.value)
+            await self._store.run_once(call)
 
     async def _scan(self, key: bytes) -> AsyncIterator[tuple[bytes, bytes]]:
         cursor = 0
@@ -400,10 +451,6 @@ def _pack(answer: Observed) -> bytes:
     source = _RESTARTS if answer.restarts else answer.source
     head = _HEAD.pack(0, 0, answer.order.fence, answer.order.poll, source, len(sequence))
     return head + sequence + answer.item
-
-
-def _changes(partition: int) -> list[bytes]:
-    return [keys.changes(partition), keys.changes_head(partition)]
 
 
 def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

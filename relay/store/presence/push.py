@@ -43,8 +43,14 @@ class PushStatuses:
         """Write it down; LeaseLost when the partition has another owner."""
         if keys.partition_of(tenant_id) != lease.partition:
             raise LeaseLost("The lease is not of this tenant's partition")
-        held = [keys.lease(lease.partition), keys.tenant_push(tenant_id)]
-        await self._store.run(_PUT, held, [lease.value, _encode(status)])
+        await self._store.run(
+            _PUT(
+                lease=keys.lease(lease.partition),
+                push=keys.tenant_push(tenant_id),
+                lease_value=lease.value,
+                status=_encode(status),
+            )
+        )
 
     async def load(self, tenant_id: TenantId) -> PushStatus | None:
         """A tenant's; None when no worker has said anything yet, or a later release has."""

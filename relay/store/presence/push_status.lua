@@ -1,6 +1,11 @@
+-- Write down how many of a tenant's users are pushed.
 -- uses: lease
--- KEYS: lease, push status  ARGV: lease value, status
-if not holds(KEYS[1], ARGV[1]) then
+local lease = KEYS[1]  -- the partition's lease
+local push = KEYS[2]
+local lease_value = ARGV[1]
+local status = ARGV[2]
+
+if not holds_lease() then
   return lease_lost()
 end
-return redis.call('SET', KEYS[2], ARGV[2])
+return redis.call('SET', push, status)

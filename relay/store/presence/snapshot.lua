@@ -1,7 +1,13 @@
--- KEYS: directory, answers, head, epoch, mark of a change that is not carried out  ARGV: names, few enough to unpack
--- All of one instant: {last id, epoch, replication info, outcome per name, user ids, answer per user id,
--- whether answers are held back}.
-local outcomes = #ARGV > 0 and redis.call('HMGET', KEYS[1], unpack(ARGV)) or {}
+-- Return what is known of some names, all of one instant: {last id, epoch, the server's history, outcome per name, user ids,
+-- answer per user id, whether answers are held back}.
+local directory = KEYS[1]
+local answers = KEYS[2]
+local changes_head = KEYS[3]
+local epoch = KEYS[4]
+local unenforced = KEYS[5]  -- mark of a change that is not carried out yet
+local first_name = 1  -- ARGV[1...]: names, few enough to unpack
+
+local outcomes = #ARGV >= first_name and redis.call('HMGET', directory, unpack(ARGV, first_name)) or {}
 local users, seen = {}, {}
 for n, value in ipairs(outcomes) do
   if value then
@@ -13,10 +19,10 @@ for n, value in ipairs(outcomes) do
     end
   end
 end
-local answers = {}
-local held_back = redis.call('EXISTS', KEYS[5])
+local found = {}
+local held_back = redis.call('EXISTS', unenforced)
 if #users > 0 and held_back == 0 then
-  answers = redis.call('HMGET', KEYS[2], unpack(users))
+  found = redis.call('HMGET', answers, unpack(users))
 end
 local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
-return {redis.call('GET', KEYS[3]), redis.call('GET', KEYS[4]), replid, outcomes, users, answers, held_back}
+return {redis.call('GET', changes_head), redis.call('GET', epoch), replid, outcomes, users, found, held_back}

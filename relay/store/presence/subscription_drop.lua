@@ -1,7 +1,13 @@
+-- Forget a subscription.
 -- uses: lease
--- KEYS: lease, subscription, routes of the tenant  ARGV: lease value, route
-if not holds(KEYS[1], ARGV[1]) then
+local lease = KEYS[1]  -- the partition's lease
+local subscription = KEYS[2]
+local routes = KEYS[3]  -- those of the tenant's subscriptions
+local lease_value = ARGV[1]
+local route = ARGV[2]
+
+if not holds_lease() then
   return lease_lost()
 end
-redis.call('SREM', KEYS[3], ARGV[2])
-return redis.call('UNLINK', KEYS[2])
+redis.call('SREM', routes, route)
+return redis.call('UNLINK', subscription)

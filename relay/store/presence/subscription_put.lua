@@ -1,8 +1,15 @@
+-- Write a subscription down, new or changed.
 -- uses: lease
--- KEYS: lease, subscription, routes of the tenant  ARGV: lease value, route, fields of the record
-if not holds(KEYS[1], ARGV[1]) then
+local lease = KEYS[1]  -- the partition's lease
+local subscription = KEYS[2]
+local routes = KEYS[3]  -- those of the tenant's subscriptions
+local lease_value = ARGV[1]
+local route = ARGV[2]
+local first_field = 3  -- ARGV[3...]: fields and values of the record
+
+if not holds_lease() then
   return lease_lost()
 end
-redis.call('HSET', KEYS[2], unpack(ARGV, 3))
-redis.call('SADD', KEYS[3], ARGV[2])
+redis.call('HSET', subscription, unpack(ARGV, first_field))
+redis.call('SADD', routes, route)
 return 1

@@ -89,8 +89,16 @@ class Subscriptions:
         """Write a subscription down, new or changed."""
         route_id, tenant_id = subscription.route_id, subscription.tenant_id
         _demand(lease, tenant_id, route_id)
-        held = [keys.lease(lease.partition), keys.subscription(route_id), keys.tenant_subscriptions(tenant_id)]
-        await self._store.run(_PUT, held, [lease.value, route_id, *_fields(subscription)])
+        await self._store.run(
+            _PUT(
+                *_fields(subscription),
+                lease=keys.lease(lease.partition),
+                subscription=keys.subscription(route_id),
+                routes=keys.tenant_subscriptions(tenant_id),
+                lease_value=lease.value,
+                route=route_id,
+            )
+        )
 
     async def load(self, route_id: str) -> Subscription | None:
         """The subscription of a route; None when there is none, or the text is no route."""
@@ -130,8 +138,15 @@ class Subscriptions:
     async def drop(self, lease: Lease, tenant_id: TenantId, route_id: str) -> None:
         """Forget a subscription; one that is not known is fine. (`Presences.drop` forgets all of a tenant that left.)"""
         _demand(lease, tenant_id, route_id)
-        held = [keys.lease(lease.partition), keys.subscription(route_id), keys.tenant_subscriptions(tenant_id)]
-        await self._store.run(_DROP, held, [lease.value, route_id])
+        await self._store.run(
+            _DROP(
+                lease=keys.lease(lease.partition),
+                subscription=keys.subscription(route_id),
+                routes=keys.tenant_subscriptions(tenant_id),
+                lease_value=lease.value,
+                route=route_id,
+            )
+        )
 
     async def _routes(self, tenant_id: TenantId) -> list[str]:
         found = await self._store.command("SMEMBERS", keys.tenant_subscriptions(tenant_id))

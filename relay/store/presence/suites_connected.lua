@@ -1,16 +1,21 @@
--- KEYS: connected suites of a tenant  ARGV: edge, what it says (empty: no stream any more), for how long it counts in ms
--- What other edges said is dropped once it does not count any more: a process that was killed says no goodbye.
+-- Keep which suites have streams open at one edge. What other edges wrote is dropped once it does not count any more: a process
+-- that was killed cannot take it back.
+local connected = KEYS[1]  -- edge -> "<ms> <suites>", of one tenant
+local edge = ARGV[1]
+local suites = ARGV[2]  -- empty: no stream any more
+local counts_for_ms = ARGV[3]
+
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-for _, edge in ipairs(redis.call('HKEYS', KEYS[1])) do
-  local said = redis.call('HGET', KEYS[1], edge)
-  if now - tonumber(string.match(said, '^%d+')) > tonumber(ARGV[3]) then
-    redis.call('HDEL', KEYS[1], edge)
+for _, other in ipairs(redis.call('HKEYS', connected)) do
+  local written = redis.call('HGET', connected, other)
+  if now - tonumber(string.match(written, '^%d+')) > tonumber(counts_for_ms) then
+    redis.call('HDEL', connected, other)
   end
 end
-if ARGV[2] == '' then
-  redis.call('HDEL', KEYS[1], ARGV[1])
+if suites == '' then
+  redis.call('HDEL', connected, edge)
 else
-  redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now) .. ' ' .. ARGV[2])
+  redis.call('HSET', connected, edge, string.format('%.0f', now) .. ' ' .. suites)
 end
-return redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return redis.call('PEXPIRE', connected, counts_for_ms)

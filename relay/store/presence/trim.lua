@@ -1,6 +1,11 @@
+-- Drop old entries of `changes`. Returns how many.
 -- uses: lease
--- KEYS: lease, changes  ARGV: lease value, least ms to keep
-if not holds(KEYS[1], ARGV[1]) then
+local lease = KEYS[1]  -- the partition's lease
+local changes = KEYS[2]
+local lease_value = ARGV[1]
+local oldest_ms = ARGV[2]  -- entries from before this are dropped
+
+if not holds_lease() then
   return lease_lost()
 end
-return redis.call('XTRIM', KEYS[2], 'MINID', ARGV[2])
+return redis.call('XTRIM', changes, 'MINID', oldest_ms)

@@ -1,6 +1,11 @@
--- KEYS: flow  ARGV: what was read, what takes its place, lifetime in ms
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+-- Compare and set a flow. Returns 0 when something else is there by now.
+local flow = KEYS[1]
+local old = ARGV[1]  -- what was read
+local new = ARGV[2]
+local ttl_ms = ARGV[3]
+
+if redis.call('GET', flow) ~= old then
   return 0
 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+redis.call('SET', flow, new, 'PX', ttl_ms)
 return 1

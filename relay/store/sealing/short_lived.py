@@ -125,7 +125,9 @@ class Flows:
         sealed = self._ring.seal(_short(content), _belonging(kept.name))
         for _ in range(_AGAIN):
             async with self._store.vault_connection() as vault:
-                replaced = await vault.run(_REPLACE, [_key(kept.name)], [kept.sealed, sealed, self._ms(lifetime)])
+                replaced = await vault.run(
+                    _REPLACE(flow=_key(kept.name), old=kept.sealed, new=sealed, ttl_ms=self._ms(lifetime))
+                )
                 await vault.confirm()
             if replaced:
                 return KeptFlow(kept.name, content, sealed)

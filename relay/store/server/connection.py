@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
 
     from relay.store.server.layout import Client
-    from relay.store.server.scripting import Arg, Script
+    from relay.store.server.scripting import Call, Script
 
 BLOCK: Final = timedelta(seconds=1)
 """How long a blocking read waits at most: as often as this, its caller can look around."""
@@ -85,10 +85,10 @@ class VaultConnection:
         async with self._server.asked(str(command[0]), command):
             return await self._send(*command)
 
-    async def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
+    async def run(self, call: Call) -> Any:
         """Run a script here."""
-        async with self._server.asked(script.name, keys):
-            return await script.run(self._send, keys, args)
+        async with self._server.asked(call.script.name, call.keys):
+            return await call.run(self._send)
 
     async def confirm(self) -> None:
         """Wait until everything written here is on disk, and on as many replicas' disks as the settings demand.
@@ -198,19 +198,19 @@ class Store:
         for server in {self.main, self.vault}:
             await server.aclose()
 
-    async def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
+    async def run(self, call: Call) -> Any:
         """Run a script that may run twice."""
-        async with self.main.asked(script.name, keys):
-            return await script.run(on(self.main.client), keys, args)
+        async with self.main.asked(call.script.name, call.keys):
+            return await call.run(on(self.main.client))
 
-    async def run_once(self, script: Script, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
+    async def run_once(self, call: Call) -> Any:
         """Run a script at most once.
 
         Raises:
             LeaseLost: the script demanded a lease that is no longer in force; nothing was written.
         """
-        async with self.main.asked(script.name, keys):
-            return await script.run(on(self.main.writer), keys, args)
+        async with self.main.asked(call.script.name, call.keys):
+            return await call.run(on(self.main.writer))
 
     async def command(self, *command: Any) -> Any:
         """Run one repeatable command on the main server."""
@@ -222,10 +222,10 @@ class Store:
         async with self.vault.asked(str(command[0]), command):
             return await on(self.vault.client)(*command)
 
-    async def vault_run(self, script: Script, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
+    async def vault_run(self, call: Call) -> Any:
         """Run a repeatable script on custody's server; not durable."""
-        async with self.vault.asked(script.name, keys):
-            return await script.run(on(self.vault.client), keys, args)
+        async with self.vault.asked(call.script.name, call.keys):
+            return await call.run(on(self.vault.client))
 
     async def many(self, commands: Sequence[Sequence[Any]], *, vault: bool = False) -> list[Any]:
         """Run repeatable commands in one round trip, not atomically; the first that failed is raised."""
@@ -236,25 +236,24 @@ class Store:
         async with server.asked(str(commands[0][0]), about):
             return _good(await pipelined(server.client, commands))
 
-    async def many_runs(
-        self, script: Script, calls: Sequence[tuple[Sequence[bytes], Sequence[Arg]]], *, urgent: bool = False
-    ) -> list[Any]:
-        """Run a repeatable script for several partitions in one round trip (two when the server does not know it yet).
+    async def run_many(self, calls: Sequence[Call], *, urgent: bool = False) -> list[Any]:
+        """Run repeatable scripts for several partitions in one round trip (two when the server does not know them yet).
 
         Args:
-            script: which.
-            calls: keys and arguments of each run; the keys of one run lie in one slot.
+            calls: the keys of each lie in one slot.
             urgent: on connections that other commands cannot fill, and never retried.
         """
+        if not calls:
+            return []
         client = self.main.urgent if urgent else self.main.client
-        async with self.main.asked(script.name, [key for keys, _ in calls for key in keys]):
-            commands = [(script.command, script.sha, len(keys), *keys, *args) for keys, args in calls]
-            replies = await pipelined(client, commands)
+        async with self.main.asked(calls[0].script.name, [key for call in calls for key in call.keys]):
+            replies = await pipelined(client, [call.command for call in calls])
             unknown = [number for number, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
             if unknown:
-                load = ("SCRIPT", "LOAD", script.source)
-                _, *again = await pipelined(client, [load, *(commands[number] for number in unknown)])
-                for number, reply in zip(unknown, again, strict=True):
+                sources = dict.fromkeys(calls[number].script.source for number in unknown)
+                load = [("SCRIPT", "LOAD", source) for source in sources]
+                again = await pipelined(client, [*load, *(calls[number].command for number in unknown)])
+                for number, reply in zip(unknown, again[len(load) :], strict=True):
                     replies[number] = reply
             return _good(replies)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from relay.store.server.clients import Server
     from relay.store.server.connection import StoreSettings
-    from relay.store.server.scripting import Arg, Script
+    from relay.store.server.scripting import Call
 
 
 class PipeliningStore(Store):
@@ -28,15 +28,15 @@ class PipeliningStore(Store):
         super().__init__(settings)
         self._pipes = {server: _Pipe(server) for server in {self.main, self.vault}}
 
-    async def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
+    async def run(self, call: Call) -> Any:
         """Run a script that may run twice."""
-        async with self.main.asked(script.name, keys):
-            return await script.run(self._pipes[self.main].execute, keys, args)
+        async with self.main.asked(call.script.name, call.keys):
+            return await call.run(self._pipes[self.main].execute)
 
-    async def vault_run(self, script: Script, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
+    async def vault_run(self, call: Call) -> Any:
         """Run a repeatable script on custody's server; not durable."""
-        async with self.vault.asked(script.name, keys):
-            return await script.run(self._pipes[self.vault].execute, keys, args)
+        async with self.vault.asked(call.script.name, call.keys):
+            return await call.run(self._pipes[self.vault].execute)
 
     async def command(self, *command: Any) -> Any:
         """Run one repeatable command on the main server."""

@@ -1,18 +1,31 @@
 """Lua scripts: read from the package once, run by their hash.
 
-Each file is beside the module that runs it, in a package of `relay.store`, and its name is used once among all of them. A file may
-begin with `-- uses: lease, append`: those files (`_lease.lua`, `_append.lua`) are put before it.
+Each file is beside the module that runs it, in a package of `relay.store`, and its name is used once among all of them. A file
+begins with a header, which ends at the first empty line. It says what the script does, which parts it uses, and it gives each key
+and each argument a name:
+
+    -- Extend a lease. Returns 0 when it is lost.
+    -- uses: lease
+    local lease = KEYS[1]
+    local lease_value = ARGV[1]
+    local first_pair = 2  -- ARGV[2...]: (name, value) pairs
+
+A part (`_lease.lua`) is put behind the header of each script that uses it. It begins with `-- needs: lease, lease_value` when it
+uses keys or arguments, and takes them by these names. Whoever runs a script names them too, see `Script`: nobody counts positions.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import NoScriptError
+
+from relay.errors import Bug
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -25,8 +38,11 @@ if TYPE_CHECKING:
 Arg = bytes | str | int | float
 """What redis-py can encode."""
 
-_COMMANDS = re.compile(r"redis\.p?call\('([A-Z]+)'")
-_USES = re.compile(r"-- uses: ([a-z_, ]+)\n")
+_COMMANDS: Final = re.compile(r"redis\.p?call\(\s*'([A-Z]+)'")
+_USES: Final = re.compile(r"^-- uses: ([a-z_, ]+)$", re.MULTILINE)
+_NEEDS: Final = re.compile(r"\A-- needs: ([a-z_, ]+)$", re.MULTILINE)
+_ONE: Final = re.compile(r"^local ([a-z_]+) = (KEYS|ARGV)\[(\d+)\]", re.MULTILINE)
+_REST: Final = re.compile(r"^local first_[a-z_]+ = (\d+)  -- (KEYS|ARGV)\[\1\.\.\.\]: ", re.MULTILINE)
 
 
 @cache
@@ -41,41 +57,123 @@ def files() -> Mapping[str, Traversable]:
     }
 
 
-def _text(name: str) -> str:
+def _read(name: str) -> str:
     return files()[name].read_text(encoding="utf-8")
 
 
 def on(client: Redis) -> Execute:
-    """What runs commands on `client`. (redis-py leaves it untyped.)"""
+    """Return the function that runs commands on `client`. (redis-py leaves it untyped.)"""
     return client.execute_command
 
 
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The keys and arguments of a script, by name and in order."""
+
+    keys: tuple[str, ...]
+    args: tuple[str, ...]
+    more_keys: bool
+    """Whether further keys follow those that have names."""
+    more_args: bool
+    uses: tuple[str, ...]
+    """The parts, without their underscore."""
+
+
+def _header(name: str, text: str) -> Header:
+    """Read a header. Raises Bug when it does not number keys and arguments from 1 on, each once."""
+    names: dict[str, list[str]] = {"KEYS": [], "ARGV": []}
+    for match in _ONE.finditer(text):
+        local, kind, number = match.groups()
+        names[kind].append(local)
+        if int(number) != len(names[kind]):
+            raise Bug(f"{name}.lua: {kind}[{number}] is not in its place")
+    rest = {kind: int(number) for number, kind in _REST.findall(text)}
+    for kind, number in rest.items():
+        if number != len(names[kind]) + 1:
+            raise Bug(f"{name}.lua: {kind}[{number}...] is not in its place")
+    keys, args = tuple(names["KEYS"]), tuple(names["ARGV"])
+    if len({*keys, *args}) != len(keys) + len(args):
+        raise Bug(f"{name}.lua: a name stands twice")
+    return Header(keys, args, "KEYS" in rest, "ARGV" in rest, _split(_USES.search(text)))
+
+
+def _split(found: re.Match[str] | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in found[1].split(",")) if found is not None else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One run of a script: its keys and arguments, in the order in which the script takes them."""
+
+    script: Script
+    keys: Sequence[bytes]
+    args: Sequence[Arg]
+
+    @property
+    def command(self) -> tuple[Any, ...]:
+        """The command that runs it on a server that knows the script."""
+        return (self.script.command, self.script.sha, len(self.keys), *self.keys, *self.args)
+
+    async def run(self, execute: Execute) -> Any:
+        """Run through `execute`; a server that does not know the script (a new one, or after a failover) is given it."""
+        try:
+            return await execute(*self.command)
+        except NoScriptError:
+            # Not EVAL: Redis users may run the relay's scripts by their hashes, and no text of their own.
+            await execute("SCRIPT", "LOAD", self.script.source)
+            return await execute(*self.command)
+
+
 class Script:
-    """One script with what it uses. Nothing is sent to the server before it is first run."""
+    """One script with the parts it uses. Called with its keys and arguments by name it returns a `Call`; nothing is sent with that.
 
-    __slots__ = ("command", "commands", "name", "sha", "source")
+    renew = Script("lease_renew")
+    await store.run(renew(lease=keys.lease(7), lease_value=b"...", ttl_ms=15_000))
+    """
 
-    def __init__(self, name: str, *, reads_only: bool = False) -> None:
+    __slots__ = ("command", "commands", "header", "name", "sha", "source")
+
+    def __init__(self, name: str, *, reads_only: bool = False, text: str | None = None) -> None:
         """Read a script.
 
         Args:
             name: of its file.
             reads_only: it writes nothing, which the server then holds it to; who runs it needs no right to write its keys.
+            text: the script, when it has no file.
         """
         self.name = name
         self.command = "EVALSHA_RO" if reads_only else "EVALSHA"
-        text = _text(name)
-        uses = _USES.match(text)
-        shared = [_text(f"_{part.strip()}") for part in uses[1].split(",")] if uses else []
-        self.source = "\n".join([*shared, text]).encode()
+        head, _, body = (_read(name) if text is None else text).partition("\n\n")
+        self.header = _header(name, head)
+        parts = [_read(f"_{part}") for part in self.header.uses]
+        known = {*self.header.keys, *self.header.args}
+        if missing := {need for part in parts for need in _split(_NEEDS.search(part))} - known:
+            raise Bug(f"{name}.lua: its parts need {sorted(missing)}")
+        self.source = "\n".join([head, *parts, body]).encode()
         self.commands = frozenset(_COMMANDS.findall(self.source.decode()))
         self.sha = hashlib.sha1(self.source, usedforsecurity=False).hexdigest()
 
-    async def run(self, execute: Execute, keys: Sequence[bytes], args: Sequence[Arg]) -> Any:
-        """Run through `execute`; a server that does not know the script (a new one, or after a failover) is given it."""
+    def __call__(self, *more: Arg, more_keys: Sequence[bytes] = (), **values: Any) -> Call:
+        """Return a run of this script.
+
+        Args:
+            more: arguments behind those that have names.
+            more_keys: keys behind those that have names.
+            values: every key and argument that the header names.
+
+        Raises:
+            Bug: the names are not exactly those of the header.
+        """
+        header = self.header
         try:
-            return await execute(self.command, self.sha, len(keys), *keys, *args)
-        except NoScriptError:
-            # Not EVAL: Redis users may run the relay's scripts by their hashes, and no text of their own.
-            await execute("SCRIPT", "LOAD", self.source)
-            return await execute(self.command, self.sha, len(keys), *keys, *args)
+            keys = [values[name] for name in header.keys]
+            args = [values[name] for name in header.args]
+        except KeyError as error:
+            raise Bug(f"{self.name}.lua wants {error.args[0]}") from None
+        if (
+            len(values) != len(keys) + len(args)
+            or (more and not header.more_args)
+            or (more_keys and not header.more_keys)
+        ):
+            raise Bug(f"{self.name}.lua is given more than it names: {sorted(values)}")
+        return Call(self, [*keys, *more_keys], [*args, *more])
