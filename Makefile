@@ -9,8 +9,8 @@ FOR_ALL := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 # Most tests wait for something most of the time, so more processes than cores are of use.
 TEST_PROCESSES ?= 3
-CODE := relay onboarding emulator suite bench tests requirements
-PROTOS := $(wildcard protos/relay/api/presence/v1/*.proto)
+CODE := relay onboarding emulator suite bench tests protos requirements
+API := suite/src/presence_api/v1
 PROMISE := protos/v1.txtpb
 
 .DEFAULT_GOAL := help
@@ -43,11 +43,11 @@ $(VENV)/pyvenv.cfg:
 	@echo "Making $(VENV) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 
-$(FOR_ALL): requirements/dev.txt pyproject.toml | $(VENV)/pyvenv.cfg
+$(FOR_ALL): requirements/dev.txt pyproject.toml suite/pyproject.toml | $(VENV)/pyvenv.cfg
 	@$(BIN)/python requirements/install.py requirements/dev.txt
 	@touch $(FOR_RUNNING) $@
 
-$(FOR_RUNNING): requirements/run.txt pyproject.toml | $(VENV)/pyvenv.cfg
+$(FOR_RUNNING): requirements/run.txt pyproject.toml suite/pyproject.toml | $(VENV)/pyvenv.cfg
 	@$(BIN)/python requirements/install.py requirements/run.txt
 	@touch $@
 
@@ -113,13 +113,8 @@ profiles: setup
 
 # ---- protos and locks ---------------------------------------------------------------------------------------------------
 
-# Generates the code of all protos below the folder $(1).
-generate = $(BIN)/python -m grpc_tools.protoc -Iprotos --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
-  --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc --python_out=$(1) --mypy_out=quiet:$(1) \
-  --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) $(PROTOS)
-
-protos: setup ## generates relay/api from protos/
-	@$(call generate,.)
+protos: setup ## generates the package presence_api from protos/
+	@$(BIN)/python protos/generate.py $(API)
 
 # What suites may build upon for good. Only ever more is promised: `make check` compares the protos with it.
 protos-promise: setup ## promises the protos as they are: to be run for a release
@@ -130,12 +125,12 @@ protos-check: setup
 	@$(BIN)/buf lint protos
 	@$(BIN)/buf breaking protos --against $(PROMISE)
 	@$(BIN)/buf format protos --diff --exit-code
-	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(call generate,"$$fresh") && \
-	  for file in $$(cd "$$fresh" && find relay -type f); do \
-	    cmp -s "$$fresh/$$file" "$$file" || { echo "$$file is not what the protos say: run make protos" >&2; exit 1; }; done
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(BIN)/python protos/generate.py "$$fresh" && \
+	  for file in "$$fresh"/*; do cmp -s "$$file" "$(API)/$${file##*/}" || \
+	    { echo "$(API)/$${file##*/} is not what the protos say: run make protos" >&2; exit 1; }; done
 
-# No address and no header, so that the locks are the same wherever they are made.
-LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --no-annotate --quiet
+# No address and no header, so that the locks are the same wherever they are made. presence-suite is here, in suite/.
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --no-annotate --no-emit-package presence-suite --quiet
 
 lock: setup ## resolves requirements/*.txt anew: what images carry, what `make run` needs, everything
 	@$(LOCK) --output-file requirements/relay.txt

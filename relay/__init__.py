@@ -20,8 +20,7 @@
     locale/     the languages of pages and e-mails
     errors.py   the relay's errors, divided by what the caller does about them
     core/       rules and values, pure
-    api/        generated from protos/, never edited
 
 Imports point downwards in this list; `make contracts` holds that. The fourth role, the pages, is the package `onboarding`, which
-only `app.py` imports. ARCHITECTURE.md tells how they work together.
+only `app.py` imports. The API for suites is the package `presence_api` of the distribution `presence-suite`. ARCHITECTURE.md tells how they work together.
 """

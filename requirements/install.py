@@ -16,11 +16,13 @@ _EVERY = 10
 
 
 def main(lock: Path) -> int:
-    """Install the lock, then the checkout itself in place. Returns pip's exit code."""
+    """Install the lock, then both distributions of the checkout in place. Returns pip's exit code."""
     pins = len(re.findall(r"^[A-Za-z0-9_.-]+==", lock.read_text(), re.MULTILINE))
     sys.stdout.write(f"Installing up to {pins} packages of {lock.name} into {sys.prefix}\n")
     code = _pip(["--require-hashes", "-r", str(lock)])
-    return code or _pip(["--quiet", "--no-deps", "--no-build-isolation", "-e", str(lock.parent.parent)])
+    checkout = lock.parent.parent
+    both = ["-e", str(checkout / "suite"), "-e", str(checkout)]
+    return code or _pip(["--quiet", "--no-deps", "--no-build-isolation", *both])
 
 
 def _pip(arguments: list[str]) -> int:

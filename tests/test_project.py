@@ -16,6 +16,11 @@ from relay.settings.table import table
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SUITE = tomllib.loads((ROOT / "suite" / "pyproject.toml").read_text())["project"]
+DEPENDENCIES = [need for need in PROJECT["dependencies"] if Requirement(need).name != SUITE["name"]] + SUITE[
+    "dependencies"
+]
+"""Of both distributions; the locks leave out the one that is in this repository."""
 
 
 def pins(name: str) -> dict[str, Version]:
@@ -26,11 +31,11 @@ def pins(name: str) -> dict[str, Version]:
 
 def test_the_locks_satisfy_what_the_project_asks_for():
     everything = [
-        *PROJECT["dependencies"],
+        *DEPENDENCIES,
         *(need for extra in PROJECT["optional-dependencies"].values() for need in extra),
     ]
-    running = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
-    for lock, needs in (("relay.txt", PROJECT["dependencies"]), ("run.txt", running), ("dev.txt", everything)):
+    running = [*DEPENDENCIES, *PROJECT["optional-dependencies"]["dev"]]
+    for lock, needs in (("relay.txt", DEPENDENCIES), ("run.txt", running), ("dev.txt", everything)):
         pinned = pins(lock)
         for requirement in map(Requirement, needs):
             version = pinned.get(canonicalize_name(requirement.name))
@@ -49,6 +54,13 @@ def test_what_is_developed_with_is_what_is_shipped(part, whole):
 def test_running_installs_nothing_that_only_tests_need():
     assert pins("run.txt").keys() & {"msgraph-sdk", "playwright", "pytest", "mypy", "ruff", "psutil"} == set()
     assert len(pins("run.txt")) < len(pins("relay.txt")) + 10
+
+
+def test_both_distributions_have_one_version_and_one_license():
+    [need] = [Requirement(each) for each in PROJECT["dependencies"] if Requirement(each).name == SUITE["name"]]
+    assert (SUITE["version"], str(need.specifier)) == (PROJECT["version"], f"=={PROJECT['version']}")
+    assert (ROOT / "suite" / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+    assert pins("dev.txt").keys() & {SUITE["name"], PROJECT["name"]} == set()
 
 
 def test_every_pin_of_the_locks_has_a_hash():
@@ -71,7 +83,9 @@ def test_the_architecture_says_why_each_dependency_is_there():
     assert missing == []
 
 
-@pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "docs/suites.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "ARCHITECTURE.md", "docs/suites.md", "suite/README.md", "suite/CHANGELOG.md"]
+)
 def test_links_between_documents_lead_somewhere(name):
     document = ROOT / name
     links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text())

@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from relay.api.presence.v1 import error_reason_pb2, presence_pb2, presence_service_pb2
+from presence_api.v1 import error_reason_pb2, presence_pb2, presence_service_pb2
 from relay.core import presence
 from relay.edge.errors import Busy, ending_of
 from suite.channel import Target

@@ -11,8 +11,10 @@ import grimp
 import pytest
 
 ROOT: Final = Path(__file__).parent.parent
-PACKAGES: Final = ("relay", "onboarding", "suite", "emulator", "bench")
-GENERATED: Final = ROOT / "relay" / "api"
+PACKAGES: Final = {
+    "relay": ROOT, "onboarding": ROOT, "suite": ROOT / "suite" / "src", "emulator": ROOT, "bench": ROOT,
+}  # fmt: skip
+"""Package -> the folder that it is in."""
 
 # Being untied.
 KNOWN_CIRCLES: Final = {
@@ -27,7 +29,7 @@ KNOWN_CIRCLES: Final = {
 }
 """The alphabetically first module of each circle."""
 
-UNFINISHED: Final = {"onboarding", "onboarding/tenant", "relay/worker", "suite"}
+UNFINISHED: Final = {"onboarding", "onboarding/tenant", "relay/worker"}
 """Packages that are being rearranged, so that their maps are not complete yet."""
 
 
@@ -68,9 +70,9 @@ def test_no_modules_import_each_other_in_a_circle():
 @pytest.mark.parametrize("package", PACKAGES)
 def test_each_package_names_all_its_modules(package: str):
     missing = []
-    for init in sorted((ROOT / package).rglob("__init__.py")):
+    for init in sorted((PACKAGES[package] / package).rglob("__init__.py")):
         folder = init.parent
-        if folder == GENERATED or GENERATED in folder.parents or str(folder.relative_to(ROOT)) in UNFINISHED:
+        if str(folder.relative_to(ROOT)) in UNFINISHED:
             continue
         modules = [path.stem for path in folder.glob("*.py") if not path.stem.startswith("__")]
         modules += [path.parent.name for path in folder.glob("*/__init__.py")]

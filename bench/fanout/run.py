@@ -15,7 +15,7 @@ from bench.fanout import bare, nats, relay, streams
 from bench.fanout.schedule import MEASURED, USERS, WARM, Point
 from bench.fanout.streams import Received, Target
 from bench.processes import Child, ChildFailed, Others, cpu_s, nats_server, until_quiet, valkey
-from relay.api.presence.v1 import presence_service_pb2 as pb
+from presence_api.v1 import presence_service_pb2 as pb
 from relay.store.server.connection import StoreSettings
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 
 from bench.processes import message
-from relay.api.presence.v1 import presence_pb2
-from relay.api.presence.v1 import presence_service_pb2 as pb
+from presence_api.v1 import presence_pb2
+from presence_api.v1 import presence_service_pb2 as pb
 from relay.ops import loop
 
 if TYPE_CHECKING:

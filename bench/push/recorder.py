@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from bench.load.rig import Relay
-    from relay.api.presence.v1 import presence_service_pb2 as pb
+    from presence_api.v1 import presence_service_pb2 as pb
 
 _LOOK_S = 0.2
 _AGAIN_S = 0.5

@@ -5,5 +5,5 @@
     children.py   Valkey and the local Microsoft cloud as processes that end when this one does, however it ends
     browser.py    a person at Microsoft's sign-in and consent pages, played by a script
 
-It needs what `pip install teams-presence-relay[dev]` brings, and the emulator from the source checkout.
+It needs what `pip install presence-relay[dev]` brings, and the emulator from the source checkout.
 """

@@ -94,7 +94,7 @@ def _valkey_binary() -> str:
         return str(get_binary_path())
     except Exception as error:  # no such package, or no server in it for this machine
         raise DevTrouble(
-            f"There is no embedded Valkey for this machine ({error}). Install teams-presence-relay[dev], or run "
+            f"There is no embedded Valkey for this machine ({error}). Install presence-relay[dev], or run "
             "`presence-relay serve all` with a Redis of your own."
         ) from error
 

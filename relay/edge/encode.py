@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from google.protobuf import duration_pb2, timestamp_pb2
 
-from relay.api.presence.v1 import presence_service_pb2 as pb
+from presence_api.v1 import presence_service_pb2 as pb
 from relay.core.presence import Status
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
-from relay.api.presence.v1 import error_reason_pb2
+from presence_api.v1 import error_reason_pb2
 from relay.errors import (
     ActionExpected,
     Rejected,

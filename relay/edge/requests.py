@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 from google.protobuf.message import DecodeError
 from grpc.aio import EOF
 
-from relay.api.presence.v1 import presence_service_pb2 as pb
+from presence_api.v1 import presence_service_pb2 as pb
 from relay.core.names import MAX_NAME_CHARS
 from relay.core.presence import Status, UserId
 from relay.errors import ActionExpected, StartExpected, TooManyUsers
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from google.protobuf import duration_pb2
     from google.protobuf.message import Message
 
-    from relay.api.presence.v1 import presence_pb2
+    from presence_api.v1 import presence_pb2
     from relay.core.watching.watch import Meaning
     from relay.edge.pace import Pace
     from relay.edge.settings import EdgeSettings

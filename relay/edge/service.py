@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 import structlog
 
-from relay.api.presence.v1 import presence_service_pb2 as pb
+from presence_api.v1 import presence_service_pb2 as pb
 from relay.edge.errors import ShuttingDown
 from relay.edge.gate import VERIFIED, refused
 from relay.edge.requests import OnlyRequest, Requests

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
-from relay.api.presence.v1 import presence_service_pb2 as pb
+from presence_api.v1 import presence_service_pb2 as pb
 from relay.core.names import normalise
 from relay.core.presence import Status
 from relay.core.watching.watch import Outcome, Snapshot, Watch

@@ -99,6 +99,6 @@ def _metric_export(endpoint: str) -> MetricReader:
 
 def _version() -> str:
     try:
-        return metadata.version("teams-presence-relay")
+        return metadata.version("presence-relay")
     except metadata.PackageNotFoundError:
         return "unknown"

@@ -111,7 +111,7 @@ async def interview(
         except Unanswered as reason:
             state.leave(question, str(reason))
     return Profile(
-        source=f"presence-relay probe {version('teams-presence-relay')}, cloud {cloud_name}",
+        source=f"presence-relay probe {version('presence-relay')}, cloud {cloud_name}",
         made=datetime.now(UTC),
         switches=state.switches,
         unanswered=state.unanswered,

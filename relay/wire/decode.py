@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from relay.api.presence.v1 import presence_service_pb2 as service
+from presence_api.v1 import presence_service_pb2 as service
 from relay.core.presence import (
     Availability,
     ConsoleStatus,
@@ -20,7 +20,7 @@ from relay.core.presence import (
 if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
 
-    from relay.api.presence.v1 import presence_pb2 as wire
+    from presence_api.v1 import presence_pb2 as wire
 
 
 class Glance(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from relay.api.presence.v1 import presence_pb2 as wire
+from presence_api.v1 import presence_pb2 as wire
 from relay.wire.decode import decode
 
 __all__ = ["decode", "encode_presence", "encode_status"]

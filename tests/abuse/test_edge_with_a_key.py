@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relay.api.presence.v1 import presence_pb2
+from presence_api.v1 import presence_pb2
 from relay.edge.errors import forget_frames
 from relay.edge.pace import Paces
 from relay.edge.requests import OnlyRequest, Requests, WholeStart

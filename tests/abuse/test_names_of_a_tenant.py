@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import pytest
 
-from relay.api.presence.v1 import presence_service_pb2 as pb
+from presence_api.v1 import presence_service_pb2 as pb
 from relay.core.audit.events import OPERATOR
 from relay.core.presence import Name
 from relay.store.custody.tenants import Tenants

@@ -10,8 +10,8 @@ from typing import Any, Self
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-from relay.api.presence.v1 import presence_pb2, presence_service_pb2_grpc
-from relay.api.presence.v1 import presence_service_pb2 as pb
+from presence_api.v1 import presence_pb2, presence_service_pb2_grpc
+from presence_api.v1 import presence_service_pb2 as pb
 
 Request = pb.WatchPresenceRequest
 Outcome = pb.WatchPresenceResponse.Outcome

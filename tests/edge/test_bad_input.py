@@ -7,7 +7,7 @@ from datetime import timedelta
 import grpc
 import pytest
 
-from relay.api.presence.v1 import presence_pb2
+from presence_api.v1 import presence_pb2
 from relay.core.presence import Status
 from relay.core.revision import Epoch, ResumeToken, Revision
 from tests.edge.suite import Outcome, Request, SuiteStream, eventually, pb

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.api.presence.v1 import presence_pb2
-from relay.api.presence.v1 import presence_service_pb2 as pb
+from presence_api.v1 import presence_pb2
+from presence_api.v1 import presence_service_pb2 as pb
 from relay.core.presence import Status
 from relay.core.watching.watch import Outcome, Take
 from relay.edge import encode

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from relay.api.presence.v1.presence_pb2 import UnknownReason
+from presence_api.v1.presence_pb2 import UnknownReason
 from relay.core.presence import Status
 from relay.core.watching.watch import Position
 from relay.edge.history import Partition, Verdict, judge

@@ -16,7 +16,7 @@ import grpc
 import pytest
 import trustme
 
-from relay.api.presence.v1 import error_reason_pb2, presence_pb2
+from presence_api.v1 import error_reason_pb2, presence_pb2
 from relay.core.presence import Status
 from relay.core.showing.mapping import LOOKS
 from relay.edge.server import EdgeServer

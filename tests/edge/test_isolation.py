@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from relay.api.presence.v1 import presence_pb2
+from presence_api.v1 import presence_pb2
 from relay.store.custody.tenants import Tenants
 from tests.edge.suite import SuiteStream
 from tests.edge.worker import OTHER, TENANT, name, user

@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 import pytest
 
-from relay.api.presence.v1 import presence_service_pb2 as pb
+from presence_api.v1 import presence_service_pb2 as pb
 from tests.edge.suite import SuiteStream, eventually
 from tests.edge.worker import OTHER, TENANT, name
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from relay.api.presence.v1 import presence_pb2, presence_service_pb2
+from presence_api.v1 import presence_pb2, presence_service_pb2
 from relay.core.presence import Name, Status, TenantId, UserId
 from relay.core.reading.ordering import Order
 from relay.core.revision import Revision

@@ -12,9 +12,9 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
 from grpc_status import rpc_status
 
-from relay.api.presence.v1 import presence_pb2 as pb
-from relay.api.presence.v1 import presence_service_pb2 as api
-from relay.api.presence.v1 import presence_service_pb2_grpc as rpc
+from presence_api.v1 import presence_pb2 as pb
+from presence_api.v1 import presence_service_pb2 as api
+from presence_api.v1 import presence_service_pb2_grpc as rpc
 
 if TYPE_CHECKING:
     from collections.abc import Callable

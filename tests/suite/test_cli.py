@@ -16,8 +16,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from typer.testing import CliRunner
 
-from relay.api.presence.v1 import presence_pb2 as pb
-from relay.api.presence.v1 import presence_service_pb2 as api
+from presence_api.v1 import presence_pb2 as pb
+from presence_api.v1 import presence_service_pb2 as api
 from suite.cli import app
 
 Response = api.WatchPresenceResponse

@@ -10,8 +10,8 @@ import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from relay.api.presence.v1 import presence_pb2 as pb
-from relay.api.presence.v1 import presence_service_pb2 as api
+from presence_api.v1 import presence_pb2 as pb
+from presence_api.v1 import presence_service_pb2 as api
 from suite import events as ev
 from suite.backoff import Backoff
 from suite.client import PresenceClient

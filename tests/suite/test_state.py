@@ -10,13 +10,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.api.presence.v1 import presence_pb2 as pb
-from relay.api.presence.v1 import presence_service_pb2 as api
+from presence_api.v1 import presence_pb2 as pb
+from presence_api.v1 import presence_service_pb2 as api
 from suite import events as ev
 from suite import values
 from suite.backoff import LONGEST, PROVEN_AFTER, Backoff
+from suite.chunking import MAX_MESSAGE_BYTES, MAX_USERS_A_MESSAGE, changes, start_parts
 from suite.names import key_of
-from suite.parts import MAX_MESSAGE_BYTES, MAX_USERS_A_MESSAGE, changes, start_parts
 from suite.state import Answer, Resolution, WatchState
 from suite.values import Status
 from tests.suite.scripted_relay import answer, resolution

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.api.presence.v1 import presence_service_pb2 as service
+from presence_api.v1 import presence_service_pb2 as service
 from relay.core.presence import (
     Availability,
     ConsoleStatus,

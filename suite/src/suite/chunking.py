@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from relay.api.presence.v1 import presence_service_pb2 as api
+from presence_api.v1 import presence_service_pb2 as api
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from relay.api.presence.v1 import presence_pb2 as pb
+    from presence_api.v1 import presence_pb2 as pb
     from suite.names import Key
     from suite.state import StartUsers
 

@@ -140,7 +140,7 @@ def _give_up(message: str, code: int) -> NoReturn:
 
 def _version() -> str:
     try:
-        return metadata.version("teams-presence-relay")
+        return metadata.version("presence-suite")
     except metadata.PackageNotFoundError:
         return ""
 

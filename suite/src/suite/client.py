@@ -13,13 +13,13 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Self
 
-from relay.api.presence.v1 import presence_service_pb2 as api
+from presence_api.v1 import presence_service_pb2 as api
 from suite import events as ev
 from suite.backoff import Backoff
 from suite.channel import target
+from suite.chunking import MAX_USERS_A_MESSAGE, MAX_USERS_A_STREAM
 from suite.errors import ConfigError, Refused, TooManyUsers
 from suite.explain import Remedy, explain
-from suite.parts import MAX_USERS_A_MESSAGE, MAX_USERS_A_STREAM
 from suite.state import Answer, Resolution, WatchState
 from suite.stream import Form, Stream, StreamEnded
 from suite.values import span

@@ -30,7 +30,7 @@ Errors end the stream with a gRPC code and a google.rpc.ErrorInfo whose `reason`
 
 from collections import abc as _abc
 from grpc import aio as _aio
-from relay.api.presence.v1 import presence_service_pb2 as _presence_service_pb2
+from presence_api.v1 import presence_service_pb2 as _presence_service_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys

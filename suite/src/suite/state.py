@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from relay.api.presence.v1 import presence_pb2 as pb
+from presence_api.v1 import presence_pb2 as pb
 from suite import events as ev
 from suite.before import Before
 from suite.names import Key, key_of, sendable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime, timedelta
 
-    from relay.api.presence.v1 import presence_service_pb2 as api
+    from presence_api.v1 import presence_service_pb2 as api
 
 
 @dataclass(frozen=True, slots=True)

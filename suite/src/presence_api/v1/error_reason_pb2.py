@@ -28,7 +28,7 @@ DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(relay/api/presenc
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'relay.api.presence.v1.error_reason_pb2', _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'presence_api.v1.error_reason_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\025relay.presence.api.v1B\020ErrorReasonProtoP\001Z presence.relay/api/v1;presencev1\252\002\025Relay.Api.Presence.V1'

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from grpc import aio
 
-from relay.api.presence.v1 import presence_service_pb2 as api
-from relay.api.presence.v1 import presence_service_pb2_grpc as rpc
+from presence_api.v1 import presence_service_pb2 as api
+from presence_api.v1 import presence_service_pb2_grpc as rpc
+from suite.chunking import changes, start_parts
 from suite.explain import ENDED, LOST, ending_of
-from suite.parts import changes, start_parts
 from suite.values import span
 
 if TYPE_CHECKING:

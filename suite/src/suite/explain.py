@@ -10,13 +10,11 @@ import enum
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import grpc
-from google.protobuf.message import DecodeError
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
-from suite.values import span
+from suite.error_details import ErrorDetails, parse_error_details
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,25 +74,12 @@ ENDED: Final = Ending(grpc.StatusCode.OK)
 
 
 def ending_of(error: aio.AioRpcError) -> Ending:
-    """What the error says."""
-    reason, metadata, retry_after = "", {}, None
-    for detail in _details(error):
-        info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
-        if detail.Is(info.DESCRIPTOR) and detail.Unpack(info) and info.domain == DOMAIN:
-            reason, metadata = info.reason, dict(info.metadata)
-        elif detail.Is(retry.DESCRIPTOR) and detail.Unpack(retry):
-            retry_after = span(retry.retry_delay)
-    return Ending(error.code(), error.details() or "", reason, metadata, retry_after)
-
-
-def _details(error: aio.AioRpcError) -> list[Any]:
+    """Return the ending that a gRPC error stands for."""
+    details = ErrorDetails()
     for name, value in error.trailing_metadata() or ():
         if name == "grpc-status-details-bin" and isinstance(value, bytes):
-            try:
-                return list(status_pb2.Status.FromString(value).details)
-            except DecodeError:
-                return []
-    return []
+            details = parse_error_details(value, DOMAIN)
+    return Ending(error.code(), error.details() or "", details.reason, details.metadata, details.retry_delay)
 
 
 _BY_REASON: Final = {

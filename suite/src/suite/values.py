@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from google.protobuf.duration_pb2 import Duration
     from google.protobuf.timestamp_pb2 import Timestamp
 
-    from relay.api.presence.v1 import presence_pb2 as pb
+    from presence_api.v1 import presence_pb2 as pb
 
 
 class _Open(enum.IntEnum):

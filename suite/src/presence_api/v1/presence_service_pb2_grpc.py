@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from relay.api.presence.v1 import presence_service_pb2 as relay_dot_api_dot_presence_dot_v1_dot_presence__service__pb2
+from presence_api.v1 import presence_service_pb2 as relay_dot_api_dot_presence_dot_v1_dot_presence__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__

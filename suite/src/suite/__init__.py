@@ -1,0 +1,95 @@
+"""The suite's side of the presence relay: a client library and the `presence-suite` command.
+
+    cli.py            the command: its options and exit codes
+    inputs.py         read the key, the certificates and the users from files
+    watching.py       run a client until a person stops it
+    table.py          draw the live table
+    lines.py          print events as lines, in words or JSON
+    icons.py          how a terminal draws a console status
+    client.py         PresenceClient: keep a stream open, resume it, hand events out
+    stream.py         one open stream of either form
+    channel.py        where the relay is: address, TLS, limits
+    proxy.py          which HTTP proxy to connect through
+    chunking.py       cut a start or a change into messages that fit
+    backoff.py        how long to wait before the next attempt
+    explain.py        how a stream ended: what to do about it, and the same in words
+    error_details.py  the details of a gRPC error
+    state.py          the rules: what is held, what a response means, what the next stream is sent
+    before.py         what was held before a reset
+    names.py          when two spellings are one name
+    events.py         the events that a client yields
+    values.py         presence, statuses and other values
+    errors.py         the errors that the library raises
+
+Imports point downwards in this list, but for `errors`, `names` and `values`, which every module may use. It knows the protocol (`presence_api.v1`) and nothing else of the relay. A suite in another language can be built from the same
+parts; `state` is the one to copy with care. The names in `__all__` are public; they are imported when they are first used, so that
+`presence-suite --help` does not wait for gRPC.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from suite.backoff import Backoff
+    from suite.client import PresenceClient
+    from suite.errors import ConfigError, Refused, SuiteError, TooManyUsers
+    from suite.events import (
+        Changed,
+        Connected,
+        Disconnected,
+        Event,
+        Progress,
+        Reset,
+        Resolved,
+        SnapshotComplete,
+        TenantStatus,
+    )
+    from suite.state import Answer, Resolution
+    from suite.values import Availability, ConsoleStatus, Outcome, Presence, Source, Status
+
+__all__ = [
+    "Answer",
+    "Availability",
+    "Backoff",
+    "Changed",
+    "ConfigError",
+    "Connected",
+    "ConsoleStatus",
+    "Disconnected",
+    "Event",
+    "Outcome",
+    "Presence",
+    "PresenceClient",
+    "Progress",
+    "Refused",
+    "Reset",
+    "Resolution",
+    "Resolved",
+    "SnapshotComplete",
+    "Source",
+    "Status",
+    "SuiteError",
+    "TenantStatus",
+    "TooManyUsers",
+]
+
+_MODULES: Final = ("backoff", "client", "errors", "events", "state", "values")
+"""The modules that define the public names."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name in __all__:
+        for module in map(import_module, (f"{__name__}.{each}" for each in _MODULES)):
+            defined = getattr(module, name, None)
+            if getattr(defined, "__module__", None) == module.__name__:
+                globals()[name] = defined
+                return defined
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return [*globals(), *__all__]

@@ -1,0 +1,93 @@
+"""Two distributions from one repository: presence-suite runs beside its four dependencies, and without the relay."""
+
+from __future__ import annotations
+
+import email
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent
+OF_THE_SERVER = {"redis", "msal", "starlette", "httpx", "pydantic", "structlog", "opentelemetry", "relay", "onboarding"}
+
+
+def built(project: Path, folder: Path) -> Path:
+    """Build a project's wheel, by the hatchling that is installed."""
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(command, cwd=project, check=True, capture_output=True, timeout=60)
+    [wheel] = folder.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def suite_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(ROOT / "suite", tmp_path_factory.mktemp("suite"))
+
+
+def packages(wheel: Path) -> set[str]:
+    return {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist() if ".dist-info" not in name}
+
+
+def needs(wheel: Path) -> list[str]:
+    """The names of the distributions that a wheel needs, extras left out."""
+    archive = zipfile.ZipFile(wheel)
+    [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+    headers = email.message_from_bytes(archive.read(name)).get_all("Requires-Dist", [])
+    return sorted(need.name for need in map(Requirement, headers) if need.marker is None)
+
+
+def with_all_they_need(names: list[str]) -> set[str]:
+    """These distributions, as installed here, and those that they need."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            requirements = [Requirement(text) for text in metadata.requires(name) or ()]
+            waiting += [
+                each.name for each in requirements if each.marker is None or each.marker.evaluate({"extra": ""})
+            ]
+    return found
+
+
+def test_each_wheel_has_its_own_packages_and_nothing_of_the_other(suite_wheel: Path, tmp_path: Path):
+    relay_wheel = built(ROOT, tmp_path)
+    assert (packages(suite_wheel), packages(relay_wheel)) == ({"suite", "presence_api"}, {"relay", "onboarding"})
+    assert needs(suite_wheel) == ["grpcio", "protobuf", "rich", "typer"]
+    assert "presence-suite" in needs(relay_wheel)
+
+
+def test_the_suite_runs_where_nothing_but_its_dependencies_is_installed(suite_wheel: Path, tmp_path: Path):
+    venv.create(tmp_path, with_pip=False, symlinks=True)
+    paths = sysconfig.get_paths(vars={"base": str(tmp_path), "platbase": str(tmp_path)})
+    site, scripts = Path(paths["purelib"]), Path(paths["scripts"])
+    for name in with_all_they_need(needs(suite_wheel)):
+        for top in {file.parts[0] for file in metadata.files(name) or () if file.parts[0] != ".."}:
+            if not (site / top).exists():
+                (site / top).symlink_to(metadata.distribution(name).locate_file(top))
+    install = [sys.executable, "-m", "pip", "--python", str(scripts / "python"), "install", "--no-index", "--no-deps"]
+    subprocess.run([*install, "--quiet", str(suite_wheel)], check=True, timeout=60)
+
+    helped = subprocess.run(
+        [scripts / "presence-suite", "--help"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (helped.returncode, "watch" in helped.stdout, helped.stderr) == (0, True, "")
+    # Each of the wheel's modules can be imported there.
+    modules = [name[:-3].replace("/", ".") for name in zipfile.ZipFile(suite_wheel).namelist() if name.endswith(".py")]
+    code = f"import importlib, sys\nfor name in {modules}: importlib.import_module(name.removesuffix('.__init__'))"
+    imported = subprocess.run([scripts / "python", "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert (imported.returncode, imported.stderr) == (0, "")
+
+
+def test_importing_the_suite_imports_nothing_of_the_server():
+    code = "import suite, sys\nfor name in suite.__all__: getattr(suite, name)\nimport suite.cli, suite.watching\nprint(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert {name.partition(".")[0] for name in ended.stdout.split()} & OF_THE_SERVER == set()
