@@ -29,7 +29,19 @@ from emulator.app import Emulator
 from emulator.cloud import Cloud
 from emulator.config import Config
 from emulator.faults import Fault
+from emulator.generate import generate_world
 from emulator.switches import Switches
 from emulator.world import Application, Person, Tenant, World
 
-__all__ = ["Application", "Cloud", "Config", "Emulator", "Fault", "Person", "Switches", "Tenant", "World"]
+__all__ = [
+    "Application",
+    "Cloud",
+    "Config",
+    "Emulator",
+    "Fault",
+    "Person",
+    "Switches",
+    "Tenant",
+    "World",
+    "generate_world",
+]

@@ -105,7 +105,7 @@ class Application:
         request = Request(
             method=scope["method"], path=unquote(scope["raw_path"].decode("latin-1").partition("?")[0]),
             query=scope["query_string"], headers=headers, body=body or b"", base=where.base, host=where.host,
-            cloud=where.cloud,
+            cloud=where.cloud, utc=self._cloud.clock.utc(),
         )  # fmt: skip
         answer = Answer(413) if body is None else await self._answer(request)
         if not request.path.startswith(CONTROL):

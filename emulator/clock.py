@@ -116,10 +116,11 @@ class Clock:
 
         Who holds a `Due` can still cancel it after restoring; one that was done or cancelled since is due again.
         """
-        now, speed, queue = self.now(), self._speed, [(*entry, entry[2].call) for entry in self._queue]
+        now, speed, ahead_s = self.now(), self._speed, self.ahead_s
+        queue = [(*entry, entry[2].call) for entry in self._queue]
 
         def restore() -> None:
-            self._base, self._anchor, self._speed = now, time.monotonic(), speed
+            self._base, self._anchor, self._speed, self.ahead_s = now, time.monotonic(), speed, ahead_s
             self._queue = []
             for when, number, due, call in queue:  # in the order of the heap, and therefore one again
                 due.call = call

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,7 +20,7 @@ from emulator.life import Life
 from emulator.notifications.notifier import Notifications
 from emulator.presence import spell
 from emulator.profile import Profile
-from emulator.snapshots import Snapshots
+from emulator.snapshots import Snapshots, snapshot_world
 from emulator.world import Person, Shown
 
 if TYPE_CHECKING:
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
 
     from emulator.config import Config
     from emulator.notifications.faults import NotificationFault
-    from emulator.notifications.subscriptions import Step, Subscription, SubscriptionLife
+    from emulator.notifications.subscription import Step, Subscription, SubscriptionLife
     from emulator.switches import Switches
     from emulator.world import World
 
 
-class Cloud(Directory):
+class Cloud:
     """One local Microsoft cloud. Whatever is done takes effect at once, for the next request.
 
     Attributes:
@@ -49,9 +50,9 @@ class Cloud(Directory):
         self.url = url
         self.ca_pem = ca_pem
         self.proxy_url = ""
-        self.tokens = Minter(key, seal)
         self.switches = config.switches
         self.clock = Clock(config.speed)
+        self.tokens = Minter(key, seal, self.clock)
         self.journal = Journal(config.journal_size)
         self.gaps = Gaps()
         self.history = History(self.clock)
@@ -66,9 +67,22 @@ class Cloud(Directory):
         self.life.on_shown = self._seen_otherwise
         self.day = Day(self.clock, self.life, config.seed, nights=config.nights)
         self.profile = config.profile or Profile(switches=msgspec.to_builtins(config.switches))
-        self.snapshots = Snapshots(self)
-        self.snapshots.include(self.notifications.snapshot)
+        self.directory = Directory(
+            world, self.tokens, self.clock, on_change=lambda: self.on_change(), on_revoked=self.notifications.revoked
+        )
+        self.snapshots = Snapshots(
+            [partial(snapshot_world, world), self._snapshot, self.clock.snapshot, self.notifications.snapshot],
+            on_restored=self._restored,
+        )
         self._populate()
+
+    def person(self, who: str | Person, tenant: str = "") -> Person:
+        """Return the person with this UPN or object id.
+
+        Raises:
+            LookupError: nobody has this UPN or object id.
+        """
+        return self.world.person(who, tenant)
 
     # What people do
 
@@ -172,14 +186,19 @@ class Cloud(Directory):
             person.fragment = b""
         return self.switches
 
+    def load_profile(self, profile: Profile) -> None:
+        """Set every switch as a checked profile says."""
+        self.set_switches(**profile.switches)
+        self.profile = profile
+
+    def present_profile(self) -> Profile:
+        """Return the present switches as a profile, named as the last one loaded while no switch differs from it."""
+        switches = msgspec.to_builtins(self.switches)
+        return self.profile if self.profile.switches == switches else Profile(switches=switches)
+
     def add_fault(self, fault: Fault) -> Fault:
         """Put a fault in force."""
         return self.faults.add(fault)
-
-    def revoke(self, who: str | Person, kind: str = "sessions_revoked", *, access_tokens: bool = False) -> None:
-        """As `Directory` has it; applications are asked to reauthorise the account's subscriptions."""
-        super().revoke(who, kind, access_tokens=access_tokens)
-        self.notifications.revoked(self.person(who))
 
     def subscriptions(self) -> list[SubscriptionLife]:
         """Every subscription to change notifications that there was, with what happened to it."""
@@ -232,10 +251,26 @@ class Cloud(Directory):
         for person in self.world.people():
             self.life.forget(person)
             person.living = False
-        self._admit_all()
+        self.directory.restore_all()
         self._populate()
+        self._restored()
+
+    def _restored(self) -> None:
         self.on_reset()
         self.on_change()
+
+    def _snapshot(self) -> Callable[[], None]:
+        """Hold the switches, the profile, the keys, the faults and what is left to chance; return what restores them."""
+        switches, profile, keys = self.switches, self.profile, self.tokens.key.snapshot()
+        faults, life = self.faults.snapshot(), self.life.snapshot()
+
+        def restore() -> None:
+            self.switches, self.profile = switches, profile
+            keys()
+            faults()
+            life()
+
+        return restore
 
     def _seen_otherwise(self, person: Person, before: Shown) -> None:
         seen = spell(person.shown, self.switches)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
@@ -21,7 +22,7 @@ HTML = b"text/html; charset=utf-8"
 
 @dataclass(slots=True, kw_only=True)
 class Request:
-    """One HTTP request. The last fields are notes that handlers leave for the journal.
+    """One HTTP request. Handlers fill in `tenant_id`, `app_id`, `reason` and `ids` for the journal.
 
     `path` is percent-decoded; header names are lower case. `base` is how links to the same host begin, `host` is
     Microsoft's host name that the request was sent to, empty for a loopback address. `cloud` is that host's, or the
@@ -40,6 +41,8 @@ class Request:
     app_id: str = ""
     reason: str = ""
     ids: Sequence[str] = ()
+    utc: float = field(default_factory=time.time)
+    """When it was received by the cloud's clock, in seconds since 1970."""
 
     @property
     def authority(self) -> str:

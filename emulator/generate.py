@@ -37,8 +37,8 @@ def stable_guid(name: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}.emulator.example"))
 
 
-def generate(*, tenants: int, people: int, seed: int) -> World:
-    """A world of `tenants` with `people` each, a service account (`relay@…`) in each, and one application.
+def generate_world(*, tenants: int = 200, people: int = 500, seed: int = 1) -> World:
+    """Make `tenants` tenants with `people` people and a service account (`relay@…`) each, and one application.
 
     Tenants are spread over time zones, which count where days have nights.
     """

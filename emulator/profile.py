@@ -23,8 +23,6 @@ from emulator.switches import Switches
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from emulator.cloud import Cloud
-
 TOML: Final = "application/toml"
 """Registered in 2024: https://www.iana.org/assignments/media-types/application/toml"""
 
@@ -84,22 +82,6 @@ def switches_of(profile: Profile) -> Switches:
         msgspec.ValidationError: a value is none; it says which.
     """
     return msgspec.convert(profile.switches, Switches)
-
-
-def load(cloud: Cloud, profile: Profile) -> None:
-    """Set every switch from a profile that was checked."""
-    cloud.set_switches(**profile.switches)
-    cloud.profile = profile
-
-
-def present(cloud: Cloud) -> Profile:
-    """The present switches as a profile.
-
-    It has the name of the profile that was loaded last only while its switches are all as there.
-    """
-    switches = msgspec.to_builtins(cloud.switches)
-    last = cloud.profile
-    return last if last.switches == switches else Profile(switches=switches)
 
 
 def toml_answer(profile: Profile) -> Answer:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import copy
 import dataclasses
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from emulator.world import Application, Person, Tenant
+from emulator.world import Application, Person, Tenant, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
-    from emulator.cloud import Cloud
+Part = Callable[[], Callable[[], None]]
+"""Holds a part of the cloud as it is now, and returns a function that restores it."""
 
 MOST: Final = 8
 """Each holds every attribute of everybody: some 1 kB a person."""
@@ -28,16 +30,17 @@ _ATTRIBUTES: Final = tuple(name for name in Person.__slots__ if name not in _REA
 
 
 class Snapshots:
-    """The snapshots of one cloud."""
+    """The named snapshots of one cloud.
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
+    Args:
+        parts: functions that each hold one part of the cloud and return a function that restores it.
+        on_restored: called after a snapshot was restored.
+    """
+
+    def __init__(self, parts: Iterable[Part], *, on_restored: Callable[[], None]) -> None:
+        self._parts = list(parts)
+        self._on_restored = on_restored
         self._taken: dict[str, list[Callable[[], None]]] = {}
-        self._parts: list[Callable[[], Callable[[], None]]] = [self._world, self._conditions, cloud.clock.snapshot]
-
-    def include(self, part: Callable[[], Callable[[], None]]) -> None:
-        """Have a part of the cloud in every later snapshot; `part` remembers it and returns what restores it."""
-        self._parts.append(part)
 
     def names(self) -> list[str]:
         """The names, oldest first."""
@@ -63,8 +66,7 @@ class Snapshots:
         """
         for restore in self._found(name):
             restore()
-        self._cloud.on_reset()
-        self._cloud.on_change()
+        self._on_restored()
 
     def drop(self, name: str) -> None:
         """Forget a snapshot.
@@ -80,36 +82,22 @@ class Snapshots:
             raise LookupError(f"there is no snapshot {name}; there are {', '.join(self._taken) or 'none'}")
         return self._taken[name]
 
-    def _world(self) -> Callable[[], None]:
-        """The tenants with their people, the applications, and the sequence numbers."""
-        world = self._cloud.world
-        whole = _attributes(world)
-        parts = [(part, _attributes(part)) for part in (*world.tenants.values(), *world.applications.values())]
-        people = [(each, [_copied(getattr(each, name)) for name in _ATTRIBUTES]) for each in world.people()]
 
-        def restore() -> None:
-            for part, attributes in [(world, whole), *parts]:
-                _set(part, attributes)
-            for person, values in people:
-                for name, value in zip(_ATTRIBUTES, values, strict=True):
-                    setattr(person, name, _copied(value))
-                person.fragment = b""
+def snapshot_world(world: World) -> Callable[[], None]:
+    """Hold the tenants with their people, the applications and the sequence numbers; return what restores them."""
+    whole = _attributes(world)
+    parts = [(part, _attributes(part)) for part in (*world.tenants.values(), *world.applications.values())]
+    people = [(each, [_copied(getattr(each, name)) for name in _ATTRIBUTES]) for each in world.people()]
 
-        return restore
+    def restore() -> None:
+        for part, attributes in [(world, whole), *parts]:
+            _set(part, attributes)
+        for person, values in people:
+            for name, value in zip(_ATTRIBUTES, values, strict=True):
+                setattr(person, name, _copied(value))
+            person.fragment = b""
 
-    def _conditions(self) -> Callable[[], None]:
-        """Switches, profile, faults, and what is left to chance."""
-        cloud = self._cloud
-        switches, profile, token_state = cloud.switches, cloud.profile, _attributes(cloud.tokens)
-        faults, life = cloud.faults.snapshot(), cloud.life.snapshot()
-
-        def restore() -> None:
-            cloud.switches, cloud.profile = switches, profile
-            _set(cloud.tokens, token_state)
-            faults()
-            life()
-
-        return restore
+    return restore
 
 
 def _attributes(part: Any) -> dict[str, Any]:

@@ -248,13 +248,6 @@ class World:
         self._domains: dict[str, Tenant] = {}
         self._sequence = itertools.count(int(time.time() * 4))
 
-    @staticmethod
-    def generate(*, tenants: int = 200, people: int = 500, seed: int = 1) -> World:
-        """A world of `tenants` with `people` each; the same seed makes the same world."""
-        from emulator.generate import generate  # here, for it builds on this module
-
-        return generate(tenants=tenants, people=people, seed=seed)
-
     def add_tenant(self, tenant: Tenant) -> Tenant:
         """Take a tenant in."""
         self.tenants[tenant.tenant_id.lower()] = tenant
@@ -282,18 +275,24 @@ class World:
         """Everybody."""
         return itertools.chain.from_iterable(tenant.people.values() for tenant in self.tenants.values())
 
-    def person(self, who: str, tenant: str = "") -> Person:
-        """The person of an object id or UPN, in a tenant or anywhere.
+    def person(self, who: str | Person, tenant: str = "") -> Person:
+        """Return the person with this object id or UPN, in one tenant or in any; a `Person` is returned as it is.
 
         Raises:
-            LookupError: there is none.
+            LookupError: nobody has this object id or UPN.
         """
+        if isinstance(who, Person):
+            return who
         for candidate in self.tenants.values():
             if tenant.lower() in {"", candidate.tenant_id.lower(), candidate.domain.lower()}:
                 person = candidate.find(who)
                 if person is not None:
                     return person
         raise LookupError(f"nobody is called {who}")
+
+    def home_of(self, person: Person) -> Person:
+        """Return a guest's account in its home tenant; for everybody else, the person."""
+        return (self.account(person.home) or person) if person.home else person
 
     def next_sequence(self) -> str:
         """A sequence number greater than any before, also than those of an earlier run.

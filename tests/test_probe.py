@@ -220,7 +220,7 @@ async def test_graph_that_is_away_is_told(tenant: Tenant):
 
 
 async def test_a_dead_consent_is_told(tenant: Tenant):
-    tenant.cloud.revoke("presence-relay@contoso.example")
+    tenant.cloud.directory.revoke("presence-relay@contoso.example")
     with pytest.raises(ConsentRequired):
         await tenant.ask()
 

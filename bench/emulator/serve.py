@@ -14,7 +14,7 @@ import trustme
 import uvicorn
 
 from bench.processes import free_port, message
-from emulator import Config, Emulator, World
+from emulator import Config, Emulator, generate_world
 from emulator.generate import BENCH_CLIENT_ID
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def emulator(pipe: Connection, options: Options) -> None:
 
 
 async def _emulator(pipe: Connection, *, day: bool) -> None:
-    async with Emulator.start(Config(world=World.generate(tenants=1, people=PEOPLE), day=day)) as cloud:
+    async with Emulator.start(Config(world=generate_world(tenants=1, people=PEOPLE), day=day)) as cloud:
         tenant = next(iter(cloud.world.tenants.values()))
         application = cloud.world.application(BENCH_CLIENT_ID)
         assert application is not None

@@ -94,7 +94,7 @@ def describe_switches(cloud: Cloud, _asked: Asked) -> SwitchList:
 @area.operation("GET", "profile", answer=profile.Profile)
 def get_profile(cloud: Cloud, asked: Asked) -> Any:
     """Show the present switches as a profile; with `Accept: application/toml` as a file that can be loaded."""
-    present = profile.present(cloud)
+    present = cloud.present_profile()
     if "toml" in asked.request.header(b"accept"):
         return profile.toml_answer(present)
     return present
@@ -106,7 +106,7 @@ def put_profile(cloud: Cloud, asked: Asked) -> profile.Profile:
     """Set every switch from a profile, in JSON or TOML; one that lacks a switch or knows another is refused."""
     body = asked.body
     loaded = profile.read(body) if isinstance(body, bytes) else profile.checked(body)
-    profile.load(cloud, loaded)
+    cloud.load_profile(loaded)
     return loaded
 
 

@@ -121,31 +121,31 @@ class Keys(msgspec.Struct):
 @area.operation("GET", "tenants/{tenant}", answer=Entra)
 def get_tenant(cloud: Cloud, asked: Asked) -> Entra:
     """Show a tenant's policies."""
-    return _shown(cloud.set_policies(asked.where["tenant"]))
+    return _shown(cloud.directory.set_policies(asked.where["tenant"]))
 
 
 @area.operation("PUT", "tenants/{tenant}/policies", body=Policies, answer=Entra)
 def set_policies(cloud: Cloud, asked: Asked) -> Entra:
     """Set whether users may consent, and whether everybody needs a second factor."""
-    return _shown(cloud.set_policies(asked.where["tenant"], **msgspec.structs.asdict(asked.body)))
+    return _shown(cloud.directory.set_policies(asked.where["tenant"], **msgspec.structs.asdict(asked.body)))
 
 
 @area.operation("POST", "tenants/{tenant}/refuse", body=TenantRefusal)
 def refuse_tenant(cloud: Cloud, asked: Asked) -> None:
     """Refuse a tenant's people tokens, or stop refusing with an empty `kind`."""
-    cloud.refuse_tenant(asked.where["tenant"], asked.body.kind)
+    cloud.directory.refuse_tenant(asked.where["tenant"], asked.body.kind)
 
 
 @area.operation("POST", "tenants/{tenant}/refuse_application", body=AppRefusal)
 def refuse_app(cloud: Cloud, asked: Asked) -> None:
     """Refuse an application in one tenant: remove it, disable it, or stop refusing it with an empty `kind`."""
-    cloud.refuse_application(asked.body.client_id, asked.body.kind, asked.where["tenant"])
+    cloud.directory.refuse_application(asked.body.client_id, asked.body.kind, asked.where["tenant"])
 
 
 @area.operation("PUT", "tenants/{tenant}/assignments", body=Assignment)
 def assign(cloud: Cloud, asked: Asked) -> None:
     """Demand that people are assigned to an application, and assign some."""
-    cloud.assign(asked.where["tenant"], asked.body.client_id, asked.body.people)
+    cloud.directory.assign(asked.where["tenant"], asked.body.client_id, asked.body.people)
 
 
 @area.operation("POST", "tenants/{tenant}/app_consents", body=AppConsent)
@@ -154,20 +154,20 @@ def consent_app(cloud: Cloud, asked: Asked) -> None:
     application = cloud.world.application(asked.body.client_id)
     if application is None:
         raise LookupError(f"there is no application {asked.body.client_id}")
-    cloud.consent_app(asked.where["tenant"], application, asked.body.roles)
+    cloud.directory.consent_app(asked.where["tenant"], application, asked.body.roles)
 
 
 @area.operation("GET", "consents/requests", answer=ConsentRequests)
 def consent_requests(cloud: Cloud, _asked: Asked) -> ConsentRequests:
     """List what users asked an administrator for."""
-    return ConsentRequests([ConsentRequested(**each) for each in cloud.consent_requests()])
+    return ConsentRequests([ConsentRequested(**each) for each in cloud.directory.consent_requests()])
 
 
 @area.operation("POST", "consents/requests", body=Decision)
 def answer_consent_request(cloud: Cloud, asked: Asked) -> None:
     """Approve what users of a tenant asked for, for the whole tenant, or deny it."""
     body: Decision = asked.body
-    cloud.answer_consent_request(body.tenant, body.client_id, approve=body.approve)
+    cloud.directory.answer_consent_request(body.tenant, body.client_id, approve=body.approve)
 
 
 @area.operation("GET", "people/{who}/second_factor", answer=Factor)
@@ -180,14 +180,14 @@ def second_factor(cloud: Cloud, asked: Asked) -> Factor:
 @area.operation("PUT", "people/{who}/second_factor", body=SecondFactor, answer=Factor)
 def set_second_factor(cloud: Cloud, asked: Asked) -> Factor:
     """Register a second factor for somebody, or remove it."""
-    person = cloud.set_second_factor(asked.where["who"], registered=asked.body.registered)
+    person = cloud.directory.set_second_factor(asked.where["who"], registered=asked.body.registered)
     return Factor(upn=person.upn, registered=person.mfa, code=person.mfa_code)
 
 
 @area.operation("POST", "keys/rotate", body=Rotation, answer=Keys)
 def rotate_keys(cloud: Cloud, asked: Asked) -> Keys:
     """Sign with another key from now on."""
-    return Keys(cloud.rotate_keys(asked.body.overlap_s))
+    return Keys(cloud.directory.rotate_keys(asked.body.overlap_s))
 
 
 def _shown(tenant: Tenant) -> Entra:

@@ -87,27 +87,27 @@ class Applications(msgspec.Struct):
 @area.operation("GET", "grants", answer=Grants)
 def list_grants(cloud: Cloud, _asked: Asked) -> Any:
     """List everything that was consented to."""
-    return {"grants": cloud.grants()}
+    return {"grants": cloud.directory.grants()}
 
 
 @area.operation("POST", "grants", body=Grant, answer=Granted)
 def grant(cloud: Cloud, asked: Asked) -> Granted:
     """Consent and hand out a refresh token, without anybody signing in."""
     body: Grant = asked.body
-    return Granted(cloud.grant(body.account, body.client_id, set(body.scopes)))
+    return Granted(cloud.directory.grant(body.account, body.client_id, set(body.scopes)))
 
 
 @area.operation("POST", "grants/revoke", body=Revoke)
 def revoke(cloud: Cloud, asked: Asked) -> None:
     """Let an account's grants die in one of the documented ways; `GET /_emulator/` lists them as `deaths`."""
     body: Revoke = asked.body
-    cloud.revoke(body.account, body.kind, access_tokens=body.access_tokens)
+    cloud.directory.revoke(body.account, body.kind, access_tokens=body.access_tokens)
 
 
 @area.operation("POST", "grants/restore", body=Restore)
 def restore(cloud: Cloud, asked: Asked) -> None:
     """Undo `revoke`, but for consent, which has to be given anew."""
-    cloud.restore(asked.body.account)
+    cloud.directory.restore(asked.body.account)
 
 
 @area.operation("POST", "consents", body=Consent)
@@ -117,7 +117,7 @@ def consent(cloud: Cloud, asked: Asked) -> None:
     application = cloud.world.application(body.client_id)
     if application is None:
         raise LookupError(f"there is no application {body.client_id}")
-    cloud.consent(body.account, application, set(body.scopes), everybody=body.everybody)
+    cloud.directory.consent(body.account, application, set(body.scopes), everybody=body.everybody)
 
 
 @area.operation("GET", "applications", answer=Applications)
@@ -132,11 +132,11 @@ def put_application(cloud: Cloud, asked: Asked) -> ApplicationRecord:
     record: ApplicationRecord = asked.body
     if len(cloud.world.applications) >= MOST_APPLICATIONS:
         raise ValueError(f"there are {MOST_APPLICATIONS} applications already")
-    cloud.put_application(Application(**msgspec.structs.asdict(record)))
+    cloud.directory.put_application(Application(**msgspec.structs.asdict(record)))
     return record
 
 
 @area.operation("POST", "applications/{client_id}/refuse", body=Refuse)
 def refuse_application(cloud: Cloud, asked: Asked) -> None:
     """Refuse every credential of an application, or stop refusing it with an empty `kind`."""
-    cloud.refuse_application(asked.where["client_id"], asked.body.kind)
+    cloud.directory.refuse_application(asked.where["client_id"], asked.body.kind)

@@ -9,7 +9,7 @@ import msgspec
 from emulator.control.operation import Area, Asked, Body, Name
 from emulator.notifications.faults import NotificationFault
 from emulator.notifications.sent import Counts, Sent
-from emulator.notifications.subscriptions import SubscriptionLife
+from emulator.notifications.subscription import SubscriptionLife
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud

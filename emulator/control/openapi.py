@@ -4,37 +4,35 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from emulator.control.operation import Done, Operation
-from emulator.control.table import AREAS, OPERATIONS, PREFIX
+from emulator.control.operation import PREFIX, Done
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emulator.control.operation import Area, Operation
 
 
-class Refusal(msgspec.Struct, kw_only=True, omit_defaults=True):
+class ControlError(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Why nothing was done, and in which field of the body or query the slip is."""
 
     error: str
     field: str = ""
 
 
-_KINDS: Final = tuple(
-    dict.fromkeys(
-        [kind for each in OPERATIONS for kind in (each.body, each.query, each.answer) if kind not in {None, Done}]
-        + [Refusal]
-    )
-)
-
-
-def description() -> dict[str, Any]:
-    """The description, as JSON values."""
+def description(areas: Sequence[Area]) -> dict[str, Any]:
+    """Describe the operations of some areas; returns the OpenAPI document as JSON values."""
+    operations = [each for area in areas for each in area.operations]
+    kinds = _kinds(operations)
     # All at once: two types of one name get longer ones, here and wherever they are referred to.
-    found = msgspec.json.schema_components(_KINDS, ref_template="#/components/schemas/{name}")
+    found = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     schemas, components = msgspec.to_builtins(found)  # whose default values are as JSON has them
-    schema_of = dict(zip(_KINDS, schemas, strict=True))
+    schema_of = dict(zip(kinds, schemas, strict=True))
     paths: dict[str, Any] = {}
-    for operation in OPERATIONS:
+    for operation in operations:
         told = _operation(operation, schema_of, components)
         paths.setdefault(PREFIX + operation.path, {})[operation.method.lower()] = told
     return {
@@ -45,10 +43,16 @@ def description() -> dict[str, Any]:
             "description": "Everything that can be done to the people, conditions and history of the cloud.",
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": area.name, "description": area.about} for area in AREAS],
+        "tags": [{"name": area.name, "description": area.about} for area in areas],
         "paths": paths,
         "components": {"schemas": components},
     }
+
+
+def _kinds(operations: Sequence[Operation]) -> list[Any]:
+    """Return the types that need a schema, each once."""
+    used = [kind for each in operations for kind in (each.body, each.query, each.answer) if kind not in {None, Done}]
+    return list(dict.fromkeys([*used, ControlError]))
 
 
 def _operation(operation: Operation, schema_of: dict[Any, Any], components: dict[str, Any]) -> dict[str, Any]:
@@ -80,7 +84,7 @@ def _responses(operation: Operation, schema_of: dict[Any, Any]) -> dict[str, Any
         done = {
             "200": {"description": "Done.", "content": {"application/json": {"schema": schema_of[operation.answer]}}}
         }
-    refusal = {"content": {"application/json": {"schema": schema_of[Refusal]}}}
+    refusal = {"content": {"application/json": {"schema": schema_of[ControlError]}}}
     return done | {
         "400": {"description": "Something in the request is wrong; it says what.", **refusal},
         "403": {"description": "The request comes from another site's page, or to a foreign host name.", **refusal},

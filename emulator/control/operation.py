@@ -64,6 +64,8 @@ class Operation:
 
 
 JSON_ONLY: Final = ("application/json",)
+PREFIX: Final = "/_emulator/"
+"""The beginning of the control surface's paths."""
 
 
 class Area:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from emulator.control import guard, page
-from emulator.control.operation import Asked, Done
-from emulator.control.table import PREFIX, find, methods
+from emulator.control.operation import PREFIX, Asked, Done
+from emulator.control.table import find, methods
 from emulator.exchange import Answer, json_answer
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from emulator.control import conditions, directory, grants, history, notifications, people
-from emulator.control.operation import Area, Asked
+from emulator.control.openapi import description
+from emulator.control.operation import PREFIX, Area, Asked
 from emulator.entra.refusals import APPLICATION_DEATHS, DEATHS, SURVIVED, TENANT_DEATHS
 from emulator.life import ACTIONS
 
@@ -52,12 +53,9 @@ def index(cloud: Cloud, _asked: Asked) -> Index:
 @about.operation("GET", "openapi.json", answer=dict[str, Any])
 def describe(_cloud: Cloud, _asked: Asked) -> Any:
     """Describe this surface in OpenAPI 3.1."""
-    from emulator.control.openapi import description  # here, for it describes this table
-
-    return description()
+    return description(AREAS)
 
 
-PREFIX: Final = "/_emulator/"
 AREAS: Final = (about, people.area, grants.area, directory.area, conditions.area, notifications.area, history.area)
 OPERATIONS: Final[tuple[Operation, ...]] = tuple(each for area in AREAS for each in area.operations)
 

@@ -13,13 +13,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from emulator.entra import pages, parameters, refusals, replies
-from emulator.entra.codes import Flow
+from emulator.entra.flows import Flow
 from emulator.entra.refusals import Refused
 from emulator.entra.scopes import OPENID, read, registered, split
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
-    from emulator.entra.codes import Flows
+    from emulator.entra.flows import Flows
     from emulator.entra.signin import SignIn
     from emulator.exchange import Answer, Request
     from emulator.world import Application, Person, Tenant
@@ -80,8 +80,8 @@ class AdminConsent:
             return replies.give_up(request, flow, Refused(refusals.ADMIN_NEEDED))
         if decision == "decline":
             return replies.give_up(request, flow, Refused(refusals.ADMIN_DECLINED))
-        self._cloud.consent(person, application, flow.permissions, everybody=True)
-        self._cloud.consent_app(person.tenant, application, flow.roles)
+        self._cloud.directory.consent(person, application, flow.permissions, everybody=True)
+        self._cloud.directory.consent_app(person.tenant, application, flow.roles)
         found = {"admin_consent": "True", "tenant": person.tenant.tenant_id}
         if flow.scopes:
             found["scope"] = " ".join(scope for scope in flow.scopes if scope.lower() not in OPENID)

@@ -47,7 +47,7 @@ def check_person(
     Raises:
         Refused: the account.
     """
-    home = cloud.home_of(person)
+    home = cloud.world.home_of(person)
     values = {
         "client": application.client_id, "who": person.upn, "tenant": person.tenant.name, "issued": instant(issued),
     }  # fmt: skip

@@ -16,7 +16,7 @@ import uuid
 from typing import TYPE_CHECKING, Final
 
 from emulator.entra import consents, device, national, pages, parameters, refusals, replies
-from emulator.entra.codes import Code, Flow, Flows, Shelf
+from emulator.entra.flows import Code, Flow, Flows, Shelf
 from emulator.entra.issuing import Grant
 from emulator.entra.refusals import BY_TIME, DEATHS, Refused
 from emulator.entra.scopes import of_openid, read, split
@@ -45,7 +45,7 @@ class Authorize:
         self._issuer = issuer
         self._flows = flows
         self._sessions = sessions
-        self.codes: Shelf[Code] = Shelf(lambda: cloud.switches.authorization_code_s)
+        self.codes: Shelf[Code] = Shelf(lambda: cloud.switches.authorization_code_s, cloud.clock.utc)
 
     def begin(
         self, request: Request, segment: str, tenant: Tenant | None, sign_in: SignIn, *, version: int = 2
@@ -100,7 +100,7 @@ class Authorize:
         if consents.who_may(flow, person, self._cloud.switches) != "self":
             return self._give_up(request, flow, Refused(refusals.ADMIN_NEEDED))
         whole = bool(form.get("organization")) and person.role == "admin"
-        self._cloud.consent(person, flow.application, flow.permissions, everybody=whole)
+        self._cloud.directory.consent(person, flow.application, flow.permissions, everybody=whole)
         return self._finish(request, flow, person)
 
     def approval(self, request: Request) -> Answer:
@@ -114,7 +114,7 @@ class Authorize:
         if consents.who_may(flow, person, self._cloud.switches) != "request":
             return self._give_up(request, flow, Refused(refusals.ADMIN_NEEDED))
         if form.get("decision") != "back":
-            self._cloud.request_consent(person, application, flow.permissions, form.get("reason", "")[:500])
+            self._cloud.directory.request_consent(person, application, flow.permissions, form.get("reason", "")[:500])
         return self._give_up(request, flow, Refused(refusals.APPROVAL_NEEDED))
 
     def _flow(self, asked: dict[str, str], segment: str, application: Application, uri: str) -> Flow:
@@ -146,12 +146,12 @@ class Authorize:
 
     def _silently(self, request: Request, flow: Flow, known: list[Session]) -> Answer:
         """Answer `prompt=none`: a code, or an error that says what would have to be asked."""
-        fitting = [session for session in hinted(flow, known) if is_recent(flow, session)]
+        fitting = [session for session in hinted(flow, known) if is_recent(flow, session, request.utc)]
         if not fitting:
             raise Refused(refusals.NOT_SIGNED_IN)
         session = fitting[0]
         person = session.person
-        account = self._cloud.home_of(person)
+        account = self._cloud.world.home_of(person)
         if MFA not in session.amr and (account.mfa or person.tenant.mfa_required):
             raise Refused(DEATHS["mfa_required" if account.mfa else "mfa_enrolment_required"])
         if person.refusal and person.refusal not in BY_TIME:
@@ -177,11 +177,11 @@ class Authorize:
         """Send to the application what it asked for."""
         self._flows.drop(flow.flow_id)
         if flow.device is not None:
-            return device.approve(flow, flow.device, person)
+            return device.approve(flow, flow.device, person, self._cloud.clock.utc())
         code = ""
         if "code" in flow.response_types:
             code = f"1.{secrets.token_urlsafe(48)}"
-            self.codes.put(code, Code(flow=flow, person=person, amr=flow.amr))
+            self.codes.put(code, Code(flow=flow, person=person, amr=flow.amr, issued=self._cloud.clock.utc()))
         sent = {"code": code} if code else {}
         found = {**sent, **self._tokens(request, flow, person, code), "session_state": str(uuid.uuid4())}
         return replies.send(flow.redirect_uri, flow.response_mode, flow.state, found)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from emulator.entra.scopes import PERMISSIONS, known
 
 if TYPE_CHECKING:
-    from emulator.entra.codes import Flow
+    from emulator.entra.flows import Flow
     from emulator.switches import Switches
     from emulator.world import Application, ConsentRequest, Person, Tenant
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
@@ -52,13 +51,16 @@ def client_of(world: World, request: Request, form: dict[str, str], directory: s
     return application
 
 
-def prove(application: Application, form: dict[str, str], audiences: set[str], *, always: bool = False) -> None:
+def prove(
+    application: Application, form: dict[str, str], audiences: set[str], now: float, *, always: bool = False
+) -> None:
     """Check the credential in a token request.
 
     Args:
         application: whose.
         form: the request's parameters.
         audiences: what an assertion may be meant for.
+        now: the present by the cloud's clock, in seconds since 1970.
         always: whether a public client needs one as well, because the token is for the application itself.
 
     Raises:
@@ -73,7 +75,7 @@ def prove(application: Application, form: dict[str, str], audiences: set[str], *
     if "client_assertion" in form:
         if form.get("client_assertion_type") != _ASSERTION_TYPE:
             raise Refused(refusals.MISSING, name="client_assertion_type")
-        _check_assertion(application, form["client_assertion"], audiences)
+        _check_assertion(application, form["client_assertion"], audiences, now)
     elif form.get("client_secret"):
         given = form["client_secret"].encode()
         if not any(hmac.compare_digest(secret.encode(), given) for secret in application.secrets):
@@ -91,9 +93,8 @@ def _basic(request: Request) -> tuple[str, str]:
     return unquote_plus(client_id), unquote_plus(secret)
 
 
-def _check_assertion(application: Application, assertion: str, audiences: set[str]) -> None:
+def _check_assertion(application: Application, assertion: str, audiences: set[str], now: float) -> None:
     claims = _signed_claims(application, assertion)
-    now = time.time()
     begin, end = claims.get("nbf", now), claims.get("exp", 0)
     if not isinstance(begin, int | float) or not isinstance(end, int | float):
         raise Refused(refusals.ASSERTION_BAD)

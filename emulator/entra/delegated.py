@@ -6,7 +6,6 @@ https://learn.microsoft.com/entra/identity-platform/v2-oauth-ropc
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from emulator.entra import alive, consents, parameters, refusals
@@ -38,7 +37,7 @@ class Delegated:
         """
         if parameters.demand(form, "requested_token_use") != "on_behalf_of":
             raise Refused(refusals.TOKEN_USE)
-        claims = self._called_with(parameters.demand(form, "assertion"), application)
+        claims = self._called_with(parameters.demand(form, "assertion"), application, request.utc)
         tenant = self._cloud.world.tenant(str(claims.get("tid")))
         person = tenant.people.get(str(claims.get("oid")).lower()) if tenant is not None else None
         if person is None:
@@ -60,9 +59,9 @@ class Delegated:
             raise Refused(refusals.GRANT_TYPE, name="password")
         name, password = parameters.demand(form, "username").strip(), parameters.demand(form, "password")
         person = authenticate(self._cloud, segment, application, name, password, tenant)
-        if self._cloud.home_of(person).mfa:
+        if self._cloud.world.home_of(person).mfa:
             raise Refused(DEATHS["mfa_required"])
-        return self._given(request, form, person, application, time.time(), PASSWORD_ONLY)
+        return self._given(request, form, person, application, request.utc, PASSWORD_ONLY)
 
     def _given(
         self, request: Request, form: dict[str, str], person: Person, application: Application, issued: float,
@@ -84,13 +83,13 @@ class Delegated:
         )  # fmt: skip
         return self._issuer.answer(request, grant, asked)
 
-    def _called_with(self, assertion: str, application: Application) -> dict[str, Any]:
+    def _called_with(self, assertion: str, application: Application, now: float) -> dict[str, Any]:
         """The claims of an access token of somebody's for an application."""
         claims = self._cloud.tokens.key.verify(assertion)
         if claims is None or "scp" not in claims:
             raise Refused(refusals.ASSERTION_INVALID)
         if str(claims.get("aud")).lower().removeprefix("api://") != application.client_id.lower():
             raise Refused(refusals.ASSERTION_OF_OTHERS)
-        if float(claims["exp"]) <= time.time():
+        if float(claims["exp"]) <= now:
             raise Refused(refusals.ASSERTION_OVER)
         return claims

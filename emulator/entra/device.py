@@ -10,12 +10,10 @@ https://learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code
 from __future__ import annotations
 
 import secrets
-import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from emulator.entra import national, pages, parameters, refusals
-from emulator.entra.codes import Code, Flow, Shelf
+from emulator.entra.flows import Code, Device, Flow, Shelf
 from emulator.entra.issuing import given
 from emulator.entra.refusals import Refused
 from emulator.entra.scopes import read, split
@@ -27,30 +25,8 @@ if TYPE_CHECKING:
     from emulator.world import Application, Person, Tenant
 
 PAGE: Final = "oauth2/deviceauth"
-_LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-_USER_CODE: Final = 9
 _SLACK_S: Final = 0.5
 """By how much a device may ask too early: its clock and the network are not exact."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Device:
-    """What a device asked for, and what became of it: `code` when somebody signed in, `refused` when somebody declined."""
-
-    application: Application
-    segment: str
-    tenant: Tenant | None
-    scopes: list[str]
-    permissions: set[str]
-    own: bool
-    capabilities: tuple[str, ...]
-    interval_s: float
-    user_code: str = field(default_factory=lambda: "".join(secrets.choice(_LETTERS) for _ in range(_USER_CODE)))
-    created: float = field(default_factory=time.monotonic)
-    polled: float = 0.0
-    """When it last asked; 0: never."""
-    code: Code | None = None
-    refused: Refused | None = None
 
 
 class Devices:
@@ -58,8 +34,8 @@ class Devices:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._waiting: Shelf[Device] = Shelf(lambda: cloud.switches.device_code_s)
-        self._typed: Shelf[Device] = Shelf(lambda: cloud.switches.device_code_s)
+        self._by_device_code: Shelf[Device] = Shelf(lambda: cloud.switches.device_code_s, cloud.clock.utc)
+        self._by_user_code: Shelf[Device] = Shelf(lambda: cloud.switches.device_code_s, cloud.clock.utc)
 
     def begin(
         self, request: Request, form: dict[str, str], segment: str, tenant: Tenant | None, application: Application
@@ -77,8 +53,8 @@ class Devices:
             own=wanted.own, capabilities=parameters.capabilities(form), interval_s=switches.device_code_interval_s,
         )  # fmt: skip
         device_code, page = f"1.{secrets.token_urlsafe(48)}", f"{request.base}/common/{PAGE}"
-        self._waiting.put(device_code, device)
-        self._typed.put(device.user_code, device)
+        self._by_device_code.put(device_code, device)
+        self._by_user_code.put(device.user_code, device)
         return given(
             {
                 "user_code": device.user_code, "device_code": device_code, "verification_uri": page,
@@ -90,10 +66,10 @@ class Devices:
     def page(self, request: Request, sign_in: SignIn) -> Answer:
         """The page for a user code; with one, the sign-in that it leads to."""
         typed = request.form().get("user_code", "").strip().upper() if request.method == "POST" else ""
-        device = self._typed.get(typed)
+        device = self._by_user_code.get(typed)
         if device is None:
             return pages.device(refusals.shown(Refused(refusals.USER_CODE_UNKNOWN)) if typed else "")
-        if self._typed.stale(device) or device.code is not None or device.refused is not None:
+        if self._by_user_code.expired(typed) or device.code is not None or device.refused is not None:
             return pages.device(refusals.shown(Refused(refusals.USER_CODE_EXPIRED)))
         request.app_id = device.application.client_id
         flow = Flow(
@@ -108,12 +84,13 @@ class Devices:
         Raises:
             Refused: nobody has yet, or will; or it asks too often.
         """
-        device = self._waiting.get(parameters.demand(form, "device_code"))
+        device_code = parameters.demand(form, "device_code")
+        device = self._by_device_code.get(device_code)
         if device is None:
             raise Refused(refusals.DEVICE_CODE_UNKNOWN)
         if device.application is not application:
             raise Refused(refusals.CODE_OTHER_CLIENT)
-        if self._waiting.stale(device):
+        if self._by_device_code.expired(device_code):
             raise Refused(refusals.DEVICE_CODE_EXPIRED)
         if device.refused is not None:
             raise device.refused
@@ -121,7 +98,7 @@ class Devices:
             if device.code.redeemed:
                 raise Refused(refusals.CODE_REUSED)
             return device.code
-        now = time.monotonic()
+        now = self._cloud.clock.utc()
         too_early = device.polled and now - device.polled < device.interval_s - _SLACK_S
         device.polled = now
         if too_early:
@@ -130,9 +107,9 @@ class Devices:
         raise Refused(refusals.DEVICE_PENDING)
 
 
-def approve(flow: Flow, device: Device, person: Person) -> Answer:
-    """Let a device have what somebody signed in for."""
-    device.code = Code(flow=flow, person=person, amr=flow.amr)
+def approve(flow: Flow, device: Device, person: Person, issued: float) -> Answer:
+    """Give a device the code of a sign-in, dated `issued` in seconds since 1970."""
+    device.code = Code(flow=flow, person=person, amr=flow.amr, issued=issued)
     return pages.device_done(flow)
 
 

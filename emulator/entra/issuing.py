@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emulator.cloud import Cloud
-    from emulator.entra.codes import Flow
+    from emulator.entra.flows import Flow
     from emulator.exchange import Request
     from emulator.world import Application, Person
 
@@ -67,7 +67,7 @@ class Issuer:
             asked: the scopes of the request.
         """
         body = self.access(request, grant, asked)
-        body["client_info"] = client_info(self._cloud.home_of(grant.person))
+        body["client_info"] = client_info(self._cloud.world.home_of(grant.person))
         if "offline_access" in grant.openid:
             body["refresh_token"] = self._cloud.tokens.refresh_token(
                 grant.person, grant.application, amr=grant.amr, family=grant.family, openid=sorted(grant.openid),
@@ -118,7 +118,7 @@ class Issuer:
         return 1 if version == 1 else 2
 
     def _provider(self, person: Person) -> str:
-        return identity_provider(self._cloud.home_of(person), person.tenant)
+        return identity_provider(self._cloud.world.home_of(person), person.tenant)
 
 
 def given(body: dict[str, Any]) -> Answer:

@@ -13,7 +13,7 @@ import functools
 import hashlib
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -24,6 +24,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
 from emulator.world import PERSONAL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _ANY: Final = "{tenantid}"
 _PEM: Final = re.compile(r"-----BEGIN [^-]+-----.+?-----END [^-]+-----\n?", re.DOTALL)
@@ -60,8 +63,17 @@ class SigningKey:
         """Do not publish a key any longer; the one that signs stays."""
         self._keys = [key for key in self._keys if key.kid != kid or key is self._keys[0]]
 
+    def snapshot(self) -> Callable[[], None]:
+        """Hold the keys and their order; return what restores them."""
+        keys = self._keys
+
+        def restore() -> None:
+            self._keys = keys
+
+        return restore
+
     def sign(self, claims: dict[str, Any], **header: str) -> str:
-        """A JWT."""
+        """Sign claims with the current key and return the JWT; claims of personal accounts with their own key."""
         key = _personal() if claims.get("tid") == PERSONAL else self._keys[0]
         return key.sign(claims, header)
 

@@ -13,7 +13,7 @@ from emulator.exchange import Answer, html_answer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from emulator.entra.codes import Flow
+    from emulator.entra.flows import Flow
     from emulator.world import Person
 
 _SHOWN_ACCOUNTS = 40

@@ -100,7 +100,7 @@ https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow,
 
 def _marks(request: Request) -> tuple[str, str, str]:
     correlation = _guid(request.header(b"client-request-id")) or str(uuid.uuid4())
-    return str(uuid.uuid4()), correlation, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%SZ}"
+    return str(uuid.uuid4()), correlation, f"{datetime.fromtimestamp(request.utc, UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
 def _guid(text: str) -> str:

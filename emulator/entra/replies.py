@@ -10,7 +10,7 @@ from emulator.entra.refusals import Refused
 from emulator.exchange import Answer, redirect
 
 if TYPE_CHECKING:
-    from emulator.entra.codes import Flow
+    from emulator.entra.flows import Flow
     from emulator.exchange import Request
     from emulator.world import Application, World
 

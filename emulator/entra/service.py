@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from emulator.entra import device, discovery, national, refusals, replies
 from emulator.entra.admin_consent import PURPOSE, AdminConsent
 from emulator.entra.authorize import Authorize
-from emulator.entra.codes import Flows
 from emulator.entra.device import Devices
+from emulator.entra.flows import Flows
 from emulator.entra.issuing import Issuer
 from emulator.entra.refusals import Refused
 from emulator.entra.sessions import Sessions
@@ -20,7 +20,7 @@ from emulator.world import PERSONAL
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
-    from emulator.entra.codes import Flow
+    from emulator.entra.flows import Flow
     from emulator.exchange import Answer, Request
     from emulator.world import Person, Tenant
 
@@ -49,7 +49,7 @@ class Entra:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._flows = Flows()
+        self._flows = Flows(cloud.clock.utc)
         self._sessions = Sessions()
         issuer = Issuer(cloud)
         self._devices = Devices(cloud)

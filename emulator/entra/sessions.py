@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import secrets
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ class Session:
 
     person: Person
     amr: tuple[str, ...]
-    since: float = field(default_factory=time.time)
+    since: float
 
     @property
     def is_alive(self) -> bool:

@@ -6,7 +6,6 @@ choice of remembered accounts ──► password ──► second factor, or its
 from __future__ import annotations
 
 import secrets
-import time
 from typing import TYPE_CHECKING
 
 from emulator.entra import national, pages, refusals, replies
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from emulator.cloud import Cloud
-    from emulator.entra.codes import Flow, Flows
+    from emulator.entra.flows import Flow, Flows
     from emulator.entra.sessions import Session, Sessions
     from emulator.exchange import Answer, Request
     from emulator.world import Application, Person, Tenant
@@ -45,7 +44,7 @@ class SignIn:
         if flow.prompt == "select_account":
             return self._form(flow, tenant, known)
         fitting = hinted(flow, known)
-        if len(fitting) == 1 and is_recent(flow, fitting[0]):
+        if len(fitting) == 1 and is_recent(flow, fitting[0], request.utc):
             return self._with(request, flow, fitting[0].person, fitting[0].amr, fitting[0].since)
         return self._form(flow, tenant, known)
 
@@ -59,7 +58,7 @@ class SignIn:
         wanted = form.get("account", "").lower()
         for session in self._sessions.of(request, tenant):
             if session.person.oid.lower() == wanted:
-                if not is_recent(flow, session):
+                if not is_recent(flow, session, request.utc):
                     return self._form(flow, tenant, username=session.person.upn)
                 return self._with(request, flow, session.person, session.amr, session.since)
         return self._form(flow, tenant)
@@ -80,7 +79,7 @@ class SignIn:
         except Refused as refused:
             refusals.parameters(refused, request)
             return self._form(flow, tenant, trouble=refusals.shown(refused), username=username)
-        return self._with(request, flow, person, ("pwd",), time.time())
+        return self._with(request, flow, person, ("pwd",), request.utc)
 
     def second_factor(self, request: Request) -> Answer:
         """Take the form with the code of the second factor, which may be its registration."""
@@ -90,7 +89,7 @@ class SignIn:
             return replies.tell(request, Refused(refusals.FORM_EXPIRED))
         person = flow.person
         request.app_id, request.tenant_id = flow.application.client_id, person.tenant.tenant_id
-        account = self._cloud.home_of(person)
+        account = self._cloud.world.home_of(person)
         if not secrets.compare_digest(account.mfa_code.encode(), form.get("code", "").strip().encode()):
             refused = Refused(refusals.CODE_WRONG)
             refusals.parameters(refused, request)
@@ -104,7 +103,7 @@ class SignIn:
         """Go on with somebody who showed `amr`, and typed the password at `since`."""
         request.tenant_id = person.tenant.tenant_id
         flow.person, flow.amr, flow.auth_time = person, amr, since
-        account = self._cloud.home_of(person)
+        account = self._cloud.world.home_of(person)
         if MFA not in amr and (account.mfa or person.tenant.mfa_required):
             return pages.second_factor(flow, person, account)
         flow.proven = True
@@ -174,9 +173,9 @@ def _guest(application: Application, person: Person, tenant: Tenant) -> Person:
     )  # fmt: skip
 
 
-def is_recent(flow: Flow, session: Session) -> bool:
-    """Whether the password of a session was typed as lately as the application wants it (`max_age`)."""
-    return flow.max_age_s is None or 0 <= time.time() - session.since < flow.max_age_s
+def is_recent(flow: Flow, session: Session, now: float) -> bool:
+    """Tell whether the password of a session was typed as recently as the application wants it (`max_age`)."""
+    return flow.max_age_s is None or 0 <= now - session.since < flow.max_age_s
 
 
 def hinted(flow: Flow, known: list[Session]) -> list[Session]:

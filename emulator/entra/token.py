@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import time
 from typing import TYPE_CHECKING, Final
 
 from emulator.entra import alive, consents, credentials, national, parameters, refusals
@@ -17,8 +16,8 @@ from emulator.entra.tokens import UNUSED_S, identity_provider
 
 if TYPE_CHECKING:
     from emulator.cloud import Cloud
-    from emulator.entra.codes import Code, Shelf
     from emulator.entra.device import Devices
+    from emulator.entra.flows import Code, Shelf
     from emulator.entra.issuing import Issuer
     from emulator.entra.scopes import Asked
     from emulator.entra.tokens import RefreshToken
@@ -51,7 +50,9 @@ class Token:
         """
         form, application = self._client(request, segment, tenant, version)
         kind = parameters.demand(form, "grant_type")
-        credentials.prove(application, form, _audiences(request, segment, tenant), always=kind in _OF_CONFIDENTIAL)
+        credentials.prove(
+            application, form, _audiences(request, segment, tenant), request.utc, always=kind in _OF_CONFIDENTIAL
+        )
         national.check_resources(request, split(form.get("scope", "")))
         if kind == "authorization_code":
             return self._code(request, form, segment, application)
@@ -127,7 +128,7 @@ class Token:
         if code.redeemed:
             self._replayed(code)
             raise Refused(refusals.CODE_REUSED)
-        if self._codes.stale(code):
+        if self._codes.expired(form["code"]):
             raise Refused(refusals.CODE_EXPIRED)
         if flow.segment.lower() != segment.lower():
             raise Refused(refusals.CODE_OTHER_TENANT)
@@ -155,7 +156,7 @@ class Token:
         person = self._owner(content, tenant, application)
         request.tenant_id = person.tenant.tenant_id
         national.check(request, person.tenant)
-        if content.issued < time.time() - UNUSED_S:
+        if content.issued < request.utc - UNUSED_S:
             raise Refused(refusals.UNUSED, issued=alive.instant(content.issued))
         asked = split(form.get("scope", ""))
         wanted = read(asked, application, single=True)

@@ -10,7 +10,6 @@ import base64
 import hashlib
 import hmac
 import secrets
-import time
 import uuid
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -23,6 +22,7 @@ from emulator.world import PERSONAL
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from emulator.clock import Clock
     from emulator.world import Application, Person, Tenant
 
 GRAPH: Final = "https://graph.microsoft.com"
@@ -64,11 +64,12 @@ class RefreshToken(msgspec.Struct, frozen=True):
 
 
 class Minter:
-    """Makes tokens."""
+    """Makes access, id and refresh tokens, dated by the cloud's clock."""
 
-    def __init__(self, key: SigningKey, seal: bytes) -> None:
+    def __init__(self, key: SigningKey, seal: bytes, clock: Clock) -> None:
         self.key = key
         self.seal = seal
+        self._clock = clock
 
     def id_token(
         self, person: Person, application: Application, nonce: str, authority: str, *,
@@ -91,7 +92,7 @@ class Minter:
             with_roles: whether it tells the person's directory roles (`wids`).
             hashes: `at_hash` and `c_hash` of what is sent beside it.
         """
-        tid, now = person.tenant.tenant_id, int(time.time())
+        tid, now = person.tenant.tenant_id, int(self._clock.utc())
         claims: dict[str, Any] = {
             "ver": "2.0", "iss": f"{authority}/{tid}/v2.0", "sub": subject(person, application), "aud": application.client_id,
             "exp": now + 86_400, "iat": now, "nbf": now, "tid": tid, "uti": secrets.token_urlsafe(12), "rh": "1.AAAA.",
@@ -129,7 +130,7 @@ class Minter:
             idp: where a guest comes from.
         """
         claims = {
-            **_common(person.tenant, application, lifetime_s, version, authority, capabilities, own=own),
+            **_common(person.tenant, application, lifetime_s, version, authority, capabilities, own=own, now=self._clock.utc()),
             "idtyp": "user", "sub": subject(person, application), "name": person.display_name, "oid": person.oid,
             "scp": " ".join(sorted(scopes)), **_origin(person, idp),
         }  # fmt: skip
@@ -148,7 +149,7 @@ class Minter:
         """An access token of the application itself, without anybody signed in."""
         principal = service_principal(tenant, application)
         claims = {
-            **_common(tenant, application, lifetime_s, version, authority, capabilities, own=own),
+            **_common(tenant, application, lifetime_s, version, authority, capabilities, own=own, now=self._clock.utc()),
             "idtyp": "app", "oid": principal, "sub": principal, "app_displayname": application.name,
         }  # fmt: skip
         if roles:
@@ -161,7 +162,7 @@ class Minter:
     ) -> str:  # fmt: skip
         """A refresh token, another one each time; earlier ones stay valid, as Microsoft's do."""
         content = RefreshToken(
-            application.client_id, person.tenant.tenant_id, person.oid, time.time(), uuid.uuid4().hex, tuple(amr), family,
+            application.client_id, person.tenant.tenant_id, person.oid, self._clock.utc(), uuid.uuid4().hex, tuple(amr), family,
             tuple(openid), graph,
         )  # fmt: skip
         return self.seal_refresh_token(content)
@@ -205,10 +206,10 @@ def service_principal(tenant: Tenant, application: Application) -> str:
 
 def _common(
     tenant: Tenant, application: Application, lifetime_s: int, version: Literal[1, 2], authority: str,
-    capabilities: Sequence[str], *, own: bool,
+    capabilities: Sequence[str], *, own: bool, now: float,
 ) -> dict[str, Any]:  # fmt: skip
     """The claims that every access token has."""
-    now, home, client_id = time.time(), CLOUDS[tenant.cloud], application.client_id
+    home, client_id = CLOUDS[tenant.cloud], application.client_id
     proof = "0" if application.public and not application.secrets else "1"
     claims: dict[str, Any] = {
         "exp": int(now) + lifetime_s, "iat": int(now), "nbf": int(now), "tid": tenant.tenant_id,

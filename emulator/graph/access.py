@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -89,9 +88,9 @@ class Access:
             named = caller.audience in {GRAPH_ID, f"https://{CLOUDS[request.cloud].graph}"}
             if not named or caller.tenant.cloud != request.cloud:
                 raise unauthenticated("Access token validation failure. Invalid audience.")
-        if caller.expires <= time.time():
+        if caller.expires <= request.utc:
             raise unauthenticated("Lifetime validation failed, the token is expired.")
-        _check_still_good(caller)
+        _check_still_good(caller, request.utc)
         return caller
 
     def _verified(self, token: str) -> Caller:
@@ -146,7 +145,7 @@ def signed_in(caller: Caller) -> Person:
     return caller.person
 
 
-def _check_still_good(caller: Caller) -> None:
+def _check_still_good(caller: Caller, now: float) -> None:
     """Whether a token ended before its time. Without continuous access evaluation it lives on, unless control ended it.
 
     Raises:
@@ -156,17 +155,17 @@ def _check_still_good(caller: Caller) -> None:
         return
     person, tenant = caller.person, caller.tenant
     if caller.issued < person.access_valid_from:
-        raise challenged("TokenIssuedBeforeRevocationTimestamp", continuous=caller.continuous)
+        raise challenged("TokenIssuedBeforeRevocationTimestamp", continuous=caller.continuous, now=now)
     if not caller.continuous:
         if tenant.people.get(person.oid.lower()) is not person:
             raise _unknown()
         return
     if tenant.people.get(person.oid.lower()) is not person or not person.enabled:
-        raise challenged("UserDisabledOrDeleted", continuous=True)
+        raise challenged("UserDisabledOrDeleted", continuous=True, now=now)
     if caller.issued < max(person.cookies_valid_from, person.tokens_valid_from if person.refusal in _REVOKED else 0.0):
-        raise challenged("TokenIssuedBeforeRevocationTimestamp", continuous=True)
+        raise challenged("TokenIssuedBeforeRevocationTimestamp", continuous=True, now=now)
     if person.refusal in _STEPPED_UP:
-        raise challenged("PolicyNotSatisfied", continuous=True)
+        raise challenged("PolicyNotSatisfied", continuous=True, now=now)
 
 
 def _unknown() -> GraphError:

@@ -124,7 +124,7 @@ def _inner(request: Request, part: Part) -> Request:
     return Request(
         method=part.method.upper(), path=f"/v1.0/{unquote(path).lstrip('/')}", query=query.encode("utf-8"),
         headers=headers, body=_body(part), base=request.base, host=request.host, cloud=request.cloud,
-        tenant_id=request.tenant_id, app_id=request.app_id,
+        tenant_id=request.tenant_id, app_id=request.app_id, utc=request.utc,
     )  # fmt: skip
 
 

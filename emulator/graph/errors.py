@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -50,13 +49,13 @@ def unauthenticated(message: str) -> GraphError:
     return GraphError(401, "InvalidAuthenticationToken", message)
 
 
-def challenged(reason: str, *, continuous: bool) -> GraphError:
+def challenged(reason: str, *, continuous: bool, now: float) -> GraphError:
     """The access token ended before its time; an application with continuous access evaluation is told how to go on.
 
     https://learn.microsoft.com/entra/identity-platform/claims-challenge
     """
     text = f"Continuous access evaluation resulted in challenge with result: InteractionRequired and code: {reason}"
-    since = {"access_token": {"nbf": {"essential": True, "value": str(int(time.time()))}}}
+    since = {"access_token": {"nbf": {"essential": True, "value": str(int(now))}}}
     claims = base64.b64encode(msgspec.json.encode(since)).decode() if continuous else ""
     return GraphError(401, "InvalidAuthenticationToken", text, claims=claims)
 
@@ -64,7 +63,7 @@ def challenged(reason: str, *, continuous: bool) -> GraphError:
 def answer(error: GraphError, request: Request, request_id: str) -> Answer:
     """The error as an answer."""
     inner: dict[str, Any] = {
-        "date": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}",
+        "date": f"{datetime.fromtimestamp(request.utc, UTC):%Y-%m-%dT%H:%M:%S}",
         "request-id": request_id,
         "client-request-id": request.header(b"client-request-id") or str(uuid.uuid4()),
     }

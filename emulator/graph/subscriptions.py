@@ -9,7 +9,6 @@ https://learn.microsoft.com/graph/api/resources/subscription and https://learn.m
 from __future__ import annotations
 
 import re
-import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -20,7 +19,8 @@ from emulator.exchange import Answer, json_answer
 from emulator.graph.errors import GraphError, bad_request
 from emulator.notifications.crypto import Certificate, CertificateError, read_certificate
 from emulator.notifications.dates import as_given, span_s
-from emulator.notifications.subscriptions import LEAST_S, MOST_S, MOST_USERS, Subscription, Taken
+from emulator.notifications.subscription import LEAST_S, MOST_S, MOST_USERS, Subscription
+from emulator.notifications.subscriptions import Taken
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -117,7 +117,7 @@ async def create(cloud: Cloud, request: Request, caller: Caller) -> Answer:
         lifecycle_url=wanted.lifecycle_notification_url or "", client_state=wanted.client_state,
         certificate=certificate, tls_version=wanted.latest_supported_tls_version or "v1_2",
         issuer=f"{request.authority}/{caller.tenant.tenant_id}/v2.0", token_issued=caller.issued,
-        token_expires_s=now_s + _left_s(caller), expires_s=max(expires_s, now_s),
+        token_expires_s=now_s + _left_s(cloud, caller), expires_s=max(expires_s, now_s),
     )  # fmt: skip
     try:
         cloud.notifications.begin(subscription, given)
@@ -161,7 +161,7 @@ async def change(cloud: Cloud, request: Request, caller: Caller, subscription_id
     if not subscription.live:
         raise _not_found()
     subscription.certificate = certificate
-    cloud.notifications.renew(subscription, expires_s, caller.issued, cloud.clock.now() + _left_s(caller), given)
+    cloud.notifications.renew(subscription, expires_s, caller.issued, cloud.clock.now() + _left_s(cloud, caller), given)
     if cloud.switches.renewal_status == 204:
         return Answer(204)
     return json_answer(_told(cloud, request, subscription, context="$entity"))
@@ -171,7 +171,7 @@ def reauthorise(cloud: Cloud, caller: Caller, subscription_id: str) -> Answer:
     """Remember the request's access token for a subscription, without extending it."""
     subscription = _own(cloud, caller, subscription_id)
     _meet_refusal(cloud, subscription)
-    cloud.notifications.reauthorise(subscription, caller.issued, cloud.clock.now() + _left_s(caller))
+    cloud.notifications.reauthorise(subscription, caller.issued, cloud.clock.now() + _left_s(cloud, caller))
     return Answer(204)
 
 
@@ -352,9 +352,9 @@ def _own(cloud: Cloud, caller: Caller, subscription_id: str) -> Subscription:
     return subscription
 
 
-def _left_s(caller: Caller) -> float:
+def _left_s(cloud: Cloud, caller: Caller) -> float:
     """How long the caller's access token is still good, which counts in the world's seconds from here on."""
-    return caller.expires - time.time()
+    return caller.expires - cloud.clock.utc()
 
 
 # Answers

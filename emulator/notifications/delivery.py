@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from emulator.notifications.client import JSON
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from emulator.clock import Clock
     from emulator.notifications.client import Client, Reply
     from emulator.notifications.faults import NotificationFaults
-    from emulator.notifications.sent import Kind, Log, Outcome
-    from emulator.notifications.subscriptions import Subscription
+    from emulator.notifications.sent import Log, Outcome
+    from emulator.notifications.subscription import Notice, Target
     from emulator.notifications.tokens import ValidationTokens
     from emulator.switches import Switches
 
@@ -41,31 +41,6 @@ MOST_AT_ONCE: Final = 16
 """POSTs to one host at the same time; more wait, and gather company meanwhile. Assumed."""
 MOST_WAITING: Final = 100_000
 """Notifications that may wait for one host; further ones are dropped."""
-
-
-class Target(NamedTuple):
-    """What gathers in one POST: what goes to one URL, lifecycle notifications for themselves."""
-
-    kind: Kind
-    url: str
-
-
-@dataclass(slots=True, eq=False)
-class Notice:
-    """One notification on its way. `encode` writes its JSON, at the first POST, for encrypting is most of the work."""
-
-    subscription: Subscription
-    kind: Kind
-    made_s: float
-    encode: Callable[[], bytes]
-    raw: bytes = b""
-
-    @property
-    def target(self) -> Target:
-        """Where it goes."""
-        subscription = self.subscription
-        url = subscription.lifecycle_url if self.kind == "lifecycle" else subscription.notification_url
-        return Target(self.kind, url)
 
 
 @dataclass(slots=True, eq=False)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
-    from emulator.notifications.subscriptions import Subscription
+    from emulator.notifications.subscription import Subscription
 
 Kind = Literal["silence", "loss", "duplicate", "reorder", "delay", "renewal_refused", "token", "tamper"]
 

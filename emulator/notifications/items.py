@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from emulator.clock import Clock
     from emulator.notifications.crypto import Certificate
-    from emulator.notifications.subscriptions import Subscription
+    from emulator.notifications.subscription import Subscription
     from emulator.switches import Switches
     from emulator.world import Person
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from emulator.notifications import items
 from emulator.notifications.client import Client, handshake_fault, handshake_url, new_request_id
-from emulator.notifications.delivery import REPEATED_S, Delivery, Notice, outcome_of
+from emulator.notifications.delivery import REPEATED_S, Delivery, outcome_of
 from emulator.notifications.faults import NotificationFaults
 from emulator.notifications.sent import Log, Sent
+from emulator.notifications.subscription import Notice
 from emulator.notifications.subscriptions import Subscriptions
 from emulator.notifications.tokens import ValidationTokens
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from emulator.clock import Clock
     from emulator.entra.keys import SigningKey
-    from emulator.notifications.subscriptions import Subscription
+    from emulator.notifications.subscription import Subscription
     from emulator.switches import Switches
     from emulator.world import Person
 

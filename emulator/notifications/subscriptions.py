@@ -9,117 +9,21 @@ create ──► live ──► expires (unannounced) ──► gone
 from __future__ import annotations
 
 import time
-import uuid
 from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
-from emulator.notifications.dates import told
+from emulator.notifications.subscription import Event, SubscriptionLife
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from emulator.clock import Clock, Due
-    from emulator.notifications.crypto import Certificate
-    from emulator.notifications.delivery import Notice
+    from emulator.clock import Clock
+    from emulator.notifications.subscription import Step, Subscription
     from emulator.switches import Switches
     from emulator.world import Person
 
-MOST_USERS: Final = 650
-"""https://learn.microsoft.com/graph/changenotifications-for-presence"""
-MOST_S: Final = 60 * 60.0
-"""https://learn.microsoft.com/graph/api/resources/subscription#subscription-lifetime"""
-LEAST_S: Final = 45 * 60.0
-"""Shorter ones are made this long: https://learn.microsoft.com/graph/api/resources/subscription"""
 MOST_ENDED: Final = 20_000
 """How many ended subscriptions are remembered."""
-
-Step = Literal["created", "renewed", "reauthorised", "expired", "deleted", "ghost", "reset"]
-
-
-class Event(msgspec.Struct, gc=False):
-    """Something that happened to a subscription."""
-
-    what: Step
-    at_s: float
-    """The world's seconds."""
-    utc: float
-    """Seconds since 1970."""
-
-
-class SubscriptionLife(msgspec.Struct, kw_only=True):
-    """A subscription from its beginning to its end. `ended_s` is None while it is live."""
-
-    id: str
-    tenant: str
-    app: str
-    creator: str
-    """Object id of the account that it was made for."""
-    resource: str
-    users: int
-    notification_url: str
-    rich: bool
-    created_s: float
-    expires_s: float
-    """The world's seconds when it expires as things stand."""
-    ended_s: float | None = None
-    events: list[Event] = msgspec.field(default_factory=list)
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Subscription:
-    """One live subscription; all times ending in `_s` are the world's seconds."""
-
-    tenant_id: str
-    app_id: str
-    creator: Person
-    resource: str
-    users: frozenset[str]
-    """Object ids in lower case."""
-    notification_url: str
-    lifecycle_url: str
-    """Empty: no lifecycle notifications."""
-    client_state: str | None
-    certificate: Certificate | None
-    """None: basic notifications."""
-    tls_version: str
-    issuer: str
-    """Who issues validation tokens of version 2.0 for it."""
-    token_issued: float
-    """Seconds since 1970."""
-    token_expires_s: float
-    expires_s: float
-    subscription_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    live: bool = True
-    held: deque[Notice] = field(default_factory=deque)
-    """Notifications that wait for the subscription to be reauthorised."""
-    last_due_s: dict[str, float] = field(default_factory=dict)
-    """User id -> when their last notification is sent, so that the next one is not sent before."""
-    withheld: dict[str, Notice] = field(default_factory=dict)
-    """User id -> the notification that a fault keeps back until the next one."""
-    expiry: Due | None = None
-    reminder: Due | None = None
-    said: tuple[tuple[float, ...], str] | None = None
-    """The date of expiry as it was told last, and the clock's course then; None: it was not told yet."""
-    life: SubscriptionLife = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.life = SubscriptionLife(
-            id=self.subscription_id, tenant=self.tenant_id, app=self.app_id, creator=self.creator.oid,
-            resource=self.resource, users=len(self.users), notification_url=self.notification_url,
-            rich=self.certificate is not None, created_s=0.0, expires_s=self.expires_s,
-        )  # fmt: skip
-
-    def expiration(self, clock: Clock) -> str:
-        """When it expires, as Graph writes it: the same text in every answer and notification while the clock runs on as it does."""
-        if self.said is not None and clock.speed and self.said[0] == clock.course:
-            return self.said[1]
-        text = told(clock, self.expires_s)
-        self.said = (clock.course, text)
-        return text
-
 
 _CHANGING: Final = (
     "certificate", "token_issued", "token_expires_s", "expires_s", "live", "held", "last_due_s", "withheld", "expiry", "reminder", "said",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from emulator.clock import Clock
-    from emulator.notifications.subscriptions import Subscription
+    from emulator.notifications.subscription import Subscription
     from emulator.switches import Switches
 
 PUBLISHER: Final = "0bf30f3b-4a52-48df-9a82-234910c4a086"

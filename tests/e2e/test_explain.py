@@ -103,7 +103,7 @@ async def _not_permitted(relay: Relay, tenant: TenantId) -> str:
 
 
 async def _consent(relay: Relay, tenant: TenantId) -> str:
-    relay.microsoft.revoke("presence-relay@contoso.example", access_tokens=True)
+    relay.microsoft.directory.revoke("presence-relay@contoso.example", access_tokens=True)
     return ADA
 
 

@@ -90,7 +90,7 @@ async def test_another_tenants_key_sees_nothing_of_this_one(relay: Relay, edges:
 async def test_a_revoked_grant_is_told_in_band_and_cured_by_a_new_consent(relay: Relay, edges: Edges):
     async with running(relay, edges) as tenant, edges.suite(await edges.key(tenant), ADA, BEN) as console:
         await eventually(lambda: console.shows(ADA) == "Available")
-        relay.microsoft.revoke("presence-relay@contoso.example", access_tokens=True)
+        relay.microsoft.directory.revoke("presence-relay@contoso.example", access_tokens=True)
         await eventually(lambda: console.shows(ADA) is console.shows(BEN) is Status.CONSENT_REQUIRED)
         await eventually(
             lambda: any(getattr(event, "status", None) is Status.CONSENT_REQUIRED for event in console.events)

@@ -29,7 +29,7 @@ async def test_no_console_shows_a_gap_when_the_standby_takes_over_under_load(rel
         changing = asyncio.create_task(keep_changing(relay))
         try:
             await eventually(lambda: console.shows(ADA) == "Busy")
-            relay.microsoft.revoke(first, kind, access_tokens=True)
+            relay.microsoft.directory.revoke(first, kind, access_tokens=True)
             asked = len(relay.microsoft.journal.search(path="/token"))
             await eventually(lambda: len(relay.microsoft.journal.search(path="/token")) > asked)
             await console.client.subscribe(
@@ -84,7 +84,7 @@ async def test_graphs_refusal_of_one_account_is_the_standbys_turn_at_once(relay:
 async def test_another_account_of_the_tenant_cures_it(relay: Relay, edges: Edges):
     async with running(relay, edges) as tenant_id, edges.suite(await edges.key(tenant_id), ADA) as console:
         await eventually(lambda: console.shows(ADA) == "Available")
-        relay.microsoft.revoke(ACCOUNT, access_tokens=True)
+        relay.microsoft.directory.revoke(ACCOUNT, access_tokens=True)
         await eventually(lambda: console.shows(ADA) is Status.CONSENT_REQUIRED)
         await relay.onboard_again(STANDBY)
         await eventually(lambda: console.shows(ADA) == "Available")

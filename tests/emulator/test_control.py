@@ -148,7 +148,7 @@ async def test_answers_can_take_their_time_for_all_or_for_one_tenant(
     async def ask(who: str) -> int:
         if surface == "graph":
             return (await client.get("/v1.0/me", headers=bearer(cloud, who))).status_code
-        token = cloud.grant(who, CLIENT_ID, {"Presence.Read.All"})
+        token = cloud.directory.grant(who, CLIENT_ID, {"Presence.Read.All"})
         form = {"grant_type": "refresh_token", "client_id": CLIENT_ID, "client_secret": SECRET, "refresh_token": token}
         return (await client.post("/organizations/oauth2/v2.0/token", data=form)).status_code
 
@@ -236,15 +236,15 @@ async def test_people_are_renamed_and_deleted(cloud: Cloud, client: httpx.AsyncC
 
 
 async def test_reset_undoes_everything_but_consent(cloud: Cloud, client: httpx.AsyncClient) -> None:
-    cloud.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
+    cloud.directory.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
     cloud.set_switches(spelling="third", presence_limit=0)
     cloud.add_fault(Fault(status=500))
     cloud.act(ADA, "dnd")
-    cloud.revoke(RELAY, "account_disabled")
+    cloud.directory.revoke(RELAY, "account_disabled")
 
     await client.post("/_emulator/reset")
 
     read = await client.get(f"/v1.0/users/{cloud.person(ADA).oid}/presence", headers=bearer(cloud))
     assert read.json()["availability"] == "Available"
     assert cloud.person(RELAY).enabled
-    assert [each["upn"] for each in cloud.grants()] == [RELAY]
+    assert [each["upn"] for each in cloud.directory.grants()] == [RELAY]

@@ -25,14 +25,14 @@ OTHER = "00000000-0000-4000-8000-000000000abc"
 
 @pytest.mark.parametrize("sent", ["form", "basic", "bearer"])
 async def test_a_fault_can_be_for_one_application(cloud: Cloud, client: httpx.AsyncClient, sent: str) -> None:
-    cloud.put_application(Application(client_id=OTHER, name="Other", secrets=["s"]))
+    cloud.directory.put_application(Application(client_id=OTHER, name="Other", secrets=["s"]))
     cloud.add_fault(Fault(app=CLIENT_ID.upper(), status=503))
 
     async def ask(app: str, secret: str) -> int:
         if sent == "bearer":
             headers = bearer(cloud)
             return (await client.get(f"/v1.0/users/{ADA}", headers=headers if app == CLIENT_ID else {})).status_code
-        form = {"grant_type": "refresh_token", "refresh_token": cloud.grant(RELAY, app, {"User.Read"})}
+        form = {"grant_type": "refresh_token", "refresh_token": cloud.directory.grant(RELAY, app, {"User.Read"})}
         if sent == "basic":
             return (await client.post(TOKEN, data=form, auth=(app, secret))).status_code
         return (await client.post(TOKEN, data={**form, "client_id": app, "client_secret": secret})).status_code

@@ -37,7 +37,7 @@ async def go(page: Page, name: str) -> None:
 
 async def test_a_person_sees_and_changes_everything_on_the_page() -> None:
     async with Emulator.start(Config(speed=0)) as cloud, chromium(cloud.url) as browser:
-        cloud.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
+        cloud.directory.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
         context = await window(browser)
         watched = Watched(await context.new_page())
         page = watched.page

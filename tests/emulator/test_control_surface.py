@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from emulator.control.operation import Done
+from emulator.control.operation import PREFIX, Done
 from emulator.control.service import MOST_BODY_BYTES
-from emulator.control.table import OPERATIONS, PREFIX
+from emulator.control.table import OPERATIONS
 from emulator.demo import CLIENT_ID
 from emulator.entra.refusals import DEATHS
 from tests.emulator.driver import RELAY
@@ -38,7 +38,7 @@ def test_every_operation_says_what_it_does() -> None:
 
 
 async def test_what_is_read_is_as_described(cloud: Cloud, client: httpx.AsyncClient) -> None:
-    cloud.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
+    cloud.directory.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
     reads = [each for each in OPERATIONS if each.method == "GET" and each.answer is not Done]
 
     for operation in reads:

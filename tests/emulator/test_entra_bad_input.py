@@ -99,7 +99,7 @@ async def test_huge_requests_are_refused(client: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize("claims", ["{", "[]", '{"access_token": 1}', '{"access_token":{"xms_cc":{"values":[1]}}}'])
 async def test_claims_that_are_no_json_object_are_refused(cloud: Cloud, client: httpx.AsyncClient, claims: str) -> None:
     sent = answer_of(await client.get(authorize(claims=claims)))
-    token = cloud.grant("ada@contoso.example", CLIENT_ID, {"Presence.Read.All"})
+    token = cloud.directory.grant("ada@contoso.example", CLIENT_ID, {"Presence.Read.All"})
     refused = await redeem(client, "", grant_type="refresh_token", refresh_token=token, claims=claims)
 
     assert sent["error_description"].startswith("AADSTS50148:")
@@ -108,8 +108,8 @@ async def test_claims_that_are_no_json_object_are_refused(cloud: Cloud, client: 
 
 async def test_tokens_of_other_applications_and_clouds_are_refused(cloud: Cloud, client: httpx.AsyncClient) -> None:
     other = Application(client_id=str(uuid.uuid4()), name="Other", secrets=["other"], redirect_uris=[REDIRECT_URI])
-    cloud.put_application(other)
-    foreign = cloud.grant("ada@contoso.example", other.client_id, {"Presence.Read.All"})
+    cloud.directory.put_application(other)
+    foreign = cloud.directory.grant("ada@contoso.example", other.client_id, {"Presence.Read.All"})
     code = (await walk(client, authorize(client_id=other.client_id, scope="openid Presence.Read.All")))["code"]
 
     assert (await redeem(client, "", grant_type="refresh_token", refresh_token=foreign))["error_codes"] == [700003]
@@ -153,7 +153,7 @@ async def test_an_assertion_is_checked_whole(
     application = cloud.world.application(CLIENT_ID)
     assert application is not None
     application.certificates.append(certificate)
-    token = cloud.grant("ada@contoso.example", CLIENT_ID, {"Presence.Read.All"})
+    token = cloud.directory.grant("ada@contoso.example", CLIENT_ID, {"Presence.Read.All"})
 
     answer = await redeem(
         client, "", "contoso.example", grant_type="refresh_token", refresh_token=token, client_secret="",
@@ -233,7 +233,7 @@ async def entra(cloud: Cloud) -> Any:
 def test_a_credential_that_is_nothing_is_refused() -> None:
     for form in ({}, {"client_secret": ""}, {"client_assertion": "x"}):
         with pytest.raises(Refused):
-            prove(Application(client_id="a", name="A", secrets=[""]), dict(form), set())
+            prove(Application(client_id="a", name="A", secrets=[""]), dict(form), set(), now=0.0)
 
 
 def test_parameters_are_read_once_each() -> None:

@@ -32,7 +32,7 @@ def public(cloud: Cloud) -> Application:
     from emulator.world import Application
 
     application = Application(client_id=PUBLIC, name="A console", redirect_uris=[LOCALHOST], public=True)
-    cloud.put_application(application)
+    cloud.directory.put_application(application)
     return application
 
 
@@ -66,7 +66,11 @@ async def test_a_public_client_signs_in_with_pkce_and_without_a_secret(microsoft
 async def test_only_public_clients_do_without_a_secret_and_they_have_none(cloud: Cloud) -> None:
     public(cloud)
     async with browser(cloud) as client:
-        token = {"grant_type": "refresh_token", "refresh_token": cloud.grant(ADA, PUBLIC, {"User.Read"}), "scope": ""}
+        token = {
+            "grant_type": "refresh_token",
+            "refresh_token": cloud.directory.grant(ADA, PUBLIC, {"User.Read"}),
+            "scope": "",
+        }
         fits = await redeem(client, "", client_id=PUBLIC, client_secret="", **token)
         secret = await redeem(client, "", client_id=PUBLIC, client_secret="x", **token)
         itself = await redeem(client, "", client_id=PUBLIC, client_secret="", grant_type="client_credentials")
@@ -147,7 +151,7 @@ async def test_a_device_is_told_what_became_of_its_code(cloud: Cloud) -> None:
 
 
 async def test_a_token_for_the_application_is_exchanged_for_one_for_graph(microsoft: Cloud) -> None:
-    own = microsoft.grant(ADA, CLIENT_ID, {"User.Read"})
+    own = microsoft.directory.grant(ADA, CLIENT_ID, {"User.Read"})
     app = await confidential("contoso.example")
     called = await asyncio.to_thread(app.acquire_token_by_refresh_token, own, [f"api://{CLIENT_ID}/.default"])
     token = called["access_token"]
@@ -171,7 +175,7 @@ async def test_a_token_for_the_application_is_exchanged_for_one_for_graph(micros
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 async def test_a_password_alone_gives_tokens_where_nothing_more_is_asked_for(microsoft: Cloud) -> None:
-    microsoft.consent(ADA, public(microsoft), {"User.Read"})
+    microsoft.directory.consent(ADA, public(microsoft), {"User.Read"})
 
     async def by_password(who: str, password: str = PASSWORD) -> dict[str, Any]:
         app = await program()  # another one each time: MSAL replays refusals for a minute
@@ -182,9 +186,9 @@ async def test_a_password_alone_gives_tokens_where_nothing_more_is_asked_for(mic
 
     given = await by_password(ADA)
     refused = [await by_password(ADA, "wrong"), await by_password("nobody@contoso.example"), await by_password(RELAY)]
-    microsoft.set_second_factor(ADA)
+    microsoft.directory.set_second_factor(ADA)
     refused.append(await by_password(ADA))
-    microsoft.set_second_factor(ADA, registered=False)
+    microsoft.directory.set_second_factor(ADA, registered=False)
     microsoft.set_switches(password_grant=False)
     refused.append(await by_password(ADA))
 

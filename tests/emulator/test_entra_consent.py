@@ -94,18 +94,18 @@ async def test_a_consent_form_is_not_taken_from_somebody_who_may_not_consent(
     cloud: Cloud, client: httpx.AsyncClient
 ) -> None:
     page = await enter(client, authorize())
-    cloud.set_policies(CONTOSO, user_consent="off")
+    cloud.directory.set_policies(CONTOSO, user_consent="off")
 
     sent = answer_of(await submit(client, page, "consent", decision="accept", organization="on"))
 
     assert sent["error_description"].startswith("AADSTS90094:")
-    assert cloud.grants() == []
+    assert cloud.directory.grants() == []
 
 
 async def test_a_user_asks_for_approval_and_can_sign_in_after_an_administrator_gave_it(
     cloud: Cloud, client: httpx.AsyncClient
 ) -> None:
-    cloud.set_policies(CONTOSO, user_consent="request_approval")
+    cloud.directory.set_policies(CONTOSO, user_consent="request_approval")
     page = await enter(client, authorize())
     sent = answer_of(await submit(client, page, "approval", decision="request", reason="For the phones"))
     assert sent["error"] == "access_denied"
@@ -118,20 +118,20 @@ async def test_a_user_asks_for_approval_and_can_sign_in_after_an_administrator_g
 
     assert approved.status_code == 204
     assert "code" in answer_of(await client.get(authorize()))
-    assert cloud.consent_requests() == []
+    assert cloud.directory.consent_requests() == []
 
 
 async def test_a_denied_request_can_be_made_again(cloud: Cloud, client: httpx.AsyncClient) -> None:
-    cloud.set_policies(CONTOSO, user_consent="request_approval")
+    cloud.directory.set_policies(CONTOSO, user_consent="request_approval")
     await submit(client, await enter(client, authorize()), "approval", decision="request")
 
-    cloud.answer_consent_request(CONTOSO, CLIENT_ID, approve=False)
+    cloud.directory.answer_consent_request(CONTOSO, CLIENT_ID, approve=False)
 
     assert "Request approval" in (await client.get(authorize())).text
     await submit(client, await client.get(authorize()), "approval", decision="back")
-    assert cloud.consent_requests() == [], "going back asks nobody"
+    assert cloud.directory.consent_requests() == [], "going back asks nobody"
     with pytest.raises(LookupError):
-        cloud.answer_consent_request(CONTOSO, CLIENT_ID)
+        cloud.directory.answer_consent_request(CONTOSO, CLIENT_ID)
 
 
 async def test_an_application_that_demands_assignment_lets_only_the_assigned_in(
@@ -151,12 +151,12 @@ async def test_an_application_that_demands_assignment_lets_only_the_assigned_in(
 
 
 async def test_a_grant_dies_when_the_account_is_no_longer_assigned(cloud: Cloud, client: httpx.AsyncClient) -> None:
-    token = cloud.grant(ADA, CLIENT_ID, {"Presence.Read.All"})
-    cloud.assign(CONTOSO, CLIENT_ID, [])
+    token = cloud.directory.grant(ADA, CLIENT_ID, {"Presence.Read.All"})
+    cloud.directory.assign(CONTOSO, CLIENT_ID, [])
     refused = await redeem(client, "", grant_type="refresh_token", refresh_token=token)
     assert refused["error_codes"] == [50105]
 
-    cloud.assign(CONTOSO, CLIENT_ID, None)
+    cloud.directory.assign(CONTOSO, CLIENT_ID, None)
 
     assert "access_token" in await redeem(client, "", grant_type="refresh_token", refresh_token=token)
 
@@ -164,8 +164,8 @@ async def test_a_grant_dies_when_the_account_is_no_longer_assigned(cloud: Cloud,
 async def test_an_application_that_was_removed_from_a_tenant_comes_back_with_a_new_consent(
     cloud: Cloud, client: httpx.AsyncClient
 ) -> None:
-    token = cloud.grant(ADA, CLIENT_ID, {"Presence.Read.All"})
-    other = cloud.grant("mia@fabrikam.example", CLIENT_ID, {"Presence.Read.All"})
+    token = cloud.directory.grant(ADA, CLIENT_ID, {"Presence.Read.All"})
+    other = cloud.directory.grant("mia@fabrikam.example", CLIENT_ID, {"Presence.Read.All"})
     await client.post(
         f"/_emulator/tenants/{CONTOSO}/refuse_application", json={"client_id": CLIENT_ID, "kind": "removed"}
     )
@@ -181,15 +181,15 @@ async def test_an_application_that_was_removed_from_a_tenant_comes_back_with_a_n
 async def test_policies_requests_and_assignments_outlive_the_process(tmp_path: Path) -> None:
     config = Config(state=tmp_path / "state.json")
     async with Emulator.start(config) as cloud, browser(cloud) as client:
-        cloud.set_policies(CONTOSO, user_consent="request_approval", mfa_required=True)
-        cloud.set_second_factor(ADA)
-        cloud.assign("fabrikam.example", CLIENT_ID, ["mia@fabrikam.example"])
-        cloud.refuse_tenant("litware.example", "tenant_throttled")
+        cloud.directory.set_policies(CONTOSO, user_consent="request_approval", mfa_required=True)
+        cloud.directory.set_second_factor(ADA)
+        cloud.directory.assign("fabrikam.example", CLIENT_ID, ["mia@fabrikam.example"])
+        cloud.directory.refuse_tenant("litware.example", "tenant_throttled")
         page = await submit(client, await enter(client, authorize()), "mfa", code=cloud.person(ADA).mfa_code)
         await submit(client, page, "approval", decision="request")
-        before = [vars_of(cloud), cloud.consent_requests()]
+        before = [vars_of(cloud), cloud.directory.consent_requests()]
     async with Emulator.start(config) as cloud:
-        assert [vars_of(cloud), cloud.consent_requests()] == before
+        assert [vars_of(cloud), cloud.directory.consent_requests()] == before
         assert cloud.person(ADA).mfa
 
 
@@ -220,7 +220,7 @@ async def test_admin_consent_of_default_and_of_the_older_endpoint_gives_everythi
         assert "without anybody signed in" in page.text
         sent = answer_of(await submit(client, page, "admin-consent", decision="accept"))
         assert (sent["admin_consent"], "error" in sent) == ("True", False)
-        (grant,) = [each for each in cloud.grants() if each["person"] == "*"]
+        (grant,) = [each for each in cloud.directory.grants() if each["person"] == "*"]
         assert set(grant["scopes"]) == {scope.lower() for scope in SCOPES}
         contoso = cloud.person(ADA).tenant
         assert contoso.app_consents.pop(CLIENT_ID) == {"Presence.Read.All", "User.Read.All"}
@@ -237,7 +237,7 @@ async def test_a_declined_admin_consent_is_an_error_that_says_admin_consent_true
     assert (sent["admin_consent"], sent["error"], sent["state"]) == ("True", "consent_required", "s&t=1")
     assert sent["error_description"].startswith("AADSTS65004:")
     assert "tenant" not in sent
-    assert cloud.grants() == []
+    assert cloud.directory.grants() == []
 
 
 async def test_admin_consent_is_for_administrators_only(cloud: Cloud, client: httpx.AsyncClient) -> None:
@@ -248,7 +248,7 @@ async def test_admin_consent_is_for_administrators_only(cloud: Cloud, client: ht
 
     assert (sent["admin_consent"], sent["error"]) == ("True", "access_denied")
     assert sent["error_description"].startswith("AADSTS90094:")
-    assert cloud.grants() == []
+    assert cloud.directory.grants() == []
 
 
 async def test_admin_consent_works_at_organizations_and_not_at_common(client: httpx.AsyncClient) -> None:

@@ -103,7 +103,7 @@ async def test_after_a_rotation_the_former_key_is_published_for_a_while_and_then
 async def test_rotated_keys_outlive_the_process(tmp_path: Path) -> None:
     config = Config(state=tmp_path / "state.json")
     async with Emulator.start(config) as cloud:
-        before = cloud.rotate_keys()
+        before = cloud.directory.rotate_keys()
     async with Emulator.start(config) as cloud:
         assert cloud.tokens.key.kids == before
 

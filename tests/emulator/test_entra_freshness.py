@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,9 @@ import msgspec
 import pytest
 from joserfc import jws
 
+from emulator.entra.flows import FLOW_S
+from emulator.entra.refusals import FORM_EXPIRED
+from emulator.generate import PASSWORD
 from tests.emulator.driver import RELAY, answer_of, submit, walk
 from tests.emulator.test_authorize import authorize, redeem
 
@@ -28,15 +30,6 @@ async def claims_of(client: httpx.AsyncClient, answer: dict[str, str]) -> dict[s
     return claims
 
 
-async def asks_again(client: httpx.AsyncClient, max_age: str) -> None:
-    """Sign in silently until the password is asked for."""
-    async with asyncio.timeout(20):
-        page = await client.get(authorize(max_age=max_age))
-        while 'id="sign-in"' not in page.text:
-            await asyncio.sleep(0.05)
-            page = await client.get(authorize(max_age=max_age))
-
-
 async def test_max_age_0_asks_for_the_password_whoever_is_signed_in(client: httpx.AsyncClient) -> None:
     await walk(client, authorize())
     assert 'id="sign-in"' in (await client.get(authorize(max_age="0"))).text
@@ -50,10 +43,41 @@ async def test_max_age_lets_pass_who_typed_the_password_lately(client: httpx.Asy
     assert (await claims_of(client, answer))["auth_time"] == pytest.approx(time.time(), abs=90)
 
 
-async def test_signing_in_silently_makes_no_password_younger(client: httpx.AsyncClient) -> None:
+async def test_signing_in_silently_makes_no_password_younger(cloud: Cloud, client: httpx.AsyncClient) -> None:
     await walk(client, authorize())
-    await asks_again(client, "1")
+    cloud.clock.ahead_s += 60
     assert "code" in answer_of(await client.get(authorize(max_age="100")))
+    cloud.clock.ahead_s += 60
+    assert 'id="sign-in"' in (await client.get(authorize(max_age="100"))).text
+    assert "code" in answer_of(await client.get(authorize(max_age="1000")))
+
+
+async def test_a_page_of_a_sign_in_expires_by_the_clouds_clock(cloud: Cloud, client: httpx.AsyncClient) -> None:
+    page = await client.get(authorize())
+    cloud.clock.ahead_s = FLOW_S + 1
+    late = await submit(client, page, "sign-in", username=RELAY, password=PASSWORD)
+    assert f"AADSTS{FORM_EXPIRED.code}" in late.text
+    assert "code" in await walk(client, authorize())
+
+
+async def test_a_code_and_an_access_token_expire_by_the_clouds_clock(cloud: Cloud, client: httpx.AsyncClient) -> None:
+    answer = await walk(client, authorize())
+    found = await redeem(client, answer["code"])
+    me = {"authorization": f"Bearer {found['access_token']}"}
+    assert (await client.get("/v1.0/me/presence", headers=me)).status_code == 200
+
+    answer = answer_of(await client.get(authorize()))
+    cloud.clock.ahead_s = found["expires_in"] + 1
+    assert (await redeem(client, answer["code"]))["error_codes"] == [70008]
+    assert (await client.get("/v1.0/me/presence", headers=me)).status_code == 401
+
+
+async def test_what_was_revoked_is_revoked_by_the_clouds_clock(cloud: Cloud, client: httpx.AsyncClient) -> None:
+    cloud.clock.ahead_s = 600
+    await walk(client, authorize())
+    cloud.directory.revoke(RELAY)
+    assert 'id="sign-in"' in (await client.get(authorize())).text
+    assert "code" in await walk(client, authorize())
 
 
 async def test_an_account_that_is_chosen_types_its_password_where_max_age_wants_it(client: httpx.AsyncClient) -> None:

@@ -109,7 +109,7 @@ async def test_the_authorize_endpoint_sends_the_tokens_that_the_registration_all
     refused = fragment(await client.get(asked))
     assert refused["error_description"].startswith("AADSTS700054:")
     allow(cloud)
-    cloud.consent(ADA, allow(cloud), {"User.Read"})
+    cloud.directory.consent(ADA, allow(cloud), {"User.Read"})
     page = await submit(client, await client.get(asked), "sign-in", username=ADA, password=PASSWORD)
 
     sent = fragment(page)

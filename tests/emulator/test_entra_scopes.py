@@ -59,7 +59,7 @@ async def test_tokens_hold_what_was_granted_before_too(cloud: Cloud, client: htt
 async def test_what_was_granted_before_is_named_with_the_resource_that_was_asked_for(
     cloud: Cloud, client: httpx.AsyncClient
 ) -> None:
-    token = cloud.grant(RELAY, CLIENT_ID, {"Presence.Read.All", "User.Read"})
+    token = cloud.directory.grant(RELAY, CLIENT_ID, {"Presence.Read.All", "User.Read"})
 
     one = await refreshed(client, token, "https://graph.microsoft.com/User.Read")
     default = await refreshed(client, token, "https://graph.microsoft.com/.default")
@@ -150,7 +150,7 @@ async def test_how_somebody_signed_in_is_told_in_access_tokens_of_version_1_only
 
 async def test_a_refresh_token_of_before_these_scopes_lives_on(cloud: Cloud, client: httpx.AsyncClient) -> None:
     """It says nothing of OpenID Connect: then it stands for what such tokens gave."""
-    kept = cloud.tokens.read_refresh_token(cloud.grant(RELAY, CLIENT_ID, {"Presence.Read.All"}))
+    kept = cloud.tokens.read_refresh_token(cloud.directory.grant(RELAY, CLIENT_ID, {"Presence.Read.All"}))
     fields = msgspec.to_builtins(kept)
     del fields["openid"], fields["graph"]
 

@@ -128,7 +128,7 @@ async def test_a_registered_second_factor_is_asked_for_and_shows_in_the_tokens(
 
 
 async def test_a_second_factor_cannot_be_skipped(cloud: Cloud, client: httpx.AsyncClient) -> None:
-    cloud.set_second_factor(ADA)
+    cloud.directory.set_second_factor(ADA)
     page = await enter(client, authorize(), ADA)
     fields = form(page.text, "mfa")[1]
 
@@ -167,8 +167,8 @@ async def test_a_grant_without_a_second_factor_dies_when_the_tenant_demands_one(
     cloud: Cloud, client: httpx.AsyncClient, registered: bool, code: int
 ) -> None:
     tokens = await redeem(client, (await walk(client, authorize(), username=ADA))["code"])
-    cloud.set_second_factor(ADA, registered=registered)
-    cloud.set_policies("contoso.example", mfa_required=True)
+    cloud.directory.set_second_factor(ADA, registered=registered)
+    cloud.directory.set_policies("contoso.example", mfa_required=True)
 
     refused = await redeem(client, "", grant_type="refresh_token", refresh_token=tokens["refresh_token"])
 
@@ -181,8 +181,8 @@ async def test_a_grant_without_a_second_factor_dies_when_the_tenant_demands_one(
 
 async def test_a_missing_second_factor_may_be_an_invalid_grant(cloud: Cloud, client: httpx.AsyncClient) -> None:
     cloud.set_switches(strong_authentication_error="invalid_grant")
-    token = cloud.grant(ADA, CLIENT_ID, {"Presence.Read.All"})
-    cloud.set_policies("contoso.example", mfa_required=True)
+    token = cloud.directory.grant(ADA, CLIENT_ID, {"Presence.Read.All"})
+    cloud.directory.set_policies("contoso.example", mfa_required=True)
 
     refused = await redeem(client, "", grant_type="refresh_token", refresh_token=token)
 
@@ -192,7 +192,7 @@ async def test_a_missing_second_factor_may_be_an_invalid_grant(cloud: Cloud, cli
 @pytest.mark.parametrize("where", ["redirect", "page"])
 async def test_a_policy_stops_somebody_after_the_password(cloud: Cloud, client: httpx.AsyncClient, where: str) -> None:
     cloud.set_switches(blocked_sign_in=where)
-    cloud.revoke(ADA, "device_not_compliant")
+    cloud.directory.revoke(ADA, "device_not_compliant")
 
     page = await enter(client, authorize(), ADA)
 
@@ -274,14 +274,14 @@ async def test_a_browser_that_signed_in_as_a_guest_is_at_home_everywhere_else(
 
 
 async def test_a_refresh_token_serves_a_guest_in_the_other_tenant(cloud: Cloud, client: httpx.AsyncClient) -> None:
-    token = cloud.grant("mia@fabrikam.example", CLIENT_ID, {"Presence.Read.All"})
+    token = cloud.directory.grant("mia@fabrikam.example", CLIENT_ID, {"Presence.Read.All"})
     contoso = cloud.person(ADA).tenant
     guest = contoso.guest("mia@fabrikam.example")
     assert guest is not None
     asked = {"grant_type": "refresh_token", "refresh_token": token, "tenant": contoso.domain}
 
     assert (await redeem(client, "", **asked))["error_codes"] == [65001], "nobody consented there"
-    cloud.grant(guest, CLIENT_ID, {"Presence.Read.All"})
+    cloud.directory.grant(guest, CLIENT_ID, {"Presence.Read.All"})
     claims = cloud.tokens.key.verify((await redeem(client, "", **asked))["access_token"])
 
     assert claims is not None
@@ -295,11 +295,14 @@ async def test_a_guests_tokens_are_revoked_at_home_and_not_where_the_guest_is(
 ) -> None:
     guest = cloud.person(ADA).tenant.guest("mia@fabrikam.example")
     assert guest is not None
-    asked = {"grant_type": "refresh_token", "refresh_token": cloud.grant(guest, CLIENT_ID, {"Presence.Read.All"})}
+    asked = {
+        "grant_type": "refresh_token",
+        "refresh_token": cloud.directory.grant(guest, CLIENT_ID, {"Presence.Read.All"}),
+    }
 
-    cloud.revoke(guest, "sessions_revoked")
+    cloud.directory.revoke(guest, "sessions_revoked")
     assert "access_token" in await redeem(client, "", **asked)
-    cloud.revoke("mia@fabrikam.example", "sessions_revoked")
+    cloud.directory.revoke("mia@fabrikam.example", "sessions_revoked")
     assert (await redeem(client, "", **asked))["error_codes"] == [50173]
 
 

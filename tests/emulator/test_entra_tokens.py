@@ -92,7 +92,7 @@ async def test_a_token_for_the_application_itself_is_of_the_version_that_it_is_r
     cloud: Cloud, client: httpx.AsyncClient, version: int, audience: str
 ) -> None:
     registered(cloud).access_token_version = version
-    token = cloud.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
+    token = cloud.directory.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
 
     claims = opened(cloud, (await refreshed(client, token, scope=f"api://{CLIENT_ID}/.default"))["access_token"])
 
@@ -117,7 +117,7 @@ async def test_the_endpoints_of_version_1_take_a_resource(cloud: Cloud, client: 
 
 async def test_lifetimes_are_as_the_switches_say(cloud: Cloud, client: httpx.AsyncClient) -> None:
     cloud.set_switches(access_token_s=120, cae_token_s=240)
-    token = cloud.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
+    token = cloud.directory.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
     for claims, lifetime in (("", 120), (CP1, 240)):
         answer = await refreshed(client, token, claims=claims)
         found = opened(cloud, answer["access_token"])
@@ -145,7 +145,7 @@ async def test_graph_challenges_a_revoked_account_and_a_new_sign_in_answers(
     cloud: Cloud, client: httpx.AsyncClient
 ) -> None:
     tokens = await redeem(client, (await walk(client, authorize(claims=CP1)))["code"], claims=CP1)
-    cloud.revoke(RELAY, "sessions_revoked")
+    cloud.directory.revoke(RELAY, "sessions_revoked")
 
     read = await client.get("/v1.0/me/presence", headers={"authorization": f"Bearer {tokens['access_token']}"})
 
@@ -162,12 +162,12 @@ async def test_graph_challenges_a_revoked_account_and_a_new_sign_in_answers(
 async def test_a_claims_challenge_can_be_sent_back_to_the_token_endpoint(
     cloud: Cloud, client: httpx.AsyncClient
 ) -> None:
-    token = cloud.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
+    token = cloud.directory.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
     challenge = json.loads(CP1)
     challenge["access_token"]["nbf"] = {"essential": True, "value": str(int(time.time()))}
 
     assert "access_token" in await refreshed(client, token, claims=json.dumps(challenge))
-    cloud.revoke(RELAY, "sessions_revoked")
+    cloud.directory.revoke(RELAY, "sessions_revoked")
     assert (await refreshed(client, token, claims=json.dumps(challenge)))["error_codes"] == [50173]
 
 
@@ -180,7 +180,7 @@ async def test_msal_gets_tokens_for_the_application_itself(cloud: Cloud, tmp_pat
         options["client_credential"] = {"private_key": key, "public_certificate": certificate}
         if credential == "sha1":
             options["client_credential"] = {"private_key": key, "thumbprint": thumbprint(certificate)}
-    cloud.consent_app(contoso(cloud), registered(cloud), ["Presence.Read.All", "User.Read.All"])
+    cloud.directory.consent_app(contoso(cloud), registered(cloud), ["Presence.Read.All", "User.Read.All"])
     app: msal.ConfidentialClientApplication = await asyncio.to_thread(
         application, cloud, tmp_path, contoso(cloud).tenant_id, **options
     )
@@ -200,7 +200,7 @@ def thumbprint(certificate: str) -> str:
 
 async def test_application_permissions_need_an_administrators_consent(cloud: Cloud, client: httpx.AsyncClient) -> None:
     assert (await itself(client))["error_codes"] == [700016], "nobody ever consented to it in this tenant"
-    cloud.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
+    cloud.directory.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
 
     claims = opened(cloud, (await itself(client))["access_token"])
 
@@ -229,7 +229,7 @@ async def test_application_permissions_need_an_administrators_consent(cloud: Clo
 async def test_wrong_requests_for_the_application_itself_are_refused(
     cloud: Cloud, client: httpx.AsyncClient, tenant: str, changes: dict[str, str], error: str, code: int
 ) -> None:
-    cloud.consent_app(contoso(cloud), registered(cloud), ["Presence.Read.All"])
+    cloud.directory.consent_app(contoso(cloud), registered(cloud), ["Presence.Read.All"])
 
     refused = await itself(client, tenant, **changes)
 
@@ -249,7 +249,7 @@ async def test_wrong_requests_for_the_application_itself_are_refused(
 async def test_scopes_that_do_not_go_together_are_refused(
     cloud: Cloud, client: httpx.AsyncClient, scope: str, error: str, code: int
 ) -> None:
-    token = cloud.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
+    token = cloud.directory.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
 
     refused = await refreshed(client, token, scope=scope)
 
@@ -257,7 +257,7 @@ async def test_scopes_that_do_not_go_together_are_refused(
 
 
 async def test_default_means_what_was_consented_to_and_nothing_more(cloud: Cloud, client: httpx.AsyncClient) -> None:
-    token = cloud.grant(RELAY, CLIENT_ID, {"Presence.Read.All", "User.ReadBasic.All"})
+    token = cloud.directory.grant(RELAY, CLIENT_ID, {"Presence.Read.All", "User.ReadBasic.All"})
 
     for scope in (DEFAULT, f"{GRAPH_ID}/.default", ""):
         claims = opened(cloud, (await refreshed(client, token, scope=scope))["access_token"])
@@ -270,7 +270,7 @@ async def test_a_confidential_clients_refresh_token_outlives_the_password(
 ) -> None:
     tokens = await redeem(client, (await walk(client, authorize()))["code"])
 
-    cloud.revoke(RELAY, kind)
+    cloud.directory.revoke(RELAY, kind)
 
     assert "access_token" in await refreshed(client, tokens["refresh_token"])
     signed_in = 'id="sign-in"' not in (await client.get(authorize())).text
@@ -280,7 +280,7 @@ async def test_a_confidential_clients_refresh_token_outlives_the_password(
 
 
 async def test_a_refresh_token_dies_after_90_days_of_disuse(cloud: Cloud, client: httpx.AsyncClient) -> None:
-    token = cloud.tokens.read_refresh_token(cloud.grant(RELAY, CLIENT_ID, {"Presence.Read.All"}))
+    token = cloud.tokens.read_refresh_token(cloud.directory.grant(RELAY, CLIENT_ID, {"Presence.Read.All"}))
     assert token is not None
     for age_s, lives in ((UNUSED_S - 60, True), (UNUSED_S + 60, False)):
         aged = msgspec.structs.replace(token, issued=time.time() - age_s)
@@ -316,14 +316,14 @@ async def test_a_code_lives_as_long_as_the_switch_says(cloud: Cloud, client: htt
 
 
 async def test_a_tenant_that_is_throttled_says_for_how_long(cloud: Cloud, client: httpx.AsyncClient) -> None:
-    token = cloud.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
+    token = cloud.directory.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
     form = {
         "grant_type": "refresh_token", "client_id": CLIENT_ID, "client_secret": SECRET, "refresh_token": token,
     }  # fmt: skip
     await client.post("/_emulator/tenants/contoso.example/refuse", json={"kind": "tenant_throttled"})
 
     throttled = await client.post("/organizations/oauth2/v2.0/token", data=form)
-    cloud.refuse_tenant("contoso.example", "directory_unavailable")
+    cloud.directory.refuse_tenant("contoso.example", "directory_unavailable")
     away = await client.post("/organizations/oauth2/v2.0/token", data=form)
 
     assert (throttled.status_code, throttled.headers["retry-after"]) == (429, "5")
@@ -333,11 +333,11 @@ async def test_a_tenant_that_is_throttled_says_for_how_long(cloud: Cloud, client
 
 
 async def test_reset_takes_every_refusal_back(cloud: Cloud, client: httpx.AsyncClient) -> None:
-    token = cloud.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
-    cloud.revoke(RELAY, "risk")
-    cloud.refuse_application(CLIENT_ID, "secret_expired")
-    cloud.refuse_application(CLIENT_ID, "disabled", "contoso.example")
-    cloud.refuse_tenant("contoso.example", "national_cloud")
+    token = cloud.directory.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
+    cloud.directory.revoke(RELAY, "risk")
+    cloud.directory.refuse_application(CLIENT_ID, "secret_expired")
+    cloud.directory.refuse_application(CLIENT_ID, "disabled", "contoso.example")
+    cloud.directory.refuse_tenant("contoso.example", "national_cloud")
 
     cloud.reset()
 
@@ -346,12 +346,12 @@ async def test_reset_takes_every_refusal_back(cloud: Cloud, client: httpx.AsyncC
 
 def test_what_there_is_no_name_for_is_refused(cloud: Cloud) -> None:
     for call in (
-        lambda: cloud.revoke(RELAY, "boredom"),
-        lambda: cloud.refuse_application(CLIENT_ID, "boredom"),
-        lambda: cloud.refuse_tenant("contoso.example", "boredom"),
-        lambda: cloud.set_policies("contoso.example", user_consent="boredom"),  # type: ignore[arg-type]
+        lambda: cloud.directory.revoke(RELAY, "boredom"),
+        lambda: cloud.directory.refuse_application(CLIENT_ID, "boredom"),
+        lambda: cloud.directory.refuse_tenant("contoso.example", "boredom"),
+        lambda: cloud.directory.set_policies("contoso.example", user_consent="boredom"),  # type: ignore[arg-type]
     ):
         with pytest.raises(ValueError):
             call()
     with pytest.raises(LookupError):
-        cloud.refuse_tenant("nowhere.example", "")
+        cloud.directory.refuse_tenant("nowhere.example", "")

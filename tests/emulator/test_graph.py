@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from emulator import Config, Emulator, World
+from emulator import Config, Emulator, generate_world
 from emulator.generate import BENCH_CLIENT_ID
 from tests.emulator.driver import RELAY, bearer, browser
 
@@ -167,7 +167,7 @@ async def test_an_expired_and_a_revoked_access_token_are_a_401(cloud: Cloud, cli
     good = bearer(cloud, RELAY, "User.Read")
     before = await client.get("/v1.0/me", headers=good)
 
-    cloud.revoke(RELAY, access_tokens=True)
+    cloud.directory.revoke(RELAY, access_tokens=True)
 
     assert [expired.status_code, before.status_code] == [401, 200]
     assert (await client.get("/v1.0/me", headers=good)).status_code == 401
@@ -404,7 +404,7 @@ async def test_what_graph_does_not_have_is_refused(cloud: Cloud, client: httpx.A
 
 async def test_bulk_reads_of_650_are_fast(capsys: pytest.CaptureFixture[str]) -> None:
     """Prints the rate, client included; asserts only that everything came."""
-    async with Emulator.start(Config(world=World.generate(tenants=1, people=650))) as cloud, browser(cloud) as client:
+    async with Emulator.start(Config(world=generate_world(tenants=1, people=650))) as cloud, browser(cloud) as client:
         tenant = next(iter(cloud.world.tenants.values()))
         ids = [person.oid for person in tenant.people.values() if person.upn.startswith("p")]
         relay, application = tenant.upns[f"relay@{tenant.domain}"], cloud.world.application(BENCH_CLIENT_ID)

@@ -59,7 +59,7 @@ async def test_a_revocation_challenges_applications_that_understand_it_and_no_ot
     continuous, plain = token(cloud, continuous=True), token(cloud)
     assert (await me(client, continuous)).status_code == 200
 
-    cloud.revoke(RELAY, kind)
+    cloud.directory.revoke(RELAY, kind)
 
     challenged = await me(client, continuous)
     told = challenged.headers["www-authenticate"]
@@ -72,7 +72,7 @@ async def test_a_revocation_challenges_applications_that_understand_it_and_no_ot
 
 @pytest.mark.parametrize("kind", ["sessions_revoked", "password_changed"])
 async def test_a_token_of_after_the_revocation_is_good(cloud: Cloud, client: httpx.AsyncClient, kind: str) -> None:
-    cloud.revoke(RELAY, kind)
+    cloud.directory.revoke(RELAY, kind)
 
     assert (await me(client, token(cloud, continuous=True))).status_code == 200
 
@@ -90,7 +90,7 @@ async def test_a_deleted_account_reads_nothing(cloud: Cloud, client: httpx.Async
 async def test_control_can_end_any_access_token(cloud: Cloud, client: httpx.AsyncClient) -> None:
     header = token(cloud)
 
-    cloud.revoke(RELAY, access_tokens=True)
+    cloud.directory.revoke(RELAY, access_tokens=True)
 
     answer = await me(client, header)
     assert answer.status_code == 401

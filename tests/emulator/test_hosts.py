@@ -52,7 +52,7 @@ async def token(
 ) -> Any:
     """What the token endpoint of a cloud answers to a refresh token of its tenant's account."""
     home = HOME[name]
-    refresh = cloud.grant(f"presence-relay@{home}", CLIENT_ID, {"Presence.Read.All", "User.ReadBasic.All"})
+    refresh = cloud.directory.grant(f"presence-relay@{home}", CLIENT_ID, {"Presence.Read.All", "User.ReadBasic.All"})
     form = {
         "grant_type": "refresh_token", "client_id": CLIENT_ID, "client_secret": SECRET, "refresh_token": refresh,
         "scope": scope or f"openid https://{CLOUDS[name].graph}/.default",

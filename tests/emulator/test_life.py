@@ -9,10 +9,11 @@ import pytest
 
 from emulator.clock import Clock
 from emulator.demo import demo
+from emulator.generate import generate_world
 from emulator.life import ACTIONS, Life
 from emulator.sessions import seen
 from emulator.switches import Switches
-from emulator.world import Person, World
+from emulator.world import Person
 
 
 class Office:
@@ -253,7 +254,7 @@ def test_how_long_it_lingers_and_idles_differs_each_time_and_is_the_same_again()
 
 
 def test_a_generated_world_has_its_size_and_is_the_same_again() -> None:
-    world, again = World.generate(tenants=3, people=4, seed=5), World.generate(tenants=3, people=4, seed=5)
+    world, again = generate_world(tenants=3, people=4, seed=5), generate_world(tenants=3, people=4, seed=5)
 
     sizes = Counter(person.tenant.domain for person in world.people())
     assert sizes == {"t0.example": 5, "t1.example": 5, "t2.example": 5}

@@ -33,7 +33,7 @@ def let_in(cloud: Cloud, tenant: str = "contoso.example") -> None:
     """Have an administrator consent to the application's own permissions."""
     application = cloud.world.application(CLIENT_ID)
     assert application is not None
-    cloud.consent_app(tenant, application, ROLES)
+    cloud.directory.consent_app(tenant, application, ROLES)
 
 
 def certify(cloud: Cloud) -> tuple[str, str]:

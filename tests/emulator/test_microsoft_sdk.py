@@ -305,7 +305,7 @@ async def test_a_claims_challenge_is_taken_to_entra(microsoft: Cloud) -> None:
 
     async def work(client: GraphServiceClient) -> Any:
         before = await client.me.get()
-        microsoft.revoke(RELAY, "sessions_revoked")
+        microsoft.directory.revoke(RELAY, "sessions_revoked")
         with pytest.raises(ClientAuthenticationError, match="AADSTS50173"):
             await client.me.get()
         return before

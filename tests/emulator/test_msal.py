@@ -156,7 +156,7 @@ async def test_signing_in_again_cures_what_it_cures(
     cloud: Cloud, client: httpx.AsyncClient, tmp_path: Path, kind: str
 ) -> None:
     before = await sign_in(await build(cloud, tmp_path), client)
-    cloud.revoke(RELAY, kind)
+    cloud.directory.revoke(RELAY, kind)
 
     after = await sign_in(await build(cloud, tmp_path), client)
 
@@ -167,10 +167,10 @@ async def test_signing_in_again_cures_what_it_cures(
 
 async def test_conditional_access_heals_when_restored(cloud: Cloud, client: httpx.AsyncClient, tmp_path: Path) -> None:
     signed_in = await sign_in(await build(cloud, tmp_path), client)
-    cloud.revoke(RELAY, "conditional_access")
+    cloud.directory.revoke(RELAY, "conditional_access")
     refused = await refresh(cloud, tmp_path, signed_in)
 
-    cloud.restore(RELAY)
+    cloud.directory.restore(RELAY)
 
     assert refused["error_codes"] == [53003]
     assert "access_token" in await refresh(cloud, tmp_path, signed_in)
@@ -181,9 +181,9 @@ async def test_refused_credentials_concern_everybody_until_they_are_accepted_aga
 ) -> None:
     signed_in = await sign_in(await build(cloud, tmp_path), client)
 
-    cloud.refuse_application(CLIENT_ID, "secret_wrong")
+    cloud.directory.refuse_application(CLIENT_ID, "secret_wrong")
     refused = await refresh(cloud, tmp_path, signed_in)
-    cloud.refuse_application(CLIENT_ID, "")
+    cloud.directory.refuse_application(CLIENT_ID, "")
 
     assert (refused["error"], refused["error_codes"]) == ("invalid_client", [7000215])
     assert "access_token" in await refresh(cloud, tmp_path, signed_in)

@@ -385,10 +385,10 @@ async def test_while_the_token_is_over_notifications_can_be_lost(push: Push) -> 
 
 async def test_with_a_revoked_access_token_delivery_pauses(push: Push) -> None:
     made = await push.subscribe(ADA)
-    push.cloud.revoke(RELAY, access_tokens=True)
+    push.cloud.directory.revoke(RELAY, access_tokens=True)
     push.cloud.act(ADA, "call")
     held = push.cloud.notifications.log.counts.held
-    push.cloud.restore(RELAY)
+    push.cloud.directory.restore(RELAY)
 
     await push.reauthorize(made["id"])
 
@@ -449,7 +449,7 @@ async def test_when_a_grant_is_revoked_reauthorisation_is_asked_for_at_once(push
     await push.subscribe(ADA, lifecycleNotificationUrl=f"{push.receiver.url}/lifecycle")
     await push.subscribe(ADA, account=ADMIN, lifecycleNotificationUrl=f"{push.receiver.url}/lifecycle")
 
-    push.cloud.revoke(RELAY, "consent_removed")
+    push.cloud.directory.revoke(RELAY, "consent_removed")
 
     [item] = await push.receiver.wait_for(1)
     assert item["lifecycleEvent"] == "reauthorizationRequired"

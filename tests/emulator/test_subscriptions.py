@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from emulator import Application, World
+from emulator import Application, generate_world
 from emulator.demo import CLIENT_ID
 from tests.emulator.driver import RELAY
 from tests.emulator.receiver import Got, Push, Said, certificate_of, encryption, eventually, pushing, soon
@@ -74,7 +74,7 @@ async def test_annotations_that_sdks_send_are_passed_over(push: Push) -> None:
 
 async def test_650_people_fit_and_those_named_twice_count_once(tmp_path: Path) -> None:
     async with pushing(tmp_path) as push:
-        people = World.generate(tenants=1, people=660).people()
+        people = generate_world(tenants=1, people=660).people()
         ids = [person.oid for person in people]
         tenant = push.cloud.person(ADA).tenant
         for number, oid in enumerate(ids):

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from emulator import plan
 from emulator.clock import Clock
 from emulator.day import Day
+from emulator.generate import generate_world
 from emulator.life import Life
 from emulator.sessions import DOING, PREFERRED
 from emulator.switches import Switches
-from emulator.world import Person, World
+from emulator.world import Person
 
 HOUR_S = 3600.0
 
@@ -22,7 +23,7 @@ class Town:
     """One generated tenant whose people live their days; time moves when told to. It begins on a Tuesday, 9:30 UTC."""
 
     def __init__(self, seed: int = 7, *, people: int = 200, nights: bool = True) -> None:
-        self.world = World.generate(tenants=1, people=people, seed=3)
+        self.world = generate_world(tenants=1, people=people, seed=3)
         self.clock = Clock(speed=0)
         self.life = Life(self.world, self.clock, Switches, seed)
         self.day = Day(self.clock, self.life, seed, nights=nights)
@@ -122,7 +123,7 @@ def test_whoever_is_further_east_comes_earlier() -> None:
 
 
 def test_generated_tenants_are_spread_over_time_zones_and_most_of_their_people_share_one() -> None:
-    world = World.generate(tenants=30, people=20, seed=3)
+    world = generate_world(tenants=30, people=20, seed=3)
     zones = [Counter(person.zone_s for person in tenant.people.values()) for tenant in world.tenants.values()]
 
     assert len({zone.most_common(1)[0][0] for zone in zones}) > 5

@@ -47,14 +47,14 @@ async def test_a_restored_cloud_answers_as_before_now_and_later(lively: Cloud) -
     cloud.act(BEN, "status_message", text="back at four", for_s=7200)
     cloud.act(BEN, "switch_off")
     cloud.set_switches(idle_values=False)
-    cloud.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
+    cloud.directory.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
     async with browser(cloud) as client:
         assert (await client.put("/_emulator/snapshots/morning")).status_code == 204
         before = await answers(cloud, client, ids)
         cloud.set_switches(spelling="third")
         cloud.set_presence(ADA, "Busy", sequence_number="B0000000001")
         cloud.rename_person(BEN, "benjamin@contoso.example")
-        cloud.revoke(RELAY, "consent_removed")
+        cloud.directory.revoke(RELAY, "consent_removed")
         cloud.add_person("contoso.example", "99999999-0000-4000-8000-000000000000", "zoe@contoso.example", "Zoe")
         cloud.clock.set_speed(0.001)
         cloud.reset()
@@ -100,9 +100,9 @@ async def test_faults_are_restored_with_what_is_left_of_them(cloud: Cloud, clien
 async def test_a_grant_that_died_lives_again_and_a_deleted_person_is_back(
     cloud: Cloud, client: httpx.AsyncClient
 ) -> None:
-    token = cloud.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
+    token = cloud.directory.grant(RELAY, CLIENT_ID, {"Presence.Read.All"})
     cloud.snapshots.take("alive")
-    cloud.revoke(RELAY, "password_reset")
+    cloud.directory.revoke(RELAY, "password_reset")
     cloud.remove_person(MIA)
 
     cloud.snapshots.restore("alive")
@@ -111,6 +111,19 @@ async def test_a_grant_that_died_lives_again_and_a_deleted_person_is_back(
     answer = await client.post("/organizations/oauth2/v2.0/token", data=form)
     assert "access_token" in answer.json()
     assert cloud.person(MIA).upn == MIA
+
+
+async def test_signing_keys_and_the_calendar_are_restored(cloud: Cloud) -> None:
+    cloud.clock.ahead_s = 60.0
+    cloud.snapshots.take("before")
+    kids = cloud.tokens.key.kids
+    cloud.directory.rotate_keys()
+    cloud.clock.ahead_s = 0.0
+
+    cloud.snapshots.restore("before")
+
+    assert cloud.tokens.key.kids == kids
+    assert cloud.clock.ahead_s == 60.0
 
 
 async def test_snapshots_are_listed_deleted_and_bounded(cloud: Cloud, client: httpx.AsyncClient) -> None:

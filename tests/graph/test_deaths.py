@@ -53,17 +53,17 @@ def dying(cloud: Cloud, grant: Grant, death: dict[str, Any]):  # type: ignore[no
     person = cloud.person(RELAY)
     given = {key: set(scopes) for key, scopes in person.tenant.consents.items()}
     do: dict[str, Callable[[], None]] = {
-        "account": lambda: cloud.revoke(RELAY, kind),
-        "application": lambda: cloud.refuse_application(CLIENT_ID, kind),
-        "tenant": lambda: cloud.refuse_tenant(TENANT, kind),
+        "account": lambda: cloud.directory.revoke(RELAY, kind),
+        "application": lambda: cloud.directory.refuse_application(CLIENT_ID, kind),
+        "tenant": lambda: cloud.directory.refuse_tenant(TENANT, kind),
     }
     do[death["whose"]]()
     try:
         yield
     finally:
-        cloud.restore(RELAY)
-        cloud.refuse_application(CLIENT_ID, "")
-        cloud.refuse_tenant(TENANT, "")
+        cloud.directory.restore(RELAY)
+        cloud.directory.refuse_application(CLIENT_ID, "")
+        cloud.directory.refuse_tenant(TENANT, "")
         person.tenant.consents.update(given)
 
 

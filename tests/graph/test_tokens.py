@@ -183,7 +183,7 @@ DEAD = [
 @pytest.mark.parametrize("kind", DEAD)
 async def test_a_dead_grant_says_why(cloud: Cloud, granted: GrantTokens, grant: Grant, kind: str):
     await granted.access_token(grant)
-    cloud.revoke(RELAY, kind)
+    cloud.directory.revoke(RELAY, kind)
     with pytest.raises(ConsentRequired) as caught:
         await granted.refresh(grant)
     assert isinstance(caught.value, GrantRefused)
@@ -196,17 +196,17 @@ async def test_a_dead_grant_says_why(cloud: Cloud, granted: GrantTokens, grant: 
 
 
 async def test_a_grant_that_heals_works_again_at_once(cloud: Cloud, granted: GrantTokens, grant: Grant):
-    cloud.revoke(RELAY, "account_disabled")
+    cloud.directory.revoke(RELAY, "account_disabled")
     with pytest.raises(ConsentRequired):
         await granted.refresh(grant)
-    cloud.restore(RELAY)
+    cloud.directory.restore(RELAY)
     assert (await granted.refresh(grant)).text
 
 
 async def test_a_new_version_of_a_dead_grant_works_at_once(
     cloud: Cloud, settings: GraphSettings, granted: GrantTokens, grant: Grant
 ):
-    cloud.revoke(RELAY, "sessions_revoked")
+    cloud.directory.revoke(RELAY, "sessions_revoked")
     with pytest.raises(ConsentRequired):
         await granted.refresh(grant)
     renewed = replace(await consented(cloud, settings), version=grant.version + 5)
@@ -237,7 +237,7 @@ async def test_a_kept_consent_that_cannot_be_used_needs_a_new_one(granted: Grant
 
 @pytest.mark.parametrize("kind", ["secret_wrong", "secret_expired"])
 async def test_our_own_credential_is_nobody_elses_fault(cloud: Cloud, granted: GrantTokens, grant: Grant, kind: str):
-    cloud.refuse_application(CLIENT_ID, kind)
+    cloud.directory.refuse_application(CLIENT_ID, kind)
     with pytest.raises(CredentialRejected):
         await granted.refresh(grant)
 
@@ -417,7 +417,7 @@ def certificate() -> tuple[ClientCertificate, str]:
 def register(cloud: Cloud, pem: str) -> None:
     application = cloud.world.application(CLIENT_ID)
     assert application is not None
-    cloud.put_application(
+    cloud.directory.put_application(
         Application(
             client_id=CLIENT_ID,
             name=application.name,

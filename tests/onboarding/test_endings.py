@@ -51,7 +51,9 @@ async def test_a_tenant_that_demands_admin_consent(person: Person):
 async def test_a_user_can_do_it_once_an_administrator_consented_for_all(person: Person):
     cloud = person.site.cloud
     (application,) = cloud.world.applications.values()
-    cloud.consent("admin@litware.example", application, {"Presence.Read.All", "User.ReadBasic.All"}, everybody=True)
+    cloud.directory.consent(
+        "admin@litware.example", application, {"Presence.Read.All", "User.ReadBasic.All"}, everybody=True
+    )
     key = await person.onboard("quinn@litware.example", domain="litware.example")
     assert (await person.site.suite_keys.verify(key)).tenant_id == person.site.tenant_id("litware.example")
 
@@ -84,7 +86,7 @@ async def test_a_personal_account_that_microsoft_keeps_on_its_own_page(person: P
 
 
 async def test_an_account_that_a_policy_keeps_out_is_told_what_microsoft_says(person: Person):
-    person.site.cloud.revoke("ben@contoso.example", "conditional_access")
+    person.site.cloud.directory.revoke("ben@contoso.example", "conditional_access")
     await person.fill()
     await person.authorize("ben@contoso.example")
     await says(person, "refused")
@@ -105,7 +107,7 @@ async def test_a_grant_that_may_not_read_presence_is_not_kept(person: Person):
 async def test_a_grant_that_was_revoked_before_it_was_completed_is_not_kept(person: Person):
     await person.fill()
     await person.authorize()
-    person.site.cloud.revoke("presence-relay@contoso.example")
+    person.site.cloud.directory.revoke("presence-relay@contoso.example")
     await person.complete()
     await says(person, "refused")
     await goes_on(person)
@@ -193,7 +195,7 @@ async def test_a_wrong_credential_of_ours_is_said_to_be_ours(person: Person):
     await person.leave()
     answer = await person.sign_in()
     (application,) = person.site.cloud.world.applications.values()
-    person.site.cloud.refuse_application(application.client_id, "secret_expired")
+    person.site.cloud.directory.refuse_application(application.client_id, "secret_expired")
     await person.answer(answer)
     await back(person, 502, "credential")
 

@@ -9,8 +9,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from emulator import Config, Emulator
-from emulator.generate import BENCH_CLIENT_ID, BENCH_SECRET
-from emulator.world import World
+from emulator.generate import BENCH_CLIENT_ID, BENCH_SECRET, generate_world
 from relay.core.consent.grants import GrantState
 from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.errors import SuiteKeyRevoked
@@ -117,7 +116,7 @@ async def test_reading_goes_on_with_the_standby_when_the_first_grant_is_revoked(
         for account in ("presence-relay@contoso.example", BEN):
             site.cloud.set_presence("ada@contoso.example", "Busy")
             await eventually(lambda: relay.sees(tenant_id, "ada@contoso.example", "Busy"))
-            site.cloud.revoke(account, "sessions_revoked", access_tokens=True)
+            site.cloud.directory.revoke(account, "sessions_revoked", access_tokens=True)
             if account == BEN:
                 break
             site.cloud.set_presence("ada@contoso.example", "Away")
@@ -171,7 +170,7 @@ async def test_a_tenant_of_nobody_with_a_licence_is_taken_in_and_told_so(site: S
 async def test_fifty_tenants_at_once_each_get_their_own_key(
     store: Store, ring: KeyRing, cert: object, authority: object, monkeypatch: pytest.MonkeyPatch
 ):
-    world = World.generate(tenants=50, people=8)
+    world = generate_world(tenants=50, people=8)
     async with AsyncExitStack() as stack:
         cloud = await stack.enter_async_context(Emulator.start(Config(world=world)))
         settings = web_settings(free_port(), cert, sign_up_limits=SignUpLimits(hourly=100))  # type: ignore[arg-type]

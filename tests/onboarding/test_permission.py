@@ -138,7 +138,9 @@ async def test_an_approval_that_takes_days_finds_the_request_as_it_was_typed(per
     assert (held.consented, held.admitted, held.trial) == (None, None, None)
 
     (application,) = cloud.world.applications.values()
-    cloud.consent("admin@contoso.example", application, {"Presence.Read.All", "User.ReadBasic.All"}, everybody=True)
+    cloud.directory.consent(
+        "admin@contoso.example", application, {"Presence.Read.All", "User.ReadBasic.All"}, everybody=True
+    )
     await person.get(flow)
     await person.authorize(BEN)
     assert person.heading == CONFIRMED

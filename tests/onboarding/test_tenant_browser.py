@@ -98,12 +98,12 @@ async def test_a_dead_consent_is_cured_with_one_click(site: Site, page: Page, su
     stream = await suite(key.text).open("ben@contoso.example").ready()
     ben = site.cloud.person("ben@contoso.example").oid
     await stream.until(lambda: ben in stream.answers and stream.answers[ben].HasField("presence"))
-    site.cloud.revoke(ACCOUNT, "sessions_revoked", access_tokens=True)
+    site.cloud.directory.revoke(ACCOUNT, "sessions_revoked", access_tokens=True)
     async with asyncio.timeout(30):
         while not await page.locator("#cure").count():
             await page.goto(site.url + TENANT)
     await page.click("#cure button")
-    site.cloud.restore(ACCOUNT)
+    site.cloud.directory.restore(ACCOUNT)
     await Watched(page).sign_in(ACCOUNT)
     await expect(page.locator("#notice-title")).to_have_text("The account works again")
     assert not await page.locator("#cure").count()

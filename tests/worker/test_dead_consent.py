@@ -71,7 +71,7 @@ async def test_a_death_is_kept_with_microsofts_words_and_ids(relay: Relay):
     async with relay.working(settings=QUICK):
         await relay.watch(tenant_id, ADA)
         await eventually(lambda: relay.sees(tenant_id, ADA, "Available"))
-        relay.microsoft.revoke(ACCOUNT, "password_reset", access_tokens=True)
+        relay.microsoft.directory.revoke(ACCOUNT, "password_reset", access_tokens=True)
         await eventually(lambda: needs_consent(relay, tenant_id))
     tenant, [grant] = await record(relay, tenant_id), await relay.vault.list(tenant_id)
     assert grant.last_error is not None
@@ -94,10 +94,10 @@ async def test_a_locked_account_is_tried_again_before_anybody_is_told(relay: Rel
     async with relay.working(settings=replace(QUICK, grant_patience=timedelta(seconds=30))):
         await relay.watch(tenant_id, ADA)
         await eventually(lambda: relay.sees(tenant_id, ADA, "Available"))
-        relay.microsoft.revoke(ACCOUNT, "account_locked", access_tokens=True)
+        relay.microsoft.directory.revoke(ACCOUNT, "account_locked", access_tokens=True)
         await eventually(lambda: relay.microsoft.journal.search(path="/token")[-1].reason == "AADSTS50053")
         assert await state_of(relay, tenant_id) is TenantState.ACTIVE
-        relay.microsoft.restore(ACCOUNT)
+        relay.microsoft.directory.restore(ACCOUNT)
         relay.microsoft.set_presence(ADA, "Busy")
         await eventually(lambda: relay.sees(tenant_id, ADA, "Busy"))
         assert not await Notices(relay.store).of(range(64))
@@ -109,7 +109,7 @@ async def test_a_locked_account_that_stays_locked_is_a_death(relay: Relay):
     async with relay.working(settings=QUICK):
         await relay.watch(tenant_id, ADA)
         await eventually(lambda: relay.sees(tenant_id, ADA, "Available"))
-        relay.microsoft.revoke(ACCOUNT, "account_locked", access_tokens=True)
+        relay.microsoft.directory.revoke(ACCOUNT, "account_locked", access_tokens=True)
         await eventually(lambda: needs_consent(relay, tenant_id))
         assert await is_told(relay, tenant_id, Status.CONSENT_REQUIRED)
 
@@ -155,7 +155,7 @@ async def test_the_standby_takes_over_and_nobody_is_told(relay: Relay):
         for who, kind in ((ACCOUNT, "consent_removed"), (STANDBY, "sessions_revoked")):
             assert await state_of(relay, tenant_id) is TenantState.ACTIVE
             assert isinstance(await relay.answer(tenant_id, ADA), Presence)
-            relay.microsoft.revoke(who, kind, access_tokens=True)
+            relay.microsoft.directory.revoke(who, kind, access_tokens=True)
             await eventually(lambda who=who: grant_is(relay, tenant_id, who, GrantState.DEAD))
             if who == ACCOUNT:
                 relay.microsoft.set_presence(ADA, "Busy")
@@ -169,9 +169,9 @@ async def test_a_policy_that_was_lifted_while_no_worker_was_there_heals_the_gran
     async with relay.working(settings=QUICK):
         await relay.watch(tenant_id, ADA)
         await eventually(lambda: relay.sees(tenant_id, ADA, "Available"))
-        relay.microsoft.revoke(ACCOUNT, "conditional_access", access_tokens=True)
+        relay.microsoft.directory.revoke(ACCOUNT, "conditional_access", access_tokens=True)
         await eventually(lambda: needs_consent(relay, tenant_id))
-    relay.microsoft.restore(ACCOUNT)
+    relay.microsoft.directory.restore(ACCOUNT)
     [grant] = await relay.vault.list(tenant_id)
     assert grant.last_error is not None
     earlier = replace(grant.last_error, at=grant.last_error.at - timedelta(hours=2))
@@ -189,16 +189,16 @@ async def test_our_own_expired_secret_is_nobodys_death(relay: Relay):
     async with relay.working(settings=QUICK):
         await relay.watch(tenant_id, ADA)
         await eventually(lambda: relay.sees(tenant_id, ADA, "Available"))
-        relay.microsoft.refuse_application(CLIENT_ID, "secret_expired")
+        relay.microsoft.directory.refuse_application(CLIENT_ID, "secret_expired")
         for who in (ACCOUNT, STANDBY):
-            relay.microsoft.revoke(who, access_tokens=True)
+            relay.microsoft.directory.revoke(who, access_tokens=True)
         await eventually(lambda: relay.microsoft.journal.search(path="/token")[-1].reason == "AADSTS7000222")
         await eventually(lambda: is_told(relay, tenant_id, Status.STALE))
         assert await state_of(relay, tenant_id) is TenantState.ACTIVE
         assert all(grant.state is GrantState.HEALTHY for grant in await relay.vault.list(tenant_id))
-        relay.microsoft.refuse_application(CLIENT_ID, "")
-        relay.microsoft.restore(ACCOUNT)
-        relay.microsoft.restore(STANDBY)
+        relay.microsoft.directory.refuse_application(CLIENT_ID, "")
+        relay.microsoft.directory.restore(ACCOUNT)
+        relay.microsoft.directory.restore(STANDBY)
         await eventually(lambda: relay.sees(tenant_id, ADA, "Available"))
 
 
@@ -222,7 +222,7 @@ class Desk:
             yield
 
     async def dies(self) -> None:
-        self.relay.microsoft.revoke(ACCOUNT, "password_reset", access_tokens=True)
+        self.relay.microsoft.directory.revoke(ACCOUNT, "password_reset", access_tokens=True)
         await eventually(lambda: needs_consent(self.relay, self.tenant_id))
 
     async def all_told(self) -> bool:
@@ -283,7 +283,7 @@ async def test_a_worker_that_dies_between_finding_and_telling_leaves_it_to_the_n
     await tenants.happened(desk.tenant_id, TenantEvent.LAST_GRANT_DIED, trouble=trouble)
     [notice] = await Notices(desk.relay.store).of(range(64))
     assert notice.kind is NoticeKind.CONSENT_REQUIRED
-    desk.relay.microsoft.revoke(ACCOUNT)
+    desk.relay.microsoft.directory.revoke(ACCOUNT)
     async with desk.working("worker-2"):
         await eventually(desk.all_told)
     assert desk.posted()[0] == ("consent.required", notice.notice_id)

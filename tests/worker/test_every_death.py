@@ -77,19 +77,19 @@ class Bench:
     def dies(self, death: dict[str, Any]) -> None:
         microsoft, kind = self.relay.microsoft, death["kind"]
         if death["whose"] == "account":
-            microsoft.revoke(ACCOUNT, kind)
+            microsoft.directory.revoke(ACCOUNT, kind)
         elif death["whose"] == "application":
-            microsoft.refuse_application(CLIENT_ID, kind)
+            microsoft.directory.refuse_application(CLIENT_ID, kind)
         else:
-            microsoft.refuse_tenant(CONTOSO, kind)
+            microsoft.directory.refuse_tenant(CONTOSO, kind)
         microsoft.faults.add(Fault(path="/v1.0/", status=401, count=1))  # the relay asks Entra at once
 
     async def cure(self) -> None:
         microsoft = self.relay.microsoft
         microsoft.faults.remove()
-        microsoft.restore(ACCOUNT)
-        microsoft.refuse_application(CLIENT_ID, "")
-        microsoft.refuse_tenant(CONTOSO, "")
+        microsoft.directory.restore(ACCOUNT)
+        microsoft.directory.refuse_application(CLIENT_ID, "")
+        microsoft.directory.refuse_tenant(CONTOSO, "")
         await self.relay.onboard_again()
 
 

@@ -102,7 +102,7 @@ async def test_who_is_not_permitted_stays_so_when_the_consent_dies_and_when_hist
         await relay.watch(tenant, ADA, BEN)
         await eventually(lambda: relay.sees(tenant, BEN, "Available"))
         await eventually(lambda: has(relay, tenant, ADA, Status.NOT_PERMITTED))
-        relay.microsoft.revoke("presence-relay@contoso.example", access_tokens=True)
+        relay.microsoft.directory.revoke("presence-relay@contoso.example", access_tokens=True)
         await eventually(lambda: has(relay, tenant, BEN, Status.CONSENT_REQUIRED))
         assert await has(relay, tenant, ADA, Status.NOT_PERMITTED)
         await relay.onboard()

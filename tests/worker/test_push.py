@@ -14,7 +14,7 @@ import structlog
 from redis.asyncio import Redis
 
 from emulator.notifications.faults import NotificationFault
-from emulator.notifications.subscriptions import SubscriptionLife
+from emulator.notifications.subscription import SubscriptionLife
 from relay.core.consent.tenant import TenantEvent
 from relay.core.presence import Presence, Source, Status, TenantId, UserId
 from relay.core.push.subscription import SubscriptionPolicy, Trouble
@@ -491,7 +491,7 @@ async def test_a_grant_that_dies_leaves_its_users_to_polls_and_a_new_consent_to_
     async with push.relay.working(settings=push.settings):
         await push.relay.watch(tenant, ADA)
         await push.covers(tenant, 1)
-        push.relay.microsoft.revoke(RELAY, access_tokens=True)
+        push.relay.microsoft.directory.revoke(RELAY, access_tokens=True)
         push.relay.microsoft.challenge_subscription(push.live[0].id)
         await eventually(lambda: _is(push.relay, tenant, ADA, Status.CONSENT_REQUIRED))
         await push.covers(tenant, 0)

@@ -78,7 +78,7 @@ async def test_a_revoked_grant_is_told_and_a_new_consent_cures_it(relay: Relay):
     async with relay.working():
         await relay.watch(tenant, ADA, "nobody@contoso.example")
         await eventually(lambda: relay.sees(tenant, ADA, "Available"))
-        relay.microsoft.revoke("presence-relay@contoso.example", access_tokens=True)
+        relay.microsoft.directory.revoke("presence-relay@contoso.example", access_tokens=True)
         await eventually(lambda: _is(relay, tenant, ADA, Status.CONSENT_REQUIRED))
         await relay.onboard()
         await eventually(lambda: relay.sees(tenant, ADA, "Available"))
@@ -213,8 +213,8 @@ async def test_a_standby_grant_reads_on_when_the_first_dies(relay: Relay):
     async with relay.working():
         await relay.watch(tenant, BEN)
         await eventually(lambda: relay.sees(tenant, BEN, "Available"))
-        relay.microsoft.revoke("presence-relay@contoso.example", access_tokens=True)
-        relay.microsoft.revoke("ada@contoso.example", access_tokens=True)
+        relay.microsoft.directory.revoke("presence-relay@contoso.example", access_tokens=True)
+        relay.microsoft.directory.revoke("ada@contoso.example", access_tokens=True)
         await eventually(lambda: _is(relay, tenant, BEN, Status.CONSENT_REQUIRED))
         await relay.onboard("ada@contoso.example")
         await eventually(lambda: relay.sees(tenant, BEN, "Available"))
@@ -229,7 +229,7 @@ async def test_one_of_two_grants_dying_is_never_seen_by_suites(relay: Relay, raw
         await relay.watch(tenant, BEN)
         await eventually(lambda: relay.sees(tenant, BEN, "Available"))
         # Either may be in use: the one that dies first must not be noticed, whichever it is.
-        relay.microsoft.revoke(
+        relay.microsoft.directory.revoke(
             min(_accounts(relay), key=lambda upn: relay.microsoft.person(upn).oid), access_tokens=True
         )
         relay.microsoft.set_presence(BEN, "Busy")

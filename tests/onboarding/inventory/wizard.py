@@ -113,7 +113,7 @@ async def _(visit: Visit) -> None:
 
 @row("permission", "blocked-by-a-policy")
 async def _(visit: Visit) -> None:
-    visit.site.cloud.revoke(BEN, "conditional_access")
+    visit.site.cloud.directory.revoke(BEN, "conditional_access")
     await visit.person.fill()
     await visit.person.authorize(BEN)
     await visit.show()
@@ -179,7 +179,7 @@ async def _(visit: Visit) -> None:
 async def _(visit: Visit) -> None:
     await visit.person.fill()
     await visit.person.authorize()
-    visit.site.cloud.revoke(ACCOUNT)
+    visit.site.cloud.directory.revoke(ACCOUNT)
     await visit.person.confirm()
     await visit.show()
 
@@ -244,7 +244,7 @@ async def _(visit: Visit) -> None:
     await visit.fill()
     await visit.page.click("#authorize button")
     await visit.page.wait_for_selector("#sign-in")
-    visit.site.cloud.refuse_application(application.client_id, "secret_expired")
+    visit.site.cloud.directory.refuse_application(application.client_id, "secret_expired")
     await visit.page.get_by_role("button", name=ACCOUNT).first.click()
     await visit.page.click("#consent button[value=accept]")
     await visit.page.wait_for_selector("main[data-page=problem]")

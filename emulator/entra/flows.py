@@ -1,22 +1,26 @@
-"""Sign-ins under way and authorization codes: kept in memory, used once, short-lived, bounded."""
+"""Sign-ins under way, authorization codes and devices that wait: kept in memory, short-lived, bounded in number.
+
+A flow ends in a code, or in the code of the device that waits for it. Their ages are by the cloud's clock.
+"""
 
 from __future__ import annotations
 
 import secrets
-import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from emulator.entra.tokens import PASSWORD_ONLY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from emulator.entra.device import Device
-    from emulator.world import Application, Person
+    from emulator.entra.refusals import Refused
+    from emulator.world import Application, Person, Tenant
 
 FLOW_S: Final = 3600.0
 MOST: Final = 10_000
+_LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+_USER_CODE: Final = 9
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,7 +53,6 @@ class Flow:
     """What the authorize endpoint sends: `code`, `id_token`, `token`."""
     device: Device | None = None
     """The device that waits for the end, in place of an address; see device.py."""
-    created: float = field(default_factory=time.monotonic)
     flow_id: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     form_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     person: Person | None = None
@@ -69,58 +72,77 @@ class Code:
     amr: tuple[str, ...] = PASSWORD_ONLY
     family: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     """Names the refresh tokens that go back to it."""
-    created: float = field(default_factory=time.monotonic)
-    issued: float = field(default_factory=time.time)
-    """The same in seconds since 1970, to compare with when an account's tokens were revoked."""
+    issued: float
+    """In seconds since 1970, to compare with when an account's tokens were revoked."""
     redeemed: bool = False
 
 
-class _Created(Protocol):
-    created: float
+@dataclass(slots=True, kw_only=True)
+class Device:
+    """A device's request and its outcome: `code` when somebody signed in, `refused` when somebody declined."""
+
+    application: Application
+    segment: str
+    tenant: Tenant | None
+    scopes: list[str]
+    permissions: set[str]
+    own: bool
+    capabilities: tuple[str, ...]
+    interval_s: float
+    user_code: str = field(default_factory=lambda: "".join(secrets.choice(_LETTERS) for _ in range(_USER_CODE)))
+    polled: float = 0.0
+    """When it last asked, in seconds since 1970; 0: never."""
+    code: Code | None = None
+    refused: Refused | None = None
 
 
-T = TypeVar("T", bound=_Created)
+T = TypeVar("T")
 
 
 class Shelf(Generic[T]):
-    """Things under a key for some time, the oldest given up when there are too many."""
+    """Values under a key, each usable for a limited time; the oldest is given up when there are too many.
 
-    def __init__(self, lifetime_s: Callable[[], float]) -> None:
+    Args:
+        lifetime_s: returns how long a value is usable, in seconds.
+        now: returns the present by the cloud's clock, in seconds since 1970.
+    """
+
+    def __init__(self, lifetime_s: Callable[[], float], now: Callable[[], float]) -> None:
         self._lifetime_s = lifetime_s
-        self._things: dict[str, T] = {}
+        self._now = now
+        self._values: dict[str, tuple[float, T]] = {}
 
-    def put(self, key: str, thing: T) -> None:
-        """Keep a thing."""
-        while len(self._things) >= MOST:
-            del self._things[next(iter(self._things))]
-        self._things[key] = thing
+    def put(self, key: str, value: T) -> None:
+        """Hold a value from now on."""
+        while len(self._values) >= MOST:
+            del self._values[next(iter(self._values))]
+        self._values[key] = (self._now(), value)
 
     def get(self, key: str) -> T | None:
-        """The thing, also when it is past its time; None when there is none."""
-        return self._things.get(key)
+        """Return the value under a key, expired or not; None when there is none."""
+        return self._values[key][1] if key in self._values else None
 
     def fresh(self, key: str) -> T | None:
-        """The thing, unless it is past its time."""
-        thing = self._things.get(key)
-        return thing if thing is not None and not self.stale(thing) else None
+        """Return the value under a key, unless it has expired."""
+        return None if self.expired(key) else self.get(key)
 
-    def stale(self, thing: T) -> bool:
-        """Whether a thing is past its time."""
-        return time.monotonic() - thing.created > self._lifetime_s()
+    def expired(self, key: str) -> bool:
+        """Tell whether there is a value under a key that has expired."""
+        return key in self._values and self._now() - self._values[key][0] > self._lifetime_s()
 
     def drop(self, key: str) -> None:
-        """Forget a thing."""
-        self._things.pop(key, None)
+        """Forget the value under a key."""
+        self._values.pop(key, None)
 
 
 class Flows(Shelf[Flow]):
-    """The flows under way."""
+    """The flows under way, by their id."""
 
-    def __init__(self) -> None:
-        super().__init__(lambda: FLOW_S)
+    def __init__(self, now: Callable[[], float]) -> None:
+        super().__init__(lambda: FLOW_S, now)
 
     def go_on(self, form: dict[str, str], purpose: str = "") -> Flow | None:
-        """The flow that a form belongs to, if it is the form that was last shown; the next page gets a new token."""
+        """Return the flow of the form that was last shown, with a new token for the next page; None for any other form."""
         flow = self.fresh(form.get("flow", ""))
         if flow is None or (purpose and flow.purpose != purpose):
             return None
