@@ -29,8 +29,9 @@ from relay.store.sealing.ring_users import RingUsers
 from relay.store.sealing.signing import Purpose, public_set
 from relay.store.server.connection import Store
 from tests.graph.test_tokens import certificate
-from tests.ring import RING
-from tests.valkey import ValkeyServer, free_port
+from tests.support.ring import RING
+from tests.support.valkey import ValkeyServer, free_port
+from tests.support.waiting import eventually
 
 
 def settings(redis_port: int, **edge: object) -> Settings:
@@ -76,12 +77,6 @@ async def is_alive(which: Settings) -> bool:
         return await status(which, "/livez") == 200
     except httpx.HTTPError:
         return False
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
-        while not await holds():  # noqa: ASYNC110  what is waited for is in no event of ours
-            await asyncio.sleep(0.02)
 
 
 async def test_absent_redis_is_waited_for(tmp_path: Path):

@@ -32,8 +32,8 @@ from relay.store.sealing.signing import Purpose, public_set
 from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.layout import Client
-from tests.ring import PUBLIC_MARKS, RING_JSON
-from tests.valkey import ValkeyServer, free_port
+from tests.support.ring import PUBLIC_MARKS, RING_JSON
+from tests.support.valkey import ValkeyServer, free_port
 
 TENANT = TenantId("11111111-1111-1111-1111-111111111111")
 

@@ -14,7 +14,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +22,8 @@ import psutil
 import pytest
 
 from relay.dev.folder import DevTrouble, Folder
-from tests.valkey import free_port
+from tests.support.valkey import free_port
+from tests.support.waiting import eventually_in_thread
 
 BIN = Path(sys.executable).parent
 
@@ -48,7 +48,7 @@ class Dev:
 
     def suite_command(self) -> list[str]:
         """The command that it says to type."""
-        eventually(lambda: "Ctrl-C" in self.text or self.process.poll() is not None, 20, lambda: self.text)
+        eventually_in_thread(lambda: "Ctrl-C" in self.text or self.process.poll() is not None, 20, lambda: self.text)
         [line] = [line for line in self.lines if " watch " in line]
         return shlex.split(line)
 
@@ -80,13 +80,6 @@ def dev(tmp_path: Path) -> Iterator[Callable[[], Dev]]:
         run.process.wait()
 
 
-def eventually(holds: Callable[[], object], seconds: float, told: Callable[[], object] = lambda: "") -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, told()
-        time.sleep(0.05)
-
-
 @contextmanager
 def watching(command: list[str]) -> Iterator[Callable[[Callable[[dict], bool]], None]]:
     """A suite under way, which waits for events."""
@@ -100,7 +93,7 @@ def watching(command: list[str]) -> Iterator[Callable[[Callable[[dict], bool]], 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     try:
-        yield lambda wanted: eventually(lambda: any(map(wanted, list(events))), 15, lambda: events)
+        yield lambda wanted: eventually_in_thread(lambda: any(map(wanted, list(events))), 15, lambda: events)
     finally:
         suite.kill()
         suite.wait()
@@ -138,7 +131,7 @@ def test_dev_shows_presence_and_survives_a_kill_with_tenant_and_key_but_without_
         third = dev()
         third.process.wait(20)
         assert third.process.returncode == 1
-        eventually(lambda: "is running already" in third.text, 5)
+        eventually_in_thread(lambda: "is running already" in third.text, 5)
 
     listed = subprocess.run(
         ["sh", "-c", f". {tmp_path}/state/relay.env; {BIN}/presence-relay tenants list"],

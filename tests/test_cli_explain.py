@@ -18,7 +18,7 @@ from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.sealing.keyring import make_ring
 from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.layout import Client
-from tests.valkey import ValkeyServer
+from tests.support.valkey import ValkeyServer
 
 TENANT = TenantId("11111111-1111-1111-1111-111111111111")
 

@@ -23,8 +23,8 @@ from relay.store.sealing.keyring import KeyRing
 from relay.store.sealing.marks import RingMarks
 from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.layout import Client
-from tests.ring import RING_JSON
-from tests.valkey import ValkeyServer
+from tests.support.ring import RING_JSON
+from tests.support.valkey import ValkeyServer
 
 TENANTS = 1000
 NOW = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)

@@ -26,8 +26,8 @@ from relay.store.custody.tenants import Tenants
 from relay.store.custody.vault import Vault
 from relay.store.server.connection import Store
 from relay.store.server.layout import Client
-from tests.ring import MARKS, RING_JSON
-from tests.valkey import ValkeyServer, free_port
+from tests.support.ring import MARKS, RING_JSON
+from tests.support.valkey import ValkeyServer, free_port
 
 ACCOUNT = "presence-relay@contoso.example"
 

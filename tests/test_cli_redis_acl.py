@@ -16,7 +16,7 @@ from relay.cli import app
 from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.layout import FAMILIES, Client
 from relay.store.server.user_rights import Permits
-from tests.valkey import ValkeyServer
+from tests.support.valkey import ValkeyServer
 
 PASSWORD = "correct-horse-battery-staple-" * 2
 

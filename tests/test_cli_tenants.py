@@ -41,7 +41,7 @@ from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.layout import Client
 from tests.graph.conftest import settings_for
 from tests.graph.consents import consent
-from tests.valkey import ValkeyServer, free_port
+from tests.support.valkey import ValkeyServer, free_port
 
 T = TypeVar("T")
 CONTOSO, FABRIKAM, ADATUM = (TenantId(f"{digit * 8}-1111-1111-1111-111111111111") for digit in "123")

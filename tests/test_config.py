@@ -24,7 +24,7 @@ from relay.store.sealing.keyring import make_ring
 from relay.store.sealing.signing import Purpose, public_set
 from relay.webhook.settings import WebhookSettings, webhook_settings
 from relay.worker.settings import WorkerSettings, worker_settings
-from tests.ring import RING, RING_JSON
+from tests.support.ring import RING, RING_JSON
 
 AUTHORITY = trustme.CA()
 

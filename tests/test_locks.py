@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import locks
-from tests.valkey import free_port
+from tests.support.valkey import free_port
 
 NAME, VERSION = "idna", "3.4"
 VULNERABILITY = {

@@ -29,12 +29,11 @@ from relay.store.sealing.keyring import KeyRing, make_ring
 from relay.store.server.connection import Store, StoreSettings
 from relay.worker.cloud import Cloud as MicrosoftSide
 from relay.worker.grants.pool import GrantPool
-from tests import profiles, switches
+from tests import profiles
 from tests.graph.conftest import settings_for
-from tests.valkey import ValkeyServer
-from tests.worker.conftest import Relay, eventually, raw, valkey
-
-__all__ = ["eventually", "raw", "valkey"]
+from tests.support import switches
+from tests.support.valkey import ValkeyServer
+from tests.worker.conftest import Relay
 
 RING = make_ring("test", now_s=0)
 UNLICENSED, GUEST = "admin@contoso.example", "mia_fabrikam.example#EXT#@contoso.example"

@@ -14,8 +14,8 @@ from relay.edge.hub import Hub
 from relay.errors import Bug, LeaseLost, SourceUnreachable, StoreUnavailable
 from relay.ops.supervision import TaskBroke, running, supervised
 from relay.settings.roles import Role
+from tests.support.valkey import ValkeyServer
 from tests.test_app import settings
-from tests.valkey import ValkeyServer
 
 pytestmark = pytest.mark.fault("V2", "V6")
 SECRET = "hunter2"

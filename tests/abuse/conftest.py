@@ -20,15 +20,20 @@ from tests.edge.conftest import (  # noqa: F401  fixtures
     edge,
     edge_store,
     key,
-    raw,
     start_edge,
     store,
     suite,
-    valkey,
     worker,
 )
 from tests.edge.worker import PlayedWorker
-from tests.valkey import ValkeyServer
+from tests.support.valkey import ValkeyServer
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    """A server apart from that of all other tests: edges that are processes of their own stand on it for the whole session."""
+    with ValkeyServer(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -50,14 +55,14 @@ def role(http_roles: Mapping[str, Served], request: pytest.FixtureRequest) -> Se
 
 
 @pytest.fixture(scope="session")
-def edge_apart(valkey: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeProcess]:  # noqa: F811
+def edge_apart(valkey: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeProcess]:
     with edge_process(valkey, tmp_path_factory.mktemp("edge"), **SHORT_TIMES) as apart:
         yield apart
 
 
 @pytest.fixture(scope="session")
 def edge_apart_tls(
-    valkey: ValkeyServer,  # noqa: F811
+    valkey: ValkeyServer,
     authority: trustme.CA,  # noqa: F811
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[EdgeProcess]:

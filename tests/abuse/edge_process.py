@@ -20,8 +20,8 @@ from tests.abuse.http2 import tls_of
 from tests.abuse.measured import rss
 from tests.edge.suite import SuiteStream
 from tests.edge.worker import PlayedWorker, name, user
-from tests.ring import RING_JSON
-from tests.valkey import UNTIL_PARENT_DIES, ValkeyServer, free_port
+from tests.support.ring import RING_JSON
+from tests.support.valkey import UNTIL_PARENT_DIES, ValkeyServer, free_port
 
 _START_S = 30.0
 SHORT_TIMES = {"RELAY_EDGE_HANDSHAKE": "2s", "RELAY_EDGE_CONNECTION_AGE": "2s"}

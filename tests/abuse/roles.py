@@ -9,7 +9,6 @@ import http.client
 import socket
 import ssl
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,7 +25,8 @@ from relay.store.presence.subscriptions import new_route
 from relay.store.sealing.keyring import make_ring
 from tests.abuse.measured import rss
 from tests.soak.processes import Process
-from tests.valkey import ValkeyServer, free_port
+from tests.support.valkey import ValkeyServer, free_port
+from tests.support.waiting import eventually_in_thread
 
 ROLES = ("webhook", "web")
 _TENANT = TenantId("6b5f4a3e-1111-4222-8333-944445555666")
@@ -133,16 +133,8 @@ def served(folder: Path, only: Sequence[str] = ROLES, **settings: str) -> Iterat
                     role, ports[role], tls if role == "web" else None, process, heads[role].encode(), valkey.url
                 )
             for one in roles.values():
-                eventually(one.answers, 60, lambda one=one: one.process.died() or one.log)  # type: ignore[misc]
+                eventually_in_thread(one.answers, 60, lambda one=one: one.process.died() or one.log)  # type: ignore[misc]
             yield roles
         finally:
             for one in roles.values():
                 one.process.kill()
-
-
-def eventually(is_so, within_s: float, explain=lambda: "") -> None:  # type: ignore[no-untyped-def]
-    """Wait for a condition."""
-    deadline = time.monotonic() + within_s
-    while not is_so():
-        assert time.monotonic() < deadline, explain()
-        time.sleep(0.05)

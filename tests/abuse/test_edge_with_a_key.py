@@ -22,7 +22,8 @@ from relay.errors import ActionExpected, StartExpected, TooManyUsers
 from tests.abuse import http2
 from tests.abuse.http2 import Kind, bearing, call, frame, message, peer
 from tests.abuse.measured import rows
-from tests.edge.suite import Request, eventually, pb
+from tests.edge.suite import Request, pb
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(60)
 SOAK = [pytest.mark.soak, pytest.mark.timeout(1800)]

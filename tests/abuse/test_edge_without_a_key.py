@@ -14,7 +14,7 @@ from tests.abuse import http2
 from tests.abuse.edge_process import EdgeProcess, edge_process
 from tests.abuse.http2 import Kind, Peer, call, frame, message, peer
 from tests.abuse.measured import rows
-from tests.edge.suite import eventually
+from tests.support.waiting import eventually
 
 log = logging.getLogger(__name__)
 pytestmark = [pytest.mark.finding(3), pytest.mark.timeout(60)]

@@ -17,8 +17,8 @@ from relay.graph.push.certificates import make
 from relay.ops.private_files import exposed
 from relay.settings.load import load
 from relay.settings.roles import Role
-from tests.ring import RING_JSON
-from tests.valkey import free_port
+from tests.support.ring import RING_JSON
+from tests.support.valkey import free_port
 
 
 @pytest.fixture

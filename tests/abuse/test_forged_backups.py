@@ -16,7 +16,7 @@ from relay.store.backup.file import BackupInvalid, BackupKey, BackupUnsigned, Re
 from relay.store.backup.write import TenantRecord
 from relay.store.sealing.keyring import KeyRing, make_ring
 from tests.edge.worker import TENANT
-from tests.ring import RING
+from tests.support.ring import RING
 
 PRIVATE, PUBLIC = (BackupKey.from_json(text) for text in make_backup_key())
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.abuse.measured import rows
-from tests.abuse.roles import Served, eventually, served
+from tests.abuse.roles import Served, served
+from tests.support.waiting import eventually_in_thread
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +150,7 @@ def silence_keeps_nobody_out(role: Served, count: int, most: int) -> None:
             assert role.answers()
             assert role.descriptors() <= idle + most + 20
             # Each is closed in the end, without anybody else coming.
-            eventually(
+            eventually_in_thread(
                 lambda: role.descriptors() <= idle + 10, 60, lambda: f"{role.descriptors()} are open, {idle} before"
             )
         finally:

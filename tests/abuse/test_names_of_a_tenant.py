@@ -17,8 +17,9 @@ from relay.store.custody.tenants import Tenants
 from relay.store.presence.interest import Interest
 from relay.store.server import keys
 from relay.store.server.connection import Store
-from tests.edge.suite import SuiteStream, eventually
+from tests.edge.suite import SuiteStream
 from tests.edge.worker import OTHER, TENANT, PlayedWorker
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.finding(4)
 

@@ -24,7 +24,7 @@ from relay.store.server import keys
 from relay.store.server.connection import Store
 from tests.edge.suite import SuiteStream
 from tests.edge.worker import OTHER, TENANT, PlayedWorker, name, user
-from tests.ring import MARKS, PUBLIC_MARKS, RING, RING_JSON
+from tests.support.ring import MARKS, PUBLIC_MARKS, RING, RING_JSON
 
 Fields = dict[str, bytes]
 Suite = Callable[..., SuiteStream]

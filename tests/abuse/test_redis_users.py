@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
@@ -20,7 +20,7 @@ from relay.store.sealing.marks import RingMarks
 from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.layout import Client
-from tests.valkey import ValkeyServer
+from tests.support.valkey import ValkeyServer
 
 TENANT = TenantId("6b5f4a3e-1111-4222-8333-944445555666")
 ROLES = [client for client in Client if client is not Client.OPERATOR]
@@ -65,12 +65,6 @@ REFUSED = {
     Client.WORKER: ["a suite key", "a flow", "a suite key's record", "who looks after it", "a request"],
     Client.WEB: ["a lease"],
 }
-
-
-@pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    with ValkeyServer(tmp_path_factory.mktemp("valkey")) as server:
-        yield server
 
 
 @pytest.fixture(params=ROLES)

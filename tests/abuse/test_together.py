@@ -19,11 +19,11 @@ import pytest
 from suite.client import PresenceClient
 from tests.abuse.crowd import Load, arguments
 from tests.abuse.measured import rows, rss
-from tests.edge.suite import eventually
 from tests.soak.processes import Relay, at_work
 from tests.soak.run import SETTINGS, Console
 from tests.soak.schedule import FABRIKAM, SPEED
-from tests.valkey import free_port
+from tests.support.valkey import free_port
+from tests.support.waiting import eventually
 
 log = logging.getLogger(__name__)
 MIB = 1024 * 1024

@@ -21,11 +21,11 @@ from suite.backoff import Backoff
 from suite.client import PresenceClient
 from suite.events import Changed, Event
 from suite.values import Presence, Status
-from tests.ring import MARKS, PUBLIC_MARKS
-from tests.valkey import as_role, free_port
-from tests.worker.conftest import SETTINGS, Relay, eventually, raw, relay, valkey, webhook_tls
+from tests.support.ring import MARKS, PUBLIC_MARKS
+from tests.support.valkey import as_role, free_port
+from tests.worker.conftest import Relay, relay, webhook_tls
 
-__all__ = ["eventually", "raw", "relay", "valkey", "webhook_tls"]
+__all__ = ["relay", "webhook_tls"]
 
 
 @dataclass
@@ -131,6 +131,3 @@ async def running(relay: Relay, edges: Edges, **changes: object) -> AsyncIterato
         await stack.enter_async_context(relay.working())
         await stack.enter_async_context(edges.edge())
         yield tenant
-
-
-assert SETTINGS

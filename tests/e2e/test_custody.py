@@ -20,8 +20,9 @@ from relay.store.custody.vault import Vault
 from relay.store.sealing.keyring import KeyRing, make_ring, without
 from relay.store.sealing.ring_file import RingFile, write_private
 from suite.values import Status
-from tests.e2e.conftest import Edges, eventually, running
-from tests.ring import RING
+from tests.e2e.conftest import Edges, running
+from tests.support.ring import RING
+from tests.support.waiting import eventually
 from tests.worker.conftest import SETTINGS, Relay
 
 ADA, BEN = "ada@contoso.example", "ben@contoso.example"

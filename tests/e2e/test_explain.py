@@ -22,8 +22,9 @@ from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.custody.tenants import Tenant
 from relay.store.presence.interest import Interest
 from relay.store.server import keys
-from tests.e2e.conftest import Edges, eventually, running
-from tests.ring import MARKS
+from tests.e2e.conftest import Edges, running
+from tests.support.ring import MARKS
+from tests.support.waiting import eventually
 from tests.worker.conftest import Relay
 from tests.worker.test_permission import settle
 from tests.worker.test_push import Push, push

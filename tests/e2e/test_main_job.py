@@ -7,7 +7,8 @@ from redis.asyncio import Redis
 from relay.core.presence import UserId
 from suite.events import Connected
 from suite.values import ConsoleStatus, Outcome, Status
-from tests.e2e.conftest import Edges, eventually, running
+from tests.e2e.conftest import Edges, running
+from tests.support.waiting import eventually
 from tests.worker.conftest import Relay
 
 ADA, BEN, CHLOE = "ada@contoso.example", "ben@contoso.example", "chloe@contoso.example"

@@ -7,7 +7,8 @@ import asyncio
 from relay.core.watching.permission import WATCH_DOMAINS, WATCH_NEVER
 from suite.events import Changed
 from suite.values import Status
-from tests.e2e.conftest import Console, Edges, eventually, running
+from tests.e2e.conftest import Console, Edges, running
+from tests.support.waiting import eventually
 from tests.worker.conftest import Relay
 from tests.worker.test_permission import settle
 

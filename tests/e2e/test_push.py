@@ -15,7 +15,8 @@ import pytest
 from relay.core.presence import TenantId
 from suite.events import TenantStatus
 from suite.values import Source, Status
-from tests.e2e.conftest import Console, Edges, eventually
+from tests.e2e.conftest import Console, Edges
+from tests.support.waiting import eventually
 from tests.worker.conftest import Relay, WebhookTls
 from tests.worker.test_push import Push, hooked
 

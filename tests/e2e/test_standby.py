@@ -12,7 +12,8 @@ from relay.core.consent.grants import GrantState
 from relay.core.presence import TenantId
 from suite.events import Changed, Event, TenantStatus
 from suite.values import Status
-from tests.e2e.conftest import Edges, eventually, running
+from tests.e2e.conftest import Edges, running
+from tests.support.waiting import eventually
 from tests.worker.conftest import Relay
 
 ADA, BEN, CHLOE = "ada@contoso.example", "ben@contoso.example", "chloe@contoso.example"

@@ -17,10 +17,11 @@ from emulator import Switches
 from emulator.profile import read_file
 from suite.events import Changed
 from suite.values import ConsoleStatus, Status
-from tests import switches
-from tests.e2e.conftest import Console, Edges, eventually
-from tests.pairwise import covering
+from tests.e2e.conftest import Console, Edges
 from tests.profiles import FOLDER
+from tests.support import switches
+from tests.support.pairwise import covering
+from tests.support.waiting import eventually
 from tests.worker.conftest import Relay, WebhookTls
 from tests.worker.test_push import Push, hooked
 
@@ -167,7 +168,7 @@ async def test_a_console_shows_the_same_whatever_two_switches_meet(
 
 
 def test_every_switch_is_tried():
-    """A switch that is no choice and no yes or no needs values in `tests/switches.py`."""
+    """A switch that is no choice and no yes or no needs values in `tests/support/switches.py`."""
     assert switches.unlisted() == []
     assert set(switches.VALUES) <= set(Switches.__struct_fields__)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
@@ -18,17 +18,11 @@ from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.layout import Client
 from tests.edge.suite import SuiteStream
 from tests.edge.worker import OTHER, TENANT, PlayedWorker
-from tests.ring import PUBLIC_MARKS
 from tests.support.late import LateStore
-from tests.valkey import ValkeyServer
+from tests.support.ring import PUBLIC_MARKS
+from tests.support.valkey import ValkeyServer
 
 SHORT = timedelta(milliseconds=100)
-
-
-@pytest.fixture(scope="session")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    with ValkeyServer(tmp_path_factory.mktemp("valkey")) as server:
-        yield server
 
 
 @pytest.fixture(scope="session")
@@ -39,13 +33,6 @@ def authority() -> trustme.CA:
 @pytest.fixture(scope="session")
 def cert(authority: trustme.CA) -> trustme.LeafCert:
     return authority.issue_cert("localhost")
-
-
-@pytest.fixture
-async def raw(valkey: ValkeyServer) -> AsyncIterator[Redis]:
-    async with Redis.from_url(valkey.url, protocol=2) as client:
-        await client.flushall()
-        yield client
 
 
 @pytest.fixture

@@ -12,23 +12,12 @@ from google.rpc import error_details_pb2, status_pb2
 
 from presence_api.v1 import presence_pb2, presence_service_pb2_grpc
 from presence_api.v1 import presence_service_pb2 as pb
+from tests.support.waiting import eventually
 
 Request = pb.WatchPresenceRequest
 Outcome = pb.WatchPresenceResponse.Outcome
 PATIENCE_S = 30.0
 """How long a test waits for what takes a moment: on a busy machine moments are long."""
-
-
-async def eventually(condition: Callable[[], Any], timeout: float = PATIENCE_S) -> None:
-    """Wait until the condition holds; it may be a coroutine function."""
-    async with asyncio.timeout(timeout):
-        while True:
-            value = condition()
-            if asyncio.iscoroutine(value):
-                value = await value
-            if value:
-                return
-            await asyncio.sleep(0.01)
 
 
 class Ended(Exception):

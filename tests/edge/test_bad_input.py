@@ -10,8 +10,9 @@ import pytest
 from presence_api.v1 import presence_pb2
 from relay.core.presence import Status
 from relay.core.revision import Epoch, ResumeToken, Revision
-from tests.edge.suite import Outcome, Request, SuiteStream, eventually, pb
+from tests.edge.suite import Outcome, Request, SuiteStream, pb
 from tests.edge.worker import OTHER, TENANT, name, user
+from tests.support.waiting import eventually
 
 METHOD = "/relay.api.presence.v1.PresenceService/WatchPresence"
 

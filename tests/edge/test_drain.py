@@ -23,9 +23,10 @@ from suite import events as ev
 from suite.client import PresenceClient
 from suite.explain import Ending, Remedy
 from tests.abuse.http2 import Kind, frame, peer, tls_of
-from tests.edge.suite import SuiteStream, eventually
+from tests.edge.suite import SuiteStream
 from tests.edge.worker import name, user
 from tests.support.fault_proxy import Delay, FaultProxy
+from tests.support.waiting import eventually
 
 GUIDE = (Path(__file__).parents[2] / "docs/suites.md").read_text(encoding="utf-8")
 AGE = timedelta(milliseconds=200)

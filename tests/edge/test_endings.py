@@ -16,9 +16,10 @@ from relay.errors import Bug, SuiteKeyUnknown
 from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.custody.tenants import Tenants
 from relay.store.server import keys
-from tests.edge.suite import Outcome, Request, eventually, pb
+from tests.edge.suite import Outcome, Request, pb
 from tests.edge.worker import TENANT, name, user
-from tests.ring import MARKS
+from tests.support.ring import MARKS
+from tests.support.waiting import eventually
 
 SHORT = timedelta(milliseconds=200)
 DrainReason = pb.WatchPresenceResponse.Drain.Reason

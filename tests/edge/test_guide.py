@@ -21,9 +21,9 @@ from relay.core.presence import Status
 from relay.core.showing.mapping import LOOKS
 from relay.edge.server import EdgeServer
 from relay.store.custody.suite_keys import SuiteKeys
-from tests.edge.suite import eventually
 from tests.edge.worker import PlayedWorker, name, user
-from tests.ring import MARKS
+from tests.support.ring import MARKS
+from tests.support.waiting import eventually
 
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = (DOCS / "suites.md").read_text()

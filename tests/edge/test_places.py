@@ -13,8 +13,9 @@ import grpc
 import pytest
 
 from presence_api.v1 import presence_service_pb2 as pb
-from tests.edge.suite import SuiteStream, eventually
+from tests.edge.suite import SuiteStream
 from tests.edge.worker import OTHER, TENANT, name
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.fault("L5")
 

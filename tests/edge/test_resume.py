@@ -11,8 +11,9 @@ import pytest
 
 from relay.core.presence import Status
 from relay.store.server import keys
-from tests.edge.suite import Outcome, eventually
+from tests.edge.suite import Outcome
 from tests.edge.worker import TENANT, name, user
+from tests.support.waiting import eventually
 
 P = keys.partition_of(TENANT)
 

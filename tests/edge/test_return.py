@@ -21,11 +21,12 @@ from relay.errors import TooManyUsers
 from relay.store.presence.interest import Interest
 from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
-from tests.edge.suite import SuiteStream, eventually
+from tests.edge.suite import SuiteStream
 from tests.edge.worker import TENANT, name
-from tests.ring import PUBLIC_MARKS
 from tests.support.fault_proxy import Delay, FaultProxy
-from tests.valkey import ValkeyServer
+from tests.support.ring import PUBLIC_MARKS
+from tests.support.valkey import ValkeyServer
+from tests.support.waiting import eventually
 
 SUITES = 40
 EACH = 5

@@ -11,9 +11,10 @@ import pytest
 
 from relay.core.presence import Status
 from relay.errors import NotPrimary, RelayError
-from tests.edge.suite import Outcome, eventually
+from tests.edge.suite import Outcome
 from tests.edge.worker import name, user
-from tests.valkey import ValkeyServer
+from tests.support.valkey import ValkeyServer
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from relay.core.presence import Status
 from relay.edge.service import SERVICE
 from relay.store.custody.suite_keys import SuiteKeys
-from tests.edge.suite import Outcome, Request, eventually, pb
+from tests.edge.suite import Outcome, Request, pb
 from tests.edge.worker import OTHER, TENANT, name, user
-from tests.ring import MARKS
+from tests.support.ring import MARKS
+from tests.support.waiting import eventually
 
 SOON = timedelta(milliseconds=200)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.presence.connected import ConnectedSuites, Streams
-from tests.edge.suite import eventually, pb
+from tests.edge.suite import pb
 from tests.edge.worker import TENANT, name
-from tests.ring import MARKS
+from tests.support.ring import MARKS
+from tests.support.waiting import eventually
 
 
 async def test_who_is_connected_and_how_many_users_each_watches(worker, suite, store, edge) -> None:

@@ -11,8 +11,8 @@ from relay.errors import StoreUnavailable
 from relay.store.custody.audit import AuditLog
 from relay.store.server import keys
 from relay.store.server.connection import Store
-from tests.edge.suite import eventually
 from tests.edge.worker import OTHER, TENANT, name, user
+from tests.support.waiting import eventually
 
 SOON = {"watch_log_every": timedelta(milliseconds=20), "watch_goes_on_for": timedelta(milliseconds=300)}
 

@@ -16,7 +16,7 @@ from relay.store.presence.leases import Lease, Leases
 from relay.store.presence.presences import DirectoryEntry, Observed, Presences
 from relay.store.server import keys
 from relay.store.server.connection import Store
-from tests.ring import MARKS
+from tests.support.ring import MARKS
 
 TENANT = TenantId("6b5f4a3e-1111-4222-8333-944445555666")
 OTHER = TenantId("0c1d2e3f-2222-4222-8333-944445555777")

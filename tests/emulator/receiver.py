@@ -31,8 +31,7 @@ from cryptography.x509.oid import NameOID
 
 from emulator import Cloud, Config, Emulator, Switches
 from tests.emulator.driver import RELAY, bearer, browser
-
-GIVE_UP_S = 20.0
+from tests.support.waiting import eventually
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,7 +105,9 @@ class Receiver:
 
     async def wait_for(self, count: int) -> list[dict[str, Any]]:
         """The first so many notifications, once they are there."""
-        await eventually(lambda: len(self.items) >= count, f"{count} notifications; there are {len(self.items)}")
+        await eventually(
+            lambda: len(self.items) >= count, explain=lambda: f"{count} notifications; there are {len(self.items)}"
+        )
         return self.items[:count]
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -121,16 +122,6 @@ class Receiver:
         head = [(b"content-type", said.content_type.encode()), (b"content-length", str(len(said.body)).encode())]
         await send({"type": "http.response.start", "status": said.status, "headers": head})
         await send({"type": "http.response.body", "body": said.body})
-
-
-async def eventually(condition: Callable[[], bool], what: str = "") -> None:
-    """Wait until a condition holds."""
-    try:
-        async with asyncio.timeout(GIVE_UP_S):
-            while not condition():  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
-    except TimeoutError:
-        raise AssertionError(f"waited in vain for {what or condition}") from None
 
 
 @asynccontextmanager

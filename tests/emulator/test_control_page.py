@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from axe_playwright_python.async_playwright import Axe
@@ -12,19 +11,12 @@ from emulator import Config, Emulator
 from emulator.demo import CLIENT_ID
 from tests.emulator.driver import RELAY
 from tests.onboarding.chromium import Watched, chromium, window
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from playwright.async_api import Page
 
 ADA = "ada@contoso.example"
-
-
-async def eventually(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not holds():  # noqa: ASYNC110  what is waited for happens in the browser
-            await asyncio.sleep(0.02)
 
 
 async def go(page: Page, name: str) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from emulator.demo import CLIENT_ID
 from tests.emulator.driver import RELAY
-from tests.emulator.receiver import Got, Push, Said, encryption, eventually, pushing, soon, verified
+from tests.emulator.receiver import Got, Push, Said, encryption, pushing, soon, verified
+from tests.support.waiting import eventually
 
 ADA = "ada@contoso.example"
 BEN = "ben@contoso.example"

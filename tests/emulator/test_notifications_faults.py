@@ -12,7 +12,8 @@ import pytest
 
 from emulator.notifications.endpoints import Score
 from emulator.notifications.faults import TAMPERINGS, TOKEN_FAULTS, NotificationFault
-from tests.emulator.receiver import Got, Push, Said, encryption, eventually, pushing, verified
+from tests.emulator.receiver import Got, Push, Said, encryption, pushing, verified
+from tests.support.waiting import eventually
 
 ADA = "ada@contoso.example"
 BEN = "ben@contoso.example"

@@ -17,10 +17,11 @@ import httpx
 from emulator.demo import CLIENT_ID, SECRET
 from emulator.world import PERSONAL
 from tests.emulator.driver import RELAY
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
 _PARENT = """
 import subprocess, sys, os, time
@@ -102,12 +103,6 @@ async def test_wrong_arguments_are_told_in_one_line(tmp_path: Path) -> None:
         assert text in said.decode()
         assert said.count(b"\n") == 1
     assert broken.read_text() == "{}"
-
-
-async def eventually(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not holds():  # noqa: ASYNC110  what is waited for happens in other processes
-            await asyncio.sleep(0.02)
 
 
 def _lives(pid: int) -> bool:

@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from emulator import Application, generate_world
 from emulator.demo import CLIENT_ID
 from tests.emulator.driver import RELAY
-from tests.emulator.receiver import Got, Push, Said, certificate_of, encryption, eventually, pushing, soon
+from tests.emulator.receiver import Got, Push, Said, certificate_of, encryption, pushing, soon
+from tests.support.waiting import eventually
 
 ADA = "ada@contoso.example"
 BEN = "ben@contoso.example"

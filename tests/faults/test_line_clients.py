@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ import pytest
 from emulator import Config, Emulator
 from tests.faults.clients import AT_ONCE, Told
 from tests.support.fault_proxy import Fault, FaultProxy
-from tests.valkey import ValkeyServer
+from tests.support.valkey import ValkeyServer
 
 FAULTS = (Fault.RESET_TLS, Fault.RESET_IDLE, Fault.RESET_REPLY, Fault.BLACK_HOLE, Fault.HALF_OPEN, Fault.SLOW)
 MEMORY = 8 << 20
@@ -30,12 +30,6 @@ DOSES = 3
 """After the first. An allocator keeps what the most connections at once took, and how many those are is chance: that grows with one dose or
 two. A leak grows with each."""
 DESCRIPTORS = 4
-
-
-@pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    with ValkeyServer(tmp_path_factory.mktemp("valkey")) as server:
-        yield server
 
 
 @dataclass

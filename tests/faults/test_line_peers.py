@@ -27,7 +27,7 @@ from suite.values import Source
 from tests.faults.test_line_clients import DOSES, FAULTS, MEMORY
 from tests.soak.processes import ROLES, Relay, at_work
 from tests.support.fault_proxy import Fault, FaultProxy
-from tests.valkey import free_port
+from tests.support.valkey import free_port
 
 ADA = "ada@contoso.example"
 CONSENTER = "presence-relay@contoso.example"

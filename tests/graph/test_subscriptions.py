@@ -33,7 +33,7 @@ from relay.graph.push.notifications import opened
 from relay.graph.push.subscriptions import Subscribed, Wanted
 from tests.emulator.receiver import Receiver, Said, pushing
 from tests.graph.conftest import Tokens, ids, settings_for
-from tests.valkey import free_port
+from tests.support.valkey import free_port
 
 NOW = datetime.now(UTC)
 OTHER = "ben@contoso.example"

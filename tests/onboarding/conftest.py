@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -26,17 +26,11 @@ from tests.edge.suite import SuiteStream
 from tests.graph.conftest import settings_for
 from tests.onboarding.person import Person
 from tests.onboarding.site import Site, web_settings
-from tests.valkey import ValkeyServer, free_port
+from tests.support.valkey import ValkeyServer, free_port
 
 FAST = WorkerSettings(
     poll_interval=timedelta(milliseconds=300), lease=timedelta(seconds=4), lease_renewal=timedelta(milliseconds=500)
 )
-
-
-@pytest.fixture(scope="session")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    with ValkeyServer(tmp_path_factory.mktemp("valkey")) as server:
-        yield server
 
 
 @pytest.fixture(scope="session")
@@ -47,13 +41,6 @@ def authority() -> trustme.CA:
 @pytest.fixture(scope="session")
 def cert(authority: trustme.CA) -> trustme.LeafCert:
     return authority.issue_cert("localhost", "127.0.0.1")
-
-
-@pytest.fixture
-async def raw(valkey: ValkeyServer) -> AsyncIterator[Redis]:
-    async with Redis.from_url(valkey.url, protocol=2) as client:
-        await client.flushall()
-        yield client
 
 
 @pytest.fixture

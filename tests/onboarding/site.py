@@ -24,7 +24,7 @@ from relay.store.sealing.short_lived import Flows
 from relay.store.server.connection import Store
 from relay.store.server.layout import Client
 from tests.graph.conftest import settings_for
-from tests.valkey import as_role
+from tests.support.valkey import as_role
 
 NO_PACE = Pace(requests=100_000, sign_ups=100_000, sign_ins=100_000, changes=100_000)
 

@@ -20,11 +20,12 @@ from relay.http.paths import TENANT
 from relay.store.custody.notices import NoticeKind, Notices
 from relay.store.custody.sign_ups import SignUpLimits
 from relay.store.sealing.keyring import KeyRing
-from tests.edge.suite import SuiteStream, eventually
+from tests.edge.suite import SuiteStream
 from tests.onboarding.conftest import FAST, relay_at_work
 from tests.onboarding.person import ACCOUNT, Person
 from tests.onboarding.site import Site
-from tests.ring import RING, RING_JSON
+from tests.support.ring import RING, RING_JSON
+from tests.support.waiting import eventually
 from tests.telling.receivers import CA_PEM, Mailbox, mail_server
 
 OPERATIONS, CONTACT = "operations@northwind.example", "ada@contoso.example"

@@ -29,7 +29,7 @@ from tests.onboarding.chromium import PHONE, Watched, chromium, window
 from tests.onboarding.inventory import Visit
 from tests.onboarding.person import Person
 from tests.onboarding.site import Site, web_settings
-from tests.valkey import ValkeyServer, free_port
+from tests.support.valkey import ValkeyServer, free_port
 
 DEATHS: list[dict[str, Any]] = tomllib.loads(Path("emulator/entra/deaths.toml").read_text())["death"]
 FATAL = [death for death in DEATHS if death["class"] == "consent_required"]

@@ -27,7 +27,7 @@ from tests.onboarding.inventory import ROWS, Row, Visit, diagnostics, sign_up, t
 from tests.onboarding.messages import ROOT
 from tests.onboarding.person import Person
 from tests.onboarding.site import Site, web_settings
-from tests.valkey import ValkeyServer, free_port
+from tests.support.valkey import ValkeyServer, free_port
 
 MODULES = (wizard, sign_up, tenant_door, tenant, diagnostics)
 COUNT = 88

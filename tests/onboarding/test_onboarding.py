@@ -19,8 +19,9 @@ from relay.store.sealing.keyring import KeyRing
 from relay.store.server.connection import Store
 from tests.onboarding.person import CONFIRMED, TO_SIGN_IN, Person
 from tests.onboarding.site import Site, web_settings
-from tests.valkey import free_port
-from tests.worker.conftest import Relay, eventually
+from tests.support.valkey import free_port
+from tests.support.waiting import eventually
+from tests.worker.conftest import Relay
 
 Meet = Callable[..., Awaitable[Person]]
 BEN = "ben@contoso.example"

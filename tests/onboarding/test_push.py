@@ -21,7 +21,7 @@ from relay.webhook.settings import WebhookSettings
 from tests.graph.conftest import settings_for
 from tests.onboarding.person import Person
 from tests.onboarding.site import Site
-from tests.valkey import free_port
+from tests.support.valkey import free_port
 
 Meet = Callable[..., Awaitable[Person]]
 START_SITE = Callable[..., Awaitable[Site]]

@@ -36,7 +36,7 @@ from tests.graph.conftest import settings_for
 from tests.onboarding.killable import Killer, Web, http_gate, store_gate
 from tests.onboarding.person import ACCOUNT, Person
 from tests.onboarding.site import Site, web_settings
-from tests.valkey import ValkeyServer, free_port
+from tests.support.valkey import ValkeyServer, free_port
 
 RING = make_ring("test", now_s=0)
 BEN = "ben@contoso.example"

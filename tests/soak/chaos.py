@@ -23,7 +23,7 @@ from tests.soak.schedule import CONTOSO, FABRIKAM, SPEED, Schedule
 from tests.soak.troubles import BadHour, Trouble
 from tests.soak.views import Truth, backwards, stale_as_fresh
 from tests.support.fault_proxy import Delay, Fault, FaultProxy
-from tests.valkey import free_port
+from tests.support.valkey import free_port
 
 ROLES = {"edge": "edge", "edge-2": "edge", "worker-1": "worker", "worker-2": "worker", "webhook": "webhook"}
 RIGHT_AGAIN_S = 45.0

@@ -34,8 +34,8 @@ from relay.store.custody.vault import NEW, Grant, Vault
 from relay.store.sealing.keyring import KeyRing
 from relay.store.server.connection import Store, StoreSettings
 from tests.graph.consents import consent
-from tests.ring import MARKS, RING_JSON
-from tests.valkey import UNTIL_PARENT_DIES, ValkeyServer, free_port
+from tests.support.ring import MARKS, RING_JSON
+from tests.support.valkey import UNTIL_PARENT_DIES, ValkeyServer, free_port
 
 _START_S = 60.0
 ROLES = {"edge": "edge", "worker-1": "worker", "worker-2": "worker", "webhook": "webhook"}

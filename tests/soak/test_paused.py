@@ -14,7 +14,7 @@ from suite.client import PresenceClient
 from tests.soak.processes import Relay, at_work
 from tests.soak.run import LEASE_S, SETTINGS
 from tests.support.fault_proxy import FaultProxy
-from tests.valkey import free_port
+from tests.support.valkey import free_port
 
 ADA = "ada@contoso.example"
 ROLES = {"edge": "edge", "worker-1": "worker", "worker-2": "worker"}

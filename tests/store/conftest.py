@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -12,21 +12,7 @@ from relay.store.presence.leases import Lease, Leases
 from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
 from tests.store.samples import TENANT
-from tests.valkey import ValkeyServer
-
-
-@pytest.fixture(scope="session")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    with ValkeyServer(tmp_path_factory.mktemp("valkey")) as server:
-        yield server
-
-
-@pytest.fixture
-async def raw(valkey: ValkeyServer) -> AsyncIterator[Redis]:
-    """A client beside the store, to look at what it wrote and to do what the store never would."""
-    async with Redis.from_url(valkey.url, protocol=2) as client:
-        await client.flushall()
-        yield client
+from tests.support.valkey import ValkeyServer
 
 
 @pytest.fixture

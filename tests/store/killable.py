@@ -30,8 +30,8 @@ from relay.store.sealing.keyring import KeyRing, make_ring
 from relay.store.sealing.ring_file import new_private, write_private
 from relay.store.server.connection import Store, StoreSettings
 from tests.onboarding.killable import Killer, store_gate
-from tests.ring import MARKS
 from tests.store.samples import TENANT, user
+from tests.support.ring import MARKS
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["tests.store.killable"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from relay.core.presence import Name, Source, TenantId, UserId
@@ -45,10 +43,3 @@ def seen(
 
 def stands_for(outcome, expires: datetime = NOW) -> DirectoryEntry:  # type: ignore[no-untyped-def]
     return DirectoryEntry(outcome, expires)
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]], timeout: float = 30) -> None:
-    """Wait until the condition holds."""
-    async with asyncio.timeout(timeout):
-        while not await condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)  # what is waited for is in another process

@@ -21,7 +21,7 @@ from relay.store.sealing.keyring import KeyRing, make_ring
 from relay.store.server import keys
 from relay.store.server.connection import Store
 from tests.store.samples import NOW, TENANT, user
-from tests.valkey import ValkeyServer
+from tests.support.valkey import ValkeyServer
 
 RING = KeyRing.from_json(make_ring("test", now_s=0))
 

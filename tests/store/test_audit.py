@@ -23,8 +23,8 @@ from relay.store.custody.vault import NEW, Grant, Vault, VersionConflict
 from relay.store.sealing.keyring import KeyRing, make_ring
 from relay.store.server import keys
 from relay.store.server.connection import Store
-from tests.ring import MARKS
 from tests.store.samples import NOW, TENANT, tenant_in, user
+from tests.support.ring import MARKS
 
 RING = KeyRing.from_json(make_ring("k1", now_s=1))
 ADA = Actor.account("ada@contoso.com", user(1))

@@ -31,8 +31,8 @@ from relay.store.sealing.keyring import KeyRing, make_ring
 from relay.store.sealing.marks import Standing
 from relay.store.server import keys
 from relay.store.server.connection import Store
-from tests.ring import MARKS, RING
 from tests.store.samples import NOW, TENANT, tenant_in, user
+from tests.support.ring import MARKS, RING
 
 PRIVATE, PUBLIC = (BackupKey.from_json(text) for text in make_backup_key())
 ADA = Actor.account("ada@contoso.com", user(1))

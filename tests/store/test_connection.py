@@ -12,8 +12,9 @@ from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.layout import Client
 from relay.store.server.scripting import Script
-from tests.store.samples import TENANT, eventually
-from tests.valkey import ValkeyServer, free_port
+from tests.store.samples import TENANT
+from tests.support.valkey import ValkeyServer, free_port
+from tests.support.waiting import eventually
 
 SECOND = timedelta(seconds=1)
 

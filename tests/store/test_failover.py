@@ -15,9 +15,9 @@ from structlog.testing import capture_logs
 
 from relay.errors import NotPrimary, StoreUnavailable
 from relay.store.server.connection import Blocking, Store, StoreSettings
-from tests.store.samples import eventually
 from tests.support.fault_proxy import FaultProxy
-from tests.valkey import ValkeyServer
+from tests.support.valkey import ValkeyServer
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.fault("B1")
 

@@ -16,7 +16,7 @@ from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.layout import Client
 from relay.store.server.redis_errors import translated
 from relay.store.server.scripting import Script
-from tests.valkey import ValkeyServer
+from tests.support.valkey import ValkeyServer
 
 SECRET = "hunter2"
 Way = Callable[[Store], Awaitable[object]]

@@ -12,7 +12,7 @@ from relay.errors import StoreUnavailable
 from relay.store.sealing.keyring import KeyRing, make_ring
 from relay.store.sealing.short_lived import Flows
 from relay.store.server.connection import Store
-from tests.valkey import ValkeyServer
+from tests.support.valkey import ValkeyServer
 
 NAME = "flow:0123456789abcdef01234567"
 RING = KeyRing.from_json(make_ring("test", now_s=0))

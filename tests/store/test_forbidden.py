@@ -11,7 +11,7 @@ from relay.store.server import forbidden, keys
 from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.layout import Client
 from tests.store.samples import TENANT
-from tests.valkey import ValkeyServer
+from tests.support.valkey import ValkeyServer
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from relay.errors import StoreUnavailable
 from relay.store.sealing.invitations import Invitation, Invitations, new_token
 from relay.store.sealing.keyring import KeyRing, make_ring
 from relay.store.server.connection import Store
-from tests.valkey import ValkeyServer
+from tests.support.valkey import ValkeyServer
 
 RING = KeyRing.from_json(make_ring("test", now_s=0))
 TOKEN = new_token()

@@ -26,12 +26,12 @@ from relay.store.sealing.keyring import KeyRing, make_ring, without
 from relay.store.sealing.short_lived import Flows
 from relay.store.server import keys
 from relay.store.server.connection import Store
-from tests.ring import MARKS
 from tests.store import killable
 from tests.store.killable import BY, OLD_RING, Act, Given, Ran, ran
 from tests.store.samples import TENANT, tenant_in, user
 from tests.store.test_backup import everything
-from tests.valkey import ValkeyServer
+from tests.support.ring import MARKS
+from tests.support.valkey import ValkeyServer
 
 OLD, NEW_RING = KeyRing.from_json(OLD_RING), make_ring("k2", now_s=2, older=OLD_RING)
 BOTH, NARROW = KeyRing.from_json(NEW_RING), KeyRing.from_json(without(NEW_RING, ["k1"])[0])

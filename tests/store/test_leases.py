@@ -9,7 +9,7 @@ from relay.errors import LeaseLost
 from relay.store.presence.leases import Leases, new_nonce
 from relay.store.server import keys
 from relay.store.server.connection import Store
-from tests.store.samples import eventually
+from tests.support.waiting import eventually
 
 MINUTE = timedelta(minutes=1)
 

@@ -19,8 +19,8 @@ from relay.store.sealing.marks import PublicMarks, RingMarks, Standing
 from relay.store.sealing.signing import Purpose, public_set
 from relay.store.server import keys
 from relay.store.server.connection import Store
-from tests.ring import MARKS, RING, RING_JSON
 from tests.store.samples import NOW, TENANT
+from tests.support.ring import MARKS, RING, RING_JSON
 
 BOTH_JSON = make_ring("new", now_s=1, older=RING_JSON)
 BOTH = KeyRing.from_json(BOTH_JSON)

@@ -9,7 +9,7 @@ from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.layout import Client
 from tests.store.samples import TENANT
-from tests.valkey import ValkeyServer
+from tests.support.valkey import ValkeyServer
 
 
 async def asked(url: str, *clients: Client):  # type: ignore[no-untyped-def]

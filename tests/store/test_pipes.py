@@ -16,8 +16,9 @@ from relay.store.presence.pipes import Changes, ChangesReader, Inbox
 from relay.store.presence.presences import Presences
 from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
-from tests.store.samples import TENANT, eventually, name, seen, stands_for, tenant_in, user
-from tests.valkey import ValkeyServer, free_port
+from tests.store.samples import TENANT, name, seen, stands_for, tenant_in, user
+from tests.support.valkey import ValkeyServer, free_port
+from tests.support.waiting import eventually
 
 P = keys.partition_of(TENANT)
 SHORT = timedelta(milliseconds=20)

@@ -16,8 +16,8 @@ from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.presence.connected import ConnectedSuites, Streams
 from relay.store.server import keys
 from relay.store.server.connection import Store
-from tests.ring import MARKS
 from tests.store.samples import NOW, TENANT
+from tests.support.ring import MARKS
 
 ELSEWHERE = TenantId("99999999-9999-4999-8999-999999999999")
 ADA = audit.Actor.account("ada@contoso.example", "a" * 8)

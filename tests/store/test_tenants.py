@@ -21,9 +21,9 @@ from relay.store.presence.pipes import START_ID, ChangesReader, Inbox
 from relay.store.sealing.keyring import KeyRing, make_ring
 from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
-from tests.ring import MARKS
 from tests.store.samples import NOW, TENANT, tenant_in, user
-from tests.valkey import ValkeyServer
+from tests.support.ring import MARKS
+from tests.support.valkey import ValkeyServer
 
 P = keys.partition_of(TENANT)
 CONTOSO = Tenant(tenant_id=TENANT, name="Contosö", domain="contoso.com", created=NOW, settings={"oof": "yes"})

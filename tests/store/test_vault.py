@@ -22,7 +22,7 @@ from relay.store.sealing.keyring import Belonging, KeyRing, KeyRingInvalid, Seal
 from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
 from tests.store.samples import NOW, TENANT, tenant_in, user
-from tests.valkey import ValkeyServer
+from tests.support.valkey import ValkeyServer
 
 P = keys.partition_of(TENANT)
 OLD_RING = make_ring("k1", now_s=1)

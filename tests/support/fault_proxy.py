@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-from tests.valkey import free_port
+from tests.support.valkey import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

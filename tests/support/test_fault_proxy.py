@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from tests.support.fault_proxy import Delay, Fault, FaultProxy
-from tests.valkey import free_port
+from tests.support.valkey import free_port
 
 REPLY = b"x" * 1000
 

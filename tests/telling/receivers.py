@@ -16,7 +16,7 @@ from aiosmtpd.handlers import AsyncMessage
 from aiosmtpd.smtp import SMTP, AuthResult
 
 from relay.alerts.settings import MailSettings
-from tests.valkey import free_port
+from tests.support.valkey import free_port
 
 AUTHORITY = trustme.CA()
 CA_PEM = AUTHORITY.cert_pem.bytes().decode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.layout import Client
 from relay.webhook.server import receiving
 from relay.webhook.settings import WebhookSettings
-from tests.valkey import ValkeyServer, as_role
+from tests.support.valkey import ValkeyServer, as_role
 from tests.webhook import graph
 
 CONTOSO = TenantId("6b5f4a3e-1111-4222-8333-944445555666")
@@ -92,12 +92,6 @@ class Hook:
         """A POST of Graph's, of one notification."""
         one = graph.item(subscription, ADA, self.certificates.newest)
         return graph.post(one, tokens=[graph.token(self.cloud, subscription.tenant_id, version)])
-
-
-@pytest.fixture(scope="session")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    with ValkeyServer(tmp_path_factory.mktemp("valkey")) as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

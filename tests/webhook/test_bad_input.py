@@ -17,7 +17,7 @@ from relay.graph.push.certificates import Certificates
 from relay.http.paths import NOTIFICATIONS
 from relay.store.presence.subscriptions import new_route
 from relay.store.server.connection import Store, StoreSettings
-from tests.valkey import free_port
+from tests.support.valkey import free_port
 from tests.webhook import graph
 from tests.webhook.conftest import ADA, CONTOSO, PATIENT, Hook, hooked, public
 

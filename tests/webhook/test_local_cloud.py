@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -26,6 +25,7 @@ from relay.store.presence import hints
 from relay.store.presence.subscriptions import Subscription
 from relay.store.server.connection import Store
 from tests.graph.conftest import RELAY, Tokens, ids, settings_for
+from tests.support.waiting import eventually
 from tests.webhook.conftest import PATIENT, Hook, hooked
 
 UNSEEN_BY_THE_WEBHOOK = {"signature", "data", "key", "padding", "thumbprint", "certificate_id"}
@@ -88,12 +88,6 @@ async def subscribed(
 async def _known(hook: Hook, record: Subscription) -> Subscription:
     changes = {name: getattr(record, name) for name in ("route_id", "client_state", "subscription_id")}
     return await hook.subscribed(record.tenant_id, **changes)
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
-        while not await holds():  # noqa: ASYNC110  what is waited for is in the store
-            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from relay.settings.load import Settings, load
 from relay.settings.roles import Role, needs_of
 from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.server.connection import Store, StoreSettings
-from tests.valkey import ValkeyServer, free_port
+from tests.support.valkey import ValkeyServer, free_port
 from tests.webhook.conftest import CONTOSO, NOW, Hook
 
 

@@ -20,7 +20,7 @@ from relay.graph.auth.signed import NotValid
 from relay.graph.auth.signing import Pace, SigningKeys
 from relay.graph.client import GraphClient
 from relay.graph.push.validation import Validation
-from tests.valkey import free_port
+from tests.support.valkey import free_port
 from tests.webhook import graph
 from tests.webhook.conftest import CONTOSO, FABRIKAM, public
 from tests.webhook.entra import Entra, entra

@@ -26,7 +26,7 @@ from relay.core.reading.budget import BudgetSettings
 from relay.store.custody.vault import Vault
 from relay.store.sealing.keyring import KeyRing, make_ring
 from relay.store.server.connection import Store, StoreSettings
-from tests.valkey import ValkeyServer
+from tests.support.valkey import ValkeyServer
 from tests.worker.conftest import SETTINGS, Relay
 
 if TYPE_CHECKING:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -35,7 +34,7 @@ from relay.worker.settings import WorkerSettings
 from relay.worker.worker import Worker
 from tests.graph.conftest import settings_for
 from tests.graph.consents import consent
-from tests.valkey import ValkeyServer, as_role
+from tests.support.valkey import ValkeyServer, as_role
 
 SETTINGS = WorkerSettings(
     poll_interval=timedelta(milliseconds=300),
@@ -46,20 +45,6 @@ SETTINGS = WorkerSettings(
 EDGE = "edge-1"
 PATIENCE_S = 30.0
 """How long a test waits for what takes a moment: on a busy machine moments are long."""
-
-
-async def eventually(check: Callable[[], object], timeout: float = PATIENCE_S) -> object:
-    """Wait until `check` (which may be a coroutine function) gives something true, and return that."""
-    deadline = time.monotonic() + timeout
-    while True:
-        found = check()
-        if asyncio.iscoroutine(found):
-            found = await found
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            raise AssertionError("it did not happen in time")
-        await asyncio.sleep(0.02)
 
 
 class Relay:
@@ -147,12 +132,6 @@ class Relay:
         return isinstance(answer, Presence) and answer.raw_availability == raw
 
 
-@pytest.fixture(scope="session")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    with ValkeyServer(tmp_path_factory.mktemp("valkey")) as server:
-        yield server
-
-
 @dataclass(frozen=True)
 class WebhookTls:
     """The webhook's certificate, whose authority the local cloud trusts, and what notifications are encrypted for."""
@@ -172,13 +151,6 @@ def webhook_tls(tmp_path_factory: pytest.TempPathFactory) -> WebhookTls:
     (folder / "today.pem").write_bytes(make("today", datetime.now(UTC) - timedelta(minutes=1)))
     chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
     return WebhookTls(folder / "ca.crt", chain, leaf.private_key_pem.bytes(), Certificates.load(folder))
-
-
-@pytest.fixture
-async def raw(valkey: ValkeyServer) -> AsyncIterator[Redis]:
-    async with Redis.from_url(valkey.url, protocol=2) as client:
-        await client.flushall()
-        yield client
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 
 from emulator import Fault
 from relay.core.presence import Presence, Status, TenantId
-from tests.worker.conftest import SETTINGS, Relay, eventually
+from tests.support.waiting import eventually
+from tests.worker.conftest import SETTINGS, Relay
 
 ADA, BEN = "ada@contoso.example", "ben@contoso.example"
 BULK = "/v1.0/communications/getPresencesByUserId"

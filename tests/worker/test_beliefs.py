@@ -24,8 +24,9 @@ from relay.worker.reads.answers import Answers
 from relay.worker.tenant.loop import TenantWorker
 from relay.worker.worker import Worker
 from tests.support.late import LateStore
-from tests.valkey import ValkeyServer
-from tests.worker.conftest import Relay, eventually
+from tests.support.valkey import ValkeyServer
+from tests.support.waiting import eventually
+from tests.worker.conftest import Relay
 
 TENANT = TenantId("6b5f4a3e-1111-4222-8333-944445555666")
 ADA_ID = UserId("aaaaaaaa-0000-4000-8000-000000000001")

@@ -25,8 +25,9 @@ from relay.worker.tenure import Tenure
 from relay.worker.worker import Worker
 from tests.graph.conftest import Tokens, settings_for
 from tests.support.fault_proxy import Fault, FaultProxy
-from tests.valkey import ValkeyServer
-from tests.worker.conftest import SETTINGS, Relay, WebhookTls, eventually
+from tests.support.valkey import ValkeyServer
+from tests.support.waiting import eventually
+from tests.worker.conftest import SETTINGS, Relay, WebhookTls
 from tests.worker.test_push import ADA, BEN, Push, hooked
 
 HOUR = timedelta(hours=1)

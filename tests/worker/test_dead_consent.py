@@ -23,8 +23,9 @@ from relay.core.presence import Presence, Status, TenantId
 from relay.store.custody.notices import NoticeKind, Notices
 from relay.store.custody.tenants import Tenant
 from relay.store.sealing import notify_secrets
+from tests.support.waiting import eventually
 from tests.telling.receivers import CA_PEM, Mailbox, Receiver, mail_server, receiver
-from tests.worker.conftest import SETTINGS, Relay, eventually
+from tests.worker.conftest import SETTINGS, Relay
 
 ADA = "ada@contoso.example"
 ACCOUNT, STANDBY = "presence-relay@contoso.example", "ben@contoso.example"

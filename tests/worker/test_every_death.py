@@ -29,9 +29,10 @@ from relay.store.custody.vault import Vault
 from relay.store.sealing import notify_secrets
 from relay.store.sealing.keyring import KeyRing, make_ring
 from relay.store.server.connection import Store, StoreSettings
+from tests.support.valkey import ValkeyServer
+from tests.support.waiting import eventually
 from tests.telling.receivers import CA_PEM, Receiver, receiver
-from tests.valkey import ValkeyServer
-from tests.worker.conftest import SETTINGS, Relay, eventually
+from tests.worker.conftest import SETTINGS, Relay
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

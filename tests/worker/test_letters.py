@@ -14,8 +14,9 @@ from relay.store.custody.emails import Letters
 from relay.store.custody.managers import Managers
 from relay.store.custody.notices import MAX_TEXT_CHARS, MOST_LETTERS, NoticeKind, Notices
 from relay.store.custody.tenants import Tenant
+from tests.support.waiting import eventually
 from tests.telling.receivers import Mailbox, mail_server
-from tests.worker.conftest import Relay, eventually
+from tests.worker.conftest import Relay
 from tests.worker.test_dead_consent import QUICK, TELLING, record
 
 ANNA, BEN = UserId("aaaaaaaa-0000-4000-8000-00000000000a"), UserId("aaaaaaaa-0000-4000-8000-00000000000b")

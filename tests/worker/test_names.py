@@ -12,7 +12,8 @@ from emulator import Fault
 from relay.core.presence import Presence, Status, TenantId
 from relay.store.server import keys
 from relay.worker.settings import WorkerSettings
-from tests.worker.conftest import SETTINGS, Relay, eventually
+from tests.support.waiting import eventually
+from tests.worker.conftest import SETTINGS, Relay
 
 ADA, BEN = "ada@contoso.example", "ben@contoso.example"
 NEW_ID = "99999999-0000-4000-8000-000000000002"

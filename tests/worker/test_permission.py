@@ -14,7 +14,8 @@ from relay.core.watching.permission import WATCH_DOMAINS, WATCH_NEVER, WATCH_ONL
 from relay.store.presence.enforcement import Enforcement
 from relay.store.server import keys
 from relay.worker.worker import Worker
-from tests.worker.conftest import Relay, eventually
+from tests.support.waiting import eventually
+from tests.worker.conftest import Relay
 
 ADA, BEN, CHLOE = "ada@contoso.example", "ben@contoso.example", "chloe@contoso.example"
 

@@ -31,7 +31,8 @@ from relay.webhook.server import receiving
 from relay.webhook.settings import WebhookSettings
 from relay.worker.settings import WorkerSettings
 from tests.graph.conftest import Tokens, settings_for
-from tests.worker.conftest import EDGE, SETTINGS, Relay, WebhookTls, eventually
+from tests.support.waiting import eventually
+from tests.worker.conftest import EDGE, SETTINGS, Relay, WebhookTls
 
 ADA, BEN, CHLOE = "ada@contoso.example", "ben@contoso.example", "chloe@contoso.example"
 RELAY = "presence-relay@contoso.example"

@@ -16,8 +16,9 @@ from relay.graph.push.certificates import Certificate, Certificates, make
 from relay.store.presence.hints import Notified
 from relay.store.presence.pipes import Inbox
 from relay.store.presence.subscriptions import Subscription, Subscriptions
+from tests.support.waiting import eventually
 from tests.webhook import graph
-from tests.worker.conftest import Relay, WebhookTls, eventually
+from tests.worker.conftest import Relay, WebhookTls
 from tests.worker.test_push import ADA, POLICY, Push, hooked
 
 

@@ -10,7 +10,8 @@ import pytest
 from relay.core.presence import Source
 from relay.core.push.subscription import SubscriptionPolicy
 from relay.store.presence.subscriptions import Subscriptions
-from tests.worker.conftest import Relay, WebhookTls, eventually
+from tests.support.waiting import eventually
+from tests.worker.conftest import Relay, WebhookTls
 from tests.worker.test_push import ADA, BEN, POLICY, hooked
 
 MINUTE = timedelta(minutes=1)

@@ -13,7 +13,8 @@ import pytest
 from relay.core.presence import Source, TenantId
 from relay.core.push.subscription import Trouble
 from relay.store.presence.subscriptions import Subscriptions
-from tests.worker.conftest import EDGE, Relay, WebhookTls, eventually
+from tests.support.waiting import eventually
+from tests.worker.conftest import EDGE, Relay, WebhookTls
 from tests.worker.test_push import ADA, POLICY, Push, hooked
 
 REFUSALS = [("conflict_409", 409, Trouble.TAKEN), ("forbidden_403", 403, Trouble.REFUSED)]

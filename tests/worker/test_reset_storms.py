@@ -11,8 +11,9 @@ import pytest
 
 from relay.store.server import keys
 from tests.support.fault_proxy import Fault, FaultProxy
-from tests.valkey import ValkeyServer
-from tests.worker.conftest import Relay, eventually
+from tests.support.valkey import ValkeyServer
+from tests.support.waiting import eventually
+from tests.worker.conftest import Relay
 
 pytestmark = pytest.mark.fault("V2", "V12")
 

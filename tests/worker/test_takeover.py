@@ -11,7 +11,8 @@ from emulator import Fault
 from relay.core.presence import Status, TenantId
 from relay.store.presence.entries import TenantContact, render_contact
 from relay.store.server import keys
-from tests.worker.conftest import Relay, eventually
+from tests.support.waiting import eventually
+from tests.worker.conftest import Relay
 
 ADA = "ada@contoso.example"
 OLD_MS = 40_000

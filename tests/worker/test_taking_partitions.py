@@ -18,8 +18,9 @@ from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.scripting import Call
 from relay.worker.worker import Worker
 from tests.support.fault_proxy import Delay, FaultProxy
-from tests.valkey import ValkeyServer
-from tests.worker.conftest import SETTINGS, Relay, eventually
+from tests.support.valkey import ValkeyServer
+from tests.support.waiting import eventually
+from tests.worker.conftest import SETTINGS, Relay
 
 ADA = "ada@contoso.example"
 MINUTE = timedelta(minutes=1)

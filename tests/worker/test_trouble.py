@@ -10,8 +10,9 @@ from redis.asyncio import Redis
 
 from relay.store.server import keys
 from tests.support.fault_proxy import Fault, FaultProxy
-from tests.valkey import ValkeyServer
-from tests.worker.conftest import SETTINGS, Relay, eventually
+from tests.support.valkey import ValkeyServer
+from tests.support.waiting import eventually
+from tests.worker.conftest import SETTINGS, Relay
 
 pytestmark = pytest.mark.fault("V12")
 

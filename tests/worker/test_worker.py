@@ -23,8 +23,9 @@ from relay.worker.partition import OwnedPartition
 from relay.worker.tenure import Tenure
 from relay.worker.worker import Worker
 from tests.graph.conftest import settings_for
-from tests.valkey import ValkeyServer
-from tests.worker.conftest import EDGE, SETTINGS, Relay, eventually
+from tests.support.valkey import ValkeyServer
+from tests.support.waiting import eventually
+from tests.worker.conftest import EDGE, SETTINGS, Relay
 
 ADA, BEN = "ada@contoso.example", "ben@contoso.example"
 

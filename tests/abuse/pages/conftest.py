@@ -6,10 +6,8 @@ from tests.onboarding.conftest import (  # noqa: F401  fixtures
     cloud,
     meet,
     person,
-    raw,
     ring,
     site,
     start_site,
     store,
-    valkey,
 )

@@ -26,11 +26,11 @@ from relay.store.custody.suite_keys import TenantWaits
 from relay.store.custody.turned_away import TurnedAway, now_ms
 from relay.store.presence.interest import Interest
 from relay.store.sealing.invitations import Invitation, Invitations, new_token
-from tests.edge.suite import eventually
 from tests.graph.conftest import settings_for
 from tests.onboarding.conftest import relay_at_work
 from tests.onboarding.person import ACCOUNT, APPLICANT, TO_SIGN_IN, Person
 from tests.onboarding.site import Site
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -11,7 +11,8 @@ from redis.asyncio import Redis
 from relay.core.presence import Name
 from relay.core.reading.budget import BudgetSettings
 from relay.store.server import keys
-from tests.worker.conftest import EDGE, SETTINGS, Relay, eventually
+from tests.support.waiting import eventually
+from tests.worker.conftest import EDGE, SETTINGS, Relay
 
 pytestmark = pytest.mark.finding(4)
 ADA = "ada@contoso.example"
