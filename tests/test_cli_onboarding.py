@@ -14,11 +14,11 @@ from emulator import Cloud, Config, Emulator, Fault
 from emulator.demo import CLIENT_ID, SECRET
 from emulator.generate import PASSWORD
 from relay.consent.by_hand import NobodyCame, onboard_by_hand
-from relay.consent.loopback import PATH
 from relay.core.consent.grants import GrantState
 from relay.core.consent.tenant import TenantState
 from relay.dev.browser import sign_in_and_consent
 from relay.graph.auth.consent import ConsentFailed
+from relay.http.paths import CALLBACK
 from relay.settings import roles
 from relay.settings.load import Settings, load
 from relay.store.custody.suite_keys import SuiteKeys
@@ -69,7 +69,7 @@ class Desk:
 
     @property
     def redirect_uri(self) -> str:
-        return f"http://localhost:{self.port}{PATH}"
+        return f"http://localhost:{self.port}{CALLBACK}"
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ async def test_a_wait_in_vain_ends(desk: Desk):
         await desk.begin(wait_s=0.05)
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", PATH), ("POST", "/elsewhere"), ("GET", "/favicon.ico")])
+@pytest.mark.parametrize(("method", "path"), [("GET", CALLBACK), ("POST", "/elsewhere"), ("GET", "/favicon.ico")])
 async def test_what_is_no_answer_is_passed_over(desk: Desk, method: str, path: str):
     onboarding = desk.begin()
     await desk.address()

@@ -17,16 +17,7 @@ PACKAGES: Final = {
 """Package -> the folder that it is in."""
 
 # Being untied.
-KNOWN_CIRCLES: Final = {
-    "emulator.cloud",
-    "emulator.control.openapi",
-    "emulator.entra.codes",
-    "emulator.generate",
-    "emulator.notifications.delivery",
-    "relay.store.custody.notices",
-    "relay.store.presence.leases",
-    "relay.worker.partition",
-}
+KNOWN_CIRCLES: Final = {"relay.store.custody.notices", "relay.store.presence.leases", "relay.worker.partition"}
 """The alphabetically first module of each circle."""
 
 UNFINISHED: Final = {"onboarding", "onboarding/tenant", "relay/worker"}

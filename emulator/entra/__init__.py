@@ -6,7 +6,8 @@ national.py       tenants asked for at another cloud     scopes.py      Graph's 
 authorize.py      a request for a code                   pages.py       the pages and their templates
 admin_consent.py  a request for the whole tenant         replies.py     answers to the application
 signin.py         account, password, second factor       sessions.py    who is signed in in which browser
-consents.py       who may consent to what                codes.py       authorization codes and flows under way
+consents.py       who may consent to what                codes.py       authorization codes
+flows.py          sign-ins, codes and devices that wait, in memory
 token.py          codes, refresh tokens, client itself   credentials.py how an application proves itself
 alive.py          whether a grant still works            tokens.py      id, access and refresh tokens
 keys.py           the signing keys                       issuing.py     what is given for a grant

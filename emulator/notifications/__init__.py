@@ -10,7 +10,7 @@
     delivery.py       batches, POSTs, repetitions, held ones            endpoints.py  slow and dropped endpoints
     items.py          one notification as JSON                          crypto.py     certificates, encrypted content
     tokens.py         validation tokens                                 client.py     the HTTP client, the handshake
-    sent.py           every POST and its outcome
+    sent.py           every POST and its outcome                        subscription.py  one subscription and its history
 
 Subscriptions live an hour at most, so they die with the process and are no part of the kept state. Minutes of their lives,
 delays, repetitions and an endpoint's ten-minute windows are the world's, so that a scaled clock shortens them and a step

@@ -18,7 +18,7 @@ import structlog
 
 from onboarding.cookies import fingerprint
 from onboarding.problems import OF_CONSENT
-from onboarding.wizard.flow import Consented
+from relay.core.consent.values import NewGrant
 from relay.core.presence import TenantId, UserId
 from relay.errors import ConsentRequired
 from relay.graph.auth.consent import ConsentFailed
@@ -201,7 +201,7 @@ class SignIns:
         with _told():
             return await self._consent.identify(trip.kept, answer)
 
-    async def consented(self, trip: Trip, answer: Mapping[str, str]) -> Consented:
+    async def consented(self, trip: Trip, answer: Mapping[str, str]) -> NewGrant:
         """The consent that was given, by an account of the very tenant that it was wanted for.
 
         Raises:
@@ -214,7 +214,7 @@ class SignIns:
         if grant.tenant_id != trip.wanted.tenant_id:
             log.info("tenant_consent_of_others", tenant_id=trip.wanted.tenant_id, came_from=grant.tenant_id)
             raise SignInFailed("other_tenant", grant.upn)
-        return Consented(grant.tenant_id, grant.account_id, grant.upn, grant.token_cache)
+        return grant
 
 
 @contextmanager

@@ -5,23 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onboarding.tenant.sign_ins import SignInFailed
-from relay.consent.prove import tried
+from relay.consent.prove import prove
 from relay.errors import AccessDenied, ConsentRequired, RequestRefused
 
 if TYPE_CHECKING:
-    from relay.core.presence import TenantId, UserId
+    from relay.consent.prove import ProvenGrant
+    from relay.core.consent.values import NewGrant
     from relay.graph.client import GraphClient
 
 
-async def proven(client: GraphClient, tenant_id: TenantId, account_id: UserId, token_cache: str) -> str:
-    """The token cache after one read with it: what cannot read is not kept.
+async def proven(client: GraphClient, new: NewGrant) -> ProvenGrant:
+    """Prove a new grant, with refusals in the page's words: a grant that cannot read is not kept.
 
     Raises:
         SignInFailed: it cannot read.
-        Retryable, CredentialRejected: as of `tried`.
+        Retryable, CredentialRejected: see `prove`.
     """
     try:
-        return await tried(client, tenant_id, account_id, token_cache)
+        return await prove(client, new)
     except ConsentRequired as refused:
         raise SignInFailed("refused", str(refused)) from refused
     except (AccessDenied, RequestRefused) as refused:

@@ -23,6 +23,7 @@ import structlog
 
 from onboarding.wizard import flow as flows_of
 from onboarding.wizard.flow import Admitted, Answered, Check, Mark
+from relay.consent import admit
 from relay.core.audit.events import Actor, key_made, key_revoked
 from relay.core.consent.tenant import TenantState
 from relay.errors import RelayError
@@ -32,9 +33,9 @@ from relay.store.custody.admissions import MustAsk
 from relay.store.custody.notices import NoticeKind
 
 if TYPE_CHECKING:
-    from onboarding.wizard.checks import Proof
     from onboarding.wizard.eligibility import Entry
-    from onboarding.wizard.flow import Consented, Flow
+    from onboarding.wizard.flow import Flow
+    from relay.consent.prove import ProvenGrant
     from relay.core.presence import TenantId
     from relay.store.custody.access_requests import AccessRequests
     from relay.store.custody.admissions import Admissions
@@ -77,7 +78,7 @@ class Admission:
         self._managers = managers
         self._requests = requests
 
-    async def admit(self, flow: Flow, kept: KeptFlow, consented: Consented, proof: Proof) -> None:
+    async def admit(self, flow: Flow, kept: KeptFlow, grant: ProvenGrant) -> None:
         """Keep a proven grant or a request for one, and have the flow DONE.
 
         The first account gets a suite key, unless the operator must approve the tenant first.
@@ -87,49 +88,46 @@ class Admission:
             RequestsFull: see there.
         """
         try:
-            state = await self._admitted(flow, consented, proof)
+            state = await self._admitted(flow, grant)
         except MustAsk:
-            await self._ask(flow, kept, consented, proof)
+            await self._ask(flow, kept, grant)
             return
-        tenant_id = consented.tenant_id
+        tenant_id = grant.tenant_id
         is_pending = state is TenantState.PENDING
         said = english("Kept. The relay reads from now on.")
         if is_pending:
             said = english("Kept, encrypted. Nothing is read before it is approved.")
         flow = _checked(flow, Check("kept", Mark.GOOD, said))
         # Somebody who looks after the tenant may make keys; so a run that was cut short after step 1 goes on.
-        is_manager = await self._managers.is_manager(tenant_id, consented.account_id)
+        is_manager = await self._managers.is_manager(tenant_id, grant.account_id)
         is_full = not is_pending and await self._suite_keys.is_full(tenant_id, besides=_label(flow))
         if not is_manager or is_full:
-            await self._answer(flow, kept, consented, is_asked=False)
+            await self._answer(flow, kept, grant, is_asked=False)
             return
         admitted = Admitted(
             tenant_id,
-            consented.upn,
+            grant.upn,
             "",
             "",
             len(await self._vault.list(tenant_id)),
             is_suspended=state is TenantState.SUSPENDED,
             is_pending=is_pending,
-            account_id=consented.account_id,
+            account_id=grant.account_id,
         )
         await (self._without_key if is_pending else self._with_key)(flow, kept, admitted)
 
-    async def _admitted(self, flow: Flow, consented: Consented, proof: Proof) -> TenantState:
+    async def _admitted(self, flow: Flow, grant: ProvenGrant) -> TenantState:
         """Keep the grant; returns how the tenant stands then."""
-        applicant, tenant_id = flow.applicant, consented.tenant_id
+        applicant, tenant_id = flow.applicant, grant.tenant_id
         event = await self.entry.event(flow)
-        taken = await self._admissions.admit(
-            tenant_id,
-            consented.account_id,
-            upn=consented.upn,
-            token_cache=proof.token_cache,
+        taken = await admit.by_applicant(
+            self._admissions,
+            grant,
+            event=event,
             name=applicant.organisation,
             domain=applicant.domain,
             settings={"contact_name": applicant.contact, "contact_email": applicant.email},
-            event=event,
             word_ms=flow.word_ms,
-            by_wizard=True,
         )
         await self.entry.came(tenant_id, taken.state)
         log.info(
@@ -140,33 +138,33 @@ class Admission:
             is_first=taken.is_first,
         )
         if taken.is_first and taken.state is TenantState.PENDING:
-            await self._tell_operator(consented)
+            await self._tell_operator(grant)
         return taken.state
 
-    async def _ask(self, flow: Flow, kept: KeptFlow, consented: Consented, proof: Proof) -> None:
+    async def _ask(self, flow: Flow, kept: KeptFlow, grant: ProvenGrant) -> None:
         """The organisation is connected, and does not know the account: its consent waits."""
-        tenant_id, account_id = consented.tenant_id, consented.account_id
-        asked = await self._requests.ask(tenant_id, account_id, upn=consented.upn, token_cache=proof.token_cache)
+        tenant_id, account_id = grant.tenant_id, grant.account_id
+        asked = await self._requests.ask(tenant_id, account_id, upn=grant.upn, token_cache=grant.token_cache)
         log.info("tenant_access_asked", tenant_id=tenant_id, account_id=account_id, outcome=asked.name)
         if asked in (Asked.FULL, Asked.NO_TENANT):
             raise RequestsFull
         if asked is Asked.ASKED:
-            await self._tell_managers(consented)
+            await self._tell_managers(grant)
         check = Check("kept", Mark.OPEN, english("It waits for those who look after your organisation."))
-        await self._answer(flows_of.waiting(_checked(flow, check)), kept, consented, is_asked=True)
+        await self._answer(flows_of.waiting(_checked(flow, check)), kept, grant, is_asked=True)
 
-    async def _tell_operator(self, consented: Consented) -> None:
-        tenant = await self.entry.tenant(consented.tenant_id)
+    async def _tell_operator(self, grant: ProvenGrant) -> None:
+        tenant = await self.entry.tenant(grant.tenant_id)
         if tenant is not None:
-            await self._letters.to_operator(tenant, NoticeKind.TENANT_WAITS, _account(consented))
+            await self._letters.to_operator(tenant, NoticeKind.TENANT_WAITS, _account(grant))
 
-    async def _tell_managers(self, consented: Consented) -> None:
-        tenant = await self.entry.tenant(consented.tenant_id)
+    async def _tell_managers(self, grant: ProvenGrant) -> None:
+        tenant = await self.entry.tenant(grant.tenant_id)
         if tenant is not None:
-            await self._letters.to_managers(tenant, NoticeKind.ACCESS_REQUESTED, _account(consented))
+            await self._letters.to_managers(tenant, NoticeKind.ACCESS_REQUESTED, _account(grant))
 
-    async def _answer(self, flow: Flow, kept: KeptFlow, consented: Consented, *, is_asked: bool) -> None:
-        answered = Answered(consented.tenant_id, consented.account_id, consented.upn, is_asked)
+    async def _answer(self, flow: Flow, kept: KeptFlow, grant: ProvenGrant, *, is_asked: bool) -> None:
+        answered = Answered(grant.tenant_id, grant.account_id, grant.upn, is_asked)
         done = msgspec.structs.replace(flow, consented=None, answered=answered, trouble=None)
         await self._flows.replace(kept, flows_of.encode(done), done.lifetime)
 
@@ -236,5 +234,5 @@ def _checked(flow: Flow, check: Check) -> Flow:
     return flow if flow.trial is None else msgspec.structs.replace(flow, trial=flow.trial.marked(check))
 
 
-def _account(consented: Consented) -> Actor:
-    return Actor.account(consented.upn, consented.account_id)
+def _account(grant: ProvenGrant) -> Actor:
+    return Actor.account(grant.upn, grant.account_id)

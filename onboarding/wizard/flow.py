@@ -20,6 +20,7 @@ from typing import Final
 import msgspec
 
 from relay.core.consent.microsoft_error import NOTHING, Said
+from relay.core.consent.values import NewGrant
 from relay.core.presence import TenantId, UserId
 from relay.locale.languages import Sentence
 
@@ -45,18 +46,6 @@ class Applicant(msgspec.Struct, frozen=True):
     contact: str
     email: str
     domain: str
-
-
-class Consented(msgspec.Struct, frozen=True):
-    """Microsoft's consent, not yet completed; who gave it is verified."""
-
-    tenant_id: TenantId
-    account_id: UserId
-    upn: str
-    token_cache: str
-
-    def __repr__(self) -> str:
-        return f"Consented({self.tenant_id})"
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -224,7 +213,7 @@ class Flow(msgspec.Struct, frozen=True):
     returning: str
     applicant: Applicant
     tenant_id: TenantId
-    consented: Consented | None = None
+    consented: NewGrant | None = None
     trial: Trial | None = None
     admitted: Admitted | None = None
     trouble: Trouble | None = None

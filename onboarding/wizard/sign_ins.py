@@ -13,8 +13,9 @@ import msgspec
 
 from onboarding.problems import OF_CONSENT
 from onboarding.wizard.domains import Domains
-from onboarding.wizard.flow import Consented, Trouble
+from onboarding.wizard.flow import Trouble
 from relay.core.consent.microsoft_error import NOTHING
+from relay.core.consent.values import NewGrant
 from relay.errors import ConsentRequired
 from relay.graph.auth import consent as graph_consent
 from relay.graph.auth.consent import PERSONAL_ACCOUNTS, ConsentFailed, ConsentProblem
@@ -90,7 +91,7 @@ class SignIns:
         except msgspec.DecodeError:
             return None
 
-    async def finish(self, sign_in: SignIn, flow: Flow, answer: Mapping[str, str]) -> Consented | Trouble:
+    async def finish(self, sign_in: SignIn, flow: Flow, answer: Mapping[str, str]) -> NewGrant | Trouble:
         """What came of a sign-in.
 
         Raises:
@@ -109,7 +110,7 @@ class SignIns:
                 english("%(upn)s is no member of %(domain)s."),
                 {"upn": grant.upn[:MAX_DETAIL_CHARS], "domain": flow.applicant.domain},
             )
-        return Consented(grant.tenant_id, grant.account_id, grant.upn, grant.token_cache)
+        return grant
 
     def approved(self, answer: Mapping[str, str]) -> Trouble | None:
         """What an answer to a request for admin consent says; None when it says that it was given, which proves nothing.

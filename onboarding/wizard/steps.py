@@ -15,10 +15,11 @@ from onboarding import cookies as sessions
 from onboarding.wizard import flow as flow_module
 from onboarding.wizard.admission import Admission
 from onboarding.wizard.eligibility import Entry
-from onboarding.wizard.flow import WAITS, Consented, Flow, Step, Trouble
+from onboarding.wizard.flow import WAITS, Flow, Step, Trouble
 from onboarding.wizard.sign_ins import SignIns, is_personal
 from onboarding.wizard.verification import Trials
 from relay.core.consent.tenant import SignUp
+from relay.core.consent.values import NewGrant
 from relay.graph.auth.consent import Consent
 from relay.graph.client import GraphClient
 from relay.store.custody.access_requests import AccessRequests
@@ -269,11 +270,11 @@ class Steps:
         """The suite key is about to be shown: forget it. False when it was shown meanwhile."""
         return await self._admission.shown(held.flow, held.kept)
 
-    async def _keep(self, held: Held, outcome: Consented | Trouble) -> None:
+    async def _keep(self, held: Held, outcome: NewGrant | Trouble) -> None:
         flow = msgspec.structs.replace(held.flow, trial=None)
-        if isinstance(outcome, Consented) and (away := await self._admission.entry.turned_away(flow)) is not None:
+        if isinstance(outcome, NewGrant) and (away := await self._admission.entry.turned_away(flow)) is not None:
             outcome = away
-        if isinstance(outcome, Consented):
+        if isinstance(outcome, NewGrant):
             changed = msgspec.structs.replace(flow, consented=outcome, trouble=None)
             _count("consent", "done")
         else:

@@ -22,7 +22,7 @@ import structlog
 from onboarding.problems import of_error
 from onboarding.wizard import flow as flows_of
 from onboarding.wizard.admission import RequestsFull
-from onboarding.wizard.checks import prove
+from onboarding.wizard.checks import check
 from onboarding.wizard.eligibility import NotInvited, trouble_of
 from onboarding.wizard.flow import CHECKS, Check, Mark, Trouble, new_trial
 from onboarding.wizard.sign_ins import refused
@@ -113,8 +113,8 @@ class Trials:
         assert consented is not None
         try:
             async with asyncio.timeout(_LONGEST.total_seconds()):
-                proof = await prove(self._client, consented, self._push, run.tell)
-            await self._admission.admit(run.flow, run.kept, consented, proof)
+                grant = await check(self._client, consented, self._push, run.tell)
+            await self._admission.admit(run.flow, run.kept, grant)
         except ConsentRequired as error:
             await run.fail(refused(error), keeps_consent=False)
         except (AccessDenied, RequestRefused):

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from relay.consent.patience import SHORT_PATIENCE
 from relay.core.consent.grants import GrantState
 from relay.core.names import MAX_NAME_CHARS, folded, is_object_id, normalise
 from relay.errors import RelayError
-from relay.graph.auth.tokens import Grant, GrantTokens
+from relay.graph.auth.tokens import GrantTokens, discard
 from relay.graph.presence.directory import Found, resolve
 
 if TYPE_CHECKING:
@@ -23,12 +23,10 @@ if TYPE_CHECKING:
 
     from relay.core.presence import Name
     from relay.graph.client import GraphClient
-    from relay.store.custody.vault import Grant as KeptGrant
+    from relay.store.custody.vault import Grant
 
 log = structlog.get_logger(__name__)
 
-_PATIENCE: Final = timedelta(seconds=10)
-"""A person is waiting in front of a page."""
 _GUEST: Final = "#ext#"
 """In the UPN of a guest: https://learn.microsoft.com/entra/external-id/user-properties."""
 
@@ -46,7 +44,7 @@ class NotFound(enum.Enum):
     """Microsoft did not answer, or refused."""
 
 
-async def account_named(client: GraphClient, grants: Sequence[KeptGrant], text: str) -> Found | NotFound:
+async def account_named(client: GraphClient, grants: Sequence[Grant], text: str) -> Found | NotFound:
     """The account of a UPN or an object id, as Graph knows it now.
 
     Args:
@@ -60,12 +58,10 @@ async def account_named(client: GraphClient, grants: Sequence[KeptGrant], text: 
     kept = next((one for one in grants if one.state is GrantState.HEALTHY and one.token_cache), None)
     if kept is None:
         return NotFound.NO_GRANT
-    grant = Grant(
-        tenant_id=kept.tenant_id, account_id=kept.account_id, version=kept.version, token_cache=kept.token_cache
-    )
     try:
-        async with asyncio.timeout(_PATIENCE.total_seconds()), GrantTokens(client.settings, _forget) as tokens:
-            found = (await resolve(client, tokens.source(grant), [name])).meanings.get(name)
+        # A token that comes along is not kept: the worker's goes on working, and a write of ours would get in its way.
+        async with asyncio.timeout(SHORT_PATIENCE.total_seconds()), GrantTokens(client.settings, discard) as tokens:
+            found = (await resolve(client, tokens.source(kept.token_grant), [name])).meanings.get(name)
     except (RelayError, TimeoutError) as error:
         log.info("account_not_looked_up", tenant_id=kept.tenant_id, error=type(error).__name__)
         return NotFound.NO_ANSWER
@@ -76,8 +72,3 @@ def _meaning(name: Name, found: object) -> Found | NotFound:
     if not isinstance(found, Found):
         return NotFound.NO_ANSWER if found is None else NotFound.UNKNOWN
     return NotFound.GUEST if _GUEST in folded(found.upn) or _GUEST in name else found
-
-
-async def _forget(grant: Grant, _changed: str) -> Grant:
-    """A token that came along is not kept: the worker's goes on working, and a write of ours would get in its way."""
-    return grant

@@ -1,61 +1,136 @@
-"""Admission of a tenant: what happens between a consent and the first poll.
+"""Keeps a proven grant: three ways in, by who lets the account in. Each is one durable step of the store's.
 
-A new grant is tried before it is kept: one real read of presence. Then the tenant's record and the grant are kept in one step.
-The same account twice renews its grant.
+    by_operator   the operator's command, or `dev`: the tenant comes in, whatever the sign-up rule says
+    by_applicant  the wizard: the sign-up rule decides; an account that a connected tenant does not know must ask
+    by_manager    the tenant's page: another account, the same one again, one in another's place, or one that asked
+
+Only a `ProvenGrant` is kept. The same account twice renews its grant.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relay.consent.prove import tried
-from relay.errors import AccessDenied, Bug, RequestRefused
-from relay.graph.auth.consent import ConsentFailed, ConsentProblem
-from relay.graph.client import GraphClient
+from relay.core.consent.tenant import TenantEvent
+from relay.errors import Bug
 from relay.store.custody.admissions import Admissions
 from relay.store.custody.sign_ups import waits_no_more
 from relay.store.custody.tenants import Tenants
 from relay.store.custody.turned_away import now_ms
 
 if TYPE_CHECKING:
-    from relay.graph.auth.consent import NewGrant
-    from relay.graph.settings import GraphSettings
+    from collections.abc import Mapping
+
+    from relay.consent.prove import ProvenGrant
+    from relay.core.audit.events import Actor
+    from relay.core.presence import UserId
+    from relay.store.custody.access_requests import AccessRequest
+    from relay.store.custody.admissions import Replaced, Taken
     from relay.store.custody.tenants import Tenant
     from relay.store.sealing.keyring import KeyRing
     from relay.store.server.connection import Store
 
 
-async def admit(store: Store, ring: KeyRing, settings: GraphSettings, consent: NewGrant) -> Tenant:
+async def by_operator(store: Store, ring: KeyRing, grant: ProvenGrant) -> Tenant:
     """Take a tenant in, or add or renew one of its grants; durable when it returns.
 
     Raises:
-        ConsentFailed: the new grant cannot read presence; nothing was kept.
-        Retryable: Microsoft or Redis did not answer; repeating is safe.
+        Retryable: Redis did not answer; repeating is safe.
         NotSaved: the grant is not known to be on disk: do not tell anybody that it is kept.
     """
-    token_cache = await _tried(settings, consent)
     await Admissions(store, ring).admit(
-        consent.tenant_id,
-        consent.account_id,
-        upn=consent.upn,
-        token_cache=token_cache,
+        grant.tenant_id,
+        grant.account_id,
+        upn=grant.upn,
+        token_cache=grant.token_cache,
         name="",
-        domain=consent.upn.rpartition("@")[2].lower(),
+        domain=grant.upn.rpartition("@")[2].lower(),
         settings={},
         word_ms=now_ms(),  # it is the operator who runs this
     )
-    await waits_no_more(store, consent.tenant_id)
-    tenant = await Tenants(store).load(consent.tenant_id)
+    await waits_no_more(store, grant.tenant_id)
+    tenant = await Tenants(store).load(grant.tenant_id)
     if tenant is None:
         raise Bug("A tenant that was just admitted is not there")
     return tenant
 
 
-async def _tried(settings: GraphSettings, consent: NewGrant) -> str:
-    """The grant's token cache after one read with it."""
-    async with GraphClient(settings) as client:
-        try:
-            return await tried(client, consent.tenant_id, consent.account_id, consent.token_cache)
-        except (AccessDenied, RequestRefused) as error:
-            sentence = f"Microsoft gave the consent but refuses to let this account read presence: {error}"
-            raise ConsentFailed(ConsentProblem.PERMISSIONS_MISSING, "presence_refused", sentence) from error
+async def by_applicant(
+    admissions: Admissions,
+    grant: ProvenGrant,
+    *,
+    event: TenantEvent,
+    name: str,
+    domain: str,
+    settings: Mapping[str, str],
+    word_ms: int,
+) -> Taken:
+    """Take in the tenant of somebody who came by the wizard.
+
+    Args:
+        admissions: the store's.
+        grant: the account's.
+        event: CONSENTED, or APPLIED when the operator must approve first.
+        name: the organisation's, as it was typed.
+        domain: the organisation's.
+        settings: those of a tenant that has none, such as whom to contact.
+        word_ms: when the operator invited the tenant, in ms since 1970; 0: never.
+
+    Raises:
+        MustAsk: the tenant is connected and does not know the account; nothing was written.
+        TurnedAwayError, NotSaved, StoreUnavailable: see `Admissions.admit`.
+    """
+    return await admissions.admit(
+        grant.tenant_id,
+        grant.account_id,
+        upn=grant.upn,
+        token_cache=grant.token_cache,
+        name=name,
+        domain=domain,
+        settings=settings,
+        event=event,
+        word_ms=word_ms,
+        by_wizard=True,
+    )
+
+
+async def by_manager(
+    admissions: Admissions,
+    grant: ProvenGrant,
+    *,
+    by: Actor,
+    right_of: UserId | None,
+    replaces: Replaced | None = None,
+    asked: AccessRequest | None = None,
+) -> Taken:
+    """Add or renew a grant of a connected tenant, on the word of somebody who manages the tenant.
+
+    A tenant that waits for approval goes on waiting, and one that was removed meanwhile does not come back.
+
+    Args:
+        admissions: the store's.
+        grant: the account's.
+        by: the person who does it, for the audit log.
+        right_of: the manager whose right must still be in force; None: the right rests on something else.
+        replaces: the account whose grant is withdrawn in the same step.
+        asked: the account's own request, which must still wait.
+
+    Raises:
+        RequestGone, RightEnded, TenantRemoved: nothing was written.
+        TurnedAwayError, NotSaved, StoreUnavailable: see `Admissions.admit`.
+    """
+    return await admissions.admit(
+        grant.tenant_id,
+        grant.account_id,
+        upn=grant.upn,
+        token_cache=grant.token_cache,
+        name="",
+        domain="",
+        settings={},
+        by=by,
+        right_of=right_of,
+        replaces=replaces,
+        asked=asked,
+        event=TenantEvent.APPLIED,
+        is_new=False,
+    )

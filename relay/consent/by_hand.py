@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from relay.consent.admit import admit
-from relay.consent.loopback import PATH, answer_at
+from relay.consent import admit
+from relay.consent.loopback import answer_at
+from relay.consent.prove import prove
 from relay.core.audit.events import OPERATOR, key_made
-from relay.errors import RelayError
-from relay.graph.auth.consent import ANY_ORGANISATION, Consent
+from relay.errors import AccessDenied, RelayError, RequestRefused
+from relay.graph.auth.consent import ANY_ORGANISATION, Consent, ConsentFailed, ConsentProblem
 from relay.graph.client import GraphClient
+from relay.http.paths import CALLBACK
 from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.sealing.marks import RingMarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from relay.core.consent.values import NewGrant
     from relay.settings.load import Settings
     from relay.store.custody.suite_keys import IssuedKey
+    from relay.store.custody.tenants import Tenant
+    from relay.store.sealing.keyring import KeyRing
     from relay.store.server.connection import Store
 
 
@@ -43,11 +48,11 @@ async def onboard_by_hand(
         ConsentFailed: says in plain words why there is no consent.
         NobodyCame: see there.
         OSError: the port is taken.
-        RelayError: as `admit` says.
+        RelayError: see `take_in`.
     """
     await store.ping()
     graph = settings.graph_settings()
-    redirect_uri = f"http://localhost:{port}{PATH}"
+    redirect_uri = f"http://localhost:{port}{CALLBACK}"
     async with GraphClient(graph) as client, Consent(client) as consent, answer_at(port) as answer:
         flow = await consent.begin(redirect_uri, tenant=tenant or ANY_ORGANISATION, prompt="select_account")
         say(
@@ -59,9 +64,25 @@ async def onboard_by_hand(
                 fields = await answer
         except TimeoutError:
             raise NobodyCame(f"Nobody signed in within {wait_s / 60:g} minutes.") from None
-        new_grant = await consent.complete(flow.kept, fields)
-    ring = settings.key_ring()
-    admitted = await admit(store, ring, graph, new_grant)
-    say(f"{new_grant.upn} consented for {admitted.domain} ({admitted.tenant_id}). Reading presence works.")
+        new = await consent.complete(flow.kept, fields)
+        ring = settings.key_ring()
+        admitted = await take_in(store, ring, client, new)
+    say(f"{new.upn} consented for {admitted.domain} ({admitted.tenant_id}). Reading presence works.")
     label = "made at onboarding"
     return await SuiteKeys(store, RingMarks(ring)).issue(admitted.tenant_id, label, key_made(OPERATOR, label))
+
+
+async def take_in(store: Store, ring: KeyRing, client: GraphClient, new: NewGrant) -> Tenant:
+    """Prove a new grant and take its tenant in on the operator's word; durable when it returns.
+
+    Raises:
+        ConsentFailed: the new grant cannot read presence; nothing was kept.
+        Retryable: Microsoft or Redis did not answer; repeating is safe.
+        NotSaved: see `admit.by_operator`.
+    """
+    try:
+        proven = await prove(client, new)
+    except (AccessDenied, RequestRefused) as error:
+        sentence = f"Microsoft gave the consent but refuses to let this account read presence: {error}"
+        raise ConsentFailed(ConsentProblem.PERMISSIONS_MISSING, "presence_refused", sentence) from error
+    return await admit.by_operator(store, ring, proven)

@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
+from relay.http.paths import CALLBACK
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-PATH: Final = "/onboarding/callback"
 _MOST_BYTES: Final = 64 * 1024  # codes and error texts together stay below 10 KB
 _REQUEST_S: Final = 10.0
 
@@ -20,7 +21,7 @@ _ELSEWHERE: Final = "Nothing is here."
 
 @asynccontextmanager
 async def answer_at(port: int) -> AsyncIterator[asyncio.Future[dict[str, str]]]:
-    """A future with the fields of the first answer that is posted to `PATH`.
+    """A future with the fields of the first answer that is posted to `CALLBACK`.
 
     Raises:
         OSError: the port is taken.
@@ -56,7 +57,7 @@ async def _posted(reader: asyncio.StreamReader) -> dict[str, str]:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     request, _, rest = head.partition("\r\n")
     method, path, *_ = [*request.split(" "), "", ""]
-    if method != "POST" or path.partition("?")[0] != PATH:
+    if method != "POST" or path.partition("?")[0] != CALLBACK:
         return {}
     headers = dict(line.lower().split(":", 1) for line in rest.splitlines() if ":" in line)
     length = int(headers.get("content-length", "0"))

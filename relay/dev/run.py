@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from relay import app
-from relay.consent.admit import admit
-from relay.consent.loopback import PATH
+from relay.consent.by_hand import take_in
 from relay.core.consent.grants import GrantState
 from relay.core.consent.tenant import TenantState
 from relay.core.presence import TenantId
@@ -25,6 +24,7 @@ from relay.dev.folder import DevTrouble, Folder
 from relay.errors import ConsentRequired, Rejected
 from relay.graph.auth.consent import Consent
 from relay.graph.client import GraphClient
+from relay.http.paths import CALLBACK
 from relay.settings.load import load, overridden, ports
 from relay.settings.roles import Role, needs_of
 from relay.store.custody.marking import Marking
@@ -32,7 +32,7 @@ from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.custody.tenants import Tenants
 from relay.store.custody.vault import Vault
 from relay.store.sealing.marks import RingMarks
-from relay.worker.cloud import Cloud, token_grant
+from relay.worker.cloud import Cloud
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 ROLES: Final = tuple(Role)
 REDIRECT_PORT: Final = 8400
-REDIRECT_URI: Final = f"http://localhost:{REDIRECT_PORT}{PATH}"
+REDIRECT_URI: Final = f"http://localhost:{REDIRECT_PORT}{CALLBACK}"
 SPEED: Final = 30.0
 """World seconds in a second: half an hour a minute, and each idle state still lasts longer than a poll interval."""
 
@@ -341,8 +341,8 @@ async def _demonstration_tenant(store: Store, settings: Settings) -> TenantId:
         answer = await sign_in_and_consent(
             flow.authorize_url, REDIRECT_URI, username=account, password=PASSWORD, ca_pem=graph.ca_pem or ""
         )
-        grant = await consent.complete(flow.kept, answer)
-    return (await admit(store, settings.key_ring(), graph, grant)).tenant_id
+        new = await consent.complete(flow.kept, answer)
+        return (await take_in(store, settings.key_ring(), client, new)).tenant_id
 
 
 async def _is_at_work(store: Store, vault: Vault, settings: Settings, tenant_id: TenantId) -> bool:
@@ -355,7 +355,7 @@ async def _is_at_work(store: Store, vault: Vault, settings: Settings, tenant_id:
             if grant.state is GrantState.DEAD or grant.sealed_shut:
                 continue
             try:
-                await cloud.tokens.refresh(token_grant(grant))
+                await cloud.tokens.refresh(grant.token_grant)
             except ConsentRequired:
                 continue
             return True

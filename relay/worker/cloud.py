@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Self
 
 from relay.core.presence import UserId
 from relay.core.reading.blame import Blame
-from relay.graph.auth.tokens import Grant as TokenGrant
 from relay.graph.auth.tokens import GrantTokens
 from relay.graph.client import GraphClient
 from relay.store.custody.vault import VersionConflict
 
 if TYPE_CHECKING:
+    from relay.core.consent.values import TokenGrant
     from relay.graph.client import Gate
     from relay.graph.settings import GraphSettings
-    from relay.store.custody.vault import Grant, Vault
+    from relay.store.custody.vault import Vault
 
 
 class Cloud:
@@ -55,22 +55,12 @@ class Cloud:
         if kept is None:
             return grant  # removed meanwhile: there is nothing to keep any more
         if kept.version != grant.version:
-            return token_grant(kept)
+            return kept.token_grant
         # How it fares is the pool's to write: Graph may refuse a grant that Entra renews.
         renewed = replace(kept, token_cache=token_cache, last_refresh=datetime.now(UTC))
         try:
             version = await self._vault.save(renewed, grant.version)
         except VersionConflict:
             kept = await self._vault.load(grant.tenant_id, account)
-            return grant if kept is None else token_grant(kept)
+            return grant if kept is None else kept.token_grant
         return replace(grant, version=version, token_cache=token_cache)
-
-
-def token_grant(grant: Grant) -> TokenGrant:
-    """The vault's grant as the token source takes it."""
-    return TokenGrant(
-        tenant_id=grant.tenant_id,
-        account_id=grant.account_id,
-        version=grant.version,
-        token_cache=grant.token_cache,
-    )

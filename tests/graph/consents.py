@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from emulator import Cloud
 from emulator.demo import REDIRECT_URI
-from relay.graph.auth.consent import Consent, NewGrant
-from relay.graph.auth.tokens import Grant
+from relay.core.consent.values import NewGrant, TokenGrant
+from relay.graph.auth.consent import Consent
 from relay.graph.client import GraphClient
 from relay.graph.settings import GraphSettings
 from tests.emulator.driver import browser, walk
@@ -18,6 +18,6 @@ async def consent(cloud: Cloud, settings: GraphSettings, who: str = RELAY, **beg
         return await consents.complete(flow.kept, await walk(person, flow.authorize_url, username=who))
 
 
-async def consented(cloud: Cloud, settings: GraphSettings, who: str = RELAY) -> Grant:
+async def consented(cloud: Cloud, settings: GraphSettings, who: str = RELAY) -> TokenGrant:
     new = await consent(cloud, settings, who)
-    return Grant(tenant_id=new.tenant_id, account_id=new.account_id, version=1, token_cache=new.token_cache)
+    return TokenGrant(tenant_id=new.tenant_id, account_id=new.account_id, version=1, token_cache=new.token_cache)

@@ -9,10 +9,11 @@ import pytest
 from emulator import Cloud
 from emulator.demo import CLIENT_ID, REDIRECT_URI, SECRET
 from emulator.world import Application
+from relay.core.consent.values import TokenGrant
 from relay.errors import CredentialRejected
 from relay.graph.auth.consent import Consent
 from relay.graph.auth.credentials import Credentials, is_pair
-from relay.graph.auth.tokens import Grant, GrantTokens
+from relay.graph.auth.tokens import GrantTokens
 from relay.graph.client import GraphClient
 from relay.graph.settings import ClientCertificate
 from tests.emulator.driver import browser, walk
@@ -29,12 +30,12 @@ def application(cloud: Cloud) -> Application:
 
 
 @pytest.fixture
-async def grant(cloud: Cloud) -> Grant:
+async def grant(cloud: Cloud) -> TokenGrant:
     return await consented(cloud, settings_for(cloud))
 
 
 async def test_when_one_credential_is_refused_the_other_is_tried_before_anybody_hears_of_it(
-    cloud: Cloud, application: Application, grant: Grant
+    cloud: Cloud, application: Application, grant: TokenGrant
 ):
     own, pem = certificate()
     application.certificates.append(pem)
@@ -52,7 +53,7 @@ async def test_when_one_credential_is_refused_the_other_is_tried_before_anybody_
 
 
 async def test_a_credential_that_is_registered_later_may_be_given_before(
-    cloud: Cloud, application: Application, grant: Grant
+    cloud: Cloud, application: Application, grant: TokenGrant
 ):
     settings = settings_for(cloud, client_secret="not yet registered", second_client_secret=SECRET)
     async with GrantTokens(settings, Vault().save) as tokens:
@@ -60,7 +61,7 @@ async def test_a_credential_that_is_registered_later_may_be_given_before(
 
 
 async def test_two_refused_credentials_are_the_operators_fault_and_cost_no_grant(
-    cloud: Cloud, application: Application, grant: Grant
+    cloud: Cloud, application: Application, grant: TokenGrant
 ):
     settings = settings_for(cloud, client_secret="wrong", second_client_secret="wrong too")
     async with GrantTokens(settings, Vault().save) as tokens:
@@ -72,7 +73,9 @@ async def test_two_refused_credentials_are_the_operators_fault_and_cost_no_grant
         assert (await tokens.refresh(grant)).text
 
 
-async def test_what_is_not_about_the_credential_is_asked_once(cloud: Cloud, application: Application, grant: Grant):
+async def test_what_is_not_about_the_credential_is_asked_once(
+    cloud: Cloud, application: Application, grant: TokenGrant
+):
     settings = settings_for(cloud, second_client_secret="another")
     application.refusal = "removed"
     async with GrantTokens(settings, Vault().save) as tokens:
@@ -114,7 +117,7 @@ async def test_changed_files_are_read_again_and_a_pair_that_is_half_replaced_wai
 
 
 async def test_a_certificate_that_was_replaced_in_its_file_is_used_without_a_restart(
-    tmp_path: Path, cloud: Cloud, application: Application, grant: Grant, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, cloud: Cloud, application: Application, grant: TokenGrant, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(Credentials.__init__, "__defaults__", (0.0,))
     (old, old_pem), (new, new_pem) = certificate(), certificate()

@@ -21,8 +21,9 @@ from msal.exceptions import MsalServiceError
 from emulator import Cloud, Config, Emulator
 from emulator.demo import CLIENT_ID, SECRET
 from relay.core.consent.grants import RefusalClass, classify
+from relay.core.consent.values import TokenGrant
 from relay.errors import CredentialRejected, RelayError, SourceThrottled, SourceUnreachable
-from relay.graph.auth.tokens import Grant, GrantTokens
+from relay.graph.auth.tokens import GrantTokens
 from relay.graph.errors import GrantRefused
 from tests.graph.conftest import RELAY, SCOPES, settings_for
 from tests.graph.consents import consented
@@ -35,7 +36,7 @@ TENANT = "contoso.example"
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def granted(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Cloud, Grant, str]]:
+async def granted(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Cloud, TokenGrant, str]]:
     """A cloud, the consent of its relay account, and the file of the cloud's CA."""
     with pytest.MonkeyPatch.context() as environment:
         for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # they would go before MSAL's `verify`
@@ -47,7 +48,7 @@ async def granted(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tup
 
 
 @contextmanager
-def dying(cloud: Cloud, grant: Grant, death: dict[str, Any]):  # type: ignore[no-untyped-def]
+def dying(cloud: Cloud, grant: TokenGrant, death: dict[str, Any]):  # type: ignore[no-untyped-def]
     """The grant's death, and its resurrection."""
     kind = death["kind"]
     person = cloud.person(RELAY)
@@ -72,7 +73,9 @@ def names(death: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("death", PROVOCABLE, ids=names)
-async def test_msal_reports_a_death_as_the_file_says(granted: tuple[Cloud, Grant, str], death: dict[str, Any]) -> None:
+async def test_msal_reports_a_death_as_the_file_says(
+    granted: tuple[Cloud, TokenGrant, str], death: dict[str, Any]
+) -> None:
     cloud, grant, ca = granted
     app = await asyncio.to_thread(built, cloud, grant, ca)
     (account,) = app.get_accounts()
@@ -88,10 +91,12 @@ async def test_msal_reports_a_death_as_the_file_says(granted: tuple[Cloud, Grant
 
 
 @pytest.mark.parametrize("death", PROVOCABLE, ids=names)
-async def test_the_relay_takes_a_death_for_what_it_is(granted: tuple[Cloud, Grant, str], death: dict[str, Any]) -> None:
+async def test_the_relay_takes_a_death_for_what_it_is(
+    granted: tuple[Cloud, TokenGrant, str], death: dict[str, Any]
+) -> None:
     cloud, grant, _ = granted
 
-    async def save(kept: Grant, token_cache: str) -> Grant:
+    async def save(kept: TokenGrant, token_cache: str) -> TokenGrant:
         return kept
 
     async with GrantTokens(settings_for(cloud), save) as tokens:
@@ -108,7 +113,7 @@ async def test_the_rules_give_every_refusal_the_class_of_the_file(death: dict[st
     assert refusal.sentence != classify("").sentence, "the rules know the number"
 
 
-def built(cloud: Cloud, grant: Grant, ca: str) -> msal.ConfidentialClientApplication:
+def built(cloud: Cloud, grant: TokenGrant, ca: str) -> msal.ConfidentialClientApplication:
     cache = msal.SerializableTokenCache()
     cache.deserialize(grant.token_cache)
     return msal.ConfidentialClientApplication(

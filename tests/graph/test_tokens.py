@@ -20,6 +20,7 @@ from emulator.demo import CLIENT_ID
 from emulator.faults import Fault
 from emulator.world import Application
 from relay.core.consent.grants import RefusalClass
+from relay.core.consent.values import TokenGrant
 from relay.core.presence import TenantId
 from relay.errors import (
     ConsentRequired,
@@ -29,7 +30,7 @@ from relay.errors import (
     SourceUnreachable,
     StoreUnavailable,
 )
-from relay.graph.auth.tokens import AccessToken, Grant, GrantTokens
+from relay.graph.auth.tokens import AccessToken, GrantTokens
 from relay.graph.client import GraphClient
 from relay.graph.errors import GrantRefused
 from relay.graph.presence.presences import read_presences
@@ -42,10 +43,10 @@ class Vault:
     """Keeps grants with a version, as the store's does."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, Grant] = {}
+        self.kept: dict[str, TokenGrant] = {}
         self.error: Exception | None = None
 
-    async def save(self, grant: Grant, token_cache: str) -> Grant:
+    async def save(self, grant: TokenGrant, token_cache: str) -> TokenGrant:
         if self.error is not None:
             raise self.error
         known = self.kept.get(grant.account_id, grant)
@@ -66,7 +67,7 @@ async def granted(settings: GraphSettings, vault: Vault) -> AsyncIterator[GrantT
 
 
 @pytest.fixture
-async def grant(cloud: Cloud, settings: GraphSettings) -> Grant:
+async def grant(cloud: Cloud, settings: GraphSettings) -> TokenGrant:
     return await consented(cloud, settings)
 
 
@@ -76,13 +77,13 @@ def token_calls(cloud: Cloud, tenant: str = "") -> int:
 
 
 async def test_a_consent_gives_tokens_that_read_presence(
-    cloud: Cloud, client: GraphClient, granted: GrantTokens, grant: Grant
+    cloud: Cloud, client: GraphClient, granted: GrantTokens, grant: TokenGrant
 ):
     page = await read_presences(client, granted.source(grant), ids(cloud, "ada"))
     assert page.observations[0].availability == "Available"
 
 
-async def test_a_token_is_kept_until_shortly_before_its_end(cloud: Cloud, granted: GrantTokens, grant: Grant):
+async def test_a_token_is_kept_until_shortly_before_its_end(cloud: Cloud, granted: GrantTokens, grant: TokenGrant):
     token = await granted.access_token(grant)
     before = token_calls(cloud)
     assert await granted.access_token(grant) is token
@@ -94,7 +95,7 @@ async def test_a_token_is_kept_until_shortly_before_its_end(cloud: Cloud, grante
 
 @pytest.mark.fault("B17")
 async def test_a_token_that_is_still_good_is_used_while_the_next_one_is_fetched(
-    cloud: Cloud, granted: GrantTokens, grant: Grant
+    cloud: Cloud, granted: GrantTokens, grant: TokenGrant
 ):
     token = await granted.access_token(grant)
     [kept] = granted._kept.values()
@@ -110,7 +111,7 @@ async def test_a_token_that_is_still_good_is_used_while_the_next_one_is_fetched(
 
 
 async def test_a_refresh_is_fresh_and_its_token_cache_is_saved(
-    cloud: Cloud, granted: GrantTokens, grant: Grant, vault: Vault
+    cloud: Cloud, granted: GrantTokens, grant: TokenGrant, vault: Vault
 ):
     first = await granted.access_token(grant)
     second = await granted.refresh(grant)
@@ -120,7 +121,7 @@ async def test_a_refresh_is_fresh_and_its_token_cache_is_saved(
 
 
 async def test_a_saved_grant_goes_on_without_asking_entra_again(
-    cloud: Cloud, granted: GrantTokens, grant: Grant, vault: Vault
+    cloud: Cloud, granted: GrantTokens, grant: TokenGrant, vault: Vault
 ):
     token = await granted.refresh(grant)
     before = len(cloud.journal.search())
@@ -130,7 +131,7 @@ async def test_a_saved_grant_goes_on_without_asking_entra_again(
 
 
 async def test_a_saved_token_cache_works_after_a_restart(
-    cloud: Cloud, settings: GraphSettings, granted: GrantTokens, grant: Grant, vault: Vault
+    cloud: Cloud, settings: GraphSettings, granted: GrantTokens, grant: TokenGrant, vault: Vault
 ):
     await granted.refresh(grant)
     async with GrantTokens(settings, vault.save) as restarted:
@@ -139,7 +140,7 @@ async def test_a_saved_token_cache_works_after_a_restart(
         assert token_calls(cloud) == before, "the access token was in the kept cache"
 
 
-async def test_one_call_refreshes_a_grant_however_many_wait(cloud: Cloud, granted: GrantTokens, grant: Grant):
+async def test_one_call_refreshes_a_grant_however_many_wait(cloud: Cloud, granted: GrantTokens, grant: TokenGrant):
     await granted.access_token(grant)
     cloud.set_switches(token_latency_ms=200)
     before = token_calls(cloud)
@@ -148,7 +149,7 @@ async def test_one_call_refreshes_a_grant_however_many_wait(cloud: Cloud, grante
     assert len({token.text for token in tokens}) == 1
 
 
-async def test_a_refused_token_is_not_given_again(cloud: Cloud, granted: GrantTokens, grant: Grant):
+async def test_a_refused_token_is_not_given_again(cloud: Cloud, granted: GrantTokens, grant: TokenGrant):
     source = granted.source(grant)
     refused = await source()
     fresh = await source(refused=refused)
@@ -158,7 +159,9 @@ async def test_a_refused_token_is_not_given_again(cloud: Cloud, granted: GrantTo
     assert token_calls(cloud) == before
 
 
-async def test_a_waiter_that_is_cancelled_does_not_cancel_the_others(cloud: Cloud, granted: GrantTokens, grant: Grant):
+async def test_a_waiter_that_is_cancelled_does_not_cancel_the_others(
+    cloud: Cloud, granted: GrantTokens, grant: TokenGrant
+):
     cloud.set_switches(token_latency_ms=200)
     first = asyncio.create_task(granted.refresh(grant))
     await asyncio.sleep(0.05)
@@ -181,7 +184,7 @@ DEAD = [
 
 
 @pytest.mark.parametrize("kind", DEAD)
-async def test_a_dead_grant_says_why(cloud: Cloud, granted: GrantTokens, grant: Grant, kind: str):
+async def test_a_dead_grant_says_why(cloud: Cloud, granted: GrantTokens, grant: TokenGrant, kind: str):
     await granted.access_token(grant)
     cloud.directory.revoke(RELAY, kind)
     with pytest.raises(ConsentRequired) as caught:
@@ -195,7 +198,7 @@ async def test_a_dead_grant_says_why(cloud: Cloud, granted: GrantTokens, grant: 
         await granted.access_token(grant)
 
 
-async def test_a_grant_that_heals_works_again_at_once(cloud: Cloud, granted: GrantTokens, grant: Grant):
+async def test_a_grant_that_heals_works_again_at_once(cloud: Cloud, granted: GrantTokens, grant: TokenGrant):
     cloud.directory.revoke(RELAY, "account_disabled")
     with pytest.raises(ConsentRequired):
         await granted.refresh(grant)
@@ -204,7 +207,7 @@ async def test_a_grant_that_heals_works_again_at_once(cloud: Cloud, granted: Gra
 
 
 async def test_a_new_version_of_a_dead_grant_works_at_once(
-    cloud: Cloud, settings: GraphSettings, granted: GrantTokens, grant: Grant
+    cloud: Cloud, settings: GraphSettings, granted: GrantTokens, grant: TokenGrant
 ):
     cloud.directory.revoke(RELAY, "sessions_revoked")
     with pytest.raises(ConsentRequired):
@@ -228,7 +231,7 @@ async def test_a_new_version_of_a_dead_grant_works_at_once(
         "[" * 100_000,
     ],
 )
-async def test_a_kept_consent_that_cannot_be_used_needs_a_new_one(granted: GrantTokens, grant: Grant, text: str):
+async def test_a_kept_consent_that_cannot_be_used_needs_a_new_one(granted: GrantTokens, grant: TokenGrant, text: str):
     gc.collect()  # or what other tests left is collected at the bottom of a recursion, where nothing can be closed
     with pytest.raises(ConsentRequired) as caught:
         await granted.access_token(replace(grant, token_cache=text))
@@ -236,7 +239,9 @@ async def test_a_kept_consent_that_cannot_be_used_needs_a_new_one(granted: Grant
 
 
 @pytest.mark.parametrize("kind", ["secret_wrong", "secret_expired"])
-async def test_our_own_credential_is_nobody_elses_fault(cloud: Cloud, granted: GrantTokens, grant: Grant, kind: str):
+async def test_our_own_credential_is_nobody_elses_fault(
+    cloud: Cloud, granted: GrantTokens, grant: TokenGrant, kind: str
+):
     cloud.directory.refuse_application(CLIENT_ID, kind)
     with pytest.raises(CredentialRejected):
         await granted.refresh(grant)
@@ -272,7 +277,7 @@ async def test_our_own_credential_is_nobody_elses_fault(cloud: Cloud, granted: G
 async def test_trouble_of_entras_is_not_the_grants_and_passes(
     cloud: Cloud,
     granted: GrantTokens,
-    grant: Grant,
+    grant: TokenGrant,
     fault: Fault,
     kind: type[RelayError],
     caplog: pytest.LogCaptureFixture,
@@ -290,7 +295,7 @@ async def test_trouble_of_entras_is_not_the_grants_and_passes(
 @pytest.mark.fault("B24")
 @pytest.mark.parametrize("odd", ["null", "5", '""', "[]", "{}", "true"])
 async def test_an_odd_refresh_token_never_takes_the_place_of_one_that_worked(
-    cloud: Cloud, settings: GraphSettings, granted: GrantTokens, grant: Grant, vault: Vault, odd: str
+    cloud: Cloud, settings: GraphSettings, granted: GrantTokens, grant: TokenGrant, vault: Vault, odd: str
 ):
     body = f'{{"token_type": "Bearer", "access_token": "x", "expires_in": 3599, "refresh_token": {odd}, "scope": "{" ".join(SCOPES)}"}}'
     cloud.add_fault(Fault(contains="/token", status=200, body=body, count=1))
@@ -304,7 +309,7 @@ async def test_an_odd_refresh_token_never_takes_the_place_of_one_that_worked(
 @pytest.mark.fault("B22")
 @pytest.mark.parametrize("codes", ['["53003"]', "[53003]", "[]", "null", '["53003", 5]'])
 async def test_a_policys_refusal_is_known_however_its_number_comes(
-    cloud: Cloud, granted: GrantTokens, grant: Grant, codes: str
+    cloud: Cloud, granted: GrantTokens, grant: TokenGrant, codes: str
 ):
     body = f'{{"error": "invalid_grant", "error_codes": {codes}, "error_description": "AADSTS53003: blocked"}}'
     cloud.add_fault(Fault(contains="/token", status=400, body=body))
@@ -315,27 +320,29 @@ async def test_a_policys_refusal_is_known_however_its_number_comes(
 
 
 @pytest.mark.fault("B21")
-async def test_a_clock_that_differs_is_told_with_the_number(cloud: Cloud, granted: GrantTokens, grant: Grant):
+async def test_a_clock_that_differs_is_told_with_the_number(cloud: Cloud, granted: GrantTokens, grant: TokenGrant):
     body = '{"error": "invalid_client", "error_codes": [700024], "error_description": "AADSTS700024: Client assertion is not within its valid time range."}'
     cloud.add_fault(Fault(contains="/token", status=401, body=body))
     with pytest.raises(CredentialRejected, match=r"clock differs.*AADSTS700024"):
         await granted.refresh(grant)
 
 
-async def test_a_tenant_that_entra_does_not_know_needs_consent(granted: GrantTokens, grant: Grant):
+async def test_a_tenant_that_entra_does_not_know_needs_consent(granted: GrantTokens, grant: TokenGrant):
     stranger = replace(grant, tenant_id=TenantId("99999999-0000-4000-8000-000000000009"))
     with pytest.raises(ConsentRequired):
         await granted.access_token(stranger)
 
 
-async def test_nobody_listening_is_unreachable(cloud: Cloud, grant: Grant, vault: Vault, unused_tcp_port: int):
+async def test_nobody_listening_is_unreachable(cloud: Cloud, grant: TokenGrant, vault: Vault, unused_tcp_port: int):
     settings = settings_for(cloud, authority_url=f"https://127.0.0.1:{unused_tcp_port}")
     async with GrantTokens(settings, vault.save) as tokens:
         with pytest.raises(SourceUnreachable):
             await tokens.access_token(grant)
 
 
-async def test_a_token_is_served_although_it_could_not_be_saved_yet(granted: GrantTokens, grant: Grant, vault: Vault):
+async def test_a_token_is_served_although_it_could_not_be_saved_yet(
+    granted: GrantTokens, grant: TokenGrant, vault: Vault
+):
     vault.error = StoreUnavailable("away")
     assert (await granted.refresh(grant)).text
     vault.error = None
@@ -343,14 +350,14 @@ async def test_a_token_is_served_although_it_could_not_be_saved_yet(granted: Gra
     assert vault.kept[grant.account_id].version == grant.version + 1
 
 
-async def test_a_save_that_is_a_bug_is_not_hidden(granted: GrantTokens, grant: Grant, vault: Vault):
+async def test_a_save_that_is_a_bug_is_not_hidden(granted: GrantTokens, grant: TokenGrant, vault: Vault):
     vault.error = KeyError("x")
     with pytest.raises(KeyError):
         await granted.refresh(grant)
 
 
 async def test_a_slow_tenant_delays_neither_the_event_loop_nor_the_others(
-    cloud: Cloud, settings: GraphSettings, granted: GrantTokens, grant: Grant
+    cloud: Cloud, settings: GraphSettings, granted: GrantTokens, grant: TokenGrant
 ):
     other = await consented(cloud, settings, who="presence-relay@fabrikam.example")
     cloud.set_switches(token_latency_ms_of={grant.tenant_id: 1_500})
@@ -371,14 +378,14 @@ async def test_a_slow_tenant_delays_neither_the_event_loop_nor_the_others(
     await asyncio.gather(*slow, return_exceptions=True)
 
 
-async def test_a_forgotten_grant_asks_anew(granted: GrantTokens, grant: Grant):
+async def test_a_forgotten_grant_asks_anew(granted: GrantTokens, grant: TokenGrant):
     token = await granted.access_token(grant)
     granted.forget(grant.tenant_id, grant.account_id)
     granted.forget(grant.tenant_id, grant.account_id)
     assert await granted.access_token(grant) is not token
 
 
-async def test_leaving_ends_what_is_under_way(cloud: Cloud, settings: GraphSettings, grant: Grant, vault: Vault):
+async def test_leaving_ends_what_is_under_way(cloud: Cloud, settings: GraphSettings, grant: TokenGrant, vault: Vault):
     cloud.set_switches(token_latency_ms=500)
     async with GrantTokens(settings, vault.save) as tokens:
         waiting = asyncio.create_task(tokens.refresh(grant))
@@ -388,7 +395,7 @@ async def test_leaving_ends_what_is_under_way(cloud: Cloud, settings: GraphSetti
 
 
 def test_tokens_and_grants_do_not_show_their_secrets():
-    grant = Grant(tenant_id=TenantId("t"), account_id="a", version=1, token_cache="hidden")
+    grant = TokenGrant(tenant_id=TenantId("t"), account_id="a", version=1, token_cache="hidden")
     assert "hidden" not in repr(grant) + repr(AccessToken("hidden", 1.0))
 
 
@@ -450,7 +457,7 @@ Spoil = Callable[[ClientCertificate], ClientCertificate]
     ],
     ids=["key", "certificate", "of two pairs"],
 )
-async def test_a_bad_certificate_is_the_operators_fault(cloud: Cloud, grant: Grant, vault: Vault, spoil: Spoil):
+async def test_a_bad_certificate_is_the_operators_fault(cloud: Cloud, grant: TokenGrant, vault: Vault, spoil: Spoil):
     own, pem = certificate()
     register(cloud, pem)
     async with GrantTokens(settings_for(cloud, client_secret=None, certificate=spoil(own)), vault.save) as tokens:

@@ -19,10 +19,11 @@ from onboarding.tenant.auth import NotAdmitted
 from onboarding.tenant.layout import OVERVIEW
 from onboarding.tenant.sign_ins import SignInFailed, Wanted
 from onboarding.tenant.trying import proven
-from onboarding.tenant.unsubscribe import end_subscriptions
+from relay.consent import admit
+from relay.consent.unsubscribe import end_subscriptions
 from relay.core.audit.events import grant_withdrawn
 from relay.core.consent.grants import GrantState, classify
-from relay.core.consent.tenant import TenantEvent, TenantState
+from relay.core.consent.tenant import TenantState
 from relay.core.presence import UserId
 from relay.core.push.subscription import MAX_USERS
 from relay.errors import RelayError
@@ -223,21 +224,13 @@ class AccountViews:
         assert wanted is not None
         consented = await desk.sign_ins.consented(trip, answer)
         former = next((grant for grant in visitor.grants if grant.account_id == wanted.replaces), None)
-        token_cache = await proven(desk.client, consented.tenant_id, consented.account_id, consented.token_cache)
-        await desk.admissions.admit(
-            visitor.tenant_id,
-            consented.account_id,
-            upn=consented.upn,
-            token_cache=token_cache,
-            name="",
-            domain="",
-            settings={},
+        grant = await proven(desk.client, consented)
+        await admit.by_manager(
+            desk.admissions,
+            grant,
             by=visitor.actor,
             right_of=visitor.right_of,
             replaces=None if former is None else Replaced(former.account_id, former.upn),
-            # A tenant that waits goes on waiting, and one that was removed meanwhile does not come back.
-            event=TenantEvent.APPLIED,
-            is_new=False,
         )
         log.info("tenant_grant_brought", tenant_id=visitor.tenant_id, account_id=consented.account_id)
         is_known = any(grant.account_id == consented.account_id for grant in visitor.grants)

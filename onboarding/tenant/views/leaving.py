@@ -24,7 +24,7 @@ from onboarding.tenant.access import Deed
 from onboarding.tenant.auth import SignInNeeded
 from onboarding.tenant.layout import SETTINGS
 from onboarding.tenant.sessions import Left
-from onboarding.tenant.unsubscribe import end_subscriptions
+from relay.consent.unsubscribe import end_subscriptions
 from relay.http.paths import TENANT
 from relay.locale.languages import english
 from relay.store.custody.notices import NoticeKind

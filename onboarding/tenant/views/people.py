@@ -18,8 +18,9 @@ from onboarding.tenant.access import Deed
 from onboarding.tenant.layout import OVERVIEW
 from onboarding.tenant.sign_ins import SignInFailed
 from onboarding.tenant.trying import proven
+from relay.consent import admit
 from relay.consent.account_names import NotFound, account_named
-from relay.core.consent.tenant import TenantEvent
+from relay.core.consent.values import NewGrant
 from relay.core.presence import UserId
 from relay.errors import RelayError, TenantRemoved
 from relay.http.paths import TENANT
@@ -197,23 +198,10 @@ class PeopleViews:
         cache = await desk.requests.consent(tenant_id, asked.account_id)
         if cache is None:
             return "unknown_thing", ""
-        cache = await proven(desk.client, tenant_id, asked.account_id, cache)
+        new = NewGrant(tenant_id=tenant_id, account_id=asked.account_id, upn=asked.upn, token_cache=cache)
+        grant = await proven(desk.client, new)
         try:
-            await desk.admissions.admit(
-                tenant_id,
-                asked.account_id,
-                upn=asked.upn,
-                token_cache=cache,
-                name="",
-                domain="",
-                settings={},
-                by=visitor.actor,
-                asked=asked,
-                right_of=visitor.right_of,
-                # A tenant that waits goes on waiting, and one that was removed meanwhile does not come back.
-                event=TenantEvent.APPLIED,
-                is_new=False,
-            )
+            await admit.by_manager(desk.admissions, grant, by=visitor.actor, right_of=visitor.right_of, asked=asked)
         except RequestGone:
             return "unknown_thing", ""
         log.info("tenant_request_accepted", tenant_id=tenant_id, account_id=asked.account_id)

@@ -28,7 +28,8 @@ import structlog
 from relay.core import names
 from relay.core.consent.grants import Refusal, RefusalClass, classify
 from relay.core.consent.microsoft_error import NOTHING, Said, heard
-from relay.core.presence import TenantId, UserId
+from relay.core.consent.values import NewGrant
+from relay.core.presence import TenantId
 from relay.errors import RelayError
 from relay.graph.auth.applications import NONSENSE, Applications, refusal_words, translated
 from relay.graph.auth.credentials import Credential
@@ -101,17 +102,6 @@ class Flow:
     state: str
     authorize_url: str = field(repr=False)
     kept: dict[str, Any] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewGrant:
-    """A consent just obtained; who gave it is verified."""
-
-    tenant_id: TenantId
-    account_id: UserId
-    upn: str
-    scopes: tuple[str, ...]
-    token_cache: str = field(repr=False)
 
 
 class Consent:

@@ -21,6 +21,7 @@ from typing import Any, Final, Self
 import msal
 
 from relay.core.consent.grants import Refusal, RefusalClass, classify
+from relay.core.consent.values import TokenGrant
 from relay.core.presence import TenantId
 from relay.errors import RelayError, Retryable, SourceUnreachable
 from relay.graph.auth.applications import NONSENSE, Applications, refusal_words, translated
@@ -29,23 +30,6 @@ from relay.graph.client import Gate, TokenSource, open_gate
 from relay.graph.errors import GrantRefused, from_refusal
 from relay.graph.lanes import Lanes
 from relay.graph.settings import GraphSettings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """One account's consent as it is kept.
-
-    Attributes:
-        tenant_id: the tenant.
-        account_id: the account's object id.
-        version: grows by each write of the vault's.
-        token_cache: MSAL's cache, as text.
-    """
-
-    tenant_id: TenantId
-    account_id: str
-    version: int
-    token_cache: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +47,16 @@ class AccessToken:
     renew_at: float = math.inf
 
 
-Save = Callable[[Grant, str], Awaitable[Grant]]
-"""Keeps a grant's changed token cache and returns the grant as it is now kept.
+Save = Callable[[TokenGrant, str], Awaitable[TokenGrant]]
+"""Saves a grant's changed token cache and returns the grant as it is now kept.
 
 To be written by comparing `grant.version`; who finds a newer version returns that one, for somebody else was faster.
 """
+
+
+async def discard(grant: TokenGrant, _token_cache: str) -> TokenGrant:
+    """Return the grant unchanged: a `Save` for who uses a grant once and keeps nothing of it. Its older token goes on working."""
+    return grant
 
 
 class GrantTokens:
@@ -116,7 +105,7 @@ class GrantTokens:
         view._gate = gate
         return view
 
-    async def access_token(self, grant: Grant) -> AccessToken:
+    async def access_token(self, grant: TokenGrant) -> AccessToken:
         """A token that is good for a while: the last one, or a new one."""
         kept = self._take_up(grant)
         now = time.monotonic()
@@ -127,7 +116,7 @@ class GrantTokens:
             return kept.token
         return await self._fly(kept, force=False)
 
-    async def refresh(self, grant: Grant, *, refused: str = "") -> AccessToken:
+    async def refresh(self, grant: TokenGrant, *, refused: str = "") -> AccessToken:
         """A token fresh from Entra, which also proves that the grant still works.
 
         Args:
@@ -139,7 +128,7 @@ class GrantTokens:
             return await self.access_token(grant)
         return await self._fly(kept, force=True)
 
-    def source(self, grant: Grant) -> TokenSource:
+    def source(self, grant: TokenGrant) -> TokenSource:
         """Where calls of Graph get this grant's token from."""
 
         async def give(refused: str = "") -> str:
@@ -157,7 +146,7 @@ class GrantTokens:
             self._lanes.forget(tenant_id)
             self._turns.pop(tenant_id, None)
 
-    def _take_up(self, grant: Grant) -> _Kept:
+    def _take_up(self, grant: TokenGrant) -> _Kept:
         """What is held of a grant, renewed if the grant is newer and not the one that we saved ourselves."""
         key = (grant.tenant_id, grant.account_id)
         kept = self._kept.get(key)
@@ -213,7 +202,7 @@ class GrantTokens:
 class _Kept:
     """What is held of one version of a grant."""
 
-    def __init__(self, grant: Grant) -> None:
+    def __init__(self, grant: TokenGrant) -> None:
         self.grant = grant
         self.cache = msal.SerializableTokenCache()
         self.token: AccessToken | None = None

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from relay.core.consent.grants import GrantState
+from relay.core.consent.values import TokenGrant
 from relay.core.presence import TenantId, UserId
 from relay.errors import RelayError, TenantRemoved
 from relay.store.custody import refusal_records as troubles
@@ -80,6 +81,13 @@ class Grant:
     """The last refusal, also when the grant works again."""
     sealed_shut: bool = False
     """The key ring cannot open the token cache: the account must consent again, or the missing key come back."""
+
+    @property
+    def token_grant(self) -> TokenGrant:
+        """The grant as access tokens are obtained with it."""
+        return TokenGrant(
+            tenant_id=self.tenant_id, account_id=self.account_id, version=self.version, token_cache=self.token_cache
+        )
 
 
 class Vault:

@@ -26,7 +26,7 @@ from relay.errors import (
 from relay.graph.errors import GrantRefused
 from relay.graph.presence.presences import read_presences
 from relay.store.custody.vault import TOUCH_EVERY, VersionConflict
-from relay.worker.cloud import Cloud, token_grant
+from relay.worker.cloud import Cloud
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -357,7 +357,7 @@ class GrantPool:
         await self._vault.touch(self.tenant_id, grant.account_id, used=used, succeeded=succeeded)
 
     async def _token(self, account: str, refused: str, *, force: bool = False) -> str:
-        grant = token_grant(self._grants[account])
+        grant = self._grants[account].token_grant
         tokens = self._cloud.tokens
         try:
             if force or refused:
