@@ -41,20 +41,20 @@ class Console:
 
     def shows(self, name: str) -> str | Status | None:
         """The raw availability, or the reason why there is none."""
-        resolution, answer = self.client.look(name)
+        resolution, answer = self.client.find(name)
         if answer is None:
             return resolution.status if resolution is not None else None
         return answer.presence.raw_availability if answer.presence is not None else answer.status
 
     def presence(self, name: str) -> Presence:
-        _, answer = self.client.look(name)
+        _, answer = self.client.find(name)
         assert answer is not None
         assert answer.presence is not None
         return answer.presence
 
     def saw(self, name: str) -> list[str]:
         """The raw availabilities that were shown for a user, in order."""
-        resolution, _ = self.client.look(name)
+        resolution, _ = self.client.find(name)
         assert resolution is not None
         return [
             event.presence.raw_availability

@@ -53,7 +53,7 @@ DRAWN: Final = {
 
 def status(console: Console, name: str) -> ConsoleStatus | Status | None:
     """What a console draws, or the reason why there is nothing to draw."""
-    resolution, answer = console.client.look(name)
+    resolution, answer = console.client.find(name)
     if answer is None:
         return resolution.status if resolution is not None else None
     return answer.presence.console_status if answer.presence is not None else answer.status
@@ -61,7 +61,7 @@ def status(console: Console, name: str) -> ConsoleStatus | Status | None:
 
 def drawn(console: Console, name: str) -> list[ConsoleStatus]:
     """What a console drew for somebody, in order, without repeats."""
-    resolution, _ = console.client.look(name)
+    resolution, _ = console.client.find(name)
     assert resolution is not None
     found: list[ConsoleStatus] = []
     for event in console.events:

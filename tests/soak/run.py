@@ -102,7 +102,7 @@ class Console:
 
     def shows(self, name: str) -> tuple[str, str] | str:
         """Availability and activity as Microsoft says them, or why there is none."""
-        resolution, answer = self.client.look(name)
+        resolution, answer = self.client.find(name)
         if answer is None or answer.presence is None:
             return str(answer.status if answer is not None else resolution)
         return answer.presence.raw_availability, answer.presence.raw_activity

@@ -216,7 +216,7 @@ async def test_on_a_terminal_it_draws_a_table(relay, files):
         send_all(await relay.stream())
         screen = await _screen(ours, until="no such user in the organisation")
         assert "☎ in a call" in screen
-        assert "organisation: well" in screen
+        assert "organisation: readable" in screen
         process.send_signal(signal.SIGINT)
         rest = asyncio.create_task(_screen(ours, until=None))
         assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0

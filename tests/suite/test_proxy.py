@@ -10,7 +10,7 @@ import pytest
 
 from suite import events as ev
 from suite.errors import ConfigError
-from suite.proxy import choose, is_exempt, parse
+from suite.proxy import choose_proxy, is_exempt, parse_proxy
 
 
 class TinyProxy:
@@ -87,7 +87,7 @@ async def test_an_empty_proxy_overrides_the_environment(relay, connect, monkeypa
 
 def test_the_lower_case_variable_comes_first():
     environ = {"HTTPS_PROXY": "http://upper:1", "https_proxy": "http://lower:2"}
-    assert choose("relay", 443, None, environ).shown == "lower:2"
+    assert choose_proxy("relay", 443, None, environ).shown == "lower:2"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_no_proxy_names_networks(host, no_proxy, exempt):
 
 
 def test_a_proxy_may_be_written_without_scheme_and_never_shows_its_password():
-    proxy = parse("ada:secret@proxy.example.com:3128")
+    proxy = parse_proxy("ada:secret@proxy.example.com:3128")
     assert proxy.url == "http://ada:secret@proxy.example.com:3128"
     assert "secret" not in f"{proxy} {proxy!r}"
 
@@ -123,4 +123,4 @@ def test_a_proxy_may_be_written_without_scheme_and_never_shows_its_password():
 )
 def test_a_proxy_that_cannot_be_used_is_refused(url):
     with pytest.raises(ConfigError, match="proxy"):
-        parse(url)
+        parse_proxy(url)

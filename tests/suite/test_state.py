@@ -104,7 +104,7 @@ def test_a_name_that_left_and_came_back_within_one_stream_is_not_held():
     start = state.start()
     assert (start.subscribe, start.held) == (("ada@x.org",), ())
     state.began(start)
-    assert state.look("ada@x.org")[0].status is Status.PENDING
+    assert state.find("ada@x.org")[0].status is Status.PENDING
     state.apply(batch({"ada@x.org": "A"}, {"A": "Away"}))
     assert [r.user_id for r in state.start().held] == ["A"]
 
@@ -239,7 +239,7 @@ def run_schedule(seed: int, steps: int = 60, state: WatchState | None = None) ->
         nonlocal told, start, begun
         to_relay.clear()
         start, begun = state.start(), False
-        told = dict(start.told)
+        told = dict(start.sent)
         relay.begin(start)
 
     def tell(keys) -> None:
@@ -395,27 +395,27 @@ def test_after_a_reset_what_was_shown_is_uncertain_until_it_is_said_anew():
     state.subscribe(["ada@x.org", "bob@x.org", "cem@x.org"])
     state.apply(batch({"ada@x.org": "A", "bob@x.org": "B", "cem@x.org": "C"}, {"A": "Busy", "B": "Away", "C": "Busy"}))
     assert ev.Reset(kept=True) in reset(state)
-    assert all(state.look(name)[1].is_uncertain for name in state.names)
+    assert all(state.find(name)[1].is_uncertain for name in state.names)
     assert state.start().held == ()
 
     # The relay's store is empty: nobody is known, and the snapshot is complete at once.
     pending = dict.fromkeys(["ada@x.org", "bob@x.org", "cem@x.org"], pb.UNKNOWN_REASON_PENDING)
     assert [type(e) for e in state.apply(batch(pending, complete=True))] == [ev.SnapshotComplete]
-    assert state.look("ada@x.org") == (
+    assert state.find("ada@x.org") == (
         Resolution("A", None),
         Answer(state.shown["A"].presence, None, is_uncertain=True),
     )
 
     happened = state.apply(batch({"ada@x.org": "A", "bob@x.org": "D"}, {"A": pb.UNKNOWN_REASON_PENDING}))
     assert [type(e) for e in happened] == [ev.Resolved, ev.Resolved]
-    assert state.look("ada@x.org")[1].is_uncertain
-    assert state.look("bob@x.org") == (Resolution("D", None), None)
+    assert state.find("ada@x.org")[1].is_uncertain
+    assert state.find("bob@x.org") == (Resolution("D", None), None)
 
     (changed,) = state.apply(batch({}, {"A": "Available"}))
     assert changed.presence.raw_availability == "Available"
-    assert not state.look("ada@x.org")[1].is_uncertain
+    assert not state.find("ada@x.org")[1].is_uncertain
     state.apply(batch({"cem@x.org": pb.UNKNOWN_REASON_NOT_FOUND}))
-    assert state.look("cem@x.org") == (Resolution(None, Status.NOT_FOUND), None)
+    assert state.find("cem@x.org") == (Resolution(None, Status.NOT_FOUND), None)
     assert state.shown.keys() == {"A"}
 
 

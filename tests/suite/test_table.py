@@ -49,7 +49,7 @@ ADA = {"ada@x.org": (Resolution("A", None), Answer(presence(), None))}
 
 def test_a_user_is_shown_with_everything_when_there_is_room():
     screen = drawn(ADA, well())
-    for words in ("relay:443", "connected (resumed)", "organisation: well", "confirmed 3 s ago, read every 5 s"):
+    for words in ("relay:443", "connected (resumed)", "organisation: readable", "confirmed 3 s ago, read every 5 s"):
         assert words in screen
     for words in ("ada@x.org", "Ada@contoso.com", "● busy", "Busy/InACall", "poll"):
         assert words in screen

@@ -5,18 +5,18 @@
     watching.py       run a client until a person stops it
     table.py          draw the live table
     lines.py          print events as lines, in words or JSON
-    icons.py          how a terminal draws a console status
+    icons.py          glyph, colour and words of each console status
     client.py         PresenceClient: keep a stream open, resume it, hand events out
     stream.py         one open stream of either form
-    channel.py        where the relay is: address, TLS, limits
-    proxy.py          which HTTP proxy to connect through
+    channel.py        the connection to the relay: address, TLS, limits
+    proxy.py          choose the HTTP proxy
     chunking.py       cut a start or a change into messages that fit
-    backoff.py        how long to wait before the next attempt
-    explain.py        how a stream ended: what to do about it, and the same in words
+    backoff.py        the wait before the next stream
+    explain.py        the end of a stream: what to do about it, and a sentence for a person
     error_details.py  the details of a gRPC error
-    state.py          the rules: what is held, what a response means, what the next stream is sent
-    before.py         what was held before a reset
-    names.py          when two spellings are one name
+    state.py          the rules: what is held, the effect of each response, the start of the next stream
+    uncertain.py      presences from before a reset
+    names.py          compare spellings of names
     events.py         the events that a client yields
     values.py         presence, statuses and other values
     errors.py         the errors that the library raises

@@ -1,4 +1,4 @@
-"""When to try again: full jitter, so that suites that lost the relay together do not come back together."""
+"""The wait before the next stream: full jitter, so that suites that lost the relay together do not come back together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FIRST: Final = timedelta(seconds=0.5)
 LONGEST: Final = timedelta(seconds=30)
 """The most that any wait takes, unless the relay asks for more."""
 PROVEN_AFTER: Final = timedelta(seconds=10)
-"""A stream that lasted this long was a good one: the next trouble is a new one and starts at the first wait again."""
+"""A stream that lasted this long was a good one: the next failure starts at the first wait again."""
 
 NO_WAIT: Final = timedelta(0)
 
@@ -28,12 +28,12 @@ class Backoff:
         self._went_at_once = False
 
     def after(self, lasted: timedelta, *, at_once: bool = False, at_least: timedelta | None = None) -> timedelta:
-        """How long to wait now that a stream ended.
+        """Return the wait before the next stream, now that one ended.
 
         Args:
-            lasted: how long the stream worked, from its first response; zero if it never did.
+            lasted: time from the first response of the stream to its end; zero if none came.
             at_once: the relay's reason allows going on at once; granted once, until a stream has proven itself.
-            at_least: what the relay asked for. Jitter is added to it: everyone was told the same.
+            at_least: the wait that the relay asked for. Jitter is added to it, because it asks everyone for the same.
         """
         if lasted >= PROVEN_AFTER:
             self._attempt = 0

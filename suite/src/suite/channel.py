@@ -1,4 +1,4 @@
-"""The way to the relay: where it is, whom to trust, through which proxy. Checked before anything is sent."""
+"""The connection to the relay: address, trusted certificates and proxy, checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import grpc
 from grpc import aio
 
 from suite.errors import ConfigError
-from suite.proxy import Proxy, choose
+from suite.proxy import Proxy, choose_proxy
 
 MAX_RECEIVE_BYTES: Final = 8 * 1024 * 1024
 """The relay stays under gRPC's default of 4 MiB; twice that costs nothing and forgives."""
 KEEPALIVE_MS: Final = 30_000
-"""How often an HTTP/2 ping looks for a connection that died without a word: firewalls forget idle ones after minutes."""
+"""Interval of HTTP/2 pings, which find connections that died silently: firewalls forget idle ones after minutes."""
 KEEPALIVE_TIMEOUT_MS: Final = 10_000
-"""How long a ping may stay unanswered; so a dead connection is noticed within 40 s."""
+"""Time for the answer to a ping: a dead connection is noticed within 40 s."""
 CONNECT_TIMEOUT_MS: Final = 15_000
-"""How long TCP, proxy and TLS together may take before the attempt counts as failed."""
+"""Time for TCP, proxy and TLS together, after which an attempt has failed."""
 
 DEFAULT_PORT: Final = 443
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the relay is and how it is reached.
+    """The relay's address, and how to connect to it.
 
     Attributes:
         server_name: the name that the certificate must carry when it is not `host`; None is `host`.
@@ -41,11 +41,11 @@ class Target:
 
     @property
     def address(self) -> str:
-        """Host and port as gRPC wants them."""
+        """Return host and port in the form of gRPC."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def open(self) -> aio.Channel:
-        """A new connection, shared with no other channel: each stream may then reach another relay process."""
+        """Open a new connection, shared with no other channel: each stream may then reach another relay process."""
         credentials = grpc.ssl_channel_credentials(self.ca_pem)
         return aio.secure_channel(self.address, credentials, options=self._options())
 
@@ -80,19 +80,19 @@ def target(
     proxy: str | None,
     environ: dict[str, str],
 ) -> Target:
-    """The checked target.
+    """Return the target that these settings name.
 
     Raises:
-        ConfigError: something in it cannot be right.
+        ConfigError: a setting cannot be right.
     """
     host, port = split_address(address)
     if ca_pem is not None:
         check_certificates(ca_pem)
-    return Target(host, port, ca_pem, server_name, choose(host, port, proxy, environ))
+    return Target(host, port, ca_pem, server_name, choose_proxy(host, port, proxy, environ))
 
 
 def split_address(address: str) -> tuple[str, int]:
-    """Host and port of `host[:port]`; the port is 443 when it is left out."""
+    """Return host and port of `host[:port]`. The default port is 443."""
     text = address.strip()
     if "://" in text or "/" in text:
         raise ConfigError(f"The address {address!r} must be host:port, without https:// and without a path.")
@@ -113,7 +113,7 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 def check_certificates(ca_pem: bytes) -> None:
-    """Refuse what gRPC would only say in its log: a file without a certificate to trust."""
+    """Raise ConfigError for a file without a certificate. gRPC would only log it."""
     try:
         text = ca_pem.decode("ascii")
         ssl.create_default_context(cadata=text or " ")

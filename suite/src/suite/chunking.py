@@ -1,4 +1,4 @@
-"""A start, or a change of users, cut into messages that the relay accepts."""
+"""Cut a start, or a change of users, into messages that the relay accepts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _GUID_BYTES = 40
 
 
 def start_parts(start: StartUsers, base: api.WatchStart) -> list[api.WatchStart]:
-    """The start in as few parts as fit; `base` (client, progress interval) goes into the first."""
+    """Return the start in as few parts as fit. `base` (client, progress interval) goes into the first."""
     items: list[tuple[pb.ResolvedName | None, str]] = [(held, held.user) for held in start.held]
     items.extend((None, name) for name in start.subscribe)
     parts = [_part(chunk) for chunk in _chunks(items, _item_bytes)]
@@ -51,7 +51,7 @@ def _item_bytes(item: tuple[pb.ResolvedName | None, str]) -> int:
 
 
 def changes(subscribe: Sequence[str], unsubscribe: Sequence[Key]) -> Iterator[api.WatchPresenceRequest.Change]:
-    """The change in as few messages as fit, removals first."""
+    """Yield the change in as few messages as fit, removals first."""
     for gone in _chunks(unsubscribe, _bytes):
         yield api.WatchPresenceRequest.Change(unsubscribe_users=gone)
     for names in _chunks(subscribe, _bytes):

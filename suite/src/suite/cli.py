@@ -1,4 +1,4 @@
-"""`presence-suite`: a suite from the shell."""
+"""The `presence-suite` command: watch users from a shell."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ EXIT_BROKEN: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_REFUSED: Final = 3
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True)
 
 
-class Form(enum.StrEnum):
-    """The two forms of the stream."""
+class _FormOption(enum.StrEnum):
+    """The two forms of the stream, as `--form` takes them."""
 
     watch = "watch"
     stream = "stream"
@@ -39,9 +39,9 @@ class Form(enum.StrEnum):
 
 @app.callback()
 def presence_suite() -> None:
-    """Shows the Microsoft Teams presence of colleagues, as a phone suite gets it from the relay.
+    """Show the Microsoft Teams presence of colleagues, as a phone suite receives it from the relay.
 
-    Exit codes: 0 stopped by you, 2 wrong usage, 3 refused by the relay.
+    Exit codes: 0 stopped by you, 1 a bug, 2 wrong usage, 3 refused by the relay.
     """
 
 
@@ -50,30 +50,34 @@ def watch(
     users: Annotated[list[str] | None, typer.Argument(metavar="USER...", help="UPNs or object ids.")] = None,
     *,
     address: Annotated[
-        str, typer.Option(help="The relay, host:port; the port is 443 if left out.", envvar="PRESENCE_SUITE_ADDRESS")
+        str,
+        typer.Option(help="Address of the relay, host:port. The default port is 443.", envvar="PRESENCE_SUITE_ADDRESS"),
     ],
     key_file: Annotated[
         Path,
         typer.Option(
-            help="File with the suite key; only you should be able to read it.", envvar="PRESENCE_SUITE_KEY_FILE"
+            help="File with the suite key. Only you should be able to read it.", envvar="PRESENCE_SUITE_KEY_FILE"
         ),
     ],
     ca_file: Annotated[
-        Path | None, typer.Option(help="PEM file with the CA to trust instead of the public ones.")
+        Path | None, typer.Option(help="PEM file with the CA to trust, instead of the public ones.")
     ] = None,
     users_file: Annotated[Path | None, typer.Option(help="File with more users, one a line.")] = None,
     form: Annotated[
-        Form, typer.Option(help="watch: bidirectional. stream: for what cannot stream requests.")
-    ] = Form.watch,
+        _FormOption,
+        typer.Option(
+            help="watch: bidirectional. stream: server streaming, as clients use it that cannot stream requests."
+        ),
+    ] = _FormOption.watch,
     server_name: Annotated[
-        str | None, typer.Option(help="Name in the relay's certificate, if not the address's.")
+        str | None, typer.Option(help="Name in the relay's certificate, if it differs from the address.")
     ] = None,
     proxy: Annotated[
         str | None, typer.Option(help="HTTP proxy, http://host:port; '' for none. Default: HTTPS_PROXY and NO_PROXY.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON line for each event.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON line for each event.")] = False,
 ) -> None:
-    """Watch users until Ctrl-C; resumes by itself."""
+    """Watch users until Ctrl-C. The command resumes by itself when the connection breaks."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC reads it when it starts, so it is imported after this
     from suite.client import PresenceClient
 
@@ -106,7 +110,7 @@ def _names(users: list[str], users_file: Path | None) -> list[str]:
 
 
 async def _watching(client: PresenceClient, names: list[str], address: str, *, as_json: bool) -> None:
-    from suite.watching import until_told_to_stop, watch_lines, watch_table
+    from suite.watching import until_stopped, watch_lines, watch_table
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a name that this terminal cannot show must not end the watching
@@ -115,11 +119,11 @@ async def _watching(client: PresenceClient, names: list[str], address: str, *, a
         watching = watch_lines(client, sys.stdout, as_json=as_json)
     else:
         watching = watch_table(client, names, address, console)
-    await until_told_to_stop(asyncio.create_task(watching, name="suite-watching"))
+    await until_stopped(asyncio.create_task(watching, name="suite-watching"))
 
 
 def _run(watching: Coroutine[Any, Any, None]) -> None:
-    """Run to the end, which is never a traceback."""
+    """Run until the end. Errors become a line and an exit code, never a traceback."""
     try:
         asyncio.run(watching)
     except KeyboardInterrupt:
@@ -146,7 +150,7 @@ def _version() -> str:
 
 
 def main() -> None:
-    """The command's entry."""
+    """Run the `presence-suite` command."""
     app()
 
 

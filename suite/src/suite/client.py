@@ -1,4 +1,4 @@
-"""A suite's client: gives what happens to the watched users as events, and resumes by itself."""
+"""The client: it yields what happens to the watched users as events, and resumes by itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from suite.chunking import MAX_USERS_A_MESSAGE, MAX_USERS_A_STREAM
 from suite.errors import ConfigError, Refused, TooManyUsers
 from suite.explain import Remedy, explain
 from suite.state import Answer, Resolution, WatchState
-from suite.stream import Form, Stream, StreamEnded
+from suite.stream import Stream, StreamEnded, StreamForm
 from suite.values import span
 
 if TYPE_CHECKING:
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     from suite.names import Key
 
 EVENTS_AHEAD: Final = 1000
-"""Events that may wait to be taken before the next response is read; then the relay feels it, and conflates."""
+"""Events that may wait before the next response is read. Then the relay notices, and sends the newest answers only."""
 HANDOVER_SHARE: Final = 0.8
 """The part of a drain's delay within which the new stream is opened, at a random moment: the rest is for opening it."""
 HANDOVER_S: Final = 10.0
-"""How long the new stream may take to begin before the client goes on with the old one."""
+"""Time for the new stream to begin, after which the client goes on with the old one."""
 LEAST_HANDOVER_S: Final = 0.25
 """With less time than this left, the client waits for the old stream's end and resumes."""
 REGROUP_S: Final = 0.05
-"""How long the form `stream` waits for more changes of users before it closes its stream and opens another."""
+"""Time that the form `stream` gathers changes of users before it closes its stream and opens another."""
 
 
 class PresenceClient:
@@ -61,7 +61,7 @@ class PresenceClient:
         key: str,
         *,
         ca_pem: bytes | None = None,
-        form: Form = "watch",
+        form: StreamForm = "watch",
         proxy: str | None = None,
         server_name: str | None = None,
         client_name: str = "presence-suite",
@@ -82,12 +82,12 @@ class PresenceClient:
             server_name: the name in the relay's certificate when it is not the address's.
             client_name: the product's name, for the operator's logs.
             version: the product's version.
-            instance_id: which program this is among those with the same key; its new stream takes the place of its old one when
+            instance_id: identifies this program among those with the same key. Its new stream takes the place of its old one when
                 the organisation has no other left. At most 64 characters. None makes one up: give one that is kept, so
                 that it holds over a restart. Empty: none.
             users: names to watch from the start: UPNs or object ids.
-            progress_interval: how often to be told how fresh things are; None is the relay's default.
-            backoff: when to try again.
+            progress_interval: interval of `Progress` events; None is the relay's default.
+            backoff: the waits between streams.
 
         Raises:
             ConfigError: a setting cannot be right.
@@ -97,7 +97,7 @@ class PresenceClient:
             address, ca_pem=ca_pem, server_name=server_name, proxy=proxy, environ=dict(os.environ)
         )
         self._key = _checked_key(key)
-        self._form: Form = form
+        self._form: StreamForm = form
         if instance_id is None:
             instance_id = secrets.token_hex(16)
         client = api.SuiteClient(name=client_name, version=version, instance_id=instance_id)
@@ -119,20 +119,20 @@ class PresenceClient:
 
     @property
     def answers(self) -> Mapping[str, Answer]:
-        """user_id -> the newest answer, after a reset perhaps an uncertain one; a user without one is absent."""
+        """Return user_id -> the newest answer, perhaps an uncertain one after a reset. A user without an answer is absent."""
         return MappingProxyType(self._state.shown)
 
     @property
     def names(self) -> Mapping[str, Resolution]:
-        """Each watched name as it was given -> what it stands for; PENDING until that is known. A copy."""
+        """Return a copy of each watched name, as it was given -> its resolution; PENDING until the relay has resolved it."""
         return self._state.names
 
-    def look(self, name: str) -> tuple[Resolution | None, Answer | None]:
-        """What a name, however it is spelled, stands for (None if it is not watched), and the user's answer if there is one."""
-        return self._state.look(name)
+    def find(self, name: str) -> tuple[Resolution | None, Answer | None]:
+        """Return the resolution of a name, however it is spelled, and the user's answer; None for each that there is not."""
+        return self._state.find(name)
 
     async def events(self) -> AsyncIterator[ev.Event]:
-        """Yield what happens, for as long as the client is open. One reader at a time.
+        """Yield events for as long as the client is open. One task may read them.
 
         Raises:
             Refused: the relay refuses this suite; the client has stopped.
@@ -152,7 +152,7 @@ class PresenceClient:
             await self._available.wait()
 
     async def subscribe(self, users: Iterable[str]) -> None:
-        """Watch these names too; each is answered by events. One that is watched already changes nothing.
+        """Watch these names too. Events answer each of them; a name that is watched already changes nothing.
 
         Raises:
             TooManyUsers: more than one stream may watch; nothing was changed.
@@ -160,8 +160,8 @@ class PresenceClient:
         self._add(users)
 
     async def unsubscribe(self, users: Iterable[str]) -> None:
-        """Watch these names no longer, however they are spelled; a name that is not watched is ignored."""
-        self._tell(self._state.unsubscribe(_listed(users)))
+        """Stop watching these names, however they are spelled. Names that are not watched are ignored."""
+        self._send_changes(self._state.unsubscribe(_listed(users)))
 
     async def __aenter__(self) -> Self:
         self._running = asyncio.create_task(self._run(), name="suite-client")
@@ -187,15 +187,15 @@ class PresenceClient:
         if self._state.count_after(users) > most:
             raise TooManyUsers(f"One stream of this form watches at most {most:,} users.")
         new, seen = self._state.subscribe(users)
-        self._say(seen)
-        self._tell(new)
+        self._emit(seen)
+        self._send_changes(new)
 
-    def _tell(self, keys: Iterable[Key]) -> None:
+    def _send_changes(self, keys: Iterable[Key]) -> None:
         keys = list(keys)
         if not keys:
             return
         for stream in self._streams:
-            stream.tell(keys)
+            stream.update(keys)
         if self._form == "stream":
             self._users_changed.set()
 
@@ -209,14 +209,14 @@ class PresenceClient:
                 await self._follow(self._open())
             except StreamEnded as ended:
                 wait = self._wait_after(ended.ending)
-                self._say([ev.Disconnected(explain(ended.ending, self._target), wait, ended.ending.reason)])
+                self._emit([ev.Disconnected(explain(ended.ending, self._target), wait, ended.ending.reason)])
             finally:
                 for stream in list(self._streams):
                     await self._close(stream)
             await asyncio.sleep(wait.total_seconds())
 
     async def _follow(self, stream: Stream) -> None:
-        """Read the stream, and those that it is handed over to, until one ends: that is raised."""
+        """Read the stream, and those that follow it after a drain, until one ends. Its StreamEnded is raised."""
         while True:
             now = self._now()
             if stream.leave_at <= now:
@@ -237,13 +237,13 @@ class PresenceClient:
             delay_s = (span(response.drain.delay) or timedelta(0)).total_seconds()
             stream.ends_at = self._now() + delay_s
             stream.leave_at = self._now() + random.uniform(0, delay_s * HANDOVER_SHARE)  # noqa: S311
-        self._say(self._state.apply(response))
+        self._emit(self._state.apply(response))
         while len(self._events) >= EVENTS_AHEAD:
             self._room.clear()
             await self._room.wait()
 
     async def _hand_over(self, old: Stream) -> Stream:
-        """Leave a stream that is being drained: the new one first, so that nothing stands still meanwhile.
+        """Leave a stream that is being drained, and return the one to go on with. The new one opens first, so that no change is late.
 
         The old stream is not read while the new one begins: what it says could be newer than the new one's snapshot, and
         would then be followed by something older. If the new one does not begin, the old one goes on, and another is tried
@@ -271,7 +271,7 @@ class PresenceClient:
         return new
 
     async def _regroup(self, stream: Stream) -> Stream:
-        """Let a stream that takes no changes make way for one that is told the users of now."""
+        """Replace a stream of the form `stream`, which takes no changes, by one that starts with the users of now."""
         await asyncio.sleep(REGROUP_S)
         self._users_changed.clear()
         if not stream.is_behind:
@@ -280,16 +280,16 @@ class PresenceClient:
         return self._open()
 
     def _wait_after(self, ending: Ending) -> timedelta:
-        """How long to wait before the next stream.
+        """Return the wait before the next stream.
 
         Raises:
-            Refused: there must be no next one.
+            Refused: the relay refuses this suite, so there is no next stream.
         """
         remedy = ending.remedy
         if remedy is Remedy.STOP:
             raise Refused(explain(ending, self._target), reason=ending.reason or ending.code.name)
         if remedy is Remedy.WITHOUT_TOKEN:
-            self._say(self._state.forget_token())
+            self._emit(self._state.forget_token())
         lasted = timedelta(seconds=self._now() - self._began_at) if self._began_at else timedelta(0)
         return self._backoff.after(lasted, at_once=remedy is not Remedy.BACK_OFF, at_least=ending.wait_at_least)
 
@@ -303,7 +303,7 @@ class PresenceClient:
         self._streams.remove(stream)
         await stream.close()
 
-    def _say(self, events: Iterable[ev.Event]) -> None:
+    def _emit(self, events: Iterable[ev.Event]) -> None:
         self._events.extend(events)
         self._available.set()
 
@@ -313,12 +313,12 @@ class PresenceClient:
 
 
 def _listed(users: Iterable[str]) -> list[str]:
-    """The names; a single one is not taken for its letters."""
+    """Return the names as a list. A single string is one name, not its letters."""
     return [users] if isinstance(users, str) else list(users)
 
 
 def _checked_key(key: str) -> str:
-    """The key without white space around it; the text of the refusal does not repeat it."""
+    """Return the key without white space around it. The error's text does not repeat the key."""
     bare = key.strip()
     if not re.fullmatch(r"psk_[\x21-\x7e]+", bare):
         raise ConfigError("That is no suite key: one begins with psk_ and has no white space in it.")

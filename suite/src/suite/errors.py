@@ -1,4 +1,4 @@
-"""What the client raises.
+"""The errors that the library raises.
 
 SuiteError
 ├── ConfigError    a setting cannot be right: address, key, certificate, proxy
@@ -10,11 +10,11 @@ from __future__ import annotations
 
 
 class SuiteError(Exception):
-    """Anything that this library raises; its text is in plain words and holds no secret."""
+    """Base of all errors of this library. The text is in plain words and holds no secret."""
 
 
 class ConfigError(SuiteError):
-    """A setting cannot be right."""
+    """A setting that cannot be right, such as an address or a key."""
 
 
 class TooManyUsers(SuiteError):

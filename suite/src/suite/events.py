@@ -1,4 +1,4 @@
-"""What `PresenceClient.events` yields."""
+"""The events that `PresenceClient.events` yields."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Anything that happened."""
+    """Base of all events that a client yields."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connected(Event):
-    """A stream began. With RESUMED what is held stays true; with RESET a `Reset` follows."""
+    """A stream began. With RESUMED all answers stay true; with RESET a `Reset` follows."""
 
     outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnected(Event):
-    """The stream is gone; what is held may be wrong from now on. The client tries again by itself after `retry_in`."""
+    """The stream ended, and answers may be wrong from now on. The client tries again by itself after `retry_in`."""
 
     reason: str
     """In plain words, for a person."""
@@ -36,7 +36,7 @@ class Disconnected(Event):
 
 @dataclass(frozen=True, slots=True)
 class Resolved(Event):
-    """What a name stands for: `user_id`, or the `status` that says why nobody. Exactly one of them is None."""
+    """A name was resolved to `user_id`, or to the `status` that says why it has no user. Exactly one of them is None."""
 
     name: str
     user_id: str | None
@@ -45,7 +45,7 @@ class Resolved(Event):
 
 @dataclass(frozen=True, slots=True)
 class Changed(Event):
-    """A user's newest answer: `presence`, or the `status` that says why there is none. Exactly one of them is None."""
+    """A user has a new answer: `presence`, or the `status` that says why there is none. Exactly one of them is None."""
 
     user_id: str
     names: tuple[str, ...]
@@ -56,7 +56,7 @@ class Changed(Event):
 
 @dataclass(frozen=True, slots=True)
 class TenantStatus(Event):
-    """Whether the relay can read the tenant; `status` NONE is well, anything else makes all that is held uncertain."""
+    """The relay can read the tenant (`status` NONE), or cannot: any other status makes all answers uncertain."""
 
     status: Status
     contact_time: datetime | None
@@ -65,7 +65,7 @@ class TenantStatus(Event):
 
 @dataclass(frozen=True, slots=True)
 class Progress(Event):
-    """Nothing changed: Microsoft last confirmed what is held at `contact_time`; users are read every `poll_interval`."""
+    """Nothing changed. Microsoft last confirmed the answers at `contact_time`; users are read every `poll_interval`."""
 
     contact_time: datetime | None
     poll_interval: timedelta | None
@@ -75,8 +75,8 @@ class Progress(Event):
 class Reset(Event):
     """Everything is sent again; the names stay.
 
-    With `kept`, what was shown is uncertain from now on: a user until its `Changed`, a name until its `Resolved`, and at
-    `SnapshotComplete` the client's `answers` and `names` say what is left of it. Without, it was dropped: it was another organisation's.
+    With `kept`, earlier answers are uncertain from now on: a user's until its `Changed`, a name's until its `Resolved`. At
+    `SnapshotComplete` the client's `answers` and `names` are complete. Without it they were dropped, as another organisation's.
     """
 
     kept: bool

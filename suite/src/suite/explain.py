@@ -1,6 +1,6 @@
-"""How a stream ended: what the relay or the transport said, what to do about it, and the same in plain words.
+"""The end of a stream: the reason that the relay or the transport gave, what to do about it, and a sentence for a person.
 
-The relay speaks by `ErrorInfo.reason`. The transport speaks by free text; the texts below were taken from grpcio 1.85 by
+The relay gives a reason in `ErrorInfo.reason`. The transport gives free text; the texts below were taken from grpcio 1.85 by
 causing each failure, and the tests cause them again.
 """
 
@@ -29,7 +29,7 @@ TOO_MANY_WATCHES_WAIT: Final = timedelta(minutes=1)
 
 
 class Remedy(enum.Enum):
-    """What the client does about the end of a stream."""
+    """The client's reaction to the end of a stream."""
 
     BACK_OFF = "resume after a wait"
     AT_ONCE = "resume at once, once"
@@ -39,7 +39,7 @@ class Remedy(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why a stream ended."""
+    """The reason for the end of a stream."""
 
     code: grpc.StatusCode
     details: str = ""
@@ -50,7 +50,7 @@ class Ending:
 
     @property
     def remedy(self) -> Remedy:
-        """What to do: by the reason, and by the code when the reason is not known."""
+        """Return the remedy by the relay's reason, or by the code when the reason is not known."""
         if self.reason in _BY_REASON:
             return _BY_REASON[self.reason]
         if _FROM_BETWEEN.search(self.details):
@@ -61,7 +61,7 @@ class Ending:
 
     @property
     def wait_at_least(self) -> timedelta | None:
-        """How long the relay asked to wait."""
+        """Return the wait that the relay asked for; None if it did not."""
         if self.reason == "ERROR_REASON_TOO_MANY_WATCHES":
             return max(self.retry_after or TOO_MANY_WATCHES_WAIT, TOO_MANY_WATCHES_WAIT)
         return self.retry_after
@@ -110,7 +110,7 @@ _BY_CODE: Final = {
 # A gateway or proxy in the middle answered in the relay's place; it may be gone in a minute, so nothing is final.
 _FROM_BETWEEN: Final = re.compile(r"Received http2 header with status: (\d+)")
 
-_SPOKEN: Final = {
+_SENTENCES: Final = {
     "ERROR_REASON_SHUTDOWN": "The relay is restarting.",
     "ERROR_REASON_REBALANCE": "The relay asked to connect anew.",
     "ERROR_REASON_STORE_UNAVAILABLE": "The relay cannot reach its store at the moment.",
@@ -121,7 +121,7 @@ _SPOKEN: Final = {
     "ERROR_REASON_SUITE_KEY_UNKNOWN": "The relay does not know this suite key. Copy the key again from the relay's onboarding page.",
     "ERROR_REASON_SUITE_KEY_REVOKED": "This suite key was revoked. Create a new one on the relay's onboarding page.",
     "ERROR_REASON_TENANT_REMOVED": "The organisation has left the relay. An administrator must onboard it again.",
-    "ERROR_REASON_BUG": "Something broke in the relay; its operator has been told.",
+    "ERROR_REASON_BUG": "Something broke in the relay; its operator sees it in the log.",
     "ERROR_REASON_BUSY": "The relay is busy with calls whose keys it has not verified yet.",
     "ERROR_REASON_METADATA_TOO_LARGE": "The relay accepts 16 KiB of metadata a call; this suite, or a proxy on the way, sends more.",
     "ERROR_REASON_REPLACED": "Another program with the same instance id took the place of this stream. Give each program an id of its own.",
@@ -135,7 +135,7 @@ _PER: Final = {
 
 
 def explain(ending: Ending, target: Target) -> str:
-    """The ending in plain words, for a person who can do something about it."""
+    """Return one sentence or two for a person who can do something about it."""
     match ending.reason:
         case "ERROR_REASON_TOO_MANY_USERS":
             limit, per = ending.metadata.get("limit", "?"), ending.metadata.get("per", "stream")
@@ -144,10 +144,10 @@ def explain(ending: Ending, target: Target) -> str:
             limit = ending.metadata.get("limit", "?")
             return f"The organisation has its {limit} streams open already. Close those that are not needed."
         case "ERROR_REASON_SUITE_KEY_REVOKED" if "key_id" in ending.metadata:
-            return f"{_SPOKEN['ERROR_REASON_SUITE_KEY_REVOKED']} (Key id {ending.metadata['key_id']}.)"
+            return f"{_SENTENCES['ERROR_REASON_SUITE_KEY_REVOKED']} (Key id {ending.metadata['key_id']}.)"
         case "ERROR_REASON_BUG" if "incident" in ending.metadata:
-            return f"{_SPOKEN['ERROR_REASON_BUG']} (Incident {ending.metadata['incident']}.)"
-    return _SPOKEN.get(ending.reason) or _of_transport(ending, target)
+            return f"{_SENTENCES['ERROR_REASON_BUG']} (Incident {ending.metadata['incident']}.)"
+    return _SENTENCES.get(ending.reason) or _of_transport(ending, target)
 
 
 def _of_transport(ending: Ending, target: Target) -> str:
@@ -169,10 +169,10 @@ def _of_transport(ending: Ending, target: Target) -> str:
         if found:
             spoken = sentence.format(*found.groups(), **words)
             return spoken[0].upper() + spoken[1:] if spoken.startswith("the ") else spoken
-    return _BY_CODE_SPOKEN.get(ending.code, f"The connection to {target.address}{via} failed ({ending.code.name}).")
+    return _SENTENCES_BY_CODE.get(ending.code, f"The connection to {target.address}{via} failed ({ending.code.name}).")
 
 
-_BY_CODE_SPOKEN: Final = {
+_SENTENCES_BY_CODE: Final = {
     grpc.StatusCode.UNAUTHENTICATED: "The relay refuses this suite key.",
     grpc.StatusCode.PERMISSION_DENIED: "The relay does not permit this suite to watch.",
     grpc.StatusCode.INVALID_ARGUMENT: "The relay did not understand a request; this suite's software needs an update.",
@@ -204,7 +204,7 @@ _TRANSPORT: Final = tuple(
         (r"SERVER: Received message larger than max", "A message was larger than the relay accepts. Watch fewer users, or shorten the names."),
         (r"Received message larger than max", "The relay sent a message that is larger than this suite accepts."),
         (r"too_many_pings|Too many pings", "The relay, or a proxy in front of it, objects to keep-alive pings every 30 s."),
-        (r"keepalive|ping timeout", "The connection to {address}{via} died without a word."),
+        (r"keepalive|ping timeout", "The connection to {address}{via} went silent and was given up."),
         (r"Socket closed|Cancelling all calls|GOAWAY|Connection aborted|Broken pipe", "The connection to {address}{via} was lost."),
     )
 )  # fmt: skip

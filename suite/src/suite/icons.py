@@ -1,4 +1,4 @@
-"""How a terminal draws a console status: a glyph, a colour and words."""
+"""Glyph, colour and words of each console status on a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from suite.values import ConsoleStatus, Status
 
 @dataclass(frozen=True, slots=True)
 class Icon:
-    """A glyph with what stands for it where only ASCII can be shown, and a colour."""
+    """A glyph, its substitute in ASCII, and a colour."""
 
     glyph: str
     ascii: str
@@ -56,10 +56,10 @@ REASONS: Final = {
 
 
 def words(status: ConsoleStatus) -> str:
-    """The status as people read it: "in a call"."""
+    """Return the status in words, such as "in a call"."""
     return status.label.replace("_", " ")
 
 
 def clean(text: str) -> str:
-    """Text from elsewhere without what could steer a terminal."""
+    """Return text from outside without characters that control a terminal."""
     return "".join(char if char.isprintable() else "·" for char in text)

@@ -1,4 +1,4 @@
-"""What the command reads from files: the key, the certificates to trust, the users."""
+"""Read the files of the command: the key, the certificates to trust, the users."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAX_BYTES = 32 * 1024 * 1024
 
 
 def read_key(path: Path) -> tuple[str, str | None]:
-    """The suite key of a file, and a warning when others can read the file too."""
+    """Return the suite key of a file, and a warning when others can read the file too."""
     text = _read(path, "key file")
     warning = None
     if sys.platform != "win32" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
@@ -25,12 +25,12 @@ def read_key(path: Path) -> tuple[str, str | None]:
 
 
 def read_ca(path: Path | None) -> bytes | None:
-    """The certificates of a file; None without one."""
+    """Return the certificates of a file; None without a file."""
     return None if path is None else _read(path, "CA file").encode()
 
 
 def read_users(path: Path | None) -> list[str]:
-    """The users of a file, one a line; empty lines and those that begin with # do not count."""
+    """Return the users of a file, one a line, without empty lines and comments (#)."""
     if path is None:
         return []
     lines = (line.strip() for line in _read(path, "users file").splitlines())

@@ -1,4 +1,4 @@
-"""Events as lines: JSON for programs, plain words for people without a terminal."""
+"""Print events as lines: JSON for programs, plain words for people without a terminal."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _KINDS: dict[type[Event], str] = {
 
 
 def json_line(event: Event, now: datetime) -> str:
-    """One JSON object: `event`, `time` (when it arrived here), and the event's fields; instants are ISO 8601 in UTC, spans seconds."""
+    """Return one JSON object: `event`, `time` (of arrival), and the event's fields. Times are ISO 8601 in UTC, durations seconds."""
     return json.dumps({"event": _KINDS[type(event)], "time": now.isoformat(), **_plain(event)})
 
 
@@ -50,7 +50,7 @@ def _plain(value: Any) -> Any:
 
 
 def plain_line(event: Event, now: datetime) -> str | None:
-    """One line for a person; None for what is not worth one."""
+    """Return one line for a person; None for an event that is not worth a line."""
     text = _sentence(event)
     return None if text is None else f"{now.astimezone():%H:%M:%S}  {clean(text)}"
 

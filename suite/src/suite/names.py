@@ -1,4 +1,4 @@
-"""When two spellings are one name, and which names are not worth sending."""
+"""Compare spellings of names, and find those that are not worth sending."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ MAX_NAME_CHARS: Final = 512
 
 
 def key_of(name: str) -> Key:
-    """The form in which names are compared; an overlong name is only ever equal to itself."""
+    """Return the form in which names are compared. An overlong name equals only itself."""
     if len(name) > MAX_NAME_CHARS:
         return Key(name)
     return Key(unicodedata.normalize("NFC", name.strip().lower()).removeprefix("sip:").strip())
 
 
-def sendable(name: str) -> bool:
-    """Whether the name fits into a message at all: not overlong, not empty, and text that can be encoded."""
+def is_sendable(name: str) -> bool:
+    """Return True for a name that fits into a message: neither overlong nor empty, and text that can be encoded."""
     if not name.strip() or len(name) > MAX_NAME_CHARS:
         return False
     try:

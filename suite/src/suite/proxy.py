@@ -1,4 +1,4 @@
-"""Which HTTP proxy to connect through.
+"""Choose the HTTP proxy to connect through.
 
 gRPC itself reads the lower-case variables only. Here both spellings count, the lower-case one first as in curl, and the
 outcome is handed to gRPC as channel options, so that what it would read by itself does not matter.
@@ -28,23 +28,23 @@ class Proxy:
         return f"Proxy({self.shown})"
 
 
-def choose(host: str, port: int, explicit: str | None, environ: Mapping[str, str]) -> Proxy | None:
-    """The proxy for an address: the explicit one, none if that is empty, else the environment's unless NO_PROXY exempts it.
+def choose_proxy(host: str, port: int, explicit: str | None, environ: Mapping[str, str]) -> Proxy | None:
+    """Return the proxy for an address: the explicit one, none if that is empty, else the environment's unless NO_PROXY exempts it.
 
     Raises:
         ConfigError: the proxy's URL is not one that can be used.
     """
     if explicit is not None:
-        return parse(explicit) if explicit else None
+        return parse_proxy(explicit) if explicit else None
     url = environ.get("https_proxy") or environ.get("HTTPS_PROXY")
     exempt = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     if not url or is_exempt(host, port, exempt):
         return None
-    return parse(url)
+    return parse_proxy(url)
 
 
-def parse(url: str) -> Proxy:
-    """The proxy of `http://[user:password@]host[:port]`; the scheme may be left out."""
+def parse_proxy(url: str) -> Proxy:
+    """Return the proxy of `http://[user:password@]host[:port]`. The scheme may be left out."""
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         host, port = parts.hostname, parts.port or 80
@@ -63,7 +63,7 @@ def parse(url: str) -> Proxy:
 
 
 def is_exempt(host: str, port: int, no_proxy: str) -> bool:
-    """Whether NO_PROXY names the host: `*`, a domain with all below it, an address, a network, any of them with a port."""
+    """Return True when NO_PROXY has the host: as `*`, a domain or one above, an address or a network; each may have a port."""
     return any(_matches(host.lower().strip("[]"), port, entry.strip().lower()) for entry in no_proxy.split(","))
 
 

@@ -1,4 +1,4 @@
-"""The rules of a suite: what it holds, what a response means for that, and what the next stream must be told.
+"""The rules of a suite: what it holds, the effect of each response, and the start of the next stream.
 
 Pure: responses go in, events come out. The relay keeps no session; everything that a resume needs is here.
 
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 from presence_api.v1 import presence_pb2 as pb
 from suite import events as ev
-from suite.before import Before
-from suite.names import Key, key_of, sendable
+from suite.names import Key, is_sendable, key_of
+from suite.uncertain import UncertainPresences
 from suite.values import Outcome, Presence, Status, instant, presence_of, span
 
 if TYPE_CHECKING:
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a user has: a presence, or the status that says why there is none. Exactly one of them is None."""
+    """The answer for a user: a presence, or the status that says why there is none. Exactly one of them is None."""
 
     presence: Presence | None
     status: Status | None
     is_uncertain: bool = False
-    """From before a reset, and not said anew yet: show it as uncertain."""
+    """True for an answer from before a reset that the relay has not confirmed yet: show it as uncertain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What a name stands for: a user, or the status that says why nobody. Exactly one of them is None."""
+    """The resolution of a name: a user, or the status that says why there is none. Exactly one of them is None."""
 
     user_id: str | None
     status: Status | None
@@ -50,18 +50,19 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True)
 class StartUsers:
-    """What a new stream is told, as of `generation`."""
+    """The names for the start of a new stream, as of `generation`."""
 
     token: str
     subscribe: tuple[str, ...]
     held: tuple[pb.ResolvedName, ...]
-    told: dict[Key, int]
+    sent: dict[Key, int]
+    """Each name in the start -> its generation."""
     generation: int
 
 
 @dataclass(slots=True)
 class _Entry:
-    """One name: its spellings (the first is the one that is sent) and what it stands for."""
+    """One name: its spellings, of which the first is sent, and its resolution."""
 
     generation: int
     spellings: dict[str, None] = field(default_factory=dict)
@@ -88,7 +89,7 @@ class _Entry:
 
 
 class WatchState:
-    """What one suite watches and holds."""
+    """The names that one suite watches, and the answers that it holds."""
 
     def __init__(self) -> None:
         self.token = ""
@@ -96,18 +97,18 @@ class WatchState:
         self.contact_time: datetime | None = None
         self.poll_interval: timedelta | None = None
         self.answers: dict[str, Answer] = {}
-        """As the relay said them; `shown` has what is uncertain too."""
-        self._before = Before()
+        """user_id -> the relay's answer; `shown` has the uncertain ones too."""
+        self._uncertain = UncertainPresences()
         self._entries: dict[Key, _Entry] = {}
         self._keys_of: dict[str, set[Key]] = {}
         self._left: dict[Key, int] = {}
         self._generation = 0
 
-    # What is held
+    # Held
 
     @property
     def names(self) -> dict[str, Resolution]:
-        """Each name as it was given -> what it stands for; PENDING until that is known."""
+        """Return each name as it was given -> its resolution; PENDING until the relay has resolved it."""
         return {
             spelling: self._resolution(key, entry)
             for key, entry in self._entries.items()
@@ -116,39 +117,39 @@ class WatchState:
 
     @property
     def shown(self) -> Mapping[str, Answer]:
-        """user_id -> the newest answer, or that from before a reset as long as nothing newer is known."""
-        if not self._before.presences:
+        """Return user_id -> the newest answer, or the uncertain one from before a reset while there is no newer one."""
+        if not self._uncertain.presences:
             return self.answers
-        uncertain = {user_id: Answer(at, None, is_uncertain=True) for user_id, at in self._before.presences.items()}
+        uncertain = {user_id: Answer(at, None, is_uncertain=True) for user_id, at in self._uncertain.presences.items()}
         return {**self.answers, **uncertain}
 
-    def look(self, name: str) -> tuple[Resolution | None, Answer | None]:
-        """What a name, however it is spelled, stands for (None if it is not watched), and the user's answer if there is one."""
+    def find(self, name: str) -> tuple[Resolution | None, Answer | None]:
+        """Return the resolution of a name, however it is spelled, and the user's answer; None for each that there is not."""
         entry = self._entries.get(key_of(name))
         if entry is None:
             return None, None
         resolution = self._resolution(key_of(name), entry)
-        before = self._before.presences.get(resolution.user_id or "")
+        before = self._uncertain.presences.get(resolution.user_id or "")
         if before is not None:
             return resolution, Answer(before, None, is_uncertain=True)
         return resolution, self.answers.get(resolution.user_id or "")
 
     def names_of(self, user_id: str) -> tuple[str, ...]:
-        """All names that stand for the user."""
+        """Return all names that stand for the user."""
         keys = self._keys_of.get(user_id, ())
         return tuple(sorted(spelling for key in keys for spelling in self._entries[key].spellings))
 
     def wanted(self, key: Key) -> tuple[str, int] | None:
-        """How to send a name, and its generation; None when it is not watched or not worth sending."""
+        """Return the spelling to send for a name, and its generation; None when it is not watched or not worth sending."""
         entry = self._entries.get(key)
-        if entry is None or not sendable(entry.sent_as):
+        if entry is None or not is_sendable(entry.sent_as):
             return None
         return entry.sent_as, entry.generation
 
-    # What the suite asks for
+    # Subscriptions
 
     def subscribe(self, names: Iterable[str]) -> tuple[list[Key], list[ev.Event]]:
-        """Watch these names; returns the keys that are new, and what is known of the others already."""
+        """Watch these names. Returns the keys that are new, and events with what is known of the others."""
         new: list[Key] = []
         seen: list[ev.Event] = []
         for name in names:
@@ -165,69 +166,69 @@ class WatchState:
         return new, seen
 
     def unsubscribe(self, names: Iterable[str]) -> list[Key]:
-        """Watch these names no longer, however they are spelled; returns the keys that are gone."""
+        """Stop watching these names, however they are spelled. Returns the keys that are gone."""
         gone = [key for key in dict.fromkeys(map(key_of, names)) if key in self._entries]
         for key in gone:
             self._generation += 1
             self._left[key] = self._generation
-            self._stands_for_nobody(key)
-            self._before.named(key)
+            self._forget_resolution(key)
+            self._uncertain.forget_name(key)
             del self._entries[key]
         return gone
 
     def count_after(self, names: Iterable[str]) -> int:
-        """How many names would be watched if these were subscribed."""
+        """Return the number of names that would be watched if these were subscribed."""
         return len(self._entries.keys() | {key_of(name) for name in names})
 
-    # What a stream is told
+    # The start of a stream
 
     def start(self) -> StartUsers:
-        """What to tell a new stream now; changes nothing."""
+        """Return the names for the start of a new stream. Changes nothing."""
         subscribe: list[str] = []
         held: list[pb.ResolvedName] = []
-        told: dict[Key, int] = {}
+        sent: dict[Key, int] = {}
         for key, entry in self._entries.items():
-            if not sendable(entry.sent_as):
+            if not is_sendable(entry.sent_as):
                 continue
-            told[key] = entry.generation
+            sent[key] = entry.generation
             if self.token and (resolved := self._held(entry)) is not None:
                 held.append(resolved)
             else:
                 subscribe.append(entry.sent_as)
-        return StartUsers(self.token, tuple(subscribe), tuple(held), told, self._generation)
+        return StartUsers(self.token, tuple(subscribe), tuple(held), sent, self._generation)
 
     def began(self, start: StartUsers) -> None:
-        """The stream that was told `start` has sent its first response: nothing older can arrive any more."""
+        """Note that the stream of `start` has sent its first response: nothing older can arrive any more."""
         for key, entry in self._entries.items():
             if entry.came_back and entry.generation <= start.generation:
                 entry.came_back = False
-                self._stands_for_nobody(key)
+                self._forget_resolution(key)
         self._left = {key: left for key, left in self._left.items() if left > start.generation}
 
     def forget_token(self) -> list[ev.Event]:
-        """The token is another tenant's: so is everything that is held."""
-        self._before.clear()
+        """Forget the token and everything that is held, because they are another tenant's."""
+        self._uncertain.clear()
         self._reset()
         return [ev.Reset(kept=False)]
 
-    # What a response means
+    # Responses
 
     def apply(self, response: api.WatchPresenceResponse) -> list[ev.Event]:
-        """Apply one response and store its token; an event that this library does not know means nothing."""
+        """Apply one response, store its token and return the events. A response that this library does not know has none."""
         match response.WhichOneof("event"):
             case "started":
-                happened = self._started(response.started)
+                emitted = self._started(response.started)
             case "batch":
-                happened = self._batch(response.batch)
+                emitted = self._batch(response.batch)
             case "progress":
-                happened = self._progress(response.progress)
+                emitted = self._progress(response.progress)
             case "tenant_status":
-                happened = self._tenant_status(response.tenant_status)
+                emitted = self._tenant_status(response.tenant_status)
             case _:
-                happened = []
+                emitted = []
         if response.resume_token:
             self.token = response.resume_token
-        return happened
+        return emitted
 
     def _started(self, started: api.WatchPresenceResponse.Started) -> list[ev.Event]:
         outcome = Outcome(started.outcome)
@@ -237,7 +238,7 @@ class WatchState:
         presences = {
             user_id: answer.presence for user_id, answer in self.answers.items() if answer.presence is not None
         }
-        self._before.keep(users, presences)
+        self._uncertain.add(users, presences)
         self._reset()
         return [ev.Connected(outcome), ev.Reset(kept=True)]
 
@@ -246,29 +247,29 @@ class WatchState:
         self.answers.clear()
         self._keys_of.clear()
         for entry in self._entries.values():
-            if sendable(entry.sent_as):
+            if is_sendable(entry.sent_as):
                 entry.resolved = None
 
     def _batch(self, batch: api.WatchPresenceResponse.Batch) -> list[ev.Event]:
-        happened: list[ev.Event] = []
+        emitted: list[ev.Event] = []
         newly_named: dict[str, None] = {}
         for resolved in batch.resolved:
-            happened.extend(self._resolve(resolved, newly_named))
+            emitted.extend(self._resolve(resolved, newly_named))
         answered: dict[str, None] = {}
         for answer in batch.answers:
             if answer.user_id in self._keys_of:
-                said = self.answers[answer.user_id] = _answer(answer)
-                if said.status is not Status.PENDING:
-                    self._before.answered(answer.user_id)
+                received = self.answers[answer.user_id] = _answer(answer)
+                if received.status is not Status.PENDING:
+                    self._uncertain.forget_user(answer.user_id)
                 answered[answer.user_id] = None
         # A new name of a user who is held already gets the answer too, although the relay need not send it again.
         already_held = {user_id: None for user_id in newly_named if user_id in self.answers}
-        told = (user_id for user_id in already_held | answered if user_id not in self._before.presences)
-        happened.extend(map(self._changed_event, told))
+        certain = (user_id for user_id in already_held | answered if user_id not in self._uncertain.presences)
+        emitted.extend(map(self._changed_event, certain))
         if batch.snapshot_complete:
-            self._before.keep_only({key for key, entry in self._entries.items() if entry.resolved is not None})
-            happened.append(ev.SnapshotComplete())
-        return happened
+            self._uncertain.retain({key for key, entry in self._entries.items() if entry.resolved is not None})
+            emitted.append(ev.SnapshotComplete())
+        return emitted
 
     def _resolve(self, resolved: pb.ResolvedName, newly_named: dict[str, None]) -> Iterator[ev.Event]:
         key = key_of(resolved.user)
@@ -277,53 +278,53 @@ class WatchState:
             return
         user_id = resolved.user_id if resolved.WhichOneof("outcome") == "user_id" else None
         if entry.user_id != user_id:
-            self._stands_for_nobody(key)
+            self._forget_resolution(key)
             if user_id is not None:
                 self._keys_of.setdefault(user_id, set()).add(key)
                 newly_named[user_id] = None
         entry.resolved = resolved
-        if self._is_said_anew(key, entry.resolution):
-            self._before.named(key)
+        if self._replaces_uncertain(key, entry.resolution):
+            self._uncertain.forget_name(key)
         elif user_id is None:
-            return  # what it stood for before is shown, as uncertain
+            return  # its earlier user is still shown, as uncertain
         yield from (self._resolved_event(spelling, entry) for spelling in entry.spellings)
 
-    def _is_said_anew(self, key: Key, resolution: Resolution) -> bool:
-        """Whether nothing is to be shown any more of what the name stood for before a reset."""
-        before = self._before.user(key)
+    def _replaces_uncertain(self, key: Key, resolution: Resolution) -> bool:
+        """Return True when the resolution ends what was shown for the name since before a reset."""
+        before = self._uncertain.user_of(key)
         return before is None or (resolution.user_id != before and resolution.status is not Status.PENDING)
 
     def _resolution(self, key: Key, entry: _Entry) -> Resolution:
-        before = self._before.user(key)
+        before = self._uncertain.user_of(key)
         return entry.resolution if before is None else Resolution(before, None)
 
     def _progress(self, progress: api.WatchPresenceResponse.Progress) -> list[ev.Event]:
         self._fresh(progress)
         return [ev.Progress(self.contact_time, self.poll_interval)]
 
-    def _tenant_status(self, said: api.WatchPresenceResponse.TenantStatus) -> list[ev.Event]:
-        self._fresh(said)
-        status = Status(said.unknown_reason)
+    def _tenant_status(self, message: api.WatchPresenceResponse.TenantStatus) -> list[ev.Event]:
+        self._fresh(message)
+        status = Status(message.unknown_reason)
         self.tenant_status = Status.STALE if status is Status.UNKNOWN else status
         return [ev.TenantStatus(self.tenant_status, self.contact_time, self.poll_interval)]
 
-    def _fresh(self, said: api.WatchPresenceResponse.Progress | api.WatchPresenceResponse.TenantStatus) -> None:
-        if said.HasField("contact_time"):
-            self.contact_time = instant(said.contact_time)
-        if said.HasField("poll_interval"):
-            self.poll_interval = span(said.poll_interval)
+    def _fresh(self, message: api.WatchPresenceResponse.Progress | api.WatchPresenceResponse.TenantStatus) -> None:
+        if message.HasField("contact_time"):
+            self.contact_time = instant(message.contact_time)
+        if message.HasField("poll_interval"):
+            self.poll_interval = span(message.poll_interval)
 
     # One name
 
     def _enter(self, key: Key, name: str) -> _Entry:
         self._generation += 1
         entry = _Entry(self._generation, {name: None}, came_back=key in self._left)
-        if not sendable(name):
+        if not is_sendable(name):
             entry.resolved = pb.ResolvedName(unknown_reason=pb.UNKNOWN_REASON_MALFORMED)
         return entry
 
     def _held(self, entry: _Entry) -> pb.ResolvedName | None:
-        """What to say of the name if it is held, spelled as it is sent."""
+        """Return the resolution to send for a name that is held, spelled as it is sent; None for one that is not."""
         resolved = entry.resolved
         if resolved is None or entry.came_back or resolved.WhichOneof("outcome") is None:
             return None
@@ -334,8 +335,8 @@ class WatchState:
             return None
         return pb.ResolvedName(user=entry.sent_as, user_id=user_id)
 
-    def _stands_for_nobody(self, key: Key) -> None:
-        """Undo what the name stood for; a user without a name is forgotten."""
+    def _forget_resolution(self, key: Key) -> None:
+        """Forget the resolution of a name, and the user if no other name stands for it."""
         entry = self._entries[key]
         user_id = entry.user_id
         if user_id is not None:

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     _BidiCall: TypeAlias = aio.StreamStreamCall[api.WatchPresenceRequest, api.WatchPresenceResponse]
     _Call: TypeAlias = _BidiCall | aio.UnaryStreamCall[api.StreamPresenceRequest, api.WatchPresenceResponse]
 
-Form: TypeAlias = Literal["watch", "stream"]
+StreamForm: TypeAlias = Literal["watch", "stream"]
 """`watch` is the bidirectional form; `stream` the one for clients that cannot stream requests."""
 
 FIRST_RESPONSE_S: Final = 60.0
-"""How long the first response may take: the parts of a start have 30 s to arrive, and a snapshot must be read."""
+"""Time for the first response: the parts of a start have 30 s to arrive, and a snapshot must be read."""
 PROGRESS_S: Final = 25.0
-"""The relay's progress interval until it says another."""
+"""The relay's progress interval, unless its first response has another."""
 MIN_PROGRESS_S: Final = 0.5
 """The protocol promises 5 s at least; this only keeps a nonsensical value from ending every stream."""
 MISSED_PROGRESS: Final = 3
@@ -40,7 +40,7 @@ MISSED_PROGRESS: Final = 3
 
 
 class StreamEnded(Exception):
-    """The stream is over; `ending` says why."""
+    """Raised when the stream is over. `ending` says why."""
 
     def __init__(self, ending: Ending) -> None:
         super().__init__(ending.code.name)
@@ -48,25 +48,25 @@ class StreamEnded(Exception):
 
 
 class Stream:
-    """Tells the relay what is watched, and gives its responses in order.
+    """One stream: it sends the relay the names that are watched, and returns the responses in order.
 
     A user change is sent by a task of its own, so that a relay that does not read holds up nothing here. Nothing is read
     ahead: while `next` is not called the relay feels it.
     """
 
     def __init__(
-        self, target: Target, form: Form, start: StartUsers, base: api.WatchStart, key: str, state: WatchState
+        self, target: Target, form: StreamForm, start: StartUsers, base: api.WatchStart, key: str, state: WatchState
     ) -> None:
         self.start = start
         self.has_begun = False
-        """Whether its first response was applied."""
+        """True once its first response was applied."""
         self.ends_at = math.inf
-        """When the relay will end it, by the loop's clock."""
+        """Time by the loop's clock at which the relay ends it."""
         self.leave_at = math.inf
-        """When to go on with another stream."""
+        """Time by the loop's clock at which to go on with another stream."""
         self._form = form
         self._state = state
-        self._told = dict(start.told)
+        self._sent = dict(start.sent)
         self._dirty: dict[Key, None] = {}
         self._changed = asyncio.Event()
         self._progress_s = 0.0
@@ -75,18 +75,18 @@ class Stream:
         self._channel = target.open()
         self._call = self._open(start_parts(start, base), (("authorization", f"Bearer {key}"),))
 
-    def tell(self, keys: Iterable[Key]) -> None:
-        """These names changed; the relay is told soon."""
+    def update(self, keys: Iterable[Key]) -> None:
+        """Send the state of these names, which changed, with the next change."""
         self._dirty.update(dict.fromkeys(keys))
         self._changed.set()
 
     @property
     def is_behind(self) -> bool:
-        """Whether the users differ from what the relay was told. Only ever lasts with the form `stream`."""
+        """Return True when the users differ from those sent. Lasts only with the form `stream`."""
         return any(self._differs(key) for key in self._dirty)
 
     async def next(self, patience_s: float, turn: asyncio.Event) -> api.WatchPresenceResponse | None:
-        """The next response; None when `turn` was set or `patience_s` went by first.
+        """Return the next response; None when `turn` was set or `patience_s` went by first.
 
         Raises:
             StreamEnded: there is no next response.
@@ -119,7 +119,7 @@ class Stream:
         return response
 
     async def close(self) -> None:
-        """End the stream and its connection; harmless when it ended already."""
+        """End the stream and its connection. Harmless when it has ended already."""
         tasks = [task for task in (self._reading, self._writing) if task is not None]
         self._call.cancel()
         for task in tasks:
@@ -141,8 +141,8 @@ class Stream:
     def _note_progress_interval(self, response: api.WatchPresenceResponse) -> None:
         self._progress_s = self._progress_s or PROGRESS_S
         if response.started.HasField("progress_interval"):
-            said = span(response.started.progress_interval)
-            self._progress_s = PROGRESS_S if said is None else max(said.total_seconds(), MIN_PROGRESS_S)
+            interval = span(response.started.progress_interval)
+            self._progress_s = PROGRESS_S if interval is None else max(interval.total_seconds(), MIN_PROGRESS_S)
 
     # Writing
 
@@ -166,19 +166,19 @@ class Stream:
                     await call.write(api.WatchPresenceRequest(change=change))
 
     def _due(self) -> list[api.WatchPresenceRequest.Change]:
-        """The change that brings the relay up to date, which counts as told from now on."""
+        """Return the change that brings the relay up to date. It counts as sent from now on."""
         keys, self._dirty = [key for key in self._dirty if self._differs(key)], {}
         subscribe, unsubscribe = [], []
         for key in keys:
             wanted = self._state.wanted(key)
             if wanted is None:
                 unsubscribe.append(key)
-                del self._told[key]
+                del self._sent[key]
             else:
                 subscribe.append(wanted[0])
-                self._told[key] = wanted[1]
+                self._sent[key] = wanted[1]
         return list(changes(subscribe, unsubscribe))
 
     def _differs(self, key: Key) -> bool:
         wanted = self._state.wanted(key)
-        return self._told.get(key) != (wanted and wanted[1])
+        return self._sent.get(key) != (wanted and wanted[1])

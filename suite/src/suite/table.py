@@ -1,4 +1,4 @@
-"""The live table: who is what, since when, and how sure that is."""
+"""The live table: each user's status, its time, and how certain it is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from suite.state import Answer, Resolution
     from suite.values import Presence
 
-    Look = Callable[[str], tuple[Resolution | None, Answer | None]]
+    Find = Callable[[str], tuple[Resolution | None, Answer | None]]
 
 _FRAME_LINES: Final = 7
 """Lines of the screen that are not users: two of header, four of the table's own, the line of those left out."""
@@ -33,7 +33,7 @@ _ROOMY: Final = 130
 
 @dataclass(slots=True)
 class Connection:
-    """What the header says."""
+    """The state of the connection and the tenant, for the header."""
 
     address: str
     state: str = "connecting"
@@ -43,7 +43,7 @@ class Connection:
     poll_interval: timedelta | None = None
 
     def note(self, event: ev.Event) -> None:
-        """Keep what an event says of the connection, the tenant and how fresh things are."""
+        """Update the header's values from an event."""
         match event:
             case ev.Connected(outcome):
                 self.state, self.is_up = f"connected ({outcome.label})", True
@@ -65,17 +65,17 @@ class Connection:
 
     @property
     def is_certain(self) -> bool:
-        """Whether what is held can be believed."""
+        """Return True while answers are certain: connected, and the tenant can be read."""
         return self.is_up and self.tenant in {None, Status.NONE}
 
 
-def render(names: Sequence[str], look: Look, connection: Connection, console: Console, now: datetime) -> RenderableType:
-    """The whole screen, cut to its height."""
+def render(names: Sequence[str], find: Find, connection: Connection, console: Console, now: datetime) -> RenderableType:
+    """Return the whole screen, cut to its height."""
     fitting = max(console.height - _FRAME_LINES, 1)
     shown = names[:fitting]
     table = _empty_table(console.width)
     for name in shown:
-        cells = _cells(name, *look(name), certain=connection.is_certain, plain=not _draws_unicode(console))
+        cells = _cells(name, *find(name), certain=connection.is_certain, plain=not _draws_unicode(console))
         table.add_row(
             *(cell for cell, column in zip(cells, _COLUMNS, strict=True) if column.from_columns <= console.width)
         )
@@ -118,9 +118,9 @@ def _header(connection: Connection, count: int, now: datetime) -> list[Text]:
         dot, (connection.address, "bold"), "  ", (clean(connection.state), "" if connection.is_up else "red")
     )
     if connection.tenant is None:
-        tenant = Text("organisation: not heard of yet", style="dim")
+        tenant = Text("organisation: not known yet", style="dim")
     elif connection.tenant is Status.NONE:
-        tenant = Text("organisation: well", style="green3")
+        tenant = Text("organisation: readable", style="green3")
     else:
         tenant = Text(f"organisation: {REASONS[connection.tenant]}", style="bold dark_orange")
     tenant.append(

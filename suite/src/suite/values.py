@@ -1,4 +1,4 @@
-"""What a user has, as this library hands it out: enums that tolerate what a newer relay may send, and the presence.
+"""The values of this library: the presence, and enums that tolerate what a newer relay may send.
 
 The enums have the numbers of the wire; a test holds the two together.
 """
@@ -26,7 +26,7 @@ class _Open(enum.IntEnum):
 
     @property
     def label(self) -> str:
-        """The name as JSON and people get it: `in_a_call`."""
+        """Return the name in lower case, as in JSON: `in_a_call`."""
         return self.name.lower()
 
 
@@ -43,7 +43,7 @@ class Availability(_Open):
 
 
 class ConsoleStatus(_Open):
-    """What an attendant console draws."""
+    """The status that an attendant console draws."""
 
     UNKNOWN = 1
     AVAILABLE = 2
@@ -62,7 +62,7 @@ class ConsoleStatus(_Open):
 
 
 class Source(_Open):
-    """How the relay learned of a presence."""
+    """The way in which the relay learned of a presence."""
 
     UNKNOWN = 0
     POLL = 1
@@ -70,7 +70,7 @@ class Source(_Open):
 
 
 class Status(_Open):
-    """Why there is no presence. NONE is only ever said of a tenant; UNKNOWN is a reason newer than this library."""
+    """The reason for the lack of a presence. Only a tenant has NONE; UNKNOWN is a reason newer than this library."""
 
     UNKNOWN = -1
     NONE = 0
@@ -88,7 +88,7 @@ class Status(_Open):
 
 
 class Outcome(_Open):
-    """How a stream began."""
+    """The way in which a stream began."""
 
     UNKNOWN = 0
     SNAPSHOT = 1
@@ -102,12 +102,12 @@ class Presence:
 
     Attributes:
         upn: the canonical user principal name, empty when not known yet.
-        idle_time: since when the devices are idle, as the relay saw it; None when `idle` is False.
+        idle_time: time since which the devices are idle, as the relay saw it; None when `idle` is False.
         status_message: None when there is none or the tenant does not pass it on.
-        out_of_office: whether the user is out of office; None when Microsoft does not say or the tenant does not pass it on.
+        out_of_office: True when the user is out of office; None when Microsoft does not say or the tenant does not pass it on.
         display_name: the name as people know it; empty when the tenant does not pass it on, or it is not known yet.
         mail: the mail address; as `display_name`.
-        observe_time: when the relay saw this presence first; None if it did not say.
+        observe_time: time at which the relay first saw this presence; None if it did not say.
     """
 
     upn: str
@@ -128,7 +128,7 @@ class Presence:
 
 
 def presence_of(message: pb.UserPresence) -> Presence:
-    """The presence as a value."""
+    """Return the presence of a message."""
     return Presence(
         upn=message.upn,
         availability=Availability(message.availability),
@@ -149,7 +149,7 @@ def presence_of(message: pb.UserPresence) -> Presence:
 
 
 def instant(message: Timestamp) -> datetime | None:
-    """The timestamp as UTC; None when it is outside what a datetime can hold."""
+    """Return the timestamp in UTC; None when it is outside what a datetime can hold."""
     try:
         return datetime.fromtimestamp(message.seconds, UTC) + timedelta(microseconds=message.nanos // 1000)
     except (OverflowError, ValueError, OSError):
@@ -157,7 +157,7 @@ def instant(message: Timestamp) -> datetime | None:
 
 
 def span(message: Duration) -> timedelta | None:
-    """The duration as a timedelta; None when it is negative or larger than one can hold."""
+    """Return the duration; None when it is negative or larger than a timedelta can hold."""
     try:
         value = timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)
     except OverflowError:

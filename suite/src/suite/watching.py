@@ -1,4 +1,4 @@
-"""Watching from the shell: the client's events on the screen until a person has seen enough."""
+"""Run a client from the shell: print its events until a person stops it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REDRAW_S: Final = 0.25
 
 
 async def watch_lines(client: PresenceClient, out: TextIO, *, as_json: bool) -> None:
-    """Write a line for each event."""
+    """Print a line for each event."""
     to_line: Callable[[Event, datetime], str | None] = json_line if as_json else plain_line
     async with client:
         async for event in client.events():
@@ -37,12 +37,12 @@ async def watch_lines(client: PresenceClient, out: TextIO, *, as_json: bool) -> 
 
 
 async def watch_table(client: PresenceClient, names: Sequence[str], address: str, console: Console) -> None:
-    """Keep a table on the screen up to date."""
+    """Draw a table, and keep it up to date."""
     connection = Connection(address)
     changed = asyncio.Event()
 
     def draw() -> None:
-        live.update(render(names, client.look, connection, console, datetime.now(UTC)), refresh=True)
+        live.update(render(names, client.find, connection, console, datetime.now(UTC)), refresh=True)
 
     async def redraw() -> None:
         while True:
@@ -67,8 +67,8 @@ async def watch_table(client: PresenceClient, names: Sequence[str], address: str
             draw()
 
 
-async def until_told_to_stop(watching: asyncio.Task[None]) -> None:
-    """Wait for the watching to end; SIGINT and SIGTERM end it quietly."""
+async def until_stopped(watching: asyncio.Task[None]) -> None:
+    """Wait for the watching to end. SIGINT and SIGTERM end it quietly."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         # Windows has none of these; there Ctrl-C arrives as KeyboardInterrupt.

@@ -1,7 +1,7 @@
-"""What a suite held before a reset: still shown, as uncertain, until it is said anew.
+"""Presences from before a reset. They are shown as uncertain until the relay answers for the user again.
 
 The relay's store may restart and reset all suites at once; consoles need not go blank for the seconds in which everything is
-read again. What is kept here is never told to the relay as held.
+read again. A suite never claims to hold what is kept here.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ if TYPE_CHECKING:
     from suite.values import Presence
 
 
-class Before:
-    """Presences from before a reset, by the names that stood for their users. Pure."""
+class UncertainPresences:
+    """Presences from before a reset, by the names that stood for their users."""
 
     def __init__(self) -> None:
         self._users: dict[Key, str] = {}
         self._names: Counter[str] = Counter()
         self.presences: dict[str, Presence] = {}
-        """user_id -> what was shown; only of users for whom a name stood that was not said anew."""
+        """user_id -> the presence before the reset, of users with a name that was not resolved again."""
 
-    def keep(self, users: Mapping[Key, str], presences: Mapping[str, Presence]) -> None:
-        """A reset: keep these, and what is still kept from an earlier one."""
+    def add(self, users: Mapping[Key, str], presences: Mapping[str, Presence]) -> None:
+        """Add what was held at a reset to what is left from an earlier one."""
         self._users.update(users)
         self._names = Counter(self._users.values())
         self.presences = {user: at for user, at in {**self.presences, **presences}.items() if user in self._names}
 
     def clear(self) -> None:
-        """Keep nothing."""
-        self.keep_only(())
+        """Forget everything at once."""
+        self.retain(())
 
-    def keep_only(self, keys: Container[Key]) -> None:
-        """Forget what all other names stood for."""
+    def retain(self, keys: Container[Key]) -> None:
+        """Forget all names but these."""
         for key in [key for key in self._users if key not in keys]:
-            self.named(key)
+            self.forget_name(key)
 
-    def user(self, key: Key) -> str | None:
-        """Whom the name stood for; None when it, or the user, was said anew since."""
+    def user_of(self, key: Key) -> str | None:
+        """Return the id of the user that the name stood for; None when the relay has resolved or answered it since."""
         user_id = self._users.get(key)
         return user_id if user_id in self.presences else None
 
-    def named(self, key: Key) -> None:
-        """The name was said anew, or is not watched any more."""
+    def forget_name(self, key: Key) -> None:
+        """Forget a name that was resolved again, or is no longer watched."""
         user_id = self._users.pop(key, None)
         if user_id is not None:
             self._names[user_id] -= 1
@@ -54,6 +54,6 @@ class Before:
                 del self._names[user_id]
                 self.presences.pop(user_id, None)
 
-    def answered(self, user_id: str) -> None:
-        """The user was answered anew."""
+    def forget_user(self, user_id: str) -> None:
+        """Forget a user whom the relay has answered again."""
         self.presences.pop(user_id, None)
