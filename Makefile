@@ -9,6 +9,8 @@ FOR_ALL := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 # Most tests wait for something most of the time, so more processes than cores are of use.
 TEST_PROCESSES ?= 3
+# What `make check` runs and `make test` does not run again.
+CHECK_TESTS := tests/test_project.py tests/test_structure.py tests/test_house.py
 CODE := relay onboarding emulator suite bench tests protos requirements
 API := suite/src/presence_api/v1
 PROMISE := protos/v1.txtpb
@@ -56,8 +58,8 @@ $(FOR_RUNNING): requirements/run.txt pyproject.toml suite/pyproject.toml | $(VEN
 run: setup-run ## a relay at work on this machine: Valkey, a local Microsoft cloud, all roles, a tenant to try
 	@exec $(BIN)/presence-relay dev
 
-test: setup browser ## every test
-	@$(PYTEST) -m 'not soak' --numprocesses $(TEST_PROCESSES) --dist worksteal
+test: setup browser ## every test but those of `make check`
+	@$(PYTEST) -m 'not soak' --numprocesses $(TEST_PROCESSES) --dist worksteal --durations=20 $(CHECK_TESTS:%=--ignore=%)
 
 # The pages are tested in Debian's own Chromium: a browser of Playwright's would be downloaded from elsewhere.
 browser:
@@ -95,11 +97,11 @@ types: setup ## mypy, strict
 contracts: setup ## which package may import which
 	@$(BIN)/lint-imports --no-cache
 
-# The project about itself: locks in step with pyproject.toml, settings table in step, nothing of one machine in a file.
+# The project about itself: locks and settings table in step, nothing of one machine in a file, no import circle, short modules.
 project-check: setup
-	@$(PYTEST) -p no:randomly tests/test_project.py
+	@$(PYTEST) -p no:randomly $(CHECK_TESTS)
 
-# Each documented behaviour of the local cloud has a test, and that test passes.
+# Each documented behaviour of the local cloud has a test; `make test` runs it.
 parity-check: setup
 	@$(BIN)/python -m tests.parity
 

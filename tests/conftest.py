@@ -10,7 +10,15 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.support.fixtures"]
+from tests.parity import NeverSkipped, named_tests
+
+pytest_plugins = ["pytester", "tests.support.fixtures"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A behaviour of the local cloud that its README promises is tested in every run."""
+    config.pluginmanager.register(NeverSkipped(named_tests()))
+
 
 # How fast an example is made or run says how busy the machine is, and nothing about the code.
 settings.register_profile("relay", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -69,25 +68,24 @@ import pytest
 
 def test_good(): pass
 
+@pytest.mark.skipif(True, reason="")
 @pytest.mark.parametrize("x", [1, 2])
-def test_half_bad(x): assert x == 1
+def test_skipped(x): pass
+
+def test_skips_itself(): pytest.skip()
 
 @pytest.mark.skip
-def test_skipped(): pass
+def test_other(): pass
 """
 
 
-def test_tests_that_fail_are_skipped_or_do_not_run_are_faults(tmp_path: Path):
-    (tmp_path / "test_sample.py").write_text(SAMPLE)
-    named = [f"test_sample.py::{name}" for name in ("test_good", "test_half_bad", "test_skipped")]
-    options = ("--rootdir", str(tmp_path), "-p", "no:cacheprovider", "-q")
-    assert parity.run(named, *options, cwd=tmp_path, processes=0) == [
-        "test_sample.py::test_half_bad: failure",
-        "test_sample.py::test_skipped: skipped",
-    ]
-    assert parity.run(["test_sample.py::test_gone"], *options, cwd=tmp_path, processes=0) == [
-        "test_sample.py::test_gone: was not run"
-    ]
+def test_a_test_that_a_row_names_fails_when_it_is_skipped(pytester: pytest.Pytester):
+    """A parametrised test is as good as its worst case."""
+    pytester.makepyfile(test_sample=SAMPLE)
+    named = frozenset(f"test_sample.py::{name}" for name in ("test_good", "test_skipped", "test_skips_itself"))
+    pytester.inline_run("-p", "no:randomly", "-p", "no:xdist", plugins=[parity.NeverSkipped(named)]).assertoutcome(
+        passed=1, skipped=1, failed=3
+    )
 
 
 def test_the_emulators_own_tables_are_whole():

@@ -1,0 +1,86 @@
+"""The rules of the house, held: short modules and functions, one public name for one thing, docstrings that say what something does.
+
+A number in `STILL` is what is left of old code. It only ever falls; at zero, its line goes.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parent.parent
+DISTRIBUTIONS: Final = {
+    "presence-relay": ("relay", "onboarding"),
+    "presence-suite": ("suite/src/suite",),
+    "emulator": ("emulator",),
+}
+PROGRAMS: Final = ("bench",)
+"""Programs side by side, each with names of its own."""
+LINES_OF_A_MODULE: Final = 400
+LINES_OF_A_FUNCTION: Final = 60
+STILL: Final = {"long modules": 10, "long functions": 3, "clauses": 887, "class names twice": 48}
+_CLAUSE = re.compile(r"(?:What|Whatever|Who|Whoever|Whom|Whose|Whether|How|When|Which|Where|Since|Until|Why)\b")
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Documented = ast.Module | ast.ClassDef | Function
+
+
+@cache
+def modules(*folders: str) -> dict[str, ast.Module]:
+    """Path below the root -> syntax tree, of all modules in these folders."""
+    paths = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    return {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in paths}
+
+
+def every() -> Iterator[tuple[str, ast.Module]]:
+    """Every module of ours."""
+    for folders in (*DISTRIBUTIONS.values(), PROGRAMS):
+        yield from modules(*folders).items()
+
+
+def assert_few(rule: str, found: list[str]) -> None:
+    """Fail when more breaks the rule than `STILL` has left of old code."""
+    assert len(found) <= STILL.get(rule, 0), "\n".join([f"{rule}: {len(found)}", *found])
+
+
+def test_no_module_is_too_long_to_read_at_once():
+    sizes = {path: (ROOT / path).read_text().count("\n") for path, _ in every()}
+    assert_few("long modules", [f"{path}: {size}" for path, size in sizes.items() if size > LINES_OF_A_MODULE])
+
+
+def test_every_function_can_be_seen_whole():
+    found = [
+        f"{path}:{node.lineno} {node.name}: {lines}"
+        for path, tree in every()
+        for node in ast.walk(tree)
+        if isinstance(node, Function) and (lines := (node.end_lineno or 0) - node.lineno + 1) > LINES_OF_A_FUNCTION
+    ]
+    assert_few("long functions", found)
+
+
+def test_no_docstring_begins_with_a_clause():
+    """A docstring has a subject and a verb, or is a noun phrase: "Return the newest one.", "One partition's lease."."""
+    found = [
+        f"{path}:{getattr(node, 'lineno', 1)} {text.splitlines()[0]}"
+        for path, tree in every()
+        for node in ast.walk(tree)
+        if isinstance(node, Documented) and _CLAUSE.match(text := ast.get_docstring(node) or "")
+    ]
+    assert_few("clauses", found)
+
+
+def test_no_public_class_name_stands_for_two_things():
+    found: list[str] = []
+    for name, folders in DISTRIBUTIONS.items():
+        places: dict[str, list[str]] = defaultdict(list)
+        for path, tree in modules(*folders).items():
+            for node in tree.body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places[node.name].append(path)
+        found += [f"{name}: {each} in {', '.join(paths)}" for each, paths in places.items() if len(paths) > 1]
+    assert_few("class names twice", found)
