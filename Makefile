@@ -16,7 +16,7 @@ API := suite/src/presence_api/v1
 PROMISE := protos/v1.txtpb
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run run test browser check soak bench bench-push format lint types contracts protos protos-promise protos-check lock project-check parity-check locks-check profiles
+.PHONY: help setup setup-run run test browser check soak bench bench-push format lint types contracts protos protos-promise protos-check lock project-check parity-check locks-check profiles docs
 
 help: ## says what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -112,6 +112,10 @@ locks-check: setup
 # Whoever adds a switch to the local cloud runs this: its profiles, and the probe, list them all.
 profiles: setup
 	@$(BIN)/python -m tests.profiles
+
+# The pages of docs/reference follow from the code; `make check` compares them.
+docs: setup ## writes the generated pages: settings and commands
+	@$(BIN)/python -m tests.references
 
 # ---- protos and locks ---------------------------------------------------------------------------------------------------
 

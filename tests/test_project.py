@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from relay.settings.table import table
+from tests import references
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -71,9 +71,9 @@ def test_every_pin_of_the_locks_has_a_hash():
         assert "http" not in re.sub(r"^[A-Za-z0-9_.-]+==", "", text, flags=re.MULTILINE).replace("sha256:", "")
 
 
-def test_the_readme_lists_every_setting_as_it_is():
-    """`presence-relay settings` prints the table."""
-    assert table() in (ROOT / "README.md").read_text()
+@pytest.mark.parametrize(("file", "text"), references.pages().items(), ids=lambda value: getattr(value, "name", ""))
+def test_the_generated_pages_are_as_the_code_is(file, text):
+    assert file.read_text() == text, "run make docs"
 
 
 def test_the_architecture_says_why_each_dependency_is_there():
@@ -84,10 +84,11 @@ def test_the_architecture_says_why_each_dependency_is_there():
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "ARCHITECTURE.md", "docs/suites.md", "suite/README.md", "suite/CHANGELOG.md"]
+    "document",
+    [*ROOT.glob("*.md"), *(ROOT / "suite").glob("*.md"), *(ROOT / "docs").rglob("*.md")],
+    ids=lambda path: str(path.relative_to(ROOT)),
 )
-def test_links_between_documents_lead_somewhere(name):
-    document = ROOT / name
+def test_links_between_documents_lead_somewhere(document: Path):
     links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text())
     missing = [link for link in links if "://" not in link and not (document.parent / link).exists()]
     assert missing == []
