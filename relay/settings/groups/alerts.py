@@ -21,29 +21,33 @@ class MailConfig(Group):
 
     model_config = SettingsConfigDict(env_prefix="RELAY_MAIL_")
 
-    host: str | None = Field(None, description="mail server; without one administrators get no e-mail")
-    port: Port = Field(587, description="its port; 465 is usual for `tls`, 25 for `none`")
+    host: str | None = Field(None, description="mail server; without one, administrators receive no e-mail")
+    port: Port = Field(587, description="port of the mail server; 465 is usual for `tls`, 25 for `none`")
     tls: Literal["starttls", "tls", "none"] = Field(
         "starttls",
-        description="`starttls` demands an upgrade, `tls` begins with it, `none` is for a server on the relay's own host",
+        description="`starttls` demands an upgrade, `tls` begins with TLS, `none` is for a server on the relay's "
+        "own host",
     )
     plaintext: bool = Field(
         default=False,
-        description="whether `none` may go to another host: what administrators and you are told crosses the network in the clear; "
-        "only inside a tunnel or a mesh that encrypts",
+        description="allow `none` to another host. E-mail to administrators and to you crosses the network in the "
+        "clear: use it only inside a tunnel or a mesh that encrypts",
     )
-    user: str = Field("", description="whom to sign in as; empty: nobody")
-    password: Secret | None = Field(None, description="their password")
+    user: str = Field("", description="user name at the mail server; empty: no sign-in")
+    password: Secret | None = Field(None, description="password of `RELAY_MAIL_USER`")
     sender: str | None = Field(
         None,
-        description="the address that e-mails come from",
+        description="sender address of e-mail",
         json_schema_extra={"variable": "RELAY_MAIL_FROM"},
     )
     operator: str | None = Field(
         None,
-        description="your own address: it is told when an organisation waits for your approval, and when a limit on new ones is reached",
+        description="your address. It receives an e-mail when a tenant waits for approval, and when a limit on new "
+        "tenants is reached",
     )
-    ca: Certificates | None = Field(None, description="certificates to trust instead of the system's")
+    ca: Certificates | None = Field(
+        None, description="CA certificates to trust for the mail server, instead of the system's"
+    )
 
     @field_validator("sender", "operator")
     @classmethod
@@ -82,6 +86,9 @@ class NoticeConfig(Group):
 
     private_addresses: bool = Field(
         default=False,
-        description="whether notices may go to addresses that are not on the public internet: a tenant could reach into your network",
+        description="allow notices to addresses that are not on the public internet. A tenant could then reach into "
+        "your network",
     )
-    ca: Certificates | None = Field(None, description="certificates to trust there instead of the system's")
+    ca: Certificates | None = Field(
+        None, description="CA certificates to trust for receivers of notices, instead of the system's"
+    )

@@ -40,21 +40,32 @@ class CloudConfig(Group):
 
     name: CloudName = Field(
         "global",
-        description="`global` (GCC included), `gcc-high`, `dod`, or `custom` with the two addresses below",
+        description="Microsoft's cloud: `global` (GCC included), `gcc-high`, `dod`, or `custom` with "
+        "`RELAY_CLOUD_AUTHORITY_URL` and `RELAY_CLOUD_GRAPH_URL`",
         json_schema_extra={"variable": "RELAY_CLOUD"},
     )
-    authority_url: HttpsAddress | None = Field(None, description="Entra's address, for `custom` only")
-    graph_url: HttpsAddress | None = Field(None, description="Graph's address, for `custom` only")
-    ca: Certificates | None = Field(None, description="certificates to trust for the two, instead of the system's")
-    client_id: str | None = Field(None, description="application id of the app registration")
-    client_secret: ClientSecret | None = Field(None, description="its secret; a certificate is better")
-    certificate: Certificates | None = Field(None, description="its certificate, PEM")
-    private_key: PrivateKey | None = Field(None, description="the certificate's private key, PEM, without a password")
-    second_client_secret: ClientSecret | None = Field(
-        None, description="a second credential beside the first, while one takes the other's place: its secret,"
+    authority_url: HttpsAddress | None = Field(None, description="URL of Entra, only for `custom`")
+    graph_url: HttpsAddress | None = Field(None, description="URL of Graph, only for `custom`")
+    ca: Certificates | None = Field(
+        None, description="CA certificates to trust for Entra and Graph, instead of the system's"
     )
-    second_certificate: Certificates | None = Field(None, description="or its certificate, PEM,")
-    second_private_key: PrivateKey | None = Field(None, description="with its private key, PEM, without a password")
+    client_id: str | None = Field(None, description="application id of the app registration")
+    client_secret: ClientSecret | None = Field(
+        None, description="client secret of the app registration; a certificate is better"
+    )
+    certificate: Certificates | None = Field(None, description="certificate of the app registration, PEM")
+    private_key: PrivateKey | None = Field(
+        None, description="private key of `RELAY_CLOUD_CERTIFICATE`, PEM, without a password"
+    )
+    second_client_secret: ClientSecret | None = Field(
+        None, description="client secret of a second credential, used during rotation"
+    )
+    second_certificate: Certificates | None = Field(
+        None, description="certificate of a second credential, used during rotation, PEM"
+    )
+    second_private_key: PrivateKey | None = Field(
+        None, description="private key of `RELAY_CLOUD_SECOND_CERTIFICATE`, PEM, without a password"
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

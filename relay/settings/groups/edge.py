@@ -22,36 +22,49 @@ class WatchConfig(Group):
     model_config = SettingsConfigDict(env_prefix="RELAY_WATCH_")
 
     linger: Duration = Field(
-        timedelta(minutes=5), ge=timedelta(), description="how long users are read on after their last suite has left"
+        timedelta(minutes=5),
+        ge=timedelta(),
+        description="time for which users are still read after their last suite has left",
     )
     progress_interval: Duration = Field(
         timedelta(seconds=25),
         ge=timedelta(seconds=5),
         le=timedelta(minutes=5),
-        description="how often an idle stream says how fresh it is, unless the suite asks otherwise",
+        description="time between two progress messages on an idle stream, unless the suite asks for another",
     )
-    streams_per_tenant: int = Field(64, ge=1, description="open streams of one tenant at one edge")
+    streams_per_tenant: int = Field(64, ge=1, description="number of open streams of one tenant at one edge")
     unknown_linger: Duration = Field(
         timedelta(seconds=10),
         ge=timedelta(),
-        description="how long a name that stands for nobody is kept after the last suite has left",
+        description="time for which a name without a user is kept after the last suite has left",
     )
     tenant_names: int = Field(
         MOST_NAMES,
         ge=1,
         le=HIGHEST,
-        description="distinct users of one tenant on all its streams; `presence-relay tenants limit` sets another number for one",
+        description="number of distinct users of one tenant on all its streams; `presence-relay tenants limit` sets "
+        "another number for one tenant",
     )
     names_at_once: int = Field(
-        20_000, ge=1, description="names, asked for and given up, in changes with one suite key at one edge, at once,"
+        20_000,
+        ge=1,
+        description="number of names, added and removed, that changes with one suite key may have at once at one edge",
     )
     names_a_second: int = Field(
-        500, ge=1, description="and how many follow each second; the edge reads no further change meanwhile"
+        500,
+        ge=1,
+        description="number of names a second that follow `RELAY_WATCH_NAMES_AT_ONCE`. Beyond, the edge reads the "
+        "next change later",
     )
     start_names_at_once: int = Field(
-        200_000, ge=1, description="names in starts with one suite key at one edge, at once,"
+        200_000, ge=1, description="number of names that starts with one suite key may have at once at one edge"
     )
-    start_names_a_second: int = Field(5_000, ge=1, description="and how many follow each second")
+    start_names_a_second: int = Field(
+        5_000,
+        ge=1,
+        description="number of names a second that follow `RELAY_WATCH_START_NAMES_AT_ONCE`. Beyond, the edge reads "
+        "the next start later",
+    )
 
 
 class EdgeConfig(Group):
@@ -60,85 +73,102 @@ class EdgeConfig(Group):
     model_config = SettingsConfigDict(env_prefix="RELAY_EDGE_")
 
     host: ListenHost = Field("0.0.0.0", description="address to listen on; `::` for IPv6 and IPv4")  # noqa: S104  suites come from outside
-    port: Port = Field(8443, description="its port; 0 takes a free one. Suites expect 443 in front of it")
+    port: Port = Field(8443, description="port to listen on; 0 takes a free one. Suites expect 443 in front of it")
     tls_cert: Certificates | None = Field(
         None, description="certificate chain for the name that suites connect to, PEM"
     )
-    tls_key: PrivateKey | None = Field(None, description="its private key, PEM, without a password")
+    tls_key: PrivateKey | None = Field(
+        None, description="private key of `RELAY_EDGE_TLS_CERT`, PEM, without a password"
+    )
     plain_text: bool = Field(
         default=False,
-        description="serve without TLS, which shows suite keys to the network: only behind a mesh that encrypts",
+        description="serve without TLS, which shows suite keys to the network: use it only behind a mesh that encrypts",
     )
     mark_keys: MarkKeys | None = Field(
         None,
-        description="public keys (JWK set) that suite keys are verified with, so that writing to Redis makes none; "
-        "`presence-relay keyring public` makes the file from the key ring. Not needed where the key ring is",
+        description="public keys (JWK set) that verify the marks of suite keys, so that nobody makes a key by "
+        "writing to Redis. `presence-relay keyring public` writes the file from the key ring. Not "
+        "needed where the key ring is",
     )
     connections: int = Field(
         10_000,
         ge=10,
-        description="connections at the same time, never more than a quarter of `nofile`; further ones are closed at once",
+        description="number of open connections, never more than a quarter of `nofile`; others are closed at once",
     )
     streams_per_connection: int = Field(
-        100, ge=1, description="calls under way on one connection; a proxy opens another connection"
+        100, ge=1, description="number of calls under way on one connection; a proxy opens another connection for more"
     )
     handshake: Duration = Field(
-        timedelta(seconds=10), ge=SECOND, description="for TLS and the beginning of HTTP/2 on a new connection"
+        timedelta(seconds=10),
+        ge=SECOND,
+        description="time limit of TLS and the beginning of HTTP/2 on a new connection",
     )
     connection_age: Duration = Field(
         timedelta(seconds=5),
         ge=SECOND,
-        description="how long a connection takes new streams: later ones open another, which a balancer places anew; "
-        "at most half of `RELAY_EDGE_DRAIN_DELAY`",
+        description="time for which a connection takes new streams. Later streams open another connection, which a "
+        "balancer places again. At most half of `RELAY_EDGE_DRAIN_DELAY`",
     )
     metadata_bytes: int = Field(
-        16_384, ge=1024, description="metadata of a call; a suite sends below 1 KiB, proxies add some"
+        16_384, ge=1024, description="size of a call's metadata. A suite sends less than 1 KiB; proxies add some"
     )
     message_bytes: int = Field(
-        4 << 20, ge=1 << 20, description="one message of a suite: 10,000 held users with the longest names"
+        4 << 20, ge=1 << 20, description="size of one message of a suite: 10,000 held users with the longest names"
     )
     start_bytes: int = Field(
-        40_000_000, ge=1 << 20, description="all parts of a start: 100,000 held users with the longest names"
+        40_000_000, ge=1 << 20, description="size of all parts of a start: 100,000 held users with the longest names"
     )
     start_long_chars: int = Field(
         1 << 20,
         ge=0,
-        description="characters of all names in a start that are too long to be anybody's; they are kept until they were sent back",
+        description="characters of all names in a start that are too long for any user; they are kept until they "
+        "are sent back",
     )
     name_chars: int = Field(
-        1024, ge=320, le=65_536, description="one name, however malformed: it is sent back as it came"
+        1024, ge=320, le=65_536, description="characters of one name, however malformed; it is sent back as it came"
     )
     unverified_calls: int = Field(
         256,
         ge=2,
-        description="calls under way whose suite key is not verified yet or was found wrong, watches of health among them; "
-        "further ones are refused at once",
+        description="number of calls under way whose suite key is not verified yet or is wrong, health watches "
+        "included; others are refused at once",
     )
     verifications_at_once: int = Field(
-        32, ge=1, description="of keys that this edge has not met; the others wait in a queue of the calls above"
+        32,
+        ge=1,
+        description="number of suite keys that are verified at a time, of keys that are new to this edge; others "
+        "wait among `RELAY_EDGE_UNVERIFIED_CALLS`",
     )
     unverified_reads: int = Field(
-        16, ge=1, description="messages read from such calls at a time, each of up to `RELAY_EDGE_MESSAGE_BYTES`"
+        16,
+        ge=1,
+        description="number of messages read at a time from unverified calls, each of up to `RELAY_EDGE_MESSAGE_BYTES`",
     )
     unverified_read: Duration = Field(
-        timedelta(seconds=1), ge=timedelta(milliseconds=100), description="for such a message to arrive"
+        timedelta(seconds=1),
+        ge=timedelta(milliseconds=100),
+        description="time limit for a message of an unverified call to arrive",
     )
     health_watches: int = Field(
-        64, ge=0, description="streams of gRPC's `Health/Watch`, which needs no key; `Health/Check` has no limit"
+        64,
+        ge=0,
+        description="number of streams of gRPC's `Health/Watch`, which needs no key; `Health/Check` has no limit",
     )
     linger: Duration = Field(
         timedelta(milliseconds=50),
         ge=timedelta(),
         le=timedelta(seconds=1),
-        description="between two writes of a busy stream",
+        description="time between two writes on a busy stream",
     )
     max_stream_age: Duration = Field(
-        timedelta(hours=1), ge=SECOND, description="age at which a stream is moved, give or take a tenth"
+        timedelta(hours=1),
+        ge=SECOND,
+        description="age at which a stream is moved to another connection, plus or minus a tenth",
     )
     drain_delay: Duration = Field(
         timedelta(seconds=10),
         ge=timedelta(),
-        description="how long suites have to move when the edge stops; less than the process is given to stop",
+        description="time for suites to move when the edge stops; shorter than the time that the process has to stop",
     )
 
     @model_validator(mode="after")

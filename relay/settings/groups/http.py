@@ -23,28 +23,30 @@ class HttpConfig(Group):
         _DEFAULT.connections,
         ge=10,
         le=100_000,
-        description="connections open at once for each role, never more than a quarter of the files that the process may open; "
-        "beyond, the one that waits longest is closed. Each costs up to 128 KiB",
+        description="number of open connections of each role, never more than a quarter of the files that the "
+        "process may open. Beyond, the connection that has waited longest is closed. Each costs up to "
+        "128 KiB",
     )
     connections_per_address: int = Field(
         _DEFAULT.connections_per_address,
         ge=2,
         le=100_000,
-        description="of those, for one IPv4 address or IPv6 /64; trusted proxies are not counted. An office behind one address "
-        "keeps some 20 open",
+        description="number of open connections from one IPv4 address or IPv6 /64; trusted proxies are not limited. "
+        "An office behind one address keeps some 20 open",
     )
     requests: int = Field(
         _DEFAULT.requests,
         ge=5,
         le=100_000,
-        description="requests that are answered at once for each role; beyond, `503`. Those whose body is still arriving do not count",
+        description="number of requests that each role answers at a time; others receive `503`. Requests whose body "
+        "is still arriving do not count",
     )
     head_time: Duration = Field(
         _DEFAULT.head_time,
         ge=timedelta(seconds=1),
         le=timedelta(minutes=2),
-        description="how long a TLS handshake with the first head, and the head of each later request, may take. A phone on a "
-        "bad network takes 3 s",
+        description="time limit of a TLS handshake with the first request head, and of each later head. A phone on "
+        "a bad network takes 3 s",
     )
 
     def limits(self) -> HttpLimits:

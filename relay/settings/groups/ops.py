@@ -21,7 +21,7 @@ class LogConfig(Group):
     model_config = SettingsConfigDict(env_prefix="RELAY_LOG_")
 
     format: Literal["json", "text"] = Field("json", description="`json` for machines, `text` for people")
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least that is logged")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
 
 
 class OpsConfig(Group):
@@ -31,9 +31,9 @@ class OpsConfig(Group):
 
     host: ListenHost = Field(
         "0.0.0.0",  # noqa: S104  see the description
-        description="where /livez, /readyz and /metrics are served; an inner network only",
+        description="address that serves /livez, /readyz and /metrics; only on an internal network",
     )
-    port: Port = Field(9090, description="its port; 0 takes a free one")
+    port: Port = Field(9090, description="port of /livez, /readyz and /metrics; 0 takes a free one")
 
 
 class TelemetryConfig(Group):
@@ -41,11 +41,11 @@ class TelemetryConfig(Group):
 
     model_config = SettingsConfigDict(env_prefix="RELAY_TELEMETRY_")
 
-    otlp_endpoint: WebAddress | None = Field(None, description="collector that gets metrics, OTLP over gRPC")
+    otlp_endpoint: WebAddress | None = Field(None, description="collector that receives metrics, OTLP over gRPC")
     plaintext: bool = Field(
         default=False,
-        description="whether the collector may be an `http://` address on another host: metrics cross "
-        "the network in the clear; only inside a tunnel or a mesh that encrypts",
+        description="allow an `http://` collector on another host. Metrics cross the network in the clear: use it "
+        "only inside a tunnel or a mesh that encrypts",
     )
 
     @model_validator(mode="after")

@@ -32,19 +32,21 @@ class PollConfig(Group):
         timedelta(seconds=5),
         ge=SECOND,
         le=timedelta(hours=1),
-        description="between two reads of a user, when Graph allows",
+        description="time between two reads of a user, as far as Graph's limit allows",
     )
     reconcile_interval: Duration = Field(
         timedelta(seconds=60),
         ge=SECOND,
         le=timedelta(hours=1),
-        description="between two reads of a user whose changes Graph announces: what a lost notification costs",
+        description="time between two reads of a user who is in a subscription: a lost notification delays a change "
+        "by as much",
     )
-    page_size: int = Field(MAX_BULK_SIZE, ge=1, le=MAX_BULK_SIZE, description="users in one read")
-    limit: int = Field(1500, ge=1, description="requests that Graph allows a tenant in 30 s")
-    headroom: float = Field(0.1, ge=0, le=0.9, description="share of that limit left unused")
+    page_size: int = Field(MAX_BULK_SIZE, ge=1, le=MAX_BULK_SIZE, description="number of users in one read")
+    limit: int = Field(1500, ge=1, description="number of requests that Graph allows a tenant in 30 s")
+    headroom: float = Field(0.1, ge=0, le=0.9, description="share of `RELAY_POLL_LIMIT` that stays unused")
     count_ids: bool = Field(
-        default=False, description="whether Graph counts a read as many times as it has users (Microsoft does not say)"
+        default=False,
+        description="count a read as many times as it has users. Microsoft does not document which Graph does",
     )
 
 
@@ -53,54 +55,61 @@ class SubscriptionConfig(Group):
 
     model_config = SettingsConfigDict(env_prefix="RELAY_SUBSCRIPTION_")
 
-    users: int = Field(MAX_USERS, ge=1, le=MAX_USERS, description="users of one subscription; Graph's own limit is 650")
+    users: int = Field(
+        MAX_USERS, ge=1, le=MAX_USERS, description="number of users in one subscription; Graph's limit is 650"
+    )
     life: Duration = Field(
         _USUAL.life,
         ge=SECOND,
         le=timedelta(hours=1),
-        description="what Graph is asked for, of at most an hour: the rest is for clocks that differ",
+        description="subscription lifetime requested from Graph (its maximum is 60 min; the margin covers clock skew)",
     )
     renew_after: Duration = Field(
         _USUAL.renew_least,
         ge=SECOND,
         le=timedelta(hours=1),
-        description="age at which one is renewed with a fresh token, up to a fifth later: half of the hour that Graph uses a token for",
+        description="age at which a subscription is renewed with a new token, up to a fifth later: half of the hour "
+        "for which Graph uses a token",
     )
     gather: Duration = Field(
         _USUAL.gather,
         ge=timedelta(),
-        description="how long the first users wait for others before one is made",
+        description="time for which the first users wait for others before a subscription is made",
     )
     remake_soon: Duration = Field(
         _USUAL.remake_soon,
         ge=timedelta(milliseconds=100),
-        description="age at which one is made anew for a tenth or more of its users: each time is a gap of a second and a read of all",
+        description="minimum age before replacing a subscription for a tenth or more of its users: each replacement "
+        "costs a gap of a second and a read of all its users",
     )
     remake_late: Duration = Field(
-        _USUAL.remake_late, ge=timedelta(milliseconds=100), description="the same for fewer users"
+        _USUAL.remake_late,
+        ge=timedelta(milliseconds=100),
+        description="minimum age before replacing a subscription for less than a tenth of its users",
     )
     retry_least: Duration = Field(
         _USUAL.retry_least,
         ge=timedelta(milliseconds=100),
-        description="between two attempts after a refusal, doubled each time",
+        description="first retry delay after a refusal; it doubles each time",
     )
     retry_most: Duration = Field(
-        _USUAL.retry_most, ge=timedelta(milliseconds=100), description="what the doubling ends at"
+        _USUAL.retry_most, ge=timedelta(milliseconds=100), description="upper bound of the retry delay"
     )
     look_after: Duration = Field(
         _USUAL.look_after,
         ge=timedelta(),
-        description="how soon a worker that takes over looks whether an earlier one's is still there",
+        description="time until a worker that takes over checks whether the former worker's subscription still exists",
     )
     announced_within: Duration = Field(
         ANNOUNCED_WITHIN,
         ge=timedelta(milliseconds=100),
-        description="a change that no notification tells of within this counts as unannounced: Graph takes a minute, repetitions theirs",
+        description="time after which a change without a notification counts as unannounced: Graph takes a minute, "
+        "and longer when it retries",
     )
     silent_pause: Duration = Field(
         _USUAL.silent_pause,
         ge=timedelta(milliseconds=100),
-        description="between two times that one is made anew because it fell silent",
+        description="minimum time between two replacements of a subscription that fell silent",
     )
 
     @model_validator(mode="after")
@@ -136,8 +145,12 @@ class WorkerConfig(Group):
     model_config = SettingsConfigDict(env_prefix="RELAY_WORKER_")
 
     lease: Duration = Field(
-        timedelta(seconds=6), ge=SECOND, description="what a killed worker costs before another one takes over"
+        timedelta(seconds=6),
+        ge=SECOND,
+        description="length of a worker's lease: time until another worker takes over from one that was killed",
     )
     grant_refresh: Duration = Field(
-        timedelta(hours=24), ge=timedelta(minutes=5), description="how often each grant is refreshed, used or not"
+        timedelta(hours=24),
+        ge=timedelta(minutes=5),
+        description="time between two refreshes of each grant, used or not",
     )

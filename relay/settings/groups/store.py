@@ -22,15 +22,15 @@ class RedisConfig(Group):
     model_config = SettingsConfigDict(env_prefix="RELAY_REDIS_")
 
     url: RedisUrl | None = Field(
-        None, description="Redis or Valkey with presence; `redis://`, `rediss://` or `unix://`"
+        None, description="URL of Redis or Valkey, for presence: `redis://`, `rediss://` or `unix://`"
     )
     operation_timeout: Duration = Field(
-        timedelta(seconds=5), ge=timedelta(milliseconds=100), description="how long one command may take"
+        timedelta(seconds=5), ge=timedelta(milliseconds=100), description="time limit of one command"
     )
     plaintext: bool = Field(
         default=False,
-        description="whether `redis://` may go to another host: without TLS the password and presence cross the network in "
-        "the clear; only inside a tunnel or a mesh that encrypts",
+        description="allow `redis://` to another host. Without TLS the password and presence cross the network in "
+        "the clear: use it only inside a tunnel or a mesh that encrypts",
     )
 
     @model_validator(mode="after")
@@ -45,16 +45,19 @@ class VaultConfig(Group):
     model_config = SettingsConfigDict(env_prefix="RELAY_VAULT_")
 
     redis_url: RedisUrl | None = Field(
-        None, description="a server of its own for grants, suite keys and tenants; else they are with presence"
+        None,
+        description="URL of a separate server for grants, suite keys and tenants. Default: the server of "
+        "`RELAY_REDIS_URL`",
     )
     redis_plaintext: bool = Field(
-        default=False, description="the same as `RELAY_REDIS_PLAINTEXT`, for that server with grants and suite keys"
+        default=False,
+        description="allow `redis://` to another host for `RELAY_VAULT_REDIS_URL`; see `RELAY_REDIS_PLAINTEXT`",
     )
     replicas: int = Field(
-        0, ge=0, le=5, description="replicas that must have a durable write on disk before it counts as kept"
+        0, ge=0, le=5, description="number of replicas that must have a durable write on disk before it counts as saved"
     )
     key_ring: Ring | None = Field(
-        None, description="JWK set that grants are encrypted with; `presence-relay keyring new` makes one"
+        None, description="key ring (JWK set) that encrypts grants; `presence-relay keyring new` makes one"
     )
 
     @model_validator(mode="after")

@@ -35,71 +35,78 @@ class WebConfig(Group):
 
     public_url: PagesAddress | None = Field(
         None,
-        description="where browsers reach the pages, without a path; the redirect URI is this and `/onboarding/callback`",
+        description="URL of the pages for browsers, without a path. The redirect URI is this and "
+        "`/onboarding/callback`",
     )
-    suite_address: str | None = Field(None, description="where suites connect, `host:port`, as the pages tell it")
-    operator: str = Field("Presence relay", description="who runs the relay, as the pages say it")
-    support: str = Field("", description="e-mail or web address for whoever is stuck; empty shows none")
+    suite_address: str | None = Field(
+        None, description="address of the edge for suites, `host:port`, as the pages show it"
+    )
+    operator: str = Field("Presence relay", description="name of the relay's operator, as the pages show it")
+    support: str = Field("", description="e-mail or web address for help, as the pages show it; empty shows none")
     host: ListenHost = Field("0.0.0.0", description="address to listen on; `::` for IPv6 and IPv4")  # noqa: S104  browsers come from outside
-    port: Port = Field(8080, description="its port; 0 takes a free one")
+    port: Port = Field(8080, description="port to listen on; 0 takes a free one")
     tls_cert: Certificates | None = Field(
-        None, description="certificate chain, PEM; without one the pages are plain HTTP, for an ingress that speaks TLS"
+        None, description="certificate chain, PEM. Without one the pages are plain HTTP, for an ingress that ends TLS"
     )
-    tls_key: PrivateKey | None = Field(None, description="its private key, PEM, without a password")
+    tls_key: PrivateKey | None = Field(None, description="private key of `RELAY_WEB_TLS_CERT`, PEM, without a password")
     egress_addresses: str = Field(
         "",
-        description="addresses that the relay reaches Microsoft from, with commas between, as the pages tell them for a named "
-        "location; empty tells none",
+        description="addresses from which the relay reaches Microsoft, separated by commas; the pages show them for "
+        "a named location. Empty shows none",
     )
     manager_roles: str = Field(
         "",
-        description="directory roles of Entra whose holders look after their organisation's page, as role template ids with commas "
-        "between; empty: none, because in a large organisation such roles are many people's. The app registration must be set "
-        "to send the `wids` claim",
+        description="directory roles of Entra whose holders manage their organisation, as role template ids "
+        "separated by commas. Empty: none, because many people have such roles in a large organisation. "
+        "The app registration must send the `wids` claim",
     )
     suite_ca_file: str = Field(
-        "", description="the CA file named in the command to try, when suites must trust a CA of their own"
+        "", description="CA file in the command that the pages show, when suites must trust a CA of their own"
     )
     trusted_proxies: Proxies = Field(
         "",
-        description="addresses of proxies whose `X-Forwarded-For` is believed, with commas between; empty: none, and all customers "
-        "behind a proxy share one network's limits",
+        description="addresses of proxies whose `X-Forwarded-For` is trusted, separated by commas. Empty: none, and "
+        "all customers behind a proxy share the limits of one network",
     )
     sign_up: Literal["invited", "approval", "open"] = Field(
         "approval",
-        description="who may become a tenant: `invited` has a link from you, `approval` waits for `tenants approve`, `open` is "
+        description="who may become a tenant: `invited` has a link from you, `approval` waits for `tenants "
+        "approve`, `open` is "
         "anybody whose organisation has a Microsoft 365 domain",
     )
     sign_ups_per_hour: int = Field(
         SignUpLimits().hourly,
         ge=1,
-        description="tenants that may come by themselves within an hour; more than a busy operator takes in. Links from you do not count",
+        description="number of tenants that may sign up by themselves within an hour; more than a busy operator "
+        "onboards. Links from you do not count",
     )
     pending_most: int = Field(
         SignUpLimits().pending,
         ge=1,
-        description="tenants that may wait for your approval at once: what a person can look through",
+        description="number of tenants that may wait for approval: as many as a person can review",
     )
     pending_for: Duration = Field(
         SignUpLimits().waits,
         ge=timedelta(seconds=1),
-        description="how long one may wait; then its consent is deleted. Longer than a holiday",
+        description="time for which a tenant may wait for approval; then its consent is deleted. Longer than a holiday",
     )
     requests_per_minute: int = Field(
         240,
         ge=10,
-        description="requests that one network may send: an IPv4 address or an IPv6 /64; four times as many from a /48",
+        description="number of requests a minute from one network: an IPv4 address or an IPv6 /64; four times as "
+        "many from a /48",
     )
     forms_per_minute: int = Field(
         10,
         ge=1,
-        description="forms that begin an onboarding that one network may send, and as many that begin a sign-in",
+        description="number of forms a minute that begin an onboarding, and of forms that begin a sign-in, from one "
+        "network",
     )
     flows: int = Field(
         20_000,
         ge=10,
-        description="onboardings, sign-ins, sessions and links that may be under way, of each kind; some 1 KB in Redis each. Beyond, "
-        "those go that nobody has gone on with for longest",
+        description="number of onboardings, sign-ins, sessions and links under way, of each kind; some 1 KB in "
+        "Redis each. Beyond, the ones that were idle for longest are dropped",
     )
 
     @field_validator("manager_roles")

@@ -25,24 +25,27 @@ class WebhookConfig(Group):
 
     url: HttpsAddress | None = Field(
         None,
-        description="where Graph reaches the webhook, `https://` and a host; workers subscribe when it and the certificates are set",
+        description="URL at which Graph reaches the webhook, `https://` and a host. Workers subscribe when it and "
+        "`RELAY_WEBHOOK_CERTIFICATES` are set",
     )
     certificates: str | None = Field(
         None,
-        description="folder of `NAME.pem` files, each a certificate with its private key, that notifications are encrypted for; "
-        "`presence-relay certificates make` makes one",
+        description="folder of `NAME.pem` files, each a certificate with its private key; notifications are "
+        "encrypted for them. `presence-relay certificates make` makes one",
     )
     host: ListenHost = Field("0.0.0.0", description="address to listen on; `::` for IPv6 and IPv4")  # noqa: S104  Graph comes from outside
-    port: Port = Field(8081, description="its port; 0 takes a free one. Graph expects 443 in front of it")
+    port: Port = Field(8081, description="port to listen on; 0 takes a free one. Graph expects 443 in front of it")
     tls_cert: Certificates | None = Field(
-        None, description="certificate chain, PEM; without one it is plain HTTP, for an ingress that speaks TLS"
+        None, description="certificate chain, PEM. Without one the webhook is plain HTTP, for an ingress that ends TLS"
     )
-    tls_key: PrivateKey | None = Field(None, description="its private key, PEM, without a password")
+    tls_key: PrivateKey | None = Field(
+        None, description="private key of `RELAY_WEBHOOK_TLS_CERT`, PEM, without a password"
+    )
 
     trusted_proxies: Proxies = Field(
         "",
-        description="addresses or networks of proxies in front of the webhook, with commas between, whose connections "
-        "`RELAY_HTTP_CONNECTIONS_PER_ADDRESS` does not bound; empty: none",
+        description="addresses or networks of proxies in front of the webhook, separated by commas. "
+        "`RELAY_HTTP_CONNECTIONS_PER_ADDRESS` does not limit them. Empty: none",
     )
 
     @field_validator("url")
