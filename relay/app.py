@@ -192,7 +192,7 @@ async def _run_roles(
 
 async def _work(settings: Settings, parts: _Parts) -> None:
     # Roles are imported where they start: a process loads only what it runs.
-    from relay.alerts.settings import telling_settings
+    from relay.alerts.settings import alert_settings
     from relay.store.custody.vault import Vault
     from relay.worker.cloud import Cloud
     from relay.worker.settings import worker_settings
@@ -200,11 +200,11 @@ async def _work(settings: Settings, parts: _Parts) -> None:
 
     assert parts.ring is not None
     vault = Vault(parts.store, parts.ring)
-    telling = telling_settings(settings.mail, settings.notice, settings.web)
+    alerts = alert_settings(settings.mail, settings.notice, settings.web)
     push = settings.push_settings()
     groups = (settings.worker, settings.poll, settings.watch, settings.subscription)
     async with Cloud(settings.graph_settings(), vault) as cloud:
-        worker = Worker(parts.store, vault, cloud, worker_settings(*groups, push=push, telling=telling), _identity())
+        worker = Worker(parts.store, vault, cloud, worker_settings(*groups, push=push, alerts=alerts), _identity())
         parts.health.watch(Role.WORKER, worker.trouble)
         parts.health.set(Role.WORKER, ready=True)
         await worker.run()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onboarding.settings import WebSettings, web_settings
-from relay.alerts.settings import telling_settings
+from relay.alerts.settings import alert_settings
 from relay.core.push.subscription import SubscriptionPolicy
 from relay.edge.settings import EdgeSettings, edge_settings
 from relay.graph.push.certificates import make
@@ -37,7 +37,7 @@ def worker_settings_of(settings: Settings) -> WorkerSettings:
         settings.watch,
         settings.subscription,
         push=settings.push_settings(),
-        telling=telling_settings(settings.mail, settings.notice, settings.web),
+        alerts=alert_settings(settings.mail, settings.notice, settings.web),
     )
 
 
@@ -264,7 +264,7 @@ def test_what_the_operator_leaves_out_is_what_the_roles_have_by_themselves(varia
     assert edge == replace(EdgeSettings(), port=edge.port)
     assert web == WebSettings(public_url="https://relay.example", suite_address="")
     assert webhook == WebhookSettings()
-    assert worker == replace(WorkerSettings(), telling=worker.telling, say=worker.say)
+    assert worker == replace(WorkerSettings(), alerts=worker.alerts)
 
 
 @pytest.fixture

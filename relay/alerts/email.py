@@ -1,4 +1,4 @@
-"""E-mail by SMTP. The standard library's client, in threads of its own: a mail is a rare event, and nothing waits for one."""
+"""Sends e-mail by SMTP, with the standard library's client in threads of its own: e-mails are rare, and nothing waits for one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Final, Self
 
-from relay.alerts.hook import NotTold
+from relay.alerts.hook import NotDelivered
 from relay.core.addresses import mail_address
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ class Mail:
     """One e-mail.
 
     Attributes:
-        message_id: the notice's: a mailbox that gets it twice can tell.
+        message_id: the notice's id, so that a mailbox recognises a repeat.
         to: one address.
         subject: one line.
-        text: plain.
-        language: of the text, as BCP 47 has it.
-        at: when what it tells of happened.
+        text: plain text.
+        language: the text's language as a BCP 47 tag.
+        at: when the event happened.
     """
 
     message_id: str
@@ -61,16 +61,16 @@ class MailSender:
         """Hand one e-mail to the server.
 
         Raises:
-            NotTold: it did not take it.
+            NotDelivered: the server did not accept it.
         """
         to = mail_address(mail.to)
         if to is None:
-            raise NotTold("The contact's e-mail address cannot be used", is_final=True)
-        message = made(replace(mail, to=to), self._settings.sender)
+            raise NotDelivered("The contact's e-mail address cannot be used", is_final=True)
+        message = to_message(replace(mail, to=to), self._settings.sender)
         try:
             await asyncio.get_running_loop().run_in_executor(self._threads, self._hand_over, message)
         except (OSError, smtplib.SMTPException) as error:
-            raise NotTold(_words(error)) from None
+            raise NotDelivered(_words(error)) from None
 
     def _hand_over(self, message: EmailMessage) -> None:
         settings = self._settings
@@ -88,8 +88,8 @@ class MailSender:
             server.send_message(message)
 
 
-def made(mail: Mail, sender: str) -> EmailMessage:
-    """The message. No text can add a header: what is no plain address is refused, and lines are made one."""
+def to_message(mail: Mail, sender: str) -> EmailMessage:
+    """Return the message. No text can add a header: only plain addresses are taken, and line breaks become spaces."""
     message = EmailMessage()
     message["From"] = Address(addr_spec=sender)
     message["To"] = Address(addr_spec=mail.to)
@@ -103,7 +103,7 @@ def made(mail: Mail, sender: str) -> EmailMessage:
 
 
 def one_line(text: str) -> str:
-    """A text without line breaks and other characters that are not to be seen."""
+    """Return a text on one line, with unprintable characters as spaces, cut to 200 characters."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:200]
 
 

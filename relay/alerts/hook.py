@@ -1,4 +1,4 @@
-"""The signed POST to a tenant's own address."""
+"""Posts signed events to a tenant's own address."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ import httpx
 from relay.alerts import addresses, signature
 
 if TYPE_CHECKING:
-    from relay.alerts.settings import TellingSettings
+    from relay.alerts.settings import AlertSettings
 
 _GONE: Final = 410  # by the specification: "the endpoint should be disabled"
 
 
-class NotTold(Exception):
-    """A channel did not take a notice. The text is for the operator's log and shows nothing secret.
+class NotDelivered(Exception):
+    """A channel did not accept a notice. The text is for the operator's log and shows nothing secret.
 
     Attributes:
-        is_final: whether trying again is of no use.
+        is_final: True if another attempt is of no use.
     """
 
     def __init__(self, message: str, *, is_final: bool = False) -> None:
@@ -34,11 +34,11 @@ class NotTold(Exception):
 class HookSender:
     """Posts to tenants' addresses; to be entered as a context.
 
-    Each POST has a connection of its own, to an address that was judged; no proxy, no redirect, no cookie, and of the answer
-    its status alone is looked at.
+    Each POST has a connection of its own, to an address that was checked. It uses no proxy, redirect or cookie, and of the
+    answer it reads the status alone.
     """
 
-    def __init__(self, settings: TellingSettings) -> None:
+    def __init__(self, settings: AlertSettings) -> None:
         self._settings = settings
         self._stack = AsyncExitStack()
         self._context: ssl.SSLContext | None = None
@@ -54,21 +54,21 @@ class HookSender:
         """Post one message.
 
         Raises:
-            NotTold: it was not accepted with a 2xx.
+            NotDelivered: the receiver did not answer with a 2xx.
         """
         if reason := addresses.fault(url):
-            raise NotTold(reason, is_final=True)
+            raise NotDelivered(reason, is_final=True)
         if not signature.is_secret(secret):
-            raise NotTold("There is no secret that it can be signed with", is_final=True)
+            raise NotDelivered("No signing secret is set", is_final=True)
         try:
             async with asyncio.timeout(self._settings.timeout.total_seconds()):
                 status = await self._post(url, signature.headers(secret, message_id, int(time.time()), body), body)
         except addresses.NotAllowed as error:
-            raise NotTold(str(error)) from None
+            raise NotDelivered(str(error)) from None
         except (OSError, httpx.HTTPError, ValueError) as error:  # ssl's and the timeout's are OSErrors
-            raise NotTold(f"The receiver cannot be reached ({type(error).__name__})") from None
+            raise NotDelivered(f"The receiver cannot be reached ({type(error).__name__})") from None
         if not 200 <= status < 300:
-            raise NotTold(f"The receiver answered {status}", is_final=status == _GONE)
+            raise NotDelivered(f"The receiver answered {status}", is_final=status == _GONE)
 
     async def _post(self, url: str, headers: dict[str, str], body: bytes) -> int:
         parts = urlsplit(url)

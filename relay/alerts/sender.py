@@ -1,11 +1,11 @@
-"""Tells people what the store says is to be told, once for each channel, and until it is told or a day has passed.
+"""Sends the store's notices to people: each once on each channel, until it is delivered or a day has passed.
 
     Notices ──► due ones, oldest first for each recipient and channel ──► e-mail, signed POST ──► done, or again later
 
-A letter goes to the one person whom it names, by e-mail alone; anything else to the tenant's contact and its own address.
+A letter goes to the one person that it names, by e-mail alone. A consent event goes to the tenant's contact and to its own address.
 
-Beside the reading, never in its way. How often something was tried is known to this process only: after a take-over the next
-owner begins with short pauses again.
+The sender runs beside the reading and never holds it up. Only this process knows how often a notice was tried: after a
+takeover the next owner begins with short pauses again.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from relay.alerts import email_texts as letters
-from relay.alerts import texts as words
+from relay.alerts import consent_event, texts
+from relay.alerts.consent_event import ConsentEvent
 from relay.alerts.email import Mail, MailSender
-from relay.alerts.hook import HookSender, NotTold
+from relay.alerts.hook import HookSender, NotDelivered
 from relay.errors import StoreUnavailable
 from relay.store.custody.notices import OPERATOR, Notices
 from relay.store.sealing import notify_secrets
@@ -30,7 +30,7 @@ from relay.store.sealing.keyring import SealBroken
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from relay.alerts.settings import TellingSettings
+    from relay.alerts.settings import AlertSettings
     from relay.store.custody.notices import Letter, Notice
     from relay.store.custody.tenants import Tenant, Tenants
     from relay.store.sealing.keyring import KeyRing
@@ -41,47 +41,45 @@ log = structlog.get_logger(__name__)
 MAIL: Final = "mail"
 HOOK: Final = "hook"
 CHANNELS: Final = (MAIL, HOOK)
-_AFTER_WAKE_S: Final = 0.05  # several changes of one moment are looked at together
-_FACTOR: Final = 4
+_AFTER_WAKE_S: Final = 0.05  # several changes of one moment are read together
+_FACTOR: Final = 4  # of one pause to the next
 
 
-_Turn = tuple[str, str, str]
-"""Tenant, channel, recipient: of these, one is told at a time."""
+_Destination = tuple[str, str, str]
+"""Tenant, channel, recipient: one notice at a time is sent to each."""
 
 
-class Teller:
-    """Tells the notices of the partitions that a worker owns, until `run` is cancelled."""
+class AlertSender:
+    """Sends the notices of the partitions that a worker owns, until `run` is cancelled."""
 
     def __init__(
         self,
         store: Store,
         tenants: Tenants,
         ring: KeyRing,
-        settings: TellingSettings,
+        settings: AlertSettings,
         partitions: Callable[[], Collection[int]],
-        say: words.Say,
     ) -> None:
         self._notices = Notices(store)
         self._tenants = tenants
         self._ring = ring
         self._settings = settings
         self._partitions = partitions
-        self._say = say
         self._wake = asyncio.Event()
         self._tries: dict[tuple[str, str], int] = {}
         self._not_before: dict[tuple[str, str], float] = {}
-        self._under_way: set[_Turn] = set()
-        self._finished: set[tuple[str, str]] = set()  # notice, channel: what was read before says otherwise
+        self._under_way: set[_Destination] = set()
+        self._finished: set[tuple[str, str]] = set()  # notice, channel: an older read of the store still has them
         self._room = asyncio.Semaphore(settings.at_once)
         self._mail: MailSender | None = None
         self._hook: HookSender | None = None
 
     def wake(self) -> None:
-        """There may be something to tell."""
+        """Read the notices now: there may be a new one."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Tell until cancelled."""
+        """Send until cancelled."""
         async with AsyncExitStack() as stack:
             self._hook = await stack.enter_async_context(HookSender(self._settings))
             if self._settings.mail is not None:
@@ -91,14 +89,14 @@ class Teller:
                     self._wake.clear()
                     try:
                         await self._step(tasks)
-                    except Exception:  # nobody's reading ends because nobody can be told
-                        log.exception("telling_failed")
+                    except Exception:  # nobody's reading ends because no alert can be sent
+                        log.exception("alerts_failed")
                     await self._rest()
 
     async def _rest(self) -> None:
         now = time.monotonic()
         waits = [until - now for until in self._not_before.values()]
-        wait = min([self._settings.look_every.total_seconds(), *waits])
+        wait = min([self._settings.read_every.total_seconds(), *waits])
         try:
             async with asyncio.timeout(max(wait, _AFTER_WAKE_S)):
                 await self._wake.wait()
@@ -113,19 +111,19 @@ class Teller:
             return
         self._forget({notice.notice_id for notice in notices})
         now = time.monotonic()
-        behind: set[_Turn] = set()
+        behind: set[_Destination] = set()
         for notice in notices:
             for channel in CHANNELS:
-                turn, attempt = _turn(notice, channel), (notice.notice_id, channel)
+                destination, attempt = _destination(notice, channel), (notice.notice_id, channel)
                 is_done = channel in notice.done or attempt in self._finished
-                if is_done or turn in self._under_way or turn in behind:
+                if is_done or destination in self._under_way or destination in behind:
                     continue
-                # What happened later is told later, so that "it works again" is never overtaken.
-                behind.add(turn)
+                # Events are sent in their order, so that "it works again" is never overtaken.
+                behind.add(destination)
                 if self._not_before.get(attempt, now) <= now:
-                    self._under_way.add(turn)
+                    self._under_way.add(destination)
                     self._not_before.pop(attempt, None)
-                    tasks.create_task(self._tell(notice, channel), name=f"tell:{notice.notice_id}:{channel}")
+                    tasks.create_task(self._deliver(notice, channel), name=f"alert:{notice.notice_id}:{channel}")
 
     def _forget(self, live: Collection[str]) -> None:
         for known in (self._tries, self._not_before):
@@ -133,57 +131,55 @@ class Teller:
                 del known[attempt]
         self._finished = {attempt for attempt in self._finished if attempt[0] in live}
 
-    async def _tell(self, notice: Notice, channel: str) -> None:
-        """The top of one task: whatever goes wrong is noted, and tried again later."""
+    async def _deliver(self, notice: Notice, channel: str) -> None:
+        """Run one task to its end: every failure is logged, and the notice is tried again later."""
         fields = {"tenant_id": notice.tenant_id, "notice_id": notice.notice_id, "channel": channel}
         try:
             async with self._room:
-                told = await self._told(notice, channel)
-            if told:
-                log.info("administrator_told", kind=notice.kind, **fields)
+                is_sent = await self._send(notice, channel)
+            if is_sent:
+                log.info("alert_sent", kind=notice.kind, **fields)
             await self._done(notice, channel)
-        except NotTold as error:
-            await self._not_told(notice, channel, error)
+        except NotDelivered as error:
+            await self._not_delivered(notice, channel, error)
         except StoreUnavailable as error:
             self._later(notice, channel, str(error))
         except Exception:
-            log.exception("telling_failed", **fields)
+            log.exception("alerts_failed", **fields)
             self._later(notice, channel, "")
         finally:
-            self._under_way.discard(_turn(notice, channel))
+            self._under_way.discard(_destination(notice, channel))
             self._wake.set()
 
-    async def _not_told(self, notice: Notice, channel: str, error: NotTold) -> None:
+    async def _not_delivered(self, notice: Notice, channel: str, error: NotDelivered) -> None:
         if not (error.is_final or datetime.now(UTC) - notice.at >= self._settings.give_up_after):
             self._later(notice, channel, str(error))
             return
         log.error(
-            "administrator_not_told", tenant_id=notice.tenant_id, notice_id=notice.notice_id, channel=channel,
+            "alert_not_sent", tenant_id=notice.tenant_id, notice_id=notice.notice_id, channel=channel,
             error=str(error),
         )  # fmt: skip
         await self._done(notice, channel)
 
-    async def _told(self, notice: Notice, channel: str) -> bool:
-        """Tell one notice on one channel; False when the tenant does not want to be told there.
+    async def _send(self, notice: Notice, channel: str) -> bool:
+        """Send one notice on one channel; return False when nobody wants it there.
 
         Raises:
-            NotTold: nobody was told.
+            NotDelivered: nobody got it.
         """
         if notice.letter is not None:
-            return channel == MAIL and await self._send(notice, notice.letter)
+            return channel == MAIL and await self._send_letter(notice, notice.letter)
         tenant = await self._tenants.load(notice.tenant_id)
         if tenant is None:
             return False  # it left
-        matter = self._matter(notice, tenant)
-        return await (
-            self._by_mail(matter, notice, tenant) if channel == MAIL else self._by_hook(matter, notice, tenant)
-        )
+        event = self._event(notice, tenant)
+        return await (self._send_mail(event, notice, tenant) if channel == MAIL else self._post(event, notice, tenant))
 
-    async def _send(self, notice: Notice, letter: Letter) -> bool:
+    async def _send_letter(self, notice: Notice, letter: Letter) -> bool:
         to = self._settings.operator_address if letter.to == OPERATOR else letter.to
         if self._mail is None or not to:
             return False
-        content = letters.Content(
+        content = texts.LetterContent(
             kind=notice.kind,
             at=notice.at,
             organisation=letter.organisation,
@@ -195,22 +191,22 @@ class Teller:
             operator=self._settings.operator,
         )
         language = "en" if letter.to == OPERATOR else letter.language
-        subject, text = letters.email(content, language)
+        subject, text = texts.letter_email(content, language)
         mail = Mail(message_id=notice.notice_id, to=to, subject=subject, text=text, language=language, at=notice.at)
         await self._mail.send(mail)
         return True
 
-    async def _by_mail(self, matter: words.Matter, notice: Notice, tenant: Tenant) -> bool:
+    async def _send_mail(self, event: ConsentEvent, notice: Notice, tenant: Tenant) -> bool:
         to = tenant.settings.get("contact_email", "")
         if self._mail is None or not to:
             return False
         language = tenant.settings.get("language", "en")
-        subject, text = words.email(matter, language, self._say)
+        subject, text = texts.consent_email(event, language)
         mail = Mail(message_id=notice.notice_id, to=to, subject=subject, text=text, language=language, at=notice.at)
         await self._mail.send(mail)
         return True
 
-    async def _by_hook(self, matter: words.Matter, notice: Notice, tenant: Tenant) -> bool:
+    async def _post(self, event: ConsentEvent, notice: Notice, tenant: Tenant) -> bool:
         url = tenant.settings.get("notify_url", "")
         if self._hook is None or not url:
             return False
@@ -218,12 +214,12 @@ class Teller:
             sealed = tenant.settings.get(notify_secrets.SETTING, "")
             secret = notify_secrets.opened(self._ring, tenant.tenant_id, sealed)
         except SealBroken as broken:
-            raise NotTold(f"The secret to sign with does not open: {broken}") from broken
-        await self._hook.post(url, secret, notice.notice_id, words.body(matter))
+            raise NotDelivered(f"The signing secret cannot be decrypted: {broken}") from broken
+        await self._hook.post(url, secret, notice.notice_id, consent_event.body(event))
         return True
 
-    def _matter(self, notice: Notice, tenant: Tenant) -> words.Matter:
-        return words.Matter(
+    def _event(self, notice: Notice, tenant: Tenant) -> ConsentEvent:
+        return ConsentEvent(
             kind=notice.kind,
             at=notice.at,
             tenant_id=notice.tenant_id,
@@ -239,7 +235,7 @@ class Teller:
         try:
             await self._notices.done(notice, channel, CHANNELS)
         except StoreUnavailable as error:
-            # Told, and not written down: told once more, by the same id.
+            # Delivered, but not marked as such: it is delivered once more, by the same id.
             self._finished.discard((notice.notice_id, channel))
             self._later(notice, channel, str(error))
 
@@ -249,11 +245,11 @@ class Teller:
         pause = min(self._settings.first_pause * _FACTOR ** min(tries - 1, 8), self._settings.longest_pause)
         self._not_before[attempt] = time.monotonic() + pause.total_seconds()
         log.warning(
-            "administrator_not_told_yet", tenant_id=notice.tenant_id, notice_id=notice.notice_id, channel=channel,
+            "alert_postponed", tenant_id=notice.tenant_id, notice_id=notice.notice_id, channel=channel,
             tries=tries, error=error,
         )  # fmt: skip
 
 
-def _turn(notice: Notice, channel: str) -> _Turn:
-    """One address that takes nothing holds nobody else up."""
+def _destination(notice: Notice, channel: str) -> _Destination:
+    """Return the destination of a notice: one that takes nothing holds up no other."""
     return notice.tenant_id, channel, "" if notice.letter is None else notice.letter.to

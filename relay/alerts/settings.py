@@ -1,4 +1,4 @@
-"""What the operator sets of telling administrators."""
+"""Settings of e-mail and signed notices."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ MailTls = Literal["starttls", "tls", "none"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailSettings:
-    """How e-mail is sent.
+    """The mail server and how to use it.
 
     Attributes:
         host: the mail server.
         port: its port.
-        tls: `starttls` demands an upgrade before anything is said, `tls` begins with it, `none` is for a server beside us.
-        user: whom to sign in as; empty: nobody.
-        password: theirs.
-        sender: the address that it comes from.
+        tls: `starttls` demands an upgrade before anything is sent, `tls` begins with it, `none` is for a server beside us.
+        user: the account to sign in with; empty: none.
+        password: the account's password.
+        sender: the address that e-mails come from.
         ca_pem: certificates to trust instead of the system's.
-        timeout: for each step of the conversation.
+        timeout: for each step of the SMTP dialogue.
     """
 
     host: str
@@ -42,22 +42,22 @@ class MailSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TellingSettings:
-    """How administrators are told.
+class AlertSettings:
+    """The alerts to administrators: channels, addresses, retries.
 
     Attributes:
-        mail: how e-mail is sent; None: it is not.
-        operator: who runs the relay, as its e-mails say.
-        operator_address: where they are told that a tenant waits for them; empty: nowhere.
-        page: where a tenant's people renew their consent; empty when the pages' address is not known.
-        private_addresses: whether a tenant's own address may be one that only we can reach.
+        mail: the mail server; None: no e-mail is sent.
+        operator: who runs the relay, as its e-mails sign.
+        operator_address: the operator's own address; empty: none.
+        page: where a tenant renews its consent; empty when the pages' address is not set.
+        private_addresses: True if tenants may name addresses that are not on the public internet.
         ca_pem: certificates to trust there instead of the system's.
         timeout: for one POST, from the look-up of its host to its answer.
-        look_every: how often is looked for what is to be told, when nothing says so.
-        first_pause: before the second try; each further one waits four times as long.
-        longest_pause: but not longer than this.
-        give_up_after: what could not be told for so long is told to the log alone.
-        at_once: how many are told side by side; a slow receiver takes one of them.
+        read_every: interval at which notices are read when nothing wakes the sender.
+        first_pause: before the second attempt; each further pause is four times as long.
+        longest_pause: upper bound of the pause.
+        give_up_after: a notice that is older goes to the log alone.
+        at_once: notices sent in parallel; a slow receiver takes one of these places.
     """
 
     mail: MailSettings | None = None
@@ -67,16 +67,16 @@ class TellingSettings:
     private_addresses: bool = False
     ca_pem: str | None = None
     timeout: timedelta = timedelta(seconds=15)
-    look_every: timedelta = timedelta(seconds=30)
+    read_every: timedelta = timedelta(seconds=30)
     first_pause: timedelta = timedelta(seconds=5)
     longest_pause: timedelta = timedelta(hours=1)
     give_up_after: timedelta = timedelta(days=1)
     at_once: int = 8
 
 
-def telling_settings(mail: MailConfig, notice: NoticeConfig, web: WebConfig) -> TellingSettings:
+def alert_settings(mail: MailConfig, notice: NoticeConfig, web: WebConfig) -> AlertSettings:
     """Return the settings of alerts, from the operator's."""
-    return TellingSettings(
+    return AlertSettings(
         mail=_mail_settings(mail),
         operator=web.operator,
         operator_address=mail.operator or "",

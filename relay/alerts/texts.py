@@ -1,34 +1,38 @@
-"""What administrators are told: the e-mail in the tenant's language, and the body of the signed POST."""
+"""Subjects and texts of the e-mails, in the reader's language. The texts are messages of `relay/locale/alerts.toml`.
+
+consent_email   a tenant's consent ended, or works again: to the tenant's contact
+letter_email    one thing that a person did, or that waits: to a manager, the contact, or the operator
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from relay.alerts.email import one_line
-from relay.core.consent.grants import Refusal, classify
-from relay.core.consent.microsoft_error import Trouble
+from relay.locale.languages import english, translated
 
-LANGUAGES: Final = ("en", "it")
-Say = Callable[[str, str], str]
-"""A sentence of the rules' in another language: (English, language) -> text."""
+if TYPE_CHECKING:
+    from relay.alerts.consent_event import ConsentEvent
+
+_MAX_CHARS: Final = 300
+"""Of one text that somebody chose: more is no name, and no reason that anybody reads in an e-mail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Matter:
-    """What there is to tell, whatever the channel.
+class LetterContent:
+    """The contents of an e-mail about one thing that happened.
 
     Attributes:
-        kind: `consent.required` or `consent.restored`.
-        at: when.
-        tenant_id: whose.
-        organisation: what it is called; may be empty.
-        domain: its domain; may be empty.
-        trouble: Microsoft's refusal.
-        page: where to renew the consent; empty when nobody set that.
+        kind: what happened; see `NoticeKind`.
+        at: when it happened.
+        tenant_id: the tenant.
+        organisation: the tenant's name; may be empty.
+        domain: the tenant's domain, or its id.
+        who: who did it; empty: the operator.
+        about: the person, account or reason that it is about.
+        page: the tenant's own page; empty when its address is not set.
         operator: who runs the relay.
     """
 
@@ -37,73 +41,57 @@ class Matter:
     tenant_id: str
     organisation: str
     domain: str
-    trouble: Trouble | None
+    who: str
+    about: str
     page: str
     operator: str
 
-    @property
-    def name(self) -> str:
-        """What to call the organisation."""
-        return one_line(self.organisation or self.domain or self.tenant_id)
 
-    @property
-    def refusal(self) -> Refusal | None:
-        """What the refusal means."""
-        if self.trouble is None:
-            return None
-        error, _, suberror = self.trouble.code.partition("/")
-        return classify(error, suberror, [self.trouble.said.number])
-
-
-def body(matter: Matter) -> bytes:
-    """What is posted: an event as the Standard Webhooks specification recommends it. It may grow."""
-    trouble, refusal = matter.trouble, matter.refusal
-    reason = None
-    if trouble is not None and refusal is not None:
-        reason = {
-            "code": trouble.code,
-            "number": trouble.said.number or None,
-            "sentence": refusal.sentence,
-            "microsoft": trouble.said.words,
-            "trace_id": trouble.said.trace_id,
-            "correlation_id": trouble.said.correlation_id,
-            "timestamp": trouble.said.time,
-        }
-    data = {
-        "tenant_id": matter.tenant_id,
-        "organisation": matter.organisation,
-        "domain": matter.domain,
-        "reason": reason,
-        "page": matter.page or None,
+def consent_email(event: ConsentEvent, language: str) -> tuple[str, str]:
+    """Return subject and text; English for a language that the catalogue does not have."""
+    values = {
+        "name": one_line(event.organisation or event.domain or event.tenant_id),
+        "at": _time(event.at),
+        "page": event.page,
     }
-    event = {"type": matter.kind, "timestamp": matter.at.isoformat().replace("+00:00", "Z"), "data": data}
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+    if event.kind == "consent.restored":
+        subject, texts = _RESTORED
+        parts = [translated(texts, language) % values]
+    else:
+        subject, texts = _REQUIRED
+        parts = [translated(texts, language) % values]
+        if event.refusal is not None:
+            parts.append(translated(event.refusal.sentence, language))
+        parts.append(translated(_SIGN_IN if event.page else _ASK_OPERATOR, language) % values)
+        parts.append(translated(_KEPT, language))
+    parts += _microsofts_words(event, language)
+    return translated(subject, language) % values, _signed(parts, event.operator)
 
 
-def email(matter: Matter, language: str, say: Say) -> tuple[str, str]:
-    """Subject and text of the e-mail; English for a language that is not spoken here."""
-    texts = _TEXTS[language if language in LANGUAGES else "en"]
-    is_restored = matter.kind == "consent.restored"
-    parts = [texts["restored" if is_restored else "required"].format(name=matter.name, at=_time(matter.at))]
-    if not is_restored:
-        refusal = matter.refusal
-        if refusal is not None:
-            parts.append(say(refusal.sentence, language))
-        parts.append(texts["cure"].format(page=matter.page) if matter.page else texts["ask"])
-        parts.append(texts["kept"])
-    parts += _small_print(matter, texts)
-    parts.append(f"-- \n{one_line(matter.operator)}")
-    subject = texts["subject_restored" if is_restored else "subject_required"].format(name=matter.name)
-    return subject, "\n\n".join(parts) + "\n"
+def letter_email(content: LetterContent, language: str) -> tuple[str, str]:
+    """Return subject and text; English for a language that the catalogue does not have."""
+    subject, text = _LETTERS[content.kind]
+    values = {
+        "name": _short(content.organisation or content.domain),
+        "domain": _short(content.domain),
+        "tenant_id": content.tenant_id,
+        "who": _short(content.who or content.operator),
+        "about": _short(content.about) or translated(_NOT_GIVEN, language),
+        "at": _time(content.at),
+        "page": content.page,
+    }
+    parts = [translated(text, language) % values]
+    if content.kind not in _WITHOUT_PAGE:
+        parts.append(translated(_PAGE if content.page else _ASK_FOR_PAGE, language) % values)
+    return translated(subject, language) % values, _signed(parts, content.operator)
 
 
-def _small_print(matter: Matter, texts: dict[str, str]) -> list[str]:
-    """What Microsoft's support asks for."""
-    trouble = matter.trouble
-    if trouble is None:
+def _microsofts_words(event: ConsentEvent, language: str) -> list[str]:
+    """Return what Microsoft's support asks for; nothing without a refusal."""
+    if event.trouble is None:
         return []
-    said = trouble.said
-    lines = [said.words or trouble.code]
+    said = event.trouble.said
+    lines = [said.words or event.trouble.code]
     lines += [
         f"{name}: {value}"
         for name, value in (
@@ -113,42 +101,121 @@ def _small_print(matter: Matter, texts: dict[str, str]) -> list[str]:
         )
         if value
     ]
-    return [texts["microsoft"] + "\n" + "\n".join(f"  {line}" for line in lines)]
+    return [translated(_MICROSOFT, language) + "\n" + "\n".join(f"  {line}" for line in lines)]
+
+
+def _signed(parts: list[str], operator: str) -> str:
+    return "\n\n".join([*parts, f"-- \n{one_line(operator)}"]) + "\n"
+
+
+def _short(text: str) -> str:
+    return one_line(text)[:_MAX_CHARS]
 
 
 def _time(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
-_TEXTS: Final[dict[str, dict[str, str]]] = {
-    "en": {
-        "subject_required": "Presence of {name} has stopped: please consent again",
-        "subject_restored": "Presence of {name} is back",
-        "required": (
-            "The phone systems of {name} have shown no Microsoft Teams presence since {at}: Microsoft does not accept the "
-            "consent any more with which it was read. Colleagues are shown as unknown until somebody consents again."
+_REQUIRED: Final = (
+    english("Presence of %(name)s has stopped: please consent again"),
+    english(
+        "The phone systems of %(name)s have shown no Microsoft Teams presence since %(at)s: Microsoft no longer accepts the "
+        "consent that it was read with. Colleagues are shown as unknown until somebody consents again."
+    ),
+)
+_RESTORED: Final = (
+    english("Presence of %(name)s is back"),
+    english(
+        "The phone systems of %(name)s have shown Microsoft Teams presence again since %(at)s. You do not need to do anything."
+    ),
+)
+_SIGN_IN: Final = english(
+    "To restore it, sign in here with the account that reads presence, or with another account of your organisation:\n%(page)s"
+)
+_ASK_OPERATOR: Final = english("To restore it, ask whoever runs this service for the address of your page.")
+_KEPT: Final = english("Suites, keys and settings are unchanged. You do not need to set anything up again.")
+_MICROSOFT: Final = english("Microsoft’s answer:")
+_PAGE: Final = english("Your organisation’s page:\n%(page)s")
+_ASK_FOR_PAGE: Final = english("Ask whoever runs this service for the address of your page.")
+_NOT_GIVEN: Final = english("(not given)")
+
+_LETTERS: Final = {
+    "access.requested": (
+        english("%(who)s asks to read presence for %(name)s"),
+        english(
+            "%(who)s consented on %(at)s to read Microsoft Teams presence for %(name)s, which is already connected. The consent "
+            "is not used until somebody who looks after %(name)s accepts it. The request ends after 14 days. If you do not know "
+            "why %(who)s asks, refuse it under Accounts."
         ),
-        "restored": (
-            "The phone systems of {name} show Microsoft Teams presence again since {at}. There is nothing left to do."
+    ),
+    "manager.added": (
+        english("%(about)s now looks after %(name)s"),
+        english(
+            "%(who)s let %(about)s look after the presence of %(name)s on %(at)s. If this was a mistake, end this right under "
+            "Accounts."
         ),
-        "cure": "To put it right, sign in here with the account that reads presence, or another one of your organisation:\n{page}",
-        "ask": "To put it right, please ask whoever runs this service for the address of your page.",
-        "kept": "Suites, keys and settings are as they were; nothing has to be set up again.",
-        "microsoft": "What Microsoft said:",
-    },
-    "it": {
-        "subject_required": "Presenze di {name} interrotte: serve di nuovo il consenso",
-        "subject_restored": "Presenze di {name} di nuovo attive",
-        "required": (
-            "I sistemi telefonici di {name} non mostrano le presenze di Microsoft Teams dalle {at}: Microsoft non accetta più il "
-            "consenso con cui venivano lette. I colleghi risultano sconosciuti finché qualcuno non dà di nuovo il consenso."
+    ),
+    "manager.removed": (
+        english("%(about)s no longer looks after %(name)s"),
+        english(
+            "%(who)s ended the right of %(about)s to look after the presence of %(name)s on %(at)s. If this was a mistake, add "
+            "them again under Accounts."
         ),
-        "restored": (
-            "I sistemi telefonici di {name} mostrano di nuovo le presenze di Microsoft Teams dalle {at}. Non serve fare altro."
+    ),
+    "account.last_withdrawn": (
+        english("Presence of %(name)s has stopped: the last account was withdrawn"),
+        english(
+            "%(who)s withdrew %(about)s on %(at)s. It was the last account that read Microsoft Teams presence for %(name)s. Phone "
+            "systems show every colleague as unknown until somebody consents again."
         ),
-        "cure": "Per rimediare, acceda qui con l’account che legge le presenze o con un altro della sua organizzazione:\n{page}",
-        "ask": "Per rimediare, chieda a chi gestisce questo servizio l’indirizzo della sua pagina.",
-        "kept": "Centralini, chiavi e impostazioni sono rimasti come prima; non c’è nulla da configurare di nuovo.",
-        "microsoft": "Che cosa ha detto Microsoft:",
-    },
+    ),
+    "opt_outs.ended": (
+        english("Colleagues at %(name)s may be watched again"),
+        english(
+            "%(who)s removed these entries from the list of colleagues at %(name)s whom phone systems must never watch, on %(at)s: "
+            "%(about)s. If this was a mistake, enter them again under Settings."
+        ),
+    ),
+    "tenant.left": (
+        english("%(name)s has left the presence relay"),
+        english(
+            "%(who)s ended the connection of %(name)s on %(at)s. Consents, suite keys, settings and the log were deleted, and phone "
+            "systems no longer show presence. If this was a mistake, connect %(name)s again."
+        ),
+    ),
+    "tenant.waits": (
+        english("%(name)s waits for your approval"),
+        english(
+            "%(who)s connected %(name)s (%(domain)s) on %(at)s. It is not read, and has no suite key, until you decide:\n\n"
+            "    presence-relay tenants show %(tenant_id)s\n"
+            "    presence-relay tenants approve %(tenant_id)s\n"
+            "    presence-relay tenants refuse %(tenant_id)s"
+        ),
+    ),
+    "sign_ups.full": (
+        english("%(name)s could not connect: a limit on new organisations is reached"),
+        english(
+            "%(name)s (%(domain)s) tried to connect on %(at)s and was not accepted, because this limit is reached:\n\n"
+            "    %(about)s\n\n"
+            "Others may be refused for the same reason. You get this e-mail once an hour at most. To see who connected and who "
+            "waits:\n\n"
+            "    presence-relay tenants list\n\n"
+            "If you know %(name)s, invite them: an invitation does not count towards the limit.\n\n"
+            "    presence-relay tenants invite %(domain)s"
+        ),
+    ),
+    "tenant.approved": (
+        english("%(name)s is approved"),
+        english("%(name)s was approved on %(at)s. Sign in to create a suite key for your phone system."),
+    ),
+    "tenant.refused": (
+        english("%(name)s was not approved"),
+        english(
+            "%(name)s was not approved on %(at)s. The reason given: %(about)s. The consent was deleted, and nothing was read with it."
+        ),
+    ),
 }
+"""Kind -> subject and text."""
+
+_WITHOUT_PAGE: Final = frozenset({"tenant.left", "tenant.waits", "tenant.refused", "sign_ups.full"})
+"""There is no page any more, or it is not the reader's."""

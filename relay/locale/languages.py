@@ -107,10 +107,10 @@ def say(sentence: str | Sentence) -> str:
     return said % sentence.values if sentence.values else said
 
 
-def in_language(text: str, language: str) -> str:
-    """A message in a language that is named; itself where there is no translation."""
-    said = CATALOGUE[Language(language)].get(text, text) if language in set(Language) else text
-    return said if isinstance(said, str) else said[0]
+def translated(text: str, language: str) -> str:
+    """Return a message in a language given by its tag, or the message itself where there is no translation."""
+    found = CATALOGUE[Language(language)].get(text, text) if language in set(Language) else text
+    return found if isinstance(found, str) else found[0]
 
 
 def _quality(text: str) -> float:

@@ -6,24 +6,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from relay.alerts.settings import TellingSettings
+from relay.alerts.settings import AlertSettings
 from relay.core.consent.grants import GRAPH_PATIENCE, PATIENCE
 from relay.core.push.subscription import MAX_USERS, SubscriptionPolicy
 from relay.core.push.watchdog import ANNOUNCED_WITHIN
 from relay.core.reading.budget import BudgetSettings
 from relay.core.reading.ordering import LAG_S
 from relay.core.watching.limits import MOST_NAMES
-from relay.locale import languages
 
 if TYPE_CHECKING:
-    from relay.alerts.texts import Say
     from relay.graph.push.settings import PushSettings
     from relay.settings.groups.edge import WatchConfig
     from relay.settings.groups.reading import PollConfig, SubscriptionConfig, WorkerConfig
-
-
-def _as_it_is(sentence: str, _language: str) -> str:
-    return sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +64,7 @@ class WorkerSettings:
         budget: Graph's limit.
         subscriptions: when subscriptions are made, renewed, made anew and tried again.
         push: change notifications; None: none are asked for.
-        telling: how administrators are told that their consent has ended.
-        say: a sentence of the rules' in a tenant's language.
+        alerts: e-mail and signed notices to administrators.
     """
 
     poll_interval: timedelta = timedelta(seconds=5)
@@ -101,8 +94,7 @@ class WorkerSettings:
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     subscriptions: SubscriptionPolicy = field(default_factory=SubscriptionPolicy)
     push: PushSettings | None = None
-    telling: TellingSettings = field(default_factory=TellingSettings)
-    say: Say = _as_it_is
+    alerts: AlertSettings = field(default_factory=AlertSettings)
 
     @property
     def lease_margin(self) -> timedelta:
@@ -126,7 +118,7 @@ def worker_settings(
     subscription: SubscriptionConfig,
     *,
     push: PushSettings | None,
-    telling: TellingSettings,
+    alerts: AlertSettings,
 ) -> WorkerSettings:
     """Return the settings of a worker, from the operator's."""
     return WorkerSettings(
@@ -144,6 +136,5 @@ def worker_settings(
         budget=BudgetSettings(limit=poll.limit, headroom=poll.headroom, count_ids=poll.count_ids),
         subscriptions=subscription.policy(),
         push=push,
-        telling=telling,
-        say=languages.in_language,
+        alerts=alerts,
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from relay.alerts.sender import Teller
+from relay.alerts.sender import AlertSender
 from relay.core.revision import is_of
 from relay.errors import LeaseLost, Retryable, StoreUnavailable
 from relay.ops.supervision import supervised
@@ -63,7 +63,7 @@ class Worker:
         self.interest = Interest(store)
         self.push_statuses = PushStatuses(store)
         self.inbox = Inbox(store)
-        self.teller = Teller(store, self.tenants, vault.ring, settings.telling, lambda: self.partitions, settings.say)
+        self.alerts = AlertSender(store, self.tenants, vault.ring, settings.alerts, lambda: self.partitions)
         self.leasing = Leasing(store, settings, worker_id, self)
         self._owned: dict[int, tuple[OwnedPartition, asyncio.Task[None]]] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -92,7 +92,7 @@ class Worker:
                     **self.leasing.loops,
                     "inbox": self._read_inbox,
                     "history": self._watch_history,
-                    "teller": self.teller.run,
+                    "alerts": self.alerts.run,
                 }
                 for name, loop in loops.items():
                     self._tasks.create_task(supervised(name, loop), name=name)

@@ -1,4 +1,4 @@
-"""Every message of the pages, found where it is written: templates, code that marks its sentences, and data that is said."""
+"""Every message of pages and e-mails, found where it is written: templates, code that marks its sentences, and data that is said."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import onboarding
 from onboarding.layout import environment
 from onboarding.problems import PROBLEMS
+from relay.alerts import texts
 from relay.core.consent import grants
 from relay.core.showing import diagnosis
 from relay.graph import errors
@@ -19,6 +20,7 @@ from relay.locale import languages
 
 ROOT = Path(onboarding.__file__).parent
 LOCALE = Path(languages.__file__).parent
+ALERTS = Path(texts.__file__).parent
 Message = str | tuple[str, str]
 """One text, or what is said of one thing and of many."""
 _MARKS = {"english": 1, "ngettext": 2}
@@ -30,11 +32,11 @@ def written() -> dict[Message, str]:
     found: dict[Message, str] = {}
     for path in sorted(ROOT.glob("templates/**/*.html")):
         found |= dict.fromkeys(_of_template(path.read_text()), path.name)
-    for path in sorted(ROOT.glob("**/*.py")):
+    for path in sorted([*ROOT.glob("**/*.py"), *ALERTS.glob("*.py")]):
         found |= dict.fromkeys(_of_code(path.read_text()), path.name)
     for problem in PROBLEMS.values():
-        texts = filter(None, (problem.title, problem.text, problem.remedy))
-        found |= dict.fromkeys(texts, "problems.py")
+        parts = filter(None, (problem.title, problem.text, problem.remedy))
+        found |= dict.fromkeys(parts, "problems.py")
     found |= dict.fromkeys(sorted(sentences()), "relay/core/consent/grants.py")
     said = Path(inspect.getfile(diagnosis))
     found |= dict.fromkeys(_of_code(said.read_text(), {"Said": 1}), said.name)
@@ -63,12 +65,12 @@ def places(text: str) -> list[str]:
 
 def _of_template(source: str) -> Iterator[Message]:
     for _, _, message in environment().extract_translations(source):  # type: ignore[attr-defined]
-        texts = [text for text in message if text is not None] if isinstance(message, tuple) else [message]
-        yield (texts[0], texts[1]) if len(texts) > 1 else texts[0]
+        parts = [text for text in message if text is not None] if isinstance(message, tuple) else [message]
+        yield (parts[0], parts[1]) if len(parts) > 1 else parts[0]
 
 
 def _of_code(source: str, marks: Mapping[str, int] = _MARKS) -> Iterator[Message]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in marks:
-            texts = [ast.literal_eval(argument) for argument in node.args[: marks[node.func.id]]]
-            yield (texts[0], texts[1]) if len(texts) > 1 else texts[0]
+            parts = [ast.literal_eval(argument) for argument in node.args[: marks[node.func.id]]]
+            yield (parts[0], parts[1]) if len(parts) > 1 else parts[0]

@@ -14,19 +14,19 @@ from email.message import EmailMessage
 import pytest
 import trustme
 
-from relay.alerts.settings import TellingSettings
+from relay.alerts.settings import AlertSettings
 from relay.core.consent.tenant import SignUp
 from relay.http.paths import TENANT
 from relay.store.custody.notices import NoticeKind, Notices
 from relay.store.custody.sign_ups import SignUpLimits
 from relay.store.sealing.keyring import KeyRing
+from tests.alerts.receivers import CA_PEM, Mailbox, mail_server
 from tests.edge.suite import SuiteStream
 from tests.onboarding.conftest import FAST, relay_at_work
 from tests.onboarding.person import ACCOUNT, Person
 from tests.onboarding.site import Site
 from tests.support.ring import RING, RING_JSON
 from tests.support.waiting import eventually
-from tests.telling.receivers import CA_PEM, Mailbox, mail_server
 
 OPERATIONS, CONTACT = "operations@northwind.example", "ada@contoso.example"
 PROMISE = "You get an e-mail at ada@contoso.example"
@@ -55,11 +55,11 @@ async def mailbox() -> AsyncIterator[Mailbox]:
 async def at_work(
     site: Site, mailbox: Mailbox, authority: trustme.CA, cert: trustme.LeafCert
 ) -> AsyncIterator[Callable[[str], SuiteStream]]:
-    telling = TellingSettings(
+    alerts = AlertSettings(
         mail=mailbox.settings(), operator="Northwind Presence", operator_address=OPERATIONS, page=f"{site.url}{TENANT}",
-        ca_pem=CA_PEM, look_every=timedelta(milliseconds=100),
+        ca_pem=CA_PEM, read_every=timedelta(milliseconds=100),
     )  # fmt: skip
-    async with relay_at_work(site, authority, cert, replace(FAST, telling=telling)) as make:
+    async with relay_at_work(site, authority, cert, replace(FAST, alerts=alerts)) as make:
         yield make
 
 

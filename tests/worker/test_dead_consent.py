@@ -13,7 +13,7 @@ from standardwebhooks.webhooks import Webhook
 
 from emulator import Fault
 from emulator.demo import CLIENT_ID
-from relay.alerts.settings import TellingSettings
+from relay.alerts.settings import AlertSettings
 from relay.alerts.signature import new_secret
 from relay.core.audit.events import OPERATOR
 from relay.core.consent.grants import GrantState
@@ -23,19 +23,19 @@ from relay.core.presence import Presence, Status, TenantId
 from relay.store.custody.notices import NoticeKind, Notices
 from relay.store.custody.tenants import Tenant
 from relay.store.sealing import notify_secrets
+from tests.alerts.receivers import CA_PEM, Mailbox, Receiver, mail_server, receiver
 from tests.support.waiting import eventually
-from tests.telling.receivers import CA_PEM, Mailbox, Receiver, mail_server, receiver
 from tests.worker.conftest import SETTINGS, Relay
 
 ADA = "ada@contoso.example"
 ACCOUNT, STANDBY = "presence-relay@contoso.example", "ben@contoso.example"
 PATIENCE = timedelta(milliseconds=600)
 QUICK = replace(SETTINGS, sweep=timedelta(milliseconds=100), grant_patience=PATIENCE, graph_patience=PATIENCE)
-TELLING = TellingSettings(
+ALERTS = AlertSettings(
     private_addresses=True,
     ca_pem=CA_PEM,
     page="https://relay.example/onboarding/tenant",
-    look_every=timedelta(milliseconds=200),
+    read_every=timedelta(milliseconds=200),
     first_pause=timedelta(milliseconds=100),
     longest_pause=timedelta(milliseconds=200),
 )
@@ -218,8 +218,8 @@ class Desk:
 
     @asynccontextmanager
     async def working(self, worker_id: str = "worker-1", **changes: object) -> AsyncIterator[None]:
-        telling = replace(TELLING, mail=self.mailbox.settings(), **changes)  # type: ignore[arg-type]
-        async with self.relay.working(worker_id, replace(QUICK, telling=telling)):
+        alerts = replace(ALERTS, mail=self.mailbox.settings(), **changes)  # type: ignore[arg-type]
+        async with self.relay.working(worker_id, replace(QUICK, alerts=alerts)):
             yield
 
     async def dies(self) -> None:

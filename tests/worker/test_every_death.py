@@ -18,7 +18,7 @@ import pytest_asyncio
 
 from emulator import Config, Emulator, Fault
 from emulator.demo import CLIENT_ID
-from relay.alerts.settings import TellingSettings
+from relay.alerts.settings import AlertSettings
 from relay.alerts.signature import new_secret
 from relay.core.audit.events import OPERATOR
 from relay.core.consent.grants import GrantState, RefusalClass, classify
@@ -29,9 +29,9 @@ from relay.store.custody.vault import Vault
 from relay.store.sealing import notify_secrets
 from relay.store.sealing.keyring import KeyRing, make_ring
 from relay.store.server.connection import Store, StoreSettings
+from tests.alerts.receivers import CA_PEM, Receiver, receiver
 from tests.support.valkey import ValkeyServer
 from tests.support.waiting import eventually
-from tests.telling.receivers import CA_PEM, Receiver, receiver
 from tests.worker.conftest import SETTINGS, Relay
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -45,7 +45,7 @@ QUICK = replace(
     sweep=timedelta(milliseconds=50),
     grant_patience=timedelta(milliseconds=300),
     graph_patience=timedelta(milliseconds=300),
-    telling=TellingSettings(private_addresses=True, ca_pem=CA_PEM),
+    alerts=AlertSettings(private_addresses=True, ca_pem=CA_PEM),
 )
 
 

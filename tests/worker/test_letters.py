@@ -14,10 +14,10 @@ from relay.store.custody.emails import Letters
 from relay.store.custody.managers import Managers
 from relay.store.custody.notices import MAX_TEXT_CHARS, MOST_LETTERS, NoticeKind, Notices
 from relay.store.custody.tenants import Tenant
+from tests.alerts.receivers import Mailbox, mail_server
 from tests.support.waiting import eventually
-from tests.telling.receivers import Mailbox, mail_server
 from tests.worker.conftest import Relay
-from tests.worker.test_dead_consent import QUICK, TELLING, record
+from tests.worker.test_dead_consent import ALERTS, QUICK, record
 
 ANNA, BEN = UserId("aaaaaaaa-0000-4000-8000-00000000000a"), UserId("aaaaaaaa-0000-4000-8000-00000000000b")
 BY_ANNA = Actor.account("anna@contoso.example", ANNA)
@@ -43,8 +43,8 @@ async def tenant(relay: Relay) -> Tenant:
 
 @asynccontextmanager
 async def working(relay: Relay, mailbox: Mailbox) -> AsyncIterator[None]:
-    telling = replace(TELLING, mail=mailbox.settings(), operator_address="operations@relay.example")
-    async with relay.working(settings=replace(QUICK, telling=telling)):
+    alerts = replace(ALERTS, mail=mailbox.settings(), operator_address="operations@relay.example")
+    async with relay.working(settings=replace(QUICK, alerts=alerts)):
         yield
 
 

@@ -587,7 +587,7 @@ class TenantWorker:
         await self._pool.keep()
         if happened is not None:
             await self._owned.worker.tenants.happened(self.tenant_id, happened.event, trouble=happened.trouble)
-            self._owned.worker.teller.wake()
+            self._owned.worker.alerts.wake()
             if self._unwritten is happened:
                 self._unwritten = None
 
@@ -641,7 +641,7 @@ class TenantWorker:
         if tenant is None:
             return  # it left, and its grants are kept in mind until its subscriptions are deleted
         await self._pool.load()
-        self._owned.worker.teller.wake()  # a consent that was just given may be news
+        self._owned.worker.alerts.wake()  # a consent that was just given may be news
         was_read = is_read(self.tenant.state)
         await self._apply_settings(tenant)
         # A state that was entered meanwhile, or is not written yet, is newer than the record's.

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from relay.alerts.email import Mail, MailSender, made
-from relay.alerts.hook import NotTold
-from tests.telling.receivers import mail_server
+from relay.alerts.email import Mail, MailSender, to_message
+from relay.alerts.hook import NotDelivered
+from tests.alerts.receivers import mail_server
 
 MAIL = Mail(
     message_id="msg_1", to="ada@contoso.example", subject="Presence of Contosö has stopped", text="Ciao — perché no?\n",
@@ -43,7 +43,7 @@ async def test_an_e_mail_arrives_as_it_was_written():
 )
 async def test_a_server_that_does_not_take_it_is_told_without_a_secret(changes, said):
     async with mail_server() as mailbox, MailSender(mailbox.settings(**changes)) as sender:
-        with pytest.raises(NotTold, match=said) as caught:
+        with pytest.raises(NotDelivered, match=said) as caught:
             await sender.send(MAIL)
     assert not caught.value.is_final
     assert "hunter2" not in str(caught.value)
@@ -67,7 +67,7 @@ async def test_a_domain_beyond_ascii_gets_its_mail():
 )  # fmt: skip
 async def test_what_is_no_plain_address_gets_no_mail(address):
     async with mail_server() as mailbox, MailSender(mailbox.settings()) as sender:
-        with pytest.raises(NotTold) as caught:
+        with pytest.raises(NotDelivered) as caught:
             await sender.send(replace(MAIL, to=address))
     assert (caught.value.is_final, mailbox.taken) == (True, [])
 
@@ -76,7 +76,7 @@ async def test_what_is_no_plain_address_gets_no_mail(address):
     "text", ["Contoso\r\nBcc: eve@evil.example", "Contoso\n\nbody", "Contoso\u2028Bcc: x", "\x00" * 9999]
 )
 def test_no_text_becomes_a_header(text):
-    message = made(replace(MAIL, subject=f"Presence of {text}"), "relay@relay.example")
+    message = to_message(replace(MAIL, subject=f"Presence of {text}"), "relay@relay.example")
     again = message.as_bytes()
     assert b"\nBcc:" not in again
     assert len(message["Subject"]) <= 200

@@ -15,11 +15,11 @@ import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from relay.alerts import addresses, signature
-from relay.alerts.hook import HookSender, NotTold
-from relay.alerts.settings import TellingSettings
-from tests.telling.receivers import CA_PEM, Receiver, receiver
+from relay.alerts.hook import HookSender, NotDelivered
+from relay.alerts.settings import AlertSettings
+from tests.alerts.receivers import CA_PEM, Receiver, receiver
 
-SETTINGS = TellingSettings(private_addresses=True, ca_pem=CA_PEM, timeout=timedelta(seconds=5))
+SETTINGS = AlertSettings(private_addresses=True, ca_pem=CA_PEM, timeout=timedelta(seconds=5))
 SECRET = signature.new_secret()
 BODY = '{"type":"consent.required","data":{"organisation":"Contosö"}}'.encode()
 
@@ -30,7 +30,7 @@ async def here() -> AsyncIterator[Receiver]:
         yield found
 
 
-async def post(url: str, settings: TellingSettings = SETTINGS, secret: str = SECRET) -> None:
+async def post(url: str, settings: AlertSettings = SETTINGS, secret: str = SECRET) -> None:
     async with HookSender(settings) as sender:
         await sender.post(url, secret, "msg_1", BODY)
 
@@ -60,7 +60,7 @@ async def test_a_text_that_a_tenant_chose_is_the_key_itself(here: Receiver):
     await post(here.url, secret=chosen)
     [posted] = here.posts
     assert Webhook(base64.b64encode(chosen.encode()).decode()).verify(posted.body, posted.headers)
-    with pytest.raises(NotTold):
+    with pytest.raises(NotDelivered):
         await post(here.url, secret="")
 
 
@@ -77,7 +77,7 @@ async def test_a_text_that_a_tenant_chose_is_the_key_itself(here: Receiver):
 )
 async def test_what_is_no_success_is_not_told_and_a_redirect_is_not_followed(here: Receiver, answer, is_final):
     here.answers.append(answer)
-    with pytest.raises(NotTold) as caught:
+    with pytest.raises(NotDelivered) as caught:
         await post(here.url)
     assert caught.value.is_final is is_final
     assert len(here.posts) == 1
@@ -92,21 +92,21 @@ async def test_an_endless_answer_is_not_read(here: Receiver):
 
 async def test_a_receiver_that_never_answers_costs_the_time_limit_only(here: Receiver):
     here.answers.append(b"never")
-    with pytest.raises(NotTold, match="TimeoutError"):
+    with pytest.raises(NotDelivered, match="TimeoutError"):
         await post(here.url, replace(SETTINGS, timeout=timedelta(milliseconds=300)))
 
 
 async def test_a_certificate_of_somebody_else_is_refused(here: Receiver):
-    with pytest.raises(NotTold, match="ConnectError"):
+    with pytest.raises(NotDelivered, match="ConnectError"):
         await post(here.url, replace(SETTINGS, ca_pem=None))
-    with pytest.raises(NotTold, match="ConnectError"):
+    with pytest.raises(NotDelivered, match="ConnectError"):
         await post(here.url.replace("localhost", "127.0.0.2"))
     assert not here.posts
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "0.0.0.0", "2130706433", "0x7f.1"])
 async def test_nothing_is_posted_to_the_relays_own_machine(here: Receiver, host):
-    with pytest.raises(NotTold, match=r"not on the public internet|cannot be reached"):
+    with pytest.raises(NotDelivered, match=r"not on the public internet|cannot be reached"):
         await post(here.url.replace("localhost", host), replace(SETTINGS, private_addresses=False))
     assert not here.posts
 
@@ -145,7 +145,7 @@ async def test_a_host_with_one_inner_address_among_public_ones_is_refused(monkey
 )  # fmt: skip
 async def test_what_is_no_address_for_notices_says_why(url):
     assert addresses.fault(url)
-    with pytest.raises(NotTold) as caught:
+    with pytest.raises(NotDelivered) as caught:
         await post(url)
     assert caught.value.is_final
 
