@@ -1,4 +1,4 @@
-"""Which addresses a tenant's receiver may have. The tenant chooses the host, so the relay must not be led to what only it reaches.
+"""Checks the address of a tenant's receiver. The tenant chooses the host, so it must not lead the relay into the relay's own network.
 
 The host is resolved once, every address that it has is judged, and the connection goes to one of those that were judged: a name
 that answers otherwise a moment later changes nothing.
@@ -23,7 +23,7 @@ class NotAllowed(Exception):
 
 
 def fault(url: str) -> str:
-    """Why this cannot be a receiver's address, whatever its host resolves to; empty when it can."""
+    """Return the reason why a URL cannot be a receiver's, whatever its host resolves to; empty if it can."""
     if len(url) > MAX_URL_CHARS or not url.isascii() or any(char.isspace() or not char.isprintable() for char in url):
         return "It is no web address."
     try:
@@ -55,7 +55,7 @@ async def resolve(host: str, port: int, *, private: bool) -> list[str]:
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one of the internet's, and not of a network of somebody's own, in whatever disguise."""
+    """Return True for an address of the public internet, also inside IPv6 forms of IPv4 addresses."""
     inner = _inside(address)
     if inner is not None:
         return is_public(inner)

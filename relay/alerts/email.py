@@ -25,7 +25,7 @@ _THREADS: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mail:
-    """One e-mail.
+    """One e-mail, ready to be sent.
 
     Attributes:
         message_id: the notice's id, so that a mailbox recognises a repeat.

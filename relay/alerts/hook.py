@@ -51,7 +51,7 @@ class HookSender:
         await self._stack.aclose()
 
     async def post(self, url: str, secret: str, message_id: str, body: bytes) -> None:
-        """Post one message.
+        """Post one signed message to a tenant's address.
 
         Raises:
             NotDelivered: the receiver did not answer with a 2xx.

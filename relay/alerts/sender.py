@@ -79,7 +79,7 @@ class AlertSender:
         self._wake.set()
 
     async def run(self) -> None:
-        """Send until cancelled."""
+        """Send due notices until cancelled."""
         async with AsyncExitStack() as stack:
             self._hook = await stack.enter_async_context(HookSender(self._settings))
             if self._settings.mail is not None:

@@ -26,7 +26,7 @@ def new_secret() -> str:
 
 
 def is_secret(text: str) -> bool:
-    """Whether a text can be signed with."""
+    """Return True if a text can be a signing secret."""
     return _key(text) is not None
 
 

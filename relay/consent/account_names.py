@@ -32,7 +32,7 @@ _GUEST: Final = "#ext#"
 
 
 class NotFound(enum.Enum):
-    """Why nobody could be named."""
+    """The reason why a name led to no account."""
 
     UNKNOWN = enum.auto()
     """The tenant's directory has no such account."""

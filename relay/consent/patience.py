@@ -1,4 +1,4 @@
-"""How long people in front of a page wait for Microsoft, and the one place where their requests are repeated."""
+"""Bounds how long people in front of a page wait for Microsoft, and repeats their requests meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `presence-relay dev` keeps between runs."""
+"""The folder of `presence-relay dev`, which is kept between runs."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class Folder:
 
     @property
     def socket(self) -> Path:
-        """Where Valkey listens: in the folder, which nobody else can look into.
+        """The socket of Valkey, in the folder that nobody else can read.
 
         Raises:
             DevTrouble: the folder's path is longer than the kernel takes for a socket.

@@ -56,7 +56,7 @@ _SHOWN: Final = ("ada", "ben", "chloe", "david", "emma", "farid")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevOptions:
-    """What was asked for on the command line.
+    """The options of the command line.
 
     Attributes:
         state: the folder that is kept between runs.
@@ -83,7 +83,7 @@ async def dev(options: DevOptions, stop: asyncio.Event, say: Callable[[str], Non
 
 
 class _Session:
-    """One run."""
+    """One run of `presence-relay dev`."""
 
     def __init__(
         self, options: DevOptions, folder: Folder, lock: int, stop: asyncio.Event, say: Callable[[str], None]
@@ -319,7 +319,7 @@ class _Watchers:
 
 
 async def _unmarked_lines(store: Store, ring: KeyRing) -> list[str]:
-    """What to do about suite keys of a release before marks."""
+    """Return what to do about suite keys of a release before marks."""
     faults = (await Marking(store, RingMarks(ring)).census()).faults()
     return [*faults, "Suites with them are refused until you run: presence-relay suite-keys mark", ""] if faults else []
 
@@ -346,7 +346,7 @@ async def _demonstration_tenant(store: Store, settings: Settings) -> TenantId:
 
 
 async def _is_at_work(store: Store, vault: Vault, settings: Settings, tenant_id: TenantId) -> bool:
-    """Whether the tenant was taken in by an earlier run, and one of its grants still works."""
+    """Return True if an earlier run took the tenant in and one of its grants still works."""
     tenant = await Tenants(store).load(tenant_id)
     if tenant is None or tenant.state is not TenantState.ACTIVE:
         return False
@@ -363,7 +363,7 @@ async def _is_at_work(store: Store, vault: Vault, settings: Settings, tenant_id:
 
 
 def _command(name: str) -> str:
-    """How to call one of our commands from here."""
+    """Return the shell words that run one of our commands from here."""
     beside = Path(sys.executable).with_name(name)
     found = shutil.which(name)
     if found is not None and Path(found).resolve() == beside.resolve():

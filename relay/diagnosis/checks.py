@@ -131,7 +131,7 @@ async def _sign_ups(settings: Settings) -> list[Finding]:
 
 
 def _mail(settings: Settings) -> Iterator[Finding]:
-    """Whether the operator hears of those that wait, where mail is sent at all."""
+    """Yield a finding if e-mail is set up but the operator's address is not, so that nobody is told of tenants that wait."""
     is_asked = settings.web.public_url is not None and settings.web.sign_up == "approval"
     if is_asked and settings.mail.is_sent and settings.mail.operator is None:
         said = "is not set, so no e-mail tells you when an organisation waits for your approval (RELAY_WEB_SIGN_UP=approval)"
@@ -188,7 +188,7 @@ async def _entra(client: GraphClient, graph: GraphSettings) -> list[Finding]:
 
 
 def clock_finding(theirs: datetime, ours: datetime) -> Finding:
-    """Whether this machine's clock is Microsoft's, as far as an answer's `Date` tells."""
+    """Compare this machine's clock with the `Date` of an answer of Microsoft's."""
     behind_s = round((theirs - ours).total_seconds())
     if abs(behind_s) <= _CLOCK_S:
         return Finding(is_good=True, text="Clock: agrees with Microsoft's")
@@ -198,7 +198,7 @@ def clock_finding(theirs: datetime, ours: datetime) -> Finding:
 
 
 async def _graph(client: GraphClient, graph: GraphSettings) -> Finding:
-    """Whether Graph answers at all: without a token it refuses, which is answer enough."""
+    """Check that Graph answers at all: without a token it refuses, and a refusal is an answer."""
     try:
         await client.fetch(f"{graph.graph_url}/v1.0/me")
     except SourceUnreachable as error:

@@ -1,4 +1,4 @@
-"""How a tenant's connection to Microsoft is, from its record, its grants and what its worker said last."""
+"""Judges a tenant's connection to Microsoft by its record, its grants and its worker's last report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A tenant's connection.
+    """A tenant's connection to Microsoft, with its reason.
 
     Attributes:
         connector: its state and why.
@@ -32,7 +32,7 @@ class Connection:
 
 
 async def read(store: Store, vault: Vault, tenant: Tenant) -> Connection:
-    """How the tenant's connection is now."""
+    """Read the state of the tenant's connection to Microsoft."""
     grants = await vault.list(tenant.tenant_id)
     accounts = {str(grant.account_id): grant.upn or str(grant.account_id) for grant in grants}
     return Connection(connector(await _seen(store, tenant, grants)), accounts)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A suite that watches."""
+    """A suite that watches the explained user."""
 
     key_id: str
     label: str
@@ -50,7 +50,7 @@ class Suite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """What is known of one user of a tenant.
+    """Everything known of one user of a tenant.
 
     Attributes:
         asked: the text that was asked for.
@@ -92,7 +92,7 @@ class Explanation:
 
     @property
     def title(self) -> str:
-        """What people call the user."""
+        """The name to show for the user."""
         return (self.presence.upn if self.presence is not None else "") or (self.names[0] if self.names else self.asked)
 
     @property
@@ -107,21 +107,21 @@ class Explanation:
 
     @property
     def covered_until(self) -> datetime | None:
-        """When that subscription ends unless it is renewed."""
+        """The time at which the subscription ends unless it is renewed."""
         if self.owner is None or not self.owner.covered_until_ms:
             return None
         return datetime.fromtimestamp(self.owner.covered_until_ms / 1000, tz=UTC)
 
     @property
     def next_read(self) -> datetime | None:
-        """When the user is read next."""
+        """The time of the user's next read."""
         if self.owner is None or self.owner.next_read_s is None or not self.owner.is_read:
             return None
         return self.at + timedelta(seconds=self.owner.next_read_s)
 
     @property
     def confirmed(self) -> datetime | None:
-        """When Microsoft last confirmed what is held."""
+        """The time at which Microsoft last confirmed the answer."""
         if self.owner is None or self.owner.confirmed_s is None or not self.owner.is_read:
             return None
         return self.at - timedelta(seconds=self.owner.confirmed_s)
@@ -194,7 +194,7 @@ class _Answer:
 
 
 async def _asked(store: Store, tenant_id: TenantId, name: Name) -> tuple[Gathered, bool]:
-    """What owner and edges say, and whether nobody was asked because of the limit."""
+    """Return the replies of owner and edges, and True if nobody was asked because of the limit."""
     known = (await _answer(store, tenant_id, [name])).user_id
     user = known or (user_id(name) if is_object_id(name) else None)
     gathered = await _gathered(store, tenant_id, user, name)
@@ -213,7 +213,7 @@ async def _gathered(store: Store, tenant_id: TenantId, user: UserId | None, name
 
 
 async def _answer(store: Store, tenant_id: TenantId, names: Iterable[Name]) -> _Answer:
-    """What is stored of the user; the first name that is known counts."""
+    """Return the stored answer of the user, by the first of its names that has one."""
     asked = list(dict.fromkeys(names))
     snapshot = await Presences(store).snapshot(tenant_id, asked)
     known = [snapshot.names[name] for name in asked if name in snapshot.names]
@@ -234,7 +234,7 @@ def _decoded(item: bytes) -> Presence | Status:
 
 
 def _absence(found: _Answer, connector: Connector, *, is_watched: bool) -> Absence | None:
-    """Why there is no presence; also why one that is there goes soon."""
+    """Return the reason why there is no presence, or why the present one will soon be withdrawn."""
     if connector.state is ConnectorState.DISABLED:
         return SUSPENDED
     if not is_watched:

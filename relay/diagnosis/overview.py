@@ -64,7 +64,7 @@ class Row:
 
     @property
     def title(self) -> str:
-        """What people call the user."""
+        """The name to show for the user."""
         return self.upn or (self.names[0] if self.names else str(self.user_id))
 
     @property
@@ -75,17 +75,17 @@ class Row:
 
     @property
     def since(self) -> datetime | None:
-        """Since when the answer is what it is; None without one."""
+        """The time since which the answer is unchanged; None without one."""
         return None if self.stored is None else datetime.fromtimestamp((self.stored.revision >> 64) / 1000, tz=UTC)
 
     def mentions(self, text: str) -> bool:
-        """Whether names or ids have this text, which is in lower case, in them."""
+        """Return True if a name or id contains this text, which is in lower case."""
         return text in folded(self.upn) or any(text in name for name in self.names) or text in (self.user_id or "")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a filter let through: the first rows, how many there are, and how many of each word before words are chosen."""
+    """The result of a filter: the first rows, their total, and the count of each word before words are chosen."""
 
     rows: Sequence[Row]
     total: int
@@ -174,7 +174,7 @@ class _Kept:
 
     @property
     def rows(self) -> int:
-        """How many users it holds."""
+        """The number of users in the overview."""
         return 0 if self.overview is None else len(self.overview.rows)
 
 

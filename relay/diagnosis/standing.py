@@ -70,7 +70,7 @@ class Standing:
 
     @property
     def age(self) -> timedelta | None:
-        """How long ago Microsoft last confirmed what is shown; None when it never did."""
+        """The age of Microsoft's last confirmation; None when there is none."""
         if self.contact is None or not self.contact.contact_ms:
             return None
         return self.now - datetime.fromtimestamp(self.contact.contact_ms / 1000, tz=UTC)
@@ -87,7 +87,7 @@ class Standing:
 
     @property
     def reason(self) -> str:
-        """Why all is not well, in a few words; empty when it is."""
+        """The reason for trouble in a few words; empty without trouble."""
         if self.tenant.trouble is not None:
             return _trouble(self.tenant.trouble)
         if self.tenant.state is TenantState.PENDING:
@@ -147,7 +147,7 @@ async def _standing(store: PipeliningStore, ring: KeyRing, tenant: Tenant) -> St
 
 
 async def resumption(store: Store, ring: KeyRing, tenant_id: TenantId) -> tuple[TenantEvent, Trouble | None]:
-    """What resuming means for a tenant, and why it needs consent if it does."""
+    """Return the event that resumes a tenant, and the refusal if it needs a new consent."""
     grants = await Vault(store, ring).list(tenant_id)
     now = datetime.now(UTC)
     if not all_dead(remembered(grant.state, grant.last_error, now) for grant in grants if not grant.sealed_shut):
@@ -262,7 +262,7 @@ def as_data(one: Standing) -> dict[str, Any]:
 
 
 def push_words(status: PushStatus | None) -> str:
-    """How a tenant's users are followed, as an operator reads it."""
+    """Describe for operators how many users are pushed and how many polled."""
     if status is None:
         return "not known yet: no worker has looked after this tenant"
     if status.is_off:
@@ -272,7 +272,7 @@ def push_words(status: PushStatus | None) -> str:
 
 
 def _people(one: Standing) -> Iterator[str]:
-    """Who looks after it, who may come, and who asks to read for it."""
+    """Yield lines about managers, the contact who may become one, and requests for access."""
     for manager in one.managers:
         by = f", named by {manager.added_by}" if manager.added_by else ""
         yield f"manager  {manager.upn or manager.account_id}  {manager.origin}{by}, since {_minute(manager.since)}"

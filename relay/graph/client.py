@@ -24,7 +24,7 @@ from relay.graph.settings import GraphSettings
 
 
 class TokenSource(Protocol):
-    """Where a call gets its access token from, for one grant."""
+    """The source of one grant's access tokens for calls of Graph."""
 
     async def __call__(self, refused: str = "") -> str:
         """A valid access token other than `refused`, which Graph did not accept."""

@@ -1,4 +1,4 @@
-"""What an answer of Microsoft's that is no success means, in the relay's errors. No text of an answer goes into them."""
+"""Translates failed Microsoft responses into relay errors. Response text is never copied into them."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def from_refusal(refusal: Refusal, wait: timedelta | None = None) -> RelayError:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> timedelta | None:
-    """How long the other side asks us to wait: seconds or a date (RFC 9110); None when it says nothing usable.
+    """Return the pause that a `Retry-After` asks for, as seconds or a date (RFC 9110); None without a usable value.
 
     A date counts from the other side's own `Date`, because its clock and ours differ; from `now` where it has none.
     """
@@ -97,7 +97,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> time
 
 
 def date_of(headers: Mapping[str, str]) -> datetime | None:
-    """When the other side answered, by its own clock (`Date`); None when it does not say."""
+    """Return the time of the answer by the server's own clock (`Date`); None without one."""
     return _date(_header(headers, "date"))
 
 
@@ -122,7 +122,7 @@ def error_code(body: bytes) -> str:
 
 
 def _said(body: bytes) -> Said:
-    """Which request it was, as Graph names it. Not its message: that can name users."""
+    """Return Graph's ids of the request. Its message is left out, because it can name users."""
     try:
         inner = _ERROR.decode(body).error.inner
     except UNREADABLE:

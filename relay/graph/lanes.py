@@ -24,12 +24,12 @@ class Lanes:
     """Places for calls. At most twice as many calls as places are under way."""
 
     def __init__(self, places: int, slow: MutableSet[Any], slow_s: float = SLOW_S) -> None:
-        """Make places.
+        """Set up the places for calls.
 
         Args:
-            places: how many.
-            slow: keeps whose last call was slow: a set, or a weak one.
-            slow_s: what is slow.
+            places: calls at once.
+            slow: the callers whose last call was slow: a set, or a weak one.
+            slow_s: duration from which a call is slow, in seconds.
         """
         self._places = asyncio.Semaphore(places)
         self._for_slow = asyncio.Semaphore(max(1, places // 2))

@@ -1,4 +1,4 @@
-"""Where Microsoft is and how the relay identifies itself there."""
+"""Settings of the Graph adapter: the cloud's addresses, and the relay's credentials there."""
 
 from __future__ import annotations
 
@@ -96,12 +96,12 @@ class GraphSettings:
 
     @property
     def is_microsoft(self) -> bool:
-        """Whether the authority is one that Microsoft lists, so that MSAL can look it up there."""
+        """True if Microsoft lists the authority, so that MSAL can look it up there."""
         return urlsplit(self.authority_url).hostname in _MICROSOFT_AUTHORITIES
 
     @property
     def is_local(self) -> bool:
-        """Whether the cloud is on this machine: proxies of the environment are not asked then."""
+        """True if the cloud is on this machine: proxies of the environment are not used then."""
         host = urlsplit(self.graph_url).hostname or ""
         try:
             return ipaddress.ip_address(host).is_loopback

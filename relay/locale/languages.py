@@ -47,7 +47,7 @@ class Language(enum.StrEnum):
 
     @property
     def own_name(self) -> str:
-        """What its speakers call it: what the switch shows."""
+        """The language's name in itself, as the switch shows it."""
         return {Language.ENGLISH: "English", Language.ITALIAN: "Italiano"}[self]
 
 

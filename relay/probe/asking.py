@@ -28,7 +28,7 @@ class Unanswered(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One answer of Graph's.
+    """One answer of Graph's to a question.
 
     Attributes:
         status: the HTTP status.
@@ -55,7 +55,7 @@ class Said:
 
     @property
     def next_link(self) -> str:
-        """Where the next page is; empty on the last one."""
+        """The URL of the next page; empty on the last one."""
         link = self.body.get("@odata.nextLink") if isinstance(self.body, dict) else None
         return link if isinstance(link, str) else ""
 
@@ -85,7 +85,7 @@ class Asker:
         self.answers: Counter[str] = Counter()
 
     async def get(self, path: str) -> Said:
-        """What Graph says to a GET.
+        """Send a GET to Graph and return its answer.
 
         Raises:
             SourceThrottled: it asks to wait.
@@ -95,7 +95,7 @@ class Asker:
         return self._unless_throttled(await self._ask("GET", path, None))
 
     async def post(self, path: str, body: object) -> Said:
-        """What Graph says to a POST; raises what `get` raises."""
+        """Send a POST to Graph and return its answer; raises what `get` raises."""
         return self._unless_throttled(await self._ask("POST", path, msgspec.json.encode(body)))
 
     async def post_whatever_comes(self, path: str, body: object) -> Said:

@@ -27,7 +27,7 @@ _OF_NOTIFICATIONS: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What a probe found.
+    """The findings of a probe.
 
     Attributes:
         source: the program and its version, and the cloud that was asked.
@@ -46,7 +46,7 @@ class Profile:
     answers: Mapping[str, int]
 
     def text(self) -> str:
-        """The file."""
+        """Return the profile as the text of its file."""
         switches = {name: self.switches.get(name, value) for name, value in defaults().items()}
         reasons = {name: self.unanswered.get(name, _never(name)) for name in switches if name not in self.switches}
         reasons |= {name: reason for name, reason in self.unanswered.items() if name not in self.switches}

@@ -29,7 +29,7 @@ BURSTS: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Whom an operator names, and what is left out.
+    """The users that an operator names, and the questions that are left out.
 
     Attributes:
         guest: UPN or object id of a guest of the tenant; empty asks nothing about guests.
@@ -44,7 +44,7 @@ class Options:
     without_count: bool = False
 
     def faults(self) -> Iterator[str]:
-        """What is wrong with them, in words."""
+        """Yield the faults of the options."""
         for name in ("guest", "unlicensed"):
             given = getattr(self, name)
             if given and names.normalise(given) is None:
@@ -55,7 +55,7 @@ class Options:
 
 @dataclass
 class Interview:
-    """What is known so far, and what came of it.
+    """The answers so far, and the findings that follow from them.
 
     Attributes:
         entries: the presences of the sample, whole; they stay in this object.
@@ -86,7 +86,7 @@ class Interview:
         raise Unanswered("Graph reported nobody's presence")
 
     async def bulk(self, *ids: str) -> Said:
-        """A bulk read."""
+        """Send one bulk read and return its answer."""
         return await self.asker.post(BULK, {"ids": ids})
 
     def leave(self, question: Question, reason: str) -> None:
@@ -105,7 +105,7 @@ class Interview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One question.
+    """One question to the tenant, with what it needs.
 
     Attributes:
         name: for the list of what was not answered.
@@ -123,7 +123,7 @@ class Question:
     option: str = ""
 
     def is_asked(self, options: Options) -> bool:
-        """Whether the options give what it needs, and do not leave it out."""
+        """Return True if the options give what the question needs, and do not leave it out."""
         return (
             bool(getattr(options, self.option)) if self.option else not (self.name == "count" and options.without_count)
         )
@@ -312,12 +312,12 @@ async def _object_id(interview: Interview, who: str, option: str) -> str:
 
 
 def _by_status(said: Said, outcomes: Mapping[int, str]) -> str:
-    """What an answer's status stands for."""
+    """Return the value of a switch that an answer's status stands for."""
     return outcomes[said.expect(*outcomes).status]
 
 
 def _reported(said: Said, user: str, *values: str) -> str:
-    """What a bulk read made of somebody special: one of the switch's values."""
+    """Return the value of a switch by what a bulk read reported of a special user."""
     found = "refuse_400" if said.status == 400 else "omit"
     for entry in said.expect(200, 400).entries:
         if str(entry.get("id")).lower() == user:

@@ -32,7 +32,7 @@ def asked(options: Options) -> list[Question]:
 
 
 def plan(options: Options) -> Iterator[str]:
-    """What will be asked, as an operator reads it before it begins."""
+    """Yield the questions to come, for the operator to read first."""
     questions = asked(options)
     yield f"Up to {sum(question.requests for question in questions)} requests, at most {PER_SECOND:g} a second, all of them reading:"
     yield from (f"  - {question.asks}" for question in questions)

@@ -1,4 +1,4 @@
-"""What a page of presences shows of the form that Graph sends them in. Pure; nothing of a person leaves these functions."""
+"""Describes the form of a page of presences as Graph sends it. Pure; nothing of a person leaves these functions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _SEQUENCE_FORMS: Final = {
 
 
 def words(entries: Iterable[Entry], field: str) -> dict[str, int]:
-    """How often each published word stands in a field, spelled as Graph spells it; others are counted together."""
+    """Count each published word in a field, spelled as Graph spells it; others are counted together."""
     found = Counter(_text(entry, field) for entry in entries)
     told: Counter[str] = Counter()
     for word, count in found.items():
@@ -50,7 +50,7 @@ def words(entries: Iterable[Entry], field: str) -> dict[str, int]:
 
 
 def fields(entries: Iterable[Entry]) -> dict[str, int]:
-    """How many presences have each field; fields whose names are no words of a schema are counted together."""
+    """Count the presences with each field; fields whose names are no words of a schema are counted together."""
     found = Counter(name if _SCHEMA_NAME.fullmatch(name) else "(another)" for entry in entries for name in entry)
     return dict(sorted(found.items()))
 
@@ -62,7 +62,7 @@ def content_type(headers: Mapping[str, str]) -> str:
 
 
 def is_unknown(entry: Entry) -> bool:
-    """Whether a presence says that nothing is known."""
+    """Return True if a presence says that nothing is known."""
     return _text(entry, "availability").lower() == "presenceunknown"
 
 
@@ -91,7 +91,7 @@ def idle_values(entries: Sequence[Entry]) -> bool:
 
 
 def sequence_numbers(entries: Sequence[Entry]) -> bool:
-    """Whether all have a number, or none."""
+    """Return True if all presences have a sequence number, False if none has."""
     found = {bool(_text(entry, "sequenceNumber")) for entry in entries}
     if len(found) != 1:
         raise Unanswered("some have a sequence number and some have not" if found else "there was nobody to look at")
@@ -99,7 +99,7 @@ def sequence_numbers(entries: Sequence[Entry]) -> bool:
 
 
 def sequence_form(entries: Sequence[Entry]) -> str:
-    """How the numbers are written."""
+    """Return the form of the sequence numbers."""
     numbers = [number for entry in entries if (number := _text(entry, "sequenceNumber"))]
     if not numbers:
         raise Unanswered("there are no sequence numbers")
@@ -112,7 +112,7 @@ def sequence_form(entries: Sequence[Entry]) -> str:
 
 
 def no_status_message(entries: Sequence[Entry]) -> str:
-    """What stands where there is no status message: `null`, or nothing."""
+    """Return the form of an absent status message: `null`, or nothing."""
     found = {"null" if "statusMessage" in entry else "absent" for entry in entries if not entry.get("statusMessage")}
     if len(found) != 1:
         raise Unanswered("sometimes null, sometimes nothing" if found else "everybody had a status message")
@@ -120,7 +120,7 @@ def no_status_message(entries: Sequence[Entry]) -> str:
 
 
 def out_of_office_activity(entries: Sequence[Entry]) -> str:
-    """Whether the activity says that somebody is out of office."""
+    """Return how the activity shows that somebody is out of office."""
     out = [entry for entry in entries if _is_out(entry)]
     if any("oof" in _text(entry, "activity").lower() for entry in out):
         return "combined"
@@ -136,12 +136,12 @@ def out_of_office_activity(entries: Sequence[Entry]) -> str:
 
 
 def work_locations(entries: Sequence[Entry]) -> bool:
-    """Whether anybody's place of work is there."""
+    """Return True if anybody's work location is there."""
     return any("workLocation" in entry for entry in entries)
 
 
 def extra_fields(entries: Sequence[Entry]) -> bool:
-    """Whether there are fields that nothing documents."""
+    """Return True if there are undocumented fields."""
     return any(not FIELDS.issuperset(_own(entry)) for entry in entries)
 
 

@@ -1,4 +1,4 @@
-"""What goes over a network that others can read along on."""
+"""Recognises addresses that would show secrets to the network, and words the faults about them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PLAIN: Final = "goes to another host without TLS, which shows {} to the network;
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself. A name other than `localhost` is not believed to be."""
+    """Return True for this machine itself. A name other than `localhost` is not trusted to be."""
     if host.lower() == "localhost":
         return True
     try:
@@ -26,7 +26,7 @@ def is_loopback(host: str) -> bool:
 
 
 def goes_in_the_clear(url: str) -> bool:
-    """Whether what goes to a Redis URL or to a web address can be read along on the way."""
+    """Return True if traffic to a Redis URL or a web address crosses a network unencrypted."""
     parts = urlsplit(url)
     # Without a host redis-py connects to localhost.
     return parts.scheme in ("redis", "http") and parts.hostname is not None and not is_loopback(parts.hostname)

@@ -1,4 +1,4 @@
-"""Where settings come from: `RELAY_…` variables, or the files that `RELAY_…_FILE` variables name.
+"""Reads settings from `RELAY_…` variables, or from the files that `RELAY_…_FILE` variables name.
 
 The one place that reads the environment. A group of settings is a `Group`: a frozen model whose fields are variables. A
 field of type `Secret` or `Material` (keys, certificates) may be given as a file instead, never both ways. Whatever is wrong
@@ -33,7 +33,7 @@ _MOST_FILE_BYTES: Final = 1 << 20  # no key, certificate or key ring is this lon
 
 
 class SettingsInvalid(RelayError):
-    """Settings cannot be used.
+    """The settings are invalid; the relay does not start.
 
     Attributes:
         faults: everything that is wrong, each beginning with the variable's name.
@@ -132,7 +132,7 @@ def collect(group: type[GroupT], given: Mapping[str, Any], faults: list[str]) ->
 
 
 def is_given(group: type[Group], field_name: str) -> bool:
-    """Whether a field's variable is set at all, rightly or not."""
+    """Return True if a field's variable is set, valid or not."""
     name = variable_of(group, field_name)
     return any(os.environ.get(variable) for variable in (name, f"{name}_FILE"))
 
@@ -174,12 +174,12 @@ def variable_of(group: type[BaseSettings], field_name: str) -> str:
 
 
 def may_be_file(field: FieldInfo) -> bool:
-    """Whether a field may be given as a file."""
+    """Return True if a field may be given as a file."""
     return any(isinstance(mark, _FromFile) for mark in field.metadata) or _is_marked(field.annotation)
 
 
 def is_secret(field: FieldInfo) -> bool:
-    """Whether nobody must see a field's value."""
+    """Return True if a field's value must not be shown."""
     return _mentions(field.annotation, SecretStr)
 
 

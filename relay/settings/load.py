@@ -63,7 +63,7 @@ GROUPS: Final[Mapping[str, type[Group]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings, checked."""
+    """All settings of one process, checked."""
 
     redis: RedisConfig
     vault: VaultConfig

@@ -195,7 +195,7 @@ def _busy(response: requests.Response) -> RelayError:
 
 
 def _busy_words(response: requests.Response, kind: RefusalClass) -> Refusal | None:
-    """What Entra says beside a 429 or 5xx, if it says anything; the status alone decides what it is."""
+    """Return Entra's words beside a 429 or 5xx, if any; the status alone decides the class."""
     try:
         answer = _json(response)
     except _Refused:
@@ -214,12 +214,12 @@ def _json(response: requests.Response) -> dict[str, Any]:
 
 
 def _refusal(answer: dict[str, Any]) -> RelayError:
-    """What a refused discovery means: a tenant that Entra does not know is "invalid_tenant", AADSTS90002."""
+    """Translate a refused discovery: a tenant that Entra does not know is "invalid_tenant", AADSTS90002."""
     return from_refusal(classify(*refusal_words(answer)))
 
 
 def refusal_words(answer: dict[str, Any]) -> tuple[str, str, list[int], Said]:
-    """What `classify` takes of an answer of Entra's, whatever types its fields have."""
+    """Return the arguments of `classify` from an answer of Entra's, whatever types its fields have."""
     codes = answer.get("error_codes")
     numbers = [number for code in codes if (number := _number(code))] if isinstance(codes, list) else []
     said = heard(

@@ -1,4 +1,4 @@
-"""How a grant is obtained: the authorization code flow with PKCE and nonce, through MSAL.
+"""Obtains grants by the authorization code flow with PKCE and nonce, through MSAL.
 
     begin ──► authorize_url, shown to a person ──► Entra: signs in, consents ──► redirect URI, by form_post ──► complete
 
@@ -49,7 +49,7 @@ PERSONAL_ACCOUNTS: Final = TenantId("9188040d-6c67-4c5b-b112-36a304b66dad")
 
 
 class ConsentProblem(enum.Enum):
-    """Why no grant came of a flow: what the page does about it."""
+    """The reason why a flow ended without a grant, with what the page does about it."""
 
     DECLINED = enum.auto()
     """The person declined or cancelled: offer to start again."""
@@ -91,7 +91,7 @@ class ConsentFailed(RelayError):
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A flow under way.
+    """An authorization code flow under way.
 
     Attributes:
         state: identifies it in the answer; the caller keeps `kept` under it.
@@ -137,7 +137,7 @@ class Consent:
         login_hint: str | None = None,
         state: str | None = None,
     ) -> Flow:
-        """Begin a flow.
+        """Begin an authorization code flow; the person goes to its `authorize_url`.
 
         Args:
             redirect_uri: where Entra posts the answer to; registered with type `web`.
@@ -153,7 +153,7 @@ class Consent:
         return Flow(kept["state"], kept["auth_uri"], {**kept, "tenant": tenant})
 
     def admin_consent_url(self, redirect_uri: str, tenant: TenantId, state: str) -> str:
-        """Where an administrator consents for everybody in a tenant: https://learn.microsoft.com/entra/identity-platform/v2-admin-consent.
+        """Return the URL where an administrator consents for everybody in a tenant: https://learn.microsoft.com/entra/identity-platform/v2-admin-consent.
 
         Entra answers with a GET of `redirect_uri`, whose fields prove nothing: anybody can make them up. A sign-in must follow.
         """
@@ -209,7 +209,7 @@ class Consent:
         return Flow(kept["state"], kept["auth_uri"], {**kept, "tenant": ANY_ORGANISATION})
 
     async def identify(self, kept: Mapping[str, Any], answer: Mapping[str, str]) -> VerifiedIdentity:
-        """Who signed in. What tokens came along are forgotten with this.
+        """Return the identity of the person who signed in, and discard the tokens that came along.
 
         Args:
             kept: of `begin_sign_in`; never to be used again.
@@ -222,7 +222,7 @@ class Consent:
         return await self._verified(result, kept)
 
     async def _answered(self, kept: Mapping[str, Any], answer: Mapping[str, str]) -> tuple[dict[str, Any], str]:
-        """What Entra gave for the code in its answer, and the token cache with it."""
+        """Redeem the code in Entra's answer; return the result and the token cache."""
         state = str(kept.get("state", ""))
         if not state or not hmac.compare_digest(state.encode(), answer.get("state", "").encode(errors="replace")):
             raise ConsentFailed(ConsentProblem.NOT_OURS, "state")

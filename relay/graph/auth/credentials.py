@@ -85,7 +85,7 @@ class Credentials:
             return self._known
 
     def trying(self, call: Callable[[Credential], T]) -> T:
-        """What `call` gives with the credential that is likeliest to work, or else with the other one.
+        """Return the result of `call` with the credential that is likeliest to work, or else with the other one.
 
         Raises:
             CredentialRejected: Entra accepts none of them, or refuses the relay for another reason. Whatever else `call`
@@ -146,7 +146,7 @@ class Credentials:
 
 
 def is_pair(certificate_pem: str, private_key_pem: str) -> bool:
-    """Whether a certificate and a private key belong together.
+    """Return True if a certificate and a private key belong together.
 
     Raises:
         ValueError: one of them cannot be read.
@@ -188,7 +188,7 @@ def _credential(name: str, prefix: str, texts: Mapping[str, str]) -> Credential 
 
 
 def _is_about_credential(error: CredentialRejected) -> bool:
-    """Whether another credential may help: a code that was redeemed must not be shown to Entra again for other reasons."""
+    """Return True if another credential may help: for other reasons a redeemed code must not be shown to Entra again."""
     return error.refusal is None or error.refusal.code.partition("/")[0] == "invalid_client"
 
 

@@ -1,4 +1,4 @@
-"""Who consented: verification of the id token that Entra gave with a consent. MSAL does not verify it."""
+"""Verifies the id token that Entra gives with a consent, which proves who consented. MSAL does not verify it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class VerifiedIdentity:
-    """Who signed in, as Entra vouches for it; made by `verify` only.
+    """The person who signed in, as Entra vouches for them; made by `verify` only.
 
     Attributes:
         tenant_id: the tenant that was signed in to.
@@ -46,7 +46,7 @@ class UntrustedIdTokenError(Exception):
 
 
 async def verify(keys: SigningKeys, id_token: str, nonce: str) -> VerifiedIdentity:
-    """Who signed in, if the token is Entra's, for us, of now, and of the flow that `nonce` was made for.
+    """Return the person who signed in, if the token is Entra's, for us, current, and of the flow that `nonce` was made for.
 
     Raises:
         UntrustedIdTokenError: a check failed.
@@ -90,14 +90,14 @@ def _hashed(nonce: str) -> str:
 
 
 def _roles(claims: dict[str, Any]) -> tuple[str, ...]:
-    """Tenant-wide roles: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference (`wids`)."""
+    """Return the tenant-wide roles of the claim `wids`: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference."""
     value = claims.get("wids")
     found = value[:_MAX_ROLES] if isinstance(value, list) else []
     return tuple(role for one in found if isinstance(one, str) and (role := names.user_id(one)) is not None)
 
 
 def _auth_time(claims: dict[str, Any]) -> int | None:
-    """https://openid.net/specs/openid-connect-core-1_0.html#IDToken."""
+    """Return the claim `auth_time`: https://openid.net/specs/openid-connect-core-1_0.html#IDToken."""
     value = claims.get("auth_time")
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < _LATEST_S else None
 

@@ -64,7 +64,7 @@ async def vouched(token: str, keys: SigningKeys) -> tuple[TenantId, dict[str, An
 
 
 def is_within(claims: dict[str, Any], now: float, leeway_s: float) -> bool:
-    """Whether a token is good at `now`, a Unix time; clocks may differ by `leeway_s`. Without an end it never is."""
+    """Return True if a token is valid at `now`, a Unix time; clocks may differ by `leeway_s`. A token without an end is not valid."""
     begins, ends = seconds(claims.get("nbf", 0)), seconds(claims.get("exp"))
     return begins is not None and ends is not None and begins - leeway_s <= now < ends + leeway_s
 

@@ -33,7 +33,7 @@ _KEY_FIELDS: Final = ("kty", "n", "e", "kid")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How often Entra is asked, in seconds.
+    """Intervals between fetches of Entra's keys, in seconds.
 
     Attributes:
         refresh_s: keys of this age are fetched again beside the work, so that a new one is known before it signs (Entra
@@ -63,7 +63,7 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What Entra's documents say.
+    """The keys and issuers that Entra publishes.
 
     Attributes:
         keys: kid -> key.
@@ -95,7 +95,7 @@ class SigningKeys:
 
     @property
     def settings(self) -> GraphSettings:
-        """Which Entra's keys they are, and who we are to it."""
+        """The Entra whose keys these are, and our registration there."""
         return self._client.settings
 
     async def __aenter__(self) -> Self:
@@ -116,7 +116,7 @@ class SigningKeys:
             self._begin()
 
     async def knowing(self, kid: str) -> Published:
-        """What is published, after an attempt to have the key `kid` in it. When it is not in it, nobody published it.
+        """Return the published keys after an attempt to include the key `kid`. A key that is missing then is not published.
 
         Raises:
             SourceUnreachable: Entra did not say, or not in time.

@@ -129,7 +129,7 @@ class GrantTokens:
         return await self._fly(kept, force=True)
 
     def source(self, grant: TokenGrant) -> TokenSource:
-        """Where calls of Graph get this grant's token from."""
+        """Return the source of this grant's tokens for calls of Graph."""
 
         async def give(refused: str = "") -> str:
             token = await (self.refresh(grant, refused=refused) if refused else self.access_token(grant))
@@ -147,7 +147,7 @@ class GrantTokens:
             self._turns.pop(tenant_id, None)
 
     def _take_up(self, grant: TokenGrant) -> _Kept:
-        """What is held of a grant, renewed if the grant is newer and not the one that we saved ourselves."""
+        """Return the entry of a grant, made anew if the grant is newer and not the one that we saved ourselves."""
         key = (grant.tenant_id, grant.account_id)
         kept = self._kept.get(key)
         if kept is None or (grant.version > kept.grant.version and grant.token_cache != kept.grant.token_cache):
@@ -200,7 +200,7 @@ class GrantTokens:
 
 
 class _Kept:
-    """What is held of one version of a grant."""
+    """The token and the call under way of one version of a grant."""
 
     def __init__(self, grant: TokenGrant) -> None:
         self.grant = grant
@@ -222,7 +222,7 @@ class _Kept:
             flight.exception()
 
     def acquire(self, applications: Applications, scopes: list[str]) -> AccessToken:
-        """Ask MSAL. Blocks."""
+        """Ask MSAL for a token; blocks the thread."""
         try:
             return applications.credentials.trying(lambda credential: self._acquire(applications, scopes, credential))
         except RelayError as error:

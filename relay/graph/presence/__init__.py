@@ -1,4 +1,4 @@
-"""What is read from Graph: presence, users and organisations.
+"""Reads of Graph: presence, users and organisations.
 
 directory.py     Names -> users: object ids and canonical UPNs, read from Graph's users
 organisation.py  What Microsoft says of an organisation as such: whose a domain is, and who some of its users are

@@ -44,7 +44,7 @@ NAMES_PER_BATCH: Final = NAMES_PER_PART * PARTS_PER_BATCH
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Whom a name stands for; `upn` in Graph's own letters, empty when Graph gives none."""
+    """The user behind a name; `upn` in Graph's own letters, empty when Graph gives none."""
 
     user_id: UserId
     upn: str
@@ -54,7 +54,7 @@ class Found:
 
 @dataclass(slots=True)
 class Resolution:
-    """What Graph says of some names.
+    """Graph's answer about some names.
 
     Attributes:
         meanings: name -> whom it stands for, or NOT_FOUND, or ACCESS_DENIED.
@@ -92,7 +92,7 @@ async def resolve(
     *,
     asks_called: bool = False,
 ) -> Resolution:
-    """Whom the (normalised) names stand for, UPNs and object ids alike; with `asks_called` also what people call them.
+    """Resolve normalised names, UPNs and object ids alike, to users; with `asks_called` read their display names as well.
 
     `pay` is awaited before each request: usually one, and more when something is refused and asked for in pieces. Every name is
     in one of `meanings`, `refused` and `unresolved`. Batches are asked one after the other; when one fails for a passing reason,
@@ -210,7 +210,7 @@ def _request(number: int, part: _Part, select: str) -> Mapping[str, str]:
 
 
 class _Answer(msgspec.Struct):
-    """One part's answer."""
+    """The answer to one part of a batch."""
 
     id: str
     status: int
@@ -282,7 +282,7 @@ def _take(
 
 
 def _denial(batch: Sequence[_Part], answers: Mapping[str, _Answer]) -> AccessDenied | None:
-    """Why Graph lets the account look for nobody, when it says so of every part; names are not the reason then."""
+    """Return the refusal if Graph refuses every part of a batch: then the account is the reason, and not the names."""
     errors = [_error(answers.get(str(number))) for number in range(len(batch))]
     denials = [error for error in errors if isinstance(error, AccessDenied)]
     return denials[0] if len(denials) == len(batch) else None

@@ -1,4 +1,4 @@
-"""What Microsoft says of an organisation as such: whose a domain is, and who some of its users are."""
+"""Reads an organisation as such: the tenant of a domain, and some of its users."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ MAX_TEXT_BYTES: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What one bulk read said.
+    """The result of one bulk read.
 
     Attributes:
         observations: one for each user whose entry is new, in no order; without `seen`, of all users that were reported.
@@ -55,7 +55,7 @@ class Page:
 
 
 class Seen:
-    """What the last kept page of one set of users said, as hashes; lets a read return only what is new.
+    """Hashes of the last accepted page of one set of users, so that a read returns only what is new.
 
     `keep` a page only when its observations were accepted, and `clear` when what the relay holds of these users is no
     longer what was read (statuses were accepted in between, another owner wrote, settings of the tenant changed). A
@@ -80,7 +80,7 @@ class Seen:
         self.page = Page((), page.omitted, ids=page.ids, digest=digest, entries=entries)
 
     def clear(self) -> None:
-        """Take nothing for known."""
+        """Forget all hashes, so that the next read returns every entry."""
         self.page = _NOTHING
 
 
@@ -95,7 +95,7 @@ async def read_presences(
     seen: Seen | None = None,
     pay: Callable[[], Awaitable[None]] = _for_nothing,
 ) -> Page:
-    """What Graph says of up to `bulk_size` users now.
+    """Read the presence of up to `bulk_size` users from Graph.
 
     A user reported twice has what was said last; users nobody asked for are ignored. Continuations (`@odata.nextLink`) are
     followed as long as each brings somebody new, so no more than there are users. `pay` is awaited before each. When one
@@ -132,13 +132,13 @@ def observation(entry: bytes) -> Observation | None:
 
 
 class _Asked(Protocol):
-    """Whose entries are wanted: id as Microsoft writes it -> user."""
+    """The users whose entries are wanted: id as Microsoft writes it -> user."""
 
     def get(self, key: str, /) -> UserId | None: ...
 
 
 class _Anybody:
-    """Everybody's."""
+    """The entries of everybody, whoever was asked for."""
 
     def get(self, key: str, /) -> UserId | None:
         return names.user_id(key)
@@ -181,7 +181,7 @@ _ENTRY: Final = msgspec.json.Decoder(_Entry)
 
 @dataclass(slots=True)
 class _Followed:
-    """What an answer in several parts said; see `Page`."""
+    """The entries of an answer in several parts; see `PresencePage`."""
 
     entries: list[msgspec.Raw]
     is_whole: bool = False

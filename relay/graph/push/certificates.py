@@ -128,12 +128,12 @@ class Certificates:
         return self._by_id.get(certificate_id)
 
     def all(self) -> list[Certificate]:
-        """All, oldest first."""
+        """Return all certificates, oldest first."""
         return sorted(self._by_id.values(), key=lambda one: (one.begins, one.certificate_id))
 
 
 def is_id(text: str) -> bool:
-    """Whether a certificate may have this name."""
+    """Return True if a certificate may have this name."""
     return _ID.fullmatch(text) is not None
 
 
@@ -166,7 +166,7 @@ def _paths(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> _Files:
-    """What tells whether a file came, went or changed."""
+    """Return names, times and sizes of the files, which differ when one came, went or changed."""
     found = set()
     for path in _paths(folder):
         try:

@@ -1,4 +1,4 @@
-"""What a change notification says: opened with our key, checked, and read as a poll's answer is.
+"""Opens change notifications: decrypts with our key, verifies, and parses the presence as of a poll.
 
 Microsoft's form (https://learn.microsoft.com/graph/change-notifications-with-resource-data): a key of 32 bytes for each item,
 encrypted for our certificate with RSA-OAEP (SHA-1); `data` with AES-256-CBC under it, the initial vector being the key's
@@ -56,7 +56,7 @@ class NoContent(RelayError):
 
 
 def opened(item: bytes, certificates: Certificates) -> Observation:
-    """What one notification says of a user. Costs about 0.4 ms of CPU with a key of 2,048 bits.
+    """Return the observation in one notification. Costs about 0.4 ms of CPU with a key of 2,048 bits.
 
     The signature is compared before anything is decrypted with the item's key, so nothing can be learned about the key from
     how long a forgery takes. That the item came from Microsoft at all is for the receiver to check (`validation`).

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushSettings:
-    """Where Graph sends change notifications, and what it encrypts them for.
+    """The address that Graph sends change notifications to, and the certificates that it encrypts them for.
 
     Attributes:
         url_base: public address of the webhook, `https://` and a slash at its end; a route id is appended.

@@ -1,4 +1,4 @@
-"""Whether a POST of change notifications comes from Microsoft: its validation tokens.
+"""Verifies that a POST of change notifications comes from Microsoft, by its validation tokens.
 
 https://learn.microsoft.com/graph/change-notifications-with-resource-data: one JWT for each application and tenant in a POST,
 signed by Entra, meant for us, made for Graph's publisher of notifications. There are two forms, of version 1.0 (`appid`) and

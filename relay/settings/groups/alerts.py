@@ -75,7 +75,7 @@ class MailConfig(Group):
 
     @property
     def is_sent(self) -> bool:
-        """Whether e-mail is sent at all."""
+        """True if e-mail is sent at all."""
         return self.host is not None
 
 

@@ -34,7 +34,7 @@ CREDENTIAL_FIELDS: Final = frozenset(
 
 
 class CloudConfig(Group):
-    """Microsoft's side."""
+    """The Microsoft cloud and the app registration."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_CLOUD_")
 
@@ -88,11 +88,11 @@ class CloudConfig(Group):
 
     @property
     def notifies(self) -> bool:
-        """Whether the cloud has change notifications for presence: the national ones have not."""
+        """True if the cloud has change notifications for presence: national clouds have none."""
         return self.name in ("global", "custom")
 
     def public_settings(self) -> GraphSettings:
-        """What is needed to read what Microsoft publishes; to be called when a client id is there."""
+        """Return the settings for reading Microsoft's public documents; a client id must be set."""
         authority, graph = CLOUDS.get(self.name, (self.authority_url, self.graph_url))
         assert self.client_id is not None
         assert authority is not None
@@ -102,7 +102,7 @@ class CloudConfig(Group):
         )
 
     def graph_settings(self) -> GraphSettings:
-        """What the Graph adapter needs; to be called when a client id and a credential are there."""
+        """Return the settings of the Graph adapter; a client id and a credential must be set."""
         return replace(
             self.public_settings(),
             anonymous=False,
@@ -116,7 +116,7 @@ class CloudConfig(Group):
 def _credential_faults(
     prefix: str, secret: SecretStr | None, certificate: str | None, key: SecretStr | None
 ) -> Iterator[str]:
-    """What is wrong with one of the relay's credentials at Entra."""
+    """Yield the faults of one of the relay's credentials at Entra."""
     name = f"RELAY_CLOUD_{prefix}"
     if secret is not None and certificate is not None:
         yield f"{name}CLIENT_SECRET: is given beside {name}CERTIFICATE; keep one of the two"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class WatchConfig(Group):
-    """What suites may do."""
+    """Limits and times of suites' streams."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_WATCH_")
 
@@ -68,7 +68,7 @@ class WatchConfig(Group):
 
 
 class EdgeConfig(Group):
-    """Where suites connect."""
+    """Address, TLS and limits of the edge."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_EDGE_")
 

@@ -50,7 +50,7 @@ class HttpConfig(Group):
     )
 
     def limits(self) -> HttpLimits:
-        """What the servers need."""
+        """Return the limits as HTTP servers take them."""
         return HttpLimits(
             connections=self.connections,
             connections_per_address=self.connections_per_address,

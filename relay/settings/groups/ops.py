@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class LogConfig(Group):
-    """Logs."""
+    """Form and level of the logs."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_LOG_")
 
@@ -25,7 +25,7 @@ class LogConfig(Group):
 
 
 class OpsConfig(Group):
-    """The ops port."""
+    """Address of the ops port: health and metrics."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_OPS_")
 
@@ -37,7 +37,7 @@ class OpsConfig(Group):
 
 
 class TelemetryConfig(Group):
-    """OpenTelemetry."""
+    """The OpenTelemetry collector that metrics are sent to."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_TELEMETRY_")
 

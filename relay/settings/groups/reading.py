@@ -24,7 +24,7 @@ RENEWAL_SPREAD: Final = 1.2
 
 
 class PollConfig(Group):
-    """How users are read."""
+    """Intervals, page size and Graph's limits of reads."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_POLL_")
 
@@ -51,7 +51,7 @@ class PollConfig(Group):
 
 
 class SubscriptionConfig(Group):
-    """When subscriptions are made, renewed, made anew and tried again."""
+    """Size and times of subscriptions: creation, renewal, replacement, retries."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_SUBSCRIPTION_")
 
@@ -124,7 +124,7 @@ class SubscriptionConfig(Group):
         return self
 
     def policy(self) -> SubscriptionPolicy:
-        """The rules' times."""
+        """Return these settings as the rules of `core.push` take them."""
         return SubscriptionPolicy(
             life=self.life,
             renew_least=self.renew_after,
@@ -140,7 +140,7 @@ class SubscriptionConfig(Group):
 
 
 class WorkerConfig(Group):
-    """How workers share the tenants."""
+    """Lease of a partition and refresh of grants."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_WORKER_")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class RedisConfig(Group):
-    """Redis or Valkey."""
+    """The Redis or Valkey server with presence."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_REDIS_")
 

@@ -29,7 +29,7 @@ _NO_ROLES: Final = frozenset(
 
 
 class WebConfig(Group):
-    """The onboarding pages."""
+    """Address, texts and limits of the pages."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_WEB_")
 
