@@ -27,7 +27,7 @@ from relay.core.presence import TenantId, UserId
 from relay.core.reading.ordering import Order
 from relay.core.revision import Epoch
 from relay.graph.client import GraphClient
-from relay.graph.presence.presences import PATH, Seen
+from relay.graph.presence.presences import PATH, PageHashes
 from relay.graph.settings import MAX_BULK_SIZE, GraphSettings
 from relay.ops import loop
 from relay.store.presence.leases import Lease, Leases
@@ -78,7 +78,7 @@ class Page:
 
     tenant: Tenant
     users: list[UserId]
-    seen: Seen
+    seen: PageHashes
 
 
 @dataclass(slots=True)
@@ -265,7 +265,7 @@ async def _pages(store: Store, users: int) -> list[Page]:
         tenant = Tenant(Answers(tenant_id, Presences(store)), *leases[partition], upns)
         await tenant.answers.load()
         # Pages of one size, so that what a page costs can be compared.
-        pages += [Page(tenant, part, Seen()) for part in _cut(ids)]
+        pages += [Page(tenant, part, PageHashes()) for part in _cut(ids)]
     return pages
 
 

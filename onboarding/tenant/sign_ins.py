@@ -26,8 +26,7 @@ from relay.graph.auth.consent import ConsentFailed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from relay.graph.auth.consent import Consent
-    from relay.graph.auth.consent import Flow as ConsentFlow
+    from relay.graph.auth.consent import Consent, ConsentFlow
     from relay.graph.auth.idtokens import VerifiedIdentity
     from relay.store.sealing.rooms import Room
     from relay.store.sealing.short_lived import Flows

@@ -16,7 +16,7 @@ from relay.core.consent.grants import GrantState
 from relay.core.names import MAX_NAME_CHARS, folded, is_object_id, normalise
 from relay.errors import RelayError
 from relay.graph.auth.tokens import GrantTokens, discard
-from relay.graph.presence.directory import Found, resolve
+from relay.graph.presence.directory import DirectoryUser, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ class NotFound(enum.Enum):
     """Microsoft did not answer, or refused."""
 
 
-async def account_named(client: GraphClient, grants: Sequence[Grant], text: str) -> Found | NotFound:
+async def account_named(client: GraphClient, grants: Sequence[Grant], text: str) -> DirectoryUser | NotFound:
     """The account of a UPN or an object id, as Graph knows it now.
 
     Args:
@@ -68,7 +68,7 @@ async def account_named(client: GraphClient, grants: Sequence[Grant], text: str)
     return _meaning(name, found)
 
 
-def _meaning(name: Name, found: object) -> Found | NotFound:
-    if not isinstance(found, Found):
+def _meaning(name: Name, found: object) -> DirectoryUser | NotFound:
+    if not isinstance(found, DirectoryUser):
         return NotFound.NO_ANSWER if found is None else NotFound.UNKNOWN
     return NotFound.GUEST if _GUEST in folded(found.upn) or _GUEST in name else found

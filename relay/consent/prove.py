@@ -99,7 +99,7 @@ class GrantTrial:
             SubscriptionExists: Graph announces the account's changes already.
             SubscriptionRefused, WebhookUnreachable: Graph takes no subscription now.
         """
-        wanted = subscriptions.Wanted(
+        wanted = subscriptions.SubscriptionRequest(
             users=(self._new.account_id,),
             notification_url=push.url_base + new_route(self._new.tenant_id),
             client_state=new_client_state(),

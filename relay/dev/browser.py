@@ -16,7 +16,7 @@ _MOST_PAGES: Final = 8
 
 
 @dataclass(slots=True)
-class Form:
+class HtmlForm:
     """One form of a page: where it goes, and the fields that are filled in already."""
 
     form_id: str
@@ -51,7 +51,7 @@ async def sign_in_and_consent(
 _FILLED: Final = ("sign-in", "consent")
 
 
-def _forms(page: str) -> list[Form]:
+def _forms(page: str) -> list[HtmlForm]:
     parser = _Forms()
     parser.feed(page)
     return parser.found
@@ -60,11 +60,11 @@ def _forms(page: str) -> list[Form]:
 class _Forms(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[Form] = []
+        self.found: list[HtmlForm] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self.found.append(Form(values.get("id", ""), values.get("action", "")))
+            self.found.append(HtmlForm(values.get("id", ""), values.get("action", "")))
         elif tag == "input" and self.found and values.get("type") == "hidden":
             self.found[-1].fields[values.get("name", "")] = values.get("value", "")

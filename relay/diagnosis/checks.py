@@ -42,17 +42,17 @@ _HANDSHAKE_S: Final = 10.0  # what Graph allows
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """One thing looked at; the text names it and, when it is not good, says what to do."""
 
     is_good: bool
     text: str
 
 
-async def checked(settings: Settings, roles: Sequence[Client] = ()) -> list[Finding]:
+async def checked(settings: Settings, roles: Sequence[Client] = ()) -> list[CheckFinding]:
     """Look at certificates, Redis, Microsoft's side, and the way of its notifications."""
     findings = list(_certificates(settings, datetime.now(UTC)))
-    findings += [Finding(is_good=False, text=file.text) for file in exposed(settings.private_files())]
+    findings += [CheckFinding(is_good=False, text=file.text) for file in exposed(settings.private_files())]
     findings += await _store(settings, roles)
     findings += await _sign_ups(settings)
     findings += await _cloud(settings.graph_settings())
@@ -60,7 +60,7 @@ async def checked(settings: Settings, roles: Sequence[Client] = ()) -> list[Find
     return findings
 
 
-def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
+def _certificates(settings: Settings, now: datetime) -> Iterator[CheckFinding]:
     given = {
         "RELAY_EDGE_TLS_CERT": settings.edge.tls_cert,
         "RELAY_WEBHOOK_TLS_CERT": settings.webhook.tls_cert,
@@ -80,20 +80,24 @@ def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
         yield _validity(name, newest.begins, newest.ends, now)
 
 
-def _validity(name: str, begins: datetime, ends: datetime, now: datetime, soon: timedelta = EXPIRES_SOON) -> Finding:
+def _validity(
+    name: str, begins: datetime, ends: datetime, now: datetime, soon: timedelta = EXPIRES_SOON
+) -> CheckFinding:
     if not begins <= now < ends:
-        return Finding(is_good=False, text=f"{name}: is valid from {begins} to {ends}; renew it")
+        return CheckFinding(is_good=False, text=f"{name}: is valid from {begins} to {ends}; renew it")
     if ends - now < soon:
-        return Finding(is_good=False, text=f"{name}: expires on {ends:%Y-%m-%d}; renew it")
-    return Finding(is_good=True, text=f"{name}: valid until {ends:%Y-%m-%d}")
+        return CheckFinding(is_good=False, text=f"{name}: expires on {ends:%Y-%m-%d}; renew it")
+    return CheckFinding(is_good=True, text=f"{name}: valid until {ends:%Y-%m-%d}")
 
 
-async def _webhook(settings: Settings) -> list[Finding]:
+async def _webhook(settings: Settings) -> list[CheckFinding]:
     """Graph's handshake, as far as it can be tried from here: by whom the host is reached from outside is another matter."""
     if settings.webhook.url is None:
         return []
     if not settings.cloud.notifies:
-        return [Finding(is_good=True, text=f"RELAY_WEBHOOK_URL: not used, {settings.cloud.name} has no notifications")]
+        return [
+            CheckFinding(is_good=True, text=f"RELAY_WEBHOOK_URL: not used, {settings.cloud.name} has no notifications")
+        ]
     name, token = f"RELAY_WEBHOOK_URL {settings.webhook.url}", f"Validation: {secrets.token_hex(16)} <&>"
     url = f"{settings.webhook.url}{NOTIFICATIONS}00-{secrets.token_hex(16)}"
     trust = ssl.create_default_context(cadata=settings.cloud.ca)
@@ -103,15 +107,15 @@ async def _webhook(settings: Settings) -> list[Finding]:
             answer = await client.post(url, params={"validationToken": token}, headers={"Content-Type": "text/plain"})
     except httpx.HTTPError as error:
         said = f"does not answer ({type(error).__name__}); is the role webhook running, and is the way to it open?"
-        return [Finding(is_good=False, text=f"{name}: {said}")]
+        return [CheckFinding(is_good=False, text=f"{name}: {said}")]
     is_plain = answer.headers.get("content-type", "").partition(";")[0] == "text/plain"
     if answer.status_code != 200 or not is_plain or answer.text != token:
         said = f"something else than the webhook answers there (status {answer.status_code}); check proxy and ingress"
-        return [Finding(is_good=False, text=f"{name}: {said}")]
-    return [Finding(is_good=True, text=f"{name}: answers a handshake")]
+        return [CheckFinding(is_good=False, text=f"{name}: {said}")]
+    return [CheckFinding(is_good=True, text=f"{name}: answers a handshake")]
 
 
-async def _sign_ups(settings: Settings) -> list[Finding]:
+async def _sign_ups(settings: Settings) -> list[CheckFinding]:
     """Tenants that wait for the operator, how the operator hears of them, and a proxy that nobody named."""
     findings = list(_mail(settings))
     try:
@@ -123,36 +127,40 @@ async def _sign_ups(settings: Settings) -> list[Finding]:
     waiting = [tenant for tenant in tenants if tenant.state is TenantState.PENDING]
     if waiting:
         said = "presence-relay tenants list, then tenants approve or tenants refuse"
-        findings.append(Finding(is_good=False, text=f"Tenants that wait for your approval: {len(waiting)}. {said}"))
+        findings.append(
+            CheckFinding(is_good=False, text=f"Tenants that wait for your approval: {len(waiting)}. {said}")
+        )
     if met is not None and not settings.web.trusted_proxies:
         said = f"requests came through a proxy on {met:%Y-%m-%d %H:%M} UTC, and none is trusted: all customers share one limit"
-        findings.append(Finding(is_good=False, text=f"RELAY_WEB_TRUSTED_PROXIES: {said}; set the proxies' addresses"))
+        findings.append(
+            CheckFinding(is_good=False, text=f"RELAY_WEB_TRUSTED_PROXIES: {said}; set the proxies' addresses")
+        )
     return findings
 
 
-def _mail(settings: Settings) -> Iterator[Finding]:
+def _mail(settings: Settings) -> Iterator[CheckFinding]:
     """Yield a finding if e-mail is set up but the operator's address is not, so that nobody is told of tenants that wait."""
     is_asked = settings.web.public_url is not None and settings.web.sign_up == "approval"
     if is_asked and settings.mail.is_sent and settings.mail.operator is None:
         said = "is not set, so no e-mail tells you when an organisation waits for your approval (RELAY_WEB_SIGN_UP=approval)"
-        yield Finding(is_good=False, text=f"RELAY_MAIL_OPERATOR: {said}; set it to your own address")
+        yield CheckFinding(is_good=False, text=f"RELAY_MAIL_OPERATOR: {said}; set it to your own address")
 
 
-async def _store(settings: Settings, roles: Sequence[Client]) -> list[Finding]:
+async def _store(settings: Settings, roles: Sequence[Client]) -> list[CheckFinding]:
     async with Store(settings.store_settings()) as store:
         try:
             faults = await store.preflight()
         except StoreUnavailable as error:
-            return [Finding(is_good=False, text=f"{error}; check the address, and the log of that server")]
+            return [CheckFinding(is_good=False, text=f"{error}; check the address, and the log of that server")]
         if not faults and settings.vault.key_ring is not None:  # a webhook alone has none, and needs none
             faults = await _marks(store, settings)
         asked = await store.permits(roles) if roles else []
-    permitted = [Finding(is_good=good, text=text) for name, one in asked for good, text in told(one, name, roles)]
+    permitted = [CheckFinding(is_good=good, text=text) for name, one in asked for good, text in told(one, name, roles)]
     if not roles:
         text = "Redis: `--role` compares the rights of its user with what that role needs"
-        permitted = [Finding(is_good=True, text=text)]
-    found = [Finding(is_good=False, text=fault) for fault in faults]
-    found = found or [Finding(is_good=True, text="Redis: answers and keeps what the relay needs kept")]
+        permitted = [CheckFinding(is_good=True, text=text)]
+    found = [CheckFinding(is_good=False, text=fault) for fault in faults]
+    found = found or [CheckFinding(is_good=True, text="Redis: answers and keeps what the relay needs kept")]
     return found + permitted
 
 
@@ -167,12 +175,12 @@ async def _marks(store: Store, settings: Settings) -> list[str]:
     return [f"Suite keys: {fault}; edges refuse such keys: presence-relay suite-keys mark" for fault in census.faults()]
 
 
-async def _cloud(graph: GraphSettings) -> list[Finding]:
+async def _cloud(graph: GraphSettings) -> list[CheckFinding]:
     async with GraphClient(graph) as client:
         return [*await _entra(client, graph), await _graph(client, graph)]
 
 
-async def _entra(client: GraphClient, graph: GraphSettings) -> list[Finding]:
+async def _entra(client: GraphClient, graph: GraphSettings) -> list[CheckFinding]:
     """Entra's discovery document. The credential itself is only ever tried with a grant."""
     url = f"{graph.authority_url}/organizations/v2.0/.well-known/openid-configuration"
     try:
@@ -184,26 +192,26 @@ async def _entra(client: GraphClient, graph: GraphSettings) -> list[Finding]:
     except (RelayError, ValueError) as error:
         is_good, said, theirs, ours = False, f"{error}; {_CHECK_THE_WAY}", None, datetime.now(UTC)
     clock = [] if theirs is None else [clock_finding(theirs, ours)]
-    return [Finding(is_good=is_good, text=f"Entra at {graph.authority_url}: {said}"), *clock]
+    return [CheckFinding(is_good=is_good, text=f"Entra at {graph.authority_url}: {said}"), *clock]
 
 
-def clock_finding(theirs: datetime, ours: datetime) -> Finding:
+def clock_finding(theirs: datetime, ours: datetime) -> CheckFinding:
     """Compare this machine's clock with the `Date` of an answer of Microsoft's."""
     behind_s = round((theirs - ours).total_seconds())
     if abs(behind_s) <= _CLOCK_S:
-        return Finding(is_good=True, text="Clock: agrees with Microsoft's")
+        return CheckFinding(is_good=True, text="Clock: agrees with Microsoft's")
     way = "behind" if behind_s > 0 else "ahead of"
     said = f"this machine's is {abs(behind_s)} s {way} Microsoft's; set it (NTP). Sign-ins fail from five minutes on"
-    return Finding(is_good=False, text=f"Clock: {said}")
+    return CheckFinding(is_good=False, text=f"Clock: {said}")
 
 
-async def _graph(client: GraphClient, graph: GraphSettings) -> Finding:
+async def _graph(client: GraphClient, graph: GraphSettings) -> CheckFinding:
     """Check that Graph answers at all: without a token it refuses, and a refusal is an answer."""
     try:
         await client.fetch(f"{graph.graph_url}/v1.0/me")
     except SourceUnreachable as error:
         said = f"{error}; {_CHECK_THE_WAY}"
-        return Finding(is_good=False, text=f"Graph at {graph.graph_url}: {said}")
+        return CheckFinding(is_good=False, text=f"Graph at {graph.graph_url}: {said}")
     except RelayError:
         pass
-    return Finding(is_good=True, text=f"Graph at {graph.graph_url}: answers")
+    return CheckFinding(is_good=True, text=f"Graph at {graph.graph_url}: answers")

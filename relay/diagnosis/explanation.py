@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Suite:
+class WatchingSuite:
     """A suite that watches the explained user."""
 
     key_id: str
@@ -82,7 +82,7 @@ class Explanation:
     since: datetime | None = None
     mapped: mapping.Explained | None = None
     names: tuple[str, ...] = ()
-    suites: tuple[Suite, ...] = ()
+    suites: tuple[WatchingSuite, ...] = ()
     is_requested: bool = False
     is_shown: bool = False
     owner: OwnerSays | None = None
@@ -252,12 +252,14 @@ def _mapped(tenant: Tenant, presence: Presence | None) -> mapping.Explained | No
     return mapping.explain(presence.raw_availability, presence.raw_activity, out, overrides)
 
 
-async def _suites(store: Store, tenant_id: TenantId, key_ids: Iterable[str]) -> tuple[Suite, ...]:
+async def _suites(store: Store, tenant_id: TenantId, key_ids: Iterable[str]) -> tuple[WatchingSuite, ...]:
     """The keys with their labels; ids that are not the tenant's are left out."""
     wanted = set(key_ids)
     if not wanted:
         return ()
-    return tuple(Suite(key.key_id, key.label) for key in await SuiteKeys(store).list(tenant_id) if key.key_id in wanted)
+    return tuple(
+        WatchingSuite(key.key_id, key.label) for key in await SuiteKeys(store).list(tenant_id) if key.key_id in wanted
+    )
 
 
 def _instant(revision: Revision) -> datetime:

@@ -39,7 +39,7 @@ _DROPPED_AFTER_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class UserRow:
     """One watched user, or one name that stands for nobody.
 
     Attributes:
@@ -84,10 +84,10 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FilteredRows:
     """The result of a filter: the first rows, their total, and the count of each word before words are chosen."""
 
-    rows: Sequence[Row]
+    rows: Sequence[UserRow]
     total: int
     counts: Mapping[Word, int]
 
@@ -96,7 +96,7 @@ class Found:
 class Overview:
     """All rows, in the order of their titles, as of one moment (which lasted as long as the reading)."""
 
-    rows: Sequence[Row]
+    rows: Sequence[UserRow]
     at: datetime
 
     def asked_as(self, text: str) -> str:
@@ -107,12 +107,12 @@ class Overview:
                 return text if name in row.names else row.names[0]
         return text
 
-    def find(self, text: str, words: Iterable[Word], limit: int) -> Found:
+    def find(self, text: str, words: Iterable[Word], limit: int) -> FilteredRows:
         """The rows whose names have the text in them, of these words; all words when none is given."""
         text, chosen = folded(text.strip()), frozenset(words)
         named = [row for row in self.rows if row.mentions(text)] if text else self.rows
         rows = [row for row in named if row.word in chosen] if chosen else named
-        return Found(rows[:limit], len(rows), Counter(row.word for row in named))
+        return FilteredRows(rows[:limit], len(rows), Counter(row.word for row in named))
 
 
 async def read(store: Store, tenant_id: TenantId) -> Overview:
@@ -128,7 +128,7 @@ async def read(store: Store, tenant_id: TenantId) -> Overview:
 
 def _rows(
     interest: Mapping[str, set[Name]], directory: Mapping[Name, DirectoryEntry], answers: Mapping[UserId, StoredAnswer]
-) -> list[Row]:
+) -> list[UserRow]:
     suites = {name for edge, names in interest.items() if not is_page(edge) for name in names}
     pages = {name for edge, names in interest.items() if is_page(edge) for name in names}
     names_of: dict[UserId | Name, list[Name]] = {}
@@ -145,13 +145,13 @@ def _rows(
 
 def _row(
     outcome: Outcome, names: list[Name], answers: Mapping[UserId, StoredAnswer], suites: set[Name], pages: set[Name]
-) -> Row:
+) -> UserRow:
     asked = tuple(name for name in names if name in suites)
     is_requested, is_shown = bool(asked), not pages.isdisjoint(names)
     shown = asked or tuple(names)
     if isinstance(outcome, Status):
         said = word(outcome) if is_requested or is_shown else Word.NOT_REQUESTED
-        return Row(None, "", shown, said, outcome, is_requested, is_shown, None)
+        return UserRow(None, "", shown, said, outcome, is_requested, is_shown, None)
     stored = answers.get(outcome)
     upn, status, said = "", None, Word.REQUESTING
     try:
@@ -162,7 +162,9 @@ def _row(
         stored = None
     if not is_requested and not is_shown:
         said = Word.NOT_REQUESTED
-    return Row(outcome, upn, shown, said, Status.PENDING if stored is None else status, is_requested, is_shown, stored)
+    return UserRow(
+        outcome, upn, shown, said, Status.PENDING if stored is None else status, is_requested, is_shown, stored
+    )
 
 
 @dataclass(slots=True)

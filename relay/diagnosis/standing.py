@@ -50,7 +50,7 @@ _SECRETS: Final = frozenset({"notify_secret"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class TenantStanding:
     """Everything that operators see of one tenant; not of one instant."""
 
     tenant: Tenant
@@ -109,9 +109,9 @@ async def in_order(store: Store) -> list[Tenant]:
     return sorted(found, key=lambda tenant: (_ORDER.index(tenant.state), tenant.since or tenant.created))
 
 
-async def standings(store: Store, ring: KeyRing, tenants: Sequence[Tenant]) -> list[Standing]:
+async def standings(store: Store, ring: KeyRing, tenants: Sequence[Tenant]) -> list[TenantStanding]:
     """Return the standing of each of these tenants, in their order."""
-    found: list[Standing] = []
+    found: list[TenantStanding] = []
     async with PipeliningStore(store.settings) as together:
         for start in range(0, len(tenants), BATCH):
             batch = tenants[start : start + BATCH]
@@ -119,7 +119,7 @@ async def standings(store: Store, ring: KeyRing, tenants: Sequence[Tenant]) -> l
     return found
 
 
-async def _standing(store: PipeliningStore, ring: KeyRing, tenant: Tenant) -> Standing:
+async def _standing(store: PipeliningStore, ring: KeyRing, tenant: Tenant) -> TenantStanding:
     tenant_id = tenant.tenant_id
     # `gather` has too many arguments here for its types to be kept, so the tasks are named.
     async with asyncio.TaskGroup() as reads:
@@ -131,7 +131,7 @@ async def _standing(store: PipeliningStore, ring: KeyRing, tenant: Tenant) -> St
         push = reads.create_task(PushStatuses(store).load(tenant_id))
         managers = reads.create_task(Managers(store).read(tenant_id))
         requests = reads.create_task(AccessRequests(store, ring).list(tenant_id))
-    return Standing(
+    return TenantStanding(
         tenant=tenant,
         grants=grants.result(),
         keys=suite_keys.result(),
@@ -156,7 +156,7 @@ async def resumption(store: Store, ring: KeyRing, tenant_id: TenantId) -> tuple[
     return TenantEvent.RESUMED_WITHOUT_GRANT, max(troubles, key=lambda trouble: trouble.at, default=None)
 
 
-def lines(found: Sequence[Standing]) -> Iterator[str]:
+def lines(found: Sequence[TenantStanding]) -> Iterator[str]:
     """The list, a line a tenant under a heading."""
     rows = [("TENANT", "STATE", "SINCE", "USERS", "SUITES", "GRANTS", "FRESH", "DOMAIN", "REASON")]
     rows += [
@@ -172,7 +172,7 @@ def lines(found: Sequence[Standing]) -> Iterator[str]:
         yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
 
 
-def details(one: Standing) -> Iterator[str]:
+def details(one: TenantStanding) -> Iterator[str]:
     """Everything of one tenant, for people."""
     tenant = one.tenant
     yield f"tenant   {tenant.tenant_id}"
@@ -195,9 +195,10 @@ def details(one: Standing) -> Iterator[str]:
         yield f"setting  {name} = {'(kept, not shown)' if name in _SECRETS else value[:200]}"
 
 
-def as_data(one: Standing) -> dict[str, Any]:
-    """Everything of one tenant, for machines. It may grow."""
+def as_data(one: TenantStanding) -> dict[str, Any]:
+    """Return everything of one tenant as plain JSON values. Fields may be added."""
     tenant = one.tenant
+    claim = {"name": one.claim.name, "ends": _iso(one.claim.ends), "is_over": one.claim.is_over}
     return {
         "tenant_id": tenant.tenant_id,
         "name": tenant.name,
@@ -210,54 +211,56 @@ def as_data(one: Standing) -> dict[str, Any]:
         "contact_age_s": None if one.age is None else round(one.age.total_seconds(), 1),
         "watched_users": one.users,
         "open_suites": one.open_suites,
-        "managers": [
-            {
-                "account_id": manager.account_id,
-                "upn": manager.upn,
-                "since": _iso(manager.since),
-                "origin": manager.origin.value,
-                "added_by": manager.added_by,
-            }
-            for manager in one.managers
-        ],
-        "contact_claim": None
-        if not one.claim.name
-        else {"name": one.claim.name, "ends": _iso(one.claim.ends), "is_over": one.claim.is_over},
-        "requests": [
-            {
-                "account_id": request.account_id,
-                "upn": request.upn,
-                "asked": _iso(request.asked),
-                "state": request.state.value,
-                "decided": _iso(request.decided),
-            }
-            for request in one.requests
-        ],
-        "grants": [
-            {
-                "account_id": grant.account_id,
-                "upn": grant.upn,
-                "state": grant.state.value,
-                "sealed_shut": grant.sealed_shut,
-                "since": _iso(grant.since),
-                "last_use": _iso(grant.last_use),
-                "last_success": _iso(grant.last_success),
-                "last_refresh": _iso(grant.last_refresh),
-                "last_error": _as_data(grant.last_error),
-            }
-            for grant in one.grants
-        ],
-        "suite_keys": [
-            {
-                "key_id": key.key_id,
-                "label": key.label,
-                "created": _iso(key.created),
-                "last_used": _iso(key.last_used),
-                "revoked": _iso(key.revoked),
-                "streams": one.streams[key.key_id].streams if key.key_id in one.streams else 0,
-            }
-            for key in one.keys
-        ],
+        "managers": [_manager_data(manager) for manager in one.managers],
+        "contact_claim": claim if one.claim.name else None,
+        "requests": [_request_data(request) for request in one.requests],
+        "grants": [_grant_data(grant) for grant in one.grants],
+        "suite_keys": [_key_data(key, one.streams.get(key.key_id)) for key in one.keys],
+    }
+
+
+def _manager_data(manager: Manager) -> dict[str, Any]:
+    return {
+        "account_id": manager.account_id,
+        "upn": manager.upn,
+        "since": _iso(manager.since),
+        "origin": manager.origin.value,
+        "added_by": manager.added_by,
+    }
+
+
+def _request_data(request: AccessRequest) -> dict[str, Any]:
+    return {
+        "account_id": request.account_id,
+        "upn": request.upn,
+        "asked": _iso(request.asked),
+        "state": request.state.value,
+        "decided": _iso(request.decided),
+    }
+
+
+def _grant_data(grant: Grant) -> dict[str, Any]:
+    return {
+        "account_id": grant.account_id,
+        "upn": grant.upn,
+        "state": grant.state.value,
+        "sealed_shut": grant.sealed_shut,
+        "since": _iso(grant.since),
+        "last_use": _iso(grant.last_use),
+        "last_success": _iso(grant.last_success),
+        "last_refresh": _iso(grant.last_refresh),
+        "last_error": _as_data(grant.last_error),
+    }
+
+
+def _key_data(key: KeyRecord, streams: Streams | None) -> dict[str, Any]:
+    return {
+        "key_id": key.key_id,
+        "label": key.label,
+        "created": _iso(key.created),
+        "last_used": _iso(key.last_used),
+        "revoked": _iso(key.revoked),
+        "streams": streams.streams if streams is not None else 0,
     }
 
 
@@ -271,7 +274,7 @@ def push_words(status: PushStatus | None) -> str:
     return f"{status.pushed} pushed, {status.polled} polled{silent}" + (f" ({status.reason})" if status.reason else "")
 
 
-def _people(one: Standing) -> Iterator[str]:
+def _people(one: TenantStanding) -> Iterator[str]:
     """Yield lines about managers, the contact who may become one, and requests for access."""
     for manager in one.managers:
         by = f", named by {manager.added_by}" if manager.added_by else ""

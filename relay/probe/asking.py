@@ -27,7 +27,7 @@ class Unanswered(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class GraphAnswer:
     """One answer of Graph's to a question.
 
     Attributes:
@@ -59,7 +59,7 @@ class Said:
         link = self.body.get("@odata.nextLink") if isinstance(self.body, dict) else None
         return link if isinstance(link, str) else ""
 
-    def expect(self, *statuses: int) -> Said:
+    def expect(self, *statuses: int) -> GraphAnswer:
         """This answer, if its status is one of these.
 
         Raises:
@@ -84,7 +84,7 @@ class Asker:
         self._last = 0.0
         self.answers: Counter[str] = Counter()
 
-    async def get(self, path: str) -> Said:
+    async def get(self, path: str) -> GraphAnswer:
         """Send a GET to Graph and return its answer.
 
         Raises:
@@ -94,25 +94,27 @@ class Asker:
         """
         return self._unless_throttled(await self._ask("GET", path, None))
 
-    async def post(self, path: str, body: object) -> Said:
+    async def post(self, path: str, body: object) -> GraphAnswer:
         """Send a POST to Graph and return its answer; raises what `get` raises."""
         return self._unless_throttled(await self._ask("POST", path, msgspec.json.encode(body)))
 
-    async def post_whatever_comes(self, path: str, body: object) -> Said:
+    async def post_whatever_comes(self, path: str, body: object) -> GraphAnswer:
         """The same, but being asked to wait is an answer too."""
         return await self._ask("POST", path, msgspec.json.encode(body))
 
-    async def _ask(self, method: str, path: str, content: bytes | None) -> Said:
+    async def _ask(self, method: str, path: str, content: bytes | None) -> GraphAnswer:
         await asyncio.sleep(max(0.0, self._last + self._pause_s - time.monotonic()))
         self._last = time.monotonic()
         status, body, headers = await self._client.ask(method, path, self._token, content)
-        said = Said(status, _code(body), _decoded(body), {name.lower(): value for name, value in headers.items()})
+        said = GraphAnswer(
+            status, _code(body), _decoded(body), {name.lower(): value for name, value in headers.items()}
+        )
         self.answers[said.label] += 1
         if status == 401:
             raise translate(status, body, headers)
         return said
 
-    def _unless_throttled(self, said: Said) -> Said:
+    def _unless_throttled(self, said: GraphAnswer) -> GraphAnswer:
         error = translate(said.status, headers=said.headers)
         if said.status >= 400 and isinstance(error, SourceThrottled):
             raise error

@@ -14,7 +14,7 @@ from relay.graph.presence.directory import NAMES_PER_PART
 from relay.graph.presence.presences import PATH as BULK
 from relay.graph.settings import MAX_BULK_SIZE
 from relay.probe import sample
-from relay.probe.asking import Asker, Said, Unanswered
+from relay.probe.asking import Asker, GraphAnswer, Unanswered
 
 Value = bool | int | float | str | dict[str, int]
 
@@ -85,7 +85,7 @@ class Interview:
                 return str(entry["id"]).lower()
         raise Unanswered("Graph reported nobody's presence")
 
-    async def bulk(self, *ids: str) -> Said:
+    async def bulk(self, *ids: str) -> GraphAnswer:
         """Send one bulk read and return its answer."""
         return await self.asker.post(BULK, {"ids": ids})
 
@@ -157,9 +157,9 @@ async def _sample(interview: Interview) -> None:
         interview.judge(switch, judgement, telling)
 
 
-async def _pages(interview: Interview, users: list[str]) -> list[Said]:
+async def _pages(interview: Interview, users: list[str]) -> list[GraphAnswer]:
     """The presence of users, page by page. Where one of them spoils a read for all, halves are read, as far as that leads."""
-    found: list[Said] = []
+    found: list[GraphAnswer] = []
     waiting = [users]
     reads = 0
     while waiting and reads < MOST_READS:
@@ -288,7 +288,7 @@ async def _count(interview: Interview) -> None:
     interview.unanswered["retry_after"] = "Graph did not ask to wait"
 
 
-def _permitted(said: Said, *statuses: int) -> Said:
+def _permitted(said: GraphAnswer, *statuses: int) -> GraphAnswer:
     """One of the first two answers: without them there is nothing to ask.
 
     Raises:
@@ -311,12 +311,12 @@ async def _object_id(interview: Interview, who: str, option: str) -> str:
     return str(body.get("id")).lower() if isinstance(body, dict) else ""
 
 
-def _by_status(said: Said, outcomes: Mapping[int, str]) -> str:
+def _by_status(said: GraphAnswer, outcomes: Mapping[int, str]) -> str:
     """Return the value of a switch that an answer's status stands for."""
     return outcomes[said.expect(*outcomes).status]
 
 
-def _reported(said: Said, user: str, *values: str) -> str:
+def _reported(said: GraphAnswer, user: str, *values: str) -> str:
     """Return the value of a switch by what a bulk read reported of a special user."""
     found = "refuse_400" if said.status == 400 else "omit"
     for entry in said.expect(200, 400).entries:

@@ -1,6 +1,6 @@
 """Reads settings from `RELAY_…` variables, or from the files that `RELAY_…_FILE` variables name.
 
-The one place that reads the environment. A group of settings is a `Group`: a frozen model whose fields are variables. A
+The one place that reads the environment. A group of settings is a `SettingsGroup`: a frozen model whose fields are variables. A
 field of type `Secret` or `Material` (keys, certificates) may be given as a file instead, never both ways. Whatever is wrong
 is collected over all groups and told at once, each fault under the name of its variable, and no secret is repeated.
 """
@@ -74,7 +74,7 @@ Material = Annotated[str, _FromFile()]
 Duration = Annotated[timedelta, BeforeValidator(duration)]
 
 
-class Group(BaseSettings):
+class SettingsGroup(BaseSettings):
     """One group of settings. Values passed to it go before variables."""
 
     model_config = SettingsConfigDict(
@@ -119,7 +119,7 @@ class _Variables(PydanticBaseSettingsSource):
         return {name: value for name, value in found if value is not None}
 
 
-GroupT = TypeVar("GroupT", bound=Group)
+GroupT = TypeVar("GroupT", bound=SettingsGroup)
 
 
 def collect(group: type[GroupT], given: Mapping[str, Any], faults: list[str]) -> GroupT | None:
@@ -131,13 +131,13 @@ def collect(group: type[GroupT], given: Mapping[str, Any], faults: list[str]) ->
         return None
 
 
-def is_given(group: type[Group], field_name: str) -> bool:
+def is_given(group: type[SettingsGroup], field_name: str) -> bool:
     """Return True if a field's variable is set, valid or not."""
     name = variable_of(group, field_name)
     return any(os.environ.get(variable) for variable in (name, f"{name}_FILE"))
 
 
-def files(group: type[Group]) -> Iterator[tuple[str, Path]]:
+def files(group: type[SettingsGroup]) -> Iterator[tuple[str, Path]]:
     """The fields that are given as files, each with its file."""
     for field_name, field in _fields(group):
         path = os.environ.get(f"{variable_of(group, field_name)}_FILE") if may_be_file(field) else None
@@ -145,7 +145,7 @@ def files(group: type[Group]) -> Iterator[tuple[str, Path]]:
             yield field_name, Path(path)
 
 
-def unknown(groups: Iterable[type[Group]]) -> list[str]:
+def unknown(groups: Iterable[type[SettingsGroup]]) -> list[str]:
     """A fault for each variable that looks like ours and is none, as misspelled ones do."""
     known = {name for group in groups for name in variables(group)} | RETIRED
     strangers = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
@@ -157,7 +157,7 @@ def retired_in_use() -> list[str]:
     return sorted(name for name in RETIRED if name in os.environ)
 
 
-def variables(group: type[Group]) -> Iterator[str]:
+def variables(group: type[SettingsGroup]) -> Iterator[str]:
     """All names that a group reads."""
     for field_name, field in _fields(group):
         name = variable_of(group, field_name)
@@ -209,7 +209,7 @@ def _read(name: str, path: str) -> str | _Trouble:
     return text or _Trouble(f"{name} names {path}, which is empty")
 
 
-def _sentence(group: type[Group], fault: ErrorDetails) -> str:
+def _sentence(group: type[SettingsGroup], fault: ErrorDetails) -> str:
     """A fault in the words of whoever set the variable."""
     if not fault["loc"]:  # of several settings together: the text names them
         return _without_prefix(fault["msg"])

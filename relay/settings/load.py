@@ -14,7 +14,7 @@ from relay.graph.auth.credentials import Credentials
 from relay.ops.expiry import Expiring, of_certificate
 from relay.ops.telemetry import TelemetrySettings
 from relay.settings import env
-from relay.settings.env import Group, SettingsInvalid, collect
+from relay.settings.env import SettingsGroup, SettingsInvalid, collect
 from relay.settings.groups.alerts import MailConfig, NoticeConfig
 from relay.settings.groups.cloud import CREDENTIAL_FIELDS, CloudConfig
 from relay.settings.groups.edge import EdgeConfig, WatchConfig
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _PRIVATE_KEY: Final = "PRIVATE KEY-----"
 """In a PEM file that holds a certificate together with its key."""
 
-GROUPS: Final[Mapping[str, type[Group]]] = {
+GROUPS: Final[Mapping[str, type[SettingsGroup]]] = {
     "redis": RedisConfig,
     "vault": VaultConfig,
     "cloud": CloudConfig,
@@ -213,7 +213,7 @@ def ports() -> dict[str, int]:
     return {name: group.port for name, group in found.items()}
 
 
-def _is_absent(found: Mapping[str, Group | None], need: str) -> bool:
+def _is_absent(found: Mapping[str, SettingsGroup | None], need: str) -> bool:
     if need == "edge.mark_keys" and not _is_absent(found, "vault.key_ring"):
         return False  # the public keys follow from the ring
     group_name, field = need.split(".")

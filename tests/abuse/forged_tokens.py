@@ -25,7 +25,7 @@ from emulator.demo import CLIENT_ID
 from relay.core.presence import TenantId
 from relay.graph.auth import signed
 from relay.graph.auth.idtokens import UntrustedIdTokenError, verify
-from relay.graph.auth.signing import Pace, SigningKeys
+from relay.graph.auth.signing import FetchIntervals, SigningKeys
 from relay.graph.client import GraphClient
 from relay.graph.push.validation import Validation
 from relay.graph.settings import GraphSettings
@@ -106,7 +106,7 @@ def _private(pem: str) -> rsa.RSAPrivateKey:
 @asynccontextmanager
 async def verifying(kind: str, cloud: Cloud, settings: GraphSettings | None = None) -> AsyncIterator[Verifier]:
     """The verifier of one kind, with Entra's keys from the local cloud."""
-    async with GraphClient(settings or public(cloud)) as client, SigningKeys(client, Pace(wait_s=20)) as keys:
+    async with GraphClient(settings or public(cloud)) as client, SigningKeys(client, FetchIntervals(wait_s=20)) as keys:
         if kind == "validation token":
             validation = Validation(keys, CLIENT_ID)
 

@@ -16,7 +16,7 @@ from hypothesis.strategies import SearchStrategy
 from emulator import Cloud, Config, Emulator
 from emulator.entra.keys import _personal
 from relay.graph.auth import signed
-from relay.graph.auth.signing import Pace
+from relay.graph.auth.signing import FetchIntervals
 from tests.abuse.forged_tokens import OTHER, TENANT, Verifier, deep, encoded, verifying
 from tests.webhook.conftest import public
 from tests.webhook.entra import entra
@@ -37,7 +37,7 @@ async def verifier(request: pytest.FixtureRequest, cloud: Cloud) -> AsyncIterato
     async with verifying(request.param, cloud) as running:
         yield running
         assert await running.accepts(running.genuine()) == TENANT, "a genuine one is taken after all that"
-        assert running.keys.fetches <= 1 + (time.monotonic() - began) / Pace().unknown_again_s
+        assert running.keys.fetches <= 1 + (time.monotonic() - began) / FetchIntervals().unknown_again_s
 
 
 @pytest.mark.finding(14)

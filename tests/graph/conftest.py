@@ -13,7 +13,7 @@ import trustme
 from emulator import Cloud, Config, Emulator
 from emulator.demo import CLIENT_ID, SECRET
 from relay.core.presence import UserId
-from relay.graph.auth.signing import Pace, SigningKeys
+from relay.graph.auth.signing import FetchIntervals, SigningKeys
 from relay.graph.client import GraphClient
 from relay.graph.settings import GraphSettings
 
@@ -99,5 +99,5 @@ async def serving(
 
 @pytest.fixture
 async def keys(client: GraphClient) -> AsyncIterator[SigningKeys]:
-    async with SigningKeys(client, Pace(wait_s=20)) as running:
+    async with SigningKeys(client, FetchIntervals(wait_s=20)) as running:
         yield running

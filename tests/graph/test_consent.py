@@ -19,7 +19,7 @@ from emulator import Cloud
 from emulator.demo import CLIENT_ID, REDIRECT_URI
 from emulator.faults import Fault
 from relay.errors import CredentialRejected, RelayError, SourceThrottled, SourceUnreachable
-from relay.graph.auth.consent import PERSONAL_ACCOUNTS, Consent, ConsentFailed, ConsentProblem, Flow
+from relay.graph.auth.consent import PERSONAL_ACCOUNTS, Consent, ConsentFailed, ConsentFlow, ConsentProblem
 from relay.graph.auth.idtokens import UntrustedIdTokenError, verify
 from relay.graph.auth.signing import SigningKeys
 from relay.graph.client import GraphClient
@@ -44,7 +44,7 @@ async def person(cloud: Cloud) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-async def flow(consents: Consent) -> Flow:
+async def flow(consents: Consent) -> ConsentFlow:
     return await consents.begin(REDIRECT_URI)
 
 
@@ -56,7 +56,7 @@ async def test_a_consent_becomes_a_grant(cloud: Cloud, settings: GraphSettings):
     assert "RefreshToken" in json.loads(new.token_cache)
 
 
-async def test_a_flow_asks_for_what_the_relay_needs_and_nothing_else(flow: Flow):
+async def test_a_flow_asks_for_what_the_relay_needs_and_nothing_else(flow: ConsentFlow):
     asked = {name: values[0] for name, values in parse_qs(urlsplit(flow.authorize_url).query).items()}
     assert set(asked["scope"].split()) == {
         "Presence.Read.All",
@@ -73,7 +73,7 @@ async def test_a_flow_asks_for_what_the_relay_needs_and_nothing_else(flow: Flow)
 
 
 async def test_a_flow_can_wait_in_json_and_does_not_show_its_secrets(
-    cloud: Cloud, consents: Consent, flow: Flow, person: httpx.AsyncClient
+    cloud: Cloud, consents: Consent, flow: ConsentFlow, person: httpx.AsyncClient
 ):
     kept = json.loads(json.dumps(flow.kept))
     new = await consents.complete(kept, await walk(person, flow.authorize_url))
@@ -88,7 +88,9 @@ async def test_prompt_and_hint_reach_entra(consents: Consent):
     assert (asked["prompt"], asked["login_hint"]) == (["select_account"], [RELAY])
 
 
-async def test_a_declined_consent_says_so(cloud: Cloud, consents: Consent, flow: Flow, person: httpx.AsyncClient):
+async def test_a_declined_consent_says_so(
+    cloud: Cloud, consents: Consent, flow: ConsentFlow, person: httpx.AsyncClient
+):
     answer = await walk(person, flow.authorize_url, decision="decline")
     with pytest.raises(ConsentFailed) as caught:
         await consents.complete(flow.kept, answer)
@@ -112,7 +114,7 @@ async def test_a_declined_consent_says_so(cloud: Cloud, consents: Consent, flow:
     ],
 )
 async def test_a_refusal_says_what_to_do(
-    consents: Consent, flow: Flow, answer: dict[str, str], problem: ConsentProblem
+    consents: Consent, flow: ConsentFlow, answer: dict[str, str], problem: ConsentProblem
 ):
     with pytest.raises(ConsentFailed) as caught:
         await consents.complete(flow.kept, {"state": flow.state, **answer})
@@ -131,14 +133,14 @@ async def test_a_refusal_says_what_to_do(
     ],
 )
 async def test_refusals_that_are_not_the_persons_fault(
-    consents: Consent, flow: Flow, answer: dict[str, str], kind: type[RelayError]
+    consents: Consent, flow: ConsentFlow, answer: dict[str, str], kind: type[RelayError]
 ):
     with pytest.raises(kind):
         await consents.complete(flow.kept, {"state": flow.state, **answer})
 
 
 @pytest.mark.parametrize("state", ["", "other", "ünknown", "x" * 100_000])
-async def test_an_answer_of_another_flow_is_refused(consents: Consent, flow: Flow, state: str):
+async def test_an_answer_of_another_flow_is_refused(consents: Consent, flow: ConsentFlow, state: str):
     with pytest.raises(ConsentFailed) as caught:
         await consents.complete(flow.kept, {"state": state, "code": "x"})
     assert (caught.value.problem, caught.value.code) == (ConsentProblem.NOT_OURS, "state")
@@ -150,12 +152,12 @@ async def test_without_a_kept_flow_no_state_is_right(consents: Consent):
             await consents.complete(kept, {"state": "", "code": "x"})
 
 
-async def test_a_made_up_code_is_refused(consents: Consent, flow: Flow):
+async def test_a_made_up_code_is_refused(consents: Consent, flow: ConsentFlow):
     with pytest.raises(ConsentFailed):
         await consents.complete(flow.kept, {"state": flow.state, "code": "made up"})
 
 
-async def test_a_code_is_good_once(consents: Consent, flow: Flow, person: httpx.AsyncClient):
+async def test_a_code_is_good_once(consents: Consent, flow: ConsentFlow, person: httpx.AsyncClient):
     answer = await walk(person, flow.authorize_url)
     await consents.complete(flow.kept, answer)
     with pytest.raises(ConsentFailed) as caught:
@@ -163,7 +165,7 @@ async def test_a_code_is_good_once(consents: Consent, flow: Flow, person: httpx.
     assert caught.value.problem is ConsentProblem.NOT_OURS
 
 
-async def test_a_code_of_another_flow_does_not_pass(consents: Consent, flow: Flow, person: httpx.AsyncClient):
+async def test_a_code_of_another_flow_does_not_pass(consents: Consent, flow: ConsentFlow, person: httpx.AsyncClient):
     other = await consents.begin(REDIRECT_URI)
     answer = await walk(person, other.authorize_url)
     with pytest.raises(ConsentFailed):
@@ -198,7 +200,7 @@ async def test_entra_being_away_at_the_beginning_is_told(cloud: Cloud, consents:
 
 
 async def test_a_token_answer_without_the_permissions_is_no_grant(
-    cloud: Cloud, consents: Consent, flow: Flow, person: httpx.AsyncClient
+    cloud: Cloud, consents: Consent, flow: ConsentFlow, person: httpx.AsyncClient
 ):
     with pytest.raises(ConsentFailed) as caught:
         await complete_with(cloud, consents, flow, person, scope="User.ReadBasic.All openid")
@@ -206,7 +208,7 @@ async def test_a_token_answer_without_the_permissions_is_no_grant(
 
 
 async def test_a_token_answer_without_a_refresh_token_is_no_grant(
-    cloud: Cloud, consents: Consent, flow: Flow, person: httpx.AsyncClient
+    cloud: Cloud, consents: Consent, flow: ConsentFlow, person: httpx.AsyncClient
 ):
     with pytest.raises(ConsentFailed) as caught:
         await complete_with(cloud, consents, flow, person, refresh_token=None)
@@ -215,14 +217,16 @@ async def test_a_token_answer_without_a_refresh_token_is_no_grant(
 
 @pytest.mark.parametrize("id_token", [None, "", "x", "x.y.z", "e30.e30.", "e30.W10.x", 7, "a." + "[" * 9999 + ".b"])
 async def test_a_token_answer_without_a_readable_id_token_is_no_grant(
-    cloud: Cloud, consents: Consent, flow: Flow, person: httpx.AsyncClient, id_token: Any
+    cloud: Cloud, consents: Consent, flow: ConsentFlow, person: httpx.AsyncClient, id_token: Any
 ):
     with pytest.raises(ConsentFailed) as caught:
         await complete_with(cloud, consents, flow, person, id_token=id_token)
     assert caught.value.problem is ConsentProblem.UNTRUSTED
 
 
-async def complete_with(cloud: Cloud, consents: Consent, flow: Flow, person: httpx.AsyncClient, **changes: Any) -> Any:
+async def complete_with(
+    cloud: Cloud, consents: Consent, flow: ConsentFlow, person: httpx.AsyncClient, **changes: Any
+) -> Any:
     """Completes a flow whose token answer is changed on the way."""
     answer = await walk(person, flow.authorize_url)
     account = cloud.person(RELAY)
@@ -356,7 +360,9 @@ async def test_signing_keys_are_fetched_once_for_all_sign_ins(cloud: Cloud, keys
     assert keys.fetches == 1
 
 
-async def test_personal_accounts_are_refused(cloud: Cloud, consents: Consent, flow: Flow, person: httpx.AsyncClient):
+async def test_personal_accounts_are_refused(
+    cloud: Cloud, consents: Consent, flow: ConsentFlow, person: httpx.AsyncClient
+):
     issuer = f"{cloud.url}/{PERSONAL_ACCOUNTS}/v2.0"
     personal = cloud.tokens.key.sign(claims(cloud, flow.kept["nonce"], tid=PERSONAL_ACCOUNTS, iss=issuer))
     with pytest.raises(ConsentFailed) as caught:

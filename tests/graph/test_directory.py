@@ -12,7 +12,7 @@ from relay.core.names import normalise
 from relay.core.presence import DirectoryNames, Name, Status, UserId
 from relay.errors import AccessDenied, RequestRefused, SourceThrottled, SourceUnreachable
 from relay.graph.client import GraphClient
-from relay.graph.presence.directory import NAMES_PER_BATCH, PATH, Found, Resolution, resolve, upns_of
+from relay.graph.presence.directory import NAMES_PER_BATCH, PATH, DirectoryUser, Resolution, resolve, upns_of
 from tests.graph.conftest import Tokens, ids
 
 NOBODY = Name("nobody@contoso.example")
@@ -20,9 +20,9 @@ ADA = Name("ada@contoso.example")
 BEN = Name("ben@contoso.example")
 
 
-def found(cloud: Cloud, who: str) -> Found:
+def found(cloud: Cloud, who: str) -> DirectoryUser:
     person = cloud.person(who)
-    return Found(UserId(person.oid), person.upn)
+    return DirectoryUser(UserId(person.oid), person.upn)
 
 
 def batches(cloud: Cloud) -> int:
@@ -43,8 +43,8 @@ async def test_what_people_call_users_is_told_only_when_it_is_asked_for(
     person = cloud.person(ADA)
     (plain,) = (await resolve(client, tokens, [ADA])).meanings.values()
     (called,) = (await resolve(client, tokens, [ADA], asks_called=True)).meanings.values()
-    assert isinstance(plain, Found)
-    assert isinstance(called, Found)
+    assert isinstance(plain, DirectoryUser)
+    assert isinstance(called, DirectoryUser)
     assert (plain.called, called.called) == (None, DirectoryNames(person.display_name, person.upn))
 
 
@@ -106,7 +106,7 @@ async def test_canonical_upns_of_object_ids(cloud: Cloud, client: GraphClient, t
     assert resolution.meanings == {Name(wanted[0]): found(cloud, ADA), Name(wanted[1]): found(cloud, BEN)}
 
 
-def users(*people: Found) -> dict[str, object]:
+def users(*people: DirectoryUser) -> dict[str, object]:
     return {"value": [{"id": person.user_id, "userPrincipalName": person.upn} for person in people]}
 
 

@@ -10,7 +10,7 @@ from emulator.faults import Fault
 from relay.core.presence import Observation, OutOfOffice, UserId
 from relay.errors import Bug, RequestRefused, SourceUnreachable
 from relay.graph.client import GraphClient
-from relay.graph.presence.presences import PATH, Page, Seen, read_presences
+from relay.graph.presence.presences import PATH, PageHashes, PresencePage, read_presences
 from tests.graph.conftest import Tokens, ids
 
 ADA = UserId("11111111-0000-4000-8000-000000000001")
@@ -37,7 +37,7 @@ def body(*entries: object, **more: object) -> str:
     return json.dumps({"@odata.context": "x", "value": entries, **more})
 
 
-def states(page: Page) -> dict[str, str]:
+def states(page: PresencePage) -> dict[str, str]:
     return {observation.user_id: observation.availability for observation in page.observations}
 
 
@@ -82,7 +82,7 @@ async def test_a_page_that_graph_refuses_is_refused(cloud: Cloud, client: GraphC
 
 
 async def test_no_users_make_no_call(cloud: Cloud, client: GraphClient, tokens: Tokens):
-    assert await read_presences(client, tokens, []) == Page((), ())
+    assert await read_presences(client, tokens, []) == PresencePage((), ())
     assert not [line for line in cloud.journal.search() if line.path == PATH]
 
 
@@ -321,8 +321,8 @@ async def _two_reads(
     first: str,
     second: str,
     asked: Sequence[UserId],
-) -> tuple[Page, Page]:
-    seen = Seen()
+) -> tuple[PresencePage, PresencePage]:
+    seen = PageHashes()
     answers(first)
     answers(second)
     page = await read_presences(client, tokens, asked, seen)
@@ -352,7 +352,7 @@ async def test_a_user_no_longer_reported_is_omitted(client: GraphClient, tokens:
 
 
 async def test_a_user_reported_again_is_new(client: GraphClient, tokens: Tokens, answers):
-    seen = Seen()
+    seen = PageHashes()
     for said in (body(entry(ADA), entry(BEN)), body(entry(ADA)), body(entry(ADA), entry(BEN))):
         answers(said)
         page = await read_presences(client, tokens, [ADA, BEN], seen)
@@ -361,7 +361,7 @@ async def test_a_user_reported_again_is_new(client: GraphClient, tokens: Tokens,
 
 
 async def test_a_page_that_was_not_kept_is_new_again(client: GraphClient, tokens: Tokens, answers):
-    seen = Seen()
+    seen = PageHashes()
     for _ in range(2):
         answers(body(entry(ADA)))
         page = await read_presences(client, tokens, [ADA], seen)
@@ -381,7 +381,7 @@ async def test_repeated_entries_stay_right_when_pages_are_compared(client: Graph
 
 
 async def test_a_smaller_set_of_users_hides_the_others(client: GraphClient, tokens: Tokens, answers):
-    seen = Seen()
+    seen = PageHashes()
     answers(body(entry(ADA), entry(BEN)))
     seen.keep(await read_presences(client, tokens, [ADA, BEN], seen))
     answers(body(entry(ADA), entry(BEN)))

@@ -30,7 +30,7 @@ from relay.graph.client import GraphClient
 from relay.graph.push import subscriptions
 from relay.graph.push.certificates import Certificates, make
 from relay.graph.push.notifications import opened
-from relay.graph.push.subscriptions import Subscribed, Wanted
+from relay.graph.push.subscriptions import Subscribed, SubscriptionRequest
 from tests.emulator.receiver import Receiver, Said, pushing
 from tests.graph.conftest import Tokens, ids, settings_for
 from tests.support.valkey import free_port
@@ -57,8 +57,8 @@ class Account:
         self.certificates = certificates
         self.tokens = Tokens(cloud)
 
-    def wanted(self, *names: str, minutes: float = 55, url: str = "") -> Wanted:
-        return Wanted(
+    def wanted(self, *names: str, minutes: float = 55, url: str = "") -> SubscriptionRequest:
+        return SubscriptionRequest(
             users=tuple(ids(self.cloud, *(names or ("ada", "ben")))),
             notification_url=url or f"{self.receiver.url}/notifications/07-route",
             client_state="secret",

@@ -19,7 +19,7 @@ from relay.graph.client import GraphClient
 from relay.graph.push import subscriptions
 from relay.graph.push.certificates import Certificates
 from relay.graph.push.notifications import NotOpened, opened
-from relay.graph.push.subscriptions import Wanted
+from relay.graph.push.subscriptions import SubscriptionRequest
 from relay.http.paths import NOTIFICATIONS
 from relay.store.presence import hints
 from relay.store.presence.subscriptions import Subscription
@@ -74,7 +74,7 @@ async def subscribed(
             made = await subscriptions.create(
                 client,
                 Tokens(cloud),
-                Wanted(
+                SubscriptionRequest(
                     users=tuple(ids(cloud, "ada")),
                     notification_url=f"{hook.url}{NOTIFICATIONS}{record.route_id}",
                     client_state=record.client_state,

@@ -17,7 +17,7 @@ from emulator import Cloud
 from emulator.demo import CLIENT_ID
 from relay.errors import SourceUnreachable
 from relay.graph.auth.signed import NotValid
-from relay.graph.auth.signing import Pace, SigningKeys
+from relay.graph.auth.signing import FetchIntervals, SigningKeys
 from relay.graph.client import GraphClient
 from relay.graph.push.validation import Validation
 from tests.support.valkey import free_port
@@ -30,7 +30,7 @@ FOREIGN = RSAKey.generate_key(2048, {"kid": "foreign"})
 
 @asynccontextmanager
 async def validating(
-    cloud: Cloud, pace: Pace | None = None, **changes: object
+    cloud: Cloud, pace: FetchIntervals | None = None, **changes: object
 ) -> AsyncIterator[tuple[Validation, SigningKeys]]:
     async with GraphClient(public(cloud, **changes)) as client, SigningKeys(client, pace) as keys:
         yield Validation(keys, CLIENT_ID), keys
@@ -38,7 +38,7 @@ async def validating(
 
 @asynccontextmanager
 async def validating_at(
-    cloud: Cloud, here: Entra, pace: Pace | None = None
+    cloud: Cloud, here: Entra, pace: FetchIntervals | None = None
 ) -> AsyncIterator[tuple[Validation, SigningKeys]]:
     async with validating(cloud, pace, authority_url=here.url, ca_pem=here.ca) as found:
         yield found
@@ -140,7 +140,7 @@ async def test_a_header_that_demands_something_unknown_is_refused(cloud: Cloud):
 
 
 async def test_a_new_key_is_fetched_once_by_all_who_meet_it(cloud: Cloud):
-    async with validating(cloud, Pace(unknown_again_s=0, wait_s=20)) as (validation, keys):
+    async with validating(cloud, FetchIntervals(unknown_again_s=0, wait_s=20)) as (validation, keys):
         await validation.tenants([graph.token(cloud, CONTOSO)])
         cloud.tokens.key.rotate()
         cloud.tokens.key.rotate()  # the next one was published already
@@ -168,7 +168,10 @@ async def test_an_entra_that_does_not_answer_leaves_it_open_who_signed(cloud: Cl
 
 async def test_keys_that_are_known_are_not_waited_for(cloud: Cloud):
     """Neither while an unknown one is being asked for nor while Entra is away."""
-    async with entra() as here, validating_at(cloud, here, Pace(refresh_s=0, wait_s=60)) as (validation, keys):
+    async with (
+        entra() as here,
+        validating_at(cloud, here, FetchIntervals(refresh_s=0, wait_s=60)) as (validation, keys),
+    ):
         here.publish(cloud)
         good = graph.token(cloud, CONTOSO)
         await validation.tenants([good])
@@ -184,7 +187,10 @@ async def test_keys_that_are_known_are_not_waited_for(cloud: Cloud):
 
 
 async def test_keys_are_kept_while_entra_has_none(cloud: Cloud):
-    async with entra() as here, validating_at(cloud, here, Pace(refresh_s=0, failed_again_s=0)) as (validation, keys):
+    async with (
+        entra() as here,
+        validating_at(cloud, here, FetchIntervals(refresh_s=0, failed_again_s=0)) as (validation, keys),
+    ):
         here.publish(cloud)
         good = graph.token(cloud, CONTOSO)
         await validation.tenants([good])

@@ -550,9 +550,9 @@ async def _asked_for(push: Push, tenant: TenantId, account: UserId, name: str, *
     return record
 
 
-def _wanted(push: Push, record: Subscription) -> graph.Wanted:
+def _wanted(push: Push, record: Subscription) -> graph.SubscriptionRequest:
     assert push.settings.push is not None
-    return graph.Wanted(
+    return graph.SubscriptionRequest(
         users=record.users,
         notification_url=push.settings.push.url_base + record.route_id,
         client_state=record.client_state,

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from onboarding.settings import WebSettings
     from onboarding.tenant.auth import Visitor
     from relay.core.showing.diagnosis import Connector
-    from relay.diagnosis.overview import Row
+    from relay.diagnosis.overview import UserRow
     from relay.store.sealing.keyring import KeyRing
     from relay.store.server.connection import Store
 
@@ -184,7 +184,7 @@ def _named(request: Request) -> str:
     return str(given)[:MAX_NAME_CHARS]
 
 
-def _shown(row: Row) -> dict[str, Any]:
+def _shown(row: UserRow) -> dict[str, Any]:
     """A row as the template needs it."""
     presence = row.presence
     absence = None if row.status is None else ABSENCES.get(row.status)

@@ -3,7 +3,7 @@
     begin ──► authorize_url, shown to a person ──► Entra: signs in, consents ──► redirect URI, by form_post ──► complete
 
 The answer comes as a form post, as MSAL recommends: a code in an address would end up in histories and logs. Between the
-two, the caller keeps `Flow.kept` secret, for fifteen minutes and one use.
+two, the caller keeps `ConsentFlow.kept` secret, for fifteen minutes and one use.
 
 The same way, with no permission asked for and no token kept, tells who somebody is: `begin_sign_in`, `identify`.
 """
@@ -34,7 +34,7 @@ from relay.errors import RelayError
 from relay.graph.auth.applications import NONSENSE, Applications, refusal_words, translated
 from relay.graph.auth.credentials import Credential
 from relay.graph.auth.idtokens import UntrustedIdTokenError, VerifiedIdentity, verify
-from relay.graph.auth.signing import Pace, SigningKeys
+from relay.graph.auth.signing import FetchIntervals, SigningKeys
 from relay.graph.client import GraphClient
 from relay.graph.errors import from_refusal
 from relay.graph.settings import SCOPES
@@ -90,7 +90,7 @@ class ConsentFailed(RelayError):
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class ConsentFlow:
     """An authorization code flow under way.
 
     Attributes:
@@ -136,7 +136,7 @@ class Consent:
         prompt: str | None = None,
         login_hint: str | None = None,
         state: str | None = None,
-    ) -> Flow:
+    ) -> ConsentFlow:
         """Begin an authorization code flow; the person goes to its `authorize_url`.
 
         Args:
@@ -150,7 +150,7 @@ class Consent:
             raise ConsentFailed(ConsentProblem.NOT_OURS, "tenant")
         scopes = self._client.settings.scopes
         kept = await self._in_thread(self._begin, redirect_uri, tenant, prompt, login_hint, state, scopes)
-        return Flow(kept["state"], kept["auth_uri"], {**kept, "tenant": tenant})
+        return ConsentFlow(kept["state"], kept["auth_uri"], {**kept, "tenant": tenant})
 
     def admin_consent_url(self, redirect_uri: str, tenant: TenantId, state: str) -> str:
         """Return the URL where an administrator consents for everybody in a tenant: https://learn.microsoft.com/entra/identity-platform/v2-admin-consent.
@@ -190,7 +190,7 @@ class Consent:
 
     async def begin_sign_in(
         self, redirect_uri: str, *, state: str, login_hint: str | None = None, is_fresh: bool = False
-    ) -> Flow:
+    ) -> ConsentFlow:
         """Begin a flow that only tells who somebody is: it asks for `openid` and `profile`, and for no lasting token.
 
         Args:
@@ -206,7 +206,7 @@ class Consent:
         )
         # MSAL counts from the answer, so it would refuse whoever is slow with a second factor.
         kept.pop("max_age", None)
-        return Flow(kept["state"], kept["auth_uri"], {**kept, "tenant": ANY_ORGANISATION})
+        return ConsentFlow(kept["state"], kept["auth_uri"], {**kept, "tenant": ANY_ORGANISATION})
 
     async def identify(self, kept: Mapping[str, Any], answer: Mapping[str, str]) -> VerifiedIdentity:
         """Return the identity of the person who signed in, and discard the tokens that came along.
@@ -351,7 +351,7 @@ def _granted(result: Mapping[str, Any], token_cache: str) -> tuple[str, ...]:
     return granted
 
 
-_PATIENT: Final = Pace(wait_s=10.0)
+_PATIENT: Final = FetchIntervals(wait_s=10.0)
 """Somebody waits for the page, and would have to sign in again."""
 _THREADS: Final = 4
 """Onboarding is rare; a slow Entra must not hold more of us than this."""

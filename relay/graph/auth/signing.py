@@ -32,7 +32,7 @@ _KEY_FIELDS: Final = ("kty", "n", "e", "kid")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class FetchIntervals:
     """Intervals between fetches of Entra's keys, in seconds.
 
     Attributes:
@@ -84,9 +84,9 @@ class SigningKeys:
     One fetch is under way at a time. Nobody waits whose key is known; keys that could not be fetched anew stay as they are.
     """
 
-    def __init__(self, client: GraphClient, pace: Pace | None = None) -> None:
+    def __init__(self, client: GraphClient, pace: FetchIntervals | None = None) -> None:
         self._client = client
-        self._pace = pace or Pace()
+        self._pace = pace or FetchIntervals()
         self._published = Published({}, ())
         self._fetch: asyncio.Task[None] | None = None
         self._fetched_at = self._failed_at = -math.inf

@@ -43,7 +43,7 @@ NAMES_PER_BATCH: Final = NAMES_PER_PART * PARTS_PER_BATCH
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DirectoryUser:
     """The user behind a name; `upn` in Graph's own letters, empty when Graph gives none."""
 
     user_id: UserId
@@ -64,7 +64,7 @@ class Resolution:
         is_throttled: whether Graph asked us to slow down for any of them.
     """
 
-    meanings: dict[Name, Found | Status] = field(default_factory=dict)
+    meanings: dict[Name, DirectoryUser | Status] = field(default_factory=dict)
     refused: list[Name] = field(default_factory=list)
     unresolved: list[Name] = field(default_factory=list)
     retry_after: timedelta | None = None
@@ -294,8 +294,8 @@ def _error(answer: _Answer | None) -> RelayError:
     return translate(answer.status, bytes(answer.body), answer.headers)
 
 
-def _meanings(part: _Part, users: Iterable[_User], *, asks_called: bool) -> dict[Name, Found | Status]:
-    meanings: dict[Name, Found | Status] = dict.fromkeys(part, Status.NOT_FOUND)
+def _meanings(part: _Part, users: Iterable[_User], *, asks_called: bool) -> dict[Name, DirectoryUser | Status]:
+    meanings: dict[Name, DirectoryUser | Status] = dict.fromkeys(part, Status.NOT_FOUND)
     for user in users:
         user_id = names.user_id(user.id)
         if user_id is None:
@@ -303,7 +303,7 @@ def _meanings(part: _Part, users: Iterable[_User], *, asks_called: bool) -> dict
         upn = (user.user_principal_name or "")[: names.MAX_NAME_CHARS]
         for name in (names.normalise(upn), Name(user_id)):
             if name in meanings:
-                meanings[name] = Found(user_id, upn, _called(user) if asks_called else None)
+                meanings[name] = DirectoryUser(user_id, upn, _called(user) if asks_called else None)
     return meanings
 
 

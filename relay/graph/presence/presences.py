@@ -28,7 +28,7 @@ MAX_TEXT_BYTES: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PresencePage:
     """The result of one bulk read.
 
     Attributes:
@@ -54,7 +54,7 @@ class Page:
     entries: Mapping[int, UserId] = field(default_factory=dict, repr=False, compare=False)
 
 
-class Seen:
+class PageHashes:
     """Hashes of the last accepted page of one set of users, so that a read returns only what is new.
 
     `keep` a page only when its observations were accepted, and `clear` when what the relay holds of these users is no
@@ -71,13 +71,13 @@ class Seen:
     def __init__(self) -> None:
         self.page = _NOTHING
 
-    def keep(self, page: Page, but: Collection[UserId] = ()) -> None:
+    def keep(self, page: PresencePage, but: Collection[UserId] = ()) -> None:
         """Take `page` for accepted, `but` for these users, of whom the same is new again when it is said once more."""
         entries, digest = page.entries, page.digest
         if but:
             entries, digest = {entry: user for entry, user in entries.items() if user not in but}, 0
         # The observations are not needed any more: nothing of the people themselves stays here.
-        self.page = Page((), page.omitted, ids=page.ids, digest=digest, entries=entries)
+        self.page = PresencePage((), page.omitted, ids=page.ids, digest=digest, entries=entries)
 
     def clear(self) -> None:
         """Forget all hashes, so that the next read returns every entry."""
@@ -92,9 +92,9 @@ async def read_presences(
     client: GraphClient,
     token: TokenSource,
     ids: Sequence[UserId],
-    seen: Seen | None = None,
+    seen: PageHashes | None = None,
     pay: Callable[[], Awaitable[None]] = _for_nothing,
-) -> Page:
+) -> PresencePage:
     """Read the presence of up to `bulk_size` users from Graph.
 
     A user reported twice has what was said last; users nobody asked for are ignored. Continuations (`@odata.nextLink`) are
@@ -109,7 +109,7 @@ async def read_presences(
     if len(ids) > client.settings.bulk_size:
         raise Bug(f"{len(ids)} users in a bulk read of at most {client.settings.bulk_size}")
     if not ids:
-        return Page((), ())
+        return PresencePage((), ())
     last = seen.page if seen is not None else _NOTHING
     asked = tuple(dict.fromkeys(ids))
     body = await client.post(token, PATH, _encode({"ids": asked}))
@@ -245,7 +245,7 @@ def _split_tolerantly(body: bytes) -> _Body:
     return _Body(raw, _text(_fields(read).get("@odata.nextLink")) or None)
 
 
-def _page(entries: Sequence[bytes], ids: tuple[UserId, ...], digest: int, last: Page) -> Page:
+def _page(entries: Sequence[bytes], ids: tuple[UserId, ...], digest: int, last: PresencePage) -> PresencePage:
     hashes = list(map(hash, entries))
     known = last.entries
     if ids == last.ids and known.keys() == set(hashes):
@@ -261,11 +261,13 @@ def _page(entries: Sequence[bytes], ids: tuple[UserId, ...], digest: int, last: 
     omitted = tuple([user for user in ids if user not in latest])
     kept = {entry_hash: user for user, (entry_hash, _) in latest.items()}
     unchanged = len(latest) - len(observations)
-    return Page(observations, omitted, unchanged=unchanged, ids=ids, digest=digest, entries=kept)
+    return PresencePage(observations, omitted, unchanged=unchanged, ids=ids, digest=digest, entries=kept)
 
 
-def _unchanged(last: Page, digest: int) -> Page:
-    return Page((), last.omitted, unchanged=len(last.entries), ids=last.ids, digest=digest, entries=last.entries)
+def _unchanged(last: PresencePage, digest: int) -> PresencePage:
+    return PresencePage(
+        (), last.omitted, unchanged=len(last.entries), ids=last.ids, digest=digest, entries=last.entries
+    )
 
 
 def _observation(entry: bytes, asked: _Asked) -> Observation | None:
@@ -346,7 +348,7 @@ def _fields(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-_NOTHING: Final = Page((), ())
+_NOTHING: Final = PresencePage((), ())
 _MAX_WORD_CHARS: Final = 64
 _NOT_OUT: Final = OutOfOffice(active=False)
 _OUT_SILENTLY: Final = OutOfOffice(active=True)

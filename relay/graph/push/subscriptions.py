@@ -43,7 +43,7 @@ _MAX_SAID_CHARS: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class SubscriptionRequest:
     """A subscription to ask for.
 
     Attributes:
@@ -82,7 +82,7 @@ class Subscribed:
     creator_id: str
 
 
-async def create(client: GraphClient, token: TokenSource, wanted: Wanted) -> Subscribed:
+async def create(client: GraphClient, token: TokenSource, wanted: SubscriptionRequest) -> Subscribed:
     """Make a subscription. Graph calls the webhook before it answers.
 
     Raises:

@@ -9,14 +9,14 @@ from pydantic_settings import SettingsConfigDict
 
 from relay.core.addresses import mail_address
 from relay.settings.clear_text import PLAIN, is_loopback
-from relay.settings.env import Group, Secret
+from relay.settings.env import Secret, SettingsGroup
 from relay.settings.validators import Certificates, Port
 
 if TYPE_CHECKING:
     from typing import Self
 
 
-class MailConfig(Group):
+class MailConfig(SettingsGroup):
     """E-mail to those who look after a tenant, and to the operator."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_MAIL_")
@@ -79,7 +79,7 @@ class MailConfig(Group):
         return self.host is not None
 
 
-class NoticeConfig(Group):
+class NoticeConfig(SettingsGroup):
     """Signed notices to addresses that tenants choose."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_NOTICE_")

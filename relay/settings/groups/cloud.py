@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from relay.graph.settings import ClientCertificate, GraphSettings
-from relay.settings.env import Group, variable_of
+from relay.settings.env import SettingsGroup, variable_of
 from relay.settings.validators import Certificates, ClientSecret, HttpsAddress, PrivateKey, is_pair, revealed
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ CREDENTIAL_FIELDS: Final = frozenset(
 """The fields of `CloudConfig` that are the relay's credentials."""
 
 
-class CloudConfig(Group):
+class CloudConfig(SettingsGroup):
     """The Microsoft cloud and the app registration."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_CLOUD_")

@@ -9,14 +9,14 @@ from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from relay.core.watching.limits import HIGHEST, MOST_NAMES
-from relay.settings.env import Duration, Group
+from relay.settings.env import Duration, SettingsGroup
 from relay.settings.validators import SECOND, Certificates, ListenHost, MarkKeys, Port, PrivateKey, is_pair
 
 if TYPE_CHECKING:
     from typing import Self
 
 
-class WatchConfig(Group):
+class WatchConfig(SettingsGroup):
     """Limits and times of suites' streams."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_WATCH_")
@@ -67,7 +67,7 @@ class WatchConfig(Group):
     )
 
 
-class EdgeConfig(Group):
+class EdgeConfig(SettingsGroup):
     """Address, TLS and limits of the edge."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_EDGE_")

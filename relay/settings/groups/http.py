@@ -9,12 +9,12 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from relay.http.limits import HttpLimits
-from relay.settings.env import Duration, Group
+from relay.settings.env import Duration, SettingsGroup
 
 _DEFAULT: Final = HttpLimits()
 
 
-class HttpConfig(Group):
+class HttpConfig(SettingsGroup):
     """Pages and webhook before anybody has shown a credential; each role by itself."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_HTTP_")

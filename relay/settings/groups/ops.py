@@ -8,14 +8,14 @@ from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from relay.settings.clear_text import PLAIN, goes_in_the_clear
-from relay.settings.env import Group
+from relay.settings.env import SettingsGroup
 from relay.settings.validators import ListenHost, Port, WebAddress
 
 if TYPE_CHECKING:
     from typing import Self
 
 
-class LogConfig(Group):
+class LogConfig(SettingsGroup):
     """Form and level of the logs."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_LOG_")
@@ -24,7 +24,7 @@ class LogConfig(Group):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
 
 
-class OpsConfig(Group):
+class OpsConfig(SettingsGroup):
     """Address of the ops port: health and metrics."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_OPS_")
@@ -36,7 +36,7 @@ class OpsConfig(Group):
     port: Port = Field(9090, description="port of /livez, /readyz and /metrics; 0 takes a free one")
 
 
-class TelemetryConfig(Group):
+class TelemetryConfig(SettingsGroup):
     """The OpenTelemetry collector that metrics are sent to."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_TELEMETRY_")

@@ -11,7 +11,7 @@ from pydantic_settings import SettingsConfigDict
 from relay.core.push.subscription import MAX_USERS, SubscriptionPolicy
 from relay.core.push.watchdog import ANNOUNCED_WITHIN
 from relay.graph.settings import MAX_BULK_SIZE
-from relay.settings.env import Duration, Group
+from relay.settings.env import Duration, SettingsGroup
 from relay.settings.validators import SECOND
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ RENEWAL_SPREAD: Final = 1.2
 """The latest renewal is so many times as late as the earliest, so that many tenants do not come together."""
 
 
-class PollConfig(Group):
+class PollConfig(SettingsGroup):
     """Intervals, page size and Graph's limits of reads."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_POLL_")
@@ -50,7 +50,7 @@ class PollConfig(Group):
     )
 
 
-class SubscriptionConfig(Group):
+class SubscriptionConfig(SettingsGroup):
     """Size and times of subscriptions: creation, renewal, replacement, retries."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_SUBSCRIPTION_")
@@ -139,7 +139,7 @@ class SubscriptionConfig(Group):
         )
 
 
-class WorkerConfig(Group):
+class WorkerConfig(SettingsGroup):
     """Lease of a partition and refresh of grants."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_WORKER_")

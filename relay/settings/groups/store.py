@@ -9,14 +9,14 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from relay.settings.clear_text import IN_THE_CLEAR, goes_in_the_clear
-from relay.settings.env import Duration, Group
+from relay.settings.env import Duration, SettingsGroup
 from relay.settings.validators import RedisUrl, Ring
 
 if TYPE_CHECKING:
     from typing import Self
 
 
-class RedisConfig(Group):
+class RedisConfig(SettingsGroup):
     """The Redis or Valkey server with presence."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_REDIS_")
@@ -39,7 +39,7 @@ class RedisConfig(Group):
         return self
 
 
-class VaultConfig(Group):
+class VaultConfig(SettingsGroup):
     """Custody: grants, suite keys, tenants."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_VAULT_")

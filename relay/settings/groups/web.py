@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from relay.core import names
-from relay.settings.env import Duration, Group
+from relay.settings.env import Duration, SettingsGroup
 from relay.settings.validators import Certificates, ListenHost, PagesAddress, Port, PrivateKey, Proxies, is_pair, listed
 from relay.store.custody.sign_ups import SignUpLimits
 
@@ -28,7 +28,7 @@ _NO_ROLES: Final = frozenset(
 """What Entra puts among roles and every member or guest of a tenant has: with one of these, any employee would look after it."""
 
 
-class WebConfig(Group):
+class WebConfig(SettingsGroup):
     """Address, texts and limits of the pages."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_WEB_")

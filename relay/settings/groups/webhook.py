@@ -11,14 +11,14 @@ from pydantic_settings import SettingsConfigDict
 from relay.graph.push.certificates import Certificates as EncryptionCertificates
 from relay.graph.push.settings import PushSettings
 from relay.http.paths import NOTIFICATIONS
-from relay.settings.env import Group
+from relay.settings.env import SettingsGroup
 from relay.settings.validators import Certificates, HttpsAddress, ListenHost, Port, PrivateKey, Proxies, is_pair
 
 if TYPE_CHECKING:
     from typing import Self
 
 
-class WebhookConfig(Group):
+class WebhookConfig(SettingsGroup):
     """Change notifications: where Graph sends them, and what it encrypts them for."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_WEBHOOK_")

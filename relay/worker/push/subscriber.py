@@ -374,7 +374,7 @@ class Subscriber:
         )
         await self._records.put(self._owned.lease, record)
         self._strays[record.route_id] = record
-        wanted = graph.Wanted(
+        wanted = graph.SubscriptionRequest(
             users=users,
             notification_url=self._push.url_base + record.route_id,
             client_state=record.client_state,

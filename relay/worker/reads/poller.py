@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Final
 
 from relay.core.presence import Status
 from relay.errors import AccessDenied, LeaseLost, RelayError, RequestRefused, SourceThrottled, SourceUnreachable
-from relay.graph.presence.presences import Seen, read_presences
+from relay.graph.presence.presences import PageHashes, read_presences
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from relay.core.presence import Observation, UserId
     from relay.graph.client import GraphClient, TokenSource
-    from relay.graph.presence.presences import Page
+    from relay.graph.presence.presences import PresencePage
 
 MOST_REQUESTS: Final = 100
 """For finding ids, in one read. One bad id among 650 takes 50; whoever is not found yet is looked for with the next read."""
@@ -55,11 +55,11 @@ class Found:
     refused: dict[UserId, Status] = field(default_factory=dict)
     unanswered: list[UserId] = field(default_factory=list)
     trouble: RelayError | None = None
-    page: Page | None = None
+    page: PresencePage | None = None
     at_once: int = 0
     too_many: int = 0
 
-    def add(self, page: Page, is_well: Callable[[UserId], bool]) -> None:
+    def add(self, page: PresencePage, is_well: Callable[[UserId], bool]) -> None:
         """Take in an answer. What it leaves out although more was to follow may be there: who has something keeps it."""
         self.observations += page.observations
         self.omitted += [user for user in page.omitted if page.is_whole or not is_well(user)]
@@ -71,7 +71,7 @@ async def read(
     client: GraphClient,
     token: TokenSource,
     users: Sequence[UserId],
-    seen: Seen | None,
+    seen: PageHashes | None,
     spend: Callable[[int], Awaitable[None]],
     is_well: Callable[[UserId], bool],
     *,

@@ -28,7 +28,7 @@ from relay.core.reading.planning import PollPlan, Read
 from relay.core.reading.refusals import Refusals
 from relay.core.reading.sizes import PageSize
 from relay.errors import ConsentRequired, LeaseLost, RelayError, Retryable
-from relay.graph.presence.presences import Seen
+from relay.graph.presence.presences import PageHashes
 from relay.worker.reads import poller
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class _Asked(NamedTuple):
     order: Order
     epoch: Epoch
     announced: set[UserId]
-    seen: Seen | None
+    seen: PageHashes | None
     account: str
 
 
@@ -159,7 +159,7 @@ class Reader:
         )
         self._covered: frozenset[UserId] = frozenset()
         self._announced: set[UserId] = set()  # announced, and not read since
-        self._seen: dict[Page, Seen] = {}
+        self._seen: dict[Page, PageHashes] = {}
         self._refusals = Refusals()
         self._failing: dict[
             Page | None, Status
@@ -354,7 +354,7 @@ class Reader:
         order, epoch = self._next_order(), self._owned.epoch
         announced = self._announced.intersection(read.users)
         self._announced -= announced
-        seen = self._seen.setdefault(read.page, Seen()) if read.page is not None else None
+        seen = self._seen.setdefault(read.page, PageHashes()) if read.page is not None else None
         answered, token = False, self._tokens.for_call()
         try:
             client = self._owned.cloud.client

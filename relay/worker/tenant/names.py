@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from relay.core.names import folded, is_object_id
 from relay.core.pausing import pause_s
 from relay.core.presence import DirectoryNames, Name, Presence, Status, UserId
-from relay.graph.presence.directory import NAMES_PER_BATCH, Found, resolve
+from relay.graph.presence.directory import NAMES_PER_BATCH, DirectoryUser, resolve
 from relay.store.presence.presences import DirectoryEntry
 
 if TYPE_CHECKING:
@@ -175,13 +175,13 @@ class Names:
                 continue
             self._refusals.pop(name, None)
             before = self.user(name)
-            if isinstance(meaning, Found):
+            if isinstance(meaning, DirectoryUser):
                 entry = DirectoryEntry(meaning.user_id, now + self._settings.directory_found * _part_of_time())
             else:
                 outcome = meaning if meaning is Status.NOT_FOUND or before is None else before
                 entry = DirectoryEntry(outcome, now + self._settings.directory_not_found)
             self._note(name, entry)
-            if isinstance(meaning, Found):
+            if isinstance(meaning, DirectoryUser):
                 self.upns[meaning.user_id] = meaning.upn
                 self._learn_called(name, meaning)
             if before is not None and not self.of(before):
@@ -191,7 +191,7 @@ class Names:
             learned[name] = self._refused(name, now)
         return learned, orphans
 
-    def _learn_called(self, name: Name, meaning: Found) -> None:
+    def _learn_called(self, name: Name, meaning: DirectoryUser) -> None:
         if meaning.called is not None and self.asks_called:
             self.called[meaning.user_id] = meaning.called
         elif self.asks_called:  # asked before the tenant turned it on
