@@ -41,7 +41,7 @@ def fault(url: str) -> str:
 
 
 async def resolve(host: str, port: int, *, private: bool) -> list[str]:
-    """The addresses of a host, each allowed; in the system's order.
+    """Return the addresses of a host, each allowed; in the system's order.
 
     Raises:
         NotAllowed: one of them is not public, and `private` is not set.
@@ -63,7 +63,7 @@ def is_public(address: Address) -> bool:
 
 
 def _inside(address: Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that an IPv6 one stands for."""
+    """Return the IPv4 address inside an IPv6 one; None without one."""
     if isinstance(address, ipaddress.IPv4Address):
         return None
     if address in _NAT64:

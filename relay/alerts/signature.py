@@ -21,7 +21,7 @@ _LEAST_CHARS: Final = 16  # of a text that is the key itself
 
 
 def new_secret() -> str:
-    """A secret as receivers' libraries take it."""
+    """Return a secret as receivers' libraries take it."""
     return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
@@ -31,7 +31,7 @@ def is_secret(text: str) -> bool:
 
 
 def headers(secret: str, message_id: str, timestamp_s: int, body: bytes) -> dict[str, str]:
-    """The headers that sign a message.
+    """Return the headers that sign a message.
 
     Raises:
         ValueError: the secret is none.

@@ -45,7 +45,7 @@ class NotFound(enum.Enum):
 
 
 async def account_named(client: GraphClient, grants: Sequence[Grant], text: str) -> DirectoryUser | NotFound:
-    """The account of a UPN or an object id, as Graph knows it now.
+    """Return the account of a UPN or an object id, as Graph knows it now.
 
     Args:
         client: Graph.

@@ -21,7 +21,7 @@ _ELSEWHERE: Final = "Nothing is here."
 
 @asynccontextmanager
 async def answer_at(port: int) -> AsyncIterator[asyncio.Future[dict[str, str]]]:
-    """A future with the fields of the first answer that is posted to `CALLBACK`.
+    """Listen on localhost, and yield a future with the fields of the first answer that is posted to `CALLBACK`.
 
     Raises:
         OSError: the port is taken.
@@ -53,7 +53,7 @@ async def answer_at(port: int) -> AsyncIterator[asyncio.Future[dict[str, str]]]:
 
 
 async def _posted(reader: asyncio.StreamReader) -> dict[str, str]:
-    """The form's fields; empty when this is not the answer."""
+    """Return the form's fields; empty when this is not the answer."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     request, _, rest = head.partition("\r\n")
     method, path, *_ = [*request.split(" "), "", ""]

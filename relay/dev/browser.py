@@ -27,7 +27,7 @@ class HtmlForm:
 async def sign_in_and_consent(
     authorize_url: str, redirect_uri: str, *, username: str, password: str, ca_pem: str
 ) -> dict[str, str]:
-    """The fields that Entra posts to the redirect URI after a person signed in and accepted.
+    """Sign in and accept as a person does; return the fields that Entra posts to the redirect URI.
 
     Raises:
         DevTrouble: a page says something else.

@@ -40,7 +40,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 @asynccontextmanager
 async def valkey(folder: Folder, lock: int) -> AsyncIterator[Process]:
-    """A Valkey that keeps what custody demands.
+    """Run a Valkey that is as durable as custody demands.
 
     It listens on a socket that only the folder's owner can open, and on no port, and lets in nobody but the relay's own user.
 
@@ -65,7 +65,7 @@ async def valkey(folder: Folder, lock: int) -> AsyncIterator[Process]:
 async def local_cloud(
     folder: Folder, port: int, lock: int, redirect_uris: Sequence[str], speed: float
 ) -> AsyncIterator[Process]:
-    """The local Microsoft cloud, whose people live fast working days.
+    """Run the local Microsoft cloud, whose people live fast working days.
 
     Raises:
         DevTrouble: it does not start.

@@ -80,7 +80,7 @@ class Folder:
                 return
 
     def ports(self, asked: Mapping[str, int]) -> dict[str, int]:
-        """A free port for each part: the one that is asked for, or that of the last run where it is still free.
+        """Return a free port for each part: the one that is asked for, or that of the last run where it is still free.
 
         Raises:
             DevTrouble: one that is asked for is taken.
@@ -108,7 +108,7 @@ class Folder:
         return chain, key
 
     def notification_certificates(self) -> Path:
-        """The folder of certificates that notifications are encrypted for; it has one."""
+        """Return the folder of certificates that notifications are encrypted for, with one made if it has none."""
         folder = self.path / "certificates"
         folder.mkdir(mode=0o700, exist_ok=True)
         if not any(folder.iterdir()):
@@ -116,7 +116,7 @@ class Folder:
         return folder
 
     def key_ring(self) -> str:
-        """The JWK set that grants are encrypted with."""
+        """Return the JWK set that grants are encrypted with."""
         with suppress(FileNotFoundError):
             return (self.path / "key-ring.json").read_text()
         ring = make_ring("dev-1", now_s=int(time.time()))
@@ -154,7 +154,7 @@ class Folder:
         return password
 
     def read_key(self) -> str:
-        """The suite key of the last run; empty when there is none."""
+        """Return the suite key of the last run; empty when there is none."""
         with suppress(FileNotFoundError):
             return self.key_file.read_text().strip()
         return ""
@@ -175,7 +175,7 @@ class Folder:
 
 
 def _free(port: int) -> int:
-    """The port if nobody listens on it, else one that is free."""
+    """Return the port if nobody listens on it, else one that is free."""
     for candidate in (port, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -262,7 +262,7 @@ class _Session:
         return f" (register {self._callback}, type Web)"
 
     def _write_environment(self, settings: Settings) -> None:
-        """The settings for operators' commands against this relay, as a file for the shell."""
+        """Write the settings for operators' commands against this relay, as a file for the shell."""
         folder = self._folder.path.resolve()
         values: dict[str, object] = {
             "RELAY_REDIS_URL": self._folder.redis_url,
@@ -372,6 +372,6 @@ def _command(name: str) -> str:
 
 
 def _shell(path: Path) -> str:
-    """A path as one types it here."""
+    """Return a path as one types it here."""
     near = Path(os.path.relpath(path.absolute()))
     return shlex.quote(str(path.absolute() if near.parts[:1] == ("..",) else near))

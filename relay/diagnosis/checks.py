@@ -116,7 +116,7 @@ async def _webhook(settings: Settings) -> list[CheckFinding]:
 
 
 async def _sign_ups(settings: Settings) -> list[CheckFinding]:
-    """Tenants that wait for the operator, how the operator hears of them, and a proxy that nobody named."""
+    """Report tenants that wait for approval, an operator's address that is missing, and a proxy that no setting names."""
     findings = list(_mail(settings))
     try:
         async with Store(settings.store_settings()) as store:

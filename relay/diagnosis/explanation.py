@@ -253,7 +253,7 @@ def _mapped(tenant: Tenant, presence: Presence | None) -> mapping.Explained | No
 
 
 async def _suites(store: Store, tenant_id: TenantId, key_ids: Iterable[str]) -> tuple[WatchingSuite, ...]:
-    """The keys with their labels; ids that are not the tenant's are left out."""
+    """Return the keys with their labels; ids that are not the tenant's are left out."""
     wanted = set(key_ids)
     if not wanted:
         return ()
@@ -267,7 +267,7 @@ def _instant(revision: Revision) -> datetime:
 
 
 def as_json(said: Explanation) -> dict[str, Any]:
-    """The same for machines; names of fields stay, others may come."""
+    """Return the explanation as plain JSON values. Field names are stable; fields may be added."""
     presence, owner = said.presence, said.owner
     return {
         "asked": said.asked,

@@ -100,7 +100,7 @@ class Overview:
     at: datetime
 
     def asked_as(self, text: str) -> str:
-        """A name by which the user is asked for whom the text names by object id or canonical name; else the text itself."""
+        """Return a name by which the user is asked for whom the text names by object id or canonical name; else the text itself."""
         name = normalise(text)
         for row in self.rows:
             if row.names and name is not None and name in (row.user_id, folded(row.upn)):
@@ -108,7 +108,7 @@ class Overview:
         return text
 
     def find(self, text: str, words: Iterable[Word], limit: int) -> FilteredRows:
-        """The rows whose names have the text in them, of these words; all words when none is given."""
+        """Return the rows whose names contain the text, filtered by these words; without words, all."""
         text, chosen = folded(text.strip()), frozenset(words)
         named = [row for row in self.rows if row.mentions(text)] if text else self.rows
         rows = [row for row in named if row.word in chosen] if chosen else named
@@ -189,7 +189,7 @@ class Overviews:
         self._reading = asyncio.Semaphore(_READ_AT_ONCE)
 
     async def of(self, tenant_id: TenantId) -> Overview:
-        """A tenant's overview; nobody else's is ever looked at."""
+        """Return a tenant's overview, read from its own keys alone."""
         self._drop_old(time.monotonic())
         kept = self._kept.setdefault(tenant_id, _Kept())
         async with kept.lock:

@@ -157,7 +157,7 @@ async def resumption(store: Store, ring: KeyRing, tenant_id: TenantId) -> tuple[
 
 
 def lines(found: Sequence[TenantStanding]) -> Iterator[str]:
-    """The list, a line a tenant under a heading."""
+    """Yield the list: a heading, and a line for each tenant."""
     rows = [("TENANT", "STATE", "SINCE", "USERS", "SUITES", "GRANTS", "FRESH", "DOMAIN", "REASON")]
     rows += [
         (
@@ -173,7 +173,7 @@ def lines(found: Sequence[TenantStanding]) -> Iterator[str]:
 
 
 def details(one: TenantStanding) -> Iterator[str]:
-    """Everything of one tenant, for people."""
+    """Yield lines with everything of one tenant, for people."""
     tenant = one.tenant
     yield f"tenant   {tenant.tenant_id}"
     yield f"name     {tenant.name or '-'}"

@@ -75,17 +75,17 @@ class GraphClient:
         await self._http.aclose()
 
     def behind(self, gate: Gate) -> GraphClient:
-        """The same connections behind a gate, which is asked before each request. Not to be entered."""
+        """Return the same connections behind a gate, which is asked before each request. Not to be entered."""
         view = copy.copy(self)
         view._gate = gate
         return view
 
     async def get(self, token: TokenSource, path: str) -> bytes:
-        """The body of a GET of Graph; `path` is a path with its query, or a whole address at Graph's own origin."""
+        """Return the body of a GET of Graph; `path` is a path with its query, or a whole address at Graph's own origin."""
         return await self._authorised("GET", path, token, None)
 
     async def post(self, token: TokenSource, path: str, content: bytes) -> bytes:
-        """The body that Graph answers when JSON is posted to `path`."""
+        """Post JSON to `path` and return the body of Graph's answer."""
         return await self._authorised("POST", path, token, content)
 
     async def ask(self, method: str, path: str, token: TokenSource, content: bytes | None = None) -> Reply:
@@ -101,7 +101,7 @@ class GraphClient:
         *,
         patience: timedelta | None = None,
     ) -> tuple[int, bytes]:
-        """Status and body of a call that Graph took or refused: 2xx, or 4xx other than 401 and 429, which are raised.
+        """Send a call and return status and body, for 2xx and for 4xx other than 401 and 429, which are raised.
 
         Args:
             method: GET, POST, PATCH or DELETE.
@@ -119,11 +119,11 @@ class GraphClient:
         raise error
 
     async def fetch(self, url: str) -> bytes:
-        """The body of a public document, such as Entra's discovery, without a token."""
+        """Return the body of a public document, such as Entra's discovery, without a token."""
         return (await self.fetched(url)).body
 
     async def fetched(self, url: str) -> Reply:
-        """A public document as it came."""
+        """Return a public document as it came."""
         reply = await self._call(self, "GET", url, {}, None)
         if reply.status == 200:
             return reply
@@ -147,7 +147,7 @@ class GraphClient:
         return reply
 
     def _url(self, path: str) -> str:
-        """The whole address; an access token never leaves Graph's origin."""
+        """Return the whole URL; an access token never leaves Graph's origin."""
         if path.startswith("/"):
             return self.settings.graph_url + path
         if _origin(path) != self._origin:

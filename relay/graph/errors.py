@@ -42,7 +42,7 @@ class GrantRefused(ConsentRequired):
 
 
 def translate(status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> RelayError:
-    """The error that an answer of Graph's stands for.
+    """Return the error that an answer of Graph's stands for.
 
     Args:
         status: the HTTP status; one of success is a redirect too many or a bug and counts as unreachable.
@@ -69,7 +69,7 @@ def translate(status: int, body: bytes = b"", headers: Mapping[str, str] | None 
 
 
 def from_refusal(refusal: Refusal, wait: timedelta | None = None) -> RelayError:
-    """The error that a refusal of Entra's stands for."""
+    """Return the error that a refusal of Entra's stands for."""
     if refusal.kind is RefusalClass.CONSENT_REQUIRED:
         return GrantRefused(refusal)
     number = f", AADSTS{refusal.said.number}" if refusal.said.number else ""

@@ -49,7 +49,7 @@ class Lanes:
             yield
 
     def forget(self, whose: object) -> None:
-        """Whoever that was does not call any more."""
+        """Forget a caller that makes no further calls."""
         self._slow.discard(whose)
 
 

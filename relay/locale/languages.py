@@ -74,7 +74,7 @@ class Sentence:
 
 
 def wanted(headers: Headers, cookie: str) -> Language:
-    """The language of a request: what was chosen, else what the browser asks for, else English."""
+    """Return the language of a request: what was chosen, else what the browser asks for, else English."""
     if cookie in set(Language):
         return Language(cookie)
     ranges = headers.get("accept-language", "")[:1000].split(",")[:_MOST_ACCEPTED]
@@ -84,20 +84,20 @@ def wanted(headers: Headers, cookie: str) -> Language:
 
 
 def gettext(text: str) -> str:
-    """The message in the current language; itself where there is no translation."""
+    """Return the message in the current language; itself where there is no translation."""
     said = CATALOGUE[CURRENT.get()].get(text, text)
     return said if isinstance(said, str) else said[0]
 
 
 def ngettext(one: str, many: str, number: int) -> str:
-    """The message for a number of things. English and Italian both tell one from many."""
+    """Return the message for a number of things. English and Italian both have one singular and one plural."""
     said = CATALOGUE[CURRENT.get()].get(one)
     forms = said if isinstance(said, tuple) else (one, many)
     return forms[0] if number == 1 else forms[1]
 
 
 def say(sentence: str | Sentence) -> str:
-    """A sentence of the code in the current language.
+    """Return a sentence of the code in the current language.
 
     A text that is no message is said as it stands: an older release may have kept it.
     """
@@ -122,7 +122,7 @@ def _quality(text: str) -> float:
 
 
 def _tag(text: str) -> str:
-    """The language of a range such as `it-CH;q=0.8`."""
+    """Return the language of a range such as `it-CH;q=0.8`."""
     return text.partition(";")[0].strip().lower().partition("-")[0]
 
 

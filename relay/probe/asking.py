@@ -60,7 +60,7 @@ class GraphAnswer:
         return link if isinstance(link, str) else ""
 
     def expect(self, *statuses: int) -> GraphAnswer:
-        """This answer, if its status is one of these.
+        """Return this answer if its status is one of these.
 
         Raises:
             Unanswered: it is another one.
@@ -99,7 +99,7 @@ class Asker:
         return self._unless_throttled(await self._ask("POST", path, msgspec.json.encode(body)))
 
     async def post_whatever_comes(self, path: str, body: object) -> GraphAnswer:
-        """The same, but being asked to wait is an answer too."""
+        """Send a POST and return the answer, also if it is a request to wait."""
         return await self._ask("POST", path, msgspec.json.encode(body))
 
     async def _ask(self, method: str, path: str, content: bytes | None) -> GraphAnswer:

@@ -69,7 +69,7 @@ class Profile:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[TextIO]:
-    """A file that was not there before; it stays only when nothing goes wrong.
+    """Create a file that must not exist, and yield it; remove it when anything goes wrong.
 
     Raises:
         OSError: it is there already, or cannot be made.
@@ -84,7 +84,7 @@ def new_file(path: Path) -> Iterator[TextIO]:
 
 @cache
 def defaults() -> Mapping[str, Any]:
-    """Every switch of the local cloud, in its order, as it begins with it."""
+    """Return every switch of the local cloud, in its order, as it begins with it."""
     return tomllib.loads(resources.files(__package__).joinpath("defaults.toml").read_text())["switches"]  # type: ignore[no-any-return]
 
 
@@ -101,7 +101,7 @@ def _key(key: str) -> str:
 
 
 def _value(value: Any) -> str:
-    """A value as TOML writes it; JSON's strings, numbers, booleans and lists of those are TOML's as well."""
+    """Return a value as TOML writes it; JSON's strings, numbers, booleans and lists of those are TOML's as well."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_key(key)} = {_value(each)}" for key, each in value.items()) + "}"
     return json.dumps(value)

@@ -130,7 +130,7 @@ class Question:
 
 
 def nobody() -> str:
-    """An object id that is nobody's."""
+    """Return an object id that is nobody's."""
     return str(uuid.uuid4())
 
 
@@ -158,7 +158,7 @@ async def _sample(interview: Interview) -> None:
 
 
 async def _pages(interview: Interview, users: list[str]) -> list[GraphAnswer]:
-    """The presence of users, page by page. Where one of them spoils a read for all, halves are read, as far as that leads."""
+    """Read the presence of users, page by page. Where one user fails a read for all, read halves, down to that user."""
     found: list[GraphAnswer] = []
     waiting = [users]
     reads = 0
@@ -250,7 +250,7 @@ async def _select(interview: Interview) -> None:
 
 
 async def _unreadable(interview: Interview) -> None:
-    """A job title is beyond User.ReadBasic.All; whether there is one does not matter."""
+    """Ask for a job title, which is beyond User.ReadBasic.All; it does not matter if there is one."""
     said = (await interview.asker.get(f"/v1.0/users/{interview.known}?$select=id,jobTitle")).expect(200)
     if not isinstance(said.body, dict) or said.body.get("jobTitle") is not None:
         raise Unanswered("this consent reads more than it needs")
@@ -273,7 +273,7 @@ async def _by_ids(interview: Interview) -> None:
 
 
 async def _count(interview: Interview) -> None:
-    """Users that do not exist are asked for, so that the answers stay small; Graph is given no reason to think of repeats."""
+    """Ask for users that do not exist, so that answers stay small, and for different ones, so that Graph sees no repeats."""
     refusals = 0
     for _ in range(BURSTS):
         said = await interview.asker.post_whatever_comes(BULK, {"ids": [nobody() for _ in range(MAX_BULK_SIZE)]})
@@ -289,7 +289,7 @@ async def _count(interview: Interview) -> None:
 
 
 def _permitted(said: GraphAnswer, *statuses: int) -> GraphAnswer:
-    """One of the first two answers: without them there is nothing to ask.
+    """Return one of the first two answers: without them there is nothing to ask.
 
     Raises:
         AccessDenied: the consent does not cover it.
@@ -303,7 +303,7 @@ def _permitted(said: GraphAnswer, *statuses: int) -> GraphAnswer:
 
 
 async def _object_id(interview: Interview, who: str, option: str) -> str:
-    """The object id of somebody whom the operator named."""
+    """Return the object id of a user that the operator named."""
     said = await interview.asker.get(f"/v1.0/users/{quote(who, safe='@')}?$select=id")
     if said.status == 404:
         raise Unanswered(f"there is nobody of the name given with {option}")

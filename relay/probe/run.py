@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def asked(options: Options) -> list[Question]:
-    """The questions that will be asked."""
+    """Return the questions that will be asked."""
     return [question for question in QUESTIONS if question.is_asked(options)]
 
 

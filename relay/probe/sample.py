@@ -56,7 +56,7 @@ def fields(entries: Iterable[Entry]) -> dict[str, int]:
 
 
 def content_type(headers: Mapping[str, str]) -> str:
-    """The media type of an answer, without its parameters."""
+    """Return the media type of an answer, without its parameters."""
     found = headers.get("content-type", "").partition(";")[0].strip().lower()
     return found if _MEDIA_TYPE.fullmatch(found) else "(another)"
 
@@ -67,7 +67,7 @@ def is_unknown(entry: Entry) -> bool:
 
 
 def spelling(entries: Sequence[Entry]) -> str:
-    """`pascal`, `lower_camel` or `third`: see the emulator's switch."""
+    """Return the spelling of words: `pascal`, `lower_camel` or `third`; see the emulator's switch."""
     availabilities = {_text(entry, "availability") for entry in entries} - {""}
     activities = {_text(entry, "activity") for entry in entries} - {""}
     lower = {word[0].islower() for word in availabilities | activities if word.lower() in WORDS}

@@ -55,7 +55,7 @@ class _Trouble(NamedTuple):
 
 
 def duration(value: object) -> object:
-    """`5`, `5s`, `500ms`, `10m`, `1h30m` as a timedelta."""
+    """Parse `5`, `5s`, `500ms`, `10m` or `1h30m` to a timedelta."""
     if not isinstance(value, str):
         return value
     text = value.strip().lower()
@@ -123,7 +123,7 @@ GroupT = TypeVar("GroupT", bound=SettingsGroup)
 
 
 def collect(group: type[GroupT], given: Mapping[str, Any], faults: list[str]) -> GroupT | None:
-    """The group's settings; None when they are wrong, and then `faults` has grown."""
+    """Read the group's settings; return None when they are wrong, with the faults added to `faults`."""
     try:
         return group(**given)
     except ValidationError as error:
@@ -138,7 +138,7 @@ def is_given(group: type[SettingsGroup], field_name: str) -> bool:
 
 
 def files(group: type[SettingsGroup]) -> Iterator[tuple[str, Path]]:
-    """The fields that are given as files, each with its file."""
+    """Yield the fields that are given as files, each with its file."""
     for field_name, field in _fields(group):
         path = os.environ.get(f"{variable_of(group, field_name)}_FILE") if may_be_file(field) else None
         if path:
@@ -146,7 +146,7 @@ def files(group: type[SettingsGroup]) -> Iterator[tuple[str, Path]]:
 
 
 def unknown(groups: Iterable[type[SettingsGroup]]) -> list[str]:
-    """A fault for each variable that looks like ours and is none, as misspelled ones do."""
+    """Return a fault for each variable that begins like ours and is not one, as misspelled ones do."""
     known = {name for group in groups for name in variables(group)} | RETIRED
     strangers = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
     return [_stranger(name, known) for name in strangers if not _SERVICE_LINK.fullmatch(name)]
@@ -158,7 +158,7 @@ def retired_in_use() -> list[str]:
 
 
 def variables(group: type[SettingsGroup]) -> Iterator[str]:
-    """All names that a group reads."""
+    """Yield all names that a group reads."""
     for field_name, field in _fields(group):
         name = variable_of(group, field_name)
         yield name
@@ -167,7 +167,7 @@ def variables(group: type[SettingsGroup]) -> Iterator[str]:
 
 
 def variable_of(group: type[BaseSettings], field_name: str) -> str:
-    """The variable of a field."""
+    """Return the variable of a field."""
     extra = group.model_fields[field_name].json_schema_extra
     own = extra.get("variable") if isinstance(extra, dict) else None
     return str(own) if own else f"{group.model_config['env_prefix']}{field_name}".upper()
@@ -210,7 +210,7 @@ def _read(name: str, path: str) -> str | _Trouble:
 
 
 def _sentence(group: type[SettingsGroup], fault: ErrorDetails) -> str:
-    """A fault in the words of whoever set the variable."""
+    """Return a fault in the words of the person who set the variable."""
     if not fault["loc"]:  # of several settings together: the text names them
         return _without_prefix(fault["msg"])
     field_name = str(fault["loc"][0])
@@ -245,7 +245,7 @@ def _words(fault: ErrorDetails, shown: str) -> str:
 
 
 def shown_value(value: object) -> str:
-    """A setting's value as people write it."""
+    """Return a setting's value as people write it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, timedelta):

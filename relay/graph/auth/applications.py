@@ -63,7 +63,7 @@ class Applications:
         lasting: bool = True,
         gate: Gate = open_gate,
     ) -> msal.ConfidentialClientApplication:
-        """An application for one tenant (or `organizations`) on `cache`. It asks Entra for the tenant's endpoints.
+        """Return an application for one tenant (or `organizations`) on `cache`. It asks Entra for the tenant's endpoints.
 
         Args:
             tenant: which, or `organizations`.
@@ -233,7 +233,7 @@ def refusal_words(answer: dict[str, Any]) -> tuple[str, str, list[int], Said]:
 
 
 def _number(code: object) -> int:
-    """An AADSTS number, which may come as a text; 0 for everything else."""
+    """Return an AADSTS number, which may come as a text; 0 for everything else."""
     text = str(code) if isinstance(code, int | str) and not isinstance(code, bool) else ""
     return int(text) if text.isascii() and text.isdigit() and len(text) < _MOST_DIGITS else 0
 

@@ -245,7 +245,7 @@ class Consent:
         scopes: Sequence[str],
         max_age: int | None = None,
     ) -> dict[str, Any]:
-        """A flow; without scopes one that asks for no permission."""
+        """Begin a flow in MSAL; without scopes it asks for no permission."""
         application = self._applications.credentials.trying(
             lambda credential: self._applications.build(
                 tenant, msal.SerializableTokenCache(), credential, lasting=bool(scopes)
@@ -300,12 +300,12 @@ class Consent:
 
 
 def refused(answer: Mapping[str, str]) -> RelayError:
-    """The error for an answer of Entra's that is a refusal, to a sign-in or to a request for admin consent."""
+    """Return the error for an answer of Entra's that is a refusal, to a sign-in or to a request for admin consent."""
     return _failed(classify(*_words_of(answer)), answer.get("error_subcode", ""), _numbers(answer))
 
 
 def _failed(refusal: Refusal, subcode: str, numbers: list[int]) -> RelayError:
-    """The error for a refusal in either leg of the flow."""
+    """Return the error for a refusal in either leg of the flow."""
     if refusal.kind is not RefusalClass.CONSENT_REQUIRED:
         return from_refusal(refusal)
     if subcode == "cancel" or 65004 in numbers:
@@ -329,7 +329,7 @@ def _words_of(answer: Mapping[str, str]) -> tuple[str, str, list[int], Said]:
 
 
 def _numbers(answer: Mapping[str, str]) -> list[int]:
-    """A redirect has no `error_codes`; the number is only in the text ("AADSTS65004: ...")."""
+    """Return the AADSTS numbers of a refusal. A redirect has no `error_codes`; the number is only in the text ("AADSTS65004: ...")."""
     return [int(number) for number in _NUMBER.findall(answer.get("error_description", "")[:2000])]
 
 

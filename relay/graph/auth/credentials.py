@@ -79,7 +79,7 @@ class Credentials:
         self._refused: dict[Credential, float] = {}
 
     def all(self) -> tuple[Credential, ...]:
-        """The credentials as they are now, in the order in which they were given."""
+        """Return the credentials as they are now, in the order in which they were given."""
         with self._lock:
             self._look()
             return self._known

@@ -42,7 +42,7 @@ class NotValid(RelayError):
 
 
 async def vouched(token: str, keys: SigningKeys) -> tuple[TenantId, dict[str, Any]]:
-    """The tenant that Entra vouches for, and the other claims, whose audience and time are the caller's to check.
+    """Return the tenant that Entra vouches for, and the other claims, whose audience and time are the caller's to check.
 
     Raises:
         NotValid: Entra does not vouch for anything here.
@@ -70,14 +70,14 @@ def is_within(claims: dict[str, Any], now: float, leeway_s: float) -> bool:
 
 
 def seconds(value: object) -> float | None:
-    """A claim that is a Unix time; None for everything else: texts, truths, endless numbers, none at all."""
+    """Return a claim that is a Unix time; None for everything else: texts, truths, endless numbers, none at all."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LAST_SECOND:
         return None
     return float(value)
 
 
 def text(claims: dict[str, Any], name: str) -> str:
-    """A claim that is a text which can be stored and shown; empty for everything else."""
+    """Return a claim that is a text which can be stored and shown; empty for everything else."""
     value = claims.get(name)
     return value.encode(errors="replace").decode() if isinstance(value, str) else ""
 

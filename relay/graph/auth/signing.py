@@ -74,7 +74,7 @@ class Published:
     issuers: tuple[str, ...]
 
     def issuers_of(self, tenant_id: TenantId) -> set[str]:
-        """The issuers that vouch for a tenant."""
+        """Return the issuers that vouch for a tenant."""
         return {issuer.replace(_TENANT, tenant_id) for issuer in self.issuers}
 
 
@@ -183,7 +183,7 @@ _KEYS: Final = msgspec.json.Decoder(_Keys)
 
 
 def _key(entry: Mapping[str, Any]) -> SigningKey | None:
-    """One entry of a key document; None for one that signs nothing of ours."""
+    """Return one entry of a key document; None for one that signs nothing of ours."""
     if entry.get("kty") != "RSA" or entry.get("use", "sig") != "sig":
         return None
     if not all(isinstance(entry.get(name), str) for name in _KEY_FIELDS):
@@ -196,7 +196,7 @@ def _key(entry: Mapping[str, Any]) -> SigningKey | None:
 
 
 def _only_for(issuer: object) -> TenantId | None:
-    """The tenant that a key's issuer names; None for `{tenantid}`, or when there is no issuer."""
+    """Return the tenant that a key's issuer names; None for `{tenantid}`, or when there is no issuer."""
     if not isinstance(issuer, str) or _TENANT in issuer:
         return None
     # https://login.microsoftonline.com/<tenant>/v2.0, https://sts.windows.net/<tenant>/

@@ -100,13 +100,13 @@ class GrantTokens:
         self._applications.__exit__()
 
     def behind(self, gate: Gate) -> GrantTokens:
-        """The same tokens behind a gate, which is asked before each request of Entra. Not to be entered."""
+        """Return the same tokens behind a gate, which is asked before each request of Entra. Not to be entered."""
         view = copy.copy(self)
         view._gate = gate
         return view
 
     async def access_token(self, grant: TokenGrant) -> AccessToken:
-        """A token that is good for a while: the last one, or a new one."""
+        """Return a token that is good for a while: the last one, or a new one."""
         kept = self._take_up(grant)
         now = time.monotonic()
         if kept.token is not None and now < kept.token.good_until:
@@ -117,7 +117,7 @@ class GrantTokens:
         return await self._fly(kept, force=False)
 
     async def refresh(self, grant: TokenGrant, *, refused: str = "") -> AccessToken:
-        """A token fresh from Entra, which also proves that the grant still works.
+        """Return a token fresh from Entra, which also proves that the grant still works.
 
         Args:
             grant: the grant.
@@ -216,7 +216,7 @@ class _Kept:
         self._credential: Credential | None = None
 
     def landed(self, flight: asyncio.Task[AccessToken]) -> None:
-        """The call is over; its error belongs to whoever waited, if anybody still did."""
+        """End the call; its error goes to those who wait for it, if anybody still does."""
         self.flight = None
         if not flight.cancelled():
             flight.exception()

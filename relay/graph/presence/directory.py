@@ -140,7 +140,7 @@ async def resolve(
 
 
 async def upns_of(client: GraphClient, token: TokenSource, ids: Sequence[UserId]) -> Resolution:
-    """The canonical UPNs of users, in the same form: `meanings` is keyed by the object ids as names."""
+    """Return the canonical UPNs of users, in the same form: `meanings` is keyed by the object ids as names."""
     return await resolve(client, token, [Name(user) for user in ids])
 
 
@@ -175,7 +175,7 @@ def _batches(parts: Iterable[_Part]) -> Iterator[Sequence[_Part]]:
 
 
 def _halves(batch: Sequence[_Part]) -> list[Sequence[_Part]]:
-    """A batch as two smaller ones; none when it is one name."""
+    """Return a batch as two smaller ones; none when it is one name."""
     if len(batch) > 1:
         middle = len(batch) // 2
         return [batch[:middle], batch[middle:]]

@@ -28,7 +28,7 @@ class Colleague:
 
 
 async def tenant_of(client: GraphClient, domain: str) -> TenantId | None:
-    """The tenant that a domain is registered in, as the domain's own discovery document says; None when in none.
+    """Return the tenant that a domain is registered in, as the domain's own discovery document says; None when in none.
 
     It is public, and proves nothing of who asks.
 

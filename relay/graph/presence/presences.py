@@ -127,7 +127,7 @@ async def read_presences(
 
 
 def observation(entry: bytes) -> Observation | None:
-    """One presence of anybody, read as an entry of a bulk read is; None when it cannot be told whose it is."""
+    """Return one presence of anybody, read as an entry of a bulk read is; None when it cannot be told whose it is."""
     return _observation(entry, _ANYBODY)
 
 
@@ -195,7 +195,7 @@ async def _follow(
     ids: tuple[UserId, ...],
     pay: Callable[[], Awaitable[None]],
 ) -> _Followed:
-    """The first part and those that follow, until all was said, or a part does not come, or leads nowhere."""
+    """Collect an answer's first part and those that follow, until it is complete, or a part fails or leads nowhere."""
     said, asked = _Followed(list(first.value)), {str(user): user for user in ids}
     left = set(ids) - _users(first.value, asked)
     links: set[str] = set()
@@ -233,7 +233,7 @@ def _split(body: bytes) -> _Body:
 
 
 def _split_tolerantly(body: bytes) -> _Body:
-    """A body that the fast decoder refuses, because of half an emoji in one user's text for example."""
+    """Split a body that the fast decoder refuses, because of half an emoji in one user's text for example."""
     try:
         read = json.loads(body.decode(errors="replace"))
     except UNREADABLE as error:
@@ -271,7 +271,7 @@ def _unchanged(last: PresencePage, digest: int) -> PresencePage:
 
 
 def _observation(entry: bytes, asked: _Asked) -> Observation | None:
-    """One entry as an observation; None when it is of nobody that was asked for, or cannot be told whose it is."""
+    """Return one entry as an observation; None when it is of nobody that was asked for, or cannot be told whose it is."""
     try:
         read = _ENTRY.decode(entry)
     except UNREADABLE:
@@ -291,7 +291,7 @@ def _observation(entry: bytes, asked: _Asked) -> Observation | None:
 
 
 def _tolerant(entry: bytes, asked: _Asked) -> Observation | None:
-    """An entry that is not as documented: each field that can be read is, the others are absent.
+    """Read an entry that is not as documented: fields that cannot be read are absent.
 
     Python's own decoder takes what the fast one refuses, such as half of an emoji where Teams cut a text.
     """
@@ -324,21 +324,21 @@ def _out_of_office(settings: _OutOfOffice | None) -> OutOfOffice | None:
 
 
 def _word(text: str | None) -> str:
-    """One of Microsoft's words. A million users have a dozen of them, so all share one object."""
+    """Return one of Microsoft's words as a shared object: a million users have a dozen of them."""
     if not text:
         return ""
     return sys.intern(text) if len(text) <= _MAX_WORD_CHARS else _cut(text)
 
 
 def _cut(text: str) -> str:
-    """The text, cut to `MAX_TEXT_BYTES` of UTF-8 between two characters."""
+    """Return the text, cut to `MAX_TEXT_BYTES` of UTF-8 between two characters."""
     if len(text) * 4 <= MAX_TEXT_BYTES:  # no character takes more than 4 bytes
         return text
     return text.encode(errors="replace")[:MAX_TEXT_BYTES].decode(errors="ignore")
 
 
 def _text(value: object) -> str:
-    """A text of any quality as one that can be encoded; older documentation also calls the two states collections."""
+    """Return a text of any quality as one that can be encoded; older documentation also calls the two states collections."""
     if isinstance(value, list):
         value = "/".join(part for part in value[:5] if isinstance(part, str))
     return _cut(value.encode(errors="replace").decode()) if isinstance(value, str) else ""

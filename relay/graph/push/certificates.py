@@ -78,7 +78,7 @@ class Certificates:
 
     @classmethod
     def load(cls, folder: str | Path, look_every_s: float = _LOOK_EVERY_S) -> Certificates:
-        """The certificates in a folder; files that do not end in `.pem` are ignored.
+        """Return the certificates in a folder; files that do not end in `.pem` are ignored.
 
         Args:
             folder: where they are.
@@ -124,7 +124,7 @@ class Certificates:
         """The one for new subscriptions."""
 
     def of(self, certificate_id: str) -> Certificate | None:
-        """The certificate of an id."""
+        """Return the certificate of an id."""
         return self._by_id.get(certificate_id)
 
     def all(self) -> list[Certificate]:
@@ -138,7 +138,7 @@ def is_id(text: str) -> bool:
 
 
 def make(certificate_id: str, now: datetime) -> bytes:
-    """A new certificate with its key, as the file holds them."""
+    """Return a new certificate with its key, as the file holds them."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=NEW_KEY_BITS)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"presence-relay {certificate_id}"[:64])])
     certificate = (
@@ -229,6 +229,6 @@ def _private_key(path: Path, pem: bytes) -> rsa.RSAPrivateKey:
 
 
 def _block(pem: bytes) -> bytes:
-    """The private key's part of the file, wherever it stands."""
+    """Return the private key's part of the file, wherever it stands."""
     found = re.search(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", pem, re.DOTALL)
     return found[0] if found is not None else b""

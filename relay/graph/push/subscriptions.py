@@ -159,7 +159,7 @@ async def delete(client: GraphClient, token: TokenSource, subscription_id: str) 
 
 
 async def list_all(client: GraphClient, token: TokenSource) -> list[Subscribed]:
-    """The subscriptions of this application and account."""
+    """Return all subscriptions of this application and account."""
     path, found = PATH, []
     for _ in range(_MAX_FOLLOWED):
         page = _page(await client.get(token, path))
@@ -240,7 +240,7 @@ def _subscribed(one: _Subscription) -> Subscribed:
 
 
 def _refusal(status: int, body: bytes) -> RelayError:
-    """The error that a refused call stands for."""
+    """Return the error that a refused call stands for."""
     said = _said(body)
     words = f"Graph answered {status} {error_code(body)}: {said}"
     if status == 409 or _EXISTS.search(said):

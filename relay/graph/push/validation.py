@@ -33,7 +33,7 @@ class Validation:
         self._client_id = client_id.lower()
 
     async def tenants(self, tokens: Iterable[str]) -> frozenset[TenantId]:
-        """The tenants that the tokens vouch for, all of which must be valid.
+        """Return the tenants that the tokens vouch for, all of which must be valid.
 
         Raises:
             NotValid: one is not; the whole POST is suspicious then. Its reason is one of `signed.vouched`, or `audience`,
