@@ -117,7 +117,7 @@ def environment() -> Environment:
         here=HERE.get,
     )
     made.filters.update(
-        say=languages.say,
+        say=languages.translate,
         date=dates.date,
         when=dates.when,
         clock=dates.clock,

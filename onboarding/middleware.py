@@ -121,7 +121,7 @@ class Guard:
     def _remember(self, scope: Scope) -> None:
         """What all pages of this request need to know of it."""
         request = HTTPConnection(scope)
-        languages.CURRENT.set(languages.wanted(request.headers, request.cookies.get(languages.COOKIE, "")))
+        languages.CURRENT.set(languages.preferred_language(request.headers, request.cookies.get(languages.COOKIE, "")))
         HERE.set(where(scope["method"], scope["path"], request.url.query))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:

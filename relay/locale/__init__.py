@@ -1,4 +1,13 @@
-"""The languages of pages and e-mails. `*.toml` has every message in each of them.
+"""The one catalogue of messages for pages and e-mails: `*.toml` has every message in each language.
 
-languages.py  The languages of the pages: which one a request wants, and how each says what the templates and the code say in English
+languages.py  reads the catalogue, translates, and finds the language of a request
+
+alerts.toml          e-mails
+diagnostics.toml     watched users, the connection to Microsoft, one user
+frame.toml           layout of all pages
+refusals.toml        Microsoft's refusals
+rights.toml          managers, accounts that read, requests for access
+tenant.toml          the pages of a tenant
+tenant_sign_in.toml  signing in to them
+wizard.toml          onboarding
 """

@@ -1,21 +1,21 @@
-"""The languages of the pages: which one a request wants, and how each says what the templates and the code say in English.
+"""The catalogue of messages for pages and e-mails, and the language of a request.
 
-English is the text itself. `locale/*.toml` puts the other languages beside it, one table a message, so that whoever
-translates sees both:
+English is the text itself. `locale/*.toml` puts the other languages beside it, one table a message, so that a
+translator sees both:
 
     [[message]]
     en = "Choose another account"
     it = "Scegli un altro account"
 
     [[message]]
-    en = ["%(num)s user", "%(num)s users"]     # what `ngettext` and `{% pluralize %}` ask for
+    en = ["%(num)s user", "%(num)s users"]     # for `ngettext` and `{% pluralize %}`
     it = ["%(num)s utente", "%(num)s utenti"]
 
-Not gettext's files: a compiled catalogue cannot be read in a review nor merged, and 300 sentences need no tool. A test
-holds that every message is translated and keeps its placeholders and its markup.
+These are not gettext's files: a compiled catalogue cannot be reviewed or merged, and some hundred sentences need no tool. A
+test checks that every message is translated and keeps its placeholders and its markup.
 
-Templates write `{% trans %}…{% endtrans %}` and `_("…")`. Code marks its sentences with `english("…")`, and the template
-says them with the filter `say`.
+Templates write `{% trans %}…{% endtrans %}` and `_("…")`. Code marks its sentences with `english("…")`, and a template
+shows them with the filter `say`. E-mails use `translated`, because their reader's language is not that of a request.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
 COOKIE: Final = "__Host-language"
-"""What the switch chose. It says nothing of anybody, and a year is how long a choice is good for."""
+"""The cookie with the language that was chosen. It identifies nobody, and a choice lasts a year."""
 COOKIE_ATTRIBUTES: Final = "Path=/; Max-Age=31536000; Secure; HttpOnly; SameSite=Lax"
 _MOST_ACCEPTED: Final = 20
-"""Ranges of an Accept-Language that are looked at; browsers send a few."""
+"""Ranges read from an Accept-Language; browsers send a few."""
 
 
 class Language(enum.StrEnum):
-    """A language of the pages; the values are the tags of HTML and HTTP."""
+    """A language of pages and e-mails; the values are the tags of HTML and HTTP."""
 
     ENGLISH = "en"
     ITALIAN = "it"
@@ -52,29 +52,29 @@ class Language(enum.StrEnum):
 
 
 CURRENT: Final[ContextVar[Language]] = ContextVar("language", default=Language.ENGLISH)
-"""The language of the request under way; set by the guard, before anything is answered."""
+"""The language of the request under way; set by the middleware before any view runs."""
 
 
 def english(text: str) -> str:
-    """Mark a sentence of the code as a message of the pages; the text itself."""
+    """Mark a sentence of the code as a message of the catalogue; return it unchanged."""
     return text
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A message with what is to be filled in.
+    """A message with its values.
 
     Attributes:
-        text: a message, with places such as `%(limit)s`; without values it is said as it stands.
-        values: what goes there; plain text, escaped where it is shown.
+        text: a message, with places such as `%(limit)s`; without values it is shown unchanged.
+        values: the values of its places; plain text, escaped where it is shown.
     """
 
     text: str
     values: Mapping[str, object] = field(default_factory=dict)
 
 
-def wanted(headers: Headers, cookie: str) -> Language:
-    """Return the language of a request: what was chosen, else what the browser asks for, else English."""
+def preferred_language(headers: Headers, cookie: str) -> Language:
+    """Return the language of a request: the chosen one, else the browser's, else English."""
     if cookie in set(Language):
         return Language(cookie)
     ranges = headers.get("accept-language", "")[:1000].split(",")[:_MOST_ACCEPTED]
@@ -84,7 +84,7 @@ def wanted(headers: Headers, cookie: str) -> Language:
 
 
 def gettext(text: str) -> str:
-    """Return the message in the current language; itself where there is no translation."""
+    """Return the message in the current language, or unchanged where there is no translation."""
     said = CATALOGUE[CURRENT.get()].get(text, text)
     return said if isinstance(said, str) else said[0]
 
@@ -96,10 +96,10 @@ def ngettext(one: str, many: str, number: int) -> str:
     return forms[0] if number == 1 else forms[1]
 
 
-def say(sentence: str | Sentence) -> str:
+def translate(sentence: str | Sentence) -> str:
     """Return a sentence of the code in the current language.
 
-    A text that is no message is said as it stands: an older release may have kept it.
+    A text that is no message is returned unchanged: an older release may have stored it.
     """
     if isinstance(sentence, str):
         return gettext(sentence)

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 
 from onboarding import dates
 from onboarding.layout import is_path, where
-from relay.locale.languages import CURRENT, Language, Sentence, english, say, wanted
+from relay.locale.languages import CURRENT, Language, Sentence, english, preferred_language, translate
 from tests.onboarding.messages import places, translated, written
 from tests.onboarding.person import Person
 
@@ -68,7 +68,7 @@ def test_a_translation_keeps_what_is_filled_in_and_the_markup(table: dict[str, o
     ],
 )
 def test_what_was_chosen_goes_before_what_the_browser_asks_for(accepted: str, cookie: str, language: str):
-    assert wanted(Headers({"accept-language": accepted}), cookie).value == language
+    assert preferred_language(Headers({"accept-language": accepted}), cookie).value == language
 
 
 async def test_a_page_comes_in_the_browsers_language_and_says_so(person: Person):
@@ -144,8 +144,8 @@ def test_dates_numbers_and_spans_in_italian(italian: None):
 
 
 def test_a_sentence_that_is_no_message_is_said_as_it_stands(italian: None):
-    assert say("100% of an old release") == "100% of an old release"
-    assert say(Sentence(english("%(num)s days"), {"num": 3})) == "3 days"
+    assert translate("100% of an old release") == "100% of an old release"
+    assert translate(Sentence(english("%(num)s days"), {"num": 3})) == "3 days"
 
 
 def _message(en: object) -> str | tuple[str, str]:
