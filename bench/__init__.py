@@ -1,24 +1,28 @@
-"""Measurements of the relay, each against something that runs beside it.
+"""Benchmarks of the relay, each beside something comparable that runs on the same machine.
 
-    fanout       deliveries per CPU second, beside nats-server
-    poll         CPU of a page, beside the HTTP call and the decoding alone
-    webhook      how soon notifications are answered, and how fast they are opened, beside the cryptography alone
-    emulator     CPU of a bulk read in the local Microsoft cloud, beside a bare server
-    scale        100,000 watched users of 200 tenants on one machine: how long a user goes unread, how fast a suite resumes
-    answer       how soon a newly watched user is answered, and how soon a change is seen
-    abuse        one tenant floods the relay with names: are a quiet tenant's changes as fresh as before?
-    slow-token   one tenant's token endpoint is slow: does it cost the others anything?
-    push-latency how soon a change that Graph announces at once is shown, 200 a second
-    push-day     a day of 2,000 users with notifications: requests and ages beside polling; by a faster clock, see `bench.push`
-    push-trouble lost notifications for eight hours, and notifications that fall silent; by a faster clock too
+    fanout        deliveries per CPU second, beside nats-server
+    poll          the CPU of reading a page, beside the HTTP call and the decoding alone
+    webhook       how fast notifications are answered and opened, beside the cryptography alone
+    emulator      the CPU of a bulk read in the local Microsoft cloud, beside a bare server
+    scale         100,000 watched users of 200 tenants: gaps between reads, and the time to resume
+    answer        the time until a newly watched user is answered, and until a change is shown
+    abuse         one tenant floods the relay with names: how fresh a quiet tenant stays
+    slow-token    one tenant's token endpoint is slow: what it costs the others
+    takeover      the time until another worker owns and reads everything, by distance to Redis
+    push-latency  the time until a change that Graph announces at once is shown, at 200 a second
+    push-day      a day of 2,000 users with notifications: requests and ages, beside polling
+    push-trouble  lost notifications for eight hours, and notifications that fall silent
 
-    load/         the processes, worlds and suites of scale, answer, abuse and slow-token
+push-day and push-trouble run by a faster clock (`--speed`), for which Debian's faketime is needed.
+
+    commands.py   the benchmarks of the command line, with their arguments
+    processes.py  child processes that end with their parent, and the CPU that they use
+    report.py     tables for people, one line of JSON for machines
+    faster.py     a faster clock for this process and all that it starts
+    fanout/, poll/, webhook/, emulator/, takeover/   the code of the benchmark of that name
+    load/         scale, answer, abuse and slow-token: a whole relay at work
     push/         push-latency, push-day and push-trouble
-    takeover/     how soon partitions have an owner that reads
-    faster.py     a clock that goes faster, for a process and all that it starts
-    processes.py  child processes that end with their parent, and what they cost
-    report.py     tables for people, one JSON line for machines
 
-Everything runs on loopback, in processes that end with the one that started them. Each command prints tables and ends with
-one JSON line: what was measured, what must hold, and whether it does.
+Everything runs on loopback, in processes that end with the one that started them. Each benchmark prints tables and ends with
+one line of JSON: what was measured, what must hold, and whether it does. The exit code is 1 if something does not hold.
 """

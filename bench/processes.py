@@ -65,7 +65,7 @@ class Child:
         self._name = f"{work.__module__}.{work.__qualname__}"
 
     def tell(self, *message: object) -> None:
-        """Send a message."""
+        """Send a message to the child."""
         self._pipe.send(message)
 
     def hear(self, timeout_s: float = _START_S) -> Any:
@@ -117,7 +117,7 @@ def quiet() -> None:
 
 
 async def message(pipe: Connection) -> Any:
-    """The parent's next message."""
+    """Return the next message of the parent."""
     loop = asyncio.get_running_loop()
     came = asyncio.Event()
     loop.add_reader(pipe.fileno(), came.set)
@@ -135,14 +135,14 @@ def cpu_s(pids: Iterable[int]) -> dict[int, float]:
 
 
 class Others:
-    """What processes that are not ours use of the machine, from now on: figures of a disturbed run are worth less."""
+    """The CPU that other processes use from now on: the figures of a disturbed run are worth less."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
         self._before = self._cpu_s()
 
     def cores(self) -> float:
-        """How many cores they used on average; an estimate, never below 0."""
+        """Return the cores that they used on average; an estimate, never below 0."""
         return max(0.0, (self._cpu_s() - self._before) / (time.monotonic() - self._began))
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""What a benchmark says: tables for people, one JSON line for machines."""
+"""The output of a benchmark: tables for people, one line of JSON for machines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Verdict:
-    """One benchmark's outcome.
+    """The outcome of one benchmark.
 
     Attributes:
         bench: its name.
@@ -29,11 +29,11 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """Whether everything that must hold does."""
+        """Tell whether everything that must hold does."""
         return all(self.must.values())
 
     def say(self) -> int:
-        """Print the JSON line, the last of a benchmark; returns the exit code."""
+        """Print the line of JSON, the last of a benchmark, and return the exit code."""
         said = {"bench": self.bench, "ratios": self.ratios, "must": self.must, "ok": self.ok}
         sys.stdout.write(json.dumps(said) + "\n")
         sys.stdout.flush()
@@ -41,7 +41,7 @@ class Verdict:
 
 
 def table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table."""
+    """Print a table with a title and a head."""
     cells = [list(head), *([_shown(cell) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
@@ -50,13 +50,13 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> 
 
 
 def say(text: str) -> None:
-    """Print how far a run has come."""
+    """Print the progress of a run."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
 
 def load_before() -> float:
-    """How busy the machine was before: figures from a busy one are worth less."""
+    """Return the machine's load before the run: figures from a busy machine are worth less."""
     return round(os.getloadavg()[0], 2)
 
 

@@ -1,24 +1,42 @@
-"""A local Microsoft cloud: Entra ID and Microsoft Graph's presence, with people who live in it.
+"""A local Microsoft cloud: Entra ID, and Microsoft Graph's presence, with people who live in it.
 
 A program (`python -m emulator`) and a library:
 
     async with Emulator.start(Config()) as cloud:
         cloud.act("ada@contoso.example", "call")
 
-    app.py       the server: TLS, one ASGI application, start and stop      config.py    what a cloud starts with
-    cloud.py     what every surface shares, and the operations on it        exchange.py  one request and its answer
-    hosts.py     Microsoft's host names and clouds                          proxy.py     leads clients here under those names
-    world.py     tenants, people, applications; records.py is their file form, demo.py and generate.py make some
-    life.py      what people do, and how it ends or fades by itself; sessions.py: what others then see of it
-    day.py       drives people through their days, which plan.py makes up from a seed (chance.py)
-    clock.py     a clock that can be scaled, stopped and stepped, and the queue of what is due
-    switches.py  everything that Microsoft does not document; profile.py sets them all from a file
-    faults.py    refusals made to order                                     snapshots.py everything as it was, under a name
-    journal.py   every request, and the gaps between two reads of a user    state.py     what outlives the process
-    entra/       discovery, keys, authorize, token                          graph/       users, presences, $batch
-    history.py   what others saw of people, change by change
-    control/     /_emulator/                                                notifications/  what webhooks get
-    presence.py  how a presence is written                                  tls.py       the certificate that the cloud shows
+    app.py        the server: TLS, one ASGI application, start and stop
+    cloud.py      the state that all surfaces share, and the operations on it
+    config.py     the configuration that a cloud starts with
+    exchange.py   one request and its answer
+    hosts.py      Microsoft's host names and clouds
+    proxy.py      the proxy that leads clients here under those names
+    tls.py        certificates of the own CA
+
+    entra/        Entra ID: sign-in, consent, tokens
+    graph/        Microsoft Graph: users, presences, subscriptions, $batch
+    notifications/  change notifications: what is sent to webhooks
+    control/      the control surface under /_emulator/, and its page
+
+    world.py      tenants, people, applications and their consents
+    demo.py       the demo world
+    generate.py   worlds of any size, made from a seed
+    records.py    the file form of a world
+    life.py       people's actions, and the ways in which they end
+    sessions.py   the presence that others see, aggregated from devices and choices
+    presence.py   the written form of a presence
+    day.py        drives people through their days
+    plan.py       the plan of one person's day
+    chance.py     random numbers that depend on their names alone
+    clock.py      a clock that can be scaled, stopped and stepped, and its queue
+
+    switches.py   switches for what Microsoft does not document
+    profile.py    profiles: every switch at once, from a file
+    faults.py     faults made to order
+    snapshots.py  everything as it was, under a name
+    journal.py    every request, and the gaps between two reads of a user
+    history.py    every change of what others saw of people
+    state.py      the state that outlives the process
 
 It imports nothing of the relay, not even a constant, so that the two cannot be wrong together.
 """

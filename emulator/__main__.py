@@ -121,7 +121,7 @@ def _start(group: argparse._ArgumentGroup) -> None:
 
 
 def _config(options: argparse.Namespace) -> Config:
-    """What was asked for.
+    """Read the command line into a configuration.
 
     Raises:
         OSError: a file cannot be read.

@@ -77,15 +77,15 @@ class Emulator:
             keeper = state.Keeper(config.state, cloud) if config.state is not None else None
             async with (
                 cloud.notifications.sending(),
-                _serving(Application(cloud), listener, context),
+                _serving(AsgiApplication(cloud), listener, context),
                 _proxying(cloud, listener),
                 _tasks(cloud, keeper),
             ):
                 yield cloud
 
 
-class Application:
-    """The ASGI application."""
+class AsgiApplication:
+    """The ASGI application that answers for Entra, Graph and the control surface."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -95,7 +95,7 @@ class Application:
         cloud.on_reset = self._graph.throttle.reset
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        """Answer one HTTP request."""
+        """Answer one HTTP request and note it in the journal."""
         if scope["type"] != "http":
             return
         began = time.monotonic()
@@ -116,7 +116,7 @@ class Application:
         await _send(send, answer)
 
     async def _answer(self, request: Request) -> Answer:
-        """An answer in any case: a fault of our own is a 500 with its trace in the log."""
+        """Answer in any case: an error of the emulator is a 500, with its trace in the log."""
         if request.path.startswith(CONTROL):
             return self._control.handle(request)
         try:
@@ -129,7 +129,7 @@ class Application:
             )
 
     async def _met(self, request: Request) -> Answer:
-        """The answer of whoever is asked, or of a fault made to order."""
+        """Return the surface's answer, or that of a fault that meets the request."""
         surface = self._surface(request)
         request.tenant_id = surface.tenant_of(request)
         self._settle_cloud(request)
@@ -148,7 +148,7 @@ class Application:
         return answer
 
     def _surface(self, request: Request) -> Entra | Graph:
-        """Who answers: under Microsoft's names the host decides, else the path."""
+        """Choose the surface: by the host under Microsoft's names, else by the path."""
         known = hosts.KNOWN.get(request.host)
         graph = (
             known[1] == "graph"
@@ -158,7 +158,7 @@ class Application:
         return self._graph if graph else self._entra
 
     def _settle_cloud(self, request: Request) -> None:
-        """Where the host stands for several clouds, the tenant decides which of them is asked."""
+        """Set the request's cloud to its tenant's where the host stands for several clouds."""
         tenant = self._cloud.world.tenant(request.tenant_id) if request.tenant_id else None
         if tenant is not None and (not request.host or hosts.is_login_of(request.host, tenant.cloud)):
             request.cloud = tenant.cloud
@@ -245,7 +245,9 @@ async def _proxying(cloud: Cloud, listener: socket.socket) -> AsyncIterator[None
 
 
 @asynccontextmanager
-async def _serving(application: Application, listener: socket.socket, context: ssl.SSLContext) -> AsyncIterator[None]:
+async def _serving(
+    application: AsgiApplication, listener: socket.socket, context: ssl.SSLContext
+) -> AsyncIterator[None]:
     settings: dict[str, Any] = {"lifespan": "off", "ws": "none", "log_config": None, "access_log": False}
     config = uvicorn.Config(
         application, http=_Protocol, ssl_context_factory=lambda *_: context, timeout_graceful_shutdown=1, backlog=4096,
@@ -297,7 +299,7 @@ async def _tasks(cloud: Cloud, keeper: state.Keeper | None) -> AsyncIterator[Non
 
 
 def ready_line(cloud: Cloud) -> str:
-    """What the program says when it is ready."""
+    """Return the line of JSON that the program prints when it is ready."""
     line = {"url": cloud.url, "control": f"{cloud.url}{CONTROL}"}
     if cloud.proxy_url:
         line["proxy"] = cloud.proxy_url

@@ -36,7 +36,7 @@ class Chance:
         return self.number() / 2**32
 
     def happens(self, probability: float) -> bool:
-        """Whether something of this probability happens."""
+        """Return True with this probability, else False."""
         return self.number() < probability * 2**32
 
     def between(self, least: int, most: int) -> int:
@@ -45,5 +45,5 @@ class Chance:
         return least + ((state >> 32) * (most - least + 1) >> 32)
 
     def one_of(self, choices: Sequence[T]) -> T:
-        """One of some things."""
+        """Return one of these choices, all equally likely."""
         return choices[self.number() * len(choices) >> 32]

@@ -74,11 +74,11 @@ class Clock:
 
     @property
     def course(self) -> tuple[float, ...]:
-        """What a date depends on that is told of a time of the world: it changes with speed, steps and calendar only."""
+        """Return all that turns world time into dates; it changes with speed, steps and calendar only."""
         return self._base, self._anchor, self._speed, self.ahead_s
 
     def utc(self) -> float:
-        """What the cloud takes for the present, in seconds since 1970."""
+        """Return the present by the cloud's calendar, in seconds since 1970."""
         return time.time() + self.ahead_s
 
     def set_speed(self, speed: float) -> None:

@@ -1,4 +1,4 @@
-"""What every surface of the cloud shares, and everything that can be done to it: in a test by method, else by control."""
+"""The state that all surfaces share, and the operations on it: methods for tests, which the control surface calls too."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
     from emulator.config import Config
     from emulator.notifications.faults import NotificationFault
-    from emulator.notifications.subscription import Step, Subscription, SubscriptionLife
+    from emulator.notifications.subscription import EventKind, Subscription, SubscriptionLife
     from emulator.switches import Switches
     from emulator.world import World
 
 
 class Cloud:
-    """One local Microsoft cloud. Whatever is done takes effect at once, for the next request.
+    """One local Microsoft cloud. Each operation applies to the next request.
 
     Attributes:
         url: where it is reached, `https://127.0.0.1:PORT`.
@@ -89,7 +89,7 @@ class Cloud:
     def act(
         self, who: str | Person, action: str, *, device: str = "", text: str = "", for_s: float | None = None
     ) -> Person:
-        """Let somebody do something: see `life.ACTIONS`. Whoever is told what to do stops living the day.
+        """Let a person do one of `life.ACTIONS`. The person stops living the day until `live` is called.
 
         `switch_off` switches all devices off, `come` the desktop on, unless `device` says otherwise. With `for_s` it ends by
         itself after so many of the world's seconds: `life.ENDING` lists what can.
@@ -101,7 +101,7 @@ class Cloud:
         return person
 
     def live(self, who: str | Person) -> None:
-        """Let somebody live the day again."""
+        """Let a person follow the planned day again."""
         self.day.begin([self.person(who)])
 
     def set_presence(
@@ -109,7 +109,7 @@ class Cloud:
         status_message: str | None = None, out_of_office: bool | None = None, out_of_office_message: str | None = None,
         sequence_number: str | None = None,
     ) -> Person:  # fmt: skip
-        """Have others see exactly this of somebody, from now until the person does something.
+        """Show exactly this presence of a person, until the person does something.
 
         Published values are spelled as the switches say; others are sent as they are. What is None stays as it is; an
         activity that is not given is the availability.
@@ -141,7 +141,7 @@ class Cloud:
         role: str = "user",
         licensed: bool = True,
     ) -> Person:
-        """Let somebody join a tenant.
+        """Add a person to a tenant.
 
         Raises:
             LookupError: there is no such tenant.
@@ -156,7 +156,7 @@ class Cloud:
         return person
 
     def rename_person(self, who: str | Person, upn: str) -> Person:
-        """Give somebody another UPN.
+        """Change the UPN of a person.
 
         Raises:
             ValueError: it is taken.
@@ -167,7 +167,7 @@ class Cloud:
         return person
 
     def remove_person(self, who: str | Person) -> None:
-        """Delete somebody: an unknown id from now on, and a dead grant."""
+        """Delete a person: the id is unknown from now on, and grants of the account are dead."""
         person = self.person(who)
         person.living = False
         person.tenant.remove(person)
@@ -201,15 +201,15 @@ class Cloud:
         return self.faults.add(fault)
 
     def subscriptions(self) -> list[SubscriptionLife]:
-        """Every subscription to change notifications that there was, with what happened to it."""
+        """Return every subscription to change notifications, live and ended, with its history."""
         return self.notifications.subscriptions.lives()
 
     def add_notification_fault(self, fault: NotificationFault) -> NotificationFault:
-        """Let something go wrong with notifications."""
+        """Put a fault of notifications in force."""
         return self.notifications.faults.add(fault)
 
     def end_subscription(self, subscription_id: str, *, haunts_s: float = 0.0) -> None:
-        """End a live subscription without a word, as if it had expired; with `haunts_s` as a ghost.
+        """End a live subscription unannounced, as if it had expired; with `haunts_s` leave a ghost of it.
 
         A ghost cannot be found, renewed or deleted, yet is in the way of a new subscription for so many of the world's
         seconds.
@@ -217,7 +217,7 @@ class Cloud:
         Raises:
             LookupError: there is no such subscription, or it is not live.
         """
-        how: Step = "ghost" if haunts_s else "expired"
+        how: EventKind = "ghost" if haunts_s else "expired"
         self.notifications.subscriptions.end(self._subscription(subscription_id), how, haunts_s=haunts_s)
 
     def challenge_subscription(self, subscription_id: str) -> None:
@@ -235,11 +235,11 @@ class Cloud:
         return subscription
 
     def gap_report(self) -> dict[str, Any]:
-        """How long users went unread."""
+        """Return how long users went unread, as figures and a histogram."""
         return self.gaps.report(self.world.people())
 
     def reset(self) -> None:
-        """Everything as at the start: switches, faults, refusals, journal, history, throttling. Accounts and consents stay."""
+        """Reset switches, faults, refusals, journal, history and throttling. Accounts and consents stay."""
         self.set_switches(**{name: getattr(self.config.switches, name) for name in self.switches.__struct_fields__})
         self.faults.remove()
         self.notifications.reset()
@@ -281,7 +281,7 @@ class Cloud:
         self.notifications.changed(person)
 
     def _populate(self) -> None:
-        """Put everybody where they begin."""
+        """Put everybody where their day, or the world, begins."""
         if self.config.day:
             self.day.begin(self.world.people())
             return

@@ -1,4 +1,4 @@
-"""What a cloud starts with."""
+"""The configuration that a cloud starts with."""
 
 from __future__ import annotations
 

@@ -73,18 +73,18 @@ class NoNights(Nights):
         self._seed = seed
 
     def local(self, person: Person, moment_s: float) -> tuple[int, float]:
-        """As with nights."""
+        """Do as `Nights` does, for office hours that follow each other."""
         number, second = divmod(moment_s + self._ahead(person), OFFICE_S)
         week, weekday = divmod(int(number), 5)
         return week * 7 + weekday, OFFICE_FROM_S + second
 
     def moment(self, person: Person, day: int, second: float) -> float:
-        """As with nights."""
+        """Do as `Nights` does, for office hours that follow each other."""
         week, weekday = divmod(day, 7)
         return (week * 5 + min(weekday, 5)) * OFFICE_S + second - OFFICE_FROM_S - self._ahead(person)
 
     def wakes(self, chance: Chance) -> float:
-        """As with nights."""
+        """Do as `Nights` does, for office hours that follow each other."""
         return OFFICE_FROM_S + chance.share()
 
     def date(self, moment_s: float) -> datetime:
@@ -118,7 +118,7 @@ class Day:
                 self._step_in(person)
 
     def plan(self, person: Person, day: int) -> array[int]:
-        """What a person does on a day; day 0 is a Monday."""
+        """Return the plan of a person's day; day 0 is a Monday."""
         tenant = person.tenant
         return plan.make(
             self._seed, tenant.tenant_id, person.oid, day, len(tenant.people), evenings=self._calendar.evenings

@@ -46,7 +46,7 @@ class Request:
 
     @property
     def authority(self) -> str:
-        """How the issuers of tokens begin: the cloud's Entra, or where this emulator is reached."""
+        """Return the beginning of token issuers: the cloud's Entra, or the address of this emulator."""
         return f"https://{CLOUDS[self.cloud].logins[0]}" if self.host else self.base
 
     def header(self, name: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Refusals made to order: status, latency, broken bodies, torn connections, by path, tenant, application and probability."""
+"""Faults made to order: status, latency, broken bodies, torn connections, by path, tenant, application and probability."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ if TYPE_CHECKING:
 MOST: Final = 1000
 """Faults in force at once; each request looks at all of them."""
 
-Part = Annotated[str, msgspec.Meta(max_length=2048)]
-Token = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
-Line = Annotated[str, msgspec.Meta(max_length=4096, pattern="^[\\x20-\\x7e\\xa0-\\xff]*$")]
+ConditionText = Annotated[str, msgspec.Meta(max_length=2048)]
+HeaderName = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
+HeaderValue = Annotated[str, msgspec.Meta(max_length=4096, pattern="^[\\x20-\\x7e\\xa0-\\xff]*$")]
 """What may stand in a header."""
 
 
 class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What shall go wrong, and for which requests. Empty conditions hold for every request.
+    """A failure made to order, and the requests that it meets. Empty conditions hold for every request.
 
     With `status` the request never reaches its handler; `damage` spoils the handler's own answer; `latency_ms` comes on
     top of either.
     """
 
-    path: Part = ""
+    path: ConditionText = ""
     """Beginning of the path."""
-    contains: Part = ""
+    contains: ConditionText = ""
     """Text that the path contains, for paths that begin with a tenant."""
-    in_body: Part = ""
+    in_body: ConditionText = ""
     """Text that the request's body contains, for what goes wrong because of one name or id among many."""
-    method: Part = ""
+    method: ConditionText = ""
     """HTTP method, in capitals."""
-    tenant: Part = ""
+    tenant: ConditionText = ""
     """Tenant id."""
-    app: Part = ""
+    app: ConditionText = ""
     """Client id of the application that asks."""
-    account: Part = ""
+    account: ConditionText = ""
     """Object id of whoever asks, as the access token has it."""
     probability: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
     count: Annotated[int, msgspec.Meta(ge=1)] | None = None
@@ -54,7 +54,7 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     for_s: Annotated[float, msgspec.Meta(gt=0, le=31_536_000)] | None = None
     """For how many real seconds, from when it is put in force; None: until removed."""
     status: Annotated[int, msgspec.Meta(ge=200, le=599)] | None = None
-    headers: Annotated[dict[Token, Line], msgspec.Meta(max_length=50)] = msgspec.field(default_factory=dict)
+    headers: Annotated[dict[HeaderName, HeaderValue], msgspec.Meta(max_length=50)] = msgspec.field(default_factory=dict)
     body: str = ""
     latency_ms: Annotated[float, msgspec.Meta(ge=0, le=600_000)] = 0.0
     damage: Literal["", "truncated", "malformed", "not_json", "no_value", "wrong_type", "empty"] = ""
@@ -68,7 +68,7 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Given by the emulator: when `for_s` is over, in seconds since 1970."""
 
     def concerns(self, request: Request) -> bool:
-        """Whether the conditions hold, probability apart."""
+        """Tell whether a request meets the conditions, probability apart."""
         if self.tenant and self.tenant != request.tenant_id:
             return False
         if self.method and self.method != request.method:
@@ -82,7 +82,7 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         return request.path.startswith(self.path) and self.contains in request.path
 
     def answer(self) -> Answer | None:
-        """What to answer in place of the handler; None: ask the handler."""
+        """Return the answer in place of the handler's; None when the handler is to answer."""
         if self.reset:
             return Answer(reset=True)
         if self.status is None:
@@ -168,12 +168,12 @@ class Faults:
         self._faults = [fault for fault in self._faults if fault_id is not None and fault.id != fault_id]
 
     def all(self) -> list[Fault]:
-        """The faults in force."""
+        """Return the faults in force, oldest first."""
         self._forget_over()
         return list(self._faults)
 
     def meet(self, request: Request) -> Fault | None:
-        """The fault that happens to this request, counted; None: none."""
+        """Return the fault that meets this request, and count it; None when there is none."""
         now = time.time() if self._faults else 0.0
         for fault in self._faults:
             if fault.until is not None and fault.until <= now:

@@ -1,4 +1,4 @@
-"""Worlds of any size, from a seed; and the rule by which all worlds give out ids."""
+"""Worlds of any size, made from a seed, and the stable ids of made-up worlds."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _tenant(chance: random.Random, number: int, people: int) -> Tenant:
 
 
 def _zone_s(domain: str, oid: str) -> int:
-    """How far a person's clock is ahead of UTC: most are where their tenant is, one in ten is somewhere else."""
+    """Return a person's offset from UTC, in seconds: that of the tenant, or for one in ten another."""
     chance = Chance(oid, "zone")
     return (chance if chance.happens(0.1) else Chance(domain, "zone")).one_of(_ZONES_H) * 3600
 

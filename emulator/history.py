@@ -1,4 +1,4 @@
-"""What others saw of people, change by change, with the instant of each: the truth that a client's view is judged by."""
+"""The history of people's presence: each change with its instant. Tests judge a client's view by it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIZE: Final = 200_000
 """Changes that are kept, some 60 MB: a day of 2,000 people has about half as many."""
 
 
-class Change(msgspec.Struct, gc=False):
+class PresenceChange(msgspec.Struct, gc=False):
     """Somebody is seen otherwise from now on."""
 
     number: int
@@ -42,17 +42,19 @@ class History:
         self.enabled = False
         self.total = 0
         self._clock = clock
-        self._changes: deque[Change] = deque(maxlen=size)
+        self._changes: deque[PresenceChange] = deque(maxlen=size)
 
     def write(self, person: Person, seen: Shown) -> None:
         """Note that a person is seen so from now on."""
         self.total += 1
         self._changes.append(
-            Change(self.total, self._clock.now(), time.time(), person.tenant.tenant_id, person.oid, seen.availability,
+            PresenceChange(self.total, self._clock.now(), time.time(), person.tenant.tenant_id, person.oid, seen.availability,
                    seen.activity, person.sequence)
         )  # fmt: skip
 
-    def search(self, *, tenant: str = "", person: str = "", after: int = 0, limit: int | None = None) -> list[Change]:
+    def search(
+        self, *, tenant: str = "", person: str = "", after: int = 0, limit: int | None = None
+    ) -> list[PresenceChange]:
         """The changes for which all of this holds, oldest first; of many the oldest `limit`, to go on after.
 
         Args:
@@ -61,7 +63,7 @@ class History:
             after: a number; noted after that one.
             limit: how many at most.
         """
-        found: list[Change] = []
+        found: list[PresenceChange] = []
         for change in self._after(after):
             if len(found) == limit:
                 break
@@ -70,11 +72,11 @@ class History:
         return found
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete every change and start the numbers anew."""
         self._changes.clear()
         self.total = 0
 
-    def _after(self, number: int) -> Iterator[Change]:
+    def _after(self, number: int) -> Iterator[PresenceChange]:
         older = max(0, number - (self.total - len(self._changes)))
         changes = iter(self._changes)
         for _ in range(min(older, len(self._changes))):

@@ -37,7 +37,7 @@ class National:
 
     @property
     def instance(self) -> str:
-        """`cloud_instance_name` of discovery documents."""
+        """Return the `cloud_instance_name` of discovery documents."""
         return self.logins[0].removeprefix("login.")
 
 
@@ -64,7 +64,7 @@ CLOUDS: Final[dict[CloudName, National]] = {
 
 
 class Place(NamedTuple):
-    """Where a request was sent to."""
+    """The cloud, host and base address that a request was sent to."""
 
     base: str
     """How a link to the same host begins: `https://graph.microsoft.com`."""
@@ -109,5 +109,5 @@ def place(host_header: str, origin: str) -> Place:
 
 
 def is_login_of(host: str, cloud: CloudName) -> bool:
-    """Whether a host is a cloud's Entra; the two American clouds have one between them."""
+    """Tell whether a host is a cloud's Entra; the two American clouds share one."""
     return host in CLOUDS[cloud].logins

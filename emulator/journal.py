@@ -1,4 +1,4 @@
-"""What was asked: every request, and how long users went unread."""
+"""The journal of requests, and the gaps between two reads of a user."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Journal:
         return found
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete every entry and start the numbers anew."""
         self._entries.clear()
         self._with_ids.clear()
         self.total = self._ids = 0
@@ -125,7 +125,7 @@ BUCKETS = 12_000
 
 
 class Gaps:
-    """How long users went unread: a histogram over the gaps between two reads of a user, all users together.
+    """A histogram of the gaps between two reads of a user, all users together.
 
     Kept up as reads happen, so that it costs the same after an hour as at the start. The first read of a user since the
     last reset opens its first gap and counts as none.

@@ -1,4 +1,4 @@
-"""What people do, and how it ends or fades by itself.
+"""People's actions, and the ways in which they end or fade by themselves.
 
     come ──► Available ──► call, meeting, present, focus (Teams knows) · dnd, brb, away, busy (chosen) ──► available
       ▲          │ lock / unlock: Away, unless in a call or presenting · idle: Away after a while without a key pressed
@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from emulator.chance import Chance
-from emulator.sessions import APPLICATION_INACTIVE, APPLICATIONS, AWAY, DOING, IDLE, PREFERRED, look, seen, there
+from emulator.sessions import APPLICATION_INACTIVE, APPLICATIONS, AWAY, DOING, IDLE, PREFERRED, seen, there
 from emulator.world import OFFLINE, Person, Shown
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from emulator.switches import Span, Switches
     from emulator.world import World
 
-__all__ = ["ACTIONS", "ENDING", "Life", "look"]
+__all__ = ["ACTIONS", "ENDING", "Life"]
 
 DAY_S: Final = 86_400.0
 PREFERRED_S: Final = {"busy": DAY_S, "dnd": DAY_S, "urgent_only": DAY_S}

@@ -1,4 +1,4 @@
-"""What somebody does on one day, made up from a seed: a calendar, and what comes between.
+"""The plan of one person's day, made from a seed: a calendar, and what comes between its entries.
 
 A day is planned in slots of five minutes. What is in the calendar takes its slots first: meetings that come again every
 day or week for the same people, then single ones, lunch, focus time. Calls, breaks and moods take what is left.
@@ -59,7 +59,7 @@ def step_of(entry: int) -> tuple[int, Step]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Habits:
-    """What is the same for one person on all days.
+    """The habits of one person, the same on all days.
 
     `devices`: desktop, mobile, both or none. `arrives` and `leaves` are slots of the day. `team` are the colleagues who
     share meetings.
@@ -136,7 +136,7 @@ class _Diary:
         self._add(23 * HOUR if self._evenings else 18 * HOUR, "in_office")
 
     def weekend(self) -> None:
-        """Few look in."""
+        """Plan a day of the weekend, on which few people look in."""
         if self._chance.happens(0.1):
             self._look_in(self._chance.between(9 * HOUR, 19 * HOUR))
 
@@ -178,7 +178,7 @@ class _Diary:
         self._put(begins, slots, away, "come" if away == "switch_off" else "available")
 
     def _now_and_then(self) -> None:
-        """What does not happen every day."""
+        """Plan what does not happen every day."""
         chance = self._chance
         for probability, action, least, most in _NOW_AND_THEN:
             if chance.happens(probability):

@@ -1,4 +1,4 @@
-"""How a presence is written: the three published spellings, and the JSON of one person."""
+"""The written form of a presence: the three published spellings, and the JSON of one person."""
 
 from __future__ import annotations
 

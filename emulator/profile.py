@@ -40,7 +40,7 @@ class Profile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
 
 
 def read_file(path: Path) -> Profile:
-    """The profile in a file.
+    """Read the profile in a file.
 
     Raises:
         OSError: the file cannot be read.
@@ -53,7 +53,7 @@ def read_file(path: Path) -> Profile:
 
 
 def read(toml: bytes) -> Profile:
-    """The profile in a TOML text.
+    """Read the profile in a TOML text.
 
     Raises:
         ValueError: it is no profile; it says what is wrong.
@@ -62,7 +62,7 @@ def read(toml: bytes) -> Profile:
 
 
 def checked(profile: Profile) -> Profile:
-    """A profile that sets every switch there is to a value that it has.
+    """Return a profile after checking that it sets every switch to an allowed value.
 
     Raises:
         ValueError: it does not; it names the switches.
@@ -76,7 +76,7 @@ def checked(profile: Profile) -> Profile:
 
 
 def switches_of(profile: Profile) -> Switches:
-    """The switches of a profile.
+    """Return the switches of a profile.
 
     Raises:
         msgspec.ValidationError: a value is none; it says which.
@@ -85,12 +85,12 @@ def switches_of(profile: Profile) -> Switches:
 
 
 def toml_answer(profile: Profile) -> Answer:
-    """A profile as the file it can be loaded from."""
+    """Answer with a profile as the file that it can be loaded from."""
     return Answer(200, written(profile).encode(), f"{TOML}; charset=utf-8".encode())
 
 
 def written(profile: Profile) -> str:
-    """A profile as TOML."""
+    """Return a profile as the text of a TOML file."""
     above = {name: value for name, value in msgspec.to_builtins(profile).items() if name != "switches"}
     lines = [f"{name} = {_value(value)}" for name, value in above.items()]
     lines += ["", "[switches]", *(f"{name} = {_value(value)}" for name, value in profile.switches.items())]

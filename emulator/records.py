@@ -10,7 +10,7 @@ from emulator.world import Application, ConsentRequest, Person, Tenant, UserCons
 
 
 class PersonRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One person."""
+    """One person as the file holds it."""
 
     oid: str
     upn: str
@@ -29,7 +29,7 @@ class PersonRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omi
 
 
 class ConsentRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What an application may do, for one person or (`*`) for everybody of the tenant."""
+    """A consent: the permissions of an application, for one person or (`*`) for the whole tenant."""
 
     client_id: str
     person: str
@@ -66,7 +66,7 @@ class TenantRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omi
 
 
 class ApplicationRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One app registration."""
+    """One app registration as the file holds it."""
 
     client_id: str
     name: str
@@ -85,7 +85,7 @@ class ApplicationRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True
 
 
 class WorldRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A whole world."""
+    """A whole world as the file holds it."""
 
     tenants: list[TenantRecord] = []
     applications: list[ApplicationRecord] = []
@@ -106,7 +106,7 @@ def from_record(record: WorldRecord) -> World:
 
 
 def to_record(world: World) -> WorldRecord:
-    """Describe a world."""
+    """Return a world as its file form."""
     return WorldRecord(
         tenants=[_tenant_record(tenant) for tenant in world.tenants.values()],
         applications=[application_record(application) for application in world.applications.values()],
@@ -114,7 +114,7 @@ def to_record(world: World) -> WorldRecord:
 
 
 def application_record(application: Application) -> ApplicationRecord:
-    """Describe an application."""
+    """Return an application as its file form."""
     return msgspec.convert(application, ApplicationRecord, from_attributes=True)
 
 

@@ -1,4 +1,4 @@
-"""What others see of a person: the states of the person's sessions, put together as Teams does.
+"""The presence that others see of a person: the states of the sessions, aggregated as Teams does.
 
     chosen by the person  >  DoNotDisturb  >  Busy  >  Available  >  Away          https://learn.microsoft.com/graph/cloud-communications-manage-presence-state
 
@@ -51,12 +51,12 @@ _RANK: Final = {"DoNotDisturb": 4, "Busy": 3, "Available": 2, "Away": 1}
 
 
 def there(person: Person) -> bool:
-    """Whether any session is left."""
+    """Tell whether a person has any session."""
     return bool(person.desktop) or person.mobile or person.app_session is not None
 
 
 def seen(person: Person) -> Shown:
-    """What others see of a person who has a session; of one who has none, Offline."""
+    """Return what others see of a person; Offline without a session."""
     if not there(person):
         return OFFLINE
     if person.preferred:
@@ -85,8 +85,8 @@ _LOOKS: Final = {
 }  # fmt: skip
 
 
-def look(person: Person) -> str:
-    """How Teams draws a person: available, busy, dnd, away, offline, out_of_office or unknown, as are those without a licence.
+def teams_icon(person: Person) -> str:
+    """Return Teams' icon: available, busy, dnd, away, offline, out_of_office, or unknown as for people without a licence.
 
     Teams is reported to draw AvailableIdle as Away: https://github.com/microsoftgraph/microsoft-graph-toolkit/issues/3336
     """

@@ -17,7 +17,7 @@ from emulator.world import Application, Person, Tenant, World
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Part = Callable[[], Callable[[], None]]
+SnapshotPart = Callable[[], Callable[[], None]]
 """Holds a part of the cloud as it is now, and returns a function that restores it."""
 
 MOST: Final = 8
@@ -37,17 +37,17 @@ class Snapshots:
         on_restored: called after a snapshot was restored.
     """
 
-    def __init__(self, parts: Iterable[Part], *, on_restored: Callable[[], None]) -> None:
+    def __init__(self, parts: Iterable[SnapshotPart], *, on_restored: Callable[[], None]) -> None:
         self._parts = list(parts)
         self._on_restored = on_restored
         self._taken: dict[str, list[Callable[[], None]]] = {}
 
     def names(self) -> list[str]:
-        """The names, oldest first."""
+        """Return the names of the snapshots, oldest first."""
         return list(self._taken)
 
     def take(self, name: str) -> None:
-        """Remember everything under a name, in place of what was under it.
+        """Take a snapshot under a name, in place of one that has it.
 
         Raises:
             ValueError: the name is none, or there are too many snapshots.
@@ -59,7 +59,7 @@ class Snapshots:
         self._taken[name] = [part() for part in self._parts]
 
     def restore(self, name: str) -> None:
-        """Have everything as it was; the snapshot stays.
+        """Restore everything as it was; the snapshot stays.
 
         Raises:
             LookupError: there is none of that name.
@@ -69,7 +69,7 @@ class Snapshots:
         self._on_restored()
 
     def drop(self, name: str) -> None:
-        """Forget a snapshot.
+        """Delete the snapshot of a name.
 
         Raises:
             LookupError: there is none of that name.

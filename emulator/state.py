@@ -1,4 +1,4 @@
-"""What outlives the process: accounts, consents, applications and the keys that tokens are signed and sealed with.
+"""The state that outlives the process: accounts, consents, applications and the keys that sign and seal tokens.
 
 Refresh tokens need no place in it: each carries what it stands for under the seal.
 """
@@ -26,7 +26,7 @@ SETTLE_S = 0.1
 
 
 class StateRecord(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The file's contents."""
+    """The contents of the state's file."""
 
     version: int
     signing_key: str
@@ -44,7 +44,7 @@ class Kept:
 
 
 def fresh(world: World) -> Kept:
-    """A new state."""
+    """Return a new state with fresh keys."""
     return Kept(process_key(), secrets.token_bytes(32), world)
 
 
@@ -87,7 +87,7 @@ class Keeper:
         cloud.on_change = self._changed.set
 
     async def run(self) -> None:
-        """Write when something changed."""
+        """Write the state after each change, until cancelled."""
         while True:
             await self._changed.wait()
             await asyncio.sleep(SETTLE_S)
@@ -95,5 +95,5 @@ class Keeper:
             save(self._path, self._cloud)
 
     def close(self) -> None:
-        """Write what there is."""
+        """Write the state for the last time."""
         save(self._path, self._cloud)

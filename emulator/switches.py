@@ -1,4 +1,4 @@
-"""What Microsoft does not document, or what a test wants otherwise: one switch each, all changeable at any time."""
+"""Switches for what Microsoft does not document, or what a test wants otherwise; all can be changed at any time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who there is: tenants, people, applications and what they agreed on."""
+"""The world: tenants, people, applications and their consents."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Person:
 
     @property
     def mfa_code(self) -> str:
-        """What the second factor shows: six digits that stay, so that a test can know them."""
+        """Return the code of the second factor: six digits that stay the same, so that a test can know them."""
         return f"{int(hashlib.sha256(self.oid.lower().encode()).hexdigest()[:12], 16) % 1_000_000:06d}"
 
 
@@ -107,7 +107,7 @@ class ConsentRequest:
 
 @dataclass(slots=True, kw_only=True)
 class Tenant:
-    """One organisation.
+    """One organisation with its people, consents and policies.
 
     `consents`: (client id, object id or EVERYBODY) -> scopes in lower case. Client ids are keys as they are registered.
     """
@@ -142,7 +142,7 @@ class Tenant:
 
     @property
     def admin_consent_only(self) -> bool:
-        """Whether users may not consent for themselves."""
+        """Tell whether users may not consent for themselves."""
         return self.user_consent in {"off", "request_approval"}
 
     @admin_consent_only.setter
@@ -150,7 +150,7 @@ class Tenant:
         self.user_consent = "off" if only else "allowed"
 
     def add(self, person: Person) -> Person:
-        """Take a person in.
+        """Add a person to the tenant.
 
         Raises:
             ValueError: the object id or the UPN is taken.
@@ -172,13 +172,13 @@ class Tenant:
         self.upns[upn.lower()] = person
 
     def remove(self, person: Person) -> None:
-        """Delete a person."""
+        """Delete a person of the tenant."""
         del self.people[person.oid.lower()], self.upns[person.upn.lower()]
         self.deleted.add(person.oid.lower())
         self.unlicensed -= not person.licensed
 
     def find(self, who: str) -> Person | None:
-        """The person of an object id or UPN, in any case."""
+        """Return the person with this object id or UPN, in any case; None when there is none."""
         key = who.lower()
         return self.people.get(key) or self.upns.get(key)
 
@@ -192,11 +192,11 @@ class Tenant:
         return own | self.consents.get((client_id, EVERYBODY), set())
 
     def knows(self, client_id: str) -> bool:
-        """Whether an application was ever consented to here, so that it has a service principal."""
+        """Tell whether an application was ever consented to here, and so has a service principal."""
         return client_id in self.app_consents or any(known == client_id for known, _ in self.consents)
 
     def may_use(self, client_id: str, person: Person) -> bool:
-        """Whether a person is assigned to an application, or nobody has to be."""
+        """Tell whether a person is assigned to an application, or nobody has to be."""
         assigned = self.assignments.get(client_id)
         return assigned is None or person.oid.lower() in assigned
 
@@ -209,7 +209,7 @@ class Tenant:
 
 @dataclass(slots=True, kw_only=True)
 class Application:
-    """One app registration: multi-tenant.
+    """One app registration, for all tenants.
 
     It may ask for a token for itself (`api://{client id}/.default`); `access_token_version` is of those.
     """
@@ -249,30 +249,30 @@ class World:
         self._sequence = itertools.count(int(time.time() * 4))
 
     def add_tenant(self, tenant: Tenant) -> Tenant:
-        """Take a tenant in."""
+        """Add a tenant to the world."""
         self.tenants[tenant.tenant_id.lower()] = tenant
         self._domains[tenant.domain.lower()] = tenant
         return tenant
 
     def add_application(self, application: Application) -> Application:
-        """Take an application in."""
+        """Add an application to the world."""
         self.applications[application.client_id.lower()] = application
         return application
 
     def tenant(self, key: str) -> Tenant | None:
-        """The tenant of a tenant id or domain."""
+        """Return the tenant with this id or domain; None when there is none."""
         return self.tenants.get(key.lower()) or self._domains.get(key.lower())
 
     def application(self, client_id: str) -> Application | None:
-        """The application of a client id."""
+        """Return the application with this client id; None when there is none."""
         return self.applications.get(client_id.lower())
 
     def account(self, upn: str) -> Person | None:
-        """The person of a UPN, in whatever tenant."""
+        """Return the person with this UPN in any tenant; None when there is none."""
         return next((tenant.upns[upn.lower()] for tenant in self.tenants.values() if upn.lower() in tenant.upns), None)
 
     def people(self) -> Iterator[Person]:
-        """Everybody."""
+        """Return the people of all tenants."""
         return itertools.chain.from_iterable(tenant.people.values() for tenant in self.tenants.values())
 
     def person(self, who: str | Person, tenant: str = "") -> Person:

@@ -1,4 +1,4 @@
-"""What the local Microsoft cloud costs: bulk reads of 650, beside a bare server that returns the same bytes.
+"""The local Microsoft cloud: the CPU of bulk reads of 650, beside a bare server that returns the same bytes.
 
 run.py    reads from one client, as many as it can, and the CPU for each
 serve.py  the two servers, each in a process of its own

@@ -13,7 +13,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from bench import report
 from bench.emulator import serve
-from bench.emulator.serve import Options
+from bench.emulator.serve import EmulatorOptions
 from bench.processes import Child, Others, cpu_s
 from relay.ops import loop
 
@@ -27,15 +27,15 @@ MOST_SHARE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """Of one round."""
+class ReadCost:
+    """Time and CPU of one round of reads."""
 
     reads_s: float
     cpu_ms: float
     """The server's, for one read."""
 
 
-def run(options: Options) -> int:
+def run(options: EmulatorOptions) -> int:
     """Measure; returns the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     verdict = report.Verdict("emulator")
@@ -55,7 +55,7 @@ def run(options: Options) -> int:
     return verdict.say()
 
 
-async def _measure(options: Options) -> dict[str, list[Cost]]:
+async def _measure(options: EmulatorOptions) -> dict[str, list[ReadCost]]:
     with Child(serve.emulator, options) as emulator, Child(serve.bare) as bare:
         url, ca, token, body = emulator.hear()
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
@@ -66,18 +66,18 @@ async def _measure(options: Options) -> dict[str, list[Cost]]:
                 sides = {"emulator": (reader, emulator.pid), "bare uvicorn": (bare_reader, bare.pid)}
                 for client, _ in sides.values():
                     await _read(client, body, options.at_once, 50)  # warm
-                costs: dict[str, list[Cost]] = {name: [] for name in sides}
+                costs: dict[str, list[ReadCost]] = {name: [] for name in sides}
                 for _ in range(options.rounds):  # taking turns, so that a disturbance meets both
                     for name, (client, pid) in sides.items():
                         costs[name].append(await _round(client, body, pid, options))
                 return costs
 
 
-async def _round(client: httpx.AsyncClient, body: bytes, pid: int, options: Options) -> Cost:
+async def _round(client: httpx.AsyncClient, body: bytes, pid: int, options: EmulatorOptions) -> ReadCost:
     before, began = cpu_s([pid])[pid], time.perf_counter()
     await _read(client, body, options.at_once, options.reads)
     took, used = time.perf_counter() - began, cpu_s([pid])[pid] - before
-    return Cost(reads_s=options.reads / took, cpu_ms=1000 * used / options.reads)
+    return ReadCost(reads_s=options.reads / took, cpu_ms=1000 * used / options.reads)
 
 
 async def _read(client: httpx.AsyncClient, body: bytes, at_once: int, reads: int) -> None:

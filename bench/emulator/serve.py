@@ -24,8 +24,8 @@ PEOPLE: Final = 650
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What was asked for."""
+class EmulatorOptions:
+    """The options of the emulator benchmark."""
 
     reads: int = 1_000
     rounds: int = 3
@@ -34,7 +34,7 @@ class Options:
     """Whether everybody lives a working day meanwhile."""
 
 
-def emulator(pipe: Connection, options: Options) -> None:
+def emulator(pipe: Connection, options: EmulatorOptions) -> None:
     """Run the emulator; tells its address, its certificate, an access token and the body of a bulk read."""
     asyncio.run(_emulator(pipe, day=options.day))
 

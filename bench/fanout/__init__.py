@@ -1,6 +1,6 @@
-"""Fan-out: what a delivery costs, beside nats-server on the same schedule.
+"""Fan-out: the CPU of a delivery, beside nats-server on the same schedule.
 
-    schedule.py   which change comes when, and its bytes
+    schedule.py   the schedule of changes: the instant and the bytes of each
     streams.py    the streams that read, of both: one process on raw sockets, so that reading costs little
     relay.py      the relay's side: a worker that accepts, an edge, Valkey
     nats.py       the other side: a publisher, nats-server

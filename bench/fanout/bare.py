@@ -42,7 +42,7 @@ async def _serve(pipe: Connection) -> None:
 
 
 def writes(seconds: float, period_s: float) -> int:
-    """How often a stream writes in this time."""
+    """Return how often a stream writes in this time."""
     return max(1, round(seconds / period_s))
 
 

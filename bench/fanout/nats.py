@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def subject(tenant: int) -> str:
-    """What a stream of a tenant subscribes to: everybody."""
+    """Return the subject that a stream of a tenant subscribes to: all of its people."""
     return f"presence.{tenant}.*"
 
 

@@ -35,8 +35,8 @@ _ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What was asked for."""
+class FanoutOptions:
+    """The options of the fanout benchmark."""
 
     points: tuple[Point, ...]
     runs: int = 3
@@ -54,7 +54,7 @@ class Options:
 
 @dataclass(slots=True)
 class Run:
-    """What one run of one side brought.
+    """The result of one run of one side.
 
     Attributes:
         deliveries: that arrived, of `expected`.
@@ -87,11 +87,11 @@ class Run:
 
     @property
     def is_valid(self) -> bool:
-        """Whether (nearly) everything arrived, and in time."""
+        """Tell whether (nearly) everything arrived, and in time."""
         return self.deliveries >= ARRIVED * self.expected and self.p99_ms <= P99_MS
 
 
-def run(options: Options) -> int:
+def run(options: FanoutOptions) -> int:
     """Measure all points; returns the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     verdict = report.Verdict("fanout")
@@ -100,7 +100,7 @@ def run(options: Options) -> int:
     return verdict.say()
 
 
-def measure(point: Point, options: Options) -> dict[str, list[Run]]:
+def measure(point: Point, options: FanoutOptions) -> dict[str, list[Run]]:
     """All runs of one point, the sides in turn."""
     found: dict[str, list[Run]] = {"nats": [], "relay": [], "bare": []}
     for number in range(options.runs):
@@ -111,7 +111,7 @@ def measure(point: Point, options: Options) -> dict[str, list[Run]]:
     return found
 
 
-def _undisturbed(options: Options, attempt: Callable[[], Run]) -> Run:
+def _undisturbed(options: FanoutOptions, attempt: Callable[[], Run]) -> Run:
     runs: list[Run] = []
     while len(runs) < _ATTEMPTS and (not runs or runs[-1].others > _OTHERS):
         until_quiet(_OTHERS, options.patience_s)
@@ -119,7 +119,7 @@ def _undisturbed(options: Options, attempt: Callable[[], Run]) -> Run:
     return min(runs, key=lambda run: run.others)
 
 
-def _on_nats(point: Point, options: Options) -> Run:
+def _on_nats(point: Point, options: FanoutOptions) -> Run:
     with _folder() as folder, ExitStack() as stack:
         port, pid = stack.enter_context(nats_server(folder))
         publisher = stack.enter_context(Child(nats.publish, port, point))
@@ -129,7 +129,7 @@ def _on_nats(point: Point, options: Options) -> Run:
         return _played(point.deliveries, options, readers, {"nats-server": pid}, publisher.ask)
 
 
-def _on_relay(point: Point, options: Options) -> Run:
+def _on_relay(point: Point, options: FanoutOptions) -> Run:
     with _folder() as folder, ExitStack() as stack:
         url, valkey_pid = stack.enter_context(valkey(folder, "presence", durable=options.durable))
         vault_url = None if options.durable else stack.enter_context(valkey(folder, "vault"))[0]
@@ -154,7 +154,7 @@ def _on_relay(point: Point, options: Options) -> Run:
         return result
 
 
-def _on_bare(point: Point, options: Options, like: Run) -> Run:
+def _on_bare(point: Point, options: FanoutOptions, like: Run) -> Run:
     """The writes of a run of the relay, by streams that only write."""
     items = max(1, round(like.deliveries / max(like.writes, 1)))
     period_s = items * point.streams * options.seconds / like.deliveries
@@ -176,7 +176,7 @@ def _on_bare(point: Point, options: Options, like: Run) -> Run:
 
 def _played(
     deliveries: Callable[[float], int],
-    options: Options,
+    options: FanoutOptions,
     readers: Child,
     pids: dict[str, int],
     order: Callable[..., Any],

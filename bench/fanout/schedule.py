@@ -1,4 +1,4 @@
-"""Which change comes when, and the bytes that it is."""
+"""The schedule of changes: the instant and the bytes of each."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PLACE: Final = "@" * (MARK_CHARS + _DIGITS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One load.
+    """One load: tenants, suites of each, and changes a second.
 
     Attributes:
         tenants: how many there are.
@@ -49,12 +49,12 @@ class Point:
 
     @property
     def key(self) -> str:
-        """A short name."""
+        """Return a short name of the load."""
         return f"{self.tenants}x{self.suites}@{self.rate}" + ("/pages" if self.pages else "")
 
     @property
     def streams(self) -> int:
-        """Streams of all tenants."""
+        """Return the number of streams of all tenants."""
         return self.tenants * self.suites
 
     @property
@@ -64,15 +64,15 @@ class Point:
 
     @property
     def period_s(self) -> float:
-        """Between two such instants."""
+        """Return the seconds between two instants of a tenant."""
         return self.together * self.streams / self.rate
 
     def instants(self, seconds: float) -> int:
-        """How many there are of each tenant in this time."""
+        """Return the number of instants of each tenant in this time."""
         return max(1, round(seconds / self.period_s))
 
     def deliveries(self, seconds: float) -> int:
-        """How many deliveries that makes."""
+        """Return the number of deliveries of these changes."""
         return self.instants(seconds) * self.together * self.streams
 
 

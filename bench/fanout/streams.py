@@ -27,7 +27,7 @@ _SAMPLE_EVERY: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One stream to open.
+    """One stream to open, and the bytes that open it.
 
     Attributes:
         port: on loopback.
@@ -150,7 +150,7 @@ def _length(number: int) -> bytes:
 
 @dataclass(slots=True)
 class Received:
-    """What came since the last `phase`.
+    """The messages that arrived since the last `phase`.
 
     Attributes:
         items: with the phase's mark.

@@ -54,8 +54,8 @@ MOST_LATE_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What was asked for.
+class AbuseOptions:
+    """The options of the abuse benchmark.
 
     Attributes:
         rounds: how often it is measured alone and beside the abuse.
@@ -71,8 +71,8 @@ class Options:
 
 
 @dataclass(slots=True)
-class Seen:
-    """What a run brought.
+class AbuseResult:
+    """The result of the abuse benchmark.
 
     Attributes:
         alone: seconds until each change was shown, without abuse.
@@ -104,11 +104,11 @@ class Seen:
 
     @property
     def late_ms(self) -> float:
-        """How late the relay's event loop was at the most."""
+        """Return the longest delay of the relay's event loop, in milliseconds."""
         return max((each.late_ms() for each in self.late), default=0.0)
 
 
-def run(options: Options) -> int:
+def run(options: AbuseOptions) -> int:
     """Measure; returns the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     seen = measure(options)
@@ -139,8 +139,8 @@ def run(options: Options) -> int:
     return verdict.say()
 
 
-def measure(options: Options) -> Seen:
-    """Measure."""
+def measure(options: AbuseOptions) -> AbuseResult:
+    """Measure with and without abuse, in turn."""
     world = organisations([_QUIET, 1])
     groups = {"poll": {"interval": _INTERVAL}}
     with (
@@ -154,8 +154,8 @@ def measure(options: Options) -> Seen:
     return seen
 
 
-async def _measure(site: Site, relay: Relay, names: Sequence[str], abuser: Child, options: Options) -> Seen:
-    seen, stream = Seen(), Stream()
+async def _measure(site: Site, relay: Relay, names: Sequence[str], abuser: Child, options: AbuseOptions) -> AbuseResult:
+    seen, stream = AbuseResult(), Stream()
     turns = itertools.cycle(random.sample(names, len(names)))
     async with channel(relay.address, relay.ca_pem) as connection, Redis.from_url(relay.redis_url) as redis:
         reading = asyncio.create_task(stream.run(connection, relay.suite_keys[0], starts(names)))
@@ -222,7 +222,7 @@ def _cpu_s(relay: Relay) -> float:
     return sum(cpu_s(relay.pids.values()).values())
 
 
-async def _watch_memory(relay: Relay, seen: Seen) -> None:
+async def _watch_memory(relay: Relay, seen: AbuseResult) -> None:
     of_relay, of_store = (psutil.Process(relay.pids[name]) for name in ("relay", "valkey"))
     relay_began, store_began = of_relay.memory_info().rss, of_store.memory_info().rss
     while True:
@@ -234,11 +234,11 @@ async def _watch_memory(relay: Relay, seen: Seen) -> None:
 # ---- the abuser, a process of its own
 
 
-def _abuse(pipe: Connection, address: str, ca_pem: bytes, key: str, options: Options) -> None:
+def _abuse(pipe: Connection, address: str, ca_pem: bytes, key: str, options: AbuseOptions) -> None:
     loop.run(_serve(pipe, address, ca_pem, key, options))
 
 
-async def _serve(pipe: Connection, address: str, ca_pem: bytes, key: str, options: Options) -> None:
+async def _serve(pipe: Connection, address: str, ca_pem: bytes, key: str, options: AbuseOptions) -> None:
     while True:
         await message(pipe)
         abuser = _Abuser(key, options)
@@ -253,9 +253,9 @@ async def _serve(pipe: Connection, address: str, ca_pem: bytes, key: str, option
 
 
 class _Abuser:
-    """What one abuse did: `sent` names that went out, `refused` streams that the relay ended."""
+    """The counts of one abuse: `sent` names that went out, `refused` streams that the relay ended."""
 
-    def __init__(self, key: str, options: Options) -> None:
+    def __init__(self, key: str, options: AbuseOptions) -> None:
         self.sent = self.refused = 0
         self._key = key
         self._pause_s = 2 * _ROTATED / options.names_a_second

@@ -1,4 +1,4 @@
-"""How soon a newly watched user is answered, and how soon a change is seen, when Graph answers in 50 ms."""
+"""The time until a newly watched user is answered, and until a change is shown, when Graph answers in 50 ms."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _BACKGROUND: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What was asked for."""
+class AnswerOptions:
+    """The options of the answer benchmark."""
 
     tries: int = 50
     many: int = 2000
     changes: int = 30
 
 
-def run(options: Options) -> int:
+def run(options: AnswerOptions) -> int:
     """Measure; returns the exit code."""
     verdict = report.Verdict("answer")
     report.say(f"load of the machine before: {report.load_before()}")
@@ -56,7 +56,7 @@ def run(options: Options) -> int:
     return verdict.say()
 
 
-async def _measure(rig: Rig, names: list[str], options: Options) -> tuple[list[float], list[float], list[float]]:
+async def _measure(rig: Rig, names: list[str], options: AnswerOptions) -> tuple[list[float], list[float], list[float]]:
     background, single = names[:_BACKGROUND], names[_BACKGROUND : _BACKGROUND + options.tries]
     async with watching(rig, 0, background) as stream:
         await stream.until(lambda: len(stream.shown) == len(background))

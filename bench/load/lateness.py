@@ -1,4 +1,4 @@
-"""How late an event loop is, why, and where it was then."""
+"""The delays of an event loop, their causes, and the code that ran meanwhile."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Lag(NamedTuple):
 
 @dataclass(slots=True)
 class Lateness:
-    """What was seen of one event loop.
+    """The delays of one event loop.
 
     Attributes:
         lags: every look.

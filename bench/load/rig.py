@@ -86,7 +86,7 @@ class Relay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rig:
-    """A relay at work.
+    """A relay at work against a local cloud.
 
     Attributes:
         address: where suites connect, with `ca_pem` to trust.
@@ -134,7 +134,7 @@ def at_work(world_of: Sequence[Organisation], *, day: bool = False, **switches: 
 
 @contextmanager
 def cloud(world_of: Sequence[Organisation], *flags: str, **switches: object) -> Iterator[Site]:
-    """A local cloud.
+    """Run a local cloud while the context lasts.
 
     Args:
         world_of: its tenants.

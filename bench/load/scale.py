@@ -25,15 +25,15 @@ _ANSWERED_S: Final = 180.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What was asked for: half of the users are one tenant's, the others share the rest."""
+class ScaleOptions:
+    """The options of the scale benchmark: half of the users are one tenant's, the others share the rest."""
 
     users: int = 100_000
     tenants: int = 200
     seconds: float = 120.0
 
 
-def run(options: Options) -> int:
+def run(options: ScaleOptions) -> int:
     """Measure; returns the exit code."""
     verdict = report.Verdict("scale")
     load = report.load_before()
@@ -47,8 +47,8 @@ def run(options: Options) -> int:
     return verdict.say()
 
 
-def sizes(options: Options) -> list[int]:
-    """Users of each tenant."""
+def sizes(options: ScaleOptions) -> list[int]:
+    """Return the number of users of each tenant."""
     large = options.users // 2
     share, more = divmod(options.users - large, options.tenants - 1)
     return [large, *(share + (n < more) for n in range(options.tenants - 1))]
@@ -64,7 +64,7 @@ def until_answered(watching: Child, users: int) -> float:
     return time.monotonic() - began
 
 
-def _measure(rig: Rig, watching: Child, options: Options, verdict: report.Verdict) -> None:
+def _measure(rig: Rig, watching: Child, options: ScaleOptions, verdict: report.Verdict) -> None:
     report.say(f"all users are answered after {verdict.ratios['answered_s']} s; measuring for {options.seconds:g} s")
     time.sleep(_SETTLE_S)
     rig.control.put("gaps", json={"enabled": True}).raise_for_status()

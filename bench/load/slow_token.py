@@ -30,8 +30,8 @@ _USERS: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What was asked for."""
+class SlowTokenOptions:
+    """The options of the slow-token benchmark."""
 
     tenants: int = 20
     seconds: float = 60.0
@@ -42,8 +42,8 @@ class Options:
 
 
 @dataclass(slots=True)
-class Seen:
-    """What one attempt brought.
+class SlowTokenResult:
+    """The result of one attempt.
 
     Attributes:
         slow: seconds between two reads of the slow tenant.
@@ -58,7 +58,7 @@ class Seen:
     slow_ms: list[float]
 
 
-def run(options: Options) -> int:
+def run(options: SlowTokenOptions) -> int:
     """Measure; returns the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     # A machine on which even an idle process is late says nothing of the relay: that run is repeated, whatever it brought.
@@ -70,7 +70,7 @@ def run(options: Options) -> int:
     return _judge(seen, options)
 
 
-def _attempt(options: Options) -> Seen:
+def _attempt(options: SlowTokenOptions) -> SlowTokenResult:
     world = organisations([_USERS] * options.tenants)
     slow = world[0].tenant_id
     with at_work(world, access_token_s=options.token_life_s) as rig:
@@ -85,7 +85,7 @@ def _attempt(options: Options) -> Seen:
             gaps = _gaps(_journal(rig, path=PATH))
             slow_ms = [entry["ms"] for entry in _journal(rig, path="/token", tenant=slow)]
     others = [gap for tenant, each in gaps.items() if tenant != slow for gap in each]
-    return Seen(relay, idle, gaps[slow], others, slow_ms)
+    return SlowTokenResult(relay, idle, gaps[slow], others, slow_ms)
 
 
 def _journal(rig: Rig, **asked: str) -> list[dict[str, Any]]:
@@ -94,7 +94,7 @@ def _journal(rig: Rig, **asked: str) -> list[dict[str, Any]]:
     return entries
 
 
-def _judge(seen: Seen, options: Options) -> int:
+def _judge(seen: SlowTokenResult, options: SlowTokenOptions) -> int:
     verdict = report.Verdict("slow-token")
     rows = [[name, len(each), report.median(each), report.quantile(each, 0.999), max(each, default=0.0)] for name, each in
             (("the slow tenant", seen.slow), ("the others", seen.others))]  # fmt: skip

@@ -28,7 +28,7 @@ Watching = tuple[str, list[str]]
 
 
 class Stream:
-    """One stream.
+    """One stream of a suite, with what it was sent.
 
     Attributes:
         users: name -> user id, or the status of a name that stands for nobody.
@@ -61,7 +61,7 @@ class Stream:
             self._call.cancel()
 
     async def subscribe(self, names: Sequence[str]) -> None:
-        """Ask for more users."""
+        """Watch more users in this stream."""
         await self.change(names, ())
 
     async def change(self, names: Sequence[str], gone: Sequence[str]) -> None:
@@ -82,7 +82,7 @@ class Stream:
         return self.shown.get(str(self.users.get(name)), "")
 
     def held(self) -> list[presence_pb2.ResolvedName]:
-        """What a next stream says that it holds."""
+        """Return what the next stream states that it holds."""
         return [
             presence_pb2.ResolvedName(user=name, user_id=user)
             for name, user in self.users.items()

@@ -44,7 +44,7 @@ class Organisation:
 
     @property
     def tenant_id(self) -> TenantId:
-        """Its id."""
+        """Return the tenant's id."""
         return TenantId(stable_guid(self._domain))
 
     @property
@@ -83,7 +83,7 @@ def user_id(upn: str) -> UserId:
 
 
 def write(file: Path, world: Sequence[Organisation]) -> None:
-    """Write the world file."""
+    """Write the file of the world that the cloud reads."""
     applications = [
         ApplicationRecord(client_id=client_id, name="Bench", secrets=[SECRET])
         for client_id in (CLIENT_ID, OTHER_CLIENT_ID)
@@ -124,7 +124,7 @@ async def admit(
 
 
 def _token_cache(cloud: str, each: Organisation, account: str, refresh_token: str, client_id: str) -> str:
-    """What MSAL keeps after a consent."""
+    """Return the token cache that MSAL holds after a consent."""
     cache = msal.SerializableTokenCache()
     info = msgspec.json.encode({"uid": user_id(account), "utid": each.tenant_id})
     cache.add(

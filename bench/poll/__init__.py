@@ -1,4 +1,4 @@
-"""What a page costs the worker that reads it.
+"""The CPU that a page costs the worker that reads it.
 
     stub.py   Graph's bulk read, as little of it as the relay needs, over TLS and in a process of its own
     run.py    the worker's way of a page beside the HTTP call and the decoding alone, in the same process in turn

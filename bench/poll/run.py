@@ -49,7 +49,7 @@ _WRITES: Final = ("set", "hset", "hdel", "del", "xadd", "xtrim", "sadd", "srem",
 
 
 class _Presence(msgspec.Struct, rename="camel"):
-    """What somebody would decode who reads Graph without any relay."""
+    """The presence that a program decodes that reads Graph without a relay."""
 
     id: str
     availability: str | None = None
@@ -62,8 +62,8 @@ class _Body(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What was asked for."""
+class PollOptions:
+    """The options of the poll benchmark."""
 
     users: tuple[int, ...]
     rounds: int = 3
@@ -92,7 +92,7 @@ class Tenant:
 
 
 @dataclass(slots=True)
-class Cost:
+class PageCost:
     """CPU milliseconds of one page, by way."""
 
     plain: list[float]
@@ -102,7 +102,7 @@ class Cost:
     writes: int = -1
 
 
-def run(options: Options) -> int:
+def run(options: PollOptions) -> int:
     """Measure; returns the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     verdict = report.Verdict("poll")
@@ -134,8 +134,8 @@ def run(options: Options) -> int:
     return verdict.say()
 
 
-def _compare_sizes(costs: Mapping[int, Cost], verdict: report.Verdict) -> None:
-    """Cost per user at each size, beside the least of them."""
+def _compare_sizes(costs: Mapping[int, PageCost], verdict: report.Verdict) -> None:
+    """PageCost per user at each size, beside the least of them."""
     per_user = {users: 1000 * min(cost.unchanged) / MAX_BULK_SIZE for users, cost in costs.items()}
     first = next(iter(per_user.values()))
     report.table("cost of a user", ["users", "CPU us a read"], [[users, cost] for users, cost in per_user.items()])
@@ -143,7 +143,7 @@ def _compare_sizes(costs: Mapping[int, Cost], verdict: report.Verdict) -> None:
         verdict.ratios[f"user of {users} / user of {next(iter(per_user))}"] = round(cost / first, 2)
 
 
-async def _measure(users: int, options: Options) -> Cost:
+async def _measure(users: int, options: PollOptions) -> PageCost:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, ExitStack() as servers:
         url, valkey_pid = servers.enter_context(valkey(Path(folder), "presence", durable=False))
         graph = servers.enter_context(Child(stub.serve))
@@ -161,9 +161,9 @@ async def _measure(users: int, options: Options) -> Cost:
 
 
 async def _rounds(
-    worker: _Worker, pages: Sequence[Page], options: Options, graph: Child, store: Store, valkey_pid: int
-) -> Cost:
-    cost = Cost([], [], [])
+    worker: _Worker, pages: Sequence[Page], options: PollOptions, graph: Child, store: Store, valkey_pid: int
+) -> PageCost:
+    cost = PageCost([], [], [])
     process = psutil.Process(valkey_pid)
     for _ in range(2):  # first answers, then warm
         await _all(pages, worker.relay)
@@ -219,7 +219,7 @@ class _Worker:
         assert len(self._decode(response.content).value) == len(page.users)
 
     async def relay(self, page: Page) -> None:
-        """What the worker does."""
+        """Read pages as the worker does."""
         self._polls += 1
         tenant = page.tenant
         found = await poller.read(self._client, _token, page.users, page.seen, _nothing, lambda _: True)
@@ -275,6 +275,6 @@ def _cut(ids: list[UserId]) -> list[list[UserId]]:
 
 
 async def _writes(client: Redis) -> int:
-    """How many writing commands the server has carried out."""
+    """Return the number of writing commands that the server has carried out."""
     stats: Mapping[str, Any] = await client.info("commandstats")
     return sum(int(stats.get(f"cmdstat_{name}", {}).get("calls", 0)) for name in _WRITES)

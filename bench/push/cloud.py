@@ -1,4 +1,4 @@
-"""What the local cloud tells of itself: changes, requests, subscriptions."""
+"""The local cloud's records, as its control surface shows them: changes, requests, subscriptions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from bench.push.judge import Seen
+from bench.push.judge import Sighting
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -31,7 +31,7 @@ UNHURRIED: Final[Mapping[str, Mapping[str, Any]]] = {
 
 @dataclass(slots=True)
 class Account:
-    """What the cloud's control has told so far; `follow` takes in what is new, often enough that nothing is forgotten.
+    """The records read so far; `follow` reads new ones often enough that the cloud forgets none before.
 
     Attributes:
         watched: whose changes count.
@@ -41,7 +41,7 @@ class Account:
 
     control: httpx.Client
     watched: Container[str]
-    changes: list[Seen] = field(default_factory=list)
+    changes: list[Sighting] = field(default_factory=list)
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
     _change: int = 0
     _request: int = 0
@@ -58,7 +58,7 @@ class Account:
         while changes := self._page("history", {"after": self._change, "limit": _MOST})["changes"]:
             self._change = changes[-1]["number"]
             self.changes += [
-                Seen(each["utc"], each["person"], (each["availability"], each["activity"]))
+                Sighting(each["utc"], each["person"], (each["availability"], each["activity"]))
                 for each in changes
                 if each["person"] in self.watched
             ]
@@ -73,11 +73,11 @@ class Account:
         return {kind: count for (app, kind), count in sorted(self.requests.items()) if app == client_id}
 
     def now_s(self) -> float:
-        """The world's seconds."""
+        """Return the time of the world, in seconds."""
         return float(self._page("clock", {})["now_s"])
 
     def covered(self, client_id: str) -> int:
-        """How many users are in live subscriptions of an application."""
+        """Return the number of users in live subscriptions of an application."""
         return sum(life["users"] for life in self.subscriptions(client_id) if life["ended_s"] is None)
 
     def subscriptions(self, client_id: str) -> list[dict[str, Any]]:
@@ -97,7 +97,7 @@ def _kind(path: str) -> str:
 
 
 def live_at_once(lives: list[dict[str, Any]]) -> int:
-    """How many subscriptions one account had at one instant, at most."""
+    """Return the largest number of live subscriptions that one account had at one instant."""
     most = 0
     for account in {life["creator"] for life in lives}:
         mine = [life for life in lives if life["creator"] == account]

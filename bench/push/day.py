@@ -30,8 +30,8 @@ _FOLLOW_S: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What was asked for.
+class DayOptions:
+    """The options of the push-day benchmark.
 
     Attributes:
         people, grants: of the tenant.
@@ -52,7 +52,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """What a day came to.
+    """The result of one day.
 
     Attributes:
         seconds: it took.
@@ -74,7 +74,7 @@ class Day:
     unrenewed_s: float
 
 
-def run(options: Options) -> int:
+def run(options: DayOptions) -> int:
     """Measure; returns the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     verdict = report.Verdict("push-day")
@@ -84,8 +84,8 @@ def run(options: Options) -> int:
     return verdict.say()
 
 
-def live(options: Options, *, numbered: bool) -> Day:
-    """Live a day."""
+def live(options: DayOptions, *, numbered: bool) -> Day:
+    """Run the relay for one day and return its result."""
     world = [Organisation(0, options.people, options.grants)]
     flags = ("--day", "--nights", "--seed", str(options.seed))
     with ExitStack() as stack:
@@ -128,7 +128,7 @@ def _passing(seconds: float) -> Iterator[float]:
         yield min(1.0, (time.monotonic() - began) / seconds)
 
 
-def _tell(options: Options, day: Day, numbered: bool, verdict: report.Verdict) -> None:  # noqa: FBT001
+def _tell(options: DayOptions, day: Day, numbered: bool, verdict: report.Verdict) -> None:  # noqa: FBT001
     pushed, polled = max(1, sum(day.pushed.values())), sum(day.polled.values())
     fewer = polled / pushed
     fresher = day.round.at(0.5) / day.seen.at(0.5) if day.seen.seen else 0.0

@@ -1,4 +1,4 @@
-"""What suites were shown, judged by what was so. Pure; all times are seconds of one clock."""
+"""The ages of changes: what suites were shown, compared with the truth. Pure; all times are seconds of one clock."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-class Seen(NamedTuple):
-    """Somebody is seen like this from now on."""
+class Sighting(NamedTuple):
+    """A user is seen in this state from this instant on."""
 
     at: float
     user: str
@@ -24,7 +24,7 @@ class Seen(NamedTuple):
 
 @dataclass(slots=True)
 class Ages:
-    """How old changes were when suites saw them.
+    """The ages of changes at the moment that suites saw them.
 
     Attributes:
         seen: seconds of each change that was shown before the next one of the same user.
@@ -46,8 +46,8 @@ class Ages:
         return max([*self.seen, *self.waiting], default=0.0)
 
 
-def ages(changes: Iterable[Seen], shown: Iterable[Seen], until: float) -> Ages:
-    """How soon each change was shown.
+def ages(changes: Iterable[Sighting], shown: Iterable[Sighting], until: float) -> Ages:
+    """Return how soon each change was shown.
 
     Args:
         changes: what was so, in order, of users who are watched.
@@ -74,8 +74,8 @@ def ages(changes: Iterable[Seen], shown: Iterable[Seen], until: float) -> Ages:
     return found
 
 
-def round_robin(changes: Iterable[Seen], users: Sequence[str], page: int, every_s: float, until: float) -> Ages:
-    """How soon changes would be seen by reads that go round, evenly spread, and cost no time at all.
+def round_robin(changes: Iterable[Sighting], users: Sequence[str], page: int, every_s: float, until: float) -> Ages:
+    """Return how soon changes would be seen by evenly spread reads in a circle that take no time at all.
 
     Args:
         changes: what was so, in order.
@@ -104,8 +104,8 @@ def round_robin(changes: Iterable[Seen], users: Sequence[str], page: int, every_
     return found
 
 
-def _by_user(sightings: Iterable[Seen]) -> dict[str, list[Seen]]:
-    found: dict[str, list[Seen]] = defaultdict(list)
+def _by_user(sightings: Iterable[Sighting]) -> dict[str, list[Sighting]]:
+    found: dict[str, list[Sighting]] = defaultdict(list)
     for each in sightings:
         found[each.user].append(each)
     return found

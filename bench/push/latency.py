@@ -1,4 +1,4 @@
-"""How soon a change that Graph announces at once is shown: 200 a second, with sequence numbers and without."""
+"""The time until a change that Graph announces at once is shown: 200 a second, with sequence numbers and without."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ _START_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What was asked for.
+class LatencyOptions:
+    """The options of the push-latency benchmark.
 
     Attributes:
         sizes: users of each tenant; each has as many grants as its users need for subscriptions.
@@ -51,7 +51,7 @@ class Options:
     without_ms: float = 500.0
 
 
-def run(options: Options) -> int:
+def run(options: LatencyOptions) -> int:
     """Measure; returns the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     verdict = report.Verdict("push-latency")
@@ -79,7 +79,7 @@ def run(options: Options) -> int:
     return verdict.say()
 
 
-def _run(options: Options, sizes: Sequence[int], numbered: bool, verdict: report.Verdict) -> list[object]:  # noqa: FBT001
+def _run(options: LatencyOptions, sizes: Sequence[int], numbered: bool, verdict: report.Verdict) -> list[object]:  # noqa: FBT001
     world = [Organisation(each.number, each.people, -(-each.people // 650)) for each in organisations(sizes)]
     switches = {
         "graph_latency_ms": GRAPH_MS, "notification_delay_s": (0, 0), "notification_sequence_numbers": numbered,
@@ -103,7 +103,7 @@ def _run(options: Options, sizes: Sequence[int], numbered: bool, verdict: report
 
 
 def _row(
-    options: Options, sizes: Sequence[int], numbered: bool, verdict: report.Verdict, found: Ages, account: Account,  # noqa: FBT001
+    options: LatencyOptions, sizes: Sequence[int], numbered: bool, verdict: report.Verdict, found: Ages, account: Account,  # noqa: FBT001
     took_s: float, spent: float,
 ) -> list[object]:  # fmt: skip
     name = f"{len(sizes)} tenants, {'with' if numbered else 'without'} numbers"
@@ -133,7 +133,7 @@ def until_covered(account: Account, users: int, client_id: str = CLIENT_ID, time
     time.sleep(2.0)
 
 
-async def _change(site: Site, world: Sequence[Organisation], options: Options) -> None:
+async def _change(site: Site, world: Sequence[Organisation], options: LatencyOptions) -> None:
     """Change everybody in turn at a steady rate, each into another state than before."""
     people = [name for each in world for name in each.names]
     random.Random(1).shuffle(people)

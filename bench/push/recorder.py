@@ -11,7 +11,7 @@ import grpc
 
 from bench.load.suites import Stream, Watching, channel, starts
 from bench.processes import Child, message
-from bench.push.judge import Seen
+from bench.push.judge import Sighting
 from relay.ops import loop
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _AGAIN_S = 0.5
 class _Recording(Stream):
     """A stream that notes every presence."""
 
-    def __init__(self, noted: list[Seen]) -> None:
+    def __init__(self, noted: list[Sighting]) -> None:
         super().__init__()
         self._noted = noted
 
@@ -37,7 +37,7 @@ class _Recording(Stream):
         for answer in response.batch.answers:
             if answer.HasField("presence"):
                 state = (answer.presence.raw_availability, answer.presence.raw_activity)
-                self._noted.append(Seen(now, answer.user_id, state))
+                self._noted.append(Sighting(now, answer.user_id, state))
         super()._take(response)
 
 
@@ -59,9 +59,9 @@ class Recorder(Child):
                 raise TimeoutError(f"{shown} of {users} users have a presence after {timeout_s:g} s")
             time.sleep(_LOOK_S)
 
-    def take(self) -> list[Seen]:
-        """What was shown since the last call, in order."""
-        found: list[Seen] = self.ask("take", timeout_s=600)
+    def take(self) -> list[Sighting]:
+        """Return what was shown since the last call, in order."""
+        found: list[Sighting] = self.ask("take", timeout_s=600)
         return found
 
 
@@ -78,7 +78,7 @@ async def _keep(stream: Stream, connection: grpc.aio.Channel, key: str, encoded:
 
 
 async def _watch(pipe: Connection, address: str, ca_pem: bytes, watched: list[Watching]) -> None:
-    noted: list[Seen] = []
+    noted: list[Sighting] = []
     streams = [_Recording(noted) for _ in watched]
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
         for stream, (key, names) in zip(streams, watched, strict=True):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bench.load.rig import Site
-    from bench.push.judge import Ages, Seen
+    from bench.push.judge import Ages, Sighting
 
 SCENES: Final = ("loss", "silence")
 RECONCILE_S: Final = 60.0
@@ -32,8 +32,8 @@ _PAGE: Final = 650
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What was asked for.
+class TroubleOptions:
+    """The options of the push-trouble benchmark.
 
     Attributes:
         people, grants: of the tenant.
@@ -56,18 +56,18 @@ class _Scene:
     site: Site
     account: Account
     suites: Recorder
-    before: list[Seen]
+    before: list[Sighting]
     subscriptions: int
     known: frozenset[str]
     """Ids of the subscriptions that were made at the beginning, before everybody was known."""
 
     def ages(self) -> Ages:
-        """How old changes were when they were shown, until now."""
+        """Return the ages of changes when they were shown, until now."""
         self.account.follow()
         return ages(self.account.changes, [*self.before, *self.suites.take()], time.time())
 
 
-def run(options: Options) -> int:
+def run(options: TroubleOptions) -> int:
     """Measure; returns the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     verdict = report.Verdict("push-trouble")
@@ -81,7 +81,7 @@ def run(options: Options) -> int:
 
 
 @contextmanager
-def _scene(options: Options) -> Iterator[_Scene]:
+def _scene(options: TroubleOptions) -> Iterator[_Scene]:
     """A tenant whose people live a day, and a relay that is told of their changes."""
     world = [Organisation(0, options.people, options.grants)]
     with ExitStack() as stack:
@@ -97,7 +97,7 @@ def _scene(options: Options) -> Iterator[_Scene]:
         yield _Scene(site, account, suites, suites.take(), subscriptions, known)
 
 
-def _lose(scene: _Scene, options: Options, verdict: report.Verdict) -> None:
+def _lose(scene: _Scene, options: TroubleOptions, verdict: report.Verdict) -> None:
     _fault(scene, kind="loss", probability=options.loss)
     began = time.time()
     while (left := began + options.hours * 3600 - time.time()) > 0:

@@ -39,8 +39,8 @@ _SETTLE_S: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What was asked for."""
+class TakeoverOptions:
+    """The options of the takeover benchmark."""
 
     round_trips_ms: Sequence[float]
 
@@ -53,7 +53,7 @@ class Took:
     shown: float
 
 
-def run(options: Options) -> int:
+def run(options: TakeoverOptions) -> int:
     """Measure; returns the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     organisations = one_for_each_partition()
@@ -107,7 +107,7 @@ def _measure(site: rig.Site, round_trip_s: float) -> tuple[Took, Took, Took]:
 
 async def _lives(site: rig.Site, url: str, given: Mapping[str, Mapping[str, Any]]) -> tuple[Took, Took, Took]:
     async with Store(StoreSettings(url=url)) as store:
-        seen = Seen(site, store)
+        seen = StoreView(site, store)
         seen.set_all("Available")
         await seen.watch()
         with ExitStack() as workers:
@@ -123,7 +123,7 @@ async def _lives(site: rig.Site, url: str, given: Mapping[str, Mapping[str, Any]
 
 @contextmanager
 def worker(given: Mapping[str, Mapping[str, Any]]) -> Iterator[Child]:
-    """A worker's process."""
+    """Run a worker in a process of its own."""
     with Child(rig._relay, given, [Role.WORKER], False) as child:  # noqa: FBT003 - a process takes no keywords
         yield child
 
@@ -136,8 +136,8 @@ async def _standby(workers: ExitStack, given: Mapping[str, Mapping[str, Any]]) -
     return child
 
 
-class Seen:
-    """What the store shows of owners and users, by a way of its own that is not slow."""
+class StoreView:
+    """The view of owners and users in the store, by a connection of its own that is not slow."""
 
     def __init__(self, site: rig.Site, store: Store) -> None:
         self._site = site
@@ -158,7 +158,7 @@ class Seen:
                 self._site.control.put(f"people/{name}/presence", json=body).raise_for_status()
 
     async def after(self, happens: Callable[[], None], shows: str) -> Took:
-        """What follows when the owner ends, and everybody's presence changes in that moment."""
+        """Measure a takeover: the owner ends, and everybody's presence changes in that moment."""
         owners = await self._owners()
         begun = time.monotonic()
         happens()

@@ -43,7 +43,7 @@ def content(certificate: Certificate) -> dict[str, str]:
 
 
 def item(subscription: Subscription, encrypted: dict[str, str]) -> dict[str, Any]:
-    """One notification."""
+    """Return one notification as JSON."""
     return {
         "subscriptionId": subscription.subscription_id,
         "clientState": subscription.client_state,

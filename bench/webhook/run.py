@@ -51,8 +51,8 @@ _SAVE_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What was asked for."""
+class WebhookOptions:
+    """The options of the webhook benchmark."""
 
     sizes: tuple[int, ...] = (1, 10, 100, 1000)
     seconds: float = 8.0
@@ -62,7 +62,7 @@ class Options:
     least: float = 0.7
 
 
-def run(options: Options) -> int:
+def run(options: WebhookOptions) -> int:
     """Measure; returns the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
     verdict = report.Verdict("webhook")
@@ -77,7 +77,7 @@ def run(options: Options) -> int:
 
 
 async def _answers(
-    options: Options, certificates: Certificates, folder: Path, verdict: report.Verdict
+    options: WebhookOptions, certificates: Certificates, folder: Path, verdict: report.Verdict
 ) -> list[list[object]]:
     rows: list[list[object]] = []
     with ExitStack() as servers:
@@ -98,7 +98,7 @@ async def _answers(
 
 
 async def _measure(
-    pid: int, port: int, requests: list[bytes], size: int, options: Options, verdict: report.Verdict
+    pid: int, port: int, requests: list[bytes], size: int, options: WebhookOptions, verdict: report.Verdict
 ) -> list[object]:
     warm = posts.Sender(port, requests)
     await warm.send(_CONNECTIONS, 0.5, None)
@@ -193,7 +193,7 @@ def _token(cloud: Cloud, tenant_id: TenantId) -> str:
     return cloud.tokens.key.sign(claims, typ="JWT")
 
 
-def _open(options: Options, certificates: Certificates, verdict: report.Verdict) -> None:
+def _open(options: WebhookOptions, certificates: Certificates, verdict: report.Verdict) -> None:
     """The worker's opening, beside the cryptography alone, in turns."""
     private = certificates.newest.private_key
     encrypted = posts.content(certificates.newest)

@@ -1,10 +1,16 @@
-"""The control surface under /_emulator/: the operations of `cloud.py` as JSON over HTTP, for other processes.
+"""The control surface under /_emulator/: the operations of `Cloud` as JSON over HTTP, for other processes.
 
-service.py        requests: who may send them, which operation they are for, how slips are answered
-guard.py          who may use the surface: programs on this machine, and its own page
-table.py          the one table of operations          operation.py   one operation
-openapi.py        the description in OpenAPI 3.1        page.py        the page for browsers
-people.py         people and what they do               directory.py   policies, requests for approval, signing keys
-grants.py         grants, their deaths, consents        history.py     the journal, gaps, people's history
-notifications.py  subscriptions and POSTs               conditions.py  switches, profile, faults, clock, snapshots
+service.py     guards, routes and answers requests
+guard.py       refuses foreign host names, and other sites' pages
+table.py       the table of operations, and the way from a request to its operation
+operation.py   one operation, its areas, and the types of names and texts
+openapi.py     the description in OpenAPI, made from the operations
+page.py        the files of the page for browsers
+
+people.py      operations on people: list, act, set a presence
+grants.py      operations on grants, consents and app registrations
+directory.py   operations on tenants' policies, second factors and signing keys
+conditions.py  operations on switches, profiles, faults, clock and snapshots
+notifications.py  operations on subscriptions, POSTs to webhooks and their faults
+history.py     operations on the journal, the gaps and the history of changes
 """

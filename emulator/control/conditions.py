@@ -1,4 +1,4 @@
-"""Under which conditions the cloud works: switches, profile, faults, clock, snapshots."""
+"""Operations on the cloud's conditions: switches, profile, faults, clock, snapshots."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from emulator import profile
-from emulator.control.operation import Area, Asked, Body
+from emulator.control.operation import Area, Body, ControlRequest
 from emulator.faults import Fault
 from emulator.switches import Switches, described
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 area = Area("conditions", "Switches, profiles, faults, the clock, and snapshots of everything.")
 
 
-class Clock(Body):
-    """How time passes; what is left out stays as it is."""
+class ClockSettings(Body):
+    """The clock's new settings; a field that is left out stays as it is."""
 
     speed: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] | None = None
     """World seconds in one second; 0 stops the world."""
@@ -29,8 +29,8 @@ class Clock(Body):
     clients whose clock is wrong."""
 
 
-class Time(msgspec.Struct, kw_only=True):
-    """The world's time."""
+class ClockState(msgspec.Struct, kw_only=True):
+    """The clock's settings, and the time and date of the world."""
 
     speed: float
     now_s: float
@@ -40,13 +40,13 @@ class Time(msgspec.Struct, kw_only=True):
     ahead_s: float
 
 
-class Faulty(msgspec.Struct):
+class FaultList(msgspec.Struct):
     """The faults in force, oldest first."""
 
     faults: list[Fault]
 
 
-class Switch(msgspec.Struct, kw_only=True):
+class SwitchDescription(msgspec.Struct, kw_only=True):
     """One switch. `about` is what it decides, `kind` its JSON Schema."""
 
     name: str
@@ -59,40 +59,40 @@ class Switch(msgspec.Struct, kw_only=True):
 class SwitchList(msgspec.Struct):
     """Every switch, as forms show them."""
 
-    switches: list[Switch]
+    switches: list[SwitchDescription]
 
 
-class Snapshots(msgspec.Struct):
+class SnapshotList(msgspec.Struct):
     """The names of the snapshots, oldest first."""
 
     snapshots: list[str]
 
 
 @area.operation("GET", "switches", answer=Switches)
-def get_switches(cloud: Cloud, _asked: Asked) -> Switches:
+def get_switches(cloud: Cloud, _asked: ControlRequest) -> Switches:
     """Show every switch: what Microsoft does not document, one way or the other."""
     return cloud.switches
 
 
 @area.operation("PUT", "switches", body=dict[str, Any], answer=Switches)
-def set_switches(cloud: Cloud, asked: Asked) -> Switches:
+def set_switches(cloud: Cloud, asked: ControlRequest) -> Switches:
     """Set some switches; the rest stays."""
     return cloud.set_switches(**asked.body)
 
 
 @area.operation("GET", "switches/described", answer=SwitchList)
-def describe_switches(cloud: Cloud, _asked: Asked) -> SwitchList:
+def describe_switches(cloud: Cloud, _asked: ControlRequest) -> SwitchList:
     """Show every switch with its meaning, its values, its present and its usual one."""
     usual = cloud.config.switches
     return SwitchList([
-        Switch(name=each.name, about=each.about, kind=each.kind, value=getattr(cloud.switches, each.name),
+        SwitchDescription(name=each.name, about=each.about, kind=each.kind, value=getattr(cloud.switches, each.name),
                default=getattr(usual, each.name))
         for each in described()
     ])  # fmt: skip
 
 
 @area.operation("GET", "profile", answer=profile.Profile)
-def get_profile(cloud: Cloud, asked: Asked) -> Any:
+def get_profile(cloud: Cloud, asked: ControlRequest) -> Any:
     """Show the present switches as a profile; with `Accept: application/toml` as a file that can be loaded."""
     present = cloud.present_profile()
     if "toml" in asked.request.header(b"accept"):
@@ -102,7 +102,7 @@ def get_profile(cloud: Cloud, asked: Asked) -> Any:
 
 @area.operation("PUT", "profile", body=profile.Profile, answer=profile.Profile,
                 media=("application/json", profile.TOML))  # fmt: skip
-def put_profile(cloud: Cloud, asked: Asked) -> profile.Profile:
+def put_profile(cloud: Cloud, asked: ControlRequest) -> profile.Profile:
     """Set every switch from a profile, in JSON or TOML; one that lacks a switch or knows another is refused."""
     body = asked.body
     loaded = profile.read(body) if isinstance(body, bytes) else profile.checked(body)
@@ -110,26 +110,26 @@ def put_profile(cloud: Cloud, asked: Asked) -> profile.Profile:
     return loaded
 
 
-@area.operation("GET", "faults", answer=Faulty)
-def list_faults(cloud: Cloud, _asked: Asked) -> Faulty:
+@area.operation("GET", "faults", answer=FaultList)
+def list_faults(cloud: Cloud, _asked: ControlRequest) -> FaultList:
     """List the faults in force."""
-    return Faulty(cloud.faults.all())
+    return FaultList(cloud.faults.all())
 
 
 @area.operation("POST", "faults", body=Fault, answer=Fault)
-def add_fault(cloud: Cloud, asked: Asked) -> Fault:
-    """Let something go wrong for the requests that meet its conditions."""
+def add_fault(cloud: Cloud, asked: ControlRequest) -> Fault:
+    """Put a fault in force for the requests that meet its conditions."""
     return cloud.add_fault(asked.body)
 
 
 @area.operation("DELETE", "faults")
-def remove_faults(cloud: Cloud, _asked: Asked) -> None:
-    """Remove every fault."""
+def remove_faults(cloud: Cloud, _asked: ControlRequest) -> None:
+    """Remove every fault in force."""
     cloud.faults.remove()
 
 
 @area.operation("DELETE", "faults/{number}")
-def remove_fault(cloud: Cloud, asked: Asked) -> None:
+def remove_fault(cloud: Cloud, asked: ControlRequest) -> None:
     """Remove one fault, by the `id` that it was given."""
     number = asked.where["number"]
     if not number.isdecimal() or len(number) > 18:
@@ -137,16 +137,16 @@ def remove_fault(cloud: Cloud, asked: Asked) -> None:
     cloud.faults.remove(int(number))
 
 
-@area.operation("GET", "clock", answer=Time)
-def get_clock(cloud: Cloud, _asked: Asked) -> Time:
-    """Show the world's time."""
+@area.operation("GET", "clock", answer=ClockState)
+def get_clock(cloud: Cloud, _asked: ControlRequest) -> ClockState:
+    """Show the clock's settings and the world's date."""
     return _time(cloud)
 
 
-@area.operation("PUT", "clock", body=Clock, answer=Time)
-def set_clock(cloud: Cloud, asked: Asked) -> Time:
+@area.operation("PUT", "clock", body=ClockSettings, answer=ClockState)
+def set_clock(cloud: Cloud, asked: ControlRequest) -> ClockState:
     """Scale, stop or step the world's time."""
-    body: Clock = asked.body
+    body: ClockSettings = asked.body
     if body.speed is not None:
         cloud.clock.set_speed(body.speed)
     if body.advance_s is not None:
@@ -156,36 +156,36 @@ def set_clock(cloud: Cloud, asked: Asked) -> Time:
     return _time(cloud)
 
 
-def _time(cloud: Cloud) -> Time:
+def _time(cloud: Cloud) -> ClockState:
     date = cloud.day.date().isoformat(timespec="seconds")
-    return Time(speed=cloud.clock.speed, now_s=cloud.clock.now(), date=date, ahead_s=cloud.clock.ahead_s)
+    return ClockState(speed=cloud.clock.speed, now_s=cloud.clock.now(), date=date, ahead_s=cloud.clock.ahead_s)
 
 
-@area.operation("GET", "snapshots", answer=Snapshots)
-def list_snapshots(cloud: Cloud, _asked: Asked) -> Snapshots:
-    """List the snapshots."""
-    return Snapshots(cloud.snapshots.names())
+@area.operation("GET", "snapshots", answer=SnapshotList)
+def list_snapshots(cloud: Cloud, _asked: ControlRequest) -> SnapshotList:
+    """List the snapshots, oldest first."""
+    return SnapshotList(cloud.snapshots.names())
 
 
 @area.operation("PUT", "snapshots/{name}")
-def take_snapshot(cloud: Cloud, asked: Asked) -> None:
-    """Remember everything as it is under a name: people, devices, grants, switches, faults and the clock."""
+def take_snapshot(cloud: Cloud, asked: ControlRequest) -> None:
+    """Take a snapshot of people, devices, grants, switches, faults and the clock under a name."""
     cloud.snapshots.take(asked.where["name"])
 
 
 @area.operation("POST", "snapshots/{name}/restore")
-def restore_snapshot(cloud: Cloud, asked: Asked) -> None:
-    """Have everything as it was when the snapshot was taken; the journal goes on."""
+def restore_snapshot(cloud: Cloud, asked: ControlRequest) -> None:
+    """Restore everything as it was when the snapshot was taken; the journal goes on."""
     cloud.snapshots.restore(asked.where["name"])
 
 
 @area.operation("DELETE", "snapshots/{name}")
-def drop_snapshot(cloud: Cloud, asked: Asked) -> None:
-    """Forget a snapshot."""
+def drop_snapshot(cloud: Cloud, asked: ControlRequest) -> None:
+    """Delete the snapshot of this name."""
     cloud.snapshots.drop(asked.where["name"])
 
 
 @area.operation("POST", "reset")
-def reset(cloud: Cloud, _asked: Asked) -> None:
-    """Everything as at the start; accounts and consents stay."""
+def reset(cloud: Cloud, _asked: ControlRequest) -> None:
+    """Reset everything but accounts and consents."""
     cloud.reset()

@@ -1,4 +1,4 @@
-"""Tenants' policies, requests for an administrator's approval, second factors, and the keys that sign tokens."""
+"""Operations on tenants' policies, requests for approval, second factors, and the keys that sign tokens."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from emulator.control.operation import Area, Asked, Body, Few, Name
+from emulator.control.operation import Area, Body, ControlRequest, Few, Name
 from emulator.entra.directory import KEY_OVERLAP_S
 from emulator.world import UserConsent
 
@@ -25,20 +25,20 @@ class Policies(Body):
 
 
 class TenantRefusal(Body):
-    """Why a tenant's people get no tokens; empty: they do."""
+    """The refusal that a tenant's people get in place of tokens; an empty kind ends it."""
 
     kind: Name = ""
 
 
 class AppRefusal(Body):
-    """Why an application is refused in one tenant; empty: it is not."""
+    """The refusal of an application in one tenant; an empty kind ends it."""
 
     client_id: Name
     kind: Name = ""
 
 
 class Assignment(Body):
-    """Who may use an application; null: everybody."""
+    """The people who may use an application; null: everybody."""
 
     client_id: Name
     people: Few | None = None
@@ -52,7 +52,7 @@ class AppConsent(Body):
 
 
 class Decision(Body):
-    """The answer to everybody of a tenant who asked for an application."""
+    """An administrator's answer to all requests of a tenant for one application."""
 
     tenant: Name
     client_id: Name
@@ -60,19 +60,19 @@ class Decision(Body):
 
 
 class SecondFactor(Body):
-    """Whether a second factor is registered."""
+    """The registration of a second factor."""
 
     registered: bool = True
 
 
 class Rotation(Body):
-    """How long the former key stays published, in the world's seconds."""
+    """The time that the former key stays published, in the world's seconds."""
 
     overlap_s: Annotated[float, msgspec.Meta(ge=0, le=31_536_000)] = KEY_OVERLAP_S
 
 
-class Entra(msgspec.Struct, kw_only=True):
-    """What Entra keeps of a tenant."""
+class TenantDetails(msgspec.Struct, kw_only=True):
+    """A tenant's policies, refusals, assignments and application permissions."""
 
     id: str
     domain: str
@@ -99,13 +99,13 @@ class ConsentRequested(msgspec.Struct, kw_only=True):
 
 
 class ConsentRequests(msgspec.Struct):
-    """What administrators have not answered."""
+    """The requests for approval that no administrator has answered."""
 
     requests: list[ConsentRequested]
 
 
-class Factor(msgspec.Struct, kw_only=True):
-    """Somebody's second factor."""
+class SecondFactorDetails(msgspec.Struct, kw_only=True):
+    """A person's second factor and its code."""
 
     upn: str
     registered: bool
@@ -118,38 +118,38 @@ class Keys(msgspec.Struct):
     kids: list[str]
 
 
-@area.operation("GET", "tenants/{tenant}", answer=Entra)
-def get_tenant(cloud: Cloud, asked: Asked) -> Entra:
-    """Show a tenant's policies."""
+@area.operation("GET", "tenants/{tenant}", answer=TenantDetails)
+def get_tenant(cloud: Cloud, asked: ControlRequest) -> TenantDetails:
+    """Show a tenant's policies and refusals."""
     return _shown(cloud.directory.set_policies(asked.where["tenant"]))
 
 
-@area.operation("PUT", "tenants/{tenant}/policies", body=Policies, answer=Entra)
-def set_policies(cloud: Cloud, asked: Asked) -> Entra:
+@area.operation("PUT", "tenants/{tenant}/policies", body=Policies, answer=TenantDetails)
+def set_policies(cloud: Cloud, asked: ControlRequest) -> TenantDetails:
     """Set whether users may consent, and whether everybody needs a second factor."""
     return _shown(cloud.directory.set_policies(asked.where["tenant"], **msgspec.structs.asdict(asked.body)))
 
 
 @area.operation("POST", "tenants/{tenant}/refuse", body=TenantRefusal)
-def refuse_tenant(cloud: Cloud, asked: Asked) -> None:
+def refuse_tenant(cloud: Cloud, asked: ControlRequest) -> None:
     """Refuse a tenant's people tokens, or stop refusing with an empty `kind`."""
     cloud.directory.refuse_tenant(asked.where["tenant"], asked.body.kind)
 
 
 @area.operation("POST", "tenants/{tenant}/refuse_application", body=AppRefusal)
-def refuse_app(cloud: Cloud, asked: Asked) -> None:
+def refuse_app(cloud: Cloud, asked: ControlRequest) -> None:
     """Refuse an application in one tenant: remove it, disable it, or stop refusing it with an empty `kind`."""
     cloud.directory.refuse_application(asked.body.client_id, asked.body.kind, asked.where["tenant"])
 
 
 @area.operation("PUT", "tenants/{tenant}/assignments", body=Assignment)
-def assign(cloud: Cloud, asked: Asked) -> None:
-    """Demand that people are assigned to an application, and assign some."""
+def assign(cloud: Cloud, asked: ControlRequest) -> None:
+    """Require assignment to an application, and assign people to it."""
     cloud.directory.assign(asked.where["tenant"], asked.body.client_id, asked.body.people)
 
 
 @area.operation("POST", "tenants/{tenant}/app_consents", body=AppConsent)
-def consent_app(cloud: Cloud, asked: Asked) -> None:
+def consent_app(cloud: Cloud, asked: ControlRequest) -> None:
     """Give an application permissions of its own, as an administrator does."""
     application = cloud.world.application(asked.body.client_id)
     if application is None:
@@ -158,40 +158,40 @@ def consent_app(cloud: Cloud, asked: Asked) -> None:
 
 
 @area.operation("GET", "consents/requests", answer=ConsentRequests)
-def consent_requests(cloud: Cloud, _asked: Asked) -> ConsentRequests:
-    """List what users asked an administrator for."""
+def consent_requests(cloud: Cloud, _asked: ControlRequest) -> ConsentRequests:
+    """List the unanswered requests for an administrator's approval."""
     return ConsentRequests([ConsentRequested(**each) for each in cloud.directory.consent_requests()])
 
 
 @area.operation("POST", "consents/requests", body=Decision)
-def answer_consent_request(cloud: Cloud, asked: Asked) -> None:
-    """Approve what users of a tenant asked for, for the whole tenant, or deny it."""
+def answer_consent_request(cloud: Cloud, asked: ControlRequest) -> None:
+    """Approve the requests of a tenant's users for an application, for the whole tenant, or deny them."""
     body: Decision = asked.body
     cloud.directory.answer_consent_request(body.tenant, body.client_id, approve=body.approve)
 
 
-@area.operation("GET", "people/{who}/second_factor", answer=Factor)
-def second_factor(cloud: Cloud, asked: Asked) -> Factor:
-    """Show what somebody's second factor shows."""
+@area.operation("GET", "people/{who}/second_factor", answer=SecondFactorDetails)
+def second_factor(cloud: Cloud, asked: ControlRequest) -> SecondFactorDetails:
+    """Show a person's second factor and its code."""
     person = cloud.person(asked.where["who"])
-    return Factor(upn=person.upn, registered=person.mfa, code=person.mfa_code)
+    return SecondFactorDetails(upn=person.upn, registered=person.mfa, code=person.mfa_code)
 
 
-@area.operation("PUT", "people/{who}/second_factor", body=SecondFactor, answer=Factor)
-def set_second_factor(cloud: Cloud, asked: Asked) -> Factor:
-    """Register a second factor for somebody, or remove it."""
+@area.operation("PUT", "people/{who}/second_factor", body=SecondFactor, answer=SecondFactorDetails)
+def set_second_factor(cloud: Cloud, asked: ControlRequest) -> SecondFactorDetails:
+    """Register or remove a person's second factor."""
     person = cloud.directory.set_second_factor(asked.where["who"], registered=asked.body.registered)
-    return Factor(upn=person.upn, registered=person.mfa, code=person.mfa_code)
+    return SecondFactorDetails(upn=person.upn, registered=person.mfa, code=person.mfa_code)
 
 
 @area.operation("POST", "keys/rotate", body=Rotation, answer=Keys)
-def rotate_keys(cloud: Cloud, asked: Asked) -> Keys:
-    """Sign with another key from now on."""
+def rotate_keys(cloud: Cloud, asked: ControlRequest) -> Keys:
+    """Rotate the signing keys; the next one signs from now on."""
     return Keys(cloud.directory.rotate_keys(asked.body.overlap_s))
 
 
-def _shown(tenant: Tenant) -> Entra:
-    return Entra(
+def _shown(tenant: Tenant) -> TenantDetails:
+    return TenantDetails(
         id=tenant.tenant_id, domain=tenant.domain, name=tenant.name, user_consent=tenant.user_consent,
         mfa_required=tenant.mfa_required, refusal=tenant.refusal, app_refusals=tenant.app_refusals,
         assignments={client_id: sorted(oids) for client_id, oids in tenant.assignments.items()},

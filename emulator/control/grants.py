@@ -1,4 +1,4 @@
-"""Grants and the ways they die, consents, and app registrations."""
+"""Operations on grants and the ways they die, on consents, and on app registrations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from emulator.control.operation import Area, Asked, Body, Few, Name
+from emulator.control.operation import Area, Body, ControlRequest, Few, Name
 from emulator.records import ApplicationRecord, application_record
 from emulator.world import Application
 
@@ -18,16 +18,16 @@ area = Area("grants", "Grants and the ways they die, consents, and app registrat
 MOST_APPLICATIONS = 10_000
 
 
-class Grant(Body):
-    """A refresh token for somebody who does not sign in."""
+class GrantRequest(Body):
+    """A request for a grant of an account without a sign-in."""
 
     account: Name
     client_id: Name
     scopes: Few
 
 
-class Consent(Body):
-    """What an application may do."""
+class ConsentGiven(Body):
+    """The permissions that an application is given."""
 
     account: Name
     """Who consents; for everybody, an administrator of the tenant or anybody else of it."""
@@ -37,7 +37,7 @@ class Consent(Body):
 
 
 class Revoke(Body):
-    """How an account's grants die."""
+    """The way in which an account's grants die."""
 
     account: Name
     kind: Name = "sessions_revoked"
@@ -45,13 +45,13 @@ class Revoke(Body):
 
 
 class Restore(Body):
-    """Whose grants live again."""
+    """The account whose grants live again."""
 
     account: Name
 
 
 class Refuse(Body):
-    """Why an application is refused; empty: it is not."""
+    """The refusal of an application; an empty kind ends it."""
 
     kind: Name = ""
 
@@ -67,13 +67,13 @@ class Consented(msgspec.Struct, kw_only=True):
 
 
 class Grants(msgspec.Struct):
-    """Every consent."""
+    """All consents of all tenants."""
 
     grants: list[Consented]
 
 
 class Granted(msgspec.Struct):
-    """A refresh token."""
+    """A refresh token of a new grant."""
 
     refresh_token: str
 
@@ -85,35 +85,35 @@ class Applications(msgspec.Struct):
 
 
 @area.operation("GET", "grants", answer=Grants)
-def list_grants(cloud: Cloud, _asked: Asked) -> Any:
+def list_grants(cloud: Cloud, _asked: ControlRequest) -> Any:
     """List everything that was consented to."""
     return {"grants": cloud.directory.grants()}
 
 
-@area.operation("POST", "grants", body=Grant, answer=Granted)
-def grant(cloud: Cloud, asked: Asked) -> Granted:
+@area.operation("POST", "grants", body=GrantRequest, answer=Granted)
+def grant(cloud: Cloud, asked: ControlRequest) -> Granted:
     """Consent and hand out a refresh token, without anybody signing in."""
-    body: Grant = asked.body
+    body: GrantRequest = asked.body
     return Granted(cloud.directory.grant(body.account, body.client_id, set(body.scopes)))
 
 
 @area.operation("POST", "grants/revoke", body=Revoke)
-def revoke(cloud: Cloud, asked: Asked) -> None:
+def revoke(cloud: Cloud, asked: ControlRequest) -> None:
     """Let an account's grants die in one of the documented ways; `GET /_emulator/` lists them as `deaths`."""
     body: Revoke = asked.body
     cloud.directory.revoke(body.account, body.kind, access_tokens=body.access_tokens)
 
 
 @area.operation("POST", "grants/restore", body=Restore)
-def restore(cloud: Cloud, asked: Asked) -> None:
+def restore(cloud: Cloud, asked: ControlRequest) -> None:
     """Undo `revoke`, but for consent, which has to be given anew."""
     cloud.directory.restore(asked.body.account)
 
 
-@area.operation("POST", "consents", body=Consent)
-def consent(cloud: Cloud, asked: Asked) -> None:
+@area.operation("POST", "consents", body=ConsentGiven)
+def consent(cloud: Cloud, asked: ControlRequest) -> None:
     """Consent to an application, for one person or the whole tenant."""
-    body: Consent = asked.body
+    body: ConsentGiven = asked.body
     application = cloud.world.application(body.client_id)
     if application is None:
         raise LookupError(f"there is no application {body.client_id}")
@@ -121,13 +121,13 @@ def consent(cloud: Cloud, asked: Asked) -> None:
 
 
 @area.operation("GET", "applications", answer=Applications)
-def list_applications(cloud: Cloud, _asked: Asked) -> Applications:
+def list_applications(cloud: Cloud, _asked: ControlRequest) -> Applications:
     """List the app registrations, with their secrets."""
     return Applications([application_record(each) for each in cloud.world.applications.values()])
 
 
 @area.operation("PUT", "applications", body=ApplicationRecord, answer=ApplicationRecord)
-def put_application(cloud: Cloud, asked: Asked) -> ApplicationRecord:
+def put_application(cloud: Cloud, asked: ControlRequest) -> ApplicationRecord:
     """Register an application, or register it anew: redirect URIs, secrets and certificates are replaced."""
     record: ApplicationRecord = asked.body
     if len(cloud.world.applications) >= MOST_APPLICATIONS:
@@ -137,6 +137,6 @@ def put_application(cloud: Cloud, asked: Asked) -> ApplicationRecord:
 
 
 @area.operation("POST", "applications/{client_id}/refuse", body=Refuse)
-def refuse_application(cloud: Cloud, asked: Asked) -> None:
+def refuse_application(cloud: Cloud, asked: ControlRequest) -> None:
     """Refuse every credential of an application, or stop refusing it with an empty `kind`."""
     cloud.directory.refuse_application(asked.where["client_id"], asked.body.kind)

@@ -1,4 +1,4 @@
-"""Who may use the control surface: programs on this machine, and its own page; not the pages of other sites.
+"""The guard of the control surface: it lets programs on this machine in, and its own page, but no page of another site.
 
 A browser on this machine carries out what any page tells it to. So a host name that only happens to lead here (DNS
 rebinding) is refused, and so is everything that changes something for the sake of another site's page.
@@ -26,7 +26,7 @@ https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site"""
 
 
 def refusal(request: Request) -> str:
-    """Why a request is refused; empty when it is not."""
+    """Return why a request is refused; empty when it is allowed."""
     host = request.header(b"host")
     name = _name(f"//{host}")
     if host and name not in LOOPBACK and not name.endswith(MICROSOFT):

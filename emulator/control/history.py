@@ -1,4 +1,4 @@
-"""What was asked of the cloud and what was to be seen in it: the journal, the gaps between two reads, people's history."""
+"""Operations on records: the journal of requests, the gaps between two reads, people's history."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from emulator.control.operation import Area, Asked, Body, Name
-from emulator.history import Change
+from emulator.control.operation import Area, Body, ControlRequest, Name
+from emulator.history import PresenceChange
 from emulator.journal import Entry
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ area = Area(
 MOST_ENTRIES = 20_000
 
 
-class Search(Body):
-    """Which requests; all conditions hold together."""
+class JournalSearch(Body):
+    """The conditions of a search for requests; all must hold."""
 
     path: Name = ""
     """Part of the path."""
@@ -39,7 +39,7 @@ class Search(Body):
     """Of many the newest."""
 
 
-class Found(msgspec.Struct):
+class JournalEntries(msgspec.Struct):
     """The requests that were found, oldest first; `total` counts all since the journal was cleared."""
 
     total: int
@@ -47,19 +47,19 @@ class Found(msgspec.Struct):
 
 
 class JournalSettings(Body):
-    """What the journal keeps."""
+    """The settings of the journal."""
 
     keep_ids: bool
 
 
 class GapSettings(Body):
-    """Whether gaps are measured."""
+    """The switch of the measurement of gaps."""
 
     enabled: bool
 
 
 class ChangeSearch(Body):
-    """Which changes; all conditions hold together."""
+    """The conditions of a search for changes; all must hold."""
 
     tenant: Name = ""
     """Tenant id."""
@@ -75,54 +75,54 @@ class Changes(msgspec.Struct):
     """The changes that were found, oldest first; `total` counts all since the history was cleared."""
 
     total: int
-    changes: list[Change]
+    changes: list[PresenceChange]
 
 
 class HistorySettings(Body):
-    """Whether changes are noted."""
+    """The switch of the history of changes."""
 
     enabled: bool
 
 
-@area.operation("GET", "journal", query=Search, answer=Found)
-def search_journal(cloud: Cloud, asked: Asked) -> Found:
+@area.operation("GET", "journal", query=JournalSearch, answer=JournalEntries)
+def search_journal(cloud: Cloud, asked: ControlRequest) -> JournalEntries:
     """Search the requests, parts of a batch among them."""
-    return Found(cloud.journal.total, cloud.journal.search(**msgspec.structs.asdict(asked.query)))
+    return JournalEntries(cloud.journal.total, cloud.journal.search(**msgspec.structs.asdict(asked.query)))
 
 
 @area.operation("PUT", "journal", body=JournalSettings)
-def set_journal(cloud: Cloud, asked: Asked) -> None:
-    """Say whether the journal keeps the ids of bulk reads."""
+def set_journal(cloud: Cloud, asked: ControlRequest) -> None:
+    """Set whether the journal keeps the ids of bulk reads."""
     cloud.journal.keep_ids = asked.body.keep_ids
 
 
 @area.operation("DELETE", "journal")
-def clear_journal(cloud: Cloud, _asked: Asked) -> None:
-    """Forget every request."""
+def clear_journal(cloud: Cloud, _asked: ControlRequest) -> None:
+    """Delete every entry of the journal."""
     cloud.journal.clear()
 
 
 @area.operation("GET", "gaps", answer=dict[str, Any])
-def get_gaps(cloud: Cloud, _asked: Asked) -> Any:
-    """Tell how long users went unread: p50, p99, p99.9, max, the longest that is still open, and the histogram."""
+def get_gaps(cloud: Cloud, _asked: ControlRequest) -> Any:
+    """Show how long users went unread: p50, p99, p99.9, max, the longest that is still open, and the histogram."""
     return cloud.gap_report()
 
 
 @area.operation("PUT", "gaps", body=GapSettings)
-def set_gaps(cloud: Cloud, asked: Asked) -> None:
-    """Begin to measure anew, or stop measuring."""
+def set_gaps(cloud: Cloud, asked: ControlRequest) -> None:
+    """Start to measure gaps anew, or stop."""
     cloud.gaps.enabled = asked.body.enabled
     cloud.gaps.reset()
 
 
 @area.operation("DELETE", "gaps")
-def clear_gaps(cloud: Cloud, _asked: Asked) -> None:
-    """Forget the gaps and begin anew."""
+def clear_gaps(cloud: Cloud, _asked: ControlRequest) -> None:
+    """Delete the gaps and start to measure anew."""
     cloud.gaps.reset()
 
 
 @area.operation("GET", "history", query=ChangeSearch, answer=Changes)
-def search_changes(cloud: Cloud, asked: Asked) -> Changes:
+def search_changes(cloud: Cloud, asked: ControlRequest) -> Changes:
     """Search what others saw of people: each change with its instant, in order."""
     query: ChangeSearch = asked.query
     person = cloud.person(query.person).oid if query.person else ""
@@ -131,12 +131,12 @@ def search_changes(cloud: Cloud, asked: Asked) -> Changes:
 
 
 @area.operation("PUT", "history", body=HistorySettings)
-def set_history(cloud: Cloud, asked: Asked) -> None:
-    """Begin to note changes, or stop; those that were noted stay."""
+def set_history(cloud: Cloud, asked: ControlRequest) -> None:
+    """Start or stop recording changes; those recorded stay."""
     cloud.history.enabled = asked.body.enabled
 
 
 @area.operation("DELETE", "history")
-def clear_history(cloud: Cloud, _asked: Asked) -> None:
-    """Forget every change."""
+def clear_history(cloud: Cloud, _asked: ControlRequest) -> None:
+    """Delete every entry of the history."""
     cloud.history.clear()

@@ -1,4 +1,4 @@
-"""Change notifications: subscriptions from beginning to end, every POST to a webhook, and what goes wrong with them."""
+"""Operations on change notifications: subscriptions, the POSTs to webhooks, and faults of both."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
-from emulator.control.operation import Area, Asked, Body, Name
+from emulator.control.operation import Area, Body, ControlRequest, Name
 from emulator.notifications.faults import NotificationFault
 from emulator.notifications.sent import Counts, Sent
 from emulator.notifications.subscription import SubscriptionLife
@@ -19,8 +19,8 @@ area = Area("notifications", "Subscriptions to change notifications, what was se
 MOST_ENTRIES = 20_000
 
 
-class Which(Body):
-    """Which subscriptions; all conditions hold together."""
+class SubscriptionSearch(Body):
+    """The conditions of a search for subscriptions; all must hold."""
 
     tenant: Name = ""
     app: Name = ""
@@ -29,21 +29,21 @@ class Which(Body):
     """Of many the newest."""
 
 
-class Lives(msgspec.Struct):
-    """Subscriptions with what happened to them, in the order of their beginnings."""
+class SubscriptionList(msgspec.Struct):
+    """Subscriptions with their history, in the order in which they were created."""
 
     subscriptions: list[SubscriptionLife]
 
 
-class Ending(Body):
-    """How a subscription ends."""
+class SubscriptionEnd(Body):
+    """The way in which a subscription ends."""
 
     haunts_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 0.0
     """For how many of the world's seconds its ghost is in the way of a new one."""
 
 
-class Search(Body):
-    """Which POSTs; all conditions hold together."""
+class PostSearch(Body):
+    """The conditions of a search for POSTs; all must hold."""
 
     subscription: Name = ""
     kind: Literal["", "validation", "notification", "lifecycle"] = ""
@@ -51,7 +51,7 @@ class Search(Body):
     """Of many the newest."""
 
 
-class Posts(msgspec.Struct):
+class PostList(msgspec.Struct):
     """The POSTs that were found, oldest first; the counts and `total` are of all since the log was cleared."""
 
     total: int
@@ -61,16 +61,16 @@ class Posts(msgspec.Struct):
     posts: list[Sent]
 
 
-class Faulty(msgspec.Struct):
+class NotificationFaultList(msgspec.Struct):
     """The faults in force, oldest first."""
 
     faults: list[NotificationFault]
 
 
-@area.operation("GET", "subscriptions", query=Which, answer=Lives)
-def list_subscriptions(cloud: Cloud, asked: Asked) -> Lives:
-    """List the subscriptions that there were, ended ones too."""
-    query: Which = asked.query
+@area.operation("GET", "subscriptions", query=SubscriptionSearch, answer=SubscriptionList)
+def list_subscriptions(cloud: Cloud, asked: ControlRequest) -> SubscriptionList:
+    """List the subscriptions, ended ones too."""
+    query: SubscriptionSearch = asked.query
     found = [
         life
         for life in cloud.subscriptions()
@@ -78,56 +78,56 @@ def list_subscriptions(cloud: Cloud, asked: Asked) -> Lives:
         and query.app.lower() in {"", life.app.lower()}
         and query.live in {"", "true" if life.ended_s is None else "false"}
     ]
-    return Lives(found[-query.limit :])
+    return SubscriptionList(found[-query.limit :])
 
 
-@area.operation("DELETE", "subscriptions/{subscription}", query=Ending)
-def end_subscription(cloud: Cloud, asked: Asked) -> None:
-    """End a live subscription without a word, as if it had expired, or make a ghost of it."""
+@area.operation("DELETE", "subscriptions/{subscription}", query=SubscriptionEnd)
+def end_subscription(cloud: Cloud, asked: ControlRequest) -> None:
+    """End a live subscription unannounced, as if it had expired, or make a ghost of it."""
     cloud.end_subscription(asked.where["subscription"], haunts_s=asked.query.haunts_s)
 
 
 @area.operation("POST", "subscriptions/{subscription}/challenge")
-def challenge(cloud: Cloud, asked: Asked) -> None:
+def challenge(cloud: Cloud, asked: ControlRequest) -> None:
     """Send `reauthorizationRequired` for a live subscription now."""
     cloud.challenge_subscription(asked.where["subscription"])
 
 
-@area.operation("GET", "notifications", query=Search, answer=Posts)
-def search_posts(cloud: Cloud, asked: Asked) -> Posts:
+@area.operation("GET", "notifications", query=PostSearch, answer=PostList)
+def search_posts(cloud: Cloud, asked: ControlRequest) -> PostList:
     """Search the POSTs to webhooks, handshakes and repetitions among them."""
-    query: Search = asked.query
+    query: PostSearch = asked.query
     log = cloud.notifications.log
     posts = log.search(subscription=query.subscription, kind=query.kind, limit=query.limit)
-    return Posts(log.total, log.counts, cloud.notifications.delivery.states(), posts)
+    return PostList(log.total, log.counts, cloud.notifications.delivery.states(), posts)
 
 
 @area.operation("DELETE", "notifications")
-def clear_posts(cloud: Cloud, _asked: Asked) -> None:
-    """Forget the POSTs and begin to count anew."""
+def clear_posts(cloud: Cloud, _asked: ControlRequest) -> None:
+    """Delete the list of POSTs and start to count anew."""
     cloud.notifications.log.clear()
 
 
-@area.operation("GET", "notifications/faults", answer=Faulty)
-def list_faults(cloud: Cloud, _asked: Asked) -> Faulty:
-    """List what goes wrong with notifications on purpose."""
-    return Faulty(cloud.notifications.faults.all())
+@area.operation("GET", "notifications/faults", answer=NotificationFaultList)
+def list_faults(cloud: Cloud, _asked: ControlRequest) -> NotificationFaultList:
+    """List the faults of notifications in force."""
+    return NotificationFaultList(cloud.notifications.faults.all())
 
 
 @area.operation("POST", "notifications/faults", body=NotificationFault, answer=NotificationFault)
-def add_fault(cloud: Cloud, asked: Asked) -> NotificationFault:
-    """Let something go wrong with the notifications of the subscriptions that meet its conditions."""
+def add_fault(cloud: Cloud, asked: ControlRequest) -> NotificationFault:
+    """Put a fault in force for the notifications of the subscriptions that meet its conditions."""
     return cloud.add_notification_fault(asked.body)
 
 
 @area.operation("DELETE", "notifications/faults")
-def remove_faults(cloud: Cloud, _asked: Asked) -> None:
+def remove_faults(cloud: Cloud, _asked: ControlRequest) -> None:
     """Remove every fault of notifications."""
     cloud.notifications.faults.remove()
 
 
 @area.operation("DELETE", "notifications/faults/{number}")
-def remove_fault(cloud: Cloud, asked: Asked) -> None:
+def remove_fault(cloud: Cloud, asked: ControlRequest) -> None:
     """Remove one fault of notifications, by the `id` that it was given."""
     number = asked.where["number"]
     if not number.isdecimal() or len(number) > 18:

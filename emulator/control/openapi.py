@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ControlError(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Why nothing was done, and in which field of the body or query the slip is."""
+    """The answer to a request that was not carried out: the error, and the field of the body or query that it is in."""
 
     error: str
     field: str = ""

@@ -24,11 +24,11 @@ class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Done(msgspec.Struct):
-    """Nothing to tell: answered with 204 and without a body."""
+    """An answer without a body: 204."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ControlRequest:
     """One request to an operation.
 
     `where` has the parts of the path that its template names, `body` and `query` what the operation declared (None
@@ -43,7 +43,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One operation.
+    """One operation of the control surface.
 
     `does` returns something that can be JSON, an `Answer`, or None for 204; its docstring says what the operation does.
     """
@@ -51,7 +51,7 @@ class Operation:
     method: str
     path: str
     area: str
-    does: Callable[[Cloud, Asked], Any]
+    does: Callable[[Cloud, ControlRequest], Any]
     body: Any
     query: type[Body] | None
     answer: Any
@@ -79,7 +79,7 @@ class Area:
     def operation(
         self, method: str, path: str, *, body: Any = None, query: type[Body] | None = None, answer: Any = Done,
         media: tuple[str, ...] = JSON_ONLY,
-    ) -> Callable[[Callable[[Cloud, Asked], Any]], Callable[[Cloud, Asked], Any]]:  # fmt: skip
+    ) -> Callable[[Callable[[Cloud, ControlRequest], Any]], Callable[[Cloud, ControlRequest], Any]]:  # fmt: skip
         """Make a function an operation.
 
         Args:
@@ -91,7 +91,7 @@ class Area:
             media: the media types of the body; one that is not JSON reaches the function as bytes.
         """
 
-        def put(does: Callable[[Cloud, Asked], Any]) -> Callable[[Cloud, Asked], Any]:
+        def put(does: Callable[[Cloud, ControlRequest], Any]) -> Callable[[Cloud, ControlRequest], Any]:
             self.operations.append(
                 Operation(
                     method=method, path=path, area=self.name, does=does, body=body, query=query, answer=answer, media=media

@@ -30,7 +30,7 @@ _GUARDS: Final = [
 
 
 def find(request: Request, path: str) -> Answer | None:
-    """A file of the page; None when the request is for none.
+    """Return a file of the page; None when the request is for no file of it.
 
     The page itself is for those who would rather have HTML than JSON, as browsers do.
     """

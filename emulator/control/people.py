@@ -1,4 +1,4 @@
-"""People: who there is, what they do, and what others see of them."""
+"""Operations on people: listing them, what they do, and what others see of them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from emulator.control.operation import Area, Asked, Body, Name, Text
-from emulator.life import look
+from emulator.control.operation import Area, Body, ControlRequest, Name, Text
 from emulator.presence import spell
+from emulator.sessions import teams_icon
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +23,7 @@ MOST_AT_ONCE = 1000
 
 
 class Presence(Body):
-    """What others shall see; what is left out stays as it is."""
+    """The presence that others are shown; a field that is left out stays as it is."""
 
     availability: Name | None = None
     activity: Name | None = None
@@ -34,7 +34,7 @@ class Presence(Body):
 
 
 class Act(Body):
-    """One thing that somebody does."""
+    """One action of a person."""
 
     action: Name
     """`GET /_emulator/` lists them; `live` goes back to the day."""
@@ -47,7 +47,7 @@ class Act(Body):
 
 
 class NewPerson(Body):
-    """Somebody who joins."""
+    """A person who joins a tenant."""
 
     tenant: Name
     upn: Name
@@ -59,13 +59,13 @@ class NewPerson(Body):
 
 
 class Rename(Body):
-    """Another UPN."""
+    """The new UPN of a person."""
 
     upn: Name
 
 
-class Which(Body):
-    """Whom to list."""
+class PeopleSearch(Body):
+    """The people to list, and the page of the list."""
 
     tenant: Name = ""
     """Tenant id or domain; empty: all tenants."""
@@ -77,8 +77,8 @@ class Which(Body):
     """Of these, only those who changed after the `change` of an earlier answer."""
 
 
-class Someone(msgspec.Struct, kw_only=True):
-    """A person as control shows one: what others see, and what is behind it."""
+class PersonDetails(msgspec.Struct, kw_only=True):
+    """A person in an answer: what others see, and the devices and settings behind it."""
 
     id: str
     upn: str
@@ -106,18 +106,18 @@ class Someone(msgspec.Struct, kw_only=True):
     change: int
 
 
-class People(msgspec.Struct, kw_only=True):
+class PeoplePage(msgspec.Struct, kw_only=True):
     """Some people. `total`: how many there are to page through, of a search only as far as was looked."""
 
-    people: list[Someone]
+    people: list[PersonDetails]
     total: int
     change: int
 
 
-@area.operation("GET", "people", query=Which, answer=People)
-def list_people(cloud: Cloud, asked: Asked) -> People:
+@area.operation("GET", "people", query=PeopleSearch, answer=PeoplePage)
+def list_people(cloud: Cloud, asked: ControlRequest) -> PeoplePage:
     """List people: of a tenant or of all, a page of them, or whoever of the page changed since an earlier answer."""
-    which: Which = asked.query
+    which: PeopleSearch = asked.query
     change = cloud.life.changes
     chosen = _chosen(cloud, which)
     people: Iterable[Person]
@@ -129,14 +129,14 @@ def list_people(cloud: Cloud, asked: Asked) -> People:
         people = islice(chosen, which.offset, which.offset + which.limit)
         tenant = cloud.world.tenant(which.tenant) if which.tenant else None
         total = len(tenant.people) if tenant is not None else sum(len(t.people) for t in cloud.world.tenants.values())
-    return People(
+    return PeoplePage(
         people=[shown(cloud, each) for each in people if each.changed > which.since or not which.since],
         total=total,
         change=change,
     )
 
 
-def _chosen(cloud: Cloud, which: Which) -> Iterable[Person]:
+def _chosen(cloud: Cloud, which: PeopleSearch) -> Iterable[Person]:
     if not which.tenant:
         return cloud.world.people()
     tenant = cloud.world.tenant(which.tenant)
@@ -145,9 +145,9 @@ def _chosen(cloud: Cloud, which: Which) -> Iterable[Person]:
     return tenant.people.values()
 
 
-@area.operation("POST", "people", body=NewPerson, answer=Someone)
-def add_person(cloud: Cloud, asked: Asked) -> Someone:
-    """Let somebody join a tenant."""
+@area.operation("POST", "people", body=NewPerson, answer=PersonDetails)
+def add_person(cloud: Cloud, asked: ControlRequest) -> PersonDetails:
+    """Add a person to a tenant."""
     body: NewPerson = asked.body
     return shown(cloud, cloud.add_person(
         body.tenant, body.oid, body.upn, body.name or body.upn, password=body.password, role=body.role,
@@ -155,39 +155,39 @@ def add_person(cloud: Cloud, asked: Asked) -> Someone:
     ))  # fmt: skip
 
 
-@area.operation("GET", "people/{who}", answer=Someone)
-def get_person(cloud: Cloud, asked: Asked) -> Someone:
+@area.operation("GET", "people/{who}", answer=PersonDetails)
+def get_person(cloud: Cloud, asked: ControlRequest) -> PersonDetails:
     """Show one person, by UPN or object id."""
     return shown(cloud, cloud.person(asked.where["who"]))
 
 
-@area.operation("PUT", "people/{who}", body=Rename, answer=Someone)
-def rename_person(cloud: Cloud, asked: Asked) -> Someone:
-    """Give somebody another UPN."""
+@area.operation("PUT", "people/{who}", body=Rename, answer=PersonDetails)
+def rename_person(cloud: Cloud, asked: ControlRequest) -> PersonDetails:
+    """Change the UPN of a person."""
     return shown(cloud, cloud.rename_person(asked.where["who"], asked.body.upn))
 
 
 @area.operation("DELETE", "people/{who}")
-def remove_person(cloud: Cloud, asked: Asked) -> None:
-    """Delete somebody: an unknown id from now on, and a dead grant."""
+def remove_person(cloud: Cloud, asked: ControlRequest) -> None:
+    """Delete a person: the id is unknown from now on, and grants of the account are dead."""
     cloud.remove_person(asked.where["who"])
 
 
-@area.operation("GET", "people/{who}/presence", answer=Someone)
-def get_presence(cloud: Cloud, asked: Asked) -> Someone:
+@area.operation("GET", "people/{who}/presence", answer=PersonDetails)
+def get_presence(cloud: Cloud, asked: ControlRequest) -> PersonDetails:
     """Show one person; the same as without `/presence`."""
     return shown(cloud, cloud.person(asked.where["who"]))
 
 
-@area.operation("PUT", "people/{who}/presence", body=Presence, answer=Someone)
-def set_presence(cloud: Cloud, asked: Asked) -> Someone:
-    """Have others see exactly this until the person does something."""
+@area.operation("PUT", "people/{who}/presence", body=Presence, answer=PersonDetails)
+def set_presence(cloud: Cloud, asked: ControlRequest) -> PersonDetails:
+    """Show exactly this presence until the person does something."""
     return shown(cloud, cloud.set_presence(asked.where["who"], **msgspec.structs.asdict(asked.body)))
 
 
-@area.operation("POST", "people/{who}/actions", body=Act, answer=Someone)
-def act(cloud: Cloud, asked: Asked) -> Someone:
-    """Let somebody do something, and stop living the day; `live` goes back to the day."""
+@area.operation("POST", "people/{who}/actions", body=Act, answer=PersonDetails)
+def act(cloud: Cloud, asked: ControlRequest) -> PersonDetails:
+    """Let a person do something and stop living the day; `live` goes back to the day."""
     who, body = asked.where["who"], asked.body
     if body.action == "live":
         cloud.live(who)
@@ -195,13 +195,13 @@ def act(cloud: Cloud, asked: Asked) -> Someone:
     return shown(cloud, cloud.act(who, body.action, device=body.device, text=body.text, for_s=body.for_s))
 
 
-def shown(cloud: Cloud, person: Person) -> Someone:
-    """A person as control shows one."""
+def shown(cloud: Cloud, person: Person) -> PersonDetails:
+    """Return a person as an answer shows it."""
     seen = spell(person.shown, cloud.switches)
     session: Any = person.app_session
-    return Someone(
+    return PersonDetails(
         id=person.oid, upn=person.upn, name=person.display_name, tenant=person.tenant.tenant_id,
-        availability=seen.availability, activity=seen.activity, look=look(person), sequence_number=person.sequence,
+        availability=seen.availability, activity=seen.activity, look=teams_icon(person), sequence_number=person.sequence,
         status_message=person.status_message, out_of_office=person.out_of_office,
         out_of_office_message=person.out_of_office_message, desktop=person.desktop, mobile=person.mobile,
         doing=person.doing, preferred=person.preferred, app_session="/".join(session) if session else "",

@@ -1,4 +1,4 @@
-"""Control's requests: who may send them, which operation they are for, and how slips are answered.
+"""The control surface: it guards, routes and answers requests, and turns errors into answers.
 
 No credential is asked for: the cloud listens on loopback only, and pages of other sites are kept away (`guard.py`).
 To add an operation, write a function under `@area.operation(…)` in the module of its area; routing and the OpenAPI
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from emulator.control import guard, page
-from emulator.control.operation import PREFIX, Asked, Done
+from emulator.control.operation import PREFIX, ControlRequest, Done
 from emulator.control.table import find, methods
 from emulator.exchange import Answer, json_answer
 
@@ -33,13 +33,13 @@ _FIELD = re.compile(r"field `([^`]+)`")
 
 
 class Control:
-    """The control surface."""
+    """The control surface of one cloud."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
 
     def handle(self, request: Request) -> Answer:
-        """Answer a request."""
+        """Answer one request to the control surface."""
         refusal = guard.refusal(request)
         if refusal:
             return json_answer({"error": refusal}, 403)
@@ -65,8 +65,8 @@ class Control:
         return json_answer(told) if told is not None and operation.answer is not Done else Answer(204)
 
 
-def _asked(operation: Operation, request: Request, where: dict[str, str]) -> Asked:
-    """What is asked, read as the operation declares it.
+def _asked(operation: Operation, request: Request, where: dict[str, str]) -> ControlRequest:
+    """Read a request as the operation declares it.
 
     Raises:
         msgspec.MsgspecError: the body or the query is not as declared.
@@ -78,7 +78,7 @@ def _asked(operation: Operation, request: Request, where: dict[str, str]) -> Ask
         body = request.body if other else msgspec.json.decode(request.body or b"{}", type=operation.body)
     if operation.query is not None:
         query = msgspec.convert(request.queries(), operation.query, strict=False)
-    return Asked(request=request, where=where, body=body, query=query)
+    return ControlRequest(request=request, where=where, body=body, query=query)
 
 
 def _nothing_there(method: str, path: str) -> Answer:
@@ -91,7 +91,7 @@ def _nothing_there(method: str, path: str) -> Answer:
 
 
 def _slip(text: str) -> dict[str, Any]:
-    """A slip with the name of the field it is in, when it is in one."""
+    """Return an error with the name of the field that it is in, if it is in one."""
     at, field = _AT.search(text), _FIELD.search(text)
     names = [found.group(1) for found in (at, field) if found is not None and found.group(1)]
     return {"error": text, "field": ".".join(names)} if names else {"error": text}

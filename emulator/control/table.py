@@ -8,7 +8,7 @@ import msgspec
 
 from emulator.control import conditions, directory, grants, history, notifications, people
 from emulator.control.openapi import description
-from emulator.control.operation import PREFIX, Area, Asked
+from emulator.control.operation import PREFIX, Area, ControlRequest
 from emulator.entra.refusals import APPLICATION_DEATHS, DEATHS, SURVIVED, TENANT_DEATHS
 from emulator.life import ACTIONS
 
@@ -20,7 +20,7 @@ about = Area("about", "What there is.")
 
 
 class Index(msgspec.Struct, kw_only=True):
-    """What can be asked for, and the words that can be used."""
+    """The operations that there are, and the words that they take."""
 
     operations: list[str]
     actions: list[str]
@@ -33,7 +33,7 @@ class Index(msgspec.Struct, kw_only=True):
 
 
 @about.operation("GET", "", answer=Index)
-def index(cloud: Cloud, _asked: Asked) -> Index:
+def index(cloud: Cloud, _asked: ControlRequest) -> Index:
     """List the operations, actions and ways for a grant to die; a browser gets a page instead."""
     return Index(
         operations=[f"{each.method} {PREFIX}{each.path}" for each in OPERATIONS],
@@ -51,7 +51,7 @@ def index(cloud: Cloud, _asked: Asked) -> Index:
 
 
 @about.operation("GET", "openapi.json", answer=dict[str, Any])
-def describe(_cloud: Cloud, _asked: Asked) -> Any:
+def describe(_cloud: Cloud, _asked: ControlRequest) -> Any:
     """Describe this surface in OpenAPI 3.1."""
     return description(AREAS)
 

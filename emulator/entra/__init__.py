@@ -1,17 +1,29 @@
-"""Entra ID: discovery, keys, authorize, admin consent, token.
+"""Entra ID: discovery, keys, authorize, admin consent, token, device code, sign-out.
 
-service.py        routes; the tenant segment             refusals.py    every AADSTS error that is used; deaths.toml
-discovery.py      the documents                          parameters.py  a request's parameters, each once
-national.py       tenants asked for at another cloud     scopes.py      Graph's permissions
-authorize.py      a request for a code                   pages.py       the pages and their templates
-admin_consent.py  a request for the whole tenant         replies.py     answers to the application
-signin.py         account, password, second factor       sessions.py    who is signed in in which browser
-consents.py       who may consent to what                codes.py       authorization codes
-flows.py          sign-ins, codes and devices that wait, in memory
-token.py          codes, refresh tokens, client itself   credentials.py how an application proves itself
-alive.py          whether a grant still works            tokens.py      id, access and refresh tokens
-keys.py           the signing keys                       issuing.py     what is given for a grant
-signout.py        signing out                            device.py      devices without a browser
-delegated.py      on behalf of somebody; passwords
-directory.py      what administrators and time do to grants
+service.py        routes requests; reads the tenant from the path
+discovery.py      the discovery documents and the key documents
+authorize.py      the authorize endpoint: a request for a code or tokens, to its end
+admin_consent.py  the admin consent endpoint: consent for a whole tenant
+token.py          the token endpoint: codes, refresh tokens, client credentials
+device.py         the device code flow: devices without a browser
+delegated.py      tokens on behalf of somebody, and by password alone
+signin.py         the steps of a sign-in: account, password, second factor
+signout.py        the end of a browser's session
+sessions.py       browser sessions: the accounts signed in in one browser
+flows.py          sign-ins under way, authorization codes, devices that wait
+
+directory.py      the operations of administrators: consents, revocations, policies, keys
+consents.py       the rules of consent: what is missing, and who may give it
+grant_checks.py   the checks of a grant before tokens are issued for it
+credentials.py    the credentials of applications: secrets and signed assertions
+scopes.py         scopes as applications write them, and Graph's permissions
+national.py       refusals of tenants that live in another of Microsoft's clouds
+
+issuing.py        the answer to a token request: which tokens, for which scopes
+tokens.py         the maker and reader of access, id and refresh tokens
+keys.py           the signing keys, their rotation and public form
+parameters.py     the parameters of a request, each at most once
+pages.py          the pages that people see, from templates/
+replies.py        the ways back to the application: redirect or form
+refusals.py       every AADSTS error that is used; deaths.toml has those of grants
 """

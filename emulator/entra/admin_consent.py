@@ -44,7 +44,7 @@ class AdminConsent:
             if segment.lower() in {"common", "consumers"}:
                 raise Refused(refusals.NOT_OVER_COMMON, client=application.client_id)
         except Refused as refused:
-            return replies.tell(request, refused)
+            return replies.refusal_page(request, refused)
         request.app_id = application.client_id
         common: dict[str, Any] = {
             "segment": segment, "application": application, "redirect_uri": uri, "state": asked.get("state"),
@@ -69,7 +69,7 @@ class AdminConsent:
         form = request.form()
         flow = self._flows.go_on(form, PURPOSE)
         if flow is None or flow.person is None or not flow.proven:
-            return replies.tell(request, Refused(refusals.FORM_EXPIRED))
+            return replies.refusal_page(request, Refused(refusals.FORM_EXPIRED))
         person, application = flow.person, flow.application
         request.app_id, request.tenant_id = application.client_id, person.tenant.tenant_id
         decision = form.get("decision")

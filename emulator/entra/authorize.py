@@ -38,7 +38,7 @@ _PROMPTS: Final = {"", "login", "none", "consent", "select_account"}
 
 
 class Authorize:
-    """Requests for a code."""
+    """The authorize endpoint: requests for a code or for tokens."""
 
     def __init__(self, cloud: Cloud, flows: Flows, sessions: Sessions, issuer: Issuer) -> None:
         self._cloud = cloud
@@ -57,7 +57,7 @@ class Authorize:
                 asked = parameters.of_version_1(asked)
             application, uri = replies.trusted(self._cloud.world, asked, tenant.name if tenant else segment)
         except Refused as refused:
-            return replies.tell(request, refused)
+            return replies.refusal_page(request, refused)
         request.app_id = application.client_id
         try:
             flow = self._flow(asked, segment, application, uri)
@@ -74,7 +74,7 @@ class Authorize:
         if blocked is not None:
             self._flows.drop(flow.flow_id)
             if self._cloud.switches.blocked_sign_in == "page" and flow.device is None:
-                return replies.tell(request, blocked)
+                return replies.refusal_page(request, blocked)
             return self._give_up(request, flow, blocked)
         if flow.prompt != "consent" and not consents.missing(flow, person):
             return self._finish(request, flow, person)
@@ -85,11 +85,11 @@ class Authorize:
         return pages.approval(flow, person, can_ask=who == "request", asked=asked is not None)
 
     def consent(self, request: Request) -> Answer:
-        """Take the consent form."""
+        """Take the form of the consent page."""
         form = request.form()
         flow = self._flows.go_on(form, "code")
         if flow is None or flow.person is None or not flow.proven:
-            return replies.tell(request, Refused(refusals.FORM_EXPIRED))
+            return replies.refusal_page(request, Refused(refusals.FORM_EXPIRED))
         person = flow.person
         request.app_id, request.tenant_id = flow.application.client_id, person.tenant.tenant_id
         decision = form.get("decision")
@@ -108,7 +108,7 @@ class Authorize:
         form = request.form()
         flow = self._flows.go_on(form, "code")
         if flow is None or flow.person is None or not flow.proven:
-            return replies.tell(request, Refused(refusals.FORM_EXPIRED))
+            return replies.refusal_page(request, Refused(refusals.FORM_EXPIRED))
         person, application = flow.person, flow.application
         request.app_id, request.tenant_id = application.client_id, person.tenant.tenant_id
         if consents.who_may(flow, person, self._cloud.switches) != "request":
@@ -165,7 +165,7 @@ class Authorize:
         return self._finish(request, flow, person)
 
     def _blocked(self, flow: Flow, person: Person) -> Refused | None:
-        """Why somebody may not sign in although the password is right."""
+        """Return the refusal of somebody who may not sign in although the password is right; None if there is none."""
         client = flow.application.client_id
         if not person.tenant.may_use(client, person):
             return Refused(refusals.at_sign_in(refusals.NOT_ASSIGNED), client=client, who=person.upn)
@@ -209,7 +209,7 @@ class Authorize:
         self._flows.drop(flow.flow_id)
         if flow.device is not None:
             device.decline(flow.device, refused)
-            return replies.tell(request, refused)
+            return replies.refusal_page(request, refused)
         return replies.give_up(request, flow, refused)
 
 
@@ -224,7 +224,7 @@ def _challenge(asked: dict[str, str]) -> tuple[str, str]:
 
 
 def _response_types(asked: dict[str, str], application: Application) -> frozenset[str]:
-    """What the authorize endpoint is to send.
+    """Return what the authorize endpoint is to send.
 
     Raises:
         Refused: there is no such combination, or the registration does not allow it.
@@ -241,7 +241,7 @@ def _response_types(asked: dict[str, str], application: Application) -> frozense
 
 
 def _mode(asked: dict[str, str]) -> str:
-    """How a refusal is sent: as was asked for; where tokens were, never in the query."""
+    """Return how a refusal is sent: as the request says, but never in the query where tokens were asked for."""
     usual = "fragment" if "token" in asked.get("response_type", "") else "query"
     mode = asked.get("response_mode", "")
     return mode if mode in replies.MODES and mode != "query" else usual

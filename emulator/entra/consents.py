@@ -1,4 +1,4 @@
-"""Who may consent to what, and whether it was.
+"""The rules of consent: which permissions are missing, and who may consent to them.
 
 https://learn.microsoft.com/entra/identity/enterprise-apps/configure-user-consent and
 https://learn.microsoft.com/entra/identity/enterprise-apps/configure-admin-consent-workflow
@@ -30,7 +30,7 @@ def granted(application: Application, person: Person) -> set[str]:
 
 
 def who_may(flow: Flow, person: Person, switches: Switches) -> Who:
-    """Who may consent to what a flow asks for: the person, or an administrator, who can be asked or not."""
+    """Return who may consent to a flow's permissions: the person, or an administrator, who can be asked or not."""
     if person.role == "admin" or _may_consent(flow, person.tenant, switches):
         return "self"
     return "request" if person.tenant.user_consent == "request_approval" else "administrator"
@@ -48,7 +48,7 @@ def _may_consent(flow: Flow, tenant: Tenant, switches: Switches) -> bool:
 
 
 def requested(tenant: Tenant, application: Application, person: Person) -> ConsentRequest | None:
-    """What a person asked an administrator for, as long as it is unanswered."""
+    """Return a person's unanswered request for an administrator's approval; None if there is none."""
     return next(
         (
             request

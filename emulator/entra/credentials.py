@@ -1,4 +1,4 @@
-"""How an application proves itself at the token endpoint: a secret, or an assertion signed with a certificate's key."""
+"""The credentials of applications at the token endpoint: a secret, or an assertion signed with a certificate's key."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from emulator.entra import alive, consents, parameters, refusals
+from emulator.entra import consents, grant_checks, parameters, refusals
 from emulator.entra.issuing import Grant
 from emulator.entra.refusals import DEATHS, Refused
 from emulator.entra.scopes import of_openid, read, split
@@ -70,10 +70,10 @@ class Delegated:
         request.tenant_id = person.tenant.tenant_id
         asked = split(parameters.demand(form, "scope"))
         wanted = read(asked, application, single=True)
-        alive.check_tenant(person.tenant, application)
-        alive.check_person(self._cloud, person, application, issued, amr)
+        grant_checks.check_tenant(person.tenant, application)
+        grant_checks.check_person(self._cloud, person, application, issued, amr)
         if not wanted.default:
-            alive.check_consent(person, application, wanted.permissions)
+            grant_checks.check_consent(person, application, wanted.permissions)
         permissions = consents.granted(application, person)
         if wanted.default and not permissions:
             raise Refused(refusals.NOT_CONSENTED, client=application.client_id)

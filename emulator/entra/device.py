@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from emulator.entra import national, pages, parameters, refusals
 from emulator.entra.flows import Code, Device, Flow, Shelf
-from emulator.entra.issuing import given
+from emulator.entra.issuing import token_answer
 from emulator.entra.refusals import Refused
 from emulator.entra.scopes import read, split
 
@@ -55,7 +55,7 @@ class Devices:
         device_code, page = f"1.{secrets.token_urlsafe(48)}", f"{request.base}/common/{PAGE}"
         self._by_device_code.put(device_code, device)
         self._by_user_code.put(device.user_code, device)
-        return given(
+        return token_answer(
             {
                 "user_code": device.user_code, "device_code": device_code, "verification_uri": page,
                 "expires_in": int(switches.device_code_s), "interval": switches.device_code_interval_s,
@@ -79,7 +79,7 @@ class Devices:
         return sign_in.begin(request, flow, device.tenant)
 
     def poll(self, form: dict[str, str], application: Application) -> Code:
-        """What somebody who typed in the code gave the device.
+        """Return the code of whoever typed in a device's user code and signed in.
 
         Raises:
             Refused: nobody has yet, or will; or it asks too often.

@@ -70,7 +70,7 @@ class Directory:
             self._on_change()
 
     def consent_requests(self) -> list[dict[str, Any]]:
-        """What administrators were asked for and have not answered."""
+        """Return the requests for approval that no administrator has answered, as JSON values."""
         return [
             {
                 "tenant": tenant.tenant_id, "client_id": each.client_id, "person": each.oid,
@@ -108,7 +108,7 @@ class Directory:
         return self._tokens.refresh_token(person, application)
 
     def grants(self) -> list[dict[str, Any]]:
-        """Everything that was consented to."""
+        """Return all consents of all tenants, as JSON values."""
         return [
             {
                 "tenant": tenant.tenant_id, "client_id": client_id, "person": person, "scopes": sorted(scopes),
@@ -121,7 +121,7 @@ class Directory:
     # Refusals
 
     def revoke(self, who: str | Person, kind: str = "sessions_revoked", *, access_tokens: bool = False) -> None:
-        """Let an account's grants die in one of the documented ways.
+        """End an account's grants in one of the documented ways.
 
         Args:
             who: whose.
@@ -260,7 +260,7 @@ class Directory:
         return self._tokens.key.kids
 
     def _restored(self, person: Person) -> None:
-        """Take back whatever was refused to an account."""
+        """Stop refusing an account."""
         person.refusal, person.enabled = "", True
         person.tokens_valid_from = person.access_valid_from = person.cookies_valid_from = 0.0
 

@@ -61,13 +61,13 @@ def keys(request: Request, tenant: Tenant | None, key: SigningKey, *, version: i
 
 
 def issuer(request: Request, tenant: Tenant | None, *, version: int) -> str:
-    """Who issues tokens of a version for a tenant."""
+    """Return the issuer of a tenant's tokens of one version."""
     tid = "{tenantid}" if tenant is None else tenant.tenant_id
     return f"{request.authority}/{tid}/v2.0" if version == 2 else f"https://{CLOUDS[request.cloud].sts}/{tid}/"
 
 
 def instance(request: Request) -> dict[str, Any]:
-    """Which host names belong together, and where the discovery document of `authorization_endpoint` is.
+    """Return the host names of each cloud, and the address of the discovery document of `authorization_endpoint`.
 
     MSAL asks for it when it does not know an authority's host.
 

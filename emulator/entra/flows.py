@@ -65,7 +65,7 @@ class Flow:
 
 @dataclass(slots=True, kw_only=True)
 class Code:
-    """What an authorization code stands for."""
+    """The sign-in that an authorization code stands for."""
 
     flow: Flow
     person: Person

@@ -1,4 +1,4 @@
-"""What is given for a grant: access, refresh and id tokens, and what they cover."""
+"""The answer to a token request: access, refresh and id tokens of one grant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from emulator.entra.refusals import NOT_STORED
-from emulator.entra.scopes import told
+from emulator.entra.scopes import scope_text
 from emulator.entra.tokens import client_info, identity_provider
 from emulator.exchange import Answer, json_answer
 
@@ -25,7 +25,7 @@ _CAE: Final = "cp1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """Whose tokens are made, for whom, what they cover and what they go back to.
+    """The grant that tokens are issued for: person, application, permissions, and the sign-in that it goes back to.
 
     Attributes:
         person: whose.
@@ -75,7 +75,7 @@ class Issuer:
             )  # fmt: skip
         if "openid" in grant.openid:
             body["id_token"] = self.id_token(request, grant)
-        return given(body)
+        return token_answer(body)
 
     def access(self, request: Request, grant: Grant, asked: Sequence[str]) -> dict[str, Any]:
         """An access token and what an answer says of it."""
@@ -88,7 +88,7 @@ class Issuer:
             capabilities=grant.capabilities, own=grant.own, idp=self._provider(grant.person),
         )  # fmt: skip
         return {
-            "token_type": "Bearer", "scope": told(asked, permissions, openid), "expires_in": lifetime_s,
+            "token_type": "Bearer", "scope": scope_text(asked, permissions, openid), "expires_in": lifetime_s,
             "ext_expires_in": lifetime_s, "access_token": token,
         }  # fmt: skip
 
@@ -102,13 +102,13 @@ class Issuer:
         )  # fmt: skip
 
     def auth_time(self, flow: Flow) -> float:
-        """When the password was typed, if the id token tells; 0: it does not."""
+        """Return when the password was typed, if the id token says so; else 0."""
         switch = self._cloud.switches.auth_time_claim
         is_told = switch == "always" or (switch == "with_max_age" and flow.max_age_s is not None)
         return flow.auth_time if is_told else 0.0
 
     def lifetime_s(self, capabilities: Sequence[str]) -> int:
-        """How long an access token lives."""
+        """Return the lifetime of an access token, in seconds."""
         switches = self._cloud.switches
         return switches.cae_token_s if _CAE in capabilities else switches.access_token_s
 
@@ -121,7 +121,7 @@ class Issuer:
         return identity_provider(self._cloud.world.home_of(person), person.tenant)
 
 
-def given(body: dict[str, Any]) -> Answer:
+def token_answer(body: dict[str, Any]) -> Answer:
     """An answer with tokens, which nobody between may store."""
     answer = json_answer(body)
     answer.headers += NOT_STORED

@@ -50,5 +50,5 @@ def check_resources(request: Request, scopes: list[str]) -> None:
 
 
 def _may_be(request: Request, cloud: CloudName) -> bool:
-    """Whether a request that names no tenant may be meant for a cloud."""
+    """Tell whether a request that names no tenant may be meant for a cloud."""
     return not request.host or is_login_of(request.host, cloud)

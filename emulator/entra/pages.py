@@ -31,7 +31,7 @@ _templates = Environment(
 def sign_in(
     flow: Flow, people: Iterable[Person], remembered: Iterable[Person] = (), *, trouble: str = "", username: str = ""
 ) -> Answer:
-    """The sign-in page.
+    """Return the sign-in page of a flow.
 
     It has the accounts that the browser remembers, a form for account and password, and a button for each account that may
     be tried.
@@ -95,7 +95,7 @@ def form_post(uri: str, fields: dict[str, str]) -> Answer:
 
 
 def _asked(flow: Flow) -> list[tuple[str, str]]:
-    """What a flow asks for, in words and by name: Graph's permissions, then what sign-in itself gives."""
+    """Return a flow's permissions as (text, name): Graph's first, then those of sign-in itself."""
     lower = {scope.lower() for scope in flow.scopes}
     permissions = [(PERMISSIONS[name].text, name) for name in sorted(flow.permissions)]
     return [*permissions, *((text, name) for name, text in SIGN_IN_SCOPES.items() if name in lower)]

@@ -41,7 +41,7 @@ def of_body(request: Request) -> dict[str, str]:
 
 
 def demand(asked: dict[str, str], name: str) -> str:
-    """A parameter's value.
+    """Return the value of a required parameter.
 
     Raises:
         Refused: it is missing or empty.
@@ -61,7 +61,7 @@ def of_version_1(asked: dict[str, str]) -> dict[str, str]:
 
 
 def capabilities(asked: dict[str, str]) -> tuple[str, ...]:
-    """What the application says in `claims` that it can do: https://learn.microsoft.com/entra/identity-platform/claims-challenge
+    """Return the capabilities that an application states in `claims`: https://learn.microsoft.com/entra/identity-platform/claims-challenge
 
     Raises:
         Refused: `claims` is not the JSON that it should be.

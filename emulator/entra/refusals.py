@@ -57,7 +57,7 @@ def shown(refused: Refused) -> str:
 
 
 def answer(refused: Refused, request: Request) -> Answer:
-    """The token endpoint's form."""
+    """Return a refusal as the token endpoint's JSON."""
     refusal = refused.refusal
     trace, correlation, stamp = _marks(request)
     body: dict[str, Any] = {
@@ -82,7 +82,7 @@ def answer(refused: Refused, request: Request) -> Answer:
 
 
 def parameters(refused: Refused, request: Request) -> dict[str, str]:
-    """The redirect's form."""
+    """Return a refusal as the parameters of a redirect."""
     refusal = refused.refusal
     request.reason = f"AADSTS{refusal.code}"
     found = {"error": refusal.error, "error_description": _description(refused, *_marks(request))}

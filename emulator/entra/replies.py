@@ -1,4 +1,4 @@
-"""How an answer goes back to the application: by redirect or by a form that posts itself."""
+"""The ways back to the application: a redirect, or a form that posts itself."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def trusted(world: World, asked: dict[str, str], directory: str) -> tuple[Applic
 
 
 def is_registered(uri: str, application: Application) -> bool:
-    """Whether an application is registered with an address."""
+    """Tell whether an application is registered with a redirect URI."""
     return any(_same_address(uri, known) for known in application.redirect_uris)
 
 
@@ -66,8 +66,8 @@ def give_up(request: Request, flow: Flow, refused: Refused) -> Answer:
     return send(flow.redirect_uri, flow.response_mode, flow.state, found)
 
 
-def tell(request: Request, refused: Refused) -> Answer:
-    """Tell the person, not the application."""
+def refusal_page(request: Request, refused: Refused) -> Answer:
+    """Return the page that shows a refusal to the person, and not to the application."""
     return pages.refused(refusals.parameters(refused, request)["error_description"])
 
 
@@ -75,7 +75,7 @@ _GONE = {"removed", "not_in_tenant", "disabled", "switched_off"}
 
 
 def _same_address(uri: str, known: str) -> bool:
-    """Whether a redirect URI is the registered one; for http://localhost the port does not count, as in Entra."""
+    """Tell whether a redirect URI is the registered one; the port of http://localhost does not count, as in Entra."""
     if uri == known:
         return bool(uri)
     try:

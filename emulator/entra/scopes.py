@@ -21,7 +21,7 @@ OPENID: Final = frozenset({"openid", "profile", "email", "offline_access"})
 DEFAULT: Final = ".default"
 
 
-class Permission(NamedTuple):
+class DelegatedPermission(NamedTuple):
     """One of Graph's delegated permissions: what the consent page says of it, and whether it needs an administrator."""
 
     text: str
@@ -33,14 +33,14 @@ class _Permissions(msgspec.Struct, forbid_unknown_fields=True):
     administrators: dict[str, str]
 
 
-def _permissions() -> dict[str, Permission]:
+def _permissions() -> dict[str, DelegatedPermission]:
     raw = files("emulator.entra").joinpath("permissions.toml").read_bytes()
     read_ = msgspec.toml.decode(raw, type=_Permissions)
-    everybodys = {name: Permission(text, admin=False) for name, text in read_.users.items()}
-    return everybodys | {name: Permission(text, admin=True) for name, text in read_.administrators.items()}
+    everybodys = {name: DelegatedPermission(text, admin=False) for name, text in read_.users.items()}
+    return everybodys | {name: DelegatedPermission(text, admin=True) for name, text in read_.administrators.items()}
 
 
-PERMISSIONS: Final[dict[str, Permission]] = _permissions()
+PERMISSIONS: Final[dict[str, DelegatedPermission]] = _permissions()
 """permissions.toml: name as Graph spells it -> what it is. Any of them can be asked for at sign-in, registered or not:
 https://learn.microsoft.com/entra/identity-platform/permissions-consent-overview"""
 APP_ROLES: Final[dict[str, str]] = {
@@ -69,8 +69,8 @@ _GRAPH_NAMES: Final = {"", GRAPH_ID, *(f"https://{cloud.graph}" for cloud in CLO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What a request's scopes ask for.
+class RequestedScopes:
+    """The permissions and the resource that a request's scopes ask for.
 
     Attributes:
         permissions: Graph's delegated permissions.
@@ -93,8 +93,8 @@ def permissions(scopes: list[str], application: Application) -> set[str]:
     return read(scopes, application).permissions
 
 
-def read(scopes: list[str], application: Application, *, single: bool = False) -> Asked:
-    """What the scopes ask for; a scope without a resource before it is Graph's.
+def read(scopes: list[str], application: Application, *, single: bool = False) -> RequestedScopes:
+    """Read scopes; a scope without a resource before it is Graph's.
 
     Args:
         scopes: as they were sent; those of OpenID Connect say nothing about a resource.
@@ -112,9 +112,9 @@ def read(scopes: list[str], application: Application, *, single: bool = False) -
     if default and len(parts) > 1:
         raise Refused(SCOPE_MIXED)
     if default and not own:
-        return Asked(permissions=registered(application), default=True)
+        return RequestedScopes(permissions=registered(application), default=True)
     found = {_permission(name) for is_own, name in parts if not is_own}
-    return Asked(permissions=found, own=own, default=default)
+    return RequestedScopes(permissions=found, own=own, default=default)
 
 
 def registered(application: Application) -> set[str]:
@@ -132,7 +132,7 @@ def of_openid(scopes: Iterable[str]) -> frozenset[str]:
     return OPENID & {scope.lower() for scope in scopes}
 
 
-def told(asked: Sequence[str], granted: set[str], openid: Iterable[str]) -> str:
+def scope_text(asked: Sequence[str], granted: set[str], openid: Iterable[str]) -> str:
     """The scopes as an answer names them, so that MSAL's cache finds them again.
 
     Graph's come as they were asked for. What was granted before follows, named with the resource that was asked for: "it's

@@ -14,7 +14,7 @@ from emulator.entra.refusals import Refused
 from emulator.entra.sessions import Sessions
 from emulator.entra.signin import SignIn
 from emulator.entra.signout import sign_out
-from emulator.entra.token import Token
+from emulator.entra.token import TokenEndpoint
 from emulator.exchange import json_answer
 from emulator.world import PERSONAL
 
@@ -45,7 +45,7 @@ _INTERACTIVE: Final = {
 
 
 class Entra:
-    """Entra ID's public surface."""
+    """Entra ID's endpoints, pages and documents."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -56,7 +56,7 @@ class Entra:
         self._authorize = Authorize(cloud, self._flows, self._sessions, issuer)
         self._admin_consent = AdminConsent(cloud, self._flows)
         self._sign_in = SignIn(cloud, self._flows, self._sessions, self._proven)
-        self._token = Token(cloud, self._authorize.codes, self._devices, issuer)
+        self._token = TokenEndpoint(cloud, self._authorize.codes, self._devices, issuer)
 
     def tenant_of(self, request: Request) -> str:
         """The tenant that a request is about, as far as path and refresh token tell; empty when they do not."""
@@ -66,7 +66,7 @@ class Entra:
         return self._token.tenant_of(request) if request.path.endswith(TOKEN_PATH) else ""
 
     def handle(self, request: Request) -> Answer:
-        """Answer a request."""
+        """Answer one request to Entra."""
         segment, _, rest = request.path.removeprefix("/").partition("/")
         try:
             if rest == "discovery/instance":
@@ -75,7 +75,7 @@ class Entra:
             national.check(request, tenant)
             return self._route(request, segment, tenant, rest)
         except Refused as refused:
-            return replies.tell(request, refused) if rest in _INTERACTIVE else refusals.answer(refused, request)
+            return replies.refusal_page(request, refused) if rest in _INTERACTIVE else refusals.answer(refused, request)
 
     def _tenant(self, segment: str) -> Tenant | None:
         """The tenant of a path; None for the paths of many tenants."""

@@ -1,4 +1,4 @@
-"""Who is signed in in which browser: one cookie, several accounts."""
+"""Browser sessions: one cookie for the accounts that are signed in in one browser."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Session:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it may still be used."""
+        """Tell whether the session is still valid: the account is enabled, and nothing was revoked since."""
         person = self.person
         return person.enabled and self.since >= max(person.tokens_valid_from, person.cookies_valid_from)
 

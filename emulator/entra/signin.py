@@ -53,7 +53,7 @@ class SignIn:
         form = request.form()
         flow = self._flows.go_on(form)
         if flow is None:
-            return replies.tell(request, Refused(refusals.FORM_EXPIRED))
+            return replies.refusal_page(request, Refused(refusals.FORM_EXPIRED))
         request.app_id = flow.application.client_id
         wanted = form.get("account", "").lower()
         for session in self._sessions.of(request, tenant):
@@ -68,7 +68,7 @@ class SignIn:
         form = request.form()
         flow = self._flows.go_on(form)
         if flow is None:
-            return replies.tell(request, Refused(refusals.FORM_EXPIRED))
+            return replies.refusal_page(request, Refused(refusals.FORM_EXPIRED))
         request.app_id = flow.application.client_id
         username = form.get("username", "").strip()
         try:
@@ -86,7 +86,7 @@ class SignIn:
         form = request.form()
         flow = self._flows.go_on(form)
         if flow is None or flow.person is None or flow.proven:
-            return replies.tell(request, Refused(refusals.FORM_EXPIRED))
+            return replies.refusal_page(request, Refused(refusals.FORM_EXPIRED))
         person = flow.person
         request.app_id, request.tenant_id = flow.application.client_id, person.tenant.tenant_id
         account = self._cloud.world.home_of(person)
@@ -118,7 +118,7 @@ class SignIn:
         return pages.sign_in(flow, self._offered(flow, tenant), remembered, trouble=trouble, username=username)
 
     def _offered(self, flow: Flow, tenant: Tenant | None) -> Iterable[Person]:
-        """Whom the sign-in page names: with a guest's password, only where the guest is at home."""
+        """Return the people whom the sign-in page offers: guests only in the tenant where they are at home."""
         hinted_tenant = self._cloud.world.tenant(flow.domain_hint) if flow.domain_hint else None
         tenant = tenant or hinted_tenant
         people = tenant.people.values() if tenant is not None else self._cloud.world.people()
@@ -128,7 +128,7 @@ class SignIn:
 def authenticate(
     cloud: Cloud, segment: str, application: Application, username: str, password: str, tenant: Tenant | None
 ) -> Person:
-    """Whose name and password these are: at another tenant, the guest that the account is there.
+    """Return the person with this name and password: at another tenant, the account's guest there.
 
     Args:
         cloud: the cloud.

@@ -7,9 +7,9 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING, Final
 
-from emulator.entra import alive, consents, credentials, national, parameters, refusals
+from emulator.entra import consents, credentials, grant_checks, national, parameters, refusals
 from emulator.entra.delegated import Delegated
-from emulator.entra.issuing import Grant, given
+from emulator.entra.issuing import Grant, token_answer
 from emulator.entra.refusals import DEATHS, Refused
 from emulator.entra.scopes import of_openid, read, split
 from emulator.entra.tokens import UNUSED_S, identity_provider
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from emulator.entra.device import Devices
     from emulator.entra.flows import Code, Shelf
     from emulator.entra.issuing import Issuer
-    from emulator.entra.scopes import Asked
+    from emulator.entra.scopes import RequestedScopes
     from emulator.entra.tokens import RefreshToken
     from emulator.exchange import Answer, Request
     from emulator.world import Application, Person, Tenant
@@ -31,7 +31,7 @@ _OF_CONFIDENTIAL: Final = {"client_credentials", _ON_BEHALF_OF}
 """What a public client cannot ask for."""
 
 
-class Token:
+class TokenEndpoint:
     """Redeems codes (once) and refresh tokens (as often as they live), and knows the application itself."""
 
     def __init__(self, cloud: Cloud, codes: Shelf[Code], devices: Devices, issuer: Issuer) -> None:
@@ -111,9 +111,9 @@ class Token:
         asked = split(form.get("scope", "")) or [*flow.scopes]
         wanted = read(asked, application, single=bool(form.get("scope")))
         code.redeemed = True
-        alive.check_tenant(person.tenant, application)
-        alive.check_person(self._cloud, person, application, code.issued, code.amr)
-        alive.check_consent(person, application, wanted.permissions & flow.permissions or flow.permissions)
+        grant_checks.check_tenant(person.tenant, application)
+        grant_checks.check_person(self._cloud, person, application, code.issued, code.amr)
+        grant_checks.check_consent(person, application, wanted.permissions & flow.permissions or flow.permissions)
         grant = Grant(
             person=person, application=application, permissions=consents.granted(application, person), own=wanted.own,
             openid=of_openid([*flow.scopes, *asked]), amr=code.amr, family=code.family, nonce=flow.nonce,
@@ -157,11 +157,11 @@ class Token:
         request.tenant_id = person.tenant.tenant_id
         national.check(request, person.tenant)
         if content.issued < request.utc - UNUSED_S:
-            raise Refused(refusals.UNUSED, issued=alive.instant(content.issued))
+            raise Refused(refusals.UNUSED, issued=grant_checks.instant(content.issued))
         asked = split(form.get("scope", ""))
         wanted = read(asked, application, single=True)
-        alive.check_tenant(person.tenant, application)
-        alive.check_person(self._cloud, person, application, content.issued, content.amr)
+        grant_checks.check_tenant(person.tenant, application)
+        grant_checks.check_person(self._cloud, person, application, content.issued, content.amr)
         permissions = self._granted(person, application, wanted, content)
         grant = Grant(
             person=person, application=application, permissions=permissions, own=wanted.own, amr=content.amr,
@@ -170,17 +170,19 @@ class Token:
         )  # fmt: skip
         return self._issuer.answer(request, grant, asked)
 
-    def _granted(self, person: Person, application: Application, wanted: Asked, content: RefreshToken) -> set[str]:
+    def _granted(
+        self, person: Person, application: Application, wanted: RequestedScopes, content: RefreshToken
+    ) -> set[str]:
         """The permissions of a refreshed token: all that were consented to, those that were asked for among them."""
         if not wanted.default:
-            alive.check_consent(person, application, wanted.permissions)
+            grant_checks.check_consent(person, application, wanted.permissions)
         granted = consents.granted(application, person)
         if content.graph and not granted and not wanted.own:
             raise Refused(refusals.NOT_CONSENTED, client=application.client_id)
         return granted
 
     def _owner(self, content: RefreshToken, tenant: Tenant | None, application: Application) -> Person:
-        """Whose token it is; at another tenant, the guest that its owner is there."""
+        """Return the person of a refresh token; at another tenant, its guest there."""
         home = self._cloud.world.tenant(content.tenant_id)
         person = home.people.get(content.oid.lower()) if home is not None else None
         if home is None or person is None:
@@ -198,7 +200,7 @@ class Token:
     def _itself(
         self, request: Request, form: dict[str, str], segment: str, tenant: Tenant | None, application: Application
     ) -> Answer:
-        """Client credentials: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow"""
+        """Answer client credentials: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow"""
         if segment.lower() in {"common", "consumers"}:
             raise Refused(refusals.GRANT_TYPE_NOT_HERE)
         if tenant is None:
@@ -208,7 +210,7 @@ class Token:
         if not scope.lower().endswith("/.default") or len(split(scope)) > 1:
             raise Refused(refusals.SCOPE_NOT_DEFAULT, name=scope[:200])
         wanted = read([scope], application, single=True)
-        alive.check_tenant(tenant, application)
+        grant_checks.check_tenant(tenant, application)
         if not tenant.knows(application.client_id):
             raise Refused(refusals.APP_UNKNOWN, client=application.client_id, tenant=tenant.name)
         capabilities = parameters.capabilities(form)
@@ -218,20 +220,20 @@ class Token:
             tenant, application, roles, lifetime_s, version=self._issuer.version(application, own=wanted.own),
             authority=request.authority, capabilities=capabilities, own=wanted.own,
         )  # fmt: skip
-        return given(
+        return token_answer(
             {"token_type": "Bearer", "expires_in": lifetime_s, "ext_expires_in": lifetime_s, "access_token": token}
         )
 
 
 def _audiences(request: Request, segment: str, tenant: Tenant | None) -> set[str]:
-    """What an assertion may be meant for: the token endpoint or the issuer, by any name of the tenant and of Entra."""
+    """Return the audiences that an assertion may have: the token endpoint or the issuer, by any name of the tenant and of Entra."""
     names = {segment, *((tenant.tenant_id, tenant.domain) if tenant is not None else ())}
     bases, paths = {request.base, request.authority}, ("oauth2/v2.0/token", "oauth2/token", "v2.0")
     return {f"{base}/{name}/{path}" for base in bases for name in names for path in paths}
 
 
 def _verified(verifier: str, challenge: str, method: str) -> bool:
-    """Whether a PKCE verifier fits; a verifier without a challenge fits none."""
+    """Tell whether a PKCE verifier fits its challenge; a verifier without a challenge does not."""
     if not challenge:
         return not verifier
     if method == "S256":

@@ -1,4 +1,4 @@
-"""Id, access and refresh tokens, minted and looked at.
+"""The maker and reader of id, access and refresh tokens.
 
 https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference and
 https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference
@@ -46,7 +46,7 @@ PASSWORD_ONLY: Final = ("pwd",)
 
 
 class RefreshToken(msgspec.Struct, frozen=True):
-    """What a refresh token stands for. It is in the token itself, so that no number of them fills any store."""
+    """The contents of a refresh token. They are in the token itself, so that no number of tokens fills any store."""
 
     client_id: str
     tenant_id: str
@@ -115,7 +115,7 @@ class Minter:
         authority: str = "", amr: Sequence[str] = PASSWORD_ONLY, capabilities: Sequence[str] = (), own: bool = False,
         idp: str = "",
     ) -> str:  # fmt: skip
-        """A delegated access token.
+        """Return a signed access token of a person for an application.
 
         Args:
             person: for whom.
@@ -173,7 +173,7 @@ class Minter:
         return f"1.{_text(raw)}.{_text(self._mac(raw))}"
 
     def read_refresh_token(self, token: str) -> RefreshToken | None:
-        """What a refresh token stands for; None when it is none of ours."""
+        """Return the contents of a refresh token; None when it is not one of this cloud."""
         try:
             _, content, mac = token.split(".")
             raw = base64.urlsafe_b64decode(content + "==")
@@ -193,7 +193,7 @@ def client_info(home: Person) -> str:
 
 
 def identity_provider(home: Person, tenant: Tenant) -> str:
-    """What vouches for an account, when that is not the tenant itself."""
+    """Return the identity provider of an account; empty when it is the tenant itself."""
     if home.tenant.tenant_id == PERSONAL:
         return "live.com"
     return "" if home.tenant is tenant else f"https://{CLOUDS[home.tenant.cloud].sts}/{home.tenant.tenant_id}/"

@@ -1,4 +1,4 @@
-"""Who asks: bearer tokens, the permissions in them, and when they end before their time."""
+"""The caller of a request: bearer tokens, their permissions, and their early end."""
 
 from __future__ import annotations
 
@@ -51,16 +51,16 @@ class Caller:
     issued: float
     expires: float
 
-    def may(self, permission: Permission) -> bool:
-        """Whether the token has one of a call's permissions, of its own kind."""
+    def may(self, permission: RequiredPermission) -> bool:
+        """Tell whether the token has one of a call's permissions of its kind, delegated or application."""
         return not (self.roles if self.is_app else self.scopes).isdisjoint(
             permission.application if self.is_app else permission.delegated
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Permission:
-    """What a call wants: any one of these is enough. https://learn.microsoft.com/graph/permissions-reference"""
+class RequiredPermission:
+    """The permissions that allow a call; one is enough. https://learn.microsoft.com/graph/permissions-reference"""
 
     delegated: tuple[str, ...]
     application: tuple[str, ...] = ()
@@ -75,7 +75,7 @@ class Access:
         self._known: dict[str, Caller] = {}
 
     def caller(self, request: Request) -> Caller:
-        """Who sent a request.
+        """Return the caller of a request.
 
         Raises:
             GraphError: 401, the token is missing, malformed, foreign, meant for somebody else, expired or revoked.
@@ -124,7 +124,7 @@ class Access:
         )  # fmt: skip
 
 
-def demand(caller: Caller, permission: Permission, *, code: str = "Authorization_RequestDenied") -> None:
+def demand(caller: Caller, permission: RequiredPermission, *, code: str = "Authorization_RequestDenied") -> None:
     """Refuse a caller who has none of a call's permissions.
 
     Raises:
@@ -135,7 +135,7 @@ def demand(caller: Caller, permission: Permission, *, code: str = "Authorization
 
 
 def signed_in(caller: Caller) -> Person:
-    """Who is signed in.
+    """Return the person who is signed in.
 
     Raises:
         GraphError: 400, nobody is.
@@ -146,7 +146,7 @@ def signed_in(caller: Caller) -> Person:
 
 
 def _check_still_good(caller: Caller, now: float) -> None:
-    """Whether a token ended before its time. Without continuous access evaluation it lives on, unless control ended it.
+    """Check that a token did not end before its time. Without continuous access evaluation only control ends one early.
 
     Raises:
         GraphError: 401, with the claims to ask a new token for if the application understands them.

@@ -46,7 +46,7 @@ class Part(msgspec.Struct, kw_only=True):
 
 
 class Batch(msgspec.Struct):
-    """A batch."""
+    """The body of a batch request."""
 
     requests: list[Part]
 

@@ -39,7 +39,7 @@ _IDS: Final = re.compile(rf"\s*id eq '{GUID.pattern}'(?:\s+or\s+id eq '{GUID.pat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Round:
-    """What was asked for, how everybody was when it began (object id -> digest), and whom the next page begins with."""
+    """One round of a delta query: the query, everybody's digest when it began, by object id, and the start of the next page."""
 
     owner: tuple[str, str]
     select: str
@@ -160,7 +160,7 @@ def _owner(caller: Caller) -> tuple[str, str]:
 
 
 def _expired(request: Request) -> GraphError:
-    """https://learn.microsoft.com/graph/delta-query-overview#synchronization-reset"""
+    """Return the error of an expired token: https://learn.microsoft.com/graph/delta-query-overview#synchronization-reset"""
     error = GraphError(
         410, "SyncStateNotFound", "The sync state generation is not found; continue with a full synchronization."
     )

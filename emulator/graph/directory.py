@@ -1,4 +1,4 @@
-"""What else the directory has: what its calls cost, the organisation, objects by their ids."""
+"""The rest of Graph's directory: the cost of its calls, the organisation, objects by their ids."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from emulator.exchange import json_answer
-from emulator.graph.access import Permission, demand
+from emulator.graph.access import RequiredPermission, demand
 from emulator.graph.errors import GraphError, bad_request
 from emulator.graph.presences import GUID
 from emulator.graph.properties import DEFAULT_FIELDS, values
@@ -22,14 +22,14 @@ MOST_IDS: Final = 1000
 _SMALL_PAGE: Final = 20
 
 _DIRECTORY: Final = ("Directory.Read.All", "Directory.ReadWrite.All")
-_WHOLE: Final = Permission(delegated=_DIRECTORY, application=_DIRECTORY)
-_NAMES_ONLY: Final = Permission(
+_WHOLE: Final = RequiredPermission(delegated=_DIRECTORY, application=_DIRECTORY)
+_NAMES_ONLY: Final = RequiredPermission(
     delegated=("User.ReadBasic.All", "User.Read.All", *_DIRECTORY), application=("User.Read.All", *_DIRECTORY)
 )
 # https://learn.microsoft.com/graph/api/organization-get, and the longer list of
 # https://github.com/microsoftgraph/microsoft-graph-devx-content/blob/master/permissions/new/permissions.json
 _ORGANIZATION_READ: Final = ("Organization.Read.All", "Organization.ReadWrite.All", "User.Read.All", *_DIRECTORY)
-_ORGANIZATION: Final = Permission(delegated=("User.Read", *_ORGANIZATION_READ), application=_ORGANIZATION_READ)
+_ORGANIZATION: Final = RequiredPermission(delegated=("User.Read", *_ORGANIZATION_READ), application=_ORGANIZATION_READ)
 
 
 class _Wanted(msgspec.Struct):

@@ -18,7 +18,7 @@ _LOGIN: Final = "https://login.microsoftonline.com"
 
 
 class GraphError(Exception):
-    """Graph refuses.
+    """A refusal of Graph: status, code and message.
 
     Attributes:
         status: of HTTP.
@@ -40,17 +40,17 @@ class GraphError(Exception):
 
 
 def bad_request(message: str, code: str = "BadRequest") -> GraphError:
-    """The request is wrong."""
+    """Return a 400 with this message."""
     return GraphError(400, code, message)
 
 
 def unauthenticated(message: str) -> GraphError:
-    """The access token is missing or no good."""
+    """Return a 401 for an access token that is missing or invalid."""
     return GraphError(401, "InvalidAuthenticationToken", message)
 
 
 def challenged(reason: str, *, continuous: bool, now: float) -> GraphError:
-    """The access token ended before its time; an application with continuous access evaluation is told how to go on.
+    """Return a 401 for a token that ended early, with claims for applications with continuous access evaluation.
 
     https://learn.microsoft.com/entra/identity-platform/claims-challenge
     """
@@ -61,7 +61,7 @@ def challenged(reason: str, *, continuous: bool, now: float) -> GraphError:
 
 
 def answer(error: GraphError, request: Request, request_id: str) -> Answer:
-    """The error as an answer."""
+    """Return an error as Graph's JSON answer."""
     inner: dict[str, Any] = {
         "date": f"{datetime.fromtimestamp(request.utc, UTC):%Y-%m-%dT%H:%M:%S}",
         "request-id": request_id,

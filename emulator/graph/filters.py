@@ -105,7 +105,7 @@ def matching(tenant: Tenant, condition: Condition) -> list[Person]:
 
 
 def holds(own: Mapping[str, Any], condition: Condition) -> bool:
-    """Whether a condition holds for `values` of a person, or for an element of a collection."""
+    """Tell whether a condition holds for a person's `values`, or for an element of a collection."""
     if isinstance(condition, Joined):
         quantity = all if condition.every else any
         return quantity(holds(own, part) for part in condition.parts) != condition.negated
@@ -115,7 +115,7 @@ def holds(own: Mapping[str, Any], condition: Condition) -> bool:
 
 
 def _has(elements: Iterable[Any], condition: Condition | None) -> bool:
-    """Whether some element meets a condition; an element that is a value is its own property, without a name."""
+    """Tell whether an element meets a condition; an element that is a plain value is its own property, without a name."""
     return any(
         condition is None or holds(each if isinstance(each, dict) else {"": each}, condition) for each in elements
     )

@@ -1,4 +1,4 @@
-"""What a client accepts: JSON, and how much of OData's own metadata is in it.
+"""The `Accept` header: JSON, and the amount of OData metadata in it.
 
 https://learn.microsoft.com/graph/errors has the 406; https://docs.oasis-open.org/odata/odata-json-format/v4.0/ the rest.
 """
@@ -21,7 +21,7 @@ _KEPT: Final = {"@odata.nextLink", "@odata.deltaLink", "@odata.count"}
 
 
 def check(request: Request) -> None:
-    """Whether the client takes what Graph can give.
+    """Check that the client accepts JSON.
 
     Raises:
         GraphError: 406, it does not.

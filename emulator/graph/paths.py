@@ -80,7 +80,7 @@ def segments(request: Request) -> list[str]:
 
 
 def leads_nowhere(path: list[str]) -> GraphError:
-    """What is said of a path that there is nothing at: the first segment that is wrong, or not modelled, is named."""
+    """Return the error for an unknown path; it names the first segment that is wrong or not modelled."""
     match path:
         case []:
             return no_segment("")

@@ -43,7 +43,7 @@ _decoder = msgspec.json.Decoder(_Ids)
 
 
 class Continuations:
-    """What is left of bulk reads that came in pages: token -> who asked, and the ids still to be read."""
+    """The pages still to come of bulk reads: token -> the caller, and the ids still to be read."""
 
     def __init__(self) -> None:
         self._left: dict[str, tuple[tuple[str, str], list[str]]] = {}
@@ -57,7 +57,7 @@ class Continuations:
         return token
 
     def follow(self, cloud: Cloud, request: Request, caller: Caller, token: str) -> Answer:
-        """The next page.
+        """Return the next page of a bulk read.
 
         Raises:
             GraphError: 400, the token is unknown, expired or another's.
@@ -195,7 +195,7 @@ def _carefully(cloud: Cloud, tenant: Tenant, ids: Sequence[str]) -> tuple[list[b
 
 
 def _special(tenant: Tenant, person: Person | None, user_id: str, switches: Switches) -> str:
-    """What a bulk read says of an id: `presence`, `omit`, `presence_unknown` or `refuse_400`."""
+    """Return how a bulk read treats an id: `presence`, `omit`, `presence_unknown` or `refuse_400`."""
     if person is None:
         deleted = user_id in tenant.deleted and switches.deleted_ids != "as_unknown"
         return switches.deleted_ids if deleted else switches.unknown_ids
@@ -234,7 +234,7 @@ def _each(ids: Sequence[str], switches: Switches) -> list[str]:
 
 
 def _shortened(ids: list[str], switches: Switches) -> list[str]:
-    """What becomes of more ids than there may be."""
+    """Cut or refuse a list of more ids than one request may have."""
     if switches.too_many_ids == "first_650":
         return ids[:MOST_IDS]
     text = f"The number of ids must not exceed {MOST_IDS}; there are {len(ids)}."

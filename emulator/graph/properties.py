@@ -1,4 +1,4 @@
-"""What the directory knows of a person, by the names that Graph has for it, and what Graph has that is not modelled here."""
+"""The properties of a user, by Graph's names: those that are modelled, and those that are known but always empty."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Property:
 
     @property
     def nothing(self) -> list[Any] | None:
-        """What stands for it when there is nothing."""
+        """Return the value of a property that has none."""
         return [] if self.many else None
 
 

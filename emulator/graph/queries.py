@@ -34,7 +34,7 @@ _JOINED = re.compile(r"(AND|OR)\b")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What is asked for.
+    """A query of users, read from its `$` parameters.
 
     Attributes:
         asked: the options as they were sent.
@@ -57,12 +57,12 @@ class Query:
 
     @property
     def advanced(self) -> bool:
-        """Whether advanced queries are asked for."""
+        """Tell whether a request asks for advanced queries."""
         return self.eventual and self.counted
 
     @property
     def shown(self) -> str:
-        """What `@odata.context` says of the selection."""
+        """Return the selection as `@odata.context` names it."""
         select = self.asked.get("$select", "")
         return f"({select})" if select else ""
 
@@ -103,7 +103,7 @@ def read(request: Request, known: Mapping[str, str], default: tuple[str, ...], *
 
 
 def _check_together(query: Query) -> None:
-    """What is only for advanced queries."""
+    """Check the parameters that only advanced queries may have."""
     if query.search is not None and not query.eventual:
         raise bad_request(
             "Request with $search query parameter only works through MSGraph with a special request header: "
@@ -177,7 +177,7 @@ def _search(text: str | None, known: Mapping[str, str]) -> Callable[[Mapping[str
 
 
 def _begins(own: str, text: str) -> bool:
-    """Whether each word looked for begins one of the words there are."""
+    """Tell whether each wanted word begins one of the known words."""
     words = [own.lower(), *re.split(r"[\s@.\-_]+", own.lower())]
     return all(any(word.startswith(part) for word in words) for part in text.split())
 

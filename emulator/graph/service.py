@@ -22,7 +22,7 @@ from emulator.graph import (
     userinfo,
     users,
 )
-from emulator.graph.access import Access, Caller, Permission, demand, signed_in
+from emulator.graph.access import Access, Caller, RequiredPermission, demand, signed_in
 from emulator.graph.errors import GraphError
 from emulator.graph.throttle import Throttle
 from emulator.world import PERSONAL
@@ -44,14 +44,14 @@ _FIXED_HEADERS: Final = (
 )
 
 _READ: Final = ("Presence.Read.All", "Presence.ReadWrite.All")
-READ_PRESENCE: Final = Permission(delegated=_READ, application=_READ)
-READ_OWN_PRESENCE: Final = Permission(delegated=("Presence.Read", "Presence.ReadWrite", *_READ))
+READ_PRESENCE: Final = RequiredPermission(delegated=_READ, application=_READ)
+READ_OWN_PRESENCE: Final = RequiredPermission(delegated=("Presence.Read", "Presence.ReadWrite", *_READ))
 
 _Answering = Callable[[], "Answer | Coroutine[Any, Any, Answer]"]
 
 
 class Graph:
-    """Microsoft Graph's public surface."""
+    """Microsoft Graph's paths under /v1.0/."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud

@@ -105,7 +105,7 @@ class Throttle:
         return headers
 
     def reset(self) -> None:
-        """Forget all counts."""
+        """Reset the counts of all windows."""
         self._all.clear()
         self._presence.clear()
         self._units.clear()

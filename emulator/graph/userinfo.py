@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from emulator.entra.discovery import USERINFO
 from emulator.entra.tokens import subject
 from emulator.exchange import Answer, json_answer
-from emulator.graph.access import Permission, demand, signed_in
+from emulator.graph.access import RequiredPermission, demand, signed_in
 from emulator.hosts import CLOUDS
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from emulator.graph.access import Caller
 
 PATH: Final = USERINFO
-_OPENID: Final = Permission(delegated=("openid",))
+_OPENID: Final = RequiredPermission(delegated=("openid",))
 
 
 def answer(cloud: Cloud, request: Request, caller: Caller) -> Answer:

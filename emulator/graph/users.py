@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from emulator.exchange import Answer, json_answer
 from emulator.graph import filters, queries
-from emulator.graph.access import Permission, demand, signed_in
+from emulator.graph.access import RequiredPermission, demand, signed_in
 from emulator.graph.errors import GraphError, bad_request
 from emulator.graph.properties import BASIC_FIELDS, DEFAULT_FIELDS, KNOWN, SINGLE_USER_FIELDS, value_of, values
 
@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 
 # https://learn.microsoft.com/graph/api/user-list and https://learn.microsoft.com/graph/api/user-get
 _FULL: Final = ("User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All")
-_FULL_READ: Final = Permission(delegated=_FULL, application=_FULL)
-_READ: Final = Permission(delegated=("User.ReadBasic.All", *_FULL), application=_FULL)
-_READ_ADMITTED: Final = Permission(delegated=("User.ReadBasic.All", *_FULL), application=("User.ReadBasic.All", *_FULL))
-_READ_OWN: Final = Permission(delegated=("User.Read", "User.ReadWrite", "User.ReadBasic.All", *_FULL))
+_FULL_READ: Final = RequiredPermission(delegated=_FULL, application=_FULL)
+_READ: Final = RequiredPermission(delegated=("User.ReadBasic.All", *_FULL), application=_FULL)
+_READ_ADMITTED: Final = RequiredPermission(
+    delegated=("User.ReadBasic.All", *_FULL), application=("User.ReadBasic.All", *_FULL)
+)
+_READ_OWN: Final = RequiredPermission(delegated=("User.Read", "User.ReadWrite", "User.ReadBasic.All", *_FULL))
 
 
 def me(cloud: Cloud, request: Request, caller: Caller) -> Answer:
-    """Who is signed in."""
+    """Answer `/me`: the person who is signed in."""
     return _told(cloud, request, caller, signed_in(caller), _READ_OWN)
 
 
@@ -62,7 +64,7 @@ def many(cloud: Cloud, request: Request, caller: Caller) -> Answer:
 
 
 def count(cloud: Cloud, request: Request, caller: Caller) -> Answer:
-    """How many users there are, as a bare number."""
+    """Answer `/users/$count`: the number of users as plain text."""
     demand_many(cloud, caller)
     asked = queries.read(request, KNOWN, DEFAULT_FIELDS)
     if not asked.eventual:
@@ -77,13 +79,13 @@ def not_found(who: str) -> GraphError:
 
 
 def demand_many(cloud: Cloud, caller: Caller) -> None:
-    """Who may list users; guests may not: https://learn.microsoft.com/graph/api/user-list"""
+    """Check that the caller may list users; guests may not: https://learn.microsoft.com/graph/api/user-list"""
     demand(caller, _reading(cloud))
     if not caller.is_app and caller.person.home:
         raise GraphError(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
 
 
-def _reading(cloud: Cloud) -> Permission:
+def _reading(cloud: Cloud) -> RequiredPermission:
     return _READ_ADMITTED if cloud.switches.app_user_read_basic == "admit" else _READ
 
 
@@ -102,7 +104,7 @@ def _found(caller: Caller, asked: queries.Query) -> list[Person]:
     return found
 
 
-def _told(cloud: Cloud, request: Request, caller: Caller, person: Person, permission: Permission) -> Answer:
+def _told(cloud: Cloud, request: Request, caller: Caller, person: Person, permission: RequiredPermission) -> Answer:
     demand(caller, permission)
     asked = queries.read(request, KNOWN, DEFAULT_FIELDS, single=True)
     context = f"{request.base}/v1.0/$metadata#users{asked.shown}/$entity"

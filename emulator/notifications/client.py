@@ -25,7 +25,7 @@ MOST_ANSWER_BYTES: Final = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What came back. `status` is 0 without an answer; then `reason` says why, `timeout` among them."""
+    """The answer of a webhook. `status` is 0 without one; then `reason` says why, `timeout` among others."""
 
     status: int = 0
     body: bytes = b""
@@ -46,7 +46,7 @@ class Client:
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections to webhooks."""
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -109,7 +109,7 @@ def new_request_id() -> str:
 
 
 def handshake_fault(reply: Reply, text: str) -> str:
-    """Why a handshake failed, in Graph's words; empty when it did not.
+    """Return why a handshake failed, in Graph's words; empty when it succeeded.
 
     https://learn.microsoft.com/graph/change-notifications-delivery-webhooks#notificationurl-validation says what is
     wanted; the texts are quoted in public issues, but for the content type's, which is assumed.

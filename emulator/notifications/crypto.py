@@ -27,12 +27,12 @@ _OAEP: Final = rsa_padding.OAEP(rsa_padding.MGF1(hashes.SHA1()), hashes.SHA1(), 
 
 
 class CertificateError(Exception):
-    """What was given is no certificate to encrypt with; its text says why."""
+    """A text that is no certificate to encrypt with; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """A subscription's encryption certificate."""
+    """The encryption certificate of a subscription, read and checked."""
 
     certificate_id: str
     thumbprint: str

@@ -21,12 +21,12 @@ _FRACTION: Final = re.compile(r":\d\d[.,](\d+)")
 
 
 def utc_of(clock: Clock, world_s: float) -> float:
-    """When the world's time will be (or was) `world_s`, in seconds since 1970."""
+    """Return when the world's time is `world_s`, past or future, in seconds since 1970."""
     return clock.utc() + (world_s - clock.now()) / (clock.speed or 1.0)
 
 
-def told(clock: Clock, world_s: float) -> str:
-    """The same as Graph writes it, with seven digits."""
+def graph_date(clock: Clock, world_s: float) -> str:
+    """Return a time of the world as Graph writes dates, with seven digits."""
     return written(utc_of(clock, world_s))
 
 
@@ -41,5 +41,5 @@ def as_given(text: str) -> str:
 
 
 def span_s(clock: Clock, date: datetime) -> float:
-    """How far a date in a request is from now."""
+    """Return the span from now to a date in a request, in seconds."""
     return date.timestamp() - clock.utc()

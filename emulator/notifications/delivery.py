@@ -1,4 +1,4 @@
-"""Getting notifications to their endpoints: gathered for each URL, posted, repeated for up to four hours.
+"""Delivery of notifications to webhooks: gathered for each URL, posted, repeated for up to four hours.
 
 A notification counts as delivered when its POST is answered with 2xx in time. Otherwise the same POST is repeated, each
 time after twice as long, and later notifications go ahead of it: stale, repeated and reordered ones are normal.
@@ -114,16 +114,16 @@ class Delivery:
 
     @property
     def waiting(self) -> int:
-        """How many notifications wait to be posted now; those that are repeated or delayed are not among them."""
+        """Count the notifications that wait to be posted now, without those that are repeated or delayed."""
         return sum(endpoint.waiting for endpoint in self._endpoints.values())
 
     @property
     def under_way(self) -> int:
-        """How many POSTs are under way."""
+        """Count the POSTs under way."""
         return len(self._tasks)
 
     def states(self) -> dict[str, str]:
-        """How endpoints are judged now: origin -> `normal`, `slow` or `drop`."""
+        """Return the present state of endpoints: origin -> `normal`, `slow` or `drop`."""
         now, least = self._clock.now(), self._switches().endpoint_scored_after
         return {origin: endpoint.score.state(now, least) for origin, endpoint in self._endpoints.items()}
 
@@ -245,7 +245,7 @@ class Delivery:
 
 
 def outcome_of(reply: Reply) -> Outcome:
-    """What a reply means for a notification."""
+    """Return what a reply means for the notifications that were posted."""
     if 200 <= reply.status < 300:
         return "delivered"
     if reply.status:

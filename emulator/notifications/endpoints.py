@@ -1,4 +1,4 @@
-"""How an endpoint's answers are judged: normal, slow or in the drop state, for all URLs of a host together.
+"""The state of an endpoint by its answers: normal, slow or drop, for all URLs of a host together.
 
 More than a tenth of the answers of ten minutes slow: new notifications are delayed by ten minutes. More than 15 % slower
 still: new notifications are dropped, for ten minutes at a time. Nobody is judged by fewer than a hundred answers.

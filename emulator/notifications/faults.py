@@ -1,4 +1,4 @@
-"""What goes wrong with notifications on purpose."""
+"""Faults of notifications, made to order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     from emulator.notifications.subscription import Subscription
 
-Kind = Literal["silence", "loss", "duplicate", "reorder", "delay", "renewal_refused", "token", "tamper"]
+NotificationFaultKind = Literal[
+    "silence", "loss", "duplicate", "reorder", "delay", "renewal_refused", "token", "tamper"
+]
 
 TOKEN_FAULTS: Final = (
     "expired", "not_yet_valid", "unknown_signer", "alg_none", "other_audience", "other_publisher", "other_tenant", "missing",
@@ -22,7 +24,7 @@ TAMPERINGS: Final = ("signature", "data", "key", "padding", "thumbprint", "certi
 
 
 class NotificationFault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What shall go wrong, and for which subscriptions. Empty conditions hold for all.
+    """A fault of notifications, and the subscriptions that it meets. Empty conditions hold for all.
 
     `silence`: nothing is sent, lifecycle notifications neither; `loss`: a notification is not sent; `duplicate`: it is
     sent twice; `reorder`: it is sent after the next one of the same person, at the latest after `delay_s`; `delay`: it is
@@ -30,7 +32,7 @@ class NotificationFault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True
     `token`: the POST's validation tokens are wrong in the way `how`; `tamper`: the notification is, in the way `how`.
     """
 
-    kind: Kind
+    kind: NotificationFaultKind
     subscription: str = ""
     tenant: str = ""
     probability: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
@@ -49,7 +51,7 @@ class NotificationFault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True
             raise ValueError(f"how: {self.how!r} is no way for {self.kind}; there are {', '.join(known) or 'none'}")
 
     def concerns(self, subscription: Subscription) -> bool:
-        """Whether the conditions hold, probability apart."""
+        """Tell whether a subscription meets the conditions, probability apart."""
         if self.subscription not in {"", subscription.subscription_id}:
             return False
         return self.tenant.lower() in {"", subscription.tenant_id.lower()}
@@ -86,11 +88,11 @@ class NotificationFaults:
         self._faults = [fault for fault in self._faults if fault_id is not None and fault.id != fault_id]
 
     def all(self) -> list[NotificationFault]:
-        """The faults in force."""
+        """Return the faults in force, oldest first."""
         return list(self._faults)
 
-    def meet(self, kind: Kind, subscription: Subscription) -> NotificationFault | None:
-        """The first fault of a kind that happens to a subscription now, counted; None: none."""
+    def meet(self, kind: NotificationFaultKind, subscription: Subscription) -> NotificationFault | None:
+        """Return the first fault of a kind that meets a subscription now, and count it; None when there is none."""
         for fault in self._faults:
             if fault.kind == kind and fault.concerns(subscription) and self._chance.random() < fault.probability:
                 self._count(fault)

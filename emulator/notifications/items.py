@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def content_of(person: Person, switches: Switches) -> bytes:
-    """What a rich notification encrypts: a person's presence as of now."""
+    """Return the content that a rich notification encrypts: a person's presence as of now."""
     names = {"@odata.id": f"users/{person.oid}/presence", "@odata.type": "#microsoft.graph.presence"}
     if switches.notification_content == "presence":
         return b"".join((msgspec.json.encode(names)[:-1], b",", encode(person, switches)[1:]))

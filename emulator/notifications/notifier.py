@@ -1,4 +1,4 @@
-"""What is announced, when and to whom: the part of change notifications that the rest of the cloud sees."""
+"""The way in to change notifications: it takes changes of people and requests of applications, and times what is sent."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Notifications:
         return restore
 
     def reset(self) -> None:
-        """No subscriptions, no faults, nothing sent."""
+        """Forget subscriptions, faults and everything sent."""
         self.subscriptions.reset()
         self.faults.remove()
         self.delivery.reset()
@@ -106,7 +106,7 @@ class Notifications:
         """Begin a subscription; `given` is the date of its expiry as it was asked for, where that holds.
 
         Raises:
-            Taken: there is one already.
+            SubscriptionExists: there is one already.
         """
         self.subscriptions.add(subscription, given)
         self._remind(subscription)
@@ -141,7 +141,7 @@ class Notifications:
                 self.delivery.put(notice)
 
     def _authorised(self, subscription: Subscription) -> bool:
-        """Whether the remembered token would still let its application read presence."""
+        """Tell whether the remembered token would still let its application read presence."""
         creator = subscription.creator
         known = creator.enabled and creator.tenant.people.get(creator.oid.lower()) is creator
         alive = known and subscription.token_issued >= creator.access_valid_from
@@ -172,7 +172,7 @@ class Notifications:
     # Notifications
 
     def changed(self, person: Person) -> None:
-        """Announce that others see a person otherwise than before."""
+        """Notify the subscriptions that hold a person of a changed presence."""
         for subscription in self.subscriptions.holding(person):
             self._announce(subscription, person, self._switches())
 
@@ -206,7 +206,7 @@ class Notifications:
         return Notice(subscription, "notification", self._clock.now(), encode)
 
     def _delay_s(self, switches: Switches) -> float:
-        """How long until a notification is sent: exponentially distributed, cut off at the most."""
+        """Return the delay of a notification, in seconds: exponentially distributed, cut off at the maximum."""
         mean_s, most_s = switches.notification_delay_s
         if not mean_s:
             return 0.0
@@ -224,7 +224,7 @@ class Notifications:
             self._clock.after(due_s - now_s, lambda: self._due(notice, user_id))
 
     def _due(self, notice: Notice, user_id: str) -> None:
-        """Send a notification, or keep it back until the next of the same person if a fault wants that."""
+        """Send a notification, or withhold it until the next one of the same person if a fault says so."""
         subscription = notice.subscription
         if not subscription.live:
             self.log.counts.ended += 1

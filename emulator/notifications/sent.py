@@ -1,4 +1,4 @@
-"""Every POST to a webhook and its outcome, and what became of the notifications that were to be sent."""
+"""The log of POSTs to webhooks with their outcomes, and counts of what became of notifications."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Kind = Literal["validation", "notification", "lifecycle"]
+PostKind = Literal["validation", "notification", "lifecycle"]
 Outcome = Literal["delivered", "refused", "timeout", "unreachable"]
 
 
 class Sent(msgspec.Struct, gc=False, kw_only=True):
-    """One POST."""
+    """One POST to a webhook and its outcome."""
 
     at_s: float
     """The world's seconds when it was answered or given up."""
     utc: float
     """Seconds since 1970."""
-    kind: Kind
+    kind: PostKind
     url: str
     subscriptions: list[str]
     tenants: list[str]
@@ -37,7 +37,7 @@ class Sent(msgspec.Struct, gc=False, kw_only=True):
 
 
 class Counts(msgspec.Struct, kw_only=True):
-    """What became of notifications, each counted once in every line that holds for it."""
+    """Counts of what became of notifications; one notification may count in several lines."""
 
     announced: int = 0
     """A change that a live subscription asked for."""
@@ -67,12 +67,12 @@ class Log:
         self.total = 0
 
     def write(self, entry: Sent) -> None:
-        """Note a POST."""
+        """Add a POST to the log."""
         self.total += 1
         self._sent.append(entry)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete every POST and start the counts anew."""
         self._sent.clear()
         self.counts = Counts()
         self.total = 0

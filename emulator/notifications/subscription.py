@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
 
-from emulator.notifications.dates import told
+from emulator.notifications.dates import graph_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from emulator.clock import Clock, Due
     from emulator.notifications.crypto import Certificate
-    from emulator.notifications.sent import Kind
+    from emulator.notifications.sent import PostKind
     from emulator.world import Person
 
 MOST_USERS: Final = 650
@@ -25,13 +25,13 @@ MOST_S: Final = 60 * 60.0
 """https://learn.microsoft.com/graph/api/resources/subscription#subscription-lifetime"""
 LEAST_S: Final = 45 * 60.0
 """Shorter ones are made this long: https://learn.microsoft.com/graph/api/resources/subscription"""
-Step = Literal["created", "renewed", "reauthorised", "expired", "deleted", "ghost", "reset"]
+EventKind = Literal["created", "renewed", "reauthorised", "expired", "deleted", "ghost", "reset"]
 
 
 class Event(msgspec.Struct, gc=False):
     """Something that happened to a subscription."""
 
-    what: Step
+    what: EventKind
     at_s: float
     """The world's seconds."""
     utc: float
@@ -90,8 +90,8 @@ class Subscription:
     """User id -> the notification that a fault keeps back until the next one."""
     expiry: Due | None = None
     reminder: Due | None = None
-    said: tuple[tuple[float, ...], str] | None = None
-    """The date of expiry as it was told last, and the clock's course then; None: it was not told yet."""
+    last_expiration: tuple[tuple[float, ...], str] | None = None
+    """The date of expiry in the last answer, and the clock's course then; None before the first answer."""
     life: SubscriptionLife = field(init=False)
 
     def __post_init__(self) -> None:
@@ -102,18 +102,18 @@ class Subscription:
         )  # fmt: skip
 
     def expiration(self, clock: Clock) -> str:
-        """When it expires, as Graph writes it: the same text in every answer and notification while the clock runs on as it does."""
-        if self.said is not None and clock.speed and self.said[0] == clock.course:
-            return self.said[1]
-        text = told(clock, self.expires_s)
-        self.said = (clock.course, text)
+        """Return the date of expiry as Graph writes it: the same text everywhere while the clock runs on unchanged."""
+        if self.last_expiration is not None and clock.speed and self.last_expiration[0] == clock.course:
+            return self.last_expiration[1]
+        text = graph_date(clock, self.expires_s)
+        self.last_expiration = (clock.course, text)
         return text
 
 
 class Target(NamedTuple):
-    """What gathers in one POST: what goes to one URL, lifecycle notifications for themselves."""
+    """The destination that notifications gather for: one URL, and separately its lifecycle notifications."""
 
-    kind: Kind
+    kind: PostKind
     url: str
 
 
@@ -122,14 +122,14 @@ class Notice:
     """One notification on its way. `encode` writes its JSON, at the first POST, for encrypting is most of the work."""
 
     subscription: Subscription
-    kind: Kind
+    kind: PostKind
     made_s: float
     encode: Callable[[], bytes]
     raw: bytes = b""
 
     @property
     def target(self) -> Target:
-        """Where it goes."""
+        """Return the destination of the notification."""
         subscription = self.subscription
         url = subscription.lifecycle_url if self.kind == "lifecycle" else subscription.notification_url
         return Target(self.kind, url)

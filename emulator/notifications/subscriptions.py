@@ -1,4 +1,4 @@
-"""Who is subscribed to whose presence, and until when.
+"""All subscriptions to presence, by id and by person, with their expiry.
 
 create ──► live ──► expires (unannounced) ──► gone
             │ ▲ renew, reauthorise
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from emulator.clock import Clock
-    from emulator.notifications.subscription import Step, Subscription
+    from emulator.notifications.subscription import EventKind, Subscription
     from emulator.switches import Switches
     from emulator.world import Person
 
@@ -26,13 +26,13 @@ MOST_ENDED: Final = 20_000
 """How many ended subscriptions are remembered."""
 
 _CHANGING: Final = (
-    "certificate", "token_issued", "token_expires_s", "expires_s", "live", "held", "last_due_s", "withheld", "expiry", "reminder", "said",
+    "certificate", "token_issued", "token_expires_s", "expires_s", "live", "held", "last_due_s", "withheld", "expiry", "reminder", "last_expiration",
 )  # fmt: skip
 """What of a subscription changes while it is live, for snapshots."""
 
 
-class Taken(Exception):
-    """There is one already for this application and account (or tenant)."""
+class SubscriptionExists(Exception):
+    """Another subscription exists for this application and account (or tenant)."""
 
 
 class Subscriptions:
@@ -50,21 +50,21 @@ class Subscriptions:
         """Begin a subscription; `given` as for `expire_at`.
 
         Raises:
-            Taken: its application and account (or tenant) have one, or a ghost of one.
+            SubscriptionExists: its application and account (or tenant) have one, or a ghost of one.
         """
         if any(self._in_the_way(other, subscription) for other in (*self._live.values(), *self._haunting())):
-            raise Taken
+            raise SubscriptionExists
         self._put(subscription)
         self._note(subscription, "created")
         subscription.life.created_s = subscription.life.events[0].at_s
         self.expire_at(subscription, subscription.expires_s, given)
 
     def holding(self, person: Person) -> list[Subscription]:
-        """The live subscriptions that hold a person."""
+        """Return the live subscriptions that hold a person."""
         return self._holders.get((person.tenant.tenant_id, person.oid.lower()), []) if self._holders else []
 
     def find(self, subscription_id: str) -> Subscription | None:
-        """The live subscription of an id."""
+        """Return the live subscription of an id; None when there is none."""
         return self._live.get(subscription_id.lower())
 
     def __iter__(self) -> Iterator[Subscription]:
@@ -73,7 +73,7 @@ class Subscriptions:
 
     def expire_at(self, subscription: Subscription, expires_s: float, given: str = "") -> None:
         """Let a subscription expire then; `given` is the date as it was asked for, where that is when it really expires."""
-        subscription.said = (self._clock.course, given) if given else None
+        subscription.last_expiration = (self._clock.course, given) if given else None
         if subscription.expiry is not None:
             subscription.expiry.cancel()
         subscription.expires_s = subscription.life.expires_s = expires_s
@@ -81,7 +81,7 @@ class Subscriptions:
         subscription.expiry = self._clock.after(wait_s, lambda: self.end(subscription, "expired"))
 
     def renewed(self, subscription: Subscription, expires_s: float, given: str = "") -> None:
-        """Note a renewal."""
+        """Extend a subscription and note its renewal."""
         self.expire_at(subscription, expires_s, given)
         self._note(subscription, "renewed")
 
@@ -89,7 +89,7 @@ class Subscriptions:
         """Note that a subscription was reauthorised without being renewed."""
         self._note(subscription, "reauthorised")
 
-    def end(self, subscription: Subscription, how: Step, *, haunts_s: float = 0.0) -> None:
+    def end(self, subscription: Subscription, how: EventKind, *, haunts_s: float = 0.0) -> None:
         """End a subscription; with `haunts_s` it stays in the way of a new one for so long."""
         if not subscription.live:
             return
@@ -162,7 +162,7 @@ class Subscriptions:
             return False
         return self._switches().subscription_scope == "tenant" or other.creator.oid == new.creator.oid
 
-    def _note(self, subscription: Subscription, what: Step) -> None:
+    def _note(self, subscription: Subscription, what: EventKind) -> None:
         subscription.life.events.append(Event(what, self._clock.now(), time.time()))
 
 

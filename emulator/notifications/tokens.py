@@ -57,7 +57,7 @@ class ValidationTokens:
         return token
 
     def wrong(self, subscription: Subscription, how: str) -> list[str]:
-        """What stands in place of the token when a fault wants it wrong, by one of `faults.TOKEN_FAULTS`."""
+        """Return the wrong tokens, one or none, for one of `faults.TOKEN_FAULTS`."""
         if how == "missing":
             return []
         version = self._switches().validation_token_version

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from bench.push.cloud import live_at_once, longest_unrenewed_s
-from bench.push.judge import Seen, ages, round_robin
+from bench.push.judge import Sighting, ages, round_robin
 
 FREE, BUSY = ("Available", "Available"), ("Busy", "InACall")
 
 
-def ada(at: float, state: tuple[str, str]) -> Seen:
-    return Seen(at, "ada", state)
+def ada(at: float, state: tuple[str, str]) -> Sighting:
+    return Sighting(at, "ada", state)
 
 
 def test_a_change_is_as_old_as_it_was_when_it_was_shown():
@@ -31,12 +31,12 @@ def test_nothing_is_to_be_shown_of_a_change_back_to_what_is_shown():
 
 
 def test_a_last_change_that_is_not_shown_waits_until_the_end():
-    found = ages([ada(10, BUSY)], [ada(1, FREE), Seen(11, "ben", BUSY)], 300)
+    found = ages([ada(10, BUSY)], [ada(1, FREE), Sighting(11, "ben", BUSY)], 300)
     assert (found.waiting, found.longest) == ([290], 290)
 
 
 def test_reads_that_go_round_see_a_change_at_the_users_next_turn():
-    changes = [ada(10, BUSY), Seen(10, "ben", BUSY), ada(25, FREE), ada(26, BUSY)]
+    changes = [ada(10, BUSY), Sighting(10, "ben", BUSY), ada(25, FREE), ada(26, BUSY)]
     found = round_robin(changes, ["ada", "ben"], 1, 20, 100)  # she is read at 20 and 40, he at 10 and 30
     assert found.seen == [10, 0]
     assert found.unseen == 1

@@ -1,4 +1,4 @@
-"""Whether a grant still works: everything that can have happened to it since it was given."""
+"""The checks of a grant before tokens are issued for it: tenant, account, second factor, assignment, consent."""
 
 from __future__ import annotations
 

@@ -1,0 +1,245 @@
+"""The benchmarks of the command line: their names, their arguments, and the options that these become.
+
+Each benchmark imports its code when it runs, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """One benchmark of the command line; `run` returns the exit code."""
+
+    name: str
+    help: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+# Arguments that several benchmarks have
+
+
+def _quick(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--quick", action="store_true", help=text)
+
+
+def _seconds(parser: argparse.ArgumentParser, default: float, text: str) -> None:
+    parser.add_argument("--seconds", type=float, default=default, metavar="S", help=f"{text} (default: {default:g})")
+
+
+def _speed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--speed", type=float, default=20.0, metavar="X",
+        help="run by a clock that is X times as fast; needs Debian's faketime unless 1 (default: 20)",
+    )  # fmt: skip
+
+
+# The relay's parts
+
+
+def _fanout(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _quick(parser, "measure two loads, three times each")
+    add("--point", metavar="TENANTSxSUITES@RATE", help="measure this load only, e.g. 100x5@20000")
+    add("--pages", action="store_true", help="with --point: let changes come in pages")
+    add("--gather-ms", type=float, default=50.0, metavar="MS", help="gather single changes this long (default: 50)")
+    add("--runs", type=int, metavar="N", help="runs of each side (default: 5, with --quick 3)")
+    _seconds(parser, 6.0, "length of one run")
+    add("--sync", action="store_true", help="use one Valkey for presence and custody, which syncs each write")
+    add("--patience", type=float, default=30.0, metavar="S", help="wait this long for an idle machine (default: 30)")
+    add("--profile", default="", metavar="FILE", help="write a profile of the edge, which slows it down")
+
+
+def _run_fanout(options: argparse.Namespace) -> int:
+    from bench.fanout.run import FanoutOptions, run
+    from bench.fanout.schedule import Point
+
+    shapes = [(100, 5, 100_000), (20, 10, 100_000)]
+    if not options.quick:
+        shapes = [(20, 10, 20_000), (100, 5, 20_000), (200, 5, 20_000), *shapes, (200, 5, 100_000)]
+    points = tuple(Point(tenants=t, suites=s, rate=r) for t, s, r in shapes)
+    if options.point:
+        tenants, suites, rate = options.point.replace("@", "x").split("x")
+        points = (Point(tenants=int(tenants), suites=int(suites), rate=int(rate), pages=options.pages),)
+    runs = options.runs or (3 if options.quick else 5)
+    return run(
+        FanoutOptions(
+            points=points, runs=runs, seconds=options.seconds, warm_s=2.0 if options.quick else 5.0,
+            durable=options.sync, profile=options.profile, patience_s=options.patience,
+            gather_s=options.gather_ms / 1000,
+        )
+    )  # fmt: skip
+
+
+def _poll(parser: argparse.ArgumentParser) -> None:
+    _quick(parser, "measure 10,000 and 100,000 users, without 1,000,000")
+    parser.add_argument("--users", type=int, nargs="+", metavar="N", help="measure these numbers of users")
+
+
+def _run_poll(options: argparse.Namespace) -> int:
+    from bench.poll.run import PollOptions, run
+
+    users = (10_000, 100_000) if options.quick else (10_000, 100_000, 1_000_000)
+    return run(PollOptions(users=tuple(options.users or users), limit=3.0 if options.quick else 1.5))
+
+
+def _webhook(parser: argparse.ArgumentParser) -> None:
+    _seconds(parser, 8.0, "length of the measurement at one rate")
+
+
+def _run_webhook(options: argparse.Namespace) -> int:
+    from bench.webhook.run import WebhookOptions, run
+
+    return run(WebhookOptions(seconds=options.seconds))
+
+
+def _emulator(parser: argparse.ArgumentParser) -> None:
+    _quick(parser, "measure fewer reads")
+    parser.add_argument("--day", action="store_true", help="let everybody live a working day meanwhile")
+
+
+def _run_emulator(options: argparse.Namespace) -> int:
+    from bench.emulator.run import run
+    from bench.emulator.serve import EmulatorOptions
+
+    reads, rounds = (300, 2) if options.quick else (1_000, 3)
+    return run(EmulatorOptions(reads=reads, rounds=rounds, day=options.day))
+
+
+# The whole relay
+
+
+def _scale(parser: argparse.ArgumentParser) -> None:
+    _seconds(parser, 120.0, "length of the measurement")
+    parser.add_argument(
+        "--users", type=int, default=100_000, metavar="N", help="users, half of them of one tenant (default: 100000)"
+    )
+    parser.add_argument("--tenants", type=int, default=200, metavar="N", help="number of tenants (default: 200)")
+
+
+def _run_scale(options: argparse.Namespace) -> int:
+    from bench.load.scale import ScaleOptions, run
+
+    return run(ScaleOptions(users=options.users, tenants=options.tenants, seconds=options.seconds))
+
+
+def _answer(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tries", type=int, default=50, metavar="N", help="tries with one new user (default: 50)")
+
+
+def _run_answer(options: argparse.Namespace) -> int:
+    from bench.load.answer import AnswerOptions, run
+
+    return run(AnswerOptions(tries=options.tries))
+
+
+def _slow_token(parser: argparse.ArgumentParser) -> None:
+    _seconds(parser, 60.0, "length of the measurement")
+
+
+def _run_slow_token(options: argparse.Namespace) -> int:
+    from bench.load.slow_token import SlowTokenOptions, run
+
+    return run(SlowTokenOptions(seconds=options.seconds))
+
+
+def _abuse(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--rounds", type=int, default=4, metavar="N", help="measurements without and with abuse, in turn (default: 4)"
+    )
+    _seconds(parser, 20.0, "length of each measurement")
+
+
+def _run_abuse(options: argparse.Namespace) -> int:
+    from bench.load.abuse import AbuseOptions, run
+
+    return run(AbuseOptions(rounds=options.rounds, seconds=options.seconds))
+
+
+def _takeover(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--round-trip-ms", type=float, nargs="+", default=[2, 20, 60, 150, 400], metavar="MS",
+        help="round-trip times to Redis to measure (default: 2 20 60 150 400)",
+    )  # fmt: skip
+
+
+def _run_takeover(options: argparse.Namespace) -> int:
+    from bench.takeover.run import TakeoverOptions, run
+
+    return run(TakeoverOptions(round_trips_ms=options.round_trip_ms))
+
+
+# Change notifications
+
+
+def _push_latency(parser: argparse.ArgumentParser) -> None:
+    _seconds(parser, 30.0, "length of one run")
+    parser.add_argument("--rate", type=float, default=200.0, metavar="N", help="changes a second (default: 200)")
+
+
+def _run_push_latency(options: argparse.Namespace) -> int:
+    from bench.push.latency import LatencyOptions, run
+
+    return run(LatencyOptions(seconds=options.seconds, rate=options.rate))
+
+
+def _push_day(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--hours", type=float, default=24.0, metavar="H", help="length of the day, from half past nine (default: 24)")
+    add("--people", type=int, default=2000, metavar="N", help="people of the tenant (default: 2000)")
+    add(
+        "--numbers", choices=("with", "without", "both"), default="both",
+        help="notifications with or without sequence numbers, or one run of each (default: both)",
+    )  # fmt: skip
+    _speed(parser)
+
+
+def _run_push_day(options: argparse.Namespace) -> int:
+    from bench.push.day import DayOptions, run
+
+    numbered = {"with": (True,), "without": (False,), "both": (True, False)}[options.numbers]
+    return run(DayOptions(hours=options.hours, people=options.people, numbered=numbered))
+
+
+def _push_trouble(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--hours", type=float, default=8.0, metavar="H", help="length of the loss of notifications (default: 8)"
+    )
+    parser.add_argument("--only", choices=("loss", "silence"), help="measure one of the two (default: both)")
+    _speed(parser)
+
+
+def _run_push_trouble(options: argparse.Namespace) -> int:
+    from bench.push.trouble import SCENES, TroubleOptions, run
+
+    return run(TroubleOptions(hours=options.hours, scenes=(options.only,) if options.only else SCENES))
+
+
+BENCHMARKS: Final = (
+    Benchmark("fanout", "deliveries per CPU second, beside nats-server", _fanout, _run_fanout),
+    Benchmark("poll", "the CPU of reading a page, beside the HTTP call and the decoding alone", _poll, _run_poll),
+    Benchmark(
+        "webhook", "how fast notifications are answered and opened, beside the cryptography alone", _webhook, _run_webhook
+    ),
+    Benchmark("emulator", "the CPU of a bulk read in the local cloud, beside a bare server", _emulator, _run_emulator),
+    Benchmark("scale", "100,000 watched users: gaps between reads, and the time to resume", _scale, _run_scale),
+    Benchmark("answer", "the time until new users and changes are shown", _answer, _run_answer),
+    Benchmark("slow-token", "what one tenant's slow token endpoint costs the others", _slow_token, _run_slow_token),
+    Benchmark("abuse", "how fresh a quiet tenant stays beside one that abuses its key", _abuse, _run_abuse),
+    Benchmark(
+        "takeover", "the time until another worker owns and reads everything, by distance to Redis", _takeover, _run_takeover
+    ),
+    Benchmark("push-latency", "the time until a change that Graph announces is shown", _push_latency, _run_push_latency),
+    Benchmark("push-day", "a day with notifications, beside polling; by a faster clock", _push_day, _run_push_day),
+    Benchmark(
+        "push-trouble", "lost notifications, and notifications that fall silent; by a faster clock", _push_trouble,
+        _run_push_trouble,
+    ),
+)  # fmt: skip
