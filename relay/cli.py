@@ -41,7 +41,7 @@ app.add_typer(certificates.commands, name="certificates")
 
 @app.callback()
 def presence_relay() -> None:
-    """Run a Teams presence relay, and look after the organisations that use it.
+    """Run a Teams presence relay, and manage the organisations that use it.
 
     Settings are RELAY_... variables; `presence-relay settings` lists them. Exit codes: 0 done, 1 something outside is wrong,
     2 wrong usage or settings.

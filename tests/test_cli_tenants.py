@@ -381,12 +381,12 @@ def test_the_operator_names_somebody_by_name_as_microsoft_knows_it(redis, monkey
             add = ("manager", "add", tenant.tenant_id)
             named = await asyncio.to_thread(call, *add, "Ada@contoso.example")
             assert named.exit_code == 0, named.output
-            assert f"ada@contoso.example looks after {tenant.tenant_id} from now on." in named.stdout
+            assert f"ada@contoso.example is now a manager of {tenant.tenant_id}." in named.stdout
             async with Store(StoreSettings(url=redis.url)) as store:
                 found = await Managers(store).list(TenantId(tenant.tenant_id))
             assert cloud.person("ada@contoso.example").oid in {one.account_id for one in found}
             unknown = await asyncio.to_thread(call, *add, "nobody@contoso.example")
-            assert (unknown.exit_code, "knows nobody of this name" in unknown.stderr) == (1, True), unknown.output
+            assert (unknown.exit_code, "finds no user of this name" in unknown.stderr) == (1, True), unknown.output
 
     asyncio.run(inside())
 
@@ -404,7 +404,7 @@ def test_the_operator_names_somebody_when_everybody_is_gone(redis):
     assert {ada, ben} <= listed
     for account in listed - {ada}:
         done("manager", "remove", "contoso.example", account)
-    assert "the last one" in call("manager", "remove", "contoso.example", ada).stderr
+    assert "the last manager" in call("manager", "remove", "contoso.example", ada).stderr
     assert call("manager", "remove", "contoso.example", "nobody").exit_code == 2
 
 

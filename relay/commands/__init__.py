@@ -8,7 +8,7 @@
     probe          ask a real tenant what Microsoft does not document
     redis_acl      print the Redis user of a role
     tenants        the organisations that use the relay
-    managers       the people who look after a tenant: `tenants manager`
+    managers       the managers of a tenant: `tenants manager`
     invitations    links that begin an onboarding: `tenants invite`
     mapping        a tenant's own console statuses: `tenants map`
     user_limit     how many users a tenant may watch: `tenants limit`

@@ -171,7 +171,7 @@ def _print_unmarked(unmarked: Counter[Standing]) -> None:
 def _restored_line(one: TenantRestored) -> str:
     keys = f", {one.keys_written} suite keys" if one.keys_written else ""
     revoked = f"; {one.keys_revoked} suite keys stay revoked" if one.keys_revoked else ""
-    back = f"; look after it again: {', '.join(one.managers_back)}" if one.managers_back else ""
+    back = f"; managers again: {', '.join(one.managers_back)}" if one.managers_back else ""
     return f"{one.tenant_id}  {one.outcome}{keys}{revoked}{back}"
 
 

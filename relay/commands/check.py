@@ -1,4 +1,4 @@
-"""`presence-relay check`: look at everything around the relay before it runs."""
+"""`presence-relay check`: check everything around the relay before it runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")] = False,
 ) -> None:
-    """Check settings, certificates, Redis, Entra, Graph and the webhook, and say what to do. Exit code 1: something is wrong."""
+    """Check settings, certificates, Redis, Entra, Graph and the webhook, and print what to do. Exit code 1: something is wrong."""
     with errors_as_lines():
         from relay.diagnosis.checks import checked
 

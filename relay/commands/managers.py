@@ -1,4 +1,4 @@
-"""`presence-relay tenants manager`: name the people who look after an organisation, for when nobody there can."""
+"""`presence-relay tenants manager`: list, add and remove the managers of a tenant, for when nobody there can."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from relay.settings.load import Settings
     from relay.store.server.connection import Store
 
-commands = typer.Typer(no_args_is_help=True, help="The people who look after an organisation (managers).")
+commands = typer.Typer(no_args_is_help=True, help="The managers of a tenant: the people who may use its page.")
 
 _NAMES = ("vault.key_ring", "cloud.client_id", "cloud.client_secret")
 
@@ -47,7 +47,7 @@ def list_managers(
         elif found:
             typer.echo("\n".join(f"{one.account_id}  {one.since:%Y-%m-%d}  {one.origin:9}  {one.upn}" for one in found))
         else:
-            typer.echo("Nobody looks after it: presence-relay tenants manager add", err=True)
+            typer.echo("It has no manager: presence-relay tenants manager add", err=True)
 
     with_store(work)
 
@@ -79,8 +79,8 @@ def add_manager(
             user_id, upn = await _look_up(store, settings, tenant_id, account)
         added = await Managers(store).add(tenant_id, user_id, upn, OPERATOR)
         if added is Added.FULL:
-            fail("There are as many as there may be: end somebody's right first.", EXIT_FAILURE)
-        typer.echo(f"{upn} looks after {tenant_id}" + (" already." if added is Added.THERE else " from now on."))
+            fail("There are as many managers as there may be: remove one first.", EXIT_FAILURE)
+        typer.echo(f"{upn} is {'already' if added is Added.THERE else 'now'} a manager of {tenant_id}.")
 
     with_store(work, *(() if unchecked else _NAMES))
 
@@ -98,11 +98,11 @@ def remove_manager(
         wanted = names.folded(account.strip())
         found = [one for one in await managers.list(tenant_id) if wanted in (one.account_id, names.folded(one.upn))]
         if len(found) != 1:
-            fail(f"{len(found)} people who look after it are called {account!r}: give an object id.", EXIT_USAGE)
+            fail(f"{len(found)} managers are called {account!r}: give an object id.", EXIT_USAGE)
         removed = await managers.remove(tenant_id, found[0], OPERATOR)
         if removed is Removed.LAST:
-            fail("Somebody must look after it, and this is the last one: add another first.", EXIT_FAILURE)
-        typer.echo(f"{found[0].upn} does not look after {tenant_id} any more.")
+            fail("This is the last manager, and a tenant needs one: add another first.", EXIT_FAILURE)
+        typer.echo(f"{found[0].upn} is no longer a manager of {tenant_id}.")
 
     with_store(work)
 
@@ -117,9 +117,9 @@ async def _look_up(store: Store, settings: Settings, tenant_id: TenantId, accoun
         found = await account_named(client, grants, account)
     if isinstance(found, NotFound):
         messages = {
-            NotFound.UNKNOWN: "Microsoft knows nobody of this name in the organisation.",
-            NotFound.GUEST: "This is a guest, who cannot sign in to the organisation's page.",
-            NotFound.NO_GRANT: "No account reads for the organisation, so nobody can look the name up. "
+            NotFound.UNKNOWN: "Microsoft finds no user of this name in the organisation.",
+            NotFound.GUEST: "This is a guest. Guests cannot sign in to the organisation's page.",
+            NotFound.NO_GRANT: "No account reads for the organisation, so the relay cannot look the name up. "
             "Ask them for their object id and give that with --unchecked.",
             NotFound.NO_ANSWER: "Microsoft did not answer. Try again, or give an object id with --unchecked.",
         }

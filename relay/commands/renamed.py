@@ -1,4 +1,4 @@
-"""Commands that have a new name, and the spellings of the release before, which still work and say so."""
+"""Renamed commands: the old spellings work for one release, and print the new ones."""
 
 from __future__ import annotations
 

@@ -210,17 +210,17 @@ class _Session:
 
     def _watch_lines(self) -> list[str]:
         names = " ".join(f"{name}@contoso.example" for name in _SHOWN)
-        return ["See the presence of some colleagues, from another shell:", "", f"  {self._suite_command(names)}"]
+        return ["Watch some colleagues, in another shell:", "", f"  {self._suite_command(names)}"]
 
     async def _microsoft_lines(self, store: Store) -> list[str]:
         lines = [
             f"Register the redirect URI {REDIRECT_URI} (type Web) in the app registration.",
-            "Take an organisation in, from another shell; it prints the organisation's suite key:",
+            "Onboard a tenant, in another shell. The command prints its suite key:",
             "",
             f"  . {_shell(self._folder.path / 'relay.env')}; {_command('presence-relay')} tenants onboard",
         ]
         if any(tenant.state is TenantState.ACTIVE for tenant in await Tenants(store).list()):
-            lines += ["", "Then, or with the key that you have, in a file that only you can read:"]
+            lines += ["", "Then save the key in a file that only you can read, and watch:"]
         else:
             lines += ["", "Then, with that key in a file that only you can read:"]
         return [*lines, "", f"  {self._suite_command('COLLEAGUE@YOUR-ORGANISATION', 'KEY-FILE')}"]
@@ -235,30 +235,30 @@ class _Session:
         local = f"https://127.0.0.1:{self._ports['cloud']} (a local cloud, where people live a fast working day)"
         return "\n".join(
             [
-                "A presence relay is at work.",
+                "The presence relay is running.",
                 "",
                 f"  suites       127.0.0.1:{running.edge_port}, gRPC over TLS",
                 f"  Microsoft    {local if self._options.microsoft is None else 'the real cloud'}",
-                f"  changes      {self._how_changes_come(running)}",
-                f"  onboarding   {self._pages}/onboarding{self._whom_to_onboard()}",
-                f"  its own page {self._pages}/onboarding/tenant (what an organisation sees of itself: sign in with an account that grants)",
+                f"  changes      {self._source_of_changes(running)}",
+                f"  onboarding   {self._pages}/onboarding{self._onboarding_hint()}",
+                f"  tenant page  {self._pages}/onboarding/tenant (sign in with an account that consented)",
                 f"  health       http://127.0.0.1:{running.ops_port}/readyz, metrics at /metrics",
-                f"  kept in      {_shell(self._folder.path)}",
+                f"  data         {_shell(self._folder.path)}",
                 "",
                 *lines,
                 "",
-                "Ctrl-C stops it.",
+                "Press Ctrl-C to stop.",
             ]
         )
 
-    def _how_changes_come(self, running: app.Running) -> str:
+    def _source_of_changes(self, running: app.Running) -> str:
         if running.webhook_port is None:
-            return "read every few seconds; notifications need RELAY_WEBHOOK_URL, an address that Microsoft can reach"
-        return f"notifications to 127.0.0.1:{running.webhook_port}, and reading"
+            return "polling; notifications need RELAY_WEBHOOK_URL, an address that Microsoft can reach"
+        return f"notifications to 127.0.0.1:{running.webhook_port}, and polling"
 
-    def _whom_to_onboard(self) -> str:
+    def _onboarding_hint(self) -> str:
         if self._options.microsoft is None:
-            return " (take Fabrikam in by hand: Microsoft's sign-in page lists its accounts)"
+            return " (onboard Fabrikam: the sign-in page lists its accounts)"
         return f" (register {self._callback}, type Web)"
 
     def _write_environment(self, settings: Settings) -> None:
