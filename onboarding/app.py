@@ -1,4 +1,4 @@
-"""The application put together, and the server that runs it."""
+"""The ASGI application of all pages, and the server that runs it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from onboarding.layout import STATIC, Pages
-from onboarding.middleware import Guard
-from onboarding.problems import Stopped, of_error, said_of, sentence_of
-from onboarding.rate_limit import Pacer
-from onboarding.tenant.auth import NotAdmitted, SignInNeeded
-from onboarding.tenant.views.diagnostics import DiagnosticViews
-from onboarding.tenant.views.sign_in import TenantViews
-from onboarding.wizard.steps import Steps
-from onboarding.wizard.views import Views
+from onboarding.middleware import PagesMiddleware
+from onboarding.problems import ProblemError, microsoft_error_of, problem_of, sentence_of
+from onboarding.rate_limit import RateLimiter
+from onboarding.tenant.auth import NotPermitted, SignInRequired
+from onboarding.tenant.routes import TenantPages
+from onboarding.wizard.steps import WizardSteps
+from onboarding.wizard.views import WizardViews
 from relay.errors import RelayError
 from relay.http.serving import Listening, serving
 from relay.ops.supervision import running
@@ -47,27 +46,57 @@ _MAX_HEAD_BYTES: Final = 32 * 1024  # cookies of some flows, and the longest hea
 def create_app(
     settings: WebSettings,
     pages: Pages,
-    steps: Steps,
-    tenant: TenantViews,
-    diagnostics: DiagnosticViews,
-    forwarded: Callable[[], Awaitable[None]],
+    steps: WizardSteps,
+    tenant: TenantPages,
+    record_proxy: Callable[[], Awaitable[None]],
 ) -> Starlette:
-    """The ASGI application.
+    """Put the application together.
 
     Args:
-        settings: where it is served.
-        pages: what is shown.
-        steps: of `Steps.open`, entered.
-        tenant: of `TenantViews.open`, entered.
-        diagnostics: the tenant's pages that show what is going on.
-        forwarded: notes that a proxy was met that nobody named.
+        settings: the address and the limits.
+        pages: renders the templates.
+        steps: from `WizardSteps.open`.
+        tenant: from `TenantPages.open`.
+        record_proxy: records that requests come through a proxy that the settings do not name.
     """
+    errors = _ErrorPages(pages)
+    rate_limiter = RateLimiter(settings.rate_limits)
+    app = Starlette(
+        routes=[
+            Mount(STATIC, StaticFiles(packages=[("onboarding", "static")])),
+            *tenant.routes(),  # before the wizard's, where a flow's id stands in the place of their words
+            *WizardViews(steps, pages, settings, tenant.returned).routes(),
+        ],
+        middleware=[
+            Middleware(
+                PagesMiddleware, settings=settings, pages=pages, rate_limiter=rate_limiter, record_proxy=record_proxy
+            )
+        ],
+        exception_handlers={
+            ProblemError: errors.problem,
+            SignInRequired: tenant.show_outside,
+            NotPermitted: tenant.show_outside,
+            RelayError: errors.relay_error,
+            404: errors.no_route,
+            405: errors.no_route,
+        },
+    )
+    app.state.rate_limiter = rate_limiter
+    app.router.redirect_slashes = False  # it would build an address from the Host header
+    return app
 
-    async def stopped(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, Stopped)
+
+class _ErrorPages:
+    """Exception handlers that answer with a problem page."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    async def problem(self, _request: Request, error: Exception) -> Response:
+        assert isinstance(error, ProblemError)
         if isinstance(error.__cause__, RelayError):
             _log(error.__cause__)
-        return pages.problem(
+        return self._pages.problem(
             error.problem,
             flow_id=error.flow_id,
             retry_after_s=error.retry_after_s,
@@ -75,55 +104,31 @@ def create_app(
             said=error.said,
         )
 
-    async def failed(_request: Request, error: Exception) -> Response:
+    async def relay_error(self, _request: Request, error: Exception) -> Response:
         assert isinstance(error, RelayError)
         _log(error)
-        return pages.problem(of_error(error), sentence=sentence_of(error), said=said_of(error))
+        return self._pages.problem(problem_of(error), sentence=sentence_of(error), said=microsoft_error_of(error))
 
-    async def elsewhere(_request: Request, error: Exception) -> Response:
+    async def no_route(self, _request: Request, error: Exception) -> Response:
         http: HTTPException = error  # type: ignore[assignment]  # registered for these statuses only
         key = "wrong_method" if http.status_code == 405 else "not_found"
-        return pages.problem(key, headers=http.headers)
-
-    routes = [
-        Mount(STATIC, StaticFiles(packages=[("onboarding", "static")])),
-        *diagnostics.routes(),
-        *tenant.routes(),  # before those of onboardings, whose ids stand where these have a word
-        *Views(steps, pages, settings, tenant.returned).routes(),
-    ]
-    pacer = Pacer(settings.pace)
-    app = Starlette(
-        routes=routes,
-        middleware=[Middleware(Guard, settings=settings, pages=pages, pacer=pacer, forwarded=forwarded)],
-        exception_handlers={
-            Stopped: stopped,
-            SignInNeeded: tenant.outside,
-            NotAdmitted: tenant.outside,
-            RelayError: failed,
-            404: elsewhere,
-            405: elsewhere,
-        },
-    )
-    app.state.pacer = pacer
-    app.router.redirect_slashes = False  # it would build an address from the Host header
-    return app
+        return self._pages.problem(key, headers=http.headers)
 
 
 @asynccontextmanager
 async def opened(settings: WebSettings, store: Store, ring: KeyRing, graph: GraphSettings) -> AsyncIterator[Starlette]:
-    """The application with everything it needs, while the context lasts; see `serve`."""
+    """Yield the application with everything that it needs; see `served`."""
     pages = Pages(settings)
     async with (
-        Steps.open(store, ring, graph, settings) as steps,
-        TenantViews.open(store, ring, graph, settings, pages) as tenant,
+        WizardSteps.open(store, ring, graph, settings) as steps,
+        TenantPages.open(store, ring, graph, settings, pages) as tenant,
+        running({"sign-ups-sweep": steps.sweep}),
     ):
-        diagnostics = DiagnosticViews(pages, settings, store, ring)
-        async with running({"sign-ups-sweep": steps.sweep}):
-            yield create_app(settings, pages, steps, tenant, diagnostics, Proxies(store).met)
+        yield create_app(settings, pages, steps, tenant, Proxies(store).met)
 
 
 def _log(error: RelayError) -> None:
-    key = of_error(error)
+    key = problem_of(error)
     if key == "fault":
         log.error("step_failed", exc_info=error)
     else:
@@ -132,13 +137,13 @@ def _log(error: RelayError) -> None:
 
 @asynccontextmanager
 async def served(settings: WebSettings, store: Store, ring: KeyRing, graph: GraphSettings) -> AsyncIterator[int]:
-    """The port of the pages, while they are served; at the end requests under way may end.
+    """Serve the pages and yield their port; at the end, requests under way may finish.
 
     Args:
-        settings: where and how.
-        store: the relay's.
-        ring: what flows and grants are encrypted with.
-        graph: Microsoft's side.
+        settings: the address, TLS and limits.
+        store: the relay's store.
+        ring: encrypts flows, sessions and grants.
+        graph: how Microsoft is reached.
 
     Raises:
         OSError: the port is taken.

@@ -1,4 +1,4 @@
-"""Instants, spans and numbers as the pages say them. Always UTC, and said so: the server does not know where a reader is."""
+"""Formats of times, durations and numbers. Times are in UTC and say so, because the server does not know the reader's zone."""
 
 from __future__ import annotations
 
@@ -46,43 +46,43 @@ _MINUTE: Final = timedelta(minutes=1)
 
 
 def date(at: datetime) -> str:
-    """The day: "26 November 2026"."""
+    """Return the day: "26 November 2026"."""
     at = at.astimezone(UTC)
     return f"{at.day} {_MONTHS[CURRENT.get()][at.month - 1]} {at.year}"
 
 
 def when(at: datetime) -> str:
-    """Day and time: "26 November 2026, 21:04 UTC"."""
+    """Return day and time: "26 November 2026, 21:04 UTC"."""
     return f"{date(at)}, {at.astimezone(UTC):%H:%M} UTC"
 
 
 def clock(at: datetime) -> str:
-    """The time of day to the second: "21:04:09 UTC"."""
+    """Return the time of day to the second: "21:04:09 UTC"."""
     return f"{at.astimezone(UTC):%H:%M:%S} UTC"
 
 
 def machine(at: datetime) -> str:
-    """For the `datetime` attribute of `<time>`."""
+    """Return a time for the `datetime` attribute of `<time>`."""
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def span(length: timedelta) -> str:
-    """How long, in the largest unit that fits: "3 minutes"; negative ones count as nothing."""
+    """Return a duration in the largest unit that fits: "3 minutes". Negative durations count as zero."""
     length = max(length, timedelta())
     if length >= _DAY:
-        return _said(length // _DAY, ngettext("%(num)s day", "%(num)s days", length // _DAY))
+        return _filled(length // _DAY, ngettext("%(num)s day", "%(num)s days", length // _DAY))
     if length >= _HOUR:
-        return _said(length // _HOUR, ngettext("%(num)s hour", "%(num)s hours", length // _HOUR))
+        return _filled(length // _HOUR, ngettext("%(num)s hour", "%(num)s hours", length // _HOUR))
     if length >= _MINUTE:
-        return _said(length // _MINUTE, ngettext("%(num)s minute", "%(num)s minutes", length // _MINUTE))
+        return _filled(length // _MINUTE, ngettext("%(num)s minute", "%(num)s minutes", length // _MINUTE))
     seconds = int(length.total_seconds())
-    return _said(seconds, ngettext("%(num)s second", "%(num)s seconds", seconds))
+    return _filled(seconds, ngettext("%(num)s second", "%(num)s seconds", seconds))
 
 
 def number(value: int) -> str:
-    """A whole number in groups of thousands."""
+    """Return a whole number with thousands separators."""
     return f"{value:,}".replace(",", _GROUP[CURRENT.get()])
 
 
-def _said(count: int, form: str) -> str:
+def _filled(count: int, form: str) -> str:
     return form % {"num": number(count)}

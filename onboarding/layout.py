@@ -1,4 +1,4 @@
-"""The pages, rendered. Everything that comes from outside is escaped by the templates' engine."""
+"""Renders the templates. Everything that comes from outside is escaped by the template engine."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 STATIC: Final = f"{ONBOARDING}/static"
 
 HERE: Final[ContextVar[str]] = ContextVar("here", default=ONBOARDING)
-"""Where the page under way can be read again: what the language switch comes back to. Set by the guard."""
+"""The address at which the present page can be loaded again, for the language switch. Set by the middleware."""
 
 
 class Pages:
-    """Renders templates with what all pages share."""
+    """Renders templates with the values that all pages share."""
 
     def __init__(self, settings: WebSettings) -> None:
         self.environment = environment()
@@ -45,7 +45,7 @@ class Pages:
         )
 
     def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-        """A page."""
+        """Render a page."""
         return HTMLResponse(
             self.environment.get_template(template).render(page=template.removesuffix(".html"), **values), status
         )
@@ -60,14 +60,14 @@ class Pages:
         sentence: str = "",
         said: Said = NOTHING,
     ) -> HTMLResponse:
-        """A page that says what went wrong, and leads back to the flow or to the beginning.
+        """Render a page that says what happened and leads back to the flow or to the first page.
 
         Args:
-            key: of `PROBLEMS`.
-            flow_id: the flow; empty: to the beginning.
-            retry_after_s: when to come again, if known.
-            headers: more of the answer.
-            sentence: what Microsoft's refusal means, a message, if that is what went wrong.
+            key: a key of `PROBLEMS`.
+            flow_id: the flow to lead back to; empty: the first page.
+            retry_after_s: seconds until another try makes sense, if known.
+            headers: more headers of the response.
+            sentence: the meaning of Microsoft's refusal, a message; empty without one.
             said: Microsoft's own words.
         """
         problem = PROBLEMS[key]
@@ -80,7 +80,7 @@ class Pages:
 
 
 class _Compiled(BytecodeCache):
-    """Templates, each compiled once a process: that takes half a second for all of them, and a process may serve more than one site."""
+    """Compiled templates, shared by all sites of a process: compiling all of them takes half a second."""
 
     def __init__(self) -> None:
         self._codes: dict[tuple[str, str], CodeType] = {}
@@ -97,7 +97,7 @@ _COMPILED: Final = _Compiled()
 
 
 def environment() -> Environment:
-    """The templates' engine with everything that does not depend on who serves the pages."""
+    """Return the template engine with everything that does not depend on the operator."""
     made = Environment(
         bytecode_cache=_COMPILED,
         loader=PackageLoader("onboarding"),
@@ -129,12 +129,12 @@ def environment() -> Environment:
 
 
 def is_path(text: str) -> bool:
-    """Whether a text is a path of this host and nothing else: never another host's, whatever a browser makes of it."""
+    """Return whether a text is a path of this host, which no browser takes for another host's address."""
     return len(text) <= _MAX_PATH_CHARS and _PATH.fullmatch(text) is not None
 
 
-def where(method: str, path: str, query: str) -> str:
-    """Where a page can be read again that answers this request: a form's page is the one above it."""
+def page_address(method: str, path: str, query: str) -> str:
+    """Return the address at which the page of a request can be loaded again: for a form, the page above it."""
     if method != "GET":
         path, query = (path if path == ONBOARDING else path.rpartition("/")[0]), ""
     found = f"{path}?{query}" if query else path
@@ -142,7 +142,7 @@ def where(method: str, path: str, query: str) -> str:
 
 
 def _digest(name: str) -> str:
-    """Changes with the file, so that browsers may keep it for ever."""
+    """Return a digest of a static file, so that browsers may cache it for ever."""
     return _DIGESTS[name]
 
 

@@ -1,7 +1,7 @@
-"""What holds for every request, before any view sees it, and the headers of every answer.
+"""Checks of every request before any view sees it (host, size, time, rate), and the headers of every response.
 
-Whatever is refused here is refused with a page: a person may have sent it. A body that is too long is read to its end
-(up to a limit) and thrown away, because browsers show no answer while they are still sending.
+A refusal is a page, because a person may have sent the request. A body that is too long is read to its end (up to a limit) and
+thrown away, because browsers show no response while they are still sending.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 
-from onboarding.layout import HERE, STATIC, where
+from onboarding.layout import HERE, STATIC, page_address
 from relay.errors import RelayError
 from relay.http.bodies import Bodies, TooMuchAtOnce
 from relay.locale import languages
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from onboarding.layout import Pages
-    from onboarding.rate_limit import Pacer
+    from onboarding.rate_limit import RateLimiter
     from onboarding.settings import WebSettings
     from relay.http.bodies import Body
 
 log = structlog.get_logger(__name__)
 
 MAX_THROWN_AWAY_BYTES: Final = 8 * 1024 * 1024
-"""Whoever sends more than this is no browser with a form, and is cut off."""
+"""A client that sends more than this is no browser with a form, and is cut off."""
 
 # `form-action` names nobody but us: the way to Microsoft is a link that the page follows by itself, not a form, for a
 # policy for forms would have to name every identity provider that Microsoft may send people on to.
@@ -55,40 +55,45 @@ _HEADERS: Final = {
 }
 _NO_STORE: Final = "no-store"
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
-_TOLD_EVERY_S: Final = 3600.0
+_PROXY_WARNING_S: Final = 3600.0
 _BUSY_S: Final = 5
 _YEAR: Final = "max-age=31536000"
 
 
 class _TooLarge(Exception):
-    """A body is longer than any form of ours."""
+    """The body is longer than any form of ours."""
 
 
 class _Gone(Exception):
-    """The browser went away before it had sent everything."""
+    """The browser closed the connection before it had sent everything."""
 
 
-class Guard:
+class PagesMiddleware:
     """ASGI middleware around the whole application."""
 
     def __init__(
-        self, app: ASGIApp, settings: WebSettings, pages: Pages, pacer: Pacer, forwarded: Callable[[], Awaitable[None]]
+        self,
+        app: ASGIApp,
+        settings: WebSettings,
+        pages: Pages,
+        rate_limiter: RateLimiter,
+        record_proxy: Callable[[], Awaitable[None]],
     ) -> None:
-        """Put it around an application.
+        """Wrap an application.
 
         Args:
             app: the application.
-            settings: where it is served.
-            pages: what is shown.
-            pacer: counts requests.
-            forwarded: called when a proxy was met that nobody named, once an hour at the most.
+            settings: the hosts and the limits.
+            pages: renders the refusals.
+            rate_limiter: counts requests.
+            record_proxy: called at most once an hour when requests come through a proxy that the settings do not name.
         """
         self._app = app
         self._settings = settings
         self._pages = pages
-        self._pacer = pacer
-        self._forwarded = forwarded
-        self._forwarded_told = -math.inf
+        self._rate_limiter = rate_limiter
+        self._record_proxy = record_proxy
+        self._proxy_warned = -math.inf
         self._bodies = Bodies(settings.max_held_bytes)
         # A browser keeps HSTS for a host whatever the port: it would break whatever else a developer has on localhost.
         self._hsts = not settings.is_local
@@ -98,7 +103,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        self._remember(scope)
+        self._set_context(scope)
         started = False
 
         async def send_guarded(message: Message) -> None:
@@ -118,11 +123,11 @@ class Guard:
                 raise
             await self._pages.problem("fault")(scope, receive, send_guarded)
 
-    def _remember(self, scope: Scope) -> None:
-        """What all pages of this request need to know of it."""
+    def _set_context(self, scope: Scope) -> None:
+        """Set the language and the address of the page for everything that this request renders."""
         request = HTTPConnection(scope)
         languages.CURRENT.set(languages.preferred_language(request.headers, request.cookies.get(languages.COOKIE, "")))
-        HERE.set(where(scope["method"], scope["path"], request.url.query))
+        HERE.set(page_address(scope["method"], scope["path"], request.url.query))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._bodies.one() as held:
@@ -131,24 +136,24 @@ class Guard:
                 await self._app(scope, _replay(body, receive), send)
         if problem:
             retry_after_s = self._retry_after_s(problem)
-            # Closed afterwards: of a request that was refused, the rest may still be on its way, without an end.
+            # The connection is closed: the rest of a refused request may still be on its way, without an end.
             page = self._pages.problem(problem, retry_after_s=retry_after_s, headers={"connection": "close"})
             await page(scope, receive, send)
 
     def _retry_after_s(self, problem: str) -> int:
         if problem == "too_busy":
             return _BUSY_S
-        return int(self._settings.pace.window.total_seconds()) if problem == "too_fast" else 0
+        return int(self._settings.rate_limits.window.total_seconds()) if problem == "too_fast" else 0
 
     async def _refusal(self, held: Body, scope: Scope, receive: Receive) -> tuple[str, bytes]:
-        """The problem that a request is refused for, or an empty text and its body."""
+        """Return (problem, b"") for a request that is refused, or ("", body)."""
         headers = Headers(scope=scope)
         if headers.getlist("host")[:2] != [headers.get("host")] or headers["host"].lower() not in self._settings.hosts:
             return "wrong_host", b""
         address = scope["client"][0] if scope.get("client") else ""
         now = time.monotonic()
-        await self._look_for_proxy(headers, now)
-        if not self._pacer.admits(address, now):
+        await self._check_proxy(headers, now)
+        if not self._rate_limiter.allows(address, now):
             return "too_fast", b""
         try:
             async with asyncio.timeout(self._settings.request_time.total_seconds()), held.arriving():
@@ -160,15 +165,15 @@ class Guard:
         except TooMuchAtOnce:
             return "too_busy", b""
 
-    async def _look_for_proxy(self, headers: Headers, now: float) -> None:
-        """Behind a proxy that nobody named all customers are one network, and share its limits: somebody must know."""
+    async def _check_proxy(self, headers: Headers, now: float) -> None:
+        """Warn about a proxy that the settings do not name: all customers behind it share the limits of one network."""
         if self._settings.trusted_proxies or "x-forwarded-for" not in headers:
             return
-        if now - self._forwarded_told >= _TOLD_EVERY_S:
-            self._forwarded_told = now
+        if now - self._proxy_warned >= _PROXY_WARNING_S:
+            self._proxy_warned = now
             log.warning("proxy_not_trusted", remedy="set RELAY_WEB_TRUSTED_PROXIES to the addresses of your proxies")
             with suppress(RelayError):
-                await self._forwarded()
+                await self._record_proxy()
 
     async def _body(self, held: Body, receive: Receive) -> bytes:
         parts, size = [], 0
@@ -203,7 +208,7 @@ class Guard:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives a body that was read already, then whatever comes."""
+    """Return a `receive` that yields a body that was read already, then whatever follows."""
     given = False
 
     async def replayed() -> Message:

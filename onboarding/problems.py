@@ -1,6 +1,6 @@
-"""What went wrong, in the words of whoever reads the page: what happened, and what to do next.
+"""The problems that pages can show: what happened, and what to do next.
 
-Microsoft's own sentences are shown beside these where they say more; nothing of an exception is.
+Microsoft's own sentences are shown beside these where they say more; text of exceptions never is.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One kind of trouble.
+    """One kind of problem.
 
     Attributes:
         title: what happened, in a few words.
         text: what happened.
         remedy: what to do next.
-        status: of a page that shows nothing else.
-        shows_detail: whether what Microsoft said is shown beside it.
+        status: the HTTP status of a page that shows nothing else.
+        shows_detail: whether Microsoft's sentence is shown beside it.
     """
 
     title: str
@@ -36,14 +36,14 @@ class Problem:
     shows_detail: bool = False
 
 
-class Stopped(Exception):
-    """A request that ends on a page of its own.
+class ProblemError(Exception):
+    """Ends a request with a problem page.
 
     Attributes:
         problem: a key of `PROBLEMS`.
-        flow_id: the flow that the page leads back to; empty: to the beginning.
-        retry_after_s: when to come again, if known.
-        sentence: what Microsoft's refusal means, a message; empty where it refused nothing.
+        flow_id: the flow that the page leads back to; empty: the first page.
+        retry_after_s: seconds until another try makes sense, if known.
+        sentence: the meaning of Microsoft's refusal, a message; empty where it refused nothing.
         said: Microsoft's own words.
     """
 
@@ -58,13 +58,13 @@ class Stopped(Exception):
         self.said = said
 
     @classmethod
-    def by(cls, error: RelayError, flow_id: str = "") -> Self:
-        """The page for an error of the relay's."""
-        return cls(of_error(error), flow_id, sentence=sentence_of(error), said=said_of(error))
+    def from_error(cls, error: RelayError, flow_id: str = "") -> Self:
+        """Return the problem page of a relay error."""
+        return cls(problem_of(error), flow_id, sentence=sentence_of(error), said=microsoft_error_of(error))
 
 
-def of_error(error: RelayError) -> str:
-    """The problem that an error of the relay's is to a person."""
+def problem_of(error: RelayError) -> str:
+    """Return the key of the problem that a relay error means to a person."""
     if isinstance(error, StoreUnavailable):
         return "store_away"
     if isinstance(error, NotSaved):
@@ -75,13 +75,13 @@ def of_error(error: RelayError) -> str:
 
 
 def sentence_of(error: RelayError) -> str:
-    """What the refusal of Microsoft's behind an error means, a message; empty when there is none."""
+    """Return the meaning of Microsoft's refusal behind an error, a message; empty when there is none."""
     refusal = getattr(error, "refusal", None)
     return "" if refusal is None else refusal.sentence
 
 
-def said_of(error: RelayError) -> Said:
-    """Microsoft's own words behind an error."""
+def microsoft_error_of(error: RelayError) -> Said:
+    """Return Microsoft's own words behind an error."""
     refusal = getattr(error, "refusal", None)
     return NOTHING if refusal is None else refusal.said
 

@@ -1,11 +1,11 @@
-"""How often one network may ask. Counted in this process and nowhere else.
+"""Limits on how often one network may ask. Counted in this process and nowhere else.
 
 Not in Redis: a flood must not reach it, and addresses are personal data that then need not be kept. With N replicas a
 network gets up to N times as far, which is still nothing.
 
-Requests are counted when they arrive, before anything is done for them. Forms are counted when their token was looked at, apart
-for what they begin: sign-ins go on while sign-ups are flooded. Nothing is counted for all networks together, because whoever used
-that up would lock everybody out; what a flood from many networks leaves in Redis is bounded by `Rooms`.
+Requests are counted when they arrive, before anything is done for them. Forms are counted after their token was checked, by
+what they begin: sign-ins go on while sign-ups are flooded. No count is shared by all networks, because whoever used it up would
+lock everybody out; what a flood from many networks leaves in Redis is bounded by `Rooms`.
 """
 
 from __future__ import annotations
@@ -17,24 +17,25 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from onboarding.problems import Stopped
+from onboarding.problems import ProblemError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from starlette.requests import Request
 
-    from onboarding.settings import Pace
+    from onboarding.settings import RateLimits
 
-_NETWORK_BITS: Final = 64  # what one customer has at the least
-_BLOCK_BITS: Final = 48  # and at the most
+_NETWORK_BITS: Final = 64  # the smallest IPv6 network that a customer gets
+_BLOCK_BITS: Final = 48  # the largest
 _MAX_ADDRESS_CHARS: Final = 64
 
 
-class Budget(enum.Enum):
-    """What is counted apart."""
+class RequestKind(enum.Enum):
+    """The kinds of requests; each has a limit of its own."""
 
     REQUEST = enum.auto()
+    """Any request."""
     SIGN_UP = enum.auto()
     SIGN_IN = enum.auto()
     CHANGE = enum.auto()
@@ -44,44 +45,45 @@ class Budget(enum.Enum):
 @dataclass(slots=True)
 class _Count:
     began: float
-    used: dict[Budget, int] = field(default_factory=dict)
+    used: dict[RequestKind, int] = field(default_factory=dict)
 
 
-class Pacer:
-    """Counts in fixed windows; bounded by the number of networks."""
+class RateLimiter:
+    """Counts requests of each network in fixed windows; its memory is bounded by the number of networks."""
 
-    def __init__(self, pace: Pace) -> None:
-        self._pace = pace
-        self._window_s = pace.window.total_seconds()
+    def __init__(self, limits: RateLimits) -> None:
+        self._limits = limits
+        self._window_s = limits.window.total_seconds()
         self._counts: OrderedDict[str, _Count] = OrderedDict()
-        self._limits: Mapping[Budget, int] = {
-            Budget.REQUEST: pace.requests,
-            Budget.SIGN_UP: pace.sign_ups,
-            Budget.SIGN_IN: pace.sign_ins,
-            Budget.CHANGE: pace.changes,
+        self._allowed: Mapping[RequestKind, int] = {
+            RequestKind.REQUEST: limits.requests,
+            RequestKind.SIGN_UP: limits.sign_ups,
+            RequestKind.SIGN_IN: limits.sign_ins,
+            RequestKind.CHANGE: limits.changes,
         }
 
     def __len__(self) -> int:
         return len(self._counts)
 
-    def admits(self, address: str, now: float, budget: Budget = Budget.REQUEST) -> bool:
-        """Count a request or a form; whether it may go on. One that a network's limit stops does not count for its block."""
-        return all(
-            self._counted(key, now, budget) <= times * self._limits[budget] for key, times in self._keys(address)
-        )
+    def allows(self, address: str, now: float, kind: RequestKind = RequestKind.REQUEST) -> bool:
+        """Count a request and return whether it may go on.
 
-    def demand(self, request: Request, budget: Budget) -> None:
+        A request that exceeds the limit of its network does not count for the block of networks around it.
+        """
+        return all(self._counted(key, now, kind) <= times * self._allowed[kind] for key, times in self._keys(address))
+
+    def count(self, request: Request, kind: RequestKind) -> None:
         """Count a form of ours.
 
         Raises:
-            Stopped: there were too many.
+            ProblemError: there were too many.
         """
         address = request.client.host if request.client is not None else ""
-        if not self.admits(address, time.monotonic(), budget):
-            raise Stopped("too_fast", retry_after_s=int(self._window_s))
+        if not self.allows(address, time.monotonic(), kind):
+            raise ProblemError("too_fast", retry_after_s=int(self._window_s))
 
     def _keys(self, address: str) -> Iterator[tuple[str, int]]:
-        """What an address is counted under, and how many times as much that may: the smallest first."""
+        """Yield (network, multiple of the limit) for each network that an address is counted under, smallest first."""
         try:
             parsed = ipaddress.ip_address(address.partition("%")[0])
         except ValueError:
@@ -92,21 +94,21 @@ class Pacer:
         elif parsed.ipv4_mapped is not None:
             yield str(parsed.ipv4_mapped), 1
         else:
-            for bits, times in ((_NETWORK_BITS, 1), (_BLOCK_BITS, self._pace.block)):
+            for bits, times in ((_NETWORK_BITS, 1), (_BLOCK_BITS, self._limits.block)):
                 yield str(ipaddress.ip_network((parsed.packed, bits), strict=False)), times
 
-    def _counted(self, key: str, now: float, budget: Budget) -> int:
+    def _counted(self, key: str, now: float, kind: RequestKind) -> int:
         count = self._counts.setdefault(key, _Count(now))
         self._counts.move_to_end(key)
-        if len(self._counts) > self._pace.networks:
+        if len(self._counts) > self._limits.networks:
             self._counts.popitem(last=False)
         if now - count.began >= self._window_s:
             count.began, count.used = now, {}
-        used = count.used[budget] = count.used.get(budget, 0) + 1
+        used = count.used[kind] = count.used.get(kind, 0) + 1
         return used
 
 
-def demand(request: Request, budget: Budget) -> None:
-    """Count a form of ours; see `Pacer.demand`. To be called once its token was looked at, and before Redis is asked."""
-    pacer: Pacer = request.app.state.pacer
-    pacer.demand(request, budget)
+def count_request(request: Request, kind: RequestKind) -> None:
+    """Count a form of ours; see `RateLimiter.count`. Call it after the form's token was checked, and before Redis is asked."""
+    limiter: RateLimiter = request.app.state.rate_limiter
+    limiter.count(request, kind)

@@ -1,4 +1,4 @@
-"""Where the pages are served and what they say of the operator."""
+"""Settings of the pages: addresses, the operator's name, and limits."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How often one network may ask, counted in each process by itself. An IPv4 address, or an IPv6 network of 64 bits, is one.
+class RateLimits:
+    """Requests that one network may make, counted in each process by itself. A network is an IPv4 address or 64 bits of an IPv6 one.
 
-    Nothing is counted for everybody together: whoever uses up such a count locks everybody else out.
+    No limit is shared by all networks: whoever used it up would lock everybody else out.
 
     Attributes:
-        requests: of any kind in `window`. A whole onboarding takes about ten, style sheet included; a proof that is waited for, one a second.
+        requests: all requests in `window`. A whole onboarding takes about ten, style sheet included; waiting for the verification
+            takes one a second.
         sign_ups: forms in `window` that begin an onboarding or make a link; each makes a flow in Redis.
-        sign_ins: the same, that lead from a tenant's page to Microsoft: a sign-in, a consent, a password asked for again.
-        changes: other forms of a tenant's page.
-        block: how many times as much an IPv6 network of 48 bits may, which is what one customer of a provider has at the most.
-        window: the span that is counted in.
-        networks: how many are counted at once, some 300 bytes each; beyond, those that asked longest ago are forgotten.
+        sign_ins: forms in `window` that lead from a tenant's page to Microsoft: a sign-in, a consent, or the password again.
+        changes: other forms of a tenant's page in `window`.
+        block: multiple of these limits for an IPv6 network of 48 bits, the most that one customer of a provider has.
+        window: the length of the window.
+        networks: networks counted at once, some 300 bytes each; beyond, those that asked longest ago are dropped.
     """
 
     requests: int = 240
@@ -47,17 +48,17 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rooms:
-    """How many flows there may be in Redis at once, of each kind. Beyond that those go that nobody has gone on with for longest.
+    """The number of entries of each kind that may be in Redis at once. Beyond, the least recently used are dropped.
 
     Attributes:
-        most: onboardings that were begun; ways to Microsoft; links. Each has about 1 KB.
+        most: onboardings that were begun; sign-ins; links. Each takes about 1 KB.
     """
 
     most: int = 20_000
 
     @property
     def begun(self) -> Room:
-        """Onboardings of which nothing but a form is there."""
+        """Onboardings with nothing but the first form."""
         return Room("flows-begun", self.most)
 
     @property
@@ -71,13 +72,13 @@ class Rooms:
         return Room("flows-under-way", max(self.most // 10, 1))
 
     @property
-    def trips(self) -> Room:
-        """Ways to Microsoft in the course of an onboarding."""
+    def wizard_sign_ins(self) -> Room:
+        """Sign-ins of the wizard under way."""
         return Room("trips-onboarding", self.most)
 
     @property
-    def sign_ins(self) -> Room:
-        """Ways to Microsoft to a tenant's page."""
+    def tenant_sign_ins(self) -> Room:
+        """Sign-ins of tenants' pages under way."""
         return Room("trips-tenant", self.most)
 
     @property
@@ -92,39 +93,39 @@ class Rooms:
 
     @property
     def of_flows(self) -> tuple[Room, ...]:
-        """Those that an onboarding moves through."""
+        """The rooms that an onboarding moves through."""
         return (self.begun, self.waiting, self.under_way)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSettings:
-    """The role `web`.
+    """Settings of the role `web`.
 
     Attributes:
-        public_url: where browsers reach the pages, without a path. The redirect URI follows from it and from nothing
+        public_url: the address of the pages for browsers, without a path. The redirect URI follows from it and from nothing
             else, and a request for another host is refused.
-        suite_address: where suites connect, `host:port`, for the lines to paste.
-        operator: who runs the relay, as the pages say it.
-        support: an e-mail address or web address for whoever is stuck; empty shows none.
+        suite_address: the address that suites connect to, `host:port`, for the lines to paste.
+        operator: the name of the operator on the pages.
+        support: an e-mail or web address for people who need help; empty shows none.
         host: address to listen on.
         port: its port; 0 takes a free one.
         tls_cert_pem: certificate chain; None serves plain HTTP, which belongs behind an ingress that speaks TLS.
         tls_key_pem: its private key.
         trusted_proxies: addresses whose `X-Forwarded-For` is believed, as uvicorn's `forwarded_allow_ips`; empty: none.
         suite_ca_file: shown in the command to try, when suites must trust a CA of their own; empty: the system's.
-        manager_roles: directory roles whose holders look after their tenant, as Entra's role template ids; none: off.
-        egress_addresses: from which the relay reaches Microsoft, for an organisation's named location; empty: not told.
-        push: what a subscription needs; None: none is tried, for this relay asks for none.
-        trial_alive: how long a proof under way counts as alive without a sign of life. 5 s: what a killed process costs
-            whoever waits in front of the page.
+        manager_roles: directory roles whose holders manage their tenant, as Entra's role template ids; none: off.
+        egress_addresses: addresses from which the relay reaches Microsoft, for an organisation's named location; empty: not shown.
+        push: for the subscription that the verification tries; None: the relay uses no change notifications.
+        heartbeat_timeout: time without a heartbeat after which a verification counts as dead: the delay that a killed process
+            costs whoever waits for the page.
         limits: of connections and requests.
-        pace: limits on how often one network may ask.
-        rooms: limits on what is begun.
+        rate_limits: limits on how often one network may ask.
+        rooms: limits on entries in Redis.
         has_mail: whether workers send e-mail, so that the pages may promise it.
-        sign_up: who may become a tenant.
-        sign_up_limits: how many tenants may come by themselves.
+        sign_up: the policy for new tenants.
+        sign_up_limits: limits on tenants that come without an invitation.
         max_body_bytes: longer bodies are refused with a page. Most forms have 1 KB, Microsoft's answer 3 KB, and the lists of
-            whom suites may watch some 150 KB at the most, as browsers spell them.
+            people some 150 KB at the most, as browsers spell them.
         max_held_bytes: of all bodies together; beyond, the one that has been arriving for longest is refused. 16 MiB: 60 of the
             longest at once, or 10,000 ordinary forms.
         request_time: for a request to arrive whole.
@@ -144,9 +145,9 @@ class WebSettings:
     egress_addresses: tuple[str, ...] = ()
     manager_roles: frozenset[str] = frozenset()
     push: PushSettings | None = None
-    trial_alive: timedelta = timedelta(seconds=5)
+    heartbeat_timeout: timedelta = timedelta(seconds=5)
     limits: HttpLimits = field(default_factory=HttpLimits)
-    pace: Pace = field(default_factory=Pace)
+    rate_limits: RateLimits = field(default_factory=RateLimits)
     rooms: Rooms = field(default_factory=Rooms)
     has_mail: bool = False
     sign_up: SignUp = SignUp.APPROVAL
@@ -163,17 +164,17 @@ class WebSettings:
 
     @property
     def redirect_uri(self) -> str:
-        """Where Microsoft sends its answer; to be registered, type Web."""
+        """The redirect URI to register at Microsoft, type Web."""
         return self.public_url + CALLBACK
 
     @property
     def start_url(self) -> str:
-        """Where a tenant admin begins."""
+        """The address of the first page."""
         return self.public_url + ONBOARDING
 
     @property
     def hosts(self) -> frozenset[str]:
-        """What a browser's Host header may say: with the port, or without when it is the scheme's own."""
+        """The accepted values of the Host header: with the port, and without when it is the scheme's own."""
         parts = urlsplit(self.public_url)
         netloc = parts.netloc.lower()
         own = {"https": 443, "http": 80}[parts.scheme]
@@ -212,7 +213,9 @@ def web_settings(web: WebConfig, http: HttpConfig, *, push: PushSettings | None,
         manager_roles=frozenset(role.lower() for role in listed(web.manager_roles)),
         push=push,
         limits=http.limits(),
-        pace=Pace(requests=web.requests_per_minute, sign_ups=web.forms_per_minute, sign_ins=web.forms_per_minute),
+        rate_limits=RateLimits(
+            requests=web.requests_per_minute, sign_ups=web.forms_per_minute, sign_ins=web.forms_per_minute
+        ),
         rooms=Rooms(most=web.flows),
         has_mail=has_mail,
         sign_up=SignUp(web.sign_up),

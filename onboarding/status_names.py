@@ -1,4 +1,4 @@
-"""What console statuses are called on the pages; messages."""
+"""Names of console statuses on the pages; messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from relay.locale.languages import english
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-STATUS: Final[Mapping[ConsoleStatus, str]] = {
+STATUS_NAMES: Final[Mapping[ConsoleStatus, str]] = {
     ConsoleStatus.UNKNOWN: english("Unknown"),
     ConsoleStatus.AVAILABLE: english("Available"),
     ConsoleStatus.AVAILABLE_IDLE: english("Available, idle"),

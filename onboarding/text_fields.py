@@ -1,4 +1,4 @@
-"""Lines of text that people of a tenant type, checked and put into one form."""
+"""Lines of text that people type, checked and normalised."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ _UNSEEN: Final = {"Cc", "Cf", "Cs", "Co", "Cn"}
 _JOINERS: Final = {"\u200c", "\u200d"}
 """Format characters that names in Persian and Indian scripts are spelled with."""
 
+EMPTY: Final = english("Enter something here.")
 
-def line(text: str, most: int, *, needed: bool = True) -> tuple[str, Sentence | str]:
-    """One line as it is kept, and what is wrong with it: empty when nothing is.
+
+def line(text: str, most: int, *, needed: bool = True, empty: str = EMPTY) -> tuple[str, Sentence | str]:
+    """Return the line in normal form, and its fault: empty when it has none.
 
     Args:
-        text: as it was typed, of any length.
-        most: how many characters may be kept.
+        text: the typed text, of any length.
+        most: the largest number of characters that may be stored.
         needed: whether an empty line is a fault.
+        empty: the fault of an empty line, a message.
     """
     tidy = re.sub(" +", " ", unicodedata.normalize("NFC", text[: 8 * most])).strip(" ")
     shown = "".join(filter(is_seen, tidy[:most]))
     if needed and not tidy:
-        return shown, english("Please type something here.")
+        return shown, empty
     if not all(map(is_seen, tidy)):
         return shown, english(
             "This contains characters that cannot be seen, such as a line break. Please type it again."
@@ -36,5 +39,5 @@ def line(text: str, most: int, *, needed: bool = True) -> tuple[str, Sentence | 
 
 
 def is_seen(character: str) -> bool:
-    """Whether a character can be seen."""
+    """Return whether a character is visible."""
     return character in _JOINERS or unicodedata.category(character) not in _UNSEEN

@@ -1,15 +1,15 @@
-"""Who may do what on a tenant's page. Pure.
+"""Rights on a tenant's page. Pure.
 
 Two rights, and what lies beside them:
 
-    MANAGES         looks after the tenant: it is among its managers, by object id (see `relay.store.custody.managers`)
+    MANAGES         is a manager of the tenant, by object id (see `relay.store.custody.managers`)
     ROLE            holds a directory role of the tenant that the operator named; judged from the id token of the sign-in
     READS           holds a grant: the relay reads with this account, and the account sees that and can end it
     NO_ROLE         of the tenant, and none of these; it may have asked to read for it
     NOT_CONNECTED   the tenant is not here
 
-Reading for a tenant is no right over it: whoever runs the onboarding and is let in by Microsoft could come to it, and in many
-organisations that is everybody.
+Reading for a tenant gives no right to manage it: anybody whom Microsoft lets consent could get it by running the wizard, and
+in many organisations that is everybody.
 
 The contact named at onboarding becomes a manager at the first sign-in to this very tenant. What counts is the account's own
 name (`preferred_username`, the UPN) in an id token of this tenant: the part after its @ is a domain that Microsoft had the
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from relay.store.custody.tenants import Tenant
 
 CONTACT_EMAIL: Final = "contact_email"
-"""The tenant's setting that names the contact's address."""
+"""The tenant's setting with the contact's address."""
 
 
 class Access(enum.Enum):
-    """By which right somebody comes; see the module."""
+    """The right by which somebody opens the page; see the module."""
 
     MANAGES = enum.auto()
     ROLE = enum.auto()
@@ -49,63 +49,63 @@ class Access(enum.Enum):
     NOT_CONNECTED = enum.auto()
 
     @property
-    def looks_after(self) -> bool:
-        """Whether they look after the tenant."""
-        return self in _LOOKING_AFTER
+    def is_manager(self) -> bool:
+        """Whether this right lets them manage the tenant."""
+        return self in _MANAGERS
 
-    def may(self, deed: Deed) -> bool:
-        """Whether this right covers a deed."""
-        return self in RIGHTS[deed]
+    def may(self, action: Action) -> bool:
+        """Return whether this right covers an action."""
+        return self in RIGHTS[action]
 
 
-class Deed(enum.Enum):
-    """What somebody can want on the page. Every route names one."""
+class Action(enum.Enum):
+    """An action on the page. Every route names one."""
 
     SEE_OWN_STATE = enum.auto()
-    """How the account's own grant fares."""
+    """The state of the account's own grant."""
     WITHDRAW_OWN_GRANT = enum.auto()
     WITHDRAW_OWN_REQUEST = enum.auto()
-    """To read for the tenant: of whoever waits for a yes, and so has no right yet."""
+    """For an account whose request to read waits for a decision, and which has no right yet."""
     SEE_TENANT = enum.auto()
-    """How the tenant fares, its accounts, suites and settings."""
+    """The state of the tenant, its accounts, suites and settings."""
     SEE_PRESENCE = enum.auto()
-    """Diagnostics: who is watched, and what was seen."""
+    """Diagnostics: the watched users and their presence."""
     SEE_LOG = enum.auto()
-    """Who watched whom."""
+    """The audit log, which says who watched whom."""
     CHANGE_ACCOUNTS = enum.auto()
-    """Add, renew and replace accounts that read."""
+    """Add, renew and replace accounts that read presence."""
     WITHDRAW_GRANT = enum.auto()
-    """Of another account."""
+    """The grant of another account."""
     DECIDE_REQUESTS = enum.auto()
-    """Say yes or no to whoever asks to read for the tenant."""
+    """Accept and refuse requests to read for the tenant."""
     CHANGE_MANAGERS = enum.auto()
-    """Name others, and end their right."""
+    """Add managers and remove them."""
     CHANGE_KEYS = enum.auto()
     CHANGE_SETTINGS = enum.auto()
     LEAVE = enum.auto()
 
 
-_LOOKING_AFTER: Final = frozenset({Access.MANAGES, Access.ROLE})
-_INSIDE: Final = _LOOKING_AFTER | {Access.READS}
+_MANAGERS: Final = frozenset({Access.MANAGES, Access.ROLE})
+_INSIDE: Final = _MANAGERS | {Access.READS}
 
-RIGHTS: Final[Mapping[Deed, frozenset[Access]]] = MappingProxyType(
+RIGHTS: Final[Mapping[Action, frozenset[Access]]] = MappingProxyType(
     {
-        Deed.SEE_OWN_STATE: _INSIDE,
-        Deed.WITHDRAW_OWN_GRANT: _INSIDE,
-        Deed.WITHDRAW_OWN_REQUEST: _INSIDE | {Access.NO_ROLE},
-        Deed.SEE_TENANT: _LOOKING_AFTER,
-        Deed.SEE_PRESENCE: _LOOKING_AFTER,
-        Deed.SEE_LOG: _LOOKING_AFTER,
-        Deed.CHANGE_ACCOUNTS: _LOOKING_AFTER,
-        Deed.WITHDRAW_GRANT: _LOOKING_AFTER,
-        Deed.DECIDE_REQUESTS: _LOOKING_AFTER,
-        Deed.CHANGE_MANAGERS: _LOOKING_AFTER,
-        Deed.CHANGE_KEYS: _LOOKING_AFTER,
-        Deed.CHANGE_SETTINGS: _LOOKING_AFTER,
-        Deed.LEAVE: _LOOKING_AFTER,
+        Action.SEE_OWN_STATE: _INSIDE,
+        Action.WITHDRAW_OWN_GRANT: _INSIDE,
+        Action.WITHDRAW_OWN_REQUEST: _INSIDE | {Access.NO_ROLE},
+        Action.SEE_TENANT: _MANAGERS,
+        Action.SEE_PRESENCE: _MANAGERS,
+        Action.SEE_LOG: _MANAGERS,
+        Action.CHANGE_ACCOUNTS: _MANAGERS,
+        Action.WITHDRAW_GRANT: _MANAGERS,
+        Action.DECIDE_REQUESTS: _MANAGERS,
+        Action.CHANGE_MANAGERS: _MANAGERS,
+        Action.CHANGE_KEYS: _MANAGERS,
+        Action.CHANGE_SETTINGS: _MANAGERS,
+        Action.LEAVE: _MANAGERS,
     }
 )
-"""Deed -> the rights that cover it. All of them."""
+"""Action -> the rights that cover it. Every action has an entry."""
 
 
 def access_of(
@@ -115,14 +115,14 @@ def access_of(
     accounts: Collection[UserId],
     roles: Collection[str] = (),
 ) -> Access:
-    """By which right `who` comes.
+    """Return the right by which `who` opens the page.
 
     Args:
-        who: whoever signed in, as Microsoft vouches for it.
-        tenant: the one that they signed in to, as it is now; None when it is not here.
-        managers: those that look after it.
-        accounts: those that hold a grant of it.
-        roles: the directory roles (template ids, in lower case) whose holders look after it; none when the operator names none.
+        who: the person who signed in, as Microsoft vouches for them.
+        tenant: the tenant that they signed in to, as it is now; None when it is not connected.
+        managers: its managers.
+        accounts: the accounts with a grant.
+        roles: the directory roles (template ids, in lower case) whose holders manage the tenant; none when the operator names none.
     """
     if tenant is None or tenant.tenant_id != who.tenant_id:
         return Access.NOT_CONNECTED
@@ -134,5 +134,5 @@ def access_of(
 
 
 def is_contact(who: VerifiedIdentity, claim: Claim) -> bool:
-    """Whether somebody who has just signed in to a tenant may claim to be its contact."""
+    """Return whether somebody who has just signed in is the tenant's contact and may become a manager."""
     return not who.is_guest and claim.is_of(who.upn)

@@ -1,6 +1,6 @@
-"""The one way in: who is in front of a page of the tenant's, and for which tenant.
+"""Authentication and authorisation of every request to the tenant's page.
 
-A view asks `visitor` (or `sent`, for a form) first and gets a `Visitor`, or does not go on. The tenant is the session's; a view
+A view calls `visitor` first (or `form`, for a form) and gets a `Visitor`, or does not go on. The tenant is the session's; a view
 has no other to choose from.
 """
 
@@ -9,19 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from onboarding import cookies as sessions
 from onboarding import forms
-from onboarding.problems import Stopped
-from onboarding.rate_limit import Budget, demand
+from onboarding.browser_secrets import form_token, is_form_of
+from onboarding.problems import ProblemError
+from onboarding.rate_limit import RequestKind, count_request
 from onboarding.tenant import cookies
-from onboarding.tenant.access import Access, Deed, access_of
+from onboarding.tenant.access import Access, Action, access_of
 from relay.core.audit.events import Actor
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from onboarding.settings import WebSettings
-    from onboarding.tenant.sessions import HeldSession, Session, Sessions
+    from onboarding.tenant.sessions import LoadedSession, Session, Sessions
     from relay.core.presence import TenantId, UserId
     from relay.store.custody.managers import Claim, Manager, Managers
     from relay.store.custody.tenants import Tenant, Tenants
@@ -33,13 +33,13 @@ class Visitor:
     """Somebody who was let in, for what their right covers.
 
     Attributes:
-        session: who.
-        access: by which right.
+        session: the person, and the tenant that they signed in to.
+        access: the right that let them in.
         tenant: the tenant's record, as it is now.
         grants: its grants, oldest first.
-        managers: who looks after it, longest first.
-        claim: who may come and do so too.
-        token: what forms of this session carry.
+        managers: its managers, longest-serving first.
+        claim: the contact who may still become a manager.
+        token: the token of this session's forms.
         held: the session as it was read.
     """
 
@@ -50,21 +50,21 @@ class Visitor:
     managers: tuple[Manager, ...]
     claim: Claim
     token: str = field(repr=False)
-    held: HeldSession = field(repr=False)
+    held: LoadedSession = field(repr=False)
 
     @property
     def tenant_id(self) -> TenantId:
-        """The tenant: the session's."""
+        """The id of the session's tenant."""
         return self.session.tenant_id
 
     @property
     def title(self) -> str:
-        """What the tenant is called."""
+        """The name of the tenant, its domain or its id, whichever is known."""
         return self.tenant.name or self.tenant.domain or self.tenant_id
 
     @property
     def actor(self) -> Actor:
-        """Who, as the audit log has it."""
+        """The visitor in the form of the audit log."""
         return Actor.account(self.session.upn, self.session.account_id)
 
     @property
@@ -74,29 +74,29 @@ class Visitor:
 
     @property
     def right_of(self) -> UserId | None:
-        """Whose right to look after the tenant a step rests on, for a step that takes a while; None when it rests on a role."""
+        """The account whose manager's right a longer step must check again at its end; None when a directory role let them in."""
         return self.session.account_id if self.access is Access.MANAGES else None
 
-    def demand(self, deed: Deed) -> None:
-        """Go on only if their right covers a deed.
+    def require(self, action: Action) -> None:
+        """Check that the visitor's right covers an action.
 
         Raises:
-            NotAdmitted: it does not.
+            NotPermitted: it does not.
         """
-        if not self.access.may(deed):
-            raise NotAdmitted(self.session, self.access)
+        if not self.access.may(action):
+            raise NotPermitted(self.session, self.access)
 
 
-class SignInNeeded(Exception):
-    """Nobody is signed in (any more): to be answered with the page that offers it."""
+class SignInRequired(Exception):
+    """Nobody is signed in, or not any more; answered with the sign-in page."""
 
 
-class NotAdmitted(Exception):
-    """Somebody signed in who may not see the page, or not do what they want to.
+class NotPermitted(Exception):
+    """Somebody is signed in and may not see the page, or not do this.
 
     Attributes:
-        session: who.
-        access: what they may instead.
+        session: the person.
+        access: the right that they have.
     """
 
     def __init__(self, session: Session, access: Access) -> None:
@@ -105,63 +105,63 @@ class NotAdmitted(Exception):
         self.access = access
 
 
-class Door:
-    """Lets people in, request by request: what they may is asked anew each time, so a right that ended ends open sessions' too.
+class Authenticator:
+    """Lets people in, request by request. Rights are read anew each time, so a right that ended takes effect in open sessions too.
 
-    Raises `StoreUnavailable` when nobody can tell who somebody is.
+    Raises `StoreUnavailable` when sessions or rights cannot be read.
     """
 
     def __init__(
-        self, the_sessions: Sessions, tenants: Tenants, vault: Vault, managers: Managers, settings: WebSettings
+        self, sessions: Sessions, tenants: Tenants, vault: Vault, managers: Managers, settings: WebSettings
     ) -> None:
-        self._sessions = the_sessions
+        self._sessions = sessions
         self._tenants = tenants
         self._vault = vault
         self._managers = managers
         self._public_url = settings.public_url
         self._roles = settings.manager_roles
 
-    async def visitor(self, request: Request, deed: Deed, *, renews: bool = True) -> Visitor:
-        """Who asks for a page.
+    async def visitor(self, request: Request, action: Action, *, renews: bool = True) -> Visitor:
+        """Return the visitor who asks for a page.
 
         Args:
-            request: theirs.
-            deed: what the page is for.
-            renews: whether a person asks; False for what an open page asks for by itself, which keeps no session alive.
+            request: the request.
+            action: the action that the page is for.
+            renews: False for requests that an open page makes by itself; they keep no session alive.
 
         Raises:
-            SignInNeeded: nobody is signed in.
-            NotAdmitted: they may not.
+            SignInRequired: nobody is signed in.
+            NotPermitted: the visitor's right does not cover the action.
         """
         secret = cookies.session_secret(request)
         held = await self._sessions.load(secret, renews=renews)
         if held is None:
-            raise SignInNeeded
-        return await self.admit(held, deed, sessions.form_token(secret))
+            raise SignInRequired
+        return await self.authorize(held, action, form_token(secret))
 
-    async def sent(
-        self, request: Request, deed: Deed, max_fields: int = forms.MAX_FIELDS
+    async def form(
+        self, request: Request, action: Action, max_fields: int = forms.MAX_FIELDS
     ) -> tuple[Visitor, dict[str, str]]:
-        """Who sent a form of ours, and its fields.
+        """Return the visitor who sent a form of ours, and the form's fields.
 
         Raises:
-            Stopped: the form was not sent from a page of this session.
-            SignInNeeded, NotAdmitted: see `visitor`.
+            ProblemError: the form was not sent from a page of this session.
+            SignInRequired, NotPermitted: see `visitor`.
         """
         given = await forms.ours(request, self._public_url, max_fields)
         secret = cookies.session_secret(request)
         # Before Redis is asked; without a cookie `visitor` offers to sign in, and asks nobody either.
-        if secret and not sessions.is_form_of(secret, given.get("token", "")):
-            raise Stopped("form_stale")
+        if secret and not is_form_of(secret, given.get("token", "")):
+            raise ProblemError("form_stale")
         if secret:
-            demand(request, Budget.CHANGE)
-        return await self.visitor(request, deed), given
+            count_request(request, RequestKind.CHANGE)
+        return await self.visitor(request, action), given
 
-    async def admit(self, held: HeldSession, deed: Deed, token: str = "") -> Visitor:
-        """A session's holder, if they may do something now.
+    async def authorize(self, held: LoadedSession, action: Action, token: str = "") -> Visitor:
+        """Return the visitor of a session, if their right covers an action now.
 
         Raises:
-            NotAdmitted: they may not.
+            NotPermitted: it does not.
         """
         session = held.session
         tenant = await self._tenants.load(session.tenant_id)
@@ -169,6 +169,6 @@ class Door:
         managers, claim = await self._managers.read(session.tenant_id)
         accounts = {grant.account_id for grant in grants}
         access = access_of(session, tenant, {one.account_id for one in managers}, accounts, self._roles)
-        if tenant is None or not access.may(deed):
-            raise NotAdmitted(session, access)
+        if tenant is None or not access.may(action):
+            raise NotPermitted(session, access)
         return Visitor(session, access, tenant, grants, tuple(managers), claim, token, held)

@@ -1,18 +1,18 @@
-"""The cookies of the tenant's page; see `onboarding.cookies` for what the prefix and SameSite do.
+"""The cookies of the tenant's page; see `onboarding.cookies` for the prefix.
 
-`__Host-tenant`           SameSite=Lax. Whoever holds it is signed in. Not Strict: the way back from Microsoft's page is one
-                          from another site, and the page after it would open as if nobody had signed in.
-`__Host-tenant-return`    SameSite=None, because Microsoft's answer is posted from Microsoft's page. Good for nothing but
-                          proving that the answer comes through the browser that asked. One for all tabs of a browser.
+`__Host-tenant`           SameSite=Lax. Whoever holds it is signed in. Not Strict: a browser that comes back from Microsoft's
+                          page would not send it, and the page would open as if nobody had signed in.
+`__Host-tenant-return`    SameSite=None, because Microsoft's answer is posted from Microsoft's page. It proves that the answer
+                          comes through the browser that asked, and nothing else. One for all tabs of a browser.
 
-A session's cookie is made when somebody has signed in and never before, so one that was planted opens nothing.
+A session's cookie is made after somebody has signed in and never before, so a planted one opens nothing.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from onboarding import cookies as sessions
+from onboarding.cookies import read_cookie, set_cookie
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -25,25 +25,25 @@ RETURN_COOKIE: Final = "__Host-tenant-return"
 
 
 def session_secret(request: Request) -> str:
-    """The secret of a session; empty without one."""
-    return sessions.cookie(request, SESSION_COOKIE)
+    """Return the secret of a session; empty without one."""
+    return read_cookie(request, SESSION_COOKIE)
 
 
 def return_secret(request: Request) -> str:
-    """What Microsoft's answer must come with; empty without one."""
-    return sessions.cookie(request, RETURN_COOKIE)
+    """Return the secret that must come with Microsoft's answer; empty without one."""
+    return read_cookie(request, RETURN_COOKIE)
 
 
-def keep_session(response: Response, secret: str, lifetime: timedelta) -> None:
-    """Give the browser its session's cookie."""
-    sessions.keep(response, SESSION_COOKIE, secret, same_site="Lax", lifetime_s=int(lifetime.total_seconds()))
+def set_session_cookie(response: Response, secret: str, lifetime: timedelta) -> None:
+    """Give the browser the cookie of its session."""
+    set_cookie(response, SESSION_COOKIE, secret, same_site="Lax", lifetime_s=int(lifetime.total_seconds()))
 
 
-def drop_session(response: Response) -> None:
-    """Take it back."""
-    sessions.keep(response, SESSION_COOKIE, "", same_site="Lax", lifetime_s=0)
+def remove_session_cookie(response: Response) -> None:
+    """Take the session's cookie back from the browser."""
+    set_cookie(response, SESSION_COOKIE, "", same_site="Lax", lifetime_s=0)
 
 
-def keep_return(response: Response, secret: str) -> None:
+def set_return_cookie(response: Response, secret: str) -> None:
     """Give the browser the cookie that comes back with Microsoft's answer."""
-    sessions.keep(response, RETURN_COOKIE, secret, same_site="None")
+    set_cookie(response, RETURN_COOKIE, secret, same_site="None")

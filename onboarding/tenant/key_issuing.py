@@ -1,9 +1,9 @@
-"""Suite keys made and rotated: what is written, in which order, and why each order of interruption is harmless.
+"""Making and rotating suite keys: the order of the writes, and why an interruption at any point is harmless.
 
     1  key        provisional, on disk: it ends by itself within a quarter of an hour. Cut short here, nobody has its text
     2  session    the text is in the sealed session, on disk; of two at once one gets here, the other takes its key back
        ── the page that shows it is asked for ──
-    3  key        in force for good, and told in the audit log
+    3  key        in force for good, and recorded in the audit log
     4  old key    gets its end, when the new one takes its place
     5  session    the text is forgotten; of two pages at once one gets here
        ── the text is shown ──
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _TRIES: Final = 20
-"""How many tries a session remembers: more than fit between two looks at a page."""
+"""Tries that a session remembers: more than fit between two loads of a page."""
 
 
-class KeyMaking:
-    """Makes suite keys for somebody who is signed in. Raises what the store raises; repeating is safe."""
+class KeyIssuer:
+    """Makes suite keys for somebody who is signed in. Raises whatever the store raises; repeating is safe."""
 
-    def __init__(self, suite_keys: SuiteKeys, the_sessions: Sessions) -> None:
+    def __init__(self, suite_keys: SuiteKeys, sessions: Sessions) -> None:
         self._suite_keys = suite_keys
-        self._sessions = the_sessions
+        self._sessions = sessions
 
     async def make(
         self, visitor: Visitor, label: str, attempt: str, rotates: str = "", overlap: timedelta = timedelta()
@@ -48,11 +48,11 @@ class KeyMaking:
         """Make a key for the session to show (steps 1 and 2). A try that was made already makes no second key.
 
         Args:
-            visitor: who wants it.
-            label: what the suite is called.
-            attempt: of the form that was sent.
-            rotates: the key whose place it takes.
-            overlap: for how long that one goes on working, from when the new one is shown.
+            visitor: the person who wants it.
+            label: the name of the suite.
+            attempt: the id of the form that was sent.
+            rotates: the key that it replaces; empty: none.
+            overlap: how long the replaced key goes on working after the new one is shown.
         """
         session = visitor.session
         if attempt in session.made:
@@ -68,7 +68,7 @@ class KeyMaking:
             await self._suite_keys.revoke(key.key_id)
 
     async def show(self, visitor: Visitor) -> str:
-        """The text of the key that was made last, in force from now on (steps 3 to 5); empty when it was shown, or has ended."""
+        """Put the last key in force and return its text (steps 3 to 5); empty when it was shown before or has ended."""
         fresh = visitor.session.fresh
         if fresh is None or not fresh.text:
             return ""
@@ -80,7 +80,7 @@ class KeyMaking:
             overlap = timedelta(seconds=fresh.overlap_s)
             await self._suite_keys.end_later(visitor.tenant_id, fresh.rotates, overlap)
         forgotten = FreshKey(fresh.key_id, "", fresh.label, fresh.rotates, fresh.overlap_s)
-        if await self._sessions.change(visitor.held, fresh=forgotten, note=None) is None:
+        if await self._sessions.change(visitor.held, fresh=forgotten, flash=None) is None:
             return ""  # another page was faster, and has it
         log.info("suite_key_issued", tenant_id=visitor.tenant_id, key_id=fresh.key_id, rotates=fresh.rotates)
         return fresh.text

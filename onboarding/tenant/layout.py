@@ -1,11 +1,11 @@
-"""What the pages behind the sign-in share: sections, who is signed in, and what the last step came to, said once."""
+"""The layout that the pages behind the sign-in share: sections, the visitor, and the message of the last step."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from onboarding.tenant.flash import said
-from onboarding.tenant.sessions import Note
+from onboarding.tenant.flash import message_of
+from onboarding.tenant.sessions import Flash
 from relay.http.paths import TENANT
 from relay.locale.languages import english, gettext
 
@@ -28,47 +28,47 @@ SECTIONS: Final = (
     (SETTINGS, english("Settings")),
     (LOG, english("Log")),
 )
-"""(address, what it is called)."""
+"""(address, label)."""
 
 
-class Frame:
+class TenantLayout:
     """Renders the pages of a tenant for somebody who was let in."""
 
-    def __init__(self, pages: Pages, the_sessions: Sessions) -> None:
+    def __init__(self, pages: Pages, sessions: Sessions) -> None:
         self._pages = pages
-        self._sessions = the_sessions
+        self._sessions = sessions
 
     async def page(
         self, visitor: Visitor, template: str, section: str, heading: str, *, status: int = 200, **values: Any
     ) -> Response:
-        """A page.
+        """Render a page, with the message that the last step left.
 
         Args:
-            visitor: who looks at it.
-            template: extends `tenant/frame.html`.
+            visitor: the person who looks at it.
+            template: extends `tenant/layout.html`.
             section: one of the addresses of `SECTIONS`.
-            heading: what the page is about, for the window's title; a message.
-            status: HTTP's.
-            values: what the template needs besides.
+            heading: the page's subject, for the window's title; a message.
+            status: the HTTP status.
+            values: everything else that the template needs.
         """
-        note = visitor.session.note
-        if note is not None:
-            await self._sessions.change(visitor.held, note=None)
+        flash = visitor.session.flash
+        if flash is not None:
+            await self._sessions.change(visitor.held, flash=None)
         return self._pages.page(
             template,
             status,
             visitor=visitor,
             tenant=visitor.tenant,
             token=visitor.token,
-            **{**self.sections(section, heading, visitor), "note": said(note)},
+            **{**self.sections(section, heading, visitor), "message": message_of(flash)},
             **values,
         )
 
     def sections(self, section: str, heading: str, visitor: Visitor) -> dict[str, Any]:
-        """What `tenant/frame.html` needs of a page that says no note."""
-        sections = [(address, gettext(label)) for address, label in SECTIONS] if visitor.access.looks_after else []
-        return {"section": section, "sections": sections, "heading": heading, "note": None}
+        """Return the values that `tenant/layout.html` needs for a page that shows no message."""
+        sections = [(address, gettext(label)) for address, label in SECTIONS] if visitor.access.is_manager else []
+        return {"section": section, "sections": sections, "heading": heading, "message": None}
 
-    async def note(self, visitor: Visitor, key: str, about: str = "") -> None:
-        """Leave a note for the next page: a key of `NOTES` or `PROBLEMS`, and what it is about."""
-        await self._sessions.change(visitor.held, note=Note(key, about))
+    async def flash(self, visitor: Visitor, key: str, about: str = "") -> None:
+        """Leave a message for the next page: a key of `MESSAGES` or `PROBLEMS`, and the person or thing that it is about."""
+        await self._sessions.change(visitor.held, flash=Flash(key, about))

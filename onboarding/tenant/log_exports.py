@@ -1,4 +1,4 @@
-"""Exports of the audit log: few at once, read from Redis as fast as the browser reads, and over after a while.
+"""Downloads of the audit log: few at once, read from Redis as fast as the browser reads, and limited in time.
 
 Each holds `PAGE` entries of each stream and one piece of text, wherever its browser is; the server adds 64 KiB that wait to be
 read, and cuts whoever does not read (see `relay.http.protocol`). Counted in this process and nowhere else.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from starlette.responses import StreamingResponse
 
-from onboarding.problems import Stopped
+from onboarding.problems import ProblemError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-MOST_AT_ONCE: Final = 4
+MAX_AT_ONCE: Final = 4
 """For all tenants. Each takes what is left of one core while its browser keeps up: other pages wait some milliseconds for each."""
 LONGEST_S: Final = 600.0
 """The longest log is some 90 MB; at 2 Mbit/s that takes six minutes. A browser that reads more slowly holds nobody up for longer."""
@@ -33,8 +33,8 @@ REST_S: Final = 10.0
 PIECE_CHARS: Final = 16 * 1024
 
 
-class Exports:
-    """Who exports at the moment."""
+class LogExports:
+    """The downloads under way in this process."""
 
     def __init__(self) -> None:
         self._under_way: set[TenantId] = set()
@@ -46,25 +46,25 @@ class Exports:
     def response(
         self, tenant_id: TenantId, lines: AsyncIterator[str], media_type: str, headers: Mapping[str, str]
     ) -> StreamingResponse:
-        """The answer that sends the lines of a tenant's log.
+        """Return the response that sends the lines of a tenant's log.
 
         Raises:
-            Stopped: the tenant exports already or did a moment ago, or too many others do.
+            ProblemError: the tenant exports already or did a moment ago, or too many others do.
         """
         now = time.monotonic()
         self._again_at = {tenant: at for tenant, at in self._again_at.items() if at > now}
         if tenant_id in self._under_way or tenant_id in self._again_at:
-            raise Stopped("exports_already", retry_after_s=int(REST_S))
-        if len(self._under_way) >= MOST_AT_ONCE:
-            raise Stopped("exports_full", retry_after_s=60)
+            raise ProblemError("exports_already", retry_after_s=int(REST_S))
+        if len(self._under_way) >= MAX_AT_ONCE:
+            raise ProblemError("exports_full", retry_after_s=60)
         return _Export(self, tenant_id, _pieces(lines), media_type=media_type, headers=headers)
 
     def begin(self, tenant_id: TenantId) -> None:
-        """One is under way."""
+        """Record that a download of this tenant began."""
         self._under_way.add(tenant_id)
 
     def end(self, tenant_id: TenantId, took_s: float) -> None:
-        """It is over, after so many seconds."""
+        """Record that a download of this tenant ended, after `took_s` seconds."""
         self._under_way.discard(tenant_id)
         self._again_at[tenant_id] = time.monotonic() + min(took_s, REST_S)
 
@@ -72,7 +72,7 @@ class Exports:
 class _Export(StreamingResponse):
     def __init__(
         self,
-        exports: Exports,
+        exports: LogExports,
         tenant_id: TenantId,
         pieces: AsyncIterator[str],
         media_type: str,
@@ -96,7 +96,7 @@ class _Export(StreamingResponse):
 
 
 async def _pieces(lines: AsyncIterator[str]) -> AsyncIterator[str]:
-    """Lines by the dozen: each piece is a call of the server's, a chunk and a TLS record."""
+    """Join lines into larger pieces: each piece costs a call of the server, a chunk and a TLS record."""
     held: list[str] = []
     size = 0
     async for line in lines:

@@ -1,4 +1,4 @@
-"""The mapping's rows as a form: which console status each has here, and what a tenant may choose in its place."""
+"""The form of the presence mapping: the console status of each row, and the tenant's choice in its place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 PREFIX: Final = "map:"
-"""What the settings begin with."""
+"""Prefix of the settings."""
 
 _SPELLED: Final = {
     word.lower(): word
@@ -26,15 +26,15 @@ _SPELLED: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class MappingChoice:
     """One select of the form.
 
     Attributes:
-        setting: its setting, `map:` and the row as people write it.
-        row: the row as people write it, without what is out of office.
-        is_out: whether it holds while somebody is out of office.
-        usual: the status that the table has.
-        chosen: the status that the tenant has in its place; None: the table's.
+        setting: its setting, `map:` and the row in Microsoft's spelling.
+        row: the row in Microsoft's spelling, without the out-of-office suffix.
+        is_out: whether it applies while somebody is out of office.
+        usual: the status of the built-in table.
+        chosen: the tenant's status in its place; None: the built-in one.
     """
 
     setting: str
@@ -44,8 +44,8 @@ class Choice:
     chosen: ConsoleStatus | None
 
 
-def choices(settings: Mapping[str, str]) -> list[tuple[Choice, Choice | None]]:
-    """Every row of the table, in its order: what is chosen usually, and while out of office, where that differs at all."""
+def choices(settings: Mapping[str, str]) -> list[tuple[MappingChoice, MappingChoice | None]]:
+    """Return (usual, out of office) for every row of the table, in its order; None where out of office makes no difference."""
     chosen = overrides(settings)
     found = []
     for row in TABLE:
@@ -56,7 +56,7 @@ def choices(settings: Mapping[str, str]) -> list[tuple[Choice, Choice | None]]:
 
 
 def overrides(settings: Mapping[str, str]) -> dict[RowKey, ConsoleStatus]:
-    """What the settings choose, however their rows are spelled."""
+    """Return row -> status for the tenant's settings, however their rows are spelled."""
     return {
         key: ConsoleStatus[settings[name]]
         for name, key in _rows_of(settings)
@@ -64,13 +64,13 @@ def overrides(settings: Mapping[str, str]) -> dict[RowKey, ConsoleStatus]:
     }
 
 
-def wanted(settings: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """Setting -> value, for what the form changes; an empty value takes one away.
+def changes_of(settings: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return setting -> value for everything that the form changes; an empty value removes a setting.
 
-    A row that an operator spelled otherwise loses that setting when it gets one by this form.
+    A setting in an operator's other spelling of the row is removed when the form sets the row.
 
     Raises:
-        ValueError: something was sent that no select of the form offers.
+        ValueError: a value was sent that the form does not offer.
     """
     changes: dict[str, str] = {}
     known = overrides(settings)
@@ -81,7 +81,7 @@ def wanted(settings: Mapping[str, str], given: Mapping[str, str]) -> dict[str, s
                 continue
             status = given[choice.setting]
             if status and status not in ConsoleStatus.__members__:
-                raise ValueError("no console status")
+                raise ValueError("not a console status")
             key = row_key(choice.setting.removeprefix(PREFIX))
             if (known[key].name if key in known else "") == status:
                 continue
@@ -92,10 +92,10 @@ def wanted(settings: Mapping[str, str], given: Mapping[str, str]) -> dict[str, s
 
 def _choice(
     availability: str, activity: str, usual: ConsoleStatus, chosen: Mapping[RowKey, ConsoleStatus], *, out: bool
-) -> Choice:
+) -> MappingChoice:
     row = _SPELLED[availability] + (f" / {_SPELLED[activity]}" if activity else "")
     setting = f"{PREFIX}{row}{' + OOF' if out else ''}"
-    return Choice(setting, row, out, usual, chosen.get(RowKey(availability, activity, out)))
+    return MappingChoice(setting, row, out, usual, chosen.get(RowKey(availability, activity, out)))
 
 
 def _rows_of(settings: Mapping[str, str]) -> Iterator[tuple[str, RowKey]]:

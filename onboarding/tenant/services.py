@@ -1,4 +1,4 @@
-"""What the views of the tenant's page work with."""
+"""The services that the views of the tenant's page share."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from onboarding.tenant.auth import Door
-from onboarding.tenant.layout import Frame
+from onboarding.tenant.auth import Authenticator
+from onboarding.tenant.layout import TenantLayout
 from onboarding.tenant.sessions import Sessions
-from onboarding.tenant.sign_ins import SignIns
+from onboarding.tenant.sign_ins import TenantSignIns
 from relay.graph.auth.consent import Consent
 from relay.graph.client import GraphClient
 from relay.store.custody.access_requests import AccessRequests
@@ -41,16 +41,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """The store, Microsoft's side and the frame; made by `open`."""
+class TenantServices:
+    """Repositories, the Graph client, authentication and layout; made by `open`."""
 
     settings: WebSettings
     pages: Pages
+    store: Store
     client: GraphClient
     sessions: Sessions
-    door: Door
-    frame: Frame
-    sign_ins: SignIns
+    auth: Authenticator
+    layout: TenantLayout
+    sign_ins: TenantSignIns
     tenants: Tenants
     vault: Vault
     admissions: Admissions
@@ -71,18 +72,21 @@ class Desk:
     async def open(
         cls, store: Store, ring: KeyRing, graph: GraphSettings, settings: WebSettings, pages: Pages
     ) -> AsyncIterator[Self]:
-        """Everything, while the context lasts."""
-        the_sessions = Sessions(store, ring, room=settings.rooms.sessions)
+        """Yield the services; the Graph client is closed afterwards."""
+        sessions = Sessions(store, ring, room=settings.rooms.sessions)
         tenants, vault, managers = Tenants(store), Vault(store, ring), Managers(store)
         async with GraphClient(graph) as client, Consent(client) as consent:
             yield cls(
                 settings=settings,
                 pages=pages,
+                store=store,
                 client=client,
-                sessions=the_sessions,
-                door=Door(the_sessions, tenants, vault, managers, settings),
-                frame=Frame(pages, the_sessions),
-                sign_ins=SignIns(Flows(store, ring), consent, settings.redirect_uri, settings.rooms.sign_ins),
+                sessions=sessions,
+                auth=Authenticator(sessions, tenants, vault, managers, settings),
+                layout=TenantLayout(pages, sessions),
+                sign_ins=TenantSignIns(
+                    Flows(store, ring), consent, settings.redirect_uri, settings.rooms.tenant_sign_ins
+                ),
                 tenants=tenants,
                 vault=vault,
                 admissions=Admissions(store, ring),

@@ -1,4 +1,4 @@
-"""Who is signed in where, and until when. A session is sealed in Redis under a name that only its cookie leads to."""
+"""Sessions of people who signed in to the tenant's page. Each is sealed in Redis under a name that only its cookie leads to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from onboarding.cookies import fingerprint, new_secret
+from onboarding.browser_secrets import fingerprint, new_secret
 from relay.core.presence import TenantId, UserId
 from relay.store.sealing.short_lived import Flows, KeptFlow
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from relay.store.server.connection import Store
 
 IDLE: Final = timedelta(minutes=30)
-"""Without a request. Long enough to fetch a suite's papers, shorter than a lunch break in front of an open screen is rude."""
+"""A session without a request ends after this: long enough to look something up, shorter than a lunch break."""
 LONGEST: Final = timedelta(hours=8)
-"""Whatever happens: a working day."""
+"""Every session ends after this: a working day."""
 
 
-class Note(msgspec.Struct, frozen=True):
-    """What came of a step, for the next page to say once: a key of `notes.NOTES`, and whom it is about."""
+class Flash(msgspec.Struct, frozen=True):
+    """A message for the next page, shown once: a key of `flash.MESSAGES`, and the person or thing that it is about."""
 
     key: str
     about: str = ""
@@ -36,11 +36,11 @@ class FreshKey(msgspec.Struct, frozen=True):
     """A suite key that was just made in this session.
 
     Attributes:
-        key_id: which.
+        key_id: the key's id.
         text: the key itself until it has been shown, then empty.
-        label: what the suite is called.
-        rotates: the key whose place it takes; empty: none.
-        overlap_s: for how long that one goes on working.
+        label: the name of the suite.
+        rotates: the key that it replaces; empty: none.
+        overlap_s: how long the replaced key goes on working.
     """
 
     key_id: str
@@ -53,14 +53,14 @@ class FreshKey(msgspec.Struct, frozen=True):
         return f"FreshKey({self.key_id})"
 
 
-class Left(msgspec.Struct, frozen=True):
-    """What was deleted when the tenant of this session left.
+class Deletion(msgspec.Struct, frozen=True):
+    """A summary of the data that was deleted when the tenant of this session left.
 
     Attributes:
-        name: what it was called.
-        accounts: the names of those whose grants are deleted.
-        suite_keys: how many keys ended.
-        entries: how many entries the audit log had.
+        name: the tenant's name.
+        accounts: the names of the accounts whose grants were deleted.
+        suite_keys: the number of keys that ended.
+        entries: the number of entries of the audit log.
     """
 
     name: str
@@ -73,18 +73,18 @@ class Session(msgspec.Struct, frozen=True):
     """Somebody who signed in, as Microsoft vouched for it then.
 
     Attributes:
-        tenant_id: the tenant that they signed in to; the only source of the tenant for everything on the page.
+        tenant_id: the tenant that they signed in to; every view takes the tenant from here.
         account_id: the account's object id.
         upn: the account's name.
         is_guest: whether it is at home elsewhere.
-        began_s: when, in seconds since 1970.
-        note: what the next page is to say.
+        began_s: the time of the sign-in, in seconds since 1970.
+        flash: the message for the next page.
         fresh: the suite key that was made last.
         made: the tries to make a suite key that succeeded, so that a form which is sent again makes no second one.
         roles: the directory roles that they held then, as template ids; only as many as the token said.
-        proven_s: when the password was typed last, at the sign-in or for a deed that cannot be undone (`auth_time`); 0 when
-            Microsoft did not say. Each such deed takes a later one.
-        left: set before the tenant is deleted, for the page that says what was.
+        proven_s: the time of the last password, at the sign-in or for an action that cannot be undone (`auth_time`); 0 when
+            Microsoft did not say. Each such action needs a later one.
+        left: set before the tenant is deleted, for the page that lists what was deleted.
     """
 
     tenant_id: TenantId
@@ -92,16 +92,16 @@ class Session(msgspec.Struct, frozen=True):
     upn: str
     is_guest: bool
     began_s: float
-    note: Note | None = None
+    flash: Flash | None = None
     fresh: FreshKey | None = None
     made: tuple[str, ...] = ()
-    left: Left | None = None
+    left: Deletion | None = None
     roles: tuple[str, ...] = ()
     proven_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class HeldSession:
+class LoadedSession:
     """A session as it was read."""
 
     session: Session
@@ -111,7 +111,7 @@ class HeldSession:
 class Sessions:
     """The sessions of all browsers.
 
-    Raises (from every method): `StoreUnavailable`; nobody is let in then.
+    Raises (from every method) `StoreUnavailable`: sessions cannot be read, and nobody is let in.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Sessions:
         self.longest = longest
 
     async def begin(self, who: VerifiedIdentity) -> str:
-        """Begin a session; returns the secret for its cookie, which is always a new one."""
+        """Begin a session and return the secret for its cookie, which is always a new one."""
         secret = new_secret()
         session = Session(
             who.tenant_id,
@@ -141,17 +141,17 @@ class Sessions:
         await self._flows.put(_name(fingerprint(secret)), _encode(session), room=self._room)
         return secret
 
-    async def load(self, secret: str, *, renews: bool = True) -> HeldSession | None:
-        """The session of a cookie; None when it is over.
+    async def load(self, secret: str, *, renews: bool = True) -> LoadedSession | None:
+        """Return the session of a cookie; None when it is over.
 
         Args:
-            secret: the cookie's.
-            renews: whether this counts as somebody being there: not what a page asks for by itself.
+            secret: the cookie's secret.
+            renews: False for requests that an open page makes by itself; they keep no session alive.
         """
         return await self.named(fingerprint(secret), renews=renews) if secret else None
 
-    async def named(self, name: str, *, renews: bool = True) -> HeldSession | None:
-        """The same by the secret's fingerprint, for what began in the session and ends outside of it."""
+    async def named(self, name: str, *, renews: bool = True) -> LoadedSession | None:
+        """Return a session by the fingerprint of its secret, for steps that end in a request without its cookie."""
         kept = await (self._flows.load(_name(name)) if renews else self._flows.look(_name(name)))
         session = None if kept is None else _decode(kept.content)
         if kept is None or session is None:
@@ -159,20 +159,20 @@ class Sessions:
         if not 0 <= time.time() - session.began_s < self.longest.total_seconds():
             await self._flows.drop(kept.name)
             return None
-        return HeldSession(session, kept)
+        return LoadedSession(session, kept)
 
-    async def change(self, held: HeldSession, **changes: Any) -> HeldSession | None:
-        """Give fields of a session other values; on disk when this returns. None when somebody else was faster.
+    async def change(self, held: LoadedSession, **changes: Any) -> LoadedSession | None:
+        """Change fields of a session, on disk when this returns. Return None when another request changed it first.
 
         Raises:
-            NotSaved: it is not known to be on disk.
+            NotSaved: the store did not confirm the write.
         """
         session = msgspec.structs.replace(held.session, **changes)
         kept = await self._flows.replace(held.kept, _encode(session))
-        return None if kept is None else HeldSession(session, kept)
+        return None if kept is None else LoadedSession(session, kept)
 
     async def end(self, secret: str) -> None:
-        """End a session; one that is over is fine."""
+        """End a session; one that is over already does no harm."""
         if secret:
             await self._flows.drop(_name(fingerprint(secret)))
 

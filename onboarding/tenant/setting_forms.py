@@ -1,4 +1,4 @@
-"""What a tenant may set, by groups that are saved together: what was typed, checked, and turned into settings. Pure."""
+"""The forms of a tenant's settings: checks what was typed and turns it into settings. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PASSED: Final = (PASS_STATUS_MESSAGE, PASS_OUT_OF_OFFICE, PASS_NAMES)
 """Off until the tenant turns them on."""
 
 MAX_LIST_CHARS: Final = 40_000
-"""Of each list of whom suites may watch, some 1,300 addresses: what a form can carry. Whoever has more uses domains."""
+"""Length of each list of people, some 1,300 addresses: as much as a form can carry. Longer lists need domains instead."""
 MAX_URL_CHARS: Final = 500
 SECRET_CHARS: Final = (16, 200)
 
@@ -40,40 +40,40 @@ SHOWN: Final = frozenset({PASS_STATUS_MESSAGE, PASS_OUT_OF_OFFICE, PASS_NAMES, L
 
 
 Fault = Sentence | str
-Checked = tuple[dict[str, str], dict[str, list[Fault]]]
-"""Setting -> value as it is kept, and field -> what is wrong with it."""
+CheckedForm = tuple[dict[str, str], dict[str, list[Fault]]]
+"""(setting -> value to store, field -> faults)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class SettingGroup:
     """Settings that are saved together.
 
     Attributes:
-        name: in the address.
-        title: what it is called; a message.
-        settings: those that it sets; of the mapping, what they begin with.
-        check: turns what was sent into settings.
+        name: its name in the address.
+        title: its heading; a message.
+        settings: the settings that it sets; for the mapping, their prefix.
+        check: checks a form and turns it into settings.
     """
 
     name: str
     title: str
     settings: tuple[str, ...]
-    check: Callable[[Mapping[str, str], Mapping[str, str]], Checked]
+    check: Callable[[Mapping[str, str], Mapping[str, str]], CheckedForm]
 
     def of(self, settings: Mapping[str, str]) -> dict[str, str]:
-        """The group's own settings."""
+        """Return the group's own settings."""
         if self.settings == (mapping_form.PREFIX,):
             return {name: value for name, value in settings.items() if name.startswith(mapping_form.PREFIX)}
         return {name: settings.get(name, "") for name in self.settings}
 
 
 def mark(values: Mapping[str, str]) -> str:
-    """What a form carries of the values that it was shown with, so that a later change of somebody else's is noticed."""
+    """Return digests of the values that a form is shown with, so that somebody else's later change is noticed."""
     return json.dumps({name: _digest(value) for name, value in values.items()}, separators=(",", ":"))
 
 
 def seen(marked: str, current: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
-    """The values that a form was shown with: setting -> value, or a text that none can have where it was changed since."""
+    """Return the values that a form was shown with: setting -> value, or an impossible value where it was changed since."""
     try:
         found = json.loads(marked)
     except (ValueError, RecursionError):
@@ -91,10 +91,10 @@ def _digest(value: str) -> str:
 
 _CHANGED: Final = "\0"
 TOO_LONG: Final = Sentence(english("This is too long. At most %(most)s characters, please."), {"most": MAX_LIST_CHARS})
-"""Of a list."""
+"""The fault of a list that is too long."""
 
 
-def _contact(given: Mapping[str, str], current: Mapping[str, str]) -> Checked:
+def _contact(given: Mapping[str, str], current: Mapping[str, str]) -> CheckedForm:
     name, name_fault = line(given.get(CONTACT_NAME, ""), 100)
     email, email_fault = line(given.get(CONTACT_EMAIL, ""), 254)
     if not email_fault and mail_address(email) is None:
@@ -106,11 +106,11 @@ def _contact(given: Mapping[str, str], current: Mapping[str, str]) -> Checked:
     return {CONTACT_NAME: name, CONTACT_EMAIL: email, LANGUAGE: language}, _only(faults)
 
 
-def _passing(given: Mapping[str, str], _current: Mapping[str, str]) -> Checked:
+def _passing(given: Mapping[str, str], _current: Mapping[str, str]) -> CheckedForm:
     return {name: "on" if given.get(name) == "on" else "" for name in PASSED}, {}
 
 
-def _watching(given: Mapping[str, str], _current: Mapping[str, str]) -> Checked:
+def _watching(given: Mapping[str, str], _current: Mapping[str, str]) -> CheckedForm:
     faults: dict[str, list[Fault]] = {}
     values = {}
     for name in permission.SETTINGS:
@@ -129,14 +129,14 @@ def _watching(given: Mapping[str, str], _current: Mapping[str, str]) -> Checked:
     return values, faults
 
 
-def _mapping(given: Mapping[str, str], current: Mapping[str, str]) -> Checked:
+def _mapping(given: Mapping[str, str], current: Mapping[str, str]) -> CheckedForm:
     try:
-        return mapping_form.wanted(current, given), {}
+        return mapping_form.changes_of(current, given), {}
     except ValueError:
         return {}, {"mapping": [english("Please choose from the lists only.")]}
 
 
-def _notifying(given: Mapping[str, str], _current: Mapping[str, str]) -> Checked:
+def _notifying(given: Mapping[str, str], _current: Mapping[str, str]) -> CheckedForm:
     url, url_fault = line(given.get(NOTIFY_URL, ""), MAX_URL_CHARS, needed=False)
     if url and not url_fault and not _is_https(url):
         url_fault = english("This must be an address that begins with https:// and names a host.")
@@ -169,18 +169,18 @@ def _only(faults: Mapping[str, Fault]) -> dict[str, list[Fault]]:
 
 
 def _plain(sentence: str) -> str:
-    """A sentence of `permission.faults` without the setting's name, which stands beside the field."""
+    """Return a sentence of `permission.faults` without the setting's name, which the page shows beside the field."""
     return sentence.partition(": ")[2]
 
 
 GROUPS: Final = {
     group.name: group
     for group in (
-        Group("passing", english("What is passed on"), PASSED, _passing),
-        Group("watching", english("Whom suites may watch"), permission.SETTINGS, _watching),
-        Group("contact", english("Contact"), (CONTACT_NAME, CONTACT_EMAIL, LANGUAGE), _contact),
-        Group("notifying", english("Tell our own systems"), (NOTIFY_URL, NOTIFY_SECRET), _notifying),
-        Group("mapping", english("What consoles show"), (mapping_form.PREFIX,), _mapping),
+        SettingGroup("passing", english("What suites can see"), PASSED, _passing),
+        SettingGroup("watching", english("Who can be watched"), permission.SETTINGS, _watching),
+        SettingGroup("contact", english("Contact"), (CONTACT_NAME, CONTACT_EMAIL, LANGUAGE), _contact),
+        SettingGroup("notifying", english("Webhook"), (NOTIFY_URL, NOTIFY_SECRET), _notifying),
+        SettingGroup("mapping", english("What consoles show"), (mapping_form.PREFIX,), _mapping),
     )
 }
 """By name."""

@@ -1,7 +1,7 @@
-"""The ways to Microsoft and back: who somebody is, and a new consent.
+"""Sign-ins at Microsoft: who somebody is, a new consent, and the password once more.
 
-Each is kept under its `state`, taken once, and bound to its browser; one for a consent also to the session, and so to the
-tenant, that it was begun in.
+Each is stored under its `state`, taken once, and bound to its browser. One for a consent is bound to its session as well, and so
+to the tenant.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import structlog
 
-from onboarding.cookies import fingerprint
+from onboarding.browser_secrets import fingerprint
 from onboarding.problems import OF_CONSENT
 from relay.core.consent.values import NewGrant
 from relay.core.presence import TenantId, UserId
@@ -33,23 +33,23 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_MARK: Final = "tenant."
-"""What states of ours begin with, so that an onboarding's answers are not looked for here, nor ours there."""
+_STATE_PREFIX: Final = "tenant."
+"""Prefix of every `state` of the tenant's page: the wizard's answers are not looked up here, nor these there."""
 _MAX_STATE_CHARS: Final = 200
 _MAX_DETAIL_CHARS: Final = 300
-DEED_WAITS: Final = timedelta(minutes=10)
-"""For a deed that was asked for: time to type a password and fetch a second factor."""
-CLOCKS_S: Final = 30.0
-"""Our clock and Microsoft's may differ by this much; Entra tells whole seconds."""
+ACTION_TIMEOUT: Final = timedelta(minutes=10)
+"""Time to type a password and a second factor for an action that cannot be undone."""
+CLOCK_SKEW_S: Final = 30.0
+"""Our clock and Microsoft's may differ by this much; Entra's claims are in whole seconds."""
 
 
-class Wanted(msgspec.Struct, frozen=True):
-    """A consent that somebody who is signed in wants to bring.
+class ConsentRequest(msgspec.Struct, frozen=True):
+    """A consent that somebody who is signed in asked Microsoft for.
 
     Attributes:
-        session: fingerprint of the session: the cookie that leads to it does not come with Microsoft's answer.
-        tenant_id: the session's tenant. An account of any other is refused.
-        replaces: the account whose place it takes; empty: none.
+        session: fingerprint of the session, whose cookie does not come with Microsoft's answer.
+        tenant_id: the session's tenant. An account of any other tenant is refused.
+        replaces: the account that the new one replaces; empty: none.
     """
 
     session: str
@@ -57,16 +57,16 @@ class Wanted(msgspec.Struct, frozen=True):
     replaces: str = ""
 
 
-class AskedDeed(msgspec.Struct, frozen=True):
-    """A deed that cannot be undone and waits for Microsoft to say again who is there; see `again`.
+class PendingAction(msgspec.Struct, frozen=True):
+    """An action that cannot be undone and waits until the password was typed again; see `reauthentication`.
 
     Attributes:
-        session: fingerprint of the session that it was asked in.
-        tenant_id: the session's.
-        account_id: the session's.
-        name: which deed.
-        what: what it is about, as it was asked for.
-        asked_s: when, in seconds since 1970.
+        session: fingerprint of the session that asked for it.
+        tenant_id: the session's tenant.
+        account_id: the session's account.
+        name: the registered name of the action.
+        what: its arguments, as they were asked for.
+        asked_s: the time of the request, in seconds since 1970.
     """
 
     session: str
@@ -77,31 +77,31 @@ class AskedDeed(msgspec.Struct, frozen=True):
     asked_s: float
 
 
-class Trip(msgspec.Struct, frozen=True):
-    """A way to Microsoft that is under way. `kept` holds the PKCE verifier and the nonce.
+class PendingSignIn(msgspec.Struct, frozen=True):
+    """A sign-in that Microsoft has not answered yet.
 
     Attributes:
-        returning: fingerprint of what the browser that began it brings back with the answer.
-        kept: what `Consent` needs of it.
-        wanted: the consent that it is for; None: it tells who somebody is.
-        asked: the deed that it is for; None: there is none.
+        returning: fingerprint of the secret that its browser brings back with the answer.
+        kept: the PKCE verifier and the nonce, for `Consent`.
+        consent: the consent that it is for; None: it only identifies somebody.
+        action: the action that it is for; None: there is none.
     """
 
     returning: str
     kept: dict[str, Any]
-    wanted: Wanted | None = None
-    asked: AskedDeed | None = None
+    consent: ConsentRequest | None = None
+    action: PendingAction | None = None
 
     def __repr__(self) -> str:
-        return "Trip()"
+        return "PendingSignIn()"
 
 
 class SignInFailed(Exception):
-    """A sign-in came to nothing.
+    """A sign-in failed.
 
     Attributes:
         problem: a key of `problems.PROBLEMS`.
-        detail: what Microsoft said, if that helps.
+        detail: Microsoft's sentence, if that helps.
     """
 
     def __init__(self, problem: str, detail: str = "") -> None:
@@ -110,8 +110,8 @@ class SignInFailed(Exception):
         self.detail = detail[:_MAX_DETAIL_CHARS]
 
 
-class SignIns:
-    """The sign-ins under way. Raises what `Flows` and `Consent` raise."""
+class TenantSignIns:
+    """Begins sign-ins for the tenant's page and takes Microsoft's answers. Raises what `Flows` and `Consent` raise."""
 
     def __init__(self, flows: Flows, consent: Consent, redirect_uri: str, room: Room) -> None:
         self._room = room
@@ -120,105 +120,107 @@ class SignIns:
         self._redirect_uri = redirect_uri
 
     async def begin(self, return_secret: str) -> str:
-        """Begin to ask who somebody is; returns Microsoft's address for the browser that holds `return_secret`."""
+        """Begin to identify somebody; return Microsoft's address for the browser that holds `return_secret`."""
         begun = await self._consent.begin_sign_in(self._redirect_uri, state=_new_state())
-        return await self._keep(begun, Trip(fingerprint(return_secret), begun.kept))
+        return await self._store(begun, PendingSignIn(fingerprint(return_secret), begun.kept))
 
-    async def begin_consent(self, return_secret: str, wanted: Wanted, login_hint: str = "") -> str:
-        """Begin to ask for a consent; returns Microsoft's address.
+    async def begin_consent(self, return_secret: str, consent: ConsentRequest, login_hint: str = "") -> str:
+        """Begin to ask for a consent; return Microsoft's address.
 
-        Any work account may sign in, as in an onboarding: whose tenant it is of is looked at afterwards.
+        Any work account may sign in, as in the wizard; its tenant is checked afterwards.
         """
         begun = await self._consent.begin(
             self._redirect_uri, prompt="select_account", login_hint=login_hint or None, state=_new_state()
         )
-        return await self._keep(begun, Trip(fingerprint(return_secret), begun.kept, wanted))
+        return await self._store(begun, PendingSignIn(fingerprint(return_secret), begun.kept, consent))
 
-    async def begin_again(self, return_secret: str, asked: AskedDeed, login_hint: str) -> str:
-        """Begin to ask who is there now, password and all; returns Microsoft's address.
+    async def begin_reauthentication(self, return_secret: str, action: PendingAction, login_hint: str) -> str:
+        """Begin to ask for the password once more; return Microsoft's address.
 
         Raises:
-            FlowTooLarge: the deed has more to say than is kept.
+            FlowTooLarge: the action's arguments are too long to be stored.
         """
         begun = await self._consent.begin_sign_in(
             self._redirect_uri, state=_new_state(), login_hint=login_hint, is_fresh=True
         )
-        return await self._keep(begun, Trip(fingerprint(return_secret), begun.kept, asked=asked))
+        return await self._store(begun, PendingSignIn(fingerprint(return_secret), begun.kept, action=action))
 
-    async def again(self, trip: Trip, answer: Mapping[str, str], proven_s: int) -> VerifiedIdentity:
-        """Make sure that the one who asked for a deed was there just now; returns who, `auth_time` and all.
+    async def reauthenticated(
+        self, pending: PendingSignIn, answer: Mapping[str, str], proven_s: int
+    ) -> VerifiedIdentity:
+        """Check that the account that asked for an action typed its password since; return it with its `auth_time`.
 
         Args:
-            trip: the way that was begun for the deed.
-            answer: Microsoft's.
-            proven_s: when it was typed for the deed before: one password does one deed.
+            pending: the sign-in that was begun for the action.
+            answer: Microsoft's answer.
+            proven_s: the `auth_time` of the action before this one: a password allows one action.
 
         Raises:
-            SignInFailed: somebody else was, or nobody, or Microsoft does not say when.
+            SignInFailed: another account answered, the password is too old, or Microsoft does not say when it was typed.
             Retryable, CredentialRejected: as of `Consent`.
         """
-        asked = trip.asked
-        assert asked is not None
-        who = await self.identify(trip, answer)
-        if (who.tenant_id, who.account_id) != (asked.tenant_id, asked.account_id):
+        action = pending.action
+        assert action is not None
+        who = await self.identify(pending, answer)
+        if (who.tenant_id, who.account_id) != (action.tenant_id, action.account_id):
             raise SignInFailed("other_account", who.upn)
         if who.auth_time is None:
             log.error("auth_time_missing", remedy="add the optional claim auth_time to the application's id tokens")
             raise SignInFailed("auth_time_missing")
-        if who.auth_time < asked.asked_s - CLOCKS_S or who.auth_time <= proven_s:
+        if who.auth_time < action.asked_s - CLOCK_SKEW_S or who.auth_time <= proven_s:
             raise SignInFailed("signed_in_before")
-        if time.time() - asked.asked_s > DEED_WAITS.total_seconds():
+        if time.time() - action.asked_s > ACTION_TIMEOUT.total_seconds():
             raise SignInFailed("sign_in_stale")
         return who
 
-    async def _keep(self, begun: ConsentFlow, trip: Trip) -> str:
-        await self._flows.put(_name(begun.state), msgspec.json.encode(trip).decode(), room=self._room)
+    async def _store(self, begun: ConsentFlow, pending: PendingSignIn) -> str:
+        await self._flows.put(_name(begun.state), msgspec.json.encode(pending).decode(), room=self._room)
         return begun.authorize_url
 
-    async def take(self, answer: Mapping[str, str], return_secret: str) -> Trip:
-        """The trip that Microsoft's answer ends, which cannot be taken again.
+    async def take(self, answer: Mapping[str, str], return_secret: str) -> PendingSignIn:
+        """Return the sign-in that Microsoft's answer ends. It cannot be taken again.
 
         Raises:
-            SignInFailed: there is none (any more), or it was begun in another browser.
+            SignInFailed: it was taken before, has expired, or was begun in another browser.
         """
         state = answer.get("state", "")
         may_be = bool(return_secret) and len(state) <= _MAX_STATE_CHARS  # without our cookie nobody asks Redis
         taken = await self._flows.take(_name(state), self._room) if may_be else None
-        trip = None if taken is None else _decode(taken)
-        if trip is None or not hmac.compare_digest(trip.returning, fingerprint(return_secret)):
-            log.info("tenant_sign_in_unknown", known=trip is not None)
+        pending = None if taken is None else _decode(taken)
+        if pending is None or not hmac.compare_digest(pending.returning, fingerprint(return_secret)):
+            log.info("tenant_sign_in_unknown", known=pending is not None)
             raise SignInFailed("sign_in_stale")
-        return trip
+        return pending
 
-    async def identify(self, trip: Trip, answer: Mapping[str, str]) -> VerifiedIdentity:
-        """Who signed in.
+    async def identify(self, pending: PendingSignIn, answer: Mapping[str, str]) -> VerifiedIdentity:
+        """Return the identity of whoever signed in.
 
         Raises:
             SignInFailed: nobody did.
             Retryable, CredentialRejected: as of `Consent`.
         """
-        with _told():
-            return await self._consent.identify(trip.kept, answer)
+        with _translated():
+            return await self._consent.identify(pending.kept, answer)
 
-    async def consented(self, trip: Trip, answer: Mapping[str, str]) -> NewGrant:
-        """The consent that was given, by an account of the very tenant that it was wanted for.
+    async def consented(self, pending: PendingSignIn, answer: Mapping[str, str]) -> NewGrant:
+        """Return the consent that was given, by an account of the tenant that it was asked for.
 
         Raises:
-            SignInFailed: there is none.
+            SignInFailed: none was given, or by an account of another tenant.
             Retryable, CredentialRejected: as of `Consent`.
         """
-        assert trip.wanted is not None
-        with _told():
-            grant = await self._consent.complete(trip.kept, answer)
-        if grant.tenant_id != trip.wanted.tenant_id:
-            log.info("tenant_consent_of_others", tenant_id=trip.wanted.tenant_id, came_from=grant.tenant_id)
+        assert pending.consent is not None
+        with _translated():
+            grant = await self._consent.complete(pending.kept, answer)
+        if grant.tenant_id != pending.consent.tenant_id:
+            log.info("tenant_consent_of_others", tenant_id=pending.consent.tenant_id, came_from=grant.tenant_id)
             raise SignInFailed("other_tenant", grant.upn)
         return grant
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Refusals of Microsoft's, as a person is told of them."""
+def _translated() -> Iterator[None]:
+    """Translate Microsoft's refusals into `SignInFailed`."""
     try:
         yield
     except ConsentFailed as failed:
@@ -229,20 +231,20 @@ def _told() -> Iterator[None]:
 
 
 def is_ours(answer: Mapping[str, str]) -> bool:
-    """Whether an answer of Microsoft's is to a sign-in to the tenant's page. Who may use it, `take` looks at."""
-    return answer.get("state", "").startswith(_MARK)
+    """Return whether an answer of Microsoft's is for the tenant's page. `take` checks who may use it."""
+    return answer.get("state", "").startswith(_STATE_PREFIX)
 
 
 def _new_state() -> str:
-    return _MARK + secrets.token_urlsafe(32)
+    return _STATE_PREFIX + secrets.token_urlsafe(32)
 
 
 def _name(state: str) -> str:
     return f"sign-in:{state}"
 
 
-def _decode(text: str) -> Trip | None:
+def _decode(text: str) -> PendingSignIn | None:
     try:
-        return msgspec.json.decode(text, type=Trip)
+        return msgspec.json.decode(text, type=PendingSignIn)
     except msgspec.DecodeError:
         return None

@@ -1,4 +1,4 @@
-"""A consent is tried before it is kept, and what comes of it is said to whoever is in front of the page."""
+"""Proves a new grant before it is kept, and turns Microsoft's refusals into problems that a page can show."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 async def proven(client: GraphClient, new: NewGrant) -> ProvenGrant:
-    """Prove a new grant, with refusals in the page's words: a grant that cannot read is not kept.
+    """Prove a new grant; one that cannot read presence is not kept.
 
     Raises:
         SignInFailed: it cannot read.

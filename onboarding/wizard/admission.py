@@ -22,7 +22,7 @@ import msgspec
 import structlog
 
 from onboarding.wizard import flow as flows_of
-from onboarding.wizard.flow import Admitted, Answered, Check, Mark
+from onboarding.wizard.flow import Admitted, Answered, Check, CheckState
 from relay.consent import admit
 from relay.core.audit.events import Actor, key_made, key_revoked
 from relay.core.consent.tenant import TenantState
@@ -33,7 +33,7 @@ from relay.store.custody.admissions import MustAsk
 from relay.store.custody.notices import NoticeKind
 
 if TYPE_CHECKING:
-    from onboarding.wizard.eligibility import Entry
+    from onboarding.wizard.eligibility import Eligibility
     from onboarding.wizard.flow import Flow
     from relay.consent.prove import ProvenGrant
     from relay.core.presence import TenantId
@@ -61,7 +61,7 @@ class Admission:
     def __init__(
         self,
         flows: Flows,
-        entry: Entry,
+        eligibility: Eligibility,
         admissions: Admissions,
         suite_keys: SuiteKeys,
         vault: Vault,
@@ -69,7 +69,7 @@ class Admission:
         requests: AccessRequests,
         letters: Letters,
     ) -> None:
-        self.entry = entry
+        self.eligibility = eligibility
         self._letters = letters
         self._flows = flows
         self._admissions = admissions
@@ -97,7 +97,7 @@ class Admission:
         said = english("Kept. The relay reads from now on.")
         if is_pending:
             said = english("Kept, encrypted. Nothing is read before it is approved.")
-        flow = _checked(flow, Check("kept", Mark.GOOD, said))
+        flow = _checked(flow, Check("kept", CheckState.PASSED, said))
         # Somebody who looks after the tenant may make keys; so a run that was cut short after step 1 goes on.
         is_manager = await self._managers.is_manager(tenant_id, grant.account_id)
         is_full = not is_pending and await self._suite_keys.is_full(tenant_id, besides=_label(flow))
@@ -119,7 +119,7 @@ class Admission:
     async def _admitted(self, flow: Flow, grant: ProvenGrant) -> TenantState:
         """Keep the grant; returns how the tenant stands then."""
         applicant, tenant_id = flow.applicant, grant.tenant_id
-        event = await self.entry.event(flow)
+        event = await self.eligibility.admission_event(flow)
         taken = await admit.by_applicant(
             self._admissions,
             grant,
@@ -129,7 +129,7 @@ class Admission:
             settings={"contact_name": applicant.contact, "contact_email": applicant.email},
             word_ms=flow.word_ms,
         )
-        await self.entry.came(tenant_id, taken.state)
+        await self.eligibility.release_place(tenant_id, taken.state)
         log.info(
             "tenant_admitted",
             tenant_id=tenant_id,
@@ -150,22 +150,22 @@ class Admission:
             raise RequestsFull
         if asked is Asked.ASKED:
             await self._tell_managers(grant)
-        check = Check("kept", Mark.OPEN, english("It waits for those who look after your organisation."))
+        check = Check("kept", CheckState.OPTIONAL, english("It waits for those who look after your organisation."))
         await self._answer(flows_of.waiting(_checked(flow, check)), kept, grant, is_asked=True)
 
     async def _tell_operator(self, grant: ProvenGrant) -> None:
-        tenant = await self.entry.tenant(grant.tenant_id)
+        tenant = await self.eligibility.tenant(grant.tenant_id)
         if tenant is not None:
             await self._letters.to_operator(tenant, NoticeKind.TENANT_WAITS, _account(grant))
 
     async def _tell_managers(self, grant: ProvenGrant) -> None:
-        tenant = await self.entry.tenant(grant.tenant_id)
+        tenant = await self.eligibility.tenant(grant.tenant_id)
         if tenant is not None:
             await self._letters.to_managers(tenant, NoticeKind.ACCESS_REQUESTED, _account(grant))
 
     async def _answer(self, flow: Flow, kept: KeptFlow, grant: ProvenGrant, *, is_asked: bool) -> None:
         answered = Answered(grant.tenant_id, grant.account_id, grant.upn, is_asked)
-        done = msgspec.structs.replace(flow, consented=None, answered=answered, trouble=None)
+        done = msgspec.structs.replace(flow, consented=None, answered=answered, failure=None)
         await self._flows.replace(kept, flows_of.encode(done), done.lifetime)
 
     async def another_key(self, flow: Flow, kept: KeptFlow) -> bool:
@@ -188,7 +188,7 @@ class Admission:
             log.warning("suite_key_withheld", tenant_id=admitted.tenant_id, account_id=admitted.account_id)
         return may
 
-    async def shown(self, flow: Flow, kept: KeptFlow) -> bool:
+    async def forget_key(self, flow: Flow, kept: KeptFlow) -> bool:
         """Forget the key's text, because it is shown now.
 
         False when somebody else was faster, or the account does not look after the tenant any more: then nobody sees it.
@@ -201,7 +201,7 @@ class Admission:
 
     async def _without_key(self, flow: Flow, kept: KeptFlow, admitted: Admitted) -> None:
         """Have a flow DONE whose tenant waits for approval."""
-        done = msgspec.structs.replace(flow, consented=None, admitted=admitted, trouble=None)
+        done = msgspec.structs.replace(flow, consented=None, admitted=admitted, failure=None)
         if await self._flows.replace(kept, flows_of.encode(done)) is not None:
             log.info("tenant_waits", tenant_id=admitted.tenant_id, reference=flow.reference)
 
@@ -210,7 +210,7 @@ class Admission:
         label, by = _label(flow), Actor.account(admitted.upn, admitted.account_id)
         key = await self._suite_keys.issue(admitted.tenant_id, label, key_made(by, label))
         admitted = msgspec.structs.replace(admitted, key_id=key.key_id, key=key.text)
-        done = msgspec.structs.replace(flow, consented=None, admitted=admitted, trouble=None)
+        done = msgspec.structs.replace(flow, consented=None, admitted=admitted, failure=None)
         if await self._flows.replace(kept, flows_of.encode(done)) is None:
             await self._revoke(key.key_id, label, by)
             return
@@ -231,7 +231,11 @@ def _label(flow: Flow) -> str:
 
 
 def _checked(flow: Flow, check: Check) -> Flow:
-    return flow if flow.trial is None else msgspec.structs.replace(flow, trial=flow.trial.marked(check))
+    return (
+        flow
+        if flow.verification is None
+        else msgspec.structs.replace(flow, verification=flow.verification.with_check(check))
+    )
 
 
 def _account(grant: ProvenGrant) -> Actor:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from onboarding.status_names import STATUS
-from onboarding.wizard.flow import Check, Mark, Shown
+from onboarding.status_names import STATUS_NAMES
+from onboarding.wizard.flow import Check, CheckState, PresenceSample
 from relay.consent.prove import GrantTrial
 from relay.core.showing.mapping import LOOKS, map_presence
 from relay.errors import (
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from relay.graph.presence.organisation import Colleague
     from relay.graph.push.settings import PushSettings
 
-    Tell = Callable[[Check, tuple[Shown, ...]], Awaitable[None]]
+    Tell = Callable[[Check, tuple[PresenceSample, ...]], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 
@@ -65,20 +65,24 @@ async def check(client: GraphClient, new: NewGrant, push: PushSettings | None, t
 def _users(colleagues: Sequence[Colleague]) -> Check:
     found = len(colleagues)
     if found >= _ASKED:
-        return Check("users", Mark.GOOD, english("%(count)s users found, and there are more."), {"count": found})
+        return Check(
+            "users", CheckState.PASSED, english("%(count)s users found, and there are more."), {"count": found}
+        )
     if found:
-        return Check("users", Mark.GOOD, english("%(count)s users found."), {"count": found})
+        return Check("users", CheckState.PASSED, english("%(count)s users found."), {"count": found})
     return Check(
-        "users", Mark.OPEN, english("The account sees no users. Guests and restricted accounts often see nobody.")
+        "users",
+        CheckState.OPTIONAL,
+        english("The account sees no users. Guests and restricted accounts often see nobody."),
     )
 
 
 def _presence(read: int) -> Check:
     if read:
-        return Check("presence", Mark.GOOD, english("Presence of %(count)s users read."), {"count": read})
+        return Check("presence", CheckState.PASSED, english("Presence of %(count)s users read."), {"count": read})
     return Check(
         "presence",
-        Mark.OPEN,
+        CheckState.OPTIONAL,
         english(
             "Reading worked, but Microsoft reports nobody’s presence yet. That is so when nobody has a licence for Teams."
         ),
@@ -90,7 +94,7 @@ async def _push(trial: GrantTrial, new: NewGrant, push: PushSettings | None) -> 
     if push is None:
         return Check(
             "push",
-            Mark.OPEN,
+            CheckState.OPTIONAL,
             english(
                 "Not tried: this relay is not set up for notifications. It reads every few seconds, which works without."
             ),
@@ -98,13 +102,13 @@ async def _push(trial: GrantTrial, new: NewGrant, push: PushSettings | None) -> 
     try:
         await trial.subscribe(push)
     except SubscriptionExists:
-        return Check("push", Mark.GOOD, english("Microsoft announces changes to this account already."))
+        return Check("push", CheckState.PASSED, english("Microsoft announces changes to this account already."))
     except RelayError as error:
         log.info("push_not_possible", tenant_id=new.tenant_id, error=str(error))
-        return Check("push", Mark.OPEN, _why_not(error))
+        return Check("push", CheckState.OPTIONAL, _why_not(error))
     return Check(
         "push",
-        Mark.GOOD,
+        CheckState.PASSED,
         english("Microsoft announces changes at once. Tried with one subscription, which was deleted again."),
     )
 
@@ -126,14 +130,14 @@ def _why_not(error: RelayError) -> str:
     )
 
 
-def _shown(colleagues: Sequence[Colleague], observations: Sequence[Observation]) -> tuple[Shown, ...]:
+def _shown(colleagues: Sequence[Colleague], observations: Sequence[Observation]) -> tuple[PresenceSample, ...]:
     """Some of those who have a presence, by name."""
     seen: dict[UserId, Observation] = {observation.user_id: observation for observation in observations}
     known = sorted((c for c in colleagues if c.user_id in seen), key=lambda c: c.display_name.casefold())
     return tuple(_line(colleague, seen[colleague.user_id]) for colleague in known[:SHOWN])
 
 
-def _line(colleague: Colleague, seen: Observation) -> Shown:
+def _line(colleague: Colleague, seen: Observation) -> PresenceSample:
     out = seen.out_of_office.active if seen.out_of_office is not None else None
     status = map_presence(seen.availability, seen.activity, out).console_status
-    return Shown(colleague.display_name, colleague.upn, LOOKS[status].icon, STATUS[status])
+    return PresenceSample(colleague.display_name, colleague.upn, LOOKS[status].icon, STATUS_NAMES[status])

@@ -1,4 +1,4 @@
-"""Whose a domain is, asked of Microsoft with restraint: few look-ups at once, a bounded queue, and nothing asked twice in a while.
+"""Look-ups of the tenant of a domain at Microsoft: few at once, a bounded queue, and answers cached for a while.
 
 Whoever fills in forms makes the relay ask, so a flood of made-up domains would use up Microsoft's patience with the relay's address.
 An operator's invitation knows its tenant, and asks nothing: it comes in whatever else is going on.
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DomainLimits:
-    """What look-ups may cost, in each process.
+    """Limits of the look-ups in each process.
 
     Attributes:
-        at_once: under way. A look-up takes some 100 ms, so 4 are some 40 a second.
-        waiting: for their turn, or under way; about 2 s of waiting. Beyond, a form is answered at once: try again.
-        kept: answers, some 200 bytes each; the oldest go.
-        life: of an answer. A domain that was just added to a tenant is found after that.
+        at_once: look-ups under way. One takes some 100 ms, so 4 are some 40 a second.
+        waiting: look-ups queued or under way; about 2 s of waiting. Beyond, a form is answered at once with "try again".
+        kept: cached answers, some 200 bytes each; the oldest are dropped first.
+        life: the lifetime of a cached answer. A domain that was just added to a tenant is found after that.
     """
 
     at_once: int = 4
@@ -38,13 +38,13 @@ class DomainLimits:
     life: timedelta = timedelta(minutes=5)
 
 
-USUAL: Final = DomainLimits()
+DEFAULT_LIMITS: Final = DomainLimits()
 
 
 class Domains:
-    """Asks Microsoft whose a domain is."""
+    """Looks up tenants of domains at Microsoft."""
 
-    def __init__(self, client: GraphClient, limits: DomainLimits = USUAL) -> None:
+    def __init__(self, client: GraphClient, limits: DomainLimits = DEFAULT_LIMITS) -> None:
         self._client = client
         self._limits = limits
         self._turns = asyncio.Semaphore(limits.at_once)
@@ -55,10 +55,10 @@ class Domains:
         return len(self._known)
 
     async def tenant_of(self, domain: str) -> TenantId | None:
-        """The tenant of a domain; None when Microsoft knows none.
+        """Return the tenant of a domain; None when Microsoft knows none.
 
         Raises:
-            Retryable: Microsoft does not answer, or too many wait for an answer.
+            Retryable: Microsoft does not answer, or the queue is full.
         """
         found = self._kept(domain)
         if found is not None:

@@ -1,4 +1,4 @@
-"""Who may become a tenant: the operator's choice, the bounds on those that come by themselves, and those turned away."""
+"""Which organisations may come in: the operator's choice, the limits on sign-ups, and organisations that were turned away."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from onboarding.wizard.flow import Trouble
+from onboarding.wizard.flow import FlowFailure
 from relay.core.audit.events import RELAY
 from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.errors import RelayError
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 SWEEP_EVERY: Final = timedelta(minutes=10)
-"""How late a tenant that waited for too long is deleted. Any process may do it, and several do no harm."""
+"""Interval of the sweep that deletes overdue tenants. Any process may run it, and several do no harm."""
 
 
 class NotInvited(RelayError):
-    """Tenants come by invitation here, and this one has none."""
+    """This relay connects organisations by invitation, and this one has none."""
 
 
-class Entry:
-    """Decides about those that come by the wizard. Raises what the store raises."""
+class Eligibility:
+    """Decides whether an organisation may come in by the wizard. Raises whatever the store raises."""
 
     def __init__(
         self, sign_up: SignUp, sign_ups: SignUps, tenants: Tenants, turned_away: TurnedAway, letters: Letters
@@ -48,14 +48,14 @@ class Entry:
         self._turned_away = turned_away
         self._letters = letters
 
-    async def event(self, flow: Flow) -> TenantEvent:
-        """What the flow's consent is to its tenant. A tenant that is new has its place taken with this.
+    async def admission_event(self, flow: Flow) -> TenantEvent:
+        """Return the event that the flow's consent means for its tenant, and take a place for a new tenant.
 
         Raises:
             NotInvited: it may not come in.
             SignUpsFull: too many came, or wait.
         """
-        state = await self.standing(flow.tenant_id)
+        state = await self.tenant_state(flow.tenant_id)
         event = self._sign_up.event(has_word=bool(flow.word_ms))
         if state not in (None, TenantState.REMOVED):
             return event or TenantEvent.APPLIED
@@ -65,12 +65,12 @@ class Entry:
             try:
                 await self._sign_ups.take(flow.tenant_id, waits=event is TenantEvent.APPLIED)
             except SignUpsFull as full:
-                await self._full(flow, full)
+                await self._warn_operator(flow, full)
                 raise
         return event
 
-    async def _full(self, flow: Flow, full: SignUpsFull) -> None:
-        """Tell the operator that somebody was not taken in."""
+    async def _warn_operator(self, flow: Flow, full: SignUpsFull) -> None:
+        """Warn the operator, in the log and by mail, that an organisation could not sign up."""
         log.warning("sign_ups_full", why=full.why, tenant_id=flow.tenant_id, remedy="presence-relay tenants list")
         if await self._sign_ups.is_to_be_told(full):
             who = flow.applicant
@@ -79,30 +79,30 @@ class Entry:
             )
             await self._letters.to_operator(tenant, NoticeKind.SIGN_UPS_FULL, RELAY, about=full.setting)
 
-    async def came(self, tenant_id: TenantId, state: TenantState) -> None:
-        """A tenant was taken in: whoever is not pending holds no place among those that are."""
+    async def release_place(self, tenant_id: TenantId, state: TenantState) -> None:
+        """Release the place of an admitted tenant among the waiting ones, unless it waits for approval."""
         if state is not TenantState.PENDING:
             await self._sign_ups.waits_no_more(tenant_id)
 
     async def tenant(self, tenant_id: TenantId) -> Tenant | None:
-        """A tenant's record; None: it is not here."""
+        """Return a tenant's record; None when it is not connected."""
         return await self._tenants.load(tenant_id)
 
-    async def standing(self, tenant_id: TenantId) -> TenantState | None:
-        """Where a tenant stands; None: it is not here."""
+    async def tenant_state(self, tenant_id: TenantId) -> TenantState | None:
+        """Return the state of a tenant; None when it is not connected."""
         tenant = await self.tenant(tenant_id)
         return None if tenant is None else tenant.state
 
-    async def turned_away(self, flow: Flow) -> Trouble | None:
-        """The trouble of a flow whose tenant the operator turned away; None when it is not.
+    async def failure_of(self, flow: Flow) -> FlowFailure | None:
+        """Return the failure of a flow whose tenant the operator turned away; None otherwise.
 
-        To be asked once it is known who signed in: it is nobody else's business.
+        Call it only once the visitor has signed in: it is nobody else's business.
         """
         mark = await self._turned_away.load(flow.tenant_id)
-        return None if mark is None or mark.is_lifted_by(flow.word_ms) else trouble_of(mark)
+        return None if mark is None or mark.is_lifted_by(flow.word_ms) else turned_away_failure(mark)
 
     async def sweep(self) -> None:
-        """Delete tenants that nobody approved in time, until cancelled."""
+        """Delete tenants that nobody approved in time; runs until cancelled."""
         while True:
             try:
                 for tenant_id in await self._sign_ups.overdue():
@@ -114,8 +114,8 @@ class Entry:
             await asyncio.sleep(SWEEP_EVERY.total_seconds())
 
 
-def trouble_of(mark: Mark) -> Trouble:
-    """Why a tenant may not come in, for its people."""
+def turned_away_failure(mark: Mark) -> FlowFailure:
+    """Return the failure that a tenant's people see when it was turned away."""
     if not mark.reason:
-        return Trouble("turned_away")
-    return Trouble("turned_away", english("They say: %(reason)s"), {"reason": mark.reason})
+        return FlowFailure("turned_away")
+    return FlowFailure("turned_away", english("They say: %(reason)s"), {"reason": mark.reason})

@@ -1,11 +1,10 @@
-"""What people type into the form, checked and put into one form."""
+"""The fields of the first form, checked and normalised."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from typing import TYPE_CHECKING, Final
 
+from onboarding.text_fields import is_seen, line
 from onboarding.wizard.flow import Applicant
 from relay.core.addresses import MAX_ADDRESS_CHARS, MAX_DOMAIN_CHARS, MAX_NAME_CHARS, mail_address, pasted_domain
 from relay.locale.languages import Sentence, english
@@ -21,18 +20,12 @@ MAX_CHARS: Final = {
 }
 NO_ADDRESS: Final = english("This is not an e-mail address. It looks like name@contoso.com.")
 
-# Control and format characters, lone surrogates, private use: nothing that a name needs, and much that a log, a terminal or
-# a page is fooled with.
-_UNSEEN: Final = {"Cc", "Cf", "Cs", "Co", "Cn"}
-_JOINERS: Final = {"\u200c", "\u200d"}
-"""Format characters that names in Persian and Indian scripts are spelled with."""
-
 
 class FieldsInvalid(Exception):
-    """Fields that cannot be used.
+    """Some fields of the form are wrong.
 
     Attributes:
-        faults: field -> what to do about it, a message.
+        faults: field -> a message that says what to do about it.
     """
 
     def __init__(self, faults: Mapping[str, str | Sentence]) -> None:
@@ -41,16 +34,15 @@ class FieldsInvalid(Exception):
 
 
 def applicant(given: Mapping[str, str]) -> Applicant:
-    """What was typed, once it is all right.
+    """Return the checked fields.
 
     Raises:
-        FieldsInvalid: something is not; says all of it.
+        FieldsInvalid: some are wrong; names all of them.
     """
-    typed = {name: _tidy(given.get(name, "")) for name in MAX_CHARS}
+    lines = {name: line(given.get(name, ""), most, empty=_MISSING[name]) for name, most in MAX_CHARS.items()}
+    typed = {name: text for name, (text, _) in lines.items()}
     domain = pasted_domain(typed["domain"])
-    faults: dict[str, str | Sentence] = {
-        name: fault for name, text in typed.items() if (fault := _fault(name, text)) is not None
-    }
+    faults: dict[str, str | Sentence] = {name: fault for name, (_, fault) in lines.items() if fault}
     if "domain" not in faults and domain is None:
         faults["domain"] = english(
             "This is not a domain. It looks like contoso.com: the part after the @ of your accounts."
@@ -63,27 +55,8 @@ def applicant(given: Mapping[str, str]) -> Applicant:
 
 
 def shown_again(given: Mapping[str, str]) -> dict[str, str]:
-    """What was typed, fit to be shown again in the form."""
-    return {name: "".join(filter(_is_seen, given.get(name, "")[:limit])) for name, limit in MAX_CHARS.items()}
-
-
-def _tidy(text: str) -> str:
-    """One line, single spaces, composed letters."""
-    return re.sub(" +", " ", unicodedata.normalize("NFC", text[: 4 * max(MAX_CHARS.values())])).strip(" ")
-
-
-def _fault(name: str, text: str) -> str | Sentence | None:
-    if not text:
-        return _MISSING[name]
-    if not all(map(_is_seen, text)):
-        return english("This contains characters that cannot be seen, such as a line break. Please type it again.")
-    if len(text) > MAX_CHARS[name]:
-        return Sentence(english("This is too long. At most %(limit)s characters, please."), {"limit": MAX_CHARS[name]})
-    return None
-
-
-def _is_seen(character: str) -> bool:
-    return character in _JOINERS or unicodedata.category(character) not in _UNSEEN
+    """Return the typed fields, cleaned to be shown in the form again."""
+    return {name: "".join(filter(is_seen, given.get(name, "")[:limit])) for name, limit in MAX_CHARS.items()}
 
 
 _MISSING: Final = {

@@ -1,7 +1,7 @@
-"""One onboarding under way, as a value: what was typed, what Microsoft answered, what came of it.
+"""One onboarding as a value: the typed fields, Microsoft's answer, and the result.
 
 STARTED ──signed in, consented──► SIGNED_IN ──"Yes, use this account"──► PROVING ──► DONE
-   ▲  └──refused: a trouble──┐        │                                     │ ▲
+   ▲  └──refused: a failure──┐        │                                     │ ▲
    ├─────────────────────────┘        │ another account                     ▼ │ try again
    └──────────────────────────────────┴────────── sign in again ───────── FAILED
 
@@ -25,12 +25,12 @@ from relay.core.presence import TenantId, UserId
 from relay.locale.languages import Sentence
 
 WAITS: Final = timedelta(days=14)
-"""How long a flow that waits for somebody else is kept: somebody may be away for a week."""
+"""Lifetime of a flow that waits for somebody else, who may be away for a week."""
 _ID_BYTES: Final = 12
 
 
-class Step(enum.Enum):
-    """Where a flow stands."""
+class Stage(enum.Enum):
+    """The stages of a flow."""
 
     STARTED = enum.auto()
     SIGNED_IN = enum.auto()
@@ -40,7 +40,7 @@ class Step(enum.Enum):
 
 
 class Applicant(msgspec.Struct, frozen=True):
-    """What was typed into the form."""
+    """The typed fields of the first form."""
 
     organisation: str
     contact: str
@@ -48,93 +48,96 @@ class Applicant(msgspec.Struct, frozen=True):
     domain: str
 
 
-class Shown(msgspec.Struct, frozen=True):
-    """One user's presence, as the page shows it; `words` is a message."""
+class PresenceSample(msgspec.Struct, frozen=True):
+    """One user's presence, as the page shows it; `status` is a message."""
 
     name: str
     upn: str
     icon: str
-    words: str
+    status: str
 
 
-class Mark(enum.StrEnum):
-    """How a check fares."""
+class CheckState(enum.StrEnum):
+    """The state of a check."""
 
     WAITING = "waiting"
     RUNNING = "running"
-    GOOD = "good"
-    OPEN = "open"
-    """Not so, or not known, and nothing that one has to mend: it works without."""
+    PASSED = "passed"
+    OPTIONAL = "optional"
+    """Failed or unknown, and nobody has to do anything: the relay works without it."""
     FAILED = "failed"
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One thing that is tried with a new grant.
+    """One check of a new grant.
 
     Attributes:
-        name: which: `users`, `presence`, `push` or `kept`.
-        mark: how it fares.
-        text: what came of it, a message; empty until then.
-        values: what is filled in there.
+        name: `users`, `presence`, `push` or `kept`.
+        state: its state.
+        text: its result, a message; empty until then.
+        values: the values of the message.
     """
 
     name: str
-    mark: Mark = Mark.WAITING
+    state: CheckState = CheckState.WAITING
     text: str = ""
     values: dict[str, int] = {}
 
     @property
     def sentence(self) -> Sentence:
-        """What came of it."""
+        """The result, to be translated."""
         return Sentence(self.text, self.values)
 
 
-class Trial(msgspec.Struct, frozen=True):
-    """The proof under way, or as it ended.
+class Verification(msgspec.Struct, frozen=True):
+    """The verification of a new grant, under way or ended.
 
     Attributes:
-        run: names the task that carries it out; another try is another run.
-        checks: in the order in which they are tried.
-        shown: the presence that was read.
+        run: the id of the task that carries it out; another try is another run.
+        checks: the checks, in their order.
+        samples: the presence of some users.
     """
 
     run: str
     checks: tuple[Check, ...]
-    shown: tuple[Shown, ...] = ()
+    samples: tuple[PresenceSample, ...] = ()
 
     def __repr__(self) -> str:
-        return f"Trial({self.run})"
+        return f"Verification({self.run})"
 
-    def marked(self, check: Check) -> Trial:
-        """The same with one check as it is now."""
+    def with_check(self, check: Check) -> Verification:
+        """Return a copy with one check replaced."""
         return msgspec.structs.replace(self, checks=tuple(check if c.name == check.name else c for c in self.checks))
 
-    def stopped(self) -> Trial:
-        """The same once it failed: what was running is what failed."""
-        failed = (msgspec.structs.replace(c, mark=Mark.FAILED) if c.mark is Mark.RUNNING else c for c in self.checks)
+    def failed(self) -> Verification:
+        """Return a copy in which the running check has failed."""
+        failed = (
+            msgspec.structs.replace(c, state=CheckState.FAILED) if c.state is CheckState.RUNNING else c
+            for c in self.checks
+        )
         return msgspec.structs.replace(self, checks=tuple(failed))
 
 
 CHECKS: Final = ("users", "presence", "push", "kept")
 
 
-def new_trial() -> Trial:
-    """A trial that begins."""
+def new_verification() -> Verification:
+    """Return a verification that begins."""
     checks = tuple(Check(name) for name in CHECKS)
-    return Trial(secrets.token_hex(4), checks).marked(Check(CHECKS[0], Mark.RUNNING))
+    return Verification(secrets.token_hex(4), checks).with_check(Check(CHECKS[0], CheckState.RUNNING))
 
 
 class Admitted(msgspec.Struct, frozen=True):
-    """What came of an onboarding.
+    """The result of an onboarding whose account manages the tenant.
 
     Attributes:
         tenant_id: the tenant.
-        upn: the account whose grant it is.
-        key_id: the suite key's.
+        upn: the name of the account with the grant.
+        key_id: the suite key's id.
         key: the suite key itself until it has been shown, then empty.
-        grants: how many the tenant has.
-        is_suspended: whether the operator lets the tenant not be read for now.
-        is_pending: whether it waited for the operator's approval; there is no suite key then.
+        grants: the number of grants of the tenant.
+        is_suspended: whether the operator has suspended the tenant.
+        is_pending: whether the tenant waited for the operator's approval; it has no suite key then.
         account_id: the account's object id.
     """
 
@@ -152,13 +155,13 @@ class Admitted(msgspec.Struct, frozen=True):
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """What came of an onboarding of an organisation that is connected already: a request, or a grant and nothing else.
+    """The result of an onboarding whose account does not manage the connected tenant: a request, or a renewed grant.
 
     Attributes:
         tenant_id: the tenant.
-        account_id: whose consent it was.
-        upn: its name.
-        is_asked: whether those who look after the tenant have to say yes first; else the account reads for it.
+        account_id: the account that consented.
+        upn: the account's name.
+        is_asked: whether a manager of the tenant has to accept the request; False: the account reads for it already.
     """
 
     tenant_id: TenantId
@@ -167,13 +170,13 @@ class Answered(msgspec.Struct, frozen=True):
     is_asked: bool
 
 
-class Trouble(msgspec.Struct, frozen=True):
-    """Why the last try came to nothing.
+class FlowFailure(msgspec.Struct, frozen=True):
+    """The reason why the last try failed.
 
     Attributes:
         problem: a key of `problems.PROBLEMS`.
-        detail: more about it, a message, where there is more to say.
-        values: what is filled in there.
+        detail: more about it, a message; empty where there is no more to say.
+        values: the values of the message.
         said: Microsoft's own words.
     """
 
@@ -184,28 +187,28 @@ class Trouble(msgspec.Struct, frozen=True):
 
     @property
     def sentence(self) -> Sentence:
-        """The detail, to be said."""
+        """The detail, to be translated."""
         return Sentence(self.detail, self.values)
 
 
 class Flow(msgspec.Struct, frozen=True):
-    """An onboarding under way. Each change is another value.
+    """An onboarding. Each change makes another value.
 
     Attributes:
-        flow_id: in the addresses of its pages; no secret.
+        flow_id: its id in the addresses of its pages; no secret.
         browser: fingerprint of the secret that its browser holds in a cookie.
         returning: fingerprint of the secret that comes back with Microsoft's answer.
-        applicant: what was typed.
+        applicant: the typed fields.
         tenant_id: the tenant that the typed domain is registered in; a check, never the source of the tenant.
         consented: set from SIGNED_IN on, until it is kept or turned out not to work.
-        trial: the proof, once it was begun.
-        admitted: set when DONE and the account looks after the tenant.
+        verification: the verification, once it was begun.
+        admitted: set when DONE and the account manages the tenant.
         answered: set when DONE and it does not.
-        trouble: of the last try.
+        failure: the failure of the last try.
         is_approved: whether Microsoft's page said that an administrator consented for everybody. It proves nothing.
-        waits_until: kept until then at least while STARTED, in seconds since the epoch; 0: as usual.
-        links: how many links to others were made; the last one is the one that is shown.
-        word_ms: when the operator made the invitation that this began with, in ms since 1970; 0: there was none.
+        waits_until: end of its lifetime while STARTED, in seconds since 1970; 0: the usual lifetime.
+        links: the number of invitation links made; the page shows the last one.
+        word_ms: the time at which the operator made the invitation that this began with, in ms since 1970; 0: none.
     """
 
     flow_id: str
@@ -214,9 +217,9 @@ class Flow(msgspec.Struct, frozen=True):
     applicant: Applicant
     tenant_id: TenantId
     consented: NewGrant | None = None
-    trial: Trial | None = None
+    verification: Verification | None = None
     admitted: Admitted | None = None
-    trouble: Trouble | None = None
+    failure: FlowFailure | None = None
     is_approved: bool = False
     waits_until: int = 0
     links: int = 0
@@ -224,50 +227,50 @@ class Flow(msgspec.Struct, frozen=True):
     answered: Answered | None = None
 
     @property
-    def step(self) -> Step:
-        """Where it stands."""
+    def stage(self) -> Stage:
+        """The stage of the flow."""
         if self.admitted is not None or self.answered is not None:
-            return Step.DONE
-        if self.trial is not None:
-            return Step.PROVING if self.trouble is None else Step.FAILED
-        return Step.STARTED if self.consented is None else Step.SIGNED_IN
+            return Stage.DONE
+        if self.verification is not None:
+            return Stage.PROVING if self.failure is None else Stage.FAILED
+        return Stage.STARTED if self.consented is None else Stage.SIGNED_IN
 
     @property
     def reference(self) -> str:
-        """What a person can tell the operator, and what the suite key is labelled with."""
+        """A short reference for talking to the operator; also in the label of the suite key."""
         return self.flow_id[:8].upper()
 
     @property
     def lifetime(self) -> timedelta | None:
-        """How long it is to be kept from now on; None: as usual. Never longer than usual while it holds a consent or a key."""
-        if self.step is not Step.STARTED and self.answered is None:
+        """The remaining lifetime; None: the usual one. Never longer than usual while it holds a consent or a key."""
+        if self.stage is not Stage.STARTED and self.answered is None:
             return None
         left = timedelta(seconds=self.waits_until - int(time.time()))
         return left if left > timedelta(hours=1) else None
 
 
 def waiting(flow: Flow) -> Flow:
-    """The flow, to be kept for days from now on."""
+    """Return the flow with a lifetime of days."""
     return msgspec.structs.replace(flow, waits_until=int(time.time() + WAITS.total_seconds()))
 
 
 def new_flow_id() -> str:
-    """An id that no other flow has."""
+    """Return a new random id."""
     return secrets.token_hex(_ID_BYTES)
 
 
 def is_flow_id(text: str) -> bool:
-    """Whether a text can be a flow's id."""
+    """Return whether a text has the form of a flow's id."""
     return len(text) == 2 * _ID_BYTES and text.isascii() and text.isalnum()
 
 
 def encode(flow: Flow) -> str:
-    """The flow as text."""
+    """Return the flow as JSON."""
     return msgspec.json.encode(flow).decode()
 
 
 def decode(text: str) -> Flow | None:
-    """The flow; None when another release of the relay wrote it and this one cannot read it."""
+    """Return the flow in a JSON text; None when another release wrote it and this one cannot read it."""
     try:
         return msgspec.json.decode(text, type=Flow)
     except msgspec.DecodeError:

@@ -1,6 +1,6 @@
-"""The ways to Microsoft and back: each is kept under its `state`, taken once, and bound to its browser.
+"""Sign-ins of the wizard at Microsoft: each is stored under its `state`, taken once, and bound to its browser.
 
-sign-in         code, PKCE, nonce; posted back. What comes of it is verified
+sign-in         code, PKCE, nonce; posted back. The identity is verified
 admin consent   an administrator agrees for everybody; comes back in the address, and proves nothing: a sign-in follows
 """
 
@@ -13,9 +13,8 @@ import msgspec
 
 from onboarding.problems import OF_CONSENT
 from onboarding.wizard.domains import Domains
-from onboarding.wizard.flow import Trouble
+from onboarding.wizard.flow import FlowFailure
 from relay.core.consent.microsoft_error import NOTHING
-from relay.core.consent.values import NewGrant
 from relay.errors import ConsentRequired
 from relay.graph.auth import consent as graph_consent
 from relay.graph.auth.consent import PERSONAL_ACCOUNTS, ConsentFailed, ConsentProblem
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from onboarding.wizard.flow import Flow
+    from relay.core.consent.values import NewGrant
     from relay.core.presence import TenantId
     from relay.errors import RelayError
     from relay.graph.auth.consent import Consent
@@ -36,14 +36,14 @@ MAX_STATE_CHARS: Final = 200
 MAX_DETAIL_CHARS: Final = 300
 
 
-class SignIn(msgspec.Struct, frozen=True):
-    """A way to Microsoft that is under way. `kept` holds the PKCE verifier and the nonce; it is empty for admin consent."""
+class WizardSignIn(msgspec.Struct, frozen=True):
+    """A sign-in that Microsoft has not answered yet. `kept` holds the PKCE verifier and the nonce; it is empty for admin consent."""
 
     flow_id: str
     kept: dict[str, Any]
 
     def __repr__(self) -> str:
-        return f"SignIn({self.flow_id})"
+        return f"WizardSignIn({self.flow_id})"
 
     @property
     def is_admin_consent(self) -> bool:
@@ -51,8 +51,8 @@ class SignIn(msgspec.Struct, frozen=True):
         return not self.kept
 
 
-class SignIns:
-    """The ways under way."""
+class WizardSignIns:
+    """Begins sign-ins for the wizard and takes Microsoft's answers."""
 
     def __init__(self, flows: Flows, client: GraphClient, consent: Consent, redirect_uri: str, room: Room) -> None:
         self._room = room
@@ -62,37 +62,37 @@ class SignIns:
         self._redirect_uri = redirect_uri
 
     async def tenant_of(self, domain: str) -> TenantId | None:
-        """The tenant of a domain; None when Microsoft knows none. See `Domains.tenant_of`."""
+        """Return the tenant of a domain; None when Microsoft knows none. See `Domains.tenant_of`."""
         return await self._domains.tenant_of(domain)
 
     async def begin(self, flow: Flow) -> str:
-        """Begin a sign-in; returns Microsoft's address for the browser.
+        """Begin a sign-in; return Microsoft's address for the browser.
 
         Any work account may sign in: with a tenant in the address Microsoft would keep strangers on a page of its own,
-        and let guests in as guests. Who it was is looked at afterwards.
+        and let guests in as guests. The identity is checked afterwards.
         """
         begun = await self._consent.begin(self._redirect_uri, prompt="select_account")
-        await self._keep(begun.state, SignIn(flow.flow_id, begun.kept))
+        await self._keep(begun.state, WizardSignIn(flow.flow_id, begun.kept))
         return begun.authorize_url
 
     async def begin_admin_consent(self, flow: Flow) -> str:
-        """Ask for an administrator's consent for everybody in the flow's tenant; returns Microsoft's address."""
+        """Begin to ask for an administrator's consent for everybody in the flow's tenant; return Microsoft's address."""
         state = secrets.token_urlsafe(32)
-        await self._keep(state, SignIn(flow.flow_id, {}))
+        await self._keep(state, WizardSignIn(flow.flow_id, {}))
         return self._consent.admin_consent_url(self._redirect_uri, flow.tenant_id, state)
 
-    async def take(self, state: str) -> SignIn | None:
-        """The way of a state, which cannot be taken again; None when there is none."""
+    async def take(self, state: str) -> WizardSignIn | None:
+        """Return the sign-in of a state; None when there is none. It cannot be taken again."""
         if not 0 < len(state) <= MAX_STATE_CHARS:
             return None
         taken = await self._flows.take(_name(state), self._room)
         try:
-            return None if taken is None else msgspec.json.decode(taken, type=SignIn)
+            return None if taken is None else msgspec.json.decode(taken, type=WizardSignIn)
         except msgspec.DecodeError:
             return None
 
-    async def finish(self, sign_in: SignIn, flow: Flow, answer: Mapping[str, str]) -> NewGrant | Trouble:
-        """What came of a sign-in.
+    async def finish(self, sign_in: WizardSignIn, flow: Flow, answer: Mapping[str, str]) -> NewGrant | FlowFailure:
+        """Return the verified consent of a sign-in, or the reason why there is none.
 
         Raises:
             Retryable: Microsoft did not answer.
@@ -105,15 +105,15 @@ class SignIns:
         except ConsentRequired as error:
             return refused(error)
         if grant.tenant_id != flow.tenant_id:
-            return Trouble(
+            return FlowFailure(
                 "other_tenant",
                 english("%(upn)s is no member of %(domain)s."),
                 {"upn": grant.upn[:MAX_DETAIL_CHARS], "domain": flow.applicant.domain},
             )
         return grant
 
-    def approved(self, answer: Mapping[str, str]) -> Trouble | None:
-        """What an answer to a request for admin consent says; None when it says that it was given, which proves nothing.
+    def approved(self, answer: Mapping[str, str]) -> FlowFailure | None:
+        """Return the failure in an answer to a request for admin consent; None when it says that consent was given.
 
         Raises:
             Retryable, CredentialRejected: see `finish`.
@@ -124,31 +124,31 @@ class SignIns:
             if isinstance(error, ConsentFailed):
                 return _trouble(error)
             raise error
-        return None if answer.get("admin_consent", "").lower() == "true" else Trouble("sign_in_stale")
+        return None if answer.get("admin_consent", "").lower() == "true" else FlowFailure("sign_in_stale")
 
-    async def _keep(self, state: str, sign_in: SignIn) -> None:
+    async def _keep(self, state: str, sign_in: WizardSignIn) -> None:
         await self._flows.put(_name(state), msgspec.json.encode(sign_in).decode(), room=self._room)
 
 
 def is_personal(tenant_id: TenantId) -> bool:
-    """Whether a tenant is Microsoft's own for personal accounts."""
+    """Return whether a tenant is Microsoft's own for personal accounts."""
     return tenant_id == PERSONAL_ACCOUNTS
 
 
-def refused(error: RelayError, problem: str = "refused") -> Trouble:
-    """A refusal of Microsoft's as a trouble: its sentence, and its own words."""
+def refused(error: RelayError, problem: str = "refused") -> FlowFailure:
+    """Return a refusal of Microsoft's as a failure, with its sentence and Microsoft's own words."""
     refusal = getattr(error, "refusal", None)
     if refusal is None:
-        return Trouble(problem, str(error)[:MAX_DETAIL_CHARS])
-    return Trouble(problem, refusal.sentence, said=refusal.said)
+        return FlowFailure(problem, str(error)[:MAX_DETAIL_CHARS])
+    return FlowFailure(problem, refusal.sentence, said=refusal.said)
 
 
-def _trouble(failed: ConsentFailed) -> Trouble:
+def _trouble(failed: ConsentFailed) -> FlowFailure:
     if failed.problem is ConsentProblem.PERMISSIONS_MISSING:
         missing = failed.code[:MAX_DETAIL_CHARS]
-        return Trouble("permissions_missing", english("Missing: %(permissions)s"), {"permissions": missing})
+        return FlowFailure("permissions_missing", english("Missing: %(permissions)s"), {"permissions": missing})
     detail = failed.sentence if failed.problem is ConsentProblem.REFUSED else ""
-    return Trouble(OF_CONSENT[failed.problem], detail, said=failed.said or NOTHING)
+    return FlowFailure(OF_CONSENT[failed.problem], detail, said=failed.said or NOTHING)
 
 
 def _name(state: str) -> str:

@@ -1,4 +1,4 @@
-"""What the steps of an onboarding do. Views show what came of them; nothing of HTTP is here."""
+"""The steps of the wizard: each reads and writes the flow. Views call them and render the result; nothing of HTTP is here."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import msgspec
 import structlog
 from opentelemetry import metrics
 
-from onboarding import cookies as sessions
+from onboarding.browser_secrets import fingerprint, new_secret, return_secret
 from onboarding.wizard import flow as flow_module
 from onboarding.wizard.admission import Admission
-from onboarding.wizard.eligibility import Entry
-from onboarding.wizard.flow import WAITS, Flow, Step, Trouble
-from onboarding.wizard.sign_ins import SignIns, is_personal
-from onboarding.wizard.verification import Trials
+from onboarding.wizard.eligibility import Eligibility
+from onboarding.wizard.flow import WAITS, Flow, FlowFailure, Stage
+from onboarding.wizard.sign_ins import WizardSignIns, is_personal
+from onboarding.wizard.verification import VerificationRunner
 from relay.core.consent.tenant import SignUp
 from relay.core.consent.values import NewGrant
 from relay.graph.auth.consent import Consent
@@ -53,27 +53,27 @@ log = structlog.get_logger(__name__)
 
 _meter = metrics.get_meter("onboarding")
 _outcomes = _meter.create_counter(
-    "onboarding.wizard.steps", description="Steps of onboardings that ended, by step and by what came of it"
+    "onboarding.steps", description="Steps of onboardings that ended, by step and outcome"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A flow as its browser may see it."""
+class LoadedFlow:
+    """A flow that was loaded, and its stored form for compare-and-set."""
 
     flow: Flow
     kept: KeptFlow = field(repr=False)
 
 
-class Steps:
-    """The steps. Each raises `StoreUnavailable`, `NotSaved` or what Microsoft's side raises, and may then be repeated."""
+class WizardSteps:
+    """The steps of the wizard. Each raises `StoreUnavailable`, `NotSaved` or Graph's errors, and may then be repeated."""
 
     def __init__(
         self,
         flows: Flows,
-        sign_ins: SignIns,
+        sign_ins: WizardSignIns,
         admission: Admission,
-        trials: Trials,
+        verifications: VerificationRunner,
         invitations: Invitations,
         settings: WebSettings,
         requests: AccessRequests,
@@ -83,7 +83,7 @@ class Steps:
         self._flows = flows
         self._sign_ins = sign_ins
         self._admission = admission
-        self._trials = trials
+        self._verifications = verifications
         self._invitations = invitations
         self._requests = requests
 
@@ -92,16 +92,16 @@ class Steps:
     async def open(
         cls, store: Store, ring: KeyRing, graph: GraphSettings, settings: WebSettings
     ) -> AsyncIterator[Self]:
-        """The steps with everything they need, while the context lasts."""
+        """Yield the steps with everything that they need."""
         flows = Flows(store, ring)
         letters = Letters(store)
-        entry = Entry(
+        eligibility = Eligibility(
             settings.sign_up, SignUps(store, settings.sign_up_limits), Tenants(store), TurnedAway(store), letters
         )
         requests = AccessRequests(store, ring)
         admission = Admission(
             flows,
-            entry,
+            eligibility,
             Admissions(store, ring),
             SuiteKeys(store, RingMarks(ring)),
             Vault(store, ring),
@@ -112,17 +112,17 @@ class Steps:
         async with (
             GraphClient(graph) as client,
             Consent(client) as consent,
-            Trials(client, flows, admission, settings.push, settings.trial_alive) as trials,
+            VerificationRunner(client, flows, admission, settings.push, settings.heartbeat_timeout) as verifications,
         ):
-            sign_ins = SignIns(flows, client, consent, settings.redirect_uri, settings.rooms.trips)
-            yield cls(flows, sign_ins, admission, trials, Invitations(store, ring), settings, requests)
+            sign_ins = WizardSignIns(flows, client, consent, settings.redirect_uri, settings.rooms.wizard_sign_ins)
+            yield cls(flows, sign_ins, admission, verifications, Invitations(store, ring), settings, requests)
 
     async def start(self, applicant: Applicant, link: str = "") -> tuple[Flow, str] | str:
-        """Begin an onboarding; returns it and its browser's secret, or the problem with the domain or the link.
+        """Begin an onboarding; return it and its browser's secret, or the problem with the domain or the link.
 
         Args:
-            applicant: what was typed.
-            link: the token of the link that this began with, which is used up with it.
+            applicant: the typed fields.
+            link: the token of the invitation link, which is used up; empty without one.
         """
         invitation = await self._invitations.load(link) if link else None
         if link and invitation is None:
@@ -140,11 +140,11 @@ class Steps:
             return "domain_personal"
         if invitation is not None and invitation.tenant_id != tenant_id:
             return "link_gone"
-        secret = sessions.new_secret()
+        secret = new_secret()
         flow = Flow(
             flow_id=flow_module.new_flow_id(),
-            browser=sessions.fingerprint(secret),
-            returning=sessions.fingerprint(sessions.return_secret(secret)),
+            browser=fingerprint(secret),
+            returning=fingerprint(return_secret(secret)),
             applicant=applicant,
             tenant_id=tenant_id,
             word_ms=word_ms,
@@ -161,18 +161,18 @@ class Steps:
         return flow, secret
 
     async def invitation(self, link: str) -> Invitation | None:
-        """What a link leads to; None when it was used, expired, or never was."""
+        """Return the invitation behind a link; None when it was used, has expired, or never existed."""
         return await self._invitations.load(link)
 
-    async def invite(self, held: Held, link: Callable[[int], str]) -> None:
-        """Make a link to this onboarding for somebody else, in place of one that was made before.
+    async def invite(self, held: LoadedFlow, link: Callable[[int], str]) -> None:
+        """Make a link to this onboarding for somebody else; it replaces the one made before.
 
         Args:
-            held: the flow; it is kept for days from now on.
-            link: the token of the link of a number.
+            held: the flow, which is stored for days from now on.
+            link: returns the token of the n-th link.
         """
         flow = held.flow
-        if flow.step is not Step.STARTED:
+        if flow.stage is not Stage.STARTED:
             return
         number = flow.links + 1
         invitation = Invitation(
@@ -191,28 +191,28 @@ class Steps:
         if await self._replace(held, changed):
             _count("invite", "done")
 
-    async def load(self, flow_id: str) -> Held | None:
-        """A flow; None when there is none (any more). Whose browser it is, is the caller's to check."""
+    async def load(self, flow_id: str) -> LoadedFlow | None:
+        """Return a flow; None when there is none, or not any more. The caller checks that it belongs to the browser."""
         if not flow_module.is_flow_id(flow_id):
             return None
         kept = await self._flows.load(_name(flow_id))
         flow = None if kept is None else flow_module.decode(kept.content)
-        return None if kept is None or flow is None else Held(flow, kept)
+        return None if kept is None or flow is None else LoadedFlow(flow, kept)
 
-    async def authorize(self, held: Held) -> str:
-        """Begin a sign-in; returns Microsoft's address."""
+    async def authorize(self, held: LoadedFlow) -> str:
+        """Begin a sign-in; return Microsoft's address."""
         return await self._sign_ins.begin(held.flow)
 
-    async def ask_admin(self, held: Held) -> str:
-        """Ask for an administrator's consent for everybody; returns Microsoft's address."""
+    async def ask_admin(self, held: LoadedFlow) -> str:
+        """Begin to ask for an administrator's consent for everybody; return Microsoft's address."""
         return await self._sign_ins.begin_admin_consent(held.flow)
 
     async def returned(self, answer: Mapping[str, str], is_returning: Callable[[Flow], bool]) -> str | None:
-        """Take Microsoft's answer; returns the flow that it belongs to, or None when it belongs to none of this browser.
+        """Take Microsoft's answer; return the id of its flow, or None when it belongs to no flow of this browser.
 
         Args:
             answer: the fields that were posted, or came in the address.
-            is_returning: whether the answer came through the browser of a flow.
+            is_returning: returns whether the answer came through the browser of a flow.
         """
         sign_in = await self._sign_ins.take(answer.get("state", ""))
         held = None if sign_in is None else await self.load(sign_in.flow_id)
@@ -220,30 +220,30 @@ class Steps:
             log.info("sign_in_unknown", known=sign_in is not None)
             _count("consent", "unknown")
             return None
-        if held.flow.step is Step.DONE:
+        if held.flow.stage is Stage.DONE:
             return held.flow.flow_id
         if sign_in.is_admin_consent:
             await self._keep_approval(held, self._sign_ins.approved(answer))
         else:
-            await self._keep(held, await self._sign_ins.finish(sign_in, held.flow, answer))
+            await self._keep_outcome(held, await self._sign_ins.finish(sign_in, held.flow, answer))
         return held.flow.flow_id
 
-    async def confirm(self, held: Held) -> None:
-        """Begin the proof, for this is the account; or begin it anew if it failed or was interrupted."""
+    async def confirm(self, held: LoadedFlow) -> None:
+        """Begin the verification of the confirmed account, or begin it again if it failed or was interrupted."""
         flow = held.flow
-        if flow.consented is None or flow.step is Step.DONE:
+        if flow.consented is None or flow.stage is Stage.DONE:
             return
-        if flow.step is Step.PROVING and await self._trials.is_alive(flow):
+        if flow.stage is Stage.PROVING and await self._verifications.is_alive(flow):
             return
-        await self._trials.begin(flow, held.kept)
+        await self._verifications.begin(flow, held.kept)
         _count("confirm", "done")
 
-    async def is_alive(self, held: Held) -> bool:
-        """Whether the proof is being carried out."""
-        return await self._trials.is_alive(held.flow)
+    async def is_alive(self, held: LoadedFlow) -> bool:
+        """Return whether the verification is running."""
+        return await self._verifications.is_alive(held.flow)
 
-    async def another_key(self, held: Held) -> bool:
-        """Make another suite key in place of the one that was shown; the former stops working. False when none may be made."""
+    async def another_key(self, held: LoadedFlow) -> bool:
+        """Make another suite key in place of the one that was shown, which stops working. Return False when none may be made."""
         admitted = held.flow.admitted
         if admitted is not None and not admitted.key and not admitted.is_pending:
             is_made = await self._admission.another_key(held.flow, held.kept)
@@ -251,66 +251,66 @@ class Steps:
             return is_made
         return True
 
-    async def request_of(self, held: Held) -> AccessRequest | None:
-        """What became of the request that the flow ended in; None when it ended otherwise, or that was long ago."""
+    async def request_of(self, held: LoadedFlow) -> AccessRequest | None:
+        """Return the access request that the flow ended in; None when it ended otherwise, or the request is gone."""
         answered = held.flow.answered
         if answered is None or not answered.is_asked:
             return None
         return await self._requests.load(answered.tenant_id, answered.account_id)
 
-    async def standing(self, held: Held) -> TenantState | None:
-        """Where the tenant of a flow that is done stands now; None: it is not here."""
-        return await self._admission.entry.standing(held.flow.tenant_id)
+    async def tenant_state(self, held: LoadedFlow) -> TenantState | None:
+        """Return the present state of the tenant of a finished flow; None when it is not connected."""
+        return await self._admission.eligibility.tenant_state(held.flow.tenant_id)
 
     async def sweep(self) -> None:
-        """Delete tenants that nobody approved in time, until cancelled."""
-        await self._admission.entry.sweep()
+        """Delete tenants that nobody approved in time; runs until cancelled."""
+        await self._admission.eligibility.sweep()
 
-    async def shown(self, held: Held) -> bool:
-        """The suite key is about to be shown: forget it. False when it was shown meanwhile."""
-        return await self._admission.shown(held.flow, held.kept)
+    async def forget_key(self, held: LoadedFlow) -> bool:
+        """Delete the suite key's text, which is about to be shown. Return False when it was shown meanwhile."""
+        return await self._admission.forget_key(held.flow, held.kept)
 
-    async def _keep(self, held: Held, outcome: NewGrant | Trouble) -> None:
-        flow = msgspec.structs.replace(held.flow, trial=None)
-        if isinstance(outcome, NewGrant) and (away := await self._admission.entry.turned_away(flow)) is not None:
+    async def _keep_outcome(self, held: LoadedFlow, outcome: NewGrant | FlowFailure) -> None:
+        flow = msgspec.structs.replace(held.flow, verification=None)
+        if isinstance(outcome, NewGrant) and (away := await self._admission.eligibility.failure_of(flow)) is not None:
             outcome = away
         if isinstance(outcome, NewGrant):
-            changed = msgspec.structs.replace(flow, consented=outcome, trouble=None)
+            changed = msgspec.structs.replace(flow, consented=outcome, failure=None)
             _count("consent", "done")
         else:
-            changed = self._troubled(msgspec.structs.replace(flow, consented=None), outcome)
+            changed = self._with_failure(msgspec.structs.replace(flow, consented=None), outcome)
         # Two sign-ins of one flow that end at once: whoever is second finds the flow changed, and what the first brought
         # is as good.
         await self._replace(held, changed)
 
-    async def _keep_approval(self, held: Held, trouble: Trouble | None) -> None:
-        if trouble is None:
-            changed = msgspec.structs.replace(held.flow, is_approved=True, trouble=None)
+    async def _keep_approval(self, held: LoadedFlow, failure: FlowFailure | None) -> None:
+        if failure is None:
+            changed = msgspec.structs.replace(held.flow, is_approved=True, failure=None)
             changed = flow_module.waiting(changed)
             _count("admin_consent", "done")
         else:
-            changed = self._troubled(held.flow, trouble)
+            changed = self._with_failure(held.flow, failure)
         await self._replace(held, changed)
 
-    async def _replace(self, held: Held, changed: Flow) -> bool:
-        """Keep a flow as it is now, and count it among those that are as far; False when somebody else was faster."""
+    async def _replace(self, held: LoadedFlow, changed: Flow) -> bool:
+        """Store a changed flow, and count it among those of its stage. Return False when another request changed it first."""
         if await self._flows.replace(held.kept, flow_module.encode(changed), changed.lifetime) is None:
             return False
-        is_under_way = changed.step is not Step.STARTED
+        is_under_way = changed.stage is not Stage.STARTED
         waits = self._rooms.waiting if changed.lifetime is not None else self._rooms.begun
         room = self._rooms.under_way if is_under_way else waits
         await self._flows.move(held.kept.name, room, self._rooms.of_flows, changed.lifetime)
         return True
 
-    def _troubled(self, flow: Flow, trouble: Trouble) -> Flow:
-        _count("consent", trouble.problem)
-        log.info("consent_failed", reference=flow.reference, tenant_id=flow.tenant_id, problem=trouble.problem)
-        changed = msgspec.structs.replace(flow, trouble=trouble)
-        return flow_module.waiting(changed) if trouble.problem in _WAITING else changed
+    def _with_failure(self, flow: Flow, failure: FlowFailure) -> Flow:
+        _count("consent", failure.problem)
+        log.info("consent_failed", reference=flow.reference, tenant_id=flow.tenant_id, problem=failure.problem)
+        changed = msgspec.structs.replace(flow, failure=failure)
+        return flow_module.waiting(changed) if failure.problem in _WAITING else changed
 
 
 _WAITING = frozenset({"admin_needed", "approval_asked"})
-"""Troubles that an administrator ends, perhaps in some days."""
+"""Failures that only an administrator can end, perhaps days later."""
 
 
 def _count(step: str, outcome: str) -> None:

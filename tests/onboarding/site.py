@@ -11,7 +11,7 @@ import trustme
 
 from emulator import Cloud
 from onboarding.app import served
-from onboarding.settings import Pace, WebSettings
+from onboarding.settings import RateLimits, WebSettings
 from onboarding.wizard.flow import Flow, decode
 from relay.core.consent.tenant import SignUp
 from relay.core.presence import TenantId
@@ -26,7 +26,7 @@ from relay.store.server.layout import Client
 from tests.graph.conftest import settings_for
 from tests.support.valkey import as_role
 
-NO_PACE = Pace(requests=100_000, sign_ups=100_000, sign_ins=100_000, changes=100_000)
+NO_RATE_LIMITS = RateLimits(requests=100_000, sign_ups=100_000, sign_ins=100_000, changes=100_000)
 
 
 def web_settings(port: int, cert: trustme.LeafCert, **changes: Any) -> WebSettings:
@@ -39,7 +39,7 @@ def web_settings(port: int, cert: trustme.LeafCert, **changes: Any) -> WebSettin
         "port": port,
         "tls_cert_pem": b"".join(pem.bytes() for pem in cert.cert_chain_pems),
         "tls_key_pem": cert.private_key_pem.bytes(),
-        "pace": NO_PACE,
+        "rate_limits": NO_RATE_LIMITS,
         "sign_up": SignUp.OPEN,
     }
     return WebSettings(**{**given, **changes})

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from onboarding import cookies as sessions
+from onboarding.cookies import FORM_COOKIE
 from onboarding.problems import PROBLEMS
 from relay.http.paths import CALLBACK
 from tests.emulator.driver import form
@@ -176,7 +176,7 @@ async def test_a_flow_is_unknown_in_any_other_browser(meet: Meet):
 async def test_a_planted_cookie_is_not_taken_over_by_a_flow(person: Person):
     """Session fixation: what was in the browser before a flow began opens nothing of it."""
     await person.get("/onboarding")
-    planted = next(cookie.value for cookie in person.client.cookies.jar if cookie.name == sessions.FORM_COOKIE)
+    planted = next(cookie.value for cookie in person.client.cookies.jar if cookie.name == FORM_COOKIE)
     await person.submit("start", **APPLICANT)
     flow_id = str(person.page.url).rpartition("/")[2]
     person.client.cookies.clear()

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onboarding.rate_limit import Budget, Pacer
-from onboarding.settings import Pace
+from onboarding.rate_limit import RateLimiter, RequestKind
+from onboarding.settings import RateLimits
 from onboarding.tenant.setting_forms import GROUPS
 from onboarding.wizard import fields
 from onboarding.wizard.fields import FieldsInvalid, applicant
@@ -88,8 +88,8 @@ def test_whatever_is_typed_is_taken_whole_or_refused_with_words(typed: dict[str,
 
 
 def test_windows_pass_and_addresses_are_forgotten():
-    pacer = Pacer(Pace(requests=2, window=timedelta(seconds=10), networks=2))
-    assert [pacer.admits("192.0.2.1", now) for now in (0, 1, 2, 9.9, 10, 11, 12)] == [
+    rate_limiter = RateLimiter(RateLimits(requests=2, window=timedelta(seconds=10), networks=2))
+    assert [rate_limiter.allows("192.0.2.1", now) for now in (0, 1, 2, 9.9, 10, 11, 12)] == [
         True,
         True,
         False,
@@ -98,43 +98,43 @@ def test_windows_pass_and_addresses_are_forgotten():
         True,
         False,
     ]
-    assert pacer.admits("192.0.2.2", 12)
-    assert pacer.admits("192.0.2.3", 12)
-    assert pacer.admits("192.0.2.1", 12), "the address that asked longest ago was forgotten"
+    assert rate_limiter.allows("192.0.2.2", 12)
+    assert rate_limiter.allows("192.0.2.3", 12)
+    assert rate_limiter.allows("192.0.2.1", 12), "the address that asked longest ago was forgotten"
 
 
 def test_forms_are_counted_for_each_network_and_apart_for_what_they_begin():
-    pacer = Pacer(Pace(sign_ups=1, sign_ins=1, window=timedelta(seconds=10)))
-    assert pacer.admits("192.0.2.1", 0, Budget.SIGN_UP)
-    assert not any(pacer.admits("192.0.2.1", 0, Budget.SIGN_UP) for _ in range(20))
-    assert pacer.admits("192.0.2.1", 0, Budget.SIGN_IN), "sign-ins go on while sign-ups are flooded"
-    assert all(pacer.admits(f"10.{n // 250}.{n % 250}.1", 0, Budget.SIGN_UP) for n in range(5000)), (
+    rate_limiter = RateLimiter(RateLimits(sign_ups=1, sign_ins=1, window=timedelta(seconds=10)))
+    assert rate_limiter.allows("192.0.2.1", 0, RequestKind.SIGN_UP)
+    assert not any(rate_limiter.allows("192.0.2.1", 0, RequestKind.SIGN_UP) for _ in range(20))
+    assert rate_limiter.allows("192.0.2.1", 0, RequestKind.SIGN_IN), "sign-ins go on while sign-ups are flooded"
+    assert all(rate_limiter.allows(f"10.{n // 250}.{n % 250}.1", 0, RequestKind.SIGN_UP) for n in range(5000)), (
         "nobody locks others out"
     )
-    assert pacer.admits("192.0.2.1", 10, Budget.SIGN_UP)
+    assert rate_limiter.allows("192.0.2.1", 10, RequestKind.SIGN_UP)
 
 
 def test_what_the_pacer_remembers_is_bounded():
-    pacer = Pacer(Pace(networks=100))
+    rate_limiter = RateLimiter(RateLimits(networks=100))
     for n in range(10_000):
-        pacer.admits(f"2001:db8:{n:x}::1", 0)
-        pacer.admits(f"unix:{n}" * 1000, 0)
-    assert len(pacer) == 100
+        rate_limiter.allows(f"2001:db8:{n:x}::1", 0)
+        rate_limiter.allows(f"unix:{n}" * 1000, 0)
+    assert len(rate_limiter) == 100
 
 
 def test_an_ipv6_block_of_48_bits_gets_four_times_as_far_as_one_of_64():
-    pacer = Pacer(Pace(requests=2))
-    admitted = [pacer.admits(f"2001:db8:0:{n:x}::1", 0) for n in range(20)]
+    rate_limiter = RateLimiter(RateLimits(requests=2))
+    admitted = [rate_limiter.allows(f"2001:db8:0:{n:x}::1", 0) for n in range(20)]
     assert admitted == [True] * 8 + [False] * 12
-    assert pacer.admits("2001:db8:1::1", 0)
-    assert [pacer.admits(f"::ffff:192.0.2.{n}", 0) for n in (1, 1, 1, 2)] == [True, True, False, True]
+    assert rate_limiter.allows("2001:db8:1::1", 0)
+    assert [rate_limiter.allows(f"::ffff:192.0.2.{n}", 0) for n in (1, 1, 1, 2)] == [True, True, False, True]
 
 
 def test_an_ipv6_network_counts_as_one_address():
-    pacer = Pacer(Pace(requests=2))
-    assert [pacer.admits(f"2001:db8::{n}", 0) for n in (1, 2, 3)] == [True, True, False]
-    assert pacer.admits("2001:db8:0:1::1", 0)
-    assert [pacer.admits(text, 0) for text in ("", "", "", "unix:/socket")] == [True, True, False, True]
+    rate_limiter = RateLimiter(RateLimits(requests=2))
+    assert [rate_limiter.allows(f"2001:db8::{n}", 0) for n in (1, 2, 3)] == [True, True, False]
+    assert rate_limiter.allows("2001:db8:0:1::1", 0)
+    assert [rate_limiter.allows(text, 0) for text in ("", "", "", "unix:/socket")] == [True, True, False, True]
 
 
 def test_flows_survive_the_way_through_the_store():

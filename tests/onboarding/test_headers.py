@@ -14,7 +14,7 @@ import structlog
 from redis.asyncio import Redis
 
 from onboarding.app import opened
-from onboarding.settings import Pace, WebSettings
+from onboarding.settings import RateLimits, WebSettings
 from tests.graph.conftest import settings_for
 from tests.onboarding.person import Person
 from tests.onboarding.site import Site
@@ -121,7 +121,7 @@ async def test_no_secret_is_in_the_store_an_address_or_a_log(person: Person, raw
 async def test_too_many_requests_of_one_address_are_slowed_down_with_a_page(
     start_site: Callable[..., Awaitable[Site]], meet: Meet
 ):
-    person = await meet(await start_site(pace=Pace(requests=20, sign_ups=3)))
+    person = await meet(await start_site(rate_limits=RateLimits(requests=20, sign_ups=3)))
     for _ in range(3):
         await person.fill()
         assert person.page.status_code == 200
@@ -136,9 +136,9 @@ async def test_too_many_requests_of_one_address_are_slowed_down_with_a_page(
 async def test_the_address_of_a_proxy_is_believed_only_when_it_is_trusted(
     start_site: Callable[..., Awaitable[Site]], meet: Meet
 ):
-    pace = Pace(requests=3)
+    pace = RateLimits(requests=3)
     for trusted, statuses in (("", {200, 429}), ("127.0.0.1", {200})):
-        person = await meet(await start_site(pace=pace, trusted_proxies=trusted))
+        person = await meet(await start_site(rate_limits=pace, trusted_proxies=trusted))
         url = person.site.settings.start_url
         answers = [await person.client.get(url, headers={"x-forwarded-for": f"203.0.113.{n}"}) for n in range(8)]
         assert {answer.status_code for answer in answers} == statuses

@@ -102,7 +102,7 @@ def test_every_page_has_a_row_and_the_rows_are_counted():
 def pages() -> Iterator[str]:
     """The templates that are pages: what others extend is none, nor what others take parts from."""
     for path in ROOT.glob("templates/**/*.html"):
-        if re.search(r'{% extends "(page|tenant/frame)\.html" %}', path.read_text()) and path.stem != "frame":
+        if re.search(r'{% extends "(layout|tenant/layout)\.html" %}', path.read_text()) and path.stem != "layout":
             yield path.relative_to(ROOT / "templates").with_suffix("").as_posix()
 
 

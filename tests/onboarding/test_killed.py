@@ -134,7 +134,7 @@ async def run(
         public_url=f"https://localhost:{port}",
         tls_cert_pem=None,
         tls_key_pem=None,
-        trial_alive=timedelta(seconds=0.4),
+        heartbeat_timeout=timedelta(seconds=0.4),
     )
     for application in cloud.world.applications.values():
         application.redirect_uris.append(settings.redirect_uri)

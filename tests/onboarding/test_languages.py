@@ -9,7 +9,7 @@ import pytest
 from starlette.datastructures import Headers
 
 from onboarding import dates
-from onboarding.layout import is_path, where
+from onboarding.layout import is_path, page_address
 from relay.locale.languages import CURRENT, Language, Sentence, english, preferred_language, translate
 from tests.onboarding.messages import places, translated, written
 from tests.onboarding.person import Person
@@ -120,7 +120,7 @@ async def test_only_a_language_that_there_is_can_be_chosen(person: Person, langu
     ],
 )
 def test_a_page_knows_where_it_can_be_read_again(request_line: tuple[str, str, str], page: str):
-    assert where(*request_line) == page
+    assert page_address(*request_line) == page
 
 
 def test_a_path_of_ours_is_told_from_everything_else():

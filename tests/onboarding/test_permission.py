@@ -135,7 +135,7 @@ async def test_an_approval_that_takes_days_finds_the_request_as_it_was_typed(per
     assert min(filter(None, cookies.values())) > 13 * 86_400
     # What is kept for days holds no secret beyond what was typed: neither Microsoft's codes and tokens nor the browser's cookie.
     held = await person.site.flow(flow.rpartition("/")[2])
-    assert (held.consented, held.admitted, held.trial) == (None, None, None)
+    assert (held.consented, held.admitted, held.verification) == (None, None, None)
 
     (application,) = cloud.world.applications.values()
     cloud.directory.consent(
@@ -275,7 +275,7 @@ async def test_another_account_chosen_while_the_proof_is_at_work_ends_it_before_
 async def test_advice_names_the_addresses_that_the_relay_comes_from(
     start_site: Callable[..., Awaitable[object]], meet: Meet
 ):
-    site = await start_site(egress_addresses=("192.0.2.10", "192.0.2.11"), trial_alive=timedelta(seconds=1))
+    site = await start_site(egress_addresses=("192.0.2.10", "192.0.2.11"), heartbeat_timeout=timedelta(seconds=1))
     person = await meet(site)
     await person.fill()
     assert "192.0.2.10" in person.text

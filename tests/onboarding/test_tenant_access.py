@@ -1,4 +1,4 @@
-"""Who may do what on a tenant's page: every right against every deed, and every route names its deed."""
+"""Who may do what on a tenant's page: every right against every action, and every route names its action."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from starlette.routing import Route
 
 from onboarding.settings import WebSettings
-from onboarding.tenant.access import RIGHTS, Access, Deed, access_of, is_contact
+from onboarding.tenant.access import RIGHTS, Access, Action, access_of, is_contact
 from onboarding.tenant.sessions import Session
 from relay.core.presence import TenantId, UserId
 from relay.graph.auth.idtokens import VerifiedIdentity
@@ -62,20 +62,20 @@ def test_a_tenant_that_is_not_here_gives_no_right():
     assert access_of(somebody(roles=(GLOBAL_ADMIN,)), None, {ADA}, {ADA}, {GLOBAL_ADMIN}) is Access.NOT_CONNECTED
 
 
-@pytest.mark.parametrize("deed", Deed)
+@pytest.mark.parametrize("action", Action)
 @pytest.mark.parametrize("access", Access)
-def test_reading_accounts_see_and_end_their_own_grant_and_nothing_else(access: Access, deed: Deed):
-    if deed is Deed.WITHDRAW_OWN_REQUEST:
-        assert access.may(deed) is (access is not Access.NOT_CONNECTED)
+def test_reading_accounts_see_and_end_their_own_grant_and_nothing_else(access: Access, action: Action):
+    if action is Action.WITHDRAW_OWN_REQUEST:
+        assert access.may(action) is (access is not Access.NOT_CONNECTED)
         return
-    own = deed in (Deed.SEE_OWN_STATE, Deed.WITHDRAW_OWN_GRANT)
-    assert access.may(deed) is (access in INSIDE if own else access.looks_after)
+    own = action in (Action.SEE_OWN_STATE, Action.WITHDRAW_OWN_GRANT)
+    assert access.may(action) is (access in INSIDE if own else access.is_manager)
 
 
 def test_every_deed_has_its_rights_and_nobody_outside_has_any_but_to_ask_no_more():
-    assert set(RIGHTS) == set(Deed)
-    outside = {deed for deed, rights in RIGHTS.items() if rights & {Access.NO_ROLE, Access.NOT_CONNECTED}}
-    assert outside == {Deed.WITHDRAW_OWN_REQUEST}
+    assert set(RIGHTS) == set(Action)
+    outside = {action for action, rights in RIGHTS.items() if rights & {Access.NO_ROLE, Access.NOT_CONNECTED}}
+    assert outside == {Action.WITHDRAW_OWN_REQUEST}
 
 
 @pytest.mark.parametrize(
@@ -105,17 +105,16 @@ async def test_every_route_names_a_deed(site: Site):
             continue
         source = ast.parse(textwrap.dedent(inspect.getsource(route.endpoint)))
         calls = [ast.unparse(node.func) for node in ast.walk(source) if isinstance(node, ast.Call)]
-        asks = [name for name in calls if name.endswith(("door.visitor", "door.sent", "self._sent", "self._user"))]
+        asks = [name for name in calls if name.endswith(("auth.visitor", "auth.form", "self._sent", "self._user"))]
         assert asks, f"{route.path}: {route.endpoint.__qualname__} asks for no right"
 
 
 async def _routes(site: Site) -> list[Route]:
     from onboarding.layout import Pages
-    from onboarding.tenant.views.diagnostics import DiagnosticViews
-    from onboarding.tenant.views.sign_in import TenantViews
+    from onboarding.tenant.routes import TenantPages
     from tests.graph.conftest import settings_for
 
     settings: WebSettings = site.settings
     pages, graph = Pages(settings), settings_for(site.cloud)
-    async with TenantViews.open(site.store, site.ring, graph, settings, pages) as views:
-        return [*views.routes(), *DiagnosticViews(pages, settings, site.store, site.ring).routes()]
+    async with TenantPages.open(site.store, site.ring, graph, settings, pages) as views:
+        return views.routes()

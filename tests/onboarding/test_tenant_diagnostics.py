@@ -62,7 +62,7 @@ async def test_every_watched_user_is_shown_with_what_there_is_or_why_there_is_no
     await signed_in.get(DIAGNOSTICS)
     assert len(rows(signed_in)) == len(SHOWN) + 2
     text = signed_in.text
-    for said in ("busy", "Busy / InACall", "announced by Microsoft", "do not disturb", "up and running"):
+    for said in ("busy", "Busy / InACall", "change notification", "do not disturb", "up and running"):
         assert said in text
     for status in (Status.NOT_REPORTED, Status.NOT_PERMITTED, Status.STALE, Status.NOT_FOUND, Status.PENDING):
         assert ABSENCES[status].word in text
@@ -139,7 +139,7 @@ async def test_a_user_is_explained_by_object_id_though_suites_ask_by_name_and_no
     await populate(site)
     await signed_in.get(f"{TENANT}/users/{user(1)}")
     assert signed_in.heading == "ben@contoso.example"
-    for said in ("Busy / InACall", "busy / inacall → in a call", "announced by Microsoft", "No worker of this relay"):
+    for said in ("Busy / InACall", "busy / inacall → in a call", "change notification", "No worker of this relay"):
         assert said in signed_in.text
 
 

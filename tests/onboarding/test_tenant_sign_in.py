@@ -13,9 +13,9 @@ import pytest
 from redis.asyncio import Redis
 
 from emulator import Fault
-from onboarding import cookies as sessions
+from onboarding.browser_secrets import fingerprint
 from onboarding.problems import PROBLEMS
-from onboarding.settings import Pace
+from onboarding.settings import RateLimits
 from onboarding.tenant.cookies import RETURN_COOKIE, SESSION_COOKIE
 from onboarding.tenant.sessions import IDLE, LONGEST, Session
 from relay.core.audit.events import OPERATOR
@@ -124,9 +124,7 @@ async def test_only_who_somebody_is_is_asked_and_no_token_is_kept(connected: Sit
     assert asked["code_challenge_method"] == ["S256"]
     assert asked["nonce"]
     await person.enter()
-    held = await Flows(connected.store, connected.ring).load(
-        f"session:{sessions.fingerprint(cookie(person, SESSION_COOKIE))}"
-    )
+    held = await Flows(connected.store, connected.ring).load(f"session:{fingerprint(cookie(person, SESSION_COOKIE))}")
     assert held is not None
     assert "token" not in held.content.lower()
     assert set(msgspec.json.decode(held.content)) == set(Session.__struct_fields__)
@@ -202,7 +200,7 @@ async def test_a_session_ends_when_nobody_is_there_and_after_a_working_day(conne
     await person.get(TENANT)
     assert await raw.pttl(name) > 5000
     flows = Flows(connected.store, connected.ring)
-    kept = await flows.load(f"session:{sessions.fingerprint(cookie(person, SESSION_COOKIE))}")
+    kept = await flows.load(f"session:{fingerprint(cookie(person, SESSION_COOKIE))}")
     assert kept is not None
     old = msgspec.json.decode(kept.content) | {"began_s": time.time() - LONGEST.total_seconds()}
     await flows.replace(kept, msgspec.json.encode(old).decode())
@@ -339,7 +337,7 @@ async def test_a_form_without_its_token_does_nothing(connected: Site, person: Pe
 
 
 async def test_sign_ins_of_one_address_are_slowed_down(start_site: Callable[..., Awaitable[Site]], meet: Meet):
-    person = await meet(await start_site(pace=Pace(requests=100, sign_ins=3)))
+    person = await meet(await start_site(rate_limits=RateLimits(requests=100, sign_ins=3)))
     for _ in range(4):
         await person.get(TENANT)
         await person.submit("tenant-sign-in")

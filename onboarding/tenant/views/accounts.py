@@ -1,4 +1,4 @@
-"""The overview: how the connection fares, and the accounts that read for it: add one, cure, replace, withdraw."""
+"""The overview: the status of the connection, and the accounts that read presence: add, renew, replace, withdraw."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import structlog
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from onboarding import cookies as sessions
-from onboarding.problems import of_error
-from onboarding.rate_limit import Budget, demand
+from onboarding.browser_secrets import fingerprint, new_secret
+from onboarding.problems import problem_of
+from onboarding.rate_limit import RequestKind, count_request
 from onboarding.tenant import cookies
-from onboarding.tenant.access import Deed
-from onboarding.tenant.auth import NotAdmitted
+from onboarding.tenant.access import Action
+from onboarding.tenant.auth import NotPermitted
 from onboarding.tenant.layout import OVERVIEW
-from onboarding.tenant.sign_ins import SignInFailed, Wanted
+from onboarding.tenant.sign_ins import ConsentRequest, SignInFailed
 from onboarding.tenant.trying import proven
 from relay.consent import admit
 from relay.consent.unsubscribe import end_subscriptions
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from onboarding.tenant.auth import Visitor
-    from onboarding.tenant.reauthentication import AskedAgain
-    from onboarding.tenant.services import Desk
-    from onboarding.tenant.sign_ins import Trip
+    from onboarding.tenant.reauthentication import Reauthentication
+    from onboarding.tenant.services import TenantServices
+    from onboarding.tenant.sign_ins import PendingSignIn
     from relay.core.consent.microsoft_error import Trouble
     from relay.store.custody.vault import Grant
 
@@ -53,13 +53,13 @@ _ACCOUNTS: Final = f"{TENANT}/accounts"
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """One grant as the page shows it.
+class AccountRow:
+    """One account as the page shows it.
 
     Attributes:
         grant: the record. No template reads its token cache.
-        reason: why it does not work, in a sentence; empty when it does.
-        is_me: whether whoever looks at the page is this account.
+        reason: a sentence that says why it does not work; empty when it does.
+        is_me: whether the visitor is this account.
     """
 
     grant: Grant
@@ -68,22 +68,22 @@ class Account:
 
     @property
     def state(self) -> str:
-        """A word for the chip: works, waits, is dead, or sealed shut."""
+        """The state for the chip: that of the grant, or `sealed` when its key is missing."""
         if self.grant.sealed_shut:
             return "sealed"
         return str(self.grant.state)
 
 
 class AccountViews:
-    """The routes' functions."""
+    """Views of the overview and of the accounts."""
 
-    def __init__(self, desk: Desk, again: AskedAgain) -> None:
-        self._desk = desk
-        self._again = again
-        again.know("withdraw-last", Deed.SEE_OWN_STATE, self._withdrawn_by)
+    def __init__(self, services: TenantServices, reauthentication: Reauthentication) -> None:
+        self._services = services
+        self._reauthentication = reauthentication
+        reauthentication.register("withdraw-last", Action.SEE_OWN_STATE, self._withdraw_confirmed)
 
     def routes(self) -> list[Route]:
-        """Which function answers what."""
+        """Return the routes of this section."""
         one = f"{_ACCOUNTS}/{{account_id}}"
         return [
             Route(TENANT, self.show, methods=["GET"]),
@@ -94,17 +94,17 @@ class AccountViews:
         ]
 
     async def show(self, request: Request) -> Response:
-        """The page."""
-        desk = self._desk
-        visitor = await desk.door.visitor(request, Deed.SEE_OWN_STATE)
-        if not visitor.access.looks_after:
+        """Show the overview; an account that only reads presence sees its own state."""
+        services = self._services
+        visitor = await services.auth.visitor(request, Action.SEE_OWN_STATE)
+        if not visitor.access.is_manager:
             return await self._own_page(visitor)
-        asked = [one for one in await desk.requests.list(visitor.tenant_id) if one.state is RequestState.WAITING]
+        asked = [one for one in await services.requests.list(visitor.tenant_id) if one.state is RequestState.WAITING]
         accounts = [_account(grant, visitor) for grant in visitor.grants]
         dead = next((account for account in accounts if account.state != GrantState.HEALTHY), None)
-        contact = await desk.presences.contact_of(visitor.tenant_id)
+        contact = await services.presences.contact_of(visitor.tenant_id)
         tenant = visitor.tenant
-        return await desk.frame.page(
+        return await services.layout.page(
             visitor,
             "tenant/overview.html",
             OVERVIEW,
@@ -118,55 +118,55 @@ class AccountViews:
             contact_time=datetime.fromtimestamp(contact.contact_ms / 1000, UTC)
             if contact and contact.contact_ms
             else None,
-            fares=contact.status.name if contact is not None else "",
-            push=await desk.push.load(visitor.tenant_id),
+            contact_status=contact.status.name if contact is not None else "",
+            push=await services.push.load(visitor.tenant_id),
             capacity=MAX_USERS * sum(grant.state is GrantState.HEALTHY for grant in visitor.grants),
             per_account=MAX_USERS,
             asked=asked,
-            manager_roles=bool(desk.settings.manager_roles),
+            manager_roles=bool(services.settings.manager_roles),
         )
 
     async def _own_page(self, visitor: Visitor) -> Response:
-        """What an account sees that reads for the tenant and does not look after it: its own state."""
+        """Show its own state to an account that reads for the tenant and does not manage it."""
         grant = visitor.own_grant
         assert grant is not None
         heading = english("Your account")
         account = _account(grant, visitor)
-        return await self._desk.frame.page(visitor, "tenant/own.html", OVERVIEW, heading, account=account)
+        return await self._services.layout.page(visitor, "tenant/own.html", OVERVIEW, heading, account=account)
 
     async def add(self, request: Request) -> Response:
-        """Off to Microsoft, for another account's consent."""
-        visitor, _ = await self._desk.door.sent(request, Deed.CHANGE_ACCOUNTS)
-        return await self._leave(request, visitor)
+        """Send the browser to Microsoft, for another account's consent."""
+        visitor, _ = await self._services.auth.form(request, Action.CHANGE_ACCOUNTS)
+        return await self._send_to_microsoft(request, visitor)
 
     async def renew(self, request: Request) -> Response:
-        """Off to Microsoft, for the consent that died: the one button."""
-        visitor, grant = await self._sent(request, Deed.CHANGE_ACCOUNTS)
-        return await self._leave(request, visitor, login_hint=grant.upn if grant is not None else "")
+        """Send the browser to Microsoft, to renew a consent that stopped working."""
+        visitor, grant = await self._sent(request, Action.CHANGE_ACCOUNTS)
+        return await self._send_to_microsoft(request, visitor, login_hint=grant.upn if grant is not None else "")
 
     async def replace(self, request: Request) -> Response:
-        """Off to Microsoft, for another account that takes this one's place."""
-        visitor, grant = await self._sent(request, Deed.CHANGE_ACCOUNTS)
+        """Send the browser to Microsoft, for an account that replaces this one."""
+        visitor, grant = await self._sent(request, Action.CHANGE_ACCOUNTS)
         if grant is None:
-            await self._desk.frame.note(visitor, "unknown_thing")
+            await self._services.layout.flash(visitor, "unknown_thing")
             return _to_page()
-        return await self._leave(request, visitor, replaces=grant.account_id)
+        return await self._send_to_microsoft(request, visitor, replaces=grant.account_id)
 
     async def withdraw(self, request: Request) -> Response:
-        """Ask whether an account shall be withdrawn, or do it."""
-        desk = self._desk
+        """Ask for confirmation, or withdraw an account."""
+        services = self._services
         if request.method == "POST":
-            visitor, grant = await self._sent(request, Deed.SEE_OWN_STATE)
+            visitor, grant = await self._sent(request, Action.SEE_OWN_STATE)
         else:
-            visitor = await desk.door.visitor(request, Deed.SEE_OWN_STATE)
+            visitor = await services.auth.visitor(request, Action.SEE_OWN_STATE)
             grant = _named(request, visitor)
         is_own = grant is not None and grant is visitor.own_grant
-        visitor.demand(Deed.WITHDRAW_OWN_GRANT if is_own else Deed.WITHDRAW_GRANT)
+        visitor.require(Action.WITHDRAW_OWN_GRANT if is_own else Action.WITHDRAW_GRANT)
         if grant is None:
-            await desk.frame.note(visitor, "unknown_thing")
+            await services.layout.flash(visitor, "unknown_thing")
             return _to_page()
         if request.method != "POST":
-            return await desk.frame.page(
+            return await services.layout.page(
                 visitor,
                 "tenant/withdraw.html",
                 OVERVIEW,
@@ -177,56 +177,58 @@ class AccountViews:
             )
         what = {"account_id": grant.account_id}
         if not any(one.state is GrantState.HEALTHY for one in visitor.grants if one is not grant):
-            return await self._again.ask(request, visitor, "withdraw-last", what)
+            return await self._reauthentication.require(request, visitor, "withdraw-last", what)
         try:
             await self._withdraw(visitor, grant, unless_last=True)
         except LastGrant:  # the others were withdrawn in this very moment
-            return await self._again.ask(request, visitor, "withdraw-last", what)
+            return await self._reauthentication.require(request, visitor, "withdraw-last", what)
         return _to_page()
 
-    async def _withdrawn_by(self, visitor: Visitor, what: Mapping[str, str]) -> Response:
-        """An account goes, the last one or not."""
+    async def _withdraw_confirmed(self, visitor: Visitor, what: Mapping[str, str]) -> Response:
+        """Withdraw an account after the password was typed again, even if it is the last."""
         grant = next((one for one in visitor.grants if one.account_id == what.get("account_id")), None)
         if grant is None:
-            await self._desk.frame.note(visitor, "unknown_thing")
+            await self._services.layout.flash(visitor, "unknown_thing")
             return _to_page()
-        visitor.demand(Deed.WITHDRAW_OWN_GRANT if grant is visitor.own_grant else Deed.WITHDRAW_GRANT)
+        visitor.require(Action.WITHDRAW_OWN_GRANT if grant is visitor.own_grant else Action.WITHDRAW_GRANT)
         await self._withdraw(visitor, grant, unless_last=False)
         return _to_page()
 
-    async def returned(self, trip: Trip, answer: Mapping[str, str]) -> Response:
-        """Microsoft's answer to a wish for a consent."""
-        desk, wanted = self._desk, trip.wanted
-        assert wanted is not None
-        held = await desk.sessions.named(wanted.session)
-        if held is None or held.session.tenant_id != wanted.tenant_id:
+    async def returned(self, pending: PendingSignIn, answer: Mapping[str, str]) -> Response:
+        """Take Microsoft's answer to a request for a consent."""
+        services, consent = self._services, pending.consent
+        assert consent is not None
+        held = await services.sessions.named(consent.session)
+        if held is None or held.session.tenant_id != consent.tenant_id:
             raise SignInFailed("signed_out")
         try:
-            visitor = await desk.door.admit(held, Deed.CHANGE_ACCOUNTS)
-        except NotAdmitted:
+            visitor = await services.auth.authorize(held, Action.CHANGE_ACCOUNTS)
+        except NotPermitted:
             return _to_page()
         try:
-            key, about = await self._brought(visitor, trip, answer)
+            key, about = await self._keep_consent(visitor, pending, answer)
         except SignInFailed as failed:
             key, about = failed.problem, failed.detail
         except RightEnded:
             log.warning("tenant_right_ended_meanwhile", tenant_id=visitor.tenant_id, account_id=held.session.account_id)
             return _to_page()
         except RelayError as error:
-            log.warning("tenant_consent_postponed", problem=of_error(error), error=str(error))
-            key, about = of_error(error), ""
-        await desk.frame.note(visitor, key, about)
+            log.warning("tenant_consent_postponed", problem=problem_of(error), error=str(error))
+            key, about = problem_of(error), ""
+        await services.layout.flash(visitor, key, about)
         return _to_page()
 
-    async def _brought(self, visitor: Visitor, trip: Trip, answer: Mapping[str, str]) -> tuple[str, str]:
-        """Keep a consent that works; returns the note about it."""
-        desk, wanted = self._desk, trip.wanted
-        assert wanted is not None
-        consented = await desk.sign_ins.consented(trip, answer)
-        former = next((grant for grant in visitor.grants if grant.account_id == wanted.replaces), None)
-        grant = await proven(desk.client, consented)
+    async def _keep_consent(
+        self, visitor: Visitor, pending: PendingSignIn, answer: Mapping[str, str]
+    ) -> tuple[str, str]:
+        """Keep a consent that works; return the key and the subject of the message about it."""
+        services, consent = self._services, pending.consent
+        assert consent is not None
+        consented = await services.sign_ins.consented(pending, answer)
+        former = next((grant for grant in visitor.grants if grant.account_id == consent.replaces), None)
+        grant = await proven(services.client, consented)
         await admit.by_manager(
-            desk.admissions,
+            services.admissions,
             grant,
             by=visitor.actor,
             right_of=visitor.right_of,
@@ -239,35 +241,37 @@ class AccountViews:
         return "account_renewed" if is_known else "account_added", consented.upn
 
     async def _withdraw(self, visitor: Visitor, grant: Grant, *, unless_last: bool) -> None:
-        desk = self._desk
+        services = self._services
         subscriptions = [
-            one for one in await desk.subscriptions.of(visitor.tenant_id) if one.account_id == grant.account_id
+            one for one in await services.subscriptions.of(visitor.tenant_id) if one.account_id == grant.account_id
         ]
         entry = grant_withdrawn(visitor.actor, grant.account_id, grant.upn)
-        await desk.vault.remove(visitor.tenant_id, grant.account_id, entry, unless_last=unless_last)
+        await services.vault.remove(visitor.tenant_id, grant.account_id, entry, unless_last=unless_last)
         if len(visitor.grants) == 1:
             about = grant.upn or grant.account_id
-            await desk.letters.to_managers(
+            await services.letters.to_managers(
                 visitor.tenant, NoticeKind.LAST_ACCOUNT_WITHDRAWN, visitor.actor, about=about
             )
         log.info("tenant_grant_withdrawn", tenant_id=visitor.tenant_id, account_id=grant.account_id)
         is_last = len(visitor.grants) == 1
-        await desk.frame.note(visitor, "last_withdrawn" if is_last else "account_withdrawn", grant.upn)
-        await end_subscriptions(desk.client, subscriptions, [grant])
+        await services.layout.flash(visitor, "last_withdrawn" if is_last else "account_withdrawn", grant.upn)
+        await end_subscriptions(services.client, subscriptions, [grant])
 
-    async def _leave(self, request: Request, visitor: Visitor, *, login_hint: str = "", replaces: str = "") -> Response:
-        demand(request, Budget.SIGN_IN)
-        desk = self._desk
-        returning = cookies.return_secret(request) or sessions.new_secret()
-        wanted = Wanted(sessions.fingerprint(cookies.session_secret(request)), visitor.tenant_id, replaces)
-        url = await desk.sign_ins.begin_consent(returning, wanted, login_hint)
-        response = desk.pages.page("tenant/to_microsoft.html", url=url, is_consent=True)
-        cookies.keep_return(response, returning)
+    async def _send_to_microsoft(
+        self, request: Request, visitor: Visitor, *, login_hint: str = "", replaces: str = ""
+    ) -> Response:
+        count_request(request, RequestKind.SIGN_IN)
+        services = self._services
+        returning = cookies.return_secret(request) or new_secret()
+        consent = ConsentRequest(fingerprint(cookies.session_secret(request)), visitor.tenant_id, replaces)
+        url = await services.sign_ins.begin_consent(returning, consent, login_hint)
+        response = services.pages.page("tenant/to_microsoft.html", url=url, is_consent=True)
+        cookies.set_return_cookie(response, returning)
         return response
 
-    async def _sent(self, request: Request, deed: Deed) -> tuple[Visitor, Grant | None]:
-        """Who sent a form, and the account in its address; None when this tenant has no such account."""
-        visitor, _ = await self._desk.door.sent(request, deed)
+    async def _sent(self, request: Request, action: Action) -> tuple[Visitor, Grant | None]:
+        """Return the visitor who sent a form, and the account in its address; None when this tenant has no such account."""
+        visitor, _ = await self._services.auth.form(request, action)
         return visitor, _named(request, visitor)
 
 
@@ -276,10 +280,10 @@ def _named(request: Request, visitor: Visitor) -> Grant | None:
     return next((grant for grant in visitor.grants if grant.account_id == account_id), None)
 
 
-def _account(grant: Grant, visitor: Visitor) -> Account:
+def _account(grant: Grant, visitor: Visitor) -> AccountRow:
     is_well = grant.state is GrantState.HEALTHY
     reason = "" if is_well else _sentence(grant.last_error) or _meaning(grant.error)
-    return Account(grant, reason, grant.account_id == visitor.session.account_id)
+    return AccountRow(grant, reason, grant.account_id == visitor.session.account_id)
 
 
 def _sentence(trouble: Trouble | None) -> str:
@@ -287,7 +291,7 @@ def _sentence(trouble: Trouble | None) -> str:
 
 
 def _meaning(code: str, number: int = 0) -> str:
-    """What Microsoft's code means, as the core says it to people; empty without one."""
+    """Return the sentence for an error code of Microsoft's; empty without a code."""
     if not code:
         return ""
     error, _, suberror = code.partition("/")

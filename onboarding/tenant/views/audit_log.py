@@ -1,4 +1,4 @@
-"""The tenant's audit log: a page of it, and all of it as a file."""
+"""The tenant's audit log, as a page and as a file."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 from starlette.responses import Response
 from starlette.routing import Route
 
-from onboarding.problems import Stopped
-from onboarding.tenant.access import Deed
+from onboarding.problems import ProblemError
+from onboarding.tenant.access import Action
 from onboarding.tenant.layout import LOG
-from onboarding.tenant.log_exports import Exports
+from onboarding.tenant.log_exports import LogExports
 from relay.core.audit.events import ActorKind, Kind
 from relay.core.audit.export import Form
 from relay.locale.languages import english
@@ -19,34 +19,34 @@ from relay.store.custody.audit import PAGE, RETENTION
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from onboarding.tenant.services import Desk
+    from onboarding.tenant.services import TenantServices
 
 _TYPES: Final = {Form.JSON: "application/x-ndjson", Form.CSV: "text/csv; charset=utf-8"}
 _ENDINGS: Final = {Form.JSON: "jsonl", Form.CSV: "csv"}
 
 
 class LogViews:
-    """The routes' functions."""
+    """Views of the audit log."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._exports = Exports()
+    def __init__(self, services: TenantServices) -> None:
+        self._services = services
+        self._exports = LogExports()
 
     def routes(self) -> list[Route]:
-        """Which function answers what."""
+        """Return the routes of this section."""
         return [
             Route(LOG, self.show, methods=["GET"]),
             Route(f"{LOG}/export.{{ending}}", self.export, methods=["GET"]),
         ]
 
     async def show(self, request: Request) -> Response:
-        """Some entries, newest first."""
-        desk = self._desk
-        visitor = await desk.door.visitor(request, Deed.SEE_LOG)
+        """Show a page of entries, newest first."""
+        services = self._services
+        visitor = await services.auth.visitor(request, Action.SEE_LOG)
         after = request.query_params.get("after")
         watches = request.query_params.get("watches") != "no"
-        page = await desk.audit.page(visitor.tenant_id, after=after, limit=PAGE, watches=watches)
-        return await desk.frame.page(
+        page = await services.audit.page(visitor.tenant_id, after=after, limit=PAGE, watches=watches)
+        return await services.layout.page(
             visitor,
             "tenant/log.html",
             LOG,
@@ -60,14 +60,14 @@ class LogViews:
         )
 
     async def export(self, request: Request) -> Response:
-        """All entries as a file; few at once."""
-        desk = self._desk
-        visitor = await desk.door.visitor(request, Deed.SEE_LOG)
+        """Send all entries as a file; few downloads run at once."""
+        services = self._services
+        visitor = await services.auth.visitor(request, Action.SEE_LOG)
         form = next((form for form, ending in _ENDINGS.items() if ending == request.path_params["ending"]), None)
         if form is None:
-            raise Stopped("not_found")
+            raise ProblemError("not_found")
         name = f"presence-relay-log-{visitor.tenant_id}.{_ENDINGS[form]}"
-        lines = desk.audit.export(visitor.tenant_id, form)
+        lines = services.audit.export(visitor.tenant_id, form)
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         return self._exports.response(visitor.tenant_id, lines, _TYPES[form], headers)
 

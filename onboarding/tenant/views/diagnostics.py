@@ -1,7 +1,7 @@
-"""Diagnostics: all watched users as they are now, the connection to Microsoft, and everything about one user.
+"""Diagnostics: all watched users, the connection to Microsoft, and everything about one user.
 
-A page and its live part are the same template: the part is asked for again by `static/live.js`, and without scripts the page
-is reloaded. What is asked for by itself keeps no session alive. Nothing of what is shown is logged.
+A page includes its live part as a template; `static/live.js` asks for the part again, and without scripts the page is
+reloaded. Requests of the script keep no session alive. Nothing that is shown here is logged.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from urllib.parse import urlencode
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from onboarding.tenant.access import Deed
-from onboarding.tenant.auth import Door
-from onboarding.tenant.layout import DIAGNOSTICS, Frame
-from onboarding.tenant.sessions import Sessions
+from onboarding.tenant.access import Action
+from onboarding.tenant.layout import DIAGNOSTICS
 from relay.core.names import MAX_NAME_CHARS, normalise
 from relay.core.presence import Source
 from relay.core.showing.diagnosis import ABSENCES, NOT_REQUESTED, ConnectorState, Said, Word
@@ -26,20 +24,14 @@ from relay.diagnosis.explanation import explain
 from relay.diagnosis.overview import Overviews
 from relay.http.paths import TENANT
 from relay.locale.languages import Sentence, english
-from relay.store.custody.managers import Managers
-from relay.store.custody.tenants import Tenants
-from relay.store.custody.vault import Vault
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from onboarding.layout import Pages
-    from onboarding.settings import WebSettings
     from onboarding.tenant.auth import Visitor
+    from onboarding.tenant.services import TenantServices
     from relay.core.showing.diagnosis import Connector
     from relay.diagnosis.overview import UserRow
-    from relay.store.sealing.keyring import KeyRing
-    from relay.store.server.connection import Store
 
 USERS: Final = f"{TENANT}/users"
 MOST_ROWS: Final = 200
@@ -56,7 +48,7 @@ TONES: Final = {
     Word.SERVER_NOT_CONFIGURED: "bad",
     Word.USER_NOT_CONFIGURED: "warn",
 }
-"""Word -> kind of chip; the others have none."""
+"""State -> kind of chip; the others have none."""
 
 CONNECTOR_TONES: Final = {
     ConnectorState.NOT_CONFIGURED: "warn",
@@ -66,23 +58,18 @@ CONNECTOR_TONES: Final = {
     ConnectorState.UP_AND_RUNNING: "good",
 }
 
-SOURCES: Final = {Source.POLL: english("read"), Source.NOTIFICATION: english("announced by Microsoft")}
+SOURCES: Final = {Source.POLL: english("poll"), Source.NOTIFICATION: english("change notification")}
 
 
 class DiagnosticViews:
-    """The routes' functions."""
+    """Views of diagnostics."""
 
-    def __init__(self, pages: Pages, settings: WebSettings, store: Store, ring: KeyRing) -> None:
-        the_sessions = Sessions(store, ring)
-        self._store = store
-        self._pages = pages
-        self._vault = Vault(store, ring)
-        self._door = Door(the_sessions, Tenants(store), self._vault, Managers(store), settings)
-        self._frame = Frame(pages, the_sessions)
-        self._overviews = Overviews(store)
+    def __init__(self, services: TenantServices) -> None:
+        self._services = services
+        self._overviews = Overviews(services.store)
 
     def routes(self) -> list[Route]:
-        """Which function answers what."""
+        """Return the routes of this section."""
         return [
             Route(DIAGNOSTICS, self.show, methods=["GET"]),
             Route(f"{DIAGNOSTICS}/part", self.show_part, methods=["GET"]),
@@ -95,23 +82,23 @@ class DiagnosticViews:
     # All users
 
     async def show(self, request: Request) -> Response:
-        """The page."""
-        visitor = await self._door.visitor(request, Deed.SEE_PRESENCE)
+        """Show all watched users."""
+        visitor = await self._services.auth.visitor(request, Action.SEE_PRESENCE)
         values = await self._listed(visitor, request)
         title = english("Diagnostics")
-        return await self._frame.page(visitor, "tenant/diagnostics.html", DIAGNOSTICS, title, **values)
+        return await self._services.layout.page(visitor, "tenant/diagnostics.html", DIAGNOSTICS, title, **values)
 
     async def show_part(self, request: Request) -> Response:
-        """Its live part."""
-        visitor = await self._door.visitor(request, Deed.SEE_PRESENCE, renews=False)
-        return self._pages.page("tenant/_users.html", **await self._listed(visitor, request))
+        """Return the live part of the list."""
+        visitor = await self._services.auth.visitor(request, Action.SEE_PRESENCE, renews=False)
+        return self._services.pages.page("tenant/_users.html", **await self._listed(visitor, request))
 
     async def _listed(self, visitor: Visitor, request: Request) -> dict[str, Any]:
         text = request.query_params.get("q", "")[:MAX_NAME_CHARS]
         words = [Word(value) for value in request.query_params.getlist("state") if value in set(Word)]
         overview = await self._overviews.of(visitor.tenant_id)
         found = await asyncio.to_thread(overview.find, text, words, MOST_ROWS)
-        connected = await connection.read(self._store, self._vault, visitor.tenant)
+        connected = await connection.read(self._services.store, self._services.vault, visitor.tenant)
         return {
             "connector": _connector(connected.connector),
             "rows": [_shown(row) for row in found.rows],
@@ -132,35 +119,42 @@ class DiagnosticViews:
     # One user
 
     async def watch(self, request: Request) -> Response:
-        """Watch a user for a minute, and show everything about that user."""
-        visitor, given = await self._door.sent(request, Deed.SEE_PRESENCE)
+        """Watch a user for a minute, and go on to the page about that user."""
+        visitor, given = await self._services.auth.form(request, Action.SEE_PRESENCE)
         text = given.get("name", "")[:MAX_NAME_CHARS]
         name = normalise(text)
-        if name is not None and not await minute.watch(self._store, visitor.tenant_id, name):
+        if name is not None and not await minute.watch(self._services.store, visitor.tenant_id, name):
             return await self._user_page(visitor, text, status=429, is_full=True)
         return RedirectResponse(f"{USERS}?{urlencode({'name': text})}", status_code=303)
 
     async def user(self, request: Request) -> Response:
-        """Everything about one user, who is named in the path or by a form."""
-        visitor = await self._door.visitor(request, Deed.SEE_PRESENCE)
+        """Show everything about one user, named in the path or by a form."""
+        visitor = await self._services.auth.visitor(request, Action.SEE_PRESENCE)
         return await self._user_page(visitor, _named(request))
 
     async def _user_page(self, visitor: Visitor, text: str, status: int = 200, *, is_full: bool = False) -> Response:
         values = await self._explained(visitor, text, is_full=is_full)
         title = english("One user")
-        return await self._frame.page(visitor, "tenant/user.html", DIAGNOSTICS, title, status=status, **values)
+        return await self._services.layout.page(
+            visitor, "tenant/user.html", DIAGNOSTICS, title, status=status, **values
+        )
 
     async def user_part(self, request: Request) -> Response:
-        """Its live part."""
-        visitor = await self._door.visitor(request, Deed.SEE_PRESENCE, renews=False)
-        return self._pages.page("tenant/_user.html", **await self._explained(visitor, _named(request), is_full=False))
+        """Return the live part of the page about one user."""
+        visitor = await self._services.auth.visitor(request, Action.SEE_PRESENCE, renews=False)
+        return self._services.pages.page(
+            "tenant/_user.html", **await self._explained(visitor, _named(request), is_full=False)
+        )
 
     async def _explained(self, visitor: Visitor, text: str, *, is_full: bool) -> dict[str, Any]:
         overview = await self._overviews.of(visitor.tenant_id)
         said = await explain(
-            self._store, self._vault, visitor.tenant_id, await asyncio.to_thread(overview.asked_as, text)
+            self._services.store,
+            self._services.vault,
+            visitor.tenant_id,
+            await asyncio.to_thread(overview.asked_as, text),
         )
-        assert said is not None  # the door has just seen the tenant
+        assert said is not None  # authentication has just loaded the tenant
         status = said.presence.console_status if said.presence is not None else None
         return {
             "said": said,
@@ -185,7 +179,7 @@ def _named(request: Request) -> str:
 
 
 def _shown(row: UserRow) -> dict[str, Any]:
-    """A row as the template needs it."""
+    """Return the values of a row for the template."""
     presence = row.presence
     absence = None if row.status is None else ABSENCES.get(row.status)
     if row.word is Word.NOT_REQUESTED:

@@ -1,4 +1,4 @@
-"""The settings of a tenant: shown in groups, each a form of its own."""
+"""The settings of a tenant, in groups; each group is a form of its own."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import structlog
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from onboarding.problems import Stopped
-from onboarding.status_names import STATUS
+from onboarding.problems import ProblemError
+from onboarding.status_names import STATUS_NAMES
 from onboarding.tenant import mapping_form
-from onboarding.tenant.access import Deed
+from onboarding.tenant.access import Action
 from onboarding.tenant.layout import SETTINGS
 from onboarding.tenant.setting_forms import (
     GROUPS,
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from onboarding.tenant.auth import Visitor
-    from onboarding.tenant.reauthentication import AskedAgain
-    from onboarding.tenant.services import Desk
-    from onboarding.tenant.setting_forms import Group
+    from onboarding.tenant.reauthentication import Reauthentication
+    from onboarding.tenant.services import TenantServices
+    from onboarding.tenant.setting_forms import SettingGroup
 
 log = structlog.get_logger(__name__)
 
@@ -48,36 +48,36 @@ MAX_FIELDS: Final = 100
 
 
 class SettingViews:
-    """The routes' functions."""
+    """Views of the settings."""
 
-    def __init__(self, desk: Desk, again: AskedAgain) -> None:
-        self._desk = desk
-        self._again = again
-        again.know("end-opt-outs", Deed.CHANGE_SETTINGS, self._opt_outs_ended_by)
+    def __init__(self, services: TenantServices, reauthentication: Reauthentication) -> None:
+        self._services = services
+        self._reauthentication = reauthentication
+        reauthentication.register("end-opt-outs", Action.CHANGE_SETTINGS, self._remove_opt_outs_confirmed)
 
     def routes(self) -> list[Route]:
-        """Which function answers what."""
+        """Return the routes of this section."""
         return [
             Route(SETTINGS, self.show, methods=["GET"]),
             Route(f"{SETTINGS}/{{group}}", self.save, methods=["POST"]),
         ]
 
     async def show(self, request: Request) -> Response:
-        """All of them."""
-        visitor = await self._desk.door.visitor(request, Deed.SEE_TENANT)
+        """Show all settings."""
+        visitor = await self._services.auth.visitor(request, Action.SEE_TENANT)
         return await self._page(visitor, visitor.tenant.settings)
 
     async def save(self, request: Request) -> Response:
-        """One group.
+        """Save one group.
 
-        Only what was changed on the page is written, so two people who change different things lose nothing of each other's;
-        whoever changes what the other has changed meanwhile is told, and nothing is written.
+        Only the settings that were changed on the page are written, so two people who change different ones both succeed. When
+        somebody else changed the same setting meanwhile, nothing is written and the page says so.
         """
-        desk = self._desk
+        services = self._services
         group = GROUPS.get(request.path_params["group"])
         if group is None:
-            raise Stopped("not_found")
-        visitor, given = await desk.door.sent(request, Deed.CHANGE_SETTINGS, MAX_FIELDS)
+            raise ProblemError("not_found")
+        visitor, given = await services.auth.form(request, Action.CHANGE_SETTINGS, MAX_FIELDS)
         current = visitor.tenant.settings
         values, faults = group.check(given, current)
         if faults:
@@ -94,45 +94,45 @@ class SettingViews:
         except SettingsConflict as conflict:
             return await self._conflict(visitor, group, values, conflict.names)
         if ended:
-            return await self._again.ask(request, visitor, "end-opt-outs", {"names": "\n".join(ended)})
-        await desk.frame.note(visitor, "settings_saved" if changed else "settings_same")
+            return await self._reauthentication.require(request, visitor, "end-opt-outs", {"names": "\n".join(ended)})
+        await services.layout.flash(visitor, "settings_saved" if changed else "settings_same")
         return RedirectResponse(f"{SETTINGS}#{group.name}", status_code=303)
 
     async def _write(
-        self, visitor: Visitor, group: Group, changed: Mapping[str, str], before: Mapping[str, str]
+        self, visitor: Visitor, group: SettingGroup, changed: Mapping[str, str], before: Mapping[str, str]
     ) -> None:
         if not changed:
             return
-        desk = self._desk
+        services = self._services
         if set(changed) & set(permission.SETTINGS):
-            await desk.enforcement.begin(visitor.tenant_id)
+            await services.enforcement.begin(visitor.tenant_id)
         if secret := changed.get(NOTIFY_SECRET):
-            changed = {**changed, NOTIFY_SECRET: notify_secrets.seal(desk.vault.ring, visitor.tenant_id, secret)}
+            changed = {**changed, NOTIFY_SECRET: notify_secrets.seal(services.vault.ring, visitor.tenant_id, secret)}
         shown = SHOWN | {name for name in changed if name.startswith(mapping_form.PREFIX)}
-        await desk.tenants.change_settings(visitor.tenant_id, changed, visitor.actor, shown, seen=before)
+        await services.tenants.change_settings(visitor.tenant_id, changed, visitor.actor, shown, seen=before)
         log.info("tenant_settings_changed", tenant_id=visitor.tenant_id, group=group.name)
 
-    async def _opt_outs_ended_by(self, visitor: Visitor, what: Mapping[str, str]) -> Response:
-        """Colleagues who did not wish to be watched may be; whom others have added meanwhile stays."""
-        desk, never = self._desk, permission.WATCH_NEVER
+    async def _remove_opt_outs_confirmed(self, visitor: Visitor, what: Mapping[str, str]) -> Response:
+        """Remove opt-outs after the password was typed again; entries that others added meanwhile stay."""
+        services, never = self._services, permission.WATCH_NEVER
         kept = visitor.tenant.settings.get(never, "")
         ended = set(what.get("names", "").split("\n"))
         left = [name for name in permission.tidied(kept).split("\n") if name not in ended]
         try:
             await self._write(visitor, GROUPS["watching"], {never: "\n".join(left)}, {never: kept})
         except SettingsConflict:
-            await desk.frame.note(visitor, "opt_outs_changed")
+            await services.layout.flash(visitor, "opt_outs_changed")
             return RedirectResponse(SETTINGS, status_code=303)
         about = ", ".join(sorted(ended))
-        await desk.letters.to_managers(visitor.tenant, NoticeKind.OPT_OUTS_ENDED, visitor.actor, about=about)
-        await desk.frame.note(visitor, "settings_saved")
+        await services.letters.to_managers(visitor.tenant, NoticeKind.OPT_OUTS_ENDED, visitor.actor, about=about)
+        await services.layout.flash(visitor, "settings_saved")
         return RedirectResponse(f"{SETTINGS}#watching", status_code=303)
 
     async def _conflict(
-        self, visitor: Visitor, group: Group, wanted: Mapping[str, str], names: frozenset[str]
+        self, visitor: Visitor, group: SettingGroup, wanted: Mapping[str, str], names: frozenset[str]
     ) -> Response:
-        """What somebody else changed meanwhile, as it is now, beside what was to be saved: sending it again saves it."""
-        tenant = await self._desk.tenants.load(visitor.tenant_id)
+        """Show the values that somebody else saved meanwhile beside the typed ones; sending the form again saves the typed ones."""
+        tenant = await self._services.tenants.load(visitor.tenant_id)
         now = tenant.settings if tenant is not None else {}
         typed = {**now, **{name: value for name, value in wanted.items() if name != NOTIFY_SECRET}}
         others = [(name, "" if name == NOTIFY_SECRET else now.get(name, "")) for name in sorted(names)]
@@ -144,7 +144,7 @@ class SettingViews:
         settings: Mapping[str, str],
         status: int = 200,
         *,
-        group: Group | None = None,
+        group: SettingGroup | None = None,
         faults: Mapping[str, Any] | None = None,
         marked: str = "",
         conflicts: list[tuple[str, str]] | None = None,
@@ -153,7 +153,7 @@ class SettingViews:
         marks = {one.name: mark(one.of(kept)) for one in GROUPS.values()}
         if group is not None and marked:
             marks[group.name] = marked
-        return await self._desk.frame.page(
+        return await self._services.layout.page(
             visitor,
             "tenant/settings.html",
             SETTINGS,
@@ -173,13 +173,13 @@ class SettingViews:
             url_chars=MAX_URL_CHARS,
             rows=mapping_form.choices(settings),
             changed_rows=len(mapping_form.overrides(settings)),
-            statuses=[(status.name, STATUS[status], LOOKS[status].icon) for status in STATUS],
-            status_words={status: STATUS[status] for status in STATUS},
+            statuses=[(status.name, STATUS_NAMES[status], LOOKS[status].icon) for status in STATUS_NAMES],
+            status_words={status: STATUS_NAMES[status] for status in STATUS_NAMES},
         )
 
 
 def _with_opt_outs(changed: Mapping[str, str], current: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """What may be written at once, and the opt-outs that may not: whoever is on the list stays until Microsoft was asked again."""
+    """Return the changes that may be written now, and the opt-outs to remove, which need the password again first."""
     never = permission.WATCH_NEVER
     if never not in changed:
         return dict(changed), []
@@ -194,10 +194,10 @@ def _with_opt_outs(changed: Mapping[str, str], current: Mapping[str, str]) -> tu
 
 
 def _is_as_seen(name: str, value: str, given: Mapping[str, str], current: Mapping[str, str]) -> bool:
-    """Whether a value is the one that the form was shown with: then nobody changed it there.
+    """Return whether a value is the one that the form was shown with, so that the form does not change it.
 
-    A value that cannot be told from what is kept is as seen; one that somebody else changed meanwhile, and that this form
-    shows as it was before, is too.
+    A value equal to the stored one counts as unchanged, and so does one that somebody else changed meanwhile and that this form
+    still has as it was before.
     """
     if value == current.get(name, ""):
         return True
@@ -217,4 +217,4 @@ NAMES: Final = {
     "notify_url": english("Address"),
     "notify_secret": english("Secret"),
 }
-"""Setting -> what it is called."""
+"""Setting -> its label."""

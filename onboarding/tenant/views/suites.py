@@ -1,4 +1,4 @@
-"""The phone suites of a tenant: who is connected, and their keys: make one, rename, rotate with an overlap, revoke."""
+"""The phone suites of a tenant and their keys: make, rename, rotate with an overlap, revoke."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from onboarding import forms
-from onboarding.tenant.access import Deed
-from onboarding.tenant.key_issuing import KeyMaking
+from onboarding.tenant.access import Action
+from onboarding.tenant.key_issuing import KeyIssuer
 from onboarding.tenant.layout import SUITES
 from onboarding.text_fields import line
 from relay.core.audit.events import key_renamed, key_revoked
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from onboarding.tenant.auth import Visitor
-    from onboarding.tenant.services import Desk
+    from onboarding.tenant.services import TenantServices
     from relay.store.custody.suite_keys import KeyRecord
 
 log = structlog.get_logger(__name__)
@@ -38,15 +38,15 @@ OVERLAPS: Final = {
     "3d": (timedelta(days=3), english("3 days")),
     "7d": (timedelta(days=7), english("7 days")),
 }
-"""Choice -> (how long the old key goes on working, how it is called). No longer than `MAX_OVERLAP`."""
+"""Choice -> (time that the old key goes on working, label). No longer than `MAX_OVERLAP`."""
 MOST_ENDED: Final = 50
-"""On the page; the log tells of all."""
+"""Ended keys on the page; the audit log has all of them."""
 USUAL_OVERLAP: Final = "1d"
 _MAX_ATTEMPT_CHARS: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Suite:
+class SuiteRow:
     """One suite key as the page shows it."""
 
     key: KeyRecord
@@ -55,12 +55,12 @@ class Suite:
 
     @property
     def start(self) -> str:
-        """What the key begins with: enough to recognise it, and nothing to use it with."""
+        """The beginning of the key: enough to recognise it, useless to connect with."""
         return f"psk_{self.key.key_id[:6]}…"
 
     @property
     def state(self) -> str:
-        """A word for the chip."""
+        """The state for the chip: connected, away, ended or revoked."""
         if self.key.revoked is not None:
             return "revoked"
         if self.ended:
@@ -69,14 +69,14 @@ class Suite:
 
 
 class SuiteViews:
-    """The routes' functions."""
+    """Views of suites and their keys."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._making = KeyMaking(desk.suite_keys, desk.sessions)
+    def __init__(self, services: TenantServices) -> None:
+        self._services = services
+        self._issuer = KeyIssuer(services.suite_keys, services.sessions)
 
     def routes(self) -> list[Route]:
-        """Which function answers what."""
+        """Return the routes of this section."""
         one = f"{SUITES}/{{key_id}}"
         return [
             Route(SUITES, self.show, methods=["GET"]),
@@ -88,37 +88,37 @@ class SuiteViews:
         ]
 
     async def show(self, request: Request) -> Response:
-        """The suites."""
-        visitor = await self._desk.door.visitor(request, Deed.SEE_TENANT)
+        """Show all suites."""
+        visitor = await self._services.auth.visitor(request, Action.SEE_TENANT)
         return await self._page(visitor)
 
     async def make(self, request: Request) -> Response:
-        """Make a key for another suite."""
-        visitor, given = await self._desk.door.sent(request, Deed.CHANGE_KEYS)
+        """Make a key for another suite and go on to the page that shows it."""
+        visitor, given = await self._services.auth.form(request, Action.CHANGE_KEYS)
         label, fault = line(given.get("label", ""), MAX_LABEL_CHARS)
         if fault:
             return await self._page(visitor, 422, label=label, fault=fault)
         if visitor.tenant.state is TenantState.PENDING:
-            await self._desk.frame.note(visitor, "waits_for_approval")
+            await self._services.layout.flash(visitor, "waits_for_approval")
             return _to(SUITES)
-        if await self._desk.suite_keys.is_full(visitor.tenant_id):
-            await self._desk.frame.note(visitor, "too_many_keys")
+        if await self._services.suite_keys.is_full(visitor.tenant_id):
+            await self._services.layout.flash(visitor, "too_many_keys")
             return _to(SUITES)
-        await self._making.make(visitor, label, _attempt(given))
+        await self._issuer.make(visitor, label, _attempt(given))
         return _to(f"{SUITES}/key")
 
     async def show_key(self, request: Request) -> Response:
-        """The key that was made last: once with its text."""
-        desk = self._desk
-        visitor = await desk.door.visitor(request, Deed.CHANGE_KEYS)
+        """Show the key that was made last; its text is on this page once."""
+        services = self._services
+        visitor = await services.auth.visitor(request, Action.CHANGE_KEYS)
         fresh = visitor.session.fresh
         if fresh is None:
             return _to(SUITES)
-        text = await self._making.show(visitor) if forms.is_looked_at(request) else ""
+        text = await self._issuer.show(visitor) if forms.will_be_seen(request) else ""
         record = next(
-            (one for one in await desk.suite_keys.list(visitor.tenant_id) if one.key_id == fresh.key_id), None
+            (one for one in await services.suite_keys.list(visitor.tenant_id) if one.key_id == fresh.key_id), None
         )
-        return desk.pages.page(
+        return services.pages.page(
             "tenant/suite_key.html",
             visitor=visitor,
             token=visitor.token,
@@ -128,34 +128,34 @@ class SuiteViews:
             has_ended=record is None or record.has_ended(datetime.now(UTC)),
             former_ends=await self._end_of(visitor, fresh.rotates),
             attempt=_new_attempt(),
-            **desk.frame.sections(SUITES, english("Suite key"), visitor),
-            suite_address=desk.settings.suite_address,
-            suite_ca_file=desk.settings.suite_ca_file,
+            **services.layout.sections(SUITES, english("Suite key"), visitor),
+            suite_address=services.settings.suite_address,
+            suite_ca_file=services.settings.suite_ca_file,
         )
 
     async def rename(self, request: Request) -> Response:
-        """Call a suite otherwise."""
-        visitor, given = await self._desk.door.sent(request, Deed.CHANGE_KEYS)
+        """Rename a suite, or show what is wrong with the name."""
+        visitor, given = await self._services.auth.form(request, Action.CHANGE_KEYS)
         record = await self._named(request, visitor)
         label, fault = line(given.get("label", ""), MAX_LABEL_CHARS)
         if record is None:
-            await self._desk.frame.note(visitor, "unknown_thing")
+            await self._services.layout.flash(visitor, "unknown_thing")
         elif fault:
             return await self._page(visitor, 422, renamed=record.key_id, rename_fault=fault)
         elif label != record.label:
             entry = key_renamed(visitor.actor, record.key_id, record.label, label)
-            await self._desk.suite_keys.rename(visitor.tenant_id, record.key_id, label, entry)
-            await self._desk.frame.note(visitor, "suite_renamed", label)
+            await self._services.suite_keys.rename(visitor.tenant_id, record.key_id, label, entry)
+            await self._services.layout.flash(visitor, "suite_renamed", label)
         return _to(SUITES)
 
     async def rotate(self, request: Request) -> Response:
-        """Ask for how long the old key shall go on working, or make the new one."""
-        desk = self._desk
+        """Ask how long the old key goes on working, or make the new key."""
+        services = self._services
         given: dict[str, str] = {}
         if request.method == "POST":
-            visitor, given = await desk.door.sent(request, Deed.CHANGE_KEYS)
+            visitor, given = await services.auth.form(request, Action.CHANGE_KEYS)
         else:
-            visitor = await desk.door.visitor(request, Deed.CHANGE_KEYS)
+            visitor = await services.auth.visitor(request, Action.CHANGE_KEYS)
         record = await self._named(request, visitor)
         is_open = record is not None and record.expires is None and not record.has_ended(datetime.now(UTC))
         fresh = visitor.session.fresh
@@ -163,57 +163,57 @@ class SuiteViews:
         if is_waiting or (given and _attempt(given) in visitor.session.made):
             return _to(f"{SUITES}/key")
         if record is None or not is_open:
-            await desk.frame.note(visitor, "unknown_thing" if record is None else "key_ends_already")
+            await services.layout.flash(visitor, "unknown_thing" if record is None else "key_ends_already")
             return _to(SUITES)
         if given.get("overlap") not in OVERLAPS:
-            return await desk.frame.page(
+            return await services.layout.page(
                 visitor,
                 "tenant/rotate.html",
                 SUITES,
                 english("Rotate a suite key"),
                 status=422 if given else 200,
-                suite=Suite(record, Streams(), ended=False),
+                suite=SuiteRow(record, Streams(), ended=False),
                 overlaps=[(choice, name) for choice, (_, name) in OVERLAPS.items()],
                 chosen=USUAL_OVERLAP,
                 attempt=_new_attempt(),
             )
         overlap, _ = OVERLAPS[given["overlap"]]
-        await self._making.make(visitor, record.label, _attempt(given), record.key_id, overlap)
+        await self._issuer.make(visitor, record.label, _attempt(given), record.key_id, overlap)
         return _to(f"{SUITES}/key")
 
     async def revoke(self, request: Request) -> Response:
-        """Ask whether a key shall end now, or end it."""
-        desk = self._desk
+        """Ask for confirmation, or revoke a key."""
+        services = self._services
         is_sent = request.method == "POST"
         visitor = (
-            (await desk.door.sent(request, Deed.CHANGE_KEYS))[0]
+            (await services.auth.form(request, Action.CHANGE_KEYS))[0]
             if is_sent
-            else await desk.door.visitor(request, Deed.CHANGE_KEYS)
+            else await services.auth.visitor(request, Action.CHANGE_KEYS)
         )
         record = await self._named(request, visitor)
         if record is None:
-            await desk.frame.note(visitor, "unknown_thing")
+            await services.layout.flash(visitor, "unknown_thing")
             return _to(SUITES)
         if not is_sent:
-            streams = (await desk.connected.of(visitor.tenant_id)).get(record.key_id, Streams())
-            suite = Suite(record, streams, record.has_ended(datetime.now(UTC)))
-            return await desk.frame.page(
+            streams = (await services.connected.of(visitor.tenant_id)).get(record.key_id, Streams())
+            suite = SuiteRow(record, streams, record.has_ended(datetime.now(UTC)))
+            return await services.layout.page(
                 visitor, "tenant/revoke.html", SUITES, english("Revoke a suite key"), suite=suite
             )
-        await desk.suite_keys.revoke(record.key_id, key_revoked(visitor.actor, record.key_id, record.label))
+        await services.suite_keys.revoke(record.key_id, key_revoked(visitor.actor, record.key_id, record.label))
         log.info("suite_key_revoked", tenant_id=visitor.tenant_id, key_id=record.key_id)
-        await desk.frame.note(visitor, "key_revoked", record.label)
+        await services.layout.flash(visitor, "key_revoked", record.label)
         return _to(SUITES)
 
     async def _page(self, visitor: Visitor, status: int = 200, **values: object) -> Response:
-        desk = self._desk
-        connected = await desk.connected.of(visitor.tenant_id)
+        services = self._services
+        connected = await services.connected.of(visitor.tenant_id)
         now = datetime.now(UTC)
         # A key whose text nobody was shown is not a suite's yet.
-        records = [key for key in await desk.suite_keys.list(visitor.tenant_id) if not key.is_provisional]
-        suites = [Suite(key, connected.get(key.key_id, Streams()), key.has_ended(now)) for key in reversed(records)]
+        records = [key for key in await services.suite_keys.list(visitor.tenant_id) if not key.is_provisional]
+        suites = [SuiteRow(key, connected.get(key.key_id, Streams()), key.has_ended(now)) for key in reversed(records)]
         shown = {"label": "", "fault": "", "renamed": "", "rename_fault": "", **values}
-        return await desk.frame.page(
+        return await services.layout.page(
             visitor,
             "tenant/suites.html",
             SUITES,
@@ -228,18 +228,18 @@ class SuiteViews:
         )
 
     async def _named(self, request: Request, visitor: Visitor) -> KeyRecord | None:
-        """The key in an address; None when this tenant has no such key."""
+        """Return the key in an address; None when this tenant has no such key."""
         key_id = request.path_params["key_id"]
-        keys = await self._desk.suite_keys.list(visitor.tenant_id)
+        keys = await self._services.suite_keys.list(visitor.tenant_id)
         return next((key for key in keys if key.key_id == key_id), None)
 
     async def _end_of(self, visitor: Visitor, key_id: str) -> datetime | None:
-        keys = await self._desk.suite_keys.list(visitor.tenant_id) if key_id else []
+        keys = await self._services.suite_keys.list(visitor.tenant_id) if key_id else []
         return next((key.expires for key in keys if key.key_id == key_id), None)
 
 
 def _new_attempt() -> str:
-    """What a form that makes a key carries, so that sending it twice makes one."""
+    """Return the id that a form carries, so that sending it twice makes one key."""
     return secrets.token_hex(8)
 
 

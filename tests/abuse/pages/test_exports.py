@@ -14,7 +14,7 @@ import pytest
 import trustme
 from redis.asyncio import Redis
 
-from onboarding.tenant import log_exports as exports
+from onboarding.tenant import log_exports
 from relay.core.audit.events import Actor, watched
 from relay.http import protocol as bounded_http
 from relay.http.paths import TENANT
@@ -91,7 +91,7 @@ async def test_whoever_does_not_read_an_export_is_cut_and_keeps_nobody_waiting(
 
 
 async def test_a_few_exports_go_on_at_once(admin: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exports, "MOST_AT_ONCE", 0)
+    monkeypatch.setattr(log_exports, "MAX_AT_ONCE", 0)
     await admin.get(EXPORT)
     assert (admin.page.status_code, admin.heading) == (503, "Too many logs are being saved")
     assert admin.page.headers["retry-after"] == "60"
@@ -99,7 +99,7 @@ async def test_a_few_exports_go_on_at_once(admin: Person, monkeypatch: pytest.Mo
 
 async def test_an_export_that_takes_too_long_has_no_end(admin: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """The browser must not take half a log for a whole one."""
-    monkeypatch.setattr(exports, "LONGEST_S", 0.05)
+    monkeypatch.setattr(log_exports, "LONGEST_S", 0.05)
     await fill(admin.site)
     with pytest.raises(Exception, match="incomplete chunked read"):
         await admin.client.get(f"{admin.site.url}{EXPORT}")

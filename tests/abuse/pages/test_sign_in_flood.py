@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 import httpx
 import pytest
 
-from onboarding import cookies as sessions
-from onboarding.settings import Pace, Rooms
+from onboarding.browser_secrets import form_token, new_secret
+from onboarding.cookies import FORM_COOKIE
+from onboarding.settings import RateLimits, Rooms
 from relay.store.custody.proxies import Proxies
 from tests.onboarding.person import APPLICANT, Person
 from tests.onboarding.site import Site
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.finding(9)
 
 Meet = Callable[..., Awaitable[Person]]
 Start = Callable[..., Awaitable[Site]]
-PACE = Pace()
+PACE = RateLimits()
 
 
 def flood(
@@ -54,7 +55,7 @@ async def client(authority: object) -> object:
 
 @pytest.mark.usefixtures("client")
 async def test_sixty_networks_with_ten_empty_forms_each_lock_nobody_out(start_site: Start, meet: Meet):
-    site = await start_site(pace=PACE, trusted_proxies="127.0.0.1")
+    site = await start_site(rate_limits=PACE, trusted_proxies="127.0.0.1")
     answers = await asyncio.gather(*flood(site, 60, 10, {}))
     assert {answer.status_code for answer in answers} <= {400, 403}
     assert await site.is_untouched()
@@ -71,13 +72,13 @@ async def test_sixty_networks_with_ten_empty_forms_each_lock_nobody_out(start_si
 
 @pytest.mark.usefixtures("client")
 async def test_forms_with_a_token_from_many_networks_leave_a_bounded_number_of_flows(start_site: Start, meet: Meet):
-    site = await start_site(pace=PACE, trusted_proxies="127.0.0.1", rooms=Rooms(most=50))
+    site = await start_site(rate_limits=PACE, trusted_proxies="127.0.0.1", rooms=Rooms(most=50))
     person = await meet(site)
     await person.fill()
     await person.authorize()  # it has gone on
-    secret = sessions.new_secret()
-    data = {**APPLICANT, "token": sessions.form_token(secret)}
-    answers = await asyncio.gather(*flood(site, 40, 10, data, f"{sessions.FORM_COOKIE}={secret}"))
+    secret = new_secret()
+    data = {**APPLICANT, "token": form_token(secret)}
+    answers = await asyncio.gather(*flood(site, 40, 10, data, f"{FORM_COOKIE}={secret}"))
     assert {answer.status_code for answer in answers} == {200, 303}
     flows = [name async for name in site.store.vault.client.scan_iter("flow:*")]
     assert 50 <= len(flows) <= 2 * 50 + 10
@@ -89,7 +90,7 @@ async def test_forms_with_a_token_from_many_networks_leave_a_bounded_number_of_f
 
 
 async def test_sign_ins_go_on_while_one_network_floods_sign_ups(start_site: Start, meet: Meet):
-    site = await start_site(pace=Pace(sign_ups=2))
+    site = await start_site(rate_limits=RateLimits(sign_ups=2))
     person = await meet(site)
     for _ in range(4):
         await person.fill()

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from onboarding.settings import Pace
-from onboarding.tenant import sign_ins as sign_in
+from onboarding.settings import RateLimits
+from onboarding.tenant import sign_ins
 from relay.core.audit.events import OPERATOR
 from relay.http.paths import TENANT
 from relay.store.custody.managers import Managers
@@ -141,7 +141,9 @@ async def test_a_sign_in_from_before_does_not_suffice(
 ) -> None:
     """Whoever takes `max_age` and `prompt` out of the address gets an answer from the session at Microsoft."""
     thief.site.cloud.set_switches(auth_time_claim="always")
-    monkeypatch.setattr(sign_in, "CLOCKS_S", 0.0)  # the session is of a moment ago, within what clocks may differ by
+    monkeypatch.setattr(
+        sign_ins, "CLOCK_SKEW_S", 0.0
+    )  # the session is of a moment ago, within what clocks may differ by
     await deed.ask(thief)
     url = httpx.URL(thief.microsoft_url())
     left = {name: value for name, value in url.params.items() if name not in ("max_age", "prompt")}
@@ -229,7 +231,7 @@ async def test_the_sign_in_to_the_page_itself_does_not_suffice(
 
 
 async def test_ways_to_microsoft_for_deeds_are_counted_as_sign_ins(start_site: StartSite, meet: Meet) -> None:
-    person = await meet(await start_site(pace=Pace(requests=1000, sign_ups=100, changes=1000, sign_ins=3)))
+    person = await meet(await start_site(rate_limits=RateLimits(requests=1000, sign_ups=100, changes=1000, sign_ins=3)))
     await person.onboard()
     await person.enter()  # the first
     for _ in range(2):

@@ -13,7 +13,7 @@ from relay.store.sealing.short_lived import Flows
 from tests.onboarding.inventory import Visit, row
 
 
-@row("invited_only", "first-page")
+@row("wizard/invited_only", "first-page")
 async def _(visit: Visit) -> None:
     settings, before = visit.site.settings, visit.site.settings.sign_up
 
@@ -25,19 +25,19 @@ async def _(visit: Visit) -> None:
     await visit.goto("/onboarding")
 
 
-@row("waits", "for-approval")
+@row("wizard/pending", "for-approval")
 async def _(visit: Visit) -> None:
     await visit.show(await waiting(visit))
 
 
-@row("waits", "approved")
+@row("wizard/pending", "approved")
 async def _(visit: Visit) -> None:
     path = await waiting(visit)
     await visit.site.tenants.approve(visit.site.tenant_id())
     await visit.show(path)
 
 
-@row("waits", "refused")
+@row("wizard/pending", "refused")
 async def _(visit: Visit) -> None:
     path = await waiting(visit)
     await visit.site.tenants.refuse(visit.site.tenant_id())
@@ -66,7 +66,7 @@ async def _(visit: Visit) -> None:
     await visit.show("/onboarding/tenant")
 
 
-@row("trial", "turned-away-meanwhile")
+@row("wizard/verification", "turned-away-meanwhile")
 async def _(visit: Visit) -> None:
     await visit.person.fill()
     await visit.person.authorize()

@@ -140,13 +140,13 @@ async def _(visit: Visit) -> None:
     await visit.show(f"{TENANT}/managers/{visit.site.cloud.person(ACCOUNT).oid}/end")
 
 
-@row("answered", "waiting")
+@row("wizard/answered", "waiting")
 async def _(visit: Visit) -> None:
     await asked(visit)
     await visit.show()
 
 
-@row("answered", "refused")
+@row("wizard/answered", "refused")
 async def _(visit: Visit) -> None:
     await asked(visit)
     requests = AccessRequests(visit.site.store, visit.site.ring)
@@ -155,7 +155,7 @@ async def _(visit: Visit) -> None:
     await visit.show()
 
 
-@row("answered", "withdrawn")
+@row("wizard/answered", "withdrawn")
 async def _(visit: Visit) -> None:
     await asked(visit)
     requests = AccessRequests(visit.site.store, visit.site.ring)
@@ -164,20 +164,20 @@ async def _(visit: Visit) -> None:
     await visit.show()
 
 
-@row("answered", "accepted")
+@row("wizard/answered", "accepted")
 async def _(visit: Visit) -> None:
     await read_along(visit)
     await visit.show()
 
 
-@row("answered", "expired")
+@row("wizard/answered", "expired")
 async def _(visit: Visit) -> None:
     await asked(visit)
     await visit.site.store.main.client.delete(keys.tenant_requests(visit.site.tenant_id()))
     await visit.show()
 
 
-@row("answered", "renewed")
+@row("wizard/answered", "renewed")
 async def _(visit: Visit) -> None:
     await read_along(visit)
     await visit.person.sign_out_at_microsoft()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from emulator import Fault
-from onboarding.wizard.flow import encode, new_trial
+from onboarding.wizard.flow import encode, new_verification
 from relay.core.consent.tenant import TenantEvent
 from relay.store.sealing.invitations import Invitation, Invitations, new_token
 from relay.store.sealing.short_lived import Flows
@@ -18,55 +18,55 @@ BULK = "/v1.0/communications/getPresencesByUserId"
 BEN = "ben@contoso.example"
 
 
-@row("start", "empty")
+@row("wizard/start", "empty")
 async def _(visit: Visit) -> None:
     await visit.goto("/onboarding")
 
 
-@row("start", "faults")
+@row("wizard/start", "faults")
 async def _(visit: Visit) -> None:
     await visit.fill(organisation="", email="ada", domain="contoso")
     await visit.page.wait_for_selector(".is-wrong")
 
 
-@row("start", "microsoft-away")
+@row("wizard/start", "microsoft-away")
 async def _(visit: Visit) -> None:
     visit.site.cloud.add_fault(Fault(contains="openid-configuration", status=503))
     await visit.fill(domain="away.example")  # whose is not known from a row before
     await visit.page.wait_for_selector(".notice")
 
 
-@row("start", "from-an-operators-link")
+@row("wizard/start", "from-an-operators-link")
 async def _(visit: Visit) -> None:
     await visit.goto(f"/onboarding/invitation/{await link(visit, organisation='Contoso Ltd')}")
 
 
-@row("invitation", "from-a-colleague")
+@row("wizard/invitation", "from-a-colleague")
 async def _(visit: Visit) -> None:
     await visit.goto(f"/onboarding/invitation/{await link(visit, **APPLICANT)}")
 
 
-@row("permission", "new")
+@row("wizard/permission", "new")
 async def _(visit: Visit) -> None:
     await visit.person.fill()
     await visit.show()
 
 
-@row("permission", "declined")
+@row("wizard/permission", "declined")
 async def _(visit: Visit) -> None:
     await visit.person.fill()
     await visit.person.authorize(decision="decline")
     await visit.show()
 
 
-@row("permission", "administrator-needed")
+@row("wizard/permission", "administrator-needed")
 async def _(visit: Visit) -> None:
     await visit.person.fill(domain="litware.example", organisation="Litware")
     await visit.person.authorize("quinn@litware.example")
     await visit.show()
 
 
-@row("permission", "approval-asked")
+@row("wizard/permission", "approval-asked")
 async def _(visit: Visit) -> None:
     visit.site.cloud.world.tenant("contoso.example").user_consent = "request_approval"  # type: ignore[union-attr]
     await visit.person.fill()
@@ -74,21 +74,21 @@ async def _(visit: Visit) -> None:
     await visit.show()
 
 
-@row("permission", "approved-for-everybody")
+@row("wizard/permission", "approved-for-everybody")
 async def _(visit: Visit) -> None:
     await visit.person.fill()
     await visit.person.agree_for_everybody()
     await visit.show()
 
 
-@row("permission", "link-is-out")
+@row("wizard/permission", "link-is-out")
 async def _(visit: Visit) -> None:
     await visit.person.fill()
     await visit.person.submit("invite")
     await visit.show()
 
 
-@row("permission", "link-was-used")
+@row("wizard/permission", "link-was-used")
 async def _(visit: Visit) -> None:
     await visit.person.fill()
     await visit.person.submit("invite")
@@ -96,14 +96,14 @@ async def _(visit: Visit) -> None:
     await visit.show()
 
 
-@row("permission", "guest-of-the-organisation")
+@row("wizard/permission", "guest-of-the-organisation")
 async def _(visit: Visit) -> None:
     await visit.person.fill()
     await visit.person.authorize("mia@fabrikam.example")
     await visit.show()
 
 
-@row("permission", "personal-account")
+@row("wizard/permission", "personal-account")
 async def _(visit: Visit) -> None:
     visit.site.cloud.set_switches(personal_accounts="admitted")
     await visit.person.fill()
@@ -111,7 +111,7 @@ async def _(visit: Visit) -> None:
     await visit.show()
 
 
-@row("permission", "blocked-by-a-policy")
+@row("wizard/permission", "blocked-by-a-policy")
 async def _(visit: Visit) -> None:
     visit.site.cloud.directory.revoke(BEN, "conditional_access")
     await visit.person.fill()
@@ -119,7 +119,7 @@ async def _(visit: Visit) -> None:
     await visit.show()
 
 
-@row("leaving", "on-the-way")
+@row("wizard/to_microsoft", "on-the-way")
 async def _(visit: Visit) -> None:
     await visit.fill()
     await visit.page.route(f"{visit.site.cloud.url}/**", lambda route: route.fulfill(status=204))
@@ -127,14 +127,14 @@ async def _(visit: Visit) -> None:
     await visit.page.wait_for_selector("#leave")
 
 
-@row("account", "is-this-the-one")
+@row("wizard/account", "is-this-the-one")
 async def _(visit: Visit) -> None:
     await visit.person.fill()
     await visit.person.authorize()
     await visit.show()
 
 
-@row("trial", "at-work")
+@row("wizard/verification", "at-work")
 async def _(visit: Visit) -> None:
     await visit.person.fill()
     await visit.person.authorize()
@@ -143,7 +143,7 @@ async def _(visit: Visit) -> None:
     await visit.show()
 
 
-@row("trial", "interrupted")
+@row("wizard/verification", "interrupted")
 async def _(visit: Visit) -> None:
     await visit.person.fill()
     await visit.person.authorize()
@@ -152,12 +152,12 @@ async def _(visit: Visit) -> None:
     kept = await flows.load(f"flow:{flow_id}")
     assert kept is not None
     # What a process leaves that was killed over it: a trial, and nobody at work on it.
-    flow = msgspec.structs.replace(await visit.site.flow(flow_id), trial=new_trial())
+    flow = msgspec.structs.replace(await visit.site.flow(flow_id), verification=new_verification())
     await flows.replace(kept, encode(flow))
     await visit.show()
 
 
-@row("trial", "microsoft-away")
+@row("wizard/verification", "microsoft-away")
 async def _(visit: Visit) -> None:
     await visit.person.fill()
     await visit.person.authorize()
@@ -166,7 +166,7 @@ async def _(visit: Visit) -> None:
     await visit.show()
 
 
-@row("trial", "may-not-read")
+@row("wizard/verification", "may-not-read")
 async def _(visit: Visit) -> None:
     await visit.person.fill()
     await visit.person.authorize()
@@ -175,7 +175,7 @@ async def _(visit: Visit) -> None:
     await visit.show()
 
 
-@row("trial", "revoked-meanwhile")
+@row("wizard/verification", "revoked-meanwhile")
 async def _(visit: Visit) -> None:
     await visit.person.fill()
     await visit.person.authorize()
@@ -184,7 +184,7 @@ async def _(visit: Visit) -> None:
     await visit.show()
 
 
-@row("done", "key-not-shown-yet")
+@row("wizard/done", "key-not-shown-yet")
 async def _(visit: Visit) -> None:
     for name, shown in {
         "ben": ("Busy", "InACall"),
@@ -198,14 +198,14 @@ async def _(visit: Visit) -> None:
     await visit.show()
 
 
-@row("done", "key-was-shown")
+@row("wizard/done", "key-was-shown")
 async def _(visit: Visit) -> None:
     await visit.grant()
     await visit.person.overview()
     await visit.show()
 
 
-@row("done", "again-in-a-suspended-organisation")
+@row("wizard/done", "again-in-a-suspended-organisation")
 async def _(visit: Visit) -> None:
     await visit.grant()
     await visit.site.tenants.happened(visit.site.tenant_id(), TenantEvent.SUSPENDED)
@@ -214,7 +214,7 @@ async def _(visit: Visit) -> None:
     await visit.show()
 
 
-@row("key", "shown")
+@row("wizard/key", "shown")
 async def _(visit: Visit) -> None:
     await visit.person.fill()
     await visit.person.authorize()
@@ -222,7 +222,7 @@ async def _(visit: Visit) -> None:
     await visit.show(f"{visit.person.page.url}/key")
 
 
-@row("key", "was-shown")
+@row("wizard/key", "was-shown")
 async def _(visit: Visit) -> None:
     await visit.grant()
     await visit.show()
