@@ -26,7 +26,7 @@ help: ## says what there is
 setup: $(FOR_ALL) ## makes .venv in the checkout and installs everything into it
 	@:
 
-setup-run: $(FOR_RUNNING) ## the same with what running needs, which is a quarter of it
+setup-run: $(FOR_RUNNING) ## the same with what running needs only
 	@:
 
 # Runs a command and shows what it printed only when it fails.
