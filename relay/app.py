@@ -37,7 +37,7 @@ from relay.settings.env import SettingsInvalid
 from relay.settings.roles import Role
 from relay.store.sealing.marks import NO_MARKS
 from relay.store.server.connection import Store
-from relay.store.server.sight import Sight
+from relay.store.server.health import StoreHealth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
@@ -123,15 +123,15 @@ async def run(
         store = await stack.enter_async_context(reached(settings.store_settings(), stop))
         if store is None:
             return
-        sight = Sight(store)
-        health.watch("store", sight.trouble)
+        store_health = StoreHealth(store)
+        health.watch("store", store_health.fault)
         health.set("store", ready=True)
         try:
             async with asyncio.TaskGroup() as tasks:
                 ring = settings.key_ring() if roles & _WITH_RING else None
                 marks = settings.edge_marks(ring) if Role.EDGE in roles else NO_MARKS
                 parts = _Parts(store, ring, marks, health, ops.port, announce)
-                async with running({"store-sight": sight.run}), _announced(parts):
+                async with running({"store-health": store_health.run}), _announced(parts):
                     await _run_roles(settings, roles, stop, tasks, parts)
         except* Exception as group:
             # One cause, and what it took down with it: the first is what somebody must know.

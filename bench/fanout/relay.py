@@ -88,7 +88,6 @@ class _Worker:
 
     async def prepare(self) -> list[str]:
         """Take the partitions; have tenants, names, first answers and a suite key each."""
-        replid = (await self._store.server()).replid
         suite_keys = []
         for tenant in self._tenants:
             partition = keys.partition_of(tenant)
@@ -96,7 +95,7 @@ class _Worker:
                 lease = await Leases(self._store).acquire(partition, "bench", _LEASE)
                 assert lease is not None
                 self._leases[partition] = lease
-                self._epochs[partition] = await self._presences.renew_epoch(lease, replid)
+                self._epochs[partition] = await self._presences.renew_epoch(lease)
             await Tenants(self._store).put(Tenant(tenant_id=tenant, created=datetime.now(UTC)))
             suite_keys.append((await SuiteKeys(self._store, _MARKS).issue(tenant, "bench")).text)
             await self._introduce(tenant)

@@ -34,6 +34,7 @@ from relay.store.presence.leases import Lease, Leases
 from relay.store.presence.presences import Presences
 from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
+from relay.store.server.layout import Side
 from relay.worker.reads import poller
 from relay.worker.reads.answers import Answers
 
@@ -164,6 +165,7 @@ async def _rounds(
     worker: _Worker, pages: Sequence[Page], options: PollOptions, graph: Child, store: Store, valkey_pid: int
 ) -> PageCost:
     cost = PageCost([], [], [])
+    [node] = store.topology.nodes(Side.PRESENCE)
     process = psutil.Process(valkey_pid)
     for _ in range(2):  # first answers, then warm
         await _all(pages, worker.relay)
@@ -172,9 +174,9 @@ async def _rounds(
     gc.freeze()
     for _ in range(options.rounds):
         cost.plain.append(await _cpu_ms(pages, worker.plain, options.pages))
-        before = await _writes(store.main.client)
+        before = await _writes(node.client)
         cost.unchanged.append(await _cpu_ms(pages, worker.relay, options.pages))
-        cost.writes = max(cost.writes, await _writes(store.main.client) - before)
+        cost.writes = max(cost.writes, await _writes(node.client) - before)
         graph.ask(CHANGED)
         before_s = sum(process.cpu_times()[:2])
         cost.changed.append(await _cpu_ms(pages, worker.relay, options.pages))
@@ -251,7 +253,6 @@ def _plain_client(address: str, ca: str) -> httpx.AsyncClient:
 
 async def _pages(store: Store, users: int) -> list[Page]:
     leases: dict[int, tuple[Lease, Epoch]] = {}
-    replid = (await store.server()).replid
     pages = []
     for first in range(0, users, TENANT_USERS):
         tenant_id = TenantId(str(uuid.uuid4()))
@@ -259,7 +260,7 @@ async def _pages(store: Store, users: int) -> list[Page]:
         if partition not in leases:
             lease = await Leases(store).acquire(partition, "bench", _LEASE)
             assert lease is not None
-            leases[partition] = (lease, await Presences(store).renew_epoch(lease, replid))
+            leases[partition] = (lease, await Presences(store).renew_epoch(lease))
         ids = [UserId(str(uuid.uuid4())) for _ in range(min(TENANT_USERS, users - first))]
         upns = {user: f"person{n}@contoso.example" for n, user in enumerate(ids)}
         tenant = Tenant(Answers(tenant_id, Presences(store)), *leases[partition], upns)

@@ -8,7 +8,6 @@ entries missing (a gap)              history is whole, but was not read: streams
 
 from __future__ import annotations
 
-import asyncio
 import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -108,10 +107,11 @@ class History:
         """
         before = [partition.position.revision if partition.position else None for partition in partitions]
         numbers = [partition.number for partition in partitions]
-        server, standings = await asyncio.gather(self._store.server(), self._presences.standings(numbers))
-        if server.role != "master":
+        found = await self._presences.histories(numbers)
+        if len(found) < len(partitions):
             raise StoreUnavailable("The store's server is not the primary")
         return [
-            (partition, judge(partition, revision, *standings[partition.number], server.replid))
+            (partition, judge(partition, revision, now.epoch, now.last, now.replid))
             for partition, revision in zip(partitions, before, strict=True)
+            for now in [found[partition.number]]
         ]

@@ -116,7 +116,7 @@ class Worker:
         found = {tenure.lease: is_of(one.epoch, one.replid) if one.epoch else False for one, tenure in taken}
         # Another history: what is stored is not to be shown as if it were new.
         lost = {lease: rosters[lease.partition].tenants for lease, is_known in found.items() if not is_known}
-        renewed = await self.presences.renew_epochs(lost, taken[0][0].replid) if lost else {}
+        renewed = await self.presences.renew_epochs(lost) if lost else {}
         for one, tenure in taken:
             epoch = renewed.get(tenure.lease) if tenure.lease in lost else one.epoch
             if epoch is None:  # a slow store or machine: it is anybody's again
@@ -186,27 +186,23 @@ class Worker:
                 log.info("history_not_checked", error=str(error))
 
     async def _check_history(self) -> None:
-        identity = await self.store.server()
-        if identity.role != "master":
-            return
         mine = {partition: owned for partition, (owned, _) in self._owned.items()}
-        standings = await self.presences.standings(list(mine))
         lost: dict[Lease, tuple[OwnedPartition, Revision]] = {}
-        for partition, owned in mine.items():
-            epoch, last = standings[partition]
-            if is_of(owned.epoch, identity.replid) and epoch == owned.epoch and last >= owned.last:
-                owned.last = last
+        for partition, now in (await self.presences.histories(list(mine))).items():
+            owned = mine[partition]
+            if is_of(owned.epoch, now.replid) and now.epoch == owned.epoch and now.last >= owned.last:
+                owned.last = now.last
             else:
-                lost[owned.lease] = owned, last
+                lost[owned.lease] = owned, now.last
         if lost:
-            await self._declare_lost(lost, identity.replid)
+            await self._declare_lost(lost)
 
-    async def _declare_lost(self, lost: Mapping[Lease, tuple[OwnedPartition, Revision]], replid: str) -> None:
+    async def _declare_lost(self, lost: Mapping[Lease, tuple[OwnedPartition, Revision]]) -> None:
         """Declare history lost, together with every answer that is stored: an older one must not be shown again."""
         log.warning("history_lost", partitions=len(lost))
         rosters = await self.tenants.rosters([lease.partition for lease in lost])
         tenants = {lease: rosters[lease.partition].tenants for lease in lost}
         # A lease that is lost is absent: its next owner declares it.
-        for lease, epoch in (await self.presences.renew_epochs(tenants, replid)).items():
+        for lease, epoch in (await self.presences.renew_epochs(tenants)).items():
             owned, last = lost[lease]
             owned.history_lost(epoch, last)

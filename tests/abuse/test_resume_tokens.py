@@ -15,7 +15,7 @@ from tests.edge.worker import TENANT, name
 async def test_a_resume_token_does_not_show_the_replication_id(worker, suite, store):
     await worker.users(1)
     stream = await suite().open(name(0)).ready()
-    replid = (await store.server()).replid
+    replid = (await store.identity(0)).replid
     raw = base64.urlsafe_b64decode(stream.token + "=" * (-len(stream.token) % 4))
     assert replid.encode() not in raw
     token = ResumeToken.decode(stream.token)

@@ -67,7 +67,7 @@ class PlayedWorker:
                     await self.renew_epoch(tenant_id)
 
     async def renew_epoch(self, tenant_id: TenantId = TENANT) -> None:
-        await self.presences.renew_epoch(self.lease(tenant_id), (await self.store.server()).replid)
+        await self.presences.renew_epoch(self.lease(tenant_id))
 
     def lease(self, tenant_id: TenantId) -> Lease:
         return self.leases[keys.partition_of(tenant_id)]

@@ -24,6 +24,7 @@ from relay.store.sealing.short_lived import Flows
 from relay.store.server.connection import Store
 from relay.store.server.layout import Client
 from tests.graph.conftest import settings_for
+from tests.support.topology import raw_client
 from tests.support.valkey import as_role
 
 NO_RATE_LIMITS = RateLimits(requests=100_000, sign_ups=100_000, sign_ins=100_000, changes=100_000)
@@ -98,5 +99,5 @@ class Site:
 
     async def is_untouched(self) -> bool:
         """Whether nothing but flows and links to them, and their counts, is kept."""
-        names = [name async for name in self.store.vault.client.scan_iter()]
+        names = [name async for name in raw_client(self.store).scan_iter()]
         return all(name.startswith((b"flow:", b"invitation:", b"rooms:")) for name in names)

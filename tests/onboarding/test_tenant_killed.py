@@ -36,6 +36,7 @@ from tests.graph.conftest import settings_for
 from tests.onboarding.killable import Killer, Web, http_gate, store_gate
 from tests.onboarding.person import ACCOUNT, Person
 from tests.onboarding.site import Site, web_settings
+from tests.support.topology import raw_client
 from tests.support.valkey import ValkeyServer, free_port
 
 RING = make_ring("test", now_s=0)
@@ -229,7 +230,7 @@ async def test_withdrawal(scene: Scene, valkey: ValkeyServer, capsys: pytest.Cap
 
     async def whole() -> None:
         listed = {
-            account.decode() for account in await site.store.vault.client.smembers(keys.tenant_grants(scene.tenant_id))
+            account.decode() for account in await raw_client(site.store).smembers(keys.tenant_grants(scene.tenant_id))
         }
         kept = {grant.account_id for grant in await site.vault.list(scene.tenant_id)}
         assert listed == kept
@@ -306,22 +307,22 @@ async def test_leaving(scene: Scene, valkey: ValkeyServer, capsys: pytest.Captur
             await person.get(f"{TENANT}/leave")
 
     async def whole() -> None:
-        record = await site.store.vault.client.exists(keys.tenant(tenant_id))
+        record = await raw_client(site.store).exists(keys.tenant(tenant_id))
         for upn in (ACCOUNT, BEN):
-            assert await site.store.vault.client.exists(keys.grant(tenant_id, scene.account(upn))) == record
-        assert await site.store.vault.client.exists(keys.audit(tenant_id), keys.tenant_grants(tenant_id)) == 2 * record
-        assert await site.store.vault.client.exists(keys.tenant_suite_keys(tenant_id)) == record
-        left = {one.decode() for one in await site.store.vault.client.smembers(keys.left(keys.partition_of(tenant_id)))}
+            assert await raw_client(site.store).exists(keys.grant(tenant_id, scene.account(upn))) == record
+        assert await raw_client(site.store).exists(keys.audit(tenant_id), keys.tenant_grants(tenant_id)) == 2 * record
+        assert await raw_client(site.store).exists(keys.tenant_suite_keys(tenant_id)) == record
+        left = {one.decode() for one in await raw_client(site.store).smembers(keys.left(keys.partition_of(tenant_id)))}
         assert (tenant_id in left) == (not record), "the worker finds it when it is back"
 
     async def run() -> None:
         await scene.go(f"{TENANT}/leave", step, lambda: "has left" in person.page.text, whole)
         await whole()
-        assert not await site.store.vault.client.exists(keys.tenant(tenant_id))
+        assert not await raw_client(site.store).exists(keys.tenant(tenant_id))
         for key in scene.suite_keys:
-            kept = await site.store.vault.client.hgetall(keys.suite_key(key.key_id))
+            kept = await raw_client(site.store).hgetall(keys.suite_key(key.key_id))
             assert set(kept) == {b"tenant", b"hash", b"created", b"revoked"}
-            assert await site.store.vault.client.pttl(keys.suite_key(key.key_id)) > 0
+            assert await raw_client(site.store).pttl(keys.suite_key(key.key_id)) > 0
         assert "2 suite keys" in person.text
         assert BEN in person.text
 

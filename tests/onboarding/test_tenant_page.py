@@ -25,6 +25,7 @@ from relay.store.server import keys
 from tests.emulator.driver import form
 from tests.onboarding.person import ACCOUNT, Person, filled
 from tests.onboarding.site import Site
+from tests.support.topology import raw_client
 
 Meet = Callable[..., Awaitable[Person]]
 BEN = "ben@contoso.example"
@@ -425,7 +426,7 @@ async def test_whom_suites_may_watch_is_checked_tidied_and_carried_out(admin: Pe
     settings = await settings_of(site)
     assert settings["watch_domains"] == "contoso.example\nfabrikam.example"
     assert settings["watch_never"] == "emma@x.de"
-    assert await site.store.main.client.exists(keys.tenant_unenforced(site.tenant_id()))
+    assert await raw_client(site.store).exists(keys.tenant_unenforced(site.tenant_id()))
     await save(admin, "watching", watch_domains="not a domain", watch_only="x y", watch_never="")
     assert admin.page.status_code == 422
     assert "“not” is not a domain such as contoso.com" in admin.text
@@ -642,7 +643,7 @@ FORMS = [
 
 async def test_a_form_needs_its_session_its_token_and_our_own_page(admin: Person, meet: Meet):
     _, fields = form(admin.page.text, "sign-out")
-    before = await admin.site.store.main.client.hgetall(keys.tenant(admin.site.tenant_id()))
+    before = await raw_client(admin.site.store).hgetall(keys.tenant(admin.site.tenant_id()))
     stranger, ben = await meet(), await meet()
     await ben.enter(BEN)
     _, bens = form(ben.page.text, "sign-out")
@@ -655,7 +656,7 @@ async def test_a_form_needs_its_session_its_token_and_our_own_page(admin: Person
         assert (await ben.client.post(url, data=bens)).status_code == 403
         answer = await admin.client.post(url, content=b"x" * 1_000_000, headers={"content-type": "text/plain"})
         assert answer.status_code in (400, 413)
-    assert await admin.site.store.main.client.hgetall(keys.tenant(admin.site.tenant_id())) == before
+    assert await raw_client(admin.site.store).hgetall(keys.tenant(admin.site.tenant_id())) == before
 
 
 async def refuses(admin: Person, url: str, fields: dict[str, str]) -> None:

@@ -16,9 +16,10 @@ from relay.store.custody.audit import AuditLog
 from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.custody.vault import Vault, VersionConflict
 from relay.store.presence import hints
-from relay.store.presence.pipes import START_ID, Inbox
+from relay.store.presence.pipes import Inbox
 from relay.store.sealing.keyring import KeyRing, make_ring
 from relay.store.server import keys
+from relay.store.server.blocking import START_ID
 from relay.store.server.connection import Store
 from tests.store.samples import NOW, TENANT, user
 from tests.support.valkey import ValkeyServer

@@ -16,6 +16,8 @@ from tests.store.samples import TENANT
 from tests.support.valkey import ValkeyServer, free_port
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.one_server
+
 SECOND = timedelta(seconds=1)
 
 
@@ -109,12 +111,12 @@ async def test_the_store_works_over_a_unix_socket(tmp_path) -> None:
         async with Store(StoreSettings(url=f"unix://{path}")) as store:
             await store.ping()
             assert await store.preflight() == []
-            blocking = store.blocking()
-            reading = asyncio.create_task(blocking.read("XREAD", "BLOCK", 1000, "STREAMS", "s", "0"))
+            streams = store.streams()
+            reading = asyncio.create_task(streams.read({b"s": b"0"}))
             await asyncio.sleep(0.01)
-            await blocking.wake()
-            assert await reading is None
-            await blocking.aclose()
+            await streams.wake()
+            assert await reading == []
+            await streams.aclose()
 
 
 async def test_a_replica_cannot_be_written_and_is_no_place_to_start(valkey: ValkeyServer, raw: Redis, tmp_path) -> None:
@@ -122,21 +124,21 @@ async def test_a_replica_cannot_be_written_and_is_no_place_to_start(valkey: Valk
         async with Redis.from_url(replica.url) as client:
             await client.replicaof("127.0.0.1", str(valkey.port))
         async with Store(StoreSettings(url=replica.url, operation_timeout=SECOND)) as store:
-            assert (await store.server()).role == "slave"
+            assert (await store.identity(0)).role == "slave"
             with pytest.raises(StoreUnavailable):
                 await store.command("SET", "x", 1)
             with pytest.raises(NotPrimary, match="is a replica"):
                 await store.preflight()
             with pytest.raises(NotPrimary, match="is a replica"):
-                await store.look()
+                await store.check()
 
 
 async def test_a_read_that_is_blocked_when_its_server_is_demoted_says_so(tmp_path) -> None:
     with ValkeyServer(tmp_path) as server:
         async with Store(StoreSettings(url=server.url)) as store, Redis.from_url(server.url) as client:
-            before = await store.server()
-            blocking = store.blocking()
-            reading = asyncio.create_task(blocking.read("XREAD", "BLOCK", 3000, "STREAMS", "s", "0"))
+            before = await store.identity(0)
+            streams = store.streams()
+            reading = asyncio.create_task(streams.read({b"s": b"0"}))
 
             async def blocked() -> bool:
                 return (await client.info("clients"))["blocked_clients"] == 1
@@ -145,12 +147,12 @@ async def test_a_read_that_is_blocked_when_its_server_is_demoted_says_so(tmp_pat
             await client.replicaof("127.0.0.1", "1")
             with pytest.raises(StoreUnavailable):
                 await reading
-            assert (await store.server()).role == "slave"
+            assert (await store.identity(0)).role == "slave"
             await client.replicaof("no", "one")  # type: ignore[arg-type]
-            after = await store.server()
+            after = await store.identity(0)
             assert after.role == "master"
             assert after.replid != before.replid
-            await blocking.aclose()
+            await streams.aclose()
 
 
 # ----------------------------------------------------------- durable writes
@@ -160,7 +162,7 @@ async def test_a_confirmed_write_survives_kill_9(tmp_path) -> None:
     with ValkeyServer(tmp_path) as server:
         async with Store(StoreSettings(url=server.url)) as store:
             for n in range(20):
-                async with store.vault_connection() as vault:
+                async with store.durable() as vault:
                     await vault.execute("SET", f"k{n}", n)
                     await vault.confirm()
         server.kill()
@@ -171,7 +173,7 @@ async def test_a_confirmed_write_survives_kill_9(tmp_path) -> None:
 
 async def test_too_few_acknowledgements_are_not_saved(valkey: ValkeyServer, raw: Redis) -> None:
     settings = StoreSettings(url=valkey.url, replicas=1, operation_timeout=timedelta(milliseconds=500))
-    async with Store(settings) as store, store.vault_connection() as vault:
+    async with Store(settings) as store, store.durable() as vault:
         await vault.execute("SET", "k", 1)
         with pytest.raises(NotSaved):
             await vault.confirm()
@@ -180,7 +182,7 @@ async def test_too_few_acknowledgements_are_not_saved(valkey: ValkeyServer, raw:
 
 async def test_a_server_that_does_not_append_confirms_nothing(tmp_path) -> None:
     with ValkeyServer(tmp_path, appendonly="no") as server:
-        async with Store(StoreSettings(url=server.url)) as store, store.vault_connection() as vault:
+        async with Store(StoreSettings(url=server.url)) as store, store.durable() as vault:
             await vault.execute("SET", "k", 1)
             with pytest.raises(NotSaved):
                 await vault.confirm()
@@ -193,7 +195,7 @@ async def test_an_acknowledging_replica_has_the_write(valkey: ValkeyServer, raw:
             async with Store(StoreSettings(url=valkey.url, replicas=1)) as store:
 
                 async def saved() -> bool:
-                    async with store.vault_connection() as vault:
+                    async with store.durable() as vault:
                         await vault.execute("SET", "k", 1)
                         try:
                             await vault.confirm()
@@ -224,7 +226,7 @@ async def test_a_cancellation_is_lost_at_no_moment_of_a_command(store: Store) ->
 
 
 async def test_a_cancelled_durable_write_does_not_mix_up_replies(store: Store) -> None:
-    async with store.vault_connection() as vault:
+    async with store.durable() as vault:
         await vault.execute("SET", "k", "value")
         waiting = asyncio.create_task(vault.execute("BLPOP", "nothing", 5))
         await asyncio.sleep(0.02)
@@ -235,7 +237,7 @@ async def test_a_cancelled_durable_write_does_not_mix_up_replies(store: Store) -
 
 
 async def test_a_refused_command_leaves_the_durable_connection_in_step(store: Store) -> None:
-    async with store.vault_connection() as vault:
+    async with store.durable() as vault:
         await vault.execute("SET", "k", "value")
         with pytest.raises(Bug):
             await vault.execute("LPUSH", "k", 1)
@@ -244,7 +246,7 @@ async def test_a_refused_command_leaves_the_durable_connection_in_step(store: St
 
 async def test_durable_writes_take_turns(store: Store) -> None:
     async def write(n: int) -> None:
-        async with store.vault_connection() as vault:
+        async with store.durable() as vault:
             await vault.execute("SET", f"k{n}", n)
             assert await vault.execute("GET", f"k{n}") == str(n).encode()
             await vault.confirm()
@@ -268,15 +270,15 @@ async def test_a_look_at_the_store_finds_that_it_takes_no_writes(
     setting: str, valkey: ValkeyServer, raw: Redis
 ) -> None:
     async with Store(StoreSettings(url=valkey.url_of(Client.WEBHOOK))) as store:
-        await store.look()
+        await store.check()
         await raw.config_set(setting, "1")
         try:
-            for look in (store.look, store.preflight):
+            for check in (store.check, store.preflight):
                 with pytest.raises(StoreUnavailable, match=setting):
-                    await look()
+                    await check()
         finally:
             await raw.config_set(setting, "0")
-        await store.look()
+        await store.check()
 
 
 async def test_a_server_that_answers_too_late_is_unavailable(valkey: ValkeyServer, raw: Redis) -> None:
@@ -304,7 +306,7 @@ async def test_the_first_durable_write_after_a_restart_of_the_server_is_kept(tmp
     with ValkeyServer(tmp_path) as server:
         async with Store(StoreSettings(url=server.url)) as store:
             for value in ("before", "after"):
-                async with store.vault_connection() as vault:
+                async with store.durable() as vault:
                     await vault.execute("SET", "key", value)
                     await vault.confirm()
                 if value == "before":

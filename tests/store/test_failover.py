@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from relay.errors import NotPrimary, StoreUnavailable
-from relay.store.server.connection import Blocking, Store, StoreSettings
+from relay.store.server.blocking import StreamReader
+from relay.store.server.connection import Store, StoreSettings
 from tests.support.fault_proxy import FaultProxy
 from tests.support.valkey import ValkeyServer
 from tests.support.waiting import eventually
@@ -64,9 +66,9 @@ async def _is_in_step(replica: Redis) -> bool:
 async def _has_settled(store: Store) -> bool:
     """Whether commands of every kind reach a primary."""
     with suppress(StoreUnavailable):
-        await store.look()
+        await store.check()
         await store.command("SET", "k", 1)
-        async with store.vault_connection() as vault:
+        async with store.durable() as vault:
             await vault.execute("SET", "durable", 1)
             await vault.confirm()
         return True
@@ -76,8 +78,8 @@ async def _has_settled(store: Store) -> bool:
 async def test_after_a_failover_every_connection_leads_to_the_new_primary(pair: Pair) -> None:
     async with Store(StoreSettings(url=pair.url)) as store:
         await _busy(store)
-        blocking = store.blocking()
-        reading = asyncio.create_task(_read_on(blocking))
+        streams = store.streams()
+        reading = asyncio.create_task(_read_on(streams))
         assert await _has_settled(store)
         await pair.fail_over()
         with pytest.raises(NotPrimary):
@@ -86,7 +88,7 @@ async def test_after_a_failover_every_connection_leads_to_the_new_primary(pair: 
         await pair.b.xadd("s", {"said": "here"})
         assert await reading
         await eventually(lambda: _is_left(pair))
-        await blocking.aclose()
+        await streams.aclose()
 
 
 async def test_durable_writes_alone_find_the_new_primary_too(pair: Pair) -> None:
@@ -100,10 +102,10 @@ async def test_durable_writes_alone_find_the_new_primary_too(pair: Pair) -> None
 
 async def test_who_only_reads_is_told_by_the_history_of_another_server(pair: Pair) -> None:
     async with Store(StoreSettings(url=pair.url)) as store:
-        before = await store.server()
+        before = await store.identity(0)
         await pair.fail_over()
-        assert (await store.server()).role == "slave"
-        after = await store.server()
+        assert (await store.identity(0)).role == "slave"
+        after = await store.identity(0)
         assert (after.role, after.replid != before.replid) == ("master", True)
 
 
@@ -127,8 +129,8 @@ async def test_a_replica_is_told_of_once_until_there_is_a_primary_again(pair: Pa
                 await eventually(partial(_has_connected_anew, pair, store, before + 3))
                 assert [line["event"] for line in told].count("store_connected_anew") == times
                 await pair.a.replicaof("no", "one")  # type: ignore[arg-type]
-                await store.server()
-                await store.server()
+                await store.identity(0)
+                await store.identity(0)
 
 
 async def _has_connected_anew(pair: Pair, store: Store, connections: int) -> bool:
@@ -144,17 +146,17 @@ async def _busy(store: Store) -> None:
 
 
 async def _writes_durably(store: Store) -> bool:
-    async with store.vault_connection() as vault:
+    async with store.durable() as vault:
         await vault.execute("SET", "durable", 1)
         await vault.confirm()
     return True
 
 
-async def _read_on(blocking: Blocking) -> object:
+async def _read_on(streams: StreamReader) -> object:
     """What a reader of `changes` does: again and again, from where it stands."""
     while True:
         with suppress(StoreUnavailable):
-            if reply := await blocking.read("XREAD", "BLOCK", 200, "STREAMS", "s", "0"):
+            if reply := await streams.read({b"s": b"0"}, timedelta(milliseconds=200)):
                 return reply
         await asyncio.sleep(0.02)
 

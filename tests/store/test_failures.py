@@ -18,6 +18,8 @@ from relay.store.server.redis_errors import translated
 from relay.store.server.scripting import Script
 from tests.support.valkey import ValkeyServer
 
+pytestmark = pytest.mark.one_server
+
 SECRET = "hunter2"
 Way = Callable[[Store], Awaitable[object]]
 
@@ -26,7 +28,7 @@ WRITE = Script("test", text="local key = KEYS[1]\nlocal value = ARGV[1]\n\nretur
 
 
 async def _durably(store: Store, *command: str) -> object:
-    async with store.vault_connection() as vault:
+    async with store.durable() as vault:
         return await vault.execute(*command)
 
 

@@ -13,6 +13,8 @@ from relay.store.server.layout import Client
 from tests.store.samples import TENANT
 from tests.support.valkey import ValkeyServer
 
+pytestmark = pytest.mark.one_server
+
 
 @pytest.fixture(autouse=True)
 def _nothing_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:

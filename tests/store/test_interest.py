@@ -9,8 +9,9 @@ from relay.core.presence import Name
 from relay.errors import TooManyUsers
 from relay.store.presence import hints
 from relay.store.presence.interest import Interest
-from relay.store.presence.pipes import START_ID, Inbox
+from relay.store.presence.pipes import Inbox
 from relay.store.server import keys
+from relay.store.server.blocking import START_ID
 from relay.store.server.connection import Store
 from tests.store.samples import TENANT, name, tenant_in
 

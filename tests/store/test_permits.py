@@ -11,6 +11,8 @@ from relay.store.server.layout import Client
 from tests.store.samples import TENANT
 from tests.support.valkey import ValkeyServer
 
+pytestmark = pytest.mark.one_server
+
 
 async def asked(url: str, *clients: Client):  # type: ignore[no-untyped-def]
     async with Store(StoreSettings(url=url)) as store:

@@ -15,6 +15,7 @@ from relay.store.presence.leases import Lease, Leases
 from relay.store.presence.pipes import Changes, ChangesReader, Inbox
 from relay.store.presence.presences import Presences
 from relay.store.server import keys
+from relay.store.server.blocking import START_ID
 from relay.store.server.connection import Store, StoreSettings
 from tests.store.samples import TENANT, name, seen, stands_for, tenant_in, user
 from tests.support.valkey import ValkeyServer, free_port
@@ -50,7 +51,7 @@ async def read_all(reader: ChangesReader) -> list:
 async def test_a_hint_arrives_as_it_was_sent(store: Store, hint: hints.Hint) -> None:
     inbox = Inbox(store)
     await inbox.append(hint)
-    (entry,) = await inbox.read({P: pipes.START_ID}, SHORT)
+    (entry,) = await inbox.read({P: START_ID}, SHORT)
     assert (entry.partition, entry.hint, entry.gap) == (P, hint, False)
     assert entry.position == await inbox.last(P)
     assert await inbox.read({P: entry.position}, SHORT) == []
@@ -62,7 +63,7 @@ async def test_one_read_covers_many_partitions(store: Store) -> None:
     tenants = {partition: tenant_in(partition) for partition in range(keys.PARTITIONS)}
     for tenant in tenants.values():
         await inbox.append(hints.TenantChanged(tenant))
-    read = await inbox.read(dict.fromkeys(tenants, pipes.START_ID))
+    read = await inbox.read(dict.fromkeys(tenants, START_ID))
     assert {entry.partition: entry.hint for entry in read} == {
         partition: hints.TenantChanged(tenant) for partition, tenant in tenants.items()
     }
@@ -73,10 +74,10 @@ async def test_a_blocked_read_of_the_inbox_can_be_woken_and_goes_on_over_the_sam
     store: Store, raw: Redis
 ) -> None:
     inbox = Inbox(store)
-    await inbox.read({P: pipes.START_ID}, SHORT)
+    await inbox.read({P: START_ID}, SHORT)
     before = (await raw.info("stats"))["total_connections_received"]
     for _ in range(20):
-        reading = asyncio.create_task(inbox.read({P: pipes.START_ID}))
+        reading = asyncio.create_task(inbox.read({P: START_ID}))
         await asyncio.sleep(0)
         await inbox.wake()
         async with asyncio.timeout(0.5):
@@ -90,7 +91,7 @@ async def test_a_reader_of_the_inbox_notices_what_was_trimmed_away(store: Store,
     inbox = Inbox(store)
     for _ in range(3):
         await inbox.append(hints.TenantChanged(TENANT))
-    first, second, third = await inbox.read({P: pipes.START_ID}, SHORT)
+    first, second, third = await inbox.read({P: START_ID}, SHORT)
     assert [entry.gap for entry in (first, second, third)] == [False, False, False]
     await raw.xtrim(keys.inbox(P), maxlen=1, approximate=False)
     (again,) = await inbox.read({P: first.position}, SHORT)
@@ -122,7 +123,7 @@ async def test_a_hint_of_a_later_release_is_no_error(store: Store, raw: Redis) -
     inbox = Inbox(store)
     await raw.xadd(keys.inbox(P), {"p": "0-0", "h": b"\x93\xa1z\x01\x02"})
     await raw.xadd(keys.inbox(P), {"p": "0-0", "h": b"garbage"})
-    assert [entry.hint for entry in await inbox.read({P: pipes.START_ID}, SHORT)] == [None, None]
+    assert [entry.hint for entry in await inbox.read({P: START_ID}, SHORT)] == [None, None]
     await inbox.aclose()
 
 
@@ -280,7 +281,7 @@ async def test_the_reader_goes_on_after_the_server_was_away(tmp_path) -> None:
             await presences.accept(lease, TENANT, [seen(1)])
             reader.set(P, START)
             assert len(await read_all(reader)) == 1
-            before = await store.server()
+            before = await store.identity(0)
             server.kill()
             with pytest.raises(StoreUnavailable):
                 await reader.read()
@@ -298,5 +299,5 @@ async def test_the_reader_goes_on_after_the_server_was_away(tmp_path) -> None:
             await eventually(back)
             (entry,) = await read_all(reader)
             assert not entry.gap
-            assert (await store.server()).replid != before.replid
+            assert (await store.identity(0)).replid != before.replid
             await reader.aclose()

@@ -151,7 +151,7 @@ async def test_a_late_owner_writes_nothing(store: Store, lease: Lease, raw: Redi
         lambda: presences.accept(lease, TENANT, [seen(1)]),
         lambda: presences.name(lease, TENANT, {name(1): stands_for(user(1))}),
         lambda: presences.contact(lease, [contact]),
-        lambda: presences.renew_epoch(lease, "0" * 40),
+        lambda: presences.renew_epoch(lease),
         lambda: presences.forget(lease, TENANT, [user(1)]),
         lambda: presences.forget_names(lease, TENANT, [name(1)]),
         lambda: presences.drop(lease, TENANT),
@@ -256,12 +256,12 @@ async def test_only_names_that_stand_for_something_else_go_into_changes(store: S
 async def test_a_snapshot_of_an_empty_store_knows_nothing(store: Store) -> None:
     snapshot = await Presences(store).snapshot(TENANT, [name(1)])
     assert (snapshot.last, snapshot.epoch, snapshot.names, snapshot.answers) == (START, None, {}, {})
-    assert snapshot.replid == (await store.server()).replid
+    assert snapshot.replid == (await store.identity(0)).replid
 
 
 async def test_a_snapshot_joins_names_and_answers(store: Store, lease: Lease) -> None:
     presences = Presences(store)
-    epoch = await presences.renew_epoch(lease, "f" * 40)
+    epoch = await presences.renew_epoch(lease)
     alias = Name("other@contoso.com")
     await presences.name(
         lease,
@@ -279,8 +279,8 @@ async def test_a_snapshot_joins_names_and_answers(store: Store, lease: Lease) ->
     assert snapshot.answers == {user(1): (accepted.revision, b"one")}
     assert snapshot.last == accepted.revision
     assert snapshot.epoch == epoch == await presences.epoch(P)
-    assert is_of(epoch, "f" * 40)
-    assert await presences.renew_epoch(lease, "f" * 40) != epoch
+    assert is_of(epoch, (await store.identity(0)).replid)
+    assert await presences.renew_epoch(lease) != epoch
 
 
 async def test_a_snapshot_holds_5000_names_and_no_more(store: Store, lease: Lease) -> None:
@@ -346,10 +346,9 @@ def test_the_layout_is_the_same_in_python_and_lua() -> None:
 
 async def test_a_read_of_an_epoch_that_is_over_is_refused(store: Store, lease: Lease):
     presences = Presences(store)
-    replid = (await store.server()).replid
-    old = await presences.renew_epoch(lease, replid)
+    old = await presences.renew_epoch(lease)
     assert (await presences.accept(lease, TENANT, [seen(1, poll=1)], old)).revision
-    new = await presences.renew_epoch(lease, replid)
+    new = await presences.renew_epoch(lease)
     with pytest.raises(HistoryLost):
         await presences.accept(lease, TENANT, [seen(1, poll=2)], old)
     assert (await presences.accept(lease, TENANT, [seen(1, poll=3)], new)).revision
@@ -357,7 +356,7 @@ async def test_a_read_of_an_epoch_that_is_over_is_refused(store: Store, lease: L
 
 async def test_between_a_failover_and_the_new_epoch_nothing_is_accepted(store: Store, lease: Lease, raw: Redis):
     presences = Presences(store)
-    epoch = await presences.renew_epoch(lease, (await store.server()).replid)
+    epoch = await presences.renew_epoch(lease)
     await raw.execute_command("REPLICAOF", "127.0.0.1", "1")
     await raw.execute_command("REPLICAOF", "NO", "ONE")
     with pytest.raises(HistoryLost):
@@ -367,5 +366,5 @@ async def test_between_a_failover_and_the_new_epoch_nothing_is_accepted(store: S
 async def test_a_new_epoch_deletes_the_answers_of_the_old_one(store: Store, lease: Lease):
     presences = Presences(store)
     await presences.accept(lease, TENANT, [seen(1)])
-    await presences.renew_epoch(lease, "replid", [TENANT])
+    await presences.renew_epoch(lease, [TENANT])
     assert await presences.load(TENANT) == {}

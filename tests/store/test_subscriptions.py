@@ -10,12 +10,13 @@ from redis.asyncio import Redis
 
 from relay.core.presence import TenantId
 from relay.errors import Bug, LeaseLost
-from relay.store.presence import hints, pipes
+from relay.store.presence import hints
 from relay.store.presence.leases import Lease, Leases
 from relay.store.presence.pipes import Inbox
 from relay.store.presence.presences import Presences
 from relay.store.presence.subscriptions import Route, Subscription, Subscriptions, new_client_state, new_route
 from relay.store.server import keys
+from relay.store.server.blocking import START_ID
 from relay.store.server.connection import Store
 from tests.store.samples import NOW, TENANT, tenant_in, user
 
@@ -138,7 +139,7 @@ async def test_notifications_beyond_a_tenants_share_are_left_out_and_the_worker_
     inbox = Inbox(store)
     many = hints.Notified(TENANT, "07-route", (b"{}",) * 600)
     await inbox.append(many, many)
-    found = await inbox.read({P: pipes.START_ID}, timedelta(milliseconds=20))
+    found = await inbox.read({P: START_ID}, timedelta(milliseconds=20))
     assert [entry.hint for entry in found] == [many]
     assert await inbox.save(lease, found[-1].position) == {TENANT}
     await inbox.append(many)

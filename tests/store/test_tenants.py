@@ -17,9 +17,10 @@ from relay.store.custody.tenants import SettingsConflict, Tenant, Tenants
 from relay.store.custody.vault import NEW, Grant, Vault
 from relay.store.presence import hints
 from relay.store.presence.entries import Ended
-from relay.store.presence.pipes import START_ID, ChangesReader, Inbox
+from relay.store.presence.pipes import ChangesReader, Inbox
 from relay.store.sealing.keyring import KeyRing, make_ring
 from relay.store.server import keys
+from relay.store.server.blocking import START_ID
 from relay.store.server.connection import Store, StoreSettings
 from tests.store.samples import NOW, TENANT, tenant_in, user
 from tests.support.ring import MARKS

@@ -17,9 +17,10 @@ from relay.errors import NotSaved, TenantRemoved
 from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.custody.vault import NEW, Grant, Vault, VersionConflict
 from relay.store.presence import hints
-from relay.store.presence.pipes import START_ID, Inbox
+from relay.store.presence.pipes import Inbox
 from relay.store.sealing.keyring import Belonging, KeyRing, KeyRingInvalid, SealBroken, make_ring
 from relay.store.server import keys
+from relay.store.server.blocking import START_ID
 from relay.store.server.connection import Store, StoreSettings
 from tests.store.samples import NOW, TENANT, tenant_in, user
 from tests.support.valkey import ValkeyServer

@@ -17,11 +17,12 @@ from relay.core.presence import TenantId, UserId
 from relay.graph.push.certificates import Certificates, make
 from relay.graph.settings import GraphSettings
 from relay.http.paths import NOTIFICATIONS
-from relay.store.presence import hints, pipes
+from relay.store.presence import hints
 from relay.store.presence.leases import Lease, Leases
 from relay.store.presence.pipes import Inbox
 from relay.store.presence.subscriptions import Subscription, Subscriptions, new_client_state, new_route
 from relay.store.server import keys
+from relay.store.server.blocking import START_ID
 from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.layout import Client
 from relay.webhook.server import receiving
@@ -81,7 +82,7 @@ class Hook:
         partition = keys.partition_of(tenant)
         inbox = Inbox(self.store)
         found: list[hints.Hint] = []
-        position = pipes.START_ID
+        position = START_ID
         while entries := await inbox.read({partition: position}, timedelta(milliseconds=20)):
             found += [entry.hint for entry in entries if entry.hint is not None]
             position = entries[-1].position

@@ -75,7 +75,7 @@ async def owner(valkey: ValkeyServer, raw: Redis) -> AsyncIterator[Owner]:
         lease = await Leases(store).acquire(PARTITION, "worker-1", timedelta(minutes=1))
         assert lease is not None
         presences = Presences(store)
-        epoch = await presences.renew_epoch(lease, (await store.server()).replid)
+        epoch = await presences.renew_epoch(lease)
         yield Owner(store, lease, epoch, Answers(TENANT, presences))
 
 
@@ -109,8 +109,7 @@ async def test_a_write_whose_reply_comes_after_history_was_lost_is_not_believed(
     held = owner.store.hold_reply("accept")
     read = asyncio.create_task(owner.accept(owner.read("Available")))
     await held.came.wait()
-    replid = (await owner.store.server()).replid
-    owner.epoch = await Presences(owner.store).renew_epoch(owner.lease, replid, [TENANT])
+    owner.epoch = await Presences(owner.store).renew_epoch(owner.lease, [TENANT])
     owner.answers.clear()
     held.let_go()
     await read

@@ -391,7 +391,7 @@ async def test_work_that_is_cancelled_before_it_begins_leaves_nothing_over(relay
         worker = Worker(relay.store, relay.vault, cloud, SETTINGS, "worker-1")
         lease = await Leases(relay.store).acquire(partition, "worker-1", SETTINGS.lease)
         assert lease is not None
-        epoch = await relay.presences.renew_epoch(lease, (await relay.store.server.clients()).replid, {tenant})
+        epoch = await relay.presences.renew_epoch(lease, {tenant})
         tenure = Tenure(lease, time.monotonic(), SETTINGS.tenure)
         roster = (await relay.tenants.rosters([partition]))[partition]
         owned = OwnedPartition(worker, tenure, epoch, await worker.inbox.last(partition), cloud, roster)

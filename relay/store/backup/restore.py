@@ -218,7 +218,7 @@ class Restore:
             tenant_id=tenant_id,
             mark=record.mark,
         )
-        async with self._store.vault_connection() as vault:
+        async with self._store.durable() as vault:
             await vault.run(call)
             await vault.confirm()
 
@@ -298,7 +298,7 @@ class Restore:
         # A genuine mark is made anew, because edges may know the newest key only. What is none stays what it is.
         if b"revoked" not in fields and _standing(self._marks, key_id, fields) is Standing.GENUINE:
             fields = {**fields, FIELD: self._marks.mark(_vouched(key_id, fields))}
-        async with self._store.vault_connection() as vault:
+        async with self._store.durable() as vault:
             flat = [part for pair in fields.items() for part in pair]
             reply: bytes = await vault.run(
                 _SUITE_KEY(*flat, suite_key=keys.suite_key(key_id), overwrite=self._overwrite)

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from relay.core.presence import TenantId
-    from relay.store.server.connection import Store, VaultConnection
+    from relay.store.server.connection import Store
+    from relay.store.server.durable import DurableWrites
 
 RETENTION: Final = timedelta(days=30)
 MOST_DEEDS: Final = 10_000
@@ -100,7 +101,7 @@ def encoded(entry: Entry | None) -> bytes:
 
 
 async def append_about_key(
-    vault: VaultConnection, tenant_id: TenantId, key_id: str, entry: Entry, *, once_since: datetime | None = None
+    vault: DurableWrites, tenant_id: TenantId, key_id: str, entry: Entry, *, once_since: datetime | None = None
 ) -> None:
     """Append what happened to a suite key, on the connection of that write and before it is confirmed.
 

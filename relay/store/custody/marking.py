@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from relay.store.sealing.marks import RingMarks
     from relay.store.server.connection import Store
 
-_SCAN: Final = 1000
 _MARK = Script("suite_key_mark")
 _PREFIX: Final = keys.suite_key("")
 
@@ -71,14 +70,9 @@ class Marking:
 
     async def in_force(self) -> AsyncIterator[MarkedKey]:
         """Every suite key in force, in no order; not of one instant."""
-        cursor = 0
-        while True:
-            reply = await self._store.vault_command("SCAN", cursor, "MATCH", _PREFIX + b"*", "COUNT", _SCAN)
-            cursor, ids = int(reply[0]), [key.removeprefix(_PREFIX).decode() for key in reply[1]]
-            for key in await self._read(ids):
+        async for found in self._store.vault_scan(_PREFIX + b"*"):
+            for key in await self._read([name.removeprefix(_PREFIX).decode() for name in found]):
                 yield key
-            if cursor == 0:
-                break
 
     async def census(self) -> MarkCensus:
         """Count marks by the key that made them."""
@@ -116,7 +110,7 @@ class Marking:
             old_mark=key.mark,
             new_mark=self._marks.mark(vouched),
         )
-        async with self._store.vault_connection() as vault:
+        async with self._store.durable() as vault:
             is_marked = await vault.run(call)
             await vault.confirm()
         return bool(is_marked)

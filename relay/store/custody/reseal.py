@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_SCAN: Final = 1000
-"""Keys that the server looks at in one step: half a millisecond."""
 _AGAIN: Final = 5
 """Tries with a value that others write meanwhile. Whoever wrote it sealed it with the key in use, so one more is enough."""
 
@@ -175,7 +173,7 @@ class Sealed:
             if value is None or sealed is None or ring.is_newest(sealed):
                 return False
             again = place.with_sealed(value, ring.seal(ring.open(sealed, belonging), belonging))
-            async with self._store.vault_connection() as vault:
+            async with self._store.durable() as vault:
                 replaced = await vault.run(_RESEAL(key=key.encode(), field=place.hash_field, old=value, new=again))
                 await vault.confirm()
             if replaced:
@@ -185,17 +183,13 @@ class Sealed:
 
     async def _values(self) -> AsyncIterator[tuple[Place, str, bytes]]:
         for place in PLACES:
-            cursor = 0
-            while True:
-                reply = await self._store.vault_command("SCAN", cursor, "MATCH", place.pattern, "COUNT", _SCAN)
-                cursor, found = int(reply[0]), [key.decode() for key in reply[1]]
+            async for names in self._store.vault_scan(place.pattern):
+                found = [name.decode() for name in names]
                 found = [key for key in found if not place.only or place.belonging(key) is not None]
                 values = await self._store.many([_read(place, key) for key in found], vault=True)
                 for key, value in zip(found, values, strict=True):
                     if value is not None and place.member.encode() in value:
                         yield place, key, value
-                if cursor == 0:
-                    break
 
 
 def _read(place: Place, key: str) -> tuple[str, ...]:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     from relay.core.audit.events import Entry
     from relay.store.sealing.marks import Marks
-    from relay.store.server.connection import Store, VaultConnection
+    from relay.store.server.connection import Store
+    from relay.store.server.durable import DurableWrites
 
 MAX_LABEL_CHARS: Final = 100
 MOST_KEYS: Final = 100
@@ -176,7 +177,7 @@ class SuiteKeys:
         record += [FIELD, mark]
         if provisional:
             record += ["provisional", 1, "expires", now_ms + _ms(PROVISIONAL)]
-        async with self._store.vault_connection() as vault:
+        async with self._store.durable() as vault:
             # Listed before it works: whatever is cut short, no key is in force that a removal would not find.
             await vault.execute("SADD", keys.tenant_suite_keys(tenant_id), key_id)
             await vault.execute("HSET", keys.suite_key(key_id), *record)
@@ -225,7 +226,7 @@ class SuiteKeys:
 
         Repeating it is safe; the audit log tells of it once.
         """
-        async with self._store.vault_connection() as vault:
+        async with self._store.durable() as vault:
             kept = await vault.run(_KEEP(suite_key=keys.suite_key(key_id), now_ms=_now_ms()))
             if kept == _NOT_TOLD:
                 await _tell_once(vault, tenant_id, key_id, audit, datetime.now(UTC) - PROVISIONAL, _KEPT_TOLD)
@@ -243,7 +244,7 @@ class SuiteKeys:
         if not timedelta() <= overlap <= MAX_OVERLAP:
             raise ValueError(f"a key may overlap with its successor for {MAX_OVERLAP} at most")
         ends_ms = _now_ms() + _ms(overlap)
-        async with self._store.vault_connection() as vault:
+        async with self._store.durable() as vault:
             ends = await vault.run(_EXPIRE(suite_key=keys.suite_key(key_id), tenant_id=tenant_id, ends_ms=ends_ms))
             await vault.confirm()
         return _time(ends) if ends else None
@@ -251,7 +252,7 @@ class SuiteKeys:
     async def rename(self, tenant_id: TenantId, key_id: str, label: str, audit: Entry | None = None) -> bool:
         """Call a suite otherwise; False for a key that is not this tenant's."""
         call = _RENAME(suite_key=keys.suite_key(key_id), tenant_id=tenant_id, label=label[:MAX_LABEL_CHARS])
-        async with self._store.vault_connection() as vault:
+        async with self._store.durable() as vault:
             renamed = await vault.run(call)
             if renamed and audit is not None:
                 await append_about_key(vault, tenant_id, key_id, audit)
@@ -266,8 +267,8 @@ class SuiteKeys:
         """
         ids = list(key_ids)
         found = await self._store.many([("HMGET", keys.suite_key(one), *_ENDS) for one in ids], vault=True)
-        if any(tenant is None for tenant, *_ in found):
-            await self._store.vouch()
+        unknown = [keys.suite_key(one) for one, (tenant, *_) in zip(ids, found, strict=True) if tenant is None]
+        await self._store.demand_primary(unknown)
         now_ms = _now_ms()
         return {
             key_id
@@ -280,7 +281,7 @@ class SuiteKeys:
 
         Repeating it completes what was cut short; the audit log tells of it once.
         """
-        async with self._store.vault_connection() as vault:
+        async with self._store.durable() as vault:
             found = await vault.run(_REVOKE(suite_key=keys.suite_key(key_id), now_ms=_now_ms()))
             if found is not None and audit is not None and not found[2]:
                 await _tell_once(vault, TenantId(found[0].decode()), key_id, audit, _time(found[1]), _REVOKED_TOLD)
@@ -350,7 +351,7 @@ class SuiteKeys:
 
 
 async def _tell_once(
-    vault: VaultConnection, tenant_id: TenantId, key_id: str, entry: Entry, since: datetime, field: str
+    vault: DurableWrites, tenant_id: TenantId, key_id: str, entry: Entry, since: datetime, field: str
 ) -> None:
     """Tell the audit log, and note in the key's record that it was told.
 

@@ -115,7 +115,7 @@ class TurnedAway:
     async def lift(self, tenant_id: TenantId) -> bool:
         """Let a tenant's people come back; False when it was not turned away. On disk when this returns."""
         key = keys.turned_away(keys.partition_of(tenant_id))
-        async with self._store.vault_connection() as vault:
+        async with self._store.durable() as vault:
             lifted = await vault.execute("HDEL", key, tenant_id)
             await vault.confirm()
         return bool(lifted)

@@ -44,7 +44,7 @@ async def write(
     """
     payload = b"" if store.own_vault else hints.encode(hint)
     call = script(*more, **custody_values(hint.tenant_id, payload, audit), **values)
-    async with store.vault_connection() as vault:
+    async with store.durable() as vault:
         reply = await vault.run(call)
         await vault.confirm()
     if store.own_vault:

@@ -1,16 +1,20 @@
--- Begin another epoch, and delete the answers of the old one. Returns 0 when the lease is lost, and nothing was written.
+-- Begin another epoch, of the history that this server has, and delete the answers of the old one. Returns the epoch; nil when the
+-- lease is lost, and nothing was written.
 -- uses: lease
 local lease = KEYS[1]  -- the partition's lease
 local epoch = KEYS[2]
 local first_answers = 3  -- KEYS[3...]: the answers of each tenant
 local lease_value = ARGV[1]
-local new_epoch = ARGV[2]
+local random = ARGV[2]  -- tells this epoch from every other one
 
 if not holds_lease() then
-  return 0
+  return nil
 end
-redis.call('SET', epoch, new_epoch)
+-- The same as `epoch_in` of relay/core/revision.py.
+local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
+local begun = random .. '.' .. redis.sha1hex(random .. '.' .. replid)
+redis.call('SET', epoch, begun)
 for n = first_answers, #KEYS do
   redis.call('UNLINK', KEYS[n])
 end
-return 1
+return begun

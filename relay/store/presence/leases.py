@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 from relay.core.revision import Epoch
 from relay.errors import LeaseLost
-from relay.store.presence.pipes import START_ID
 from relay.store.server import keys
-from relay.store.server.connection import BLOCK
+from relay.store.server.blocking import START_ID
 from relay.store.server.scripting import Script
 
 if TYPE_CHECKING:
@@ -179,13 +178,12 @@ class GivenUp:
     """Waits until some worker gives partitions up. Early or in vain now and then, never late unless the store is away."""
 
     def __init__(self, store: Store) -> None:
-        self._blocking = store.blocking()
+        self._streams = store.streams()
         self._position = START_ID
 
     async def wait(self) -> bool:
         """Return when partitions were given up, or after `BLOCK`; whether they were. Raises StoreUnavailable."""
-        block_ms = int(BLOCK / timedelta(milliseconds=1))
-        read = await self._blocking.read("XREAD", "BLOCK", block_ms, "STREAMS", keys.GIVEN_UP, self._position)
+        read = await self._streams.read({keys.GIVEN_UP: self._position})
         if not read:
             return False
         self._position = read[0][1][-1][0]
@@ -193,7 +191,7 @@ class GivenUp:
 
     async def aclose(self) -> None:
         """Close the connection."""
-        await self._blocking.aclose()
+        await self._streams.aclose()
 
 
 def new_nonce() -> str:

@@ -20,11 +20,11 @@ from relay.core.revision import Revision, parse, render
 from relay.errors import RelayError
 from relay.store.presence import entries, hints
 from relay.store.server import keys
-from relay.store.server.connection import BLOCK
+from relay.store.server.blocking import BLOCK, START_ID
 from relay.store.server.scripting import Arg, Script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from relay.store.presence.leases import Lease
     from relay.store.server.connection import Store
@@ -35,9 +35,6 @@ other tenant anything."""
 INBOX_ENTRIES: Final = 100_000
 """The last bound, for a partition whose worker is away for long; its next worker reads everything anyway."""
 CHANGES_ENTRIES: Final = 1000
-READ_COUNT: Final = 200
-"""Entries of one partition in one read. At most 650 answers each, so a read stays in the tens of MB at the very worst."""
-START_ID: Final = b"0-0"
 
 _APPEND = Script("inbox_append")
 _SAVE = Script("cursor_save")
@@ -95,7 +92,7 @@ class Inbox:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._blocking = store.blocking()
+        self._streams = store.streams()
 
     async def append(self, hint: hints.Hint, *more: hints.Hint) -> None:
         """Tell the worker of the hints' tenant; all are of one."""
@@ -113,10 +110,10 @@ class Inbox:
         if not positions:
             return []
         streams = {keys.inbox(partition): partition for partition in positions}
-        command = _xread(min(block, BLOCK), streams, positions.values())
-        reply = await self._blocking.read(*command) or []
         read = []
-        for stream, items in reply:
+        for stream, items in await self._streams.read(
+            {stream: positions[partition] for stream, partition in streams.items()}, block
+        ):
             partition = streams[stream]
             position = positions[partition]
             for entry_id, fields in items:
@@ -126,7 +123,7 @@ class Inbox:
 
     async def wake(self) -> None:
         """Make a `read` under way return now."""
-        await self._blocking.wake()
+        await self._streams.wake()
 
     async def load(self, partition: int) -> Cursor | None:
         """Where the last worker was; None when there was none."""
@@ -160,8 +157,8 @@ class Inbox:
         return {TenantId(tenant_id.decode()) for tenant_id in missed}
 
     async def aclose(self) -> None:
-        """Close the connection that `read` uses."""
-        await self._blocking.aclose()
+        """Close what `read` uses."""
+        await self._streams.aclose()
 
 
 class Changes:
@@ -196,7 +193,7 @@ class Changes:
 
 
 class ChangesReader:
-    """Reads `changes` of several partitions over one connection.
+    """Reads `changes` of several partitions.
 
     Entries of a partition come in order, each once, from where `set` put the position; between partitions there is no
     order. Nothing is kept here but positions, so what was trimmed away before it was read is lost, and the next entry's
@@ -204,7 +201,7 @@ class ChangesReader:
     """
 
     def __init__(self, store: Store) -> None:
-        self._blocking = store.blocking()
+        self._streams = store.streams()
         self._positions: dict[int, Revision] = {}
         self._any = asyncio.Event()
         self._waking: set[asyncio.Task[None]] = set()
@@ -235,7 +232,7 @@ class ChangesReader:
             return await self._idle()
         asked = dict(self._positions)
         streams = {keys.changes(partition): partition for partition in asked}
-        reply = await self._blocking.read(*_xread(BLOCK, streams, map(render, asked.values()))) or []
+        reply = await self._streams.read({stream: render(asked[partition]) for stream, partition in streams.items()})
         read: list[tuple[int, entries.Entry]] = []
         for stream, items in reply:
             partition = streams[stream]
@@ -253,7 +250,7 @@ class ChangesReader:
         """Close the connection."""
         for task in self._waking:
             task.cancel()
-        await self._blocking.aclose()
+        await self._streams.aclose()
 
     async def _idle(self) -> list[tuple[int, entries.Entry]]:
         with suppress(TimeoutError):
@@ -269,10 +266,4 @@ class ChangesReader:
     async def _wake_quietly(self) -> None:
         # Not woken is only late: the read ends by itself within BLOCK, and says itself what is wrong with the store.
         with suppress(RelayError):
-            await self._blocking.wake()
-
-
-def _xread(block: timedelta, streams: Iterable[bytes], positions: Iterable[bytes]) -> list[Any]:
-    # BLOCK 0 would wait for ever.
-    block_ms = max(1, int(block / timedelta(milliseconds=1)))
-    return ["XREAD", "COUNT", READ_COUNT, "BLOCK", block_ms, "STREAMS", *streams, *positions]
+            await self._streams.wake()

@@ -5,6 +5,7 @@ All of it can be read again from Graph, so nothing here waits for a disk.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import struct
 from dataclasses import dataclass
@@ -13,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from relay.core.presence import Name, Source, TenantId, UserId
 from relay.core.reading.ordering import Order
-from relay.core.revision import Epoch, Revision, epoch_in, parse
+from relay.core.revision import Epoch, Revision, parse
 from relay.errors import Bug, LeaseLost
 from relay.store.presence import entries
-from relay.store.presence.pipes import CHANGES_ENTRIES, START_ID
+from relay.store.presence.pipes import CHANGES_ENTRIES
 from relay.store.server import keys
+from relay.store.server.blocking import START_ID
 from relay.store.server.scripting import Arg, Script
 
 if TYPE_CHECKING:
@@ -110,6 +112,18 @@ class DirectoryEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class PartitionHistory:
+    """What is known of the history of one partition."""
+
+    epoch: Epoch | None
+    """The identity of its `changes`; None when it never had an owner."""
+    last: Revision
+    """The newest entry of its `changes`; START when there is none."""
+    replid: str
+    """The history that its node has; see `ServerIdentity`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What was known of some names, all of one instant."""
 
@@ -149,46 +163,52 @@ class Presences:
         value = await self._store.command("GET", keys.epoch(partition))
         return None if value is None else Epoch(value.decode())
 
-    async def standings(self, partitions: Sequence[int]) -> dict[int, tuple[Epoch | None, Revision]]:
-        """Partition -> its epoch and the newest entry of its `changes`, all in one round trip."""
+    async def histories(self, partitions: Sequence[int]) -> dict[int, PartitionHistory]:
+        """Return the history of each partition whose node is a primary, in one round trip to each node; others are absent."""
         held = [key for partition in partitions for key in (keys.epoch(partition), keys.changes_head(partition))]
-        values = await self._store.many([("GET", key) for key in held])
+        servers, values = await asyncio.gather(
+            self._store.identities(partitions), self._store.many([("GET", key) for key in held])
+        )
         return {
-            partition: (Epoch(epoch.decode()) if epoch else None, parse(head or START_ID))
+            partition: PartitionHistory(
+                epoch=Epoch(epoch.decode()) if epoch else None,
+                last=parse(head or START_ID),
+                replid=servers[partition].replid,
+            )
             for partition, epoch, head in zip(partitions, values[::2], values[1::2], strict=True)
+            if servers[partition].is_primary
         }
 
-    async def renew_epoch(self, lease: Lease, replid: str, tenant_ids: Iterable[TenantId] = ()) -> Epoch:
+    async def renew_epoch(self, lease: Lease, tenant_ids: Iterable[TenantId] = ()) -> Epoch:
         """Declare that history before now is not to be trusted; see `renew_epochs`.
 
         Raises:
             LeaseLost: nothing was written.
         """
-        renewed = await self.renew_epochs({lease: tenant_ids}, replid)
+        renewed = await self.renew_epochs({lease: tenant_ids})
         if lease not in renewed:
             raise LeaseLost("The partition has another owner now")
         return renewed[lease]
 
-    async def renew_epochs(self, tenants: Mapping[Lease, Iterable[TenantId]], replid: str) -> dict[Lease, Epoch]:
+    async def renew_epochs(self, tenants: Mapping[Lease, Iterable[TenantId]]) -> dict[Lease, Epoch]:
         """Declare that history before now is not to be trusted, and delete the tenants' answers with it, in one step for each partition.
 
         An answer of the lost history may be older than what suites were shown of it. Entries of `changes` stay; the worker
         reads all users anew. Leases that are lost are absent from what is returned. All in one round trip.
         """
-        epochs = {lease: epoch_in(replid, secrets.token_hex(8)) for lease in tenants}
         calls = [
             _EPOCH(
                 more_keys=[*map(keys.answers, tenant_ids)],
                 lease=keys.lease(lease.partition),
                 epoch=keys.epoch(lease.partition),
                 lease_value=lease.value,
-                new_epoch=epochs[lease],
+                random=secrets.token_hex(8),
             )
             for lease, tenant_ids in tenants.items()
         ]
         # Urgent, because that is never retried: a first try that ran late would delete what was accepted after the second.
         replies = await self._store.run_many(calls, urgent=True)
-        return {lease: epoch for (lease, epoch), held in zip(epochs.items(), replies, strict=True) if held}
+        return {lease: Epoch(epoch.decode()) for lease, epoch in zip(tenants, replies, strict=True) if epoch}
 
     # ---------------------------------------------------------------- answers
 

@@ -82,7 +82,7 @@ class Invitations:
         """
         sealed = self._ring.seal(msgspec.json.encode(invitation).decode(), _belonging(token))
         life_ms = max(int((invitation.expires - datetime.now(UTC)) / timedelta(milliseconds=1)), 1)
-        async with self._store.vault_connection() as vault:
+        async with self._store.durable() as vault:
             await vault.execute("SET", _key(token), sealed, "PX", life_ms)
             await vault.confirm()
         if room is not None:
@@ -101,7 +101,7 @@ class Invitations:
 
     async def use(self, token: str) -> bool:
         """Use a link up: True for exactly one caller. On disk when this returns."""
-        async with self._store.vault_connection() as vault:
+        async with self._store.durable() as vault:
             used = await vault.execute("DEL", _key(token))
             await vault.confirm()
         return bool(used)

@@ -58,12 +58,6 @@ class RingUsers:
 
     async def all(self) -> list[RingUser]:
         """Who said so within the last minute, by name."""
-        cursor, names = 0, set[bytes]()
-        while True:
-            reply = await self._store.vault_command("SCAN", cursor, "MATCH", f"{keys.RING_USER}*", "COUNT", 1000)
-            cursor = int(reply[0])
-            names |= set(reply[1])
-            if cursor == 0:
-                break
+        names = {name async for found in self._store.vault_scan(f"{keys.RING_USER}*") for name in found}
         found = await self._store.many([("GET", name) for name in sorted(names)], vault=True)
         return [msgspec.json.decode(user, type=RingUser) for user in found if user is not None]

@@ -106,7 +106,7 @@ class Flows:
 
     async def take(self, name: str, room: Room | None = None) -> str | None:
         """What is kept under a name, which is gone with this: of many callers one gets it, the others None."""
-        async with self._store.vault_connection() as vault:
+        async with self._store.durable() as vault:
             # Not through the pool, which repeats a command whose answer was lost: the answer would be None then.
             reply = await vault.execute("GETDEL", _key(name))
             if reply is not None and room is not None:
@@ -124,7 +124,7 @@ class Flows:
         """
         sealed = self._ring.seal(_short(content), _belonging(kept.name))
         for _ in range(_AGAIN):
-            async with self._store.vault_connection() as vault:
+            async with self._store.durable() as vault:
                 replaced = await vault.run(
                     _REPLACE(flow=_key(kept.name), old=kept.sealed, new=sealed, ttl_ms=self._ms(lifetime))
                 )

@@ -16,49 +16,37 @@ from relay.store.server.connection import Store, pipelined
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from relay.store.server.clients import Server
     from relay.store.server.connection import StoreSettings
-    from relay.store.server.scripting import Call
+    from relay.store.server.node import Node
+    from relay.store.server.scripting import Execute
+    from relay.store.server.topology import Topology
 
 
 class PipeliningStore(Store):
     """A store whose repeatable commands are gathered into pipelines, one for each server and turn. Others go as in `Store`."""
 
-    def __init__(self, settings: StoreSettings) -> None:
-        super().__init__(settings)
-        self._pipes = {server: _Pipe(server) for server in {self.main, self.vault}}
+    def __init__(self, settings: StoreSettings, topology: Topology | None = None) -> None:
+        super().__init__(settings, topology)
+        self._pipes: dict[Node, _Pipe] = {}
 
-    async def run(self, call: Call) -> Any:
-        """Run a script that may run twice."""
-        async with self.main.asked(call.script.name, call.keys):
-            return await call.run(self._pipes[self.main].execute)
+    def _execute(self, node: Node) -> Execute:
+        return self._pipe(node).execute
 
-    async def vault_run(self, call: Call) -> Any:
-        """Run a repeatable script on custody's server; not durable."""
-        async with self.vault.asked(call.script.name, call.keys):
-            return await call.run(self._pipes[self.vault].execute)
+    async def _pipeline(self, node: Node, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        replies = (self._pipe(node).execute(*command) for command in commands)
+        return await asyncio.gather(*replies, return_exceptions=True)
 
-    async def command(self, *command: Any) -> Any:
-        """Run one repeatable command on the main server."""
-        async with self.main.asked(str(command[0]), command):
-            return await self._pipes[self.main].execute(*command)
-
-    async def vault_command(self, *command: Any) -> Any:
-        """Run one repeatable command on custody's server; not durable."""
-        async with self.vault.asked(str(command[0]), command):
-            return await self._pipes[self.vault].execute(*command)
-
-    async def many(self, commands: Sequence[Sequence[Any]], *, vault: bool = False) -> list[Any]:
-        """Run repeatable commands in one round trip, not atomically; the first that failed is raised."""
-        ask = self.vault_command if vault else self.command
-        return await asyncio.gather(*(ask(*command) for command in commands))
+    def _pipe(self, node: Node) -> _Pipe:
+        if node not in self._pipes:
+            self._pipes[node] = _Pipe(node)
+        return self._pipes[node]
 
 
 class _Pipe:
     """What waits to be sent to one server. A task sends it when every other task that can run has run."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
+    def __init__(self, node: Node) -> None:
+        self._node = node
         self._waiting: list[tuple[tuple[Any, ...], asyncio.Future[Any]]] = []
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -77,7 +65,7 @@ class _Pipe:
         batch, self._waiting = self._waiting, []
         replies: Sequence[Any]
         try:
-            replies = await pipelined(self._server.client, [command for command, _ in batch])
+            replies = await pipelined(self._node.client, [command for command, _ in batch])
         except Exception as error:  # no reply came: each caller translates it, as it would its own
             replies = [error] * len(batch)
         for (_, waiting), reply in zip(batch, replies, strict=True):

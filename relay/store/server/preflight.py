@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from redis.exceptions import NoPermissionError, ResponseError
 
@@ -15,16 +14,16 @@ from relay.store.server.scripting import on
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from relay.store.server.clients import Server
+    from relay.store.server.node import Node
 
 _SETTINGS = ("appendonly", "appendfsync", "maxmemory-policy", "min-replicas-to-write")
 
 
-async def check(server: Server, name: str, *, replicas: int, custody: bool) -> list[str]:
+async def check(node: Node, name: str, *, replicas: int, custody: bool) -> list[str]:
     """The faults of one server, in an operator's words.
 
     Args:
-        server: to be looked at; its credentials are not repeated.
+        node: the server.
         name: what the operator calls it.
         replicas: how many replicas must acknowledge a durable write.
         custody: whether grants, suite keys and tenants are kept there.
@@ -32,13 +31,13 @@ async def check(server: Server, name: str, *, replicas: int, custody: bool) -> l
     Raises:
         StoreUnavailable: nobody can tell at present, because it does not answer, is a replica or takes no writes.
     """
-    where = f"{name} at {_place(server.url)}"
+    where = f"{name} at {node.place}"
     try:
-        async with server.asked("the preflight", [keys.PARTITION_COUNT, keys.WRITABLE]):
-            role = (await on(server.client)("INFO", "replication")).get("role")
+        async with node.asked("the preflight", [keys.PARTITION_COUNT, keys.WRITABLE]):
+            role = (await on(node.client)("INFO", "replication")).get("role")
             if role != "master":
                 raise NotPrimary("is a replica")  # noqa: TRY301  whom it leads to may change while one waits
-            return await _faults(server.client, where, replicas if custody else 0, custody=custody)
+            return await _faults(node.client, where, replicas if custody else 0, custody=custody)
     except NotPrimary:
         raise NotPrimary(
             f"{where}: is a replica; unless a failover is under way, give the address of the primary"
@@ -128,8 +127,3 @@ async def _shown_settings(client: Redis) -> dict[str, str]:
 
 def _text(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else value
-
-
-def _place(url: str) -> str:
-    parts = urlsplit(url)
-    return parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"

@@ -18,6 +18,7 @@ from relay.store.server import keys
 from tests.onboarding.chromium import Watched
 from tests.onboarding.inventory import Visit, row
 from tests.onboarding.person import ACCOUNT
+from tests.support.topology import raw_client
 
 SUITES = f"{TENANT}/suites"
 _SAID = heard(
@@ -56,9 +57,9 @@ async def _(visit: Visit) -> None:
     await enter(visit)
     site, tenant_id = visit.site, visit.site.tenant_id()
     now_ms = int(datetime.now(UTC).timestamp() * 1000)
-    await site.store.main.client.set(keys.tenant_contact(tenant_id), f"{now_ms} 5000 {Status.NONE.value}")
+    await raw_client(site.store).set(keys.tenant_contact(tenant_id), f"{now_ms} 5000 {Status.NONE.value}")
     status = PushStatus(pushed=612, polled=1204, silent=3, reason="")
-    await site.store.main.client.set(keys.tenant_push(tenant_id), msgspec.json.encode(status))
+    await raw_client(site.store).set(keys.tenant_push(tenant_id), msgspec.json.encode(status))
     await visit.show(TENANT)
 
 

@@ -11,6 +11,7 @@ from relay.store.server import keys
 from tests.onboarding.chromium import Watched
 from tests.onboarding.inventory import Visit, row
 from tests.onboarding.person import ACCOUNT
+from tests.support.topology import raw_client
 
 BEN = "ben@contoso.example"
 
@@ -120,7 +121,7 @@ async def _(visit: Visit) -> None:
 @row("tenant/overview", "contact-did-not-come")
 async def _(visit: Visit) -> None:
     await connect(visit)
-    await visit.site.store.main.client.hset(keys.tenant(visit.site.tenant_id()), "claim_ms", 1)
+    await raw_client(visit.site.store).hset(keys.tenant(visit.site.tenant_id()), "claim_ms", 1)
     await visit.person.enter()
     await visit.show(TENANT)
 
@@ -173,7 +174,7 @@ async def _(visit: Visit) -> None:
 @row("wizard/answered", "expired")
 async def _(visit: Visit) -> None:
     await asked(visit)
-    await visit.site.store.main.client.delete(keys.tenant_requests(visit.site.tenant_id()))
+    await raw_client(visit.site.store).delete(keys.tenant_requests(visit.site.tenant_id()))
     await visit.show()
 
 

@@ -1,7 +1,7 @@
 """One Redis server as the relay has it: its address and all connections to it, which are made anew when it is no primary any more.
 
 After a failover another server stands behind the address, and the old one may live on as a replica, to which open connections
-stay attached for as long as nobody closes them. So whoever is told that a server is a replica closes them all:
+stay attached for as long as nobody closes them. So whoever learns that a server is a replica closes them all:
 
     pools           idle ones at once, the others when the command on them is over
     single ones     before their next command (`single`): of the durable writes, and of blocking reads
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 from weakref import WeakSet
@@ -21,8 +22,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import RedisError
 
-from relay.errors import NotPrimary
+from relay.errors import NotPrimary, StoreUnavailable
 from relay.store.server.redis_errors import translated
+from relay.store.server.scripting import on
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -40,12 +42,32 @@ POOL_CONNECTIONS: Final = 64
 URGENT_CONNECTIONS: Final = 4
 """For leases: three renewals may be under way together."""
 
+DURABLE_CONNECTIONS: Final = 32
+"""Durable writes under way together, at most: after a start each grant's token is renewed, and each of these writes waits for the
+disk and for three round trips."""
+
 READ_RETRIES: Final = 2
+_GRACE_S: Final = 3.0
+"""Socket timeout beyond what the server itself waits for: a server this late is not there."""
 _ANEW_EVERY_S: Final = 0.5
 """Connections are made anew this often at most, however many commands are refused while there is no other server."""
 
 
-class Server:
+@dataclass(frozen=True, slots=True)
+class ServerIdentity:
+    """Which history of data a server has: a new `replid` means that the last writes may be gone."""
+
+    replid: str
+    role: str
+    """`master` or `slave`, as Redis calls them."""
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether it is the primary of its replicas."""
+        return self.role == "master"
+
+
+class Node:
     """The connections to one server. Nothing connects before its first command.
 
     Attributes:
@@ -64,9 +86,17 @@ class Server:
         self.writer = self._pooled(0)
         self.urgent = self._pooled(0, URGENT_CONNECTIONS)
         self._singles: WeakSet[AbstractConnection] = WeakSet()
+        self._durable_turns = asyncio.Semaphore(DURABLE_CONNECTIONS)
+        self._durable: list[AbstractConnection] = []  # those that nobody writes on; the last used one last
         self._anew_at = 0.0
-        self._is_told = False  # that connections are made anew, since a primary was there
+        self._is_logged = False  # that connections are made anew, since a primary was there
         self._replid = ""
+
+    @property
+    def place(self) -> str:
+        """Host and port, or the path of the socket; without credentials."""
+        parts = urlsplit(self.url)
+        return parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
 
     def _pooled(self, retries: int, connections: int = POOL_CONNECTIONS) -> Redis:
         pool = BlockingConnectionPool.from_url(
@@ -80,11 +110,15 @@ class Server:
         )
         return Redis.from_pool(pool)
 
-    def single(self, socket_timeout_s: float) -> AbstractConnection:
-        """A connection of the caller's own, which closes it. To be asked for `should_reconnect` before a command."""
+    def single(self, waits_s: float = 0.0) -> AbstractConnection:
+        """Return a connection of the caller's own, who closes it and asks it for `should_reconnect` before a command.
+
+        Args:
+            waits_s: for how long the server itself waits before it answers, at most; the socket outlasts that.
+        """
         pool = ConnectionPool.from_url(
             self.url,
-            socket_timeout=socket_timeout_s,
+            socket_timeout=waits_s + _GRACE_S,
             socket_connect_timeout=self._timeout_s,
             protocol=2,
             retry=Retry(NoBackoff(), 0),
@@ -94,8 +128,20 @@ class Server:
         return connection
 
     @asynccontextmanager
+    async def durable(self) -> AsyncIterator[AbstractConnection]:
+        """Lend an open connection for durable writes, to one caller at a time; waits while all of them are lent."""
+        async with self._durable_turns:
+            # The server answers a WAITAOF that was in vain after operation_timeout.
+            connection = self._durable.pop() if self._durable else self.single(self._timeout_s)
+            try:
+                await _open(connection)
+                yield connection
+            finally:
+                self._durable.append(connection)
+
+    @asynccontextmanager
     async def asked(self, what: str = "command", about: Sequence[Any] = ()) -> AsyncIterator[None]:
-        """Commands of this server: raises the relay's errors for theirs, see `failures.translated`.
+        """Run commands of this server inside: theirs errors become the relay's, see `redis_errors.translated`.
 
         Raises:
             NotPrimary: it is a replica; connections are made anew from now on.
@@ -107,13 +153,29 @@ class Server:
             await self.connect_anew()
             raise
 
-    async def seen(self, replid: str, *, is_primary: bool) -> None:
-        """A connection says which history its server has, and whether it is a primary: others may lead to another one."""
-        if not is_primary or (self._replid and replid != self._replid):
+    async def identity(self) -> ServerIdentity:
+        """Ask the server who it is. When it is not the one that it was, connections are made anew."""
+        async with self.asked("INFO"):
+            info = await on(self.client)("INFO", "replication")
+        identity = ServerIdentity(replid=str(info.get("master_replid", "")), role=str(info.get("role", "")))
+        if not identity.replid:
+            raise StoreUnavailable("The store does not say which history it has")
+        if not identity.is_primary or (self._replid and identity.replid != self._replid):
             await self.connect_anew()
         else:
-            self._is_told = False
-        self._replid = replid
+            self._is_logged = False
+        self._replid = identity.replid
+        return identity
+
+    async def demand_primary(self) -> None:
+        """Return when the server is a primary.
+
+        Raises:
+            NotPrimary: it is a replica.
+        """
+        identity = await self.identity()
+        if not identity.is_primary:
+            raise NotPrimary(f"The store is a replica (role {identity.role})")
 
     async def connect_anew(self) -> None:
         """Have every command from now on connect anew; those under way end as they can."""
@@ -121,8 +183,8 @@ class Server:
         if now < self._anew_at:
             return
         self._anew_at = now + _ANEW_EVERY_S
-        if not self._is_told:
-            self._is_told = True
+        if not self._is_logged:
+            self._is_logged = True
             log.warning("store_connected_anew", hint="the server is no primary, or another one has taken its place")
         for connection in self._singles:
             connection.mark_for_reconnect()  # type: ignore[no-untyped-call]
@@ -133,6 +195,23 @@ class Server:
                 await pool.disconnect(inuse_connections=False)
 
     async def aclose(self) -> None:
-        """Close the pools."""
+        """Close all connections but those that are lent."""
+        for connection in self._durable:
+            await connection.disconnect(nowait=True)
         for client in (self.client, self.writer, self.urgent):
             await client.aclose()
+
+
+async def _open(connection: AbstractConnection) -> None:
+    """Have a connection open before the write: one that the server closed while it was idle would fail a write that is not repeated."""
+    if connection.should_reconnect():  # type: ignore[no-untyped-call]
+        await connection.disconnect(nowait=True)
+    if connection.is_connected:
+        try:
+            await connection.send_command("PING")
+            await connection.read_response()
+        except (RedisError, OSError):
+            await connection.disconnect(nowait=True)
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise

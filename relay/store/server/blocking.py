@@ -1,0 +1,156 @@
+"""Blocking reads of streams: over one connection for each node that has some of them, which another connection can wake."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from relay.errors import StoreUnavailable
+from relay.store.server.layout import Side
+from relay.store.server.scripting import on
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from relay.store.server.node import Node
+    from relay.store.server.topology import Topology
+
+BLOCK: Final = timedelta(seconds=1)
+"""How long a blocking read waits at most: as often as this, its caller can look around."""
+READ_COUNT: Final = 200
+"""Entries of one stream in one read. At most 650 answers each, so a read stays in the tens of MB at the very worst."""
+START_ID: Final = b"0-0"
+"""The position before the first entry of a stream."""
+_UNBLOCK_AGAIN_S: Final = 0.002
+
+StreamEntry = tuple[bytes, list[bytes]]
+"""The id of an entry, and its fields and values in turn."""
+
+
+class StreamReader:
+    """Reads streams of presence as they grow. One reader at a time.
+
+    Nothing is kept here: the caller says from where on. Nothing is retried either, because a repeated `XREAD BLOCK` would wait
+    again from the same ids.
+    """
+
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+        self._connections: dict[Node, BlockingConnection] = {}
+
+    async def read(
+        self, positions: Mapping[bytes, bytes], block: timedelta = BLOCK, count: int = READ_COUNT
+    ) -> list[tuple[bytes, list[StreamEntry]]]:
+        """Return what lies behind these positions, for each stream that has something; empty after `block`, or when woken.
+
+        Args:
+            positions: stream -> the id of the entry that was read last; not empty.
+            block: how long to wait for something, `BLOCK` at most.
+            count: entries of each stream at most.
+
+        Raises:
+            StoreUnavailable: a node does not answer, and no other one has anything.
+        """
+        by_node: dict[Node, dict[bytes, bytes]] = {}
+        for stream, position in positions.items():
+            by_node.setdefault(self._topology.node_of(Side.PRESENCE, stream), {})[stream] = position
+        commands = {node: _xread(min(block, BLOCK), count, part) for node, part in by_node.items()}
+        if len(commands) == 1:
+            [(node, command)] = commands.items()
+            return await self._at(node).read(*command) or []
+        return await self._read_all(commands)
+
+    async def wake(self) -> None:
+        """Make the read under way return now; without one, do nothing. The connections are kept."""
+        await asyncio.gather(*(connection.wake() for connection in self._connections.values()))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for connection in self._connections.values():
+            await connection.aclose()
+
+    async def _read_all(self, commands: Mapping[Node, tuple[Any, ...]]) -> list[tuple[bytes, list[StreamEntry]]]:
+        """Read at several nodes at once. As soon as one has answered, the others are woken, and what they have comes along."""
+        reads = {asyncio.ensure_future(self._at(node).read(*command)): node for node, command in commands.items()}
+        try:
+            _, waiting = await asyncio.wait(reads, return_when=asyncio.FIRST_COMPLETED)
+            wakes = (self._at(reads[read]).wake() for read in waiting)
+            # Not woken is only late: a read ends by itself within BLOCK.
+            await asyncio.gather(*wakes, return_exceptions=True)
+            replies = await asyncio.gather(*reads, return_exceptions=True)
+        except BaseException:
+            for read in reads:
+                read.cancel()
+            await asyncio.gather(*reads, return_exceptions=True)
+            raise
+        failed = [reply for reply in replies if isinstance(reply, BaseException)]
+        found = [each for reply in replies if reply and not isinstance(reply, BaseException) for each in reply]
+        if failed and (not found or not all(isinstance(error, StoreUnavailable) for error in failed)):
+            raise failed[0]
+        return found
+
+    def _at(self, node: Node) -> BlockingConnection:
+        if node not in self._connections:
+            self._connections[node] = BlockingConnection(node)
+        return self._connections[node]
+
+
+class BlockingConnection:
+    """One connection for blocking reads at one node. One reader at a time.
+
+    A failure closes the connection and is raised; the next read opens another.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._connection = node.single(BLOCK.total_seconds())
+        self._client_id: int | None = None
+        self._reads = 0
+        self._reading = False
+
+    async def read(self, *command: Any) -> Any:
+        """Run a blocking command and return the raw RESP2 reply; None when it timed out or was woken."""
+        self._reads += 1
+        self._reading = True
+        try:
+            async with self._node.asked(str(command[0]), command):
+                if self._connection.should_reconnect():  # type: ignore[no-untyped-call]
+                    await self.aclose()
+                if self._client_id is None:
+                    await self._connection.connect()  # type: ignore[no-untyped-call]
+                    await self._connection.send_command("CLIENT", "ID")
+                    self._client_id = await self._connection.read_response()
+                await self._connection.send_command(*command)
+                return await self._connection.read_response()
+        except BaseException:
+            # A cancelled read leaves its reply in the socket: the connection is of no use any more.
+            await self.aclose()
+            raise
+        finally:
+            self._reading = False
+
+    async def wake(self) -> None:
+        """Make the read under way return now; without one, do nothing. The connection is kept.
+
+        The two commands travel on two connections, so the wake may be there before the read: it is repeated until it met
+        a blocked client or the read is over.
+        """
+        read = self._reads
+        while self._reading and self._reads == read:
+            if self._client_id is not None:
+                async with self._node.asked("CLIENT UNBLOCK"):
+                    if await on(self._node.client)("CLIENT", "UNBLOCK", self._client_id):
+                        return
+            await asyncio.sleep(_UNBLOCK_AGAIN_S)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        self._client_id = None
+        await self._connection.disconnect(nowait=True)
+
+
+def _xread(block: timedelta, count: int, positions: Mapping[bytes, bytes]) -> tuple[Any, ...]:
+    # BLOCK 0 would wait for ever.
+    block_ms = max(1, int(block / timedelta(milliseconds=1)))
+    return ("XREAD", "COUNT", count, "BLOCK", block_ms, "STREAMS", *positions, *positions.values())

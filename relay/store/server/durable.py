@@ -1,0 +1,96 @@
+"""Writes that are on disk when they are confirmed.
+
+WAITAOF speaks of the writes of its own connection. On any other it answers at once and says nothing of them, so one caller has
+the connection from its first write until the confirmation. Where a caller writes keys of two nodes, the first node confirms
+before the second is written to: what is on disk is always a beginning of what was written, in its order.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, Self
+
+from relay.errors import NotSaved
+from relay.store.server.keys import key_of
+from relay.store.server.layout import Side
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from redis.asyncio.connection import AbstractConnection
+
+    from relay.store.server.node import Node
+    from relay.store.server.scripting import Call
+    from relay.store.server.topology import Topology
+
+
+class DurableWrites:
+    """The durable writes of one caller, at the vault; see `Store.durable`."""
+
+    def __init__(self, topology: Topology, replicas: int, timeout: timedelta) -> None:
+        self._topology = topology
+        self._replicas = replicas
+        self._timeout_ms = int(timeout.total_seconds() * 1000)
+        self._lent = AsyncExitStack()
+        self._at: tuple[Node, AbstractConnection] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._lent.aclose()
+
+    async def execute(self, *command: Any) -> Any:
+        """Run one command on a key. It is not repeated when the connection fails: the outcome is unknown then.
+
+        Raises:
+            StoreUnavailable: see there.
+            NotSaved: what was written to another node before is not known to be on disk.
+        """
+        node, connection = await self._connection(key_of(command))
+        async with node.asked(str(command[0]), command):
+            return await _send(connection, *command)
+
+    async def run(self, call: Call) -> Any:
+        """Run a script; see `execute`."""
+        node, connection = await self._connection(call.keys[0])
+
+        async def send(*command: Any) -> Any:
+            return await _send(connection, *command)
+
+        async with node.asked(call.script.name, call.keys):
+            return await call.run(send)
+
+    async def confirm(self) -> None:
+        """Wait until everything written here is on disk, and on as many replicas' disks as the settings demand.
+
+        Raises:
+            NotSaved: it is not, or nobody can tell. The write may still be in force: it must be repeated or undone.
+        """
+        if self._at is None:
+            return
+        node, connection = self._at
+        try:
+            async with node.asked("WAITAOF"):
+                local, replicas = await _send(connection, "WAITAOF", 1, self._replicas, self._timeout_ms)
+        except Exception as error:
+            raise NotSaved("The store did not confirm that the write is on disk") from error
+        if local < 1 or replicas < self._replicas:
+            raise NotSaved(f"On disk at {local} of 1 primary and {replicas} of {self._replicas} replicas")
+
+    async def _connection(self, key: bytes) -> tuple[Node, AbstractConnection]:
+        node = self._topology.node_of(Side.VAULT, key)
+        if self._at is None or self._at[0] is not node:
+            await self.confirm()
+            # Given back first: whoever held one connection while waiting for another could wait for somebody who does the reverse.
+            await self._lent.aclose()
+            self._at = None
+            self._at = node, await self._lent.enter_async_context(node.durable())
+        return self._at
+
+
+async def _send(connection: AbstractConnection, *command: Any) -> Any:
+    # Cancelled or timed out between command and reply, redis-py closes the connection: no reply is ever taken for
+    # another command's. The next command connects again.
+    await connection.send_command(*command)
+    return await connection.read_response()

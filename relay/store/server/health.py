@@ -1,0 +1,54 @@
+"""Watches how the store is at present, once a second, for whoever asks whether the process is ready."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from relay.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from relay.store.server.connection import Store
+
+log = structlog.get_logger(__name__)
+
+CHECK_EVERY_S: Final = 1.0
+
+
+class StoreHealth:
+    """The result of the last check of a store. A store that passed the preflight is well until a check finds otherwise."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._fault = ""
+
+    def fault(self) -> str:
+        """Return why the store cannot be worked with at present; empty when it can."""
+        return self._fault
+
+    async def run(self) -> None:
+        """Check again and again, until cancelled."""
+        while True:
+            await self.check()
+            await asyncio.sleep(CHECK_EVERY_S)
+
+    async def check(self) -> None:
+        """Check once. Never takes longer than one command may."""
+        try:
+            async with asyncio.timeout(self._store.settings.operation_timeout.total_seconds()):
+                await self._store.check()
+        except StoreUnavailable as error:
+            self._note(str(error))
+        except TimeoutError:
+            self._note("The store does not answer in time")
+        else:
+            self._note("")
+
+    def _note(self, fault: str) -> None:
+        before, self._fault = self._fault, fault
+        if fault and not before:
+            log.warning("store_not_ready", hint=fault)
+        elif before and not fault:
+            log.info("store_ready")
