@@ -19,8 +19,8 @@ from typing import NamedTuple
 import httpx
 import psutil
 import pytest
-from relay.store.server.clients import POOL_CONNECTIONS, URGENT_CONNECTIONS
 
+from relay.store.server.node import POOL_CONNECTIONS, URGENT_CONNECTIONS
 from suite.backoff import Backoff
 from suite.client import PresenceClient
 from suite.values import Source

@@ -224,7 +224,7 @@ class ChangesReader:
         self._wake()
 
     async def read(self) -> list[tuple[int, entries.Entry]]:
-        """The next entries, of at most `READ_COUNT` a partition; empty after `BLOCK` without any, or when woken.
+        """The next entries, of at most `READ_COUNT` (see `blocking`) a partition; empty after `BLOCK` without any, or when woken.
 
         One caller at a time.
         """
