@@ -18,15 +18,15 @@ PROMISE := protos/v1.txtpb
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-run run test browser check soak bench bench-push format lint types contracts protos protos-promise protos-check lock project-check parity-check locks-check profiles docs
 
-help: ## says what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 # ---- set-up -------------------------------------------------------------------------------------------------------------
 
-setup: $(FOR_ALL) ## makes .venv in the checkout and installs everything into it
+setup: $(FOR_ALL) ## install everything into .venv
 	@:
 
-setup-run: $(FOR_RUNNING) ## the same with what running needs only
+setup-run: $(FOR_RUNNING) ## install only what running needs
 	@:
 
 # Runs a command and shows what it printed only when it fails.
@@ -55,10 +55,10 @@ $(FOR_RUNNING): requirements/run.txt pyproject.toml suite/pyproject.toml | $(VEN
 
 # ---- run and test -------------------------------------------------------------------------------------------------------
 
-run: setup-run ## a relay at work on this machine: Valkey, a local Microsoft cloud, all roles, a tenant to try
+run: setup-run ## run a whole relay on this machine: Valkey, a local Microsoft cloud, all roles, a tenant to try
 	@exec $(BIN)/presence-relay dev
 
-test: setup browser ## every test but those of `make check`
+test: setup browser ## run every test but those of `make check`
 	@$(PYTEST) -m 'not soak' --numprocesses $(TEST_PROCESSES) --dist worksteal --durations=20 $(CHECK_TESTS:%=--ignore=%)
 
 # The pages are tested in Debian's own Chromium: a browser of Playwright's would be downloaded from elsewhere.
@@ -69,32 +69,32 @@ browser:
 	    $(call quietly,{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy chromium; }); \
 	  else echo "Chromium is missing. Install it, for example: sudo apt-get install chromium" >&2; exit 1; fi; }
 
-soak: setup ## the long sweeps
+soak: setup ## run the long sweeps
 	@$(PYTEST) -m soak --timeout 5400
 
-bench: setup ## the benchmarks: tables, and one JSON line each
+bench: setup ## run the benchmarks: tables, and one JSON line each
 	@for name in fanout poll webhook push-latency emulator; do $(BIN)/python -m bench $$name || exit 1; done
 
-bench-push: setup ## hours with notifications: a day beside polling, loss, silence; needs faketime
+bench-push: setup ## run the benchmarks of push: a day beside polling, loss, silence; needs faketime
 	@for name in push-day push-trouble; do $(BIN)/python -m bench $$name || exit 1; done
 
 # ---- check --------------------------------------------------------------------------------------------------------------
 
-check: lint types contracts protos-check project-check parity-check locks-check ## format, lint, types, import contracts, protos and locks in step, known vulnerabilities
+check: lint types contracts protos-check project-check parity-check locks-check ## check format, lint, types, import contracts, protos, docs, locks and known vulnerabilities
 
-format: setup ## puts code and protos into their one form
+format: setup ## format code and protos
 	@$(BIN)/ruff format --quiet $(CODE)
 	@$(BIN)/ruff check --quiet --fix $(CODE)
 	@$(BIN)/buf format protos --write
 
-lint: setup ## format and lint
+lint: setup ## check format and lint
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/ruff check $(CODE)
 
-types: setup ## mypy, strict
+types: setup ## check types: mypy, strict
 	@$(BIN)/mypy
 
-contracts: setup ## which package may import which
+contracts: setup ## check which package imports which
 	@$(BIN)/lint-imports --no-cache
 
 # The project about itself: locks and settings table in step, nothing of one machine in a file, no import circle, short modules.
@@ -114,16 +114,16 @@ profiles: setup
 	@$(BIN)/python -m tests.profiles
 
 # The pages of docs/reference follow from the code; `make check` compares them.
-docs: setup ## writes the generated pages: settings and commands
+docs: setup ## write the generated pages: settings and commands
 	@$(BIN)/python -m tests.references
 
 # ---- protos and locks ---------------------------------------------------------------------------------------------------
 
-protos: setup ## generates the package presence_api from protos/
+protos: setup ## generate the package presence_api from protos/
 	@$(BIN)/python protos/generate.py $(API)
 
 # What suites may build upon for good. Only ever more is promised: `make check` compares the protos with it.
-protos-promise: setup ## promises the protos as they are: to be run for a release
+protos-promise: setup ## promise the protos as they are; for a release
 	@$(BIN)/buf breaking protos --against $(PROMISE)
 	@$(BIN)/buf build protos --exclude-source-info -o $(PROMISE)
 
@@ -138,7 +138,7 @@ protos-check: setup
 # No address and no header, so that the locks are the same wherever they are made. presence-suite is here, in suite/.
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --no-annotate --no-emit-package presence-suite --quiet
 
-lock: setup ## resolves requirements/*.txt anew: what images carry, what `make run` needs, everything
+lock: setup ## resolve the locks again: of images, of `make run`, and of everything
 	@$(LOCK) --output-file requirements/relay.txt
 	@$(LOCK) --extra dev --constraints requirements/relay.txt --output-file requirements/run.txt
 	@$(LOCK) --all-extras --constraints requirements/run.txt --output-file requirements/dev.txt
