@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.parity import NeverSkipped, named_tests
 
-pytest_plugins = ["pytester", "tests.support.fixtures"]
+pytest_plugins = ["pytester", "tests.support.fixtures", "tests.support.guards"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -30,7 +30,8 @@ def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     return said
 
 
-@pytest.mark.parametrize("pages", [False, pytest.param(True, marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("pages", [False, True])
 def test_fanout_delivers_everything_on_every_side(pages: bool):
     point = Point(tenants=4, suites=2, rate=400, pages=pages)
     runs = fanout.measure(point, fanout.FanoutOptions(points=(point,), runs=1, seconds=1, warm_s=0.3))

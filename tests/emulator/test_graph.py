@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -402,8 +401,8 @@ async def test_what_graph_does_not_have_is_refused(cloud: Cloud, client: httpx.A
         assert answer.json()["error"]["code"] == "BadRequest"
 
 
-async def test_bulk_reads_of_650_are_fast(capsys: pytest.CaptureFixture[str]) -> None:
-    """Prints the rate, client included; asserts only that everything came."""
+async def test_a_bulk_read_of_650_gives_everybody() -> None:
+    """Its rate is measured by `python -m bench emulator`."""
     async with Emulator.start(Config(world=generate_world(tenants=1, people=650))) as cloud, browser(cloud) as client:
         tenant = next(iter(cloud.world.tenants.values()))
         ids = [person.oid for person in tenant.people.values() if person.upn.startswith("p")]
@@ -411,13 +410,5 @@ async def test_bulk_reads_of_650_are_fast(capsys: pytest.CaptureFixture[str]) ->
         assert application is not None
         token = cloud.tokens.access_token(relay, application, {"Presence.Read.All"}, 3599)
         header = {"authorization": f"Bearer {token}", "content-type": "application/json"}
-        body = b'{"ids":["' + '","'.join(ids).encode() + b'"]}'
-        began, cpu = time.perf_counter(), time.process_time()
-        for _ in range(50):
-            answer = await client.post(BULK, content=body, headers=header)
-        took, cpu = time.perf_counter() - began, time.process_time() - cpu
-    with capsys.disabled():
-        print(  # noqa: T201  a figure to look at, not to assert
-            f"\n[650 ids, one at a time: {50 / took:.0f} reads/s, {cpu / 50 * 1000:.1f} ms CPU each, client included]"
-        )
+        answer = await client.post(BULK, json={"ids": ids}, headers=header)
     assert len(answer.json()["value"]) == 650

@@ -371,15 +371,12 @@ async def test_personal_accounts_are_refused(
 
 
 async def test_a_slow_entra_does_not_stop_the_event_loop(cloud: Cloud, consents: Consent):
+    """The local cloud answers on this very loop: a call of MSAL's that ran on it would wait for itself."""
     cloud.add_fault(Fault(contains="openid-configuration", latency_ms=300))
     beginning = asyncio.create_task(consents.begin(REDIRECT_URI))
-    worst = 0.0
-    while not beginning.done():
-        ticked = time.monotonic()
-        await asyncio.sleep(0.001)
-        worst = max(worst, time.monotonic() - ticked)
+    await asyncio.sleep(0)
+    assert not beginning.done()
     assert (await beginning).state
-    assert worst < 0.3, "a call of MSAL ran on the event loop"
 
 
 async def test_a_registration_with_the_wrong_secret_is_the_operators_fault(cloud: Cloud, person: httpx.AsyncClient):

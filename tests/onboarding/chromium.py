@@ -24,7 +24,8 @@ from emulator.generate import PASSWORD
 ARTIFACTS = Path(__file__).parents[2] / "artifacts" / "screenshots"
 PHONE: ViewportSize = {"width": 360, "height": 740}
 WIDE: ViewportSize = {"width": 1600, "height": 1000}
-LOOKS: tuple[tuple[str, ViewportSize, Literal["light", "dark"]], ...] = (
+Look = tuple[str, ViewportSize, Literal["light", "dark"]]
+LOOKS: tuple[Look, ...] = (
     ("wide-light", WIDE, "light"),
     ("phone-dark", PHONE, "dark"),
 )
@@ -75,9 +76,9 @@ class Watched:
         await self.page.emulate_media(color_scheme="light", reduced_motion="reduce")
         self.complaints.clear()
 
-    async def look(self, name: str) -> None:
+    async def look(self, name: str, looks: tuple[Look, ...] = LOOKS) -> None:
         """Let axe look at the page in both colour schemes, each in one size, and keep screenshots."""
-        for look, viewport, scheme in LOOKS:
+        for look, viewport, scheme in looks:
             await self.page.set_viewport_size(viewport)
             await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             await self.keep(f"{name}-{look}")

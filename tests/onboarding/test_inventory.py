@@ -1,7 +1,7 @@
 """Every page in every state: in real Chromium, with pictures of each and axe runs that find nothing.
 
-Each row is visited once in `make test`, in English or in Italian by turns, and looked at wide and light, and dark on a phone. `make soak` visits
-it in the other language.
+Each row is visited once in `make test`: by turns in English or in Italian, and wide and light or dark on a phone, for axe's check of
+contrast costs more than all the rest. `make soak` visits it in both languages and in both looks.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from emulator import Config, Emulator
 from relay.locale.languages import Language
 from relay.store.sealing.keyring import KeyRing
 from relay.store.server.connection import Store, StoreSettings
-from tests.onboarding.chromium import Watched, chromium, window
+from tests.onboarding.chromium import LOOKS, Look, Watched, chromium, window
 from tests.onboarding.inventory import ROWS, Row, Visit, diagnostics, sign_up, tenant, tenant_door, wizard
 from tests.onboarding.messages import ROOT
 from tests.onboarding.person import Person
@@ -57,19 +57,21 @@ async def windows(site: Site) -> AsyncIterator[dict[Language, Watched]]:
 
 
 def visits() -> Iterator[ParameterSet]:
-    """Each row in each language; every other one of them is for `make soak`."""
+    """Each row in one language and one look, and for `make soak` in each."""
     for at, row in enumerate(ROWS):
-        for turn, language in enumerate(LANGUAGES):
-            marks = [pytest.mark.soak] if (at + turn) % 2 else []
-            yield pytest.param(row, language, id=f"{row.name}-{language.value}", marks=marks)
+        language, look = LANGUAGES[at % 2], LOOKS[at // 2 % 2]
+        yield pytest.param(row, language, (look,), id=f"{row.name}-{language.value}")
+        for each in LANGUAGES:
+            yield pytest.param(row, each, LOOKS, id=f"{row.name}-{each.value}-soak", marks=pytest.mark.soak)
 
 
 @pytest.mark.timeout(120)
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize(("row", "language"), list(visits()))
+@pytest.mark.parametrize(("row", "language", "looks"), list(visits()))
 async def test_a_page_in_a_state(
     row: Row,
     language: Language,
+    looks: tuple[Look, ...],
     site: Site,
     windows: dict[Language, Watched],
     valkey: ValkeyServer,
@@ -85,7 +87,7 @@ async def test_a_page_in_a_state(
             await asyncio.wait_for(row.visit(visit), 40)
             assert await watched.page.get_attribute("main", "data-page") == row.page
             assert await watched.page.get_attribute("html", "lang") == language.value
-            await watched.look(f"{row.name}-{language.value}")
+            await watched.look(f"{row.name}-{language.value}", looks)
         finally:
             for undo in visit.undo:
                 await undo()

@@ -192,7 +192,7 @@ def _stranger() -> Certificate:
 STRANGER = _stranger()
 
 
-@pytest.mark.parametrize("number", [300, pytest.param(1000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("number", [120, pytest.param(1000, marks=pytest.mark.soak)])
 async def test_every_genuine_post_is_accepted_and_no_forged_one(
     number: int, store: Store, cloud: Cloud, certificates: Certificates
 ):

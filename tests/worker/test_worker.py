@@ -279,11 +279,11 @@ async def test_the_store_may_go_and_come_back(relay: Relay, valkey: ValkeyServer
 async def test_a_slow_token_endpoint_of_one_tenant_holds_up_no_other(relay: Relay):
     contoso = await relay.onboard()
     fabrikam = await relay.onboard("presence-relay@fabrikam.example")
-    relay.microsoft.set_switches(token_latency_ms_of={fabrikam: 3000.0})
+    relay.microsoft.set_switches(token_latency_ms_of={fabrikam: 600_000.0})
     async with relay.working():
         await relay.watch(fabrikam, "fay@fabrikam.example")
         await relay.watch(contoso, ADA)
-        await eventually(lambda: relay.sees(contoso, ADA, "Available"), timeout=2.5)
+        await eventually(lambda: relay.sees(contoso, ADA, "Available"))
         assert await relay.answer(fabrikam, "fay@fabrikam.example") is None
 
 
