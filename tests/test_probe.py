@@ -20,7 +20,7 @@ from emulator.profile import read, switches_of
 from relay.cli import app
 from relay.core.presence import TenantId
 from relay.errors import AccessDenied, ConsentRequired, SourceThrottled, SourceUnreachable
-from relay.probe.asking import PER_SECOND
+from relay.probe.client import PER_SECOND
 from relay.probe.profile import Profile, defaults
 from relay.probe.questions import QUESTIONS, Options
 from relay.probe.run import interview, probe

@@ -24,7 +24,7 @@ from emulator import Config, Emulator
 from emulator.demo import CLIENT_ID
 from relay.core.presence import TenantId, UserId
 from relay.graph.push.certificates import Certificates, make
-from relay.graph.push.notifications import opened
+from relay.graph.push.notifications import decrypt_notification
 from relay.graph.settings import GraphSettings
 from relay.ops import loop
 from relay.store.presence.leases import Lease, Leases
@@ -208,7 +208,7 @@ def _open(options: WebhookOptions, certificates: Certificates, verdict: report.V
 
     spent: dict[str, list[float]] = {"bare": [], "opened": []}
     for _ in range(options.rounds):
-        for name, work in (("bare", bare), ("opened", lambda: opened(raw, certificates))):
+        for name, work in (("bare", bare), ("opened", lambda: decrypt_notification(raw, certificates))):
             began = time.process_time()
             for _ in range(options.openings):
                 work()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from onboarding.tenant.sessions import Session
     from relay.core.presence import UserId
-    from relay.graph.auth.idtokens import VerifiedIdentity
+    from relay.graph.auth.id_tokens import VerifiedIdentity
     from relay.store.custody.managers import Claim
     from relay.store.custody.tenants import Tenant
 

@@ -14,7 +14,7 @@ from relay.core.presence import TenantId, UserId
 from relay.store.sealing.short_lived import Flows, KeptFlow
 
 if TYPE_CHECKING:
-    from relay.graph.auth.idtokens import VerifiedIdentity
+    from relay.graph.auth.id_tokens import VerifiedIdentity
     from relay.store.sealing.keyring import KeyRing
     from relay.store.sealing.rooms import Room
     from relay.store.server.connection import Store

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from relay.graph.auth.consent import Consent, ConsentFlow
-    from relay.graph.auth.idtokens import VerifiedIdentity
+    from relay.graph.auth.id_tokens import VerifiedIdentity
     from relay.store.sealing.rooms import Room
     from relay.store.sealing.short_lived import Flows
 

@@ -2,6 +2,7 @@
 
 views.py          the routes
 steps.py          what each step reads and writes; no HTTP
+cookies.py        the cookies that tie a flow to its browser
 flow.py           an onboarding under way, as a value
 fields.py         the fields of the first form, checked
 domains.py        the tenant of a domain

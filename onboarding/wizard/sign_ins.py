@@ -120,7 +120,7 @@ class WizardSignIns:
         """
         # A failure says `admin_consent=True` as well.
         if "error" in answer:
-            error = graph_consent.refused(answer)
+            error = graph_consent.error_of(answer)
             if isinstance(error, ConsentFailed):
                 return _trouble(error)
             raise error

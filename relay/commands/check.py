@@ -29,11 +29,11 @@ def check(
 ) -> None:
     """Check settings, certificates, Redis, Entra, Graph and the webhook, and print what to do. Exit code 1: something is wrong."""
     with errors_as_lines():
-        from relay.diagnosis.checks import checked
+        from relay.diagnosis.checks import run_checks
 
         # The pages may be left out; what is set for them is checked all the same.
         settings = read_settings(*needs_of([Role.EDGE, Role.WORKER]))
-        findings = run(checked(settings, clients_named(roles) if roles else ()))
+        findings = run(run_checks(settings, clients_named(roles) if roles else ()))
     is_good = all(finding.is_good for finding in findings)
     if as_json:
         data = {"ok": is_good, "findings": [{"ok": finding.is_good, "text": finding.text} for finding in findings]}

@@ -108,13 +108,13 @@ def remove_manager(
 
 
 async def _look_up(store: Store, settings: Settings, tenant_id: TenantId, account: str) -> tuple[UserId, str]:
-    from relay.consent.account_names import NotFound, account_named
+    from relay.consent.account_names import NotFound, find_account
     from relay.graph.client import GraphClient
     from relay.store.custody.vault import Vault
 
     grants = await Vault(store, settings.key_ring()).list(tenant_id)
     async with GraphClient(settings.graph_settings()) as client:
-        found = await account_named(client, grants, account)
+        found = await find_account(client, grants, account)
     if isinstance(found, NotFound):
         messages = {
             NotFound.UNKNOWN: "Microsoft finds no user of this name in the organisation.",

@@ -44,7 +44,7 @@ class NotFound(enum.Enum):
     """Microsoft did not answer, or refused."""
 
 
-async def account_named(client: GraphClient, grants: Sequence[Grant], text: str) -> DirectoryUser | NotFound:
+async def find_account(client: GraphClient, grants: Sequence[Grant], text: str) -> DirectoryUser | NotFound:
     """Return the account of a UPN or an object id, as Graph knows it now.
 
     Args:

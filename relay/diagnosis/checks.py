@@ -49,7 +49,7 @@ class CheckFinding:
     text: str
 
 
-async def checked(settings: Settings, roles: Sequence[Client] = ()) -> list[CheckFinding]:
+async def run_checks(settings: Settings, roles: Sequence[Client] = ()) -> list[CheckFinding]:
     """Look at certificates, Redis, Microsoft's side, and the way of its notifications."""
     findings = list(_certificates(settings, datetime.now(UTC)))
     findings += [CheckFinding(is_good=False, text=file.text) for file in exposed(settings.private_files())]
@@ -184,7 +184,7 @@ async def _entra(client: GraphClient, graph: GraphSettings) -> list[CheckFinding
     """Entra's discovery document. The credential itself is only ever tried with a grant."""
     url = f"{graph.authority_url}/organizations/v2.0/.well-known/openid-configuration"
     try:
-        reply = await client.fetched(url)
+        reply = await client.fetch_reply(url)
         theirs, ours = date_of(reply.headers), datetime.now(UTC)
         known = json.loads(reply.body)
         is_good = isinstance(known, dict) and "token_endpoint" in known

@@ -120,9 +120,9 @@ class GraphClient:
 
     async def fetch(self, url: str) -> bytes:
         """Return the body of a public document, such as Entra's discovery, without a token."""
-        return (await self.fetched(url)).body
+        return (await self.fetch_reply(url)).body
 
-    async def fetched(self, url: str) -> Reply:
+    async def fetch_reply(self, url: str) -> Reply:
         """Return a public document as it came."""
         reply = await self._call(self, "GET", url, {}, None)
         if reply.status == 200:

@@ -1,6 +1,6 @@
 """`presence-relay probe`: asks a real tenant what Microsoft does not document.
 
-    run.py        the whole of it: consent, questions, profile     asking.py     one question after the other, slowly
+    run.py        the whole of it: consent, questions, profile     client.py     one question after the other, slowly
     questions.py  what is asked, and what each answer means        sample.py     the form of a page of presences, pure
     profile.py    the file, which the local cloud loads            defaults.toml its switches as it begins with them
 

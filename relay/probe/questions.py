@@ -14,7 +14,7 @@ from relay.graph.presence.directory import NAMES_PER_PART
 from relay.graph.presence.presences import PATH as BULK
 from relay.graph.settings import MAX_BULK_SIZE
 from relay.probe import sample
-from relay.probe.asking import Asker, GraphAnswer, Unanswered
+from relay.probe.client import Asker, GraphAnswer, Unanswered
 
 Value = bool | int | float | str | dict[str, int]
 

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from relay.errors import ConsentRequired, Retryable, SourceThrottled
-from relay.probe.asking import PER_SECOND, Asker, Unanswered
+from relay.probe.client import PER_SECOND, Asker, Unanswered
 from relay.probe.profile import Profile, new_file
 from relay.probe.questions import QUESTIONS, Interview, Options, Question
 from relay.store.custody.vault import Vault

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from relay.probe.asking import Unanswered
+from relay.probe.client import Unanswered
 
 Entry = Mapping[str, Any]
 Judgement = Callable[[Sequence[Entry]], str | bool]

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from opentelemetry import metrics
 
-from relay.graph.auth.signed import NotValid
+from relay.graph.auth.jwt import NotValid
 from relay.store.presence import hints, pipes
 from relay.webhook.posts import parse
 

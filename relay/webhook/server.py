@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from relay.graph.auth.signing import SigningKeys
+from relay.graph.auth.signing_keys import SigningKeys
 from relay.graph.client import GraphClient
 from relay.graph.push.validation import Validation
 from relay.http.serving import Listening, serving

@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from emulator import Cloud
 from emulator.demo import CLIENT_ID
 from relay.core.presence import TenantId
-from relay.graph.auth import signed
-from relay.graph.auth.idtokens import UntrustedIdTokenError, verify
-from relay.graph.auth.signing import FetchIntervals, SigningKeys
+from relay.graph.auth import jwt
+from relay.graph.auth.id_tokens import UntrustedIdTokenError, verify
+from relay.graph.auth.signing_keys import FetchIntervals, SigningKeys
 from relay.graph.client import GraphClient
 from relay.graph.push.validation import Validation
 from relay.graph.settings import GraphSettings
@@ -59,7 +59,7 @@ class Verifier:
     async def accepts(self, token: str) -> TenantId | None:
         try:
             return await self._tenant(token)
-        except signed.NotValid as error:
+        except jwt.NotValid as error:
             self.reasons.append(error.reason)
         except UntrustedIdTokenError as error:
             self.reasons.append(str(error))

@@ -15,8 +15,8 @@ from hypothesis.strategies import SearchStrategy
 
 from emulator import Cloud, Config, Emulator
 from emulator.entra.keys import _personal
-from relay.graph.auth import signed
-from relay.graph.auth.signing import FetchIntervals
+from relay.graph.auth import jwt
+from relay.graph.auth.signing_keys import FetchIntervals
 from tests.abuse.forged_tokens import OTHER, TENANT, Verifier, deep, encoded, verifying
 from tests.webhook.conftest import public
 from tests.webhook.entra import entra
@@ -168,7 +168,7 @@ async def test_a_flood_of_names_of_keys_fetches_nothing(verifier: Verifier) -> N
 
 
 async def test_a_token_that_is_too_long_is_not_looked_at(verifier: Verifier) -> None:
-    longest = signed.MAX_CHARS
+    longest = jwt.MAX_CHARS
     for token in ("." * 10_000_000, verifier.genuine(x="x" * longest), verifier.signed(deep(longest))):
         assert await verifier.accepts(token) is None
     assert set(verifier.reasons) == {"form"}

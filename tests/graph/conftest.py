@@ -13,7 +13,7 @@ import trustme
 from emulator import Cloud, Config, Emulator
 from emulator.demo import CLIENT_ID, SECRET
 from relay.core.presence import UserId
-from relay.graph.auth.signing import FetchIntervals, SigningKeys
+from relay.graph.auth.signing_keys import FetchIntervals, SigningKeys
 from relay.graph.client import GraphClient
 from relay.graph.settings import GraphSettings
 

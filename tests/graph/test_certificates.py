@@ -27,7 +27,7 @@ def ids(certificates: Certificates) -> list[str]:
 def test_a_file_that_comes_is_the_newest_and_the_others_stay(folder: Path):
     certificates = Certificates.load(folder, look_every_s=0)
     (folder / "second.pem").write_bytes(SECOND)
-    certificates.look()
+    certificates.reload_if_changed()
     assert certificates.newest.certificate_id == "second"
     assert ids(certificates) == ["first", "second"]
 
@@ -36,7 +36,7 @@ def test_a_file_that_goes_takes_its_key_with_it(folder: Path):
     (folder / "second.pem").write_bytes(SECOND)
     certificates = Certificates.load(folder, look_every_s=0)
     (folder / "first.pem").unlink()
-    certificates.look()
+    certificates.reload_if_changed()
     assert ids(certificates) == ["second"]
     assert certificates.of("first") is None
 
@@ -46,22 +46,22 @@ def test_with_a_broken_file_what_is_at_hand_stays_and_is_told_once_until_it_is_m
     certificates = Certificates.load(folder, look_every_s=0)
     (folder / "second.pem").write_bytes(content)
     with structlog.testing.capture_logs() as logs:
-        certificates.look()
-        certificates.look()
+        certificates.reload_if_changed()
+        certificates.reload_if_changed()
     assert [entry["event"] for entry in logs] == ["certificates_unusable"]
     assert "second.pem" in logs[0]["error"]
     assert ids(certificates) == ["first"]
     (folder / "second.pem").write_bytes(SECOND)
-    certificates.look()
+    certificates.reload_if_changed()
     assert ids(certificates) == ["first", "second"]
 
 
 def test_a_folder_that_is_emptied_or_gone_takes_nothing_away(folder: Path):
     certificates = Certificates.load(folder, look_every_s=0)
     (folder / "first.pem").unlink()
-    certificates.look()
+    certificates.reload_if_changed()
     folder.rmdir()
-    certificates.look()
+    certificates.reload_if_changed()
     assert ids(certificates) == ["first"]
 
 
@@ -76,13 +76,13 @@ def test_what_kubernetes_mounts_is_followed_when_it_is_exchanged(tmp_path: Path)
     (tmp_path / "..next").symlink_to("..2")
     (tmp_path / "..next").rename(tmp_path / "..data")
     (tmp_path / "second.pem").symlink_to("..data/second.pem")
-    certificates.look()
+    certificates.reload_if_changed()
     assert ids(certificates) == ["first", "second"]
 
 
 def test_the_folder_is_not_looked_at_for_every_tenant_and_every_notification(folder: Path):
     certificates = Certificates.load(folder)
     (folder / "second.pem").write_bytes(SECOND)
-    certificates.look()
-    certificates.look(is_urgent=True)
+    certificates.reload_if_changed()
+    certificates.reload_if_changed(is_urgent=True)
     assert ids(certificates) == ["first"]

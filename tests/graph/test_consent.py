@@ -20,8 +20,8 @@ from emulator.demo import CLIENT_ID, REDIRECT_URI
 from emulator.faults import Fault
 from relay.errors import CredentialRejected, RelayError, SourceThrottled, SourceUnreachable
 from relay.graph.auth.consent import PERSONAL_ACCOUNTS, Consent, ConsentFailed, ConsentFlow, ConsentProblem
-from relay.graph.auth.idtokens import UntrustedIdTokenError, verify
-from relay.graph.auth.signing import SigningKeys
+from relay.graph.auth.id_tokens import UntrustedIdTokenError, verify
+from relay.graph.auth.signing_keys import SigningKeys
 from relay.graph.client import GraphClient
 from relay.graph.settings import GraphSettings
 from tests.emulator.driver import browser, walk

@@ -17,8 +17,8 @@ from emulator import Cloud
 from emulator.demo import CLIENT_ID, REDIRECT_URI
 from relay.diagnosis.checks import clock_finding
 from relay.graph.auth.consent import Consent, ConsentFailed, ConsentProblem
-from relay.graph.auth.idtokens import UntrustedIdTokenError, VerifiedIdentity, verify
-from relay.graph.auth.signing import SigningKeys
+from relay.graph.auth.id_tokens import UntrustedIdTokenError, VerifiedIdentity, verify
+from relay.graph.auth.signing_keys import SigningKeys
 from relay.graph.client import GraphClient
 from relay.graph.errors import date_of
 from tests.emulator.driver import browser, walk
@@ -82,7 +82,7 @@ async def test_a_clock_some_minutes_late_is_no_reason_to_refuse_and_more_is_name
     keys = SigningKeys(client)
     token = cloud.tokens.id_token(person, application, hashlib.sha256(b"n").hexdigest(), cloud.url)
     late = time.time() - behind_s
-    monkeypatch.setattr("relay.graph.auth.idtokens.time", SimpleNamespace(time=lambda: late))
+    monkeypatch.setattr("relay.graph.auth.id_tokens.time", SimpleNamespace(time=lambda: late))
     with capture_logs() as logged:
         if is_good:
             assert (await verify(keys, token, "n")).upn == RELAY
@@ -96,7 +96,7 @@ async def test_a_clock_some_minutes_late_is_no_reason_to_refuse_and_more_is_name
 
 @pytest.mark.fault("B25")
 async def test_microsofts_clock_is_compared(cloud: Cloud, client: GraphClient):
-    reply = await client.fetched(f"{cloud.url}/organizations/v2.0/.well-known/openid-configuration")
+    reply = await client.fetch_reply(f"{cloud.url}/organizations/v2.0/.well-known/openid-configuration")
     theirs = date_of(reply.headers)
     assert theirs is not None
     assert clock_finding(theirs, datetime.now(UTC)).is_good

@@ -13,13 +13,13 @@ import pytest
 from emulator import Cloud
 from emulator.faults import Fault
 from relay.errors import RelayError, SourceUnreachable
-from relay.graph.auth.signing import SigningKeys
+from relay.graph.auth.signing_keys import SigningKeys
 from relay.graph.client import GraphClient
 from relay.graph.errors import error_code, translate
 from relay.graph.presence import directory, organisation, presences
 from relay.graph.push import notifications, subscriptions
 from relay.graph.push.certificates import Certificates, make
-from relay.probe import asking
+from relay.probe import client as probe_client
 from relay.webhook.posts import Malformed, parse
 from tests.graph.conftest import Tokens
 
@@ -48,8 +48,8 @@ READERS: list[tuple[Callable[[bytes], object], type[Exception]]] = [
     (presences._split, SourceUnreachable),
     (directory._answers, SourceUnreachable),
     (lambda body: parse(body, max_items=100), Malformed),
-    (lambda body: notifications.opened(body, CERTIFICATES), RelayError),
-    (asking._decoded, SourceUnreachable),
+    (lambda body: notifications.decrypt_notification(body, CERTIFICATES), RelayError),
+    (probe_client._decoded, SourceUnreachable),
 ]
 
 
@@ -65,7 +65,7 @@ async def test_public_documents_are_refused(cloud: Cloud, client: GraphClient, k
         await organisation.tenant_of(client, "contoso.example")
     cloud.add_fault(Fault(contains="/", status=200, body=body.decode()))
     with pytest.raises(SourceUnreachable):
-        await keys.knowing("any")
+        await keys.with_key("any")
     cloud.add_fault(Fault(contains="/v1.0/users", status=200, body=body.decode()))
     with suppress(SourceUnreachable):
         assert await organisation.some_users(client, Tokens(cloud), 10) == []

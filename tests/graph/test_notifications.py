@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from relay.core.presence import Observation, OutOfOffice, UserId
 from relay.graph.push.certificates import Certificate, Certificates, CertificatesInvalid, make
-from relay.graph.push.notifications import NoContent, NotOpened, opened
+from relay.graph.push.notifications import NoContent, NotOpened, decrypt_notification
 from tests.webhook import graph
 
 ADA = UserId("aaaaaaaa-0000-4000-8000-000000000001")
@@ -45,7 +45,7 @@ def item(content: bytes, certificate: Certificate, **changes: Any) -> bytes:
 
 def reason(raw: bytes, certificates: Certificates) -> str:
     with pytest.raises(NotOpened) as caught:
-        opened(raw, certificates)
+        decrypt_notification(raw, certificates)
     return caught.value.reason
 
 
@@ -53,7 +53,9 @@ def reason(raw: bytes, certificates: Certificates) -> str:
 def test_a_notification_is_opened_with_the_certificate_that_it_names(certificates: Certificates, name: str):
     certificate = certificates.of(name)
     assert certificate is not None
-    assert opened(item(graph.presence(ADA), certificate), certificates) == Observation(ADA, "Busy", "InACall")
+    assert decrypt_notification(item(graph.presence(ADA), certificate), certificates) == Observation(
+        ADA, "Busy", "InACall"
+    )
 
 
 def test_all_that_a_poll_would_have_read_is_read(certificates: Certificates):
@@ -62,14 +64,14 @@ def test_all_that_a_poll_would_have_read_is_read(certificates: Certificates):
         "statusMessage": {"message": {"content": "At lunch", "contentType": "text"}},
         "outOfOfficeSettings": {"message": "Away", "isOutOfOffice": True}, "workLocation": None,
     }  # fmt: skip
-    found = opened(item(json.dumps(content).encode(), certificates.newest), certificates)
+    found = decrypt_notification(item(json.dumps(content).encode(), certificates.newest), certificates)
     expected = Observation(ADA, "Available", "OutOfOffice", "At lunch", OutOfOffice(True, "Away"), "A0129311063")
     assert found == expected
 
 
 def test_what_is_not_as_documented_is_read_as_far_as_it_can_be(certificates: Certificates):
     content = b'{"id": "%b", "availability": ["Busy"], "activity": 7, "statusMessage": "\\ud83d"}' % ADA.encode()
-    found = opened(item(content, certificates.newest), certificates)
+    found = decrypt_notification(item(content, certificates.newest), certificates)
     assert (found.user_id, found.availability, found.activity) == (ADA, "Busy", "")
 
 
@@ -125,7 +127,7 @@ def test_what_is_no_notification_is_called_so(certificates: Certificates, raw: b
 
 def test_a_basic_notification_says_only_who_changed(certificates: Certificates):
     with pytest.raises(NoContent) as caught:
-        opened(json.dumps({"resourceData": {"id": ADA.upper()}}).encode(), certificates)
+        decrypt_notification(json.dumps({"resourceData": {"id": ADA.upper()}}).encode(), certificates)
     assert caught.value.user_id == ADA
     for nobody in ({}, {"resourceData": {}}, {"resourceData": {"id": "nobody"}}):
         assert reason(json.dumps(nobody).encode(), certificates) == "content"

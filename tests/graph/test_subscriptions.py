@@ -29,7 +29,7 @@ from relay.errors import (
 from relay.graph.client import GraphClient
 from relay.graph.push import subscriptions
 from relay.graph.push.certificates import Certificates, make
-from relay.graph.push.notifications import opened
+from relay.graph.push.notifications import decrypt_notification
 from relay.graph.push.subscriptions import Subscribed, SubscriptionRequest
 from tests.emulator.receiver import Receiver, Said, pushing
 from tests.graph.conftest import Tokens, ids, settings_for
@@ -107,7 +107,7 @@ async def test_what_graph_sends_can_be_opened(account: Account):
     await account.receiver.wait_for(1)
     raw = json.loads(account.receiver.posts[0].body)["value"][0]
     assert raw["clientState"] == "secret"
-    found = opened(json.dumps(raw).encode(), account.certificates)
+    found = decrypt_notification(json.dumps(raw).encode(), account.certificates)
     assert (found.user_id, found.availability, found.activity) == (*ids(account.cloud, "ada"), "Busy", "InACall")
 
 
@@ -129,7 +129,7 @@ async def test_a_renewal_moves_the_end_and_may_change_the_certificate(
         account.cloud.set_presence("ada@contoso.example", "Away", "Away")
         [item] = await account.receiver.wait_for(1)
         assert item["encryptedContent"]["encryptionCertificateId"] == "old"
-        assert opened(json.dumps(item).encode(), certificates).availability == "Away"
+        assert decrypt_notification(json.dumps(item).encode(), certificates).availability == "Away"
 
 
 async def test_one_that_is_gone_cannot_be_renewed_and_is_deleted_already(account: Account):

@@ -15,7 +15,7 @@ from onboarding.settings import WebSettings
 from onboarding.tenant.access import RIGHTS, Access, Action, access_of, is_contact
 from onboarding.tenant.sessions import Session
 from relay.core.presence import TenantId, UserId
-from relay.graph.auth.idtokens import VerifiedIdentity
+from relay.graph.auth.id_tokens import VerifiedIdentity
 from relay.http.paths import TENANT
 from relay.store.custody.managers import CLAIM_LASTS, Claim
 from relay.store.custody.tenants import Tenant

@@ -24,7 +24,7 @@ from onboarding.tenant.sessions import Sessions
 from relay.core.consent.grants import GrantState
 from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.core.presence import TenantId, UserId
-from relay.graph.auth.idtokens import VerifiedIdentity
+from relay.graph.auth.id_tokens import VerifiedIdentity
 from relay.http.paths import TENANT
 from relay.store.custody.admissions import Admissions
 from relay.store.custody.audit import AuditLog

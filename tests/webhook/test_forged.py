@@ -23,7 +23,7 @@ from joserfc.jwk import RSAKey
 from emulator import Cloud
 from relay.core.presence import TenantId
 from relay.graph.push.certificates import Certificate, Certificates, make
-from relay.graph.push.notifications import NotOpened, opened
+from relay.graph.push.notifications import NotOpened, decrypt_notification
 from relay.store.presence import hints
 from relay.store.presence.subscriptions import Subscription, new_client_state, new_route
 from relay.store.server.connection import Store
@@ -236,7 +236,7 @@ async def _opened(hook: Hook, tenants: list[TenantId]) -> tuple[list[str], list[
     for hint in [hint for tenant in tenants for hint in await _notified(hook, tenant)]:
         for item in hint.items:
             try:
-                accepted.append(str(opened(item, hook.certificates).user_id))
+                accepted.append(str(decrypt_notification(item, hook.certificates).user_id))
             except NotOpened as error:
                 refused.append(error.reason)
     return sorted(accepted), refused

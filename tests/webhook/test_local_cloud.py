@@ -18,7 +18,7 @@ from relay.core.presence import TenantId, UserId
 from relay.graph.client import GraphClient
 from relay.graph.push import subscriptions
 from relay.graph.push.certificates import Certificates
-from relay.graph.push.notifications import NotOpened, opened
+from relay.graph.push.notifications import NotOpened, decrypt_notification
 from relay.graph.push.subscriptions import SubscriptionRequest
 from relay.http.paths import NOTIFICATIONS
 from relay.store.presence import hints
@@ -46,7 +46,7 @@ class Subscribed:
         for hint in await self.hook.inbox(self.subscription.tenant_id):
             for item in hint.items if isinstance(hint, hints.Notified) else ():
                 try:
-                    found.append(opened(item, self.hook.certificates).availability)
+                    found.append(decrypt_notification(item, self.hook.certificates).availability)
                 except NotOpened as error:
                     found.append(error.reason)
         return found

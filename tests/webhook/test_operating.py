@@ -123,7 +123,7 @@ async def role_running(which: Settings) -> AsyncIterator[Running]:
 
 
 async def findings(which: Settings) -> dict[str, bool]:
-    found = [one for one in await preflight.checked(which) if "WEBHOOK" in one.text]
+    found = [one for one in await preflight.run_checks(which) if "WEBHOOK" in one.text]
     return {one.text: one.is_good for one in found}
 
 

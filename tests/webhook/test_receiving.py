@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from relay.graph.push.notifications import opened
+from relay.graph.push.notifications import decrypt_notification
 from relay.store.presence import hints
 from relay.store.presence.subscriptions import new_client_state, new_route
 from relay.webhook.receiver import ITEMS_PER_HINT
@@ -18,7 +18,7 @@ from tests.webhook.conftest import ADA, CONTOSO, FABRIKAM, Hook
 async def opened_in(hook: Hook, *tenants: str) -> list[str]:
     """Whom the notifications in the inboxes are about, opened as a worker does."""
     notified = [hint for tenant in tenants for hint in await hook.inbox(tenant) if isinstance(hint, hints.Notified)]  # type: ignore[arg-type]
-    return [opened(item, hook.certificates).user_id for hint in notified for item in hint.items]
+    return [decrypt_notification(item, hook.certificates).user_id for hint in notified for item in hint.items]
 
 
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
@@ -30,7 +30,7 @@ async def test_a_notification_reaches_the_inbox_as_it_came(hook: Hook, version: 
     assert isinstance(hint, hints.Notified)
     assert (hint.tenant_id, hint.route_id) == (CONTOSO, subscription.route_id)
     assert [json.loads(item) for item in hint.items] == json.loads(body)["value"]
-    found = opened(hint.items[0], hook.certificates)
+    found = decrypt_notification(hint.items[0], hook.certificates)
     assert (found.user_id, found.availability, found.activity) == (ADA, "Busy", "InACall")
 
 

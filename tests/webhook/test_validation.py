@@ -16,8 +16,8 @@ from joserfc.jwk import OctKey, RSAKey
 from emulator import Cloud
 from emulator.demo import CLIENT_ID
 from relay.errors import SourceUnreachable
-from relay.graph.auth.signed import NotValid
-from relay.graph.auth.signing import FetchIntervals, SigningKeys
+from relay.graph.auth.jwt import NotValid
+from relay.graph.auth.signing_keys import FetchIntervals, SigningKeys
 from relay.graph.client import GraphClient
 from relay.graph.push.validation import Validation
 from tests.support.valkey import free_port

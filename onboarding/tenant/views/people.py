@@ -19,7 +19,7 @@ from onboarding.tenant.layout import OVERVIEW
 from onboarding.tenant.sign_ins import SignInFailed
 from onboarding.tenant.trying import proven
 from relay.consent import admit
-from relay.consent.account_names import NotFound, account_named
+from relay.consent.account_names import NotFound, find_account
 from relay.core.consent.values import NewGrant
 from relay.core.presence import UserId
 from relay.errors import RelayError, TenantRemoved
@@ -82,7 +82,7 @@ class PeopleViews:
         services = self._services
         visitor, given = await services.auth.form(request, Action.CHANGE_MANAGERS)
         typed = given.get("name", "")[:_MAX_TYPED]
-        found = await account_named(services.client, visitor.grants, typed)
+        found = await find_account(services.client, visitor.grants, typed)
         if isinstance(found, NotFound):
             await services.layout.flash(visitor, _NOT_FOUND[found], typed)
             return _to_page()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from onboarding.tenant.services import TenantServices
     from onboarding.tenant.sessions import Session
     from onboarding.tenant.sign_ins import PendingSignIn
-    from relay.graph.auth.idtokens import VerifiedIdentity
+    from relay.graph.auth.id_tokens import VerifiedIdentity
 
 log = structlog.get_logger(__name__)
 

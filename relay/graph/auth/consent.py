@@ -33,8 +33,8 @@ from relay.core.presence import TenantId
 from relay.errors import RelayError
 from relay.graph.auth.applications import NONSENSE, Applications, refusal_words, translated
 from relay.graph.auth.credentials import Credential
-from relay.graph.auth.idtokens import UntrustedIdTokenError, VerifiedIdentity, verify
-from relay.graph.auth.signing import FetchIntervals, SigningKeys
+from relay.graph.auth.id_tokens import UntrustedIdTokenError, VerifiedIdentity, verify
+from relay.graph.auth.signing_keys import FetchIntervals, SigningKeys
 from relay.graph.client import GraphClient
 from relay.graph.errors import from_refusal
 from relay.graph.settings import SCOPES
@@ -227,7 +227,7 @@ class Consent:
         if not state or not hmac.compare_digest(state.encode(), answer.get("state", "").encode(errors="replace")):
             raise ConsentFailed(ConsentProblem.NOT_OURS, "state")
         if "error" in answer:
-            raise refused(answer)
+            raise error_of(answer)
         if not answer.get("code"):
             raise ConsentFailed(ConsentProblem.NOT_OURS, "code")
         result, token_cache = await self._in_thread(self._redeem, dict(kept), dict(answer))
@@ -246,7 +246,7 @@ class Consent:
         max_age: int | None = None,
     ) -> dict[str, Any]:
         """Begin a flow in MSAL; without scopes it asks for no permission."""
-        application = self._applications.credentials.trying(
+        application = self._applications.credentials.call_with_credential(
             lambda credential: self._applications.build(
                 tenant, msal.SerializableTokenCache(), credential, lasting=bool(scopes)
             )
@@ -264,7 +264,9 @@ class Consent:
 
     def _redeem(self, kept: dict[str, Any], answer: dict[str, str]) -> tuple[dict[str, Any], str]:
         # Entra looks at the credential before it looks at the code, so a code outlives a credential that is refused.
-        return self._applications.credentials.trying(lambda credential: self._redeemed(credential, kept, answer))
+        return self._applications.credentials.call_with_credential(
+            lambda credential: self._redeemed(credential, kept, answer)
+        )
 
     def _redeemed(
         self, credential: Credential, kept: dict[str, Any], answer: dict[str, str]
@@ -299,7 +301,7 @@ class Consent:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
 
-def refused(answer: Mapping[str, str]) -> RelayError:
+def error_of(answer: Mapping[str, str]) -> RelayError:
     """Return the error for an answer of Entra's that is a refusal, to a sign-in or to a request for admin consent."""
     return _failed(classify(*_words_of(answer)), answer.get("error_subcode", ""), _numbers(answer))
 

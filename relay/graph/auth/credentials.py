@@ -84,7 +84,7 @@ class Credentials:
             self._look()
             return self._known
 
-    def trying(self, call: Callable[[Credential], T]) -> T:
+    def call_with_credential(self, call: Callable[[Credential], T]) -> T:
         """Return the result of `call` with the credential that is likeliest to work, or else with the other one.
 
         Raises:

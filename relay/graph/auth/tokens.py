@@ -224,7 +224,9 @@ class _Kept:
     def acquire(self, applications: Applications, scopes: list[str]) -> AccessToken:
         """Ask MSAL for a token; blocks the thread."""
         try:
-            return applications.credentials.trying(lambda credential: self._acquire(applications, scopes, credential))
+            return applications.credentials.call_with_credential(
+                lambda credential: self._acquire(applications, scopes, credential)
+            )
         except RelayError as error:
             # The next application starts with an empty memory: MSAL would replay this refusal for a minute.
             self._application = None

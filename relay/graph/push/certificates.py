@@ -93,7 +93,7 @@ class Certificates:
         found._folder, found._files, found._look_every_s = folder, files, look_every_s
         return found
 
-    def look(self, *, is_urgent: bool = False) -> None:
+    def reload_if_changed(self, *, is_urgent: bool = False) -> None:
         """Read the folder again if a file came, went or changed.
 
         Looks no sooner than `look_every_s` after the last time, `is_urgent` no sooner than a second: it may be called for every

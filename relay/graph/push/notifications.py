@@ -55,7 +55,7 @@ class NoContent(RelayError):
         self.user_id = user_id
 
 
-def opened(item: bytes, certificates: Certificates) -> Observation:
+def decrypt_notification(item: bytes, certificates: Certificates) -> Observation:
     """Return the observation in one notification. Costs about 0.4 ms of CPU with a key of 2,048 bits.
 
     The signature is compared before anything is decrypted with the item's key, so nothing can be learned about the key from

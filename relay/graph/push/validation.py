@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from relay.core.presence import TenantId
-from relay.graph.auth import signed
-from relay.graph.auth.signed import NotValid
-from relay.graph.auth.signing import SigningKeys
+from relay.graph.auth import jwt
+from relay.graph.auth.jwt import NotValid
+from relay.graph.auth.signing_keys import SigningKeys
 
 PUBLISHER: Final = "0bf30f3b-4a52-48df-9a82-234910c4a086"
 """Graph's publisher of change notifications, the same in every tenant."""
@@ -36,7 +36,7 @@ class Validation:
         """Return the tenants that the tokens vouch for, all of which must be valid.
 
         Raises:
-            NotValid: one is not; the whole POST is suspicious then. Its reason is one of `signed.vouched`, or `audience`,
+            NotValid: one is not; the whole POST is suspicious then. Its reason is one of `jwt.verified`, or `audience`,
                 `publisher`, `time`.
             SourceUnreachable: Entra's keys could not be had, so nobody knows.
         """
@@ -46,11 +46,11 @@ class Validation:
         return frozenset([await self._tenant(token) for token in distinct])
 
     async def _tenant(self, token: str) -> TenantId:
-        tenant_id, claims = await signed.vouched(token, self._keys)
-        if signed.text(claims, "aud").lower() != self._client_id:
+        tenant_id, claims = await jwt.verified(token, self._keys)
+        if jwt.text(claims, "aud").lower() != self._client_id:
             raise NotValid("audience")
-        if (signed.text(claims, "appid") or signed.text(claims, "azp")).lower() != PUBLISHER:
+        if (jwt.text(claims, "appid") or jwt.text(claims, "azp")).lower() != PUBLISHER:
             raise NotValid("publisher")
-        if not signed.is_within(claims, time.time(), CLOCKS_DIFFER_S):
+        if not jwt.is_within(claims, time.time(), CLOCKS_DIFFER_S):
             raise NotValid("time")
         return tenant_id

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry import metrics
 
-from relay.graph.push.notifications import NoContent, NotOpened, opened
+from relay.graph.push.notifications import NoContent, NotOpened, decrypt_notification
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -69,9 +69,11 @@ class Opening:
 
     def _opened(self, item: bytes) -> Observation:
         try:
-            return opened(item, self._certificates)
+            return decrypt_notification(item, self._certificates)
         except NotOpened as error:
             if error.reason != "certificate":
                 raise
-        self._certificates.look(is_urgent=True)  # another worker may have named a newer one than is known here
-        return opened(item, self._certificates)
+        self._certificates.reload_if_changed(
+            is_urgent=True
+        )  # another worker may have named a newer one than is known here
+        return decrypt_notification(item, self._certificates)

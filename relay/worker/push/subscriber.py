@@ -208,7 +208,7 @@ class Subscriber:
         if watchers is not None:
             self._planned_at, self._planned_for, self._has_news = now, users, False
             self._plan(now, watchers)
-        self._push.certificates.look()
+        self._push.certificates.reload_if_changed()
         loss = 0.0
         for grant in self._grants.values():
             self._look_after(grant, now)

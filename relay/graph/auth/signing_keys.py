@@ -115,7 +115,7 @@ class SigningKeys:
         if self._fetch is None and is_old and now - self._failed_at >= self._pace.failed_again_s:
             self._begin()
 
-    async def knowing(self, kid: str) -> Published:
+    async def with_key(self, kid: str) -> Published:
         """Return the published keys after an attempt to include the key `kid`. A key that is missing then is not published.
 
         Raises:

@@ -22,7 +22,7 @@ from joserfc.errors import JoseError
 from relay.core import names
 from relay.core.presence import TenantId
 from relay.errors import RelayError
-from relay.graph.auth.signing import SigningKey, SigningKeys
+from relay.graph.auth.signing_keys import SigningKey, SigningKeys
 
 MAX_CHARS: Final = 32 * 1024
 """Longer texts are not looked at. Entra puts 200 groups into a token at the most, which are 11 KB as base64."""
@@ -41,7 +41,7 @@ class NotValid(RelayError):
         self.reason = reason
 
 
-async def vouched(token: str, keys: SigningKeys) -> tuple[TenantId, dict[str, Any]]:
+async def verified(token: str, keys: SigningKeys) -> tuple[TenantId, dict[str, Any]]:
     """Return the tenant that Entra vouches for, and the other claims, whose audience and time are the caller's to check.
 
     Raises:
@@ -50,7 +50,7 @@ async def vouched(token: str, keys: SigningKeys) -> tuple[TenantId, dict[str, An
     """
     signed = _parsed(token)
     kid = text(signed.protected, "kid")
-    published = await keys.knowing(kid)
+    published = await keys.with_key(kid)
     key = published.keys.get(kid)
     if key is None:
         raise NotValid("signer")

@@ -12,8 +12,8 @@ import structlog
 
 from relay.core import names
 from relay.core.presence import TenantId, UserId
-from relay.graph.auth import signed
-from relay.graph.auth.signing import SigningKeys
+from relay.graph.auth import jwt
+from relay.graph.auth.signing_keys import SigningKeys
 
 log = structlog.get_logger(__name__)
 
@@ -53,17 +53,17 @@ async def verify(keys: SigningKeys, id_token: str, nonce: str) -> VerifiedIdenti
         Retryable: Entra's documents could not be read.
     """
     try:
-        tenant, claims = await signed.vouched(id_token, keys)
-    except signed.NotValid as error:
+        tenant, claims = await jwt.verified(id_token, keys)
+    except jwt.NotValid as error:
         raise UntrustedIdTokenError(error.reason) from None
     # Entra's issuers for a tenant are two: an id token is of the second form.
     issuer = f"{keys.settings.authority_url}/{tenant}/v2.0"
-    account = names.user_id(signed.text(claims, "oid"))
+    account = names.user_id(jwt.text(claims, "oid"))
     checks = {
-        "issuer": signed.text(claims, "iss") == issuer,
+        "issuer": jwt.text(claims, "iss") == issuer,
         "audience": claims.get("aud") == keys.settings.client_id,
-        "time": signed.is_within(claims, time.time(), _LEEWAY_S),
-        "nonce": bool(nonce) and hmac.compare_digest(signed.text(claims, "nonce").encode(), _hashed(nonce).encode()),
+        "time": jwt.is_within(claims, time.time(), _LEEWAY_S),
+        "nonce": bool(nonce) and hmac.compare_digest(jwt.text(claims, "nonce").encode(), _hashed(nonce).encode()),
         "account": account is not None,
     }
     failed = [name for name, passed in checks.items() if not passed]
@@ -73,14 +73,14 @@ async def verify(keys: SigningKeys, id_token: str, nonce: str) -> VerifiedIdenti
     # https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference: `idp` differs from the issuer for accounts
     # of other places; `acct`, 1 for guests, is there when the registration asks for it.
     homes = ("", issuer, *(f"https://{host}/{tenant}/" for host in _STS))
-    is_guest = claims.get("acct") in (1, "1") or signed.text(claims, "idp") not in homes
-    upn = signed.text(claims, "preferred_username")[: names.MAX_NAME_CHARS]
+    is_guest = claims.get("acct") in (1, "1") or jwt.text(claims, "idp") not in homes
+    upn = jwt.text(claims, "preferred_username")[: names.MAX_NAME_CHARS]
     return VerifiedIdentity(tenant, account, upn, is_guest, _roles(claims), _auth_time(claims))
 
 
 def _behind_s(claims: dict[str, Any]) -> int | None:
     """For how many seconds a token that was just made is not good yet: how far our clock is behind, if it is; None: unknown."""
-    begins = signed.seconds(claims.get("nbf"))
+    begins = jwt.seconds(claims.get("nbf"))
     return None if begins is None else max(0, round(begins - time.time()))
 
 
