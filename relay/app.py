@@ -123,6 +123,7 @@ async def run(
         store = await stack.enter_async_context(reached(settings.store_settings(), stop))
         if store is None:
             return
+        store.statistics.expose()
         store_health = StoreHealth(store)
         health.watch("store", store_health.fault)
         health.set("store", ready=True)

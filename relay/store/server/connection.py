@@ -23,6 +23,7 @@ from relay.store.server.durable import DurableWrites
 from relay.store.server.layout import Side
 from relay.store.server.node import URGENT_CONNECTIONS
 from relay.store.server.scripting import on
+from relay.store.server.statistics import CommandStatistics
 from relay.store.server.topology import Standalone
 from relay.store.server.user_rights import Permits, permits
 
@@ -61,6 +62,12 @@ class Store:
     A command or script runs at the node of its first key; a command without a key runs where the others of the same call do.
     Every method raises StoreUnavailable when the server does not answer in time, cannot serve now, or is not the primary; the
     outcome of a write is unknown then. No exception's text carries a URL, an argument or a reply.
+
+    Attributes:
+        settings: where it is, and what it promises.
+        own_vault: whether the vault has a server of its own.
+        topology: its nodes.
+        statistics: how often its commands ran, with which outcome.
     """
 
     def __init__(self, settings: StoreSettings, topology: Topology | None = None) -> None:
@@ -72,7 +79,10 @@ class Store:
         """
         self.settings = settings
         self.own_vault = settings.vault_url is not None
-        self.topology = topology or Standalone(settings.url, settings.vault_url, settings.operation_timeout)
+        self.statistics = CommandStatistics()
+        self.topology = topology or Standalone(
+            settings.url, settings.vault_url, settings.operation_timeout, self.statistics.observed
+        )
 
     async def __aenter__(self) -> Self:
         return self

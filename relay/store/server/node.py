@@ -25,12 +25,15 @@ from redis.exceptions import RedisError
 from relay.errors import NotPrimary, StoreUnavailable
 from relay.store.server.redis_errors import translated
 from relay.store.server.scripting import on
+from relay.store.server.statistics import unobserved
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from datetime import timedelta
 
     from redis.asyncio.connection import AbstractConnection
+
+    from relay.store.server.statistics import Observer
 
 log = structlog.get_logger(__name__)
 
@@ -78,8 +81,16 @@ class Node:
         user: the Redis user; empty: the default one.
     """
 
-    def __init__(self, url: str, operation_timeout: timedelta) -> None:
+    def __init__(self, url: str, operation_timeout: timedelta, observe: Observer = unobserved) -> None:
+        """A server.
+
+        Args:
+            url: where it is, with the credentials.
+            operation_timeout: how long one command may take, connecting included.
+            observe: surrounds each command; it is given its name.
+        """
         self.url = url
+        self._observe = observe
         self.user = unquote(urlsplit(url).username or "")
         self._timeout_s = operation_timeout.total_seconds()
         self.client = self._pooled(READ_RETRIES)
@@ -141,13 +152,13 @@ class Node:
 
     @asynccontextmanager
     async def asked(self, what: str = "command", about: Sequence[Any] = ()) -> AsyncIterator[None]:
-        """Run commands of this server inside: theirs errors become the relay's, see `redis_errors.translated`.
+        """Run commands of this server inside; their errors become the relay's, see `redis_errors.translated`.
 
         Raises:
             NotPrimary: it is a replica; connections are made anew from now on.
         """
         try:
-            with translated(what, about, self.user):
+            with self._observe(what), translated(what, about, self.user):
                 yield
         except NotPrimary:
             await self.connect_anew()

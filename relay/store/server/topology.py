@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
+    from relay.store.server.statistics import Observer
+
 
 class Topology(Protocol):
     """The nodes of a store."""
@@ -32,11 +34,11 @@ class Topology(Protocol):
 class Standalone:
     """One server, and one for the vault if it has its own."""
 
-    def __init__(self, url: str, vault_url: str | None, operation_timeout: timedelta) -> None:
-        main = Node(url, operation_timeout)
+    def __init__(self, url: str, vault_url: str | None, operation_timeout: timedelta, observe: Observer) -> None:
+        main = Node(url, operation_timeout, observe)
         self._nodes = {
             Side.PRESENCE: main,
-            Side.VAULT: main if vault_url is None else Node(vault_url, operation_timeout),
+            Side.VAULT: main if vault_url is None else Node(vault_url, operation_timeout, observe),
         }
 
     def node_of(self, side: Side, key: bytes) -> Node:
