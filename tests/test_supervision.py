@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from relay import app, cli
-from relay.edge.hub import Hub
+from relay.edge.hub.hub import Hub
 from relay.errors import Bug, LeaseLost, SourceUnreachable, StoreUnavailable
 from relay.ops.supervision import TaskBroke, running, supervised
 from relay.settings.roles import Role
@@ -111,12 +111,12 @@ async def test_a_bug_in_a_loop_of_the_edge_ends_the_process_in_order(
         await begin.wait()
         raise KeyError(SECRET)
 
-    monkeypatch.setattr(Hub, "_look", broken)
-    broke = pytest.raises(TaskBroke, match=r"hub-look: KeyError in test_supervision\.py")
+    monkeypatch.setattr(Hub, "_sweep", broken)
+    broke = pytest.raises(TaskBroke, match=r"hub-sweep: KeyError in test_supervision\.py")
     with ValkeyServer(tmp_path) as server, capture_logs() as logs, broke:
         async with asyncio.timeout(20):
             await app.run(settings(server.port), [Role.EDGE], asyncio.Event(), lambda _running: begin.set())
-    assert [line["task"] for line in logs if line["event"] == "task_broke"] == ["hub-look"]
+    assert [line["task"] for line in logs if line["event"] == "task_broke"] == ["hub-sweep"]
     assert SECRET not in str(logs)
 
 
@@ -124,14 +124,14 @@ def test_the_operator_is_told_of_a_bug_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken() -> None:
-        raise TaskBroke("hub-look", "KeyError in hub.py, line 7")
+        raise TaskBroke("hub-sweep", "KeyError in hub.py, line 7")
 
     monkeypatch.setattr(cli, "app", broken)
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 1
     assert capsys.readouterr().err == (
-        "presence-relay itself broke (KeyError in hub.py, line 7, task hub-look). Please report it.\n"
+        "presence-relay itself broke (KeyError in hub.py, line 7, task hub-sweep). Please report it.\n"
     )
 
 

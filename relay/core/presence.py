@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NewType
+from typing import NewType, TypeAlias
 
 TenantId = NewType("TenantId", str)
 """A tenant's GUID (`tid`), lower case."""
@@ -73,6 +73,10 @@ class Status(enum.IntEnum):
     SOURCE_UNREACHABLE = 9
     STALE = 10
     SUSPENDED = 11
+
+
+Resolution: TypeAlias = UserId | Status
+"""The user that a name stands for, or the reason why it stands for nobody."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,7 @@ from relay.wire.decode import decode, glance
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from relay.core.presence import Name, TenantId, UserId
-    from relay.store.presence.entries import Outcome
+    from relay.core.presence import Name, Resolution, TenantId, UserId
     from relay.store.presence.presences import DirectoryEntry, StoredAnswer
     from relay.store.server.connection import Store
 
@@ -132,10 +131,10 @@ def _rows(
     suites = {name for edge, names in interest.items() if not is_page(edge) for name in names}
     pages = {name for edge, names in interest.items() if is_page(edge) for name in names}
     names_of: dict[UserId | Name, list[Name]] = {}
-    outcomes: dict[UserId | Name, Outcome] = {}
+    outcomes: dict[UserId | Name, Resolution] = {}
     for name in sorted(directory.keys() | suites | pages):
         entry = directory.get(name)
-        outcome: Outcome = entry.outcome if entry is not None else Status.PENDING
+        outcome: Resolution = entry.outcome if entry is not None else Status.PENDING
         key = name if isinstance(outcome, Status) else outcome
         names_of.setdefault(key, []).append(name)
         outcomes[key] = outcome
@@ -144,7 +143,7 @@ def _rows(
 
 
 def _row(
-    outcome: Outcome, names: list[Name], answers: Mapping[UserId, StoredAnswer], suites: set[Name], pages: set[Name]
+    outcome: Resolution, names: list[Name], answers: Mapping[UserId, StoredAnswer], suites: set[Name], pages: set[Name]
 ) -> UserRow:
     asked = tuple(name for name in names if name in suites)
     is_requested, is_shown = bool(asked), not pages.isdisjoint(names)

@@ -1,4 +1,6 @@
-"""Whose key it is. The tenant follows from the key alone; nothing else that a caller sends says who it is.
+"""Verifies the suite key that each call carries, in a queue that a flood of wrong keys cannot block for known keys.
+
+The tenant follows from the key alone; nothing else that a caller sends identifies it.
 
 Verifying costs reads of Redis, which anybody can ask for with made-up keys. So few verifications run at a time, more wait,
 and beyond that a call is refused unread. Keys that were good before do not stand in that queue: a flood of made-up keys keeps
@@ -35,7 +37,7 @@ class Authenticator:
     """Verifies the bearer credential of a call.
 
     The answer is not cached: a check is two reads of Redis and one signature (0.1 ms), and a cache would have to be told of every
-    revocation. What is remembered is only which keys were good, for their place in the queue. Wrong keys are not: whoever floods makes up new ones.
+    revocation. What is remembered is only which keys were good, for their place in the queue. Wrong keys are not: a flood makes up new ones.
     """
 
     def __init__(self, suite_keys: SuiteKeys, strangers: Strangers, settings: EdgeSettings) -> None:
@@ -46,12 +48,12 @@ class Authenticator:
         self._under_way: Counter[bytes] = Counter()  # of known keys
 
     async def verify(self, metadata: Iterable[tuple[str, str | bytes]]) -> KeyRecord:
-        """The suite key that a new call carries.
+        """Return the suite key that a new call carries.
 
         Raises:
-            SuiteKeyUnknown, SuiteKeyRevoked, TenantRemoved: what is wrong with it. One that cannot be a key costs no read.
-            Busy: too many wait to have their keys verified.
-            StoreUnavailable: nobody can tell.
+            SuiteKeyUnknown, SuiteKeyRevoked, TenantRemoved: the key is not good. A text that cannot be a key costs no read.
+            Busy: too many calls wait to have their keys verified.
+            StoreUnavailable: the store does not answer.
         """
         text = bearer(metadata)
         if parse(text) is None:
@@ -72,7 +74,7 @@ class Authenticator:
         return key
 
     async def verify_again(self, metadata: Iterable[tuple[str, str | bytes]]) -> KeyRecord:
-        """The same for a call whose key was good a moment ago: it waits for nobody."""
+        """Verify again a call whose key was good a moment ago, without waiting in the queue."""
         return await self._suite_keys.verify(bearer(metadata))
 
     @contextmanager
@@ -93,10 +95,10 @@ class Authenticator:
 
 
 def bearer(metadata: Iterable[tuple[str, str | bytes]]) -> str:
-    """The suite key in the metadata.
+    """Return the suite key in the metadata.
 
     Raises:
-        SuiteKeyUnknown: there is none, or more than one, so that two readers of the call cannot disagree on who it is.
+        SuiteKeyUnknown: there is none, or more than one, so that two readers of the call cannot disagree about the caller.
     """
     values = [value for name, value in metadata if name == _HEADER]
     if len(values) != 1 or not isinstance(values[0], str):

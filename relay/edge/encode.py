@@ -18,8 +18,8 @@ from relay.core.presence import Status
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from relay.core.presence import UserId
-    from relay.core.watching.watch import Meaning, Outcome, Take
+    from relay.core.presence import Resolution, UserId
+    from relay.core.watching.values import StartOutcome, Take
 
 MAX_BATCH_BYTES: Final = 1 << 20
 """Well under the 4 MiB that gRPC clients receive by default."""
@@ -67,7 +67,7 @@ def pending_item(user_id: UserId) -> bytes:
     return status_item(user_id, Status.PENDING)
 
 
-def resolved_item(spelling: str, meaning: Meaning) -> bytes:
+def resolved_item(spelling: str, meaning: Resolution) -> bytes:
     """What a name stands for, as a whole `resolved` field of a batch."""
     user = _field(_ITEM_KEY, spelling.encode())
     if isinstance(meaning, Status):
@@ -112,7 +112,7 @@ def _split(items: Iterable[bytes]) -> Iterator[bytes]:
     yield b"".join(part)
 
 
-def started(outcome: Outcome, progress_interval: timedelta, changes_seen: int) -> bytes:
+def started(outcome: StartOutcome, progress_interval: timedelta, changes_seen: int) -> bytes:
     """The response that begins a stream, or begins it anew."""
     event = _Response.Started(outcome=outcome.value, progress_interval=_duration(progress_interval))  # type: ignore[arg-type]
     return _Response(started=event, changes_seen=changes_seen).SerializeToString()

@@ -1,4 +1,4 @@
-"""What every call passes before anything of it is read: whatever its method, its metadata is short and its suite key is good.
+"""Checks every call before anything of it is read: whatever its method, its metadata is short and its suite key is good.
 
     call ──► metadata below 16 KiB? ──► Health: no key, bounded by itself
                                    └──► key in the metadata, verified ──► its method, which finds it in `VERIFIED`
@@ -37,7 +37,7 @@ VERIFIED: Final[ContextVar[KeyRecord]] = ContextVar("verified")
 """The suite key of the call under way."""
 
 _FIELD_BYTES: Final = 32
-"""What one field counts beside name and value: https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2."""
+"""Bytes that one field counts beside name and value: https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2."""
 _HEALTH: Final = f"/{health.SERVICE_NAME}/"
 
 
@@ -52,7 +52,7 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
     async def intercept_service(
         self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]], handler_call_details: Any
     ) -> Any:
-        """The method's handler, or one that refuses the call."""
+        """Return the method's handler, or one that refuses the call."""
         metadata = handler_call_details.invocation_metadata or ()
         try:
             self._check(metadata)
@@ -70,14 +70,14 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
 
     def _refusal(self, error: Exception) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def refuse(_requests: object, context: ServicerContext[bytes, bytes]) -> None:
-            await self._strangers.hear_out(context.read)
+            await self._strangers.read_first(context.read)
             await refused(context, error)
 
         return grpc.stream_stream_rpc_method_handler(refuse)
 
 
 async def refused(context: ServicerContext[Any, Any], error: BaseException) -> None:
-    """End a call with an error, which is logged when it is none of ours. Raises what `context.abort` raises."""
+    """End a call with an error, which is logged when it is none of ours. Raise what `context.abort` raises."""
     incident = "" if is_expected(error) else secrets.token_hex(4)
     if incident:
         _log.error("stream_failed", incident=incident, exc_info=error)

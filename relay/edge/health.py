@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from relay.edge.strangers import Strangers
 
 _MOST_BYTES: Final = 1024
-"""Of a request: it names a service."""
+"""Size of a request, which names a service."""
 
 
-class Health:
-    """Tells how each service is."""
+class HealthService:
+    """Reports the health of each service."""
 
     def __init__(self, strangers: Strangers, settings: EdgeSettings) -> None:
         self._strangers = strangers
@@ -37,7 +37,7 @@ class Health:
         self._watches = 0
 
     def handler(self) -> grpc.GenericRpcHandler:
-        """What the gRPC server is given."""
+        """Return the methods for the gRPC server."""
         serialize = health_pb2.HealthCheckResponse.SerializeToString
         methods: dict[str, Any] = {
             "Check": grpc.stream_stream_rpc_method_handler(self._check, response_serializer=serialize),
@@ -46,12 +46,12 @@ class Health:
         return grpc.method_handlers_generic_handler(health.SERVICE_NAME, methods)
 
     async def serving(self, *services: str) -> None:
-        """Say that these services are well."""
+        """Report these services as serving."""
         for service in services:
             await self._servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
 
     async def leave(self) -> None:
-        """Say for good that no service takes new calls."""
+        """Report for good that no service takes new calls."""
         await self._servicer.enter_graceful_shutdown()
 
     async def _check(self, _requests: object, context: ServicerContext[bytes, bytes]) -> None:
@@ -68,7 +68,7 @@ class Health:
     @contextmanager
     def _watched(self) -> Iterator[None]:
         if self._watches >= self._settings.health_watches:
-            raise Busy("As many watch the relay's health as may; use Check, or try again later")
+            raise Busy("Too many calls watch the relay's health; use Check, or try again later")
         self._watches += 1
         try:
             yield
@@ -76,9 +76,9 @@ class Health:
             self._watches -= 1
 
     async def _request(self, context: ServicerContext[bytes, bytes]) -> Any:
-        """What is asked for: the whole server when the request did not come in time, or too many are being read.
+        """Return the request; one for the whole server when it did not come in time, or too many are being read.
 
-        So a probe is answered whatever others do.
+        So a probe is answered whatever other callers do.
         """
         raw = await self._strangers.read(context.read)
         if isinstance(raw, bytes) and len(raw) <= _MOST_BYTES:

@@ -1,15 +1,15 @@
 """The names that this edge's suites watch, in step with the store.
 
 A stream says which names it wants and waits for `sync` before it reads a snapshot: so the worker knows of a name before
-anybody may rely on being told of its changes. Names that no stream wants any more are taken out a moment later, all at once,
+a suite may rely on its changes. Names that no stream wants any more are taken out a moment later, all at once,
 so that a suite which closes one stream and opens the next changes nothing.
 
-    added ──sync──► in the store ──nobody wants it──► gone ──run, a second later──► out of the store
+    added ──sync──► in the store ──no stream wants it──► gone ──run, a second later──► out of the store
 
-A tenant may watch so many distinct names, on all edges together. What is beyond it is refused to the stream that asks for it, and
-to no other: whoever registers first takes the names of those along who wait, so that streams which come back together do not wait for
-each other one by one; when that is too much, each registers its own names alone. What was admitted once is never refused, also when
-it has to be registered again.
+A tenant may watch so many distinct names, on all edges together. A name beyond the limit is refused to the stream that asks for it, and
+to no other. The first stream to register takes the names of the waiting streams along, so that streams which come back together do not
+wait for each other one by one; when that is too much, each registers its own names alone. A name that was admitted is never refused
+later, even when it has to be registered again.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from relay.core.presence import Name, TenantId
+    from relay.ops.clock import Clock
     from relay.store.presence.interest import Interest
 
 _log = structlog.get_logger(__name__)
 
 _FLUSH_S: Final = 1.0
-"""How long a name that nobody wants any more stays: longer than a suite needs to open its next stream."""
+"""Time for which an unwanted name stays: longer than a suite needs to open its next stream."""
 _LAST_FLUSH_S: Final = 2.0
 _TOGETHER: Final = 3_000
 """Names of several streams that one takes along: with its own, of which a look-up has 2,000, one step of the store's."""
@@ -56,7 +57,7 @@ class _Tenant:
 
     @property
     def registered(self) -> int:
-        """How many names the store should have, when nothing is under way."""
+        """Return how many names the store should have, when nothing is under way."""
         return len(self.counts) - len(self.added) + len(self.gone)
 
 
@@ -72,16 +73,19 @@ class LocalInterest:
         edge_id: str,
         renewal: timedelta,
         most: Callable[[TenantId], Awaitable[int]],
+        clock: Clock,
     ) -> None:
         """Make the interest of an edge without streams.
 
         Args:
-            interest: the store's.
-            edge_id: whose.
-            renewal: how often it is kept alive.
-            most: how many distinct names a tenant may watch.
+            interest: of the store.
+            edge_id: of the edge.
+            renewal: the time between two renewals.
+            most: returns how many distinct names a tenant may watch.
+            clock: of the edge.
         """
         self.edge_id = edge_id
+        self._clock = clock
         self._interest = interest
         self._renewal_s = renewal.total_seconds()
         self._most = most
@@ -89,11 +93,16 @@ class LocalInterest:
 
     @property
     def names(self) -> int:
-        """How many names are watched, each once a tenant."""
+        """Return how many names are watched, each once a tenant."""
         return sum(len(tenant.counts) for tenant in self._tenants.values())
 
+    @property
+    def tenants(self) -> int:
+        """Return the number of tenants with names, or with names that are still to be taken out of the store."""
+        return len(self._tenants)
+
     def want(self, tenant_id: TenantId, names: Iterable[Name]) -> None:
-        """One more stream wants these names."""
+        """Add a stream that wants these names."""
         tenant = self._tenants.setdefault(tenant_id, _Tenant())
         counts = tenant.counts
         for name in names:
@@ -108,7 +117,7 @@ class LocalInterest:
                 tenant.added.add(name)
 
     def release(self, tenant_id: TenantId, names: Iterable[Name]) -> None:
-        """A stream that wanted these names does no longer."""
+        """Remove a stream that wanted these names."""
         tenant = self._tenants.get(tenant_id)
         if tenant is None:
             return
@@ -126,7 +135,7 @@ class LocalInterest:
                     tenant.gone.add(name)
 
     def distrust(self, tenant_ids: Iterable[TenantId]) -> None:
-        """History was lost: register everything of these tenants again."""
+        """Register everything of these tenants again, because history was lost."""
         for tenant_id in tenant_ids:
             tenant = self._tenants.get(tenant_id)
             if tenant is not None:
@@ -153,7 +162,7 @@ class LocalInterest:
             if tenant.rewrite:
                 await self._rewrite(tenant_id, tenant)
             if tenant.added.isdisjoint(wanted):
-                return  # registered by whoever had the lock before
+                return  # registered by the stream that had the lock before
             asked, tenant.asked = tenant.asked, set()
             if not tenant.added.isdisjoint(asked - wanted):
                 with suppress(TooManyUsers):
@@ -162,7 +171,7 @@ class LocalInterest:
                 await self._add(tenant_id, tenant, new)
 
     async def check_places(self, tenant_id: TenantId) -> None:
-        """To be called by a stream that has just wanted more.
+        """Check the places of a tenant after a stream has wanted more names.
 
         Raises:
             TooManyUsers: the tenant's streams here have more names together than they may, each counted on each stream.
@@ -175,12 +184,12 @@ class LocalInterest:
 
     async def _add(self, tenant_id: TenantId, tenant: _Tenant, new: set[Name]) -> None:
         most = await self._most(tenant_id)
-        tenant.added -= new  # who lets one go meanwhile finds it registered
+        tenant.added -= new  # a stream that releases one meanwhile finds it registered
         try:
             try:
                 count = await self._interest.add(tenant_id, self.edge_id, new, most)
             except TooManyUsers:
-                # What nobody wants any more makes room.
+                # Names that no stream wants any more make room.
                 if not tenant.gone:
                     raise
                 await self._remove_gone(tenant_id, tenant)
@@ -203,7 +212,7 @@ class LocalInterest:
             self._compare(tenant, count)
 
     def _compare(self, tenant: _Tenant, count: int) -> None:
-        """Another count than expected means that the store forgot some. (Who comes or goes meanwhile does not change it.)"""
+        """Rewrite a tenant whose count is not the expected one: the store forgot some. (Names that come or go meanwhile do not change it.)"""
         if count != tenant.registered:
             tenant.rewrite = True
 
@@ -220,21 +229,20 @@ class LocalInterest:
             raise
 
     async def run(self) -> None:
-        """Take out what nobody wants, and renew the rest; until cancelled."""
-        loop = asyncio.get_running_loop()
-        renew_at = loop.time() + self._renewal_s
+        """Take unwanted names out of the store, and renew the rest; until cancelled."""
+        renew_at = self._clock.monotonic() + self._renewal_s
         while True:
-            await asyncio.sleep(_FLUSH_S)
+            await self._clock.sleep(_FLUSH_S)
             try:
-                if loop.time() >= renew_at:
-                    renew_at = loop.time() + self._renewal_s
+                if self._clock.monotonic() >= renew_at:
+                    renew_at = self._clock.monotonic() + self._renewal_s
                     await self.renew()
                 await self.flush()
             except StoreUnavailable:
-                pass  # the hub says so; what is dirty stays dirty
+                pass  # the hub logs it; what is dirty stays dirty
 
     async def flush(self) -> None:
-        """Take out what nobody wants, and put right what is wrong; what is new is registered by the streams that want it."""
+        """Take unwanted names out and correct what is wrong; streams register new names themselves."""
         for tenant_id, tenant in list(self._tenants.items()):
             if tenant.gone or tenant.rewrite:
                 async with tenant.lock:
@@ -255,7 +263,7 @@ class LocalInterest:
                 tenant.rewrite = True
 
     async def aclose(self) -> None:
-        """Take out what is left, if the store answers soon; otherwise it expires by itself."""
+        """Take out the names that are left, if the store answers soon; otherwise they expire by themselves."""
         try:
             async with asyncio.timeout(_LAST_FLUSH_S):
                 await self.flush()

@@ -34,7 +34,7 @@ class _Is(enum.Enum):
 
 
 @dataclass(eq=False, slots=True)
-class Place:
+class CallSlot:
     """A call's place, or its wait for one. Compared by identity."""
 
     owner: _Owner
@@ -54,17 +54,17 @@ class OpenCalls:
     def __init__(self, limit: int) -> None:
         self.of: Counter[TenantId] = Counter()
         self._limit = limit
-        self._takable: dict[_Owner, dict[Place, None]] = {}  # of streams with an instance id, the oldest first
+        self._takable: dict[_Owner, dict[CallSlot, None]] = {}  # of streams with an instance id, the oldest first
         self.waiting: Counter[_Owner] = Counter()
 
     @contextmanager
-    def entered(self, tenant_id: TenantId, key_id: str = "") -> Iterator[Place]:
+    def entered(self, tenant_id: TenantId, key_id: str = "") -> Iterator[CallSlot]:
         """Count a call as long as the context lasts; a call that waits for a place is to `claim` one.
 
         Raises:
             TooManyWatches: the tenant has as many as it may, and none of the suite key's can be taken.
         """
-        place = Place((tenant_id, key_id), _Is.HELD)
+        place = CallSlot((tenant_id, key_id), _Is.HELD)
         if self.of[tenant_id] < self._limit:
             self.of[tenant_id] += 1
         elif self.waiting[place.owner] < len(self._takable.get(place.owner, ())):
@@ -77,7 +77,7 @@ class OpenCalls:
         finally:
             self._leave(place)
 
-    def claim(self, place: Place, instance_id: str, give_way: Callable[[Replaced], None]) -> None:
+    def claim(self, place: CallSlot, instance_id: str, give_way: Callable[[Replaced], None]) -> None:
         """Settle whose place a call has, now that its start is known.
 
         Args:
@@ -94,7 +94,7 @@ class OpenCalls:
             place.instance_id, place.give_way = instance_id, give_way
             self._takable.setdefault(place.owner, {})[place] = None
 
-    def _find(self, place: Place, instance_id: str) -> None:
+    def _find(self, place: CallSlot, instance_id: str) -> None:
         older = None
         if self.of[place.owner[0]] >= self._limit:
             same = (each for each in self._takable.get(place.owner, ()) if each.instance_id == instance_id)
@@ -108,7 +108,7 @@ class OpenCalls:
         if older is not None and older.give_way is not None:
             older.give_way(Replaced("A newer stream with the same instance id took the place of this one"))
 
-    def _leave(self, place: Place) -> None:
+    def _leave(self, place: CallSlot) -> None:
         """Count a call no longer; harmless when another has its place."""
         if place.state is _Is.HELD:
             _less(self.of, place.owner[0])

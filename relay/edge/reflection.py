@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from grpc.aio import ServicerContext
 
-    from relay.edge.shared import Shared
+    from relay.edge.context import EdgeContext
 
 SERVICE: Final = reflection.SERVICE_NAME
 _MOST_S: Final = 60.0
@@ -25,22 +25,22 @@ _MOST_S: Final = 60.0
 
 
 class Reflection:
-    """Tells which services there are, and what their messages are."""
+    """Lists the services and their messages."""
 
-    def __init__(self, shared: Shared, services: tuple[str, ...]) -> None:
-        self._shared = shared
+    def __init__(self, edge: EdgeContext, services: tuple[str, ...]) -> None:
+        self._edge = edge
         self._servicer = reflection.aio.ReflectionServicer(service_names=services)
 
     def handler(self) -> grpc.GenericRpcHandler:
-        """What the gRPC server is given."""
+        """Return the method for the gRPC server."""
         serialize = reflection_pb2.ServerReflectionResponse.SerializeToString
         info: Any = grpc.stream_stream_rpc_method_handler(self._serve, response_serializer=serialize)
         return grpc.method_handlers_generic_handler(SERVICE, {"ServerReflectionInfo": info})
 
     async def _serve(self, _requests: object, context: ServicerContext[bytes, bytes]) -> None:
         try:
-            with self._shared.open_calls.entered(VERIFIED.get().tenant_id):
-                answering = self._shared.background(self._answer(context), "reflection")
+            with self._edge.open_calls.entered(VERIFIED.get().tenant_id):
+                answering = self._edge.tasks.start(self._answer(context), "reflection")
                 await asyncio.wait({answering}, timeout=_MOST_S)
         except TooManyWatches as error:
             await refused(context, error)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from presence_api.v1 import presence_pb2
-    from relay.core.watching.watch import Meaning
-    from relay.edge.pace import Pace
+    from relay.core.presence import Resolution
+    from relay.edge.name_budget import StreamBudget
     from relay.edge.settings import EdgeSettings
 
     M = TypeVar("M", bound=Message)
@@ -41,11 +41,11 @@ MAX_ID_CHARS: Final = 64
 
 
 @dataclass(slots=True)
-class WholeStart:
+class StartRequest:
     """A start, its parts joined. Each spelling is there once; one both held and newly asked for is newly asked for too."""
 
     subscribe: dict[str, None] = field(default_factory=dict)
-    held: dict[str, Meaning | None] = field(default_factory=dict)
+    held: dict[str, Resolution | None] = field(default_factory=dict)
     token: str = ""
     client_name: str = ""
     client_version: str = ""
@@ -54,7 +54,7 @@ class WholeStart:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ChangeRequest:
     """What a change request asks for."""
 
     subscribe: Sequence[str]
@@ -73,7 +73,7 @@ class Requests:
         self.begun = False
         """Whether anything was read, or is being read."""
 
-    async def start(self, pace: Pace) -> WholeStart:
+    async def start(self, pace: StreamBudget) -> StartRequest:
         """The start, all its parts, each when its turn has come.
 
         Raises:
@@ -95,7 +95,7 @@ class Requests:
             if is_last:
                 return parts.whole
 
-    async def change(self, pace: Pace) -> Change | None:
+    async def change(self, pace: StreamBudget) -> ChangeRequest | None:
         """The next change, when its turn has come; None when the suite has half-closed the stream.
 
         Raises:
@@ -112,7 +112,7 @@ class Requests:
         # Counted first: the lists below are made of no more names than a message may have.
         asked = request.change
         _check_message(max(len(asked.subscribe_users), len(asked.unsubscribe_users)), self._settings)
-        change = Change(list(asked.subscribe_users), list(asked.unsubscribe_users))
+        change = ChangeRequest(list(asked.subscribe_users), list(asked.unsubscribe_users))
         _check_names((*change.subscribe, *change.unsubscribe), self._settings, ActionExpected)
         await pace.changes.pay(len(change.subscribe) + len(change.unsubscribe), pace)
         return change
@@ -123,7 +123,7 @@ class OnlyRequest(Requests):
 
     may_follow: ClassVar[bool] = False
 
-    async def start(self, pace: Pace) -> WholeStart:
+    async def start(self, pace: StreamBudget) -> StartRequest:
         """The start, when its turn has come.
 
         Raises:
@@ -153,7 +153,7 @@ class StartParts:
         self._first = True
         self._names: set[str] = set()
         self._bytes = self._long_chars = 0
-        self.whole = WholeStart()
+        self.whole = StartRequest()
 
     def add(self, part: pb.WatchStart, raw_bytes: int) -> bool:
         """Take in a part; True when it was the last.
@@ -237,7 +237,7 @@ def _parse(message: M, raw: bytes, error: type[StartExpected] | type[ActionExpec
     return message
 
 
-def _meaning(held: presence_pb2.ResolvedName) -> Meaning | None:
+def _meaning(held: presence_pb2.ResolvedName) -> Resolution | None:
     match held.WhichOneof("outcome"):
         case "user_id":
             # What cannot be an id is as good as none, and is not kept.

@@ -1,4 +1,4 @@
-"""The edge's server: listens, tells how it is, and leaves in good order.
+"""The edge's server: listens, reports its health, and stops in order.
 
 Leaving: health turns NOT_SERVING and no connection is accepted any more. Every suite is asked to leave at a moment of its own within
 `drain_delay`, but not before its connection was told to take no new streams (GOAWAY, by `connection_age`), so that the next one
@@ -20,67 +20,76 @@ import structlog
 from grpc_health.v1 import health
 
 from relay.edge import memory, reflection, sockets
+from relay.edge.context import EdgeContext
 from relay.edge.gate import Gate
-from relay.edge.health import Health
+from relay.edge.health import HealthService
 from relay.edge.reflection import Reflection
 from relay.edge.service import SERVICE, PresenceService
-from relay.edge.shared import Shared
+from relay.edge.statistics import EdgeStatistics
 from relay.http.admission import room_for
+from relay.ops.clock import SYSTEM
 from relay.ops.listening import shown
 from relay.ops.supervision import running
 
 if TYPE_CHECKING:
     from relay.edge.settings import EdgeSettings
+    from relay.ops.clock import Clock
     from relay.store.sealing.marks import Marks
     from relay.store.server.connection import Store
 
 _log = structlog.get_logger(__name__)
 
 _LAST_ENDINGS: Final = timedelta(seconds=2)
-"""For the endings themselves to be sent."""
-_LOOK_S: Final = 0.1
+"""Time for the endings themselves to be sent."""
+_POLL_S: Final = 0.1
 
 
 class EdgeServer:
     """The edge as an async context manager: it listens while entered, and drains its streams when left.
 
     Attributes:
-        port: where it listens; known once entered.
+        port: the port that it listens on; known once entered.
+        context: the parts of this edge, for tests; known once entered.
     """
 
-    def __init__(self, settings: EdgeSettings, store: Store, marks: Marks, edge_id: str | None = None) -> None:
+    def __init__(
+        self, settings: EdgeSettings, store: Store, marks: Marks, edge_id: str | None = None, clock: Clock = SYSTEM
+    ) -> None:
         """Make a server that does not listen yet.
 
         Args:
-            settings: how it listens and what it allows.
+            settings: addresses and limits.
             store: outlives the server.
-            marks: what suite keys' records are verified with.
+            marks: verifies the records of suite keys.
             edge_id: must differ from every other edge's that may run at the same time.
+            clock: of all that the edge does.
         """
         self.port = 0
         self._settings = settings
         self._store = store
         self._marks = marks
+        self._clock = clock
         self._edge_id = edge_id or f"{socket.gethostname()}.{secrets.token_hex(4)}"
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            self._shared = shared = Shared(self._store, self._settings, self._marks, self._edge_id)
-            stack.push_async_callback(shared.interest.aclose)
-            await stack.enter_async_context(running({"edge-interest": shared.interest.run}))
-            stack.push_async_callback(shared.watched.aclose)
-            await stack.enter_async_context(running({"edge-watched": shared.watched.run}))
-            await stack.enter_async_context(shared.hub)
-            stack.push_async_callback(shared.suites.aclose)
+            self.context = context = EdgeContext(self._store, self._settings, self._marks, self._edge_id, self._clock)
+            stack.push_async_callback(context.tasks.aclose)
+            stack.push_async_callback(context.interest.aclose)
+            await stack.enter_async_context(running({"edge-interest": context.interest.run}))
+            stack.push_async_callback(context.watch_audit.aclose)
+            await stack.enter_async_context(running({"edge-watch-audit": context.watch_audit.run}))
+            await stack.enter_async_context(context.hub)
+            stack.push_async_callback(context.suites.aclose)
             await stack.enter_async_context(
-                running({"edge-suites": shared.suites.run, "edge-memory": memory.give_back})
+                running({"edge-suites": context.suites.run, "edge-memory": memory.give_back})
             )
-            self._service = PresenceService(shared)
-            gate = Gate(shared.auth, shared.strangers, self._settings)
+            self._service = PresenceService(context)
+            gate = Gate(context.auth, context.strangers, self._settings)
             self._server = grpc.aio.server(interceptors=[gate], options=_options(self._settings))
-            self._health = Health(shared.strangers, self._settings)
-            reflected = Reflection(shared, (SERVICE, health.SERVICE_NAME, reflection.SERVICE))
+            self._health = HealthService(context.strangers, self._settings)
+            reflected = Reflection(context, (SERVICE, health.SERVICE_NAME, reflection.SERVICE))
             handlers = (self._service.handler(), self._health.handler(), reflected.handler())
             self._server.add_generic_rpc_handlers(handlers)
             self.port = _listen(self._server, self._settings)
@@ -95,20 +104,45 @@ class EdgeServer:
         await self._stack.aclose()
 
     async def drain(self) -> None:
-        """Ask every suite to leave, and return when all have or their time is over. Leaving the context does this too."""
+        """Ask every suite to leave, and return when all have or their time is over. Leaving the context drains too."""
         await self._health.leave()
         sockets.stop_listening(self.port)
         with suppress(TimeoutError):
             async with asyncio.timeout((self._settings.drain_delay + _LAST_ENDINGS).total_seconds()):
                 await self._service.drain()
-                await self._nobody_comes()
+                await self._no_call_can_come()
 
-    async def _nobody_comes(self) -> None:
+    def statistics(self) -> EdgeStatistics:
+        """Return the state of this edge in numbers."""
+        context, hub, calls = self.context, self.context.hub, self.context.open_calls
+        return EdgeStatistics(
+            streams=context.counters.streams,
+            leaving=self._service.leaving,
+            joined={tenant_id: len(view.streams) for tenant_id, view in hub.tenants.items()},
+            calls=dict(calls.of),
+            waiting_calls=calls.waiting.total(),
+            unverified_calls=context.strangers.under_way,
+            names=context.interest.names,
+            interest_tenants=context.interest.tenants,
+            audited_names=context.watch_audit.names,
+            partitions=hub.partitions,
+            tasks=len(context.tasks),
+            is_store_away=hub.is_store_away,
+            is_draining=self._service.is_draining,
+        )
+
+    async def sweep(self) -> None:
+        """End streams whose suite key has ended, and publish which suites are connected, as is done every few seconds.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        await self.context.suites.sweep()
+
+    async def _no_call_can_come(self) -> None:
         """Return when no call can be on its way to this edge, or so late that its connection must have been told."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(self._service.settled_at):
-                while sockets.has_connections(self.port):  # noqa: ASYNC110 nobody tells of it
-                    await asyncio.sleep(_LOOK_S)
+        while self._clock.monotonic() < self._service.settled_at and sockets.has_connections(self.port):
+            await self._clock.sleep(_POLL_S)  # gRPC has no event for the end of a connection
 
     async def _stop(self) -> None:
         await self.drain()
@@ -137,9 +171,9 @@ def _options(settings: EdgeSettings) -> list[tuple[str, Any]]:
         ("grpc.max_connection_age_ms", _ms(settings.connection_age)),
         # The core would accept until no descriptor is left, and then neither reads Redis nor closes anything.
         ("grpc.max_allowed_incoming_connections", _room(settings.connections)),
-        # Two processes on one port would share its suites without anybody having said so.
+        # Two processes on one port would share its suites, though no one configured that.
         ("grpc.so_reuseport", 0),
-        # A suite behind a NAT may ping every 10 s, streams or not, without being called a nuisance.
+        # A suite behind a NAT may ping every 10 s, with streams or without, and is not refused for it.
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.keepalive_time_ms", _ms(settings.keepalive)),
@@ -150,7 +184,7 @@ def _options(settings: EdgeSettings) -> list[tuple[str, Any]]:
 
 
 def _room(wanted: int) -> int:
-    """The connections that there is room for; told when they are fewer than wanted."""
+    """Return the connections that there is room for; log when they are fewer than wanted."""
     room = room_for(wanted)
     if room < wanted:
         _log.warning("edge_connections_lowered", connections=room, wanted=wanted, hint="few descriptors: ulimit -n")

@@ -1,4 +1,4 @@
-"""Calls of whoever has shown no suite key: how many there may be, and how much of them is read.
+"""Bounds the calls that have shown no suite key: their number, and how much of them is read.
 
 Anybody can make such calls, so all of them together have a bound, and each of them an end. A message that is read is held in
 memory whole, however slowly it comes: only a few are read at a time, and what is not read stays at the caller's side, held
@@ -14,32 +14,32 @@ from typing import TYPE_CHECKING
 from relay.edge.errors import Busy
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from typing import Any
 
     from relay.edge.settings import EdgeSettings
+    from relay.edge.tasks import ShortTasks
 
     Read = Callable[[], Awaitable[Any]]
-    Background = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
 
 
 class Strangers:
     """Counts the calls under way whose key was not verified yet, or was found wrong.
 
     Attributes:
-        under_way: how many there are.
+        under_way: their number.
     """
 
-    def __init__(self, settings: EdgeSettings, background: Background) -> None:
+    def __init__(self, settings: EdgeSettings, tasks: ShortTasks) -> None:
         """Make a count of none.
 
         Args:
             settings: the limits.
-            background: runs a read, which may outlive its call for a moment.
+            tasks: run a read, which may outlive its call for a moment.
         """
         self.under_way = 0
         self._settings = settings
-        self._background = background
+        self._tasks = tasks
         self._reading = 0
 
     @contextmanager
@@ -57,18 +57,18 @@ class Strangers:
         finally:
             self.under_way -= 1
 
-    async def hear_out(self, read: Read) -> None:
-        """Let a caller get rid of its first message before it is refused, when there is room for that.
+    async def read_first(self, read: Read) -> None:
+        """Read a caller's first message before it is refused, when there is room for that.
 
         A Python client whose first write meets a call that is over forgets why it was refused and reports INTERNAL. Half of
-        the places are for those who may yet turn out to have a key: nobody waits for a refusal to be polite.
+        the places are for callers who may yet turn out to have a key, and wait for no refusal.
         """
         if self.under_way < self._settings.unverified_calls // 2:
             with self.admitted():
                 await self.read(read)
 
     async def read(self, read: Read) -> Any:
-        """The call's next message, or None when it did not come in time or too many are being read.
+        """Return the call's next message, or None when it did not come in time or too many are being read.
 
         Not cancelled when its time is over, for a cancelled read leaks in grpcio: it ends with the call, which the caller of
         this ends now.
@@ -85,6 +85,6 @@ class Strangers:
             finally:
                 self._reading -= 1
 
-        task = self._background(keep(), "stranger-read")
+        task = self._tasks.start(keep(), "stranger-read")
         await asyncio.wait({task}, timeout=self._settings.unverified_read.total_seconds())
         return found[0] if found else None

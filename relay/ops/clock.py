@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 
 class Timer(Protocol):
@@ -55,3 +55,15 @@ class SystemClock:
 
 
 SYSTEM: Final = SystemClock()
+
+
+async def wait_any(clock: Clock, futures: Collection[asyncio.Future[Any]], seconds: float) -> bool:
+    """Return True as soon as one of the futures is done, or False when `seconds` have passed. Cancels none of them."""
+    over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    timer = clock.call_at(clock.monotonic() + seconds, lambda: None if over.done() else over.set_result(None))
+    try:
+        await asyncio.wait({*futures, over}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        timer.cancel()
+        over.cancel()
+    return any(future.done() for future in futures)

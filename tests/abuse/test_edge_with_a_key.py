@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from presence_api.v1 import presence_pb2
 from relay.edge.errors import forget_frames
-from relay.edge.pace import Paces
-from relay.edge.requests import OnlyRequest, Requests, WholeStart
+from relay.edge.name_budget import KeyBudgets
+from relay.edge.requests import OnlyRequest, Requests, StartRequest
 from relay.edge.settings import EdgeSettings
-from relay.edge.watch import Stream
+from relay.edge.stream.stream import Stream
 from relay.errors import ActionExpected, StartExpected, TooManyUsers
+from relay.ops.clock import SYSTEM
 from tests.abuse import http2
 from tests.abuse.http2 import Kind, bearing, call, frame, message, peer
 from tests.abuse.measured import rows
@@ -28,7 +29,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.timeout(60)
 SOAK = [pytest.mark.soak, pytest.mark.timeout(1800)]
 LIMITS = rows("With a suite key")
-METHOD = "/relay.api.presence.v1.PresenceService/WatchPresence"
+METHOD = "/presence_api.v1.PresenceService/WatchPresence"
 
 
 def delimited(field: int, payload: bytes) -> bytes:
@@ -197,10 +198,10 @@ def take(reads: list[bytes], kind: type[Requests]) -> list[object]:
     async def all_of() -> list[object]:
         limits = EdgeSettings(message_users=6, stream_users=10)
         requests, found = kind(read, limits), list[object]()
-        pace = Paces(limits).of("key", asyncio.get_running_loop().create_future())
+        budget = KeyBudgets(limits, SYSTEM).of("key", asyncio.get_running_loop().create_future())
         try:
-            found.append(await requests.start(pace))
-            while requests.may_follow and (change := await requests.change(pace)) is not None:
+            found.append(await requests.start(budget))
+            while requests.may_follow and (change := await requests.change(budget)) is not None:
                 found.append(change)
         except (StartExpected, ActionExpected, TooManyUsers) as error:
             found.append(error)
@@ -212,7 +213,7 @@ def take(reads: list[bytes], kind: type[Requests]) -> list[object]:
 def judge(reads: list[bytes]) -> None:
     for kind in (Requests, OnlyRequest):
         for one in take(reads, kind):
-            if isinstance(one, WholeStart):
+            if isinstance(one, StartRequest):
                 names = {*one.subscribe, *one.held}
                 assert len(names) <= 10
                 assert max(map(len, names), default=0) <= 1024

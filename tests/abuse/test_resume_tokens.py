@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from relay.core.revision import Epoch, ResumeToken, epoch_in, is_of
-from relay.edge.history import vouched
+from relay.edge.hub.history import vouched
 from tests.edge.worker import TENANT, name
 
 

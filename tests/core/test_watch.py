@@ -7,18 +7,10 @@ from collections.abc import Mapping
 import pytest
 
 from relay.core.names import normalise
-from relay.core.presence import Name, Status, TenantId, UserId
+from relay.core.presence import Name, Resolution, Status, TenantId, UserId
 from relay.core.revision import START, Epoch, ResumeToken, Revision
-from relay.core.watching.watch import (
-    MAX_MALFORMED_CHARS,
-    AnswersEntry,
-    Meaning,
-    Outcome,
-    Position,
-    Snapshot,
-    Take,
-    Watch,
-)
+from relay.core.watching.values import AnswersEntry, NamesSnapshot, Position, StartOutcome, Take
+from relay.core.watching.watch import MAX_MALFORMED_CHARS, Watch
 
 TENANT = TenantId("7a0f1d3e-0000-4000-8000-000000000001")
 OTHER_TENANT = TenantId("7a0f1d3e-0000-4000-8000-000000000002")
@@ -26,7 +18,7 @@ EPOCH, OTHER_EPOCH = Epoch("one.1"), Epoch("two.2")
 ADA_ID = UserId("0ada0000-0000-4000-8000-000000000000")
 BOB_ID = UserId("0b0b0000-0000-4000-8000-000000000000")
 ADA, BOB, NOBODY, FORMER_ADA = "ada@contoso.com", "bob@contoso.com", "nobody@contoso.com", "ada.byron@contoso.com"
-DIRECTORY: dict[str, Meaning] = {
+DIRECTORY: dict[str, Resolution] = {
     ADA: ADA_ID,
     ADA_ID: ADA_ID,
     FORMER_ADA: ADA_ID,
@@ -41,7 +33,7 @@ MANY = 100
 class Stream:
     """A watch with the store and the hub played by hand."""
 
-    def __init__(self, *names: str, held: Mapping[str, Meaning | None] | None = None, token: str = "") -> None:
+    def __init__(self, *names: str, held: Mapping[str, Resolution | None] | None = None, token: str = "") -> None:
         self.watch: Watch[str] = Watch(TENANT, lambda _user: PENDING)
         self.directory = dict(DIRECTORY)
         self.answers = dict(ANSWERS)
@@ -55,10 +47,10 @@ class Stream:
         self.watch.apply(self.snapshot(names), missed, self.at)
         return names
 
-    def snapshot(self, names: list[Name]) -> Snapshot[str]:
+    def snapshot(self, names: list[Name]) -> NamesSnapshot[str]:
         known = {name: self.directory[name] for name in names if name in self.directory}
         answers = {user: (Revision(revision), answer) for user, (revision, answer) in self.answers.items()}
-        return Snapshot(Revision(self.last), self.epoch, known, answers)
+        return NamesSnapshot(Revision(self.last), self.epoch, known, answers)
 
     @property
     def at(self) -> Position:
@@ -96,7 +88,7 @@ def name_of(spelling: str) -> Name:
 
 def test_a_first_stream_gets_a_snapshot_of_all_that_it_names() -> None:
     take = Stream(ADA, BOB).settle()
-    assert take.started is Outcome.SNAPSHOT
+    assert take.started is StartOutcome.SNAPSHOT
     assert dict(take.resolved) == {ADA: ADA_ID, BOB: BOB_ID}
     assert dict(take.answers) == {ADA_ID: "ada 5", BOB_ID: "bob 3"}
     assert take.snapshot_complete
@@ -173,7 +165,7 @@ def test_a_reset_answers_malformed_names_again() -> None:
     stream.settle()
     stream.watch.reset(None)
     take = stream.settle()
-    assert take.started is Outcome.RESET
+    assert take.started is StartOutcome.RESET
     assert ("no name", Status.MALFORMED) in take.resolved
 
 
@@ -403,7 +395,7 @@ def test_progress_carries_the_hubs_position_when_nothing_is_unsent() -> None:
 
 def test_a_held_user_is_sent_only_what_changed_since_the_token() -> None:
     take = Stream(held={ADA: ADA_ID, BOB: BOB_ID}, token=token_at(4)).settle()
-    assert take.started is Outcome.RESUMED
+    assert take.started is StartOutcome.RESUMED
     assert take.resolved == []
     assert take.answers == [(ADA_ID, "ada 5")]
     assert take.snapshot_complete
@@ -445,14 +437,14 @@ def test_a_held_name_without_a_readable_meaning_is_newly_asked(meaning: UserId |
 
 def test_held_users_without_a_token_are_newly_asked() -> None:
     take = Stream(held={ADA: ADA_ID}).settle()
-    assert take.started is Outcome.SNAPSHOT
+    assert take.started is StartOutcome.SNAPSHOT
     assert take.answers == [(ADA_ID, "ada 5")]
 
 
 @pytest.mark.parametrize("token", ["garbage", "x" * 10_000, token_at(4, OTHER_EPOCH), token_at(6), token_at(5)[:-1]])
 def test_a_token_that_proves_nothing_resets(token: str) -> None:
     take = Stream(held={ADA: ADA_ID}, token=token).settle()
-    assert take.started is Outcome.RESET
+    assert take.started is StartOutcome.RESET
     assert take.resolved == [(ADA, ADA_ID)]
     assert take.answers == [(ADA_ID, "ada 5")]
     assert take.snapshot_complete
@@ -508,7 +500,7 @@ def test_lost_history_tells_everything_anew() -> None:
     stream.epoch, stream.last, stream.position = OTHER_EPOCH, 2, 2
     stream.answers = {ADA_ID: (2, "ada 2, anew")}
     take = stream.settle()
-    assert take.started is Outcome.RESET
+    assert take.started is StartOutcome.RESET
     assert dict(take.resolved) == {ADA: ADA_ID, BOB: BOB_ID}
     assert dict(take.answers) == {ADA_ID: "ada 2, anew", BOB_ID: PENDING}
     assert take.snapshot_complete
@@ -519,7 +511,7 @@ def test_a_reset_of_a_stream_that_was_told_nothing_yet_is_a_reset_still() -> Non
     stream = Stream(ADA)
     stream.watch.lookups(MANY)
     stream.watch.reset(None)
-    assert stream.settle().started is Outcome.RESET
+    assert stream.settle().started is StartOutcome.RESET
 
 
 def test_a_watch_counts_every_spelling() -> None:

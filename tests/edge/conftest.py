@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from relay.edge.server import EdgeServer
 from relay.edge.settings import EdgeSettings
+from relay.ops.clock import SYSTEM, Clock
 from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.layout import Client
 from tests.edge.suite import SuiteStream
@@ -71,7 +72,7 @@ async def start_edge(edge_store: Store, cert: trustme.LeafCert) -> AsyncIterator
     """Start an edge over TLS; settings by name."""
     async with AsyncExitStack() as stack:
 
-        async def start(**settings: Any) -> EdgeServer:
+        async def start(clock: Clock = SYSTEM, **settings: Any) -> EdgeServer:
             given = {"port": 0, "drain_delay": SHORT, "grace": SHORT, **settings}
             edge = EdgeServer(
                 EdgeSettings(
@@ -82,6 +83,7 @@ async def start_edge(edge_store: Store, cert: trustme.LeafCert) -> AsyncIterator
                 ),
                 edge_store,
                 PUBLIC_MARKS,
+                clock=clock,
             )
             return await stack.enter_async_context(edge)
 

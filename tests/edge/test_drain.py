@@ -25,6 +25,7 @@ from suite.explain import Ending, Remedy
 from tests.abuse.http2 import Kind, frame, peer, tls_of
 from tests.edge.suite import SuiteStream
 from tests.edge.worker import name, user
+from tests.support.clock import SteppedClock
 from tests.support.fault_proxy import Delay, FaultProxy
 from tests.support.waiting import eventually
 
@@ -80,7 +81,7 @@ async def test_a_drain_is_followed_on_one_channel_to_another_edge(worker, edges,
         await old.until(lambda old=old: drained(old))
     second = [await suite(channel=channel).open(resume_token=o.token, held_users=o.held()).ready() for o in first]
     assert all(old.error is None for old in first), "the old ones go on meanwhile"
-    assert len(edges[1]._service._streams) == 2
+    assert edges[1].statistics().streams == 2
     assert balancer.opened == {edges[0].port: 1, edges[1].port: 1}
     await worker.found({user(0): "moved"})
     for new in second:
@@ -102,7 +103,7 @@ async def test_a_stream_that_is_moved_for_its_age_lands_on_another_connection(
     await old.until(lambda: drained(old))
     await suite(channel=channel).open(resume_token=old.token, held_users=old.held()).ready()
     assert old.error is None
-    assert len(edges[1]._service._streams) == 1
+    assert edges[1].statistics().streams == 1
 
 
 @pytest.mark.fault("V12")
@@ -111,11 +112,10 @@ async def test_a_draining_edge_refuses_connections_at_once_and_serves_what_is_on
 ) -> None:
     """On a connection so young that its client may not have been told yet, another stream is served like any."""
     edge = edges[0]
-    edge._service._settles_s = 1.0  # as if the connection were young for that long
     channel = await dial()
     stays = await suite(channel=channel).open(name(0)).ready()
     stopping = asyncio.create_task(edge.drain())
-    await eventually(lambda: edge._service._closing_since < float("inf"))
+    await eventually(lambda: edge.statistics().is_draining)
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", edge.port)
     assert not drained(stays)
@@ -132,11 +132,12 @@ async def test_a_stream_that_comes_after_every_connection_was_told_is_refused_in
     worker, start_edge, connect, suite
 ) -> None:
     """A client that does not heed GOAWAY opens one all the same."""
-    edge = await start_edge(connection_age=timedelta(hours=1), drain_delay=DELAY)
-    edge._service._settles_s = 0.0  # as if the connection had been told
+    edge = await start_edge(clock := SteppedClock(), connection_age=timedelta(hours=1), drain_delay=DELAY)
     channel = await connect(edge)
     stays = await suite(channel=channel).open(name(0)).ready()
     stopping = asyncio.create_task(edge.drain())
+    await eventually(lambda: edge.statistics().is_draining)
+    clock.advance(DELAY.total_seconds() * 2 / 3)  # by then every connection must have been told
     await stays.until(lambda: drained(stays))
     late = suite(channel=channel).open(name(0))
     ended = await late.ending()
@@ -189,9 +190,9 @@ async def test_the_suite_library_moves_without_a_gap_or_an_error(worker, edges, 
         await eventually(lambda: any(isinstance(event, ev.SnapshotComplete) for event in seen))
         leads_to(balancer, edges[0])  # as long as nobody told the balancer
         stopping = asyncio.create_task(edges[0].drain())
-        await eventually(lambda: any(stream._drain_reason for stream in edges[0]._service._streams))
+        await eventually(lambda: edges[0].statistics().leaving)
         leads_to(balancer, edges[1])
-        await eventually(lambda: edges[1]._service._streams)
+        await eventually(lambda: edges[1].statistics().streams)
         await stopping
         await worker.found({user(0): "moved"})
         await eventually(

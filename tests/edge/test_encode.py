@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from presence_api.v1 import presence_pb2
 from presence_api.v1 import presence_service_pb2 as pb
 from relay.core.presence import Status
-from relay.core.watching.watch import Outcome, Take
+from relay.core.watching.values import StartOutcome, Take
 from relay.edge import encode
 from tests.edge.worker import item, presence, user
 
@@ -86,7 +86,7 @@ def test_pending_is_an_answer_with_that_status() -> None:
 
 
 def test_the_other_events_carry_what_they_are_given() -> None:
-    message = parsed(encode.started(Outcome.RESET, timedelta(seconds=25), 4))
+    message = parsed(encode.started(StartOutcome.RESET, timedelta(seconds=25), 4))
     assert (message.started.outcome, message.started.progress_interval.seconds, message.changes_seen) == (3, 25, 4)
     message = parsed(encode.tenant_status(Status.STALE, 1_700_000_000_123, 5500, 0))
     assert message.tenant_status.unknown_reason == presence_pb2.UNKNOWN_REASON_STALE

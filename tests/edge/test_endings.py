@@ -10,14 +10,15 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from relay.edge.connected_suites import SWEEP_S
 from relay.edge.errors import ending_of
-from relay.edge.suites import LOOK_S
 from relay.errors import Bug, SuiteKeyUnknown
 from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.custody.tenants import Tenants
 from relay.store.server import keys
 from tests.edge.suite import Outcome, Request, pb
 from tests.edge.worker import TENANT, name, user
+from tests.support.clock import SteppedClock
 from tests.support.ring import MARKS
 from tests.support.waiting import eventually
 
@@ -57,13 +58,11 @@ async def test_a_key_that_is_made_while_the_edge_reads_its_keys_does_not_end_its
     await worker.users(1)
     issued = await worker.issue()
     first = await suite(issued.text).open(name(0)).ready()
-    hub = edge._shared.hub
     held = edge_store.hold_reply("HGETALL", keys.suite_key(issued.key_id))
-    checking = asyncio.create_task(hub._check_keys(hub.tenants[TENANT]))
+    await worker.renew_epoch()  # after which the edge reads its tenants' keys again
     await held.came.wait()
     second = await suite((await worker.issue()).text).open(name(0)).ready()
     held.let_go()
-    await checking
     await worker.found({user(0): "later"})
     for stream in (first, second):
         await stream.shows({user(0): "later"})
@@ -72,7 +71,7 @@ async def test_a_key_that_is_made_while_the_edge_reads_its_keys_does_not_end_its
 async def test_a_key_revoked_while_its_stream_begins_does_not_begin_it(worker, suite, store, edge) -> None:
     issued = await worker.issue()
     stream = suite(issued.text).open(name(0), more_follows=True)
-    await eventually(lambda: edge._shared.open_calls.of[TENANT])  # its key was found good
+    await eventually(lambda: edge.statistics().calls.get(TENANT))  # its key was found good
     await SuiteKeys(store, MARKS).revoke(issued.key_id)
     await stream.call.write(Request(start=pb.WatchStart()))
     assert (await stream.ending()).reason == "ERROR_REASON_SUITE_KEY_REVOKED"
@@ -108,13 +107,13 @@ async def test_an_old_stream_is_drained_and_loses_nothing(worker, start_edge, co
 
 
 async def test_an_edge_that_stops_asks_its_suites_to_leave(worker, start_edge, connect, suite) -> None:
-    edge = await start_edge(drain_delay=timedelta(milliseconds=500))
-    edge._service._settles_s = 0.0  # as if the connection had been told long ago
+    edge = await start_edge(clock := SteppedClock(), drain_delay=timedelta(seconds=3))
     channel = await connect(edge)
     streams = [await suite(channel=channel).open(name(0)).ready() for _ in range(10)]
     health = health_pb2_grpc.HealthStub(channel)
     stopping = asyncio.create_task(edge.drain())
-    await eventually(lambda: edge._service.settled_at < asyncio.get_running_loop().time())
+    await eventually(lambda: edge.statistics().is_draining)
+    clock.advance(2)  # by then every connection must have been told
     refused = await suite(channel=channel).open(name(0)).ending()
     assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_SHUTDOWN")
     for stream in streams:
@@ -130,7 +129,7 @@ async def test_an_edge_that_stops_asks_its_suites_to_leave(worker, start_edge, c
 
 async def test_an_edge_stops_in_time_although_a_suite_never_leaves(worker, start_edge, connect, suite) -> None:
     edge = await start_edge(drain_delay=timedelta(milliseconds=50))
-    await suite(channel=await connect(edge)).open(name(0), more_follows=True).until(lambda: edge._service._streams)
+    await suite(channel=await connect(edge)).open(name(0), more_follows=True).until(lambda: edge.statistics().streams)
     async with asyncio.timeout(8):
         await edge.__aexit__()
 
@@ -150,7 +149,7 @@ async def test_a_suite_that_stops_reading_is_ended_and_one_that_is_slow_is_not(
 
     async def stuck_is_gone() -> bool:
         await worker.found({user(n): f"{'x' * 900}-{worker._polls}" for n in range(400)})
-        return len(edge._service._streams) == 1
+        return edge.statistics().streams == 1
 
     await eventually(stuck_is_gone, 30)
     with suppress(grpc.aio.AioRpcError):
@@ -183,7 +182,6 @@ async def test_a_slow_suite_gets_the_newest_and_not_everything(worker, start_edg
 
 async def test_streams_that_come_and_go_leave_nothing_behind(worker, edge, channel, suite) -> None:
     await worker.users(3)
-    shared = edge._shared
     tasks = len(asyncio.all_tasks())
 
     async def come_and_go(n: int) -> None:
@@ -196,12 +194,9 @@ async def test_streams_that_come_and_go_leave_nothing_behind(worker, edge, chann
 
     for start in range(0, 500, 25):
         await asyncio.gather(*(come_and_go(n) for n in range(start, start + 25)))
-    await eventually(lambda: not edge._service._streams)
-    await eventually(lambda: shared.tasks == 0)
-    await eventually(lambda: not shared.interest._tenants)
-    assert shared.hub.tenants == {}
-    assert shared.hub._partitions == {}
-    assert not edge._shared.open_calls.of
+    await eventually(lambda: not (now := edge.statistics()).streams and not now.tasks and not now.interest_tenants)
+    left = edge.statistics()
+    assert (left.joined, left.partitions, left.calls, left.names) == ({}, 0, {}, 0)
     await eventually(lambda: len(asyncio.all_tasks()) <= tasks)
 
 
@@ -230,7 +225,7 @@ async def test_a_key_that_ends_by_itself_ends_its_streams(worker, suite, store, 
     stream = await suite(issued.text).open().ready()
     stays = await suite(other.text).open().ready()
     await SuiteKeys(store, MARKS).end_later(TENANT, issued.key_id, timedelta(milliseconds=300))
-    ended = await stream.ending(2 * LOOK_S)
+    ended = await stream.ending(2 * SWEEP_S)
     assert (ended.code, ended.reason) == (grpc.StatusCode.PERMISSION_DENIED, "ERROR_REASON_SUITE_KEY_REVOKED")
     assert not stays.call.done()
 
@@ -240,4 +235,4 @@ async def test_a_revocation_that_nobody_could_tell_ends_the_streams_too(worker, 
     issued = await worker.issue()
     stream = await suite(issued.text).open().ready()
     await raw.hset(f"suite-key:{issued.key_id}", "revoked", 1)
-    assert (await stream.ending(2 * LOOK_S)).reason == "ERROR_REASON_SUITE_KEY_REVOKED"
+    assert (await stream.ending(2 * SWEEP_S)).reason == "ERROR_REASON_SUITE_KEY_REVOKED"

@@ -10,10 +10,10 @@ import pytest
 
 from presence_api.v1.presence_pb2 import UnknownReason
 from relay.core.presence import Status
-from relay.core.watching.watch import Position
-from relay.edge.history import Partition, Verdict, judge
+from relay.core.watching.values import Position
+from relay.edge.hub.history import Partition, Verdict, judge
+from relay.edge.hub.tenants import TenantView
 from relay.edge.settings import EdgeSettings
-from relay.edge.tenants import TenantView
 from relay.store.presence.entries import TenantContact
 from relay.store.server import keys
 from tests.edge.suite import SuiteStream
@@ -46,67 +46,67 @@ def contact(
 
 def test_a_tenant_is_stale_when_contact_has_not_moved_for_three_intervals_and_a_grace() -> None:
     tenant = view()
-    tenant.heard(contact(1), now=100.0)
+    tenant.set_contact(contact(1), now=100.0)
     assert tenant.freshness(117.0).status is Status.NONE
     assert tenant.freshness(117.1).status is Status.STALE
-    tenant.heard(contact(1), now=110.0)  # said again, not moved
+    tenant.set_contact(contact(1), now=110.0)  # said again, not moved
     assert tenant.freshness(117.1).status is Status.STALE
-    tenant.heard(contact(2), now=120.0)
+    tenant.set_contact(contact(2), now=120.0)
     assert tenant.freshness(137.0).status is Status.NONE
 
 
 def test_a_longer_interval_takes_longer_to_be_stale() -> None:
     tenant = view()
-    tenant.heard(contact(1, 60_000), now=100.0)
+    tenant.set_contact(contact(1, 60_000), now=100.0)
     assert tenant.freshness(281.0).status is Status.NONE
     assert tenant.freshness(283.0).status is Status.STALE
 
 
 def test_a_tenant_of_whom_no_worker_says_anything_is_stale_long_before_its_interval_says_so() -> None:
     tenant = view()
-    tenant.heard(contact(1, 60_000, beat_ms=5000), now=100.0)
+    tenant.set_contact(contact(1, 60_000, beat_ms=5000), now=100.0)
     assert tenant.freshness(117.0).status is Status.NONE
     assert tenant.freshness(117.1).status is Status.STALE
-    tenant.heard(contact(1, 60_000, beat_ms=5000), now=118.0)
+    tenant.set_contact(contact(1, 60_000, beat_ms=5000), now=118.0)
     assert tenant.freshness(135.0).status is Status.NONE
 
 
 def test_a_beat_is_no_contact() -> None:
     tenant = view()
     for now in range(100, 300, 5):
-        tenant.heard(contact(1, 60_000, beat_ms=5000), now=float(now))
+        tenant.set_contact(contact(1, 60_000, beat_ms=5000), now=float(now))
     assert tenant.freshness(282.1).status is Status.STALE
 
 
 def test_a_worker_that_promises_no_beat_is_judged_by_contact_alone() -> None:
     tenant = view()
-    tenant.heard(contact(1, 60_000, beat_ms=0), now=100.0)
+    tenant.set_contact(contact(1, 60_000, beat_ms=0), now=100.0)
     assert tenant.freshness(281.0).status is Status.NONE
 
 
 def test_a_tenant_that_nobody_ever_read_becomes_stale() -> None:
     tenant = view()
     assert tenant.told.status is Status.NONE
-    tenant.look_at(118.0)
+    tenant.judge(118.0)
     assert tenant.told.status is Status.STALE
 
 
 def test_the_workers_reason_says_more_than_stale() -> None:
     tenant = view()
-    tenant.heard(contact(1, status=Status.CONSENT_REQUIRED), now=100.0)
+    tenant.set_contact(contact(1, status=Status.CONSENT_REQUIRED), now=100.0)
     assert tenant.freshness(1000.0).status is Status.CONSENT_REQUIRED
 
 
 def test_streams_are_woken_when_status_or_interval_change_and_not_otherwise() -> None:
     tenant, stream = view(), Woken()
     tenant.streams[stream] = None  # type: ignore[index]
-    tenant.heard(contact(1), now=100.0)
+    tenant.set_contact(contact(1), now=100.0)
     assert len(stream.times) == 1  # the interval is known now
-    tenant.heard(contact(2), now=101.0)
-    tenant.look_at(102.0)
+    tenant.set_contact(contact(2), now=101.0)
+    tenant.judge(102.0)
     assert len(stream.times) == 1
-    tenant.heard(contact(3, 6000), now=103.0)
-    tenant.heard(contact(3, 6000, Status.THROTTLED), now=104.0)
+    tenant.set_contact(contact(3, 6000), now=103.0)
+    tenant.set_contact(contact(3, 6000, Status.THROTTLED), now=104.0)
     assert len(stream.times) == 3
 
 
@@ -134,10 +134,10 @@ def test_history_is_judged_by_epoch_position_and_gaps() -> None:
 @pytest.mark.fault("V8")
 def test_what_the_worker_said_before_anybody_listened_counts_from_when_it_said_so() -> None:
     tenant = view()
-    tenant.heard_before(contact(1), 20.0, now=100.0)
+    tenant.set_kept_contact(contact(1), 20.0, now=100.0)
     assert tenant.told.status is Status.STALE
     tenant = view()
-    tenant.heard_before(contact(1), 2.0, now=100.0)
+    tenant.set_kept_contact(contact(1), 2.0, now=100.0)
     assert tenant.freshness(115.0).status is Status.NONE
     assert tenant.freshness(115.1).status is Status.STALE
 
@@ -146,10 +146,10 @@ def test_what_the_worker_said_before_anybody_listened_counts_from_when_it_said_s
 def test_contact_that_was_old_when_it_was_said_is_old_whatever_the_clocks_say() -> None:
     """The worker's clock is decades behind; only the difference of its own two times counts."""
     tenant = view()
-    tenant.heard_before(contact(1_000, said_ms=64_000), 0.0, now=100.0)
+    tenant.set_kept_contact(contact(1_000, said_ms=64_000), 0.0, now=100.0)
     assert tenant.told.status is Status.STALE
     tenant = view()
-    tenant.heard_before(contact(60_000, said_ms=64_000), 0.0, now=100.0)
+    tenant.set_kept_contact(contact(60_000, said_ms=64_000), 0.0, now=100.0)
     assert tenant.freshness(117.0).status is Status.NONE
 
 

@@ -139,7 +139,7 @@ async def test_a_stream_waits_for_a_partition_that_no_worker_has_taken_yet(suite
 async def test_entries_read_while_a_snapshot_is_under_way_are_kept_for_it(worker, suite, edge) -> None:
     await worker.users(1)
     stream = await suite().open(name(0)).ready()
-    hub = edge._shared.hub
+    hub = edge.context.hub
     view = hub.tenants[TENANT]
     with hub.hold(view) as hold:
         await worker.found({user(0): "meanwhile"})
@@ -174,7 +174,7 @@ async def test_of_three_snapshots_under_way_none_misses_what_is_read_meanwhile(
     """All three have missed nothing yet, and so are equal; the end of one must not be taken for another's. Only replies wait."""
     await worker.users(1)
     replies: list[asyncio.Event] = []
-    read = edge._shared.presences.snapshot
+    read = edge.context.presences.snapshot
 
     async def snapshot(*asked: Any) -> Any:
         found = await read(*asked)
@@ -182,7 +182,7 @@ async def test_of_three_snapshots_under_way_none_misses_what_is_read_meanwhile(
         await may_come.wait()
         return found
 
-    monkeypatch.setattr(edge._shared.presences, "snapshot", snapshot)
+    monkeypatch.setattr(edge.context.presences, "snapshot", snapshot)
     streams = []
     for number in range(3):
         streams.append(suite().open(name(0)))

@@ -12,12 +12,13 @@ import grpc
 import pytest
 from redis.asyncio import Redis
 
+from relay.edge.hub.coalesced import Coalesced
 from relay.edge.interest import LocalInterest
 from relay.edge.server import EdgeServer
 from relay.edge.settings import EdgeSettings
-from relay.edge.together import Together
-from relay.edge.turns import Turns
+from relay.edge.weighted_semaphore import WeightedSemaphore
 from relay.errors import TooManyUsers
+from relay.ops.clock import SYSTEM
 from relay.store.presence.interest import Interest
 from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
@@ -58,7 +59,7 @@ async def test_suites_that_come_back_together_are_checked_together(worker, suite
 
 @pytest.mark.fault("V12")
 async def test_streams_that_wait_for_their_names_have_them_registered_in_one_step(store, raw) -> None:
-    interest = LocalInterest(Interest(store), "edge", timedelta(minutes=1), lambda _: asyncio.sleep(0, 1_000))
+    interest = LocalInterest(Interest(store), "edge", timedelta(minutes=1), lambda _: asyncio.sleep(0, 1_000), SYSTEM)
     asked = [of_suite(number) for number in range(SUITES)]
     for names in asked:
         interest.want(TENANT, names)
@@ -70,7 +71,9 @@ async def test_streams_that_wait_for_their_names_have_them_registered_in_one_ste
 
 @pytest.mark.fault("V12")
 async def test_whose_names_are_too_many_is_refused_alone_among_those_who_wait(store, raw) -> None:
-    interest = LocalInterest(Interest(store), "edge", timedelta(minutes=1), lambda _: asyncio.sleep(0, 3 * EACH))
+    interest = LocalInterest(
+        Interest(store), "edge", timedelta(minutes=1), lambda _: asyncio.sleep(0, 3 * EACH), SYSTEM
+    )
     asked = [of_suite(0), of_suite(1), [name(n) for n in range(100, 100 + 3 * EACH)], of_suite(2)]
     for names in asked:
         interest.want(TENANT, names)
@@ -81,7 +84,7 @@ async def test_whose_names_are_too_many_is_refused_alone_among_those_who_wait(st
 
 @pytest.mark.fault("V12")
 async def test_turns_go_by_weight_and_in_order_and_survive_who_gives_up() -> None:
-    turns, had = Turns(10), list[str]()
+    turns, had = WeightedSemaphore(10), list[str]()
     leave = asyncio.Event()
 
     async def take(who: str, weight: int) -> None:
@@ -109,7 +112,7 @@ async def test_many_who_ask_at_once_wait_for_one_run_that_began_after_they_asked
         began += 1
         await may_end.wait()
 
-    together = Together(work, "work")
+    together = Coalesced(work, "work")
     first = asyncio.create_task(together.run())
     await eventually(lambda: began)
     later = [asyncio.create_task(together.run()) for _ in range(10)]

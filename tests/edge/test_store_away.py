@@ -61,7 +61,7 @@ async def test_a_server_that_is_no_primary_any_more_serves_nobody(worker, edge, 
     (tmp_path / "primary").mkdir()
     with ValkeyServer(tmp_path / "primary") as primary:
         await raw.replicaof("127.0.0.1", primary.port)
-        await eventually(lambda: edge._shared.hub._away)
+        await eventually(lambda: edge.statistics().is_store_away)
         assert (await suite().open(name(0)).ending()).reason in (
             "ERROR_REASON_STORE_UNAVAILABLE",
             "ERROR_REASON_TENANT_REMOVED",
@@ -69,7 +69,7 @@ async def test_a_server_that_is_no_primary_any_more_serves_nobody(worker, edge, 
         )
         assert stream.error is None
         with pytest.raises(NotPrimary):  # a replica that knows no key ends no stream for it
-            await edge._shared.suites.look()
+            await edge.sweep()
         assert stream.error is None
 
 

@@ -226,11 +226,11 @@ async def test_reflection_answers_whoever_has_a_key(channel: grpc.aio.Channel, k
     await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
     listed = await call.read()
     assert SERVICE in [service.name for service in listed.list_services_response.service]
-    assert edge._shared.open_calls.of[TENANT] == 1
+    assert edge.statistics().calls.get(TENANT) == 1
     await call.done_writing()
     assert await call.read() is grpc.aio.EOF
     assert await call.code() is grpc.StatusCode.OK
-    await eventually(lambda: not edge._shared.open_calls.of)
+    await eventually(lambda: not edge.statistics().calls)
 
 
 async def test_many_changes_arrive_newest_last(worker, suite) -> None:

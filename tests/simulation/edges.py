@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from relay.core.presence import Name
-from relay.core.watching.watch import AnswersEntry, Position, Snapshot, Take, Watch
+from relay.core.watching.values import AnswersEntry, NamesSnapshot, Position, Take
+from relay.core.watching.watch import Watch
 from tests.simulation.rules import Rules
 from tests.simulation.store import Store
 
@@ -30,7 +31,7 @@ class Stream:
     asked: list[Name] | None = None
     hold: Hold = field(default_factory=Hold)
     is_broken: bool = False
-    reply: Snapshot[int] | None = None
+    reply: NamesSnapshot[int] | None = None
 
     def carry_out_change(self) -> None:
         if self.requests:

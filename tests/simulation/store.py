@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
-from relay.core.presence import Name, UserId
+from relay.core.presence import Name, Resolution, UserId
 from relay.core.revision import START, Epoch, Revision
-from relay.core.watching.watch import Meaning, Snapshot
+from relay.core.watching.values import NamesSnapshot
 
 Lease: TypeAlias = tuple[int, int]
 """A worker and a fencing token."""
@@ -34,7 +34,7 @@ class Data:
     lease: Lease | None = None
     changes: list[Entry] = field(default_factory=list)
     answers: dict[UserId, tuple[Revision, int]] = field(default_factory=dict)
-    directory: dict[Name, Meaning] = field(default_factory=dict)
+    directory: dict[Name, Resolution] = field(default_factory=dict)
     clock: int = 0
 
     def copy(self) -> Data:
@@ -76,12 +76,12 @@ class Store:
             return None
         return next(entry for entry in changes if entry.revision > after)
 
-    def snapshot(self, names: list[Name]) -> Snapshot[int]:
+    def snapshot(self, names: list[Name]) -> NamesSnapshot[int]:
         data = self.data
         meanings = {name: data.directory[name] for name in names if name in data.directory}
         users = [user for user in meanings.values() if isinstance(user, str)]
         answers = {user: data.answers[user] for user in users if user in data.answers}
-        return Snapshot(self.last, data.epoch, meanings, answers)
+        return NamesSnapshot(self.last, data.epoch, meanings, answers)
 
     def replicate(self) -> None:
         self.replica = self.data.copy()

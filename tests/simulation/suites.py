@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from relay.core.presence import Status, TenantId, UserId
+from relay.core.presence import Resolution, Status, TenantId, UserId
 from relay.core.revision import ResumeToken
-from relay.core.watching.watch import Meaning, Outcome
+from relay.core.watching.values import StartOutcome
 from tests.simulation.edges import Edge, Stream
 from tests.simulation.rules import Broken, Rules
 
@@ -22,7 +22,7 @@ class Suite:
         self.wanted = wanted
         self.rules = rules
         self.streams_requests = streams_requests
-        self.meanings: dict[str, Meaning] = {}
+        self.meanings: dict[str, Resolution] = {}
         self.answers: dict[UserId, int] = {}
         self.token: ResumeToken | None = None
         self.stream: Stream | None = None
@@ -71,7 +71,7 @@ class Suite:
             self.disconnect()
             self.connect(edge)
 
-    def _held(self) -> dict[str, Meaning]:
+    def _held(self) -> dict[str, Resolution]:
         return {
             name: meaning
             for name, meaning in self.meanings.items()
@@ -109,14 +109,14 @@ class Suite:
             self.token = take.token
         return True
 
-    def _begin(self, outcome: Outcome) -> None:
+    def _begin(self, outcome: StartOutcome) -> None:
         self.snapshot_complete = False
-        if outcome is not Outcome.RESUMED:
+        if outcome is not StartOutcome.RESUMED:
             self.answers.clear()
             self.meanings.clear()
             self.token = None
 
-    def _learn(self, name: str, meaning: Meaning, changes_seen: int) -> None:
+    def _learn(self, name: str, meaning: Resolution, changes_seen: int) -> None:
         if name not in self.wanted:
             return  # it was on its way when the name was unsubscribed
         self.meanings[name] = meaning
@@ -147,7 +147,7 @@ class Suite:
 
     # What must hold in the end
 
-    def check(self, truth: dict[str, Meaning], versions: dict[UserId, int]) -> None:
+    def check(self, truth: dict[str, Resolution], versions: dict[UserId, int]) -> None:
         """Everything has come to rest: the suite must show what Graph says."""
         if self.wanted and not (self.snapshot_complete and self.token):
             raise Broken("Answered: the snapshot was never completed")

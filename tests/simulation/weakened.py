@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from relay.core.presence import Name, Status, UserId
+from relay.core.presence import Name, Resolution, Status, UserId
 from relay.core.revision import Epoch, ResumeToken, Revision
-from relay.core.watching.watch import AnswersEntry, Ask, Meaning, Outcome, Position, Snapshot, Take, Watch
+from relay.core.watching.values import AnswersEntry, Ask, NamesSnapshot, Position, StartOutcome, Take
+from relay.core.watching.watch import Watch
 from tests.simulation.rules import Rules
 
 Entries = Iterable[AnswersEntry[int]]
@@ -46,7 +47,7 @@ class FloorsForAll(Watch[int]):
 
 
 class CheckedUsersGetAFloor(Watch[int]):
-    def _learn(self, name: Name, ask: Ask, snapshot: Snapshot[int]) -> UserId | None:
+    def _learn(self, name: Name, ask: Ask, snapshot: NamesSnapshot[int]) -> UserId | None:
         super()._learn(name, ask, snapshot)
         meaning = snapshot.names.get(name)
         return meaning if isinstance(meaning, str) else None
@@ -77,7 +78,7 @@ class HeldNeverSentAnew(Watch[int]):
 class HeldMeaningsTrusted(Watch[int]):
     """What a held name stands for is not compared with what the suite believes."""
 
-    def _learn(self, name: Name, ask: Ask, snapshot: Snapshot[int]) -> UserId | None:
+    def _learn(self, name: Name, ask: Ask, snapshot: NamesSnapshot[int]) -> UserId | None:
         if ask is Ask.HELD and name in snapshot.names:
             self._claims[name] = snapshot.names[name]
         return super()._learn(name, ask, snapshot)
@@ -86,12 +87,12 @@ class HeldMeaningsTrusted(Watch[int]):
 class HeldUsersFollowedBeforeTheirSnapshot(Watch[int]):
     """What a hub reads of a held user is sent even if its lookup is still to come."""
 
-    def _hold(self, spelling: str, meaning: Meaning | None) -> None:
+    def _hold(self, spelling: str, meaning: Resolution | None) -> None:
         super()._hold(spelling, meaning)
         for name, claim in self._claims.items():
             self._set_meaning(name, claim)
 
-    def _judge_token(self, snapshot: Snapshot[int]) -> None:
+    def _judge_token(self, snapshot: NamesSnapshot[int]) -> None:
         super()._judge_token(snapshot)
         if self._base is None:
             self._meanings.clear()
@@ -99,16 +100,16 @@ class HeldUsersFollowedBeforeTheirSnapshot(Watch[int]):
 
 
 class EpochOfTokenIgnored(Watch[int]):
-    def _judge_token(self, snapshot: Snapshot[int]) -> None:
+    def _judge_token(self, snapshot: NamesSnapshot[int]) -> None:
         if self._base is not None:
-            self._started = Outcome.RESUMED
+            self._started = StartOutcome.RESUMED
             self._base = ResumeToken(self.tenant_id, snapshot.epoch, self._base.revision)
 
 
 class NamesDroppedInFlight(Watch[int]):
     """What `changes` says of a name while its snapshot is read is forgotten."""
 
-    def apply(self, snapshot: Snapshot[int], missed: Entries, position: Position) -> None:
+    def apply(self, snapshot: NamesSnapshot[int], missed: Entries, position: Position) -> None:
         for name in self._in_flight:
             self._lookups.pop(name, None)
         super().apply(snapshot, missed, position)
@@ -142,7 +143,7 @@ class AnswersBeforeNames(Watch[int]):
 class NamesOfOneUserNotCounted(Watch[int]):
     """The first of a user's names that is unsubscribed ends the watching of the user."""
 
-    def _set_meaning(self, name: Name, meaning: Meaning) -> None:
+    def _set_meaning(self, name: Name, meaning: Resolution) -> None:
         super()._set_meaning(name, meaning)
         if not isinstance(meaning, Status):
             self._names_of[meaning] = 1

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from relay.core.presence import Name, UserId
+from relay.core.presence import Name, Resolution, UserId
 from relay.core.revision import Epoch
-from relay.core.watching.watch import Meaning
 from tests.simulation.rules import Rules
 from tests.simulation.store import NO_EPOCH, Lease, Store
 
@@ -17,7 +16,7 @@ class Graph:
     """Microsoft's side: the newest version of each user, and what each name stands for."""
 
     versions: dict[UserId, int]
-    meanings: dict[Name, Meaning]
+    meanings: dict[Name, Resolution]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from itertools import count
 from typing import Final, TypeVar
 
 from relay.core.names import normalise
-from relay.core.presence import Name, Status, UserId
-from relay.core.watching.watch import Meaning
+from relay.core.presence import Name, Resolution, Status, UserId
 from tests.simulation.edges import Edge, Stream
 from tests.simulation.rules import Rules
 from tests.simulation.store import Store
@@ -55,7 +54,7 @@ class World:
         self.rules = rules
         self.users = USERS[: draw.choice([1, 2, 2, 3, 4])]
         self.spellings = SPELLINGS[: draw.choice([1, 2, 3, 3, 4, 5])]
-        meanings: dict[Name, Meaning] = {NAMES[spelling]: draw.choice(self.users) for spelling in self.spellings}
+        meanings: dict[Name, Resolution] = {NAMES[spelling]: draw.choice(self.users) for spelling in self.spellings}
         self.graph = Graph(dict.fromkeys(self.users, 1), meanings)
         self.store = Store()
         self.store.renew_epoch(0)
@@ -71,7 +70,7 @@ class World:
     # Graph and workers
 
     def rename(self) -> None:
-        meaning: Meaning = self._any(self.users) if self.draw.random() < 0.9 else Status.NOT_FOUND
+        meaning: Resolution = self._any(self.users) if self.draw.random() < 0.9 else Status.NOT_FOUND
         self.graph.meanings[self._any(list(self.graph.meanings))] = meaning
 
     def rename_and_back(self) -> None:
@@ -157,7 +156,7 @@ class World:
     def _read_some(self, worker: Worker) -> None:
         worker.begin_read(self._some_users())
 
-    def _rename(self, name: Name, meaning: Meaning) -> None:
+    def _rename(self, name: Name, meaning: Resolution) -> None:
         self.graph.meanings[name] = meaning
         self._owner.resolve(name)
 

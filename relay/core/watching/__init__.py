@@ -1,10 +1,11 @@
 """What suites watch: the rules of a stream, what a tenant permits, and which names are wanted.
 
-limits.py           How much one tenant may have: the operator's default, or what the tenant's own setting says
-outbox.py           The conflating outbox: what one reader has still to be sent, newest value per key
-permission.py       Whom the suites of a tenant may watch, as the tenant decides: domains, single users, and users who opted out
-readings.py         The whole sets of edges that are being read: one reading of an edge at a time, and what hints said meanwhile comes after it
-wanted.py           Which names of a tenant are wanted: by which edges, and for how long after the last one let go
-watch.py            The rules of one watch: what a suite's stream is still owed, and when its resume token may move
-watch_intervals.py  Which suite watches whom, from when to when, for the audit log.
+watch.py            the rules of one watch: what a suite's stream is still owed, and when its resume token may move
+values.py           the values that a watch takes and gives
+outbox.py           the conflating outbox: the newest unsent value for each key of one reader
+permission.py       the tenant's rules on who may be watched: domains, single users, and users who opted out
+wanted.py           the names that a tenant's edges watch, and those that linger
+readings.py         whole sets of edges while they are being read, and the hints that arrive meanwhile
+limits.py           limits of one tenant: the operator's default, or the tenant's own setting
+watch_intervals.py  which suite watches whom, from when to when, for the audit log
 """

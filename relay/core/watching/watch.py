@@ -26,88 +26,20 @@ Pure: `V`, an encoded answer, is opaque here. Restarting an edge loses a watch; 
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeVar
 
 from relay.core.names import normalise, user_id
-from relay.core.presence import Name, Status, TenantId, UserId
+from relay.core.presence import Name, Resolution, Status, TenantId, UserId
 from relay.core.revision import Epoch, ResumeToken, Revision
 from relay.core.watching.outbox import Outbox
+from relay.core.watching.values import AnswersEntry, Ask, NamesSnapshot, Position, StartOutcome, Take
 
 V = TypeVar("V")
 
-Meaning: TypeAlias = UserId | Status
-"""What a name stands for: a user, or the reason why for nobody."""
-
 MAX_MALFORMED_CHARS: Final = 1 << 20
-"""How much text of malformed names a watch remembers, so that nobody fills memory with them; more is answered once."""
-
-
-class Outcome(enum.IntEnum):
-    """How a stream begins; the numbers are the wire's."""
-
-    SNAPSHOT = 1
-    RESUMED = 2
-    RESET = 3
-
-
-class Ask(enum.IntEnum):
-    """Why a name is looked up, the stronger reason winning."""
-
-    CHECK = 0  # what it stands for may have changed: tell only that
-    HELD = 1  # the suite holds an answer: tell what changed since its token
-    FULL = 2  # the suite asked: tell everything
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Up to where a hub has read a partition's `changes`: everything at or below was handed to its watches."""
-
-    epoch: Epoch
-    revision: Revision
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot(Generic[V]):
-    """What the store knew of some names at one moment.
-
-    Attributes:
-        last: the position L of that moment: the last id of `changes`.
-        epoch: of `changes` at that moment.
-        names: name -> what it stands for; names that the directory does not know are absent.
-        answers: user -> (revision, encoded answer); users without an answer are absent.
-    """
-
-    last: Revision
-    epoch: Epoch
-    names: Mapping[Name, Meaning]
-    answers: Mapping[UserId, tuple[Revision, V]]
-
-
-@dataclass(frozen=True, slots=True)
-class AnswersEntry(Generic[V]):
-    """An entry of `changes` with new answers of one tenant's users."""
-
-    revision: Revision
-    answers: Sequence[tuple[UserId, V]]
-
-
-@dataclass(slots=True)
-class Take(Generic[V]):
-    """What one response carries, in this order; `token` is None when it must not move."""
-
-    started: Outcome | None = None
-    resolved: list[tuple[str, Meaning]] = field(default_factory=list)
-    answers: list[tuple[UserId, V]] = field(default_factory=list)
-    snapshot_complete: bool = False
-    token: ResumeToken | None = None
-    changes_seen: int = 0
-
-    def __bool__(self) -> bool:
-        return bool(self.started or self.resolved or self.answers or self.snapshot_complete)
+"""Most text of malformed names that a watch remembers, so that nobody fills memory with them; more is answered once."""
 
 
 class Watch(Generic[V]):
@@ -130,24 +62,24 @@ class Watch(Generic[V]):
         self._pending = pending
         self._spellings: dict[Name, tuple[str, ...]] = {}
         self._spelling_count = 0
-        self._meanings: dict[Name, Meaning] = {}  # what the suite was told, or rightly claimed
-        self._claims: dict[Name, Meaning] = {}  # held name -> what the suite says it stood for; until its snapshot
+        self._meanings: dict[Name, Resolution] = {}  # what the suite was told, or rightly claimed
+        self._claims: dict[Name, Resolution] = {}  # held name -> what the suite says it stood for; until its snapshot
         self._names_of: dict[UserId, int] = {}  # watched user -> how many watched names stand for it
         self._malformed: dict[str, None] = {}
         self._malformed_chars = 0
         self._lookups: dict[Name, Ask] = {}
         self._in_flight: dict[Name, Ask] = {}
-        self._unsent_names: Outbox[str, Meaning] = Outbox()
+        self._unsent_names: Outbox[str, Resolution] = Outbox()
         self._floors: dict[UserId, Revision] = {}
         self._highest_floor = Revision(0)
         self._base: ResumeToken | None = None  # what the suite holds covers everything up to here
-        self._started: Outcome | None = None  # to be told
+        self._started: StartOutcome | None = None  # to be told
         self._snapshot_told = False
         self._snapshot_unsent: int | None = None  # how many takes of the outbox the snapshot still needs
 
     # What the suite asks for
 
-    def begin(self, subscribe: Iterable[str], held: Iterable[tuple[str, Meaning | None]], token: str) -> None:
+    def begin(self, subscribe: Iterable[str], held: Iterable[tuple[str, Resolution | None]], token: str) -> None:
         """Take in a whole start.
 
         Raises:
@@ -157,11 +89,11 @@ class Watch(Generic[V]):
         if base is not None and base.tenant_id != self.tenant_id:
             raise ValueError("the resume token was made for another tenant")
         self._base = base
-        self._started = Outcome.RESET if token else Outcome.SNAPSHOT  # RESUMED when the epoch proves right
+        self._started = StartOutcome.RESET if token else StartOutcome.SNAPSHOT  # RESUMED when the epoch proves right
         self.hold(held)
         self.subscribe(subscribe)
 
-    def hold(self, held: Iterable[tuple[str, Meaning | None]]) -> None:
+    def hold(self, held: Iterable[tuple[str, Resolution | None]]) -> None:
         """More of what the start says is held; like `subscribe`, it may be told in parts before anything else is."""
         for spelling, meaning in held:
             self._hold(spelling, meaning)
@@ -235,7 +167,7 @@ class Watch(Generic[V]):
             self._ask(name, ask)
         self._in_flight.clear()
 
-    def apply(self, snapshot: Snapshot[V], missed: Iterable[AnswersEntry[V]], position: Position) -> None:
+    def apply(self, snapshot: NamesSnapshot[V], missed: Iterable[AnswersEntry[V]], position: Position) -> None:
         """Take in the snapshot of the names in flight.
 
         Args:
@@ -292,7 +224,7 @@ class Watch(Generic[V]):
         """History was lost: the suite must drop all answers; everything is looked up anew."""
         self.epoch = epoch
         self._base = None
-        self._started = Outcome.RESET
+        self._started = StartOutcome.RESET
         self._snapshot_told, self._snapshot_unsent = False, None
         self.outbox.clear()
         self._unsent_names.clear()
@@ -350,10 +282,10 @@ class Watch(Generic[V]):
             and not self._in_flight
         )
 
-    def _judge_token(self, snapshot: Snapshot[V]) -> None:
+    def _judge_token(self, snapshot: NamesSnapshot[V]) -> None:
         base = self._base
         if base is not None and base.epoch == snapshot.epoch and base.revision <= snapshot.last:
-            self._started = Outcome.RESUMED
+            self._started = StartOutcome.RESUMED
             return
         self._base = None
         self._claims.clear()
@@ -388,7 +320,7 @@ class Watch(Generic[V]):
             self._spelling_count += 1
         return name
 
-    def _hold(self, spelling: str, meaning: Meaning | None) -> None:
+    def _hold(self, spelling: str, meaning: Resolution | None) -> None:
         name = self._remember(spelling)
         if name is None:
             return
@@ -413,7 +345,7 @@ class Watch(Generic[V]):
         self._claims.pop(name, None)
         self._forget_meaning(name)
 
-    def _learn(self, name: Name, ask: Ask, snapshot: Snapshot[V]) -> UserId | None:
+    def _learn(self, name: Name, ask: Ask, snapshot: NamesSnapshot[V]) -> UserId | None:
         """Note what a name stands for and put what the suite is owed into the outbox.
 
         Returns:
@@ -436,7 +368,7 @@ class Watch(Generic[V]):
             self.outbox.put(meaning, known[1])
         return meaning
 
-    def _set_meaning(self, name: Name, meaning: Meaning) -> None:
+    def _set_meaning(self, name: Name, meaning: Resolution) -> None:
         if self._meanings.get(name) == meaning:
             return
         self._forget_meaning(name)

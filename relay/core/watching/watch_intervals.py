@@ -48,7 +48,7 @@ class _Suite:
     untold: dict[datetime, set[Name]] = field(default_factory=dict)  # beginnings
 
 
-class Spans:
+class WatchIntervals:
     """The spans of one edge's suites. Not the hot path: called when names come and go, never when answers do.
 
     Tenants are apart: one that has too much loses its own alone.

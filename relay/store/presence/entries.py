@@ -17,14 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from relay.core.presence import Name, Status, TenantId, UserId
+from relay.core.presence import Name, Resolution, Status, TenantId, UserId
 from relay.core.revision import Revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-Outcome = UserId | Status
-"""What a name stands for: a user, or why it stands for nobody."""
 
 
 class TenantContact(msgspec.Struct, frozen=True, gc=False):
@@ -68,7 +65,7 @@ class Names(msgspec.Struct, frozen=True, gc=False):
     previous: Revision
     gap: bool
     tenant_id: TenantId
-    names: list[tuple[Name, Outcome]]
+    names: list[tuple[Name, Resolution]]
 
 
 class Contact(msgspec.Struct, frozen=True, gc=False):
@@ -166,7 +163,7 @@ _READERS: dict[bytes, Callable[[Revision, Revision, bool, list[bytes]], Entry]] 
 }
 
 
-def outcome(text: bytes) -> Outcome:
+def outcome(text: bytes) -> Resolution:
     """What a name stands for, from its stored form. A status of a later release is PENDING to this one."""
     if text[:1] == b"u":
         return UserId(text[1:].decode())
@@ -174,7 +171,7 @@ def outcome(text: bytes) -> Outcome:
     return Status(number) if number in Status._value2member_map_ else Status.PENDING
 
 
-def render_outcome(value: Outcome) -> bytes:
+def render_outcome(value: Resolution) -> bytes:
     """The stored form of what a name stands for."""
     return b"s%d" % value if isinstance(value, Status) else b"u" + value.encode()
 

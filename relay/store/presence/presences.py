@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from relay.core.presence import Name, Source, TenantId, UserId
+from relay.core.presence import Name, Resolution, Source, TenantId, UserId
 from relay.core.reading.ordering import Order
 from relay.core.revision import Epoch, Revision, parse
 from relay.errors import Bug, LeaseLost
@@ -107,7 +107,7 @@ class StoredAnswer:
 class DirectoryEntry:
     """What a name stands for, and until when that need not be asked again."""
 
-    outcome: entries.Outcome
+    outcome: Resolution
     expires: datetime
 
 
@@ -133,7 +133,7 @@ class Snapshot:
     """None when the partition never had an owner."""
     replid: str
     """The history that the server itself has; see `ServerIdentity`."""
-    names: dict[Name, entries.Outcome]
+    names: dict[Name, Resolution]
     """Names that are not known are absent."""
     answers: dict[UserId, tuple[Revision, bytes]]
     """Revision and item; users without an answer are absent."""

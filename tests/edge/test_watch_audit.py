@@ -44,7 +44,7 @@ async def test_what_a_suite_watches_is_told_when_it_begins_and_when_it_has_ended
     assert last.since is not None
     assert last.until is not None
     assert last.since <= last.until
-    assert edge._shared.watched.names == 0
+    assert edge.statistics().audited_names == 0
 
 
 async def test_a_suite_that_reconnects_soon_has_one_watch(worker, suite, store, start_edge, connect) -> None:
@@ -54,8 +54,8 @@ async def test_a_suite_that_reconnects_soon_has_one_watch(worker, suite, store, 
     for _ in range(4):
         stream = await suite(issued.text, channel).open(name(0)).ready()
         await stream.kill()
-        await eventually(lambda: TENANT not in edge._shared.hub.tenants or not edge._shared.hub.tenants[TENANT].streams)
-    await edge._shared.watched.write(all_end=True)
+        await eventually(lambda: not edge.statistics().joined.get(TENANT))
+    await edge.context.watch_audit.write(all_end=True)
     assert len(await told(store, Kind.WATCH_BEGAN)) == len(await told(store, Kind.WATCHED)) == 1
 
 
@@ -75,11 +75,11 @@ async def test_watches_of_a_time_without_redis_are_told_when_it_is_back(
     stream = await suite(issued.text, await connect(edge)).open(name(0)).ready()
     valkey.kill()
     with pytest.raises(StoreUnavailable):
-        await edge._shared.watched.write()
+        await edge.context.watch_audit.write()
     valkey.start()
     await stream.kill()
-    await eventually(lambda: TENANT not in edge._shared.hub.tenants or not edge._shared.hub.tenants[TENANT].streams)
-    await edge._shared.watched.write(all_end=True)
+    await eventually(lambda: not edge.statistics().joined.get(TENANT))
+    await edge.context.watch_audit.write(all_end=True)
     assert await told(store, Kind.WATCH_BEGAN) == await told(store, Kind.WATCHED) == [(issued.key_id, (name(0),))]
 
 
@@ -95,7 +95,7 @@ async def test_answers_cost_the_audit_log_nothing_and_are_not_in_it(
     for activity in ("second", "third", "fourth"):
         await worker.found({user(0): activity})
         await stream.shows({user(0): activity})
-    await edge._shared.watched.write()
+    await edge.context.watch_audit.write()
     entries = await raw.xrange(keys.audit_watches(TENANT))
     assert len(entries) == before
     assert "fourth" not in str(entries)

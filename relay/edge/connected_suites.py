@@ -1,8 +1,8 @@
-"""Looks after the suite keys of open streams: ends streams whose key has ended, and says for people who is connected.
+"""Sweeps the suite keys of open streams: ends streams whose key has ended, and publishes which suites are connected.
 
-A revocation ends its streams through `changes`, at once. This look finds what did not travel: keys that end by themselves
-because another took their place, and revocations by a process that was killed before it could tell. It asks for all keys in
-a few round trips, whatever their streams do, and writes nothing while nothing changes but a sign of life.
+A revocation ends its streams through `changes`, at once. The sweep finds what did not arrive there: keys that end by themselves
+because another took their place, and revocations by a process that was killed before it could write its entry. It reads all keys
+in a few round trips, whatever their streams do, and writes nothing while nothing changes but a sign of life.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -21,48 +20,54 @@ from relay.store.presence.connected import COUNTS_FOR, ConnectedSuites, Streams
 
 if TYPE_CHECKING:
     from relay.core.presence import TenantId
-    from relay.edge.hub import Hub
+    from relay.edge.hub.hub import Hub
+    from relay.ops.clock import Clock
     from relay.store.custody.suite_keys import KeyRecord, SuiteKeys
     from relay.store.server.connection import Store
 
 _log = structlog.get_logger(__name__)
 
-LOOK_S: Final = 4.0
-"""A stream outlives its key by this at the most; the people of a tenant see who is connected as late as this."""
+SWEEP_S: Final = 4.0
+"""Longest time for which a stream outlives its key, and after which a tenant's page shows a new suite."""
 _KEYS: Final = 500
-"""Asked for in one round trip, so that no reply stops the loop for long."""
+"""Keys in one round trip, so that no reply stops the loop for long."""
 _RENEW_S: Final = COUNTS_FOR.total_seconds() / 3
 
 Open = dict[str, Streams]
 
 
-class OpenSuites:
-    """The suites of this edge. `run` never ends by itself."""
+class SuiteSweeper:
+    """The suites that are connected to this edge."""
 
-    def __init__(self, store: Store, hub: Hub, suite_keys: SuiteKeys, edge_id: str) -> None:
+    def __init__(self, store: Store, hub: Hub, suite_keys: SuiteKeys, edge_id: str, clock: Clock) -> None:
+        self._clock = clock
         self._hub = hub
         self._suite_keys = suite_keys
         self._connected = ConnectedSuites(store)
         self._edge_id = edge_id
-        self._said: dict[TenantId, Open] = {}
+        self._published: dict[TenantId, Open] = {}
         self._renew_at = 0.0
 
     async def run(self) -> None:
-        """Look, again and again; until cancelled."""
+        """Sweep again and again, until cancelled."""
         while True:
-            await asyncio.sleep(LOOK_S)
-            with suppress(StoreUnavailable):  # the hub says so; streams stay while the store is away
-                await self.look()
+            await self._clock.sleep(SWEEP_S)
+            with suppress(StoreUnavailable):  # the hub logs it; streams stay while the store is away
+                await self.sweep()
 
-    async def look(self) -> None:
-        """End what has ended, and say what is open."""
-        await self._end()
-        await self._say()
+    async def sweep(self) -> None:
+        """End the streams of keys that have ended, and publish which suites are connected.
 
-    async def seen(self, key: KeyRecord, client: str, version: str) -> None:
-        """A suite began a stream: note it with its key, if that was not noted lately."""
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        await self._end_revoked()
+        await self._publish()
+
+    async def note_use(self, key: KeyRecord, client: str, version: str) -> None:
+        """Note with its key that a suite began a stream, if that was not noted lately."""
         is_changed = (key.client, key.client_version) != (client, version)
-        age = None if key.last_used is None else datetime.now(UTC) - key.last_used
+        age = None if key.last_used is None else self._clock.wall() - key.last_used
         if age is not None and age < (TOUCH_CHANGED_EVERY if is_changed else TOUCH_EVERY):
             return
         try:
@@ -71,14 +76,14 @@ class OpenSuites:
             _log.debug("suite_key_not_touched", key_id=key.key_id)
 
     async def aclose(self) -> None:
-        """No stream is left here: say so, if the store answers."""
+        """Publish that no suite is connected any more, if the store answers soon."""
         try:
             async with asyncio.timeout(1.0):
-                await self._connected.say(self._edge_id, {tenant_id: {} for tenant_id in self._said})
+                await self._connected.say(self._edge_id, {tenant_id: {} for tenant_id in self._published})
         except (StoreUnavailable, TimeoutError):
-            pass  # what was said stops counting by itself
+            pass  # what was published stops counting by itself
 
-    async def _end(self) -> None:
+    async def _end_revoked(self) -> None:
         open_ = sorted({stream.key_id for view in self._hub.tenants.values() for stream in view.streams})
         for start in range(0, len(open_), _KEYS):
             ended = await self._suite_keys.ended(open_[start : start + _KEYS])
@@ -86,14 +91,14 @@ class OpenSuites:
                 for stream in [stream for stream in view.streams if stream.key_id in ended]:
                     stream.end(SuiteKeyRevoked("This suite key has ended", key_id=stream.key_id))
 
-    async def _say(self) -> None:
-        now = asyncio.get_running_loop().time()
+    async def _publish(self) -> None:
+        now = self._clock.monotonic()
         is_due = now >= self._renew_at
         open_ = {tenant_id: self._open(tenant_id) for tenant_id in self._hub.tenants}
-        gone: dict[TenantId, Open] = {tenant_id: {} for tenant_id in self._said.keys() - open_.keys()}
-        news = {one: suites for one, suites in open_.items() if is_due or suites != self._said.get(one)}
+        gone: dict[TenantId, Open] = {tenant_id: {} for tenant_id in self._published.keys() - open_.keys()}
+        news = {one: suites for one, suites in open_.items() if is_due or suites != self._published.get(one)}
         await self._connected.say(self._edge_id, {**news, **gone})
-        self._said = open_
+        self._published = open_
         if is_due:
             self._renew_at = now + _RENEW_S
 

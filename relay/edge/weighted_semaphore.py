@@ -1,4 +1,4 @@
-"""Turns at work of which only so much may be under way at the same time."""
+"""A semaphore with weights, for work of which only so much may be under way at the same time."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
-class Turns:
-    """A semaphore with weights: who comes first is served first, also when who comes next would fit."""
+class WeightedSemaphore:
+    """A fair semaphore with weights: first come, first served, even when a later caller would fit."""
 
     def __init__(self, size: int) -> None:
-        """Nobody has a turn yet.
+        """Make a semaphore that nothing holds yet.
 
         Args:
-            size: the weights that fit in together. What weighs more than all has a turn alone.
+            size: the sum of weights that fit in together. Work that weighs more has a turn alone.
         """
         self._size = self._free = size
         self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @asynccontextmanager
     async def taken(self, weight: int) -> AsyncIterator[None]:
-        """Have a turn as soon as there is room for so much, for as long as the context lasts."""
+        """Hold so much of the semaphore for as long as the context lasts, as soon as there is room."""
         weight = min(weight, self._size)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append((weight, turn))
@@ -34,7 +34,7 @@ class Turns:
             await turn
         except asyncio.CancelledError:
             if turn.cancelled():
-                self._let_in()  # who was behind it
+                self._let_in()  # the callers behind it
             else:
                 self._give_back(weight)
             raise
@@ -50,7 +50,7 @@ class Turns:
     def _let_in(self) -> None:
         while self._queue:
             weight, turn = self._queue[0]
-            if turn.done():  # whoever waited was cancelled
+            if turn.done():  # its caller was cancelled
                 self._queue.popleft()
             elif weight <= self._free:
                 self._queue.popleft()

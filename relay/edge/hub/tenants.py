@@ -1,4 +1,4 @@
-"""What the edge knows of a tenant with open streams: its streams, and how fresh its presence is."""
+"""One tenant with open streams: its streams, its snapshots under way, and how fresh its presence is."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from relay.core.presence import Status
-from relay.edge.turns import Turns
+from relay.edge.weighted_semaphore import WeightedSemaphore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
 
     from relay.core.presence import TenantId
-    from relay.core.watching.watch import AnswersEntry, Watch
+    from relay.core.watching.values import AnswersEntry
+    from relay.core.watching.watch import Watch
     from relay.edge.settings import EdgeSettings
     from relay.errors import RelayError
     from relay.store.presence.entries import TenantContact
@@ -24,23 +25,23 @@ class Listener(Protocol):
 
     @property
     def watch(self) -> Watch[bytes]:
-        """Its rules."""
+        """Return the rules of the stream."""
 
     @property
     def key_id(self) -> str:
-        """The suite key that it was opened with."""
+        """Return the id of the suite key that opened it."""
 
     def wake(self) -> None:
-        """There is something to send."""
+        """Look whether there is something to send."""
 
     def wake_if_unsent(self) -> None:
-        """There may be answers to send."""
+        """Send new answers, if there are any."""
 
     def look_up(self) -> None:
-        """There may be names to look up."""
+        """Look names up, if any are to be."""
 
     def end(self, error: RelayError | None) -> None:
-        """End it."""
+        """End the stream; the first reason counts."""
 
 
 @dataclass(slots=True, eq=False)
@@ -54,7 +55,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How a tenant is, as suites are told."""
+    """The state of a tenant, as suites are told."""
 
     status: Status
     interval_ms: int
@@ -66,11 +67,11 @@ class TenantView:
 
     Attributes:
         streams: the open streams.
-        sinks: what takes in new answers, one for each stream: the inner loop of the fan-out calls them.
+        sinks: functions that take new answers in, one for each stream: the inner loop of the fan-out calls them.
         holds: snapshots under way.
         lookups: lets a few snapshots at a time through, so that one tenant's many streams leave the others theirs.
-        contact: the newest that the worker said; None before it said anything.
-        told: what streams are to tell their suites.
+        contact: the newest that the worker declared; None before the first.
+        told: the freshness that streams are to tell their suites.
     """
 
     def __init__(self, tenant_id: TenantId, partition: int, settings: EdgeSettings, now: float) -> None:
@@ -79,7 +80,7 @@ class TenantView:
         self.streams: dict[Listener, None] = {}
         self.sinks: list[Callable[[AnswersEntry[bytes]], None]] = []
         self.holds: list[Hold] = []
-        self.lookups = Turns(settings.lookup_names_of_a_tenant)
+        self.lookups = WeightedSemaphore(settings.lookup_names_of_a_tenant)
         self.contact: TenantContact | None = None
         self._settings = settings
         self._moved_at = self._heard_at = now
@@ -91,33 +92,33 @@ class TenantView:
         return self.contact.contact_ms if self.contact else 0
 
     def add(self, stream: Listener) -> None:
-        """A stream was opened."""
+        """Add a stream that was opened."""
         self.streams[stream] = None
         self.sinks.append(stream.watch.on_answers)
 
     def remove(self, stream: Listener) -> None:
-        """A stream was closed."""
+        """Remove a stream that was closed."""
         if stream in self.streams:
             del self.streams[stream]
             self.sinks = [other.watch.on_answers for other in self.streams]
 
     def void_holds(self) -> None:
-        """Snapshots under way must not be used."""
+        """Make all snapshots under way unusable."""
         for hold in self.holds:
             hold.void = True
 
-    def heard(self, contact: TenantContact, now: float) -> None:
-        """The worker said how fresh the tenant is."""
+    def set_contact(self, contact: TenantContact, now: float) -> None:
+        """Take in the contact that the worker has just declared."""
         if self.contact is None or contact.contact_ms != self.contact.contact_ms:
             self._moved_at = now
         self._heard_at = now
         self.contact = contact
-        self.look_at(now)
+        self.judge(now)
 
-    def heard_before(self, contact: TenantContact, ago_s: float, now: float) -> None:
-        """The worker said how fresh the tenant is, before anybody here listened.
+    def set_kept_contact(self, contact: TenantContact, ago_s: float, now: float) -> None:
+        """Take in the contact that the worker declared before this edge listened.
 
-        So that whoever joins first is told how old presence is, not counted from joining. No two clocks are compared: how old
+        So the first stream that joins is told how old presence is, not counted from joining. No two clocks are compared: how old
         contact was when the worker said so is by the worker's clock, and how long ago it said so is by the store's.
 
         Args:
@@ -130,10 +131,10 @@ class TenantView:
             self._moved_at = now - ago_s - max(0.0, contact.age_s - contact.interval_ms / 1000)
         self._heard_at = now - ago_s
         self.contact = contact
-        self.look_at(now)
+        self.judge(now)
 
-    def look_at(self, now: float) -> None:
-        """Tell the streams when the tenant's status is another one now."""
+    def judge(self, now: float) -> None:
+        """Judge freshness anew, and wake the streams when it has changed."""
         freshness = self.freshness(now)
         if freshness != self.told:
             self.told = freshness
@@ -141,7 +142,7 @@ class TenantView:
                 stream.wake()
 
     def freshness(self, now: float) -> Freshness:
-        """How the tenant is at `now`.
+        """Return the freshness of the tenant at `now`.
 
         A reason that the worker gives says more than STALE, which is the edge's own: it measures by its own clock how long
         contact has not moved, whoever is to blame, and how long no worker has said anything. The latter is found out much

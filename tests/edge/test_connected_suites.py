@@ -14,19 +14,19 @@ async def test_who_is_connected_and_how_many_users_each_watches(worker, suite, s
     issued = await worker.issue()
     stream = await suite(issued.text).open(name(0), name(1)).ready()
     await suite(issued.text).open(name(0)).ready()
-    await edge._shared.suites.look()
+    await edge.sweep()
     assert (await ConnectedSuites(store).of(TENANT))[issued.key_id] == Streams(2, 3)
     await stream.kill()
-    await eventually(lambda: len(edge._shared.hub.tenants[TENANT].streams) == 1)
-    await edge._shared.suites.look()
+    await eventually(lambda: edge.statistics().joined.get(TENANT) == 1)
+    await edge.sweep()
     assert (await ConnectedSuites(store).of(TENANT))[issued.key_id] == Streams(1, 1)
 
 
 async def test_nothing_is_written_while_nothing_changes(worker, suite, store, edge, raw) -> None:
     await suite().open(name(0)).ready()
-    await edge._shared.suites.look()
+    await edge.sweep()
     await raw.config_resetstat()
-    await edge._shared.suites.look()
+    await edge.sweep()
     stats = await raw.info("commandstats")
     assert "cmdstat_hset" not in stats
     assert "cmdstat_pexpire" not in stats
@@ -49,7 +49,7 @@ async def test_an_edge_that_stops_says_that_nobody_is_connected_there(
     issued = await worker.issue()
     edge = await start_edge()
     await suite(issued.text, await connect(edge)).open().ready()
-    await edge._shared.suites.look()
+    await edge.sweep()
     assert issued.key_id in await ConnectedSuites(store).of(TENANT)
     await edge.__aexit__()
     assert issued.key_id not in await ConnectedSuites(store).of(TENANT)

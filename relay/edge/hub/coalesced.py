@@ -1,4 +1,4 @@
-"""Work that many ask for at the same time and one does for all of them."""
+"""One run of a piece of work for all who ask for it at the same time."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 
-class Together:
+class Coalesced:
     """One run at a time, and at most one that waits for it, however many ask.
 
-    Whoever asks gets the outcome of a run that began after they asked: it is as new as one of their own. So a thousand streams
+    Every caller gets the outcome of a run that began after the call: it is as new as a run of its own. So a thousand streams
     that come back together wait for two runs at most, where with a lock each would wait for all before it.
     """
 
@@ -20,7 +20,7 @@ class Together:
         """Make it; nothing runs yet.
 
         Args:
-            work: what is to be done.
+            work: the piece of work.
             name: of its tasks.
         """
         self._work = work
@@ -29,7 +29,7 @@ class Together:
         self._next: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Have it done once from now on; raises what the work raises. Who is cancelled meanwhile stops waiting only."""
+        """Have the work done once from now on; raise what it raises. A caller that is cancelled only stops waiting."""
         if self._next is None:
             self._next = asyncio.create_task(self._run_after(self._running), name=self._name)
             self._next.add_done_callback(_seen)
@@ -41,7 +41,7 @@ class Together:
             await asyncio.wait({self._running})
 
     async def aclose(self) -> None:
-        """End what runs and what waits."""
+        """Cancel the run under way and the one that waits."""
         tasks = [task for task in (self._running, self._next) if task is not None]
         for task in tasks:
             task.cancel()
@@ -50,12 +50,12 @@ class Together:
     async def _run_after(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait({before})
-        # Whoever asks from here on needs another run: this one may have looked already.
+        # A caller from here on needs another run: this one may have read already.
         self._running, self._next = self._next, None
         await self._work()
 
 
 def _seen(task: asyncio.Task[None]) -> None:
-    """Its error is for those who waited, of whom there may be none any more."""
+    """Fetch the error: it is for callers that waited, of which there may be none any more."""
     if not task.cancelled():
         task.exception()

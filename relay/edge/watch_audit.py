@@ -1,8 +1,8 @@
-"""Tells the audit log which suite watched whom: gathered as names come and go, written once a minute.
+"""Writes to the audit log which suite watched whom: gathered as names come and go, written once a minute.
 
-The fan-out knows nothing of it. What is to be told stays with `Spans`, which are bounded, until it is written, a portion after
-the other, with other tasks in between. What is left out is counted in the log of the operator, for the audit log of a store that is
-away cannot say so.
+The fan-out is not involved. Intervals stay with `WatchIntervals`, which are bounded, until they are written, a portion after
+the other, with other tasks in between. Intervals that are left out are counted in the operator's log, because the audit log of a
+store that is away cannot say so.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from relay.core.audit.events import Actor
-from relay.core.watching.watch_intervals import Spans
+from relay.core.watching.watch_intervals import WatchIntervals
 from relay.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from relay.core.audit.events import Entry
     from relay.core.presence import Name, TenantId
+    from relay.ops.clock import Clock
     from relay.store.custody.audit import AuditLog
     from relay.store.custody.suite_keys import KeyRecord
 
@@ -37,61 +37,62 @@ _BATCH: Final = 100  # entries in one script: under a millisecond of the server
 _LAST_WRITE_S: Final = 2.0
 
 
-class WatchLog:
-    """What the streams of an edge watch, on its way to the audit logs of their tenants."""
+class WatchAudit:
+    """The watches of an edge's streams, on their way to the audit logs of their tenants."""
 
-    def __init__(self, audit: AuditLog, every: timedelta, goes_on_for: timedelta) -> None:
+    def __init__(self, audit: AuditLog, every: timedelta, goes_on_for: timedelta, clock: Clock) -> None:
         self._audit = audit
+        self._clock = clock
         self._every_s = every.total_seconds()
-        self._spans = Spans(goes_on_for)
+        self._intervals = WatchIntervals(goes_on_for)
         self._waiting: dict[TenantId, list[Entry]] = {}  # one portion each, which the store did not take
         self._writing = asyncio.Lock()
 
     @property
     def names(self) -> int:
-        """How many names are held, each once a suite."""
-        return self._spans.names
+        """Return how many names are held, each once a suite."""
+        return self._intervals.names
 
     def want(self, key: KeyRecord, names: Iterable[Name]) -> None:
-        """One more stream with this key watches these names."""
-        self._spans.want(key.tenant_id, Actor.suite(key.key_id, key.label), names, _now())
+        """Add a stream with this key that watches these names."""
+        self._intervals.want(key.tenant_id, Actor.suite(key.key_id, key.label), names, self._now())
 
     def release(self, key: KeyRecord, names: Iterable[Name]) -> None:
-        """A stream with this key watches these names no longer."""
-        self._spans.release(key.tenant_id, Actor.suite(key.key_id, key.label), names, _now())
+        """Remove a stream with this key that watched these names."""
+        self._intervals.release(key.tenant_id, Actor.suite(key.key_id, key.label), names, self._now())
 
     async def run(self) -> None:
-        """Write what there is to tell, again and again; until cancelled."""
+        """Write what waits, again and again; until cancelled."""
         while True:
-            await asyncio.sleep(self._every_s)
-            with suppress(StoreUnavailable):  # the hub says so; what waits goes on waiting
+            await self._clock.sleep(self._every_s)
+            with suppress(StoreUnavailable):  # the hub logs it; what waits goes on waiting
                 await self.write()
 
     async def write(self, *, all_end: bool = False) -> None:
-        """Write what there is to tell.
+        """Write the beginnings and ends of watches that wait.
 
         Args:
-            all_end: the edge ends, and whatever is watched here with it.
+            all_end: the edge ends, and every watch of its suites with it.
 
         Raises:
-            StoreUnavailable: some of it waits for the next time; of that a part may be written twice.
+            StoreUnavailable: some wait for the next time; a part of those may be written twice.
         """
         async with self._writing:
             await self._write(all_end=all_end)
 
     async def _write(self, *, all_end: bool) -> None:
         if all_end:
-            self._spans.end(_now())
-        for tenant_id in {**self._waiting, **dict.fromkeys(self._spans.tenants)}:
+            self._intervals.end(self._now())
+        for tenant_id in {**self._waiting, **dict.fromkeys(self._intervals.tenants)}:
             await self._write_tenant(tenant_id, all_end=all_end)
-        for tenant_id, dropped in self._spans.count_dropped().items():
+        for tenant_id, dropped in self._intervals.count_dropped().items():
             _log.warning("watches_not_logged", tenant_id=tenant_id, names=dropped)
 
     async def _write_tenant(self, tenant_id: TenantId, *, all_end: bool) -> None:
-        """Write what there is to tell of a tenant, as much as one round may have."""
+        """Write what waits of a tenant, as much as one round may have."""
         written, most = 0, math.inf if all_end else MOST_AT_ONCE
         while written < most:
-            waiting = self._waiting.get(tenant_id) or self._spans.take(tenant_id, _now(), goes_on=not all_end)
+            waiting = self._waiting.get(tenant_id) or self._intervals.take(tenant_id, self._now(), goes_on=not all_end)
             if not waiting:
                 break
             self._waiting[tenant_id] = waiting
@@ -103,13 +104,12 @@ class WatchLog:
             self._waiting.pop(tenant_id, None)
 
     async def aclose(self) -> None:
-        """The edge ends, and with it everything that its suites watch here: say so, if the store answers soon."""
+        """Write that all watches end with this edge, if the store answers soon."""
         try:
             async with asyncio.timeout(_LAST_WRITE_S):
                 await self.write(all_end=True)
         except (StoreUnavailable, TimeoutError):
             _log.warning("watches_not_logged", entries=sum(map(len, self._waiting.values())))
 
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0)
+    def _now(self) -> datetime:
+        return self._clock.wall().replace(microsecond=0)

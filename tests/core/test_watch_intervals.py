@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from relay.core.audit.events import Actor, Entry, Kind
 from relay.core.presence import Name, TenantId
 from relay.core.watching import watch_intervals as spans
-from relay.core.watching.watch_intervals import GOES_ON_FOR, Spans
+from relay.core.watching.watch_intervals import GOES_ON_FOR, WatchIntervals
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TENANT, OTHER = TenantId("t1"), TenantId("t2")
@@ -23,12 +23,12 @@ def at(minutes: float) -> datetime:
     return T0 + timedelta(minutes=minutes)
 
 
-def taken(watched: Spans, now: datetime) -> dict[TenantId, list[Entry]]:
+def taken(watched: WatchIntervals, now: datetime) -> dict[TenantId, list[Entry]]:
     found = {tenant_id: watched.take(tenant_id, now) for tenant_id in watched.tenants}
     return {tenant_id: entries for tenant_id, entries in found.items() if entries}
 
 
-def ended(watched: Spans, now: datetime) -> list[Entry]:
+def ended(watched: WatchIntervals, now: datetime) -> list[Entry]:
     watched.end(now)
     return watched.take(TENANT, now, goes_on=False)
 
@@ -38,7 +38,7 @@ def told(entries: list[Entry]) -> list[tuple[str, Kind, tuple[str, ...], datetim
 
 
 def test_a_watch_is_told_when_it_begins_and_when_it_has_ended() -> None:
-    watched = Spans()
+    watched = WatchIntervals()
     watched.want(TENANT, DESK, [BEN, ADA], at(0))
     assert told(taken(watched, at(1))[TENANT]) == [("k1", Kind.WATCH_BEGAN, (ADA, BEN), at(0), None)]
     assert taken(watched, at(2)) == {}
@@ -49,7 +49,7 @@ def test_a_watch_is_told_when_it_begins_and_when_it_has_ended() -> None:
 
 
 def test_a_suite_that_is_back_within_minutes_watched_all_the_time() -> None:
-    watched = Spans()
+    watched = WatchIntervals()
     watched.want(TENANT, DESK, [ADA], at(0))
     for minute in range(10, 100, 10):
         watched.release(TENANT, DESK, [ADA], at(minute))
@@ -63,7 +63,7 @@ def test_a_suite_that_is_back_within_minutes_watched_all_the_time() -> None:
 
 
 def test_several_streams_of_a_suite_are_one_watch_and_several_suites_are_several() -> None:
-    watched = Spans()
+    watched = WatchIntervals()
     for by in (DESK, DESK, LOBBY):
         watched.want(TENANT, by, [ADA], at(0))
     taken(watched, at(0))
@@ -75,7 +75,7 @@ def test_several_streams_of_a_suite_are_one_watch_and_several_suites_are_several
 
 
 def test_tenants_never_mix() -> None:
-    watched = Spans()
+    watched = WatchIntervals()
     watched.want(TENANT, DESK, [ADA], at(0))
     watched.want(OTHER, LOBBY, [BEN], at(0))
     found = taken(watched, at(0))
@@ -86,7 +86,7 @@ def test_tenants_never_mix() -> None:
 
 def test_many_users_take_several_entries_and_lose_nobody() -> None:
     names = [Name(f"user{n:04d}@x.com") for n in range(1234)]
-    watched = Spans()
+    watched = WatchIntervals()
     watched.want(TENANT, DESK, names, at(0))
     entries = taken(watched, at(0))[TENANT]
     assert len(entries) == 13
@@ -94,7 +94,7 @@ def test_many_users_take_several_entries_and_lose_nobody() -> None:
 
 
 def test_an_edge_that_ends_ends_every_watch_of_it() -> None:
-    watched = Spans()
+    watched = WatchIntervals()
     watched.want(TENANT, DESK, [ADA, BEN], at(0))
     watched.release(TENANT, DESK, [BEN], at(1))
     ends = [entry for entry in ended(watched, at(2)) if entry.kind is Kind.WATCHED]
@@ -104,7 +104,7 @@ def test_an_edge_that_ends_ends_every_watch_of_it() -> None:
 
 def test_whoever_subscribes_and_unsubscribes_for_ever_fills_no_memory(monkeypatch) -> None:
     monkeypatch.setattr(spans, "MOST_ENDED", 1000)
-    watched = Spans()
+    watched = WatchIntervals()
     for n in range(5000):  # nothing is taken meanwhile
         watched.want(TENANT, DESK, [Name(f"u{n}")], at(n / 100))
         watched.release(TENANT, DESK, [Name(f"u{n}")], at(n / 100))
@@ -121,7 +121,7 @@ def test_whoever_subscribes_and_unsubscribes_for_ever_fills_no_memory(monkeypatc
 def test_what_is_told_is_taken_in_portions(monkeypatch) -> None:
     monkeypatch.setattr(spans, "PORTION", 300)
     names = [Name(f"user{n:04d}@x.com") for n in range(1000)]
-    watched = Spans()
+    watched = WatchIntervals()
     watched.want(TENANT, DESK, names, at(0))
     watched.release(TENANT, DESK, names[:500], at(1))
     portions = []
@@ -135,7 +135,7 @@ def test_what_is_told_is_taken_in_portions(monkeypatch) -> None:
 
 
 def test_a_release_of_what_nobody_wanted_does_nothing() -> None:
-    watched = Spans()
+    watched = WatchIntervals()
     watched.release(TENANT, DESK, [ADA], at(0))
     watched.want(TENANT, DESK, [ADA], at(1))
     watched.release(TENANT, DESK, [BEN], at(1))
@@ -145,7 +145,7 @@ def test_a_release_of_what_nobody_wanted_does_nothing() -> None:
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 2), st.integers(0, 1), st.floats(0.1, 8)), max_size=60))
 def test_every_moment_of_a_watch_is_within_a_told_span(steps: list[tuple[bool, int, int, float]]) -> None:
     """Whatever comes and goes: each (suite, user) has beginnings and ends in turn, and no moment of watching is outside."""
-    watched, counts, now = Spans(), Counter[tuple[str, str]](), T0
+    watched, counts, now = WatchIntervals(), Counter[tuple[str, str]](), T0
     moments: list[tuple[str, str, datetime]] = []
     entries: list[Entry] = []
     for is_want, user, suite, minutes in steps:

@@ -1,6 +1,6 @@
-"""Whether the store's history is still the one that the streams were shown.
+"""Judges whether the store's history is still the one that the streams were shown.
 
-epoch absent or of another replid    nobody vouches for what is there: wait for the worker
+epoch absent or of another replid    no worker vouches for the content: wait for one
 another epoch                        history was lost: streams are reset
 position above the newest entry      likewise
 entries missing (a gap)              history is whole, but was not read: streams are read again from there
@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from relay.core.revision import is_of
-from relay.core.watching.watch import Position
+from relay.core.watching.values import Position
 from relay.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from relay.core.revision import Epoch, Revision
-    from relay.edge.tenants import TenantView
+    from relay.edge.hub.tenants import TenantView
     from relay.store.presence.presences import Presences
     from relay.store.server.connection import Store
 
@@ -43,7 +43,7 @@ class Partition:
 
 
 class Verdict(enum.Enum):
-    """What was found."""
+    """The judgement on a partition's history."""
 
     UNVOUCHED = enum.auto()
     FIRST = enum.auto()
@@ -53,7 +53,7 @@ class Verdict(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class HistoryFinding:
     """A verdict and the position from which to go on, if any."""
 
     verdict: Verdict
@@ -61,15 +61,17 @@ class Finding:
 
 
 def vouched(epoch: Epoch | None, replid: str) -> bool:
-    """Whether an epoch was declared in the history that the server has.
+    """Return whether an epoch was declared in the history that the server has.
 
     Workers of earlier releases showed the replication id itself; a worker of this one declares a new epoch when it takes over.
     """
     return epoch is not None and (is_of(epoch, replid) or epoch.endswith(f".{replid}"))
 
 
-def judge(partition: Partition, before: Revision | None, epoch: Epoch | None, last: Revision, replid: str) -> Finding:
-    """What the store's answers mean. (Pure.)
+def judge(
+    partition: Partition, before: Revision | None, epoch: Epoch | None, last: Revision, replid: str
+) -> HistoryFinding:
+    """Judge a partition by the store's answers. (Pure.)
 
     Args:
         partition: as it is now.
@@ -79,24 +81,24 @@ def judge(partition: Partition, before: Revision | None, epoch: Epoch | None, la
         replid: its server's history.
     """
     if epoch is None or not vouched(epoch, replid):
-        return Finding(Verdict.UNVOUCHED)
+        return HistoryFinding(Verdict.UNVOUCHED)
     position = Position(epoch, last)
     if partition.position is None:
-        return Finding(Verdict.FIRST, position)
+        return HistoryFinding(Verdict.FIRST, position)
     if epoch != partition.position.epoch or (before is not None and last < before):
-        return Finding(Verdict.LOST, position)
-    return Finding(Verdict.MISSED, position) if partition.gap else Finding(Verdict.SAME)
+        return HistoryFinding(Verdict.LOST, position)
+    return HistoryFinding(Verdict.MISSED, position) if partition.gap else HistoryFinding(Verdict.SAME)
 
 
 class History:
-    """Asks the store."""
+    """Asks the store about the history of partitions."""
 
     def __init__(self, store: Store, presences: Presences) -> None:
         self._store = store
         self._presences = presences
 
-    async def examine(self, partitions: Sequence[Partition]) -> list[tuple[Partition, Finding]]:
-        """What has become of the history of each, in one round trip. Nothing is awaited between judging and returning.
+    async def examine(self, partitions: Sequence[Partition]) -> list[tuple[Partition, HistoryFinding]]:
+        """Return a finding about the history of each, in one round trip. Nothing is awaited between judging and returning.
 
         An epoch that another server declared than the one that was asked who it is is not vouched for, and asked about again.
 

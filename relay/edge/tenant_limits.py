@@ -1,8 +1,7 @@
-"""How many names each tenant may watch, as its record says, looked up now and then."""
+"""Reads how many names each tenant may watch from its record, and keeps the answer for some seconds."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 from relay.core.watching.limits import most_names
@@ -10,27 +9,29 @@ from relay.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from relay.core.presence import TenantId
+    from relay.ops.clock import Clock
     from relay.store.custody.tenants import Tenants
 
 _GOOD_FOR_S: Final = 10.0
-"""After which a raised limit is in force at the latest."""
+"""Seconds after which a raised limit is in force at the latest."""
 _MOST: Final = 10_000
 
 
 class TenantLimits:
     """The limits of the tenants that have streams here."""
 
-    def __init__(self, tenants: Tenants, default: int) -> None:
+    def __init__(self, tenants: Tenants, default: int, clock: Clock) -> None:
+        self._clock = clock
         self._tenants = tenants
         self._default = default
         self._known: dict[TenantId, tuple[float, int]] = {}  # oldest first
 
     async def names(self, tenant_id: TenantId) -> int:
-        """Distinct names that the tenant may watch on all streams of all edges.
+        """Return how many distinct names the tenant may watch on all streams of all edges.
 
-        While custody is away it is what it was, or the default: streams of a tenant that is known go on.
+        While custody is away the last known limit holds, or the default: streams of a tenant that is known go on.
         """
-        now = asyncio.get_running_loop().time()
+        now = self._clock.monotonic()
         known = self._known.get(tenant_id)
         if known is not None and now < known[0]:
             return known[1]

@@ -26,11 +26,11 @@ def program(instance_id: str) -> pb.SuiteClient:
 
 @pytest.fixture
 async def full(worker: Any, start_edge: Any, connect: Any, suite: Any) -> Any:
-    """An edge with two places for the tenant, taken by the programs "one" and "two"; gives the channel, both streams and the edge's count."""
+    """An edge with two places for the tenant, taken by the programs "one" and "two"; gives the channel, both streams and the edge."""
     edge = await start_edge(streams_per_tenant=2)
     channel = await connect(edge)
     streams = [await suite(channel=channel).open(name(0), client=program(each)).ready() for each in ("one", "two")]
-    return channel, *streams, edge._shared.open_calls
+    return channel, *streams, edge
 
 
 async def test_a_program_that_comes_back_takes_the_place_of_its_own_old_stream(full, suite) -> None:
@@ -80,13 +80,13 @@ async def test_streams_that_share_an_id_are_left_alone_while_there_is_room(worke
 
 
 async def test_a_start_that_does_not_come_takes_no_place(full, suite) -> None:
-    channel, one, _, calls = full
+    channel, one, _, edge = full
     silent = [suite(channel=channel).open_raw() for _ in range(2)]
-    await eventually(lambda: calls.waiting.total() == 2)
+    await eventually(lambda: edge.statistics().waiting_calls == 2)
     ended = await suite(channel=channel).open(client=program("one")).ending()
     assert ended.reason == "ERROR_REASON_TOO_MANY_WATCHES"  # as many wait as there are places that could be taken
     await silent[0].kill()
-    await eventually(lambda: calls.waiting.total() == 1)
+    await eventually(lambda: edge.statistics().waiting_calls == 1)
     await suite(channel=channel).open(client=program("one")).ready()
     assert (await one.ending()).reason == "ERROR_REASON_REPLACED"
 
@@ -128,6 +128,6 @@ async def test_a_suite_that_vanished_without_a_word_is_noticed_by_its_pings(work
         SuiteStream(channel, key) as vanished,
     ):
         await vanished.open(name(0)).ready()
-        assert edge._shared.open_calls.of[TENANT] == 1
+        assert edge.statistics().calls.get(TENANT) == 1
         silent.set()
-        await eventually(lambda: not edge._shared.open_calls.of, timeout=20)
+        await eventually(lambda: not edge.statistics().calls, timeout=20)

@@ -1,0 +1,11 @@
+"""The hub: reads `changes` of the partitions in use, and hands each entry to the streams of its tenant.
+
+hub.py        the hot path: reading entries and delivering them; joining and leaving
+registry.py   partitions and tenants with open streams
+tenants.py    one tenant with open streams: its streams, its snapshots under way, and how fresh its presence is
+repair.py     checks of the store's history, and the repair of what was missed
+history.py    judges whether the store's history is still the one that the streams were shown
+coalesced.py  one run of a piece of work for all who ask for it at the same time
+asked.py      answers to questions about a user
+endings.py    the errors of keys and tenants that ended
+"""

@@ -1,0 +1,47 @@
+"""Answers questions about a user: which suites watch the user at this edge. Beside the fan-out, which does not wait for it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from relay.edge.tasks import ShortTasks
+from relay.errors import RelayError
+from relay.store.presence.explanations import EdgeSays, Explanations
+
+if TYPE_CHECKING:
+    from relay.edge.hub.tenants import TenantView
+    from relay.store.presence.entries import Asked
+    from relay.store.server.connection import Store
+
+_AT_ONCE: Final = 20
+"""Questions that are being answered. Tenants are asked about seldom, and a question that one edge did not answer says so."""
+
+
+class Questions:
+    """The questions of `presence-relay explain` and of the tenant's page that this edge answers."""
+
+    def __init__(self, store: Store, edge_id: str) -> None:
+        self._explanations = Explanations(store)
+        self._edge_id = edge_id
+        self._tasks = ShortTasks()
+
+    async def aclose(self) -> None:
+        """Answer no more."""
+        await self._tasks.aclose()
+
+    def answer(self, asked: Asked, view: TenantView | None) -> None:
+        """Start answering, if any suite of the tenant watches the user here."""
+        user = asked.user_id
+        key_ids = {
+            stream.key_id
+            for stream in (view.streams if view else ())
+            if (user is not None and stream.watch.watches_user(user)) or any(map(stream.watch.watches, asked.names))
+        }
+        if key_ids and len(self._tasks) < _AT_ONCE:
+            answer = EdgeSays(edge_id=self._edge_id, key_ids=tuple(sorted(key_ids)))
+            self._tasks.start(self._send(asked, answer), "hub-answer")
+
+    async def _send(self, asked: Asked, answer: EdgeSays) -> None:
+        with suppress(RelayError):  # the question then says that not all edges have answered
+            await self._explanations.edge_says(asked.tenant_id, asked.request_id, answer)

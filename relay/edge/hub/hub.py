@@ -1,0 +1,231 @@
+"""Reads `changes` of the partitions whose tenants have streams here, and hands each entry to the streams of its tenant.
+
+Every stream of a partition gets an entry in one go, without an await in between, so that the partition has one position:
+everything at or below it was handed to all of its streams. From that position resume tokens are made.
+
+    reading    entries go to the streams; an entry that does not follow the one before stops its partition
+    checking   is it still the same history? (`repair.py`)
+    sweeping   contact that no longer moves makes a tenant stale, also while the store is away
+
+A store that is away ends nothing: positions stand, streams stay, and contact stands still.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, contextmanager
+from typing import TYPE_CHECKING, Final, Self, cast
+
+import structlog
+from opentelemetry import metrics
+
+from relay.core.watching.values import AnswersEntry, Position
+from relay.edge.hub.asked import Questions
+from relay.edge.hub.endings import removed, revoked
+from relay.edge.hub.registry import Registry
+from relay.edge.hub.repair import RETRY_S, Repair
+from relay.edge.hub.tenants import Hold, Listener, TenantView
+from relay.errors import StoreUnavailable
+from relay.ops.supervision import running
+from relay.store.presence.entries import Answers, Asked, Contact, Ended, Entry, Names
+from relay.store.presence.pipes import ChangesReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from relay.core.presence import TenantId
+    from relay.core.revision import Revision
+    from relay.edge.interest import LocalInterest
+    from relay.edge.settings import EdgeSettings
+    from relay.ops.clock import Clock
+    from relay.store.server.connection import Store
+
+_log = structlog.get_logger(__name__)
+_meter = metrics.get_meter("relay.edge")
+_lag = _meter.create_histogram(
+    "relay.edge.changes.lag",
+    unit="s",
+    description="From accepting a change to reading it at an edge, once a read",
+    explicit_bucket_boundaries_advisory=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60),
+)
+
+_SWEEP_S: Final = 0.5
+
+
+class Hub:
+    """The partitions in use, as an async context manager around its own tasks."""
+
+    def __init__(self, store: Store, interest: LocalInterest, settings: EdgeSettings, clock: Clock) -> None:
+        self._clock = clock
+        self._pause_s = settings.read_pause.total_seconds()
+        self._registry = registry = Registry(settings)
+        self._reader = ChangesReader(store)
+        self._repair = Repair(store, registry, self._reader, interest, settings, clock)
+        self._questions = Questions(store, interest.edge_id)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._stack.push_async_callback(self._reader.aclose)
+        self._stack.push_async_callback(self._repair.aclose)
+        self._stack.push_async_callback(self._questions.aclose)
+        loops = {"hub-read": self._read, "hub-check": self._repair.run, "hub-sweep": self._sweep}
+        await self._stack.enter_async_context(running(loops))
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._stack.aclose()
+
+    # ---------------------------------------------------------------- streams
+
+    @property
+    def tenants(self) -> Mapping[TenantId, TenantView]:
+        """Return the tenants with open streams."""
+        return self._registry.tenants
+
+    @property
+    def partitions(self) -> int:
+        """Return the number of partitions with open streams."""
+        return len(self._registry.partitions)
+
+    @property
+    def is_store_away(self) -> bool:
+        """Return whether the store did not answer last."""
+        return self._repair.is_away
+
+    async def join(self, tenant_id: TenantId, stream: Listener) -> TenantView:
+        """Hand a tenant's entries to a stream from now on; return when the partition is being read.
+
+        A partition that no worker has taken yet is not, and the stream waits for it.
+
+        Raises:
+            StoreUnavailable: the stream did not join.
+        """
+        view, partition = self._registry.add(tenant_id, stream, self._clock.monotonic())
+        try:
+            needed = [self._repair.find_position(partition)] if partition.position is None else []
+            if view.contact is None:
+                needed.append(self._repair.fetch_contact(view))
+            await asyncio.gather(*needed)
+        except BaseException:
+            self.leave(tenant_id, stream)
+            raise
+        return view
+
+    def leave(self, tenant_id: TenantId, stream: Listener) -> None:
+        """Hand nothing to the stream any more; a stream that did not join is ignored."""
+        unused = self._registry.remove(tenant_id, stream)
+        if unused is not None:
+            self._reader.drop(unused)
+
+    def position(self, tenant_id: TenantId) -> Position | None:
+        """Return up to where entries were handed to the tenant's streams; None while the partition is not being read."""
+        return self._registry.position(tenant_id)
+
+    def is_whole(self, tenant_id: TenantId) -> bool:
+        """Return whether the position can be built upon: it is known, no entry is missing, and the store is there."""
+        partition = self._registry.partition_of(tenant_id)
+        return (
+            partition is not None and partition.position is not None and not partition.gap and not self._repair.is_away
+        )
+
+    @contextmanager
+    def hold(self, view: TenantView) -> Iterator[Hold]:
+        """Keep the entries that are read while a snapshot is under way."""
+        hold = Hold()
+        view.holds.append(hold)
+        try:
+            yield hold
+        finally:
+            view.holds.remove(hold)
+
+    async def check(self, tenant_id: TenantId) -> None:
+        """Check the history of a tenant's partition now, with all others in use, for all who ask at the same time.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        if self._registry.partition_of(tenant_id) is not None:
+            await self._repair.check()
+
+    # --------------------------------------------------------------- fan-out
+
+    async def _read(self) -> None:
+        repair = self._repair
+        while True:
+            try:
+                if repair.is_away:
+                    await repair.check()  # before anything is delivered: it may be another server now
+                    repair.store_is_back()
+                read = await self._reader.read()
+                if read:
+                    self._deliver(read)
+                    await self._clock.sleep(self._pause_s)
+            except StoreUnavailable as error:
+                repair.store_is_away(error)
+                await self._clock.sleep(RETRY_S)
+
+    def _deliver(self, read: Sequence[tuple[int, Entry]]) -> None:
+        """Hand entries to the streams. The hot path: nothing is awaited, and an answer costs a few dictionary steps."""
+        partitions, views = self._registry.partitions, self._registry.tenants
+        reached: dict[int, Revision] = {}
+        touched: dict[TenantView, None] = {}
+        for number, entry in read:
+            partition = partitions.get(number)
+            if partition is None or partition.position is None or partition.gap:
+                continue
+            if entry.gap:
+                partition.gap = True
+                self._repair.check_soon()
+                continue
+            if type(entry) is Answers:
+                view = views.get(entry.tenant_id)
+                if view is not None:
+                    # It has the attributes of an AnswersEntry; making one would cost as much as delivering it.
+                    answers = cast("AnswersEntry[bytes]", entry)
+                    for sink in view.sinks:
+                        sink(answers)
+                    for hold in view.holds:
+                        hold.missed.append(answers)
+                    touched[view] = None
+            else:
+                self._deliver_rare(entry)
+            reached[number] = entry.revision
+        for number, revision in reached.items():
+            partition = partitions[number]
+            assert partition.position is not None
+            partition.position = Position(partition.position.epoch, revision)
+        for view in touched:
+            for stream in view.streams:
+                stream.wake_if_unsent()
+        if read:
+            _lag.record(max(0.0, self._clock.wall().timestamp() - (read[-1][1].revision >> 64) / 1000))
+
+    def _deliver_rare(self, entry: Entry) -> None:
+        if type(entry) is Names:
+            view = self.tenants.get(entry.tenant_id)
+            names = [name for name, _ in entry.names]
+            for stream in view.streams if view else ():
+                stream.watch.on_names(names)
+                stream.look_up()
+        elif type(entry) is Contact:
+            now = self._clock.monotonic()
+            for contact in entry.contacts:
+                view = self.tenants.get(contact.tenant_id)
+                if view is not None:
+                    view.set_contact(contact, now)
+        elif type(entry) is Asked:
+            self._questions.answer(entry, self.tenants.get(entry.tenant_id))
+        elif type(entry) is Ended:
+            view = self.tenants.get(entry.tenant_id)
+            for stream in list(view.streams) if view else ():
+                if not entry.key_id:
+                    stream.end(removed())
+                elif stream.key_id == entry.key_id:
+                    stream.end(revoked(entry.key_id))
+
+    # ------------------------------------------------------------- freshness
+
+    async def _sweep(self) -> None:
+        while True:
+            await self._clock.sleep(_SWEEP_S)
+            self._registry.sweep(self._clock.monotonic())

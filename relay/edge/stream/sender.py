@@ -1,0 +1,203 @@
+"""Everything that one stream sends, by one task: at once when the stream was idle, with a pause between writes while it is busy.
+
+In that pause newer answers replace unsent ones. What is sent is taken out of the watch at the last moment, so that a response
+carries what is newest, and the resume token that belongs to it.
+
+The hub calls `wake_if_unsent` for every stream of a tenant that has new answers. It costs two attribute reads while the task writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from relay.core.names import normalise
+from relay.core.presence import Status
+from relay.edge import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from grpc.aio import ServicerContext
+
+    from relay.core.watching.values import StartOutcome
+    from relay.core.watching.watch import Watch
+    from relay.edge.context import EdgeContext
+    from relay.edge.hub.tenants import Freshness, TenantView
+    from relay.edge.stream.clocks import Clocks, DrainReason
+    from relay.edge.stream.ending import Ending
+
+_MOST_UNSENT_MALFORMED_CHARS: Final = 1 << 20
+"""Malformed names that wait to be sent back. The suite's next request is not read before, so that a suite which sends and never
+reads cannot fill memory."""
+
+
+class Sender:
+    """Sends what a stream owes its suite.
+
+    Attributes:
+        has_started: whether the suite was told that its stream has begun.
+        writing_since: when the write under way began, by the edge's clock; 0 without one.
+    """
+
+    def __init__(
+        self,
+        edge: EdgeContext,
+        watch: Watch[bytes],
+        clocks: Clocks,
+        ending: Ending,
+        call: ServicerContext[bytes, bytes],
+    ) -> None:
+        self.has_started = False
+        self.writing_since = 0.0
+        self._edge = edge
+        self._clock = edge.clock
+        self._linger_s = edge.settings.linger.total_seconds()
+        self._watch = watch
+        self._clocks = clocks
+        self._ending = ending
+        self._call = call
+        self._view: TenantView | None = None
+        self._waiter: asyncio.Future[None] | None = None  # of the task, when it has nothing to do
+        self._sent_freshness: Freshness | None = None
+        self._drain: tuple[float, DrainReason.ValueType] | None = None  # to be sent
+        self._busy_until = 0.0
+        self._unsent_malformed_chars = 0
+        self._malformed_sent = asyncio.Event()
+
+    # ----------------------------------------------------------------- waking
+
+    def wake(self) -> None:
+        """Look whether there is something to send."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def wake_if_unsent(self) -> None:
+        """Send new answers, if there are any. Called for every stream of a tenant with changes: cheap when there are none."""
+        if self._waiter is not None and self._watch.outbox.values:
+            self.wake()
+
+    def ask_to_leave(self, within_s: float, reason: DrainReason.ValueType) -> None:
+        """Send the suite a `drain`: its stream ends after `within_s`."""
+        self._drain = within_s, reason
+        self.wake()
+
+    # ------------------------------------------------------- malformed names
+
+    def note_malformed(self, spellings: Iterable[str]) -> None:
+        """Count the characters of the names among these that will be sent back as malformed."""
+        self._unsent_malformed_chars += sum(len(name) for name in spellings if normalise(name) is None)
+
+    async def room_for_malformed(self) -> None:
+        """Return when few enough malformed names wait to be sent back, or the stream has ended."""
+        while self._unsent_malformed_chars > _MOST_UNSENT_MALFORMED_CHARS and not self._ending.is_reached:
+            self._malformed_sent.clear()
+            await self._malformed_sent.wait()
+
+    # ---------------------------------------------------------------- sending
+
+    async def run(self, view: TenantView) -> None:
+        """Send until the stream ends. Not cancelled: a write that is cut off leaks in grpcio."""
+        self._view = view
+        try:
+            while not self._ending.is_reached:
+                if self._is_due():
+                    await self._pause()
+                    if not await self._write_all(self._responses(view)):
+                        await self._clock.sleep(self._linger_s)  # never spin
+                else:
+                    self._waiter = asyncio.get_running_loop().create_future()
+                    await self._waiter
+                    self._waiter = None
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self._ending.reach(error)  # too late to count when the call is over, which is why most writes fail
+
+    def release(self) -> None:
+        """Let whatever waits for the sender go on: the stream has ended."""
+        self._malformed_sent.set()
+        self.wake()
+
+    def _is_due(self) -> bool:
+        if self._watch.has_unsent:
+            return True
+        if not self.has_started or self._view is None:
+            return False
+        is_news = self._view.told != self._sent_freshness or self._drain is not None
+        return is_news or self._clock.monotonic() >= self._clocks.progress_at
+
+    async def _pause(self) -> None:
+        wait_s = self._busy_until - self._clock.monotonic()
+        if wait_s > 0:
+            await self._clock.sleep(wait_s)
+
+    async def _write_all(self, responses: list[bytes]) -> bool:
+        for response in responses:
+            if self._ending.is_reached:
+                return True
+            self.writing_since = self._clock.monotonic()
+            await self._call.write(response)
+            self.writing_since = 0.0
+        now = self._clock.monotonic()
+        if responses:
+            self._clocks.wrote(now)
+        # With more to send right away (a snapshot, a suite that was slow) there is nothing to wait for.
+        self._busy_until = 0.0 if self._watch.outbox.values else now + self._linger_s
+        return bool(responses)
+
+    def _responses(self, view: TenantView) -> list[bytes]:
+        """Return what is to be sent now, in order. It must be sent: it is taken out of the watch here."""
+        watch = self._watch
+        position = self._edge.hub.position(watch.tenant_id)
+        if position is None or self._ending.is_reached:
+            return []
+        responses: list[bytes] = []
+        batches: list[bytes] = []
+        if watch.has_unsent:
+            take = watch.take(encode.MAX_BATCH_ITEMS, position)
+            batches = list(encode.batches(take, take.token.encode() if take.token else ""))
+            self._edge.counters.sent(len(take.answers), len(batches))
+            if take.started is not None:
+                responses.append(self._started_response(take.started))
+            if len(take.resolved) < encode.MAX_BATCH_ITEMS:
+                self._unsent_malformed_chars = 0
+                self._malformed_sent.set()
+        if self.has_started:
+            responses += self._status_responses(view, batches)
+        else:
+            responses += batches
+        if not responses and self._clock.monotonic() >= self._clocks.progress_at:
+            token = watch.current_token(position)
+            freshness = view.told
+            text = token.encode() if token else ""
+            responses.append(encode.progress(view.contact_ms, freshness.interval_ms, text, watch.changes_seen))
+        return responses
+
+    def _started_response(self, outcome: StartOutcome) -> bytes:
+        self.has_started = True
+        self._edge.counters.began(outcome)
+        return encode.started(outcome, self._clocks.interval, self._watch.changes_seen)
+
+    def _status_responses(self, view: TenantView, batches: list[bytes]) -> Iterator[bytes]:
+        """Yield answers, and the tenant's status beside them.
+
+        A status that ends a trouble follows the last answer, because it vouches for everything that the suite shows.
+        """
+        sent = self._sent_freshness
+        ends_trouble = sent is not None and view.told.status is Status.NONE is not sent.status
+        if not ends_trouble:
+            yield from self._tenant_status(view)
+        if self._drain is not None:
+            within_s, reason = self._drain
+            self._drain = None
+            yield encode.drain(timedelta(seconds=within_s), reason, self._watch.changes_seen)
+        yield from batches
+        if ends_trouble and not self._watch.has_unsent:
+            yield from self._tenant_status(view)
+
+    def _tenant_status(self, view: TenantView) -> Iterator[bytes]:
+        if view.told != self._sent_freshness:
+            sent = self._sent_freshness = view.told
+            yield encode.tenant_status(sent.status, view.contact_ms, sent.interval_ms, self._watch.changes_seen)

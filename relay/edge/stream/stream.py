@@ -1,0 +1,341 @@
+"""One suite's stream: its life from the first request to its end, and what its suite asks for.
+
+    reading task ──► names ──► interest ──► lookups ──► watch ◄── hub
+                                                          │
+    clocks: progress, age, drain, blocked writes ──► sender ──► the wire
+
+The rules are in `relay.core.watching.watch`; nothing here decides what a suite is owed. One task sends everything. A stream
+ends once, for one reason: see `Ending`.
+
+The store may be away at any time. Before the first snapshot the stream is then refused, later it stays open and waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import structlog
+
+from relay.core.names import normalise
+from relay.core.watching.watch import Watch
+from relay.edge import encode
+from relay.edge.errors import Rebalanced, ShuttingDown
+from relay.edge.requests import check_stream
+from relay.edge.stream.clocks import Clocks, Due
+from relay.edge.stream.ending import Ending
+from relay.edge.stream.lookups import Lookups
+from relay.edge.stream.sender import Sender
+from relay.errors import RelayError, ResumeTokenOfAnotherTenant, SlowWatcher, StartExpected, StoreUnavailable
+from relay.ops.clock import wait_any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from grpc.aio import ServicerContext
+
+    from relay.core.presence import Name
+    from relay.edge.context import EdgeContext
+    from relay.edge.hub.tenants import TenantView
+    from relay.edge.open_calls import CallSlot
+    from relay.edge.requests import ChangeRequest, Requests, StartRequest
+    from relay.ops.clock import Timer
+    from relay.store.custody.suite_keys import KeyRecord
+
+_log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+_SLICE: Final = 1000
+"""Names taken in before other streams get a turn: some 5 ms."""
+_LAST_WRITE_S: Final = 1.0
+"""For the write under way when the stream ends: an ending is not to cut a response that is going out."""
+
+
+class Stream:
+    """One open stream. `run` is its whole life; everything else is called while that runs.
+
+    Attributes:
+        watch: the rules of the stream.
+        wake: makes the sender look whether there is something to send.
+        wake_if_unsent: the same for new answers. (The sender's own method: the fan-out calls it for each stream.)
+        opened_at: when the stream was opened, by the edge's clock.
+    """
+
+    def __init__(
+        self,
+        edge: EdgeContext,
+        key: KeyRecord,
+        slot: CallSlot,
+        call: ServicerContext[bytes, bytes],
+        requests: Requests,
+    ) -> None:
+        """Make a stream that is not open yet.
+
+        Args:
+            edge: parts that all streams of the edge use.
+            key: the suite key that opens it, verified.
+            slot: its place among its tenant's calls, or its wait for one.
+            call: the gRPC call.
+            requests: of the call, none of them read yet.
+        """
+        self.key_id = key.key_id
+        self.tenant_id = key.tenant_id
+        self.watch: Watch[bytes] = Watch(key.tenant_id, encode.pending_item)
+        self.opened_at = edge.clock.monotonic()
+        self._edge = edge
+        self._key = key
+        self._slot = slot
+        self._call = call
+        self._requests = requests
+        self._ending = ending = Ending()
+        self._budget = edge.budgets.of(key.key_id, ending.reached)
+        self._clocks = clocks = Clocks(edge.settings)
+        self._sender = sender = Sender(edge, self.watch, clocks, ending, call)
+        self._lookups = Lookups(edge, self.watch, ending, sender.wake)
+        self.wake: Callable[[], None] = sender.wake
+        self.wake_if_unsent: Callable[[], None] = sender.wake_if_unsent
+        self._start: asyncio.Future[StartRequest] = asyncio.get_running_loop().create_future()
+        self._begun = asyncio.Event()  # the watch knows its start: changes may be carried out
+        self._view: TenantView | None = None
+        self._is_counted = False  # its names are among those that the edge watches
+        self._timer: Timer | None = None
+        ending.reached.add_done_callback(self._on_ending)
+
+    # ------------------------------------------------------------------- life
+
+    async def run(self) -> BaseException | None:
+        """Serve the stream until it ends; return why, None when the suite half-closed it."""
+        sending: asyncio.Task[None] | None = None
+        try:
+            self._edge.tasks.start(self._read(), "stream-read")
+            view = await self._begin()
+            if view is not None:
+                sending = self._edge.tasks.start(self._sender.run(view), "stream-send")
+                await asyncio.wait({self._ending.reached})
+            return self._ending.reached.result()
+        except RelayError as error:
+            self.end(error)
+            return self._ending.reached.result()
+        finally:
+            await self._close(sending)
+
+    def end(self, error: BaseException | None) -> None:
+        """End the stream; the first reason counts."""
+        self._ending.reach(error)
+
+    def look_up(self) -> None:
+        """Look names up, if any are to be."""
+        self._lookups.look_up()
+
+    def shut_down(self, *, after: float, leave_by: float) -> None:
+        """Ask the suite to leave this process.
+
+        Args:
+            after: not before this, by the edge's clock.
+            leave_by: when the stream has ended at the latest, unless that leaves too little time after it.
+        """
+        self._clocks.shut_down(after=after, leave_by=leave_by)
+        self._on_timer()
+
+    @property
+    def is_leaving(self) -> bool:
+        """Return whether the suite was asked to leave."""
+        return self._clocks.is_leaving
+
+    async def _begin(self) -> TenantView | None:
+        """Take in the start and join the hub; None when the stream ended meanwhile."""
+        start = await self._whole_start()
+        if start is None:
+            return None
+        self._edge.open_calls.claim(self._slot, start.instance_id, self.end)
+        seen = self._edge.suites.note_use(self._key, start.client_name, start.client_version)
+        self._edge.tasks.start(seen, "suite-key-touch")  # nobody waits for it
+        await self._take_in(start)
+        self._view = await self._edge.hub.join(self.tenant_id, self)
+        await self._count_in_and_verify()
+        self._clocks.begin(self._edge.clock.monotonic(), start.progress_interval)
+        self._on_timer()
+        self._begun.set()
+        self._lookups.begin(self._view)
+        _log.info(
+            "stream_opened",
+            tenant_id=self.tenant_id,
+            key_id=self.key_id,
+            client_name=start.client_name,
+            client_version=start.client_version,
+            users=len(self.watch),
+            resumes=bool(start.token),
+        )
+        return None if self._ending.is_reached else self._view
+
+    async def _whole_start(self) -> StartRequest | None:
+        """Return the start when all its parts are there; None when the stream ended before."""
+        wait_s = self._edge.settings.start_parts.total_seconds()
+        either: set[asyncio.Future[Any]] = {self._start, self._ending.reached}
+        # While the key's budget of names is overdrawn the delay is ours and not the suite's.
+        while not await wait_any(self._edge.clock, either, wait_s) and self._budget.has_waited():
+            pass
+        if self._ending.is_reached:
+            return None
+        if not self._start.done():
+            raise StartExpected(f"The start did not arrive within {wait_s:g} s")
+        return self._start.result()
+
+    async def _take_in(self, start: StartRequest) -> None:
+        """Take in a start, other streams in between; the hub does not know this one yet."""
+        try:
+            self.watch.begin((), (), start.token)
+        except ValueError:
+            raise ResumeTokenOfAnotherTenant("The resume token was made for another tenant") from None
+        for held in _slices(list(start.held.items())):
+            self.watch.hold(held)
+            self._sender.note_malformed(name for name, _ in held)
+            await asyncio.sleep(0)
+        for spellings in _slices(list(start.subscribe)):
+            self.watch.subscribe(spellings)
+            self._sender.note_malformed(spellings)
+            await asyncio.sleep(0)
+
+    async def _close(self, sending: asyncio.Task[None] | None) -> None:
+        self.end(None)
+        if self._view is not None:
+            self._edge.hub.leave(self.tenant_id, self)
+            self._view = None
+        if self._is_counted:
+            self._is_counted = False
+            await self._count_out(list(self.watch.names))
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._lookups.aclose()
+        if sending is not None:
+            # A write that does not come to its end lasts as long as the call; the task ends with it.
+            await asyncio.wait({sending}, timeout=_LAST_WRITE_S)
+
+    def _on_ending(self, _: object) -> None:
+        self._begun.set()
+        self._sender.release()
+
+    # -------------------------------------------------------- names, counted
+
+    async def _count_in_and_verify(self) -> None:
+        """Have all names counted, and the key verified once more: a revocation before joining reached no stream."""
+        again = self._edge.auth.verify_again(self._call.invocation_metadata() or ())
+        verifying = asyncio.create_task(again, name="stream-verify")
+        try:
+            await self._count_in()
+            await verifying
+        finally:
+            verifying.cancel()
+            await asyncio.gather(verifying, return_exceptions=True)
+
+    async def _count_in(self) -> None:
+        """Have all names of the start among those that the edge watches, other streams in between."""
+        names = list(self.watch.names)
+        counted = 0
+        try:
+            for some in _slices(names):
+                self._edge.interest.want(self.tenant_id, some)
+                self._edge.watch_audit.want(self._key, some)
+                counted += len(some)
+                await asyncio.sleep(0)
+            await self._edge.interest.check_places(self.tenant_id)
+        except BaseException:
+            await self._count_out(names[:counted])
+            raise
+        self._is_counted = True
+
+    async def _count_out(self, names: Sequence[Name]) -> None:
+        for some in _slices(names):
+            self._edge.interest.release(self.tenant_id, some)
+            self._edge.watch_audit.release(self._key, some)
+            await asyncio.sleep(0)
+
+    # ---------------------------------------------------------------- reading
+
+    async def _read(self) -> None:
+        """Read requests until the stream ends.
+
+        Not cancelled when the stream ends, for a cancelled read leaks in grpcio: it ends with the call.
+        """
+        try:
+            self._start.set_result(await self._requests.start(self._budget))
+            await self._begun.wait()
+            while self._requests.may_follow and not self._ending.is_reached:
+                change = await self._requests.change(self._budget)
+                if change is None or self._ending.is_reached:
+                    break
+                await self._carry_out(change)
+            if self._requests.may_follow:
+                self.end(None)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self.end(error)
+
+    async def _carry_out(self, change: ChangeRequest) -> None:
+        """Carry out a change request, removals first, other streams in between."""
+        tenant_id, watch, interest, audit = self.tenant_id, self.watch, self._edge.interest, self._edge.watch_audit
+        for spellings in _slices(change.unsubscribe):
+            if self._ending.is_reached:
+                return  # its names are being counted out
+            before = {name for name in map(normalise, spellings) if name is not None and watch.watches(name)}
+            watch.unsubscribe(spellings)
+            interest.release(tenant_id, before)
+            audit.release(self._key, before)
+            await asyncio.sleep(0)
+        # Counted between removals and additions: no response that counts it carries an answer from before.
+        watch.change((), ())
+        for spellings in _slices(change.subscribe):
+            if self._ending.is_reached:
+                return
+            new = {name for name in map(normalise, spellings) if name is not None and not watch.watches(name)}
+            watch.subscribe(spellings)
+            interest.want(tenant_id, new)
+            audit.want(self._key, new)
+            check_stream(len(watch), self._edge.settings)
+            self._sender.note_malformed(spellings)
+            await interest.check_places(tenant_id)
+            await asyncio.sleep(0)
+        if self._ending.is_reached:
+            return
+        self._lookups.look_up()
+        self._sender.wake()
+        await self._sender.room_for_malformed()
+
+    # ------------------------------------------------------------------ clocks
+
+    def _on_timer(self) -> None:
+        now = self._edge.clock.monotonic()
+        self._act(self._clocks.due(
+            now, has_started=self._sender.has_started, writing_since=self._sender.writing_since
+        ), now)  # fmt: skip
+        if now >= self._clocks.progress_at:
+            self._sender.wake()
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._ending.is_reached:
+            self._timer = self._edge.clock.call_at(self._clocks.next_after(now), self._on_timer)
+
+    def _act(self, due: Due, now: float) -> None:
+        match due:
+            case Due.END_SHUTDOWN:
+                self.end(ShuttingDown("This relay process stops"))
+            case Due.END_REBALANCED:
+                self.end(Rebalanced("Open another stream"))
+            case Due.END_BLOCKED:
+                blocked_s = self._edge.settings.blocked_write.total_seconds()
+                self._edge.counters.slow()
+                self.end(SlowWatcher(f"One write was blocked for {blocked_s:g} s", f"{blocked_s:g}"))
+            case Due.END_NOT_BEGUN:
+                self.end(StoreUnavailable("The first snapshot could not be read"))
+            case Due.LEAVE_SHUTDOWN | Due.LEAVE_REBALANCE:
+                asked = self._clocks.leave(now, due)
+                if asked is not None:
+                    self._sender.ask_to_leave(*asked)
+            case Due.NOTHING:
+                pass
+
+
+def _slices(names: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (names[start : start + _SLICE] for start in range(0, len(names), _SLICE))
