@@ -141,7 +141,7 @@ async def run(
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What the roles share."""
+    """The parts that the roles share."""
 
     store: Store
     ring: KeyRing | None
@@ -239,7 +239,7 @@ async def _announced(parts: _Parts) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _edge(settings: Settings, parts: _Parts) -> AsyncIterator[int]:
-    """The edge's port, while it serves."""
+    """Run the edge while the context lasts, and yield its port."""
     from relay.edge.server import EdgeServer
     from relay.edge.settings import edge_settings
 
@@ -260,7 +260,7 @@ async def _edge(settings: Settings, parts: _Parts) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def _web(settings: Settings, parts: _Parts) -> AsyncIterator[int]:
-    """The pages' port, while they are served."""
+    """Serve the pages while the context lasts, and yield their port."""
     from onboarding.app import served
     from onboarding.settings import web_settings
 
@@ -273,7 +273,7 @@ async def _web(settings: Settings, parts: _Parts) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def _webhook(settings: Settings, store: Store) -> AsyncIterator[int]:
-    """The webhook's port, while it receives."""
+    """Run the webhook while the context lasts, and yield its port."""
     from relay.webhook.server import receiving
     from relay.webhook.settings import webhook_settings
 
@@ -284,7 +284,7 @@ async def _webhook(settings: Settings, store: Store) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def reached(settings: StoreSettings, stop: asyncio.Event) -> AsyncIterator[Store | None]:
-    """The store, once it answers, takes writes and passed the preflight; None when `stop` came first.
+    """Yield the store once it answers, takes writes and passes the preflight; None when `stop` came first.
 
     Raises:
         PreflightFailed: it is not what the relay needs.
@@ -297,7 +297,7 @@ async def reached(settings: StoreSettings, stop: asyncio.Event) -> AsyncIterator
 
 
 async def _looked_at(store: Store, stop: asyncio.Event) -> list[str] | None:
-    """What the preflight finds, as soon as Redis can be worked with; None when `stop` came first."""
+    """Return the preflight's findings as soon as Redis can be worked with; None when `stop` came first."""
     looks, said = 0, ""
     while not stop.is_set():
         try:
@@ -332,7 +332,7 @@ def _first(group: BaseExceptionGroup[Exception]) -> Exception:
 
 
 def _identity() -> str:
-    """A name for a worker or an edge that no other process ever has, and that an operator can place."""
+    """Return a name for a worker or an edge that no other process ever has, and that an operator can place."""
     return f"{socket.gethostname()}-{secrets.token_hex(4)}"
 
 

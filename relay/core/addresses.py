@@ -17,7 +17,7 @@ _LOCAL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}")
 
 
 def ascii_domain(text: str) -> str | None:
-    """A domain as the DNS knows it, in lower case; None when it is none.
+    """Return a domain as the DNS knows it, in lower case; None when it is none.
 
     Letters beyond ASCII become `xn--` labels by IDNA 2008 (RFC 5891), as registries have them since 2010: by the rules before,
     `straße.example` would be `strasse.example`, which may be somebody else's.
@@ -40,7 +40,7 @@ def pasted_domain(text: str) -> str | None:
 
 
 def mail_address(text: str) -> str | None:
-    """An address as a mail server takes it; None when e-mail cannot be sent there.
+    """Return an address as a mail server takes it; None when e-mail cannot be sent there.
 
     A domain beyond ASCII is sent as `xn--`. What stands before the `@` must be ASCII: other names need SMTPUTF8 (RFC 6531) at every
     server on the way, and Microsoft 365 has no such mailboxes.

@@ -14,7 +14,7 @@ class TokenBucket:
     __slots__ = ("_a_second", "_at", "_at_once", "_level")
 
     def __init__(self, at_once: float, a_second: float, now: float) -> None:
-        """Make a full bucket.
+        """Start with a full bucket.
 
         Args:
             at_once: tokens in it when it is full, above 0.
@@ -37,7 +37,7 @@ class TokenBucket:
         return max(0.0, -self._level / self._a_second)
 
     def is_full(self, now: float) -> bool:
-        """Whether it is as good as a new one."""
+        """True if the bucket is as good as a new one."""
         self._fill(now)
         return self._level >= self._at_once
 

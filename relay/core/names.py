@@ -17,7 +17,7 @@ _UPN = re.compile(r"[^\s@\x00-\x1f\x7f\"<>()\[\],;:\\/|?*%]+@[^\s@\x00-\x1f\x7f\
 
 
 def folded(text: str) -> str:
-    """The form in which names of users and domains are compared: lower case, composed (NFC).
+    """Return the form in which names of users and domains are compared: lower case, composed (NFC).
 
     `str.casefold` goes further, and takes `straße@` for `strasse@`: two people.
     """
@@ -25,7 +25,7 @@ def folded(text: str) -> str:
 
 
 def normalise(name: str) -> Name | None:
-    """The name trimmed, `folded` and freed of `sip:`; None when it can be neither a UPN nor an object id."""
+    """Return the name trimmed, `folded` and without `sip:`; None when it can be neither a UPN nor an object id."""
     if len(name) > MAX_NAME_CHARS:
         return None
     bare = folded(name.strip())
@@ -36,17 +36,17 @@ def normalise(name: str) -> Name | None:
 
 
 def is_object_id(name: str) -> bool:
-    """Whether a normalised name is an object id rather than a UPN."""
+    """Return True if a normalised name is an object id rather than a UPN."""
     return _GUID.fullmatch(name) is not None
 
 
 def user_id(text: str) -> UserId | None:
-    """The text as an object id, in lower case; None when it is none."""
+    """Return the text as an object id, in lower case; None when it is none."""
     lower = text.lower()
     return UserId(lower) if _GUID.fullmatch(lower) else None
 
 
 def tenant_id(text: str) -> TenantId | None:
-    """The text as a tenant id, in lower case; None when it is none."""
+    """Return the text as a tenant id, in lower case; None when it is none."""
     lower = text.lower()
     return TenantId(lower) if _GUID.fullmatch(lower) else None

@@ -1,4 +1,4 @@
-"""How long to wait after a refusal. (Pure.)
+"""Computes the pause after a refusal. (Pure.)
 
 What the other side asks for is obeyed within bounds. Microsoft has sent waits of nothing, of less than a second, and dates that are
 over by our clock (https://github.com/microsoftgraph/microsoft-graph-docs/issues/3877): whoever comes back at once is refused

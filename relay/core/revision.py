@@ -33,7 +33,7 @@ MAX_TOKEN_CHARS: Final = 512
 
 
 def parse(entry_id: bytes) -> Revision:
-    """The revision that a stream id (`b"1700000000000-3"`) stands for.
+    """Return the revision that a stream id (`b"1700000000000-3"`) stands for.
 
     Raises:
         ValueError: `entry_id` is no stream id.
@@ -43,12 +43,12 @@ def parse(entry_id: bytes) -> Revision:
 
 
 def render(revision: Revision) -> bytes:
-    """The stream id of a revision; the inverse of `parse`."""
+    """Return the stream id of a revision; the inverse of `parse`."""
     return b"%d-%d" % (revision >> _SEQUENCE_BITS, revision & _SEQUENCE_MASK)
 
 
 def epoch_in(history: str, random: str) -> Epoch:
-    """An epoch of a server's history, `master_replid`, which it does not show: suites get it in their resume tokens.
+    """Return an epoch of a server's history, `master_replid`, which it does not show: suites get it in their resume tokens.
 
     Scripts make the same (see accept.lua), and have no other hash. Nobody can search the 160 random bits of a replication id.
     """
@@ -57,7 +57,7 @@ def epoch_in(history: str, random: str) -> Epoch:
 
 
 def is_of(epoch: Epoch, history: str) -> bool:
-    """Whether an epoch was declared in this history."""
+    """Return True if an epoch was declared in this history."""
     return epoch == epoch_in(history, epoch.partition(".")[0])
 
 
@@ -70,7 +70,7 @@ class ResumeToken:
     revision: Revision
 
     def encode(self) -> str:
-        """The token as text, opaque to suites.
+        """Return the token as text, opaque to suites.
 
         It carries nothing secret and is not signed: forging one only confuses the suite that forged it, because what it
         may see follows from its key alone.
@@ -88,7 +88,7 @@ class ResumeToken:
 
     @classmethod
     def decode(cls, text: str) -> ResumeToken | None:
-        """The token that `text` is, or None when it cannot be read (garbage, cut short, or of another format)."""
+        """Return the token that `text` is, or None when it cannot be read (garbage, cut short, or of another format)."""
         if len(text) > MAX_TOKEN_CHARS:
             return None
         try:

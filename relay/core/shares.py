@@ -1,4 +1,4 @@
-"""Which partitions a worker is to have: the rule, apart from how they are taken. (Pure.)"""
+"""Decides which partitions a worker is to have; taking them is the worker's. (Pure.)"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def to_take(mine: Collection[int], partitions: int) -> list[int]:
-    """The partitions that a worker tries to take when it looks.
+    """Return the partitions that a worker tries to take when it looks.
 
     Args:
         mine: those that it has.

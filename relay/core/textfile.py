@@ -6,7 +6,7 @@ from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 
 
 def text_of(content: bytes) -> str:
-    """A file's text, without white space around it and without a byte-order mark.
+    """Return a file's text, without white space around it and without a byte-order mark.
 
     UTF-8, or UTF-16 where a byte-order mark says so, which is what `>` of Windows PowerShell writes.
 

@@ -1,4 +1,4 @@
-"""Which connections a server keeps open: so many in all, and so many of one address, the longest waiting one giving way.
+"""Decides which connections a server keeps open: so many in all, and so many of one address; the longest waiting one gives way.
 
 A connection *waits* while no whole request of it is being answered: in its TLS handshake, in a head, in a body, between two
 requests. Bytes that trickle in do not make its wait younger. A newcomer above a limit takes the place of the one that waits
@@ -22,7 +22,7 @@ _SHARE_OF_DESCRIPTORS: Final = 4
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """One connection's place.
+    """The place of one connection.
 
     Attributes:
         abort: ends the connection at once.
@@ -35,14 +35,14 @@ class Place:
 
 @dataclass(slots=True)
 class _Network:
-    """What one network has: how many places, and those that wait, the longest first."""
+    """The places of one network, and its waiting connections, the longest first."""
 
     places: int = 0
     waiting: OrderedDict[Place, None] = field(default_factory=OrderedDict)
 
 
 class Admission:
-    """Gives places to connections.
+    """Gives places to connections, within bounds.
 
     Args:
         most: places in all.
@@ -66,7 +66,7 @@ class Admission:
         return len(self._places)
 
     def enter(self, address: str, abort: Callable[[], None]) -> Place | None:
-        """A place for a new connection, perhaps another's; None when it has to go."""
+        """Return a place for a new connection, perhaps another's; None when it must be closed."""
         place = Place(abort, None if self._is_proxy(address) else network_of(address))
         own = None if place.network is None else self._networks.get(place.network)
         if own is not None and own.places >= self._most_of_one and not self._clear(own.waiting, "crowded_address"):
@@ -80,7 +80,7 @@ class Admission:
         return place
 
     def wait(self, place: Place) -> None:
-        """The connection waits from now on."""
+        """Mark the connection as waiting from now on."""
         if place not in self._places:
             return
         for waiting in self._lines(place):
@@ -88,12 +88,12 @@ class Admission:
             waiting.move_to_end(place)
 
     def answer(self, place: Place) -> None:
-        """The connection's request is whole and being answered: it does not have to give way."""
+        """Mark the connection as being answered: it does not have to give way."""
         for waiting in self._lines(place):
             waiting.pop(place, None)
 
     def leave(self, place: Place) -> None:
-        """The connection is gone; a second time this does nothing."""
+        """Give the place back; a second call does nothing."""
         if place not in self._places:
             return
         self.answer(place)
@@ -128,7 +128,7 @@ class Admission:
 
 
 def network_of(address: str) -> str:
-    """What one customer has: an IPv4 address, or an IPv6 network of 64 bits."""
+    """Return the network of one customer: an IPv4 address, or an IPv6 network of 64 bits."""
     parsed = _parsed(address)
     if isinstance(parsed, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(parsed), 64), strict=False))
@@ -144,7 +144,7 @@ def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
 
 
 def room_for(wanted: int) -> int:
-    """How many of the wanted connections the process' descriptors allow: a quarter of what it may open."""
+    """Return how many of the wanted connections the process' descriptors allow: a quarter of them at most."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft // _SHARE_OF_DESCRIPTORS))
 

@@ -1,4 +1,4 @@
-"""What the bodies of all requests to one server hold together, so that a thousand connections cost no more than this.
+"""Bounds the bytes that the bodies of all requests to one server hold together.
 
 A body that has been arriving for longest gives way when there is no room for another's next part: whoever fills all room with
 bodies that never end keeps nobody out whose body comes in one go. One that is whole is somebody's request under way, and stays.
@@ -19,7 +19,7 @@ class TooMuchAtOnce(Exception):
 
 
 class Body:
-    """What one request's body holds, from `Bodies.one`."""
+    """The bytes that one request's body holds, from `Bodies.one`."""
 
     def __init__(self, bodies: Bodies) -> None:
         self.size = 0
@@ -55,7 +55,7 @@ class Body:
         self._bodies.add(self, size)
 
     def drop(self) -> None:
-        """Hold nothing any more."""
+        """Release all bytes of the body."""
         self._bodies.drop(self)
 
     def give_way(self) -> None:
@@ -74,7 +74,7 @@ class Bodies:
     """
 
     def __init__(self, most: int) -> None:
-        """Count from zero.
+        """Start without any body held.
 
         Args:
             most: bytes that all may hold.
@@ -85,7 +85,7 @@ class Bodies:
 
     @contextmanager
     def one(self) -> Iterator[Body]:
-        """A body, counted as long as the context lasts."""
+        """Yield a body, counted as long as the context lasts."""
         body = Body(self)
         try:
             yield body
@@ -112,7 +112,7 @@ class Bodies:
         self._arriving.pop(body, None)
 
     def drop(self, body: Body) -> None:
-        """See `Body.drop`."""
+        """Release a body; see `Body.drop`."""
         self.held -= body.size
         body.size = 0
         self._arriving.pop(body, None)

@@ -24,7 +24,7 @@ _PAUSE_S: Final = 0.05
 
 
 class Door:
-    """Accepts connections.
+    """Accepts connections and does their TLS handshakes in time.
 
     Args:
         listener: listens already.

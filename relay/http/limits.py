@@ -1,4 +1,4 @@
-"""What strangers may hold of a server that speaks HTTP."""
+"""Limits on what strangers hold of an HTTP server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpLimits:
-    """What strangers may hold of a server. `docs/limits.md` says what each costs.
+    """Limits on what strangers hold of a server. `docs/limits.md` states what each costs.
 
     Attributes:
         connections: open at once, and never more than a quarter of the process' descriptors. 1,000: with TLS some 100 KiB each.

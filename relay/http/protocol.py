@@ -46,7 +46,7 @@ _HEAD_TOO_LONG: Final = (
 
 @dataclass(slots=True, kw_only=True)
 class Bounds:
-    """What the connections of one server share.
+    """The limits and counters that the connections of one server share.
 
     Attributes:
         head_bytes: of a message, beside its body.
@@ -115,7 +115,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._feed(data[start : start + _PIECE])
 
     def expect_head(self, within_s: float | None = None) -> None:
-        """A head is due, within its time or what is left of it; one that is due already keeps its time."""
+        """Expect a head within its time, or what is left of it; one that is due already keeps its deadline."""
         if self._head_timer is None:
             limit_s = self.bounds.head_time_s if within_s is None else max(0.0, within_s)
             self._head_timer = self.loop.call_later(limit_s, self._head_is_late)
@@ -193,7 +193,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     @property
     def _is_answered(self) -> bool:
-        """Whether no request of this connection waits for an answer."""
+        """Return True if no request of this connection waits for an answer."""
         return self.cycle is None or self.cycle.response_complete
 
     def _feed(self, piece: bytes) -> None:
@@ -270,7 +270,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._watch_reader()
 
     def _say_goodbye(self) -> None:
-        """A closed connection still sends what is left, for a reader who reads it; it is the next to give way.
+        """Let a closed connection send what is left, to a peer that reads it; it is the next to give way.
 
         TLS would go on reading until the peer says goodbye as well, which somebody who only sends never does.
         """

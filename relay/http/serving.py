@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listening:
-    """Where and how an application is served.
+    """The address and the TLS with which an application is served.
 
     Attributes:
         host: address to listen on.
@@ -59,7 +59,7 @@ class Listening:
 
 @contextlib.asynccontextmanager
 async def serving(app: Any, settings: Listening, **given: Any) -> AsyncIterator[int]:
-    """The port, while the application is served there. `given` goes to uvicorn.
+    """Serve the application while the context lasts, and yield its port. `given` goes to uvicorn.
 
     Raises:
         OSError: the port is taken.
@@ -120,7 +120,7 @@ def _bounds(settings: Listening) -> Bounds:
 
 
 def tls_context(cert_pem: bytes, key_pem: bytes) -> ssl.SSLContext:
-    """A server's TLS, 1.2 at least."""
+    """Return a server's TLS context, for TLS 1.2 at least."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # Python reads certificates from files only; this one is its owner's, and gone at once.

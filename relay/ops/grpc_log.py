@@ -1,4 +1,4 @@
-"""What gRPC's own layer logs of calls that strangers make: a line a minute for each kind, and nothing that they sent.
+"""Thins out what gRPC's own layer logs of strangers' calls: a line a minute for each kind, and nothing that they sent.
 
 gRPC writes a traceback with the stranger's bytes for each piece of metadata that is no text, before any of our code sees the
 call. A fault of one of our methods has a traceback too; that one is kept.
@@ -28,7 +28,7 @@ class StrangersQuiet(logging.Filter):
         self._said = dict.fromkeys(_OF_STRANGERS, float("-inf"))
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a record is written; one of strangers loses its words."""
+        """Return True if a record is to be written; one about strangers loses its words."""
         kind = next((begins for begins in _OF_STRANGERS if str(record.msg).startswith(begins)), None)
         if kind is None:
             return True

@@ -1,4 +1,4 @@
-"""Where a process listens: one spelling of an address for every listener."""
+"""Spells the addresses that a process listens on, in one way for every listener."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 def shown(host: str, port: int) -> str:
-    """An address as URLs and gRPC write it: an IPv6 address stands in brackets."""
+    """Return an address as URLs and gRPC write it, with an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @contextlib.contextmanager
 def listener(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket that is bound to an address; `::` is every address, of IPv4 too.
+    """Yield a socket that is bound to an address; `::` is every address, of IPv4 too.
 
     Raises:
         OSError: the port is taken, or the address is none of this machine's; `filename` is the address.

@@ -82,12 +82,12 @@ def configure(form: LogFormat, level: str, stream: TextIO | None = None) -> None
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """A structlog processor: mask what looks like a secret, by the field's name or by its form."""
+    """Mask what looks like a secret, by the field's name or by its form; a structlog processor."""
     return {name: MASK if _is_secret(name, value) else _masked(value) for name, value in event.items()}
 
 
 def _shared() -> list[Processor]:
-    """What happens to every line, also to those of libraries."""
+    """Return the processors of every line, those of libraries included."""
     return [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

@@ -22,6 +22,6 @@ with 16 KiB costs some 10 % more."""
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """What `work` returns, on a fresh loop."""
+    """Run `work` on a fresh loop and return its result."""
     sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
     return asyncio.run(work)

@@ -29,7 +29,7 @@ class Exposed:
 
     @property
     def remedy(self) -> str:
-        """What to do."""
+        """The remedy: a command, or settings of the pod, that close the file to others."""
         if _is_mounted_secret(self.path):
             return "set defaultMode: 0440 on the volume, and fsGroup in the pod's securityContext"
         return f"chmod o-rwx {self.path}"
@@ -58,5 +58,5 @@ def exposed(files: Iterable[tuple[str, Path]]) -> list[Exposed]:
 
 
 def _is_mounted_secret(path: Path) -> bool:
-    """Whether it is in a volume that Kubernetes keeps up to date: what is shown there leads into a folder `..2026_01_31_…`."""
+    """Return True for a file in a volume that Kubernetes updates: its entries lead into a folder `..2026_01_31_…`."""
     return any(part.startswith("..") and part != ".." for part in path.resolve().parts)

@@ -1,4 +1,4 @@
-"""What a server refused of strangers: counted by reason, and said once a minute, never in a stranger's words."""
+"""Counts refused requests of strangers by reason, and logs them once a minute, never in a stranger's words."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Refusals:
         self._said: dict[str, float] = {}
 
     def __call__(self, reason: str) -> None:
-        """One more."""
+        """Count one more refusal of a stranger."""
         _refused.add(1, {"server": self._server, "reason": reason})
         self._unsaid[reason] += 1
         now = time.monotonic()

@@ -112,12 +112,12 @@ async def running(loops: Mapping[str, Callable[[], Awaitable[Any]]]) -> AsyncIte
 
 
 def place_of(error: BaseException) -> str:
-    """The kind of an error and where it was raised, without its text."""
+    """Return the kind of an error and the place where it was raised, without its text."""
     return f"{type(error).__name__} in {way_of(error.__traceback__, 1) or 'an unknown place'}"
 
 
 def way_of(trace: TracebackType | None, frames: int = _FRAMES) -> str:
-    """The last places that an error came through, the innermost last."""
+    """Return the last places that an error came through, the innermost last."""
     way: list[str] = []
     while trace is not None:
         way.append(f"{Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno}")
@@ -126,7 +126,7 @@ def way_of(trace: TracebackType | None, frames: int = _FRAMES) -> str:
 
 
 def _broken(name: str, bug: Exception) -> None:
-    """One line, with the way that the error came and without its text."""
+    """Log one line with the error's path through the code and without its text."""
     log.error("task_broke", task=name, place=place_of(bug), way=way_of(bug.__traceback__))
 
 
@@ -138,7 +138,7 @@ def _told(name: str, error: Exception) -> None:
 
 
 def _bug_in(error: Exception) -> Exception | None:
-    """What is a bug in an error, or in a group of them; None when all of it came from outside."""
+    """Return the bug in an error or in a group of them; None when all of it came from outside."""
     if not isinstance(error, ExceptionGroup):
         return None if isinstance(error, _OUTSIDE) else error
     return next(filter(None, map(_bug_in, error.exceptions)), None)

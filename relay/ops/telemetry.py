@@ -47,7 +47,7 @@ _SHUTDOWN_MS: Final = 3000  # a collector that is away must not hold up the end 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetrySettings:
-    """The destination of metrics."""
+    """The destination of metrics, with the process' attributes."""
 
     otlp_endpoint: str | None = None
     """A collector's gRPC address, `http://…` or `https://…`; None sends nothing."""

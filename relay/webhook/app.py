@@ -54,7 +54,7 @@ class _Gone(Exception):
 
 
 class Webhook:
-    """The ASGI application."""
+    """The webhook as an ASGI application."""
 
     def __init__(self, receiver: Receiver, settings: WebhookSettings) -> None:
         self._receiver = receiver
@@ -62,7 +62,7 @@ class Webhook:
         self._bodies = Bodies(settings.max_held_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request of Graph's, or of a stranger's."""
         if scope["type"] != "http":
             return
         began = time.monotonic()
@@ -91,7 +91,7 @@ class Webhook:
         return 202, ""
 
     def _handshake(self, query: bytes) -> str | None:
-        """The text that a handshake wants back; None for a request that is none.
+        """Return the text that a handshake wants back; None for any other request.
 
         It is anybody's text. Nobody but its sender sees it, and no browser takes it for a page: it is plain, and said to be.
         Whether the route is one of ours does not matter: to answer proves nothing but that somebody listens here.

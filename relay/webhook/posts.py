@@ -1,4 +1,4 @@
-"""What a POST of Graph's says, as far as the webhook looks into it. Each notification stays the bytes that it came as."""
+"""Parses a POST of Graph's as far as the webhook needs it. Each notification stays the bytes that it came as."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Malformed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One notification.
+    """One notification of a POST.
 
     Attributes:
         raw: its JSON.
@@ -37,7 +37,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One POST.
+    """One POST of notifications, as parsed.
 
     Attributes:
         items: those that can be read, in their order.
@@ -51,7 +51,7 @@ class Post:
 
 
 def parse(body: bytes, max_items: int) -> Post:
-    """What a body says.
+    """Parse a body into notifications and tokens.
 
     Raises:
         Malformed: it is no collection, or one of more than `max_items`.

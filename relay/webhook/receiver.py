@@ -84,7 +84,7 @@ class Receiver:
         return len(known)
 
     async def _known(self, route_id: str, items: Sequence[Item], dropped: Counter[str]) -> list[tuple[Item, Route]]:
-        """The items that show the secret of a subscription of ours, each with its route."""
+        """Return the items that show the secret of one of our subscriptions, each with its route."""
         here = await self._routes.of(route_id)
         if here is None:
             dropped["route"] += len(items)
@@ -126,7 +126,7 @@ class Receiver:
 
 
 def _trouble(item: Item, route: Route) -> str:
-    """Why an item is not of a route's subscription; empty when it is."""
+    """Return the reason why an item is not of a route's subscription; empty if it is."""
     if item.tenant_id != route.tenant_id:
         return "subscription"
     # Graph may notify before it has answered who the subscription is.
@@ -137,7 +137,7 @@ def _trouble(item: Item, route: Route) -> str:
 
 
 def _best(item: Item, routes: Sequence[Route]) -> tuple[Route | None, str]:
-    """The route that an item belongs to which came elsewhere; Graph may put several subscriptions' into one POST."""
+    """Return the route of an item that came at another one: Graph may put items of several subscriptions into one POST."""
     troubles = [_trouble(item, route) for route in routes]
     if "" in troubles:
         return routes[troubles.index("")], ""
@@ -147,14 +147,14 @@ def _best(item: Item, routes: Sequence[Route]) -> tuple[Route | None, str]:
 def _vouched(
     known: list[tuple[Item, Route]], vouched: frozenset[TenantId], dropped: Counter[str], *, tokens: bool
 ) -> list[tuple[Item, Route]]:
-    """The items whose tenant a token vouches for. What is about a subscription itself comes without tokens."""
+    """Return the items whose tenant a token vouches for. Lifecycle notifications come without tokens."""
     kept = [(item, route) for item, route in known if item.tenant_id in vouched or (item.is_lifecycle and not tokens)]
     dropped["token_missing"] += len(known) - len(kept)
     return kept
 
 
 def _hints(known: Sequence[tuple[Item, Route]]) -> list[hints.Hint]:
-    """What the worker of one tenant is told."""
+    """Return the hints for the workers of these items' tenants."""
     by_route: defaultdict[str, list[bytes]] = defaultdict(list)
     troubled: dict[str, None] = {}
     for item, route in known:

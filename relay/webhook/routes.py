@@ -1,4 +1,4 @@
-"""Which subscription a route belongs to: read from the store once for many notifications."""
+"""Finds the subscription of a route, read from the store once for many notifications."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Routes:
         self._tenants: _Remembered[list[Route]] = _Remembered(absence, absence, most)
 
     async def of(self, route_id: str) -> Route | None:
-        """The route's subscription; None when there is none."""
+        """Return the route's subscription; None when there is none."""
         return await self._routes.get(route_id, lambda: self._subscriptions.route(route_id))
 
     async def of_tenant(self, tenant_id: TenantId) -> list[Route]:
-        """All routes of a tenant. A new one is seen after `absence_kept` at the latest."""
+        """Return all routes of a tenant. A new one is seen after `absence_kept` at the latest."""
         return await self._tenants.get(tenant_id, lambda: self._subscriptions.routes(tenant_id))
 
 

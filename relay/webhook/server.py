@@ -26,7 +26,7 @@ _MAX_HEAD_BYTES: Final = 16 * 1024
 
 @asynccontextmanager
 async def receiving(settings: WebhookSettings, store: Store, graph: GraphSettings) -> AsyncIterator[int]:
-    """The webhook's port, while it receives.
+    """Receive notifications while the context lasts, and yield the port.
 
     Args:
         settings: where and how.

@@ -1,4 +1,4 @@
-"""Where the webhook listens, and its limits."""
+"""Address and limits of the webhook."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSettings:
-    """The role `webhook`.
+    """Address, TLS and limits of the role `webhook`.
 
     Attributes:
         host: address to listen on.

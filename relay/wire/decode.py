@@ -32,7 +32,7 @@ class Glance(NamedTuple):
 
 
 def decode(item: bytes) -> Presence | Status:
-    """What an item says; the inverse of what the worker's `encode` does.
+    """Decode an item; the inverse of `encode`.
 
     Raises:
         ValueError: it is none.
@@ -62,7 +62,7 @@ def decode(item: bytes) -> Presence | Status:
 
 
 def glance(item: bytes) -> Glance:
-    """The same at a quarter of the cost.
+    """Decode only UPN and availability or status of an item, at a quarter of the cost.
 
     Raises:
         ValueError: it is none.

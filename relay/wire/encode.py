@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def encode_presence(presence: Presence) -> bytes:
-    """The item of a user who has a presence."""
+    """Return the item of a user who has a presence."""
     answer = wire.UserAnswer(user_id=presence.user_id)
     message = answer.presence  # filled in place: a message given to a constructor is copied
     message.upn = presence.upn
@@ -50,7 +50,7 @@ def encode_presence(presence: Presence) -> bytes:
 
 
 def encode_status(user_id: UserId, status: Status) -> bytes:
-    """The item of a user who has none, and why."""
+    """Return the item of a user without presence, with the reason."""
     return _item(wire.UserAnswer(user_id=user_id, unknown_reason=int(status)))  # type: ignore[arg-type]
 
 

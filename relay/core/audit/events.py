@@ -1,4 +1,4 @@
-"""What the audit log says: who did what to whose custody, and which suite watched whom.
+"""The events of the audit log: changes of custody with their author, and suites that watched users.
 
 A tenant's log is for the tenant. It holds no secret (no token, no suite key, no value of a setting that is personal) and no
 presence: that somebody was watched is in it, what was seen never is. When an entry was made is the store's to say.
@@ -28,7 +28,7 @@ MAX_DETAILS: Final = 40
 
 
 class Kind(enum.StrEnum):
-    """What happened; the values are what the store keeps and the export shows."""
+    """The kind of an event; the values are what the store keeps and the export shows."""
 
     TENANT_ADMITTED = "tenant-admitted"
     TENANT_APPLIED = "tenant-applied"
@@ -68,7 +68,7 @@ WATCHES: Final = frozenset({Kind.WATCH_BEGAN, Kind.WATCHED})
 
 
 class ActorKind(enum.StrEnum):
-    """Who can do something."""
+    """The kind of an event's author."""
 
     ACCOUNT = "account"
     OPERATOR = "operator"
@@ -78,7 +78,7 @@ class ActorKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it. Made with `account`, `suite`, or one of `OPERATOR` and `RELAY`."""
+    """The author of an event. Made with `account`, `suite`, or one of `OPERATOR` and `RELAY`."""
 
     kind: ActorKind
     id: str = ""
@@ -93,7 +93,7 @@ class Actor:
 
     @classmethod
     def suite(cls, key_id: str, label: str) -> Self:
-        """A suite, by its key."""
+        """Return a suite, by its key."""
         return cls(ActorKind.SUITE, cut(key_id), cut(label))
 
 
@@ -132,32 +132,32 @@ class Recorded:
 
 
 def grant_added(by: Actor, account_id: str, upn: str) -> Entry:
-    """An account's consent is kept now. The store makes `GRANT_REPLACED` of it when the account had one already."""
+    """Return the event of a grant that is now kept. The store turns it into `GRANT_REPLACED` when the account had one already."""
     return _entry(Kind.GRANT_ADDED, by, account_id, upn)
 
 
 def grant_withdrawn(by: Actor, account_id: str, upn: str) -> Entry:
-    """An account's grant is deleted."""
+    """Return the event of a deleted grant."""
     return _entry(Kind.GRANT_WITHDRAWN, by, account_id, upn)
 
 
 def key_made(by: Actor, label: str) -> Entry:
-    """A suite key was made; its id is put in by the store, which makes it."""
+    """Return the event of a new suite key; the store fills in the key's id."""
     return _entry(Kind.KEY_MADE, by, "", label)
 
 
 def key_rotated(by: Actor, label: str, former_key_id: str) -> Entry:
-    """A suite key was made that takes another one's place; its id is put in by the store, which makes it."""
+    """Return the event of a suite key that takes another one's place; the store fills in its id."""
     return _entry(Kind.KEY_ROTATED, by, "", label, {"takes the place of": former_key_id})
 
 
 def key_revoked(by: Actor, key_id: str, label: str) -> Entry:
-    """A suite key does not work any more."""
+    """Return the event of a revoked suite key."""
     return _entry(Kind.KEY_REVOKED, by, key_id, label)
 
 
 def key_renamed(by: Actor, key_id: str, before: str, label: str) -> Entry:
-    """A suite is called otherwise."""
+    """Return the event of a renamed suite key."""
     return _entry(Kind.KEY_RENAMED, by, key_id, label, {"formerly": before})
 
 
@@ -177,32 +177,32 @@ def settings_changed(
 
 
 def contact_changed(by: Actor) -> Entry:
-    """The tenant has another contact. Who that was and is, is personal, and stays out of the log."""
+    """Return the event of a new contact. Both persons' names are personal and stay out of the log."""
     return _entry(Kind.CONTACT_CHANGED, by, "", "")
 
 
 def manager_added(by: Actor, account_id: str, upn: str, origin: str = "") -> Entry:
-    """An account looks after the tenant now; `origin` says why, where nobody named it."""
+    """Return the event of a new manager; `origin` gives the reason where nobody named the account."""
     return _entry(Kind.MANAGER_ADDED, by, account_id, upn, {"as": origin} if origin else {})
 
 
 def manager_removed(by: Actor, account_id: str, upn: str) -> Entry:
-    """An account does not look after the tenant any more."""
+    """Return the event of a manager whose right ended."""
     return _entry(Kind.MANAGER_REMOVED, by, account_id, upn)
 
 
 def access_asked(by: Actor) -> Entry:
-    """An account gave its consent to read for the tenant, and a manager has to say yes."""
+    """Return the event of a request for access: a consent that a manager has to accept."""
     return _entry(Kind.ACCESS_ASKED, by, by.id, by.name)
 
 
 def access_refused(by: Actor, account_id: str, upn: str) -> Entry:
-    """A manager said no; the consent is deleted."""
+    """Return the event of a refused request, whose consent is deleted."""
     return _entry(Kind.ACCESS_REFUSED, by, account_id, upn)
 
 
 def access_withdrawn(by: Actor) -> Entry:
-    """An account takes its request back; the consent is deleted."""
+    """Return the event of a withdrawn request, whose consent is deleted."""
     return _entry(Kind.ACCESS_WITHDRAWN, by, by.id, by.name)
 
 
@@ -212,12 +212,12 @@ def tenant(kind: Kind, by: Actor, reason: str = "") -> Entry:
 
 
 def watch_began(by: Actor, users: Iterable[str], since: datetime) -> Entry:
-    """A suite watches some users now, `MAX_USERS` at most: what is beyond is left out, so give no more."""
+    """Return the event of a suite that begins to watch users. Give `MAX_USERS` at most: further ones are left out."""
     return Entry(kind=Kind.WATCH_BEGAN, by=by, users=_users(users), since=since)
 
 
 def watched(by: Actor, users: Iterable[str], since: datetime, until: datetime) -> Entry:
-    """A suite watched some users, `MAX_USERS` at most."""
+    """Return the event of a suite that watched users, `MAX_USERS` at most."""
     return Entry(kind=Kind.WATCHED, by=by, users=_users(users), since=since, until=until)
 
 
@@ -235,7 +235,7 @@ def changes(before: Mapping[str, str], after: Mapping[str, str], shown: Containe
 
 
 def cut(text: str) -> str:
-    """A text as an entry may hold it: one line, bounded."""
+    """Return a text as an entry may hold it: one line, bounded."""
     if len(text) <= MAX_TEXT_CHARS and text.isprintable():
         return text  # nearly always
     return "".join(character if character.isprintable() else " " for character in text[:MAX_TEXT_CHARS])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Form(enum.StrEnum):
-    """How a log is exported."""
+    """The form of an exported log."""
 
     JSON = "json"
     """JSON Lines."""
@@ -60,7 +60,7 @@ def json_line(recorded: Recorded) -> str:
 
 
 def csv_head() -> str:
-    """The first line of the CSV form."""
+    """Return the first line of the CSV form."""
     return _csv(CSV_HEADER)
 
 

@@ -30,7 +30,7 @@ from relay.core.pausing import pause_s
 
 
 class RefusalClass(enum.Enum):
-    """Who must act."""
+    """The party that must act on a refusal."""
 
     CONSENT_REQUIRED = enum.auto()
     """Somebody in the tenant: this grant does not work until then."""
@@ -46,7 +46,7 @@ class RefusalClass(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What one refusal means.
+    """The meaning of one refusal.
 
     Attributes:
         kind: who must act.
@@ -68,7 +68,7 @@ class Refusal:
 
 
 def classify(error: str, suberror: str = "", error_codes: Collection[int] = (), said: Said = NOTHING) -> Refusal:
-    """What Entra's refusal means; anything unknown is trouble of Entra's, which never costs a tenant its grant."""
+    """Return the meaning of Entra's refusal. An unknown one counts as trouble of Entra's, which never costs a tenant its grant."""
     code = f"{error}/{suberror}"[:200] if suberror else error[:200]
     # A number may stand in the text alone.
     numbered = ((number, _by_number(number)) for number in (*error_codes, said.number))
@@ -79,7 +79,7 @@ def classify(error: str, suberror: str = "", error_codes: Collection[int] = (), 
 
 
 class GrantState(enum.StrEnum):
-    """How a grant fares; the values are what the store keeps."""
+    """The state of a grant; the values are what the store keeps."""
 
     HEALTHY = "healthy"
     SUSPECT = "suspect"
@@ -88,7 +88,7 @@ class GrantState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantHealth:
-    """What is known of one grant.
+    """The health of one grant.
 
     Attributes:
         state: how it fares.
@@ -117,11 +117,11 @@ class GrantHealth:
 
     @property
     def is_denied(self) -> bool:
-        """Whether Graph, when it was asked last, did not let this account read."""
+        """True if Graph's last answer did not let this account read."""
         return self.state is GrantState.SUSPECT and self.reason is not None and self.reason.kind is RefusalClass.DENIED
 
     def is_usable(self, now: datetime) -> bool:
-        """Whether the grant may be used for reading now. A dead one is only ever tried: see `is_due`.
+        """Return True if the grant may be used for reading now. A dead grant is only ever tried: see `is_due`.
 
         One that is denied may be used where there is no better one: its reads have a pause of their own.
         """
@@ -129,11 +129,11 @@ class GrantHealth:
         return self.state is not GrantState.DEAD and (is_rested or self.is_denied)
 
     def is_due(self, now: datetime) -> bool:
-        """Whether a grant that does not work, but may heal by itself, should be tried, wanted or not."""
+        """Return True if a grant that does not work, but may heal by itself, is due for a try."""
         return self.state is not GrantState.HEALTHY and self.next_try is not None and self.next_try <= now
 
     def is_told(self, now: datetime, patience: timedelta) -> bool:
-        """Whether its state is to be written down: trouble that is younger than `patience` may be over before anybody looks."""
+        """Return True if the state is to be stored: trouble younger than `patience` may pass before anybody sees it."""
         if self.state is not GrantState.SUSPECT:
             return True
         return self.failing_since is not None and now - self.failing_since >= patience
@@ -150,7 +150,7 @@ GRAPH_PATIENCE: Final = timedelta(minutes=15)
 
 
 def succeeded(_health: GrantHealth) -> GrantHealth:
-    """The health of a grant that just worked: nothing of the past counts."""
+    """Return the health of a grant that just worked: nothing of the past counts."""
     return HEALTHY
 
 
@@ -164,7 +164,7 @@ def refused(
     *,
     is_everybodys: bool = False,
 ) -> GrantHealth:
-    """The health of a grant after a refusal.
+    """Return the health of a grant after a refusal.
 
     A refusal that is the operator's fault changes nothing: the grant is as good as it was. A dead grant stays dead when
     Entra merely has trouble.
@@ -207,7 +207,7 @@ def _refused_consent(after: GrantHealth, refusal: Refusal, now: datetime, patien
 
 
 def remembered(state: GrantState, trouble: Trouble | None, now: datetime) -> GrantHealth:
-    """The health of a grant that somebody else judged, from what is kept of it. A dead one that may heal is tried within the hour."""
+    """Return the health of a grant that somebody else judged, from what is kept of it. A dead one that may heal is tried within the hour."""
     if state is GrantState.HEALTHY:
         return HEALTHY
     code, said, at = (trouble.code, trouble.said, trouble.at) if trouble is not None else ("", NOTHING, now)
@@ -222,7 +222,7 @@ def remembered(state: GrantState, trouble: Trouble | None, now: datetime) -> Gra
 
 
 def choose(pool: Iterable[tuple[str, GrantHealth]], now: datetime) -> str | None:
-    """Which grant (by account id) to read with: a healthy one, else the suspect that failed longest ago; None if none may.
+    """Return the account id of the grant to read with: a healthy one, else the suspect that failed longest ago; None if none may.
 
     Among equals the smallest account id, so that one choice lasts: a token is cached for the grant that is in use.
     """
@@ -235,7 +235,7 @@ def choose(pool: Iterable[tuple[str, GrantHealth]], now: datetime) -> str | None
 
 
 def all_dead(pool: Iterable[GrantHealth]) -> bool:
-    """Whether no grant is left that could work: the tenant needs consent. A tenant without grants does."""
+    """Return True if no grant is left that could work, so that the tenant needs consent. A tenant without grants does."""
     return all(health.state is GrantState.DEAD for health in pool)
 
 
@@ -261,7 +261,7 @@ def _by_number(number: int) -> Refusal | None:
 
 
 def _agrees(number: int, row: Refusal, error: str) -> bool:
-    """Whether a number may speak for this `error`.
+    """Return True if a number may refine the meaning of this `error`.
 
     `invalid_client` does not cost a tenant its consent, for when our credential expires, every tenant is refused at once;
     except where the number says that it is about what one tenant lacks.

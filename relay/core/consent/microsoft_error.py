@@ -1,4 +1,4 @@
-"""What Microsoft said when it refused: kept for people, bounded, and without anything secret in it.
+"""Microsoft's own words of a refusal: kept for people, bounded, with secrets masked.
 
     AADSTS50173: The provided grant has expired … Trace ID: … Correlation ID: … Timestamp: …
           │                     │                    │              │               │
@@ -21,7 +21,7 @@ _MOST_ID: Final = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """What Microsoft said; each field empty when it said nothing of the kind.
+    """Microsoft's description of an error; each field empty when it gave none.
 
     Attributes:
         number: of AADSTS; 0 without one.
@@ -59,7 +59,7 @@ class Trouble:
 def heard(
     *, number: int = 0, description: str = "", trace_id: str = "", correlation_id: str = "", time: str = ""
 ) -> Said:
-    """What Microsoft said, made fit to be kept and shown.
+    """Return Microsoft's description of an error, fit to be stored and shown.
 
     Args:
         number: of AADSTS; taken from the description when it is 0.
@@ -83,13 +83,13 @@ def heard(
 
 
 def _mark(text: str) -> str:
-    """An id or a time; empty for what looks like neither."""
+    """Return an id or a time; empty for a text that looks like neither."""
     text = text.strip()
     return text if _MARK.fullmatch(text) else ""
 
 
 def _masked(found: re.Match[str]) -> str:
-    """A long word of capitals, small letters and digits may be a token or a secret; an address or a GUID is not."""
+    """Mask a long word of capitals, small letters and digits: it may be a token or a secret, unlike an address or a GUID."""
     word = found.group()
     is_secret = any(c.isupper() for c in word) and any(c.islower() for c in word) and any(c.isdigit() for c in word)
     return "…" if is_secret else word

@@ -27,7 +27,7 @@ from relay.core.presence import Status
 
 
 class SignUp(enum.StrEnum):
-    """Who may become a tenant, as the operator set it."""
+    """The rule for new tenants, as the operator set it."""
 
     INVITED = "invited"
     """Whoever has a link from the operator."""
@@ -37,7 +37,7 @@ class SignUp(enum.StrEnum):
     """Anybody."""
 
     def event(self, *, has_word: bool) -> TenantEvent | None:
-        """What a consent given in the wizard is to the tenant; None: it may not come in.
+        """Return the event that a consent in the wizard is to the tenant; None if the tenant may not come in.
 
         Args:
             has_word: whether it came with the operator's invitation.
@@ -48,7 +48,7 @@ class SignUp(enum.StrEnum):
 
 
 class TenantState(enum.StrEnum):
-    """Where a tenant stands; the values are what the store keeps."""
+    """The state of a tenant; the values are what the store keeps."""
 
     PENDING = "pending"
     """It waits for the operator's approval: its grant is kept, and nothing is read."""
@@ -59,7 +59,7 @@ class TenantState(enum.StrEnum):
 
 
 class TenantEvent(enum.Enum):
-    """What happens to a tenant."""
+    """An event in the life of a tenant."""
 
     CONSENTED = enum.auto()
     """Somebody of the tenant consented, the grant was saved, and the operator lets the tenant in."""
@@ -113,7 +113,7 @@ TRANSITIONS: Final[Mapping[tuple[TenantState, TenantEvent], TenantState]] = Mapp
 
 
 def after(state: TenantState, event: TenantEvent) -> TenantState:
-    """The state after `event`; the same one when the event changes nothing."""
+    """Return the state after `event`; the same one when the event changes nothing."""
     return TRANSITIONS.get((state, event), state)
 
 
@@ -122,12 +122,12 @@ FIRST: Final[Mapping[TenantEvent, TenantState]] = MappingProxyType({_E.CONSENTED
 
 
 def is_read(state: TenantState) -> bool:
-    """Whether the tenant's users are read at all."""
+    """True if the tenant's users are read at all."""
     return state is TenantState.ACTIVE
 
 
 def status_of(state: TenantState) -> Status:
-    """What suites are told of a tenant in this state, as long as nothing more particular is known."""
+    """Return the status that suites get of a tenant in this state, as long as nothing more particular is known."""
     return _STATUSES[state]
 
 

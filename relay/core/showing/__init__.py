@@ -1,4 +1,4 @@
-"""What people are shown: console statuses, idle times, and why a user has no presence.
+"""Values shown to people: console statuses, idle times, reasons why a user has no presence.
 
 diagnosis.py  What people are told of a watched user and of the connection to Microsoft: words, reasons, and what to do
 idle.py       Since when a user is idle

@@ -1,4 +1,4 @@
-"""What people are told of a watched user and of the connection to Microsoft: words, reasons, and what to do.
+"""Words, reasons and remedies for watched users and for the connection to Microsoft.
 
 The words are those that administrators of such connectors know: a user is available, busy, do not disturb, away or offline,
 or there is an error, access denied, not found; or nobody requested the user, or the relay is requesting, or the server or
@@ -21,7 +21,7 @@ from relay.core.presence import Availability, Presence, Status
 
 
 class Word(enum.StrEnum):
-    """How a watched user is, in a word or two; the values are what is shown in English."""
+    """The state of a watched user in a word or two; the values are the English texts."""
 
     AVAILABLE = "available"
     BUSY = "busy"
@@ -51,7 +51,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """Why a user has no presence.
+    """A reason why a user has no presence.
 
     Attributes:
         word: in a word.
@@ -167,19 +167,19 @@ _WORDS: Final[Mapping[Availability, Word]] = MappingProxyType(
 
 
 def word(answer: Presence | Status | None) -> Word:
-    """How a user is whom somebody watches; None is a user about whom nothing is known yet."""
+    """Return the one-word state of a watched user; pass None when nothing is known yet."""
     if isinstance(answer, Presence):
         return _WORDS[answer.availability]
     return ABSENCES[answer or Status.PENDING].word
 
 
 def availability_word(availability: Availability) -> Word:
-    """The word for a base state."""
+    """Return the word for a base state."""
     return _WORDS[availability]
 
 
 class ConnectorState(enum.StrEnum):
-    """How the connection of a tenant to Microsoft is; the values are what is shown in English."""
+    """The state of a tenant's connection to Microsoft; the values are the English texts."""
 
     NOT_CONFIGURED = "not configured"
     DISABLED = "disabled"
@@ -190,7 +190,7 @@ class ConnectorState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What is known of a tenant's connection.
+    """The facts known of a tenant's connection.
 
     Attributes:
         state: of the tenant's record.
@@ -237,7 +237,7 @@ class Connector:
 
 
 def connector(seen: Seen) -> Connector:
-    """How a tenant's connection is, the cause that matters most first."""
+    """Judge a tenant's connection, by the cause that matters most."""
     found = _by_record(seen) or _by_status(seen) or _by_age(seen)
     if found is None:
         found = _S.UP_AND_RUNNING, Said("Microsoft confirmed what is shown %(seconds)s s ago.", _rounded(seen.age_s))
@@ -323,7 +323,7 @@ def _rounded(seconds: float | None) -> dict[str, object]:
 
 
 def sentences() -> list[str]:
-    """Every sentence and word that this module says, for whoever translates."""
+    """Return every sentence and word of this module, for translation."""
     told = [
         text
         for absence in (*ABSENCES.values(), NOT_REQUESTED, NOT_WATCHED_ANY_MORE, SUSPENDED, HELD_BACK)

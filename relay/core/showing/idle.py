@@ -1,4 +1,4 @@
-"""Since when a user is idle."""
+"""Computes the time since which a user has been idle."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from relay.core.presence import Presence
 
 
 def idle_since(previous: Presence | None, *, idle: bool, now: datetime) -> datetime | None:
-    """Since when a user has been idle without a break, as the relay saw it; None when the user is not idle.
+    """Return the time since which a user has been idle without a break, as the relay saw it; None for a user who is not idle.
 
     Going from one idle state to another (available idle to busy idle) is no break: nobody touched a device. An answer
     that was a status in between is one, because the relay did not see what happened meanwhile: `previous` is then None.

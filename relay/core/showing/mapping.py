@@ -35,7 +35,7 @@ _IDLE: Final = True
 
 
 class RowKey(NamedTuple):
-    """Which row of the table, and whether its out-of-office column: what an override replaces the status of."""
+    """One cell of the table, by row and out-of-office column: an override replaces its status."""
 
     availability: str
     activity: str
@@ -61,7 +61,7 @@ class Row:
 
 
 class Mapped(NamedTuple):
-    """What an availability and an activity mean."""
+    """The meaning of an availability and an activity."""
 
     availability: Availability
     idle: bool
@@ -69,7 +69,7 @@ class Mapped(NamedTuple):
 
 
 class Explained(NamedTuple):
-    """How an availability and an activity were mapped.
+    """The mapping of an availability and an activity, with the row that led to it.
 
     Attributes:
         row: of the table.
@@ -103,7 +103,7 @@ class Colour(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a console draws a status."""
+    """The icon and colour with which a console draws a status."""
 
     icon: str
     colour: Colour
@@ -173,7 +173,7 @@ def map_presence(
     out_of_office: bool | None = None,  # noqa: FBT001 - the third of Microsoft's three fields, always given
     overrides: Overrides = NO_OVERRIDES,
 ) -> Mapped:
-    """What Microsoft's two fields mean; never fails, whatever they hold.
+    """Return the meaning of Microsoft's two fields; never fails, whatever they hold.
 
     Args:
         availability: as received.
@@ -193,14 +193,14 @@ def explain(
     out_of_office: bool | None = None,  # noqa: FBT001 - as above
     overrides: Overrides = NO_OVERRIDES,
 ) -> Explained:
-    """The same with the row that led there."""
+    """Return the meaning of Microsoft's two fields with the row that led to it."""
     key, _ = _find(availability, activity, bool(out_of_office))
     mapped = map_presence(availability, activity, out_of_office, overrides)
     return Explained(_ROWS[key.availability, key.activity], key.out, overrides.get(key), mapped)
 
 
 def row_key(text: str) -> RowKey:
-    """The row that a text such as "AvailableIdle", "Busy / InACall" or "Away + OOF" names, for a tenant's overrides.
+    """Return the row that a text such as "AvailableIdle", "Busy / InACall" or "Away + OOF" names, for a tenant's overrides.
 
     Raises:
         ValueError: the table has no such row.
@@ -215,7 +215,7 @@ def row_key(text: str) -> RowKey:
 
 
 def overrides(settings: Mapping[str, str]) -> Overrides:
-    """A tenant's overrides: `map:<row>` is the name of a console status, as in `map:Away + OOF` = `AWAY`.
+    """Return a tenant's overrides: `map:<row>` is the name of a console status, as in `map:Away + OOF` = `AWAY`.
 
     Rows and names that are none are ignored: they were checked when they were set.
     """
