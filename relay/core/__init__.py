@@ -5,13 +5,13 @@ audit/        The audit log: its events, and its files
 bucket.py     A token bucket that may be overdrawn once: who has paid for too much waits before the next.
 consent/      Tenants and grants: their life, and what Microsoft's refusals mean for them
 names.py      Names of users as suites give them, and the one form that the relay keeps them in
-pausing.py    How long to wait after a refusal.
+pausing.py    Computes the pause after a refusal
 presence.py   The values that the relay passes around: ids, observations, presences, statuses
 push/         Subscriptions at Graph: their life, whom they cover, and whether they announce what happens
-reading/      How presence is read: the plan, the budget, refusals, and which of two observations is newer
+reading/      the plan of reads, the budget, refusals, and the order of observations
 revision.py   Positions in a partition's `changes`, the identity of that sequence, and the token that carries both to a suite
-shares.py     Which partitions a worker is to have: the rule, apart from how they are taken.
-showing/      What people are shown: console statuses, idle times, and why a user has no presence
+shares.py     Decides which partitions a worker is to have
+showing/      Values shown to people: console statuses, idle times, reasons why a user has no presence
 textfile.py   Text files as people have them: also as Windows writes them
-watching/     What suites watch: the rules of a stream, what a tenant permits, and which names are wanted
+watching/     the rules of a stream, permissions, and the names that are wanted
 """

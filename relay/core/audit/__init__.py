@@ -1,5 +1,5 @@
 """The audit log: its events, and its files.
 
-events.py  What the audit log says: who did what to whose custody, and which suite watched whom
+events.py  The events of the audit log: changes of custody with their author, and suites that watched users
 export.py  The audit log as files: JSON Lines for programs, CSV for a spreadsheet
 """
