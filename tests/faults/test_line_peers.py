@@ -122,7 +122,7 @@ class Site:
     def _shows(self, presence: str) -> Source | None:
         """How this presence came to the console, if that is what it shows."""
         self.lives()
-        _, answer = self.console.look(ADA)
+        _, answer = self.console.find(ADA)
         if answer is None or answer.presence is None or answer.presence.raw_availability != presence:
             return None
         return answer.presence.source

@@ -76,7 +76,7 @@ async def _is_shown(relay: Relay, console: PresenceClient, presence: str) -> Non
     await relay.ask("PUT", f"people/{ADA}/presence", body)
     async with asyncio.timeout(30):
         while True:
-            _, answer = console.look(ADA)
+            _, answer = console.find(ADA)
             if answer is not None and answer.presence is not None and answer.presence.raw_availability == presence:
                 return
             await asyncio.sleep(0.02)
