@@ -8,7 +8,7 @@ FOR_RUNNING := $(VENV)/.installed-run
 FOR_ALL := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 # Most tests wait for something most of the time, so more processes than cores are of use.
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 4
 # What `make check` runs and `make test` does not run again.
 CHECK_TESTS := tests/test_project.py tests/test_structure.py tests/test_house.py
 CODE := relay onboarding emulator suite bench tests protos requirements

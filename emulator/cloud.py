@@ -220,6 +220,10 @@ class Cloud:
         how: EventKind = "ghost" if haunts_s else "expired"
         self.notifications.subscriptions.end(self._subscription(subscription_id), how, haunts_s=haunts_s)
 
+    def release_ghosts(self) -> None:
+        """Let no ended subscription stand in the way of a new one any longer."""
+        self.notifications.subscriptions.release_ghosts()
+
     def challenge_subscription(self, subscription_id: str) -> None:
         """Ask a subscription's application to reauthorise it, now.
 

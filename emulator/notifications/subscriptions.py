@@ -108,6 +108,10 @@ class Subscriptions:
         subscription.life.ended_s = subscription.life.events[-1].at_s
         self._ended.append(subscription.life)
 
+    def release_ghosts(self) -> None:
+        """Let no ended subscription stand in the way of a new one any longer."""
+        self._ghosts.clear()
+
     def lives(self) -> list[SubscriptionLife]:
         """Every subscription that there was, in the order of their beginnings; of many ended ones the newest."""
         found = [*self._ended, *(subscription.life for subscription in self._live.values())]

@@ -29,7 +29,7 @@ from tests.onboarding.site import Site, web_settings
 from tests.support.valkey import ValkeyServer, free_port
 
 FAST = WorkerSettings(
-    poll_interval=timedelta(milliseconds=300), lease=timedelta(seconds=4), lease_renewal=timedelta(milliseconds=500)
+    poll_interval=timedelta(milliseconds=300), lease=timedelta(seconds=10), lease_renewal=timedelta(milliseconds=500)
 )
 
 

@@ -23,7 +23,7 @@ LISTENING = Listening(
     port=0,
     name="test",
     limits=HttpLimits(connections=10),
-    keep_alive=timedelta(seconds=5),
+    keep_alive=timedelta(minutes=5),
     head_bytes=32 * 1024,
     grace=timedelta(seconds=1),
 )

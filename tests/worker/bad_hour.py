@@ -27,7 +27,7 @@ from relay.store.custody.vault import Vault
 from relay.store.sealing.keyring import KeyRing, make_ring
 from relay.store.server.connection import Store, StoreSettings
 from tests.support.valkey import ValkeyServer
-from tests.worker.conftest import SETTINGS, Relay
+from tests.worker.conftest import SHORT_LEASES, Relay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -44,7 +44,7 @@ LIMIT, WINDOW_S = 150, 5.0
 INTERVAL_S: Final = 0.3
 HANG_MS: Final = 60_000.0
 BRIEF: Final = replace(
-    SETTINGS,
+    SHORT_LEASES,
     page_size=4,
     lag=timedelta(seconds=0.5),
     directory_found=timedelta(seconds=1.5),

@@ -27,12 +27,16 @@ from tests.graph.conftest import Tokens, settings_for
 from tests.support.fault_proxy import Fault, FaultProxy
 from tests.support.valkey import ValkeyServer
 from tests.support.waiting import eventually
-from tests.worker.conftest import SETTINGS, Relay, WebhookTls
+from tests.worker.conftest import SETTINGS, SHORT_LEASES, Relay, WebhookTls
 from tests.worker.test_push import ADA, BEN, Push, hooked
 
 HOUR = timedelta(hours=1)
-LEASE_S = SETTINGS.lease.total_seconds()
-IMPATIENT = {"announced_within": timedelta(milliseconds=300), "reconcile_interval": timedelta(milliseconds=100)}
+LEASE_S = SHORT_LEASES.lease.total_seconds()
+IMPATIENT = {
+    "announced_within": timedelta(milliseconds=300),
+    "reconcile_interval": timedelta(milliseconds=100),
+    "lease": SHORT_LEASES.lease,
+}
 """Silence is noticed at once by whoever goes on reading and hears no notification."""
 
 

@@ -48,19 +48,20 @@ async def test_users_of_a_ghost_are_polled_until_it_no_longer_is_in_the_way(
 ):
     async with subscribed(relay, webhook_tls, renewed_after=RENEWED_AFTER) as (push, tenant):
         relay.microsoft.set_switches(second_subscription=switch)
-        relay.microsoft.end_subscription(push.live[0].id, haunts_s=2.5)
+        relay.microsoft.end_subscription(push.live[0].id, haunts_s=3600)
         await push.reason_is(tenant, trouble)
         assert 404 in [found for found, _ in asked(push, "PATCH")]
         assert (await push.status(tenant)).polled == 1
         relay.microsoft.act(ADA, "call")
         assert (await push.shows(tenant, ADA, "Busy")).source is Source.POLL
+        await eventually(lambda: [found for found, _ in asked(push, "POST")].count(status) >= 3)
+        relay.microsoft.release_ghosts()
         await push.covers(tenant, 1)
         assert (await push.status(tenant)).reason == ""
         assert [life.ended_s is None for life in push.lives] == [False, True]
 
         refused = [at for found, at in asked(push, "POST") if found == status]
         pauses = [after - before for before, after in pairwise(refused)]
-        assert len(refused) >= 3
         assert pauses[-1] > pauses[0], "each pause is longer than the last"
         assert pauses[0] >= 0.2
 
@@ -72,7 +73,7 @@ async def test_a_ghost_that_nobody_needs_any_more_is_forgotten_and_another_one_m
     relay: Relay, webhook_tls: WebhookTls
 ):
     async with subscribed(relay, webhook_tls, renewed_after=timedelta(minutes=25)) as (push, tenant):
-        relay.microsoft.end_subscription(push.live[0].id, haunts_s=3.0)
+        relay.microsoft.end_subscription(push.live[0].id, haunts_s=3600)
         names = await relay.watch(tenant, ADA)
         await relay.interest.remove(tenant, EDGE, names)
 
@@ -83,6 +84,7 @@ async def test_a_ghost_that_nobody_needs_any_more_is_forgotten_and_another_one_m
         assert [found for found, _ in asked(push, "DELETE")] == [404]
         await relay.watch(tenant, ADA)
         await push.reason_is(tenant, Trouble.TAKEN)
+        relay.microsoft.release_ghosts()
         await push.covers(tenant, 1)
         relay.microsoft.act(ADA, "call")
         assert (await push.shows(tenant, ADA, "Busy")).source is Source.NOTIFICATION

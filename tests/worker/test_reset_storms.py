@@ -13,7 +13,7 @@ from relay.store.server import keys
 from tests.support.fault_proxy import Fault, FaultProxy
 from tests.support.valkey import ValkeyServer
 from tests.support.waiting import eventually
-from tests.worker.conftest import Relay
+from tests.worker.conftest import SHORT_LEASES, Relay
 
 pytestmark = pytest.mark.fault("V2", "V12")
 
@@ -44,7 +44,9 @@ async def _storms(relay: Relay, valkey: ValkeyServer, count: int, seconds: float
             relay.store.settings,
             replace(relay.store.settings, url=f"redis://{proxy.address}"),
         )
-        workers = [await stack.enter_async_context(relay.working(f"worker-{number}")) for number in (1, 2)]
+        workers = [
+            await stack.enter_async_context(relay.working(f"worker-{number}", SHORT_LEASES)) for number in (1, 2)
+        ]
         relay.store.settings = direct
         await eventually(lambda: len(set().union(*(one.partitions for one in workers))) == keys.PARTITIONS)
         took = []

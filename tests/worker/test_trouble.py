@@ -12,7 +12,7 @@ from relay.store.server import keys
 from tests.support.fault_proxy import Fault, FaultProxy
 from tests.support.valkey import ValkeyServer
 from tests.support.waiting import eventually
-from tests.worker.conftest import SETTINGS, Relay
+from tests.worker.conftest import SHORT_LEASES, Relay
 
 pytestmark = pytest.mark.fault("V12")
 
@@ -21,7 +21,7 @@ async def test_a_worker_is_ready_when_every_partition_has_an_owner_also_if_it_ow
     relay: Relay, raw: Redis, valkey: ValkeyServer
 ) -> None:
     await relay.onboard()
-    async with relay.working("worker-1") as first:
+    async with relay.working("worker-1", SHORT_LEASES) as first:
         assert first.trouble()
         await eventually(lambda: not first.trouble())
         assert len(first.partitions) == keys.PARTITIONS
@@ -29,7 +29,7 @@ async def test_a_worker_is_ready_when_every_partition_has_an_owner_also_if_it_ow
             relay.store.settings = replace(
                 relay.store.settings, url=f"redis://{proxy.address}", operation_timeout=timedelta(seconds=1)
             )
-            async with relay.working("worker-2", SETTINGS) as second:
+            async with relay.working("worker-2", SHORT_LEASES) as second:
                 await eventually(lambda: not second.trouble())
                 assert not second.partitions
                 await proxy.become(Fault.REFUSE)
