@@ -23,10 +23,10 @@ from emulator.switches import Switches
 from emulator.world import Application, World
 
 _EPILOG = """\
-When it is ready it prints one line of JSON: `url`, where Entra and Graph answer; `control`, where people are told what to
-do; `proxy`, if there is one. Clients that have Microsoft's host names built in get here with
+When ready, the program prints one line of JSON: `url`, the address of Entra and Graph; `control`, the address of the
+control page; `proxy`, if there is one. Lead clients here that have Microsoft's host names built in with
     HTTPS_PROXY=<proxy> SSL_CERT_FILE=DIR/ca.pem REQUESTS_CA_BUNDLE=DIR/ca.pem
-or with the names in /etc/hosts and --port 443.  Stop it with Ctrl-C.
+or with the names in /etc/hosts and --port 443. Stop it with Ctrl-C.
 """
 _TLS_BUFFER_BYTES: Final = 32 * 1024
 """What each TLS connection keeps for what it reads, rather than asyncio's 256 KiB."""
@@ -51,9 +51,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m emulator", description=__doc__, epilog=_EPILOG, formatter_class=argparse.RawTextHelpFormatter
     )
-    _reach(parser.add_argument_group("where it is reached"))
-    _live(parser.add_argument_group("who lives there, and how"))
-    _start(parser.add_argument_group("how it is started and stopped"))
+    _reach(parser.add_argument_group("addresses and certificates"))
+    _live(parser.add_argument_group("the world"))
+    _start(parser.add_argument_group("start and stop"))
     return parser.parse_args()
 
 
@@ -64,23 +64,28 @@ def _reach(group: argparse._ArgumentGroup) -> None:
         "--proxy-port",
         type=int,
         metavar="PORT",
-        help="also run an HTTP proxy on this port of 127.0.0.1 (0: any free one) that leads\n"
-        "here under Microsoft's host names and nowhere else; default: none",
+        help="also run an HTTP proxy on this port of 127.0.0.1 (0: any free one) that connects\n"
+        "Microsoft's host names to this cloud and refuses all others; default: none",
     )
-    add("--ca-dir", type=Path, metavar="DIR", help="keep the CA that clients have to trust in DIR (ca.pem, ca.key)")
+    add(
+        "--ca-dir",
+        type=Path,
+        metavar="DIR",
+        help="write the CA that clients have to trust to DIR (ca.pem, ca.key) and use it again",
+    )
     add(
         "--tls-cert",
         type=Path,
         metavar="FILE",
-        help="PEM certificate chain to show in place of one by the own CA; it has to name\n"
-        "127.0.0.1, and Microsoft's hosts where they are used",
+        help="use this PEM certificate chain instead of the own CA; it must name 127.0.0.1,\n"
+        "and Microsoft's hosts if they are used",
     )
-    add("--tls-key", type=Path, metavar="FILE", help="its private key, PEM")
+    add("--tls-key", type=Path, metavar="FILE", help="private key of --tls-cert, PEM")
     add(
         "--notification-ca",
         type=Path,
         metavar="FILE",
-        help="PEM authorities that webhooks' certificates may come from, beside the own CA and the system's",
+        help="trust webhooks with certificates by these PEM authorities, beside the own CA and the system's",
     )
 
 
@@ -90,34 +95,50 @@ def _live(group: argparse._ArgumentGroup) -> None:
         "--world",
         default="demo",
         metavar="demo|FILE",
-        help="who there is, as JSON; a kept state goes before it (default: demo)",
+        help="the world as a JSON file; ignored if --state has one (default: demo)",
     )
-    add("--state", type=Path, metavar="FILE", help="keep accounts, consents and keys in FILE between runs")
+    add("--state", type=Path, metavar="FILE", help="store accounts, consents and keys in FILE between runs")
     add(
         "--redirect-uri",
         action="append",
         default=[],
         metavar="URI",
-        help="register for the (first) application; may be given several times",
+        help="register this redirect URI for the first application; may be given several times",
     )
-    add("--day", action="store_true", help="people live a working day; default: they wait to be told")
-    add("--nights", action="store_true", help="with nights, weekends and time zones; default: office hours without end")
-    add("--seed", type=int, default=1, metavar="N", help="the same number makes the same day again (default: 1)")
-    add("--speed", type=float, default=1.0, metavar="X", help="world seconds in one second; 0 stops time (default: 1)")
-    add("--profile", type=Path, metavar="FILE", help="set every switch as that profile (TOML) says")
+    add("--day", action="store_true", help="let people live working days; default: they stay available until an action")
+    add(
+        "--nights",
+        action="store_true",
+        help="with --day: nights, weekends and time zones; default: office hours without end",
+    )
+    add(
+        "--seed",
+        type=int,
+        default=1,
+        metavar="N",
+        help="seed of the days; the same number makes the same days (default: 1)",
+    )
+    add(
+        "--speed",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="world seconds per real second; 0 stops the world (default: 1)",
+    )
+    add("--profile", type=Path, metavar="FILE", help="set every switch from a profile (TOML)")
     add(
         "--switches",
         default="{}",
         metavar="JSON",
-        help="answers to what Microsoft leaves open, where they are to be others than by default\n"
-        """or in the profile: '{"spelling": "lower_camel"}'; emulator/switches.py explains each""",
+        help="set some switches for undocumented details, after --profile:\n"
+        """'{"spelling": "lower_camel"}'; emulator/switches.py explains each""",
     )
 
 
 def _start(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--ready-file", type=Path, metavar="FILE", help="write the line that is printed when ready to FILE as well")
-    add("--parent-pid", type=int, metavar="PID", help="stop when that process ends, however it ends")
+    add("--ready-file", type=Path, metavar="FILE", help="also write the line that is printed when ready to FILE")
+    add("--parent-pid", type=int, metavar="PID", help="stop when this process ends, however it ends")
 
 
 def _config(options: argparse.Namespace) -> Config:
@@ -199,7 +220,8 @@ def _write_whole(path: Path, line: str) -> None:
 
 
 def _fail(error: Exception) -> int:
-    sys.stderr.write(f"emulator: {error}\n")
+    explained = isinstance(error, OSError) and error.filename is None and error.strerror  # without the number
+    sys.stderr.write(f"emulator: {explained or error}\n")
     return 2
 
 

@@ -49,9 +49,9 @@ MOST_BODY_BYTES: Final = 4 * 1024 * 1024
 """Far above the largest request there is, a bulk read of 26 kB or a batch of 20 long filters."""
 
 _PORT_TROUBLE: Final = {
-    errno.EADDRINUSE: "something else does; choose another port, or 0 for any free one.",
-    errno.EACCES: "ports below 1024 are the system's; run it as root, or allow them with "
-    "`sysctl net.ipv4.ip_unprivileged_port_start=443`, or choose a port above.",
+    errno.EADDRINUSE: "the port is in use. Choose another port, or 0 for any free one.",
+    errno.EACCES: "ports below 1024 need root. Run as root, or allow them with "
+    "`sysctl net.ipv4.ip_unprivileged_port_start=443`, or choose a higher port.",
 }
 
 
@@ -125,7 +125,7 @@ class AsgiApplication:
             log.exception("request_failed")
             request.reason = "internal error"
             return json_answer(
-                {"error": {"code": "InternalServerError", "message": "A fault of the emulator; see its log."}}, 500
+                {"error": {"code": "InternalServerError", "message": "An error of the emulator; see its log."}}, 500
             )
 
     async def _met(self, request: Request) -> Answer:
@@ -218,16 +218,16 @@ def _listening(port: int) -> Iterator[socket.socket]:
 
 @contextlib.contextmanager
 def _explained(port: int) -> Iterator[None]:
-    """Say of a port that cannot be had what to do.
+    """Explain why a port cannot be used, and what to do.
 
     Raises:
-        OSError: as it was, in plain words.
+        OSError: the same error, with an explanation.
     """
     try:
         yield
     except OSError as error:
-        told = _PORT_TROUBLE.get(error.errno or 0, error.strerror)
-        raise OSError(error.errno, f"port {port} of 127.0.0.1 cannot be listened on: {told}") from error
+        reason = _PORT_TROUBLE.get(error.errno or 0, error.strerror)
+        raise OSError(error.errno, f"Cannot listen on 127.0.0.1 port {port}: {reason}") from error
 
 
 @asynccontextmanager

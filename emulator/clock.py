@@ -84,7 +84,7 @@ class Clock:
     def set_speed(self, speed: float) -> None:
         """Change the speed from now on; 0 stops the world."""
         if not 0 <= speed <= 1_000_000:
-            raise ValueError("speed must be between 0 and 1,000,000")
+            raise ValueError("the speed must be between 0 and 1,000,000")
         self._base, self._anchor, self._speed = self.now(), time.monotonic(), speed
         self._changed.set()
 

@@ -64,11 +64,11 @@ class Config:
             if port is not None and not 0 <= port <= _LAST_PORT:
                 yield f"the {name} is {port}; give one from 1 to {_LAST_PORT}, or 0 for any free one"
         if self.port == self.proxy_port != 0:
-            yield f"port {self.port} is given twice; the proxy needs one of its own"
+            yield f"port {self.port} is given twice; give the proxy a port of its own"
         if (self.tls_cert is None) != (self.tls_key is None):
             yield "a TLS certificate and its key go together; give both, or neither to have them made"
         if self.tls_cert is not None and self.ca_dir is not None:
-            yield "with a TLS certificate of your own no CA is made, so leave out either it or the CA's folder"
+            yield "a TLS certificate and a CA's folder exclude each other; give one of them"
         if not 0 <= self.speed <= _MOST_SPEED:
             yield f"the speed is {self.speed:g}; give one from 0, which stops the world, to {_MOST_SPEED:,}"
         if self.journal_size < 1:

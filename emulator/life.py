@@ -69,7 +69,7 @@ class Life:
             ValueError: nobody can do that.
         """
         if for_s is not None and action not in ENDING:
-            raise ValueError(f"for_s is for {', '.join(ENDING)}; {action} does not end by itself")
+            raise ValueError(f"{action} does not end by itself; for_s is for {', '.join(ENDING)}")
         self.changes += 1
         person.changed = self.changes
         if action in DOING:
@@ -83,7 +83,7 @@ class Life:
             if for_s is not None:
                 self._end(person, action, for_s, ENDING[action])
         else:
-            raise ValueError(f"no such action: {action}; there are {', '.join(ACTIONS)}")
+            raise ValueError(f"there is no action {action}; there are {', '.join(ACTIONS)}")
 
     def show(self, person: Person, shown: Shown) -> None:
         """Have others see exactly this from now on, until the person does something."""

@@ -71,7 +71,7 @@ def checked(profile: Profile) -> Profile:
     faults = [f"lacks {name}" for name in sorted(known - given)]
     faults += [f"does not know {name}" for name in sorted(given - known)]
     if faults:
-        raise ValueError(f"the profile does not fit the emulator's switches: it {', '.join(faults)}")
+        raise ValueError(f"the profile must set exactly the emulator's switches, but it {', '.join(faults)}")
     return msgspec.structs.replace(profile, switches=msgspec.to_builtins(switches_of(profile)))
 
 

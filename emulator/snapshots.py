@@ -53,7 +53,7 @@ class Snapshots:
             ValueError: the name is none, or there are too many snapshots.
         """
         if not _NAME.fullmatch(name):
-            raise ValueError("a snapshot's name is 1 to 64 letters, digits, dots, dashes or underscores")
+            raise ValueError("a snapshot's name must be 1 to 64 letters, digits, dots, dashes or underscores")
         if name not in self._taken and len(self._taken) >= MOST:
             raise ValueError(f"there are {MOST} snapshots already: {', '.join(self._taken)}; delete one")
         self._taken[name] = [part() for part in self._parts]

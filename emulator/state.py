@@ -59,7 +59,9 @@ def load(path: Path) -> Kept | None:
     try:
         record = msgspec.json.decode(path.read_bytes(), type=StateRecord)
     except msgspec.DecodeError as error:
-        raise ValueError(f"{path} is not a state of this emulator ({error}); remove it to begin anew") from error
+        raise ValueError(
+            f"{path} is not a state of this emulator ({error}); remove the file to start with a new state"
+        ) from error
     return Kept(record.signing_key, record.seal, from_record(record.world))
 
 

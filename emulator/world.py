@@ -166,7 +166,7 @@ class Tenant:
     def rename(self, person: Person, upn: str) -> None:
         """Give a person another UPN; the old one is nobody's then."""
         if self.upns.get(upn.lower(), person) is not person:
-            raise ValueError(f"{upn} is taken")
+            raise ValueError(f"the UPN {upn} is taken")
         del self.upns[person.upn.lower()]
         person.upn = upn
         self.upns[upn.lower()] = person
@@ -288,7 +288,7 @@ class World:
                 person = candidate.find(who)
                 if person is not None:
                     return person
-        raise LookupError(f"nobody is called {who}")
+        raise LookupError(f"there is no person {who}")
 
     def home_of(self, person: Person) -> Person:
         """Return a guest's account in its home tenant; for everybody else, the person."""

@@ -87,7 +87,7 @@ def _nothing_there(method: str, path: str) -> Answer:
         answer = json_answer({"error": f"{path or 'this'} takes {', '.join(there_is)}, not {method}"}, 405)
         answer.headers.append((b"allow", ", ".join(there_is).encode()))
         return answer
-    return json_answer({"error": f"there is no {method} {path}; GET {PREFIX} lists what there is"}, 404)
+    return json_answer({"error": f"there is no {method} {path}; GET {PREFIX} lists the operations"}, 404)
 
 
 def _slip(text: str) -> dict[str, Any]:

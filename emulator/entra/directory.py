@@ -90,7 +90,7 @@ class Directory:
         home = self._tenant(tenant)
         answered = [each for each in home.consent_requests if each.client_id == client_id]
         if not answered:
-            raise LookupError(f"nobody of {home.name} asked for {client_id}")
+            raise LookupError(f"there is no request of {home.name} for {client_id}")
         home.consent_requests = [each for each in home.consent_requests if each.client_id != client_id]
         if approve:
             scopes = {name.lower() for each in answered for name in each.scopes}
@@ -133,7 +133,7 @@ class Directory:
             ValueError: there is no such kind.
         """
         if kind not in DEATHS and kind not in SURVIVED:
-            raise ValueError(f"no such kind: {kind}; there are {', '.join([*DEATHS, *sorted(SURVIVED)])}")
+            raise ValueError(f"there is no kind {kind}; there are {', '.join([*DEATHS, *sorted(SURVIVED)])}")
         person = self._world.person(who)
         if kind == "consent_removed":
             for key in [key for key in person.tenant.consents if key[1] in {person.oid.lower(), EVERYBODY}]:
@@ -179,7 +179,7 @@ class Directory:
             ValueError: there is no such kind.
         """
         if kind and kind not in APPLICATION_DEATHS:
-            raise ValueError(f"no such kind: {kind}; there are {', '.join(APPLICATION_DEATHS)}")
+            raise ValueError(f"there is no kind {kind}; there are {', '.join(APPLICATION_DEATHS)}")
         application = self._application(client_id)
         if not tenant:
             application.refusal = kind
@@ -200,7 +200,7 @@ class Directory:
             ValueError: there is no such kind.
         """
         if kind and kind not in TENANT_DEATHS:
-            raise ValueError(f"no such kind: {kind}; there are {', '.join(TENANT_DEATHS)}")
+            raise ValueError(f"there is no kind {kind}; there are {', '.join(TENANT_DEATHS)}")
         self._tenant(tenant).refusal = kind
         self._on_change()
 
@@ -218,7 +218,7 @@ class Directory:
         home = self._tenant(tenant)
         if user_consent is not None:
             if user_consent not in get_args(UserConsent):
-                raise ValueError(f"user_consent is one of {', '.join(get_args(UserConsent))}")
+                raise ValueError(f"user_consent must be one of {', '.join(get_args(UserConsent))}")
             home.user_consent = user_consent
         if mfa_required is not None:
             home.mfa_required = mfa_required

@@ -48,7 +48,7 @@ class NotificationFault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True
     def __post_init__(self) -> None:
         known = {"token": TOKEN_FAULTS, "tamper": TAMPERINGS}.get(self.kind, ("",))
         if self.how not in known:
-            raise ValueError(f"how: {self.how!r} is no way for {self.kind}; there are {', '.join(known) or 'none'}")
+            raise ValueError(f"how: {self.how!r} is unknown for {self.kind}; there are {', '.join(known) or 'none'}")
 
     def concerns(self, subscription: Subscription) -> bool:
         """Tell whether a subscription meets the conditions, probability apart."""

@@ -36,7 +36,7 @@ async def test_a_person_sees_and_changes_everything_on_the_page() -> None:
         await page.goto(f"{cloud.url}/_emulator/")
         await page.wait_for_selector("body[data-ready]")
 
-        # People: found, opened and told what to do; what others do is seen without reloading
+        # People: search for one, open it, and choose an action; changes show without reloading
         await page.get_by_label("Search").fill("Adler")
         await expect(page.locator("#people-list li")).to_have_count(1, timeout=20_000)
         await page.locator("#people-list .who").focus()
@@ -50,16 +50,16 @@ async def test_a_person_sees_and_changes_everything_on_the_page() -> None:
         await watched.look("emulator-people")
 
         await go(page, "Grants")
-        await page.get_by_label("Way to die").select_option("account_disabled")
+        await page.locator("#grants").get_by_label("Reason").select_option("account_disabled")
         await page.get_by_role("button", name=f"Revoke {RELAY}").press("Enter")
         await eventually(lambda: not cloud.person(RELAY).enabled)
         await page.get_by_role("button", name=f"Restore {RELAY}").press("Enter")
         await eventually(lambda: cloud.person(RELAY).enabled)
 
         await go(page, "Faults")
-        await page.get_by_label("Answer with status").fill("503")
+        await page.locator("#faults").get_by_label("Status").fill("503")
         await page.get_by_label("Path begins with").fill("/v1.0")
-        await page.get_by_role("button", name="Put in force").press("Enter")
+        await page.get_by_role("button", name="Add fault").press("Enter")
         await page.wait_for_selector("#faults-list:has-text('path /v1.0, status 503')")
         assert [(fault.path, fault.status) for fault in cloud.faults.all()] == [("/v1.0", 503)]
 
@@ -70,11 +70,11 @@ async def test_a_person_sees_and_changes_everything_on_the_page() -> None:
         await eventually(lambda: not cloud.switches.idle_values)
         await page.get_by_label("linger_s").fill("[1, -1]")
         await page.get_by_label("linger_s").press("Enter")
-        await page.wait_for_selector("#said.is-bad:has-text('linger_s[1]')")
+        await page.wait_for_selector("#message.is-bad:has-text('linger_s[1]')")
 
         await go(page, "Clock")
         await page.get_by_label("Name").fill("noon")
-        await page.get_by_role("button", name="Take").press("Enter")
+        await page.get_by_role("button", name="Take snapshot").press("Enter")
         await page.get_by_role("button", name="1 hour").press("Enter")
         await eventually(lambda: cloud.clock.now() == 3600)
         await page.get_by_role("button", name="Restore noon").press("Enter")
@@ -84,7 +84,7 @@ async def test_a_person_sees_and_changes_everything_on_the_page() -> None:
         await page.request.get(f"{cloud.url}/v1.0/me", ignore_https_errors=True)
         await page.wait_for_selector("#journal-list:has-text('GET /v1.0/me')")
         await go(page, "Gaps")
-        await page.get_by_role("button", name="Measure anew").press("Enter")
+        await page.get_by_role("button", name="Start measuring").press("Enter")
         await eventually(lambda: cloud.gaps.enabled)
 
         refused = [said for said in watched.complaints if "400" not in said]  # the slip above

@@ -127,7 +127,7 @@ def test_with_a_mobile_on_nothing_fades_and_locking_the_desktop_is_not_seen(offi
 
 
 def test_what_nobody_can_do_is_refused(office: Office) -> None:
-    with pytest.raises(ValueError, match="no such action: fly; there are come, available"):
+    with pytest.raises(ValueError, match="there is no action fly; there are come, available"):
         office.life.act(office.ada, "fly")
 
 

@@ -44,7 +44,7 @@ async def test_without_being_asked_for_there_is_no_proxy() -> None:
     [
         (["--port", "70000"], "the port is 70000; give one from 1 to 65535, or 0"),
         (["--proxy-port", "-1"], "the proxy port is -1; give one from 1 to 65535, or 0"),
-        (["--port", "8400", "--proxy-port", "8400"], "the proxy needs one of its own"),
+        (["--port", "8400", "--proxy-port", "8400"], "give the proxy a port of its own"),
         (["--tls-cert", "x.pem"], "give both, or neither"),
         (["--speed", "-1"], "the speed is -1; give one from 0"),
         (["--world", "/nowhere.json"], "give `demo`, or a JSON file"),
@@ -77,7 +77,7 @@ async def test_a_port_that_is_taken_is_named_with_what_to_do(option: str) -> Non
         taken.listen()
         port = taken.getsockname()[1]
         options: dict[str, Any] = {option: port}
-        with pytest.raises(OSError, match=f"port {port} of 127.0.0.1 .* choose another port"):
+        with pytest.raises(OSError, match=f"127.0.0.1 port {port}: .* Choose another port"):
             async with Emulator.start(Config(**options)):
                 raise AssertionError("it started")
 
@@ -88,7 +88,7 @@ def test_every_option_is_explained(monkeypatch: pytest.MonkeyPatch, capsys: pyte
         main()
     text = capsys.readouterr().out
 
-    body = text.partition("where it is reached:")[2]
+    body = text.partition("addresses and certificates:")[2]
     for line in text.partition("options:")[0].split("["):
         option = line.partition("]")[0].split()[0] if line.startswith("--") else ""
         assert f"  {option}" in body

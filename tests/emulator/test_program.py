@@ -93,7 +93,7 @@ async def test_wrong_arguments_are_told_in_one_line(tmp_path: Path) -> None:
     for arguments, text in (
         (["--world", str(tmp_path / "none.json")], "none.json"),
         (["--switches", '{"spelling": "klingon"}'], "klingon"),
-        (["--state", str(broken)], "remove it to begin anew"),
+        (["--state", str(broken)], "remove the file to start with a new state"),
     ):
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "emulator", *arguments, stderr=asyncio.subprocess.PIPE

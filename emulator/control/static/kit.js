@@ -1,4 +1,4 @@
-// What every part of the page uses: elements, requests, and what is said to the person.
+// Helpers of all parts of the page: elements, requests, messages.
 
 export function $(selector) {
   return document.querySelector(selector);
@@ -16,7 +16,7 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** The JSON of an answer; null when it has none. Throws what the answer says is wrong. */
+/** Send a request and return the JSON of the answer, or null; throws an Error with the answer's `error`. */
 export async function ask(method, path, body, type = "application/json") {
   const options = { method, headers: { accept: "application/json" } };
   if (body !== undefined) {
@@ -24,30 +24,31 @@ export async function ask(method, path, body, type = "application/json") {
     options.body = type === "application/json" ? JSON.stringify(body) : body;
   }
   const answer = await fetch(`/_emulator/${path}`, options);
-  const told = answer.status === 204 ? null : await answer.json();
-  if (!answer.ok) throw new Error(told?.error ?? `The cloud answered ${answer.status}.`);
-  return told;
+  const value = answer.status === 204 ? null : await answer.json();
+  if (!answer.ok) throw new Error(value?.error ?? `The cloud answered ${answer.status}.`);
+  return value;
 }
 
 let hiding = 0;
 
-export function say(text, bad = false) {
-  const said = $("#said");
-  said.textContent = text;
-  said.classList.toggle("is-bad", bad);
-  said.hidden = false;
+/** Show a message for some seconds. */
+export function notify(text, bad = false) {
+  const message = $("#message");
+  message.textContent = text;
+  message.classList.toggle("is-bad", bad);
+  message.hidden = false;
   clearTimeout(hiding);
-  hiding = setTimeout(() => { said.hidden = true; }, bad ? 15000 : 4000);
+  hiding = setTimeout(() => { message.hidden = true; }, bad ? 15000 : 4000);
 }
 
-/** Do something on a person's behalf, and say how it went. */
+/** Do something that a person asked for, and show a message when it is done or failed. */
 export async function attempt(work, done = "") {
   try {
     await work();
-    if (done) say(done);
+    if (done) notify(done);
     return true;
   } catch (error) {
-    say(error.message, true);
+    notify(error.message, true);
     return false;
   }
 }
@@ -63,12 +64,12 @@ export function filled(form) {
   return values;
 }
 
-/** Have the rows of a list, or one line that says that there are none. */
+/** Fill a list with rows, or with one line if there are none. */
 export function list(element, rows, none) {
   element.replaceChildren(...(rows.length ? rows : [h("li", { class: "none" }, none)]));
 }
 
-/** Have listeners call `work` when nothing was typed for a moment. */
+/** Return a listener that calls `work` when typing has paused. */
 export function settled(work, ms = 250) {
   let waiting = 0;
   return () => { clearTimeout(waiting); waiting = setTimeout(work, ms); };

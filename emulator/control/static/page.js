@@ -1,6 +1,6 @@
-// Which section is shown, and the polling that keeps it live.
+// The sections of the page, and the polling that keeps the shown one live.
 
-import { $, ask, say } from "/_emulator/kit.js";
+import { $, ask, notify } from "/_emulator/kit.js";
 import { clock, faults, gaps, grants, journal, showTime, switches } from "/_emulator/panels.js";
 import * as people from "/_emulator/people.js";
 
@@ -22,23 +22,23 @@ async function turn() {
     else link.removeAttribute("aria-current");
   }
   $(`nav a[href="#${name}"]`).scrollIntoView({ block: "nearest", inline: "center" });
-  await look(true);
+  await update(true);
 }
 
-async function look(anew = false) {
+async function update(anew = false) {
   try {
     showTime(await ask("GET", "clock"));
     await SECTIONS[section()].refresh(anew);
-    if (lost) say("The cloud is back.");
+    if (lost) notify("The cloud answers again.");
     lost = false;
   } catch (error) {
-    if (!lost) say(`The cloud does not answer: ${error.message}`, true);
+    if (!lost) notify(`The cloud cannot be reached: ${error.message}`, true);
     lost = true;
   }
 }
 
 async function live() {
-  if (!document.hidden) await look();
+  if (!document.hidden) await update();
   setTimeout(live, EVERY_MS);
 }
 

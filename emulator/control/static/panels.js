@@ -1,4 +1,4 @@
-// Grants, faults, switches, the clock with snapshots, the journal, gaps.
+// The panels: grants, faults, switches, clock with snapshots, journal, gaps.
 
 import { $, ask, attempt, filled, h, list, settled } from "/_emulator/kit.js";
 
@@ -10,13 +10,13 @@ export const grants = {
   },
   async refresh() {
     const told = await ask("GET", "grants");
-    list($("#grants-list"), told.grants.slice(0, 200).map(grantRow), "Nobody has consented to anything yet.");
+    list($("#grants-list"), told.grants.slice(0, 200).map(grantRow), "No consents yet.");
   },
 };
 
 function grantRow(grant) {
   const everybody = grant.person === "*";
-  const what = h("span", { class: "what" }, everybody ? `Everybody of ${grant.tenant}` : grant.upn || grant.person,
+  const what = h("span", { class: "what" }, everybody ? `Everybody in ${grant.tenant}` : grant.upn || grant.person,
     h("small", {}, `${grant.scopes.join(", ")} · application ${grant.client_id}`));
   if (everybody) return h("li", {}, what);
   const account = grant.person;
@@ -37,20 +37,20 @@ export const faults = {
   async begin() {
     const described = await ask("GET", "openapi.json");
     const kinds = described.components.schemas.Fault.properties.damage.enum;
-    $("#fault-form [name=damage]").append(...kinds.map((kind) => h("option", { value: kind }, kind || "not at all")));
+    $("#fault-form [name=damage]").append(...kinds.map((kind) => h("option", { value: kind }, kind || "none")));
     $("#fault-form").addEventListener("submit", (event) => { event.preventDefault(); put(); });
     $("#faults-clear").addEventListener("click", () => remove("faults"));
   },
   async refresh() {
     const told = await ask("GET", "faults");
-    list($("#faults-list"), told.faults.slice(0, 200).map(faultRow), "Nothing goes wrong.");
+    list($("#faults-list"), told.faults.slice(0, 200).map(faultRow), "No faults.");
   },
 };
 
 function put() {
   const { retry_after: seconds, ...fault } = filled($("#fault-form"));
   if (seconds !== undefined) fault.headers = { "Retry-After": String(seconds) };
-  return attempt(async () => { await ask("POST", "faults", fault); await faults.refresh(); }, "In force.");
+  return attempt(async () => { await ask("POST", "faults", fault); await faults.refresh(); }, "Fault added.");
 }
 
 function remove(path) {
@@ -89,10 +89,10 @@ function switchRow(one) {
     await ask("PUT", "switches", { [one.name]: valueOf(one, field) });
     field.blur();
     await switches.refresh();
-  }, `${one.name} is set.`));
+  }, `${one.name} set.`));
   return h("div", { class: changed ? "switch is-changed" : "switch", "data-name": one.name },
     h("label", {}, one.name, field),
-    h("p", {}, one.about, changed ? ` Usually ${JSON.stringify(one.default)}.` : ""));
+    h("p", {}, one.about, changed ? ` Default: ${JSON.stringify(one.default)}.` : ""));
 }
 
 function fieldOf({ kind, value }) {
@@ -114,7 +114,7 @@ function valueOf({ kind }, field) {
   try {
     return JSON.parse(field.value);
   } catch {
-    throw new Error(`${field.value || "Nothing"} is no JSON.`);
+    throw new Error(field.value ? `${field.value} is not JSON.` : "Enter a value in JSON.");
   }
 }
 
@@ -130,7 +130,7 @@ function load(event) {
     await ask("PUT", "profile", await file.text(), "application/toml");
     event.target.value = "";
     await switches.refresh();
-  }, `${file.name} is loaded.`);
+  }, `${file.name} loaded.`);
 }
 
 async function save() {
@@ -149,14 +149,14 @@ export const clock = {
   begin() {
     const set = (body, done) => attempt(async () => showTime(await ask("PUT", "clock", body)), done);
     $("#speeds").append(...Object.entries(SPEEDS).map(([name, speed]) => h("button", { type: "button", onclick: () => set({ speed }) }, name)));
-    $("#steps").append(...Object.entries(STEPS).map(([name, seconds]) => h("button", { type: "button", onclick: () => set({ advance_s: seconds }, `${name} on.`) }, name)));
+    $("#steps").append(...Object.entries(STEPS).map(([name, seconds]) => h("button", { type: "button", onclick: () => set({ advance_s: seconds }, `Stepped by ${name}.`) }, name)));
     $("#clock-form").addEventListener("submit", (event) => { event.preventDefault(); set(filled(event.target)); });
-    $("#snapshot-form").addEventListener("submit", (event) => { event.preventDefault(); snapshot("PUT", event.target.elements.name.value, "", "is taken"); });
-    $("#reset").addEventListener("click", () => attempt(() => ask("POST", "reset"), "Everything is as at the start."));
+    $("#snapshot-form").addEventListener("submit", (event) => { event.preventDefault(); snapshot("PUT", event.target.elements.name.value, "", "taken"); });
+    $("#reset").addEventListener("click", () => attempt(() => ask("POST", "reset"), "Everything was reset."));
   },
   async refresh() {
     const told = await ask("GET", "snapshots");
-    list($("#snapshots"), told.snapshots.map(snapshotRow), "No snapshot yet.");
+    list($("#snapshots"), told.snapshots.map(snapshotRow), "No snapshots.");
   },
 };
 
@@ -169,14 +169,14 @@ function snapshot(method, name, then, done) {
 
 function snapshotRow(name) {
   return h("li", {}, h("span", { class: "what" }, name),
-    h("button", { type: "button", onclick: () => snapshot("POST", name, "/restore", "is restored"), "aria-label": `Restore ${name}` }, "Restore"),
-    h("button", { type: "button", onclick: () => snapshot("DELETE", name, "", "is deleted"), "aria-label": `Delete ${name}` }, "Delete"));
+    h("button", { type: "button", onclick: () => snapshot("POST", name, "/restore", "restored"), "aria-label": `Restore ${name}` }, "Restore"),
+    h("button", { type: "button", onclick: () => snapshot("DELETE", name, "", "deleted"), "aria-label": `Delete ${name}` }, "Delete"));
 }
 
 const CALENDAR = new Intl.DateTimeFormat("en-GB", { weekday: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", timeZone: "UTC" });
 const OF_DAY = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
-/** The world's time in the head, and the speed. */
+/** Show the world's time and the speed in the head. */
 export function showTime({ date, speed }) {
   const told = CALENDAR.format(new Date(date));
   for (const place of ["#date", "#clock-date"]) $(place).textContent = `${told} UTC`;

@@ -1,4 +1,4 @@
-// People with their live presence; a click on one shows what they can do.
+// People with their live presence; a click on a person shows the actions.
 
 import { $, ask, attempt, h, list, settled } from "/_emulator/kit.js";
 
@@ -38,7 +38,7 @@ function turn(by) {
   return refresh(true);
 }
 
-/** Show whoever changed, or everybody of the page anew. */
+/** Update the people who changed, or draw the whole page anew. */
 export async function refresh(anew = false) {
   const asked = new URLSearchParams({ limit: PAGE, offset, since: anew ? 0 : change });
   for (const name of ["search", "tenant"]) {
@@ -54,7 +54,7 @@ export async function refresh(anew = false) {
 
 function showAll(told) {
   rows.clear();
-  list($("#people-list"), told.people.map(row), "Nobody is called that.");
+  list($("#people-list"), told.people.map(row), "No person matches.");
   const last = Math.min(offset + PAGE, told.total);
   $("#people-count").textContent = told.total > PAGE ? `${offset + 1} to ${last} of ${told.total}` : `${told.total} people`;
   $("#earlier").disabled = offset === 0;
@@ -105,14 +105,14 @@ function words(person) {
 
 function devices(person) {
   const on = [person.desktop && `desktop ${person.desktop}`, person.mobile && "mobile"].filter(Boolean);
-  return on.join(", ") || (person.licensed ? "no device on" : "no licence");
+  return on.join(", ") || (person.licensed ? "no device" : "no licence");
 }
 
 function about(person) {
   return [
     `Object id ${person.id}`,
-    person.living ? "lives the day" : "does what is told",
-    person.status_message && `says “${person.status_message}”`,
+    person.living ? "follows the day" : "waits for actions",
+    person.status_message && `status message “${person.status_message}”`,
     person.out_of_office && "out of office",
     !person.licensed && "has no licence",
     !person.enabled && "account disabled",
@@ -134,7 +134,7 @@ function more(person) {
   const text = h("input", { name: "text", maxlength: "300", autocomplete: "off" });
   return h("div", { class: "more" },
     h("p", { class: "facts soft" }, about(person)),
-    h("p", { class: "bar", role: "group", "aria-label": `What ${person.name} does` },
+    h("p", { class: "bar", role: "group", "aria-label": `Actions of ${person.name}` },
       ...actions.map((action) => h("button", { type: "button", onclick: () => act(person.id, action, text.value) }, action.replaceAll("_", " ")))),
     h("label", {}, `Text, for ${Object.values(WITH_TEXT).join(" and ").toLowerCase()}`, text),
   );
