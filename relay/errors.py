@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from relay.core.consent.grants import Refusal
+    from relay.core.consent.refusals import Refusal
 
 
 class RelayError(Exception):

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from relay.core.consent.grants import Refusal, classify
 from relay.core.consent.microsoft_error import Trouble
+from relay.core.consent.refusals import Refusal, classify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

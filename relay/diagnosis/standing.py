@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from relay.core.consent.grants import GrantState, all_dead, classify, remembered
+from relay.core.consent.grants import GrantState, all_dead, remembered
+from relay.core.consent.refusals import classify
 from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.core.presence import Status
 from relay.store.custody.access_requests import AccessRequests

@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from relay.core.consent.grants import Refusal, RefusalClass
 from relay.core.consent.microsoft_error import NOTHING, Said, heard
+from relay.core.consent.refusals import Refusal, RefusalClass
 from relay.core.pausing import LONGEST_ASKED_S
 from relay.errors import (
     AccessDenied,

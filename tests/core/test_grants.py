@@ -12,16 +12,14 @@ from relay.core.consent.grants import (
     PATIENCE,
     GrantHealth,
     GrantState,
-    Refusal,
-    RefusalClass,
     all_dead,
     choose,
-    classify,
     refused,
     remembered,
     succeeded,
 )
 from relay.core.consent.microsoft_error import NOTHING, Said, heard
+from relay.core.consent.refusals import Refusal, RefusalClass, classify
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 CONSENT, OURS = RefusalClass.CONSENT_REQUIRED, RefusalClass.OURS

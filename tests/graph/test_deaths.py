@@ -20,7 +20,7 @@ from msal.exceptions import MsalServiceError
 
 from emulator import Cloud, Config, Emulator
 from emulator.demo import CLIENT_ID, SECRET
-from relay.core.consent.grants import RefusalClass, classify
+from relay.core.consent.refusals import RefusalClass, classify
 from relay.core.consent.values import TokenGrant
 from relay.errors import CredentialRejected, RelayError, SourceThrottled, SourceUnreachable
 from relay.graph.auth.tokens import GrantTokens

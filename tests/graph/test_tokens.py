@@ -19,7 +19,7 @@ from emulator import Cloud
 from emulator.demo import CLIENT_ID
 from emulator.faults import Fault
 from emulator.world import Application
-from relay.core.consent.grants import RefusalClass
+from relay.core.consent.refusals import RefusalClass
 from relay.core.consent.values import TokenGrant
 from relay.core.presence import TenantId
 from relay.errors import (

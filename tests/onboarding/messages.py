@@ -13,7 +13,7 @@ import onboarding
 from onboarding.layout import environment
 from onboarding.problems import PROBLEMS
 from relay.alerts import texts
-from relay.core.consent import grants
+from relay.core.consent import refusals as refusal_tables
 from relay.core.showing import diagnosis
 from relay.graph import errors
 from relay.locale import languages
@@ -37,7 +37,7 @@ def written() -> dict[Message, str]:
     for problem in PROBLEMS.values():
         parts = filter(None, (problem.title, problem.text, problem.remedy))
         found |= dict.fromkeys(parts, "problems.py")
-    found |= dict.fromkeys(sorted(sentences()), "relay/core/consent/grants.py")
+    found |= dict.fromkeys(sorted(sentences()), "relay/core/consent/refusals.py")
     said = Path(inspect.getfile(diagnosis))
     found |= dict.fromkeys(_of_code(said.read_text(), {"Said": 1}), said.name)
     return found | dict.fromkeys(diagnosis.sentences(), said.name)
@@ -45,9 +45,9 @@ def written() -> dict[Message, str]:
 
 def sentences() -> set[str]:
     """What the relay says of refusals, whoever shows it."""
-    tables = (grants._BY_NUMBER, grants._BY_SUBERROR, grants._BY_ERROR)
+    tables = (refusal_tables._BY_NUMBER, refusal_tables._BY_SUBERROR, refusal_tables._BY_ERROR)
     refusals = [refusal for table in tables for refusal in table.values()]
-    return {refusal.sentence for refusal in (*refusals, grants._UNKNOWN)} | {errors._ACCESS_REFUSED}
+    return {refusal.sentence for refusal in (*refusals, refusal_tables._UNKNOWN)} | {errors._ACCESS_REFUSED}
 
 
 def translated() -> list[dict[str, object]]:

@@ -18,8 +18,9 @@ from redis.asyncio import Redis
 
 from emulator import Config, Emulator
 from onboarding.problems import PROBLEMS
-from relay.core.consent.grants import GrantState, RefusalClass, classify
+from relay.core.consent.grants import GrantState
 from relay.core.consent.microsoft_error import Trouble, heard
+from relay.core.consent.refusals import RefusalClass, classify
 from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.http.paths import TENANT
 from relay.locale.languages import CATALOGUE, Language

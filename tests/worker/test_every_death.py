@@ -21,7 +21,8 @@ from emulator.demo import CLIENT_ID
 from relay.alerts.settings import AlertSettings
 from relay.alerts.signature import new_secret
 from relay.core.audit.events import OPERATOR
-from relay.core.consent.grants import GrantState, RefusalClass, classify
+from relay.core.consent.grants import GrantState
+from relay.core.consent.refusals import RefusalClass, classify
 from relay.core.consent.tenant import TenantState
 from relay.core.presence import Presence, Status, TenantId
 from relay.store.custody.tenants import Tenant

@@ -22,7 +22,8 @@ from onboarding.tenant.trying import proven
 from relay.consent import admit
 from relay.consent.unsubscribe import end_subscriptions
 from relay.core.audit.events import grant_withdrawn
-from relay.core.consent.grants import GrantState, classify
+from relay.core.consent.grants import GrantState
+from relay.core.consent.refusals import classify
 from relay.core.consent.tenant import TenantState
 from relay.core.presence import UserId
 from relay.core.push.subscription import MAX_USERS

@@ -18,8 +18,8 @@ import jwt
 import msal
 import requests
 
-from relay.core.consent.grants import Refusal, RefusalClass, classify
 from relay.core.consent.microsoft_error import Said, heard
+from relay.core.consent.refusals import Refusal, RefusalClass, classify
 from relay.errors import CredentialRejected, RelayError, SourceThrottled, SourceUnreachable
 from relay.graph.auth.credentials import Credential, Credentials
 from relay.graph.client import Gate, open_gate

@@ -26,8 +26,8 @@ import requests
 import structlog
 
 from relay.core import names
-from relay.core.consent.grants import Refusal, RefusalClass, classify
 from relay.core.consent.microsoft_error import NOTHING, Said, heard
+from relay.core.consent.refusals import Refusal, RefusalClass, classify
 from relay.core.consent.values import NewGrant
 from relay.core.presence import TenantId
 from relay.errors import RelayError

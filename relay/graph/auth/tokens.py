@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 
 import msal
 
-from relay.core.consent.grants import Refusal, RefusalClass, classify
+from relay.core.consent.refusals import Refusal, RefusalClass, classify
 from relay.core.consent.values import TokenGrant
 from relay.core.presence import TenantId
 from relay.errors import RelayError, Retryable, SourceUnreachable

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from relay.core.consent import grants
-from relay.core.consent.grants import GrantHealth, GrantState, Refusal, RefusalClass
+from relay.core.consent.grants import GrantHealth, GrantState
 from relay.core.consent.microsoft_error import Trouble
+from relay.core.consent.refusals import Refusal, RefusalClass
 from relay.core.presence import TenantId
 from relay.errors import (
     AccessDenied,

@@ -1,0 +1,267 @@
+"""Refusals of Entra and Graph: what each means, and who must act.
+
+Microsoft's contract is `error` (with `suberror`); the AADSTS numbers are "subject to change" and only refine it
+(https://learn.microsoft.com/entra/identity-platform/reference-error-codes). So every `error` has a default here, and a
+number can sharpen the sentence and the class.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
+
+from relay.core.consent.microsoft_error import NOTHING, Said
+
+
+class RefusalClass(enum.Enum):
+    """The party that must act on a refusal."""
+
+    CONSENT_REQUIRED = enum.auto()
+    """Somebody in the tenant: this grant does not work until then."""
+    OURS = enum.auto()
+    """The operator of the relay: credential or registration is wrong, and no tenant is to blame."""
+    TEMPORARY = enum.auto()
+    """Nobody: Entra asks us to slow down."""
+    UNREACHABLE = enum.auto()
+    """Nobody: Entra has trouble of its own."""
+    DENIED = enum.auto()
+    """Not known: Graph takes the account's token and answers that it may not read. Another account may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The meaning of one refusal.
+
+    Attributes:
+        kind: who must act.
+        sentence: why, in plain words for the person who must act.
+        code: Microsoft's short name: `error`, or `error/suberror`.
+        heals: whether it may go away without a new consent, so that the grant is tried again now and then.
+        passes: whether it may be over within a minute, so that nobody is told before that.
+        by_graph: whether Graph refused a token that Entra had just given: another token proves nothing then.
+        said: Microsoft's own words.
+    """
+
+    kind: RefusalClass
+    sentence: str
+    code: str = ""
+    heals: bool = False
+    passes: bool = False
+    by_graph: bool = False
+    said: Said = NOTHING
+
+
+def classify(error: str, suberror: str = "", error_codes: Collection[int] = (), said: Said = NOTHING) -> Refusal:
+    """Return the meaning of Entra's refusal. An unknown one counts as trouble of Entra's, which never costs a tenant its grant."""
+    code = f"{error}/{suberror}"[:200] if suberror else error[:200]
+    # A number may stand in the text alone.
+    numbered = ((number, _by_number(number)) for number in (*error_codes, said.number))
+    meaning = next((row for number, row in numbered if row is not None and _agrees(number, row, error)), None)
+    if meaning is None:
+        meaning = _BY_SUBERROR.get((error, suberror)) or _BY_ERROR.get(error, _UNKNOWN)
+    return replace(meaning, code=code, said=said)
+
+
+_CONSENT = RefusalClass.CONSENT_REQUIRED
+_OURS = RefusalClass.OURS
+_TEMPORARY = RefusalClass.TEMPORARY
+_UNREACHABLE = RefusalClass.UNREACHABLE
+
+
+def _by_number(number: int) -> Refusal | None:
+    row = _BY_NUMBER.get(number)
+    if row is None and any(number in policies for policies in _POLICIES):
+        return _BY_NUMBER[_A_POLICY]
+    return row
+
+
+def _agrees(number: int, row: Refusal, error: str) -> bool:
+    """Return True if a number may refine the meaning of this `error`.
+
+    `invalid_client` does not cost a tenant its consent, for when our credential expires, every tenant is refused at once;
+    except where the number says that it is about what one tenant lacks.
+    """
+    return error != "invalid_client" or number in _LACKING or row.kind is not _CONSENT
+
+
+_A_POLICY: Final = 53003
+_POLICIES: Final = (range(53000, 54000), range(530000, 531000))
+"""Numbers of Conditional Access and security policies. Microsoft adds some every year."""
+
+_LACKING: Final = frozenset({650052})
+"""A service principal is missing in the tenant; reported with `invalid_client`: https://github.com/PostHog/posthog/pull/43486"""
+
+_UNKNOWN: Final = Refusal(_UNREACHABLE, "Microsoft refused for a reason that the relay does not know; it tries again.")
+
+_BY_ERROR: Final[Mapping[str, Refusal]] = MappingProxyType(
+    {
+        "invalid_grant": Refusal(_CONSENT, "Microsoft no longer accepts this consent. Please consent again."),
+        "interaction_required": Refusal(
+            _CONSENT, "Microsoft wants this account to sign in again. Please consent again."
+        ),
+        "login_required": Refusal(_CONSENT, "Microsoft wants this account to sign in again. Please consent again."),
+        "consent_required": Refusal(_CONSENT, "The organisation's consent is missing. Please consent again."),
+        "access_denied": Refusal(_CONSENT, "Consent was declined. Please try again and accept the permissions."),
+        "unauthorized_client": Refusal(
+            _CONSENT, "The relay's application is not admitted to this organisation. Please consent again.", heals=True
+        ),
+        "invalid_client": Refusal(_OURS, "Microsoft refuses the relay's own credential: it is wrong or has expired."),
+        "invalid_request": Refusal(
+            _OURS, "Microsoft does not understand the relay's request: check its app registration."
+        ),
+        "invalid_scope": Refusal(_OURS, "The permissions asked for do not fit the relay's app registration."),
+        "invalid_resource": Refusal(
+            _OURS, "The relay's app registration names a service that Microsoft does not know."
+        ),
+        "unsupported_grant_type": Refusal(_OURS, "Microsoft does not support the relay's way of asking for a token."),
+        "unsupported_response_type": Refusal(
+            _OURS, "Microsoft does not support the relay's way of asking for consent."
+        ),
+        "temporarily_unavailable": Refusal(
+            _TEMPORARY, "Microsoft's sign-in service is busy and asks the relay to wait."
+        ),
+        "slow_down": Refusal(_TEMPORARY, "Microsoft's sign-in service asks the relay to wait."),
+        "server_error": Refusal(_UNREACHABLE, "Microsoft's sign-in service has trouble; the relay tries again."),
+    }
+)
+
+_BY_SUBERROR: Final[Mapping[tuple[str, str], Refusal]] = MappingProxyType(
+    {
+        ("invalid_grant", "consent_required"): Refusal(
+            _CONSENT, "The consent was withdrawn, or was never given. Please consent again."
+        ),
+        ("invalid_grant", "user_password_expired"): Refusal(
+            _CONSENT, "The account's password has expired. Please renew it and consent again."
+        ),
+    }
+)
+
+
+def _rows(
+    kind: RefusalClass, sentence: str, *numbers: int, heals: bool = False, passes: bool = False
+) -> Iterable[tuple[int, Refusal]]:
+    return ((number, Refusal(kind, sentence, heals=heals, passes=passes)) for number in numbers)
+
+
+_BY_NUMBER: Final[Mapping[int, Refusal]] = MappingProxyType(
+    dict(
+        (
+            *_rows(
+                _CONSENT,
+                "The organisation's multi-factor rules changed, and this account has to prove itself again. Please consent"
+                " again.",
+                *(50072, 50074, 50076, 50078, 50079, 50158),
+            ),
+            *_rows(
+                _CONSENT,
+                "An administrator or the account's owner revoked its sessions. Please consent again.",
+                *(50173,),
+            ),
+            *_rows(
+                _CONSENT,
+                "The account's password was changed, which ended its sessions. Please consent again.",
+                *(50089, 50132, 50133),
+            ),
+            *_rows(
+                _CONSENT,
+                "The consent was not used for too long and has expired. Please consent again.",
+                *(70008, 700082),
+            ),
+            *_rows(
+                _CONSENT,
+                "The organisation's sign-in frequency policy ended the consent. Please consent again, and exclude this"
+                " account from the policy.",
+                *(70043,),
+            ),
+            *_rows(_CONSENT, "Microsoft no longer knows this consent. Please consent again.", 70000),
+            *_rows(_CONSENT, "The consent was withdrawn, or was never given. Please consent again.", 65001),
+            *_rows(_CONSENT, "Consent was declined. Please try again and accept the permissions.", 65004),
+            *_rows(
+                _CONSENT,
+                "In this organisation only an administrator may consent. Please have one open the onboarding page.",
+                *(90094, 90095),
+            ),
+            *_rows(
+                _CONSENT,
+                "A Conditional Access or security policy of the organisation blocks this account. Please exclude it from"
+                " the policy, or consent with another account.",
+                *(50131, 53000, 53001, 53002, 53003, 53011, 530032, 530035),
+                heals=True,
+            ),
+            *_rows(
+                _CONSENT,
+                "The account is disabled. Please enable it, or consent with another account.",
+                *(50057,),
+                heals=True,
+            ),
+            *_rows(
+                _CONSENT,
+                "The account does not belong to this organisation any more. Please consent with another account.",
+                *(50014, 50020, 50034, 51004),
+            ),
+            *_rows(
+                _CONSENT,
+                "The organisation demands that users are assigned to the application. Please assign this account.",
+                *(50105,),
+                heals=True,
+            ),
+            *_rows(
+                _CONSENT,
+                "The account is locked, or its sign-in came from an address that Microsoft distrusts.",
+                # Microsoft's first lock takes a minute: https://learn.microsoft.com/entra/identity/authentication/howto-password-smart-lockout
+                *(50053,),
+                heals=True,
+                passes=True,
+            ),
+            *_rows(_CONSENT, "Microsoft does not know this organisation (any more).", 90002),
+            *_rows(
+                _OURS,
+                "The organisation lives in another Microsoft cloud than the one this relay is set up for.",
+                *(90038, 900382, 900432),
+            ),
+            *_rows(
+                _CONSENT,
+                "The relay's application was removed from the organisation. Please consent again.",
+                *(500011, 650052, 700011, 700016),
+            ),
+            *_rows(
+                _CONSENT,
+                "The relay's application is disabled in the organisation. Please enable it.",
+                *(70001, 7000112),
+                heals=True,
+            ),
+            *_rows(
+                _OURS,
+                "Microsoft refuses the relay's own credential: it is wrong or has expired.",
+                *(70002, 700027, 700030, 7000215, 7000218, 7000222),
+            ),
+            *_rows(
+                _OURS,
+                "Microsoft refuses the relay's credential because the relay's clock differs from Microsoft's: set this"
+                " machine's clock (NTP).",
+                700024,
+            ),
+            *_rows(_OURS, "The relay's redirect URI is registered as `spa`; it must be of type `web`.", 700084),
+            *_rows(
+                _OURS,
+                "The permissions asked for do not fit the relay's app registration.",
+                *(65005, 70011, 650056, 650057),
+            ),
+            *_rows(
+                _CONSENT,
+                "This sign-in was used already or does not belong to this page. Please start again.",
+                *(54005, 501481, 700005),
+            ),
+            *_rows(_TEMPORARY, "Microsoft saw too many equal requests and asks the relay to wait.", 50196, 90055),
+            *_rows(
+                _UNREACHABLE,
+                "Microsoft's sign-in service has trouble; the relay tries again.",
+                *(50033, 90006, 90024, 90033, 90090),
+            ),
+        )
+    )
+)
+"""AADSTS number -> what it means, without `code`."""
