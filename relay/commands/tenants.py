@@ -253,7 +253,7 @@ def suspend(tenant: TenantArgument) -> None:
         if found.state is TenantState.SUSPENDED:
             typer.echo(f"{found.tenant_id} is suspended already.")
             return
-        entry = audit.tenant(audit.Kind.TENANT_SUSPENDED, audit.OPERATOR)
+        entry = audit.tenant(audit.EventKind.TENANT_SUSPENDED, audit.OPERATOR)
         state = await Tenants(store).happened(found.tenant_id, TenantEvent.SUSPENDED, entry)
         if state is not TenantState.SUSPENDED:
             why = "it waits for approval" if state is TenantState.PENDING else "it has left"
@@ -276,7 +276,7 @@ def resume(tenant: TenantArgument) -> None:
         if found.state is not TenantState.SUSPENDED:
             fail(f"{found.tenant_id} is not suspended: it is {found.state}.", EXIT_USAGE)
         event, trouble = await resumption(store, settings.key_ring(), found.tenant_id)
-        entry = audit.tenant(audit.Kind.TENANT_RESUMED, audit.OPERATOR)
+        entry = audit.tenant(audit.EventKind.TENANT_RESUMED, audit.OPERATOR)
         state = await Tenants(store).happened(found.tenant_id, event, entry, trouble=trouble)
         needs = state is TenantState.CONSENT_REQUIRED
         typer.echo(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from relay.core.audit import events as audit
-from relay.core.audit.events import MAX_TEXT_CHARS, MAX_USERS, Actor, Entry, Kind, Recorded
+from relay.core.audit.events import MAX_TEXT_CHARS, MAX_USERS, Actor, Entry, EventKind, Recorded
 from relay.core.audit.export import CSV_HEADER, csv_head, csv_line, json_line
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -49,7 +49,7 @@ def test_whatever_is_in_an_entry_is_bounded_and_one_line():
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", " =", "\r=", "＝", "|", "%"])
 def test_no_cell_of_the_csv_form_can_become_a_formula(start):
     entry = Entry(
-        kind=Kind.KEY_MADE,
+        kind=EventKind.KEY_MADE,
         by=Actor(audit.ActorKind.ACCOUNT, f"{start}1", f"{start}2"),
         subject=f'{start}cmd|"/c calc"!A1',
         details={f"{start}name": f"{start}value"},

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.audit.events import Actor, Entry, Kind
+from relay.core.audit.events import Actor, Entry, EventKind
 from relay.core.presence import Name, TenantId
 from relay.core.watching import watch_intervals as spans
 from relay.core.watching.watch_intervals import GOES_ON_FOR, WatchIntervals
@@ -33,18 +33,18 @@ def ended(watched: WatchIntervals, now: datetime) -> list[Entry]:
     return watched.take(TENANT, now, goes_on=False)
 
 
-def told(entries: list[Entry]) -> list[tuple[str, Kind, tuple[str, ...], datetime | None, datetime | None]]:
+def told(entries: list[Entry]) -> list[tuple[str, EventKind, tuple[str, ...], datetime | None, datetime | None]]:
     return [(e.by.id, e.kind, e.users, e.since, e.until) for e in entries]
 
 
 def test_a_watch_is_told_when_it_begins_and_when_it_has_ended() -> None:
     watched = WatchIntervals()
     watched.want(TENANT, DESK, [BEN, ADA], at(0))
-    assert told(taken(watched, at(1))[TENANT]) == [("k1", Kind.WATCH_BEGAN, (ADA, BEN), at(0), None)]
+    assert told(taken(watched, at(1))[TENANT]) == [("k1", EventKind.WATCH_BEGAN, (ADA, BEN), at(0), None)]
     assert taken(watched, at(2)) == {}
     watched.release(TENANT, DESK, [ADA, BEN], at(10))
     assert taken(watched, at(14)) == {}
-    assert told(taken(watched, at(15))[TENANT]) == [("k1", Kind.WATCHED, (ADA, BEN), at(0), at(10))]
+    assert told(taken(watched, at(15))[TENANT]) == [("k1", EventKind.WATCHED, (ADA, BEN), at(0), at(10))]
     assert watched.names == 0
 
 
@@ -57,8 +57,8 @@ def test_a_suite_that_is_back_within_minutes_watched_all_the_time() -> None:
     watched.release(TENANT, DESK, [ADA], at(200))
     entries = [entry for minute in range(300) for entry in taken(watched, at(minute)).get(TENANT, [])]
     assert told(entries) == [
-        ("k1", Kind.WATCH_BEGAN, (ADA,), at(0), None),
-        ("k1", Kind.WATCHED, (ADA,), at(0), at(200)),
+        ("k1", EventKind.WATCH_BEGAN, (ADA,), at(0), None),
+        ("k1", EventKind.WATCHED, (ADA,), at(0), at(200)),
     ]
 
 
@@ -69,9 +69,9 @@ def test_several_streams_of_a_suite_are_one_watch_and_several_suites_are_several
     taken(watched, at(0))
     watched.release(TENANT, DESK, [ADA], at(1))
     watched.release(TENANT, LOBBY, [ADA], at(2))
-    assert told(taken(watched, at(60))[TENANT]) == [("k2", Kind.WATCHED, (ADA,), at(0), at(2))]
+    assert told(taken(watched, at(60))[TENANT]) == [("k2", EventKind.WATCHED, (ADA,), at(0), at(2))]
     watched.release(TENANT, DESK, [ADA], at(3))
-    assert told(taken(watched, at(60))[TENANT]) == [("k1", Kind.WATCHED, (ADA,), at(0), at(3))]
+    assert told(taken(watched, at(60))[TENANT]) == [("k1", EventKind.WATCHED, (ADA,), at(0), at(3))]
 
 
 def test_tenants_never_mix() -> None:
@@ -97,7 +97,7 @@ def test_an_edge_that_ends_ends_every_watch_of_it() -> None:
     watched = WatchIntervals()
     watched.want(TENANT, DESK, [ADA, BEN], at(0))
     watched.release(TENANT, DESK, [BEN], at(1))
-    ends = [entry for entry in ended(watched, at(2)) if entry.kind is Kind.WATCHED]
+    ends = [entry for entry in ended(watched, at(2)) if entry.kind is EventKind.WATCHED]
     assert Counter((entry.users, entry.until) for entry in ends) == {((BEN,), at(1)): 1, ((ADA,), at(2)): 1}
     assert watched.names == 0
 
@@ -130,7 +130,7 @@ def test_what_is_told_is_taken_in_portions(monkeypatch) -> None:
     assert max(sum(len(entry.users) for entry in entries) for entries in portions) <= 300
     told = Counter((entry.kind, user) for entries in portions for entry in entries for user in entry.users)
     assert told == Counter(
-        [(Kind.WATCH_BEGAN, name) for name in names] + [(Kind.WATCHED, name) for name in names[:500]]
+        [(EventKind.WATCH_BEGAN, name) for name in names] + [(EventKind.WATCHED, name) for name in names[:500]]
     )
 
 
@@ -160,8 +160,8 @@ def test_every_moment_of_a_watch_is_within_a_told_span(steps: list[tuple[bool, i
         moments += [(by_id, name, now) for (by_id, name), count in counts.items() if count]
         entries += taken(watched, now).get(TENANT, [])
     entries += ended(watched, now + GOES_ON_FOR)
-    over = [e for e in entries if e.kind is Kind.WATCHED]
-    assert len(over) == len([e for e in entries if e.kind is Kind.WATCH_BEGAN])
+    over = [e for e in entries if e.kind is EventKind.WATCHED]
+    assert len(over) == len([e for e in entries if e.kind is EventKind.WATCH_BEGAN])
     for by_id, name, moment in moments:
         assert any(
             e.by.id == by_id and name in e.users and e.since and e.until and e.since <= moment <= e.until for e in over

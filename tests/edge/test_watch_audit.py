@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from relay.core.audit.events import Kind
+from relay.core.audit.events import EventKind
 from relay.errors import StoreUnavailable
 from relay.store.custody.audit import AuditLog
 from relay.store.server import keys
@@ -17,7 +17,7 @@ from tests.support.waiting import eventually
 SOON = {"watch_log_every": timedelta(milliseconds=20), "watch_goes_on_for": timedelta(milliseconds=300)}
 
 
-async def told(store: Store, kind: Kind) -> list[tuple[str, tuple[str, ...]]]:
+async def told(store: Store, kind: EventKind) -> list[tuple[str, tuple[str, ...]]]:
     return [
         (one.entry.by.id, one.entry.users) async for one in AuditLog(store).all(TENANT) if one.entry.kind is kind
     ]  # fmt: skip
@@ -29,18 +29,18 @@ async def test_what_a_suite_watches_is_told_when_it_begins_and_when_it_has_ended
     issued = await worker.issue()
     edge = await start_edge(**SOON)
     stream = await suite(issued.text, await connect(edge)).open(name(1), name(0), "not a name").ready()
-    await eventually(lambda: told(store, Kind.WATCH_BEGAN))
-    assert await told(store, Kind.WATCH_BEGAN) == [(issued.key_id, (name(0), name(1)))]
+    await eventually(lambda: told(store, EventKind.WATCH_BEGAN))
+    assert await told(store, EventKind.WATCH_BEGAN) == [(issued.key_id, (name(0), name(1)))]
     await stream.change(unsubscribe=[name(0)])
-    await eventually(lambda: told(store, Kind.WATCHED))
-    assert await told(store, Kind.WATCHED) == [(issued.key_id, (name(0),))]
+    await eventually(lambda: told(store, EventKind.WATCHED))
+    assert await told(store, EventKind.WATCHED) == [(issued.key_id, (name(0),))]
     await stream.kill()
 
     async def both_ended() -> bool:
-        return len(await told(store, Kind.WATCHED)) == 2
+        return len(await told(store, EventKind.WATCHED)) == 2
 
     await eventually(both_ended)
-    [last, _] = [one.entry async for one in AuditLog(store).all(TENANT) if one.entry.kind is Kind.WATCHED]
+    [last, _] = [one.entry async for one in AuditLog(store).all(TENANT) if one.entry.kind is EventKind.WATCHED]
     assert last.since is not None
     assert last.until is not None
     assert last.since <= last.until
@@ -56,7 +56,7 @@ async def test_a_suite_that_reconnects_soon_has_one_watch(worker, suite, store, 
         await stream.kill()
         await eventually(lambda: not edge.statistics().joined.get(TENANT))
     await edge.context.watch_audit.write(all_end=True)
-    assert len(await told(store, Kind.WATCH_BEGAN)) == len(await told(store, Kind.WATCHED)) == 1
+    assert len(await told(store, EventKind.WATCH_BEGAN)) == len(await told(store, EventKind.WATCHED)) == 1
 
 
 async def test_an_edge_that_stops_tells_the_end_of_what_it_served(worker, suite, store, start_edge, connect) -> None:
@@ -64,7 +64,11 @@ async def test_an_edge_that_stops_tells_the_end_of_what_it_served(worker, suite,
     edge = await start_edge()
     await suite(issued.text, await connect(edge)).open(name(0)).ready()
     await edge.__aexit__()
-    assert await told(store, Kind.WATCH_BEGAN) == await told(store, Kind.WATCHED) == [(issued.key_id, (name(0),))]
+    assert (
+        await told(store, EventKind.WATCH_BEGAN)
+        == await told(store, EventKind.WATCHED)
+        == [(issued.key_id, (name(0),))]
+    )
 
 
 async def test_watches_of_a_time_without_redis_are_told_when_it_is_back(
@@ -80,7 +84,11 @@ async def test_watches_of_a_time_without_redis_are_told_when_it_is_back(
     await stream.kill()
     await eventually(lambda: not edge.statistics().joined.get(TENANT))
     await edge.context.watch_audit.write(all_end=True)
-    assert await told(store, Kind.WATCH_BEGAN) == await told(store, Kind.WATCHED) == [(issued.key_id, (name(0),))]
+    assert (
+        await told(store, EventKind.WATCH_BEGAN)
+        == await told(store, EventKind.WATCHED)
+        == [(issued.key_id, (name(0),))]
+    )
 
 
 async def test_answers_cost_the_audit_log_nothing_and_are_not_in_it(
@@ -90,7 +98,7 @@ async def test_answers_cost_the_audit_log_nothing_and_are_not_in_it(
     [who] = await worker.users(1)
     edge = await start_edge(**SOON)
     stream = await suite(issued.text, await connect(edge)).open(who).ready()
-    await eventually(lambda: told(store, Kind.WATCH_BEGAN))
+    await eventually(lambda: told(store, EventKind.WATCH_BEGAN))
     before = await raw.xlen(keys.audit_watches(TENANT))
     for activity in ("second", "third", "fourth"):
         await worker.found({user(0): activity})

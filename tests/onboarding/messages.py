@@ -39,7 +39,7 @@ def written() -> dict[Message, str]:
         found |= dict.fromkeys(parts, "problems.py")
     found |= dict.fromkeys(sorted(sentences()), "relay/core/consent/refusals.py")
     said = Path(inspect.getfile(diagnosis))
-    found |= dict.fromkeys(_of_code(said.read_text(), {"Said": 1}), said.name)
+    found |= dict.fromkeys(_of_code(said.read_text(), {"Remark": 1}), said.name)
     return found | dict.fromkeys(diagnosis.sentences(), said.name)
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from redis.asyncio import Redis
 
-from relay.core.audit.events import Actor, Kind
+from relay.core.audit.events import Actor, EventKind
 from relay.store.custody.access_requests import MOST_KEPT, MOST_WAITING, WAITS, AccessRequests, Asked, RequestState
 from relay.store.custody.admissions import Admissions, RequestGone, Taken
 from relay.store.custody.audit import AuditLog
@@ -90,7 +90,7 @@ async def test_a_no_deletes_the_consent_and_is_told(requests: AccessRequests, st
     assert await requests.consent(TENANT, BEN) is None
     assert (await requests.load(TENANT, BEN)).state is RequestState.REFUSED  # type: ignore[union-attr]
     kinds = [one.entry.kind for one in (await AuditLog(store).page(TENANT)).entries]
-    assert kinds[:2] == [Kind.ACCESS_REFUSED, Kind.ACCESS_ASKED]
+    assert kinds[:2] == [EventKind.ACCESS_REFUSED, EventKind.ACCESS_ASKED]
 
 
 async def test_of_a_yes_and_a_no_at_once_one_holds(requests: AccessRequests, store: Store):
@@ -108,7 +108,7 @@ async def test_asking_again_replaces_the_consent_and_tells_nobody_twice(requests
     assert await ask(requests, cache="newer") is Asked.AGAIN
     assert await requests.consent(TENANT, BEN) == "newer"
     kinds = [one.entry.kind for one in (await AuditLog(store).page(TENANT)).entries]
-    assert kinds.count(Kind.ACCESS_ASKED) == len(await requests.list(TENANT)) == 1
+    assert kinds.count(EventKind.ACCESS_ASKED) == len(await requests.list(TENANT)) == 1
 
 
 async def test_requests_are_bounded(requests: AccessRequests, store: Store):
@@ -163,4 +163,4 @@ async def test_whoever_asks_may_take_it_back_and_tells_nobody_again_within_a_day
             await admit(store, BEN, "u2@b.de", asked=request)
         assert await ask(requests) is Asked.AGAIN
     kinds = [one.entry.kind for one in (await AuditLog(store).page(TENANT)).entries]
-    assert kinds[:2] == [Kind.ACCESS_ASKED, Kind.ACCESS_WITHDRAWN], "the log tells of each all the same"
+    assert kinds[:2] == [EventKind.ACCESS_ASKED, EventKind.ACCESS_WITHDRAWN], "the log tells of each all the same"

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from relay.core.audit import events as audit
-from relay.core.audit.events import OPERATOR, Actor, Kind
+from relay.core.audit.events import OPERATOR, Actor, EventKind
 from relay.core.audit.export import Form
 from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.store.custody import audit as store_audit
@@ -39,7 +39,7 @@ async def log(store: Store) -> AuditLog:
     return AuditLog(store)
 
 
-async def told(log: AuditLog) -> list[tuple[Kind, str, str]]:
+async def told(log: AuditLog) -> list[tuple[EventKind, str, str]]:
     """What the log says, oldest first: kind, who, about whom."""
     return [(each.entry.kind, each.entry.by.name, each.entry.subject_id) async for each in log.all(TENANT)][::-1]
 
@@ -56,10 +56,10 @@ async def test_an_admission_tells_of_the_tenant_and_of_the_grant(store: Store) -
     await admit(store, 1)
     await admit(store, 2, by=ADA)
     assert await told(log) == [
-        (Kind.TENANT_ADMITTED, "u1", user(1)),
-        (Kind.GRANT_ADDED, "u1", user(1)),
-        (Kind.GRANT_REPLACED, "u1", user(1)),
-        (Kind.GRANT_ADDED, ADA.name, user(2)),
+        (EventKind.TENANT_ADMITTED, "u1", user(1)),
+        (EventKind.GRANT_ADDED, "u1", user(1)),
+        (EventKind.GRANT_REPLACED, "u1", user(1)),
+        (EventKind.GRANT_ADDED, ADA.name, user(2)),
     ]
 
 
@@ -71,7 +71,7 @@ async def test_grants_that_are_saved_and_withdrawn_are_told_if_somebody_did_it(s
     await vault.save(grant, version, audit.grant_added(ADA, user(1), "u1"))
     assert await vault.remove(TENANT, user(1), audit.grant_withdrawn(ADA, user(1), "u1"))
     kinds = [kind for kind, _, _ in await told(log)]
-    assert kinds == [Kind.GRANT_ADDED, Kind.GRANT_REPLACED, Kind.GRANT_WITHDRAWN]
+    assert kinds == [EventKind.GRANT_ADDED, EventKind.GRANT_REPLACED, EventKind.GRANT_WITHDRAWN]
 
 
 async def test_what_did_not_happen_is_not_told(store: Store, log: AuditLog) -> None:
@@ -81,7 +81,7 @@ async def test_what_did_not_happen_is_not_told(store: Store, log: AuditLog) -> N
     with pytest.raises(VersionConflict):
         await vault.save(grant, 17, audit.grant_added(ADA, user(1), "u1"))
     assert not await SuiteKeys(store, MARKS).revoke("0123456789abcdef", audit.key_revoked(ADA, "0123456789abcdef", ""))
-    resumed = audit.tenant(Kind.TENANT_RESUMED, OPERATOR)
+    resumed = audit.tenant(EventKind.TENANT_RESUMED, OPERATOR)
     assert await Tenants(store).happened(TENANT, TenantEvent.RESUMED, resumed) is TenantState.ACTIVE
     assert await told(log) == []
 
@@ -93,9 +93,9 @@ async def test_keys_are_told_of_with_their_ids(store: Store, log: AuditLog) -> N
     for _ in range(3):  # a revocation that is repeated is told once
         assert await suite_keys.revoke(key.key_id, audit.key_revoked(OPERATOR, key.key_id, "desk"))
     assert await told(log) == [
-        (Kind.KEY_MADE, ADA.name, key.key_id),
-        (Kind.KEY_ROTATED, ADA.name, newer.key_id),
-        (Kind.KEY_REVOKED, "", key.key_id),
+        (EventKind.KEY_MADE, ADA.name, key.key_id),
+        (EventKind.KEY_ROTATED, ADA.name, newer.key_id),
+        (EventKind.KEY_REVOKED, "", key.key_id),
     ]
 
 
@@ -104,11 +104,11 @@ async def test_a_revocation_that_was_cut_short_is_completed_by_its_repetition(st
     key = await suite_keys.issue(TENANT, "desk")
     await suite_keys.revoke(key.key_id)  # as far as it came: revoked, not told
     await suite_keys.revoke(key.key_id, audit.key_revoked(ADA, key.key_id, "desk"))
-    assert await told(log) == [(Kind.KEY_REVOKED, ADA.name, key.key_id)]
+    assert await told(log) == [(EventKind.KEY_REVOKED, ADA.name, key.key_id)]
 
 
 async def test_states_of_the_tenant_are_told_when_they_change(store: Store, log: AuditLog) -> None:
-    suspended = audit.tenant(Kind.TENANT_SUSPENDED, OPERATOR, "unpaid")
+    suspended = audit.tenant(EventKind.TENANT_SUSPENDED, OPERATOR, "unpaid")
     await Tenants(store).happened(TENANT, TenantEvent.SUSPENDED, suspended)
     await Tenants(store).happened(TENANT, TenantEvent.SUSPENDED, suspended)
     page = await log.page(TENANT)

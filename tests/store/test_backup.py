@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from relay.core.audit import events as audit
-from relay.core.audit.events import OPERATOR, Actor, Kind
+from relay.core.audit.events import OPERATOR, Actor, EventKind
 from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.errors import SuiteKeyRevoked
 from relay.store.backup import file as backup_file
@@ -229,8 +229,8 @@ async def test_entries_that_are_too_old_meanwhile_do_not_come_back(store: Store,
     file = await backed_up(store)
     await raw.flushall()
     await restored(store, file)
-    kinds = [one.entry.kind async for one in AuditLog(store).all(TENANT) if one.entry.kind is not Kind.WATCHED]
-    assert kinds == [Kind.TENANT_RESTORED]
+    kinds = [one.entry.kind async for one in AuditLog(store).all(TENANT) if one.entry.kind is not EventKind.WATCHED]
+    assert kinds == [EventKind.TENANT_RESTORED]
     assert await raw.xlen(keys.audit(TENANT)) == 1
 
 

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from relay.core.audit import events as audit
-from relay.core.audit.events import Kind
+from relay.core.audit.events import EventKind
 from relay.errors import Rejected, SuiteKeyRevoked
 from relay.store.backup.file import BackupKey, make_backup_key
 from relay.store.backup.restore import checked
@@ -64,7 +64,7 @@ def key_id(text: str) -> str:
     return text.split("_")[1]
 
 
-async def told(store: Store, kind: Kind) -> list[str]:
+async def told(store: Store, kind: EventKind) -> list[str]:
     """About whom the log tells something of a kind."""
     return [one.entry.subject_id async for one in AuditLog(store).all(TENANT) if one.entry.kind is kind]
 
@@ -131,7 +131,7 @@ def tell(capsys: pytest.CaptureFixture[str], count: int, what: str) -> None:
 async def test_a_withdrawal_is_whole_wherever_it_is_killed(sweep: Sweep, store: Store, capsys):
     async def check(run: Ran) -> None:
         gone = await Vault(store, OLD).load(TENANT, user(1)) is None
-        assert await told(store, Kind.GRANT_WITHDRAWN) == [user(1)] * gone
+        assert await told(store, EventKind.GRANT_WITHDRAWN) == [user(1)] * gone
         assert gone or run.result is None
         assert [grant.account_id for grant in await Vault(store, OLD).list(TENANT)] == [user(1), user(2)][gone:]
 
@@ -167,10 +167,10 @@ async def test_a_new_suite_key_is_whole_wherever_it_is_killed(sweep: Sweep, stor
         held = {name.decode().removeprefix("suite-key:") for name in await raw.keys("suite-key:*")}
         other = {key.key_id for key in await SuiteKeys(store, MARKS).list(tenant_in(7))}
         assert held == listed | other  # no key is in force that a removal of its tenant would not find
-        assert set(await told(store, Kind.KEY_MADE)) <= listed
+        assert set(await told(store, EventKind.KEY_MADE)) <= listed
         if run.result is not None:
             assert await works(store, run.result)
-            assert key_id(run.result) in await told(store, Kind.KEY_MADE)
+            assert key_id(run.result) in await told(store, EventKind.KEY_MADE)
 
     tell(capsys, await sweep.over(killable.make_key, check, Given(str(sweep.folder))), "the making of a suite key")
 
@@ -179,7 +179,7 @@ async def test_a_new_suite_key_is_whole_wherever_it_is_killed(sweep: Sweep, stor
 async def test_a_revocation_is_whole_wherever_it_is_killed(sweep: Sweep, store: Store, capsys):
     async def check(run: Ran) -> None:
         revoked = not await works(store, sweep.text)
-        said = await told(store, Kind.KEY_REVOKED)
+        said = await told(store, EventKind.KEY_REVOKED)
         assert said in ([], [key_id(sweep.text)])
         assert revoked or not said
         if run.result is not None:
@@ -199,8 +199,8 @@ async def test_the_rotation_of_a_suite_key_never_leaves_a_suite_without_one(swee
         if run.result is not None:
             assert await works(store, run.result)
             assert not await works(store, sweep.text)
-            assert key_id(run.result) in await told(store, Kind.KEY_ROTATED)
-            assert await told(store, Kind.KEY_REVOKED) == [key_id(sweep.text)]
+            assert key_id(run.result) in await told(store, EventKind.KEY_ROTATED)
+            assert await told(store, EventKind.KEY_REVOKED) == [key_id(sweep.text)]
 
     tell(capsys, await sweep.over(killable.rotate_key, check, Given(str(sweep.folder))), "the rotation of a suite key")
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from redis.asyncio import Redis
 
-from relay.core.audit.events import OPERATOR, RELAY, Actor, Kind
+from relay.core.audit.events import OPERATOR, RELAY, Actor, EventKind
 from relay.core.consent.grants import GrantState
 from relay.core.consent.tenant import TenantState
 from relay.core.presence import UserId
@@ -92,7 +92,7 @@ async def test_the_contact_comes_once_and_is_bound_to_the_object_id(store: Store
     assert not await managers.claim(TENANT, BEN, "ada@b.de"), "the name was given to somebody else"
     assert [one.origin for one in await managers.list(TENANT)] == [Origin.CONNECTED, Origin.CONTACT]
     (told, *_) = (await AuditLog(store).page(TENANT)).entries
-    assert (told.entry.kind, told.entry.subject_id) == (Kind.MANAGER_ADDED, ADA)
+    assert (told.entry.kind, told.entry.subject_id) == (EventKind.MANAGER_ADDED, ADA)
 
 
 async def test_a_contact_who_does_not_come_in_time_may_not_come_until_named_again(store: Store, raw: Redis):
@@ -213,7 +213,7 @@ async def test_of_a_tenant_from_before_the_oldest_reading_account_and_the_contac
     )
     entries = (await AuditLog(store).page(TENANT)).entries
     assert [(one.entry.kind, one.entry.by.kind, one.entry.subject) for one in entries] == [
-        (Kind.MANAGER_ADDED, "relay", "ada@b.de")
+        (EventKind.MANAGER_ADDED, "relay", "ada@b.de")
     ]
     assert await Managers(store).claim(TENANT, user(9), "cleo@b.de")
     assert await names(store) == {"ada@b.de", "cleo@b.de"}

@@ -11,7 +11,7 @@ from onboarding.problems import ProblemError
 from onboarding.tenant.access import Action
 from onboarding.tenant.layout import LOG
 from onboarding.tenant.log_exports import LogExports
-from relay.core.audit.events import ActorKind, Kind
+from relay.core.audit.events import ActorKind, EventKind
 from relay.core.audit.export import Form
 from relay.locale.languages import english
 from relay.store.custody.audit import PAGE, RETENTION
@@ -73,29 +73,29 @@ class LogViews:
 
 
 KINDS: Final = {
-    Kind.TENANT_ADMITTED: english("Organisation connected"),
-    Kind.TENANT_APPLIED: english("Approval asked for"),
-    Kind.TENANT_APPROVED: english("Organisation approved"),
-    Kind.TENANT_SUSPENDED: english("Reading suspended"),
-    Kind.TENANT_RESUMED: english("Reading resumed"),
-    Kind.TENANT_LEFT: english("Organisation left"),
-    Kind.TENANT_RESTORED: english("Restored from a backup"),
-    Kind.GRANT_ADDED: english("Account added"),
-    Kind.GRANT_REPLACED: english("Account granted again"),
-    Kind.GRANT_WITHDRAWN: english("Account withdrawn"),
-    Kind.KEY_MADE: english("Suite key made"),
-    Kind.KEY_ROTATED: english("Suite key rotated"),
-    Kind.KEY_REVOKED: english("Suite key revoked"),
-    Kind.KEY_RENAMED: english("Suite renamed"),
-    Kind.SETTINGS_CHANGED: english("Settings changed"),
-    Kind.CONTACT_CHANGED: english("Contact changed"),
-    Kind.MANAGER_ADDED: english("Looks after the organisation"),
-    Kind.MANAGER_REMOVED: english("Does not look after it any more"),
-    Kind.ACCESS_ASKED: english("Asked for access"),
-    Kind.ACCESS_REFUSED: english("Access refused"),
-    Kind.ACCESS_WITHDRAWN: english("Request withdrawn"),
-    Kind.WATCH_BEGAN: english("A suite began to watch"),
-    Kind.WATCHED: english("Watched by a suite"),
+    EventKind.TENANT_ADMITTED: english("Organisation connected"),
+    EventKind.TENANT_APPLIED: english("Approval asked for"),
+    EventKind.TENANT_APPROVED: english("Organisation approved"),
+    EventKind.TENANT_SUSPENDED: english("Reading suspended"),
+    EventKind.TENANT_RESUMED: english("Reading resumed"),
+    EventKind.TENANT_LEFT: english("Organisation left"),
+    EventKind.TENANT_RESTORED: english("Restored from a backup"),
+    EventKind.GRANT_ADDED: english("Account added"),
+    EventKind.GRANT_REPLACED: english("Account granted again"),
+    EventKind.GRANT_WITHDRAWN: english("Account withdrawn"),
+    EventKind.KEY_MADE: english("Suite key made"),
+    EventKind.KEY_ROTATED: english("Suite key rotated"),
+    EventKind.KEY_REVOKED: english("Suite key revoked"),
+    EventKind.KEY_RENAMED: english("Suite renamed"),
+    EventKind.SETTINGS_CHANGED: english("Settings changed"),
+    EventKind.CONTACT_CHANGED: english("Contact changed"),
+    EventKind.MANAGER_ADDED: english("Looks after the organisation"),
+    EventKind.MANAGER_REMOVED: english("Does not look after it any more"),
+    EventKind.ACCESS_ASKED: english("Asked for access"),
+    EventKind.ACCESS_REFUSED: english("Access refused"),
+    EventKind.ACCESS_WITHDRAWN: english("Request withdrawn"),
+    EventKind.WATCH_BEGAN: english("A suite began to watch"),
+    EventKind.WATCHED: english("Watched by a suite"),
 }
 ACTORS: Final = {
     ActorKind.ACCOUNT: english("account"),

@@ -17,7 +17,7 @@ from onboarding.tenant.access import Action
 from onboarding.tenant.layout import DIAGNOSTICS
 from relay.core.names import MAX_NAME_CHARS, normalise
 from relay.core.presence import Source
-from relay.core.showing.diagnosis import ABSENCES, NOT_REQUESTED, ConnectorState, Said, Word
+from relay.core.showing.diagnosis import ABSENCES, NOT_REQUESTED, ConnectorState, Remark, Word
 from relay.core.showing.mapping import LOOKS
 from relay.diagnosis import connection, minute
 from relay.diagnosis.explanation import explain
@@ -208,7 +208,7 @@ def _connector(found: Connector) -> dict[str, Any]:
     }
 
 
-def _sentence(said: Said) -> Sentence:
+def _sentence(said: Remark) -> Sentence:
     return Sentence(said.text, said.values)
 
 

@@ -27,7 +27,7 @@ MAX_DETAILS: Final = 40
 """Details of one entry: more settings than there are."""
 
 
-class Kind(enum.StrEnum):
+class EventKind(enum.StrEnum):
     """The kind of an event; the values are what the store keeps and the export shows."""
 
     TENANT_ADMITTED = "tenant-admitted"
@@ -63,7 +63,7 @@ class Kind(enum.StrEnum):
     """A suite watched `users`, from `since` to `until`; told when it is over."""
 
 
-WATCHES: Final = frozenset({Kind.WATCH_BEGAN, Kind.WATCHED})
+WATCHES: Final = frozenset({EventKind.WATCH_BEGAN, EventKind.WATCHED})
 """The kinds that are no deeds."""
 
 
@@ -107,7 +107,7 @@ RELAY: Final = Actor(ActorKind.RELAY)
 class Entry:
     """One thing that happened. Made with the functions below, which bound it."""
 
-    kind: Kind
+    kind: EventKind
     by: Actor
     subject_id: str = ""
     """To what: a grant's account id, a suite key's id."""
@@ -133,32 +133,32 @@ class Recorded:
 
 def grant_added(by: Actor, account_id: str, upn: str) -> Entry:
     """Return the event of a grant that is now kept. The store turns it into `GRANT_REPLACED` when the account had one already."""
-    return _entry(Kind.GRANT_ADDED, by, account_id, upn)
+    return _entry(EventKind.GRANT_ADDED, by, account_id, upn)
 
 
 def grant_withdrawn(by: Actor, account_id: str, upn: str) -> Entry:
     """Return the event of a deleted grant."""
-    return _entry(Kind.GRANT_WITHDRAWN, by, account_id, upn)
+    return _entry(EventKind.GRANT_WITHDRAWN, by, account_id, upn)
 
 
 def key_made(by: Actor, label: str) -> Entry:
     """Return the event of a new suite key; the store fills in the key's id."""
-    return _entry(Kind.KEY_MADE, by, "", label)
+    return _entry(EventKind.KEY_MADE, by, "", label)
 
 
 def key_rotated(by: Actor, label: str, former_key_id: str) -> Entry:
     """Return the event of a suite key that takes another one's place; the store fills in its id."""
-    return _entry(Kind.KEY_ROTATED, by, "", label, {"takes the place of": former_key_id})
+    return _entry(EventKind.KEY_ROTATED, by, "", label, {"takes the place of": former_key_id})
 
 
 def key_revoked(by: Actor, key_id: str, label: str) -> Entry:
     """Return the event of a revoked suite key."""
-    return _entry(Kind.KEY_REVOKED, by, key_id, label)
+    return _entry(EventKind.KEY_REVOKED, by, key_id, label)
 
 
 def key_renamed(by: Actor, key_id: str, before: str, label: str) -> Entry:
     """Return the event of a renamed suite key."""
-    return _entry(Kind.KEY_RENAMED, by, key_id, label, {"formerly": before})
+    return _entry(EventKind.KEY_RENAMED, by, key_id, label, {"formerly": before})
 
 
 def settings_changed(
@@ -173,52 +173,52 @@ def settings_changed(
         shown: the settings whose values are nobody's secret; of others it is only said that they changed.
     """
     details = changes(before, after, shown)
-    return _entry(Kind.SETTINGS_CHANGED, by, "", "", details) if details else None
+    return _entry(EventKind.SETTINGS_CHANGED, by, "", "", details) if details else None
 
 
 def contact_changed(by: Actor) -> Entry:
     """Return the event of a new contact. Both persons' names are personal and stay out of the log."""
-    return _entry(Kind.CONTACT_CHANGED, by, "", "")
+    return _entry(EventKind.CONTACT_CHANGED, by, "", "")
 
 
 def manager_added(by: Actor, account_id: str, upn: str, origin: str = "") -> Entry:
     """Return the event of a new manager; `origin` gives the reason where nobody named the account."""
-    return _entry(Kind.MANAGER_ADDED, by, account_id, upn, {"as": origin} if origin else {})
+    return _entry(EventKind.MANAGER_ADDED, by, account_id, upn, {"as": origin} if origin else {})
 
 
 def manager_removed(by: Actor, account_id: str, upn: str) -> Entry:
     """Return the event of a manager whose right ended."""
-    return _entry(Kind.MANAGER_REMOVED, by, account_id, upn)
+    return _entry(EventKind.MANAGER_REMOVED, by, account_id, upn)
 
 
 def access_asked(by: Actor) -> Entry:
     """Return the event of a request for access: a consent that a manager has to accept."""
-    return _entry(Kind.ACCESS_ASKED, by, by.id, by.name)
+    return _entry(EventKind.ACCESS_ASKED, by, by.id, by.name)
 
 
 def access_refused(by: Actor, account_id: str, upn: str) -> Entry:
     """Return the event of a refused request, whose consent is deleted."""
-    return _entry(Kind.ACCESS_REFUSED, by, account_id, upn)
+    return _entry(EventKind.ACCESS_REFUSED, by, account_id, upn)
 
 
 def access_withdrawn(by: Actor) -> Entry:
     """Return the event of a withdrawn request, whose consent is deleted."""
-    return _entry(Kind.ACCESS_WITHDRAWN, by, by.id, by.name)
+    return _entry(EventKind.ACCESS_WITHDRAWN, by, by.id, by.name)
 
 
-def tenant(kind: Kind, by: Actor, reason: str = "") -> Entry:
+def tenant(kind: EventKind, by: Actor, reason: str = "") -> Entry:
     """Something happened to the tenant as a whole."""
     return _entry(kind, by, "", "", {"reason": reason} if reason else {})
 
 
 def watch_began(by: Actor, users: Iterable[str], since: datetime) -> Entry:
     """Return the event of a suite that begins to watch users. Give `MAX_USERS` at most: further ones are left out."""
-    return Entry(kind=Kind.WATCH_BEGAN, by=by, users=_users(users), since=since)
+    return Entry(kind=EventKind.WATCH_BEGAN, by=by, users=_users(users), since=since)
 
 
 def watched(by: Actor, users: Iterable[str], since: datetime, until: datetime) -> Entry:
     """Return the event of a suite that watched users, `MAX_USERS` at most."""
-    return Entry(kind=Kind.WATCHED, by=by, users=_users(users), since=since, until=until)
+    return Entry(kind=EventKind.WATCHED, by=by, users=_users(users), since=since, until=until)
 
 
 def _users(users: Iterable[str]) -> tuple[str, ...]:
@@ -241,7 +241,9 @@ def cut(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text[:MAX_TEXT_CHARS])
 
 
-def _entry(kind: Kind, by: Actor, subject_id: str, subject: str, details: Mapping[str, str] | None = None) -> Entry:
+def _entry(
+    kind: EventKind, by: Actor, subject_id: str, subject: str, details: Mapping[str, str] | None = None
+) -> Entry:
     some = list((details or {}).items())[:MAX_DETAILS]
     return Entry(
         kind=kind,

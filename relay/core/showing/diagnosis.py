@@ -39,8 +39,8 @@ class Word(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A sentence with what is to be filled in."""
+class Remark:
+    """A sentence about a user or a connection, with its values."""
 
     text: str
     values: Mapping[str, object] = field(default_factory=dict)
@@ -232,21 +232,21 @@ class Connector:
     """
 
     state: ConnectorState
-    cause: Said
-    notes: tuple[Said, ...] = ()
+    cause: Remark
+    notes: tuple[Remark, ...] = ()
 
 
 def connector(seen: Seen) -> Connector:
     """Judge a tenant's connection, by the cause that matters most."""
     found = _by_record(seen) or _by_status(seen) or _by_age(seen)
     if found is None:
-        found = _S.UP_AND_RUNNING, Said("Microsoft confirmed what is shown %(seconds)s s ago.", _rounded(seen.age_s))
+        found = _S.UP_AND_RUNNING, Remark("Microsoft confirmed what is shown %(seconds)s s ago.", _rounded(seen.age_s))
     state, cause = found
     return Connector(state, cause, tuple(_notes(seen)) if state is _S.UP_AND_RUNNING else ())
 
 
 _S = ConnectorState
-_Found = tuple[ConnectorState, Said]
+_Found = tuple[ConnectorState, Remark]
 _STALE_INTERVALS: Final = 3
 _GRACE_S: Final = 5.0
 _INTERVAL_ASSUMED_S: Final = 5.0
@@ -255,62 +255,62 @@ _INTERVAL_ASSUMED_S: Final = 5.0
 def _by_record(seen: Seen) -> _Found | None:
     match seen.state:
         case TenantState.SUSPENDED:
-            return _S.DISABLED, Said("Whoever runs this relay has suspended your organisation.")
+            return _S.DISABLED, Remark("Whoever runs this relay has suspended your organisation.")
         case TenantState.REMOVED:
-            return _S.DISABLED, Said("Your organisation has left this relay.")
+            return _S.DISABLED, Remark("Your organisation has left this relay.")
         case TenantState.PENDING:
-            return _S.NOT_CONFIGURED, Said("Your organisation waits for the approval of whoever runs this relay.")
+            return _S.NOT_CONFIGURED, Remark("Your organisation waits for the approval of whoever runs this relay.")
         case TenantState.CONSENT_REQUIRED if seen.code:
-            return _S.FORBIDDEN, Said(
+            return _S.FORBIDDEN, Remark(
                 "No account’s consent works any more. Microsoft says: %(code)s.", {"code": seen.code}
             )
         case TenantState.CONSENT_REQUIRED:
-            return _S.FORBIDDEN, Said("No account’s consent works any more.")
-    return (_S.NOT_CONFIGURED, Said("No account has consented.")) if not seen.grants else None
+            return _S.FORBIDDEN, Remark("No account’s consent works any more.")
+    return (_S.NOT_CONFIGURED, Remark("No account has consented.")) if not seen.grants else None
 
 
 def _by_status(seen: Seen) -> _Found | None:
     match seen.status:
         case None:
-            return _S.CONNECTION_ERROR, Said("No worker of this relay has looked after your organisation yet.")
+            return _S.CONNECTION_ERROR, Remark("No worker of this relay has looked after your organisation yet.")
         case Status.CONSENT_REQUIRED:
-            return _S.FORBIDDEN, Said("No account’s consent works any more.")
+            return _S.FORBIDDEN, Remark("No account’s consent works any more.")
         case Status.ACCESS_DENIED:
-            return _S.FORBIDDEN, Said("Microsoft does not let the account that reads see presence.")
+            return _S.FORBIDDEN, Remark("Microsoft does not let the account that reads see presence.")
         case Status.SUSPENDED:
-            return _S.DISABLED, Said("Whoever runs this relay has suspended your organisation.")
+            return _S.DISABLED, Remark("Whoever runs this relay has suspended your organisation.")
         case Status.THROTTLED:
-            return _S.CONNECTION_ERROR, Said("Microsoft has asked the relay to read your organisation more slowly.")
+            return _S.CONNECTION_ERROR, Remark("Microsoft has asked the relay to read your organisation more slowly.")
         case Status.SOURCE_UNREACHABLE:
-            return _S.CONNECTION_ERROR, Said("The relay cannot reach Microsoft, or Microsoft does not answer.")
+            return _S.CONNECTION_ERROR, Remark("The relay cannot reach Microsoft, or Microsoft does not answer.")
         case Status.NONE:
             return None
-    return _S.CONNECTION_ERROR, Said("What is held was not confirmed for three intervals.")
+    return _S.CONNECTION_ERROR, Remark("What is held was not confirmed for three intervals.")
 
 
 def _by_age(seen: Seen) -> _Found | None:
     if seen.age_s is None:
-        return _S.CONNECTION_ERROR, Said("Microsoft has not answered for your organisation yet.")
+        return _S.CONNECTION_ERROR, Remark("Microsoft has not answered for your organisation yet.")
     if seen.age_s <= _STALE_INTERVALS * (seen.interval_s or _INTERVAL_ASSUMED_S) + _GRACE_S:
         return None
-    return _S.CONNECTION_ERROR, Said(
+    return _S.CONNECTION_ERROR, Remark(
         "Nothing was confirmed for %(seconds)s s. Perhaps no worker of this relay is running.", _rounded(seen.age_s)
     )
 
 
-def _notes(seen: Seen) -> Sequence[Said]:
-    notes = [Said("Users are read every %(seconds)s s.", _rounded(seen.interval_s))]
+def _notes(seen: Seen) -> Sequence[Remark]:
+    notes = [Remark("Users are read every %(seconds)s s.", _rounded(seen.interval_s))]
     if seen.pushed:
-        notes.append(Said("Microsoft announces the changes of %(users)s users.", {"users": seen.pushed}))
+        notes.append(Remark("Microsoft announces the changes of %(users)s users.", {"users": seen.pushed}))
     if seen.silent:
         notes.append(
-            Said("Announcements for %(users)s users fell silent; they are read instead.", {"users": seen.silent})
+            Remark("Announcements for %(users)s users fell silent; they are read instead.", {"users": seen.silent})
         )
     elif seen.push_reason and not seen.is_push_off:
-        notes.append(Said("Users who could be announced are read instead: %(reason)s", {"reason": seen.push_reason}))
+        notes.append(Remark("Users who could be announced are read instead: %(reason)s", {"reason": seen.push_reason}))
     if seen.dead:
         notes.append(
-            Said(
+            Remark(
                 "Of %(grants)s accounts, %(dead)s no longer work. The others go on.",
                 {"grants": seen.grants, "dead": seen.dead},
             )

@@ -102,7 +102,7 @@ class Colour(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class StatusLook:
     """The icon and colour with which a console draws a status."""
 
     icon: str
@@ -147,22 +147,22 @@ TABLE: Final = (
 )
 """Every availability and activity that Microsoft has published, in lower case."""
 
-LOOKS: Final[Mapping[ConsoleStatus, Look]] = MappingProxyType(
+LOOKS: Final[Mapping[ConsoleStatus, StatusLook]] = MappingProxyType(
     {
-        _C.UNKNOWN: Look("unknown", Colour.HOLLOW),
-        _C.AVAILABLE: Look("available", Colour.GREEN),
-        _C.AVAILABLE_IDLE: Look("available-idle", Colour.ORANGE),
-        _C.BUSY: Look("busy", Colour.RED),
-        _C.BUSY_IDLE: Look("busy-idle", Colour.RED),
-        _C.IN_A_CALL: Look("in-a-call", Colour.RED),
-        _C.IN_A_MEETING: Look("in-a-meeting", Colour.RED),
-        _C.DO_NOT_DISTURB: Look("do-not-disturb", Colour.RED_WITH_BAR),
-        _C.PRESENTING: Look("presenting", Colour.RED_WITH_BAR),
-        _C.FOCUSING: Look("focusing", Colour.RED_WITH_BAR),
-        _C.AWAY: Look("away", Colour.ORANGE),
-        _C.BE_RIGHT_BACK: Look("be-right-back", Colour.ORANGE),
-        _C.OUT_OF_OFFICE: Look("out-of-office", Colour.ORANGE),
-        _C.OFFLINE: Look("offline", Colour.GREY),
+        _C.UNKNOWN: StatusLook("unknown", Colour.HOLLOW),
+        _C.AVAILABLE: StatusLook("available", Colour.GREEN),
+        _C.AVAILABLE_IDLE: StatusLook("available-idle", Colour.ORANGE),
+        _C.BUSY: StatusLook("busy", Colour.RED),
+        _C.BUSY_IDLE: StatusLook("busy-idle", Colour.RED),
+        _C.IN_A_CALL: StatusLook("in-a-call", Colour.RED),
+        _C.IN_A_MEETING: StatusLook("in-a-meeting", Colour.RED),
+        _C.DO_NOT_DISTURB: StatusLook("do-not-disturb", Colour.RED_WITH_BAR),
+        _C.PRESENTING: StatusLook("presenting", Colour.RED_WITH_BAR),
+        _C.FOCUSING: StatusLook("focusing", Colour.RED_WITH_BAR),
+        _C.AWAY: StatusLook("away", Colour.ORANGE),
+        _C.BE_RIGHT_BACK: StatusLook("be-right-back", Colour.ORANGE),
+        _C.OUT_OF_OFFICE: StatusLook("out-of-office", Colour.ORANGE),
+        _C.OFFLINE: StatusLook("offline", Colour.GREY),
     }
 )
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from relay.core.audit import events as audit
-from relay.core.audit.events import Kind
+from relay.core.audit.events import EventKind
 from relay.core.presence import TenantId
 from relay.core.watching import permission
 from relay.store.backup.file import BackupInvalid, Reader
@@ -308,7 +308,7 @@ class Restore:
 
     async def _finish(self, manifest: Manifest, tenant_id: TenantId) -> None:
         told = audit.tenant(
-            Kind.TENANT_RESTORED, audit.OPERATOR, f"from a backup of {manifest.created:%Y-%m-%d %H:%M} UTC"
+            EventKind.TENANT_RESTORED, audit.OPERATOR, f"from a backup of {manifest.created:%Y-%m-%d %H:%M} UTC"
         )
         hint = hints.TenantChanged(tenant_id)
         tenant = keys.tenant(tenant_id)

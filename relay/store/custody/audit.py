@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from relay.core.audit.events import WATCHES, Actor, ActorKind, Entry, Kind, Recorded
+from relay.core.audit.events import WATCHES, Actor, ActorKind, Entry, EventKind, Recorded
 from relay.core.audit.export import Form, csv_head, csv_line, json_line
 from relay.store.server import keys
 from relay.store.server.scripting import Script
@@ -217,7 +217,7 @@ def _logs(tenant_id: TenantId) -> tuple[bytes, bytes]:
 def _recorded(number: int, entry_id: bytes, values: Mapping[bytes, bytes]) -> Recorded:
     body = msgspec.json.decode(values[b"e"], type=_Body)
     entry = Entry(
-        kind=Kind(values[b"k"].decode()),
+        kind=EventKind(values[b"k"].decode()),
         by=Actor(ActorKind(body.by[0]), *body.by[1:]),
         subject_id=body.subject_id,
         subject=body.subject,

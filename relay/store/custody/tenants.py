@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
-from relay.core.audit.events import OPERATOR, RELAY, ActorKind, Kind, settings_changed
+from relay.core.audit.events import OPERATOR, RELAY, ActorKind, EventKind, settings_changed
 from relay.core.audit.events import tenant as audit_tenant
 from relay.core.consent.tenant import TenantEvent, TenantState, after
 from relay.core.presence import TenantId
@@ -301,7 +301,7 @@ class Tenants:
         tenant = await self.load(tenant_id)
         if tenant is None or tenant.state is not TenantState.PENDING:
             return False
-        entry = audit_tenant(Kind.TENANT_APPROVED, OPERATOR)
+        entry = audit_tenant(EventKind.TENANT_APPROVED, OPERATOR)
         state = await self.happened(tenant_id, TenantEvent.APPROVED, entry)
         await waits_no_more(self._store, tenant_id)
         return state is TenantState.ACTIVE

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from relay.core.audit.events import Kind
+from relay.core.audit.events import EventKind
 from relay.http.paths import TENANT
 from relay.store.custody.audit import AuditLog
 from relay.store.custody.managers import Managers
@@ -53,7 +53,7 @@ async def test_who_comes_by_a_role_looks_after_the_organisation_and_is_told_by_n
     managers = await Managers(site.store).list(site.tenant_id())
     assert ADMIN not in {one.upn for one in managers}, "a role is no entry among the managers"
     page = await AuditLog(site.store).page(site.tenant_id(), watches=False)
-    assert (page.entries[0].entry.kind, page.entries[0].entry.by.name) == (Kind.MANAGER_ADDED, ADMIN)
+    assert (page.entries[0].entry.kind, page.entries[0].entry.by.name) == (EventKind.MANAGER_ADDED, ADMIN)
 
 
 async def test_a_role_in_another_organisation_opens_nothing_here(start_site: StartSite, meet: Meet):

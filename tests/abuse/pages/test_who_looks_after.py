@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from relay.core.audit.events import OPERATOR, Kind
+from relay.core.audit.events import OPERATOR, EventKind
 from relay.http.paths import TENANT
 from relay.store.custody.access_requests import AccessRequests, RequestState
 from relay.store.custody.audit import AuditLog
@@ -79,7 +79,7 @@ async def can_do_nothing(ben: Person) -> None:
         assert "psk_" not in answer.text
 
 
-async def kinds(site: Site) -> list[tuple[Kind, str]]:
+async def kinds(site: Site) -> list[tuple[EventKind, str]]:
     """What the log tells, and of whom, newest first."""
     page = await AuditLog(site.store).page(site.tenant_id(), watches=False)
     return [(one.entry.kind, one.entry.by.name) for one in page.entries]
@@ -100,7 +100,7 @@ async def test_the_wizard_ends_in_a_request(contoso: Site, meet: Meet):
     assert "have not answered yet" in ben.text
     await can_do_nothing(ben)
     assert [grant.upn for grant in await contoso.vault.list(contoso.tenant_id())] == [ACCOUNT]
-    assert (Kind.ACCESS_ASKED, BEN) in await kinds(contoso)
+    assert (EventKind.ACCESS_ASKED, BEN) in await kinds(contoso)
 
 
 async def test_an_accepted_request_reads_and_gives_no_right(contoso: Site, meet: Meet):
@@ -122,7 +122,7 @@ async def test_an_accepted_request_reads_and_gives_no_right(contoso: Site, meet:
     assert [grant.upn for grant in await contoso.vault.list(contoso.tenant_id())] == [ACCOUNT]
     await ben.onboard(BEN)
     assert ben.heading == "Your organisation is connected already", "who withdrew asks again"
-    assert {(Kind.ACCESS_ASKED, BEN), (Kind.GRANT_ADDED, ACCOUNT), (Kind.GRANT_WITHDRAWN, BEN)} <= set(
+    assert {(EventKind.ACCESS_ASKED, BEN), (EventKind.GRANT_ADDED, ACCOUNT), (EventKind.GRANT_WITHDRAWN, BEN)} <= set(
         await kinds(contoso)
     )
 
@@ -141,7 +141,7 @@ async def test_a_refused_request_is_told_and_its_consent_is_gone(contoso: Site, 
     assert "said no" in ben.text
     requests = AccessRequests(contoso.store, contoso.ring)
     assert await requests.consent(contoso.tenant_id(), contoso.cloud.person(BEN).oid) is None
-    assert (Kind.ACCESS_REFUSED, ACCOUNT) in await kinds(contoso)
+    assert (EventKind.ACCESS_REFUSED, ACCOUNT) in await kinds(contoso)
 
 
 async def test_whoever_asked_may_take_it_back_and_nobody_elses(contoso: Site, meet: Meet):
@@ -156,7 +156,7 @@ async def test_whoever_asked_may_take_it_back_and_nobody_elses(contoso: Site, me
     assert ben.heading == "You withdrew your request"
     states = {one.upn: one.state for one in await AccessRequests(contoso.store, contoso.ring).list(contoso.tenant_id())}
     assert states == {BEN: RequestState.WITHDRAWN, CHLOE: RequestState.WAITING}
-    assert (Kind.ACCESS_WITHDRAWN, BEN) in await kinds(contoso)
+    assert (EventKind.ACCESS_WITHDRAWN, BEN) in await kinds(contoso)
 
 
 async def test_a_contacts_name_that_was_given_to_ben_after_90_days_opens_nothing(contoso: Site, meet: Meet, raw: Redis):
@@ -219,7 +219,7 @@ async def test_a_session_whose_right_was_ended_can_do_nothing_at_once(contoso: S
     assert ben.page.status_code == 403
     await can_do_nothing(ben)
     assert [grant.upn for grant in await contoso.vault.list(tenant_id)] == [ACCOUNT]
-    assert Kind.MANAGER_REMOVED in {kind for kind, _ in await kinds(contoso)}
+    assert EventKind.MANAGER_REMOVED in {kind for kind, _ in await kinds(contoso)}
 
 
 async def test_a_flow_outlives_a_right_and_makes_no_key(site: Site, meet: Meet):
@@ -302,7 +302,7 @@ async def test_a_key_of_the_wizard_is_told_as_its_accounts_and_counted(site: Sit
     ada = await meet()
     key = await ada.onboard()
     await site.suite_keys.verify(key)
-    made = [by for kind, by in await kinds(site) if kind is Kind.KEY_MADE]
+    made = [by for kind, by in await kinds(site) if kind is EventKind.KEY_MADE]
     assert made == [ACCOUNT]
     for number in range(100):
         await site.suite_keys.issue(site.tenant_id(), f"suite {number}")
