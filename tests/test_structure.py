@@ -17,7 +17,7 @@ PACKAGES: Final = {
 """Package -> the folder that it is in."""
 
 # Being untied.
-KNOWN_CIRCLES: Final = {"relay.store.custody.notices", "relay.worker.partition"}
+KNOWN_CIRCLES: Final = {"relay.worker.partition"}
 """The alphabetically first module of each circle."""
 
 UNFINISHED: Final = {"onboarding", "onboarding/tenant", "relay/worker"}

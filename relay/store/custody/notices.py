@@ -16,7 +16,7 @@ import enum
 import secrets
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -29,7 +29,6 @@ from relay.store.server.scripting import Arg, Script
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from relay.store.custody.tenants import Tenant
     from relay.store.server.connection import Store
 
 _DONE = Script("notice_done")
@@ -146,6 +145,19 @@ def encode(notice: Notice | None) -> bytes:
     return b"" if notice is None else _ENCODER.encode(notice)
 
 
+class Addressed(Protocol):
+    """The parts of a tenant's record that its letters need."""
+
+    @property
+    def tenant_id(self) -> TenantId: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def domain(self) -> str: ...
+    @property
+    def settings(self) -> Mapping[str, str]: ...
+
+
 class Notices:
     """The notices of all tenants that are not told yet. At custody's server, where their tenants are."""
 
@@ -159,7 +171,7 @@ class Notices:
         return sorted(found, key=lambda notice: notice.at)
 
     async def write(
-        self, tenant: Tenant, kind: NoticeKind, to: Iterable[str], *, who: str = "", about: str = ""
+        self, tenant: Addressed, kind: NoticeKind, to: Iterable[str], *, who: str = "", about: str = ""
     ) -> int:
         """Write a letter to each address; returns how many fit into the tenant's hour.
 
