@@ -1,25 +1,19 @@
 """Onboarding: the pages on which an administrator lets the relay read an organisation's presence.
 
-    app.py          routes put together, and the server
-    tenant/         the page of a tenant that is connected, behind a sign-in
-    views.py        one function a route: reads what was sent, takes a step, shows a page or sends the browser on
-    steps.py        what the steps do, and in which order they write
-    flow.py         an onboarding under way, as a value, and how it changes
-    consent.py      the way to Microsoft and back
-    trials.py       the proof at work: a task that writes how far it is, and whether it is alive
-    proof.py        what is tried with a new grant: users, presence, one subscription
-    admission.py    what is written once a grant is proven: tenant and grant, suite key
-    forms.py        forms as they arrive
-    fields.py       what people type, checked
-    sessions.py     the cookies that tie a flow to a browser, and the tokens in forms
-    problems.py     what went wrong, in the words of whoever reads the page
-    guard.py        what holds for every request: host, size, time, pace, and the headers of every answer
-    pace.py         how often one address may ask
-    languages.py    English and Italian: which one, and what it says (`locale/`)
-    dates.py        instants, spans and numbers as the pages say them
-    words.py        what console statuses are called
-    pages.py        templates rendered
-    settings.py     where this is served, and what it is called
+    app.py              routes put together, and the server
+    wizard/             onboarding of an organisation that is not connected yet
+    tenant/             the page of a connected tenant, behind a sign-in
+    middleware.py       checks of every request, and the headers of every response
+    rate_limit.py       limits on how often one network may ask
+    cookies.py          cookies of this host alone
+    browser_secrets.py  secrets that a browser holds, and those that follow from them
+    forms.py            forms as they arrive
+    text_fields.py      lines of text that people type, checked
+    layout.py           renders the templates
+    problems.py         problems in the words of the page's reader
+    dates.py            instants, spans and numbers as the pages show them
+    status_names.py     names of console statuses
+    settings.py         addresses and limits of the pages
 
     1 organisation ──► 2 permission ──► Microsoft ──► is this the account? ──yes──► 3 proof ──► suite key, once
              a flow in Redis,        code, PKCE,   the consent is     tenant and grant in one write,

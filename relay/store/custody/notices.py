@@ -149,13 +149,20 @@ class Addressed(Protocol):
     """The parts of a tenant's record that its letters need."""
 
     @property
-    def tenant_id(self) -> TenantId: ...
+    def tenant_id(self) -> TenantId:
+        """The tenant's id."""
+
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The organisation's name; may be empty."""
+
     @property
-    def domain(self) -> str: ...
+    def domain(self) -> str:
+        """The organisation's domain; may be empty."""
+
     @property
-    def settings(self) -> Mapping[str, str]: ...
+    def settings(self) -> Mapping[str, str]:
+        """The tenant's settings, its language among them."""
 
 
 class Notices:
