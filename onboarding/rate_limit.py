@@ -5,7 +5,7 @@ network gets up to N times as far, which is still nothing.
 
 Requests are counted when they arrive, before anything is done for them. Forms are counted after their token was checked, by
 what they begin: sign-ins go on while sign-ups are flooded. No count is shared by all networks, because whoever used it up would
-lock everybody out; what a flood from many networks leaves in Redis is bounded by `Rooms`.
+lock everybody out; what a flood from many networks leaves in Redis is bounded by `Quotas`.
 """
 
 from __future__ import annotations

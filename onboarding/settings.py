@@ -12,7 +12,7 @@ from relay.http.limits import HttpLimits
 from relay.http.paths import CALLBACK, LOCAL_HOSTS, ONBOARDING, check_public_url
 from relay.settings.validators import key_bytes, listed, pem_bytes
 from relay.store.custody.sign_ups import SignUpLimits
-from relay.store.sealing.rooms import Room
+from relay.store.sealing.quotas import Quota
 
 if TYPE_CHECKING:
     from relay.graph.push.settings import PushSettings
@@ -47,7 +47,7 @@ class RateLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rooms:
+class Quotas:
     """The number of entries of each kind that may be in Redis at once. Beyond, the least recently used are dropped.
 
     Attributes:
@@ -57,43 +57,43 @@ class Rooms:
     most: int = 20_000
 
     @property
-    def begun(self) -> Room:
+    def begun(self) -> Quota:
         """Onboardings with nothing but the first form."""
-        return Room("flows-begun", self.most)
+        return Quota("flows-begun", self.most)
 
     @property
-    def waiting(self) -> Room:
+    def waiting(self) -> Quota:
         """Onboardings that wait for somebody else, for days."""
-        return Room("flows-waiting", self.most)
+        return Quota("flows-waiting", self.most)
 
     @property
-    def under_way(self) -> Room:
+    def under_way(self) -> Quota:
         """Onboardings with a consent that Microsoft gave: some 15 KB each, and whoever has one signed in."""
-        return Room("flows-under-way", max(self.most // 10, 1))
+        return Quota("flows-under-way", max(self.most // 10, 1))
 
     @property
-    def wizard_sign_ins(self) -> Room:
+    def wizard_sign_ins(self) -> Quota:
         """Sign-ins of the wizard under way."""
-        return Room("trips-onboarding", self.most)
+        return Quota("trips-onboarding", self.most)
 
     @property
-    def tenant_sign_ins(self) -> Room:
+    def tenant_sign_ins(self) -> Quota:
         """Sign-ins of tenants' pages under way."""
-        return Room("trips-tenant", self.most)
+        return Quota("trips-tenant", self.most)
 
     @property
-    def sessions(self) -> Room:
+    def sessions(self) -> Quota:
         """Sessions on tenants' pages."""
-        return Room("sessions", self.most)
+        return Quota("sessions", self.most)
 
     @property
-    def links(self) -> Room:
+    def links(self) -> Quota:
         """Links that onboardings made for somebody else."""
-        return Room("links", self.most)
+        return Quota("links", self.most)
 
     @property
-    def of_flows(self) -> tuple[Room, ...]:
-        """The rooms that an onboarding moves through."""
+    def of_flows(self) -> tuple[Quota, ...]:
+        """The quotas that an onboarding moves through."""
         return (self.begun, self.waiting, self.under_way)
 
 
@@ -120,7 +120,7 @@ class WebSettings:
             costs whoever waits for the page.
         limits: of connections and requests.
         rate_limits: limits on how often one network may ask.
-        rooms: limits on entries in Redis.
+        quotas: limits on entries in Redis.
         has_mail: whether workers send e-mail, so that the pages may promise it.
         sign_up: the policy for new tenants.
         sign_up_limits: limits on tenants that come without an invitation.
@@ -148,7 +148,7 @@ class WebSettings:
     heartbeat_timeout: timedelta = timedelta(seconds=5)
     limits: HttpLimits = field(default_factory=HttpLimits)
     rate_limits: RateLimits = field(default_factory=RateLimits)
-    rooms: Rooms = field(default_factory=Rooms)
+    quotas: Quotas = field(default_factory=Quotas)
     has_mail: bool = False
     sign_up: SignUp = SignUp.APPROVAL
     sign_up_limits: SignUpLimits = field(default_factory=SignUpLimits)
@@ -216,7 +216,7 @@ def web_settings(web: WebConfig, http: HttpConfig, *, push: PushSettings | None,
         rate_limits=RateLimits(
             requests=web.requests_per_minute, sign_ups=web.forms_per_minute, sign_ins=web.forms_per_minute
         ),
-        rooms=Rooms(most=web.flows),
+        quotas=Quotas(most=web.flows),
         has_mail=has_mail,
         sign_up=SignUp(web.sign_up),
         sign_up_limits=SignUpLimits(hourly=web.sign_ups_per_hour, pending=web.pending_most, waits=web.pending_for),

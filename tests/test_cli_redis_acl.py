@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from relay.cli import app
 from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.layout import FAMILIES, Client
-from relay.store.server.user_rights import Permits
+from relay.store.server.user_rights import RightsDifference
 from tests.support.valkey import ValkeyServer
 
 PASSWORD = "correct-horse-battery-staple-" * 2
@@ -38,11 +38,11 @@ def password_file(tmp_path: Path) -> Path:
     return file
 
 
-def permits_of(url: str, *clients: Client, vault_url: str | None = None) -> list[Permits | None]:
-    async def ask() -> list[Permits | None]:
+def permits_of(url: str, *clients: Client, vault_url: str | None = None) -> list[RightsDifference | None]:
+    async def ask() -> list[RightsDifference | None]:
         async with Store(StoreSettings(url=url, vault_url=vault_url)) as store:
             assert await store.preflight() == []
-            return [found for _, found in await store.permits(clients)]
+            return [found for _, found in await store.compare_rights(clients)]
 
     return asyncio.run(ask())
 
@@ -72,7 +72,7 @@ def test_a_servers_aclfile_made_of_each_roles_line_lets_each_in_with_its_rights_
         with Redis(port=server.port) as anybody, pytest.raises(AuthenticationError):
             anybody.ping()
         for client in Client:
-            assert permits_of(url(server, f"relay-{client}"), client) == [Permits((), ())]
+            assert permits_of(url(server, f"relay-{client}"), client) == [RightsDifference((), ())]
 
 
 def test_a_running_server_takes_users_and_an_updates_rights_are_added_without_taking_any(
@@ -82,17 +82,17 @@ def test_a_running_server_takes_users_and_an_updates_rights_are_added_without_ta
         made = printed("webhook", "--password-file", str(password_file))
         assert PASSWORD not in made
         assert tell(server, made.strip()) == [b"+OK\r\n"]
-        assert permits_of(url(server, "relay-webhook"), Client.WEBHOOK) == [Permits((), ())]
+        assert permits_of(url(server, "relay-webhook"), Client.WEBHOOK) == [RightsDifference((), ())]
         added = printed("edge", "--add", "--user", "relay-webhook")
         assert tell(server, added.strip()) == [b"+OK\r\n"]
         both = url(server, "relay-webhook")
-        assert permits_of(both, Client.WEBHOOK, Client.EDGE) == [Permits((), ())]
+        assert permits_of(both, Client.WEBHOOK, Client.EDGE) == [RightsDifference((), ())]
         [more] = permits_of(both, Client.WEBHOOK)
         assert more is not None
         assert "read suite_key" in more.more
         again = printed("webhook")  # without a password: the one that is there stays
         assert tell(server, again.strip()) == [b"+OK\r\n"]
-        assert permits_of(both, Client.WEBHOOK) == [Permits((), ())]
+        assert permits_of(both, Client.WEBHOOK) == [RightsDifference((), ())]
 
 
 def test_a_vault_of_its_own_has_users_of_its_own(tmp_path: Path, password_file: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_vault_of_its_own_has_users_of_its_own(tmp_path: Path, password_file: 
         for client in Client:
             user = f"relay-{client}"
             found = permits_of(url(presence, user), client, vault_url=url(vault, user))
-            assert found == [Permits((), ()), Permits((), ())]
+            assert found == [RightsDifference((), ()), RightsDifference((), ())]
 
 
 def test_the_table_has_every_family(tmp_path: Path) -> None:

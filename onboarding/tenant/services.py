@@ -73,7 +73,7 @@ class TenantServices:
         cls, store: Store, ring: KeyRing, graph: GraphSettings, settings: WebSettings, pages: Pages
     ) -> AsyncIterator[Self]:
         """Yield the services; the Graph client is closed afterwards."""
-        sessions = Sessions(store, ring, room=settings.rooms.sessions)
+        sessions = Sessions(store, ring, quota=settings.quotas.sessions)
         tenants, vault, managers = Tenants(store), Vault(store, ring), Managers(store)
         async with GraphClient(graph) as client, Consent(client) as consent:
             yield cls(
@@ -85,7 +85,7 @@ class TenantServices:
                 auth=Authenticator(sessions, tenants, vault, managers, settings),
                 layout=TenantLayout(pages, sessions),
                 sign_ins=TenantSignIns(
-                    Flows(store, ring), consent, settings.redirect_uri, settings.rooms.tenant_sign_ins
+                    Flows(store, ring), consent, settings.redirect_uri, settings.quotas.tenant_sign_ins
                 ),
                 tenants=tenants,
                 vault=vault,

@@ -16,7 +16,7 @@ from relay.store.sealing.short_lived import Flows, KeptFlow
 if TYPE_CHECKING:
     from relay.graph.auth.id_tokens import VerifiedIdentity
     from relay.store.sealing.keyring import KeyRing
-    from relay.store.sealing.rooms import Room
+    from relay.store.sealing.quotas import Quota
     from relay.store.server.connection import Store
 
 IDLE: Final = timedelta(minutes=30)
@@ -120,9 +120,9 @@ class Sessions:
         ring: KeyRing,
         idle: timedelta = IDLE,
         longest: timedelta = LONGEST,
-        room: Room | None = None,
+        quota: Quota | None = None,
     ) -> None:
-        self._room = room
+        self._quota = quota
         self._flows = Flows(store, ring, idle)
         self.longest = longest
 
@@ -138,7 +138,7 @@ class Sessions:
             roles=who.roles,
             proven_s=who.auth_time or 0,
         )
-        await self._flows.put(_name(fingerprint(secret)), _encode(session), room=self._room)
+        await self._flows.put(_name(fingerprint(secret)), _encode(session), quota=self._quota)
         return secret
 
     async def load(self, secret: str, *, renews: bool = True) -> LoadedSession | None:
@@ -152,7 +152,7 @@ class Sessions:
 
     async def named(self, name: str, *, renews: bool = True) -> LoadedSession | None:
         """Return a session by the fingerprint of its secret, for steps that end in a request without its cookie."""
-        kept = await (self._flows.load(_name(name)) if renews else self._flows.look(_name(name)))
+        kept = await (self._flows.load(_name(name)) if renews else self._flows.peek(_name(name)))
         session = None if kept is None else _decode(kept.content)
         if kept is None or session is None:
             return None

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from relay.graph.auth.consent import Consent, ConsentFlow
     from relay.graph.auth.id_tokens import VerifiedIdentity
-    from relay.store.sealing.rooms import Room
+    from relay.store.sealing.quotas import Quota
     from relay.store.sealing.short_lived import Flows
 
 log = structlog.get_logger(__name__)
@@ -113,8 +113,8 @@ class SignInFailed(Exception):
 class TenantSignIns:
     """Begins sign-ins for the tenant's page and takes Microsoft's answers. Raises what `Flows` and `Consent` raise."""
 
-    def __init__(self, flows: Flows, consent: Consent, redirect_uri: str, room: Room) -> None:
-        self._room = room
+    def __init__(self, flows: Flows, consent: Consent, redirect_uri: str, quota: Quota) -> None:
+        self._quota = quota
         self._flows = flows
         self._consent = consent
         self._redirect_uri = redirect_uri
@@ -174,7 +174,7 @@ class TenantSignIns:
         return who
 
     async def _store(self, begun: ConsentFlow, pending: PendingSignIn) -> str:
-        await self._flows.put(_name(begun.state), msgspec.json.encode(pending).decode(), room=self._room)
+        await self._flows.put(_name(begun.state), msgspec.json.encode(pending).decode(), quota=self._quota)
         return begun.authorize_url
 
     async def take(self, answer: Mapping[str, str], return_secret: str) -> PendingSignIn:
@@ -185,7 +185,7 @@ class TenantSignIns:
         """
         state = answer.get("state", "")
         may_be = bool(return_secret) and len(state) <= _MAX_STATE_CHARS  # without our cookie nobody asks Redis
-        taken = await self._flows.take(_name(state), self._room) if may_be else None
+        taken = await self._flows.take(_name(state), self._quota) if may_be else None
         pending = None if taken is None else _decode(taken)
         if pending is None or not hmac.compare_digest(pending.returning, fingerprint(return_secret)):
             log.info("tenant_sign_in_unknown", known=pending is not None)

@@ -28,7 +28,7 @@ from relay.core.audit.events import Actor, key_made, key_revoked
 from relay.core.consent.tenant import TenantState
 from relay.errors import RelayError
 from relay.locale.languages import english
-from relay.store.custody.access_requests import Asked
+from relay.store.custody.access_requests import AskOutcome
 from relay.store.custody.admissions import MustAsk
 from relay.store.custody.notices import NoticeKind
 
@@ -146,9 +146,9 @@ class Admission:
         tenant_id, account_id = grant.tenant_id, grant.account_id
         asked = await self._requests.ask(tenant_id, account_id, upn=grant.upn, token_cache=grant.token_cache)
         log.info("tenant_access_asked", tenant_id=tenant_id, account_id=account_id, outcome=asked.name)
-        if asked in (Asked.FULL, Asked.NO_TENANT):
+        if asked in (AskOutcome.FULL, AskOutcome.NO_TENANT):
             raise RequestsFull
-        if asked is Asked.ASKED:
+        if asked is AskOutcome.ASKED:
             await self._tell_managers(grant)
         check = Check("kept", CheckState.OPTIONAL, english("It waits for those who look after your organisation."))
         await self._answer(flows_of.waiting(_checked(flow, check)), kept, grant, is_asked=True)

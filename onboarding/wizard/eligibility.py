@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from relay.store.custody.emails import Letters
     from relay.store.custody.sign_ups import SignUps
     from relay.store.custody.tenants import Tenants
-    from relay.store.custody.turned_away import Mark, TurnedAway
+    from relay.store.custody.turned_away import TurnedAway, TurnedAwayMark
 
 log = structlog.get_logger(__name__)
 
@@ -114,7 +114,7 @@ class Eligibility:
             await asyncio.sleep(SWEEP_EVERY.total_seconds())
 
 
-def turned_away_failure(mark: Mark) -> FlowFailure:
+def turned_away_failure(mark: TurnedAwayMark) -> FlowFailure:
     """Return the failure that a tenant's people see when it was turned away."""
     if not mark.reason:
         return FlowFailure("turned_away")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from relay.errors import RelayError
     from relay.graph.auth.consent import Consent
     from relay.graph.client import GraphClient
-    from relay.store.sealing.rooms import Room
+    from relay.store.sealing.quotas import Quota
     from relay.store.sealing.short_lived import Flows
 
 MAX_STATE_CHARS: Final = 200
@@ -54,8 +54,8 @@ class WizardSignIn(msgspec.Struct, frozen=True):
 class WizardSignIns:
     """Begins sign-ins for the wizard and takes Microsoft's answers."""
 
-    def __init__(self, flows: Flows, client: GraphClient, consent: Consent, redirect_uri: str, room: Room) -> None:
-        self._room = room
+    def __init__(self, flows: Flows, client: GraphClient, consent: Consent, redirect_uri: str, quota: Quota) -> None:
+        self._quota = quota
         self._flows = flows
         self._domains = Domains(client)
         self._consent = consent
@@ -85,7 +85,7 @@ class WizardSignIns:
         """Return the sign-in of a state; None when there is none. It cannot be taken again."""
         if not 0 < len(state) <= MAX_STATE_CHARS:
             return None
-        taken = await self._flows.take(_name(state), self._room)
+        taken = await self._flows.take(_name(state), self._quota)
         try:
             return None if taken is None else msgspec.json.decode(taken, type=WizardSignIn)
         except msgspec.DecodeError:
@@ -127,7 +127,7 @@ class WizardSignIns:
         return None if answer.get("admin_consent", "").lower() == "true" else FlowFailure("sign_in_stale")
 
     async def _keep(self, state: str, sign_in: WizardSignIn) -> None:
-        await self._flows.put(_name(state), msgspec.json.encode(sign_in).decode(), room=self._room)
+        await self._flows.put(_name(state), msgspec.json.encode(sign_in).decode(), quota=self._quota)
 
 
 def is_personal(tenant_id: TenantId) -> bool:

@@ -79,7 +79,7 @@ class WizardSteps:
         requests: AccessRequests,
     ) -> None:
         self._settings = settings
-        self._rooms = settings.rooms
+        self._quotas = settings.quotas
         self._flows = flows
         self._sign_ins = sign_ins
         self._admission = admission
@@ -114,7 +114,7 @@ class WizardSteps:
             Consent(client) as consent,
             VerificationRunner(client, flows, admission, settings.push, settings.heartbeat_timeout) as verifications,
         ):
-            sign_ins = WizardSignIns(flows, client, consent, settings.redirect_uri, settings.rooms.wizard_sign_ins)
+            sign_ins = WizardSignIns(flows, client, consent, settings.redirect_uri, settings.quotas.wizard_sign_ins)
             yield cls(flows, sign_ins, admission, verifications, Invitations(store, ring), settings, requests)
 
     async def start(self, applicant: Applicant, link: str = "") -> tuple[Flow, str] | str:
@@ -149,11 +149,11 @@ class WizardSteps:
             tenant_id=tenant_id,
             word_ms=word_ms,
         )
-        room = self._rooms.begun
+        quota = self._quotas.begun
         if link:
-            flow, room = flow_module.waiting(flow), self._rooms.waiting
+            flow, quota = flow_module.waiting(flow), self._quotas.waiting
         # The flow first: cut short between the two, the link is still good, and nobody has the flow's secret.
-        await self._flows.put(_name(flow.flow_id), flow_module.encode(flow), flow.lifetime, room)
+        await self._flows.put(_name(flow.flow_id), flow_module.encode(flow), flow.lifetime, quota)
         if link and not await self._invitations.use(link):
             await self._flows.drop(_name(flow.flow_id))
             return "link_gone"
@@ -184,7 +184,7 @@ class WizardSteps:
             expires=datetime.fromtimestamp(int(datetime.now(UTC).timestamp()), UTC) + WAITS,
             word_ms=flow.word_ms,
         )
-        await self._invitations.put(link(number), invitation, self._rooms.links)
+        await self._invitations.put(link(number), invitation, self._quotas.links)
         if flow.links:
             await self._invitations.use(link(flow.links))
         changed = flow_module.waiting(msgspec.structs.replace(flow, links=number))
@@ -297,9 +297,9 @@ class WizardSteps:
         if await self._flows.replace(held.kept, flow_module.encode(changed), changed.lifetime) is None:
             return False
         is_under_way = changed.stage is not Stage.STARTED
-        waits = self._rooms.waiting if changed.lifetime is not None else self._rooms.begun
-        room = self._rooms.under_way if is_under_way else waits
-        await self._flows.move(held.kept.name, room, self._rooms.of_flows, changed.lifetime)
+        waits = self._quotas.waiting if changed.lifetime is not None else self._quotas.begun
+        quota = self._quotas.under_way if is_under_way else waits
+        await self._flows.move(held.kept.name, quota, self._quotas.of_flows, changed.lifetime)
         return True
 
     def _with_failure(self, flow: Flow, failure: FlowFailure) -> Flow:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from relay.settings.load import Settings
     from relay.store.backup.file import BackupKey
-    from relay.store.backup.restore import Checked, TenantRestored
+    from relay.store.backup.restore import CheckedBackup, TenantRestored
     from relay.store.sealing.keyring import KeyRing
-    from relay.store.sealing.marks import Standing
+    from relay.store.sealing.marks import MarkVerdict
     from relay.store.server.connection import Store
 
 commands = typer.Typer(no_args_is_help=True, help="Backups of tenants, grants, suite keys, settings and audit logs.")
@@ -138,13 +138,13 @@ def _opened(key: Path) -> BackupKey:
     return BackupKey.from_json(key.read_bytes())
 
 
-def _verified(file: Path, source: BinaryIO, key: BackupKey, ring: KeyRing, *, unsigned: bool) -> Checked:
+def _verified(file: Path, source: BinaryIO, key: BackupKey, ring: KeyRing, *, unsigned: bool) -> CheckedBackup:
     """Read all of a backup and print what is in it. Ends the command when its signature is missing or wrong."""
     from relay.store.backup.file import BackupUnsigned
-    from relay.store.backup.restore import checked
+    from relay.store.backup.restore import check_backup
 
     try:
-        found = checked(source, key, ring, unsigned=unsigned)
+        found = check_backup(source, key, ring, unsigned=unsigned)
     except BackupUnsigned as error:
         fail(f"Nothing was restored. {error}. If you know who made it: --unsigned", EXIT_FAILURE)
     typer.echo(f"{file}: whole, made {found.manifest.created:%Y-%m-%d %H:%M:%S} UTC: {_counted(found.counts)}.")
@@ -160,7 +160,7 @@ def _print_unopened(shut: Mapping[str, int]) -> None:
         typer.echo(f"{number} grants {why}.", err=True)
 
 
-def _print_unmarked(unmarked: Counter[Standing]) -> None:
+def _print_unmarked(unmarked: Counter[MarkVerdict]) -> None:
     """Print how many suite keys of a backup edges would refuse."""
     if unmarked:
         number = unmarked.total()

@@ -128,11 +128,11 @@ def reencrypt() -> None:
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.store.custody.marking import Marking
-        from relay.store.custody.reseal import Progress, Sealed
+        from relay.store.custody.reseal import ResealProgress, Sealed
         from relay.store.sealing.marks import RingMarks
         from relay.store.sealing.ring_users import RingUsers
 
-        ring, progress = settings.key_ring(), Progress()
+        ring, progress = settings.key_ring(), ResealProgress()
         waiting = [key for key in ring.keys if key.used_from_s > time.time()]
         async for progress in Sealed(store).reencrypt(ring):
             if progress.seen and progress.seen % _PROGRESS_EVERY == 0:

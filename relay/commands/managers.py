@@ -70,7 +70,7 @@ def add_manager(
         fail("--unchecked takes an object id (a GUID), not a name: a name may be given to somebody else.", EXIT_USAGE)
 
     async def work(store: Store, settings: Settings) -> None:
-        from relay.store.custody.managers import Added, Managers
+        from relay.store.custody.managers import AddOutcome, Managers
 
         tenant_id = (await find_tenant(store, tenant)).tenant_id
         if unchecked and object_id is not None:
@@ -78,9 +78,9 @@ def add_manager(
         else:
             user_id, upn = await _look_up(store, settings, tenant_id, account)
         added = await Managers(store).add(tenant_id, user_id, upn, OPERATOR)
-        if added is Added.FULL:
+        if added is AddOutcome.FULL:
             fail("There are as many managers as there may be: remove one first.", EXIT_FAILURE)
-        typer.echo(f"{upn} is {'already' if added is Added.THERE else 'now'} a manager of {tenant_id}.")
+        typer.echo(f"{upn} is {'already' if added is AddOutcome.THERE else 'now'} a manager of {tenant_id}.")
 
     with_store(work, *(() if unchecked else _NAMES))
 
@@ -92,7 +92,7 @@ def remove_manager(
     """Remove a manager, but never the last one. The tenant's audit log names the operator."""
 
     async def work(store: Store, _: Settings) -> None:
-        from relay.store.custody.managers import Managers, Removed
+        from relay.store.custody.managers import Managers, RemoveOutcome
 
         managers, tenant_id = Managers(store), (await find_tenant(store, tenant)).tenant_id
         wanted = names.folded(account.strip())
@@ -100,7 +100,7 @@ def remove_manager(
         if len(found) != 1:
             fail(f"{len(found)} managers are called {account!r}: give an object id.", EXIT_USAGE)
         removed = await managers.remove(tenant_id, found[0], OPERATOR)
-        if removed is Removed.LAST:
+        if removed is RemoveOutcome.LAST:
             fail("This is the last manager, and a tenant needs one: add another first.", EXIT_FAILURE)
         typer.echo(f"{found[0].upn} is no longer a manager of {tenant_id}.")
 

@@ -45,14 +45,14 @@ def mark(
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.store.custody.marking import Marking
-        from relay.store.sealing.marks import RingMarks, Standing
+        from relay.store.sealing.marks import MarkVerdict, RingMarks
 
         marking = Marking(store, RingMarks(settings.key_ring()))
-        others = [key async for key in marking.in_force() if key.standing is not Standing.GENUINE]
-        for key in (key for key in others if key.standing is not Standing.MISSING or not key.is_listed):
+        others = [key async for key in marking.in_force() if key.standing is not MarkVerdict.GENUINE]
+        for key in (key for key in others if key.standing is not MarkVerdict.MISSING or not key.is_listed):
             typer.echo(f"{_shown(key)}  NOT marked: {_why_not(key)}", err=True)
         unmarked = sorted(
-            (key for key in others if key.standing is Standing.MISSING and key.is_listed),
+            (key for key in others if key.standing is MarkVerdict.MISSING and key.is_listed),
             key=lambda key: (key.record.tenant_id, key.record.created),
         )
         if not unmarked:
@@ -117,10 +117,10 @@ def _shown(key: MarkedKey) -> str:
 
 
 def _why_not(key: MarkedKey) -> str:
-    from relay.store.sealing.marks import Standing
+    from relay.store.sealing.marks import MarkVerdict
 
     if not key.is_listed:
         return "its tenant does not list it, so nobody issued it; delete it in Redis"
-    if key.standing is Standing.KEY_UNKNOWN:
+    if key.standing is MarkVerdict.KEY_UNKNOWN:
         return f"it has a mark of the key {key.kid}, which the ring lacks"
     return "its mark is not of this record: somebody wrote to Redis; revoke it"

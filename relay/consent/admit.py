@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from relay.core.audit.events import Actor
     from relay.core.presence import UserId
     from relay.store.custody.access_requests import AccessRequest
-    from relay.store.custody.admissions import Replaced, Taken
+    from relay.store.custody.admissions import Admitted, ReplacedGrant
     from relay.store.custody.tenants import Tenant
     from relay.store.sealing.keyring import KeyRing
     from relay.store.server.connection import Store
@@ -64,7 +64,7 @@ async def by_applicant(
     domain: str,
     settings: Mapping[str, str],
     word_ms: int,
-) -> Taken:
+) -> Admitted:
     """Take in the tenant of somebody who came by the wizard.
 
     Args:
@@ -100,9 +100,9 @@ async def by_manager(
     *,
     by: Actor,
     right_of: UserId | None,
-    replaces: Replaced | None = None,
+    replaces: ReplacedGrant | None = None,
     asked: AccessRequest | None = None,
-) -> Taken:
+) -> Admitted:
     """Add or renew a grant of a connected tenant, on the word of somebody who manages the tenant.
 
     A tenant that waits for approval goes on waiting, and one that was removed meanwhile does not come back.

@@ -24,7 +24,7 @@ from relay.store.custody.proxies import Proxies
 from relay.store.custody.tenants import Tenants
 from relay.store.sealing.marks import RingMarks
 from relay.store.server.connection import Store
-from relay.store.server.user_rights import told
+from relay.store.server.user_rights import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -154,8 +154,10 @@ async def _store(settings: Settings, roles: Sequence[Client]) -> list[CheckFindi
             return [CheckFinding(is_good=False, text=f"{error}; check the address, and the log of that server")]
         if not faults and settings.vault.key_ring is not None:  # a webhook alone has none, and needs none
             faults = await _marks(store, settings)
-        asked = await store.permits(roles) if roles else []
-    permitted = [CheckFinding(is_good=good, text=text) for name, one in asked for good, text in told(one, name, roles)]
+        asked = await store.compare_rights(roles) if roles else []
+    permitted = [
+        CheckFinding(is_good=good, text=text) for name, one in asked for good, text in describe(one, name, roles)
+    ]
     if not roles:
         text = "Redis: `--role` compares the rights of its user with what that role needs"
         permitted = [CheckFinding(is_good=True, text=text)]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from relay.store.custody.suite_keys import KeyRecord
     from relay.store.custody.tenants import Tenant
     from relay.store.custody.vault import Grant
-    from relay.store.presence.connected import Streams
+    from relay.store.presence.connected import OpenStreams
     from relay.store.presence.entries import TenantContact
     from relay.store.presence.push import PushStatus
     from relay.store.sealing.keyring import KeyRing
@@ -59,7 +59,7 @@ class TenantStanding:
     keys: Sequence[KeyRecord]
     users: int
     """Names that suites watch, each counted once."""
-    streams: Mapping[str, Streams]
+    streams: Mapping[str, OpenStreams]
     """Key id -> its open streams."""
     contact: TenantContact | None
     push: PushStatus | None
@@ -254,7 +254,7 @@ def _grant_data(grant: Grant) -> dict[str, Any]:
     }
 
 
-def _key_data(key: KeyRecord, streams: Streams | None) -> dict[str, Any]:
+def _key_data(key: KeyRecord, streams: OpenStreams | None) -> dict[str, Any]:
     return {
         "key_id": key.key_id,
         "label": key.label,
@@ -300,7 +300,7 @@ def _of_grant(grant: Grant) -> Iterator[str]:
     yield from _small_print(grant.last_error)
 
 
-def _of_key(key: KeyRecord, streams: Streams | None) -> str:
+def _of_key(key: KeyRecord, streams: OpenStreams | None) -> str:
     used = f"last used {key.last_used:%Y-%m-%d %H:00} UTC" if key.last_used else "never used"
     ended = f"revoked {_minute(key.revoked)}" if key.revoked else used
     now = f"  {streams.streams} streams, {streams.users} users" if streams is not None and streams.streams else ""

@@ -16,7 +16,7 @@ import structlog
 
 from relay.errors import StoreUnavailable, SuiteKeyRevoked
 from relay.store.custody.suite_keys import TOUCH_CHANGED_EVERY, TOUCH_EVERY
-from relay.store.presence.connected import COUNTS_FOR, ConnectedSuites, Streams
+from relay.store.presence.connected import COUNTS_FOR, ConnectedSuites, OpenStreams
 
 if TYPE_CHECKING:
     from relay.core.presence import TenantId
@@ -33,7 +33,7 @@ _KEYS: Final = 500
 """Keys in one round trip, so that no reply stops the loop for long."""
 _RENEW_S: Final = COUNTS_FOR.total_seconds() / 3
 
-Open = dict[str, Streams]
+Open = dict[str, OpenStreams]
 
 
 class SuiteSweeper:
@@ -107,4 +107,4 @@ class SuiteSweeper:
         for stream in self._hub.tenants[tenant_id].streams:
             found[stream.key_id][0] += 1
             found[stream.key_id][1] += len(stream.watch)
-        return {key_id: Streams(streams, users) for key_id, (streams, users) in found.items()}
+        return {key_id: OpenStreams(streams, users) for key_id, (streams, users) in found.items()}

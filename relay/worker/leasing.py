@@ -26,7 +26,7 @@ from relay.worker.tenure import Tenure
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
-    from relay.store.presence.leases import Taken
+    from relay.store.presence.leases import TakenPartition
     from relay.store.server.connection import Store
     from relay.worker.settings import WorkerSettings
 
@@ -45,7 +45,7 @@ _RENEWALS_AT_ONCE: Final = 3
 class Owner(Protocol):
     """Who works for the partitions."""
 
-    async def begin(self, taken: Sequence[tuple[Taken, Tenure]]) -> None:
+    async def begin(self, taken: Sequence[tuple[TakenPartition, Tenure]]) -> None:
         """These are in force: begin to work for them. Raises StoreUnavailable, and is asked again with those that are left."""
 
     def end(self, tenures: Collection[Tenure]) -> None:
@@ -62,7 +62,7 @@ class Leasing:
         self._worker_id = worker_id
         self._owner = owner
         self._tenures: dict[int, Tenure] = {}
-        self._waiting: dict[int, Taken] = {}  # taken, and not begun
+        self._waiting: dict[int, TakenPartition] = {}  # taken, and not begun
         self._look = asyncio.Event()
         self._changed = asyncio.Event()
         self._renew_now = asyncio.Event()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from relay.core.revision import Revision
     from relay.store.custody.vault import Vault
-    from relay.store.presence.leases import Lease, Taken
+    from relay.store.presence.leases import Lease, TakenPartition
     from relay.store.server.connection import Store
     from relay.worker.cloud import Cloud
     from relay.worker.settings import WorkerSettings
@@ -106,7 +106,7 @@ class Worker:
 
     # Partitions
 
-    async def begin(self, taken: Sequence[tuple[Taken, Tenure]]) -> None:
+    async def begin(self, taken: Sequence[tuple[TakenPartition, Tenure]]) -> None:
         """Begin to work for partitions that were taken, all together.
 
         Raises:

@@ -80,6 +80,6 @@ async def test_who_got_to_the_socket_anyhow_needs_the_password_and_then_writes_n
                 await relay.execute_command(*command)
     async with Store(StoreSettings(url=running.folder.redis_url)) as store:
         assert await store.preflight() == []
-        [(_, found)] = await store.permits(list(Client))
+        [(_, found)] = await store.compare_rights(list(Client))
         assert found is not None
         assert (found.more, found.less) == ((), ())

@@ -12,7 +12,14 @@ from joserfc import jwe
 from joserfc.jwk import OctKey
 
 from relay.store.backup import file as backup_file
-from relay.store.backup.file import BackupInvalid, BackupKey, BackupUnsigned, Reader, Writer, make_backup_key
+from relay.store.backup.file import (
+    BackupInvalid,
+    BackupKey,
+    BackupReader,
+    BackupUnsigned,
+    BackupWriter,
+    make_backup_key,
+)
 from relay.store.backup.write import TenantRecord
 from relay.store.sealing.keyring import KeyRing, make_ring
 from tests.edge.worker import TENANT
@@ -27,7 +34,7 @@ RECORD = msgspec.msgpack.encode(TenantRecord(TENANT, {b"state": b"active", b"cre
 def forged(ring: KeyRing) -> bytes:
     """A backup by the relay's own code, with a ring of hers."""
     file = io.BytesIO()
-    writer = Writer(file, PUBLIC, ring, NOW)
+    writer = BackupWriter(file, PUBLIC, ring, NOW)
     writer.write(RECORD)
     writer.end()
     return file.getvalue()
@@ -47,7 +54,7 @@ def of_version_1() -> bytes:
 
 
 def read(content: bytes, *, unsigned: bool = False) -> list[bytes]:
-    return list(Reader(io.BytesIO(content), PRIVATE, RING, unsigned=unsigned))
+    return list(BackupReader(io.BytesIO(content), PRIVATE, RING, unsigned=unsigned))
 
 
 @pytest.mark.finding(18)

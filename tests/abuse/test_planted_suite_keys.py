@@ -17,7 +17,7 @@ from relay.core.audit import events as audit
 from relay.errors import SuiteKeyUnknown
 from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.sealing.keyring import KeyRing, make_ring
-from relay.store.sealing.marks import PublicMarks, RingMarks, Standing, Vouched
+from relay.store.sealing.marks import MarkVerdict, PublicMarks, RingMarks, Vouched
 from relay.store.sealing.ring_file import write_public
 from relay.store.sealing.signing import Purpose, public_set
 from relay.store.server import keys
@@ -136,7 +136,7 @@ class Counting(PublicMarks):
 
     judged = 0
 
-    def judge(self, vouched: Vouched, mark: bytes | None) -> Standing:
+    def judge(self, vouched: Vouched, mark: bytes | None) -> MarkVerdict:
         self.judged += 1
         return super().judge(vouched, mark)
 
@@ -155,7 +155,7 @@ async def test_a_flood_of_wrong_keys_costs_no_signature(worker: PlayedWorker, st
 
     mark, began = MARKS.mark(vouched()), time.perf_counter()
     for _ in range(1000):
-        assert PUBLIC_MARKS.judge(vouched(), mark) is Standing.GENUINE
+        assert PUBLIC_MARKS.judge(vouched(), mark) is MarkVerdict.GENUINE
     with capsys.disabled():
         print(f"\na mark is verified in {time.perf_counter() - began:.3f} ms, once for each stream")  # noqa: T201
 

@@ -13,7 +13,7 @@ from emulator.demo import CLIENT_ID
 from relay.core.consent.grants import GrantState
 from relay.core.consent.tenant import TenantState
 from relay.store.backup.file import BackupKey, make_backup_key
-from relay.store.backup.restore import Restore, checked
+from relay.store.backup.restore import Restore, check_backup
 from relay.store.backup.write import back_up
 from relay.store.custody.reseal import Sealed
 from relay.store.custody.vault import Vault
@@ -42,7 +42,7 @@ async def test_a_tenant_that_was_lost_is_restored_and_its_suite_sees_presence_ag
     await raw.flushall()
     relay.microsoft.set_presence(ADA, "Busy")
 
-    assert checked(file, private, RING).shut == {}
+    assert check_backup(file, private, RING).shut == {}
     assert [one.tenant_id async for one in Restore(relay.store, file, private, RING).restored()] == [tenant]
     async with relay.working(), edges.edge(), edges.suite(key, ADA, BEN) as console:
         await eventually(lambda: console.shows(ADA) == "Busy" and console.shows(BEN) == "Available", timeout=20)

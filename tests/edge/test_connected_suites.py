@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from relay.store.custody.suite_keys import SuiteKeys
-from relay.store.presence.connected import ConnectedSuites, Streams
+from relay.store.presence.connected import ConnectedSuites, OpenStreams
 from tests.edge.suite import pb
 from tests.edge.worker import TENANT, name
 from tests.support.ring import MARKS
@@ -15,11 +15,11 @@ async def test_who_is_connected_and_how_many_users_each_watches(worker, suite, s
     stream = await suite(issued.text).open(name(0), name(1)).ready()
     await suite(issued.text).open(name(0)).ready()
     await edge.sweep()
-    assert (await ConnectedSuites(store).of(TENANT))[issued.key_id] == Streams(2, 3)
+    assert (await ConnectedSuites(store).of(TENANT))[issued.key_id] == OpenStreams(2, 3)
     await stream.kill()
     await eventually(lambda: edge.statistics().joined.get(TENANT) == 1)
     await edge.sweep()
-    assert (await ConnectedSuites(store).of(TENANT))[issued.key_id] == Streams(1, 1)
+    assert (await ConnectedSuites(store).of(TENANT))[issued.key_id] == OpenStreams(1, 1)
 
 
 async def test_nothing_is_written_while_nothing_changes(worker, suite, store, edge, raw) -> None:

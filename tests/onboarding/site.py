@@ -86,7 +86,7 @@ class Site:
 
     async def flow(self, flow_id: str) -> Flow:
         """An onboarding under way, as it is kept."""
-        kept = await Flows(self.store, self.ring).look(f"flow:{flow_id}")
+        kept = await Flows(self.store, self.ring).peek(f"flow:{flow_id}")
         assert kept is not None
         flow = decode(kept.content)
         assert flow is not None

@@ -19,7 +19,7 @@ from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.errors import SuiteKeyRevoked, TenantRemoved
 from relay.http.paths import TENANT
 from relay.store.custody.audit import AuditLog
-from relay.store.presence.connected import ConnectedSuites, Streams
+from relay.store.presence.connected import ConnectedSuites, OpenStreams
 from relay.store.sealing import notify_secrets
 from relay.store.server import keys
 from tests.emulator.driver import form
@@ -207,7 +207,7 @@ async def test_the_page_says_who_is_connected_with_which_program(admin: Person):
     site = admin.site
     record = await site.suite_keys.verify(await make_key(admin))
     await site.suite_keys.touch(record.key_id, "console", "7.2.1")
-    await ConnectedSuites(site.store).say("edge-1", {site.tenant_id(): {record.key_id: Streams(1, 1234)}})
+    await ConnectedSuites(site.store).say("edge-1", {site.tenant_id(): {record.key_id: OpenStreams(1, 1234)}})
     await admin.get(SUITES)
     assert "console 7.2.1" in admin.text
     assert "Last seen now Users watched 1,234" in admin.text

@@ -20,7 +20,7 @@ from typing import Any
 
 from relay.core.audit import events as audit
 from relay.store.backup.file import BackupKey
-from relay.store.backup.restore import Restore, checked
+from relay.store.backup.restore import Restore, check_backup
 from relay.store.backup.write import back_up
 from relay.store.custody.reseal import Sealed
 from relay.store.custody.suite_keys import SuiteKeys
@@ -101,7 +101,7 @@ async def write_backup(store: Store, given: Given) -> bool:
 async def restore(store: Store, given: Given) -> int:
     key, ring = BackupKey.from_json(given.backup_key), KeyRing.from_json(given.ring)
     with given.file.open("rb") as file:
-        checked(file, key, ring)
+        check_backup(file, key, ring)
         return len([one async for one in Restore(store, file, key, ring).restored()])
 
 

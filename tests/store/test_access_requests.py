@@ -9,8 +9,8 @@ import pytest
 from redis.asyncio import Redis
 
 from relay.core.audit.events import Actor, EventKind
-from relay.store.custody.access_requests import MOST_KEPT, MOST_WAITING, WAITS, AccessRequests, Asked, RequestState
-from relay.store.custody.admissions import Admissions, RequestGone, Taken
+from relay.store.custody.access_requests import MOST_KEPT, MOST_WAITING, WAITS, AccessRequests, AskOutcome, RequestState
+from relay.store.custody.admissions import Admissions, Admitted, RequestGone
 from relay.store.custody.audit import AuditLog
 from relay.store.custody.managers import Managers
 from relay.store.custody.reseal import Sealed
@@ -34,7 +34,7 @@ async def requests(store: Store) -> AccessRequests:
     return AccessRequests(store, OLD)
 
 
-async def admit(store: Store, account: str, upn: str, **how: object) -> Taken:
+async def admit(store: Store, account: str, upn: str, **how: object) -> Admitted:
     settings = {"contact_email": ""}
     return await Admissions(store, OLD).admit(
         TENANT,
@@ -48,12 +48,12 @@ async def admit(store: Store, account: str, upn: str, **how: object) -> Taken:
     )
 
 
-async def ask(requests: AccessRequests, number: int = 2, cache: str = "ben's") -> Asked:
+async def ask(requests: AccessRequests, number: int = 2, cache: str = "ben's") -> AskOutcome:
     return await requests.ask(TENANT, user(number), upn=f"u{number}@b.de", token_cache=cache)
 
 
 async def test_a_request_waits_sealed_and_gives_nothing(requests: AccessRequests, store: Store, raw: Redis):
-    assert await ask(requests) is Asked.ASKED
+    assert await ask(requests) is AskOutcome.ASKED
     (request,) = await requests.list(TENANT)
     assert (request.account_id, request.state) == (BEN, RequestState.WAITING)
     assert await requests.consent(TENANT, BEN) == "ben's"
@@ -100,12 +100,12 @@ async def test_of_a_yes_and_a_no_at_once_one_holds(requests: AccessRequests, sto
         requests.refuse(TENANT, request, BY_ADA), admit(store, BEN, "u2@b.de", asked=request), return_exceptions=True
     )
     grants = {grant.account_id for grant in await Vault(store, OLD).list(TENANT)}
-    assert (BEN in grants) is isinstance(admitted, Taken) is not refused
+    assert (BEN in grants) is isinstance(admitted, Admitted) is not refused
 
 
 async def test_asking_again_replaces_the_consent_and_tells_nobody_twice(requests: AccessRequests, store: Store):
     await ask(requests)
-    assert await ask(requests, cache="newer") is Asked.AGAIN
+    assert await ask(requests, cache="newer") is AskOutcome.AGAIN
     assert await requests.consent(TENANT, BEN) == "newer"
     kinds = [one.entry.kind for one in (await AuditLog(store).page(TENANT)).entries]
     assert kinds.count(EventKind.ACCESS_ASKED) == len(await requests.list(TENANT)) == 1
@@ -113,9 +113,9 @@ async def test_asking_again_replaces_the_consent_and_tells_nobody_twice(requests
 
 async def test_requests_are_bounded(requests: AccessRequests, store: Store):
     for number in range(10, 10 + MOST_WAITING):
-        assert await ask(requests, number) is Asked.ASKED
-    assert await ask(requests, 99) is Asked.FULL
-    assert await ask(requests, 10) is Asked.AGAIN
+        assert await ask(requests, number) is AskOutcome.ASKED
+    assert await ask(requests, 99) is AskOutcome.FULL
+    assert await ask(requests, 10) is AskOutcome.AGAIN
     assert await requests.consent(TENANT, user(99)) is None
     for number in range(100, 100 + MOST_KEPT):
         await requests.refuse(TENANT, (await requests.list(TENANT))[0], BY_ADA)
@@ -129,7 +129,7 @@ async def test_a_request_expires_and_says_so(requests: AccessRequests, raw: Redi
     old = int((datetime.now(UTC) - WAITS).timestamp() * 1000)
     await raw.hset(key, BEN, f'{{"upn":"u2@b.de","asked_ms":{old},"state":"waiting"}}')
     assert (await requests.load(TENANT, BEN)).state is RequestState.EXPIRED  # type: ignore[union-attr]
-    assert await ask(requests) is Asked.ASKED
+    assert await ask(requests) is AskOutcome.ASKED
 
 
 async def test_requests_take_part_in_a_rotation(requests: AccessRequests, store: Store, raw: Redis):
@@ -146,7 +146,7 @@ async def test_a_tenant_that_leaves_takes_its_requests_along(requests: AccessReq
     await ask(requests)
     await Tenants(store).remove(TENANT)
     assert not await raw.exists(keys.request(TENANT, BEN), keys.tenant_requests(TENANT))
-    assert await ask(requests) is Asked.NO_TENANT
+    assert await ask(requests) is AskOutcome.NO_TENANT
 
 
 async def test_whoever_asks_may_take_it_back_and_tells_nobody_again_within_a_day(
@@ -161,6 +161,6 @@ async def test_whoever_asks_may_take_it_back_and_tells_nobody_again_within_a_day
         assert (await requests.load(TENANT, BEN)).state is RequestState.WITHDRAWN  # type: ignore[union-attr]
         with pytest.raises(RequestGone):
             await admit(store, BEN, "u2@b.de", asked=request)
-        assert await ask(requests) is Asked.AGAIN
+        assert await ask(requests) is AskOutcome.AGAIN
     kinds = [one.entry.kind for one in (await AuditLog(store).page(TENANT)).entries]
     assert kinds[:2] == [EventKind.ACCESS_ASKED, EventKind.ACCESS_WITHDRAWN], "the log tells of each all the same"

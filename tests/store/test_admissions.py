@@ -11,7 +11,7 @@ from relay.core.audit.events import Actor
 from relay.core.consent.grants import GrantState
 from relay.core.consent.tenant import TRANSITIONS, TenantEvent, TenantState
 from relay.core.presence import UserId
-from relay.store.custody.admissions import Admissions, Replaced
+from relay.store.custody.admissions import Admissions, ReplacedGrant
 from relay.store.custody.audit import AuditLog
 from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.custody.vault import Vault, VersionConflict
@@ -125,7 +125,7 @@ async def test_what_was_admitted_survives_a_crash_and_is_sealed(store: Store, ra
 
 async def test_one_account_takes_anothers_place_in_one_step_and_both_are_told(store: Store):
     await admit(store, user(1))
-    await admit(store, user(2), replaces=Replaced(user(1), "old@contoso.example"))
+    await admit(store, user(2), replaces=ReplacedGrant(user(1), "old@contoso.example"))
     (grant,) = await Vault(store, RING).list(TENANT)
     assert grant.account_id == user(2)
     told = [
@@ -136,12 +136,12 @@ async def test_one_account_takes_anothers_place_in_one_step_and_both_are_told(st
 
 async def test_an_account_that_takes_its_own_place_is_renewed(store: Store):
     await admit(store, user(1))
-    await admit(store, user(1), "newer", replaces=Replaced(user(1), "same@contoso.example"))
+    await admit(store, user(1), "newer", replaces=ReplacedGrant(user(1), "same@contoso.example"))
     (grant,) = await Vault(store, RING).list(TENANT)
     assert (grant.account_id, grant.token_cache) == (user(1), "newer")
 
 
 async def test_the_place_of_a_grant_that_is_gone_can_be_taken(store: Store):
     await admit(store, user(1))
-    await admit(store, user(2), replaces=Replaced(user(9), "gone@contoso.example"))
+    await admit(store, user(2), replaces=ReplacedGrant(user(9), "gone@contoso.example"))
     assert len(await Vault(store, RING).list(TENANT)) == 2

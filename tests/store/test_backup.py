@@ -16,8 +16,15 @@ from relay.core.audit.events import OPERATOR, Actor, EventKind
 from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.errors import SuiteKeyRevoked
 from relay.store.backup import file as backup_file
-from relay.store.backup.file import BackupInvalid, BackupKey, BackupUnsigned, Reader, Writer, make_backup_key
-from relay.store.backup.restore import Outcome, Restore, TenantRestored, checked
+from relay.store.backup.file import (
+    BackupInvalid,
+    BackupKey,
+    BackupReader,
+    BackupUnsigned,
+    BackupWriter,
+    make_backup_key,
+)
+from relay.store.backup.restore import Restore, RestoreOutcome, TenantRestored, check_backup
 from relay.store.backup.write import back_up
 from relay.store.custody.admissions import Admissions
 from relay.store.custody.audit import AuditLog
@@ -28,7 +35,7 @@ from relay.store.custody.turned_away import TurnedAway
 from relay.store.custody.vault import Vault
 from relay.store.presence.pipes import Inbox
 from relay.store.sealing.keyring import KeyRing, make_ring
-from relay.store.sealing.marks import Standing
+from relay.store.sealing.marks import MarkVerdict
 from relay.store.server import keys
 from relay.store.server.connection import Store
 from tests.store.samples import NOW, TENANT, tenant_in, user
@@ -62,11 +69,11 @@ async def backed_up(store: Store) -> io.BytesIO:
 
 
 async def restored(store: Store, file: io.BytesIO, **options: bool) -> list[TenantRestored]:
-    checked(file, PRIVATE, RING)
+    check_backup(file, PRIVATE, RING)
     return [one async for one in Restore(store, file, PRIVATE, RING, **options).restored()]
 
 
-def outcomes(told: list[TenantRestored]) -> Counter[Outcome]:
+def outcomes(told: list[TenantRestored]) -> Counter[RestoreOutcome]:
     return Counter(one.outcome for one in told)
 
 
@@ -91,7 +98,7 @@ async def test_what_was_lost_comes_back_as_it_was(store: Store, raw: Redis) -> N
     file = await backed_up(store)
     await raw.flushall()
 
-    assert outcomes(await restored(store, file)) == {Outcome.RESTORED: 2}
+    assert outcomes(await restored(store, file)) == {RestoreOutcome.RESTORED: 2}
     after = await everything(raw)
     for tenant_id in (TENANT, OTHER):  # that it was restored is told too
         log = keys.audit(tenant_id)
@@ -121,8 +128,8 @@ async def test_a_restore_may_be_repeated_and_changes_nothing_then(store: Store, 
     await raw.flushall()
     await restored(store, file)
     first = await everything(raw)
-    assert outcomes(await restored(store, file)) == {Outcome.SAME: 2}
-    assert outcomes(await restored(store, file, overwrite=True)) == {Outcome.SAME: 2}
+    assert outcomes(await restored(store, file)) == {RestoreOutcome.SAME: 2}
+    assert outcomes(await restored(store, file, overwrite=True)) == {RestoreOutcome.SAME: 2}
     assert await everything(raw) == first
 
 
@@ -135,10 +142,13 @@ async def test_what_is_newer_is_left_unless_told(store: Store, raw: Redis) -> No
     await Tenants(store).happened(TENANT, TenantEvent.SUSPENDED)
     now = await everything(raw)
 
-    assert outcomes(await restored(store, file)) == {Outcome.LEFT: 1, Outcome.SAME: 1}
+    assert outcomes(await restored(store, file)) == {RestoreOutcome.LEFT: 1, RestoreOutcome.SAME: 1}
     assert await everything(raw) == now
 
-    assert outcomes(await restored(store, file, overwrite=True)) == {Outcome.OVERWRITTEN: 1, Outcome.SAME: 1}
+    assert outcomes(await restored(store, file, overwrite=True)) == {
+        RestoreOutcome.OVERWRITTEN: 1,
+        RestoreOutcome.SAME: 1,
+    }
     kept = await vault.load(TENANT, grant.account_id)
     assert kept is not None
     assert kept.token_cache == grant.token_cache
@@ -146,14 +156,14 @@ async def test_what_is_newer_is_left_unless_told(store: Store, raw: Redis) -> No
     tenant = await Tenants(store).load(TENANT)
     assert tenant is not None
     assert tenant.state is TenantState.ACTIVE
-    assert outcomes(await restored(store, file, overwrite=True)) == {Outcome.SAME: 2}
+    assert outcomes(await restored(store, file, overwrite=True)) == {RestoreOutcome.SAME: 2}
 
 
 async def test_a_withdrawn_grant_does_not_come_back_by_itself(store: Store) -> None:
     await fill(store)
     file = await backed_up(store)
     await Vault(store, RING).remove(TENANT, user(1))
-    assert Outcome.LEFT in outcomes(await restored(store, file))
+    assert RestoreOutcome.LEFT in outcomes(await restored(store, file))
     assert await Vault(store, RING).load(TENANT, user(1)) is None
 
 
@@ -163,7 +173,7 @@ async def test_a_tenant_that_the_operator_removed_since_stays_away_and_its_mark_
     await fill(store)
     before = await backed_up(store)
     await Tenants(store).remove(TENANT, reason="unpaid")
-    assert {one.tenant_id: one.outcome for one in await restored(store, before)}[TENANT] is Outcome.AWAY
+    assert {one.tenant_id: one.outcome for one in await restored(store, before)}[TENANT] is RestoreOutcome.AWAY
     after = await backed_up(store)
     await raw.flushall()
     await restored(store, after)
@@ -173,7 +183,7 @@ async def test_a_tenant_that_the_operator_removed_since_stays_away_and_its_mark_
     assert mark.reason == "unpaid"
     assert {one.tenant_id: one.outcome for one in await restored(store, before, overwrite=True)}[
         TENANT
-    ] is Outcome.RESTORED
+    ] is RestoreOutcome.RESTORED
     assert await TurnedAway(store).load(TENANT) is None
 
 
@@ -183,7 +193,11 @@ async def test_a_suite_key_that_was_revoked_stays_so_whatever_is_told(store: Sto
     file = await backed_up(store)
     await Tenants(store).remove(TENANT, Actor.account("ada@contoso.com", user(1)))  # revokes them
     told = {one.tenant_id: one for one in await restored(store, file, overwrite=overwrite)}
-    assert (told[TENANT].outcome, told[TENANT].keys_written, told[TENANT].keys_revoked) == (Outcome.RESTORED, 0, 1)
+    assert (told[TENANT].outcome, told[TENANT].keys_written, told[TENANT].keys_revoked) == (
+        RestoreOutcome.RESTORED,
+        0,
+        1,
+    )
     with pytest.raises(SuiteKeyRevoked):
         await SuiteKeys(store, MARKS).verify(texts[TENANT])
 
@@ -216,7 +230,7 @@ async def test_one_tenant_alone_may_come_back(store: Store, raw: Redis) -> None:
     file = await backed_up(store)
     await raw.flushall()
     told = [one async for one in Restore(store, file, PRIVATE, RING).restored(OTHER)]
-    assert [(one.tenant_id, one.outcome) for one in told] == [(OTHER, Outcome.RESTORED)]
+    assert [(one.tenant_id, one.outcome) for one in told] == [(OTHER, RestoreOutcome.RESTORED)]
     assert [tenant.tenant_id for tenant in await Tenants(store).list()] == [OTHER]
 
 
@@ -237,7 +251,7 @@ async def test_entries_that_are_too_old_meanwhile_do_not_come_back(store: Store,
 async def test_no_secret_of_the_store_is_in_the_file_and_no_token_even_with_its_key(store: Store) -> None:
     texts = await fill(store)
     file = await backed_up(store)
-    content = file.getvalue() + b"".join(Reader(file, PRIVATE, RING))
+    content = file.getvalue() + b"".join(BackupReader(file, PRIVATE, RING))
     assert b"contact_email" in content
     assert b"secret of" not in content
     for text in texts.values():
@@ -250,11 +264,11 @@ async def test_grants_that_the_ring_cannot_open_are_told_before_anything_is_writ
     file = await backed_up(store)
     lost = KeyRing.from_json(make_ring("k2", now_s=2))
     with pytest.raises(BackupUnsigned, match="signed with the key test, which the key ring lacks"):
-        checked(file, PRIVATE, lost)
-    found = checked(file, PRIVATE, lost, unsigned=True)
-    assert (found.shut, found.unmarked) == ({"test": 4}, {Standing.KEY_UNKNOWN: 2})
+        check_backup(file, PRIVATE, lost)
+    found = check_backup(file, PRIVATE, lost, unsigned=True)
+    assert (found.shut, found.unmarked) == ({"test": 4}, {MarkVerdict.KEY_UNKNOWN: 2})
     assert found.counts == {"tenants": 2, "grants": 4, "suite keys": 2, "entries of audit logs": 2508}
-    found = checked(file, PRIVATE, RING)
+    found = check_backup(file, PRIVATE, RING)
     assert (found.shut, found.unmarked) == ({}, {})
 
 
@@ -264,7 +278,7 @@ async def test_grants_that_the_ring_cannot_open_are_told_before_anything_is_writ
 @pytest.fixture(scope="module")
 def whole() -> bytes:
     file = io.BytesIO()
-    writer = Writer(file, PUBLIC, RING, NOW)
+    writer = BackupWriter(file, PUBLIC, RING, NOW)
     for number in range(5):
         writer.write(b"record %d" % number)
     writer.end()
@@ -272,7 +286,7 @@ def whole() -> bytes:
 
 
 def read(content: bytes, key: BackupKey = PRIVATE) -> list[bytes]:
-    return list(Reader(io.BytesIO(content), key, RING))
+    return list(BackupReader(io.BytesIO(content), key, RING))
 
 
 def test_a_file_is_read_as_it_was_written(whole: bytes) -> None:
@@ -297,7 +311,7 @@ def test_a_file_in_which_any_bit_is_flipped_is_refused(whole: bytes) -> None:
 def test_lines_that_are_missing_moved_repeated_or_of_another_backup_are_refused(whole: bytes) -> None:
     lines = whole.splitlines(keepends=True)
     another = io.BytesIO()
-    writer = Writer(another, PUBLIC, RING, NOW)
+    writer = BackupWriter(another, PUBLIC, RING, NOW)
     writer.write(b"record 0")
     writer.end()
     for wrong in (
@@ -332,7 +346,7 @@ def test_each_wrong_key_is_refused_with_a_sentence_of_its_own(whole: bytes) -> N
 def test_a_backup_of_another_version_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     file = io.BytesIO()
     monkeypatch.setattr(backup_file, "VERSION", 3)
-    Writer(file, PUBLIC, RING, NOW).end()
+    BackupWriter(file, PUBLIC, RING, NOW).end()
     monkeypatch.undo()
     with pytest.raises(BackupInvalid, match="of version 3, and this release reads 2"):
         read(file.getvalue())

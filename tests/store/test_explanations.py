@@ -13,7 +13,7 @@ from relay.core.presence import Name
 from relay.core.revision import START
 from relay.errors import LeaseLost
 from relay.store.presence import hints
-from relay.store.presence.entries import Asked
+from relay.store.presence.entries import WatcherQuestion
 from relay.store.presence.explanations import MOST_ASKED, EdgeSays, Explanations, OwnerSays
 from relay.store.presence.leases import Lease
 from relay.store.presence.pipes import ChangesReader, Inbox
@@ -35,7 +35,7 @@ async def test_a_question_reaches_the_owner_and_the_edges(store: Store, names: t
     assert entry.hint == hints.Explain(TENANT, request_id, user(1), names)
     reader.set(P, START)
     ((_, asked),) = await reader.read()
-    assert isinstance(asked, Asked)
+    assert isinstance(asked, WatcherQuestion)
     assert (asked.tenant_id, asked.request_id, asked.user_id, asked.names) == (TENANT, request_id, user(1), names)
     assert not asked.gap
     await inbox.aclose()

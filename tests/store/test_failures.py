@@ -94,16 +94,18 @@ async def test_a_store_that_refuses_writes_for_a_while_is_away_and_says_why(
 
 @pytest.mark.fault("V6", "B16")
 @pytest.mark.parametrize(("code", "kind"), [(code, kind) for code, (kind, _) in failures.CODES.items()])
-async def test_each_code_is_taken_as_the_table_says(code: str, kind: failures.Kind, store: Store, raw: Redis) -> None:
+async def test_each_code_is_taken_as_the_table_says(
+    code: str, kind: failures.ErrorKind, store: Store, raw: Redis
+) -> None:
     refusing = Script("test", text=f"return redis.error_reply('{code} 1 127.0.0.1:1')")
     with pytest.raises(RelayError) as caught:
         await store.run_once(refusing())
     assert (
         type(caught.value)
         is {
-            failures.Kind.PASSING: StoreUnavailable,
-            failures.Kind.REPLICA: NotPrimary,
-            failures.Kind.OPERATOR: NotPermitted,
+            failures.ErrorKind.PASSING: StoreUnavailable,
+            failures.ErrorKind.REPLICA: NotPrimary,
+            failures.ErrorKind.OPERATOR: NotPermitted,
         }[kind]
     )
 

@@ -14,7 +14,7 @@ from relay.core.audit import events as audit
 from relay.core.audit.events import EventKind
 from relay.errors import Rejected, SuiteKeyRevoked
 from relay.store.backup.file import BackupKey, make_backup_key
-from relay.store.backup.restore import checked
+from relay.store.backup.restore import check_backup
 from relay.store.backup.write import back_up
 from relay.store.custody.admissions import Admissions
 from relay.store.custody.audit import AuditLog
@@ -244,7 +244,7 @@ async def test_a_backup_is_whole_or_not_there_wherever_it_is_killed(sweep: Sweep
         if not given.file.exists():
             return
         with given.file.open("rb") as file:
-            found = checked(file, BackupKey.from_json(PRIVATE), OLD)
+            found = check_backup(file, BackupKey.from_json(PRIVATE), OLD)
         assert (found.counts["tenants"], found.counts["grants"], found.shut) == (2, 4, {})
         given.file.unlink()  # so that a repetition may write it
 

@@ -13,16 +13,16 @@ from relay.core.consent.grants import GrantState
 from relay.core.consent.tenant import TenantState
 from relay.core.presence import UserId
 from relay.errors import TenantRemoved
-from relay.store.custody.admissions import Admissions, MustAsk, Taken
+from relay.store.custody.admissions import Admissions, Admitted, MustAsk
 from relay.store.custody.audit import AuditLog
 from relay.store.custody.managers import (
     CLAIM_LASTS,
     MOST_MANAGERS,
-    Added,
+    AddOutcome,
     Manager,
     Managers,
     Origin,
-    Removed,
+    RemoveOutcome,
     RightEnded,
 )
 from relay.store.custody.tenants import Tenant, Tenants
@@ -39,7 +39,7 @@ BY_ADA = Actor.account("ada@b.de", ADA)
 
 async def connect(
     store: Store, account: UserId = SERVICE, upn: str = "service@b.de", contact: str = "Ada@b.de", **how: bool
-) -> Taken:
+) -> Admitted:
     return await Admissions(store, RING).admit(
         TENANT,
         account,
@@ -57,8 +57,8 @@ async def names(store: Store) -> set[str]:
 
 
 async def test_whoever_connects_a_tenant_looks_after_it_and_nobody_else_who_consents(store: Store):
-    assert await connect(store) == Taken(TenantState.ACTIVE, is_first=True)
-    assert await connect(store, BEN, "ben@b.de", "ben@b.de") == Taken(TenantState.ACTIVE, is_first=False)
+    assert await connect(store) == Admitted(TenantState.ACTIVE, is_first=True)
+    assert await connect(store, BEN, "ben@b.de", "ben@b.de") == Admitted(TenantState.ACTIVE, is_first=False)
     (manager,) = await Managers(store).list(TENANT)
     assert (manager.account_id, manager.upn, manager.origin) == (SERVICE, "service@b.de", Origin.CONNECTED)
     assert not await Managers(store).is_manager(TENANT, BEN)
@@ -70,7 +70,7 @@ async def test_of_two_who_connect_at_once_one_looks_after_it_and_the_other_must_
         connect(store, BEN, "ben@b.de", by_wizard=True),
         return_exceptions=True,
     )
-    assert sorted(map(type, done), key=str) == sorted([Taken, MustAsk], key=str)
+    assert sorted(map(type, done), key=str) == sorted([Admitted, MustAsk], key=str)
     assert len(await Managers(store).list(TENANT)) == len(await Vault(store, RING).list(TENANT)) == 1
 
 
@@ -134,7 +134,7 @@ async def test_a_contact_whose_right_was_ended_stays_out_until_a_manager_names_a
     managers = Managers(store)
     await connect(store, ADA, "ada@b.de")
     await managers.add(TENANT, SERVICE, "service@b.de", BY_ADA)
-    assert await managers.remove(TENANT, await manager(store, ADA), BY_ADA) is Removed.REMOVED
+    assert await managers.remove(TENANT, await manager(store, ADA), BY_ADA) is RemoveOutcome.REMOVED
     assert not await managers.claim(TENANT, ADA, "ada@b.de")
     await Tenants(store).change_settings(TENANT, {"language": "it"}, BY_ADA)
     assert not await managers.claim(TENANT, ADA, "ada@b.de")
@@ -154,22 +154,22 @@ async def test_one_always_remains(store: Store):
     await connect(store, ADA, "ada@b.de")
     managers = Managers(store)
     ada = await manager(store, ADA)
-    assert await managers.remove(TENANT, ada, BY_ADA) is Removed.LAST
+    assert await managers.remove(TENANT, ada, BY_ADA) is RemoveOutcome.LAST
     await managers.add(TENANT, BEN, "ben@b.de", BY_ADA)
     ben = await manager(store, BEN)
     done = await asyncio.gather(managers.remove(TENANT, ada, OPERATOR), managers.remove(TENANT, ben, OPERATOR))
-    assert sorted(done, key=str) == sorted([Removed.REMOVED, Removed.LAST], key=str)
+    assert sorted(done, key=str) == sorted([RemoveOutcome.REMOVED, RemoveOutcome.LAST], key=str)
     assert len(await managers.list(TENANT)) == 1
 
 
 async def test_they_are_bounded_and_named_once(store: Store):
     await connect(store)
     managers = Managers(store)
-    assert await managers.add(TENANT, user(10), "u10@b.de", BY_ADA) is Added.ADDED
-    assert await managers.add(TENANT, user(10), "u10@b.de", BY_ADA) is Added.THERE
+    assert await managers.add(TENANT, user(10), "u10@b.de", BY_ADA) is AddOutcome.ADDED
+    assert await managers.add(TENANT, user(10), "u10@b.de", BY_ADA) is AddOutcome.THERE
     for number in range(11, 11 + MOST_MANAGERS - 2):
         await managers.add(TENANT, user(number), f"u{number}@b.de", BY_ADA)
-    assert await managers.add(TENANT, user(99), "u99@b.de", BY_ADA) is Added.FULL
+    assert await managers.add(TENANT, user(99), "u99@b.de", BY_ADA) is AddOutcome.FULL
     assert not await managers.claim(TENANT, ADA, "ada@b.de")
     assert len(await managers.list(TENANT)) == MOST_MANAGERS
 
@@ -231,7 +231,7 @@ async def test_a_tenant_from_before_that_nobody_reads_for_is_left_to_its_contact
     assert await names(store) == set()
     with pytest.raises(MustAsk):
         await connect(store, BEN, "ben@b.de", by_wizard=True)
-    assert await Managers(store).add(TENANT, ADA, "ada@b.de", OPERATOR) is Added.ADDED
+    assert await Managers(store).add(TENANT, ADA, "ada@b.de", OPERATOR) is AddOutcome.ADDED
 
 
 async def manager(store: Store, account: UserId) -> Manager:

@@ -9,13 +9,13 @@ from redis.asyncio import Redis
 
 from relay.errors import SuiteKeyUnknown
 from relay.store.backup.file import BackupKey, make_backup_key
-from relay.store.backup.restore import Restore, checked
+from relay.store.backup.restore import Restore, check_backup
 from relay.store.backup.write import back_up
 from relay.store.custody.marking import Marking
 from relay.store.custody.suite_keys import IssuedKey, SuiteKeys
 from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.sealing.keyring import KeyRing, make_ring
-from relay.store.sealing.marks import PublicMarks, RingMarks, Standing
+from relay.store.sealing.marks import MarkVerdict, PublicMarks, RingMarks
 from relay.store.sealing.signing import Purpose, public_set
 from relay.store.server import keys
 from relay.store.server.connection import Store
@@ -68,7 +68,7 @@ async def test_marking_anew_makes_nothing_genuine(store: Store, issued: list[Iss
     marking = Marking(store, RingMarks(BOTH))
     assert sum([is_new async for is_new in marking.renew()]) == 3
     census = await marking.census()
-    assert (dict(census.by_kid), dict(census.others)) == ({"new": 3}, {Standing.MISSING: 1, Standing.FALSE: 1})
+    assert (dict(census.by_kid), dict(census.others)) == ({"new": 3}, {MarkVerdict.MISSING: 1, MarkVerdict.FALSE: 1})
     assert await taken(store, issued) == len(others)
 
 
@@ -98,7 +98,7 @@ async def test_a_restore_makes_genuine_marks_anew_and_no_others(store: Store, is
     await back_up(store, file, PUBLIC, RING)
     await raw.flushall()
 
-    assert checked(file, PRIVATE, BOTH).unmarked == {Standing.MISSING: 1}
+    assert check_backup(file, PRIVATE, BOTH).unmarked == {MarkVerdict.MISSING: 1}
     assert [one.keys_written async for one in Restore(store, file, PRIVATE, BOTH).restored()] == [5]
     assert await taken(store, issued) == 4
     with pytest.raises(SuiteKeyUnknown):

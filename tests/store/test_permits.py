@@ -16,7 +16,7 @@ pytestmark = pytest.mark.one_server
 
 async def asked(url: str, *clients: Client):  # type: ignore[no-untyped-def]
     async with Store(StoreSettings(url=url)) as store:
-        ((_, found),) = await store.permits(clients)
+        ((_, found),) = await store.compare_rights(clients)
         return found
 
 

@@ -10,7 +10,14 @@ from relay.core.presence import Status
 from relay.core.revision import START
 from relay.errors import LeaseLost, StoreUnavailable
 from relay.store.presence import hints, pipes
-from relay.store.presence.entries import Answers, Contact, Ended, Names, TenantContact, Unknown
+from relay.store.presence.entries import (
+    ChangedAnswers,
+    ChangedContact,
+    ChangedNames,
+    EndedAccess,
+    TenantContact,
+    UnknownEntry,
+)
 from relay.store.presence.leases import Lease, Leases
 from relay.store.presence.pipes import Changes, ChangesReader, Inbox
 from relay.store.presence.presences import Presences
@@ -154,16 +161,16 @@ async def test_a_reader_of_changes_sees_every_kind_of_entry_in_order_without_a_g
     await changes.tenant_removed(TENANT)
     reader.set(P, START)
     answers, names, contacts, revoked, removed = read = await read_all(reader)
-    assert isinstance(answers, Answers)
+    assert isinstance(answers, ChangedAnswers)
     assert (answers.tenant_id, answers.answers) == (TENANT, [(user(1), b"one\x00\xff"), (user(2), b"two")])
-    assert isinstance(names, Names)
+    assert isinstance(names, ChangedNames)
     assert dict(names.names) == {name(1): user(1), name(2): Status.NOT_FOUND}
     assert isinstance(dict(names.names)[name(2)], Status)
-    assert isinstance(contacts, Contact)
+    assert isinstance(contacts, ChangedContact)
     assert contacts.contacts == [contact]
-    assert isinstance(revoked, Ended)
+    assert isinstance(revoked, EndedAccess)
     assert (revoked.tenant_id, revoked.key_id) == (TENANT, "00112233aabbccdd")
-    assert isinstance(removed, Ended)
+    assert isinstance(removed, EndedAccess)
     assert (removed.tenant_id, removed.key_id) == (TENANT, "")
     assert not any(entry.gap for entry in read)
     assert [entry.previous for entry in read] == [START, *(entry.revision for entry in read[:-1])]
@@ -257,7 +264,7 @@ async def test_an_entry_of_a_later_release_is_passed_over_as_a_gap(store: Store,
         await raw.xadd(keys.changes(P), fields)
     reader.set(P, START)
     read = await read_all(reader)
-    assert [type(entry) for entry in read[:3]] == [Unknown, Unknown, Unknown]
+    assert [type(entry) for entry in read[:3]] == [UnknownEntry, UnknownEntry, UnknownEntry]
     assert all(entry.gap for entry in read[:3])
     await reader.aclose()
 
@@ -267,7 +274,7 @@ async def test_an_undecodable_entry_does_not_stop_the_reader(store: Store, lease
     await raw.xadd(keys.changes(P), {b"p": b"0-0", b"a": b"\xff\xfe", b"\xff": b"x"})
     await raw.xadd(keys.changes(P), {b"p": b"0-0", b"n": TENANT, b"a@b": b""})
     reader.set(P, START)
-    assert [type(entry) for entry in await read_all(reader)] == [Unknown, Unknown]
+    assert [type(entry) for entry in await read_all(reader)] == [UnknownEntry, UnknownEntry]
     await reader.aclose()
 
 

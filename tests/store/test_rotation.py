@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 import onboarding
 import relay
 from relay.core.presence import TenantId
-from relay.store.custody.reseal import PLACES, Progress, Sealed
+from relay.store.custody.reseal import SEALED_FIELDS, ResealProgress, Sealed
 from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.custody.vault import NEW, Grant, Vault
 from relay.store.sealing import notify_secrets
@@ -39,7 +39,7 @@ async def some_grants(store: Store, ring: KeyRing, count: int = 3) -> list[int]:
     return [await Vault(store, ring).save(replace(GRANT, account_id=user(n)), NEW) for n in range(count)]
 
 
-async def reencrypted(store: Store, ring: KeyRing) -> Progress:
+async def reencrypted(store: Store, ring: KeyRing) -> ResealProgress:
     return [progress async for progress in Sealed(store).reencrypt(ring)][-1]
 
 
@@ -65,7 +65,7 @@ def test_a_ring_follows_its_file(tmp_path: Path) -> None:
     write_private(path, OLD_RING)
     ring = RingFile(path, OLD_RING, every_s=0)
     assert ring.newest == "k1"
-    ring.look()
+    ring.reload_if_changed()
     assert ring.generation == 0
     write_private(path, NEW_RING)
     assert BOTH.open(ring.seal("secret", HERE), HERE) == "secret"
@@ -76,7 +76,7 @@ def test_a_key_that_is_missing_is_looked_for_at_once(tmp_path: Path) -> None:
     path = tmp_path / "ring.json"
     write_private(path, OLD_RING)
     ring = RingFile(path, OLD_RING, every_s=3600)
-    ring.look()
+    ring.reload_if_changed()
     write_private(path, NEW_RING)
     assert ring.open(BOTH.seal("secret", HERE), HERE) == "secret"
 
@@ -212,7 +212,7 @@ def test_whatever_seals_is_known_to_the_rotation() -> None:
     found = {path.name for root in roots for path in root.rglob("*.py") if re.search(r"ring\.seal\(", path.read_text())}
     others = {"access_requests.py", "short_lived.py", "invitations.py", "notify_secrets.py"}
     assert found == {"vault.py", "admissions.py", "reseal.py", *others}
-    assert len(PLACES) == 5
+    assert len(SEALED_FIELDS) == 5
 
 
 async def test_processes_say_what_they_seal_with(store: Store) -> None:

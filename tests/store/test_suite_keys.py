@@ -13,7 +13,7 @@ from relay.errors import SuiteKeyRevoked, SuiteKeyUnknown, TenantRemoved
 from relay.store.custody.audit import AuditLog
 from relay.store.custody.suite_keys import MAX_OVERLAP, PROVISIONAL, SuiteKeys
 from relay.store.custody.tenants import Tenant, Tenants
-from relay.store.presence.connected import ConnectedSuites, Streams
+from relay.store.presence.connected import ConnectedSuites, OpenStreams
 from relay.store.server import keys
 from relay.store.server.connection import Store
 from tests.store.samples import NOW, TENANT
@@ -137,14 +137,14 @@ async def test_of_a_tenant_that_left_its_suites_are_told_for_a_month_and_nothing
 
 async def test_who_is_connected_is_added_up_over_edges_and_forgotten_when_nobody_says_so(store: Store, raw: Redis):
     connected = ConnectedSuites(store)
-    await connected.say("edge-1", {TENANT: {"k1": Streams(1, 10), "k2": Streams(2, 5)}})
-    await connected.say("edge-2", {TENANT: {"k1": Streams(1, 7)}, ELSEWHERE: {"k9": Streams(1, 1)}})
-    assert await connected.of(TENANT) == {"k1": Streams(2, 17), "k2": Streams(2, 5)}
-    assert await connected.of(ELSEWHERE) == {"k9": Streams(1, 1)}
+    await connected.say("edge-1", {TENANT: {"k1": OpenStreams(1, 10), "k2": OpenStreams(2, 5)}})
+    await connected.say("edge-2", {TENANT: {"k1": OpenStreams(1, 7)}, ELSEWHERE: {"k9": OpenStreams(1, 1)}})
+    assert await connected.of(TENANT) == {"k1": OpenStreams(2, 17), "k2": OpenStreams(2, 5)}
+    assert await connected.of(ELSEWHERE) == {"k9": OpenStreams(1, 1)}
     key = keys.tenant_connected(TENANT)
     assert 0 < await raw.pttl(key) <= 60_000
     await raw.hset(key, "edge-1", b"1000 " + (await raw.hget(key, "edge-1")).split(b" ")[1])  # killed long ago
-    assert await connected.of(TENANT) == {"k1": Streams(1, 7)}
+    assert await connected.of(TENANT) == {"k1": OpenStreams(1, 7)}
     await connected.say("edge-2", {TENANT: {}})
     assert await connected.of(TENANT) == {}
     assert await raw.hkeys(key) == []

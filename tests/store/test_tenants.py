@@ -16,7 +16,7 @@ from relay.store.custody.suite_keys import SuiteKeys, parse
 from relay.store.custody.tenants import SettingsConflict, Tenant, Tenants
 from relay.store.custody.vault import NEW, Grant, Vault
 from relay.store.presence import hints
-from relay.store.presence.entries import Ended
+from relay.store.presence.entries import EndedAccess
 from relay.store.presence.pipes import ChangesReader, Inbox
 from relay.store.sealing.keyring import KeyRing, make_ring
 from relay.store.server import keys
@@ -44,7 +44,7 @@ async def ended(store: Store) -> list:
     while entries := await reader.read():
         found += [entry for _, entry in entries]
     await reader.aclose()
-    return [(entry.tenant_id, entry.key_id) for entry in found if isinstance(entry, Ended)]
+    return [(entry.tenant_id, entry.key_id) for entry in found if isinstance(entry, EndedAccess)]
 
 
 # ---------------------------------------------------------------- tenants

@@ -31,7 +31,7 @@ from relay.errors import RelayError
 from relay.http.paths import TENANT
 from relay.locale.languages import english
 from relay.store.custody.access_requests import RequestState
-from relay.store.custody.admissions import Replaced
+from relay.store.custody.admissions import ReplacedGrant
 from relay.store.custody.managers import RightEnded
 from relay.store.custody.notices import NoticeKind
 from relay.store.custody.vault import LastGrant
@@ -233,7 +233,7 @@ class AccountViews:
             grant,
             by=visitor.actor,
             right_of=visitor.right_of,
-            replaces=None if former is None else Replaced(former.account_id, former.upn),
+            replaces=None if former is None else ReplacedGrant(former.account_id, former.upn),
         )
         log.info("tenant_grant_brought", tenant_id=visitor.tenant_id, account_id=consented.account_id)
         is_known = any(grant.account_id == consented.account_id for grant in visitor.grants)

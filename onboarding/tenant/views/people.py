@@ -27,7 +27,7 @@ from relay.http.paths import TENANT
 from relay.locale.languages import english
 from relay.store.custody.access_requests import RequestState
 from relay.store.custody.admissions import RequestGone
-from relay.store.custody.managers import Added, Removed, RightEnded
+from relay.store.custody.managers import AddOutcome, RemoveOutcome, RightEnded
 from relay.store.custody.notices import NoticeKind
 
 if TYPE_CHECKING:
@@ -51,11 +51,15 @@ _NOT_FOUND: Final = {
     NotFound.NO_GRANT: "name_without_grant",
     NotFound.NO_ANSWER: "name_not_looked_up",
 }
-_ADDED: Final = {Added.ADDED: "manager_added", Added.THERE: "manager_there", Added.FULL: "too_many_managers"}
+_ADDED: Final = {
+    AddOutcome.ADDED: "manager_added",
+    AddOutcome.THERE: "manager_there",
+    AddOutcome.FULL: "too_many_managers",
+}
 _REMOVED: Final = {
-    Removed.REMOVED: "manager_ended",
-    Removed.NONE: "unknown_thing",
-    Removed.LAST: "last_manager",
+    RemoveOutcome.REMOVED: "manager_ended",
+    RemoveOutcome.NONE: "unknown_thing",
+    RemoveOutcome.LAST: "last_manager",
 }
 
 
@@ -93,7 +97,7 @@ class PeopleViews:
         except RightEnded:
             return _ended(visitor, "name_manager")
         log.info("tenant_manager_named", tenant_id=visitor.tenant_id, account_id=found.user_id, outcome=added.name)
-        if added is Added.ADDED:
+        if added is AddOutcome.ADDED:
             await services.letters.to_managers(visitor.tenant, NoticeKind.MANAGER_ADDED, visitor.actor, about=found.upn)
         await services.layout.flash(visitor, _ADDED[added], found.upn)
         return _to_page()
@@ -139,7 +143,7 @@ class PeopleViews:
         except RightEnded:
             return _ended(visitor, "end_manager")
         log.info("tenant_manager_ended", tenant_id=visitor.tenant_id, account_id=account_id, outcome=removed.name)
-        if removed is Removed.REMOVED:
+        if removed is RemoveOutcome.REMOVED:
             await services.letters.to_managers(
                 visitor.tenant,
                 NoticeKind.MANAGER_REMOVED,

@@ -20,7 +20,7 @@ from relay.core.audit.events import key_renamed, key_revoked
 from relay.core.consent.tenant import TenantState
 from relay.locale.languages import english
 from relay.store.custody.suite_keys import MAX_LABEL_CHARS
-from relay.store.presence.connected import Streams
+from relay.store.presence.connected import OpenStreams
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -50,7 +50,7 @@ class SuiteRow:
     """One suite key as the page shows it."""
 
     key: KeyRecord
-    streams: Streams
+    streams: OpenStreams
     ended: bool
 
     @property
@@ -172,7 +172,7 @@ class SuiteViews:
                 SUITES,
                 english("Rotate a suite key"),
                 status=422 if given else 200,
-                suite=SuiteRow(record, Streams(), ended=False),
+                suite=SuiteRow(record, OpenStreams(), ended=False),
                 overlaps=[(choice, name) for choice, (_, name) in OVERLAPS.items()],
                 chosen=USUAL_OVERLAP,
                 attempt=_new_attempt(),
@@ -195,7 +195,7 @@ class SuiteViews:
             await services.layout.flash(visitor, "unknown_thing")
             return _to(SUITES)
         if not is_sent:
-            streams = (await services.connected.of(visitor.tenant_id)).get(record.key_id, Streams())
+            streams = (await services.connected.of(visitor.tenant_id)).get(record.key_id, OpenStreams())
             suite = SuiteRow(record, streams, record.has_ended(datetime.now(UTC)))
             return await services.layout.page(
                 visitor, "tenant/revoke.html", SUITES, english("Revoke a suite key"), suite=suite
@@ -211,7 +211,9 @@ class SuiteViews:
         now = datetime.now(UTC)
         # A key whose text nobody was shown is not a suite's yet.
         records = [key for key in await services.suite_keys.list(visitor.tenant_id) if not key.is_provisional]
-        suites = [SuiteRow(key, connected.get(key.key_id, Streams()), key.has_ended(now)) for key in reversed(records)]
+        suites = [
+            SuiteRow(key, connected.get(key.key_id, OpenStreams()), key.has_ended(now)) for key in reversed(records)
+        ]
         shown = {"label": "", "fault": "", "renamed": "", "rename_fault": "", **values}
         return await services.layout.page(
             visitor,

@@ -11,7 +11,7 @@ from relay.store.presence.explanations import EdgeSays, Explanations
 
 if TYPE_CHECKING:
     from relay.edge.hub.tenants import TenantView
-    from relay.store.presence.entries import Asked
+    from relay.store.presence.entries import WatcherQuestion
     from relay.store.server.connection import Store
 
 _AT_ONCE: Final = 20
@@ -30,7 +30,7 @@ class Questions:
         """Answer no more."""
         await self._tasks.aclose()
 
-    def answer(self, asked: Asked, view: TenantView | None) -> None:
+    def answer(self, asked: WatcherQuestion, view: TenantView | None) -> None:
         """Start answering, if any suite of the tenant watches the user here."""
         user = asked.user_id
         key_ids = {
@@ -42,6 +42,6 @@ class Questions:
             answer = EdgeSays(edge_id=self._edge_id, key_ids=tuple(sorted(key_ids)))
             self._tasks.start(self._send(asked, answer), "hub-answer")
 
-    async def _send(self, asked: Asked, answer: EdgeSays) -> None:
+    async def _send(self, asked: WatcherQuestion, answer: EdgeSays) -> None:
         with suppress(RelayError):  # the question then says that not all edges have answered
             await self._explanations.edge_says(asked.tenant_id, asked.request_id, answer)

@@ -27,7 +27,14 @@ from relay.edge.hub.repair import RETRY_S, Repair
 from relay.edge.hub.tenants import Hold, Listener, TenantView
 from relay.errors import StoreUnavailable
 from relay.ops.supervision import running
-from relay.store.presence.entries import Answers, Asked, Contact, Ended, Entry, Names
+from relay.store.presence.entries import (
+    ChangedAnswers,
+    ChangedContact,
+    ChangedNames,
+    ChangesEntry,
+    EndedAccess,
+    WatcherQuestion,
+)
 from relay.store.presence.pipes import ChangesReader
 
 if TYPE_CHECKING:
@@ -164,7 +171,7 @@ class Hub:
                 repair.store_is_away(error)
                 await self._clock.sleep(RETRY_S)
 
-    def _deliver(self, read: Sequence[tuple[int, Entry]]) -> None:
+    def _deliver(self, read: Sequence[tuple[int, ChangesEntry]]) -> None:
         """Hand entries to the streams. The hot path: nothing is awaited, and an answer costs a few dictionary steps."""
         partitions, views = self._registry.partitions, self._registry.tenants
         reached: dict[int, Revision] = {}
@@ -177,7 +184,7 @@ class Hub:
                 partition.gap = True
                 self._repair.check_soon()
                 continue
-            if type(entry) is Answers:
+            if type(entry) is ChangedAnswers:
                 view = views.get(entry.tenant_id)
                 if view is not None:
                     # It has the attributes of an AnswersEntry; making one would cost as much as delivering it.
@@ -200,22 +207,22 @@ class Hub:
         if read:
             _lag.record(max(0.0, self._clock.wall().timestamp() - (read[-1][1].revision >> 64) / 1000))
 
-    def _deliver_rare(self, entry: Entry) -> None:
-        if type(entry) is Names:
+    def _deliver_rare(self, entry: ChangesEntry) -> None:
+        if type(entry) is ChangedNames:
             view = self.tenants.get(entry.tenant_id)
             names = [name for name, _ in entry.names]
             for stream in view.streams if view else ():
                 stream.watch.on_names(names)
                 stream.look_up()
-        elif type(entry) is Contact:
+        elif type(entry) is ChangedContact:
             now = self._clock.monotonic()
             for contact in entry.contacts:
                 view = self.tenants.get(contact.tenant_id)
                 if view is not None:
                     view.set_contact(contact, now)
-        elif type(entry) is Asked:
+        elif type(entry) is WatcherQuestion:
             self._questions.answer(entry, self.tenants.get(entry.tenant_id))
-        elif type(entry) is Ended:
+        elif type(entry) is EndedAccess:
             view = self.tenants.get(entry.tenant_id)
             for stream in list(view.streams) if view else ():
                 if not entry.key_id:

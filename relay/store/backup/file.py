@@ -131,7 +131,7 @@ def make_backup_key() -> tuple[str, str]:
     return msgspec.json.encode({**private, **kid}).decode(), msgspec.json.encode({**public, **kid}).decode()
 
 
-class Writer:
+class BackupWriter:
     """Writes a backup into a file, record by record. Without `end` it is none."""
 
     def __init__(self, file: BinaryIO, key: BackupKey, ring: KeyRing, created: datetime) -> None:
@@ -162,7 +162,7 @@ class Writer:
         self._file.write(sealed.encode() + b"\n")
 
 
-class Reader:
+class BackupReader:
     """Reads a backup. Iterating yields each record, once it is verified, and raises unless the file is whole to its very end."""
 
     def __init__(self, file: BinaryIO, key: BackupKey, ring: KeyRing, *, unsigned: bool = False) -> None:

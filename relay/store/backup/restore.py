@@ -25,8 +25,8 @@ from relay.core.audit import events as audit
 from relay.core.audit.events import EventKind
 from relay.core.presence import TenantId
 from relay.core.watching import permission
-from relay.store.backup.file import BackupInvalid, Reader
-from relay.store.backup.write import AwayRecord, LogRecord, Record, TenantRecord, counted, read_tenant
+from relay.store.backup.file import BackupInvalid, BackupReader
+from relay.store.backup.write import AwayRecord, BackupRecord, LogRecord, TenantRecord, counted, read_tenant
 from relay.store.custody import managers
 from relay.store.custody import writes as custody
 from relay.store.custody.audit import RETENTION
@@ -34,7 +34,7 @@ from relay.store.custody.suite_keys import TOLD
 from relay.store.presence import hints
 from relay.store.presence.enforcement import Enforcement
 from relay.store.sealing.keyring import Belonging, SealBroken, kid_of
-from relay.store.sealing.marks import FIELD, RingMarks, Standing, Vouched
+from relay.store.sealing.marks import FIELD, MarkVerdict, RingMarks, Vouched
 from relay.store.server import keys
 from relay.store.server.scripting import Script
 
@@ -60,7 +60,7 @@ _INCIDENTAL: Final = frozenset({FIELD, *(name.encode() for name in TOLD)})
 _KEY_FIELDS: Final = frozenset({b"tenant", b"hash", b"label", b"created"})
 
 
-class Outcome(enum.StrEnum):
+class RestoreOutcome(enum.StrEnum):
     """What became of a tenant of a backup."""
 
     RESTORED = "restored"
@@ -76,14 +76,14 @@ class Outcome(enum.StrEnum):
 
 
 @dataclass(slots=True)
-class Checked:
+class CheckedBackup:
     """What a backup holds, after all of it was read."""
 
     manifest: Manifest
     counts: Counter[str] = field(default_factory=Counter)
     shut: Counter[str] = field(default_factory=Counter)
     """Key id -> grants that the ring cannot open; under an empty id those that no key opens."""
-    unmarked: Counter[Standing] = field(default_factory=Counter)
+    unmarked: Counter[MarkVerdict] = field(default_factory=Counter)
     """Suite keys in force whose mark is not genuine: they come back so, and suites with them are refused."""
 
 
@@ -92,7 +92,7 @@ class TenantRestored:
     """What became of one tenant."""
 
     tenant_id: TenantId
-    outcome: Outcome
+    outcome: RestoreOutcome
     keys_written: int = 0
     keys_revoked: int = 0
     """Suite keys that stay revoked, because they were revoked after the backup."""
@@ -100,18 +100,18 @@ class TenantRestored:
     """Names of those who look after it again, and did not just before: somebody may have ended their right since the backup."""
 
 
-def checked(file: BinaryIO, key: BackupKey, ring: KeyRing, *, unsigned: bool = False) -> Checked:
+def check_backup(file: BinaryIO, key: BackupKey, ring: KeyRing, *, unsigned: bool = False) -> CheckedBackup:
     """Read a backup from beginning to end and open everything in it; nothing is written.
 
     Raises:
         BackupUnsigned: it is of a release before signatures, and `unsigned` does not say that it is taken all the same.
         BackupInvalid: it is not whole, forged, or not this release's. What cannot be opened with the ring is in the result.
     """
-    found: Checked | None = None
+    found: CheckedBackup | None = None
     marks = RingMarks(ring)
     file.seek(0)
-    for manifest, record in _records(Reader(file, key, ring, unsigned=unsigned)):
-        found = found or Checked(manifest)
+    for manifest, record in _records(BackupReader(file, key, ring, unsigned=unsigned)):
+        found = found or CheckedBackup(manifest)
         found.counts += counted(record)
         if isinstance(record, TenantRecord):
             for account_id, grant in record.grants.items():
@@ -120,13 +120,13 @@ def checked(file: BinaryIO, key: BackupKey, ring: KeyRing, *, unsigned: bool = F
                     found.shut[shut] += 1
             for key_id, fields in record.suite_keys.items():
                 standing = _standing(marks, key_id, fields)
-                if standing is not Standing.GENUINE and b"revoked" not in fields:
+                if standing is not MarkVerdict.GENUINE and b"revoked" not in fields:
                     found.unmarked[standing] += 1
     file.seek(0)
-    return found or Checked(Reader(file, key, ring, unsigned=unsigned).manifest)
+    return found or CheckedBackup(BackupReader(file, key, ring, unsigned=unsigned).manifest)
 
 
-def _standing(marks: RingMarks, key_id: str, fields: dict[bytes, bytes]) -> Standing:
+def _standing(marks: RingMarks, key_id: str, fields: dict[bytes, bytes]) -> MarkVerdict:
     return marks.judge(_vouched(key_id, fields), fields.get(FIELD))
 
 
@@ -148,17 +148,17 @@ def _shut_under(ring: KeyRing, tenant_id: TenantId, account_id: str, sealed: byt
     return None
 
 
-def _records(reader: Reader) -> Iterator[tuple[Manifest, Record]]:
+def _records(reader: BackupReader) -> Iterator[tuple[Manifest, BackupRecord]]:
     for line in reader:
         try:
-            record: Record = msgspec.msgpack.decode(line, type=Record)
+            record: BackupRecord = msgspec.msgpack.decode(line, type=BackupRecord)
         except msgspec.DecodeError:
             raise BackupInvalid("This backup holds something that this release does not know") from None
         _check(record)
         yield reader.manifest, record
 
 
-def _check(record: Record) -> None:
+def _check(record: BackupRecord) -> None:
     if isinstance(record, LogRecord | AwayRecord):
         return
     whole = record.record.keys() >= _RECORD_FIELDS
@@ -199,7 +199,7 @@ class Restore:
             NotSaved, StoreUnavailable: cut short; repeat it.
         """
         self._file.seek(0)
-        for manifest, record in _records(Reader(self._file, self._key, self._ring, unsigned=self._unsigned)):
+        for manifest, record in _records(BackupReader(self._file, self._key, self._ring, unsigned=self._unsigned)):
             if only is not None and record.tenant_id != only:
                 continue
             if isinstance(record, LogRecord):
@@ -244,9 +244,9 @@ class Restore:
             await self._hold_answers_back(record)
         reply = await self._write_tenant(manifest, record, is_same=is_same)
         if reply == b"turned away":
-            return TenantRestored(tenant_id, Outcome.AWAY)
+            return TenantRestored(tenant_id, RestoreOutcome.AWAY)
         if reply is None or reply == b"there":
-            return TenantRestored(tenant_id, Outcome.SAME if is_same else Outcome.LEFT)
+            return TenantRestored(tenant_id, RestoreOutcome.SAME if is_same else RestoreOutcome.LEFT)
         replies = Counter([await self._suite_key(key_id, key) for key_id, key in record.suite_keys.items()])
         await self._finish(manifest, tenant_id)
         outcome = _OUTCOMES[reply]
@@ -296,7 +296,7 @@ class Restore:
 
     async def _suite_key(self, key_id: str, fields: dict[bytes, bytes]) -> bytes:
         # A genuine mark is made anew, because edges may know the newest key only. What is none stays what it is.
-        if b"revoked" not in fields and _standing(self._marks, key_id, fields) is Standing.GENUINE:
+        if b"revoked" not in fields and _standing(self._marks, key_id, fields) is MarkVerdict.GENUINE:
             fields = {**fields, FIELD: self._marks.mark(_vouched(key_id, fields))}
         async with self._store.durable() as vault:
             flat = [part for pair in fields.items() for part in pair]
@@ -333,7 +333,7 @@ def _flat(fields: dict[bytes, bytes]) -> list[Arg]:
 
 
 _OUTCOMES: Final = {
-    b"restored": Outcome.RESTORED,
-    b"overwritten": Outcome.OVERWRITTEN,
-    b"under way": Outcome.COMPLETED,
+    b"restored": RestoreOutcome.RESTORED,
+    b"overwritten": RestoreOutcome.OVERWRITTEN,
+    b"under way": RestoreOutcome.COMPLETED,
 }

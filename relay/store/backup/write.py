@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from relay.core.presence import TenantId
-from relay.store.backup.file import Writer
+from relay.store.backup.file import BackupWriter
 from relay.store.custody.suite_keys import read_records
 from relay.store.server import keys
 from relay.store.server.scripting import Script
@@ -68,7 +68,7 @@ class AwayRecord(msgspec.Struct, frozen=True, tag="turned-away"):
     """As the store has it."""
 
 
-Record = TenantRecord | LogRecord | AwayRecord
+BackupRecord = TenantRecord | LogRecord | AwayRecord
 
 
 async def back_up(store: Store, file: BinaryIO, key: BackupKey, ring: KeyRing) -> Counter[str]:
@@ -79,7 +79,7 @@ async def back_up(store: Store, file: BinaryIO, key: BackupKey, ring: KeyRing) -
     Raises:
         StoreUnavailable: the file is no backup.
     """
-    writer, counts = Writer(file, key, ring, datetime.now(UTC)), Counter[str]()
+    writer, counts = BackupWriter(file, key, ring, datetime.now(UTC)), Counter[str]()
     for partition in range(keys.PARTITIONS):
         for tenant_id in sorted(await store.vault_command("SMEMBERS", keys.tenants(partition))):
             async for record in _records(store, TenantId(tenant_id.decode())):
@@ -93,7 +93,7 @@ async def back_up(store: Store, file: BinaryIO, key: BackupKey, ring: KeyRing) -
     return counts
 
 
-def counted(record: Record) -> Counter[str]:
+def counted(record: BackupRecord) -> Counter[str]:
     """What is in a record."""
     if isinstance(record, LogRecord):
         return Counter({"entries of audit logs": len(record.entries)})
@@ -102,7 +102,7 @@ def counted(record: Record) -> Counter[str]:
     return Counter({"tenants": 1, "grants": len(record.grants), "suite keys": len(record.suite_keys)})
 
 
-async def _records(store: Store, tenant_id: TenantId) -> AsyncIterator[Record]:
+async def _records(store: Store, tenant_id: TenantId) -> AsyncIterator[BackupRecord]:
     tenant = await read_tenant(store, tenant_id)
     if tenant is None:
         return

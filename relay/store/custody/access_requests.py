@@ -78,7 +78,7 @@ class AccessRequest:
         return self.asked + WAITS
 
 
-class Asked(enum.Enum):
+class AskOutcome(enum.Enum):
     """What came of asking."""
 
     ASKED = 1
@@ -99,7 +99,7 @@ class AccessRequests:
         self._store = store
         self._ring = ring
 
-    async def ask(self, tenant_id: TenantId, account_id: UserId, *, upn: str, token_cache: str) -> Asked:
+    async def ask(self, tenant_id: TenantId, account_id: UserId, *, upn: str, token_cache: str) -> AskOutcome:
         """Let a consent wait for a manager's yes. It was proven, and its account belongs to the tenant: Entra says so."""
         sealed = self._ring.seal(token_cache, _belonging(tenant_id, account_id))
         now_ms = _ms(datetime.now(UTC))
@@ -120,7 +120,7 @@ class AccessRequests:
             most_waiting=MOST_WAITING,
             most_kept=MOST_KEPT,
         )
-        return Asked(reply)
+        return AskOutcome(reply)
 
     async def list(self, tenant_id: TenantId) -> tuple[AccessRequest, ...]:
         """The requests of a tenant, those that wait first, the oldest first."""

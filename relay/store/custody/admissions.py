@@ -38,7 +38,7 @@ _ADMIT = Script("admit")
 
 
 @dataclass(frozen=True, slots=True)
-class Replaced:
+class ReplacedGrant:
     """The account whose grant is withdrawn because another's takes its place."""
 
     account_id: UserId
@@ -46,7 +46,7 @@ class Replaced:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Admitted:
     """What came of a consent.
 
     Attributes:
@@ -94,14 +94,14 @@ class Admissions:
         domain: str,
         settings: Mapping[str, str],
         by: Actor | None = None,
-        replaces: Replaced | None = None,
+        replaces: ReplacedGrant | None = None,
         by_wizard: bool = False,
         asked: AccessRequest | None = None,
         right_of: UserId | None = None,
         event: TenantEvent = TenantEvent.CONSENTED,
         word_ms: int = 0,
         is_new: bool = True,
-    ) -> Taken:
+    ) -> Admitted:
         """Take a tenant in with one account's grant, or add or renew that grant.
 
         A tenant that is there keeps its record and its other grants; name and domain are filled in where they are empty.
@@ -196,7 +196,7 @@ class Admissions:
         if not reply:
             raise TenantRemoved("This tenant has left the relay")
         state, _, first = reply.decode().partition(" ")
-        return Taken(TenantState(state), bool(first))
+        return Admitted(TenantState(state), bool(first))
 
 
 class _Consent(msgspec.Struct, frozen=True):

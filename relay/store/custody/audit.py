@@ -73,7 +73,7 @@ class _Body(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class AuditPage:
     """Some entries, newest first.
 
     Attributes:
@@ -146,7 +146,7 @@ class AuditLog:
         until: datetime | None = None,
         limit: int = PAGE,
         watches: bool = True,
-    ) -> Page:
+    ) -> AuditPage:
         """Entries, newest first; not of one instant.
 
         Args:
@@ -182,7 +182,7 @@ class AuditLog:
             positions[number] = entry_id.decode()
         entries = tuple(_recorded(number, entry_id, fields) for _, number, entry_id, fields in shown)
         following = "_".join(positions) if len(merged) > limit else None
-        return Page(entries, following, is_cut=deeds >= MOST_DEEDS or (watches and watched >= MOST_WATCHES))
+        return AuditPage(entries, following, is_cut=deeds >= MOST_DEEDS or (watches and watched >= MOST_WATCHES))
 
     async def count(self, tenant_id: TenantId) -> int:
         """How many entries a tenant's log has; those that are over age and not dropped yet are counted as well."""

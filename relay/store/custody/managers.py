@@ -106,7 +106,7 @@ class Claim:
         return bool(name) and not self.is_over and folded(upn.strip()) == name
 
 
-class Added(enum.Enum):
+class AddOutcome(enum.Enum):
     """What came of naming a manager."""
 
     ADDED = 1
@@ -116,7 +116,7 @@ class Added(enum.Enum):
     """There are `MOST_MANAGERS`."""
 
 
-class Removed(enum.Enum):
+class RemoveOutcome(enum.Enum):
     """What came of ending a right."""
 
     REMOVED = 1
@@ -156,7 +156,7 @@ class Managers:
 
     async def add(
         self, tenant_id: TenantId, account_id: UserId, upn: str, by: Actor, right_of: UserId | None = None
-    ) -> Added:
+    ) -> AddOutcome:
         """Let an account look after a tenant.
 
         Args:
@@ -187,9 +187,11 @@ class Managers:
             return False
         entry = manager_added(Actor.account(upn, account_id), account_id, upn, Origin.CONTACT)
         added = await self._add(tenant_id, account_id, encode(upn, Origin.CONTACT), entry, claim=claim.name)
-        return added is Added.ADDED
+        return added is AddOutcome.ADDED
 
-    async def remove(self, tenant_id: TenantId, manager: Manager, by: Actor, right_of: UserId | None = None) -> Removed:
+    async def remove(
+        self, tenant_id: TenantId, manager: Manager, by: Actor, right_of: UserId | None = None
+    ) -> RemoveOutcome:
         """End a manager's right, unless it is the last one. A claim with the same name ends with it.
 
         Args:
@@ -214,7 +216,7 @@ class Managers:
         )
         if reply == _RIGHT_ENDED:
             raise RightEnded
-        return Removed(reply)
+        return RemoveOutcome(reply)
 
     async def _add(
         self,
@@ -225,7 +227,7 @@ class Managers:
         *,
         claim: str = "",
         right_of: UserId | None = None,
-    ) -> Added:
+    ) -> AddOutcome:
         reply = await custody.write(
             self._store,
             _ADD,
@@ -242,7 +244,7 @@ class Managers:
             raise TenantRemoved("There is no such tenant")
         if reply == _RIGHT_ENDED:
             raise RightEnded
-        return Added(reply)
+        return AddOutcome(reply)
 
     async def list(self, tenant_id: TenantId) -> list[Manager]:
         """Who looks after a tenant, longest first. Settles a tenant from before there were two rights."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from relay.store.custody.suite_keys import KeyRecord, decoded
-from relay.store.sealing.marks import FIELD, Standing, Vouched, kid_of
+from relay.store.sealing.marks import FIELD, MarkVerdict, Vouched, kid_of
 from relay.store.server import keys
 from relay.store.server.scripting import Script
 
@@ -40,7 +40,7 @@ class MarkedKey:
     """
 
     record: KeyRecord
-    standing: Standing
+    standing: MarkVerdict
     kid: str | None
     is_listed: bool
     vouched: Vouched
@@ -53,7 +53,7 @@ class MarkCensus:
 
     by_kid: Counter[str] = field(default_factory=Counter)
     """Ring key -> genuine marks."""
-    others: Counter[Standing] = field(default_factory=Counter)
+    others: Counter[MarkVerdict] = field(default_factory=Counter)
     """What is not genuine."""
 
     def faults(self) -> list[str]:
@@ -78,7 +78,7 @@ class Marking:
         """Count marks by the key that made them."""
         census = MarkCensus()
         async for key in self.in_force():
-            if key.standing is Standing.GENUINE and key.kid is not None:
+            if key.standing is MarkVerdict.GENUINE and key.kid is not None:
                 census.by_kid[key.kid] += 1
             else:
                 census.others[key.standing] += 1
@@ -91,7 +91,7 @@ class Marking:
             NotSaved: the last one is not known to be on disk. Either mark is genuine.
         """
         async for key in self.in_force():
-            is_old = key.standing is Standing.GENUINE and key.kid != self._marks.in_use
+            is_old = key.standing is MarkVerdict.GENUINE and key.kid != self._marks.in_use
             yield is_old and await self.mark(key)
 
     async def mark(self, key: MarkedKey) -> bool:
@@ -142,9 +142,9 @@ class Marking:
 
 
 _WORDS: Final = {
-    Standing.MISSING: "no mark",
-    Standing.KEY_UNKNOWN: "a mark of a key that the ring lacks",
-    Standing.FALSE: "a false mark: somebody without the key ring wrote or changed the record",
+    MarkVerdict.MISSING: "no mark",
+    MarkVerdict.KEY_UNKNOWN: "a mark of a key that the ring lacks",
+    MarkVerdict.FALSE: "a false mark: somebody without the key ring wrote or changed the record",
 }
 
 

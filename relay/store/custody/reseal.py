@@ -1,6 +1,6 @@
 """All that is sealed under the key ring, wherever it is: counted by key, and moved to the key in use while it is in use.
 
-Whatever module seals something has a row in `PLACES`; a test holds that. A rotation is
+Whatever module seals something has a row in `SEALED_FIELDS`; a test holds that. A rotation is
 
     keyring add     the new key is known, and used for sealing from a while later on
     reencrypt       what is under older keys is rewritten, value by value, each by compare and set: any other write goes before it
@@ -41,7 +41,7 @@ _GRANT = re.compile(r"\{p[0-9]{2}\}:grant:([^:]+):([^:]+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SealedField:
     """A kind of key in which something sealed is.
 
     Attributes:
@@ -85,12 +85,12 @@ def _grant(key: str) -> Belonging | None:
     return None if found is None else Belonging(found[1], found[2])
 
 
-PLACES: Final = (
-    Place("grants", "{p*}:grant:*", "token_cache", _grant),
-    Place("requests for access", "{p*}:request:*", "", access_requests.belonging_of_key),
-    Place("onboarding flows", "flow:*", "", flows.belonging_of_key),
-    Place("invitations", "invitation:*", "", invitations.belonging_of_key),
-    Place(
+SEALED_FIELDS: Final = (
+    SealedField("grants", "{p*}:grant:*", "token_cache", _grant),
+    SealedField("requests for access", "{p*}:request:*", "", access_requests.belonging_of_key),
+    SealedField("onboarding flows", "flow:*", "", flows.belonging_of_key),
+    SealedField("invitations", "invitation:*", "", invitations.belonging_of_key),
+    SealedField(
         "secrets of notices",
         "{p*}:tenant:*",
         "settings",
@@ -102,7 +102,7 @@ PLACES: Final = (
 
 
 @dataclass(slots=True)
-class Census:
+class SealCensus:
     """What is sealed under which key."""
 
     by_kid: dict[str, Counter[str]] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class Census:
 
 
 @dataclass(slots=True)
-class Progress:
+class ResealProgress:
     """How far a re-encryption is."""
 
     seen: int = 0
@@ -129,9 +129,9 @@ class Sealed:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def census(self) -> Census:
+    async def census(self) -> SealCensus:
         """Count what is sealed; not of one instant."""
-        census = Census()
+        census = SealCensus()
         async for place, _, value in self._values():
             try:
                 sealed = place.sealed_in(value)
@@ -143,7 +143,7 @@ class Sealed:
             census.by_kid.setdefault(kid, Counter())[place.what] += 1
         return census
 
-    async def reencrypt(self, ring: KeyRing) -> AsyncIterator[Progress]:
+    async def reencrypt(self, ring: KeyRing) -> AsyncIterator[ResealProgress]:
         """Rewrite under the key in use what is under other keys; yields how far it is, after each value and at the end.
 
         Grants and flows stay in use meanwhile, and versions stay. What a value is under is looked at, not remembered, so
@@ -152,7 +152,7 @@ class Sealed:
         Raises (while iterated):
             NotSaved: what was rewritten last is not known to be on disk. Either way it opens.
         """
-        progress = Progress()
+        progress = ResealProgress()
         async for place, key, value in self._values():
             progress.seen += 1
             try:
@@ -163,7 +163,7 @@ class Sealed:
             yield progress
         yield progress
 
-    async def _reseal(self, ring: KeyRing, place: Place, key: str, value: bytes | None) -> bool:
+    async def _reseal(self, ring: KeyRing, place: SealedField, key: str, value: bytes | None) -> bool:
         """Rewrite one value; False when it need not be, or is gone."""
         belonging = place.belonging(key)
         if belonging is None:
@@ -181,8 +181,8 @@ class Sealed:
             value = await self._store.vault_command(*_read(place, key))
         raise NotSaved(f"{key} changes too often")
 
-    async def _values(self) -> AsyncIterator[tuple[Place, str, bytes]]:
-        for place in PLACES:
+    async def _values(self) -> AsyncIterator[tuple[SealedField, str, bytes]]:
+        for place in SEALED_FIELDS:
             async for names in self._store.vault_scan(place.pattern):
                 found = [name.decode() for name in names]
                 found = [key for key in found if not place.only or place.belonging(key) is not None]
@@ -192,5 +192,5 @@ class Sealed:
                         yield place, key, value
 
 
-def _read(place: Place, key: str) -> tuple[str, ...]:
+def _read(place: SealedField, key: str) -> tuple[str, ...]:
     return ("HGET", key, place.hash_field) if place.hash_field else ("GET", key)

@@ -23,7 +23,7 @@ from relay.core.presence import TenantId
 from relay.errors import RelayError, SuiteKeyRevoked, SuiteKeyUnknown, TenantRemoved
 from relay.store.custody.audit import append_about_key
 from relay.store.presence.pipes import Changes
-from relay.store.sealing.marks import FIELD, NO_MARKS, Standing, Vouched
+from relay.store.sealing.marks import FIELD, NO_MARKS, MarkVerdict, Vouched
 from relay.store.server import keys
 from relay.store.server.scripting import Script
 
@@ -204,13 +204,13 @@ class SuiteKeys:
         try:
             key = decoded(parsed.key_id, record)
         except (KeyError, ValueError):  # no record of ours
-            self._complain(parsed.key_id, Standing.FALSE)
+            self._complain(parsed.key_id, MarkVerdict.FALSE)
             raise SuiteKeyUnknown(_UNKNOWN) from None
         # What has ended needs no mark to be refused, and may have lost it: revoked, or under a key that was retired since.
         if not key.has_ended(datetime.now(UTC)):
             vouched = Vouched(key.key_id, key.tenant_id, record[b"hash"])
             standing = self._marks.judge(vouched, record.get(FIELD))
-            if standing is not Standing.GENUINE:
+            if standing is not MarkVerdict.GENUINE:
                 self._complain(key.key_id, standing)
                 raise SuiteKeyUnknown(_UNKNOWN)
         if not await self._tenant_exists(key.tenant_id):
@@ -329,7 +329,7 @@ class SuiteKeys:
             )
         )
 
-    def _complain(self, key_id: str, standing: Standing) -> None:
+    def _complain(self, key_id: str, standing: MarkVerdict) -> None:
         """Somebody knows the secret of a record that nobody with the key ring made. Told once a minute for each key."""
         _not_genuine.add(1, {"reason": standing})
         now = time.monotonic()
@@ -390,9 +390,9 @@ _UNKNOWN: Final = "Nobody issued this suite key"
 _NOT_TOLD: Final = 1
 """What the script says of a key whose keeping the audit log does not tell of yet."""
 _ADVICE: Final = {
-    Standing.MISSING: "its record has no mark: presence-relay suite-keys mark shows such keys, and marks those of earlier releases",
-    Standing.KEY_UNKNOWN: "its mark is of a key that is not known here: bring the public keys here (presence-relay keyring public)",
-    Standing.FALSE: "its record was written or changed by somebody without the key ring: find out who can write to Redis",
+    MarkVerdict.MISSING: "its record has no mark: presence-relay suite-keys mark shows such keys, and marks those of earlier releases",
+    MarkVerdict.KEY_UNKNOWN: "its mark is of a key that is not known here: bring the public keys here (presence-relay keyring public)",
+    MarkVerdict.FALSE: "its record was written or changed by somebody without the key ring: find out who can write to Redis",
 }
 _ENDS: Final = ("tenant", "revoked", "expires")
 _USE: Final = (b"client", b"client_version", b"last_used")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from relay.core.audit.events import Actor, Entry
     from relay.core.consent.microsoft_error import Trouble
-    from relay.store.custody.turned_away import Mark
+    from relay.store.custody.turned_away import TurnedAwayMark
     from relay.store.server.connection import Store
     from relay.store.server.scripting import Arg
 
@@ -262,7 +262,7 @@ class Tenants:
         """Delete a tenant that waited for approval for too long; its people may ask again. False when none waits."""
         return await self._delete(tenant_id, RELAY, None, TenantState.PENDING)
 
-    async def _delete(self, tenant_id: TenantId, by: Actor, mark: Mark | None, only_in: str = "") -> bool:
+    async def _delete(self, tenant_id: TenantId, by: Actor, mark: TurnedAwayMark | None, only_in: str = "") -> bool:
         """Delete the record and what belongs to it, if the tenant is in the state `only_in` (empty: in any)."""
         partition = keys.partition_of(tenant_id)
         known = await custody.write(

@@ -32,7 +32,7 @@ class Away(enum.StrEnum):
     REFUSED = "refused"
 
 
-class Mark(msgspec.Struct, frozen=True, kw_only=True):
+class TurnedAwayMark(msgspec.Struct, frozen=True, kw_only=True):
     """One tenant's mark.
 
     Attributes:
@@ -62,14 +62,14 @@ class TurnedAwayError(RelayError):
         mark: when and why.
     """
 
-    def __init__(self, mark: Mark) -> None:
+    def __init__(self, mark: TurnedAwayMark) -> None:
         super().__init__(f"The operator {mark.kind} this tenant on {mark.at:%Y-%m-%d}")
         self.mark = mark
 
 
-def new_mark(kind: Away, reason: str = "") -> Mark:
+def new_mark(kind: Away, reason: str = "") -> TurnedAwayMark:
     """A mark of now."""
-    return Mark(at_ms=now_ms(), kind=kind, reason=reason[:MAX_REASON_CHARS])
+    return TurnedAwayMark(at_ms=now_ms(), kind=kind, reason=reason[:MAX_REASON_CHARS])
 
 
 def now_ms() -> int:
@@ -77,17 +77,17 @@ def now_ms() -> int:
     return int(datetime.now(UTC).timestamp() * 1000)
 
 
-def encode(mark: Mark | None) -> bytes:
+def encode(mark: TurnedAwayMark | None) -> bytes:
     """What is kept; empty for None."""
     return b"" if mark is None else msgspec.json.encode(mark)
 
 
-def decode(kept: bytes) -> Mark:
+def decode(kept: bytes) -> TurnedAwayMark:
     """What was kept. One that this release cannot read still turns away, without a reason."""
     try:
-        return msgspec.json.decode(kept, type=Mark)
+        return msgspec.json.decode(kept, type=TurnedAwayMark)
     except msgspec.DecodeError:
-        return Mark(at_ms=now_ms(), kind=Away.REMOVED)
+        return TurnedAwayMark(at_ms=now_ms(), kind=Away.REMOVED)
 
 
 class TurnedAway:
@@ -96,13 +96,13 @@ class TurnedAway:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def load(self, tenant_id: TenantId) -> Mark | None:
+    async def load(self, tenant_id: TenantId) -> TurnedAwayMark | None:
         """A tenant's mark; None when it is not turned away."""
         key = keys.turned_away(keys.partition_of(tenant_id))
         kept = await self._store.vault_command("HGET", key, tenant_id)
         return None if kept is None else decode(kept)
 
-    async def list(self) -> list[tuple[TenantId, Mark]]:
+    async def list(self) -> list[tuple[TenantId, TurnedAwayMark]]:
         """All marks, newest first."""
         commands = [("HGETALL", keys.turned_away(partition)) for partition in range(keys.PARTITIONS)]
         found = [

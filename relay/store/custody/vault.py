@@ -109,7 +109,7 @@ class Vault:
     @property
     def ring_generation(self) -> int:
         """Grows when the ring has other keys: what was `sealed_shut` may open now."""
-        self._ring.look()
+        self._ring.reload_if_changed()
         return self._ring.generation
 
     async def load(self, tenant_id: TenantId, account_id: UserId) -> Grant | None:

@@ -25,7 +25,7 @@ COUNTS_FOR: Final = timedelta(seconds=60)
 _SAY = Script("suites_connected")
 
 
-class Streams(msgspec.Struct, frozen=True, array_like=True):
+class OpenStreams(msgspec.Struct, frozen=True, array_like=True):
     """The open streams of one suite key."""
 
     streams: int = 0
@@ -39,7 +39,7 @@ class ConnectedSuites:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def say(self, edge: str, open_: Mapping[TenantId, Mapping[str, Streams]]) -> None:
+    async def say(self, edge: str, open_: Mapping[TenantId, Mapping[str, OpenStreams]]) -> None:
         """Say what one edge has open: tenant -> (key id -> streams). A tenant with nothing has no stream here any more."""
         await self._store.run_many(
             [
@@ -53,21 +53,21 @@ class ConnectedSuites:
             ]
         )
 
-    async def of(self, tenant_id: TenantId) -> dict[str, Streams]:
+    async def of(self, tenant_id: TenantId) -> dict[str, OpenStreams]:
         """Key id -> its open streams at all edges; keys without any are absent."""
         said, time = await self._store.many([("HGETALL", keys.tenant_connected(tenant_id)), ("TIME",)])
         now_ms = int(time[0]) * 1000 + int(time[1]) // 1000
-        found: dict[str, Streams] = {}
+        found: dict[str, OpenStreams] = {}
         for value in said.values():
             at, _, payload = value.partition(b" ")
             if now_ms - int(at) <= COUNTS_FOR / timedelta(milliseconds=1):
                 for key_id, one in _suites(payload).items():
-                    known = found.get(key_id, Streams())
-                    found[key_id] = Streams(known.streams + one.streams, known.users + one.users)
+                    known = found.get(key_id, OpenStreams())
+                    found[key_id] = OpenStreams(known.streams + one.streams, known.users + one.users)
         return found
 
 
-def _suites(payload: bytes) -> dict[str, Streams]:
+def _suites(payload: bytes) -> dict[str, OpenStreams]:
     try:
         return _DECODER.decode(payload)
     except msgspec.DecodeError:
@@ -75,4 +75,4 @@ def _suites(payload: bytes) -> dict[str, Streams]:
 
 
 _encode = msgspec.json.Encoder().encode
-_DECODER: Final = msgspec.json.Decoder(dict[str, Streams])
+_DECODER: Final = msgspec.json.Decoder(dict[str, OpenStreams])

@@ -48,7 +48,7 @@ class TenantContact(msgspec.Struct, frozen=True, gc=False):
         return max(0, self.said_ms - self.contact_ms) / 1000 if self.contact_ms and self.said_ms else 0.0
 
 
-class Answers(msgspec.Struct, frozen=True, gc=False):
+class ChangedAnswers(msgspec.Struct, frozen=True, gc=False):
     """Answers that changed, each with its encoded item. Their revision is the entry's."""
 
     revision: Revision
@@ -58,7 +58,7 @@ class Answers(msgspec.Struct, frozen=True, gc=False):
     answers: list[tuple[UserId, bytes]]
 
 
-class Names(msgspec.Struct, frozen=True, gc=False):
+class ChangedNames(msgspec.Struct, frozen=True, gc=False):
     """Names that stand for something else than before."""
 
     revision: Revision
@@ -68,7 +68,7 @@ class Names(msgspec.Struct, frozen=True, gc=False):
     names: list[tuple[Name, Resolution]]
 
 
-class Contact(msgspec.Struct, frozen=True, gc=False):
+class ChangedContact(msgspec.Struct, frozen=True, gc=False):
     """Contact of some of the partition's tenants."""
 
     revision: Revision
@@ -77,7 +77,7 @@ class Contact(msgspec.Struct, frozen=True, gc=False):
     contacts: list[TenantContact]
 
 
-class Ended(msgspec.Struct, frozen=True, gc=False):
+class EndedAccess(msgspec.Struct, frozen=True, gc=False):
     """A suite key was revoked, or (`key_id` empty) a tenant removed: its open streams must end."""
 
     revision: Revision
@@ -87,7 +87,7 @@ class Ended(msgspec.Struct, frozen=True, gc=False):
     key_id: str
 
 
-class Asked(msgspec.Struct, frozen=True, gc=False):
+class WatcherQuestion(msgspec.Struct, frozen=True, gc=False):
     """Somebody wants to know which suites watch a user; see `explanations`."""
 
     revision: Revision
@@ -99,7 +99,7 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     names: tuple[Name, ...]
 
 
-class Unknown(msgspec.Struct, frozen=True, gc=False):
+class UnknownEntry(msgspec.Struct, frozen=True, gc=False):
     """An entry that this release cannot read."""
 
     revision: Revision
@@ -107,7 +107,7 @@ class Unknown(msgspec.Struct, frozen=True, gc=False):
     gap: bool
 
 
-Entry = Answers | Names | Contact | Ended | Asked | Unknown
+ChangesEntry = ChangedAnswers | ChangedNames | ChangedContact | EndedAccess | WatcherQuestion | UnknownEntry
 """`revision` is its id, `previous` that of the entry before it; with `gap` the reader missed something in between."""
 
 
@@ -117,7 +117,7 @@ def parse_id(entry_id: bytes) -> Revision:
     return Revision(int(ms) << 64 | int(sequence))
 
 
-def parse(entry_id: bytes, fields: list[bytes], position: Revision) -> Entry:
+def parse(entry_id: bytes, fields: list[bytes], position: Revision) -> ChangesEntry:
     """Read one entry for a reader that was at `position`."""
     revision = parse_id(entry_id)
     try:
@@ -125,36 +125,36 @@ def parse(entry_id: bytes, fields: list[bytes], position: Revision) -> Entry:
         gap = previous != position
         return _READERS[fields[2]](revision, previous, gap, fields)
     except (KeyError, IndexError, ValueError):
-        return Unknown(revision, position, gap=True)
+        return UnknownEntry(revision, position, gap=True)
 
 
-def _answers(revision: Revision, previous: Revision, gap: bool, fields: list[bytes]) -> Entry:  # noqa: FBT001
+def _answers(revision: Revision, previous: Revision, gap: bool, fields: list[bytes]) -> ChangesEntry:  # noqa: FBT001
     ids = [field.decode() for field in fields[4::2]]
-    return Answers(revision, previous, gap, TenantId(fields[3].decode()), list(zip(ids, fields[5::2])))  # type: ignore[arg-type]  # noqa: B905
+    return ChangedAnswers(revision, previous, gap, TenantId(fields[3].decode()), list(zip(ids, fields[5::2])))  # type: ignore[arg-type]  # noqa: B905
 
 
-def _names(revision: Revision, previous: Revision, gap: bool, fields: list[bytes]) -> Entry:  # noqa: FBT001
-    names = [(Name(fields[i].decode()), outcome(fields[i + 1])) for i in range(4, len(fields), 2)]
-    return Names(revision, previous, gap, TenantId(fields[3].decode()), names)
+def _names(revision: Revision, previous: Revision, gap: bool, fields: list[bytes]) -> ChangesEntry:  # noqa: FBT001
+    names = [(Name(fields[i].decode()), parse_meaning(fields[i + 1])) for i in range(4, len(fields), 2)]
+    return ChangedNames(revision, previous, gap, TenantId(fields[3].decode()), names)
 
 
-def _contact(revision: Revision, previous: Revision, gap: bool, fields: list[bytes]) -> Entry:  # noqa: FBT001
+def _contact(revision: Revision, previous: Revision, gap: bool, fields: list[bytes]) -> ChangesEntry:  # noqa: FBT001
     contacts = [contact(TenantId(fields[i].decode()), fields[i + 1]) for i in range(4, len(fields), 2)]
-    return Contact(revision, previous, gap, contacts)
+    return ChangedContact(revision, previous, gap, contacts)
 
 
-def _ended(revision: Revision, previous: Revision, gap: bool, fields: list[bytes]) -> Entry:  # noqa: FBT001
-    return Ended(revision, previous, gap, TenantId(fields[3].decode()), fields[5].decode())
+def _ended(revision: Revision, previous: Revision, gap: bool, fields: list[bytes]) -> ChangesEntry:  # noqa: FBT001
+    return EndedAccess(revision, previous, gap, TenantId(fields[3].decode()), fields[5].decode())
 
 
-def _asked(revision: Revision, previous: Revision, gap: bool, fields: list[bytes]) -> Entry:  # noqa: FBT001
+def _asked(revision: Revision, previous: Revision, gap: bool, fields: list[bytes]) -> ChangesEntry:  # noqa: FBT001
     user, names = fields[5].decode(), tuple(Name(field.decode()) for field in fields[6:] if field)
-    return Asked(
+    return WatcherQuestion(
         revision, previous, gap, TenantId(fields[3].decode()), fields[4].decode(), UserId(user) if user else None, names
     )
 
 
-_READERS: dict[bytes, Callable[[Revision, Revision, bool, list[bytes]], Entry]] = {
+_READERS: dict[bytes, Callable[[Revision, Revision, bool, list[bytes]], ChangesEntry]] = {
     b"a": _answers,
     b"n": _names,
     b"c": _contact,
@@ -163,7 +163,7 @@ _READERS: dict[bytes, Callable[[Revision, Revision, bool, list[bytes]], Entry]] 
 }
 
 
-def outcome(text: bytes) -> Resolution:
+def parse_meaning(text: bytes) -> Resolution:
     """What a name stands for, from its stored form. A status of a later release is PENDING to this one."""
     if text[:1] == b"u":
         return UserId(text[1:].decode())
@@ -171,7 +171,7 @@ def outcome(text: bytes) -> Resolution:
     return Status(number) if number in Status._value2member_map_ else Status.PENDING
 
 
-def render_outcome(value: Resolution) -> bytes:
+def render_meaning(value: Resolution) -> bytes:
     """The stored form of what a name stands for."""
     return b"s%d" % value if isinstance(value, Status) else b"u" + value.encode()
 

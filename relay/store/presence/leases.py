@@ -49,7 +49,7 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenPartition:
     """A partition that was taken, and how it was found in that moment."""
 
     lease: Lease
@@ -62,7 +62,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class TakeResult:
     """What came of trying to take partitions.
 
     Attributes:
@@ -70,7 +70,7 @@ class Look:
         next_free: when the next of the others expires unless its owner renews it; None when nobody has any of them.
     """
 
-    taken: list[Taken]
+    taken: list[TakenPartition]
     next_free: timedelta | None
 
 
@@ -90,7 +90,7 @@ class Leases:
         """Have everything at hand that a slow store would make late. Not needed, but for that."""
         await self._store.prepare([_ACQUIRE, _RENEW, _RELEASE, _FENCE])
 
-    async def take(self, partitions: Sequence[int], worker: str, ttl: timedelta) -> Look:
+    async def take(self, partitions: Sequence[int], worker: str, ttl: timedelta) -> TakeResult:
         """Take those of the partitions that nobody has, all in one round trip.
 
         To be repeated after StoreUnavailable: what was taken then, unknown to the caller, is found again.
@@ -120,9 +120,11 @@ class Leases:
             position, epoch, replid = found
             known = Epoch(epoch.decode()) if epoch else None
             taken.append(
-                Taken(Lease(partition, worker, int(fence), nonce), position or START_ID, known, replid.decode())
+                TakenPartition(
+                    Lease(partition, worker, int(fence), nonce), position or START_ID, known, replid.decode()
+                )
             )
-        return Look(taken, min(expiries, default=None))
+        return TakeResult(taken, min(expiries, default=None))
 
     async def acquire(self, partition: int, worker: str, ttl: timedelta) -> Lease | None:
         """Take one partition; None when somebody has it (also when it is `worker` itself)."""

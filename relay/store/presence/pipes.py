@@ -223,7 +223,7 @@ class ChangesReader:
             self._any.clear()
         self._wake()
 
-    async def read(self) -> list[tuple[int, entries.Entry]]:
+    async def read(self) -> list[tuple[int, entries.ChangesEntry]]:
         """The next entries, of at most `READ_COUNT` (see `blocking`) a partition; empty after `BLOCK` without any, or when woken.
 
         One caller at a time.
@@ -233,7 +233,7 @@ class ChangesReader:
         asked = dict(self._positions)
         streams = {keys.changes(partition): partition for partition in asked}
         reply = await self._streams.read({stream: render(asked[partition]) for stream, partition in streams.items()})
-        read: list[tuple[int, entries.Entry]] = []
+        read: list[tuple[int, entries.ChangesEntry]] = []
         for stream, items in reply:
             partition = streams[stream]
             position = asked[partition]
@@ -252,7 +252,7 @@ class ChangesReader:
             task.cancel()
         await self._streams.aclose()
 
-    async def _idle(self) -> list[tuple[int, entries.Entry]]:
+    async def _idle(self) -> list[tuple[int, entries.ChangesEntry]]:
         with suppress(TimeoutError):
             async with asyncio.timeout(BLOCK.total_seconds()):
                 await self._any.wait()

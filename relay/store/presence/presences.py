@@ -124,7 +124,7 @@ class PartitionHistory:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class StoredSnapshot:
     """What was known of some names, all of one instant."""
 
     last: Revision
@@ -296,7 +296,7 @@ class Presences:
         for chunk in _chunks(list(resolved.items()), MAX_ENTRY_USERS):
             triples: list[Arg] = []
             for name, entry in chunk:
-                triples += (name, _ms(entry.expires), entries.render_outcome(entry.outcome))
+                triples += (name, _ms(entry.expires), entries.render_meaning(entry.outcome))
             call = _NAME(
                 *triples,
                 lease=keys.lease(lease.partition),
@@ -320,12 +320,12 @@ class Presences:
         found = {}
         async for name, value in self._scan(keys.directory(tenant_id)):
             expires, _, outcome = value.partition(b" ")
-            found[Name(name.decode())] = DirectoryEntry(entries.outcome(outcome), _time(int(expires)))
+            found[Name(name.decode())] = DirectoryEntry(entries.parse_meaning(outcome), _time(int(expires)))
         return found
 
     # ------------------------------------------------------------- for edges
 
-    async def snapshot(self, tenant_id: TenantId, names: Sequence[Name]) -> Snapshot:
+    async def snapshot(self, tenant_id: TenantId, names: Sequence[Name]) -> StoredSnapshot:
         """What is known of at most `MAX_SNAPSHOT_NAMES` names and of the users that they stand for.
 
         A user that a suite names by object id is found like any other: the worker enters object ids too.
@@ -343,11 +343,11 @@ class Presences:
         )
         reply = await self._store.run(call)
         last, epoch, replid, outcomes, users, answers, held_back = reply
-        return Snapshot(
+        return StoredSnapshot(
             last=parse(last or START_ID),
             epoch=Epoch(epoch.decode()) if epoch else None,
             replid=replid.decode(),
-            names={name: entries.outcome(found) for name, found in zip(names, outcomes, strict=True) if found},
+            names={name: entries.parse_meaning(found) for name, found in zip(names, outcomes, strict=True) if found},
             answers={
                 UserId(user.decode()): _revision_and_item(value)
                 for user, value in zip(users, [] if held_back else answers, strict=not held_back)

@@ -7,7 +7,7 @@ marks.py           The mark of a suite key's record: who holds the key ring made
 notify_secrets.py  The secret that notices to a tenant's own systems are signed with, sealed among the tenant's settings
 ring_file.py       A key ring that follows its file, and how private files are written
 ring_users.py      Which processes have which keys: none is retired that somebody still seals with, no mark made that an edge cannot verify
-rooms.py           Rooms: how many short-lived values of one kind there may be at once. At custody's server
+quotas.py          How many short-lived values of one kind there may be at once, at custody's server
 short_lived.py     Onboarding flows under way: short-lived, sealed, gone by themselves. No custody: whoever loses one starts again
 signing.py         What the holder of the key ring signs, so that whoever writes to Redis, or has a public backup key, can forge none of it
 """

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from relay.core.presence import TenantId
-from relay.store.sealing import rooms
+from relay.store.sealing import quotas
 from relay.store.sealing.keyring import Belonging, SealBroken
 from relay.store.server import keys
 
 if TYPE_CHECKING:
     from relay.store.sealing.keyring import KeyRing
-    from relay.store.sealing.rooms import Room
+    from relay.store.sealing.quotas import Quota
     from relay.store.server.connection import Store
 
 LIFETIME: Final = timedelta(days=14)
@@ -75,18 +75,18 @@ class Invitations:
         self._store = store
         self._ring = ring
 
-    async def put(self, token: str, invitation: Invitation, room: Room | None = None) -> None:
+    async def put(self, token: str, invitation: Invitation, quota: Quota | None = None) -> None:
         """Keep an invitation under a token until it expires; one that was there is replaced. On disk when this returns.
 
-        Where a room is given, the invitations of it that end first go when it is full.
+        Where a quota is given, the invitations of it that end first go when it is full.
         """
         sealed = self._ring.seal(msgspec.json.encode(invitation).decode(), _belonging(token))
         life_ms = max(int((invitation.expires - datetime.now(UTC)) / timedelta(milliseconds=1)), 1)
         async with self._store.durable() as vault:
             await vault.execute("SET", _key(token), sealed, "PX", life_ms)
             await vault.confirm()
-        if room is not None:
-            await rooms.enter(self._store, room, _key(token), timedelta(milliseconds=life_ms))
+        if quota is not None:
+            await quotas.enter(self._store, quota, _key(token), timedelta(milliseconds=life_ms))
 
     async def load(self, token: str) -> Invitation | None:
         """What a link leads to; None when it was used, expired, or never was."""

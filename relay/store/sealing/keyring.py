@@ -107,7 +107,7 @@ class KeyRing:
 
     def seal(self, value: str, belonging: Belonging) -> str:
         """Encrypt with the key in use."""
-        self.look()
+        self.reload_if_changed()
         kid = self.newest
         header = {"alg": _ALGORITHM, "enc": _ENCRYPTION, "kid": kid, **_claims(belonging)}
         return jwe.encrypt_compact(header, value.encode(), self._keys[kid].key, registry=_registry)
@@ -119,7 +119,7 @@ class KeyRing:
             SealBroken: see there.
         """
         header = _header(sealed)
-        self.look(missing=str(header.get("kid", "")))
+        self.reload_if_changed(missing=str(header.get("kid", "")))
         key = self._keys.get(str(header.get("kid", "")))
         if key is None:
             raise SealBroken("The key ring lacks the key that a stored grant was encrypted with")
@@ -134,10 +134,10 @@ class KeyRing:
 
     def is_newest(self, sealed: str) -> bool:
         """Whether a value is sealed with the key in use."""
-        self.look()
+        self.reload_if_changed()
         return kid_of(sealed) == self.newest
 
-    def look(self, missing: str = "") -> None:
+    def reload_if_changed(self, missing: str = "") -> None:
         """See whether there are other keys now; sealing and opening do so by themselves.
 
         Args:

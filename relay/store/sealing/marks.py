@@ -41,7 +41,7 @@ class CannotMark(RelayError):
     """A process without the key ring was to make a suite key."""
 
 
-class Standing(enum.StrEnum):
+class MarkVerdict(enum.StrEnum):
     """What a mark says of the record that it is in."""
 
     GENUINE = "genuine"
@@ -73,23 +73,23 @@ class Marks:
         """The ids of the keys that are known."""
         return tuple(self._public())
 
-    def look(self) -> None:
+    def reload_if_changed(self) -> None:
         """See whether there are other keys now; verifying does so by itself."""
         self._public()
 
-    def judge(self, vouched: Vouched, mark: bytes | None) -> Standing:
+    def judge(self, vouched: Vouched, mark: bytes | None) -> MarkVerdict:
         """What `mark` says of a record."""
         if mark is None:
-            return Standing.MISSING
+            return MarkVerdict.MISSING
         found = _parsed(mark)
         if found is None:
-            return Standing.FALSE
+            return MarkVerdict.FALSE
         kid, signature = found
         key = self._public(kid).get(kid)
         if key is None:
-            return Standing.KEY_UNKNOWN
+            return MarkVerdict.KEY_UNKNOWN
         is_genuine = is_signed(key, signature, Purpose.SUITE_KEY, vouched.parts())
-        return Standing.GENUINE if is_genuine else Standing.FALSE
+        return MarkVerdict.GENUINE if is_genuine else MarkVerdict.FALSE
 
     def mark(self, vouched: Vouched) -> bytes:
         """A mark, made with the key in use.

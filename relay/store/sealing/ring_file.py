@@ -75,8 +75,8 @@ class RingFile(KeyRing):
         super().__init__(read_ring(text), clock)
         self._file = FollowedFile(path, "key_ring_unreadable", every_s)
 
-    def look(self, missing: str = "") -> None:
-        """See `KeyRing.look`."""
+    def reload_if_changed(self, missing: str = "") -> None:
+        """See `KeyRing.reload_if_changed`."""
         text = self._file.news(at_once=bool(missing) and missing not in self._keys)
         if text is None:
             return

@@ -40,12 +40,12 @@ class RingUsers:
 
     async def announce(self, name: str, ring: KeyRing) -> None:
         """Say what a process seals with; looks for another ring first."""
-        ring.look()
+        ring.reload_if_changed()
         await self._say(RingUser(name, ring.newest, tuple(key.kid for key in ring.keys)))
 
     async def announce_verifier(self, name: str, marks: Marks) -> None:
         """Say what an edge without the ring verifies with; looks for other keys first."""
-        marks.look()
+        marks.reload_if_changed()
         await self._say(RingUser(name, "", marks.kids))
 
     async def _say(self, user: RingUser) -> None:

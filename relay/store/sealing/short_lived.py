@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from relay.errors import RelayError
-from relay.store.sealing import rooms
+from relay.store.sealing import quotas
 from relay.store.sealing.keyring import Belonging, SealBroken
 from relay.store.server import keys
 from relay.store.server.scripting import Script
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from relay.store.sealing.keyring import KeyRing
-    from relay.store.sealing.rooms import Room
+    from relay.store.sealing.quotas import Quota
     from relay.store.server.connection import Store
 
 LIFETIME: Final = timedelta(minutes=15)
@@ -57,8 +57,8 @@ class KeptFlow:
 class Flows:
     """The flows of all browsers.
 
-    Where a room is given, those of its flows that end first go when it is full. A flow expires `lifetime` after it was last
-    written or read (`look` apart); being read never shortens its life. Writes are
+    Where a quota is given, those of its flows that end first go when it is full. A flow expires `lifetime` after it was last
+    written or read (`peek` apart); being read never shortens its life. Writes are
     atomic. Only `replace` waits for the disk.
 
     Raises (from every method): `StoreUnavailable`; the outcome of a write is unknown then. `FlowTooLarge` from those that write.
@@ -69,14 +69,14 @@ class Flows:
         self._ring = ring
         self._lifetime = lifetime
 
-    async def put(self, name: str, content: str, lifetime: timedelta | None = None, room: Room | None = None) -> None:
+    async def put(self, name: str, content: str, lifetime: timedelta | None = None, quota: Quota | None = None) -> None:
         """Keep a flow under a name that is new."""
         sealed = self._ring.seal(_short(content), _belonging(name))
         command = ("SET", _key(name), sealed, "PX", self._ms(lifetime))
-        if room is None:
+        if quota is None:
             await self._store.vault_command(*command)
         else:
-            await rooms.enter(self._store, room, _key(name), lifetime or self._lifetime, command)
+            await quotas.enter(self._store, quota, _key(name), lifetime or self._lifetime, command)
 
     async def load(self, name: str) -> KeptFlow | None:
         """The flow of a name; None when there is none (any more), or none that the key ring can open."""
@@ -85,7 +85,7 @@ class Flows:
             await self.keep(name)
         return self._opened(name, reply)
 
-    async def look(self, name: str) -> KeptFlow | None:
+    async def peek(self, name: str) -> KeptFlow | None:
         """The same as `load`, but the flow expires when it would have."""
         return self._opened(name, await self._store.vault_command("GET", _key(name)))
 
@@ -99,18 +99,18 @@ class Flows:
         """Whether there is a flow of a name."""
         return bool(await self._store.vault_command("EXISTS", _key(name)))
 
-    async def move(self, name: str, room: Room, others: Iterable[Room], lifetime: timedelta | None = None) -> None:
-        """Count a flow in another room from now on."""
-        gone = [rooms.left(other, _key(name)) for other in others if other.name != room.name]
-        await rooms.enter(self._store, room, _key(name), lifetime or self._lifetime, *gone)
+    async def move(self, name: str, quota: Quota, others: Iterable[Quota], lifetime: timedelta | None = None) -> None:
+        """Count a flow in another quota from now on."""
+        gone = [quotas.left(other, _key(name)) for other in others if other.name != quota.name]
+        await quotas.enter(self._store, quota, _key(name), lifetime or self._lifetime, *gone)
 
-    async def take(self, name: str, room: Room | None = None) -> str | None:
+    async def take(self, name: str, quota: Quota | None = None) -> str | None:
         """What is kept under a name, which is gone with this: of many callers one gets it, the others None."""
         async with self._store.durable() as vault:
             # Not through the pool, which repeats a command whose answer was lost: the answer would be None then.
             reply = await vault.execute("GETDEL", _key(name))
-            if reply is not None and room is not None:
-                await vault.execute(*rooms.left(room, _key(name)))
+            if reply is not None and quota is not None:
+                await vault.execute(*quotas.left(quota, _key(name)))
         taken = self._opened(name, reply)
         return taken.content if taken is not None else None
 

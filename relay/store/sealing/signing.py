@@ -53,7 +53,7 @@ class RingSigner:
     @property
     def kid(self) -> str:
         """The key in use."""
-        self._ring.look()
+        self._ring.reload_if_changed()
         return self._ring.newest
 
     def frozen(self) -> FrozenSigner:
@@ -64,7 +64,7 @@ class RingSigner:
 
     def public_keys(self, missing: str = "") -> Mapping[str, Ed25519PublicKey]:
         """Key id -> what verifies its signatures. `missing` is a key that is needed at once, if it is not there."""
-        self._ring.look(missing)
+        self._ring.reload_if_changed(missing)
         self._follow()
         return self._public
 

@@ -25,7 +25,7 @@ from relay.store.server.node import URGENT_CONNECTIONS
 from relay.store.server.scripting import on
 from relay.store.server.statistics import CommandStatistics
 from relay.store.server.topology import Standalone
-from relay.store.server.user_rights import Permits, permits
+from relay.store.server.user_rights import RightsDifference, compare_rights
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
@@ -241,15 +241,15 @@ class Store:
                 faults += await preflight.check(node, name, replicas=self.settings.replicas, custody=custody)
         return faults
 
-    async def permits(self, clients: Sequence[Client]) -> list[tuple[str, Permits | None]]:
+    async def compare_rights(self, clients: Sequence[Client]) -> list[tuple[str, RightsDifference | None]]:
         """Return how the rights of the users in the URLs differ from what these roles need, for each node by name."""
-        found: list[tuple[str, Permits | None]] = []
+        found: list[tuple[str, RightsDifference | None]] = []
         for name, nodes, sides in self._servers():
             for node in nodes:
                 connection = node.single()
                 try:
                     async with node.asked():
-                        found.append((name, await permits(connection, clients, sides)))
+                        found.append((name, await compare_rights(connection, clients, sides)))
                 finally:
                     await connection.disconnect(nowait=True)
         return found

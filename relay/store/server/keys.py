@@ -313,6 +313,6 @@ WEB_FORWARDED: Final = b"web:forwarded"
 """String with expiry: when the pages last met a proxy that is not trusted (at custody's server)."""
 
 
-def room(name: str) -> bytes:
+def quota(name: str) -> bytes:
     """Sorted set: values of one kind by when they end, so that there are so many at most (at custody's server)."""
     return f"rooms:{name}".encode()

@@ -111,7 +111,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "suite_key":            _family("suite-key:*", _VAULT,                          "r   ·      ·       rw  rw"),
     "suite_key_use":        _family("{suite-key:*}:use", _VAULT,                    "rw  ·      ·       rw  rw"),
     "flow":                 _family("flow:*", _VAULT,                               "·   ·      ·       rw  rw"),
-    "room":                 _family("rooms:*", _VAULT,                              "·   ·      ·       rw  rw"),
+    "quota":                _family("rooms:*", _VAULT,                              "·   ·      ·       rw  rw"),
     "sign_ups_arrived":     _family("{sign-ups}:arrived", _VAULT,                   "·   ·      ·       rw  rw"),
     "sign_ups_pending":     _family("{sign-ups}:pending", _VAULT,                   "·   ·      ·       rw  rw"),
     "sign_ups_told":        _family("{sign-ups}:told", _VAULT,                      "·   ·      ·       rw  r"),

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from relay.errors import RelayError
 
 
-class Kind(Enum):
+class ErrorKind(Enum):
     """What a refusal means; see the module."""
 
     PASSING = auto()
@@ -53,9 +53,9 @@ class Kind(Enum):
     OPERATOR = auto()
 
 
-_P, _R, _O = Kind.PASSING, Kind.REPLICA, Kind.OPERATOR
+_P, _R, _O = ErrorKind.PASSING, ErrorKind.REPLICA, ErrorKind.OPERATOR
 
-CODES: Final[Mapping[str, tuple[Kind, str]]] = {
+CODES: Final[Mapping[str, tuple[ErrorKind, str]]] = {
     "LOADING": (_P, "is loading its data"),
     "BUSY": (_P, "is busy with a script"),
     "UNKILLABLE": (_P, "is busy with a script that it cannot end"),
@@ -137,11 +137,11 @@ def _meaning_of(error: RedisError | OSError, what: str, about: Sequence[object],
         return _ANSWERS[code]()
     kind, words = CODES.get(code, (None, ""))
     match kind:
-        case Kind.PASSING:
+        case ErrorKind.PASSING:
             return StoreUnavailable(f"The store {words} ({code})")
-        case Kind.REPLICA:
+        case ErrorKind.REPLICA:
             return NotPrimary(f"The store {words} ({code})")
-        case Kind.OPERATOR:
+        case ErrorKind.OPERATOR:
             text = f"The store {words} ({code})"
             tell(user, text)
             return NotPermitted(text)

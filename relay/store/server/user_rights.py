@@ -38,16 +38,16 @@ _WRITES: Final = (("SET", 1), ("HSET", 2), ("SADD", 1), ("RPUSH", 1), ("DEL", 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Permits:
+class RightsDifference:
     """How a user's rights differ from what a role needs; empty when they do not."""
 
     more: tuple[str, ...]
     less: tuple[str, ...]
 
 
-async def permits(
+async def compare_rights(
     connection: AbstractConnection, clients: Collection[Client], sides: Collection[Side]
-) -> Permits | None:
+) -> RightsDifference | None:
     """Compare the user of a connection with what these roles need; None when the user may not even ask."""
     needed = acl.rules(clients, sides)
     if isinstance(await _sent(connection, "MULTI"), NoPermissionError):
@@ -60,7 +60,7 @@ async def permits(
 
 async def _compared(
     connection: AbstractConnection, clients: Collection[Client], sides: Collection[Side], needed: acl.Rules
-) -> Permits:
+) -> RightsDifference:
     more, less = [], []
     for wide in _WIDE:
         name = "|".join(wide[:2]).lower() if wide[0] in ("CONFIG", "ACL") else wide[0].lower()
@@ -84,7 +84,7 @@ async def _compared(
         found = Script(script, reads_only=script in acl.READING_SCRIPTS)
         if not await _may(connection, found.command, found.sha, "0"):
             less.append(f"run the script {script} of this release")
-    return Permits(tuple(more), tuple(less))
+    return RightsDifference(tuple(more), tuple(less))
 
 
 def _scripts(clients: Collection[Client], sides: Collection[Side]) -> set[str]:
@@ -108,7 +108,7 @@ async def _sent(connection: AbstractConnection, *command: str) -> Any:
         return error
 
 
-def told(found: Permits | None, where: str, roles: Sequence[str]) -> list[tuple[bool, str]]:
+def describe(found: RightsDifference | None, where: str, roles: Sequence[str]) -> list[tuple[bool, str]]:
     """What an operator is told: whether it is good, and in words."""
     which = f"{where}, as {' and '.join(roles)}"
     advice = f"`presence-relay redis-acl {' '.join(roles)}` prints what it needs"

@@ -10,7 +10,7 @@ import pytest
 
 from onboarding.browser_secrets import form_token, new_secret
 from onboarding.cookies import FORM_COOKIE
-from onboarding.settings import RateLimits, Rooms
+from onboarding.settings import Quotas, RateLimits
 from relay.store.custody.proxies import Proxies
 from tests.onboarding.person import APPLICANT, Person
 from tests.onboarding.site import Site
@@ -73,7 +73,7 @@ async def test_sixty_networks_with_ten_empty_forms_each_lock_nobody_out(start_si
 
 @pytest.mark.usefixtures("client")
 async def test_forms_with_a_token_from_many_networks_leave_a_bounded_number_of_flows(start_site: Start, meet: Meet):
-    site = await start_site(rate_limits=PACE, trusted_proxies="127.0.0.1", rooms=Rooms(most=50))
+    site = await start_site(rate_limits=PACE, trusted_proxies="127.0.0.1", quotas=Quotas(most=50))
     person = await meet(site)
     await person.fill()
     await person.authorize()  # it has gone on

@@ -12,7 +12,7 @@ from relay.core.consent.microsoft_error import Trouble, heard
 from relay.core.consent.tenant import TenantEvent
 from relay.core.presence import Status
 from relay.http.paths import TENANT
-from relay.store.presence.connected import ConnectedSuites, Streams
+from relay.store.presence.connected import ConnectedSuites, OpenStreams
 from relay.store.presence.push import PushStatus
 from relay.store.server import keys
 from tests.onboarding.chromium import Watched
@@ -101,7 +101,7 @@ async def _(visit: Visit) -> None:
     site, tenant_id = visit.site, visit.site.tenant_id()
     first = await make_key(visit)
     await site.suite_keys.touch(first, "contoso-attendant-console", "7.2.1")
-    await ConnectedSuites(site.store).say("edge-1", {tenant_id: {first: Streams(2, 1840)}})
+    await ConnectedSuites(site.store).say("edge-1", {tenant_id: {first: OpenStreams(2, 1840)}})
     await visit.person.get(f"{SUITES}/{await make_key(visit, 'Contact centre')}/rotate")
     await visit.person.submit("rotate", overlap="7d")
     await visit.person.get(f"{SUITES}/{await make_key(visit, 'Old PBX')}/revoke")
@@ -165,7 +165,7 @@ async def _(visit: Visit) -> None:
 async def _(visit: Visit) -> None:
     await enter(visit)
     key_id = await make_key(visit)
-    await ConnectedSuites(visit.site.store).say("edge-1", {visit.site.tenant_id(): {key_id: Streams(1, 12)}})
+    await ConnectedSuites(visit.site.store).say("edge-1", {visit.site.tenant_id(): {key_id: OpenStreams(1, 12)}})
     await visit.show(f"{SUITES}/{key_id}/revoke")
 
 

@@ -1,9 +1,9 @@
-"""Rooms: how many short-lived values of one kind there may be at once. At custody's server.
+"""Quotas: how many short-lived values of one kind there may be at once. At custody's server.
 
     rooms:<name>     sorted set: key of a value -> when it ends, in ms since 1970
 
-Redis evicts nothing, so a flood of values that end by themselves would fill it before they do. A value enters a room when it is
-written; where the room is full, those that end first go. Nobody is refused. A crash between the steps leaves a value that
+Redis evicts nothing, so a flood of values that end by themselves would fill it before they do. A value enters a quota when it is
+written; where the quota is full, those that end first go. Nobody is refused. A crash between the steps leaves a value that
 nobody counts until it ends.
 """
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Quota:
     """One kind of values.
 
     Attributes:
-        name: of the room.
+        name: of the quota.
         most: values in it.
     """
 
@@ -36,11 +36,11 @@ class Room:
     @property
     def key(self) -> bytes:
         """The sorted set's."""
-        return keys.room(self.name)
+        return keys.quota(self.name)
 
 
-async def enter(store: Store, room: Room, key: bytes, life: timedelta, *commands: tuple[Any, ...]) -> int:
-    """Have a value in a room, after `commands` in the same round trip; returns how many others went for it.
+async def enter(store: Store, quota: Quota, key: bytes, life: timedelta, *commands: tuple[Any, ...]) -> int:
+    """Have a value in a quota, after `commands` in the same round trip; returns how many others went for it.
 
     Repeating it moves the value to the newest end.
     """
@@ -49,23 +49,23 @@ async def enter(store: Store, room: Room, key: bytes, life: timedelta, *commands
     *_, count = await store.many(
         [
             *commands,
-            ("ZADD", room.key, ends_ms, key),
-            ("ZREMRANGEBYSCORE", room.key, "-inf", now_ms),
-            ("ZCARD", room.key),
+            ("ZADD", quota.key, ends_ms, key),
+            ("ZREMRANGEBYSCORE", quota.key, "-inf", now_ms),
+            ("ZCARD", quota.key),
         ],
         vault=True,
     )
-    if count <= room.most:
+    if count <= quota.most:
         return 0
-    popped = await store.vault_command("ZPOPMIN", room.key, count - room.most)
+    popped = await store.vault_command("ZPOPMIN", quota.key, count - quota.most)
     gone = [one for one, _ in _pairs(popped)]
     await store.many([("UNLINK", one) for one in gone], vault=True)
     return len(gone)
 
 
-def left(room: Room, key: bytes) -> tuple[Any, ...]:
-    """The command that takes a value out of a room."""
-    return ("ZREM", room.key, key)
+def left(quota: Quota, key: bytes) -> tuple[Any, ...]:
+    """The command that takes a value out of a quota."""
+    return ("ZREM", quota.key, key)
 
 
 def _pairs(popped: list[Any]) -> list[Any]:
