@@ -10,9 +10,9 @@ from zlib import crc32
 from redis.asyncio import Redis
 
 from relay.store.server.connection import Store
-from relay.store.server.keys import key_of
 from relay.store.server.layout import Side
 from relay.store.server.node import Node
+from relay.store.server.topology import key_of
 
 
 class TwoNodes:

@@ -24,7 +24,7 @@ from relay.store.server.layout import Side
 from relay.store.server.node import URGENT_CONNECTIONS
 from relay.store.server.scripting import on
 from relay.store.server.statistics import CommandStatistics
-from relay.store.server.topology import Standalone
+from relay.store.server.topology import Standalone, key_of
 from relay.store.server.user_rights import RightsDifference, compare_rights
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class Store:
             async with node.asked(str(commands[0][0]), about):
                 return _good(await self._pipeline(node, commands))
 
-        found = [keys.key_of(command) for command in commands]
+        found = [key_of(command) for command in commands]
         first = next(filter(None, found), b"")
         side = Side.VAULT if vault else Side.PRESENCE
         return await self._at_each_node(side, commands, [key or first for key in found], run)
@@ -264,7 +264,7 @@ class Store:
     # ------------------------------------------------------------------ inside
 
     async def _command(self, side: Side, command: Sequence[Any]) -> Any:
-        node = self._node(side, keys.key_of(command))
+        node = self._node(side, key_of(command))
         async with node.asked(str(command[0]), command):
             return await self._execute(node)(*command)
 

@@ -11,8 +11,8 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Self
 
 from relay.errors import NotSaved
-from relay.store.server.keys import key_of
 from relay.store.server.layout import Side
+from relay.store.server.topology import key_of
 
 if TYPE_CHECKING:
     from datetime import timedelta

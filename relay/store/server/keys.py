@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from relay.core.presence import TenantId, UserId
 
 PARTITIONS: Final = 64
@@ -38,12 +36,6 @@ _ROUTE: Final = re.compile(r"([0-9]{2})-[0-9a-f]{32}")
 def partition_of(tenant_id: TenantId) -> int:
     """The partition of a tenant, 0 to 63, whatever the letter case of its id."""
     return crc32(tenant_id.lower().encode()) % PARTITIONS
-
-
-def key_of(command: Sequence[Any]) -> bytes:
-    """Return the key that a command is about, its first argument; empty for a command without arguments."""
-    key = command[1] if len(command) > 1 else b""
-    return key if isinstance(key, bytes) else str(key).encode()
 
 
 def _key(partition: int, rest: str) -> bytes:

@@ -9,7 +9,7 @@ partitions, of custody's keys outside of partitions, or of two moments: a key ma
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from relay.store.server.layout import Side
 from relay.store.server.node import Node
@@ -48,3 +48,9 @@ class Standalone:
     def nodes(self, side: Side) -> Sequence[Node]:
         """See `Topology.nodes`."""
         return tuple(dict.fromkeys(self._nodes.values())) if side is Side.BOTH else (self._nodes[side],)
+
+
+def key_of(command: Sequence[Any]) -> bytes:
+    """Return the key that a command is about, its first argument; empty for a command without arguments."""
+    key = command[1] if len(command) > 1 else b""
+    return key if isinstance(key, bytes) else str(key).encode()
