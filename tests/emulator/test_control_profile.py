@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-import sys
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,7 @@ import pytest
 
 from emulator import Switches, profile
 from emulator.switches import described
+from tests.emulator.test_options import said
 from tests.emulator.test_program import program
 
 if TYPE_CHECKING:
@@ -109,14 +108,12 @@ async def test_the_program_takes_a_profile_and_changes_to_it(tmp_path: Path) -> 
     assert (switches["spelling"], switches["idle_values"]) == ("third", False)
 
 
-async def test_the_program_says_in_one_line_what_is_wrong_with_a_profile(tmp_path: Path) -> None:
+def test_the_program_says_in_one_line_what_is_wrong_with_a_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "old.toml"
     file.write_text("[switches]\n")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "emulator", "--profile", str(file), stderr=asyncio.subprocess.PIPE
-    )
-    _, said = await asyncio.wait_for(process.communicate(), 60)
+    text = said(["--profile", str(file)], monkeypatch, capsys)
 
-    assert process.returncode == 2
-    assert said.decode().startswith(f"emulator: {file}: ")
-    assert said.count(b"\n") == 1
+    assert text.startswith(f"emulator: {file}: ")
+    assert text.count("\n") == 1

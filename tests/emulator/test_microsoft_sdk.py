@@ -344,3 +344,18 @@ async def test_an_american_tenant_is_read_in_its_own_cloud(microsoft: Cloud) -> 
 
     assert told.id == person.oid
     assert list(left_over(many)) == []
+
+
+@pytest.mark.fault("F5")
+async def test_a_delta_query_is_walked(microsoft: Cloud) -> None:
+    async def work(client: GraphServiceClient) -> Any:
+        first = await client.users.delta.get()
+        microsoft.remove_person(ADA)
+        return first, await client.users.delta.with_url(first.odata_delta_link).get()
+
+    ada = microsoft.person(ADA)
+    first, second = await by_sdk(work, await delegated())
+
+    assert ada.oid in {user.id for user in first.value}
+    assert [user.id for user in second.value] == [ada.oid]
+    assert second.value[0].additional_data["@removed"] == {"reason": "changed"}
