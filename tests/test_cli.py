@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from relay.cli import app
 from relay.core.consent.tenant import TenantState
 from relay.core.presence import TenantId, UserId
-from relay.core.push.subscription import Trouble
+from relay.core.push.subscription import PushFault
 from relay.diagnosis.standing import push_words
 from relay.errors import Rejected
 from relay.store.custody.suite_keys import SuiteKeys, parse
@@ -141,7 +141,7 @@ def test_a_tenant_is_not_removed_by_somebody_who_hesitates(redis, monkeypatch):
         (PushStatus(is_off=True), "off: RELAY_WEBHOOK_URL is not set, or this cloud has no change notifications"),
         (PushStatus(pushed=650, polled=12), "650 pushed, 12 polled"),
         (
-            PushStatus(polled=9, reason=Trouble.WEBHOOK_UNREACHABLE),
+            PushStatus(polled=9, reason=PushFault.WEBHOOK_UNREACHABLE),
             "0 pushed, 9 polled (Microsoft does not reach the webhook)",
         ),
         (PushStatus(0, 9, 7, "quiet"), "0 pushed, 9 polled, 7 of them because notifications fell silent (quiet)"),

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +24,7 @@ from bench import report
 from bench.poll import stub
 from bench.processes import Child, valkey
 from relay.core.presence import TenantId, UserId
+from relay.core.reading.accepting import People
 from relay.core.reading.ordering import Order
 from relay.core.revision import Epoch
 from relay.graph.client import GraphClient
@@ -36,7 +37,7 @@ from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.layout import Side
 from relay.worker.reads import poller
-from relay.worker.reads.answers import Answers
+from relay.worker.reads.answers import AnswerBook
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -86,10 +87,9 @@ class Page:
 class Tenant:
     """One tenant, in the worker's hands."""
 
-    answers: Answers
+    answers: AnswerBook
     lease: Lease
     epoch: Epoch
-    upns: Mapping[UserId, str]
 
 
 @dataclass(slots=True)
@@ -225,9 +225,9 @@ class _Worker:
         self._polls += 1
         tenant = page.tenant
         found = await poller.read(self._client, _token, page.users, page.seen, _nothing, lambda _: True)
-        changed = tenant.answers.changed(found.observations, tenant.upns, datetime.now(UTC))
+        decision = tenant.answers.judge_read(found.observations)
         order = Order(tenant.lease.fence, self._polls)
-        refused = await tenant.answers.accept(tenant.lease, tenant.epoch, order, changed)
+        refused = await tenant.answers.accept(tenant.lease, tenant.epoch, order, decision.changed, seen=decision.seen)
         assert not refused
         assert found.page is not None
         page.seen.keep(found.page)
@@ -263,7 +263,7 @@ async def _pages(store: Store, users: int) -> list[Page]:
             leases[partition] = (lease, await Presences(store).renew_epoch(lease))
         ids = [UserId(str(uuid.uuid4())) for _ in range(min(TENANT_USERS, users - first))]
         upns = {user: f"person{n}@contoso.example" for n, user in enumerate(ids)}
-        tenant = Tenant(Answers(tenant_id, Presences(store)), *leases[partition], upns)
+        tenant = Tenant(AnswerBook(tenant_id, Presences(store), people=People(upns, {})), *leases[partition])
         await tenant.answers.load()
         # Pages of one size, so that what a page costs can be compared.
         pages += [Page(tenant, part, PageHashes()) for part in _cut(ids)]

@@ -8,7 +8,7 @@
     refusals.py       refused strangers, counted by reason and logged once a minute
     grpc_log.py       what gRPC's own layer logs of strangers, once a minute
     listening.py      one spelling of an address for every listener
-    clock.py          the clock that loops are given, so that tests need no real time
+    cadence.py        waits of loops: for an event with a limit, and for what is done once in a while
     loop.py           the event loop that everything runs on
     supervision.py    tasks that must not end: begun again after an outage; a bug in one ends the process in order
     clock.py          the clock that long-lived parts are given

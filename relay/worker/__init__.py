@@ -1,15 +1,19 @@
-"""The worker: owns partitions by lease and finds out what their tenants' users are up to.
+"""The worker: owns partitions by lease, and reads the presence of their tenants' users.
 
-    worker.py       partitions: leases, the inbox, history
-    partition.py    one owned partition: its tenants, epoch and contact
-    tenant.py       one tenant: what is wanted, whether it may be read, the loop that closes the gap
-    resolver.py     names -> users
-    reader.py       the reads of a tenant: the plan made true
-    subscriber.py   the tenant's subscriptions at Graph, and what they announce
-    poller.py       one bulk read: users -> observations
-    accept.py       observations -> answers, compared, encoded and stored
-    pool.py         the tenant's grants: which one reads, what its refusals mean
-    encode.py       answers as bytes, encoded once for everybody
+    worker.py      the partitions of one process: begun, ended, their inbox, lost history
+    leasing.py     leases taken, renewed, given up
+    tenure.py      until when a worker may act on a lease, by its own clock
+    partition.py   one owned partition: its tenants, inbox and housekeeping
+    ownership.py   the lease, the epoch and Graph, as far as the lease lasts
+    contacts.py    the contact times of a partition's tenants, written together
+    context.py     the connections, repositories and settings that all tenants share
+    cloud.py       Microsoft's side: one Graph client, and access tokens
+    settings.py    the settings, each with its reason
+    tasks.py       tasks of a group that may be ending
+    tenant/        one tenant: names, standing, the loop
+    reads/         bulk reads: schedule, reader, answers
+    push/          change notifications: subscriptions, announcements
+    grants/        the grants that read
 
 Nothing here must outlive the process: another worker that takes over reads interest, directory and answers from the store.
 """

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -19,6 +18,8 @@ import structlog
 
 from relay.core.shares import to_take
 from relay.errors import Retryable, StoreUnavailable
+from relay.ops.cadence import wait_until_set
+from relay.ops.clock import SYSTEM, Clock
 from relay.store.presence.leases import GivenUp, Leases
 from relay.store.server import keys
 from relay.worker.tenure import Tenure
@@ -55,9 +56,17 @@ class Owner(Protocol):
 class Leasing:
     """Which partitions this worker has, and until when."""
 
-    def __init__(self, store: Store, settings: WorkerSettings, worker_id: str, owner: Owner) -> None:
-        self.leases = Leases(store)
+    def __init__(
+        self,
+        store: Store,
+        settings: WorkerSettings,
+        worker_id: str,
+        owner: Owner,
+        clock: Clock = SYSTEM,
+    ) -> None:
+        self._leases = Leases(store)
         self._given_up = GivenUp(store)
+        self._clock = clock
         self._settings = settings
         self._worker_id = worker_id
         self._owner = owner
@@ -92,7 +101,7 @@ class Leasing:
         if self._looked_at is None:
             return None
         kept_at = self._renewed_at if self._tenures else self._looked_at
-        return time.monotonic() - min(self._looked_at, kept_at or self._looked_at)
+        return self._clock.monotonic() - min(self._looked_at, kept_at or self._looked_at)
 
     def ended(self, tenure: Tenure) -> None:
         """Nothing is under way any more for a partition, for whatever reason: it may be taken again."""
@@ -111,8 +120,8 @@ class Leasing:
             tenure.end()
         with suppress(Retryable):  # they expire
             if tenures:
-                await self.leases.release(*(tenure.lease for tenure in tenures))
-                await self.leases.tell_given_up(len(tenures))
+                await self._leases.release(*(tenure.lease for tenure in tenures))
+                await self._leases.tell_given_up(len(tenures))
                 log.info("partitions_given_up", given_up=len(tenures))
         await self._given_up.aclose()
 
@@ -127,32 +136,30 @@ class Leasing:
                 self._note_trouble(str(error))
                 wait_s = _RETRY_S
             # What was given up is looked at at once, a store in trouble is not.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
-                    await self._look.wait()
+            await wait_until_set(self._clock, self._look, wait_s)
 
     async def _take(self) -> float:
         """Take what is free; returns in how many seconds to look again."""
         if not self._is_prepared:
-            await self.leases.prepare()
+            await self._leases.prepare()
             self._is_prepared = True
         await self._begin()
         wanted = to_take(self._tenures, keys.PARTITIONS)
         if not wanted:
-            self._looked_at = time.monotonic()
+            self._looked_at = self._clock.monotonic()
             return self._settings.lease_renewal.total_seconds()
         # In another order each time, so that of workers that look together each gets some.
         random.shuffle(wanted)
-        asked_at = time.monotonic()
-        look = await self.leases.take(wanted, self._worker_id, self._settings.lease)
+        asked_at = self._clock.monotonic()
+        look = await self._leases.take(wanted, self._worker_id, self._settings.lease)
         for taken in look.taken:
-            self._tenures[taken.lease.partition] = Tenure(taken.lease, asked_at, self._settings.tenure)
+            self._tenures[taken.lease.partition] = Tenure(taken.lease, asked_at, self._settings.tenure, self._clock)
             self._waiting[taken.lease.partition] = taken
         if look.taken:
             self._renew_now.set()  # with a slow store a good part of the lease is over already
             self._changed.set()
             await self._begin()
-        self._looked_at = time.monotonic()
+        self._looked_at = self._clock.monotonic()
         next_free_s = look.next_free.total_seconds() + _SOON_S if look.next_free is not None else float("inf")
         return min(self._settings.lease_renewal.total_seconds(), next_free_s)
 
@@ -168,16 +175,14 @@ class Leasing:
                 if await self._given_up.wait():
                     self._look.set()
             except StoreUnavailable:
-                await asyncio.sleep(_RETRY_S)
+                await self._clock.sleep(_RETRY_S)
 
     # Keeping
 
     async def _keep_renewing(self) -> None:
         async with asyncio.TaskGroup() as renewals:
             while True:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._settings.lease_renewal.total_seconds()):
-                        await self._renew_now.wait()
+                await wait_until_set(self._clock, self._renew_now, self._settings.lease_renewal.total_seconds())
                 self._renew_now.clear()
                 if self._tenures and len(self._renewing) < _RENEWALS_AT_ONCE:
                     task = renewals.create_task(self._renew(), name="leases-renewal")
@@ -185,22 +190,22 @@ class Leasing:
                     task.add_done_callback(self._renewing.discard)
 
     async def _renew(self) -> None:
-        asked_at = time.monotonic()
+        asked_at = self._clock.monotonic()
         asked = [(tenure, tenure.lease) for tenure in self._tenures.values() if tenure.is_live]
         deadline_s = asked_at + self._settings.tenure.total_seconds()
-        while time.monotonic() < deadline_s:
+        while self._clock.monotonic() < deadline_s:
             try:
                 async with asyncio.timeout(self._settings.tenure.total_seconds()):
-                    held = await self.leases.renew([lease for _, lease in asked], self._settings.lease)
+                    held = await self._leases.renew([lease for _, lease in asked], self._settings.lease)
                 break
             except (StoreUnavailable, TimeoutError) as error:
                 self._note_trouble(str(error) or "The store does not answer in time")
-                await asyncio.sleep(_RETRY_S)
-                asked_at = time.monotonic()
+                await self._clock.sleep(_RETRY_S)
+                asked_at = self._clock.monotonic()
         else:
             return
         self._note_trouble("")
-        self._renewed_at = time.monotonic()
+        self._renewed_at = self._clock.monotonic()
         for tenure, lease in asked:
             if lease in held:
                 tenure.prove(asked_at)
@@ -210,10 +215,10 @@ class Leasing:
     async def _watch_deadlines(self) -> None:
         while True:
             self._stop([tenure for tenure in self._tenures.values() if not tenure.is_live])
-            now, margin_s = time.monotonic(), self._settings.lease_margin.total_seconds()
+            now, margin_s = self._clock.monotonic(), self._settings.lease_margin.total_seconds()
             nearest = min((tenure.until for tenure in self._tenures.values() if tenure.is_live), default=float("inf"))
             # One that is taken meanwhile is not due within a margin.
-            await asyncio.sleep(max(_SOON_S, min(nearest - now, margin_s)))
+            await self._clock.sleep(max(_SOON_S, min(nearest - now, margin_s)))
 
     def _stop(self, tenures: Iterable[Tenure]) -> None:
         stopped = [tenure for tenure in tenures if not tenure.has_ended]
@@ -241,10 +246,10 @@ class Leasing:
             told = owned
 
     async def _settled(self) -> None:
-        unsettled_since = time.monotonic()
-        while self._changed.is_set() and time.monotonic() - unsettled_since < _MOST_UNSETTLED_S:
+        unsettled_since = self._clock.monotonic()
+        while self._changed.is_set() and self._clock.monotonic() - unsettled_since < _MOST_UNSETTLED_S:
             self._changed.clear()
-            await asyncio.sleep(_SETTLED_S)
+            await self._clock.sleep(_SETTLED_S)
 
     def _note_trouble(self, trouble: str) -> None:
         """Log once when leases cannot be kept, and once (empty) when they can."""

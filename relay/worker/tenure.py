@@ -13,10 +13,10 @@ are refused by the store whatever the worker believes; Microsoft knows no leases
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from relay.errors import LeaseLost
+from relay.ops.clock import SYSTEM, Clock
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -34,16 +34,18 @@ class Tenure:
         has_ended: what is under way is being stopped, or has been.
     """
 
-    def __init__(self, lease: Lease, asked_at: float, span: timedelta) -> None:
+    def __init__(self, lease: Lease, asked_at: float, span: timedelta, clock: Clock = SYSTEM) -> None:
         """Begin.
 
         Args:
             lease: in force.
             asked_at: when it was asked for, by the monotonic clock: before the request left.
             span: how long after a proof was asked for it holds: the lease less the margin.
+            clock: of this worker.
         """
         self.lease = lease
         self.successor: str | None = None
+        self._clock = clock
         self._span_s = span.total_seconds()
         self.until = asked_at + self._span_s
         self.has_ended = False
@@ -51,7 +53,7 @@ class Tenure:
     @property
     def is_live(self) -> bool:
         """Whether the worker may act for the partition."""
-        return not self.has_ended and time.monotonic() < self.until
+        return not self.has_ended and self._clock.monotonic() < self.until
 
     def prove(self, asked_at: float) -> None:
         """The store has confirmed the lease, which was asked of it at `asked_at`. What has ended stays so."""

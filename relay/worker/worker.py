@@ -18,13 +18,12 @@ import structlog
 from relay.alerts.sender import AlertSender
 from relay.core.revision import is_of
 from relay.errors import LeaseLost, Retryable, StoreUnavailable
+from relay.ops.clock import SYSTEM, Clock
 from relay.ops.supervision import supervised
 from relay.store.custody.tenants import Tenants
-from relay.store.presence.interest import Interest
-from relay.store.presence.pipes import Inbox
-from relay.store.presence.presences import Presences
-from relay.store.presence.push import PushStatuses
+from relay.worker.context import Resources
 from relay.worker.leasing import Leasing
+from relay.worker.ownership import Ownership
 from relay.worker.partition import OwnedPartition
 from relay.worker.tasks import start
 
@@ -52,19 +51,23 @@ class Worker:
     reads of Graph go on being tried slowly, and everything is looked at anew when it is back.
     """
 
-    def __init__(self, store: Store, vault: Vault, cloud: Cloud, settings: WorkerSettings, worker_id: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        vault: Vault,
+        cloud: Cloud,
+        settings: WorkerSettings,
+        worker_id: str,
+        clock: Clock = SYSTEM,
+    ) -> None:
         self.store = store
-        self.vault = vault
-        self._cloud = cloud  # for partitions only: each has its own view of it, which closes with its lease
         self.settings = settings
-        self.worker_id = worker_id
-        self.tenants = Tenants(store)
-        self.presences = Presences(store)
-        self.interest = Interest(store)
-        self.push_statuses = PushStatuses(store)
-        self.inbox = Inbox(store)
-        self.alerts = AlertSender(store, self.tenants, vault.ring, settings.alerts, lambda: self.partitions)
-        self.leasing = Leasing(store, settings, worker_id, self)
+        self._cloud = cloud  # for partitions only: each has its own view of it, which closes with its lease
+        self._clock = clock
+        tenants = Tenants(store)
+        self._alerts = AlertSender(store, tenants, vault.ring, settings.alerts, lambda: self.partitions)
+        self._resources = Resources.of(store, vault, settings, worker_id, clock, self._alerts.wake)
+        self._leasing = Leasing(store, settings, worker_id, self, clock)
         self._owned: dict[int, tuple[OwnedPartition, asyncio.Task[None]]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = False
@@ -76,7 +79,7 @@ class Worker:
 
     def trouble(self) -> str:
         """Why this worker does not do its part at present; empty when it does, also when others own everything."""
-        late_s = self.leasing.late_s
+        late_s = self._leasing.late_s
         if late_s is None:
             return "it has not looked at all partitions yet"
         if late_s > self.settings.lease.total_seconds():
@@ -89,10 +92,10 @@ class Worker:
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 loops: dict[str, Callable[[], Awaitable[None]]] = {
-                    **self.leasing.loops,
+                    **self._leasing.loops,
                     "inbox": self._read_inbox,
                     "history": self._watch_history,
-                    "alerts": self.alerts.run,
+                    "alerts": self._alerts.run,
                 }
                 for name, loop in loops.items():
                     self._tasks.create_task(supervised(name, loop), name=name)
@@ -112,29 +115,30 @@ class Worker:
         Raises:
             StoreUnavailable: none was begun; to be tried again.
         """
-        rosters = await self.tenants.rosters([one.lease.partition for one, _ in taken])
+        rosters = await self._resources.tenants.rosters([one.lease.partition for one, _ in taken])
         found = {tenure.lease: is_of(one.epoch, one.replid) if one.epoch else False for one, tenure in taken}
         # Another history: what is stored is not to be shown as if it were new.
         lost = {lease: rosters[lease.partition].tenants for lease, is_known in found.items() if not is_known}
-        renewed = await self.presences.renew_epochs(lost) if lost else {}
+        renewed = await self._resources.presences.renew_epochs(lost) if lost else {}
         for one, tenure in taken:
             epoch = renewed.get(tenure.lease) if tenure.lease in lost else one.epoch
             if epoch is None:  # a slow store or machine: it is anybody's again
-                self.leasing.ended(tenure)
+                self._leasing.ended(tenure)
                 continue
             cloud = self._cloud.behind(tenure.demand)
-            owned = OwnedPartition(self, tenure, epoch, one.position, cloud, rosters[one.lease.partition])
+            ownership = Ownership(self._resources, tenure, epoch, cloud)
+            owned = OwnedPartition(self._resources, ownership, one.position, rosters[one.lease.partition])
             task = start(self._tasks, self._run(owned), f"partition:{one.lease.partition}") if self._tasks else None
             if task is not None:
                 self._owned[one.lease.partition] = owned, task
-        await self.inbox.wake()
+        await self._resources.inbox.wake()
 
     def end(self, tenures: Collection[Tenure]) -> None:
         """Stop whatever is under way for partitions whose leases are lost, or may be."""
         for tenure in tenures:
             log.debug("lease_lost", partition=tenure.lease.partition)
             owned, task = self._owned.get(tenure.lease.partition, (None, None))
-            if owned is not None and task is not None and owned.tenure is tenure:
+            if owned is not None and task is not None and owned.ownership.tenure is tenure:
                 task.cancel()
 
     async def _run(self, owned: OwnedPartition) -> None:
@@ -149,11 +153,11 @@ class Worker:
             if not self._stopping:
                 if self._owned.get(partition, (None,))[0] is owned:
                     del self._owned[partition]
-                self.leasing.ended(owned.tenure)
+                self._leasing.ended(owned.ownership.tenure)
 
     async def _hand_over(self) -> None:
-        await self.leasing.give_up()
-        await self.inbox.aclose()
+        await self._leasing.give_up()
+        await self._resources.inbox.aclose()
 
     # The inbox
 
@@ -161,12 +165,14 @@ class Worker:
         while True:
             readers = {partition: owned for partition, (owned, _) in self._owned.items()}
             if not readers:
-                await asyncio.sleep(_RETRY_S)
+                await self._clock.sleep(_RETRY_S)
                 continue
             try:
-                entries = await self.inbox.read({partition: owned.position for partition, owned in readers.items()})
+                entries = await self._resources.inbox.read(
+                    {partition: owned.position for partition, owned in readers.items()}
+                )
             except StoreUnavailable:
-                await asyncio.sleep(_RETRY_S)
+                await self._clock.sleep(_RETRY_S)
                 continue
             for entry in entries:
                 # A partition that was lost and won again meanwhile has read everything, and stands elsewhere.
@@ -179,7 +185,7 @@ class Worker:
 
     async def _watch_history(self) -> None:
         while True:
-            await asyncio.sleep(_HISTORY_CHECK_S)
+            await self._clock.sleep(_HISTORY_CHECK_S)
             try:
                 await self._check_history()
             except Retryable as error:
@@ -188,9 +194,13 @@ class Worker:
     async def _check_history(self) -> None:
         mine = {partition: owned for partition, (owned, _) in self._owned.items()}
         lost: dict[Lease, tuple[OwnedPartition, Revision]] = {}
-        for partition, now in (await self.presences.histories(list(mine))).items():
+        for partition, now in (await self._resources.presences.histories(list(mine))).items():
             owned = mine[partition]
-            if is_of(owned.epoch, now.replid) and now.epoch == owned.epoch and now.last >= owned.last:
+            if (
+                is_of(owned.ownership.epoch, now.replid)
+                and now.epoch == owned.ownership.epoch
+                and now.last >= owned.last
+            ):
                 owned.last = now.last
             else:
                 lost[owned.lease] = owned, now.last
@@ -200,9 +210,9 @@ class Worker:
     async def _declare_lost(self, lost: Mapping[Lease, tuple[OwnedPartition, Revision]]) -> None:
         """Declare history lost, together with every answer that is stored: an older one must not be shown again."""
         log.warning("history_lost", partitions=len(lost))
-        rosters = await self.tenants.rosters([lease.partition for lease in lost])
+        rosters = await self._resources.tenants.rosters([lease.partition for lease in lost])
         tenants = {lease: rosters[lease.partition].tenants for lease in lost}
         # A lease that is lost is absent: its next owner declares it.
-        for lease, epoch in (await self.presences.renew_epochs(tenants)).items():
+        for lease, epoch in (await self._resources.presences.renew_epochs(tenants)).items():
             owned, last = lost[lease]
             owned.history_lost(epoch, last)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.reading.budget import Budget, BudgetSettings
+from relay.core.reading.budget import BudgetSettings, RequestBudget
 
 ASKS = st.lists(
     st.tuples(
@@ -18,7 +18,7 @@ ASKS = st.lists(
 )
 
 
-def _run(budget: Budget, asks) -> list[tuple[float, int]]:
+def _run(budget: RequestBudget, asks) -> list[tuple[float, int]]:
     granted, now = [], 1000.0
     for pause, ask in asks:
         now += pause
@@ -31,14 +31,14 @@ def _run(budget: Budget, asks) -> list[tuple[float, int]]:
 
 @given(ASKS)
 def test_no_window_of_30_s_ever_holds_more_than_the_limit(asks):
-    granted = _run(Budget(), asks)
+    granted = _run(RequestBudget(), asks)
     for start, _ in granted:
         assert sum(cost for at, cost in granted if start <= at < start + 30) <= 1350
 
 
 @pytest.mark.parametrize("cost", [1, 7, 650, 1350])
 def test_whoever_asks_all_the_time_gets_the_limit_in_each_window_and_no_more(cost):
-    budget = Budget()
+    budget = RequestBudget()
     seconds = 120 if cost > 1 else 60  # a thousand grants in a window make each further one dear
     granted = [at / 10 for at in range(10 * seconds) for _ in range(20) if budget.take(cost, at / 10) == 0]
     for first, start in enumerate(granted):
@@ -48,7 +48,7 @@ def test_whoever_asks_all_the_time_gets_the_limit_in_each_window_and_no_more(cos
 
 @given(ASKS, st.integers(1, 700))
 def test_whoever_waits_as_told_is_granted_in_the_end(asks, cost):
-    budget = Budget()
+    budget = RequestBudget()
     _run(budget, asks)
     now = 1000.0 + sum(pause for pause, _ in asks)
     for _ in range(400):
@@ -61,7 +61,7 @@ def test_whoever_waits_as_told_is_granted_in_the_end(asks, cost):
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.one_of(st.none(), st.floats(0, 1000))), max_size=20))
 def test_a_tenant_recovers_to_full_speed(refusals):
-    budget, now = Budget(), 0.0
+    budget, now = RequestBudget(), 0.0
     for pause, retry_after in refusals:
         now += pause
         now = max(now, budget.throttled(now, retry_after))
@@ -69,14 +69,14 @@ def test_a_tenant_recovers_to_full_speed(refusals):
 
 
 def test_nothing_is_granted_before_retry_after_has_passed():
-    budget = Budget()
+    budget = RequestBudget()
     budget.throttled(100.0, 12.0)
     assert budget.take(1, 105.0) == pytest.approx(7.0)
     assert budget.take(1, 112.0) == 0
 
 
 def test_a_refusal_without_retry_after_waits_longer_each_time():
-    budget = Budget()
+    budget = RequestBudget()
     pauses = []
     now = 0.0
     for _ in range(7):
@@ -88,18 +88,18 @@ def test_a_refusal_without_retry_after_waits_longer_each_time():
 
 @pytest.mark.parametrize("retry_after", [-1.0, math.nan])
 def test_a_senseless_retry_after_is_taken_as_none(retry_after):
-    assert Budget().throttled(0.0, retry_after) == 2.0
+    assert RequestBudget().throttled(0.0, retry_after) == 2.0
 
 
 def test_a_retry_after_of_years_does_not_stop_a_tenant_for_years():
-    assert Budget().throttled(0.0, 1e12) == 600.0
-    assert Budget().throttled(0.0, math.inf) == 600.0
+    assert RequestBudget().throttled(0.0, 1e12) == 600.0
+    assert RequestBudget().throttled(0.0, math.inf) == 600.0
 
 
 @pytest.mark.fault("B3")
 @given(st.lists(st.floats(0, 0.999), min_size=1, max_size=200))
 def test_refusals_that_ask_for_no_pause_are_as_few_as_those_that_say_nothing(asked):
-    budget, silent, now = Budget(), Budget(), 0.0
+    budget, silent, now = RequestBudget(), RequestBudget(), 0.0
     for seconds in asked:
         until = budget.throttled(now, seconds)
         assert until == silent.throttled(now)
@@ -109,7 +109,7 @@ def test_refusals_that_ask_for_no_pause_are_as_few_as_those_that_say_nothing(ask
 
 @pytest.mark.fault("B3")
 def test_refusals_of_one_window_slow_down_once():
-    budget, now = Budget(), 0.0
+    budget, now = RequestBudget(), 0.0
     while now < 15.0:  # all that Graph says in these seconds is a refusal with `Retry-After: 0`
         now = budget.throttled(now, 0.0)
     assert budget.slow_down(now) == 2.0
@@ -118,21 +118,21 @@ def test_refusals_of_one_window_slow_down_once():
 
 @pytest.mark.fault("B3")
 def test_after_an_answer_the_next_refusal_is_the_first_again():
-    budget = Budget()
+    budget = RequestBudget()
     now = budget.throttled(budget.throttled(0.0))
     budget.answered()
     assert budget.throttled(now) == now + 2.0
 
 
 def test_a_burst_of_refusals_slows_down_once():
-    budget = Budget()
+    budget = RequestBudget()
     for _ in range(10):
         budget.throttled(0.0, 5.0)
     assert budget.slow_down(0.0) == 2.0
 
 
 def test_recovery_goes_step_by_step():
-    budget = Budget()
+    budget = RequestBudget()
     budget.throttled(0.0, 0.0)
     budget.throttled(30.0, 0.0)
     speeds = [budget.slow_down(34.0 + 30 * step) for step in range(8)]
@@ -143,26 +143,26 @@ def test_recovery_goes_step_by_step():
 
 
 def test_a_cost_above_everything_allowed_waits_for_an_empty_window():
-    budget = Budget()
+    budget = RequestBudget()
     assert budget.take(1, 0.0) == 0
     assert budget.take(99_999, 1.0) == pytest.approx(29.0)
     assert budget.take(99_999, 30.0) == 0
 
 
 def test_a_refused_take_spends_nothing():
-    budget = Budget(BudgetSettings(limit=10, headroom=0))
+    budget = RequestBudget(BudgetSettings(limit=10, headroom=0))
     assert budget.take(9, 0.0) == 0
     assert budget.take(2, 0.0) > 0
     assert budget.take(1, 0.0) == 0
 
 
 def test_an_interval_that_fits_stays_as_it_is():
-    assert Budget().interval_for(2, 1000, 5.0, 0.0) == 5.0
-    assert Budget().interval_for(0, 0, 5.0, 0.0) == 5.0
+    assert RequestBudget().interval_for(2, 1000, 5.0, 0.0) == 5.0
+    assert RequestBudget().interval_for(0, 0, 5.0, 0.0) == 5.0
 
 
 def test_an_interval_stretches_evenly_when_each_id_counts():
-    budget = Budget(BudgetSettings(count_ids=True))
+    budget = RequestBudget(BudgetSettings(count_ids=True))
     interval = budget.interval_for(8, 5000, 5.0, 0.0)
     assert interval == pytest.approx(150.0)
     assert budget.interval_for(16, 10_000, 5.0, 0.0) == pytest.approx(2 * interval)
@@ -170,7 +170,7 @@ def test_an_interval_stretches_evenly_when_each_id_counts():
 
 
 def test_an_interval_stretches_while_slowed_down():
-    budget = Budget(BudgetSettings(limit=100, headroom=0, poll_share=1.0))
+    budget = RequestBudget(BudgetSettings(limit=100, headroom=0, poll_share=1.0))
     assert budget.interval_for(50, 32_500, 5.0, 0.0) == pytest.approx(15.0)
     budget.throttled(0.0, 0.0)
     assert budget.interval_for(50, 32_500, 5.0, 0.0) == pytest.approx(30.0)
@@ -178,13 +178,13 @@ def test_an_interval_stretches_while_slowed_down():
 
 @given(st.integers(1, 40), st.booleans(), st.floats(1, 60))
 def test_whoever_keeps_to_the_interval_never_has_to_wait(pages, count_ids, base):
-    budget = Budget(BudgetSettings(count_ids=count_ids))
+    budget = RequestBudget(BudgetSettings(count_ids=count_ids))
     step = budget.interval_for(pages, pages * 650, base, 0.0) / pages
     assert all(budget.take(budget.cost(650), turn * step) == 0 for turn in range(3 * pages))
 
 
 def test_two_rounds_of_different_speed_share_the_limit():
-    budget = Budget(BudgetSettings(limit=100, headroom=0.0, poll_share=1.0))
+    budget = RequestBudget(BudgetSettings(limit=100, headroom=0.0, poll_share=1.0))
     assert budget.stretch([(10, 6500, 5.0), (10, 6500, 60.0)], 0.0) == 1.0
     # 100 in 30 s allow 3.33 reads a second; 20 pages every 5 s and 20 every 60 s would take 4.33.
     assert budget.stretch([(20, 13_000, 5.0), (20, 13_000, 60.0)], 0.0) == pytest.approx(1.3)

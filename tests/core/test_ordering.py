@@ -66,21 +66,25 @@ def test_in_whatever_order_numbered_observations_arrive_the_newest_stays(arrivin
     assert stored.sequence_number == "A0000000005"
 
 
-def read(newest: Newest, number: str, now: float = 0.0) -> Age:
-    """A read that is accepted where it is not older."""
-    age = newest.weigh(number, now)
-    if age is not Age.OLDER:
-        newest.take(number, now)
-    return age
+class Reads:
+    """The newest number of one user whose reads are all accepted where they are not older."""
+
+    def __init__(self, number: str = "") -> None:
+        self.newest = Newest(number)
+
+    def read(self, number: str, now: float = 0.0) -> Age:
+        age, weighed = self.newest.weigh(number, now)
+        self.newest = weighed if age is Age.OLDER else weighed.taken(number, now)
+        return age
 
 
 def test_a_notification_is_believed_only_when_it_is_newer_than_all_that_was_seen():
-    newest = Newest()
-    read(newest, "A0000000002")
-    assert newest.lets_through("A0000000003")
-    assert not newest.lets_through("A0000000002")
-    assert not newest.lets_through("A0000000001")
-    assert not newest.lets_through("")
+    user = Reads()
+    user.read("A0000000002")
+    assert user.newest.lets_through("A0000000003")
+    assert not user.newest.lets_through("A0000000002")
+    assert not user.newest.lets_through("A0000000001")
+    assert not user.newest.lets_through("")
 
 
 def test_a_notification_is_not_believed_before_this_owner_has_read_its_user():
@@ -88,12 +92,12 @@ def test_a_notification_is_not_believed_before_this_owner_has_read_its_user():
 
 
 def test_a_notification_of_the_known_version_says_nothing():
-    newest = Newest()
-    read(newest, "A0000000002")
-    assert newest.has("A0000000002")
-    assert not newest.has("A0000000001")
-    assert not newest.has("A0000000003")
-    assert not newest.has("")
+    user = Reads()
+    user.read("A0000000002")
+    assert user.newest.has("A0000000002")
+    assert not user.newest.has("A0000000001")
+    assert not user.newest.has("A0000000003")
+    assert not user.newest.has("")
 
 
 def test_nothing_is_known_before_this_owner_has_read_its_user():
@@ -101,34 +105,34 @@ def test_nothing_is_known_before_this_owner_has_read_its_user():
 
 
 def test_a_notification_is_not_believed_after_a_read_without_a_number():
-    newest = Newest()
-    read(newest, "A0000000002")
-    read(newest, "")
-    assert not newest.lets_through("A0000000003")
-    read(newest, "A0000000001")  # of a server that lags
-    assert not newest.lets_through("A0000000002")
+    user = Reads()
+    user.read("A0000000002")
+    user.read("")
+    assert not user.newest.lets_through("A0000000003")
+    user.read("A0000000001")  # of a server that lags
+    assert not user.newest.lets_through("A0000000002")
 
 
 def test_what_a_lagging_server_says_is_not_believed():
-    newest = Newest()
-    assert read(newest, "A0000000002", 0.0) is Age.NEWER
-    assert [read(newest, "A0000000001", now) for now in (1.0, 2.0, 3.0, 9.0)] == [Age.OLDER] * 4
-    assert read(newest, "A0000000002", 9.5) is Age.SAME
-    assert [read(newest, "A0000000001", now) for now in (9.9, 15.0, 19.0)] == [Age.OLDER] * 3
+    user = Reads()
+    assert user.read("A0000000002", 0.0) is Age.NEWER
+    assert [user.read("A0000000001", now) for now in (1.0, 2.0, 3.0, 9.0)] == [Age.OLDER] * 4
+    assert user.read("A0000000002", 9.5) is Age.SAME
+    assert [user.read("A0000000001", now) for now in (9.9, 15.0, 19.0)] == [Age.OLDER] * 3
 
 
 @pytest.mark.fault("B8")
 @pytest.mark.parametrize("number", ["A0000000001", "A10000000000"])
 def test_several_reads_in_a_row_or_one_after_minutes_replace_a_greater_number(number: str):
-    polled = Newest()
-    read(polled, "A9999999999", 0.0)
-    assert [read(polled, number, now) for now in (5.0, 10.0, 15.0)] == [Age.OLDER, Age.OLDER, Age.RESTARTED]
-    assert polled.lets_through(number + "0")
-    covered = Newest()
-    read(covered, "A9999999999", 0.0)
-    assert [read(covered, number, now) for now in (60.0, 120.0)] == [Age.OLDER, Age.RESTARTED]
-    of_an_earlier_owner = Newest("A9999999999")
-    assert [read(of_an_earlier_owner, number, now) for now in (5.0, 10.0, 15.0)] == [
+    polled = Reads()
+    polled.read("A9999999999", 0.0)
+    assert [polled.read(number, now) for now in (5.0, 10.0, 15.0)] == [Age.OLDER, Age.OLDER, Age.RESTARTED]
+    assert polled.newest.lets_through(number + "0")
+    covered = Reads()
+    covered.read("A9999999999", 0.0)
+    assert [covered.read(number, now) for now in (60.0, 120.0)] == [Age.OLDER, Age.RESTARTED]
+    of_an_earlier_owner = Reads("A9999999999")
+    assert [of_an_earlier_owner.read(number, now) for now in (5.0, 10.0, 15.0)] == [
         Age.OLDER,
         Age.OLDER,
         Age.RESTARTED,
@@ -138,27 +142,27 @@ def test_several_reads_in_a_row_or_one_after_minutes_replace_a_greater_number(nu
 @pytest.mark.fault("B8", "B9")
 @given(st.lists(st.tuples(st.floats(0, 200), numbers), max_size=20), numbers, st.floats(1, 60))
 def test_whatever_was_before_what_reads_go_on_to_say_is_believed_in_the_end(before, number, interval):
-    newest, now = Newest(), 0.0
+    user, now = Reads(), 0.0
     for pause, other in before:
         now += pause
-        read(newest, other, now)
+        user.read(other, now)
     ages = []
     for _ in range(3 + math.ceil(LAG_S / interval)):
         now += interval
-        ages.append(read(newest, number, now))
+        ages.append(user.read(number, now))
     assert ages[-1] is not Age.OLDER
-    assert not number or newest.number == number
+    assert not number or user.newest.number == number
 
 
 @given(st.lists(st.tuples(st.floats(0, 4), st.integers(0, 3)), max_size=40))
 def test_while_servers_lag_no_older_version_is_believed(reads):
     """A version each 30 s; what a server says was the newest one less than the lag ago."""
-    newest, now, best = Newest(), 0.0, ""
+    user, now, best = Reads(), 0.0, ""
     for pause, behind in reads:
         now += pause
         version = int(max(0.0, now - min(behind * 3.0, LAG_S - 0.1)) // 30)
         number = f"A{version:010}"
-        if read(newest, number, now) is not Age.OLDER:
+        if user.read(number, now) is not Age.OLDER:
             assert number >= best
             best = number
 

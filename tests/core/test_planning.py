@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.core.presence import UserId
-from relay.core.reading.planning import JITTER, PollPlan, Read
+from relay.core.reading.planning import JITTER, PlannedRead, PollPlan
 
 INTERVAL = 5.0
 
@@ -25,14 +25,14 @@ def users(count: int, prefix: str = "u") -> list[UserId]:
     return [UserId(f"{prefix}{number}") for number in range(count)]
 
 
-def drain(plan: PollPlan, now: float) -> list[Read]:
+def drain(plan: PollPlan, now: float) -> list[PlannedRead]:
     reads = []
     while (read := plan.next(now)) is not None:
         reads.append(read)
     return reads
 
 
-def finish(plan: PollPlan, reads: list[Read], now: float) -> None:
+def finish(plan: PollPlan, reads: list[PlannedRead], now: float) -> None:
     for read in reads:
         plan.done(read, now, INTERVAL)
 
@@ -325,7 +325,7 @@ def test_no_user_is_ever_in_two_reads_at_once_and_none_is_forgotten(  # noqa: C9
 ):
     plan, now = PollPlan(page_size, gather_s=0.1), 0.0
     wanted: set[UserId] = set()
-    under_way: list[Read] = []
+    under_way: list[PlannedRead] = []
     chance = random.Random(1)
     for step, number in steps:
         some = users(number)

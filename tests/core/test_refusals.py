@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.core.presence import UserId
-from relay.core.reading.refusals import Refusals
+from relay.core.reading.refusals import RefusedUsers
 
 A, B, C = UserId("a"), UserId("b"), UserId("c")
 INTERVAL = 5.0
@@ -13,7 +13,7 @@ INTERVAL = 5.0
 
 @pytest.mark.fault("B5")
 def test_only_the_second_refusal_in_a_row_is_sure():
-    refusals = Refusals()
+    refusals = RefusedUsers()
     assert refusals.refuse([A], 0.0, INTERVAL) == set()
     assert refusals.due(5.0, INTERVAL) == [A]
     assert refusals.refuse([A], 5.0, INTERVAL) == {A}
@@ -23,7 +23,7 @@ def test_only_the_second_refusal_in_a_row_is_sure():
 
 
 def test_who_is_refused_is_tried_one_after_the_other_and_not_before_an_interval():
-    refusals = Refusals()
+    refusals = RefusedUsers()
     refusals.refuse([A, B, C], 0.0, INTERVAL)
     assert refusals.due(4.9, INTERVAL) == []
     assert [refusals.due(now, INTERVAL) for now in (5.0, 6.0, 7.0, 8.0)] == [[A], [B], [C], []]
@@ -31,7 +31,7 @@ def test_who_is_refused_is_tried_one_after_the_other_and_not_before_an_interval(
 
 @pytest.mark.fault("B7")
 def test_once_one_is_answered_all_are_tried():
-    refusals = Refusals()
+    refusals = RefusedUsers()
     refusals.refuse([A, B, C], 0.0, INTERVAL)
     assert refusals.due(5.0, INTERVAL) == [A]
     refusals.answered([A])
@@ -41,7 +41,7 @@ def test_once_one_is_answered_all_are_tried():
 
 @given(st.lists(st.tuples(st.sampled_from("rafd"), st.sampled_from([A, B, C])), max_size=60))
 def test_nobody_is_left_out_for_longer_than_all_tries_take(steps):
-    refusals, now, waiting_since = Refusals(), 0.0, {}
+    refusals, now, waiting_since = RefusedUsers(), 0.0, {}
     for what, user in steps:
         now += 1.0
         if what == "r" and user not in refusals:

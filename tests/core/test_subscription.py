@@ -15,11 +15,11 @@ from relay.core.push import subscription as rules
 from relay.core.push.subscription import (
     Create,
     Delete,
-    Held,
+    HeldSubscription,
+    PushFault,
     Renew,
-    Standing,
     SubscriptionPolicy,
-    Trouble,
+    SubscriptionStanding,
     Wait,
     next_step,
 )
@@ -34,28 +34,30 @@ def users(count: int, prefix: str = "u") -> tuple[UserId, ...]:
     return tuple(UserId(f"{prefix}{number}") for number in range(count))
 
 
-def held(members: tuple[UserId, ...], at: datetime = NOW, life: timedelta = LIFE) -> Held:
-    return Held(route_id="07-x", subscription_id="s", users=members, created=at, renew_at=at + life, expires=at + life)
+def held(members: tuple[UserId, ...], at: datetime = NOW, life: timedelta = LIFE) -> HeldSubscription:
+    return HeldSubscription(
+        route_id="07-x", subscription_id="s", users=members, created=at, renew_at=at + life, expires=at + life
+    )
 
 
-def standing(members: tuple[UserId, ...] = users(20), at: datetime = NOW, chance: float = 0.5) -> Standing:
-    wanted = rules.wanting(Standing(), members, at)
+def standing(members: tuple[UserId, ...] = users(20), at: datetime = NOW, chance: float = 0.5) -> SubscriptionStanding:
+    wanted = rules.wanting(SubscriptionStanding(), members, at)
     return rules.created(wanted, held(members, at), at, POLICY, chance)
 
 
 def test_nobody_wanted_is_nothing_to_do():
-    assert next_step(Standing(), NOW, POLICY) == Wait(None)
+    assert next_step(SubscriptionStanding(), NOW, POLICY) == Wait(None)
 
 
 def test_the_first_users_wait_for_others_and_then_a_subscription_is_made():
-    wanted = rules.wanting(Standing(), users(2), NOW)
+    wanted = rules.wanting(SubscriptionStanding(), users(2), NOW)
     assert next_step(wanted, NOW, POLICY) == Wait(NOW + POLICY.gather)
     more = rules.wanting(wanted, users(5), NOW + SECOND)
     assert next_step(more, NOW + POLICY.gather, POLICY) == Create(users(5))
 
 
 def test_nobody_is_covered_before_graph_has_it():
-    assert rules.wanting(Standing(), users(2), NOW).covered == ()
+    assert rules.wanting(SubscriptionStanding(), users(2), NOW).covered == ()
     assert standing(users(2)).covered == users(2)
 
 
@@ -69,7 +71,7 @@ def test_it_is_renewed_after_25_to_30_minutes(chance):
 
 
 def test_an_earlier_end_than_was_asked_for_is_obeyed():
-    short = rules.created(Standing(wanted=users(1)), held(users(1), life=9 * MINUTE), NOW, POLICY, 1.0)
+    short = rules.created(SubscriptionStanding(wanted=users(1)), held(users(1), life=9 * MINUTE), NOW, POLICY, 1.0)
     assert next_step(short, NOW + 6 * MINUTE, POLICY) == Renew()
     shortened = rules.renewed(short, NOW + 12 * MINUTE, NOW + 6 * MINUTE, POLICY, 1.0)
     assert next_step(shortened, NOW + 6 * MINUTE, POLICY) == Wait(NOW + 10 * MINUTE)
@@ -83,7 +85,7 @@ def test_a_renewal_that_fails_is_tried_again_and_at_its_end_it_is_made_anew():
     late = standing()
     now = NOW + 30 * MINUTE
     while (step := next_step(late, now, POLICY)) == Renew():
-        late = rules.refused(late, Trouble.UNREACHABLE, now, POLICY, chance=0.0)
+        late = rules.refused(late, PushFault.UNREACHABLE, now, POLICY, chance=0.0)
         waiting = next_step(late, now, POLICY)
         assert isinstance(waiting, Wait)
         assert waiting.until is not None
@@ -129,21 +131,26 @@ def test_after_it_was_deleted_for_others_it_is_made_at_once():
 
 
 def test_a_refusal_is_tried_again_less_and_less_often():
-    refused = rules.wanting(Standing(), users(2), NOW)
+    refused = rules.wanting(SubscriptionStanding(), users(2), NOW)
     pauses, now = [], NOW
     for _ in range(9):
-        refused = rules.refused(refused, Trouble.TAKEN, now, POLICY, chance=0.0)
+        refused = rules.refused(refused, PushFault.TAKEN, now, POLICY, chance=0.0)
         pauses.append(refused.not_before - now)
         now = refused.not_before
         assert next_step(refused, now, POLICY) == Create(users(2))
     assert pauses[:3] == [MINUTE, 2 * MINUTE, 4 * MINUTE]
     assert pauses[-1] == POLICY.retry_most
-    assert refused.trouble is Trouble.TAKEN
+    assert refused.trouble is PushFault.TAKEN
 
 
 def test_what_graph_asks_for_is_waited_and_success_forgets_the_past():
     slow = rules.refused(
-        rules.wanting(Standing(), users(2), NOW), Trouble.UNREACHABLE, NOW, POLICY, chance=0.0, retry_after=5 * MINUTE
+        rules.wanting(SubscriptionStanding(), users(2), NOW),
+        PushFault.UNREACHABLE,
+        NOW,
+        POLICY,
+        chance=0.0,
+        retry_after=5 * MINUTE,
     )
     assert next_step(slow, NOW + 4 * MINUTE, POLICY) == Wait(NOW + 5 * MINUTE)
     made = rules.created(slow, held(users(2), NOW + 5 * MINUTE), NOW + 5 * MINUTE, POLICY, 0.5)
@@ -156,7 +163,7 @@ def test_a_subscription_that_graph_takes_away_at_once_is_not_asked_for_again_and
 
 
 def test_one_of_an_earlier_owner_is_looked_after_within_a_minute():
-    wanted = rules.wanting(Standing(), users(2), NOW)
+    wanted = rules.wanting(SubscriptionStanding(), users(2), NOW)
     mine = rules.adopted(wanted, held(users(2), NOW - 10 * MINUTE), NOW, POLICY, 1.0)
     assert mine.covered == users(2)
     assert next_step(mine, NOW + MINUTE, POLICY) == Renew()
@@ -166,7 +173,7 @@ def test_silence_uncovers_everybody_at_once_and_the_next_one_must_prove_itself()
     quiet = rules.silent(standing(), NOW + 10 * MINUTE, POLICY)
     now = NOW + 10 * MINUTE
     assert quiet.covered == ()
-    assert quiet.trouble is Trouble.SILENT
+    assert quiet.trouble is PushFault.SILENT
     assert next_step(quiet, now, POLICY) == Delete()
     anew = rules.created(rules.gone(quiet, POLICY), held(users(20), now), now, POLICY, 0.5)
     assert anew.covered == ()
@@ -204,7 +211,7 @@ events = st.lists(
 @given(events)
 @settings(max_examples=300)
 def test_whatever_happens_it_is_never_held_past_its_end_nor_asked_for_while_one_is_held(steps):
-    state, now = Standing(), NOW
+    state, now = SubscriptionStanding(), NOW
     creations: list[datetime] = []
     for what, number, chance in steps:
         now += timedelta(seconds=30 * number)
@@ -215,7 +222,7 @@ def test_whatever_happens_it_is_never_held_past_its_end_nor_asked_for_while_one_
         if what == "want":
             state = rules.wanting(state, users(number), now)
         elif what == "fail":
-            state = rules.refused(state, Trouble.UNREACHABLE, now, POLICY, chance=chance)
+            state = rules.refused(state, PushFault.UNREACHABLE, now, POLICY, chance=chance)
         elif what == "gone":
             state = rules.gone(state, POLICY)
         elif what == "silent":

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Final
 
 from relay.core.presence import UserId
-from relay.core.reading.planning import PollPlan, Read
+from relay.core.reading.planning import PlannedRead, PollPlan
 from tests.simulation.rules import Broken
 
 INTERVAL_S: Final = 5.0
@@ -60,7 +60,7 @@ class Owner:
     """A worker that has the tenant."""
 
     plan: PollPlan
-    reads: list[Read] = field(default_factory=list)
+    reads: list[PlannedRead] = field(default_factory=list)
 
 
 class World:

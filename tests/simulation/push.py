@@ -1,4 +1,4 @@
-"""Change notifications under random schedules: the real rules of order and plan, with a small model of all around them.
+"""Change notifications under random schedules: the real rules of acceptance, order and plan, with a small model of all around them.
 
     graph ──(delayed, lost, repeated, reordered notifications)──► two workers ──► store
       └──────────────────────(polls that take time)──────────────────┘
@@ -18,15 +18,19 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from relay.core.presence import UserId
-from relay.core.reading.ordering import LAG_S, Age, Newest, Order, Stamp, is_newer
-from relay.core.reading.planning import PollPlan, Read
+from relay.core.presence import Observation, Source, UserId
+from relay.core.reading.accepting import Acceptance, Answer, Decision, Known, People
+from relay.core.reading.ordering import LAG_S, Newest, Order, Stamp, is_newer
+from relay.core.reading.planning import PlannedRead, PollPlan
 from tests.simulation.rules import Broken, play_all
 
 STATES: Final = "AB"
 INTERVAL: Final = 60.0
+EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
+NOBODY: Final = People({}, {})
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,10 @@ class Said:
     @property
     def number(self) -> str:
         return f"A{self.version:010}" if self.numbered else ""
+
+    @property
+    def observation(self) -> Observation:
+        return Observation(self.user, self.state, self.state, sequence_number=self.number)
 
 
 @dataclass
@@ -120,7 +128,7 @@ class Stored:
 class UnderWay:
     """A poll on its way: asked at one time, answered with what was so at another."""
 
-    read: Read
+    read: PlannedRead
     order: Order
     said: list[Said] | None = None
 
@@ -131,6 +139,30 @@ class Accepting:
 
     said: Said
     order: Order
+    answer: Answer
+
+
+class Weakened(Acceptance):
+    """The real rules, but for those that a test breaks."""
+
+    __slots__ = ("rules",)
+
+    def __init__(self, rules: PushRules) -> None:
+        super().__init__()
+        object.__setattr__(self, "rules", rules)
+
+    def is_sure(self, held: Known, observation: Observation) -> bool:
+        rules: PushRules = self.rules
+        newest, number = held.newest, observation.sequence_number
+        if not number and rules.unnumbered_only_mark:
+            return False
+        if rules.read_first and not newest.is_read:
+            return False
+        if not rules.numbers_compared or not number:
+            return True
+        if not rules.read_first:
+            return number > newest.number
+        return super().is_sure(held, observation)
 
 
 class Owner:
@@ -141,8 +173,8 @@ class Owner:
         self.world = world
         self.lease = (0, 0)
         self.plan = PollPlan(2)
-        self.newest: dict[UserId, Newest] = {}
-        self.state: dict[UserId, str] = {}
+        self.policy = Weakened(world.rules)
+        self.known: dict[UserId, Known] = {}
         self.reads: list[UnderWay] = []
         self.accepting: list[Accepting] = []
         self.orders = 0
@@ -159,8 +191,12 @@ class Owner:
         self.accepting.clear()
         self.orders = 0
         answers = world.store.answers
-        self.newest = {user: Newest(stamp.sequence_number) for user, (_, stamp) in answers.items()}
-        self.state = {user: said.state for user, (said, _) in answers.items()}
+        self.known = {
+            user: Known(self._answer(said), Newest(stamp.sequence_number)) for user, (said, stamp) in answers.items()
+        }
+
+    def _answer(self, said: Said) -> Answer:
+        return self.policy.present(said.observation, None, NOBODY, Source.POLL, EPOCH)
 
     def begin_read(self) -> None:
         read = self.plan.next(self.world.now)
@@ -185,32 +221,49 @@ class Owner:
         self.plan.done(under_way.read, self.world.now, INTERVAL)
 
     def _take_in_read(self, said: Said, order: Order) -> None:
-        rules, newest = self.world.rules, self.newest.setdefault(said.user, Newest())
-        age = newest.weigh(said.number, self.world.now)
-        if age is Age.OLDER:
-            return
-        if self.state.get(said.user) == said.state:
-            self.world.store.confirm(self.lease, said)
+        rules, user, store = self.world.rules, said.user, self.world.store
+        before = self.known.get(user, Known()).newest
+        decision = self.policy.judge_read(self.known, [said.observation], NOBODY, now=EPOCH, at=self.world.now)
+        held = self.known.setdefault(user, Known())
+        if user in decision.changed:
+            held.newest = decision.seen[user]
+            restarts = bool(said.number) and said.number < before.number
+            if store.accept(self.lease, said, order, rules, notified=False, restarts=restarts):
+                self._believe(said, decision.changed[user])
+        elif user not in decision.doubted:
+            store.confirm(self.lease, said)
             if rules.unchanged_reads_count:
-                newest.take(said.number, self.world.now)
-        elif self.world.store.accept(self.lease, said, order, rules, notified=False, restarts=age is Age.RESTARTED):
-            self.state[said.user] = said.state
-            newest.take(said.number, self.world.now)
-        if not rules.unnumbered_read_forbids:
-            newest.is_read = True
+                held.newest = decision.seen[user]
+            else:
+                held.newest = before.weigh(said.number, self.world.now)[1]
+        else:
+            held.newest = decision.seen[user]
+        if not rules.unnumbered_read_forbids and user not in decision.doubted:
+            held.newest = held.newest._replace(is_read=True)
+
+    def _believe(self, said: Said, answer: Answer) -> None:
+        held = self.known.setdefault(said.user, Known())
+        held.answer, held.newest = answer, held.newest.taken(said.number, self.world.now)
 
     def notified(self, said: Said) -> None:
         """A notification arrives."""
         rules, user = self.world.rules, said.user
         if not self.plan.hold([user]):
             self._mark(user, rules.busy_marked_again)
-        elif self.newest.get(user, Newest()).has(said.number):
-            self.plan.let_go([user])
-        elif self._is_believed(self.newest.get(user, Newest()), said):
-            self.accepting.append(Accepting(said, self._next_order()))
-        else:
-            self.plan.let_go([user])
+            return
+        decision = self.policy.judge_notifications(self.known, [said.observation], NOBODY, now=EPOCH, at=self.world.now)
+        if user in decision.changed:
+            self.accepting.append(Accepting(said, self._next_order(), decision.changed[user]))
+            return
+        self.plan.let_go([user])
+        if user in decision.unsure:
             self._mark(user, rules.others_mark)
+        self._note_seen(said, decision)
+
+    def _note_seen(self, said: Said, decision: Decision) -> None:
+        if said.user in decision.seen:
+            self.world.store.confirm(self.lease, said)
+            self.known[said.user].newest = decision.seen[said.user]
 
     def _mark(self, user: UserId, rule: bool) -> None:
         if rule:
@@ -223,28 +276,11 @@ class Owner:
         rules, store = self.world.rules, self.world.store
         accepting = self.accepting.pop(0)
         said, user = accepting.said, accepting.said.user
-        newest = self.newest.setdefault(user, Newest())
-        if self.state.get(user) == said.state:
-            store.confirm(self.lease, said)
-            newest.take(said.number, self.world.now)
-        elif store.accept(self.lease, said, accepting.order, rules, notified=True):
-            self.state[user] = said.state
-            newest.take(said.number, self.world.now)
+        if store.accept(self.lease, said, accepting.order, rules, notified=True):
+            self._believe(said, accepting.answer)
         else:
             self._mark(user, rules.others_mark)
         self.plan.let_go([user])
-
-    def _is_believed(self, newest: Newest, said: Said) -> bool:
-        rules = self.world.rules
-        if not said.number and rules.unnumbered_only_mark:
-            return False
-        if rules.read_first and not newest.is_read:
-            return False
-        if not rules.numbers_compared or not said.number:
-            return True
-        if not rules.read_first:
-            return said.number > newest.number
-        return newest.lets_through(said.number)
 
     def _next_order(self) -> Order:
         self.orders += 1

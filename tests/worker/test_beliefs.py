@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from redis.asyncio import Redis
@@ -20,7 +20,7 @@ from relay.store.presence.presences import Presences
 from relay.store.server import keys
 from relay.store.server.connection import StoreSettings
 from relay.wire.encode import decode
-from relay.worker.reads.answers import Answers
+from relay.worker.reads.answers import AnswerBook
 from relay.worker.tenant.loop import TenantWorker
 from relay.worker.worker import Worker
 from tests.support.late import LateStore
@@ -41,7 +41,7 @@ class Owner:
     store: LateStore
     lease: Lease
     epoch: Epoch
-    answers: Answers
+    answers: AnswerBook
     orders: int = 0
 
     async def accept(self, answer: Presence | Status) -> frozenset[UserId]:
@@ -54,7 +54,7 @@ class Owner:
     def read(self, availability: str, number: str = "") -> Presence:
         """What a read says of Ada, as the answer that is to be stored."""
         said = Observation(ADA_ID, availability, availability, sequence_number=number)
-        answer = self.answers.changed([said], {}, datetime.now(UTC))[ADA_ID]
+        answer = self.answers.judge_read([said]).changed[ADA_ID]
         assert isinstance(answer, Presence)
         return answer
 
@@ -76,7 +76,7 @@ async def owner(valkey: ValkeyServer, raw: Redis) -> AsyncIterator[Owner]:
         assert lease is not None
         presences = Presences(store)
         epoch = await presences.renew_epoch(lease)
-        yield Owner(store, lease, epoch, Answers(TENANT, presences))
+        yield Owner(store, lease, epoch, AnswerBook(TENANT, presences))
 
 
 @pytest.mark.fault("V4")
@@ -198,7 +198,7 @@ async def test_other_tenants_of_a_partition_that_was_fenced_go_on_with_what_is_s
         held = store.lose("accept", keys.answers(tenant))
         relay.microsoft.set_presence(ADA, "Busy", "Busy")
         await held.came.wait()
-        await owned.fence(owned.lease)  # as another tenant does it
+        await owned.ownership.fence(owned.lease)  # as another tenant does it
         held.let_go()
         await eventually(lambda: relay.sees(tenant, ADA, "Busy"))
         assert worker._owned[keys.partition_of(tenant)] == (owned, task)
@@ -221,9 +221,9 @@ async def test_of_two_writes_of_what_a_name_stands_for_the_newer_one_stays(relay
     async with shown(relay) as (tenant, worker, store):
         work, name = tenant_of(worker, tenant), Name(BEN)
         held = store.lose("name", keys.directory(tenant))
-        older = asyncio.create_task(work._write_names(work._names.mark([name], Status.THROTTLED)))
+        older = asyncio.create_task(work._parts.directory.write(work._names.mark([name], Status.THROTTLED)))
         await held.came.wait()
-        newer = asyncio.create_task(work._write_names(work._names.mark([name], Status.SOURCE_UNREACHABLE)))
+        newer = asyncio.create_task(work._parts.directory.write(work._names.mark([name], Status.SOURCE_UNREACHABLE)))
         await asyncio.sleep(0.05)  # one that does not wait would be through
         await held.run()
         held.let_go()
@@ -238,7 +238,7 @@ async def test_a_status_that_is_told_while_a_page_is_read_does_not_outlive_the_n
         answer = await relay.answer(tenant, ADA)
         assert isinstance(answer, Presence)
         held = store.hold_reply("accept", keys.answers(tenant))
-        telling = asyncio.create_task(tenant_of(worker, tenant)._reader.tell({answer.user_id: Status.STALE}))
+        telling = asyncio.create_task(tenant_of(worker, tenant)._reader.store({answer.user_id: Status.STALE}))
         await held.came.wait()
         await reads_on(relay, 2)
         held.let_go()
@@ -258,10 +258,10 @@ async def test_two_readings_of_one_edges_interest_are_never_under_way_together(r
         await eventually(lambda: work._wanted.watchers(Name(ADA)) == 2)
         # All edges are read, and meanwhile the second one by itself: a reply that is old by the time it is there.
         of_first = store.hold_reply("SSCAN", keys.interest(tenant, first))
-        reading_all = asyncio.create_task(work._read_interest(edges))
+        reading_all = asyncio.create_task(work._interest.read(edges))
         await of_first.came.wait()
         of_second = store.hold_reply("SSCAN", keys.interest(tenant, second))
-        reading_one = asyncio.create_task(work._read_interest({second}))
+        reading_one = asyncio.create_task(work._interest.read({second}))
         await of_second.came.wait()
         position = owned.position
         await relay.watch(tenant, BEN, edge=second)
@@ -279,7 +279,7 @@ async def test_what_a_hint_says_while_an_edges_interest_is_read_comes_after_what
     async with shown(relay) as (tenant, worker, store):
         work, (owned, _) = tenant_of(worker, tenant), worker._owned[keys.partition_of(tenant)]
         older = store.hold_reply("SSCAN", keys.interest(tenant, "edge-1"))
-        reading = asyncio.create_task(work._read_interest({"edge-1"}))
+        reading = asyncio.create_task(work._interest.read({"edge-1"}))
         await older.came.wait()
         position = owned.position
         await relay.watch(tenant, BEN)
@@ -302,7 +302,7 @@ async def test_a_reading_of_interest_that_failed_is_made_again(relay: Relay) -> 
 @pytest.mark.fault("V4")
 async def test_of_two_readings_of_the_grants_the_older_is_not_taken_in_last(relay: Relay) -> None:
     async with shown(relay) as (tenant, worker, store):
-        pool = tenant_of(worker, tenant)._pool
+        pool = tenant_of(worker, tenant)._parts.pool
         (grant,) = await relay.vault.list(tenant)
         held = store.hold_reply("HGETALL", keys.grant(tenant, grant.account_id))
         older = asyncio.create_task(pool.load())

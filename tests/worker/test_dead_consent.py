@@ -124,9 +124,9 @@ async def test_graphs_refusal_of_a_fresh_token_kills_after_a_while_and_is_healed
         await eventually(lambda: needs_consent(relay, tenant_id))
         [grant] = await relay.vault.list(tenant_id)
         [(work, _)] = [known for owned, _ in worker._owned.values() for known in owned._tenants.values()]
-        assert await work._pool.refresh(grant.account_id) is False, "a token of Entra's proves nothing"
+        assert await work._parts.pool.refresh(grant.account_id) is False, "a token of Entra's proves nothing"
         relay.microsoft.faults.remove()
-        assert await work._pool.refresh(grant.account_id) is True
+        assert await work._parts.pool.refresh(grant.account_id) is True
 
 
 @pytest.mark.fault("B2")

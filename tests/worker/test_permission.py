@@ -135,4 +135,4 @@ async def _accept(worker: Worker, tenant: TenantId, presence: Presence) -> froze
     answers = owned._tenants[tenant][0]._answers
     changed = {presence.user_id: presence}
     order = Order(owned.lease.fence, 10**6)
-    return await answers.accept(owned.lease, owned.epoch, order, changed, presence.source)
+    return await answers.accept(owned.lease, owned.ownership.epoch, order, changed, presence.source)

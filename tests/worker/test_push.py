@@ -17,7 +17,7 @@ from emulator.notifications.faults import NotificationFault
 from emulator.notifications.subscription import SubscriptionLife
 from relay.core.consent.tenant import TenantEvent
 from relay.core.presence import Presence, Source, Status, TenantId, UserId
-from relay.core.push.subscription import SubscriptionPolicy, Trouble
+from relay.core.push.subscription import PushFault, SubscriptionPolicy
 from relay.graph.client import GraphClient
 from relay.graph.push import subscriptions as graph
 from relay.graph.push.settings import PushSettings
@@ -83,7 +83,7 @@ class Push:
     async def _covers(self, tenant: TenantId, users: int) -> bool:
         return (await self.status(tenant)).pushed == users
 
-    async def reason_is(self, tenant: TenantId, trouble: Trouble) -> None:
+    async def reason_is(self, tenant: TenantId, trouble: PushFault) -> None:
         async def check() -> bool:
             return (await self.status(tenant)).reason == trouble
 
@@ -341,7 +341,7 @@ async def test_another_programs_subscription_is_left_alone_and_tried_again_until
         other = await graph.create(client, Tokens(push.relay.microsoft), theirs)
         async with push.relay.working(settings=push.settings):
             await push.relay.watch(tenant, ADA)
-            await push.reason_is(tenant, Trouble.TAKEN)
+            await push.reason_is(tenant, PushFault.TAKEN)
             assert [life.id for life in push.live] == [other.subscription_id]
             push.relay.microsoft.act(ADA, "call")
             assert (await push.shows(tenant, ADA, "Busy")).source is Source.POLL
@@ -354,7 +354,7 @@ async def test_a_webhook_that_is_not_reached_is_said_and_users_are_polled(push: 
     tenant = await push.relay.onboard()
     async with push.relay.working(settings=replace(push.settings, push=nowhere)):
         await push.relay.watch(tenant, ADA)
-        await push.reason_is(tenant, Trouble.WEBHOOK_UNREACHABLE)
+        await push.reason_is(tenant, PushFault.WEBHOOK_UNREACHABLE)
         assert (await push.status(tenant)).polled == 1
         push.relay.microsoft.act(ADA, "call")
         await push.shows(tenant, ADA, "Busy")
@@ -373,8 +373,8 @@ async def test_silence_is_noticed_and_users_are_read_at_full_speed_until_somethi
             for who, action, raw in [(ADA, "call", "Busy"), (BEN, "call", "Busy"), (ADA, "hang_up", "Available")]:
                 relay.microsoft.act(who, action)
                 await push.shows(tenant, who, raw)
-            await push.reason_is(tenant, Trouble.SILENT)
-            assert await push.status(tenant) == PushStatus(0, 2, 2, Trouble.SILENT)
+            await push.reason_is(tenant, PushFault.SILENT)
+            assert await push.status(tenant) == PushStatus(0, 2, 2, PushFault.SILENT)
             await eventually(lambda: [life.ended_s is None for life in push.lives] == [False, True])
             push.relay.microsoft.notifications.faults.remove()
             relay.microsoft.act(BEN, "hang_up")
@@ -405,7 +405,7 @@ async def test_a_cloud_that_refuses_a_second_subscription_is_told_and_the_rest_i
         await relay.onboard(BEN)
         async with relay.working(settings=push.settings):
             await relay.watch(tenant, ADA, BEN, CHLOE)
-            await push.reason_is(tenant, Trouble.REFUSED)
+            await push.reason_is(tenant, PushFault.REFUSED)
             await push.covers(tenant, 2)
             for who in (ADA, BEN, CHLOE):
                 relay.microsoft.act(who, "call")

@@ -11,13 +11,13 @@ from itertools import pairwise
 import pytest
 
 from relay.core.presence import Source, TenantId
-from relay.core.push.subscription import Trouble
+from relay.core.push.subscription import PushFault
 from relay.store.presence.subscriptions import Subscriptions
 from tests.support.waiting import eventually
 from tests.worker.conftest import EDGE, Relay, WebhookTls
 from tests.worker.test_push import ADA, POLICY, Push, hooked
 
-REFUSALS = [("conflict_409", 409, Trouble.TAKEN), ("forbidden_403", 403, Trouble.REFUSED)]
+REFUSALS = [("conflict_409", 409, PushFault.TAKEN), ("forbidden_403", 403, PushFault.REFUSED)]
 RENEWED_AFTER = timedelta(milliseconds=500)
 
 
@@ -44,7 +44,7 @@ def asked(push: Push, method: str) -> list[tuple[int, float]]:
 
 @pytest.mark.parametrize(("switch", "status", "trouble"), REFUSALS)
 async def test_users_of_a_ghost_are_polled_until_it_no_longer_is_in_the_way(
-    relay: Relay, webhook_tls: WebhookTls, switch: str, status: int, trouble: Trouble
+    relay: Relay, webhook_tls: WebhookTls, switch: str, status: int, trouble: PushFault
 ):
     async with subscribed(relay, webhook_tls, renewed_after=RENEWED_AFTER) as (push, tenant):
         relay.microsoft.set_switches(second_subscription=switch)
@@ -83,7 +83,7 @@ async def test_a_ghost_that_nobody_needs_any_more_is_forgotten_and_another_one_m
         await eventually(is_forgotten)
         assert [found for found, _ in asked(push, "DELETE")] == [404]
         await relay.watch(tenant, ADA)
-        await push.reason_is(tenant, Trouble.TAKEN)
+        await push.reason_is(tenant, PushFault.TAKEN)
         relay.microsoft.release_ghosts()
         await push.covers(tenant, 1)
         relay.microsoft.act(ADA, "call")

@@ -14,11 +14,14 @@ from redis.asyncio import Redis
 from emulator import Fault
 from relay.core.consent.tenant import TenantEvent
 from relay.core.presence import ConsoleStatus, DirectoryNames, Name, Presence, Status, TenantId
+from relay.ops.clock import SYSTEM
 from relay.store.presence.hints import InterestChanged, TenantChanged
 from relay.store.presence.leases import Leases
 from relay.store.presence.pipes import InboxEntry
 from relay.store.server import keys
 from relay.worker.cloud import Cloud
+from relay.worker.context import Resources
+from relay.worker.ownership import Ownership
 from relay.worker.partition import OwnedPartition
 from relay.worker.tenure import Tenure
 from relay.worker.worker import Worker
@@ -388,13 +391,14 @@ async def test_work_that_is_cancelled_before_it_begins_leaves_nothing_over(relay
     tenant = await relay.onboard()
     partition = keys.partition_of(tenant)
     async with Cloud(settings_for(relay.microsoft), relay.vault) as cloud:
-        worker = Worker(relay.store, relay.vault, cloud, SETTINGS, "worker-1")
         lease = await Leases(relay.store).acquire(partition, "worker-1", SETTINGS.lease)
         assert lease is not None
         epoch = await relay.presences.renew_epoch(lease, {tenant})
         tenure = Tenure(lease, time.monotonic(), SETTINGS.tenure)
         roster = (await relay.tenants.rosters([partition]))[partition]
-        owned = OwnedPartition(worker, tenure, epoch, await worker.inbox.last(partition), cloud, roster)
+        resources = Resources.of(relay.store, relay.vault, SETTINGS, "worker-1", SYSTEM, wake_alerts=lambda: None)
+        ownership = Ownership(resources, tenure, epoch, cloud)
+        owned = OwnedPartition(resources, ownership, await resources.inbox.last(partition), roster)
         running = asyncio.create_task(owned.run())
         await relay.watch(tenant, ADA)
         owned.hint(InboxEntry(partition, owned.position, InterestChanged(tenant, EDGE), gap=False))

@@ -46,7 +46,7 @@ def weight(watchers: int, changes: float) -> float:
     return max(watchers, 0.1) * (0.1 + changes)
 
 
-def split(
+def assign_users(
     weights: Mapping[UserId, float], inside: Mapping[str, Iterable[UserId]], size: int = MAX_USERS
 ) -> dict[str, tuple[UserId, ...]]:
     """Who is to be in which subscription.

@@ -27,7 +27,7 @@ MAX_USERS: Final = 650
 """Users of a subscription, https://learn.microsoft.com/graph/changenotifications-for-presence."""
 
 
-class Trouble(enum.StrEnum):
+class PushFault(enum.StrEnum):
     """Why a grant has no subscription although it should; the values are what an operator reads."""
 
     TAKEN = "Microsoft says that there is a subscription already: of another program, or of another account here"
@@ -73,7 +73,7 @@ class SubscriptionPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class HeldSubscription:
     """A subscription that Graph is believed to have.
 
     Attributes:
@@ -97,7 +97,7 @@ _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class SubscriptionStanding:
     """How one grant's subscription stands.
 
     Attributes:
@@ -112,12 +112,12 @@ class Standing:
         silenced: when one was last deleted for that.
     """
 
-    held: Held | None = None
+    held: HeldSubscription | None = None
     wanted: tuple[UserId, ...] = ()
     wanted_since: datetime | None = None
     not_before: datetime = _LONG_AGO
     failures: int = 0
-    refusal: Trouble | None = None
+    refusal: PushFault | None = None
     is_silent: bool = False
     is_suspect: bool = False
     silenced: datetime = _LONG_AGO
@@ -128,9 +128,9 @@ class Standing:
         return self.held.users if self.held is not None and not self.is_suspect else ()
 
     @property
-    def trouble(self) -> Trouble | None:
+    def trouble(self) -> PushFault | None:
         """Why users who should be covered are not; None when all is well."""
-        return self.refusal or (Trouble.SILENT if self.is_suspect else None)
+        return self.refusal or (PushFault.SILENT if self.is_suspect else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class Wait:
 Step: TypeAlias = Create | Renew | Delete | Wait
 
 
-def next_step(standing: Standing, now: datetime, policy: SubscriptionPolicy) -> Step:
+def next_step(standing: SubscriptionStanding, now: datetime, policy: SubscriptionPolicy) -> Step:
     """What to do with a grant's subscription."""
     held = standing.held
     if held is None:
@@ -175,7 +175,7 @@ def next_step(standing: Standing, now: datetime, policy: SubscriptionPolicy) -> 
     return _at(max(min(end, renewal), standing.not_before), now, step)
 
 
-def wanting(standing: Standing, users: Iterable[UserId], now: datetime) -> Standing:
+def wanting(standing: SubscriptionStanding, users: Iterable[UserId], now: datetime) -> SubscriptionStanding:
     """These users are to be in it. One from which users are merely gone is as good as before."""
     wanted = tuple(users)
     inside = standing.held.users if standing.held is not None else ()
@@ -183,7 +183,9 @@ def wanting(standing: Standing, users: Iterable[UserId], now: datetime) -> Stand
     return replace(standing, wanted=wanted, wanted_since=since)
 
 
-def created(standing: Standing, held: Held, now: datetime, policy: SubscriptionPolicy, chance: float) -> Standing:
+def created(
+    standing: SubscriptionStanding, held: HeldSubscription, now: datetime, policy: SubscriptionPolicy, chance: float
+) -> SubscriptionStanding:
     """Graph has made it.
 
     Args:
@@ -200,7 +202,9 @@ def created(standing: Standing, held: Held, now: datetime, policy: SubscriptionP
     return wanting(standing, standing.wanted, now)
 
 
-def adopted(standing: Standing, held: Held, now: datetime, policy: SubscriptionPolicy, chance: float) -> Standing:
+def adopted(
+    standing: SubscriptionStanding, held: HeldSubscription, now: datetime, policy: SubscriptionPolicy, chance: float
+) -> SubscriptionStanding:
     """It was there before this owner, or before Graph's answer got lost: renewed soon, to see that it still is."""
     standing = created(standing, held, now, policy, chance)
     soon = min(standing.held.renew_at if standing.held else now, now + policy.look_after * chance)
@@ -208,8 +212,8 @@ def adopted(standing: Standing, held: Held, now: datetime, policy: SubscriptionP
 
 
 def renewed(
-    standing: Standing, expires: datetime, now: datetime, policy: SubscriptionPolicy, chance: float
-) -> Standing:
+    standing: SubscriptionStanding, expires: datetime, now: datetime, policy: SubscriptionPolicy, chance: float
+) -> SubscriptionStanding:
     """Graph has renewed it until `expires`."""
     if standing.held is None:
         return standing
@@ -217,14 +221,14 @@ def renewed(
     return replace(standing, held=held, failures=0, refusal=None, not_before=_LONG_AGO)
 
 
-def reauthorise(standing: Standing, now: datetime) -> Standing:
+def reauthorise(standing: SubscriptionStanding, now: datetime) -> SubscriptionStanding:
     """Graph asks for a fresh access token, without which it stops announcing: renew at once."""
     if standing.held is None:
         return standing
     return replace(standing, held=replace(standing.held, renew_at=min(standing.held.renew_at, now)))
 
 
-def gone(standing: Standing, policy: SubscriptionPolicy) -> Standing:
+def gone(standing: SubscriptionStanding, policy: SubscriptionPolicy) -> SubscriptionStanding:
     """There is none any more: it was deleted, has expired, or Graph does not know it."""
     if standing.held is None:
         return standing
@@ -235,14 +239,14 @@ def gone(standing: Standing, policy: SubscriptionPolicy) -> Standing:
 
 
 def refused(
-    standing: Standing,
-    trouble: Trouble,
+    standing: SubscriptionStanding,
+    trouble: PushFault,
     now: datetime,
     policy: SubscriptionPolicy,
     *,
     chance: float,
     retry_after: timedelta | None = None,
-) -> Standing:
+) -> SubscriptionStanding:
     """Graph did not do what it was asked, and why.
 
     Args:
@@ -253,13 +257,13 @@ def refused(
         chance: 0 to 1: a pause is up to a quarter longer, so that many tenants do not come back together.
         retry_after: what Graph asked for.
     """
-    least = policy.trouble_least if trouble is Trouble.UNREACHABLE else policy.retry_least
+    least = policy.trouble_least if trouble is PushFault.UNREACHABLE else policy.retry_least
     pause = min(least * 2 ** min(standing.failures, 20), policy.retry_most) * (1 + chance / 4)
     pause = max(pause, retry_after or timedelta())
     return replace(standing, failures=standing.failures + 1, not_before=now + pause, refusal=trouble)
 
 
-def silent(standing: Standing, now: datetime, policy: SubscriptionPolicy) -> Standing:
+def silent(standing: SubscriptionStanding, now: datetime, policy: SubscriptionPolicy) -> SubscriptionStanding:
     """It announces nothing: none of its users is covered until something is; it is made anew, once in `silent_pause`."""
     if standing.held is None or standing.is_silent:
         return standing
@@ -268,7 +272,7 @@ def silent(standing: Standing, now: datetime, policy: SubscriptionPolicy) -> Sta
     return replace(standing, is_suspect=True, is_silent=True, silenced=now)
 
 
-def heard(standing: Standing) -> Standing:
+def heard(standing: SubscriptionStanding) -> SubscriptionStanding:
     """Something was announced: what was suspected has proven itself."""
     return replace(standing, is_suspect=False, is_silent=False) if standing.is_suspect else standing
 
@@ -277,7 +281,7 @@ def _at(time: datetime, now: datetime, step: Step) -> Step:
     return step if time <= now else Wait(time)
 
 
-def _remake_at(standing: Standing, held: Held, policy: SubscriptionPolicy) -> datetime:
+def _remake_at(standing: SubscriptionStanding, held: HeldSubscription, policy: SubscriptionPolicy) -> datetime:
     if standing.wanted_since is None:
         return _NEVER
     new = len(set(standing.wanted).difference(held.users))

@@ -50,7 +50,7 @@ class BudgetSettings:
         return max(1, math.floor(self.limit * (1 - self.headroom)))
 
 
-class Budget:
+class RequestBudget:
     """The request budget of one tenant; pure: every method is told `now`, in seconds of one monotonic clock.
 
     In no window of `window_s` is more granted than `allowed`, however slow-downs and recoveries fall. Not for several

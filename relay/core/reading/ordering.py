@@ -11,7 +11,6 @@ reorders and delays them by up to four hours.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from relay.core.presence import Presence
@@ -25,14 +24,14 @@ class Order(NamedTuple):
 
 
 class Stamp(NamedTuple):
-    """What the order of an observation follows from; `sequence_number` is empty when Microsoft gave none."""
+    """An observation's place in the order; `sequence_number` is empty when Microsoft gave none."""
 
     order: Order
     sequence_number: str = ""
 
 
 def is_newer(stored: Stamp, new: Stamp, *, restarts: bool = False) -> bool:
-    """Whether a read's `new` may replace `stored`.
+    """Return whether a read's `new` may replace `stored`.
 
     Where both have a sequence number the greater one wins, compared as strings by code point, as Microsoft
     documents ("lexicographically sortable"). Where the numbers are equal, or one has none, reads alone decide: the later one wins.
@@ -47,7 +46,7 @@ def is_newer(stored: Stamp, new: Stamp, *, restarts: bool = False) -> bool:
 
 
 class Age(enum.Enum):
-    """What a read is to what is known of its user, by their sequence numbers."""
+    """The age of a read beside what is known of its user, by their sequence numbers."""
 
     NEWER = enum.auto()
     """Or read later, where one of them has no number."""
@@ -67,9 +66,8 @@ LONG_LAGS: Final = 12
 """After so many times the lag, two minutes, one read says it."""
 
 
-@dataclass(slots=True)
-class Newest:
-    """The newest sequence number that was seen of one user, also in reads that changed nothing.
+class Newest(NamedTuple):
+    """The newest sequence number that was seen of one user, also in reads that changed nothing. A value: nothing changes it.
 
     Without those, a delayed notification of the middle of A, B, A would be believed: B's number is greater than the stored
     one, which is the first A's. An earlier owner's are not known, so its successor believes no notification before a read.
@@ -86,48 +84,47 @@ class Newest:
     seen: float | None = None
     older: int = 0
 
-    def weigh(self, number: str, now: float, lag_s: float = LAG_S) -> Age:
-        """What a read with this number is; reads of one user come in their order.
+    def weigh(self, number: str, now: float, lag_s: float = LAG_S) -> tuple[Age, Newest]:
+        """Judge a read by its number; return its age, and what is known once the read counts.
 
         Args:
-            number: empty when it had none.
+            number: empty when it had none. Reads of one user come in their order.
             now: the present, in seconds of one monotonic clock.
             lag_s: for how long Graph's servers may be behind each other.
         """
-        self.is_read = bool(number)
+        is_read = bool(number)
         if number and number < self.number:
-            self.older += 1
-            self.seen = now if self.seen is None else self.seen
-            since = now - self.seen
-            is_sure = since >= LONG_LAGS * lag_s or (self.older >= READS_IN_A_ROW and since >= lag_s)
-            return Age.RESTARTED if is_sure else Age.OLDER
-        self.older = 0
+            older, seen = self.older + 1, now if self.seen is None else self.seen
+            since = now - seen
+            is_sure = since >= LONG_LAGS * lag_s or (older >= READS_IN_A_ROW and since >= lag_s)
+            return Age.RESTARTED if is_sure else Age.OLDER, Newest(self.number, is_read, seen, older)
         if number and number == self.number:
-            self.seen = now
-            return Age.SAME
-        return Age.NEWER
+            return Age.SAME, Newest(number, is_read, now, 0)
+        return Age.NEWER, Newest(self.number, is_read, self.seen, 0)
 
-    def take(self, number: str, now: float) -> None:
-        """What was read or announced with this number is what is held now; empty when it had none.
+    def taken(self, number: str, now: float) -> Newest:
+        """Return what is known once an observation with this number is the answer; the same when it had none.
 
         Args:
             number: one that `weigh` or `lets_through` let through: a lesser one only where numbers have begun again.
             now: as of `weigh`.
         """
-        if number:
-            self.number, self.seen, self.older, self.is_read = number, now, 0, True
+        return Newest(number, is_read=True, seen=now) if number else self
 
     def lets_through(self, number: str) -> bool:
-        """Whether a notification with this number is accepted as it is."""
+        """Return whether a notification with this number is accepted as it is."""
         return self.is_read and number > self.number
 
     def has(self, number: str) -> bool:
-        """Whether a notification with this number says what is known already: a read was faster, or Graph repeats itself."""
+        """Return whether a notification with this number says what is known already: a read was faster, or Graph repeats itself."""
         return self.is_read and bool(number) and number == self.number
 
 
+NOTHING_SEEN: Final = Newest()
+
+
 def differs(old: Presence, new: Presence) -> bool:
-    """Whether suites must be told: a difference in anything but source, observe time and sequence number."""
+    """Return whether suites must be told: there is a difference in anything but source, observe time and sequence number."""
     return (
         old.availability is not new.availability
         or old.idle != new.idle

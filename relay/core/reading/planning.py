@@ -30,7 +30,7 @@ STUBBORN: Final = 2
 
 
 @dataclass(slots=True, eq=False)
-class Page:
+class PollPage:
     """Users who are read together.
 
     Attributes:
@@ -58,11 +58,11 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Read:
+class PlannedRead:
     """A bulk read to be made: of a page that is due, or (page None) of users who need an answer at once."""
 
     users: tuple[UserId, ...]
-    page: Page | None
+    page: PollPage | None
     started: float = field(default=0.0)
     failures: int = 0
     """How often in a row Graph did not answer for these users, or some of them."""
@@ -90,8 +90,8 @@ class PollPlan:
         self._page_size = page_size
         self._phase = phase
         self._made = 0
-        self._page_of: dict[UserId, Page] = {}
-        self._pages: dict[Page, None] = {}
+        self._page_of: dict[UserId, PollPage] = {}
+        self._pages: dict[PollPage, None] = {}
         self._urgent: list[dict[UserId, None]] = []
         self._urgent_users: set[UserId] = set()
         self._gathered: dict[UserId, None] = {}
@@ -140,11 +140,11 @@ class PollPlan:
         self._inherited = {user for user in users if user in self._page_of}
         self._inherited_at = at
 
-    def overdue(self, now: float, age_s: float, *, covered: bool = False) -> list[Page]:
+    def overdue(self, now: float, age_s: float, *, covered: bool = False) -> list[PollPage]:
         """The pages of one speed that Graph has not answered for `age_s` seconds."""
         return [page for page in self._pages if page.covered is covered and now - page.since > age_s]
 
-    def page_of(self, user: UserId) -> Page | None:
+    def page_of(self, user: UserId) -> PollPage | None:
         """The page a user is read with; None for a user who is not read."""
         return self._page_of.get(user)
 
@@ -235,7 +235,7 @@ class PollPlan:
         """Read nothing before `until`."""
         self._not_before = max(self._not_before, until)
 
-    def next(self, now: float) -> Read | None:
+    def next(self, now: float) -> PlannedRead | None:
         """The read to make now, if any: urgent users first, then the page that has been due for longest."""
         if now < self._not_before:
             return None
@@ -248,7 +248,7 @@ class PollPlan:
         users = self._take_urgent()
         if users:
             self._busy.update(users)
-            return Read(tuple(users), None, now, max(self._failures.get(user, 0) for user in users))
+            return PlannedRead(tuple(users), None, now, max(self._failures.get(user, 0) for user in users))
         due = [page for page in self._pages if page.due <= now and not page.reading]
         if not due:
             return None
@@ -257,7 +257,7 @@ class PollPlan:
         # Those who are being read already get their answer from that read.
         members = tuple(user for user in page.users if user not in self._busy and user not in self._resting)
         self._busy.update(members)
-        return Read(members, page, now, page.failures)
+        return PlannedRead(members, page, now, page.failures)
 
     def wait(self, now: float) -> float:
         """Seconds until `next` may have something, 0 for now, infinity for never."""
@@ -267,12 +267,14 @@ class PollPlan:
         later = min((at for at, _ in self._later), default=math.inf)
         return max(0.0, max(min(due, later, self._gather_until), self._not_before) - now)
 
-    def answered(self, read: Read, now: float) -> None:
+    def answered(self, read: PlannedRead, now: float) -> None:
         """Graph answered, and what it said is being stored: `done` or `failed` follows."""
         if read.page is not None:
             read.page.since = now
 
-    def done(self, read: Read, now: float, interval: float, jitter: float = 0.0, left: Collection[UserId] = ()) -> None:
+    def done(
+        self, read: PlannedRead, now: float, interval: float, jitter: float = 0.0, left: Collection[UserId] = ()
+    ) -> None:
         """Graph answered, and what it said is stored.
 
         Args:
@@ -296,19 +298,19 @@ class PollPlan:
             self._rejoin(read.page)
         self._come_again(read.page, read, now, interval * (1 - JITTER * jitter))
 
-    def put_off(self, read: Read, now: float, interval: float) -> None:
+    def put_off(self, read: PlannedRead, now: float, interval: float) -> None:
         """A page has nobody to read: all of its users are being read ahead of it. It has its next turn; nobody is confirmed by this."""
         self._release(read)
         if read.page is not None:
             self._come_again(read.page, read, now, interval)
 
-    def _come_again(self, page: Page, read: Read, now: float, step: float) -> None:
+    def _come_again(self, page: PollPage, read: PlannedRead, now: float, step: float) -> None:
         # Counted from when it was due, so that the time a read takes does not add up; a page that is late starts anew.
         page.due = page.due + step if read.started - page.due < step / 2 else read.started + step
         if page.again:
             page.due, page.again = now, False
 
-    def failed(self, read: Read, retry_at: float, unknown: Collection[UserId] = ()) -> None:
+    def failed(self, read: PlannedRead, retry_at: float, unknown: Collection[UserId] = ()) -> None:
         """Graph did not answer: read again at `retry_at` or later.
 
         Args:
@@ -325,7 +327,7 @@ class PollPlan:
             read.page.failures += 1
             self._read_later(unknown, retry_at, unknown)
 
-    def wait_for_budget(self, read: Read, until: float) -> None:
+    def wait_for_budget(self, read: PlannedRead, until: float) -> None:
         """The read was not made: there is no budget for it before `until`."""
         self._release(read)
         if read.page is None:
@@ -341,13 +343,13 @@ class PollPlan:
             self._later.append((at, group))
             self._resting.update(self._page_of.keys() & resting)
 
-    def part(self, read: Read, users: Iterable[UserId], retry_at: float) -> None:
+    def part(self, read: PlannedRead, users: Iterable[UserId], retry_at: float) -> None:
         """Graph answered a read, but not for these users: until it does they are read by themselves, at `retry_at` or later."""
-        parted: dict[Page, Page] = {}
+        parted: dict[PollPage, PollPage] = {}
         for user in users:
             old = self._page_of[user]
             if old not in parted:
-                parted[old] = Page(
+                parted[old] = PollPage(
                     {}, retry_at, old.confirmed, old.since, old.covered, failures=old.failures + 1, is_part=True
                 )
                 self._pages[parted[old]] = None
@@ -363,12 +365,12 @@ class PollPlan:
             elif page.confirmed is None:  # nothing is held yet of the others
                 page.confirmed = now
 
-    def _release(self, read: Read) -> None:
+    def _release(self, read: PlannedRead) -> None:
         self._busy.difference_update(read.users)
         if read.page is not None:
             read.page.reading = False
 
-    def _rejoin(self, part: Page) -> None:
+    def _rejoin(self, part: PollPage) -> None:
         """A part whose users are answered goes into a page that has room for all of them."""
         for page in self._pages:
             room = self._page_size - len(page.users)
@@ -380,11 +382,11 @@ class PollPlan:
                     self._place(user, page)
                 return
 
-    def _place(self, user: UserId, page: Page) -> None:
+    def _place(self, user: UserId, page: PollPage) -> None:
         page.users[user] = None
         self._page_of[user] = page
 
-    def _displace(self, user: UserId, page: Page) -> None:
+    def _displace(self, user: UserId, page: PollPage) -> None:
         del page.users[user]
         if not page.users:
             self._pages.pop(page, None)
@@ -394,7 +396,9 @@ class PollPlan:
         self._gather_until = math.inf
         self.mark_dirty(gathered)
 
-    def _page_with_room(self, now: float, interval: float, *, covered: bool, confirmed: float | None = None) -> Page:
+    def _page_with_room(
+        self, now: float, interval: float, *, covered: bool, confirmed: float | None = None
+    ) -> PollPage:
         newest = next((page for page in reversed(self._pages) if page.covered is covered), None)
         # Only the newest is filled up; holes in older ones close when their users come back.
         if newest is not None and len(newest.users) < self._page_size:
@@ -404,7 +408,7 @@ class PollPlan:
                 return page
         phase = (self._phase + self._made * _GOLDEN) % 1.0
         self._made += 1
-        page = Page({}, now + interval * phase, confirmed, now, covered)
+        page = PollPage({}, now + interval * phase, confirmed, now, covered)
         self._pages[page] = None
         return page
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from relay.core.presence import UserId
 
 
-class Refusals:
+class RefusedUsers:
     """Whom Graph refuses. Every method is told `now`, in seconds of one monotonic clock."""
 
     def __init__(self) -> None:

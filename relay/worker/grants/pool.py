@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -26,11 +25,14 @@ from relay.errors import (
 )
 from relay.graph.errors import GrantRefused
 from relay.graph.presence.presences import read_presences
-from relay.store.custody.vault import TOUCH_EVERY, VersionConflict
+from relay.ops.clock import SYSTEM, Clock
 from relay.worker.cloud import Cloud
+from relay.worker.grants.records import GrantRecords
+from relay.worker.grants.tokens import CallTokens
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Collection
+    from datetime import datetime
 
     from relay.core.presence import UserId
     from relay.graph.client import TokenSource
@@ -49,27 +51,6 @@ _TEMPORARY = Refusal(RefusalClass.TEMPORARY, "Microsoft's sign-in service asks t
 _UNREACHABLE = Refusal(RefusalClass.UNREACHABLE, "Microsoft's sign-in service cannot be reached.")
 
 
-class CallTokens:
-    """Gives tokens for one call, of whichever grant works.
-
-    Attributes:
-        account: whose token was given last; empty when none was.
-    """
-
-    def __init__(
-        self, choose: Callable[[str, Collection[str]], Awaitable[tuple[str, str]]], rather_not: Collection[str] = ()
-    ) -> None:
-        self.account = ""
-        self._choose = choose
-        self._rather_not = rather_not
-
-    async def __call__(self, refused: str = "") -> str:
-        """As of `TokenSource`."""
-        self.account = ""
-        self.account, token = await self._choose(refused, self._rather_not)
-        return token
-
-
 class GrantPool:
     """The grants of one tenant, and which of them is used for reading. Not persistent: `load` it from the vault.
 
@@ -84,20 +65,30 @@ class GrantPool:
         cloud: Cloud,
         patience: timedelta = grants.PATIENCE,
         graph_patience: timedelta = grants.GRAPH_PATIENCE,
+        clock: Clock = SYSTEM,
     ) -> None:
+        """Make a pool of no grants yet.
+
+        Args:
+            tenant_id: whose grants.
+            vault: where they are kept.
+            cloud: Microsoft's side.
+            patience: how long a refusal that may pass is tried again before the grant counts as dead.
+            graph_patience: the same where only Graph refuses.
+            clock: for all of that.
+        """
         self.tenant_id = tenant_id
         self._vault = vault
         self._cloud = cloud
         self._ring_generation = vault.ring_generation
+        self._clock = clock
         self._patience = patience
         self._graph_patience = graph_patience
         self._loading = asyncio.Lock()
         self._grants: dict[str, Grant] = {}
         self._health: dict[str, GrantHealth] = {}
         self._in_use: str | None = None
-        self._used: dict[str, datetime] = {}
-        self._succeeded: dict[str, datetime] = {}
-        self._touched: dict[str, tuple[datetime, bool]] = {}  # when, and whether a success was known
+        self._records = GrantRecords(vault, patience)
 
     async def load(self) -> None:
         """Read the tenant's grants anew; one with a new token cache is as its record says.
@@ -127,7 +118,7 @@ class GrantPool:
                 # Renewed, by us or another: what was refused before that is over, except to Graph, which no renewal proves.
                 was_refused = health.failed_at is not None and health.failed_at >= (grant.last_refresh or grant.created)
                 return health if was_refused or self._is_graphs(account) else grants.HEALTHY
-        return grants.remembered(grant.state, grant.last_error, datetime.now(UTC))
+        return grants.remembered(grant.state, grant.last_error, self._clock.wall())
 
     @property
     def may_open(self) -> bool:
@@ -147,7 +138,7 @@ class GrantPool:
 
     def due_for_refresh(self, every: timedelta) -> list[UserId]:
         """The accounts whose grants were not refreshed for so long, and those in trouble that may be over it."""
-        now = datetime.now(UTC)
+        now = self._clock.wall()
         return [
             grant.account_id
             for account, grant in self._grants.items()
@@ -177,7 +168,7 @@ class GrantPool:
         trouble: Retryable | CredentialRejected | None = None
         tried: set[str] = set()
         while True:
-            now = datetime.now(UTC)
+            now = self._clock.wall()
             left = [(account, health) for account, health in self._health.items() if account not in tried]
             rather = [(account, health) for account, health in left if account not in rather_not]
             if (account := grants.choose(rather, now) or grants.choose(left, now)) is None:
@@ -191,7 +182,7 @@ class GrantPool:
                 trouble = trouble or error
             else:
                 self._in_use = account
-                self._used[account] = now
+                self._records.note_used(account, now)
                 return account, token
         if trouble is not None:
             raise trouble
@@ -211,7 +202,7 @@ class GrantPool:
     @property
     def reading(self) -> UserId | None:
         """The account whose grant reads at present; None while none can."""
-        account = grants.choose(self._health.items(), datetime.now(UTC))
+        account = grants.choose(self._health.items(), self._clock.wall())
         return None if account is None else self._grants[account].account_id
 
     def of(self, account_id: UserId, *, fresh: bool = False) -> TokenSource:
@@ -271,10 +262,10 @@ class GrantPool:
 
     def confirmed(self, account: str = "") -> None:
         """Graph answered a read with the grant of this account; empty: with the one in use."""
-        self._cloud.blame.note(self.tenant_id, datetime.now(UTC), is_refused=False)
+        self._cloud.blame.note(self.tenant_id, self._clock.wall(), is_refused=False)
         account = account or self._in_use or ""
         if account in self._grants:
-            self._succeeded[account] = datetime.now(UTC)
+            self._records.note_succeeded(account, self._clock.wall())
             if self._is_graphs(account):
                 self._note(account, grants.HEALTHY)
 
@@ -293,7 +284,7 @@ class GrantPool:
     @property
     def is_denied(self) -> bool:
         """Whether Graph lets none of the accounts read that could."""
-        now = datetime.now(UTC)
+        now = self._clock.wall()
         usable = [health for health in self._health.values() if health.is_usable(now)]
         return bool(usable) and all(health.is_denied for health in usable)
 
@@ -304,58 +295,37 @@ class GrantPool:
 
     def dropped(self, error: GrantRefused, account: str = "") -> None:
         """Graph refused this account's access even with a fresh token: another one reads meanwhile. Empty: of the grant in use."""
-        account = account or grants.choose(self._health.items(), datetime.now(UTC)) or ""
+        account = account or grants.choose(self._health.items(), self._clock.wall()) or ""
         if account in self._health and error.refusal.by_graph:
             self._refused(account, error.refusal)
 
     async def keep(self) -> None:
-        """Write down how the grants fare, where the vault does not know it, and when they were used.
+        """Write the grants' health where the vault does not know it, and when they were used.
 
         Raises:
             StoreUnavailable, NotSaved: not all is written: repeat it.
         """
-        now = datetime.now(UTC)
+        now = self._clock.wall()
         for account in list(self._grants):
             for _ in range(_TRIES):
-                if not self._is_news(account, now) or await self._write(account):
+                if await self._is_kept(account, now):
                     break
-            await self._touch(account, now)
+            if (grant := self._grants.get(account)) is not None:
+                await self._records.touch(grant, now)
 
-    def _is_news(self, account: str, now: datetime) -> bool:
+    async def _is_kept(self, account: str, now: datetime) -> bool:
+        """Write one grant's health if it is news; False when the grant was changed meanwhile: it may fare otherwise now."""
         grant, health = self._grants.get(account), self._health.get(account)
-        if grant is None or health is None or health is _SHUT or not health.is_told(now, self._patience):
-            return False
-        if health.state is not grant.state:
+        if grant is None or health is None or health is _SHUT or not self._records.is_news(grant, health, now):
             return True
-        return health.state is GrantState.DEAD and health.trouble != grant.last_error
-
-    async def _write(self, account: str) -> bool:
-        """Write how one grant fares; False when it was changed meanwhile: it is loaded again, and may fare otherwise."""
-        grant, health = self._grants[account], self._health[account]
-        trouble = health.trouble
-        code = trouble.code if trouble is not None else ""
-        try:
-            version = await self._vault.set_state(
-                self.tenant_id, grant.account_id, grant.version, health.state, code, trouble=trouble
-            )
-        except VersionConflict:
+        kept = await self._records.save(grant, health)
+        if kept is None:
             await self.load()
             return False
         # The hint that the write sends brings the same; until then it must not be written again.
         if self._grants.get(account) is grant:
-            last = trouble or grant.last_error
-            self._grants[account] = replace(grant, version=version, state=health.state, error=code, last_error=last)
+            self._grants[account] = kept
         return True
-
-    async def _touch(self, account: str, now: datetime) -> None:
-        grant, used = self._grants.get(account), self._used.get(account)
-        succeeded = self._succeeded.get(account)
-        touched, knew_success = self._touched.get(account, (None, False))
-        is_known = touched is not None and now - touched < TOUCH_EVERY and (knew_success or succeeded is None)
-        if grant is None or used is None or is_known:
-            return
-        self._touched[account] = now, succeeded is not None
-        await self._vault.touch(self.tenant_id, grant.account_id, used=used, succeeded=succeeded)
 
     async def _token(self, account: str, refused: str, *, force: bool = False) -> str:
         grant = self._grants[account].token_grant
@@ -389,7 +359,7 @@ class GrantPool:
         before = self._health.get(account)
         if before is None:
             return
-        now, blame = datetime.now(UTC), self._cloud.blame
+        now, blame = self._clock.wall(), self._cloud.blame
         if refusal.by_graph:
             blame.note(self.tenant_id, now, is_refused=True)
         after = grants.refused(

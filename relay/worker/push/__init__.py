@@ -1,5 +1,10 @@
 """The change notifications of one tenant.
 
-subscriber.py  One tenant's subscriptions at Graph: created, renewed, adopted, deleted, and what they announce
-opening.py     Opens the notifications of one tenant in the order in which they came
+subscriber.py     the tenant's subscriptions, kept as they should be
+book.py           the subscriptions as they stand here
+coverage.py       the users worth covering
+graph_side.py     subscriptions at Graph and their records: created, renewed, searched, deleted
+announcements.py  notifications opened, judged and accepted; and the watchdogs
+opening.py        notifications decrypted in the order in which they came
+status.py         how many users are pushed, for operators
 """

@@ -1,114 +1,107 @@
-"""What is held of one tenant's users, and how an observation becomes an answer: mapped, compared, encoded, stored.
+"""The answers of one tenant's users, as the owner of its partition believes them to be stored.
 
+The rules of what changes an answer are in `core.reading.accepting`; here they are applied, and their outcome is encoded and stored.
 Only what differs is stored; an unchanged page writes nothing.
 """
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from relay.core.presence import DirectoryNames, Observation, Presence, Source, Status, TenantId, UserId
-from relay.core.reading.ordering import LAG_S, Age, Newest, Order, differs
+from relay.core.presence import Presence, Source, Status
+from relay.core.reading import accepting
+from relay.core.reading.accepting import Acceptance, Answer, Decision, Known, People
+from relay.core.reading.ordering import LAG_S, NOTHING_SEEN, Newest, Order
 from relay.core.revision import START, Revision
-from relay.core.showing.idle import idle_since
-from relay.core.showing.mapping import NO_OVERRIDES, Overrides, map_presence, overrides
-from relay.store.presence.presences import Accepted, Observed, Presences
-from relay.wire.encode import decode, encode_presence, encode_status
+from relay.ops.clock import SYSTEM, Clock
+from relay.store.presence.presences import Accepted, Observed
+from relay.wire.decode import decode
+from relay.wire.encode import encode_presence, encode_status
+from relay.worker.reads.users import UserBook
 from relay.worker.reads.writes import Writes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Mapping
-    from datetime import datetime
 
+    from relay.core.presence import Observation, TenantId, UserId
     from relay.core.revision import Epoch
     from relay.store.presence.leases import Lease
-    from relay.store.presence.presences import StoredAnswer
+    from relay.store.presence.presences import Presences, StoredAnswer
 
 log = structlog.get_logger(__name__)
 
-Answer: TypeAlias = Presence | Status
-NOTHING: Final = Accepted({}, frozenset())
-NOT_CALLED: Final = DirectoryNames()
+_NOTHING_STORED: Final = Accepted({}, frozenset())
+_NOTHING_SEEN: Final[Mapping[UserId, Newest]] = {}
 
 
 @dataclass(slots=True)
-class Known:
-    """What is held of one user.
+class _Stored(Known):
+    """One user's answer and the revision it was stored at."""
 
-    Attributes:
-        answer: what suites were told; None when nothing yet.
-        newest: the newest sequence number seen, from unchanged reads too.
-        revision: of the answer.
-    """
-
-    answer: Answer | None = None
-    newest: Newest = field(default_factory=Newest)
     revision: Revision = START
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Passing:
-    """What the tenant lets suites have. Free texts are off until the tenant turns them on."""
-
-    status_message: bool = False
-    out_of_office: bool = False
-    called: bool = False
-    overrides: Overrides = field(default_factory=lambda: NO_OVERRIDES)
-
-
-def passing(settings: Mapping[str, str]) -> Passing:
-    """What a tenant's settings let suites have.
-
-    `pass_status_message`, `pass_out_of_office` and `pass_names` are "on" or anything else; for the overrides see `mapping.overrides`.
-    """
-    return Passing(
-        status_message=settings.get("pass_status_message") == "on",
-        out_of_office=settings.get("pass_out_of_office") == "on",
-        called=settings.get("pass_names") == "on",
-        overrides=overrides(settings),
-    )
-
-
-class Answers:
-    """The answers of one tenant's users, as the owner of its partition believes them to be stored.
+class AnswerBook:
+    """The answers that are believed to be stored.
 
     Of several writes under way the store may carry out any first, and their replies come in any order: what is believed is the one
     with the greatest revision. A write of unknown outcome changes no belief; its caller has to see to it that it is not
-    carried out any more (`OwnedPartition.fence`), and then to `load`.
+    carried out any more (`Ownership.fence`), and then to `load`.
     """
 
-    def __init__(self, tenant_id: TenantId, presences: Presences, lag_s: float = LAG_S) -> None:
-        """Make the answers of nobody; `lag_s`: for how long Graph's servers may be behind each other."""
-        self.tenant_id = tenant_id
-        self._lag_s = lag_s
-        self.passing = Passing()
-        self.called: Mapping[UserId, DirectoryNames] = {}
-        """User -> what people call them, where it is known."""
-        self.barred: dict[UserId, Status] = {}
-        """Users who have no presence here whatever Microsoft says, and what they have instead; see `permits`."""
+    def __init__(
+        self,
+        tenant_id: TenantId,
+        presences: Presences,
+        *,
+        users: UserBook | None = None,
+        people: People | None = None,
+        clock: Clock = SYSTEM,
+        lag_s: float = LAG_S,
+    ) -> None:
+        """Make the answers of nobody.
+
+        Args:
+            tenant_id: whose users.
+            presences: where answers are stored.
+            users: who is barred, and what is disclosed of the others; None: nobody, and nothing beyond state.
+            people: canonical UPNs and names, as they become known.
+            clock: for the order of what is seen.
+            lag_s: for how long Graph's servers may be behind each other.
+        """
+        self._tenant_id = tenant_id
         self._presences = presences
+        self._users = users or UserBook()
+        self._people = people or People({}, {})
+        self._clock = clock
+        self._lag_s = lag_s
         self._writes = Writes()
-        self._known: dict[UserId, Known] = {}
+        self._known: dict[UserId, _Stored] = {}
+        self._orders = 0
+
+    def next_order(self, lease: Lease) -> Order:
+        """Return the place of a read or write that begins now, after all earlier ones of this owner."""
+        self._orders += 1
+        return Order(lease.fence, self._orders)
 
     async def load(self) -> set[UserId]:
-        """Believe what is stored, whatever was believed before; returns whose answers there are."""
+        """Believe what is stored, whatever was believed before; return the users of whom there is an answer."""
         async with self._writes.alone():
             before = self._known
-            stored = await self._presences.load(self.tenant_id)
+            stored = await self._presences.load(self._tenant_id)
             if self._known is not before:
                 return set()  # history was lost meanwhile, and what was stored with it
             for user, known in self._known.items():
                 if user not in stored:  # kept itself: a write may be waiting
-                    known.answer, known.newest, known.revision = None, Newest(), START
+                    known.answer, known.newest, known.revision = None, NOTHING_SEEN, START
             self._believe(stored)
         return set(stored)
 
     def clear(self) -> None:
-        """All stored answers are gone, as when history was lost. Writes under way are not believed any more."""
+        """Forget all answers, as when history was lost. Writes under way are not believed any more."""
         self._known = {}
 
     async def forget(self, lease: Lease, users: Collection[UserId]) -> None:
@@ -119,122 +112,42 @@ class Answers:
         """
         for user in users:
             self._known.pop(user, None)
-            self.barred.pop(user, None)
+        self._users.forget(users)
         async with self._writes.alone():
             for user in users:
                 if self.of(user) is not None:  # loaded while this waited
                     del self._known[user]
-            await self._presences.forget(lease, self.tenant_id, users)
+            await self._presences.forget(lease, self._tenant_id, users)
 
     def of(self, user: UserId) -> Answer | None:
-        """What suites were told of a user."""
+        """Return what suites were told of a user; None when nothing yet."""
         known = self._known.get(user)
         return known.answer if known is not None else None
 
-    def changed(
-        self,
-        observations: Iterable[Observation],
-        upns: Mapping[UserId, str],
-        now: datetime,
-        announced: Container[UserId] = (),
-        at: float | None = None,
-    ) -> dict[UserId, Answer]:
-        """Those observations of a read that change an answer, as answers.
+    def has_presence(self, user: UserId) -> bool:
+        """Return whether suites were told a presence of this user."""
+        return isinstance(self.of(user), Presence)
 
-        What has a lesser sequence number than is known changes nothing, until reads have said so for long enough; see `Newest`.
+    def is_barred(self, user: UserId) -> bool:
+        """Return whether this user may not be read."""
+        return user in self._users.barred
 
-        Args:
-            observations: what Graph said, of each user at most once.
-            upns: user -> canonical UPN, where it is known.
-            now: when the relay learned of it.
-            announced: users who were read because a notification said that they had changed.
-            at: the same as `now` by the monotonic clock; None: the present.
-        """
-        at = time.monotonic() if at is None else at
-        changed: dict[UserId, Answer] = {}
-        for observation in observations:
-            known = self._known.setdefault(observation.user_id, Known())
-            age = known.newest.weigh(observation.sequence_number, at, self._lag_s)
-            if age is Age.OLDER:
-                continue
-            source = Source.NOTIFICATION if observation.user_id in announced else Source.POLL
-            presence = self._presence(observation, upns, known.answer, source, now)
-            # Where numbers begin again what is stored has the old one, and must not keep the next change out.
-            if age is Age.RESTARTED or not isinstance(known.answer, Presence) or differs(known.answer, presence):
-                changed[observation.user_id] = presence
-            else:
-                known.newest.take(observation.sequence_number, at)
-        return changed
+    def judge_read(self, observations: Iterable[Observation], announced: Container[UserId] = ()) -> Decision:
+        """Decide which observations of a read change an answer; see `Acceptance.judge_read`."""
+        now, at = self._clock.wall(), self._clock.monotonic()
+        return self._rules.judge_read(self._known, observations, self._people, now=now, at=at, announced=announced)
 
-    def is_doubted(self, user: UserId) -> bool:
-        """Whether the user's last read said something older than is known, which is not believed yet."""
-        known = self._known.get(user)
-        return known is not None and known.newest.older > 0
-
-    def notified(
-        self, observations: Iterable[Observation], upns: Mapping[UserId, str], now: datetime
-    ) -> tuple[dict[UserId, Answer], list[UserId]]:
-        """What notifications change.
-
-        Args:
-            observations: what Graph said, in the order in which it arrived, of one user perhaps several times.
-            upns: user -> canonical UPN, where it is known.
-            now: when the relay learned of it.
-
-        Returns:
-            The answers that are to be accepted as they are, and the users of all other notifications: to be read. Who is in
-            neither needs nothing: a read was faster than the notification, or it came twice.
-        """
-        newest: dict[UserId, Observation] = {}
-        unsure: dict[UserId, None] = {}
-        for observation in observations:
-            user = observation.user_id
-            known = self._known.get(user)
-            better = newest.get(user)
-            if known is not None and self._has(known, observation):
-                continue
-            if known is None or not self._is_believed(known, observation):
-                unsure[user] = None
-            elif better is None or observation.sequence_number > better.sequence_number:
-                newest[user] = observation
-        changed: dict[UserId, Answer] = {}
-        for user, observation in newest.items():
-            known = self._known[user]
-            presence = self._presence(observation, upns, known.answer, Source.NOTIFICATION, now)
-            if not isinstance(known.answer, Presence):
-                unsure[user] = None
-            elif differs(known.answer, presence):
-                changed[user] = presence
-            else:
-                known.newest.take(observation.sequence_number, time.monotonic())
-        return {user: answer for user, answer in changed.items() if user not in unsure}, list(unsure)
-
-    @staticmethod
-    def _has(known: Known, observation: Observation) -> bool:
-        """Whether a notification is of the version that suites were told of. After a status nothing is: it may be over."""
-        return isinstance(known.answer, Presence) and known.newest.has(observation.sequence_number)
-
-    def _is_believed(self, known: Known, observation: Observation) -> bool:
-        """Whether a notification is newer than all that was seen, and says all that the tenant passes on.
-
-        What Graph documents of notifications has neither status message nor out of office; a whole presence says the latter.
-        """
-        is_whole = observation.out_of_office is not None
-        passes_texts = self.passing.status_message or self.passing.out_of_office
-        return known.newest.lets_through(observation.sequence_number) and (is_whole or not passes_texts)
+    def judge_notifications(self, observations: Iterable[Observation]) -> Decision:
+        """Decide which notifications are accepted as they are; see `Acceptance.judge_notifications`."""
+        now, at = self._clock.wall(), self._clock.monotonic()
+        return self._rules.judge_notifications(self._known, observations, self._people, now=now, at=at)
 
     def moved(self, changed: Mapping[UserId, Answer]) -> list[UserId]:
-        """Those of the changed answers, not accepted yet, that Graph announces: another state of who had one before."""
-        return [
-            user
-            for user, answer in changed.items()
-            if isinstance(answer, Presence)
-            and isinstance(before := self.of(user), Presence)
-            and (before.raw_availability, before.raw_activity) != (answer.raw_availability, answer.raw_activity)
-        ]
+        """Return the users whose change Graph announces, of changed answers that are not accepted yet."""
+        return accepting.moved(self._known, changed)
 
     def statuses(self, users: Iterable[UserId], status: Status) -> dict[UserId, Answer]:
-        """The answer `status` for those of the users who have another one."""
+        """Return the answer `status` for those of the users who have another one."""
         return {user: status for user in users if self.of(user) is not status}
 
     async def accept(
@@ -244,10 +157,11 @@ class Answers:
         order: Order,
         changed: Mapping[UserId, Answer],
         source: Source = Source.POLL,
+        seen: Mapping[UserId, Newest] = _NOTHING_SEEN,
     ) -> frozenset[UserId]:
-        """Store changed answers and tell the edges; returns the users whose answer was not stored.
+        """Store changed answers and send them to the edges; return the users whose answer was not stored.
 
-        That is because it is not newer than what is stored, or because the user is barred or was forgotten meanwhile.
+        Those are barred, were forgotten meanwhile, or have a newer answer in the store.
 
         Args:
             lease: of the tenant's partition.
@@ -255,43 +169,69 @@ class Answers:
             order: of the read.
             changed: user -> answer.
             source: what orders them: a read is a poll also where a notification was its reason.
+            seen: user -> the newest number, of the same decision; remembered once the store has answered.
 
         Raises:
             LeaseLost, HistoryLost: nothing more was written.
             StoreUnavailable: it may have been, or may yet be; see the class.
         """
         # Those who are forgotten before the write, or before its reply, are others if they come back.
-        known = {user: self._known.setdefault(user, Known()) for user in changed}
-        if not known:
+        known = {user: self._known.setdefault(user, _Stored()) for user in (*changed, *seen)}
+        before = {user: known[user].newest for user in seen}
+        if not changed:
+            self._remember(seen, known, before)
             return frozenset()
         async with self._writes.together():
             wanted = [
-                user for user in changed if self._is(user, known[user]) and not self._is_barred(user, changed[user])
+                user for user in changed if self._is(user, known[user]) and not self._users.bars(user, changed[user])
             ]
             observed = [self._observed(user, changed[user], order, source) for user in wanted]
-            accepted = await self._presences.accept(lease, self.tenant_id, observed, epoch) if observed else NOTHING
-            for user, revision in accepted.stored.items():
-                if self._is(user, known[user]) and revision > known[user].revision:
-                    answer = changed[user]
-                    known[user].answer, known[user].revision = answer, revision
-                    if isinstance(answer, Presence):
-                        known[user].newest.take(answer.sequence_number, time.monotonic())
-            if restarted := sum(seen.restarts and seen.user_id in accepted.stored for seen in observed):
-                log.warning("sequence_numbers_restarted", tenant_id=self.tenant_id, users=restarted)
+            accepted = (
+                await self._presences.accept(lease, self._tenant_id, observed, epoch) if observed else _NOTHING_STORED
+            )
+            self._remember(seen, known, before)
+            self._believe_written(accepted, changed, known)
+            if restarted := sum(one.restarts and one.user_id in accepted.stored for one in observed):
+                log.warning("sequence_numbers_restarted", tenant_id=self._tenant_id, users=restarted)
             if accepted.refused and source is Source.POLL:
                 # What was believed let it through, so it is not what is stored.
-                self._believe(await self._presences.load_some(self.tenant_id, accepted.refused), known)
+                self._believe(await self._presences.load_some(self._tenant_id, accepted.refused), known)
         return frozenset(changed.keys() - accepted.stored.keys())
 
-    def _is(self, user: UserId, known: Known) -> bool:
+    @property
+    def _rules(self) -> Acceptance:
+        return Acceptance(self._users.disclosure, self._lag_s)
+
+    def _remember(
+        self, seen: Mapping[UserId, Newest], known: Mapping[UserId, _Stored], before: Mapping[UserId, Newest]
+    ) -> None:
+        """Remember the numbers of a decision, but of users of whom something newer became known while it was written."""
+        for user, newest in seen.items():
+            if known[user].newest is before[user]:
+                known[user].newest = newest
+
+    def _believe_written(
+        self, accepted: Accepted, changed: Mapping[UserId, Answer], known: Mapping[UserId, _Stored]
+    ) -> None:
+        at = self._clock.monotonic()
+        for user, revision in accepted.stored.items():
+            mine = known[user]
+            if not self._is(user, mine) or revision <= mine.revision:
+                continue
+            answer = changed[user]
+            mine.answer, mine.revision = answer, revision
+            if isinstance(answer, Presence):
+                mine.newest = mine.newest.taken(answer.sequence_number, at)
+
+    def _is(self, user: UserId, known: _Stored) -> bool:
         return self._known.get(user) is known
 
-    def _believe(self, stored: Mapping[UserId, StoredAnswer], known: Mapping[UserId, Known] | None = None) -> None:
+    def _believe(self, stored: Mapping[UserId, StoredAnswer], known: Mapping[UserId, _Stored] | None = None) -> None:
         """Believe stored answers that are newer; with `known` only of users who were not forgotten since they were looked up."""
         for user, found in stored.items():
             if known is not None and not self._is(user, known[user]):
                 continue
-            mine = self._known.setdefault(user, Known())
+            mine = self._known.setdefault(user, _Stored())
             if known is not None and found.revision <= mine.revision:
                 continue
             try:
@@ -300,48 +240,9 @@ class Answers:
                 mine.answer = None  # of another release: read and stored anew
             mine.newest, mine.revision = Newest(found.sequence_number), found.revision
 
-    def _is_barred(self, user: UserId, answer: Answer) -> bool:
-        return user in self.barred and isinstance(answer, Presence)
-
     def _observed(self, user: UserId, answer: Answer, order: Order, source: Source) -> Observed:
         if not isinstance(answer, Presence):
             return Observed(user, encode_status(user, answer), order)
         number, known = answer.sequence_number, self._known.get(user)
         restarts = known is not None and bool(number) and number < known.newest.number
         return Observed(user, encode_presence(answer), order, number, source, restarts=restarts)
-
-    def _presence(
-        self,
-        observation: Observation,
-        upns: Mapping[UserId, str],
-        answer: Answer | None,
-        source: Source,
-        now: datetime,
-    ) -> Presence:
-        previous = answer if isinstance(answer, Presence) else None
-        upn = upns.get(observation.user_id, "")
-        passing = self.passing
-        out = observation.out_of_office if passing.out_of_office else None
-        mapped = map_presence(
-            observation.availability, observation.activity, out.active if out else None, passing.overrides
-        )
-        return Presence(
-            user_id=observation.user_id,
-            upn=upn or (previous.upn if previous else ""),
-            availability=mapped.availability,
-            raw_availability=observation.availability,
-            raw_activity=observation.activity,
-            idle=mapped.idle,
-            idle_time=idle_since(previous, idle=mapped.idle, now=now),
-            console_status=mapped.console_status,
-            status_message=observation.status_message if passing.status_message else None,
-            out_of_office=out,
-            observe_time=now,
-            source=source,
-            sequence_number=observation.sequence_number,
-            called=self._called_of(observation.user_id, previous) if passing.called else NOT_CALLED,
-        )
-
-    def _called_of(self, user: UserId, previous: Presence | None) -> DirectoryNames:
-        # An earlier owner's word counts until Graph has told this one.
-        return self.called.get(user) or (previous.called if previous else NOT_CALLED)

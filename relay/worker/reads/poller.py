@@ -36,7 +36,7 @@ _ANY_ONES: Final = 3
 
 
 @dataclass(slots=True)
-class Found:
+class PollResult:
     """What one read brought.
 
     Attributes:
@@ -77,7 +77,7 @@ async def read(
     *,
     is_stubborn: bool = False,
     most: int | None = None,
-) -> Found:
+) -> PollResult:
     """Read users, and find out whose ids are the reason when Graph refuses.
 
     Args:
@@ -94,7 +94,7 @@ async def read(
     Raises:
         RelayError: as `read_presences` says, when Graph answers for nobody.
     """
-    found = Found()
+    found = PollResult()
     search = _Search(client, token, spend, is_well, found, is_stubborn=is_stubborn)
     first, rest = users[:most], [] if most is None else users[most:]
     try:
@@ -122,7 +122,7 @@ class _Search:
         token: TokenSource,
         spend: Callable[[int], Awaitable[None]],
         is_well: Callable[[UserId], bool],
-        found: Found,
+        found: PollResult,
         *,
         is_stubborn: bool,
     ) -> None:

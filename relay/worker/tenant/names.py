@@ -1,4 +1,4 @@
-"""What the names of one tenant stand for: asked of Graph's directory, smallest requests first, and asked again in time.
+"""The names of one tenant and the users that they stand for: what is known, and what is to be asked, smallest requests first.
 
 People are deleted, made anew and renamed, and Graph announces none of it: every name is asked for again within minutes, and at once
 when Graph stops reporting its user. What was known stays until Graph answers and says otherwise.
@@ -7,22 +7,25 @@ when Graph stops reporting its user. What was known stays until Graph answers an
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from relay.core.names import folded, is_object_id
 from relay.core.pausing import pause_s
 from relay.core.presence import DirectoryNames, Name, Presence, Status, UserId
-from relay.graph.presence.directory import NAMES_PER_BATCH, DirectoryUser, resolve
+from relay.core.reading.accepting import People
+from relay.graph.presence.directory import NAMES_PER_BATCH, DirectoryUser
 from relay.store.presence.presences import DirectoryEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
-    from relay.graph.client import GraphClient, TokenSource
+    from relay.core.reading.accepting import Answer
     from relay.graph.presence.directory import Resolution
-    from relay.worker.reads.answers import Answer
+    from relay.ops.clock import Clock
+    from relay.worker.reads.users import UserBook
     from relay.worker.settings import WorkerSettings
 
 _ASK_AGAIN: Final = timedelta(seconds=1)
@@ -34,18 +37,29 @@ _SPREAD: Final = 0.25
 """So much of their time names may be asked again earlier, so that those that were asked together are not for ever."""
 
 
-class Names:
-    """The names of one tenant: what is known of each, and which are to be asked for. Does no I/O but `ask`."""
+class NameBook:
+    """The names of one tenant: what is known of each, and which are to be asked for. Does no I/O.
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    Attributes:
+        directory: name -> the user or status that it stands for, and until when that counts.
+        people: user -> canonical UPN and names, where Graph has told them to this owner.
+    """
+
+    def __init__(self, settings: WorkerSettings, users: UserBook, clock: Clock) -> None:
+        """Make the book of no names.
+
+        Args:
+            settings: of the worker.
+            users: tells whether suites may have what people are called; only then Graph is asked for it.
+            clock: by which answers grow old.
+        """
         self._settings = settings
+        self._users = users
+        self._clock = clock
         self.directory: dict[Name, DirectoryEntry] = {}
-        self.upns: dict[UserId, str] = {}
-        """User -> canonical UPN, where Graph has told it to this owner."""
-        self.called: dict[UserId, DirectoryNames] = {}
-        """User -> what people call them, where Graph has told it to this owner."""
-        self.asks_called = False
-        """Whether Graph is asked for that: only while the tenant passes it on."""
+        self._upns: dict[UserId, str] = {}
+        self._called: dict[UserId, DirectoryNames] = {}
+        self.people = People(self._upns, self._called)
         self._names_of: dict[UserId, set[Name]] = {}
         self._groups: list[dict[Name, None]] = []
         self._group_of: dict[Name, dict[Name, None]] = {}  # each name waits in one group only
@@ -59,26 +73,34 @@ class Names:
         for name, entry in directory.items():
             self._note(name, entry)
 
-    def told(self, answers: Mapping[UserId, Answer | None]) -> list[UserId]:
-        """Take canonical UPNs over from what suites were told; returns the users whose UPN is still not known."""
+    def learn_upns(self, answers: Mapping[UserId, Answer | None]) -> list[UserId]:
+        """Take canonical UPNs over from what suites were told; return the users whose UPN is still not known."""
         for user, answer in answers.items():
             if isinstance(answer, Presence) and answer.upn and user in self._names_of:
-                self.upns.setdefault(user, answer.upn)
-        return [user for user in answers if user not in self.upns]
+                self._upns.setdefault(user, answer.upn)
+        return [user for user in answers if user not in self._upns]
 
-    def of(self, user: UserId) -> set[Name]:
-        """The names that stand for a user."""
+    def names_of(self, user: UserId) -> set[Name]:
+        """Return the names that stand for a user."""
         return self._names_of.get(user, set())
 
     def user(self, name: Name) -> UserId | None:
-        """Whom a name stands for, None for nobody or nobody yet."""
+        """Return the user that a name stands for; None for nobody, or nobody yet."""
         entry = self.directory.get(name)
         return None if entry is None or isinstance(entry.outcome, Status) else entry.outcome
 
-    def meant(self, names: Iterable[Name]) -> UserId | None:
-        """Whom any of these names stands for, the canonical one included, by which perhaps nobody asks."""
+    def users(self) -> list[UserId]:
+        """Return the users that names stand for; one with several names several times."""
+        return [user for name in self.directory if (user := self.user(name)) is not None]
+
+    def nobodies(self) -> list[Name]:
+        """Return the names that stand for nobody, or nobody yet."""
+        return [name for name in self.directory if self.user(name) is None]
+
+    def find_user(self, names: Iterable[Name]) -> UserId | None:
+        """Return the first user that any of these names, or its canonical UPN, resolves to."""
         for name in names:
-            found = self.user(name) or next((user for user, upn in self.upns.items() if folded(upn) == name), None)
+            found = self.user(name) or next((user for user, upn in self._upns.items() if folded(upn) == name), None)
             if found is not None:
                 return found
             if is_object_id(name) and UserId(name) in self._names_of:
@@ -103,7 +125,7 @@ class Names:
             self._groups.append(group)
 
     def is_unknown(self, name: Name, now: datetime) -> bool:
-        """Whether nothing is known of a name, or nothing that is still believed."""
+        """Return whether nothing is known of a name, or nothing that is still believed."""
         entry = self.directory.get(name)
         return entry is None or entry.expires <= now
 
@@ -112,7 +134,7 @@ class Names:
         self.want([name for name, entry in self.directory.items() if entry.expires <= now])
 
     def forget(self, names: Iterable[Name]) -> list[UserId]:
-        """Forget names; returns the users whom no name stands for any more."""
+        """Forget names; return the users that no name stands for any more."""
         orphans = []
         for name in names:
             waits_in = self._group_of.pop(name, None)
@@ -125,7 +147,7 @@ class Names:
         return orphans
 
     def take(self) -> list[Name]:
-        """The next names to ask for, at most one batch: whole small groups first."""
+        """Take the next names to ask for, at most one batch: whole small groups first. `asked` is to follow."""
         self._groups = sorted((group for group in self._groups if group), key=len)
         taken: list[Name] = []
         for group in self._groups:
@@ -138,12 +160,26 @@ class Names:
         self._asking.update(taken)
         return taken
 
+    def asked(self, names: Iterable[Name]) -> None:
+        """Take note that the request for these names has ended."""
+        self._asking.difference_update(names)
+
     def has_work(self) -> bool:
-        """Whether `take` would give something."""
+        """Return whether `take` would give something."""
         return any(self._groups)
 
+    @property
+    def asks_called(self) -> bool:
+        """Whether Graph is to be asked what people are called: only while suites may have it."""
+        return self._users.disclosure.names
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no name is asked for, or waits to be."""
+        return not self._asking and not self.has_work()
+
     def pending(self) -> list[Name]:
-        """The names that wait to be asked for."""
+        """Return the names that wait to be asked for."""
         return [name for group in self._groups for name in group]
 
     def drop_pending(self) -> None:
@@ -151,22 +187,13 @@ class Names:
         self._groups.clear()
         self._group_of.clear()
 
-    async def ask(
-        self, client: GraphClient, token: TokenSource, names: list[Name], pay: Callable[[], Awaitable[None]]
-    ) -> Resolution:
-        """Ask Graph for names that `take` gave; `pay` is awaited before each request."""
-        try:
-            return await resolve(client, token, names, pay, asks_called=self.asks_called)
-        finally:
-            self._asking.difference_update(names)
-
     def learn(self, resolution: Resolution, wanted: Iterable[Name]) -> tuple[dict[Name, DirectoryEntry], list[UserId]]:
-        """Take in an answer of Graph's.
+        """Take in an answer of Graph's, as far as its names are still wanted.
 
         Returns:
-            What is to be stored, and the users whom no name stands for any more.
+            The entries to store, and the users that no name stands for any more.
         """
-        now = datetime.now(UTC)
+        now = self._clock.wall()
         still = set(wanted)
         learned: dict[Name, DirectoryEntry] = {}
         orphans: list[UserId] = []
@@ -182,23 +209,31 @@ class Names:
                 entry = DirectoryEntry(outcome, now + self._settings.directory_not_found)
             self._note(name, entry)
             if isinstance(meaning, DirectoryUser):
-                self.upns[meaning.user_id] = meaning.upn
+                self._upns[meaning.user_id] = meaning.upn
                 self._learn_called(name, meaning)
-            if before is not None and not self.of(before):
+            if before is not None and not self.names_of(before):
                 orphans.append(before)
             learned[name] = entry
         for name in still.intersection(resolution.refused):
             learned[name] = self._refused(name, now)
         return learned, orphans
 
+    def disclose_called(self, *, before: bool) -> None:
+        """Have Graph asked what people are called, or forget it, once the tenant's setting has changed from `before`."""
+        now = self._users.disclosure.names
+        if now and not before:
+            self.want([name for name in self.directory if self.user(name) is not None])
+        elif not now:
+            self._called.clear()
+
     def _learn_called(self, name: Name, meaning: DirectoryUser) -> None:
-        if meaning.called is not None and self.asks_called:
-            self.called[meaning.user_id] = meaning.called
-        elif self.asks_called:  # asked before the tenant turned it on
+        if meaning.called is not None and self._users.disclosure.names:
+            self._called[meaning.user_id] = meaning.called
+        elif self._users.disclosure.names:  # asked before the tenant turned it on
             self.want([name])
 
     def _refused(self, name: Name, now: datetime) -> DirectoryEntry:
-        """Graph does not look for this name at present: who it was known to stand for stays."""
+        """Note that Graph does not look for this name at present: the user it was known to stand for stays."""
         times = self._refusals[name] = self._refusals.get(name, 0) + 1
         due = now + timedelta(seconds=pause_s(times, first_s=_REFUSED_AGAIN_S))
         outcome = Status.SOURCE_UNREACHABLE if self.unanswered([name]) else self.directory[name].outcome
@@ -207,12 +242,12 @@ class Names:
         return entry
 
     def unanswered(self, names: Iterable[Name]) -> list[Name]:
-        """Those of the names of which Graph has not said yet whom they stand for, or that they stand for nobody."""
+        """Return those of the names of which Graph has not said yet that they stand for a user, or for nobody."""
         return [name for name in names if (known := self.directory.get(name)) is None or known.outcome in _NO_ANSWER]
 
     def mark(self, names: Iterable[Name], status: Status) -> dict[Name, DirectoryEntry]:
-        """Names that could not be asked for and stand for nobody yet get a status; what is known stays."""
-        due = datetime.now(UTC) + _ASK_AGAIN
+        """Give a status to names that could not be asked for and stand for nobody yet; return their entries, to be stored."""
+        due = self._clock.wall() + _ASK_AGAIN
         marked = {}
         for name in names:
             known = self.directory.get(name)
@@ -230,13 +265,13 @@ class Names:
             self._names_of.setdefault(entry.outcome, set()).add(name)
 
     def _unlink(self, name: Name, user: UserId) -> bool:
-        """Returns whether no name stands for the user any more."""
+        """Return whether no name stands for the user any more."""
         names = self._names_of.get(user, set())
         names.discard(name)
         if not names:
             self._names_of.pop(user, None)
-            self.upns.pop(user, None)
-            self.called.pop(user, None)
+            self._upns.pop(user, None)
+            self._called.pop(user, None)
         return not names
 
 

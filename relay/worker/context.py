@@ -1,0 +1,89 @@
+"""The connections, repositories and settings that all tenants of a worker share. Built once, given down, never changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from relay.store.custody.tenants import Tenants
+from relay.store.presence.enforcement import Enforcement
+from relay.store.presence.explanations import Explanations
+from relay.store.presence.interest import Interest
+from relay.store.presence.leases import Leases
+from relay.store.presence.pipes import Inbox
+from relay.store.presence.presences import Presences
+from relay.store.presence.push import PushStatuses
+from relay.store.presence.subscriptions import Subscriptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from relay.ops.clock import Clock
+    from relay.store.custody.vault import Vault
+    from relay.store.server.connection import Store
+    from relay.worker.settings import WorkerSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """The worker's half of what a tenant's work needs; the partition's half is `Ownership`.
+
+    Attributes:
+        worker_id: name of this worker, for leases and explanations.
+        settings: of the worker.
+        clock: by which everything here waits and measures.
+        vault: the grants.
+        tenants: their records.
+        presences: answers, names and contact times.
+        interest: names that edges watch.
+        subscriptions: records of the subscriptions at Graph.
+        push_statuses: how many users of a tenant are pushed.
+        enforcement: marks of permission changes that are not in force yet.
+        explanations: answers for people who ask about one user.
+        inbox: hints for partitions.
+        leases: on partitions.
+        wake_alerts: has notices sent at once.
+    """
+
+    worker_id: str
+    settings: WorkerSettings
+    clock: Clock
+    vault: Vault
+    tenants: Tenants
+    presences: Presences
+    interest: Interest
+    subscriptions: Subscriptions
+    push_statuses: PushStatuses
+    enforcement: Enforcement
+    explanations: Explanations
+    inbox: Inbox
+    leases: Leases
+    wake_alerts: Callable[[], None]
+
+    @classmethod
+    def of(
+        cls,
+        store: Store,
+        vault: Vault,
+        settings: WorkerSettings,
+        worker_id: str,
+        clock: Clock,
+        wake_alerts: Callable[[], None],
+    ) -> Resources:
+        """Return the resources over one store."""
+        return cls(
+            worker_id=worker_id,
+            settings=settings,
+            clock=clock,
+            vault=vault,
+            tenants=Tenants(store),
+            presences=Presences(store),
+            interest=Interest(store),
+            subscriptions=Subscriptions(store),
+            push_statuses=PushStatuses(store),
+            enforcement=Enforcement(store),
+            explanations=Explanations(store),
+            inbox=Inbox(store),
+            leases=Leases(store),
+            wake_alerts=wake_alerts,
+        )

@@ -1,0 +1,161 @@
+"""The notifications of one tenant: opened, judged, accepted; and the watchdogs, which judge whether they come at all.
+
+    hint ──► put ──► take_in ──► Opening ──► Watchdog.announced ──► judge_notifications ──┬─► accept ──► Watchdog.confirmed
+                                                                                         └─► unsure: read soon
+    read ──► judge_read ──► Watchdog.found: a change that nothing announced
+
+A notification is accepted as it is where it is sure to be newer than all that is known; otherwise its user is read, together with
+others who were announced within the same moment.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+import structlog
+from opentelemetry import metrics
+
+from relay.core.presence import Source
+from relay.core.push import subscription as rules
+from relay.errors import RelayError
+from relay.worker.push.opening import Opening
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from relay.core.presence import Observation, TenantId, UserId
+    from relay.store.presence.hints import Notified
+    from relay.worker.context import Resources
+    from relay.worker.ownership import Ownership
+    from relay.worker.push.subscriber import Subscriber
+    from relay.worker.reads.answers import AnswerBook
+    from relay.worker.reads.reader import ReadResult
+    from relay.worker.reads.schedule import Scheduler
+    from relay.worker.reads.seen import SeenPages
+
+log = structlog.get_logger(__name__)
+
+_meter = metrics.get_meter("relay.worker")
+_taken = _meter.create_counter(
+    "relay.worker.notifications.taken", description="Announced users, by what became of it: accepted, unchanged, read"
+)
+_changed = _meter.create_counter("relay.worker.answers.changed", description="Answers that a read changed")
+
+
+class Announcements:
+    """Takes in what Graph announces, in its order. The caller runs `take_in` once `put` says so."""
+
+    def __init__(
+        self,
+        tenant_id: TenantId,
+        resources: Resources,
+        ownership: Ownership,
+        *,
+        subscriber: Subscriber,
+        opening: Opening,
+        schedule: Scheduler,
+        answers: AnswerBook,
+        seen: SeenPages,
+    ) -> None:
+        self._tenant_id = tenant_id
+        self._clock = resources.clock
+        self._ownership = ownership
+        self._book = subscriber.book
+        self._coverage = subscriber.coverage
+        self._opening = opening
+        self._schedule = schedule
+        self._answers = answers
+        self._seen = seen
+
+    def put(self, hint: Notified) -> bool:
+        """Keep notifications that came; return whether `take_in` is to be started."""
+        return self._opening.put(hint)
+
+    async def take_in(self) -> None:
+        """Open what was put and accept it; return when nothing is left.
+
+        Raises:
+            StoreUnavailable, LeaseLost, HistoryLost: the users whose answers were not stored are read instead.
+        """
+        async with aclosing(self._opening.take()) as opened:
+            async for route_id, observations, contentless in opened:
+                self._note_announced(route_id, {*contentless, *(one.user_id for one in observations)})
+                moved = await self._accept(observations, contentless)
+                self._coverage.note_moved(moved)
+                self._confirm(moved)
+
+    def judge_read(self, result: ReadResult) -> None:
+        """Judge an accepted read: a change that it found and nothing announced is held against the subscription."""
+        now = self._clock.monotonic()
+        self._coverage.note_read(result.users, result.moved)
+        for user in result.moved:
+            grant = self._book.responsible_for(user)
+            if grant is None:
+                continue
+            if user in result.announced:
+                grant.watchdog.confirmed(1, now)
+            elif user in grant.read:
+                grant.watchdog.found([user], now)
+        for grant in self._book:
+            held = grant.standing.held
+            if held is not None and len(grant.read) < len(held.users):
+                grant.read.update(set(held.users).intersection(result.users))
+
+    def _note_announced(self, route_id: str, users: set[UserId]) -> None:
+        grant = self._book.at(route_id)
+        if grant is None or not users:
+            return
+        grant.watchdog.announced(users, self._clock.monotonic())
+        if grant.standing.is_suspect:
+            grant.standing = rules.heard(grant.standing)
+            log.info("notifications_are_back", tenant_id=self._tenant_id, account_id=grant.account_id)
+            self._book.refresh()
+            self._schedule.cover(self._book.covered)
+
+    def _confirm(self, moved: Iterable[UserId]) -> None:
+        now = self._clock.monotonic()
+        for user in moved:
+            if (grant := self._book.responsible_for(user)) is not None:
+                grant.watchdog.confirmed(1, now)
+
+    async def _accept(self, observations: Collection[Observation], contentless: Collection[UserId]) -> list[UserId]:
+        """Accept what is sure, and have the others read; return the users who have another state than before.
+
+        Args:
+            observations: what Graph says of users, in the order in which it arrived.
+            contentless: users of whom it says only that they have changed.
+        """
+        # Who is being read is read again: which of the two is the younger cannot be told.
+        held = self._schedule.plan.hold(dict.fromkeys(one.user_id for one in observations))
+        try:
+            return await self._accept_held(observations, set(held), contentless)
+        finally:
+            self._schedule.plan.let_go(held)
+
+    async def _accept_held(
+        self, observations: Collection[Observation], held: set[UserId], contentless: Collection[UserId]
+    ) -> list[UserId]:
+        lease, epoch = self._ownership.lease, self._ownership.epoch
+        order = self._answers.next_order(lease)
+        decision = self._answers.judge_notifications(one for one in observations if one.user_id in held)
+        changed = decision.changed
+        moved = self._answers.moved(changed)
+        busy = [one.user_id for one in observations if one.user_id not in held]
+        self._read_soon([*contentless, *decision.unsure, *busy])
+        try:
+            refused = await self._answers.accept(lease, epoch, order, changed, Source.NOTIFICATION, seen=decision.seen)
+        except RelayError:
+            self._read_soon(changed)
+            raise
+        self._seen.forget(changed)
+        self._read_soon(refused)
+        if changed:
+            _taken.add(len(changed) - len(refused), {"outcome": "accepted"})
+            _changed.add(len(changed) - len(refused))
+        _taken.add(max(0, len(held) - len(changed) - len(decision.unsure)), {"outcome": "unchanged"})
+        return [user for user in moved if user not in refused]
+
+    def _read_soon(self, users: Iterable[UserId]) -> None:
+        if read := self._schedule.mark_announced(users):
+            _taken.add(read, {"outcome": "read"})

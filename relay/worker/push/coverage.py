@@ -1,0 +1,84 @@
+"""The users worth covering: planned once in a while, and when watched users come or go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from relay.core.push import subscription as rules
+from relay.core.push.coverage import Rates, assign_users, weight
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from relay.core.presence import UserId
+    from relay.ops.clock import Clock
+    from relay.worker.grants.pool import GrantPool
+    from relay.worker.push.book import SubscriptionBook
+
+_PLAN_EVERY_S: Final = 30.0
+"""Seconds between two plans, beside those made because watched users came or went."""
+
+
+class CoveragePlanner:
+    """Decides which users are to be in which grant's subscription. The rules are in `core.push.coverage`."""
+
+    def __init__(self, book: SubscriptionBook, pool: GrantPool, size: int, clock: Clock) -> None:
+        """Plan for the grants of a pool; `size`: users of one subscription."""
+        self._book = book
+        self._pool = pool
+        self._size = size
+        self._clock = clock
+        self._rates = Rates()
+        self._answered: set[UserId] = set()  # who was read; before that nobody is subscribed to
+        self._has_news = False
+        self._planned_at = float("-inf")
+        self._planned_for = -1
+
+    def note_read(self, users: Collection[UserId], moved: Iterable[UserId]) -> None:
+        """Take note of a read: these users were answered for, and those moved."""
+        if not self._answered.issuperset(users):
+            self._answered.update(users)
+            self._has_news = True
+        self.note_moved(moved)
+
+    def note_moved(self, moved: Iterable[UserId]) -> None:
+        """Take note of users whose state changed: those who change often are worth more."""
+        self._rates.changed(moved, self._clock.monotonic())
+
+    def forget(self, users: Iterable[UserId]) -> None:
+        """Forget users whom nobody watches any more."""
+        gone = set(users)
+        self._rates.forget(gone)
+        self._answered -= gone
+
+    def is_due(self, now: float, users: int) -> bool:
+        """Return whether it is time to plan; `users`: how many are watched in all."""
+        return (
+            self._has_news
+            or users != self._planned_for
+            or now - self._planned_at >= _PLAN_EVERY_S
+            or set(self._pool.accounts) != self._book.grants.keys()
+        )
+
+    def plan(self, now: float, watchers: Mapping[UserId, int], users: int) -> None:
+        """Assign users to the grants' subscriptions; a grant that died gives up its own, which ends by itself.
+
+        Args:
+            now: by the monotonic clock.
+            watchers: user who could be subscribed to -> number of edges that watch.
+            users: how many are watched in all.
+        """
+        self._planned_at, self._planned_for, self._has_news = now, users, False
+        book, usable = self._book, self._pool.accounts
+        for account in book.grants.keys() - set(usable):
+            if (record := book.grants.pop(account).record) is not None:
+                book.strays[record.route_id] = record
+        for account in usable:
+            book.of(account)
+        weights = {user: weight(count, self._rates.of(user, now)) for user, count in watchers.items()}
+        # Those in trouble last: who is worth most is with a grant that works. Else the emptiest, so that few are made anew.
+        grants = sorted(book, key=lambda grant: (grant.standing.refusal is not None, grant.size))
+        inside = {str(grant.account_id): grant.standing.held.users if grant.standing.held else () for grant in grants}
+        chosen = assign_users(weights, inside, self._size)
+        for grant in grants:
+            grant.standing = rules.wanting(grant.standing, chosen[str(grant.account_id)], self._clock.wall())

@@ -1,0 +1,65 @@
+"""The tenant's push status for operators: how many users are pushed, and why others are not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opentelemetry import metrics
+
+from relay.store.presence.push import PushStatus
+
+if TYPE_CHECKING:
+    from relay.core.presence import TenantId
+    from relay.worker.context import Resources
+    from relay.worker.ownership import Ownership
+    from relay.worker.push.book import SubscriptionBook
+
+_users = metrics.get_meter("relay.worker").create_up_down_counter(
+    "relay.worker.users", description="Watched users: pushed, polled, silent (polled because notifications stopped)"
+)
+
+
+class PushStatusWriter:
+    """Stores and counts the status when it has changed."""
+
+    def __init__(self, tenant_id: TenantId, resources: Resources, ownership: Ownership, book: SubscriptionBook) -> None:
+        self._tenant_id = tenant_id
+        self._statuses = resources.push_statuses
+        self._ownership = ownership
+        self._book = book
+        self._status = PushStatus()
+        self._is_written = False
+
+    async def write(self, *, pushed: int, polled: int) -> None:
+        """Store the status.
+
+        Args:
+            pushed: covered users who are read.
+            polled: other users who are read.
+        """
+        troubles = [grant.standing.trouble for grant in self._book if grant.standing.trouble is not None]
+        suspects = (grant.standing.held for grant in self._book if grant.standing.is_suspect)
+        status = PushStatus(
+            pushed=pushed,
+            polled=polled,
+            silent=sum(len(one.users) for one in suspects if one is not None),
+            reason=troubles[0].value if troubles else "",
+        )
+        if status == self._status and self._is_written:
+            return
+        await self._statuses.put(self._ownership.lease, self._tenant_id, status)
+        self._count(status)
+        self._is_written = True
+
+    def forget(self) -> None:
+        """Write the status again next time: the store may have lost it."""
+        self._is_written = False
+
+    def close(self) -> None:
+        """Count the tenant's users no longer: another worker may own it from now on."""
+        self._count(PushStatus())
+
+    def _count(self, status: PushStatus) -> None:
+        before, self._status = self._status, status
+        for name in ("pushed", "polled", "silent"):
+            _users.add(getattr(status, name) - getattr(before, name), {"users": name})

@@ -1,0 +1,46 @@
+"""The tenant's directory in the store: what names stand for, written in order."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from relay.core.presence import Name, TenantId
+    from relay.store.presence.presences import DirectoryEntry
+    from relay.worker.context import Resources
+    from relay.worker.ownership import Ownership
+    from relay.worker.tenant.names import NameBook
+
+
+class DirectoryWriter:
+    """Writes what names stand for, as far as it is still believed when its turn comes.
+
+    One write at a time: of two that are under way together the store may take the older one last.
+    """
+
+    def __init__(self, tenant_id: TenantId, resources: Resources, ownership: Ownership, names: NameBook) -> None:
+        self._tenant_id = tenant_id
+        self._presences = resources.presences
+        self._ownership = ownership
+        self._names = names
+        self._turn = asyncio.Lock()
+
+    async def write(self, entries: Mapping[Name, DirectoryEntry]) -> None:
+        """Store these entries, but for those that were replaced meanwhile."""
+        async with self._turn:
+            directory = self._names.directory
+            believed = {name: entry for name, entry in entries.items() if directory.get(name) is entry}
+            await self._presences.name(self._ownership.lease, self._tenant_id, believed)
+
+    async def write_all(self) -> None:
+        """Store everything that is known: the store may have lost some of it."""
+        await self.write(self._names.directory)
+
+    async def forget(self, names: Iterable[Name]) -> None:
+        """Delete these names, but for those that are known again."""
+        async with self._turn:
+            gone = [name for name in names if name not in self._names.directory]
+            await self._presences.forget_names(self._ownership.lease, self._tenant_id, gone)

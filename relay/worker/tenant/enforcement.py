@@ -1,0 +1,88 @@
+"""The tenant's settings put in force: who may be watched, and what of them suites may have."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from relay.core.presence import Presence, Status
+from relay.core.reading.accepting import disclosure_of
+from relay.core.watching.permission import permission
+from relay.worker.tenant.books import names_kept
+from relay.worker.tenant.slices import slices
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from relay.core.presence import UserId
+    from relay.worker.context import Resources
+    from relay.worker.ownership import Ownership
+    from relay.worker.reads.reader import PresenceReader
+    from relay.worker.reads.schedule import Scheduler
+    from relay.worker.tenant.books import Books
+
+
+class Enforcer:
+    """Applies the tenant's rules to its users. Who may not be watched is never read, and what was stored is replaced."""
+
+    def __init__(
+        self,
+        resources: Resources,
+        ownership: Ownership,
+        books: Books,
+        schedule: Scheduler,
+        reader: PresenceReader,
+    ) -> None:
+        self._settings = resources.settings
+        self._ownership = ownership
+        self._wanted = books.wanted
+        self._users = books.users
+        self._names = books.names
+        self._answers = books.answers
+        self._schedule = schedule
+        self._reader = reader
+
+    async def enforce(self, users: Iterable[UserId]) -> None:
+        """Read those of the users who may be watched, and replace whatever the others have."""
+        for some in slices(users):
+            permitted, barred = self._users.judge(some, self._upn, self._names.names_of)
+            self._schedule.add(permitted)
+            if barred:
+                # Whose name is not known for sure is asked for: until then nothing can be decided.
+                undecided = [user for user, status in barred.items() if status is Status.PENDING]
+                self._names.want([name for user in undecided for name in self._names.names_of(user)])
+                await self._reader.bar(barred)
+            await asyncio.sleep(0)
+
+    async def apply(self, settings: Mapping[str, str]) -> None:
+        """Put other settings in force.
+
+        With another disclosure the same observation is another answer: what is stored is deleted, and everybody is read anew.
+        It cannot just be replaced, because its sequence number is as new as the one that will be read.
+
+        Raises:
+            StoreUnavailable, LeaseLost: not all is in force; to be called again.
+        """
+        self._wanted.most = names_kept(settings, self._settings)
+        disclosure, rule = disclosure_of(settings), permission(settings)
+        before = self._users.disclosure
+        if disclosure == before and rule == self._users.rule:
+            return
+        self._users.rule = rule
+        # First of all: who may not be watched any more must not be shown while the rest is put right.
+        await self.enforce(self._names.users())
+        if disclosure == before:
+            return
+        others = [user for user in self._names.users() if not self._answers.is_barred(user)]
+        self._users.disclosure = disclosure
+        try:
+            await self._answers.forget(self._ownership.lease, others)
+        except BaseException:
+            self._users.disclosure = before  # the next look at the record begins again
+            raise
+        self._names.disclose_called(before=before.names)
+        self._reader.read_all_now()
+
+    def _upn(self, user: UserId) -> str:
+        answer = self._answers.of(user)
+        return self._names.people.upns.get(user) or (answer.upn if isinstance(answer, Presence) else "")

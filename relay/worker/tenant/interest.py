@@ -1,0 +1,111 @@
+"""The names that a tenant's edges watch: hints taken in, and whole sets read where hints may be lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from relay.core.watching.readings import Change, Readings
+from relay.worker.tenant.slices import slices
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from relay.core.presence import Name, TenantId
+    from relay.core.watching.wanted import Wanted
+    from relay.store.presence.hints import InterestChanged
+    from relay.worker.context import Resources
+    from relay.worker.tenant.names import NameBook
+
+_READ_PAUSE: Final = 4
+"""Between two reads of an edge's names, so many times what one took: the tenant's share of the process is a fifth."""
+_MOST_READ_PAUSE_S: Final = 5.0
+
+
+class InterestReader:
+    """Keeps the wanted names as the edges have them. What hints say while an edge is read is taken in after it."""
+
+    def __init__(
+        self, tenant_id: TenantId, resources: Resources, wanted: Wanted, names: NameBook, wake: asyncio.Event
+    ) -> None:
+        """Read the interest of one tenant.
+
+        Args:
+            tenant_id: whose.
+            resources: the worker's.
+            wanted: filled here.
+            names: is to ask for names that are new.
+            wake: is set when there are some.
+        """
+        self._tenant_id = tenant_id
+        self._interest = resources.interest
+        self._clock = resources.clock
+        self._wanted = wanted
+        self._names = names
+        self._wake = wake
+        self._readings = Readings()
+
+    def take_in(self, hint: InterestChanged) -> bool:
+        """Take in a hint; return whether the edge's whole set is to be read, because the hint does not have it."""
+        change = Change(hint.added, hint.removed)
+        if not hint.added and not hint.removed:
+            return True
+        if not self._readings.hold(hint.edge, change):
+            self._apply(hint.edge, change)
+        return False
+
+    async def load(self, interest: Mapping[str, set[Name]]) -> None:
+        """Take in the sets of all edges, just read; before anything else is."""
+        for edge, names in interest.items():
+            await self._replace(edge, names)
+
+    async def read(self, edges: Iterable[str]) -> None:
+        """Read the whole sets of these edges. One that is being read already is read once more after that."""
+        waiting = deque(edges)
+        while waiting:
+            edge = waiting.popleft()
+            if not self._readings.begin(edge):
+                continue
+            began = self._clock.monotonic()
+            try:
+                await self._replace(edge, await self._interest.read_edge(self._tenant_id, edge))
+                if self._readings.heard(edge):
+                    # More is to come: an edge that changes all the time is not read all the time.
+                    pause_s = _READ_PAUSE * (self._clock.monotonic() - began)
+                    await self._clock.sleep(min(_MOST_READ_PAUSE_S, pause_s))
+            finally:
+                held = self._readings.end(edge)
+            for change in held.changes:
+                self._apply(edge, change)
+            if held.again:
+                waiting.append(edge)
+
+    async def read_all(self) -> None:
+        """Read the sets of all edges: hints were lost."""
+        edges = await self._interest.read_edges(self._tenant_id)
+        await self.read(edges | self._wanted.edges)
+
+    async def drop_expired(self) -> None:
+        """Drop what killed edges watched: they renew nothing, and their interest has expired in the store."""
+        live = await self._interest.read_edges(self._tenant_id)
+        if gone := self._wanted.edges - live:
+            await self.read(gone)
+
+    def _apply(self, edge: str, change: Change) -> None:
+        self._want(self._wanted.add(edge, change.added))
+        self._wanted.remove(edge, change.removed, self._clock.monotonic())
+
+    async def _replace(self, edge: str, names: set[Name]) -> None:
+        """Have the edge watch exactly these names; other tenants have their turn in between."""
+        for gone in slices(self._wanted.names_of(edge) - names):
+            self._wanted.remove(edge, gone, self._clock.monotonic())
+            await asyncio.sleep(0)
+        for some in slices(names):
+            self._want(self._wanted.add(edge, some))
+            await asyncio.sleep(0)
+
+    def _want(self, new: Iterable[Name]) -> None:
+        now = self._clock.wall()
+        self._names.want([name for name in new if self._names.is_unknown(name, now)])
+        self._wake.set()

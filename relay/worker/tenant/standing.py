@@ -1,0 +1,248 @@
+"""The standing of one tenant: its state, its grants, and what errors of Microsoft's mean for it.
+
+record, grants changed ──► reload ─┐
+a grant died or healed ──► judge ──┴─► _check_grants ──► state ──► contact, users' statuses; the record with the next sweep
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from relay.core.consent.tenant import TenantEvent, TenantState, after, is_read, status_of
+from relay.core.presence import Status
+from relay.errors import AccessDenied, ConsentRequired, CredentialRejected, SourceThrottled
+from relay.graph.errors import GrantRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from relay.core.consent.microsoft_error import Trouble
+    from relay.core.presence import UserId
+    from relay.errors import RelayError
+    from relay.store.custody.tenants import Tenant
+    from relay.worker.context import Resources
+    from relay.worker.grants.pool import GrantPool
+    from relay.worker.ownership import Ownership
+    from relay.worker.reads.reader import PresenceReader
+    from relay.worker.reads.schedule import Scheduler
+    from relay.worker.tenant.books import Books
+    from relay.worker.tenant.contact import Contact
+    from relay.worker.tenant.directory import DirectoryWriter
+    from relay.worker.tenant.enforcement import Enforcer
+    from relay.worker.tenant.trouble import TroubleLog
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unwritten:
+    """A change of the tenant's state that its record does not show yet."""
+
+    event: TenantEvent
+    trouble: Trouble | None
+
+
+class TenantStanding:
+    """The tenant's record and state, as they are acted on.
+
+    A change of state counts at once; its durable write waits for the next sweep, and for a store that is away.
+
+    Attributes:
+        tenant: the record, with the state that is acted on.
+        failures: calls of Graph that failed since the last one that did not.
+    """
+
+    def __init__(
+        self,
+        tenant: Tenant,
+        resources: Resources,
+        ownership: Ownership,
+        *,
+        books: Books,
+        pool: GrantPool,
+        directory: DirectoryWriter,
+        schedule: Scheduler,
+        reader: PresenceReader,
+        enforcer: Enforcer,
+        contact: Contact,
+        trouble: TroubleLog,
+    ) -> None:
+        self.tenant = tenant
+        self.failures = 0
+        self._resources = resources
+        self._ownership = ownership
+        self._pool = pool
+        self._users = books.users
+        self._names = books.names
+        self._directory = directory
+        self._answers = books.answers
+        self._schedule = schedule
+        self._reader = reader
+        self._enforcer = enforcer
+        self._contact = contact
+        self._trouble = trouble
+        self._unwritten: _Unwritten | None = None
+        self._reloading = asyncio.Lock()
+        self._is_refreshing = False
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the tenant's users are read at all."""
+        return is_read(self.tenant.state)
+
+    # Graph's answers
+
+    def confirmed(self, account: str = "") -> None:
+        """Take note that Graph answered.
+
+        Args:
+            account: whose token read presence; empty where names were asked for.
+        """
+        self._trouble.clear()
+        self._pool.confirmed(account)
+        if self.is_read:
+            self._contact.report(self._reader.trouble)
+
+    def read_accepted(self, account: str) -> None:
+        """Take note that a read of presence with this account's token was accepted."""
+        self.failures = 0
+        self.confirmed(account)
+
+    async def judge(self, error: RelayError, account: str) -> Status:
+        """Act on an error of Graph's or Entra's; return the status of users who could not be read for it.
+
+        NONE when another grant than `account`'s goes on at once.
+
+        Raises:
+            StoreUnavailable, LeaseLost: the tenant needs consent, and not everybody was told.
+        """
+        self._trouble.note_refusal(error)
+        if isinstance(error, GrantRefused):
+            self._pool.dropped(error, account)
+        if isinstance(error, ConsentRequired):
+            return Status.CONSENT_REQUIRED if await self.check_grants() else Status.NONE
+        self.failures += 1
+        if isinstance(error, AccessDenied):
+            if self._pool.denied(account, error):
+                return Status.NONE
+            if self._pool.is_denied:
+                self._contact.report(Status.ACCESS_DENIED)
+            return Status.ACCESS_DENIED
+        if isinstance(error, SourceThrottled):
+            self._schedule.throttled(error.retry_after.total_seconds() if error.retry_after is not None else None)
+            self._contact.report(Status.THROTTLED)
+            return Status.THROTTLED
+        if isinstance(error, CredentialRejected):
+            log.error("relay_credential_rejected", tenant_id=self.tenant.tenant_id, error=str(error))
+        self._contact.report(Status.SOURCE_UNREACHABLE)
+        return Status.SOURCE_UNREACHABLE
+
+    # Grants
+
+    async def check_grants(self) -> bool:
+        """Move the tenant between its states as its grants demand; return whether it needs consent."""
+        dead = self._pool.is_dead
+        if dead and self.tenant.state is TenantState.ACTIVE:
+            self._move(TenantEvent.LAST_GRANT_DIED)
+        elif not dead and self.tenant.state is TenantState.CONSENT_REQUIRED:
+            self._move(TenantEvent.HEALED)
+            self._read_again()
+        if not self.is_read:
+            await self.write_unread()
+        return dead
+
+    def _move(self, event: TenantEvent) -> None:
+        self.tenant = replace(self.tenant, state=after(self.tenant.state, event))
+        self._unwritten = _Unwritten(event, self._pool.trouble)
+        log.warning(
+            "tenant_state_changed",
+            tenant_id=self.tenant.tenant_id,
+            state=self.tenant.state.value,
+            code=self._pool.reason,
+        )
+        self._contact.report(status_of(self.tenant.state))
+
+    def due_for_refresh(self) -> list[UserId]:
+        """Return the accounts to `refresh` now; none while that is under way."""
+        return [] if self._is_refreshing else self._pool.due_for_refresh(self._resources.settings.grant_refresh)
+
+    async def refresh(self, accounts: Collection[UserId]) -> None:
+        """Prove these grants by refreshing them."""
+        if self._is_refreshing:
+            return
+        self._is_refreshing = True
+        try:
+            for account in accounts:
+                await self._pool.refresh(account)
+            await self.check_grants()
+        finally:
+            self._is_refreshing = False
+
+    @property
+    def may_open_grants(self) -> bool:
+        """Whether a grant that the key ring could not open might open now: then `reload`."""
+        return self._pool.may_open
+
+    # Statuses of a tenant that is not read
+
+    async def write_unread(self) -> None:
+        """Store the tenant's state as the reason for every user, and for every name that stands for nobody yet."""
+        status = status_of(self.tenant.state)
+        reasoned = [user for user in self._names.users() if not self._users.forbids(user)]
+        await self._reader.store(self._answers.statuses(reasoned, status))
+        unknown = [*self._names.nobodies(), *self._names.pending()]
+        self._names.drop_pending()
+        await self._directory.write(self._names.mark(unknown, status))
+
+    def _read_again(self) -> None:
+        self._names.want(self._names.nobodies())
+        self._reader.read_now(self._names.users())
+
+    # The record
+
+    async def reload(self) -> None:
+        """Take in the tenant's record and its grants. One at a time, so that what was read first is not applied last."""
+        async with self._reloading:
+            mark = await self._resources.enforcement.pending(self.tenant.tenant_id)
+            await self._reload_record()
+            if mark is not None:
+                await self._resources.enforcement.done(self._ownership.lease, self.tenant.tenant_id, mark)
+
+    async def reload_if_marked(self) -> None:
+        """Reload if a permission change is pending whose author died before sending its hint."""
+        if await self._resources.enforcement.pending(self.tenant.tenant_id) is not None:
+            await self.reload()
+
+    async def _reload_record(self) -> None:
+        before = self.tenant
+        tenant = await self._resources.tenants.load(self.tenant.tenant_id)
+        if tenant is None:
+            return  # it left, and its grants are kept in mind until its subscriptions are deleted
+        await self._pool.load()
+        self._resources.wake_alerts()  # a consent that was just given may be news
+        was_read = self.is_read
+        await self._enforcer.apply(tenant.settings)
+        # A state that was entered meanwhile, or is not written yet, is newer than the record's.
+        is_newer = self._unwritten is not None or self.tenant is not before
+        self.tenant = replace(tenant, state=self.tenant.state) if is_newer else tenant
+        await self.check_grants()
+        if self.is_read and was_read:
+            return  # the status of its reads is not the record's to change
+        self._contact.report(status_of(self.tenant.state))
+        if self.is_read:
+            self._read_again()
+
+    async def write(self) -> None:
+        """Write what has happened to the grants and to the tenant into their records; the next sweep repeats what failed."""
+        # Taken first: what happens while the grants are written is not in their records yet, and they come first.
+        happened = self._unwritten
+        await self._pool.keep()
+        if happened is not None:
+            await self._resources.tenants.happened(self.tenant.tenant_id, happened.event, trouble=happened.trouble)
+            self._resources.wake_alerts()
+            if self._unwritten is happened:
+                self._unwritten = None

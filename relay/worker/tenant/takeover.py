@@ -1,0 +1,129 @@
+"""Everything read from the store: when a tenant is taken over, and whenever the store may have other things than are believed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from relay.errors import LeaseLost, StoreUnavailable
+from relay.store.presence.push import PushStatus
+
+if TYPE_CHECKING:
+    from relay.core.presence import TenantId
+    from relay.store.presence.leases import Lease
+    from relay.worker.context import Resources
+    from relay.worker.ownership import Ownership
+    from relay.worker.tenant.parts import Parts
+
+STORE_PAUSE_S: Final = 0.5
+"""Between two attempts while the store does not answer."""
+
+
+class Takeover:
+    """Loads one tenant, and loads it again after a write of unknown outcome.
+
+    Attributes:
+        doubted: a lease under which a write, or a look at the store, failed; None while all is as believed.
+    """
+
+    def __init__(self, tenant_id: TenantId, resources: Resources, ownership: Ownership, parts: Parts) -> None:
+        self._tenant_id = tenant_id
+        self._resources = resources
+        self._ownership = ownership
+        self._parts = parts
+        self.doubted: Lease | None = None
+
+    def doubt(self, began: Lease, error: StoreUnavailable | LeaseLost) -> None:
+        """Take note that some work failed; `began` is the lease from when it began.
+
+        Raises:
+            LeaseLost: the partition is lost. LEASELOST of a lease that was replaced says only that nothing was written.
+        """
+        if isinstance(error, StoreUnavailable):
+            self.doubted = self._ownership.lease
+        elif self._ownership.is_over(began):
+            raise error
+        else:
+            self.doubted = self.doubted or began
+
+    async def take_over(self) -> None:
+        """Load what an earlier owner left, again and again until it is loaded.
+
+        Raises:
+            LeaseLost: the partition is lost.
+        """
+        while True:
+            lease = self._ownership.lease
+            try:
+                if self.doubted is not None:
+                    await self._ownership.fence(self.doubted)
+                await self._load()
+            except (StoreUnavailable, LeaseLost) as error:
+                self.doubt(lease, error)
+                await self._resources.clock.sleep(STORE_PAUSE_S)
+            else:
+                self.doubted = None
+                return
+
+    async def recover(self, doubted: Lease) -> None:
+        """Believe what is stored, and have everybody read anew. All interest is to be read after it.
+
+        What was sent is not carried out later, and what was to be done after the call that failed is found again.
+        """
+        parts = self._parts
+        await self._ownership.fence(doubted)
+        stored = await parts.books.answers.load()
+        parts.reader.read_all_now()
+        known = set(parts.books.names.users())
+        await parts.reader.forget({*stored, *parts.schedule.users} - known)
+        await self._write_again()
+        await parts.standing.reload()
+        if self.doubted is doubted:
+            self.doubted = None
+
+    async def restore_history(self) -> None:
+        """Store everything again: the store has lost its history, and perhaps some names."""
+        self._parts.resolver.learn_upns(self._parts.books.names.users())
+        await self._write_again()
+        await self._parts.interest.read_all()
+
+    async def _load(self) -> None:
+        parts, tenant_id = self._parts, self._tenant_id
+        names, now = parts.books.names, self._resources.clock.monotonic()
+        # One round trip for all four. Whoever fails, the others have ended before it is tried again.
+        reads = (
+            asyncio.ensure_future(parts.books.answers.load()),
+            asyncio.ensure_future(self._resources.presences.load_directory(tenant_id)),
+            asyncio.ensure_future(self._resources.interest.read(tenant_id)),
+            asyncio.ensure_future(parts.pool.load()),
+        )
+        await asyncio.gather(*reads, return_exceptions=True)
+        answers, directory, interest, grants = reads
+        grants.result()
+        stored = answers.result()
+        names.load(directory.result())
+        await parts.interest.load(interest.result())
+        # What an earlier owner left lingers from now on.
+        parts.books.wanted.linger(names.directory, now)
+        known = set(names.users())
+        await parts.reader.forget(stored - known)
+        parts.resolver.learn_upns(known)
+        await parts.enforcer.enforce(known)
+        await parts.contact.inherit(known, parts.books.answers)
+        if parts.push is not None:
+            await parts.push.subscriber.load()
+            parts.schedule.cover(parts.push.subscriber.book.covered)
+        else:
+            lease = self._ownership.lease
+            await self._resources.push_statuses.put(lease, tenant_id, PushStatus(is_off=True))
+        await parts.standing.check_grants()
+
+    async def _write_again(self) -> None:
+        """Store again what the store may have lost."""
+        parts = self._parts
+        await parts.directory.write_all()
+        if parts.push is not None:
+            await parts.push.subscriber.write_again()
+        await parts.enforcer.enforce(parts.books.names.users())
+        if not parts.standing.is_read:
+            await parts.standing.write_unread()
