@@ -23,7 +23,7 @@ from relay.core.consent.microsoft_error import Said, Trouble
 from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.core.presence import Name, Status, TenantId, UserId
 from relay.store.custody.access_requests import AccessRequests
-from relay.store.custody.admissions import Admissions
+from relay.store.custody.admissions import AdmissionRequest, Admissions
 from relay.store.custody.audit import AuditLog
 from relay.store.custody.managers import Managers
 from relay.store.custody.notices import Notices
@@ -374,10 +374,7 @@ def test_the_operator_names_somebody_by_name_as_microsoft_knows_it(redis, monkey
             assert tenant is not None
             grant = await consent(cloud, settings_for(cloud))
             async with Store(StoreSettings(url=redis.url)) as store:
-                await Admissions(store, KeyRing.from_json(RING)).admit(
-                    grant.tenant_id, grant.account_id, upn=grant.upn, token_cache=grant.token_cache, name="Real",
-                    domain="real.example", settings={},
-                )  # fmt: skip
+                await Admissions(store, KeyRing.from_json(RING)).admit(AdmissionRequest(tenant_id=grant.tenant_id, account_id=grant.account_id, upn=grant.upn, token_cache=grant.token_cache, name="Real", domain="real.example", settings={}))  # fmt: skip
             add = ("manager", "add", tenant.tenant_id)
             named = await asyncio.to_thread(call, *add, "Ada@contoso.example")
             assert named.exit_code == 0, named.output

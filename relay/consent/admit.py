@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from relay.core.consent.tenant import TenantEvent
 from relay.errors import Bug
-from relay.store.custody.admissions import Admissions
+from relay.store.custody.admissions import AdmissionRequest, Admissions
 from relay.store.custody.sign_ups import waits_no_more
 from relay.store.custody.tenants import Tenants
 from relay.store.custody.turned_away import now_ms
@@ -39,14 +39,16 @@ async def by_operator(store: Store, ring: KeyRing, grant: ProvenGrant) -> Tenant
         NotSaved: the grant is not known to be on disk: do not tell anybody that it is kept.
     """
     await Admissions(store, ring).admit(
-        grant.tenant_id,
-        grant.account_id,
-        upn=grant.upn,
-        token_cache=grant.token_cache,
-        name="",
-        domain=grant.upn.rpartition("@")[2].lower(),
-        settings={},
-        word_ms=now_ms(),  # it is the operator who runs this
+        AdmissionRequest(
+            tenant_id=grant.tenant_id,
+            account_id=grant.account_id,
+            upn=grant.upn,
+            token_cache=grant.token_cache,
+            name="",
+            domain=grant.upn.rpartition("@")[2].lower(),
+            settings={},
+            word_ms=now_ms(),
+        )
     )
     await waits_no_more(store, grant.tenant_id)
     tenant = await Tenants(store).load(grant.tenant_id)
@@ -81,16 +83,18 @@ async def by_applicant(
         TurnedAwayError, NotSaved, StoreUnavailable: see `Admissions.admit`.
     """
     return await admissions.admit(
-        grant.tenant_id,
-        grant.account_id,
-        upn=grant.upn,
-        token_cache=grant.token_cache,
-        name=name,
-        domain=domain,
-        settings=settings,
-        event=event,
-        word_ms=word_ms,
-        by_wizard=True,
+        AdmissionRequest(
+            tenant_id=grant.tenant_id,
+            account_id=grant.account_id,
+            upn=grant.upn,
+            token_cache=grant.token_cache,
+            name=name,
+            domain=domain,
+            settings=settings,
+            event=event,
+            word_ms=word_ms,
+            by_wizard=True,
+        )
     )
 
 
@@ -120,17 +124,19 @@ async def by_manager(
         TurnedAwayError, NotSaved, StoreUnavailable: see `Admissions.admit`.
     """
     return await admissions.admit(
-        grant.tenant_id,
-        grant.account_id,
-        upn=grant.upn,
-        token_cache=grant.token_cache,
-        name="",
-        domain="",
-        settings={},
-        by=by,
-        right_of=right_of,
-        replaces=replaces,
-        asked=asked,
-        event=TenantEvent.APPLIED,
-        is_new=False,
+        AdmissionRequest(
+            tenant_id=grant.tenant_id,
+            account_id=grant.account_id,
+            upn=grant.upn,
+            token_cache=grant.token_cache,
+            name="",
+            domain="",
+            settings={},
+            by=by,
+            right_of=right_of,
+            replaces=replaces,
+            asked=asked,
+            event=TenantEvent.APPLIED,
+            is_new=False,
+        )
     )

@@ -26,7 +26,7 @@ from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.core.presence import TenantId, UserId
 from relay.graph.auth.id_tokens import VerifiedIdentity
 from relay.http.paths import TENANT
-from relay.store.custody.admissions import Admissions
+from relay.store.custody.admissions import AdmissionRequest, Admissions
 from relay.store.custody.audit import AuditLog
 from relay.store.custody.suite_keys import KeyRecord
 from relay.store.sealing.keyring import KeyRing, make_ring
@@ -69,10 +69,7 @@ class Scene:
         await self.raw.flushall()
         admissions = Admissions(self.site.store, self.site.ring)
         for upn in (ACCOUNT, BEN):
-            await admissions.admit(
-                self.tenant_id, self.account(upn), upn=upn, token_cache="{}", name="Contoso Ltd", domain="contoso.example",
-                settings=SETTINGS,
-            )  # fmt: skip
+            await admissions.admit(AdmissionRequest(tenant_id=self.tenant_id, account_id=self.account(upn), upn=upn, token_cache="{}", name="Contoso Ltd", domain="contoso.example", settings=SETTINGS))  # fmt: skip
         for label in ("Reception", "Contact centre"):
             await self.site.suite_keys.issue(self.tenant_id, label)
         self.suite_keys = await self.site.suite_keys.list(self.tenant_id)

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from relay.core.audit.events import Actor, EventKind
 from relay.store.custody.access_requests import MOST_KEPT, MOST_WAITING, WAITS, AccessRequests, AskOutcome, RequestState
-from relay.store.custody.admissions import Admissions, Admitted, RequestGone
+from relay.store.custody.admissions import AdmissionRequest, Admissions, Admitted, RequestGone
 from relay.store.custody.audit import AuditLog
 from relay.store.custody.managers import Managers
 from relay.store.custody.reseal import Sealed
@@ -37,14 +37,16 @@ async def requests(store: Store) -> AccessRequests:
 async def admit(store: Store, account: str, upn: str, **how: object) -> Admitted:
     settings = {"contact_email": ""}
     return await Admissions(store, OLD).admit(
-        TENANT,
-        account,
-        upn=upn,
-        token_cache="cache",
-        name="",
-        domain="",
-        settings=settings,
-        **how,  # type: ignore[arg-type]
+        AdmissionRequest(
+            tenant_id=TENANT,
+            account_id=account,
+            upn=upn,
+            token_cache="cache",
+            name="",
+            domain="",
+            settings=settings,
+            **how,
+        )
     )
 
 

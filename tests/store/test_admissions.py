@@ -11,7 +11,7 @@ from relay.core.audit.events import Actor
 from relay.core.consent.grants import GrantState
 from relay.core.consent.tenant import TRANSITIONS, TenantEvent, TenantState
 from relay.core.presence import UserId
-from relay.store.custody.admissions import Admissions, ReplacedGrant
+from relay.store.custody.admissions import AdmissionRequest, Admissions, ReplacedGrant
 from relay.store.custody.audit import AuditLog
 from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.custody.vault import Vault, VersionConflict
@@ -29,7 +29,9 @@ RING = KeyRing.from_json(make_ring("test", now_s=0))
 
 async def admit(store: Store, account: UserId, cache: str = "cache", **changes: object) -> TenantState:
     given = {"upn": "a@b.de", "name": "Contoso", "domain": "b.de", "settings": {"contact_name": "Ada"}, **changes}
-    taken = await Admissions(store, RING).admit(TENANT, account, token_cache=cache, **given)  # type: ignore[arg-type]
+    taken = await Admissions(store, RING).admit(
+        AdmissionRequest(tenant_id=TENANT, account_id=account, token_cache=cache, **given)
+    )  # type: ignore[arg-type]
     return taken.state
 
 

@@ -15,7 +15,7 @@ from relay.core.audit.events import OPERATOR, Actor, EventKind
 from relay.core.audit.export import Form
 from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.store.custody import audit as store_audit
-from relay.store.custody.admissions import Admissions
+from relay.store.custody.admissions import AdmissionRequest, Admissions
 from relay.store.custody.audit import RETENTION, AuditLog
 from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.custody.tenants import Tenant, Tenants
@@ -46,7 +46,16 @@ async def told(log: AuditLog) -> list[tuple[EventKind, str, str]]:
 
 async def admit(store: Store, number: int, by: Actor | None = None) -> None:
     await Admissions(store, RING).admit(
-        TENANT, user(number), upn=f"u{number}", token_cache="secret", name="", domain="", settings={}, by=by
+        AdmissionRequest(
+            tenant_id=TENANT,
+            account_id=user(number),
+            upn=f"u{number}",
+            token_cache="secret",
+            name="",
+            domain="",
+            settings={},
+            by=by,
+        )
     )
 
 

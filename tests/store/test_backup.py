@@ -26,7 +26,7 @@ from relay.store.backup.file import (
 )
 from relay.store.backup.restore import Restore, RestoreOutcome, TenantRestored, check_backup
 from relay.store.backup.write import back_up
-from relay.store.custody.admissions import Admissions
+from relay.store.custody.admissions import AdmissionRequest, Admissions
 from relay.store.custody.audit import AuditLog
 from relay.store.custody.managers import Managers
 from relay.store.custody.suite_keys import SuiteKeys
@@ -51,10 +51,7 @@ async def fill(store: Store) -> dict[str, str]:
     texts = {}
     for tenant_id in (TENANT, OTHER):
         for number in (1, 2):
-            await Admissions(store, RING).admit(
-                tenant_id, user(number), upn=f"u{number}", token_cache=f"secret of {tenant_id} {number}",
-                name="Contoso", domain="contoso.com", settings={"contact_email": "ada@contoso.com"},
-            )  # fmt: skip
+            await Admissions(store, RING).admit(AdmissionRequest(tenant_id=tenant_id, account_id=user(number), upn=f"u{number}", token_cache=f"secret of {tenant_id} {number}", name="Contoso", domain="contoso.com", settings={"contact_email": "ada@contoso.com"}))  # fmt: skip
         texts[tenant_id] = (await SuiteKeys(store, MARKS).issue(tenant_id, "desk", audit.key_made(ADA, "desk"))).text
     watch = audit.watched(Actor.suite("k1", "desk"), ["ada"], NOW, NOW)
     await AuditLog(store).append_watches(TENANT, [watch] * 2500)

@@ -16,7 +16,7 @@ from relay.errors import Rejected, SuiteKeyRevoked
 from relay.store.backup.file import BackupKey, make_backup_key
 from relay.store.backup.restore import check_backup
 from relay.store.backup.write import back_up
-from relay.store.custody.admissions import Admissions
+from relay.store.custody.admissions import AdmissionRequest, Admissions
 from relay.store.custody.audit import AuditLog
 from relay.store.custody.reseal import Sealed
 from relay.store.custody.suite_keys import SuiteKeys
@@ -47,13 +47,15 @@ async def fill(store: Store) -> str:
     for tenant_id in (TENANT, tenant_in(7)):
         for number in (1, 2):
             await Admissions(store, OLD).admit(
-                tenant_id,
-                user(number),
-                upn=f"u{number}",
-                token_cache=f"token {number}",
-                name="",
-                domain="",
-                settings={},
+                AdmissionRequest(
+                    tenant_id=tenant_id,
+                    account_id=user(number),
+                    upn=f"u{number}",
+                    token_cache=f"token {number}",
+                    name="",
+                    domain="",
+                    settings={},
+                )
             )
         texts.append((await SuiteKeys(store, MARKS).issue(tenant_id, "desk", audit.key_made(BY, "desk"))).text)
     await Flows(store, OLD).put(FLOW, "a flow")

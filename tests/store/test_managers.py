@@ -13,7 +13,7 @@ from relay.core.consent.grants import GrantState
 from relay.core.consent.tenant import TenantState
 from relay.core.presence import UserId
 from relay.errors import TenantRemoved
-from relay.store.custody.admissions import Admissions, Admitted, MustAsk
+from relay.store.custody.admissions import AdmissionRequest, Admissions, Admitted, MustAsk
 from relay.store.custody.audit import AuditLog
 from relay.store.custody.managers import (
     CLAIM_LASTS,
@@ -41,14 +41,16 @@ async def connect(
     store: Store, account: UserId = SERVICE, upn: str = "service@b.de", contact: str = "Ada@b.de", **how: bool
 ) -> Admitted:
     return await Admissions(store, RING).admit(
-        TENANT,
-        account,
-        upn=upn,
-        token_cache="cache",
-        name="",
-        domain="b.de",
-        settings={"contact_email": contact},
-        **how,
+        AdmissionRequest(
+            tenant_id=TENANT,
+            account_id=account,
+            upn=upn,
+            token_cache="cache",
+            name="",
+            domain="b.de",
+            settings={"contact_email": contact},
+            **how,
+        )
     )
 
 

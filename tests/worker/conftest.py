@@ -20,7 +20,7 @@ from relay.core.consent.tenant import TenantState
 from relay.core.names import normalise
 from relay.core.presence import Name, Presence, Status, TenantId, UserId
 from relay.graph.push.certificates import Certificates, make
-from relay.store.custody.admissions import Admissions
+from relay.store.custody.admissions import AdmissionRequest, Admissions
 from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.custody.vault import NEW, Grant, Vault
 from relay.store.presence.interest import Interest
@@ -79,7 +79,15 @@ class Relay:
         """Consent anew, as the pages keep it."""
         new = await consent(self.microsoft, settings_for(self.microsoft), who)
         await Admissions(self.store, self.vault.ring).admit(
-            new.tenant_id, new.account_id, upn=new.upn, token_cache=new.token_cache, name="", domain="", settings={}
+            AdmissionRequest(
+                tenant_id=new.tenant_id,
+                account_id=new.account_id,
+                upn=new.upn,
+                token_cache=new.token_cache,
+                name="",
+                domain="",
+                settings={},
+            )
         )
         return new.tenant_id
 

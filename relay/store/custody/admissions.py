@@ -6,7 +6,7 @@ makes both.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -58,6 +58,46 @@ class Admitted:
     is_first: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionRequest:
+    """A consent that is to be kept, and the word on which it is.
+
+    Attributes:
+        tenant_id: the tenant, as Microsoft vouches for it.
+        account_id: the account that consented.
+        upn: the account's name.
+        token_cache: the grant, as MSAL's cache.
+        name: the organisation's name; empty: not known.
+        domain: the organisation's domain; empty: not known.
+        settings: settings for a tenant that has none.
+        by: the author for the audit log; None: the account itself.
+        replaces: an account whose grant is withdrawn in the same step.
+        by_wizard: True if nobody of the tenant has accepted the account: one that a connected tenant does not know must ask. One that
+            holds a grant renews it, and a manager adds one.
+        asked: the request that a manager accepts, which must still wait.
+        right_of: the manager whose right this rests on, which must be in force; None: it rests on another.
+        event: CONSENTED, or APPLIED when the operator has not let the tenant in.
+        word_ms: when the operator invited this tenant, in ms since 1970, which lifts an older mark of being turned away; 0: never.
+        is_new: True if a tenant that is not there may begin with this.
+    """
+
+    tenant_id: TenantId
+    account_id: UserId
+    upn: str
+    token_cache: str = field(repr=False)
+    name: str = ""
+    domain: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    by: Actor | None = None
+    replaces: ReplacedGrant | None = None
+    by_wizard: bool = False
+    asked: AccessRequest | None = None
+    right_of: UserId | None = None
+    event: TenantEvent = TenantEvent.CONSENTED
+    word_ms: int = 0
+    is_new: bool = True
+
+
 class MustAsk(RelayError):
     """The tenant is connected, and the account is not known to it: those who look after it decide. Nothing was written."""
 
@@ -75,100 +115,45 @@ class RequestGone(RelayError):
 class Admissions:
     """Takes tenants in.
 
-    Whoever connects a tenant first looks after it from the same step on. When it is there, a consent is a grant and nothing
-    else: the account may read for the tenant, and has no right in it.
+    A tenant that is there keeps its record and its other grants; name and domain are filled in where they are empty. The
+    account's grant is replaced whatever its version: a consent just given is newer than anything that is kept. The tenant's audit
+    log names who did it: that the tenant was admitted, if it was not there, and that the grant was added or replaced. A request
+    of the account's is accepted with it.
+
+    The account that connects a tenant first becomes its manager in the same step. To a connected tenant a consent adds a
+    grant and nothing else: the account may read for the tenant, and has no right in it.
     """
 
     def __init__(self, store: Store, ring: KeyRing) -> None:
         self._store = store
         self._ring = ring
 
-    async def admit(
-        self,
-        tenant_id: TenantId,
-        account_id: UserId,
-        *,
-        upn: str,
-        token_cache: str,
-        name: str,
-        domain: str,
-        settings: Mapping[str, str],
-        by: Actor | None = None,
-        replaces: ReplacedGrant | None = None,
-        by_wizard: bool = False,
-        asked: AccessRequest | None = None,
-        right_of: UserId | None = None,
-        event: TenantEvent = TenantEvent.CONSENTED,
-        word_ms: int = 0,
-        is_new: bool = True,
-    ) -> Admitted:
-        """Take a tenant in with one account's grant, or add or renew that grant.
-
-        A tenant that is there keeps its record and its other grants; name and domain are filled in where they are empty.
-        The account's grant is replaced whatever its version: a consent just given is newer than anything that is kept.
-        Repeating it is safe. The tenant's audit log says who did it, which is the account itself unless `by` is somebody else:
-        that the tenant was admitted, if it was not there, and that the grant was added or replaced. With `replaces` another
-        account's grant is withdrawn in the same step. A request of the account's is accepted with it.
-
-        With `by_wizard` nobody of the tenant has said yes: an account that a connected tenant does not know must ask. One
-        that holds a grant renews it, and a manager adds one. With `asked` it is a manager's yes to that very request, which must
-        still wait.
-
-        Args:
-            tenant_id: which, as Microsoft vouches for it.
-            account_id: whose grant.
-            upn: the account's name.
-            token_cache: the grant.
-            name: what people call the tenant; empty: not known.
-            domain: its domain; empty: not known.
-            settings: of a tenant that has none.
-            by: who does it.
-            replaces: the account whose grant is withdrawn.
-            by_wizard: whether nobody of the tenant has said yes.
-            asked: the request that a manager says yes to.
-            right_of: the manager whose right this rests on, which must be in force; None: it rests on another.
-            event: CONSENTED, or APPLIED when the operator has not let the tenant in.
-            word_ms: when the operator gave their word for this tenant, which lifts an older mark of being turned away; 0: never.
-            is_new: whether a tenant that is not there may begin with this.
+    async def admit(self, request: AdmissionRequest) -> Admitted:
+        """Take a tenant in with one account's grant, or add or renew that grant. Repeating it is safe.
 
         Raises:
             MustAsk: see there; only with `by_wizard`.
             RequestGone: see there; only with `asked`.
             RightEnded: the right that it rests on has ended; nothing was written.
             TurnedAwayError: the operator removed or refused the tenant; nothing was written.
-            TenantRemoved: it is not there, and may not begin with this; nothing was written.
-            NotSaved: it is not known to be on disk: do not tell anybody that it is kept.
+            TenantRemoved: the tenant is not there, and may not begin with this; nothing was written.
+            NotSaved: the grant is not known to be on disk: do not tell anybody that it is kept.
             StoreUnavailable: the outcome is unknown.
         """
-        now_ms = _now_ms()
-        record: list[Arg] = [
-            *("name", name, "domain", domain, "created", str(now_ms // 1000)),
-            *("settings", msgspec.json.encode(dict(settings))),
-        ]
-        grant: list[Arg] = [
-            *("token_cache", self._ring.seal(token_cache, Belonging(tenant_id, account_id))),
-            *("upn", upn, "consented", now_ms, "last_refresh", now_ms, "state", GrantState.HEALTHY, "error", ""),
-        ]
-        actor = by or Actor.account(upn, account_id)
+        tenant_id, account_id, replaces = request.tenant_id, request.account_id, request.replaces
+        actor, now_ms = request.by or Actor.account(request.upn, account_id), _now_ms()
         former = b"" if replaces is None else encoded(grant_withdrawn(actor, replaces.account_id, replaces.upn))
         notice = notices.restored(tenant_id)
-        consent = _Consent(
-            by_wizard=by_wizard,
-            asked_ms=0 if asked is None else round(asked.asked.timestamp() * 1000),
-            right_of=right_of or "",
-            name=folded(upn.strip()),
-            manager=managers.encode(upn, managers.Origin.CONNECTED).decode(),
-            settling=managers.settling(tenant_id).decode(),
-            word_ms=word_ms,
-        )
+        record = _record(request, now_ms)
+        sealed = self._ring.seal(request.token_cache, Belonging(tenant_id, account_id))
         partition = keys.partition_of(tenant_id)
         reply: bytes | int | list[bytes] = await custody.write(
             self._store,
             _ADMIT,
             hints.GrantChanged(tenant_id, account_id),
-            grant_added(actor, account_id, upn),
+            grant_added(actor, account_id, request.upn),
             *record,
-            *grant,
+            *_grant(request, sealed, now_ms),
             tenant=keys.tenant(tenant_id),
             tenants=keys.tenants(partition),
             grant=keys.grant(tenant_id, account_id),
@@ -181,22 +166,41 @@ class Admissions:
             request=keys.request(tenant_id, account_id),
             account_id=account_id,
             now_ms=now_ms,
-            transitions=_moves(event, is_new=is_new),
+            transitions=_moves(request.event, is_new=request.is_new),
             replaced_account="" if replaces is None else replaces.account_id,
             replaced_entry=former,
             notice_id=notice.notice_id,
             notice=notices.encode(notice),
-            consent=msgspec.json.encode(consent),
+            consent=msgspec.json.encode(_consent(request)),
             record_length=len(record),
         )
-        if isinstance(reply, list):
-            raise TurnedAwayError(decode(reply[0]))
-        if isinstance(reply, int):
-            raise _REFUSALS[reply]
-        if not reply:
-            raise TenantRemoved("This tenant has left the relay")
-        state, _, first = reply.decode().partition(" ")
-        return Admitted(TenantState(state), bool(first))
+        return _outcome(reply)
+
+
+def _record(request: AdmissionRequest, now_ms: int) -> list[Arg]:
+    """Return the fields of a tenant's record, for a tenant that has none."""
+    return [
+        *("name", request.name, "domain", request.domain, "created", str(now_ms // 1000)),
+        *("settings", msgspec.json.encode(dict(request.settings))),
+    ]
+
+
+def _grant(request: AdmissionRequest, sealed: Arg, now_ms: int) -> list[Arg]:
+    """Return the fields of a grant's record."""
+    times: list[Arg] = ["consented", now_ms, "last_refresh", now_ms]
+    return ["token_cache", sealed, "upn", request.upn, *times, "state", GrantState.HEALTHY, "error", ""]
+
+
+def _outcome(reply: bytes | int | list[bytes]) -> Admitted:
+    """Return what the script did, or raise why it wrote nothing."""
+    if isinstance(reply, list):
+        raise TurnedAwayError(decode(reply[0]))
+    if isinstance(reply, int):
+        raise _REFUSALS[reply]
+    if not reply:
+        raise TenantRemoved("This tenant has left the relay")
+    state, _, first = reply.decode().partition(" ")
+    return Admitted(TenantState(state), bool(first))
 
 
 class _Consent(msgspec.Struct, frozen=True):
@@ -213,6 +217,19 @@ class _Consent(msgspec.Struct, frozen=True):
     manager: str
     settling: str
     word_ms: int
+
+
+def _consent(request: AdmissionRequest) -> _Consent:
+    """Return how the consent comes, as the script takes it."""
+    return _Consent(
+        by_wizard=request.by_wizard,
+        asked_ms=0 if request.asked is None else round(request.asked.asked.timestamp() * 1000),
+        right_of=request.right_of or "",
+        name=folded(request.upn.strip()),
+        manager=managers.encode(request.upn, managers.Origin.CONNECTED).decode(),
+        settling=managers.settling(request.tenant_id).decode(),
+        word_ms=request.word_ms,
+    )
 
 
 _REFUSALS: Final = {1: MustAsk, 2: RequestGone, 3: managers.RightEnded}

@@ -6,7 +6,7 @@ from relay.core.audit.events import OPERATOR
 from relay.core.presence import UserId
 from relay.http.paths import TENANT
 from relay.store.custody.access_requests import AccessRequests
-from relay.store.custody.admissions import Admissions
+from relay.store.custody.admissions import AdmissionRequest, Admissions
 from relay.store.server import keys
 from tests.onboarding.chromium import Watched
 from tests.onboarding.inventory import Visit, row
@@ -201,7 +201,17 @@ async def read_along(visit: Visit) -> None:
     cache, request = await requests.consent(site.tenant_id(), oid), await requests.load(site.tenant_id(), oid)
     assert cache is not None
     await Admissions(site.store, site.ring).admit(
-        site.tenant_id(), oid, upn=BEN, token_cache=cache, name="", domain="", settings={}, by=OPERATOR, asked=request
+        AdmissionRequest(
+            tenant_id=site.tenant_id(),
+            account_id=oid,
+            upn=BEN,
+            token_cache=cache,
+            name="",
+            domain="",
+            settings={},
+            by=OPERATOR,
+            asked=request,
+        )
     )
 
 
