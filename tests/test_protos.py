@@ -12,7 +12,7 @@ import pytest
 
 from presence_api.v1 import error_reason_pb2, presence_pb2, presence_service_pb2
 from relay.core import presence
-from relay.edge.errors import Busy, ending_of
+from relay.edge.errors import Busy, wire_error
 from suite.channel import Target
 from suite.explain import Ending, explain
 
@@ -85,7 +85,7 @@ def test_the_protocol_has_one_name_for_languages_that_want_a_domain():
 
 
 def test_the_reason_on_the_wire_is_the_name_in_the_enum():
-    reason = ending_of(Busy("Too many")).reason
+    reason = wire_error(Busy("Too many")).reason
     assert error_reason_pb2.ErrorReason.Value(reason) == error_reason_pb2.ERROR_REASON_BUSY
 
 

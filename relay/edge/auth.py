@@ -33,7 +33,7 @@ _MOST_OF_ONE_KEY: Final = 8
 """Verifications of one known key at a time; more of them queue like unknown keys, so that no key has the other lane alone."""
 
 
-class Authenticator:
+class KeyVerifier:
     """Verifies the bearer credential of a call.
 
     The answer is not cached: a check is two reads of Redis and one signature (0.1 ms), and a cache would have to be told of every

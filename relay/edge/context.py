@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from relay.core.watching.values import NamesSnapshot
-from relay.edge.auth import Authenticator
+from relay.edge.auth import KeyVerifier
 from relay.edge.connected_suites import SuiteSweeper
 from relay.edge.hub.hub import Hub
 from relay.edge.interest import LocalInterest
@@ -43,7 +43,7 @@ class EdgeContext:
         self.tasks = ShortTasks()
         self.suite_keys = SuiteKeys(store, marks)
         self.strangers = Strangers(settings, self.tasks)
-        self.auth = Authenticator(self.suite_keys, self.strangers, settings)
+        self.auth = KeyVerifier(self.suite_keys, self.strangers, settings)
         self.open_calls = OpenCalls(settings.streams_per_tenant)
         self.presences = Presences(store)
         limits = TenantLimits(Tenants(store), settings.tenant_names, clock)

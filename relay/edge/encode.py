@@ -68,7 +68,7 @@ def pending_item(user_id: UserId) -> bytes:
 
 
 def resolved_item(spelling: str, meaning: Resolution) -> bytes:
-    """What a name stands for, as a whole `resolved` field of a batch."""
+    """Return the resolution of a name, as a whole `resolved` field of a batch."""
     user = _field(_ITEM_KEY, spelling.encode())
     if isinstance(meaning, Status):
         return _field(_BATCH_RESOLVED, user + _ITEM_STATUS + varint(meaning))

@@ -1,4 +1,4 @@
-"""What each error is on the wire: gRPC code, reason, metadata and when to come back."""
+"""Errors on the wire: gRPC code, reason, metadata, and the time to wait before coming back."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ _BUG: Final = _Form(grpc.StatusCode.INTERNAL, _Reason.ERROR_REASON_BUG)
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """How a stream ends for its suite."""
+class WireError:
+    """The end of a call, as its suite sees it."""
 
     code: grpc.StatusCode
     message: str
@@ -113,7 +113,7 @@ class Ending:
 
 
 def is_expected(error: BaseException) -> bool:
-    """Whether the error has a wire form of its own; any other is a bug, to be logged with an incident."""
+    """Return whether the error has a wire form of its own; any other is a bug, to be logged with an incident."""
     return type(error) in _FORMS
 
 
@@ -133,8 +133,8 @@ def forget_frames(error: BaseException) -> None:
             one.__traceback__ = one.__cause__ = one.__context__ = None
 
 
-def ending_of(error: BaseException, incident: str = "") -> Ending:
-    """What the suite is told of an error.
+def wire_error(error: BaseException, incident: str = "") -> WireError:
+    """Return the wire form of an error.
 
     Args:
         error: why the stream ends.
@@ -153,8 +153,8 @@ def ending_of(error: BaseException, incident: str = "") -> Ending:
     return _ending(form, str(error.args[0]), metadata, error.retry_after if isinstance(error, Retryable) else None)
 
 
-def _ending(form: _Form, message: str, metadata: Mapping[str, str], retry_after: timedelta | None = None) -> Ending:
-    return Ending(form.code, message, _Reason.Name(form.reason), metadata, retry_after or form.retry_after)
+def _ending(form: _Form, message: str, metadata: Mapping[str, str], retry_after: timedelta | None = None) -> WireError:
+    return WireError(form.code, message, _Reason.Name(form.reason), metadata, retry_after or form.retry_after)
 
 
 def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.RetryInfo) -> any_pb2.Any:

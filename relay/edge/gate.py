@@ -17,14 +17,14 @@ import grpc
 import structlog
 from grpc_health.v1 import health
 
-from relay.edge.errors import MetadataTooLarge, ending_of, forget_frames, is_expected
+from relay.edge.errors import MetadataTooLarge, forget_frames, is_expected, wire_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from grpc.aio import ServicerContext
 
-    from relay.edge.auth import Authenticator
+    from relay.edge.auth import KeyVerifier
     from relay.edge.settings import EdgeSettings
     from relay.edge.strangers import Strangers
     from relay.store.custody.suite_keys import KeyRecord
@@ -44,7 +44,7 @@ _HEALTH: Final = f"/{health.SERVICE_NAME}/"
 class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
     """Lets calls through, or ends them with the reason."""
 
-    def __init__(self, auth: Authenticator, strangers: Strangers, settings: EdgeSettings) -> None:
+    def __init__(self, auth: KeyVerifier, strangers: Strangers, settings: EdgeSettings) -> None:
         self._auth = auth
         self._strangers = strangers
         self._settings = settings
@@ -82,7 +82,7 @@ async def refused(context: ServicerContext[Any, Any], error: BaseException) -> N
     if incident:
         _log.error("stream_failed", incident=incident, exc_info=error)
     forget_frames(error)
-    ending = ending_of(error, incident)
+    ending = wire_error(error, incident)
     await context.abort(ending.code, ending.message, ending.trailers())
 
 

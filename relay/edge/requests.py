@@ -1,4 +1,4 @@
-"""What a suite asks for, checked. A malformed message never reaches the watch."""
+"""Reads and checks the requests of a suite. A malformed message never reaches the watch."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class StartRequest:
 
 @dataclass(frozen=True, slots=True)
 class ChangeRequest:
-    """What a change request asks for."""
+    """The names of one change request."""
 
     subscribe: Sequence[str]
     unsubscribe: Sequence[str]
@@ -202,7 +202,7 @@ class StartParts:
 
 
 def is_long(name: str) -> bool:
-    """Whether a name takes more memory than any that is somebody's.
+    """Return whether a name takes more memory than the longest real one.
 
     One character beyond ASCII makes its whole name take up to four times as much.
     """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeSettings:
-    """How the edge listens and what it allows."""
+    """The edge's addresses and limits."""
 
     host: str = "0.0.0.0"  # noqa: S104 suites come from outside
     port: int = 443

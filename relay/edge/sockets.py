@@ -33,7 +33,7 @@ def stop_listening(port: int) -> None:
 
 
 def has_connections(port: int) -> bool:
-    """Whether any connection to the port is open, or may be."""
+    """Return whether any connection to the port is open, or may be."""
     try:
         return any(_is_connected(one) for one in _on(port))
     except OSError:

@@ -21,7 +21,7 @@ _SHARE_OF_DESCRIPTORS: Final = 4
 
 
 @dataclass(slots=True, eq=False)
-class Place:
+class ConnectionSlot:
     """The place of one connection.
 
     Attributes:
@@ -38,10 +38,10 @@ class _Network:
     """The places of one network, and its waiting connections, the longest first."""
 
     places: int = 0
-    waiting: OrderedDict[Place, None] = field(default_factory=OrderedDict)
+    waiting: OrderedDict[ConnectionSlot, None] = field(default_factory=OrderedDict)
 
 
-class Admission:
+class ConnectionLimiter:
     """Gives places to connections, within bounds.
 
     Args:
@@ -58,16 +58,16 @@ class Admission:
         self._is_behind_any = "*" in given
         self._proxies = [ipaddress.ip_network(one, strict=False) for one in given - {"*"}]
         self._refused = refused
-        self._places: set[Place] = set()
-        self._waiting: OrderedDict[Place, None] = OrderedDict()
+        self._places: set[ConnectionSlot] = set()
+        self._waiting: OrderedDict[ConnectionSlot, None] = OrderedDict()
         self._networks: dict[str, _Network] = {}
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def enter(self, address: str, abort: Callable[[], None]) -> Place | None:
+    def enter(self, address: str, abort: Callable[[], None]) -> ConnectionSlot | None:
         """Return a place for a new connection, perhaps another's; None when it must be closed."""
-        place = Place(abort, None if self._is_proxy(address) else network_of(address))
+        place = ConnectionSlot(abort, None if self._is_proxy(address) else network_of(address))
         own = None if place.network is None else self._networks.get(place.network)
         if own is not None and own.places >= self._most_of_one and not self._clear(own.waiting, "crowded_address"):
             return None
@@ -79,7 +79,7 @@ class Admission:
         self.wait(place)
         return place
 
-    def wait(self, place: Place) -> None:
+    def wait(self, place: ConnectionSlot) -> None:
         """Mark the connection as waiting from now on."""
         if place not in self._places:
             return
@@ -87,12 +87,12 @@ class Admission:
             waiting[place] = None
             waiting.move_to_end(place)
 
-    def answer(self, place: Place) -> None:
+    def answer(self, place: ConnectionSlot) -> None:
         """Mark the connection as being answered: it does not have to give way."""
         for waiting in self._lines(place):
             waiting.pop(place, None)
 
-    def leave(self, place: Place) -> None:
+    def leave(self, place: ConnectionSlot) -> None:
         """Give the place back; a second call does nothing."""
         if place not in self._places:
             return
@@ -108,7 +108,7 @@ class Admission:
         """Close the connection that waits longest: the process has no descriptors left."""
         self._clear(self._waiting, "no_descriptors")
 
-    def _clear(self, waiting: OrderedDict[Place, None], reason: str) -> bool:
+    def _clear(self, waiting: OrderedDict[ConnectionSlot, None], reason: str) -> bool:
         """Close the connection that waits longest; whether there was one."""
         self._refused(reason)
         if not waiting:
@@ -118,7 +118,7 @@ class Admission:
         place.abort()
         return True
 
-    def _lines(self, place: Place) -> list[OrderedDict[Place, None]]:
+    def _lines(self, place: ConnectionSlot) -> list[OrderedDict[ConnectionSlot, None]]:
         own = None if place.network is None else self._networks.get(place.network)
         return [self._waiting] if own is None else [self._waiting, own.waiting]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from relay.http.admission import Place
+    from relay.http.admission import ConnectionSlot
     from relay.http.protocol import BoundedHttp, Bounds
 
 _GOODBYE_S: Final = 16.0  # for TLS' own goodbye; see `bounded_http`
@@ -23,7 +23,7 @@ _PAUSE_S: Final = 0.05
 """After the system gave no descriptor: until one is free again."""
 
 
-class Door:
+class Acceptor:
     """Accepts connections and does their TLS handshakes in time.
 
     Args:
@@ -74,7 +74,7 @@ class Door:
         self._entering.add(task)
         task.add_done_callback(self._entering.discard)
 
-    async def _enter(self, connection: socket.socket, place: Place) -> None:
+    async def _enter(self, connection: socket.socket, place: ConnectionSlot) -> None:
         loop, limit_s = asyncio.get_running_loop(), self._bounds.head_time_s
         http = self._protocol()
         http.place, http.bounds, http.due = place, self._bounds, loop.time() + limit_s

@@ -25,8 +25,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 if TYPE_CHECKING:
     import asyncio
 
-    from relay.http.admission import Admission, Place
-    from relay.ops.refusals import Refusals
+    from relay.http.admission import ConnectionLimiter, ConnectionSlot
+    from relay.ops.refusals import RefusalCounter
 
 MOST_PIPELINED: Final = 16
 """Requests that wait for their turn on one connection. No browser sends a second one before the first answer."""
@@ -60,8 +60,8 @@ class Bounds:
     head_bytes: int
     head_time_s: float
     requests: int
-    admission: Admission
-    refusals: Refusals
+    admission: ConnectionLimiter
+    refusals: RefusalCounter
     arriving: set[BoundedHttp] = field(default_factory=set)
 
 
@@ -75,7 +75,7 @@ class BoundedHttp(HttpToolsProtocol):
     """
 
     bounds: Bounds
-    place: Place
+    place: ConnectionSlot
     due: float
 
     _is_over = False

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import structlog
 import uvicorn
 
-from relay.http.admission import Admission, room_for
-from relay.http.handshakes import Door
+from relay.http.admission import ConnectionLimiter, room_for
+from relay.http.handshakes import Acceptor
 from relay.http.limits import HttpLimits
 from relay.http.protocol import BoundedHttp, Bounds
 from relay.ops.listening import listener
-from relay.ops.refusals import Refusals
+from relay.ops.refusals import RefusalCounter
 from relay.ops.supervision import running
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ async def _server(app: Any, settings: Listening, bound: socket.socket, given: di
     bounds = _bounds(settings)
     bound.listen(config.backlog)
     bound.settimeout(0)
-    door = Door(bound, lambda: BoundedHttp(config, server.server_state, server.lifespan.state), bounds, tls)
+    door = Acceptor(bound, lambda: BoundedHttp(config, server.server_state, server.lifespan.state), bounds, tls)
     try:
         async with running({f"{settings.name}-server": server.main_loop, f"{settings.name}-door": door.run}):
             yield
@@ -104,7 +104,7 @@ async def _server(app: Any, settings: Listening, bound: socket.socket, given: di
 
 
 def _bounds(settings: Listening) -> Bounds:
-    limits, refusals = settings.limits, Refusals(settings.name)
+    limits, refusals = settings.limits, RefusalCounter(settings.name)
     room = room_for(limits.connections)
     if room < limits.connections:
         log.warning(
@@ -114,7 +114,7 @@ def _bounds(settings: Listening) -> Bounds:
         head_bytes=settings.head_bytes,
         head_time_s=limits.head_time.total_seconds(),
         requests=limits.requests,
-        admission=Admission(room, limits.connections_per_address, settings.proxies, refusals),
+        admission=ConnectionLimiter(room, limits.connections_per_address, settings.proxies, refusals),
         refusals=refusals,
     )
 

@@ -19,7 +19,7 @@ _refused = _meter.create_counter(
 )
 
 
-class Refusals:
+class RefusalCounter:
     """Counts for one server. The reasons are few and ours, so a flood writes a line a minute for each."""
 
     def __init__(self, server: str) -> None:

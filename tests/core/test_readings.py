@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from relay.core.presence import Name
-from relay.core.watching.readings import Change, Readings
+from relay.core.watching.readings import InterestChange, Readings
 
 ADA = Name("ada@x.example")
 
@@ -24,7 +24,7 @@ def test_an_edge_that_is_being_read_is_not_read_beside_it_but_once_more_after_it
 
 def test_what_hints_say_meanwhile_is_kept_in_its_order():
     readings = Readings()
-    change, back = Change((ADA,), ()), Change((), (ADA,))
+    change, back = InterestChange((ADA,), ()), InterestChange((), (ADA,))
     assert not readings.hold("e1", change)
     readings.begin("e1")
     assert not readings.heard("e1")

@@ -1,4 +1,4 @@
-"""Wanted names: an edge's interest, and the linger after it."""
+"""WantedNames names: an edge's interest, and the linger after it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.core.presence import Name
-from relay.core.watching.wanted import Wanted
+from relay.core.watching.wanted import WantedNames
 
 ADA, BEN = Name("ada@x.example"), Name("ben@x.example")
 
 
 def test_a_name_that_two_edges_want_is_new_once():
-    wanted = Wanted(10, most=1000)
+    wanted = WantedNames(10, most=1000)
     assert wanted.add("e1", [ADA]) == [ADA]
     assert wanted.add("e2", [ADA]) == []
     assert wanted.watchers(ADA) == 2
 
 
 def test_a_name_lingers_after_the_last_edge_let_it_go():
-    wanted = Wanted(10, most=1000)
+    wanted = WantedNames(10, most=1000)
     wanted.add("e1", [ADA])
     wanted.remove("e1", [ADA], now=100)
     assert ADA in wanted
@@ -29,7 +29,7 @@ def test_a_name_lingers_after_the_last_edge_let_it_go():
 
 
 def test_who_comes_back_in_time_costs_nothing():
-    wanted = Wanted(10, most=1000)
+    wanted = WantedNames(10, most=1000)
     wanted.add("e1", [ADA])
     wanted.remove("e1", [ADA], now=100)
     assert wanted.add("e1", [ADA]) == []
@@ -37,7 +37,7 @@ def test_who_comes_back_in_time_costs_nothing():
 
 
 def test_replacing_an_edges_names_lets_go_of_the_others():
-    wanted = Wanted(10, most=1000)
+    wanted = WantedNames(10, most=1000)
     wanted.add("e1", [ADA])
     assert wanted.replace("e1", {BEN}, now=0) == [BEN]
     assert wanted.forget_due(10) == [ADA]
@@ -45,7 +45,7 @@ def test_replacing_an_edges_names_lets_go_of_the_others():
 
 
 def test_names_that_an_earlier_owner_left_linger():
-    wanted = Wanted(10, most=1000)
+    wanted = WantedNames(10, most=1000)
     wanted.add("e1", [ADA])
     wanted.linger([ADA, BEN], now=0)
     assert wanted.forget_due(10) == [BEN]
@@ -59,7 +59,7 @@ steps = st.lists(
 
 @given(steps)
 def test_what_any_edge_wants_is_wanted_and_nothing_else_after_the_linger(history: list[tuple[str, str, list[Name]]]):
-    wanted = Wanted(10, most=1000)
+    wanted = WantedNames(10, most=1000)
     truth: dict[str, set[Name]] = {"e1": set(), "e2": set()}
     for now, (step, edge, some) in enumerate(history):
         if step == "add":
@@ -78,7 +78,7 @@ def test_what_any_edge_wants_is_wanted_and_nothing_else_after_the_linger(history
 
 
 def test_names_that_stand_for_nobody_linger_briefly():
-    wanted = Wanted(300, most=1000, brief_s=10, is_nobody=lambda name: name == BEN)
+    wanted = WantedNames(300, most=1000, brief_s=10, is_nobody=lambda name: name == BEN)
     wanted.add("e1", [ADA, BEN])
     wanted.remove("e1", [ADA, BEN], now=0)
     assert wanted.next_due() == 10
@@ -88,7 +88,7 @@ def test_names_that_stand_for_nobody_linger_briefly():
 
 
 def test_beyond_the_most_the_oldest_lingering_names_are_forgotten_at_once():
-    wanted = Wanted(300, most=5)
+    wanted = WantedNames(300, most=5)
     names = [Name(f"u{n}") for n in range(20)]
     for now, name in enumerate(names):
         wanted.add("e1", [name])
@@ -102,7 +102,7 @@ def test_beyond_the_most_the_oldest_lingering_names_are_forgotten_at_once():
 
 
 def test_what_was_too_much_and_is_wanted_again_is_not_forgotten():
-    wanted = Wanted(300, most=1)
+    wanted = WantedNames(300, most=1)
     wanted.add("e1", [ADA, BEN])
     wanted.remove("e1", [ADA, BEN], now=0)
     assert ADA not in wanted
@@ -111,7 +111,7 @@ def test_what_was_too_much_and_is_wanted_again_is_not_forgotten():
 
 
 def test_due_names_are_told_in_portions():
-    wanted = Wanted(10, most=1000)
+    wanted = WantedNames(10, most=1000)
     names = [Name(f"u{n}") for n in range(25)]
     wanted.add("e1", names)
     wanted.remove("e1", names, now=0)

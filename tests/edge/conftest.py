@@ -44,7 +44,7 @@ async def store(valkey: ValkeyServer, raw: Redis) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def edge_store(valkey: ValkeyServer, raw: Redis) -> AsyncIterator[LateStore]:
-    """What edges have: the rights of their own Redis user, so that a new key or command of theirs is missed at once.
+    """A store with the rights of the edges' own Redis user, so that a new key or command of theirs is missed at once.
 
     A test may have some of its replies come late.
     """

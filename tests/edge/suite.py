@@ -21,7 +21,7 @@ PATIENCE_S = 30.0
 
 
 class Ended(Exception):
-    """How a stream ended."""
+    """The error that a stream ended with."""
 
     def __init__(self, error: grpc.aio.AioRpcError) -> None:
         super().__init__(f"{error.code()} {error.details()}")
@@ -165,7 +165,7 @@ class SuiteStream:
         ]
 
     def held(self) -> list[presence_pb2.ResolvedName]:
-        """What the next start says of this stream's users."""
+        """Return this stream's users for the next start."""
         held = []
         for spelling, meaning in self.resolved.items():
             if isinstance(meaning, str):

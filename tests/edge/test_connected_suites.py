@@ -1,4 +1,4 @@
-"""What the people of a tenant are told of their suites."""
+"""The connected suites that a tenant's people see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is made by joining bytes is what the generated classes read."""
+"""The generated classes read the messages that are made by joining bytes."""
 
 from __future__ import annotations
 

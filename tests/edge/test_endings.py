@@ -1,4 +1,4 @@
-"""How streams end, and that nothing is left of them."""
+"""The endings of streams, and that nothing is left of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from relay.edge.connected_suites import SWEEP_S
-from relay.edge.errors import ending_of
+from relay.edge.errors import wire_error
 from relay.errors import Bug, SuiteKeyUnknown
 from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.custody.tenants import Tenants
@@ -210,14 +210,14 @@ async def test_what_goes_wrong_inside_is_an_incident_without_details(worker, sui
 
 
 def test_every_ending_has_its_reason_and_no_inner_text() -> None:
-    ending = ending_of(Bug("inner detail"), "abc")
+    ending = wire_error(Bug("inner detail"), "abc")
     assert (ending.code, ending.reason, ending.metadata) == (
         grpc.StatusCode.INTERNAL,
         "ERROR_REASON_BUG",
         {"incident": "abc"},
     )
     assert "inner detail" not in ending.message
-    assert ending_of(SuiteKeyUnknown("in words")).message == "in words"
+    assert wire_error(SuiteKeyUnknown("in words")).message == "in words"
 
 
 async def test_a_key_that_ends_by_itself_ends_its_streams(worker, suite, store, edge, raw) -> None:

@@ -1,4 +1,4 @@
-"""How fresh a tenant is: a function of what the worker said and of the edge's own clock."""
+"""The freshness of a tenant: a function of the worker's contact and the edge's own clock."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ async def test_a_worker_whose_clock_is_an_hour_off_makes_nobody_stale(worker, su
 async def test_a_suite_is_told_that_all_is_well_only_after_the_answers_of_that_time(
     worker, start_edge, connect, key
 ) -> None:
-    """What a new owner read comes with the contact that confirms it: the suite must not call fresh what it still shows."""
+    """A new owner's reads come with the contact that confirms them: the suite must not call older answers fresh."""
     names = await worker.users(2)
     edge = await start_edge(linger=timedelta(seconds=0.5))
     stream = SuiteStream(await connect(edge), key).open(*names)

@@ -1,4 +1,4 @@
-"""What the guide for developers of suites says is so: its simple client runs as it stands there, and its tables are complete."""
+"""The guide for developers of suites is true: its simple client runs as it stands there, and its tables are complete."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in GUIDE.
 
 
 def simple_client() -> dict[str, Any]:
-    """What the guide's simple client defines."""
+    """Return the names that the guide's simple client defines."""
     [code] = re.findall(r"```python\n(import random.*?)```", GUIDE, re.DOTALL)
     room: dict[str, Any] = {}
     exec(compile(code, "docs/suites.md", "exec"), room)

@@ -34,13 +34,13 @@ EACH = 5
 
 
 async def calls(raw: Redis, command: str) -> int:
-    """How often the store has carried out a command."""
+    """Return how often the store has carried out a command."""
     stats: dict[str, Any] = await raw.info("commandstats")
     return stats.get(f"cmdstat_{command}", {}).get("calls", 0)
 
 
 async def checks_of(raw: Redis) -> int:
-    """How often somebody asked which history the store has; snapshots do so as well."""
+    """Return how often the store was asked for its history; snapshots ask as well."""
     return await calls(raw, "info") - await calls(raw, "evalsha_ro")
 
 

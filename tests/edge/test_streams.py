@@ -1,4 +1,4 @@
-"""What a suite sees of a stream when nothing goes wrong."""
+"""A suite's view of a stream when nothing goes wrong."""
 
 from __future__ import annotations
 

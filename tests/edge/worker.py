@@ -1,4 +1,4 @@
-"""What a worker does to the store, done by hand."""
+"""A worker's writes to the store, made by hand."""
 
 from __future__ import annotations
 

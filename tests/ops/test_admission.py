@@ -1,19 +1,19 @@
-"""Who may connect: so many in all, so many of one network, and proxies as many as there are places."""
+"""Limits of connections: in all, of one network, and for proxies as many as there are places."""
 
 from __future__ import annotations
 
 import pytest
 
-from relay.http.admission import Admission
+from relay.http.admission import ConnectionLimiter
 
 
-class Door:
+class Acceptor:
     """Connections by address; knows which were closed, and why."""
 
     def __init__(self, most: int, most_of_one: int, *proxies: str) -> None:
         self.refused: list[str] = []
         self.closed: list[str] = []
-        self.admission = Admission(most, most_of_one, proxies, self.refused.append)
+        self.admission = ConnectionLimiter(most, most_of_one, proxies, self.refused.append)
 
     def come(self, *addresses: str) -> None:
         for address in addresses:
@@ -29,7 +29,7 @@ class Door:
     ids=["a /64", "an IPv4 address, however written"],
 )
 def test_a_network_has_its_share_and_its_longest_waiting_gives_way(same: list[str], other: str) -> None:
-    door = Door(100, 2)
+    door = Acceptor(100, 2)
     door.come(other, *same)
     assert door.closed == same[:1]
     assert door.refused == ["crowded_address"]
@@ -37,7 +37,7 @@ def test_a_network_has_its_share_and_its_longest_waiting_gives_way(same: list[st
 
 
 def test_a_trusted_proxy_has_no_share_and_all_places_bound_it() -> None:
-    door = Door(10, 2, "10.0.0.0/8", "2001:db8::5")
+    door = Acceptor(10, 2, "10.0.0.0/8", "2001:db8::5")
     proxies = ["10.1.2.3", "::ffff:10.1.2.3", "2001:db8::5"] * 3
     door.come(*proxies)
     assert door.closed == []
@@ -48,6 +48,6 @@ def test_a_trusted_proxy_has_no_share_and_all_places_bound_it() -> None:
 
 
 def test_behind_any_proxy_nobody_has_a_share() -> None:
-    door = Door(10, 2, "*")
+    door = Acceptor(10, 2, "*")
     door.come(*["192.0.2.1"] * 10)
     assert door.closed == []

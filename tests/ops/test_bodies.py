@@ -1,4 +1,4 @@
-"""What bodies hold together: room is made by whoever has been arriving for longest."""
+"""Memory of all bodies: the one that has been arriving for longest makes room."""
 
 from __future__ import annotations
 

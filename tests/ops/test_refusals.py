@@ -1,4 +1,4 @@
-"""What a flood of junk leaves in the log: a line now and then, which counts."""
+"""A flood of junk leaves a line now and then in the log, with its number."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from relay.ops import refusals
-from relay.ops.refusals import Refusals
+from relay.ops.refusals import RefusalCounter
 
 
 def test_each_reason_is_told_at_once_and_then_once_a_period_with_a_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refusals, "_SAY_EVERY_S", 3600.0)
     with capture_logs() as lines:
-        refused = Refusals("webhook")
+        refused = RefusalCounter("webhook")
         for _ in range(1000):
             refused("malformed")
         refused("upgrade")
@@ -24,7 +24,7 @@ def test_each_reason_is_told_at_once_and_then_once_a_period_with_a_count(monkeyp
 
 def test_the_last_ones_are_told_when_the_server_stops() -> None:
     with capture_logs() as lines:
-        refused = Refusals("webhook")
+        refused = RefusalCounter("webhook")
         for _ in range(5):
             refused("malformed")
         refused.close()

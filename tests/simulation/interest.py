@@ -1,6 +1,6 @@
-"""What edges watch, under random schedules: the real `Wanted` and `Readings`, with hints that are lost and sets that are read late.
+"""What edges watch, under random schedules: the real `WantedNames` and `Readings`, with hints that are lost and sets that are read late.
 
-    edges ──► sets ──────(read whole, in some time)──────► Wanted
+    edges ──► sets ──────(read whole, in some time)──────► WantedNames
          └──► inbox of hints, in order, some of them lost ──►
 
 What must hold once all hints have arrived and all sets that were asked for are read: each edge watches what its set says.
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from relay.core.presence import Name
-from relay.core.watching.readings import Change, Held, Readings
-from relay.core.watching.wanted import Wanted
+from relay.core.watching.readings import HeldHints, InterestChange, Readings
+from relay.core.watching.wanted import WantedNames
 from tests.simulation.rules import Broken
 
 EDGES: Final = ("e1", "e2")
@@ -27,11 +27,11 @@ class BesideEachOther(Readings):
     """Two readings of one edge may be under way together, and the later one takes over what is kept for the earlier."""
 
     def begin(self, edge: str) -> bool:
-        self._under_way[edge] = Held()
+        self._under_way[edge] = HeldHints()
         return True
 
-    def end(self, edge: str) -> Held:
-        return self._under_way.pop(edge, Held())
+    def end(self, edge: str) -> HeldHints:
+        return self._under_way.pop(edge, HeldHints())
 
 
 class NotAskedAgain(Readings):
@@ -46,15 +46,15 @@ class NotAskedAgain(Readings):
 class HintsNotKept(Readings):
     """What a hint says while the set is being read is taken in at once."""
 
-    def hold(self, edge: str, change: Change) -> bool:
+    def hold(self, edge: str, change: InterestChange) -> bool:
         return False
 
 
 class HintsForgotten(Readings):
     """What a hint says while the set is being read is taken to be in it."""
 
-    def end(self, edge: str) -> Held:
-        return Held(again=super().end(edge).again)
+    def end(self, edge: str) -> HeldHints:
+        return HeldHints(again=super().end(edge).again)
 
 
 @dataclass(eq=False)
@@ -72,9 +72,9 @@ class World:
     def __init__(self, seed: int, readings: type[Readings]) -> None:
         self.draw = random.Random(seed)
         self.sets: dict[str, set[Name]] = {edge: set() for edge in EDGES}
-        self.inbox: deque[tuple[str, Change | None]] = deque()
+        self.inbox: deque[tuple[str, InterestChange | None]] = deque()
         self.is_gap = False
-        self.wanted = Wanted(10.0, most=100)
+        self.wanted = WantedNames(10.0, most=100)
         self.readings = readings()
         self.tasks: list[Task] = []
 
@@ -82,7 +82,7 @@ class World:
         """An edge changes what it watches; large changes are only hinted at."""
         edge, name = self.draw.choice(EDGES), self.draw.choice(NAMES)
         names = self.sets[edge]
-        change = Change((), (name,)) if name in names else Change((name,), ())
+        change = InterestChange((), (name,)) if name in names else InterestChange((name,), ())
         names.symmetric_difference_update((name,))
         self.inbox.append((edge, change if self.draw.random() < 0.7 else None))
 
@@ -126,7 +126,7 @@ class World:
                 self._read(task.edge)
             task.edge = task.found = None
 
-    def _take_in(self, edge: str, change: Change) -> None:
+    def _take_in(self, edge: str, change: InterestChange) -> None:
         self.wanted.add(edge, change.added)
         self.wanted.remove(edge, change.removed, 0.0)
 

@@ -17,7 +17,7 @@ from emulator import Cloud
 
 @dataclass(slots=True)
 class Entra:
-    """What it answers.
+    """The answers of this Entra.
 
     Attributes:
         url: where it is.

@@ -1,4 +1,4 @@
-"""What Graph sends, made by hand after Microsoft's documents: notifications, validation tokens, and forgeries of both."""
+"""Messages of Graph's, made by hand after Microsoft's documents: notifications, validation tokens, and forgeries of both."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def encrypted(content: bytes, certificate: Certificate, *, pad: bool = True) -> 
 
 
 def presence(user: str, availability: str = "Busy", activity: str = "InACall") -> bytes:
-    """What is encrypted: the five documented fields."""
+    """Return the encrypted part: the five documented fields."""
     names = {"@odata.id": f"users/{user}/presence", "@odata.type": "#Microsoft.Graph.presence"}
     return json.dumps({**names, "id": user, "availability": availability, "activity": activity}).encode()
 
@@ -76,7 +76,7 @@ def lifecycle(subscription: Subscription, **changes: Any) -> dict[str, Any]:
 
 
 def claims(cloud: Cloud, tenant: str, version: str = "1.0", **changes: Any) -> dict[str, Any]:
-    """What a validation token says."""
+    """Return the claims of a validation token."""
     now = int(time.time())
     common = {"aud": CLIENT_ID, "iat": now, "nbf": now, "exp": now + 28_800, "tid": tenant, "ver": version}
     if version == "1.0":

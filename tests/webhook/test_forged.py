@@ -231,7 +231,7 @@ async def _send(hook: Hook, posts: list[tuple[str, bytes]]) -> list[int]:
 
 
 async def _opened(hook: Hook, tenants: list[TenantId]) -> tuple[list[str], list[str]]:
-    """Whom the accepted notifications are about, and why others cannot be opened."""
+    """Return the users of the accepted notifications, and why others cannot be opened."""
     accepted, refused = [], []
     for hint in [hint for tenant in tenants for hint in await _notified(hook, tenant)]:
         for item in hint.items:

@@ -1,4 +1,4 @@
-"""What an operator does with the webhook: makes certificates, looks whether the way to it is open, runs the role."""
+"""An operator's work with the webhook: make certificates, check the way to it, run the role."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of notifications: which reach the inbox, which are dropped, and what Graph is answered."""
+"""The way of notifications: which reach the inbox, which are dropped, and the answers to Graph."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.webhook.conftest import ADA, CONTOSO, FABRIKAM, Hook
 
 
 async def opened_in(hook: Hook, *tenants: str) -> list[str]:
-    """Whom the notifications in the inboxes are about, opened as a worker does."""
+    """Return the users of the notifications in the inboxes, opened as a worker does."""
     notified = [hint for tenant in tenants for hint in await hook.inbox(tenant) if isinstance(hint, hints.Notified)]  # type: ignore[arg-type]
     return [decrypt_notification(item, hook.certificates).user_id for hint in notified for item in hint.items]
 
@@ -119,7 +119,7 @@ async def test_an_item_that_is_not_of_the_subscription_is_dropped_and_its_neighb
 
 
 async def test_another_tenants_subscription_with_its_own_token_and_secret_does_not_reach_the_first(hook: Hook):
-    """Who holds one tenant's secret can speak for that tenant only."""
+    """The holder of one tenant's secret can speak for that tenant only."""
     victim, attacker = await hook.subscribed(CONTOSO), await hook.subscribed(FABRIKAM)
     forged = graph.item(victim, ADA, hook.certificates.newest, clientState=attacker.client_state)
     mixed = graph.item(attacker, ADA, hook.certificates.newest, tenantId=CONTOSO)

@@ -1,4 +1,4 @@
-"""What suites watch: the rules of a stream, what a tenant permits, and which names are wanted.
+"""Rules of watching: a suite's stream, a tenant's permission, and the names that are wanted.
 
 watch.py            the rules of one watch: what a suite's stream is still owed, and when its resume token may move
 values.py           the values that a watch takes and gives

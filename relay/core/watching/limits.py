@@ -1,4 +1,4 @@
-"""How much one tenant may have: the operator's default, or what the tenant's own setting says."""
+"""Limits of one tenant: the operator's default, or the tenant's own setting."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ LINGER_FACTOR: Final = 2
 
 
 def most_names(settings: Mapping[str, str], default: int) -> int:
-    """How many distinct names a tenant may watch; a setting that is no number counts as none."""
+    """Return how many distinct names a tenant may watch; a setting that is no number counts as none."""
     own = settings.get(NAMES_SETTING, "")
     return int(own) if own.isascii() and own.isdigit() and 0 < int(own) <= HIGHEST else default

@@ -1,4 +1,4 @@
-"""Whom the suites of a tenant may watch, as the tenant decides: domains, single users, and users who opted out.
+"""A tenant's rules on which users its suites may watch: domains, single users, and users who opted out.
 
     watch_never ──► not permitted, whatever else is said
     watch_domains, watch_only ──► with either, only users of these domains and these users; with neither, everybody
@@ -39,7 +39,7 @@ _SHOWN_CHARS: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """Whom suites may watch.
+    """The users whom suites may watch.
 
     Attributes:
         domains: of UPNs, in lower case.
@@ -55,11 +55,11 @@ class Permission:
 
     @property
     def is_restricted(self) -> bool:
-        """Whether there is anybody who may not be watched."""
+        """Return whether any user may not be watched."""
         return self.is_narrowed or bool(self.never)
 
     def permits(self, user: UserId, upn: str, names: Iterable[Name] = ()) -> bool | None:
-        """Whether suites may watch a user.
+        """Return whether suites may watch a user.
 
         Args:
             user: object id.
@@ -87,7 +87,7 @@ EVERYBODY: Final = Permission()
 
 
 def permission(settings: Mapping[str, str]) -> Permission:
-    """What a tenant's settings say. Never fails: they were checked when they were set (`faults`).
+    """Return the permission in a tenant's settings. Never fails: they were checked when they were set (`faults`).
 
     An entry that is none permits nobody and forbids nobody; a text of nothing else still narrows, rather than let everybody
     be watched.
@@ -102,7 +102,7 @@ def permission(settings: Mapping[str, str]) -> Permission:
 
 
 def faults(settings: Mapping[str, str]) -> list[str]:
-    """What is wrong with a tenant's wishes before they are kept, a sentence each; empty when nothing is. At most some ten."""
+    """Return the faults in a tenant's settings before they are saved, a sentence each, some ten at most."""
     found: list[str] = []
     for setting in SETTINGS:
         text = settings.get(setting, "")

@@ -1,4 +1,4 @@
-"""Which names of a tenant are wanted: by which edges, and for how long after the last one let go."""
+"""The names of a tenant that its edges watch, and those that linger after the last edge let go."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from relay.core.presence import Name
 
 
-class Wanted:
+class WantedNames:
     """The names that a tenant's edges watch, each kept for a while after the last edge let it go. (Pure.)
 
     Lingering makes a suite that comes back cost Graph nothing. A name that stands for nobody cost little and lingers briefly. No
@@ -56,15 +56,15 @@ class Wanted:
 
     @property
     def is_over(self) -> bool:
-        """Whether names were forgotten because there are too many; `forget_due` tells which."""
+        """Return whether names were forgotten because there are too many; `forget_due` returns them."""
         return bool(self._over)
 
     def names_of(self, edge: str) -> set[Name]:
-        """What an edge watches; not to be changed."""
+        """Return the names that an edge watches; not to be changed."""
         return self._edges.get(edge, set())
 
     def watchers(self, name: Name) -> int:
-        """How many edges watch the name now."""
+        """Return how many edges watch the name now."""
         return self._watchers.get(name, 0)
 
     def edges_of(self, names: Collection[Name]) -> set[str]:
@@ -131,7 +131,7 @@ class Wanted:
         return [name for name in due if name not in self]
 
     def next_due(self) -> float | None:
-        """When the next lingering name must be forgotten; None when none lingers."""
+        """Return the time at which the next lingering name must be forgotten; None when none lingers."""
         firsts = [next(iter(lingering.values()), None) for lingering in (self._until_brief, self._until)]
         return min((at for at in firsts if at is not None), default=None)
 

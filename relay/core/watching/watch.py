@@ -128,11 +128,11 @@ class Watch(Generic[V]):
         return set(self._spellings)
 
     def watches(self, name: Name) -> bool:
-        """Whether the name is watched."""
+        """Return whether the name is watched."""
         return name in self._spellings
 
     def watches_user(self, user: UserId) -> bool:
-        """Whether a watched name is known to stand for the user."""
+        """Return whether a watched name is known to stand for the user."""
         return user in self._names_of
 
     def __len__(self) -> int:
@@ -143,7 +143,7 @@ class Watch(Generic[V]):
 
     @property
     def wants_lookup(self) -> bool:
-        """Whether a snapshot must be read; true also for a stream that names nobody and has no epoch yet."""
+        """Return whether a snapshot must be read; True also for a stream that names nobody and has no epoch yet."""
         return bool(self._lookups) or (self.epoch is None and not self._in_flight)
 
     def lookups(self, limit: int) -> list[Name]:
@@ -241,7 +241,7 @@ class Watch(Generic[V]):
 
     @property
     def has_unsent(self) -> bool:
-        """Whether `take` would give something."""
+        """Return whether `take` would return anything."""
         return self.epoch is not None and bool(
             self.outbox.values or self._unsent_names.values or self._started or self._snapshot_unsent is not None
         )
@@ -300,7 +300,7 @@ class Watch(Generic[V]):
         return [entry for entry in missed if entry.revision > last]
 
     def _owed(self, ask: Ask, revision: Revision) -> bool:
-        """Whether a user's answer of `revision` must be sent."""
+        """Return whether a user's answer of `revision` must be sent."""
         return ask is Ask.FULL or self._base is None or revision > self._base.revision
 
     # Details
@@ -408,7 +408,7 @@ class Watch(Generic[V]):
             self._snapshot_unsent = len(self.outbox)
 
     def _count_snapshot(self, taken: int) -> bool:
-        """Whether this take completes the snapshot: the outbox is first in, first out, so counting is enough."""
+        """Return whether this take completes the snapshot: the outbox is first in, first out, so counting is enough."""
         if self._snapshot_unsent is None:
             return False
         self._snapshot_unsent -= taken

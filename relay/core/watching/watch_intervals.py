@@ -1,4 +1,4 @@
-"""Which suite watches whom, from when to when, for the audit log. (Pure.)
+"""The intervals in which each suite watches each user, for the audit log. (Pure.)
 
     wanted ──► watched ──► wanted by no stream of this suite any more ──► 5 minutes later: ended
                   ▲                          │
@@ -62,7 +62,7 @@ class WatchIntervals:
 
     @property
     def names(self) -> int:
-        """How many names are held, each once a suite."""
+        """Return how many names are held, each once a suite."""
         return sum(len(suite.since) for suites in self._suites.values() for suite in suites.values())
 
     def want(self, tenant_id: TenantId, by: Actor, names: Iterable[Name], now: datetime) -> None:

@@ -28,7 +28,7 @@ _BEAT_S: Final = 5.0
 
 
 class Due(enum.Enum):
-    """What a stream has to do now."""
+    """The action of a stream that is due."""
 
     NOTHING = enum.auto()
     END_SHUTDOWN = enum.auto()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from relay.core.reading.accepting import disclosure_of
 from relay.core.watching.limits import LINGER_FACTOR, most_names
 from relay.core.watching.permission import permission
-from relay.core.watching.wanted import Wanted
+from relay.core.watching.wanted import WantedNames
 from relay.worker.reads.answers import AnswerBook
 from relay.worker.reads.users import UserBook
 from relay.worker.tenant.names import NameBook
@@ -34,7 +34,7 @@ class Books:
 
     users: UserBook
     names: NameBook
-    wanted: Wanted
+    wanted: WantedNames
     answers: AnswerBook
 
 
@@ -48,7 +48,7 @@ def books_of(tenant: Tenant, resources: Resources) -> Books:
     settings, clock = resources.settings, resources.clock
     users = UserBook(permission(tenant.settings), disclosure_of(tenant.settings))
     names = NameBook(settings, users, clock)
-    wanted = Wanted(
+    wanted = WantedNames(
         settings.watch_linger.total_seconds(),
         most=names_kept(tenant.settings, settings),
         brief_s=settings.unknown_linger.total_seconds(),

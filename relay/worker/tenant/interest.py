@@ -6,14 +6,14 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from relay.core.watching.readings import Change, Readings
+from relay.core.watching.readings import InterestChange, Readings
 from relay.worker.tenant.slices import slices
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from relay.core.presence import Name, TenantId
-    from relay.core.watching.wanted import Wanted
+    from relay.core.watching.wanted import WantedNames
     from relay.store.presence.hints import InterestChanged
     from relay.worker.context import Resources
     from relay.worker.tenant.names import NameBook
@@ -27,7 +27,7 @@ class InterestReader:
     """Keeps the wanted names as the edges have them. What hints say while an edge is read is taken in after it."""
 
     def __init__(
-        self, tenant_id: TenantId, resources: Resources, wanted: Wanted, names: NameBook, wake: asyncio.Event
+        self, tenant_id: TenantId, resources: Resources, wanted: WantedNames, names: NameBook, wake: asyncio.Event
     ) -> None:
         """Read the interest of one tenant.
 
@@ -48,7 +48,7 @@ class InterestReader:
 
     def take_in(self, hint: InterestChanged) -> bool:
         """Take in a hint; return whether the edge's whole set is to be read, because the hint does not have it."""
-        change = Change(hint.added, hint.removed)
+        change = InterestChange(hint.added, hint.removed)
         if not hint.added and not hint.removed:
             return True
         if not self._readings.hold(hint.edge, change):
@@ -92,7 +92,7 @@ class InterestReader:
         if gone := self._wanted.edges - live:
             await self.read(gone)
 
-    def _apply(self, edge: str, change: Change) -> None:
+    def _apply(self, edge: str, change: InterestChange) -> None:
         self._want(self._wanted.add(edge, change.added))
         self._wanted.remove(edge, change.removed, self._clock.monotonic())
 
