@@ -10,10 +10,16 @@ import pytest
 from structlog.testing import capture_logs
 
 from relay import app, cli
+from relay.edge.connected_suites import SuiteSweeper
 from relay.edge.hub.hub import Hub
+from relay.edge.hub.repair import Repair
+from relay.edge.interest import LocalInterest
+from relay.edge.watch_audit import WatchAudit
 from relay.errors import Bug, LeaseLost, SourceUnreachable, StoreUnavailable
+from relay.ops.expiry import Expiry
 from relay.ops.supervision import TaskBroke, running, supervised
 from relay.settings.roles import Role
+from relay.store.server.health import StoreHealth
 from tests.support.valkey import ValkeyServer
 from tests.test_app import settings
 
@@ -102,21 +108,34 @@ async def test_an_error_of_the_body_is_raised_as_it_is_and_tasks_end_with_it() -
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "other"]
 
 
-async def test_a_bug_in_a_loop_of_the_edge_ends_the_process_in_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("owner", "loop", "task"),
+    [
+        (Hub, "_read", "hub-read"),
+        (Repair, "run", "hub-check"),
+        (Hub, "_sweep", "hub-sweep"),
+        (LocalInterest, "run", "edge-interest"),
+        (WatchAudit, "run", "edge-watch-audit"),
+        (SuiteSweeper, "run", "edge-suites"),
+        (StoreHealth, "run", "store-health"),
+        (Expiry, "run", "expiry"),
+    ],
+)
+async def test_a_bug_in_a_long_lived_task_ends_the_process_in_order_with_the_name_of_the_task(
+    owner: type, loop: str, task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin = asyncio.Event()
 
-    async def broken(_hub: Hub) -> None:
+    async def broken(_owner: object) -> None:
         await begin.wait()
         raise KeyError(SECRET)
 
-    monkeypatch.setattr(Hub, "_sweep", broken)
-    broke = pytest.raises(TaskBroke, match=r"hub-sweep: KeyError in test_supervision\.py")
+    monkeypatch.setattr(owner, loop, broken)
+    broke = pytest.raises(TaskBroke, match=rf"{task}: KeyError in test_supervision\.py")
     with ValkeyServer(tmp_path) as server, capture_logs() as logs, broke:
         async with asyncio.timeout(20):
             await app.run(settings(server.port), [Role.EDGE], asyncio.Event(), lambda _running: begin.set())
-    assert [line["task"] for line in logs if line["event"] == "task_broke"] == ["hub-sweep"]
+    assert [line["task"] for line in logs if line["event"] == "task_broke"] == [task]
     assert SECRET not in str(logs)
 
 
