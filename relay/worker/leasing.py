@@ -44,7 +44,7 @@ _RENEWALS_AT_ONCE: Final = 3
 
 
 class Owner(Protocol):
-    """Who works for the partitions."""
+    """The part that works for the partitions."""
 
     async def begin(self, taken: Sequence[tuple[TakenPartition, Tenure]]) -> None:
         """These are in force: begin to work for them. Raises StoreUnavailable, and is asked again with those that are left."""
@@ -54,7 +54,7 @@ class Owner(Protocol):
 
 
 class Leasing:
-    """Which partitions this worker has, and until when."""
+    """The leases of this worker, and the deadline of each."""
 
     def __init__(
         self,

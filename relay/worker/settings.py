@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
-    """How a worker reads its tenants.
+    """Settings of one worker.
 
     Attributes:
         poll_interval: between two reads of a user, when Graph's limit allows it. 5 s: a colleague's change is seen by an
@@ -98,7 +98,7 @@ class WorkerSettings:
 
     @property
     def lease_margin(self) -> timedelta:
-        """How long before its lease can expire a worker stops what it does at Microsoft.
+        """Time before a lease can expire at which a worker stops what it does at Microsoft.
 
         A sixth of the lease: what is on its way arrives before a successor begins, also when two clocks run a little apart; and
         two renewals in a row must be late by more than half of their interval before it costs anything.
@@ -107,7 +107,7 @@ class WorkerSettings:
 
     @property
     def tenure(self) -> timedelta:
-        """How long a worker acts on a lease without another proof, from when it asked for the last one."""
+        """Time for which a worker acts on a lease without another proof, from when it asked for the last one."""
         return self.lease - self.lease_margin
 
 

@@ -1,4 +1,4 @@
-"""Until when a worker may act for a partition: a deadline of its own, by its own monotonic clock.
+"""The deadline until which a worker may act for a partition, by its own monotonic clock.
 
                  the store's clock
     asked ─────► lease set ──────────────────────────────────────► lease expires, another worker may begin
@@ -52,7 +52,7 @@ class Tenure:
 
     @property
     def is_live(self) -> bool:
-        """Whether the worker may act for the partition."""
+        """True if the worker may act for the partition."""
         return not self.has_ended and self._clock.monotonic() < self.until
 
     def prove(self, asked_at: float) -> None:
@@ -73,5 +73,5 @@ class Tenure:
             raise LeaseLost("The lease was not confirmed in time")
 
     def is_over(self, lease: Lease) -> bool:
-        """Whether LEASELOST under this lease says that the partition is lost, and not that another one has replaced the lease."""
+        """Return whether LEASELOST under this lease says that the partition is lost, and not that another lease replaced it."""
         return not self.is_live or (lease == self.lease and self.successor is None)

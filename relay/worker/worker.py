@@ -45,7 +45,7 @@ _RETRY_S: Final = 0.5
 
 
 class Worker:
-    """Owns as many partitions as it can get and works for their tenants until `run` is cancelled.
+    """Owns its share of the partitions and works for their tenants until `run` is cancelled.
 
     At most one worker writes for a partition: each write shows the lease. While the store is away nothing is written,
     reads of Graph go on being tried slowly, and everything is looked at anew when it is back.
@@ -78,7 +78,7 @@ class Worker:
         return set(self._owned)
 
     def trouble(self) -> str:
-        """Why this worker does not do its part at present; empty when it does, also when others own everything."""
+        """Return why this worker does not do its part at present; empty when it does, also when others own everything."""
         late_s = self._leasing.late_s
         if late_s is None:
             return "it has not looked at all partitions yet"

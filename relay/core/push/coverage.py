@@ -1,4 +1,4 @@
-"""Which users go into which grant's subscription, and which are polled instead.
+"""Assigns users to the grants' subscriptions; the others are polled.
 
 A subscription's users cannot be changed, so each move costs a new one: who is inside stays inside as long as somebody watches,
 newcomers take what room there is, and only who is worth much more than somebody inside takes that one's place.
@@ -19,29 +19,29 @@ _HALF_LIFE_S: Final = 3600.0
 
 
 class Rates:
-    """How often each user changed of late. (Pure; in memory only: a new owner learns it again.)"""
+    """The rate at which each user changed of late. (Pure; in memory only: a new owner learns it again.)"""
 
     def __init__(self) -> None:
         self._changes: dict[UserId, tuple[float, float]] = {}
 
     def changed(self, users: Iterable[UserId], now: float) -> None:
-        """These users changed; `now` in seconds of one monotonic clock."""
+        """Count one change of each of these users; `now` in seconds of one monotonic clock."""
         for user in users:
             self._changes[user] = (self.of(user, now) + 1.0, now)
 
     def of(self, user: UserId, now: float) -> float:
-        """Changes of about the last hour, older ones counting less and less."""
+        """Return the changes of about the last hour, older ones counting less and less."""
         count, at = self._changes.get(user, (0.0, now))
         return count * 0.5 ** ((now - at) / _HALF_LIFE_S) if count else 0.0
 
     def forget(self, users: Iterable[UserId]) -> None:
-        """Nobody watches these users any more."""
+        """Forget users whom nobody watches any more."""
         for user in users:
             self._changes.pop(user, None)
 
 
 def weight(watchers: int, changes: float) -> float:
-    """What announcing a user's changes is worth: who watches times what there is to see."""
+    """Return the worth of announcing a user's changes: how many watch, times how much there is to see."""
     # One change a day still beats nothing; a user who only lingers gives way to everybody.
     return max(watchers, 0.1) * (0.1 + changes)
 
@@ -49,7 +49,7 @@ def weight(watchers: int, changes: float) -> float:
 def assign_users(
     weights: Mapping[UserId, float], inside: Mapping[str, Iterable[UserId]], size: int = MAX_USERS
 ) -> dict[str, tuple[UserId, ...]]:
-    """Who is to be in which subscription.
+    """Assign users to subscriptions.
 
     Args:
         weights: watched user -> what announcing is worth; see `weight`.

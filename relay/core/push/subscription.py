@@ -28,7 +28,7 @@ MAX_USERS: Final = 650
 
 
 class PushFault(enum.StrEnum):
-    """Why a grant has no subscription although it should; the values are what an operator reads."""
+    """The reason why a grant has no subscription although it should; operators read the values."""
 
     TAKEN = "Microsoft says that there is a subscription already: of another program, or of another account here"
     REFUSED = "Microsoft allows no further subscription"
@@ -41,7 +41,7 @@ class PushFault(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionPolicy:
-    """When a subscription is made, renewed, made anew and tried again.
+    """The times at which a subscription is created, renewed, replaced and tried again.
 
     Attributes:
         life: what is asked for. Graph allows 60 minutes by its own clock and raises less than 45: 50 stands clocks that differ
@@ -98,7 +98,7 @@ _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionStanding:
-    """How one grant's subscription stands.
+    """One grant's subscription in its life.
 
     Attributes:
         held: the subscription; None when there is none.
@@ -129,7 +129,7 @@ class SubscriptionStanding:
 
     @property
     def trouble(self) -> PushFault | None:
-        """Why users who should be covered are not; None when all is well."""
+        """The reason why users who should be covered are not; None when all is well."""
         return self.refusal or (PushFault.SILENT if self.is_suspect else None)
 
 
@@ -161,7 +161,7 @@ Step: TypeAlias = Create | Renew | Delete | Wait
 
 
 def next_step(standing: SubscriptionStanding, now: datetime, policy: SubscriptionPolicy) -> Step:
-    """What to do with a grant's subscription."""
+    """Return the next thing to do with a grant's subscription."""
     held = standing.held
     if held is None:
         if standing.wanted_since is None:
@@ -176,7 +176,7 @@ def next_step(standing: SubscriptionStanding, now: datetime, policy: Subscriptio
 
 
 def wanting(standing: SubscriptionStanding, users: Iterable[UserId], now: datetime) -> SubscriptionStanding:
-    """These users are to be in it. One from which users are merely gone is as good as before."""
+    """Return the standing once these users are to be in the subscription. One from which users are merely gone is as good as before."""
     wanted = tuple(users)
     inside = standing.held.users if standing.held is not None else ()
     since = (standing.wanted_since or now) if set(wanted).difference(inside) else None
@@ -186,7 +186,7 @@ def wanting(standing: SubscriptionStanding, users: Iterable[UserId], now: dateti
 def created(
     standing: SubscriptionStanding, held: HeldSubscription, now: datetime, policy: SubscriptionPolicy, chance: float
 ) -> SubscriptionStanding:
-    """Graph has made it.
+    """Return the standing once Graph has created the subscription.
 
     Args:
         standing: before.
@@ -205,7 +205,7 @@ def created(
 def adopted(
     standing: SubscriptionStanding, held: HeldSubscription, now: datetime, policy: SubscriptionPolicy, chance: float
 ) -> SubscriptionStanding:
-    """It was there before this owner, or before Graph's answer got lost: renewed soon, to see that it still is."""
+    """Return the standing once a subscription of an earlier owner or attempt is adopted: it is renewed soon, to see that it still is there."""
     standing = created(standing, held, now, policy, chance)
     soon = min(standing.held.renew_at if standing.held else now, now + policy.look_after * chance)
     return replace(standing, held=replace(held, renew_at=soon))
@@ -214,7 +214,7 @@ def adopted(
 def renewed(
     standing: SubscriptionStanding, expires: datetime, now: datetime, policy: SubscriptionPolicy, chance: float
 ) -> SubscriptionStanding:
-    """Graph has renewed it until `expires`."""
+    """Return the standing once Graph has renewed the subscription until `expires`."""
     if standing.held is None:
         return standing
     held = replace(standing.held, expires=expires, renew_at=_renew_at(expires, now, policy, chance))
@@ -222,14 +222,14 @@ def renewed(
 
 
 def reauthorise(standing: SubscriptionStanding, now: datetime) -> SubscriptionStanding:
-    """Graph asks for a fresh access token, without which it stops announcing: renew at once."""
+    """Return the standing once Graph asks for a fresh access token, without which it stops announcing: renew at once."""
     if standing.held is None:
         return standing
     return replace(standing, held=replace(standing.held, renew_at=min(standing.held.renew_at, now)))
 
 
 def gone(standing: SubscriptionStanding, policy: SubscriptionPolicy) -> SubscriptionStanding:
-    """There is none any more: it was deleted, has expired, or Graph does not know it."""
+    """Return the standing once there is no subscription any more: it was deleted, has expired, or Graph does not know it."""
     if standing.held is None:
         return standing
     not_before = max(standing.not_before, standing.held.created + policy.retry_least)
@@ -247,7 +247,7 @@ def refused(
     chance: float,
     retry_after: timedelta | None = None,
 ) -> SubscriptionStanding:
-    """Graph did not do what it was asked, and why.
+    """Return the standing once Graph has refused.
 
     Args:
         standing: before.
@@ -264,7 +264,7 @@ def refused(
 
 
 def silent(standing: SubscriptionStanding, now: datetime, policy: SubscriptionPolicy) -> SubscriptionStanding:
-    """It announces nothing: none of its users is covered until something is; it is made anew, once in `silent_pause`."""
+    """Return the standing once the subscription announces nothing: none of its users is covered; it is replaced, once in `silent_pause`."""
     if standing.held is None or standing.is_silent:
         return standing
     if standing.silenced > _LONG_AGO and standing.silenced + policy.silent_pause > now:
@@ -273,7 +273,7 @@ def silent(standing: SubscriptionStanding, now: datetime, policy: SubscriptionPo
 
 
 def heard(standing: SubscriptionStanding) -> SubscriptionStanding:
-    """Something was announced: what was suspected has proven itself."""
+    """Return the standing once something was announced: a suspect subscription has proven itself."""
     return replace(standing, is_suspect=False, is_silent=False) if standing.is_suspect else standing
 
 

@@ -1,4 +1,4 @@
-"""Whether a subscription announces what happens, judged by what polls find without it.
+"""Judges by what polls find whether a subscription announces changes.
 
 Graph says nothing when it stops announcing presence, so users who are covered by a subscription are still polled, more
 slowly. A change that a poll found counts as announced when a notification of the user comes within two minutes: Graph takes
@@ -56,11 +56,11 @@ class Watchdog:
         """Changes so far: announced or not -> how many."""
 
     def found(self, users: Iterable[UserId], now: float) -> None:
-        """A poll found that these users had changed, and nothing had announced it yet."""
+        """Note that a poll found these users changed, and nothing had announced it yet."""
         self._waiting.extend((now, user) for user in users)
 
     def announced(self, users: Iterable[UserId], now: float) -> None:
-        """Notifications of these users came."""
+        """Note that notifications of these users came."""
         self._judge(now)
         self._announced.update(dict.fromkeys(users, now))
         self._heard = now
@@ -68,17 +68,17 @@ class Watchdog:
         self._silent_users.clear()
 
     def confirmed(self, changes: int, now: float) -> None:
-        """So many changes became known because they were announced."""
+        """Note that so many changes became known because they were announced."""
         self._good.add(changes, now)
         self.judged[True] += changes
 
     def is_silent(self, now: float) -> bool:
-        """Whether the subscription announces nothing any more."""
+        """Return whether the subscription announces nothing any more."""
         self._judge(now)
         return self._silent_changes >= SILENT_CHANGES and len(self._silent_users) >= SILENT_USERS
 
     def loss(self, now: float) -> float:
-        """Share of the latest changes that were not announced, 0 to 1; 0 as long as there are too few to say."""
+        """Return the share of the latest changes that were not announced, 0 to 1; 0 as long as there are too few to say."""
         self._judge(now)
         good, lost = self._good.value(now), self._lost.value(now)
         return lost / (good + lost) if good + lost >= _ENOUGH else 0.0
@@ -99,7 +99,7 @@ class Watchdog:
 
 
 def reconcile_after(loss: float, usual_s: float, least_s: float) -> float:
-    """Seconds between two polls of a covered user: shortened so that loss costs no more than an acceptable one would."""
+    """Return seconds between two polls of a covered user: shortened so that loss costs no more than an acceptable one would."""
     return max(least_s, usual_s * min(1.0, ACCEPTABLE_LOSS / loss)) if loss > 0 else usual_s
 
 

@@ -1,4 +1,4 @@
-"""Which observations change what suites are told: newer ones, and of notifications only those that are sure. (Pure.)
+"""The observations that change what suites are told: newer ones, and of notifications only those that are sure. (Pure.)
 
     a read          its number is older ──────────────► doubted: a server lags, or numbers began again; `Newest` decides later
                     it says what suites were told ────► seen: only its number is remembered

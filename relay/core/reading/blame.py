@@ -1,4 +1,4 @@
-"""Whether a refusal of Graph's is about a tenant, or about everybody. (Pure.)"""
+"""Tells a refusal of Graph's that is about one tenant from one that is about everybody. (Pure.)"""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ LATELY: Final = timedelta(minutes=5)
 
 
 class Blame:
-    """How Graph last answered each tenant of this process: with an answer, or by refusing a token that Entra had just given."""
+    """Graph's last reply to each tenant of this process: an answer, or a refusal of a token that Entra had just given."""
 
     def __init__(self) -> None:
         self._last: OrderedDict[TenantId, tuple[datetime, bool]] = OrderedDict()  # oldest first
 
     def note(self, tenant_id: TenantId, now: datetime, *, is_refused: bool) -> None:
-        """Graph answered a tenant, or refused it."""
+        """Note that Graph answered a tenant, or refused it."""
         self._last[tenant_id] = now, is_refused
         self._last.move_to_end(tenant_id)
         while self._last and next(iter(self._last.values()))[0] < now - LATELY:
             self._last.popitem(last=False)
 
     def is_everybodys(self) -> bool:
-        """Whether so many tenants are refused that none of them is to blame."""
+        """Return whether so many tenants are refused that none of them is to blame."""
         refused = sum(is_refused for _, is_refused in self._last.values())
         return refused >= FEWEST and refused >= SHARE * len(self._last)

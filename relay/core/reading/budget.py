@@ -1,4 +1,4 @@
-"""How fast one tenant may be read: Graph's limit, what is left of it, and the interval that follows.
+"""The request budget of one tenant: Graph's limit, what is left of it, and the polling interval that follows.
 
 Graph allows 1,500 presence requests in 30 s for an application in a tenant
 (https://learn.microsoft.com/graph/throttling-limits), and does not say whether a bulk read counts as one request or as
@@ -46,7 +46,7 @@ class BudgetSettings:
 
     @property
     def allowed(self) -> int:
-        """What the relay itself spends in one window, at most."""
+        """The most that the relay itself spends in one window."""
         return max(1, math.floor(self.limit * (1 - self.headroom)))
 
 
@@ -79,7 +79,7 @@ class RequestBudget:
         self._refusals = 0
 
     def cost(self, ids: int) -> int:
-        """What one bulk read of `ids` users costs."""
+        """Return the cost of one bulk read of `ids` users."""
         return max(1, ids) if self._settings.count_ids else 1
 
     def take(self, cost: int, now: float) -> float:
@@ -115,27 +115,27 @@ class RequestBudget:
         return self._blocked_until
 
     def answered(self) -> None:
-        """Graph answered a request: the next refusal is not one in a row."""
+        """Note that Graph answered a request: the next refusal is not one in a row."""
         self._refusals = 0
 
     def blocked_until(self) -> float:
-        """Until when Graph asked us to wait; in the past when it did not."""
+        """Return until when Graph asked us to wait; in the past when it did not."""
         return self._blocked_until
 
     def slow_down(self, now: float) -> float:
-        """How many times slower than Graph's limit this tenant is read; 1 when nothing is wrong."""
+        """Return how many times slower than Graph's limit this tenant is read; 1 when nothing is wrong."""
         self._recover(now)
         return self._slow_down
 
     def interval_for(self, pages: int, ids: int, base: float, now: float) -> float:
-        """The interval in seconds at which `pages` bulk reads of together `ids` users can be repeated evenly.
+        """Return the interval in seconds at which `pages` bulk reads of together `ids` users can be repeated evenly.
 
         Never below `base`; stretched as far as limit and slow-down demand.
         """
         return base * self.stretch([(pages, ids, base)], now)
 
     def stretch(self, rounds: Iterable[tuple[int, int, float]], now: float) -> float:
-        """By how much all intervals must grow so that all rounds together can be repeated evenly; at least 1.
+        """Return by how much all intervals must grow so that all rounds together can be repeated evenly; at least 1.
 
         Args:
             rounds: bulk reads, users in all of them, interval in seconds that they should have.
@@ -145,7 +145,7 @@ class RequestBudget:
         return max(1.0, sum(self._share(pages, ids, interval) for pages, ids, interval in rounds))
 
     def _share(self, pages: int, ids: int, interval: float) -> float:
-        """What part of the rate that may be used a round takes."""
+        """Return the share of the usable rate that a round takes."""
         if pages <= 0:
             return 0.0
         page_cost = min(self.cost(math.ceil(ids / pages)), self._settings.allowed)

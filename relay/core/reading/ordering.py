@@ -1,4 +1,4 @@
-"""Which of two observations of one user is the newer, and whether they differ: older never overwrites newer.
+"""The order of two observations of one user, and their difference: older never overwrites newer.
 
 Microsoft's sequence numbers order what its servers say, which may lag behind each other for seconds. They are not the truth: whether
 they ever begin again, or get a digit more, is not documented. What reads say again and again therefore replaces a greater number.

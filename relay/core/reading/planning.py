@@ -69,12 +69,12 @@ class PlannedRead:
 
     @property
     def is_stubborn(self) -> bool:
-        """Whether the reason for that may be one of the users."""
+        """True if one of the users may be the reason."""
         return self.failures >= STUBBORN
 
 
 class PollPlan:
-    """When to read which users of one tenant. (Pure: every method is told `now`, in seconds of one monotonic clock.)
+    """The plan of one tenant's reads. (Pure: every method takes `now`, in seconds of one monotonic clock.)
 
     A read that `next` returned is under way until `done` or `failed`.
     """
@@ -116,23 +116,23 @@ class PollPlan:
 
     @property
     def pages(self) -> int:
-        """How many reads one round takes."""
+        """The number of reads in one round."""
         return len(self._pages)
 
     def load(self, *, covered: bool) -> tuple[int, int]:
-        """How many pages and users of one speed there are."""
+        """Return the number of pages and of users of one speed."""
         sizes = [len(page.users) for page in self._pages if page.covered is covered]
         return len(sizes), sum(sizes)
 
     @property
     def oldest_confirmation(self) -> float | None:
-        """Since when all that is held is confirmed by Graph; None while nothing is."""
+        """Monotonic time of the oldest confirmation among all users; None if there are none."""
         times = [page.confirmed for page in self._pages if page.confirmed is not None]
         return min([*times, self._inherited_at] if self._inherited else times, default=None)
 
     @property
     def inherited_at(self) -> float | None:
-        """When Graph confirmed what was taken over from an earlier owner; None once it has confirmed all of it to this one."""
+        """Monotonic time at which Graph confirmed what an earlier owner left; None once all of it is confirmed to this one."""
         return self._inherited_at if self._inherited else None
 
     def inherit(self, users: Iterable[UserId], at: float) -> None:
@@ -141,15 +141,15 @@ class PollPlan:
         self._inherited_at = at
 
     def overdue(self, now: float, age_s: float, *, covered: bool = False) -> list[PollPage]:
-        """The pages of one speed that Graph has not answered for `age_s` seconds."""
+        """Return the pages of one speed that Graph has not answered for `age_s` seconds."""
         return [page for page in self._pages if page.covered is covered and now - page.since > age_s]
 
     def page_of(self, user: UserId) -> PollPage | None:
-        """The page a user is read with; None for a user who is not read."""
+        """Return the page a user is read with; None for a user who is not read."""
         return self._page_of.get(user)
 
     def due_in(self, user: UserId, now: float) -> float | None:
-        """In how many seconds the user's next read may begin, 0 when it is under way; None for a user who is not read."""
+        """Return in how many seconds the user's next read may begin, 0 when it is under way; None for a user who is not read."""
         page = self._page_of.get(user)
         if page is None:
             return None
@@ -236,7 +236,7 @@ class PollPlan:
         self._not_before = max(self._not_before, until)
 
     def next(self, now: float) -> PlannedRead | None:
-        """The read to make now, if any: urgent users first, then the page that has been due for longest."""
+        """Return the read to make now, if any: urgent users first, then the page that has been due for longest."""
         if now < self._not_before:
             return None
         if now >= self._gather_until:
@@ -260,7 +260,7 @@ class PollPlan:
         return PlannedRead(members, page, now, page.failures)
 
     def wait(self, now: float) -> float:
-        """Seconds until `next` may have something, 0 for now, infinity for never."""
+        """Return seconds until `next` may have something, 0 for now, infinity for never."""
         if any(user not in self._busy for user in self._urgent_users):
             return max(0.0, self._not_before - now)
         due = min((page.due for page in self._pages if not page.reading), default=math.inf)
@@ -268,14 +268,14 @@ class PollPlan:
         return max(0.0, max(min(due, later, self._gather_until), self._not_before) - now)
 
     def answered(self, read: PlannedRead, now: float) -> None:
-        """Graph answered, and what it said is being stored: `done` or `failed` follows."""
+        """Note that Graph answered, and its answer is being stored: `done` or `failed` follows."""
         if read.page is not None:
             read.page.since = now
 
     def done(
         self, read: PlannedRead, now: float, interval: float, jitter: float = 0.0, left: Collection[UserId] = ()
     ) -> None:
-        """Graph answered, and what it said is stored.
+        """Note that Graph answered, and its answer is stored.
 
         Args:
             read: what `next` returned.
@@ -299,7 +299,7 @@ class PollPlan:
         self._come_again(read.page, read, now, interval * (1 - JITTER * jitter))
 
     def put_off(self, read: PlannedRead, now: float, interval: float) -> None:
-        """A page has nobody to read: all of its users are being read ahead of it. It has its next turn; nobody is confirmed by this."""
+        """Put off a page that has nobody to read: all of its users are being read ahead of it. It has its next turn; nobody is confirmed by this."""
         self._release(read)
         if read.page is not None:
             self._come_again(read.page, read, now, interval)
@@ -311,7 +311,7 @@ class PollPlan:
             page.due, page.again = now, False
 
     def failed(self, read: PlannedRead, retry_at: float, unknown: Collection[UserId] = ()) -> None:
-        """Graph did not answer: read again at `retry_at` or later.
+        """Note that Graph did not answer: read again at `retry_at` or later.
 
         Args:
             read: what `next` returned.
@@ -328,7 +328,7 @@ class PollPlan:
             self._read_later(unknown, retry_at, unknown)
 
     def wait_for_budget(self, read: PlannedRead, until: float) -> None:
-        """The read was not made: there is no budget for it before `until`."""
+        """Put off a read that was not made: there is no budget for it before `until`."""
         self._release(read)
         if read.page is None:
             self.mark_dirty(read.users)
@@ -344,7 +344,7 @@ class PollPlan:
             self._resting.update(self._page_of.keys() & resting)
 
     def part(self, read: PlannedRead, users: Iterable[UserId], retry_at: float) -> None:
-        """Graph answered a read, but not for these users: until it does they are read by themselves, at `retry_at` or later."""
+        """Part these users from their page, because Graph answered but for them: until it does they are read by themselves, at `retry_at` or later."""
         parted: dict[PollPage, PollPage] = {}
         for user in users:
             old = self._page_of[user]

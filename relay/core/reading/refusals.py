@@ -13,7 +13,7 @@ from relay.core.presence import UserId
 
 
 class RefusedUsers:
-    """Whom Graph refuses. Every method is told `now`, in seconds of one monotonic clock."""
+    """The users whom Graph refuses. Every method takes `now`, in seconds of one monotonic clock."""
 
     def __init__(self) -> None:
         self._in_a_row: dict[UserId, int] = {}
@@ -22,18 +22,18 @@ class RefusedUsers:
         self._is_over = False
 
     def __contains__(self, user: UserId) -> bool:
-        """Whether the user is not to be read at present."""
+        """Return whether the user is not to be read at present."""
         return user in self._waiting
 
     def __iter__(self) -> Iterator[UserId]:
         return iter(self._waiting)
 
     def is_suspect(self, user: UserId) -> bool:
-        """Whether the user was refused when asked for last."""
+        """Return whether the user was refused when asked for last."""
         return user in self._in_a_row
 
     def refuse(self, users: Iterable[UserId], now: float, interval_s: float) -> set[UserId]:
-        """Graph refuses each of these users alone; returns those whom it has refused before.
+        """Set these users aside, each of whom Graph refuses alone; return those whom it has refused before.
 
         Args:
             users: who are not to be read until `due` gives them.
@@ -49,19 +49,19 @@ class RefusedUsers:
         return again
 
     def answered(self, users: Iterable[UserId]) -> None:
-        """Graph answered for these users: others may be answered too."""
+        """Note that Graph answered for these users: others may be answered too."""
         for user in users:
             if self._in_a_row.pop(user, None) is not None and self._waiting:
                 self._is_over = True
 
     def forget(self, users: Iterable[UserId]) -> None:
-        """These users are not read any more, whatever Graph says."""
+        """Forget these users: they are not read any more."""
         for user in users:
             self._in_a_row.pop(user, None)
             self._waiting.pop(user, None)
 
     def due(self, now: float, interval_s: float) -> list[UserId]:
-        """Whom to try now: one who has waited for long enough, or all once one was answered. To be asked once a second.
+        """Return the users to try now: one who has waited for long enough, or all once one was answered. Call it once a second.
 
         All are tried once in `interval_s` at most, so that Graph's changing its mind all the time costs few requests.
         """
@@ -76,5 +76,5 @@ class RefusedUsers:
         return tried
 
     def next_try(self, user: UserId) -> float | None:
-        """When the user may be tried again; None for one who is read."""
+        """Return when the user may be tried again; None for one who is read."""
         return self._waiting.get(user)

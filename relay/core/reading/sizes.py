@@ -1,4 +1,4 @@
-"""How many users a bulk read may ask for, where Graph refuses pages only because of their size. (Pure.)"""
+"""The number of users that a bulk read may ask for, where Graph refuses pages only because of their size. (Pure.)"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PageSize:
         self._until = float("-inf")
 
     def most(self, now: float) -> int | None:
-        """Users to ask for in one request; None: a whole page."""
+        """Return the users to ask for in one request; None: a whole page."""
         if now >= self._until:
             return None
         if self._refused <= self._answered * _NEAR + 1:
@@ -30,11 +30,11 @@ class PageSize:
         return min(2 * self._answered, (self._answered + self._refused) // 2)
 
     def answered(self, size: int) -> None:
-        """Graph answered for so many users at once."""
+        """Note that Graph answered for so many users at once."""
         self._answered = max(self._answered, size)
 
     def refused(self, size: int, answered: int, now: float) -> None:
-        """Graph refused so many users, though it answers for each of them, and for `answered` at once."""
+        """Note that Graph refused so many users, though it answers for each of them, and for `answered` at once."""
         if now >= self._until:
             self._refused, self._answered = size, answered
         self._refused = min(size, self._refused)

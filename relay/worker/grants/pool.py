@@ -122,7 +122,7 @@ class GrantPool:
 
     @property
     def may_open(self) -> bool:
-        """Whether a grant that the key ring could not open might open now: there are other keys since."""
+        """True if a grant that the key ring could not open might open now: there are other keys since."""
         is_shut = any(grant.sealed_shut for grant in self._grants.values())
         return is_shut and self._vault.ring_generation != self._ring_generation
 
@@ -133,7 +133,7 @@ class GrantPool:
 
     @property
     def is_dead(self) -> bool:
-        """Whether the tenant needs consent: it has no grant that could work."""
+        """True if the tenant needs consent: it has no grant that could work."""
         return grants.all_dead(self._health.values())
 
     def due_for_refresh(self, every: timedelta) -> list[UserId]:
@@ -224,7 +224,7 @@ class GrantPool:
 
     @property
     def trouble(self) -> Trouble | None:
-        """Why the grant that died last does not work; None when Microsoft refused none."""
+        """The refusal that the grant died of that died last; None when Microsoft refused none."""
         troubles = [
             trouble
             for health in self._health.values()
@@ -283,7 +283,7 @@ class GrantPool:
 
     @property
     def is_denied(self) -> bool:
-        """Whether Graph lets none of the accounts read that could."""
+        """True if Graph lets none of the accounts read that could."""
         now = self._clock.wall()
         usable = [health for health in self._health.values() if health.is_usable(now)]
         return bool(usable) and all(health.is_denied for health in usable)
@@ -347,7 +347,7 @@ class GrantPool:
         return token.text
 
     def _is_graphs(self, account: str) -> bool:
-        """Whether Graph, and not Entra, refuses this grant."""
+        """Return whether Graph, and not Entra, refuses this grant."""
         health = self._health.get(account)
         return health is not None and health.reason is not None and health.reason.by_graph
 

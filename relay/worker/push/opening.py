@@ -26,7 +26,7 @@ _AT_ONCE: Final = 8
 
 
 class Opening:
-    """What came and is not opened yet. One task takes it."""
+    """Notifications that came and are not opened yet. One task takes them."""
 
     def __init__(self, certificates: Certificates) -> None:
         self._certificates = certificates

@@ -37,7 +37,7 @@ _ANY_ONES: Final = 3
 
 @dataclass(slots=True)
 class PollResult:
-    """What one read brought.
+    """The outcome of one bulk read.
 
     Attributes:
         observations: of users whose entry is new; see `graph.presences.Page`.
@@ -114,7 +114,7 @@ async def read(
 
 
 class _Search:
-    """Who of some users makes Graph refuse them all."""
+    """The search for the users who make Graph refuse a whole page."""
 
     def __init__(
         self,

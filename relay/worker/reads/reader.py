@@ -283,7 +283,7 @@ class PresenceReader:
 
     @property
     def trouble(self) -> Status:
-        """Why some users cannot be read at present; NONE when all can."""
+        """The reason why some users cannot be read at present; NONE when all can."""
         self._failing = {page: why for page, why in self._failing.items() if page is None or page.users}
         return max(self._failing.values(), default=Status.NONE, key=lambda why: why is Status.THROTTLED)
 

@@ -128,7 +128,7 @@ class Scheduler:
 
     @property
     def reads_nobody(self) -> bool:
-        """Whether no user is read."""
+        """True if no user is read."""
         return not len(self.plan)
 
     # Reads

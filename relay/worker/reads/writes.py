@@ -1,4 +1,4 @@
-"""Which writes of one tenant's answers may be under way together.
+"""The writes of one tenant's answers that may be under way together.
 
 The store answers on several connections, so of two writes that are under way together nobody knows which one it carries out first.
 What is accepted has an order of its own, which the store compares, and its reply says when it was carried out. Deleting has

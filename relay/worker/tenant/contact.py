@@ -60,7 +60,7 @@ class Contact:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody is read and no name asked for: then nothing needs to be confirmed."""
+        """True if nobody is read and no name asked for: then nothing needs to be confirmed."""
         return self._schedule.reads_nobody and self._names.is_idle
 
     def beats(self, now: float) -> bool:

@@ -170,12 +170,12 @@ class NameBook:
 
     @property
     def asks_called(self) -> bool:
-        """Whether Graph is to be asked what people are called: only while suites may have it."""
+        """True if Graph is to be asked what people are called: only while suites may have it."""
         return self._users.disclosure.names
 
     @property
     def is_idle(self) -> bool:
-        """Whether no name is asked for, or waits to be."""
+        """True if no name is asked for, or waits to be."""
         return not self._asking and not self.has_work()
 
     def pending(self) -> list[Name]:

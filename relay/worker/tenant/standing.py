@@ -91,7 +91,7 @@ class TenantStanding:
 
     @property
     def is_read(self) -> bool:
-        """Whether the tenant's users are read at all."""
+        """True if the tenant's users are read at all."""
         return is_read(self.tenant.state)
 
     # Graph's answers
@@ -184,7 +184,7 @@ class TenantStanding:
 
     @property
     def may_open_grants(self) -> bool:
-        """Whether a grant that the key ring could not open might open now: then `reload`."""
+        """True if a grant that the key ring could not open might open now: then `reload`."""
         return self._pool.may_open
 
     # Statuses of a tenant that is not read
