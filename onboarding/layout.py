@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse
 
 from onboarding import dates
 from onboarding.problems import PROBLEMS
-from relay.core.consent.microsoft_error import NOTHING, Said
+from relay.core.consent.microsoft_error import NO_ERROR, MicrosoftError
 from relay.http.paths import ONBOARDING
 from relay.locale import languages
 from relay.locale.languages import Language
@@ -58,7 +58,7 @@ class Pages:
         retry_after_s: int = 0,
         headers: Mapping[str, str] | None = None,
         sentence: str = "",
-        said: Said = NOTHING,
+        said: MicrosoftError = NO_ERROR,
     ) -> HTMLResponse:
         """Render a page that says what happened and leads back to the flow or to the first page.
 

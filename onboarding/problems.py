@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from relay.core.consent.microsoft_error import NOTHING, Said
+from relay.core.consent.microsoft_error import NO_ERROR, MicrosoftError
 from relay.errors import CredentialRejected, NotSaved, RelayError, Retryable, StoreUnavailable
 from relay.graph.auth.consent import ConsentProblem
 
@@ -48,7 +48,13 @@ class ProblemError(Exception):
     """
 
     def __init__(
-        self, problem: str, flow_id: str = "", retry_after_s: int = 0, *, sentence: str = "", said: Said = NOTHING
+        self,
+        problem: str,
+        flow_id: str = "",
+        retry_after_s: int = 0,
+        *,
+        sentence: str = "",
+        said: MicrosoftError = NO_ERROR,
     ) -> None:
         super().__init__(problem)
         self.problem = problem
@@ -80,10 +86,10 @@ def sentence_of(error: RelayError) -> str:
     return "" if refusal is None else refusal.sentence
 
 
-def microsoft_error_of(error: RelayError) -> Said:
+def microsoft_error_of(error: RelayError) -> MicrosoftError:
     """Return Microsoft's own words behind an error."""
     refusal = getattr(error, "refusal", None)
-    return NOTHING if refusal is None else refusal.said
+    return NO_ERROR if refusal is None else refusal.said
 
 
 OF_CONSENT: Final[Mapping[ConsentProblem, str]] = {

@@ -19,7 +19,7 @@ from emulator.demo import CLIENT_ID, SECRET
 from relay.cli import app
 from relay.core.audit.events import OPERATOR
 from relay.core.consent.grants import GrantState
-from relay.core.consent.microsoft_error import Said, Trouble
+from relay.core.consent.microsoft_error import MicrosoftError, RefusalRecord
 from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.core.presence import Name, Status, TenantId, UserId
 from relay.store.custody.access_requests import AccessRequests
@@ -47,9 +47,9 @@ T = TypeVar("T")
 CONTOSO, FABRIKAM, ADATUM = (TenantId(f"{digit * 8}-1111-1111-1111-111111111111") for digit in "123")
 RING = make_ring("k1", now_s=1)
 NOW = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
-TROUBLE = Trouble(
+TROUBLE = RefusalRecord(
     code="invalid_grant/bad_token", at=NOW,
-    said=Said(number=50173, words="AADSTS50173: It ended.", trace_id="t-1", correlation_id="c-1", time="2026-11-26 09:00:00Z"),
+    said=MicrosoftError(number=50173, words="AADSTS50173: It ended.", trace_id="t-1", correlation_id="c-1", time="2026-11-26 09:00:00Z"),
 )  # fmt: skip
 
 

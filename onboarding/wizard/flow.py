@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from relay.core.consent.microsoft_error import NOTHING, Said
+from relay.core.consent.microsoft_error import NO_ERROR, MicrosoftError
 from relay.core.consent.values import NewGrant
 from relay.core.presence import TenantId, UserId
 from relay.locale.languages import Sentence
@@ -183,7 +183,7 @@ class FlowFailure(msgspec.Struct, frozen=True):
     problem: str
     detail: str = ""
     values: dict[str, str] = {}
-    said: Said = NOTHING
+    said: MicrosoftError = NO_ERROR
 
     @property
     def sentence(self) -> Sentence:

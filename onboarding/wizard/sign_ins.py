@@ -14,7 +14,7 @@ import msgspec
 from onboarding.problems import OF_CONSENT
 from onboarding.wizard.domains import Domains
 from onboarding.wizard.flow import FlowFailure
-from relay.core.consent.microsoft_error import NOTHING
+from relay.core.consent.microsoft_error import NO_ERROR
 from relay.errors import ConsentRequired
 from relay.graph.auth import consent as graph_consent
 from relay.graph.auth.consent import PERSONAL_ACCOUNTS, ConsentFailed, ConsentProblem
@@ -148,7 +148,7 @@ def _trouble(failed: ConsentFailed) -> FlowFailure:
         missing = failed.code[:MAX_DETAIL_CHARS]
         return FlowFailure("permissions_missing", english("Missing: %(permissions)s"), {"permissions": missing})
     detail = failed.sentence if failed.problem is ConsentProblem.REFUSED else ""
-    return FlowFailure(OF_CONSENT[failed.problem], detail, said=failed.said or NOTHING)
+    return FlowFailure(OF_CONSENT[failed.problem], detail, said=failed.said or NO_ERROR)
 
 
 def _name(state: str) -> str:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from relay.core.consent.microsoft_error import Trouble
+from relay.core.consent.microsoft_error import RefusalRecord
 from relay.core.consent.refusals import Refusal, classify
 
 
@@ -30,7 +30,7 @@ class ConsentEvent:
     tenant_id: str
     organisation: str
     domain: str
-    trouble: Trouble | None
+    trouble: RefusalRecord | None
     page: str
     operator: str
 

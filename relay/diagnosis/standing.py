@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import timedelta
 
-    from relay.core.consent.microsoft_error import Trouble
+    from relay.core.consent.microsoft_error import RefusalRecord
     from relay.core.presence import TenantId
     from relay.store.custody.access_requests import AccessRequest
     from relay.store.custody.managers import Claim, Manager
@@ -147,7 +147,7 @@ async def _standing(store: PipeliningStore, ring: KeyRing, tenant: Tenant) -> Te
     )
 
 
-async def resumption(store: Store, ring: KeyRing, tenant_id: TenantId) -> tuple[TenantEvent, Trouble | None]:
+async def resumption(store: Store, ring: KeyRing, tenant_id: TenantId) -> tuple[TenantEvent, RefusalRecord | None]:
     """Return the event that resumes a tenant, and the refusal if it needs a new consent."""
     grants = await Vault(store, ring).list(tenant_id)
     now = datetime.now(UTC)
@@ -307,7 +307,7 @@ def _of_key(key: KeyRecord, streams: OpenStreams | None) -> str:
     return f"key      {key.key_id}  {key.label or '-'}  {ended}{now}"
 
 
-def _small_print(trouble: Trouble | None) -> Iterable[str]:
+def _small_print(trouble: RefusalRecord | None) -> Iterable[str]:
     if trouble is None:
         return
     said = trouble.said
@@ -318,13 +318,13 @@ def _small_print(trouble: Trouble | None) -> Iterable[str]:
         yield "         " + ", ".join(f"{name} {value}" for name, value in marks if value)
 
 
-def _trouble(trouble: Trouble) -> str:
+def _trouble(trouble: RefusalRecord) -> str:
     error, _, suberror = trouble.code.partition("/")
     number = f" AADSTS{trouble.said.number}" if trouble.said.number else ""
     return f"{trouble.code}{number}: {classify(error, suberror, [trouble.said.number]).sentence}"
 
 
-def _as_data(trouble: Trouble | None) -> dict[str, Any] | None:
+def _as_data(trouble: RefusalRecord | None) -> dict[str, Any] | None:
     if trouble is None:
         return None
     said = trouble.said

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from relay.core.consent.microsoft_error import NOTHING, Said, heard
+from relay.core.consent.microsoft_error import NO_ERROR, MicrosoftError, parse_error
 from relay.core.consent.refusals import Refusal, RefusalClass
 from relay.core.pausing import LONGEST_ASKED_S
 from relay.errors import (
@@ -121,15 +121,17 @@ def error_code(body: bytes) -> str:
         return ""
 
 
-def _said(body: bytes) -> Said:
+def _said(body: bytes) -> MicrosoftError:
     """Return Graph's ids of the request. Its message is left out, because it can name users."""
     try:
         inner = _ERROR.decode(body).error.inner
     except UNREADABLE:
-        return NOTHING
+        return NO_ERROR
     if inner is None:
-        return NOTHING
-    return heard(trace_id=inner.request_id or "", correlation_id=inner.client_request_id or "", time=inner.date or "")
+        return NO_ERROR
+    return parse_error(
+        trace_id=inner.request_id or "", correlation_id=inner.client_request_id or "", time=inner.date or ""
+    )
 
 
 class _Inner(msgspec.Struct):

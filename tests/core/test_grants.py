@@ -18,7 +18,7 @@ from relay.core.consent.grants import (
     remembered,
     succeeded,
 )
-from relay.core.consent.microsoft_error import NOTHING, Said, heard
+from relay.core.consent.microsoft_error import NO_ERROR, MicrosoftError, parse_error
 from relay.core.consent.refusals import Refusal, RefusalClass, classify
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -94,14 +94,14 @@ def test_what_a_tenant_lacks_is_the_tenants_fault_though_microsoft_calls_it_inva
 @pytest.mark.fault("B22")
 @pytest.mark.parametrize("number", [53004, 53999, 530003, 530084])
 def test_a_policy_that_has_no_row_is_a_policy_and_heals(number):
-    assert replace(classify("interaction_required", "", [number]), said=NOTHING) == classify(
+    assert replace(classify("interaction_required", "", [number]), said=NO_ERROR) == classify(
         "interaction_required", "", [53003]
     )
 
 
 @pytest.mark.fault("B22")
 def test_a_number_in_the_text_alone_counts():
-    said = heard(description="AADSTS53003: Access has been blocked by Conditional Access policies.")
+    said = parse_error(description="AADSTS53003: Access has been blocked by Conditional Access policies.")
     assert classify("invalid_grant", "", [], said).heals
     assert classify("invalid_grant", "", [50173], said) == replace(GONE, said=said), "what is listed goes before"
 
@@ -121,8 +121,8 @@ def test_a_suberror_sharpens_the_sentence():
     assert "withdrawn" in classify("invalid_grant", "consent_required").sentence
 
 
-GONE = classify("invalid_grant", "", [50173], Said(number=50173))
-BLOCKED = classify("interaction_required", "", [53003], Said(number=53003))
+GONE = classify("invalid_grant", "", [50173], MicrosoftError(number=50173))
+BLOCKED = classify("interaction_required", "", [53003], MicrosoftError(number=53003))
 BUSY = classify("temporarily_unavailable")
 
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.core.presence import UserId
-from relay.core.reading.planning import JITTER, PlannedRead, PollPlan
+from relay.core.reading.pages import PlannedRead
+from relay.core.reading.planning import JITTER, PollPlan
 
 INTERVAL = 5.0
 

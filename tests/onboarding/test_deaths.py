@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from emulator import Config, Emulator
 from onboarding.problems import PROBLEMS
 from relay.core.consent.grants import GrantState
-from relay.core.consent.microsoft_error import Trouble, heard
+from relay.core.consent.microsoft_error import RefusalRecord, parse_error
 from relay.core.consent.refusals import RefusalClass, classify
 from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.http.paths import TENANT
@@ -122,8 +122,8 @@ async def die(site: Site, death: dict[str, Any]) -> None:
     tenant_id = site.tenant_id()
     (grant,) = await site.vault.list(tenant_id)
     code = "/".join(filter(None, (death["error"], death.get("suberror", ""))))
-    said = heard(number=death["code"], description=f"AADSTS{death['code']}: {death['text']}", trace_id=TRACE)
-    trouble = Trouble(code=code, at=datetime.now(UTC), said=said)
+    said = parse_error(number=death["code"], description=f"AADSTS{death['code']}: {death['text']}", trace_id=TRACE)
+    trouble = RefusalRecord(code=code, at=datetime.now(UTC), said=said)
     await site.vault.set_state(tenant_id, grant.account_id, grant.version, GrantState.DEAD, code, trouble=trouble)
     await site.tenants.happened(tenant_id, TenantEvent.LAST_GRANT_DIED, trouble=trouble)
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Final
 
 from relay.core.presence import UserId
-from relay.core.reading.planning import PlannedRead, PollPlan
+from relay.core.reading.pages import PlannedRead
+from relay.core.reading.planning import PollPlan
 from tests.simulation.rules import Broken
 
 INTERVAL_S: Final = 5.0

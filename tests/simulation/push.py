@@ -24,7 +24,8 @@ from typing import Any, Final
 from relay.core.presence import Observation, Source, UserId
 from relay.core.reading.accepting import Acceptance, Answer, Decision, Known, People
 from relay.core.reading.ordering import LAG_S, Newest, Order, Stamp, is_newer
-from relay.core.reading.planning import PlannedRead, PollPlan
+from relay.core.reading.pages import PlannedRead
+from relay.core.reading.planning import PollPlan
 from tests.simulation.rules import Broken, play_all
 
 STATES: Final = "AB"

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from relay.core.audit.events import OPERATOR
-from relay.core.consent.microsoft_error import Said, Trouble
+from relay.core.consent.microsoft_error import MicrosoftError, RefusalRecord
 from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.core.revision import START
 from relay.errors import NotSaved, SuiteKeyRevoked, SuiteKeyUnknown, TenantRemoved
@@ -250,7 +250,7 @@ async def test_custody_with_a_server_of_its_own_keeps_everything_there_and_tells
 
 async def test_a_tenant_keeps_why_it_needs_consent_and_since_when(store: Store, tenants: Tenants) -> None:
     await tenants.put(replace(CONTOSO, state=TenantState.ACTIVE))
-    trouble = Trouble(code="invalid_grant", at=NOW, said=Said(number=65001, words="AADSTS65001: None."))
+    trouble = RefusalRecord(code="invalid_grant", at=NOW, said=MicrosoftError(number=65001, words="AADSTS65001: None."))
     await tenants.happened(TENANT, TenantEvent.LAST_GRANT_DIED, trouble=trouble)
     dead = await tenants.load(TENANT)
     assert dead

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from relay.core.consent.grants import GrantState
-from relay.core.consent.microsoft_error import Said, Trouble
+from relay.core.consent.microsoft_error import MicrosoftError, RefusalRecord
 from relay.errors import NotSaved, TenantRemoved
 from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.custody.vault import NEW, Grant, Vault, VersionConflict
@@ -229,10 +229,10 @@ async def test_a_grant_that_no_replica_acknowledged_is_not_saved(valkey: ValkeyS
             await Vault(store, KeyRing.from_json(OLD_RING)).save(GRANT, NEW)
 
 
-TROUBLE = Trouble(
+TROUBLE = RefusalRecord(
     code="invalid_grant/bad_token",
     at=NOW,
-    said=Said(
+    said=MicrosoftError(
         number=50173, words="AADSTS50173: It ended.", trace_id="t-1", correlation_id="c-1", time="2026-11-24 09:00Z"
     ),
 )

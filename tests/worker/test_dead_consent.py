@@ -17,7 +17,7 @@ from relay.alerts.settings import AlertSettings
 from relay.alerts.signature import new_secret
 from relay.core.audit.events import OPERATOR
 from relay.core.consent.grants import GrantState
-from relay.core.consent.microsoft_error import Trouble
+from relay.core.consent.microsoft_error import RefusalRecord
 from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.core.presence import Presence, Status, TenantId
 from relay.store.custody.notices import NoticeKind, Notices
@@ -280,7 +280,7 @@ async def test_the_administrator_is_told_once_of_a_death_and_once_of_its_cure(de
 
 async def test_a_worker_that_dies_between_finding_and_telling_leaves_it_to_the_next(desk: Desk):
     tenants = desk.relay.tenants
-    trouble = Trouble(code="invalid_grant", at=datetime.now(UTC))
+    trouble = RefusalRecord(code="invalid_grant", at=datetime.now(UTC))
     await tenants.happened(desk.tenant_id, TenantEvent.LAST_GRANT_DIED, trouble=trouble)
     [notice] = await Notices(desk.relay.store).of(range(64))
     assert notice.kind is NoticeKind.CONSENT_REQUIRED

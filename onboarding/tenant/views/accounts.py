@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from onboarding.tenant.reauthentication import Reauthentication
     from onboarding.tenant.services import TenantServices
     from onboarding.tenant.sign_ins import PendingSignIn
-    from relay.core.consent.microsoft_error import Trouble
+    from relay.core.consent.microsoft_error import RefusalRecord
     from relay.store.custody.vault import Grant
 
 log = structlog.get_logger(__name__)
@@ -287,7 +287,7 @@ def _account(grant: Grant, visitor: Visitor) -> AccountRow:
     return AccountRow(grant, reason, grant.account_id == visitor.session.account_id)
 
 
-def _sentence(trouble: Trouble | None) -> str:
+def _sentence(trouble: RefusalRecord | None) -> str:
     return "" if trouble is None else _meaning(trouble.code, trouble.said.number)
 
 

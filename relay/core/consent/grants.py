@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from relay.core.consent.microsoft_error import NOTHING, Trouble
+from relay.core.consent.microsoft_error import NO_ERROR, RefusalRecord
 from relay.core.consent.refusals import Refusal, RefusalClass, classify
 from relay.core.pausing import pause_s
 
@@ -56,11 +56,11 @@ class GrantHealth:
     refused_since: datetime | None = None
 
     @property
-    def trouble(self) -> Trouble | None:
+    def trouble(self) -> RefusalRecord | None:
         """The refusal as it is kept."""
         if self.reason is None or self.failed_at is None:
             return None
-        return Trouble(code=self.reason.code, at=self.failed_at, said=self.reason.said)
+        return RefusalRecord(code=self.reason.code, at=self.failed_at, said=self.reason.said)
 
     @property
     def is_denied(self) -> bool:
@@ -153,11 +153,11 @@ def _refused_consent(after: GrantHealth, refusal: Refusal, now: datetime, patien
     return replace(after, state=GrantState.DEAD, next_try=next_try, reason=refusal, refused_since=since)
 
 
-def remembered(state: GrantState, trouble: Trouble | None, now: datetime) -> GrantHealth:
+def remembered(state: GrantState, trouble: RefusalRecord | None, now: datetime) -> GrantHealth:
     """Return the health of a grant that somebody else judged, from what is kept of it. A dead one that may heal is tried within the hour."""
     if state is GrantState.HEALTHY:
         return HEALTHY
-    code, said, at = (trouble.code, trouble.said, trouble.at) if trouble is not None else ("", NOTHING, now)
+    code, said, at = (trouble.code, trouble.said, trouble.at) if trouble is not None else ("", NO_ERROR, now)
     error, _, suberror = code.partition("/")
     reason = classify(error, suberror, [said.number], said)
     if state is GrantState.SUSPECT:

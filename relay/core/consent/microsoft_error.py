@@ -20,7 +20,7 @@ _MOST_ID: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class MicrosoftError:
     """Microsoft's description of an error; each field empty when it gave none.
 
     Attributes:
@@ -38,11 +38,11 @@ class Said:
     time: str = ""
 
 
-NOTHING: Final = Said()
+NO_ERROR: Final = MicrosoftError()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
+class RefusalRecord:
     """One refusal as it is kept.
 
     Attributes:
@@ -53,12 +53,12 @@ class Trouble:
 
     code: str
     at: datetime
-    said: Said = NOTHING
+    said: MicrosoftError = NO_ERROR
 
 
-def heard(
+def parse_error(
     *, number: int = 0, description: str = "", trace_id: str = "", correlation_id: str = "", time: str = ""
-) -> Said:
+) -> MicrosoftError:
     """Return Microsoft's description of an error, fit to be stored and shown.
 
     Args:
@@ -73,7 +73,7 @@ def heard(
     words = " ".join(_TOKEN.sub(_masked, text[: tail.start()] if tail else text).split())
     named = _NUMBER.match(words)
     found = tail.groupdict() if tail else {}
-    return Said(
+    return MicrosoftError(
         number=number if 0 < number < _NUMBERS_END else int(named[1]) if named else 0,
         words=words if len(words) <= MOST_WORDS else words[: MOST_WORDS - 1] + "…",
         trace_id=_mark(trace_id) or _mark(found.get("trace", "")),

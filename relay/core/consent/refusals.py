@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
-from relay.core.consent.microsoft_error import NOTHING, Said
+from relay.core.consent.microsoft_error import NO_ERROR, MicrosoftError
 
 
 class RefusalClass(enum.Enum):
@@ -51,10 +51,12 @@ class Refusal:
     heals: bool = False
     passes: bool = False
     by_graph: bool = False
-    said: Said = NOTHING
+    said: MicrosoftError = NO_ERROR
 
 
-def classify(error: str, suberror: str = "", error_codes: Collection[int] = (), said: Said = NOTHING) -> Refusal:
+def classify(
+    error: str, suberror: str = "", error_codes: Collection[int] = (), said: MicrosoftError = NO_ERROR
+) -> Refusal:
     """Return the meaning of Entra's refusal. An unknown one counts as trouble of Entra's, which never costs a tenant its grant."""
     code = f"{error}/{suberror}"[:200] if suberror else error[:200]
     # A number may stand in the text alone.

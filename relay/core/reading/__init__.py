@@ -2,6 +2,7 @@
 
 accepting.py  which observations change an answer: newer, believed, known, or unsure
 ordering.py   which of two observations of one user is the newer, and whether they differ: older never overwrites newer
+pages.py      pages of users who are read together, and planned reads
 planning.py   the poll plan of one tenant: which users are read together, and when
 budget.py     Graph's limit, what is left of it, and the interval that follows
 refusals.py   users whose ids Graph refuses when it is asked for them alone, and when they are tried again

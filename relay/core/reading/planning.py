@@ -14,63 +14,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Final
 
 from relay.core.presence import UserId
+from relay.core.reading.pages import PlannedRead, PollPage
 
 _GOLDEN: Final = (math.sqrt(5) - 1) / 2
 """Multiples of it, modulo one, spread any number of pages evenly over an interval."""
 JITTER: Final = 0.05
 """Share of an interval by which a page may come early, so that pages of many tenants do not march in step. Never late:
 the interval is what suites are told."""
-
-STUBBORN: Final = 2
-"""Failures in a row after which the reason may be one of the users."""
-
-
-@dataclass(slots=True, eq=False)
-class PollPage:
-    """Users who are read together.
-
-    Attributes:
-        users: in the order in which they came.
-        due: when to read them next.
-        confirmed: since when all that is held of them is confirmed by Graph; None before it answered for any of them.
-        since: when the page was made, or Graph answered for it last, whether or not that could be stored: its users are not overdue
-            before three intervals from then.
-        covered: whether these users are read seldom, because their changes are announced.
-        reading: whether a read of this page is under way.
-        again: whether to read it once more at once after that.
-        failures: how often in a row Graph did not answer.
-        is_part: whether it was parted from another page, whose other users were answered.
-    """
-
-    users: dict[UserId, None]
-    due: float
-    confirmed: float | None
-    since: float
-    covered: bool = False
-    reading: bool = False
-    again: bool = False
-    failures: int = 0
-    is_part: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PlannedRead:
-    """A bulk read to be made: of a page that is due, or (page None) of users who need an answer at once."""
-
-    users: tuple[UserId, ...]
-    page: PollPage | None
-    started: float = field(default=0.0)
-    failures: int = 0
-    """How often in a row Graph did not answer for these users, or some of them."""
-
-    @property
-    def is_stubborn(self) -> bool:
-        """True if one of the users may be the reason."""
-        return self.failures >= STUBBORN
 
 
 class PollPlan:

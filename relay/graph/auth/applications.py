@@ -18,7 +18,7 @@ import jwt
 import msal
 import requests
 
-from relay.core.consent.microsoft_error import Said, heard
+from relay.core.consent.microsoft_error import MicrosoftError, parse_error
 from relay.core.consent.refusals import Refusal, RefusalClass, classify
 from relay.errors import CredentialRejected, RelayError, SourceThrottled, SourceUnreachable
 from relay.graph.auth.credentials import Credential, Credentials
@@ -218,11 +218,11 @@ def _refusal(answer: dict[str, Any]) -> RelayError:
     return from_refusal(classify(*refusal_words(answer)))
 
 
-def refusal_words(answer: dict[str, Any]) -> tuple[str, str, list[int], Said]:
+def refusal_words(answer: dict[str, Any]) -> tuple[str, str, list[int], MicrosoftError]:
     """Return the arguments of `classify` from an answer of Entra's, whatever types its fields have."""
     codes = answer.get("error_codes")
     numbers = [number for code in codes if (number := _number(code))] if isinstance(codes, list) else []
-    said = heard(
+    said = parse_error(
         number=numbers[0] if numbers else 0,
         description=_text(answer, "error_description"),
         trace_id=_text(answer, "trace_id"),

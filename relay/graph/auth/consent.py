@@ -26,7 +26,7 @@ import requests
 import structlog
 
 from relay.core import names
-from relay.core.consent.microsoft_error import NOTHING, Said, heard
+from relay.core.consent.microsoft_error import NO_ERROR, MicrosoftError, parse_error
 from relay.core.consent.refusals import Refusal, RefusalClass, classify
 from relay.core.consent.values import NewGrant
 from relay.core.presence import TenantId
@@ -81,7 +81,7 @@ class ConsentFailed(RelayError):
         said: Microsoft's own words, if it said any.
     """
 
-    def __init__(self, problem: ConsentProblem, code: str, sentence: str = "", said: Said = NOTHING) -> None:
+    def __init__(self, problem: ConsentProblem, code: str, sentence: str = "", said: MicrosoftError = NO_ERROR) -> None:
         self.problem = problem
         self.code = code
         self.said = said
@@ -325,8 +325,8 @@ def _failed(refusal: Refusal, subcode: str, numbers: list[int]) -> RelayError:
     return ConsentFailed(problem, refusal.code, refusal.sentence, refusal.said)
 
 
-def _words_of(answer: Mapping[str, str]) -> tuple[str, str, list[int], Said]:
-    said = heard(description=answer.get("error_description", ""))
+def _words_of(answer: Mapping[str, str]) -> tuple[str, str, list[int], MicrosoftError]:
+    said = parse_error(description=answer.get("error_description", ""))
     return answer["error"], answer.get("suberror", ""), _numbers(answer), said
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
-from relay.core.consent.microsoft_error import Trouble
+from relay.core.consent.microsoft_error import RefusalRecord
 from relay.core.consent.tenant import TenantState
 from relay.core.presence import TenantId
 from relay.store.server import keys
@@ -111,12 +111,14 @@ class Notice:
     tenant_id: TenantId
     kind: NoticeKind
     at: datetime
-    trouble: Trouble | None = None
+    trouble: RefusalRecord | None = None
     letter: Letter | None = None
     done: tuple[str, ...] = ()
 
 
-def following(tenant_id: TenantId, before: TenantState, after: TenantState, trouble: Trouble | None) -> Notice | None:
+def following(
+    tenant_id: TenantId, before: TenantState, after: TenantState, trouble: RefusalRecord | None
+) -> Notice | None:
     """The notice that a change of state is worth; None when nobody need be told.
 
     Args:
@@ -218,7 +220,7 @@ class Notices:
         await self._store.vault_run(_DONE(*all_channels, notices=key, notice_id=notice.notice_id, channel=channel))
 
 
-def _new(tenant_id: TenantId, kind: NoticeKind, trouble: Trouble | None, letter: Letter | None = None) -> Notice:
+def _new(tenant_id: TenantId, kind: NoticeKind, trouble: RefusalRecord | None, letter: Letter | None = None) -> Notice:
     notice_id, now = f"msg_{secrets.token_hex(16)}", datetime.now(UTC)
     return Notice(notice_id=notice_id, tenant_id=tenant_id, kind=kind, at=now, trouble=trouble, letter=letter)
 

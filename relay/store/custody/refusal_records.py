@@ -6,15 +6,15 @@ from typing import Final
 
 import msgspec
 
-from relay.core.consent.microsoft_error import Trouble
+from relay.core.consent.microsoft_error import RefusalRecord
 
 
-def encode(trouble: Trouble | None) -> bytes:
+def encode(trouble: RefusalRecord | None) -> bytes:
     """What is kept; empty for None."""
     return b"" if trouble is None else _ENCODER.encode(trouble)
 
 
-def decode(kept: bytes) -> Trouble | None:
+def decode(kept: bytes) -> RefusalRecord | None:
     """What was kept; None where there is nothing, or nothing that this release reads."""
     try:
         return _DECODER.decode(kept) if kept else None
@@ -23,4 +23,4 @@ def decode(kept: bytes) -> Trouble | None:
 
 
 _ENCODER: Final = msgspec.json.Encoder()
-_DECODER: Final = msgspec.json.Decoder(Trouble)
+_DECODER: Final = msgspec.json.Decoder(RefusalRecord)

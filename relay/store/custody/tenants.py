@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Sequence
 
     from relay.core.audit.events import Actor, Entry
-    from relay.core.consent.microsoft_error import Trouble
+    from relay.core.consent.microsoft_error import RefusalRecord
     from relay.store.custody.turned_away import TurnedAwayMark
     from relay.store.server.connection import Store
     from relay.store.server.scripting import Arg
@@ -60,7 +60,7 @@ class Tenant:
     state: TenantState = TenantState.ACTIVE
     since: datetime | None = field(default=None, compare=False)
     """When it came into its state; kept by the store, whatever a writer says."""
-    trouble: Trouble | None = None
+    trouble: RefusalRecord | None = None
     """Why it needs consent: what Microsoft said of the grant that died last. None in any other state; see `happened`."""
     created: datetime
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -201,7 +201,7 @@ class Tenants:
         event: TenantEvent,
         audit: Entry | None = None,
         *,
-        trouble: Trouble | None = None,
+        trouble: RefusalRecord | None = None,
     ) -> TenantState | None:
         """Move the tenant to the state that follows from `event` and return that; None without such a tenant.
 

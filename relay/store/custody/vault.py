@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from relay.core.audit.events import Entry
-    from relay.core.consent.microsoft_error import Trouble
+    from relay.core.consent.microsoft_error import RefusalRecord
     from relay.store.server.connection import Store
 
 NEW: Final = 0
@@ -77,7 +77,7 @@ class Grant:
     """When the relay last read with it; to within `TOUCH_EVERY`, and lost with a crash. See `touch`."""
     last_success: datetime | None = None
     """When Microsoft last answered a read with it; as exact as `last_use`."""
-    last_error: Trouble | None = None
+    last_error: RefusalRecord | None = None
     """The last refusal, also when the grant works again."""
     sealed_shut: bool = False
     """The key ring cannot open the token cache: the account must consent again, or the missing key come back."""
@@ -161,7 +161,7 @@ class Vault:
         state: GrantState,
         error: str = "",
         *,
-        trouble: Trouble | None = None,
+        trouble: RefusalRecord | None = None,
     ) -> int:
         """Write how a grant fares, and return its new version.
 

@@ -11,7 +11,7 @@ import structlog
 
 from relay.core.consent import grants
 from relay.core.consent.grants import GrantHealth, GrantState
-from relay.core.consent.microsoft_error import Trouble
+from relay.core.consent.microsoft_error import RefusalRecord
 from relay.core.consent.refusals import Refusal, RefusalClass
 from relay.core.presence import TenantId
 from relay.errors import (
@@ -223,7 +223,7 @@ class GrantPool:
         return give
 
     @property
-    def trouble(self) -> Trouble | None:
+    def trouble(self) -> RefusalRecord | None:
         """The refusal that the grant died of that died last; None when Microsoft refused none."""
         troubles = [
             trouble

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from relay.core.reading.accepting import Answer, Decision
     from relay.core.reading.ordering import Order
-    from relay.core.reading.planning import PlannedRead, PollPage
+    from relay.core.reading.pages import PlannedRead, PollPage
     from relay.core.revision import Epoch
     from relay.graph.presence.presences import PageHashes
     from relay.ops.clock import Clock

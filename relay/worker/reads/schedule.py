@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from relay.core.presence import Status
-    from relay.core.reading.planning import PlannedRead
+    from relay.core.reading.pages import PlannedRead
     from relay.ops.clock import Clock
     from relay.worker.settings import WorkerSettings
 

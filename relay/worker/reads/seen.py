@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from relay.core.presence import UserId
-    from relay.core.reading.planning import PollPage
+    from relay.core.reading.pages import PollPage
 
 
 class SeenPages:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
     from relay.core.presence import Name, UserId
-    from relay.core.reading.planning import PlannedRead
+    from relay.core.reading.pages import PlannedRead
     from relay.store.custody.tenants import Tenant
     from relay.worker.contacts import ContactWriter
     from relay.worker.context import Resources

@@ -20,7 +20,7 @@ from relay.graph.errors import GrantRefused
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from relay.core.consent.microsoft_error import Trouble
+    from relay.core.consent.microsoft_error import RefusalRecord
     from relay.core.presence import UserId
     from relay.errors import RelayError
     from relay.store.custody.tenants import Tenant
@@ -43,7 +43,7 @@ class _Unwritten:
     """A change of the tenant's state that its record does not show yet."""
 
     event: TenantEvent
-    trouble: Trouble | None
+    trouble: RefusalRecord | None
 
 
 class TenantStanding:

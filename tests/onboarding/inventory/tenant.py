@@ -8,7 +8,7 @@ import msgspec
 
 from relay.core.audit.events import OPERATOR
 from relay.core.consent.grants import GrantState
-from relay.core.consent.microsoft_error import Trouble, heard
+from relay.core.consent.microsoft_error import RefusalRecord, parse_error
 from relay.core.consent.tenant import TenantEvent
 from relay.core.presence import Status
 from relay.http.paths import TENANT
@@ -21,7 +21,7 @@ from tests.onboarding.person import ACCOUNT
 from tests.support.topology import raw_client
 
 SUITES = f"{TENANT}/suites"
-_SAID = heard(
+_SAID = parse_error(
     number=50173,
     description="AADSTS50173: The provided grant has expired due to it being revoked, a fresh auth token is needed.",
     trace_id="0d4cb9a2-5a1b-4b6e-9f7e-0e6f3b1c2d00",
@@ -38,7 +38,7 @@ async def enter(visit: Visit) -> None:
 async def kill_the_grant(visit: Visit) -> None:
     site, tenant_id = visit.site, visit.site.tenant_id()
     (grant,) = await site.vault.list(tenant_id)
-    trouble = Trouble(code="invalid_grant", at=datetime.now(UTC), said=_SAID)
+    trouble = RefusalRecord(code="invalid_grant", at=datetime.now(UTC), said=_SAID)
     await site.vault.set_state(
         tenant_id, grant.account_id, grant.version, GrantState.DEAD, "invalid_grant", trouble=trouble
     )
