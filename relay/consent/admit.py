@@ -44,10 +44,8 @@ async def by_operator(store: Store, ring: KeyRing, grant: ProvenGrant) -> Tenant
             account_id=grant.account_id,
             upn=grant.upn,
             token_cache=grant.token_cache,
-            name="",
             domain=grant.upn.rpartition("@")[2].lower(),
-            settings={},
-            word_ms=now_ms(),
+            word_ms=now_ms(),  # it is the operator who runs this
         )
     )
     await waits_no_more(store, grant.tenant_id)
@@ -129,9 +127,6 @@ async def by_manager(
             account_id=grant.account_id,
             upn=grant.upn,
             token_cache=grant.token_cache,
-            name="",
-            domain="",
-            settings={},
             by=by,
             right_of=right_of,
             replaces=replaces,
