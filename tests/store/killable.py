@@ -44,7 +44,7 @@ _STEPS = frozenset({"open", "os.link", "os.rename", "os.remove"})
 
 @dataclass(frozen=True)
 class Given:
-    """What an act needs beside the store; it travels to the process."""
+    """The input of an act beside the store; it travels to the process."""
 
     folder: str
     ring: str = OLD_RING
@@ -53,7 +53,7 @@ class Given:
 
     @property
     def file(self) -> Path:
-        """What the act reads or writes."""
+        """The file that the act reads or writes."""
         return Path(self.folder) / "file"
 
 
@@ -110,7 +110,7 @@ Act = Callable[[Store, Given], Awaitable[Any]]
 
 @dataclass
 class Ran:
-    """How an act ended.
+    """The end of an act.
 
     Attributes:
         result: what it said that it did; None when it was killed before it said so.

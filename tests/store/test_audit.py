@@ -40,7 +40,7 @@ async def log(store: Store) -> AuditLog:
 
 
 async def told(log: AuditLog) -> list[tuple[EventKind, str, str]]:
-    """What the log says, oldest first: kind, who, about whom."""
+    """Return the entries of the log, oldest first: kind, actor, subject."""
     return [(each.entry.kind, each.entry.by.name, each.entry.subject_id) async for each in log.all(TENANT)][::-1]
 
 

@@ -64,7 +64,7 @@ async def _is_in_step(replica: Redis) -> bool:
 
 
 async def _has_settled(store: Store) -> bool:
-    """Whether commands of every kind reach a primary."""
+    """Return whether commands of every kind reach a primary."""
     with suppress(StoreUnavailable):
         await store.check()
         await store.command("SET", "k", 1)
@@ -134,7 +134,7 @@ async def test_a_replica_is_told_of_once_until_there_is_a_primary_again(pair: Pa
 
 
 async def _has_connected_anew(pair: Pair, store: Store, connections: int) -> bool:
-    """Whether so many were made, with a command that the replica refuses on each."""
+    """Return whether so many were made, with a command that the replica refuses on each."""
     with suppress(NotPrimary):
         await store.command("SET", "k", 1)
     return pair.address.accepted >= connections
@@ -153,7 +153,7 @@ async def _writes_durably(store: Store) -> bool:
 
 
 async def _read_on(streams: StreamReader) -> object:
-    """What a reader of `changes` does: again and again, from where it stands."""
+    """Read as a reader of `changes` does: again and again, from where it stands."""
     while True:
         with suppress(StoreUnavailable):
             if reply := await streams.read({b"s": b"0"}, timedelta(milliseconds=200)):
@@ -162,6 +162,6 @@ async def _read_on(streams: StreamReader) -> object:
 
 
 async def _is_left(pair: Pair) -> bool:
-    """Whether the first server has no connection but the test's own, and those of its replication."""
+    """Return whether the first server has no connection but the test's own, and those of its replication."""
     clients = await pair.a.client_list(_type="normal")
     return len(clients) == 1

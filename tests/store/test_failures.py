@@ -1,4 +1,4 @@
-"""What the server's refusals mean: each code on purpose, in pipelines and scripts too, and no argument of a command in any text."""
+"""The server's refusals as errors of the relay: each code on purpose, in pipelines and scripts too, and no argument in any text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators are told of when a Redis user lacks a right: which user, what, and what to do; once a minute."""
+"""Operators read in the log which right a Redis user lacks, and what to do; once a minute."""
 
 from __future__ import annotations
 

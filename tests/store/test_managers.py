@@ -1,4 +1,4 @@
-"""Who looks after a tenant: whoever connects it, the contact once, and those whom they name; one always remains."""
+"""Managers of a tenant: whoever connects it, the contact once, and those whom they name; one always remains."""
 
 from __future__ import annotations
 

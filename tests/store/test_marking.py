@@ -25,7 +25,7 @@ from tests.support.ring import MARKS, RING, RING_JSON
 BOTH_JSON = make_ring("new", now_s=1, older=RING_JSON)
 BOTH = KeyRing.from_json(BOTH_JSON)
 NEW_ONLY = PublicMarks(public_set(KeyRing(BOTH.keys[:1]), Purpose.SUITE_KEY))
-"""What an edge has once the old key was retired."""
+"""Return the marks of an edge once the old key was retired."""
 PRIVATE, PUBLIC = (BackupKey.from_json(text) for text in make_backup_key())
 
 
@@ -37,7 +37,7 @@ async def issued(store: Store) -> list[IssuedKey]:
 
 
 async def taken(store: Store, given: list[IssuedKey]) -> int:
-    """How many of the keys an edge takes that knows the new key alone."""
+    """Count the keys that an edge takes that knows the new ring key alone."""
     number = 0
     for key in given:
         try:
@@ -75,7 +75,7 @@ async def test_marking_anew_makes_nothing_genuine(store: Store, issued: list[Iss
 async def test_a_key_that_changes_between_the_look_and_the_mark_gets_none(
     store: Store, issued: list[IssuedKey], raw: Redis
 ):
-    """What the operator saw is what is marked: not another secret, another tenant, or a key revoked meanwhile."""
+    """Only the record that the operator saw is marked: not another secret, another tenant, or a key revoked meanwhile."""
     marking = Marking(store, MARKS)
     for key in issued:
         await raw.hdel(keys.suite_key(key.key_id), "mark")

@@ -1,4 +1,4 @@
-"""What `check` says of a Redis user's rights, asked of a real server."""
+"""The rights of a Redis user as `check` reports them, asked of a real server."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ SHORT = timedelta(milliseconds=20)
 
 
 async def read_all(reader: ChangesReader) -> list:
-    """What `reader` gets until there is nothing more."""
+    """Return what `reader` gets until there is nothing more."""
     read = []
     while found := await reader.read():
         read += [entry for _, entry in found]

@@ -1,4 +1,4 @@
-"""How many users are pushed, written by a tenant's owner and read by operators."""
+"""The number of pushed users, written by a tenant's owner and read by operators."""
 
 from __future__ import annotations
 

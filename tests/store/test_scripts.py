@@ -24,12 +24,12 @@ NAMED_TOGETHER = {
     "inbox_values": frozenset(inbox_values(TENANT)),
     "_rights": frozenset(_rights(TENANT)),
 }
-"""What these functions of the store give to a call with `**`."""
+"""The names that these functions of the store give to a call with `**`."""
 GIVEN_BY_WRITE = frozenset(custody_values(TENANT, b"", None))
 
 
 def calls() -> Iterator[tuple[str, str, ast.Call, bool]]:
-    """Where, which script, the call that names its keys and arguments, and whether `writes.write` adds custody's own."""
+    """Yield the place, the script, the call with its keys and arguments, and whether `writes.write` adds custody's own."""
     for path in sorted(ROOT.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         scripts = {

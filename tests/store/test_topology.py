@@ -194,7 +194,7 @@ async def test_while_one_server_is_away_the_other_is_read(
 
 
 def tenant_and_key_apart(text: str) -> bool:
-    """Whether a suite key is on another server than its tenant's partition."""
+    """Return whether a suite key is on another server than its tenant's partition."""
     return half_of(keys.suite_key(text)) != half_of(keys.lease(HERE))
 
 

@@ -65,7 +65,7 @@ _registry = _Registry(algorithms=["ECDH-ES", "dir", _ENCRYPTION], strict_check_h
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a backup is."""
+    """The head of a backup."""
 
     backup_id: str
     created: datetime
@@ -114,17 +114,17 @@ class BackupKey:
         return cls(kid, key.is_private, key)
 
     def seal_head(self, head: bytes) -> bytes:
-        """The first line of a backup."""
+        """Return the first line of a backup."""
         header = {"alg": "ECDH-ES", "enc": _ENCRYPTION, "kid": self.kid, "typ": f"{_TYPE}+{VERSION}"}
         return jwe.encrypt_compact(header, head, self._key, registry=_registry).encode()
 
     def open_head(self, line: bytes) -> bytes:
-        """What `seal_head` was given. Raises JoseError or ValueError."""
+        """Return the content that `seal_head` was given. Raises JoseError or ValueError."""
         return jwe.decrypt_compact(line, self._key, registry=_registry).plaintext or b""
 
 
 def make_backup_key() -> tuple[str, str]:
-    """A new backup key as JWK: private, public."""
+    """Return a new backup key as JWK: private, public."""
     key = OKPKey.generate_key(_CURVE)
     kid = {"kid": key.thumbprint(), "use": "enc"}
     private, public = key.as_dict(private=True), key.as_dict(private=False)
@@ -151,7 +151,7 @@ class BackupWriter:
         self._line(record, is_end=False)
 
     def end(self) -> None:
-        """Say that this was all."""
+        """Write the last line; without it the file is no backup."""
         self._line(msgspec.msgpack.encode(_End(self._records)), is_end=True)
 
     def _line(self, content: bytes, *, is_end: bool) -> None:
@@ -203,7 +203,7 @@ class BackupReader:
 
     @staticmethod
     def _check_head(line: bytes, key: BackupKey) -> int:
-        """The version of a backup that this key opens."""
+        """Return the version of a backup that this key opens."""
         header = _decoded_header(line)
         typed = _TYPED.fullmatch(str(header.get("typ", "")))
         if typed is None:
@@ -239,7 +239,7 @@ class BackupReader:
         return line[:-1]
 
     def _open(self, line: bytes, number: int) -> tuple[bytes, bool]:
-        """The content of the line with this number, and whether it is the end."""
+        """Return the content of the line with this number, and whether it is the last."""
         header = _decoded_header(line)
         is_end = bool(header.get("end"))
         if header != _header(self.manifest.backup_id, number, is_end=is_end):
@@ -255,7 +255,7 @@ class BackupReader:
         return content, is_end
 
     def _checked(self, plaintext: bytes, number: int, is_end: bool) -> bytes:  # noqa: FBT001  beside its number
-        """The content of a line, once its signature was verified."""
+        """Verify a line's signature and return its content."""
         if not self._is_signed:
             return plaintext
         signature, content = plaintext[:SIGNATURE_BYTES], plaintext[SIGNATURE_BYTES:]
@@ -266,7 +266,7 @@ class BackupReader:
 
 
 def _signed(manifest: Manifest, number: int, content: bytes, *, is_end: bool) -> list[bytes]:
-    """What a line's signature vouches for."""
+    """Return the parts that a line's signature vouches for."""
     return [manifest.backup_id.encode(), manifest.created.isoformat().encode(), b"%d %d" % (number, is_end), content]
 
 

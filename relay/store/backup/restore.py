@@ -1,4 +1,4 @@
-"""The way back from a backup. Everything is checked before anything is written; repeating a restore completes it.
+"""Restoring from a backup. Everything is checked before anything is written; repeating a restore completes it.
 
 Of each tenant, in this order, and why a crash in between is harmless:
 
@@ -61,7 +61,7 @@ _KEY_FIELDS: Final = frozenset({b"tenant", b"hash", b"label", b"created"})
 
 
 class RestoreOutcome(enum.StrEnum):
-    """What became of a tenant of a backup."""
+    """The result of a restore for one tenant."""
 
     RESTORED = "restored"
     COMPLETED = "completed"
@@ -77,7 +77,7 @@ class RestoreOutcome(enum.StrEnum):
 
 @dataclass(slots=True)
 class CheckedBackup:
-    """What a backup holds, after all of it was read."""
+    """The content of a backup, after all of it was read."""
 
     manifest: Manifest
     counts: Counter[str] = field(default_factory=Counter)
@@ -89,7 +89,7 @@ class CheckedBackup:
 
 @dataclass(frozen=True, slots=True)
 class TenantRestored:
-    """What became of one tenant."""
+    """A tenant that was restored, or left as it is."""
 
     tenant_id: TenantId
     outcome: RestoreOutcome
@@ -135,7 +135,7 @@ def _vouched(key_id: str, fields: dict[bytes, bytes]) -> Vouched:
 
 
 def _shut_under(ring: KeyRing, tenant_id: TenantId, account_id: str, sealed: bytes) -> str | None:
-    """The key that a grant needs and that is not there; None when the grant opens."""
+    """Return the key that a grant needs and that is not there; None when the grant opens."""
     try:
         text = sealed.decode()
         ring.open(text, Belonging(tenant_id, account_id))
@@ -210,7 +210,7 @@ class Restore:
                 yield await self._tenant(manifest, record)
 
     async def _away(self, record: AwayRecord) -> None:
-        """The mark of a tenant that was turned away. One that is there was let in since, and one with a mark has a newer one."""
+        """Restore the mark of a tenant that was turned away, unless the tenant is there or has a newer mark."""
         tenant_id = record.tenant_id
         call = _AWAY(
             tenant=keys.tenant(tenant_id),
@@ -256,7 +256,7 @@ class Restore:
         return TenantRestored(tenant_id, outcome, replies[b"written"], replies[b"revoked"], names)
 
     async def _write_tenant(self, manifest: Manifest, record: TenantRecord, *, is_same: bool) -> bytes | None:
-        """Step 2; what the script said, None when there is nothing to do."""
+        """Do step 2, and return the script's reply; None when there is nothing to do."""
         tenant_id = record.tenant_id
         if is_same and self._overwrite and not await self._is_under_way(manifest, tenant_id):
             return None
@@ -285,7 +285,7 @@ class Restore:
         return reply
 
     async def _hold_answers_back(self, record: TenantRecord) -> None:
-        """Whom suites may watch may be restricted by what comes back; as in `Tenants.put`."""
+        """Hold answers back if the restored settings restrict who can be watched; as in `Tenants.put`."""
         settings = msgspec.json.decode(record.record.get(b"settings", b"{}"), type=dict[str, str])
         if any(settings.get(name) for name in permission.SETTINGS):
             await Enforcement(self._store).begin(record.tenant_id)
@@ -316,7 +316,7 @@ class Restore:
 
 
 def _without_versions(record: TenantRecord) -> TenantRecord:
-    """To compare by: a grant that was overwritten has another version, and a rotation makes marks anew."""
+    """Return a record to compare by: an overwritten grant has another version, and a rotation makes marks anew."""
     grants = {
         account_id: {name: value for name, value in grant.items() if name != b"version"}
         for account_id, grant in record.grants.items()

@@ -39,7 +39,7 @@ _READ = Script("backup_tenant", reads_only=True)
 
 
 class TenantRecord(msgspec.Struct, frozen=True, tag="tenant"):
-    """Everything of one tenant but its audit log."""
+    """All data of one tenant except its audit log."""
 
     tenant_id: TenantId
     record: Fields
@@ -94,7 +94,7 @@ async def back_up(store: Store, file: BinaryIO, key: BackupKey, ring: KeyRing) -
 
 
 def counted(record: BackupRecord) -> Counter[str]:
-    """What is in a record."""
+    """Count what is in a record."""
     if isinstance(record, LogRecord):
         return Counter({"entries of audit logs": len(record.entries)})
     if isinstance(record, AwayRecord):
@@ -115,7 +115,7 @@ async def _records(store: Store, tenant_id: TenantId) -> AsyncIterator[BackupRec
 
 
 async def read_tenant(store: Store, tenant_id: TenantId) -> TenantRecord | None:
-    """A tenant as a backup has it; None when there is none."""
+    """Return a tenant as a backup has it; None when there is none."""
     call = _READ(
         tenant=keys.tenant(tenant_id),
         grants=keys.tenant_grants(tenant_id),

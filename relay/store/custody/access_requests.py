@@ -45,7 +45,7 @@ _REFUSE = Script("request_refuse")
 
 
 class RequestState(enum.StrEnum):
-    """What became of a request; the values are what the store keeps, `EXPIRED` apart, which follows from the time."""
+    """The state of a request. The store keeps these values, except `EXPIRED`, which follows from the time."""
 
     WAITING = "waiting"
     ACCEPTED = "accepted"
@@ -74,12 +74,12 @@ class AccessRequest:
 
     @property
     def ends(self) -> datetime:
-        """Until when it waits."""
+        """The time until which it waits."""
         return self.asked + WAITS
 
 
 class AskOutcome(enum.Enum):
-    """What came of asking."""
+    """The result of asking."""
 
     ASKED = 1
     AGAIN = 2
@@ -123,18 +123,18 @@ class AccessRequests:
         return AskOutcome(reply)
 
     async def list(self, tenant_id: TenantId) -> tuple[AccessRequest, ...]:
-        """The requests of a tenant, those that wait first, the oldest first."""
+        """List the requests of a tenant: those that wait first, then by age, the oldest first."""
         found = await self._store.vault_command("HGETALL", keys.tenant_requests(tenant_id))
         requests = [_request(account, value) for account, value in found.items()]
         return tuple(sorted(requests, key=lambda one: (one.state is not RequestState.WAITING, one.asked)))
 
     async def load(self, tenant_id: TenantId, account_id: UserId) -> AccessRequest | None:
-        """What became of one account's request; None when there was none, or it was long ago."""
+        """Return one account's request; None when there was none, or it was long ago."""
         value = await self._store.vault_command("HGET", keys.tenant_requests(tenant_id), account_id)
         return None if value is None else _request(account_id.encode(), value)
 
     async def consent(self, tenant_id: TenantId, account_id: UserId) -> str | None:
-        """The token cache that waits; None when none does (any more), or the ring cannot open it."""
+        """Return the token cache that waits; None when none does (any more), or the ring cannot open it."""
         sealed = await self._store.vault_command("GET", keys.request(tenant_id, account_id))
         try:
             return None if sealed is None else self._ring.open(sealed.decode(), _belonging(tenant_id, account_id))
@@ -142,12 +142,12 @@ class AccessRequests:
             return None
 
     async def refuse(self, tenant_id: TenantId, request: AccessRequest, by: Actor) -> bool:
-        """Say no, and delete the consent; False when it does not wait (any more)."""
+        """Refuse a request and delete its consent; return False when it does not wait (any more)."""
         entry = access_refused(by, request.account_id, request.upn)
         return await self._end(tenant_id, request, RequestState.REFUSED, entry)
 
     async def withdraw(self, tenant_id: TenantId, request: AccessRequest) -> bool:
-        """Take a request back, as whoever asked, and delete the consent; False when it does not wait (any more)."""
+        """Withdraw a request, as its own account, and delete its consent; return False when it does not wait (any more)."""
         entry = access_withdrawn(Actor.account(request.upn, request.account_id))
         return await self._end(tenant_id, request, RequestState.WITHDRAWN, entry)
 
@@ -175,7 +175,7 @@ class _Kept(msgspec.Struct, frozen=True):
 
 
 def belonging_of_key(key: str) -> Belonging | None:
-    """What the value of a request's key belongs to; None for another key."""
+    """Return what the value of a request's key belongs to; None for another key."""
     found = _KEY.fullmatch(key)
     return None if found is None else Belonging(found[1], found[2], _PURPOSE)
 

@@ -47,7 +47,7 @@ class ReplacedGrant:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """What came of a consent.
+    """The result of a consent.
 
     Attributes:
         state: the tenant's, from now on.
@@ -106,14 +106,14 @@ class MustAsk(RelayError):
 
 
 class RequestGone(RelayError):
-    """What a manager said yes to has expired, another said no, or it is another request by now: nothing was written."""
+    """The request that a manager accepted is gone: it has expired, was refused, or is another one by now. Nothing was written."""
 
     def __init__(self) -> None:
         super().__init__("This request is not waiting any more")
 
 
 class Admissions:
-    """Takes tenants in.
+    """Admits tenants.
 
     A tenant that is there keeps its record and its other grants; name and domain are filled in where they are empty. The
     account's grant is replaced whatever its version: a consent just given is newer than anything that is kept. The tenant's audit
@@ -204,7 +204,7 @@ def _outcome(reply: bytes | int | list[bytes]) -> Admitted:
 
 
 class _Consent(msgspec.Struct, frozen=True):
-    """How a consent comes, for the script: `manager` is for an account that is the first, which the log tells of as the admission.
+    """The circumstances of a consent, for the script: `manager` is for an account that is the first, which the log records as the admission.
 
     `asked_ms` is when the request was made that somebody says yes to; 0: there is none. `right_of` is the manager whose right it
     rests on; empty: it rests on another. `word_ms` is when the operator gave their word for the tenant; 0: never.
@@ -240,7 +240,7 @@ def _now_ms() -> int:
 
 
 def _moves(event: TenantEvent, *, is_new: bool) -> bytes:
-    """State before -> state after, for the script; a state that is not named stays as it is."""
+    """Return state before -> state after, for the script; a state that is not named stays as it is."""
     moves = {before: after for (before, one), after in TRANSITIONS.items() if one is event}
     if is_new:
         return msgspec.json.encode(moves | {_NOT_THERE: FIRST[event]})

@@ -43,7 +43,7 @@ PAGE: Final = 100
 MAX_PAGE: Final = 1000
 
 _CLOCKS: Final = timedelta(minutes=10)
-"""How far two servers' clocks may differ: on a Cluster a key and its tenant's log are on two."""
+"""Allowed difference between two servers' clocks: on a Cluster a key and its tenant's log are on two."""
 
 _APPEND = Script("audit_append")
 _CURSOR = re.compile(r"([1-9][0-9]{0,15}-[0-9]{1,10})_([1-9][0-9]{0,15}-[0-9]{1,10})")
@@ -51,7 +51,7 @@ _NEWEST: Final = "9999999999999999-0"
 
 
 class _Appended(msgspec.Struct, frozen=True):
-    """What the scripts need to append an entry; `body` is for readers only."""
+    """An entry as the scripts append it; `body` is for readers only."""
 
     kind: str
     subject: str
@@ -88,7 +88,7 @@ class AuditPage:
 
 
 def encoded(entry: Entry | None) -> bytes:
-    """An entry as scripts that use `_audit.lua` take it; empty for None."""
+    """Return an entry as scripts that use `_audit.lua` take it; empty for None."""
     if entry is None:
         return b""
     by = (entry.by.kind, entry.by.id, entry.by.name)
@@ -147,7 +147,7 @@ class AuditLog:
         limit: int = PAGE,
         watches: bool = True,
     ) -> AuditPage:
-        """Entries, newest first; not of one instant.
+        """Return a page of entries, newest first; not of one instant.
 
         Args:
             tenant_id: whose.
@@ -185,13 +185,13 @@ class AuditLog:
         return AuditPage(entries, following, is_cut=deeds >= MOST_DEEDS or (watches and watched >= MOST_WATCHES))
 
     async def count(self, tenant_id: TenantId) -> int:
-        """How many entries a tenant's log has; those that are over age and not dropped yet are counted as well."""
+        """Count the entries of a tenant's log, including those that are over age and not dropped yet."""
         return sum(await self._store.many([("XLEN", log) for log in _logs(tenant_id)], vault=True))
 
     async def all(
         self, tenant_id: TenantId, *, since: datetime | None = None, until: datetime | None = None
     ) -> AsyncIterator[Recorded]:
-        """All entries, newest first, read page by page: `PAGE` of each stream are held at once, some 600 KB at the most."""
+        """Yield all entries, newest first, read page by page: `PAGE` of each stream are held at once, some 600 KB at the most."""
         after = None
         while True:
             page = await self.page(tenant_id, after=after, since=since, until=until)
@@ -203,7 +203,7 @@ class AuditLog:
     async def export(
         self, tenant_id: TenantId, form: Form, *, since: datetime | None = None, until: datetime | None = None
     ) -> AsyncIterator[str]:
-        """The log as a file, in pieces, newest first."""
+        """Yield the log as a file, in pieces, newest first."""
         if form is Form.CSV:
             yield csv_head()
         async for recorded in self.all(tenant_id, since=since, until=until):

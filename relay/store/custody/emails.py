@@ -1,4 +1,4 @@
-"""Letters: who is told by e-mail of what happened to a tenant. Beside the deed, never in its way.
+"""E-mails about what happened to a tenant. They are written beside the deed and never stand in its way.
 
     deed, on disk ──► Letters ──► a notice for each recipient ──► the partition's worker sends it
 
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 class Letters:
-    """Writes letters. Raises nothing that the store raises."""
+    """Writes e-mails as notices. Raises nothing that the store raises."""
 
     def __init__(self, store: Store) -> None:
         self._notices = Notices(store)
@@ -39,7 +39,7 @@ class Letters:
     async def to_managers(
         self, tenant: Tenant, kind: NoticeKind, by: Actor, *, about: str = "", managers: Iterable[Manager] | None = None
     ) -> None:
-        """Tell everybody who looks after a tenant, and its contact, except whoever did it.
+        """Write to all managers of a tenant and to its contact, except to the actor.
 
         Args:
             tenant: which; as it was, when it is gone.
@@ -55,7 +55,7 @@ class Letters:
             _not_written(tenant, kind, error)
 
     async def to_operator(self, tenant: Tenant, kind: NoticeKind, by: Actor, *, about: str = "") -> None:
-        """Tell the operator; see `to_managers`. The tenant need not be kept."""
+        """Write to the operator; see `to_managers`. The tenant need not be kept."""
         try:
             await self._write(tenant, kind, [OPERATOR], by, about)
         except RelayError as error:
@@ -69,7 +69,7 @@ class Letters:
 
 
 def recipients(tenant: Tenant, managers: Iterable[Manager], but: Actor) -> list[str]:
-    """The addresses of those who look after a tenant and of its contact, sorted, each once, without whoever did it."""
+    """Return the addresses of a tenant's managers and of its contact, sorted, each once, without the actor's own."""
     found = {folded(manager.upn.strip()) for manager in managers if manager.account_id != but.id}
     found.add(folded(tenant.settings.get("contact_email", "").strip()))
     own = folded(but.name.strip()) if but.kind is ActorKind.ACCOUNT else ""

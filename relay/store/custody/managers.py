@@ -1,4 +1,4 @@
-"""Who looks after a tenant: its managers, by object id. Custody: acknowledged means on disk.
+"""The managers of a tenant, who look after it, by object id. Custody: acknowledged means on disk.
 
     {pNN}:tenant:<tid>:managers     hash: account id -> who that is, since when, and by whom
     {pNN}:tenant:<tid>, field claim the contact's address, as long as nobody has come with it; empty: none may
@@ -43,7 +43,7 @@ MOST_MANAGERS: Final = 50
 """Of one tenant: more than any organisation has people for this, and few enough for a page and a mail to each."""
 
 CLAIM_LASTS: Final = timedelta(days=90)
-"""How long the contact may come for the first time. Longer than a long leave; shorter than most organisations keep a name that
+"""Time within which the contact may come for the first time. Longer than a long leave; shorter than most organisations keep a name that
 nobody has any more, before it is given to somebody else."""
 
 _SETTLE = Script("managers_settle")
@@ -52,7 +52,7 @@ _REMOVE = Script("manager_remove")
 
 
 class Origin(enum.StrEnum):
-    """How somebody came to look after a tenant; the values are what the store keeps."""
+    """The origin of a manager's right. The store keeps these values."""
 
     CONNECTED = "connected"
     """They connected it first."""
@@ -85,7 +85,7 @@ class Manager:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """That the contact may come and look after the tenant, as long as nobody has.
+    """The contact's claim to become a manager, as long as nobody has used it.
 
     Attributes:
         name: the contact's address; empty: nobody may.
@@ -97,17 +97,17 @@ class Claim:
 
     @property
     def is_over(self) -> bool:
-        """Whether the contact did not come in time."""
+        """Return whether the contact did not come in time."""
         return datetime.now(UTC) >= self.ends
 
     def is_of(self, upn: str) -> bool:
-        """Whether an account of this name may claim now."""
+        """Return whether an account of this name may claim now."""
         name = folded(self.name.strip())
         return bool(name) and not self.is_over and folded(upn.strip()) == name
 
 
 class AddOutcome(enum.Enum):
-    """What came of naming a manager."""
+    """The result of adding a manager."""
 
     ADDED = 1
     THERE = 0
@@ -117,7 +117,7 @@ class AddOutcome(enum.Enum):
 
 
 class RemoveOutcome(enum.Enum):
-    """What came of ending a right."""
+    """The result of removing a manager."""
 
     REMOVED = 1
     NONE = 0
@@ -127,7 +127,7 @@ class RemoveOutcome(enum.Enum):
 
 
 class RightEnded(RelayError):
-    """Whoever wanted this looked after the tenant when they began, and does so no more: nothing was written."""
+    """The actor was a manager when they began, and is none any more: nothing was written."""
 
     def __init__(self) -> None:
         super().__init__("You do not look after this organisation any more")
@@ -143,11 +143,11 @@ class Managers:
         self._store = store
 
     async def is_manager(self, tenant_id: TenantId, account_id: UserId) -> bool:
-        """Whether an account looks after a tenant now."""
+        """Return whether an account is a manager of a tenant now."""
         return any(one.account_id == account_id for one in await self.list(tenant_id))
 
     async def read(self, tenant_id: TenantId) -> tuple[list[Manager], Claim]:
-        """The managers, longest first, and who may claim to be one. Settles a tenant from before there were two rights."""
+        """Return the managers, longest first, and the contact's claim. Settles a tenant from before there were two rights."""
         call = _SETTLE(**_rights(tenant_id), audit_log=keys.audit(tenant_id))
         flat, name, since_ms = await self._store.vault_run(call)
         found = decode(dict(zip(flat[::2], flat[1::2], strict=True)))
@@ -247,13 +247,13 @@ class Managers:
         return AddOutcome(reply)
 
     async def list(self, tenant_id: TenantId) -> list[Manager]:
-        """Who looks after a tenant, longest first. Settles a tenant from before there were two rights."""
+        """List the managers of a tenant, longest first. Settles a tenant from before there were two rights."""
         found, _ = await self.read(tenant_id)
         return found
 
 
 def settling(tenant_id: TenantId) -> bytes:
-    """What the scripts need to settle a tenant from before there were two rights; see `_rights.lua`."""
+    """Return what the scripts need to settle a tenant from before there were two rights; see `_rights.lua`."""
     entry = manager_added(RELAY, _ACCOUNT, _UPN, Origin.OLDEST)
     return msgspec.json.encode(
         {"prefix": keys.grant_prefix(tenant_id).decode(), "origin": Origin.OLDEST, "entry": encoded(entry).decode()}
@@ -261,12 +261,12 @@ def settling(tenant_id: TenantId) -> bytes:
 
 
 def encode(upn: str, origin: Origin, added_by: str = "") -> bytes:
-    """A manager as the store keeps it."""
+    """Return a manager as the store keeps it."""
     return msgspec.json.encode(_Kept(upn, int(datetime.now(UTC).timestamp() * 1000), origin, added_by))
 
 
 def decode(kept: Mapping[bytes, bytes]) -> list[Manager]:
-    """The managers of a hash as Redis has it, longest first."""
+    """Return the managers of a hash as Redis has it, longest first."""
     found = []
     for account_id, value in kept.items():
         one = msgspec.json.decode(value, type=_Kept)
@@ -299,4 +299,4 @@ _RIGHT_ENDED: Final = -2
 _NO_TENANT: Final = -3
 _ACCOUNT: Final = "@account@"
 _UPN: Final = "@upn@"
-"""Where the script puts in who the oldest reading account is: only it knows."""
+"""Placeholders that the script replaces with the oldest reading account, which only it knows."""

@@ -1,4 +1,4 @@
-"""All suite keys in force and their marks: who has which, who has none, and how marks are made once and made anew.
+"""The marks of all suite keys in force: counted, made once for old keys, and renewed by a rotation.
 
 A release before marks wrote records without one. They are marked once, by an operator who has looked at the list: a record that
 somebody planted before would be marked with the others. A rotation of the key ring marks anew what is genuine and nothing else.
@@ -49,15 +49,15 @@ class MarkedKey:
 
 @dataclass(slots=True)
 class MarkCensus:
-    """How many suite keys in force have which mark."""
+    """The number of suite keys in force by their mark."""
 
     by_kid: Counter[str] = field(default_factory=Counter)
     """Ring key -> genuine marks."""
     others: Counter[MarkVerdict] = field(default_factory=Counter)
-    """What is not genuine."""
+    """Marks that are not genuine, by verdict."""
 
     def faults(self) -> list[str]:
-        """What an operator should know, a line each."""
+        """Return the faults for an operator, a line each."""
         return [f"{_counted(number)} {_WORDS[standing]}" for standing, number in sorted(self.others.items()) if number]
 
 
@@ -69,7 +69,7 @@ class Marking:
         self._marks = marks
 
     async def in_force(self) -> AsyncIterator[MarkedKey]:
-        """Every suite key in force, in no order; not of one instant."""
+        """Yield every suite key in force, in no order; not of one instant."""
         async for found in self._store.vault_scan(_PREFIX + b"*"):
             for key in await self._read([name.removeprefix(_PREFIX).decode() for name in found]):
                 yield key

@@ -1,4 +1,4 @@
-"""Notices: what a tenant's people or the operator are to be told, from the step that makes it true until it was told.
+"""Notices to a tenant's people or to the operator, from the step that makes them true until they are sent.
 
     {pNN}:notices     hash: notice id -> what happened, and to whom; notice id/channel -> that the channel is done with it
 
@@ -44,7 +44,7 @@ OPERATOR: Final = "operator"
 
 
 class NoticeKind(enum.StrEnum):
-    """What happened; the values are the types that receivers see."""
+    """The kind of event. Receivers see these values."""
 
     CONSENT_REQUIRED = "consent.required"
     """The last grant that worked has died: somebody of the tenant must consent again."""
@@ -74,7 +74,7 @@ class NoticeKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """What one person is told by e-mail.
+    """The content of an e-mail to one person.
 
     Attributes:
         to: their address; `OPERATOR` is the operator.
@@ -95,7 +95,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """One thing to be told.
+    """One notice that is to be sent.
 
     Attributes:
         notice_id: names it for good, so that a receiver can tell a repetition from a second death.
@@ -119,7 +119,7 @@ class Notice:
 def following(
     tenant_id: TenantId, before: TenantState, after: TenantState, trouble: RefusalRecord | None
 ) -> Notice | None:
-    """The notice that a change of state is worth; None when nobody need be told.
+    """Return the notice that a change of state calls for; None when it calls for none.
 
     Args:
         tenant_id: whose.
@@ -138,12 +138,12 @@ def following(
 
 
 def restored(tenant_id: TenantId) -> Notice:
-    """The notice that a consent may be worth; the script that keeps the consent decides."""
+    """Return the notice that a consent may call for; the script that keeps the consent decides."""
     return _new(tenant_id, NoticeKind.CONSENT_RESTORED, None)
 
 
 def encode(notice: Notice | None) -> bytes:
-    """What is kept; empty for None."""
+    """Return a notice as the store keeps it; empty for None."""
     return b"" if notice is None else _ENCODER.encode(notice)
 
 
@@ -168,13 +168,13 @@ class Addressed(Protocol):
 
 
 class Notices:
-    """The notices of all tenants that are not told yet. At custody's server, where their tenants are."""
+    """The notices of all tenants that are not sent yet. At custody's server, where their tenants are."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def of(self, partitions: Iterable[int]) -> list[Notice]:
-        """What is to be told in these partitions, the oldest first."""
+        """List the notices of these partitions that are not sent yet, the oldest first."""
         commands = [("HGETALL", keys.notices(partition)) for partition in partitions]
         found = [notice for kept in await self._store.many(commands, vault=True) for notice in _notices(kept)]
         return sorted(found, key=lambda notice: notice.at)
@@ -215,7 +215,7 @@ class Notices:
         return int(await self._store.vault_run(call))
 
     async def done(self, notice: Notice, channel: str, all_channels: Collection[str]) -> None:
-        """Note that a channel need not tell it any more, and take it out when none need."""
+        """Note that a channel is done with a notice, and delete the notice when all are."""
         key = keys.notices(keys.partition_of(notice.tenant_id))
         await self._store.vault_run(_DONE(*all_channels, notices=key, notice_id=notice.notice_id, channel=channel))
 

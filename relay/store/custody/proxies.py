@@ -1,4 +1,4 @@
-"""Whether the pages met a proxy that nobody named, for `presence-relay check` in another process. No custody."""
+"""The last time that the pages met a proxy that no setting names, for `presence-relay check` in another process. No custody."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Proxies:
         self._store = store
 
     async def met(self) -> None:
-        """It was so now."""
+        """Note that it happened now."""
         await self._store.vault_command("SET", keys.WEB_FORWARDED, int(datetime.now(UTC).timestamp()), "EX", _KEPT_S)
 
     async def last(self) -> datetime | None:
-        """When; None when not within a day."""
+        """Return the last time; None when there was none within a day."""
         found = await self._store.vault_command("GET", keys.WEB_FORWARDED)
         return None if found is None else datetime.fromtimestamp(int(found), UTC)

@@ -10,12 +10,12 @@ from relay.core.consent.microsoft_error import RefusalRecord
 
 
 def encode(trouble: RefusalRecord | None) -> bytes:
-    """What is kept; empty for None."""
+    """Return a refusal as the store keeps it; empty for None."""
     return b"" if trouble is None else _ENCODER.encode(trouble)
 
 
 def decode(kept: bytes) -> RefusalRecord | None:
-    """What was kept; None where there is nothing, or nothing that this release reads."""
+    """Return a refusal from its stored form; None where there is nothing, or nothing that this release reads."""
     try:
         return _DECODER.decode(kept) if kept else None
     except msgspec.DecodeError:

@@ -1,4 +1,4 @@
-"""All that is sealed under the key ring, wherever it is: counted by key, and moved to the key in use while it is in use.
+"""All values that are sealed under the key ring: counted by key, and re-encrypted under the key in use while they are in use.
 
 Whatever module seals something has a row in `SEALED_FIELDS`; a test holds that. A rotation is
 
@@ -42,7 +42,7 @@ _GRANT = re.compile(r"\{p[0-9]{2}\}:grant:([^:]+):([^:]+)")
 
 @dataclass(frozen=True, slots=True)
 class SealedField:
-    """A kind of key in which something sealed is.
+    """A kind of Redis key with a sealed value in it.
 
     Attributes:
         what: what it is, in the plural, for people.
@@ -61,7 +61,7 @@ class SealedField:
     only: bool = False
 
     def sealed_in(self, value: bytes | None) -> str | None:
-        """The sealed text in what a key holds; None when there is none.
+        """Return the sealed text in the value of a key; None when there is none.
 
         Raises:
             SealBroken: it is none of the relay's.
@@ -74,7 +74,7 @@ class SealedField:
             raise SealBroken("A sealed value was changed or damaged") from None
 
     def with_sealed(self, value: bytes, sealed: str) -> bytes:
-        """What a key holds, with another sealed text in it."""
+        """Return the value of a key with another sealed text in it."""
         if not self.member:
             return sealed.encode()
         return msgspec.json.encode(msgspec.json.decode(value, type=dict[str, str]) | {self.member: sealed})
@@ -103,19 +103,19 @@ SEALED_FIELDS: Final = (
 
 @dataclass(slots=True)
 class SealCensus:
-    """What is sealed under which key."""
+    """The number of sealed values under each key."""
 
     by_kid: dict[str, Counter[str]] = field(default_factory=dict)
     """Key id -> what -> how many. What is no sealed value at all is under the empty id."""
 
     def under(self, kid: str) -> Counter[str]:
-        """What is under one key."""
+        """Return the sealed values under one key, by kind."""
         return self.by_kid.get(kid, Counter())
 
 
 @dataclass(slots=True)
 class ResealProgress:
-    """How far a re-encryption is."""
+    """The progress of a re-encryption."""
 
     seen: int = 0
     rewritten: int = 0

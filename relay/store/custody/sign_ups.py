@@ -1,4 +1,4 @@
-"""How many tenants come by themselves: a bound for an hour, and one on those that wait. At custody's server.
+"""Limits on tenants that sign up by themselves: one for an hour, and one on those that wait. At custody's server.
 
     {sign-ups}:arrived    sorted set: tenant id -> when it came, kept for an hour
     {sign-ups}:pending    sorted set: tenant id -> until when it waits for the operator
@@ -30,7 +30,7 @@ _MS: Final = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignUpLimits:
-    """How many tenants may come by themselves.
+    """The limits on tenants that sign up by themselves.
 
     Attributes:
         hourly: within an hour. Ten times what a busy operator takes in; a flood of made-up tenants ends there, and those with
@@ -95,12 +95,12 @@ class SignUps:
             raise SignUpsFull(why, limits.hourly if why == "hourly" else limits.pending)
 
     async def is_to_be_told(self, full: SignUpsFull) -> bool:
-        """Whether the operator is to be told of a bound now: once an hour, whichever bound and however many processes."""
+        """Return whether to notify the operator of a limit now: once an hour, for all limits and all processes together."""
         life = int(HOUR.total_seconds())
         return bool(await self._store.vault_command("SET", keys.SIGN_UPS_TOLD, full.why, "NX", "EX", life))
 
     async def overdue(self) -> list[TenantId]:
-        """Those that have waited for too long."""
+        """List the tenants that have waited for too long."""
         found = await self._store.vault_command("ZRANGEBYSCORE", keys.SIGN_UPS_PENDING, "-inf", now_ms())
         return [TenantId(tenant_id.decode()) for tenant_id in found]
 

@@ -40,15 +40,15 @@ MOST_KEYS: Final = 100
 """Of a tenant, that work, made on the pages: more than any organisation has suites, and few enough for a page and for an edge's
 look at them."""
 TOUCH_EVERY: Final = timedelta(hours=1)
-"""How exact `last_used` is. Each step costs custody's server an fsync, so it is coarse."""
+"""Resolution of `last_used`. Each step costs custody's server an fsync, so it is coarse."""
 TOUCH_CHANGED_EVERY: Final = timedelta(minutes=1)
 """The same when the suite is another program than before, or another version of it."""
 MAX_OVERLAP: Final = timedelta(days=7)
-"""How long a key may go on working after another took its place: time to reach every suite that has it, no second key for good."""
+"""Longest time for which a replaced key goes on working: enough to reach every suite that has it, and no second key for good."""
 PROVISIONAL: Final = timedelta(minutes=15)
-"""How long a key works whose text nobody was shown yet."""
+"""Lifetime of a key whose text nobody was shown yet."""
 BURIED: Final = timedelta(days=30)
-"""How long a suite of a tenant that left is told so. After that its key is as unknown as any other text."""
+"""Time for which a suite of a tenant that left is told so. After that its key is as unknown as any other text."""
 MAX_CLIENT_CHARS: Final = 100
 
 _REVOKED_TOLD: Final = "revoked_told"
@@ -100,7 +100,7 @@ class IssuedKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRecord:
-    """What is known of a suite key."""
+    """A suite key as it is stored."""
 
     key_id: str
     tenant_id: TenantId
@@ -110,7 +110,7 @@ class KeyRecord:
     """To the hour; None when it never was."""
     revoked: datetime | None
     expires: datetime | None = None
-    """When it ends because another took its place, or because nobody was shown its text; None: it does not."""
+    """The time at which it ends because it was replaced, or because nobody was shown its text; None: it does not end."""
     is_provisional: bool = False
     """Nobody was shown its text yet."""
     client: str = ""
@@ -118,12 +118,12 @@ class KeyRecord:
     client_version: str = ""
 
     def has_ended(self, now: datetime) -> bool:
-        """Whether it works no more."""
+        """Return whether it does not work any more."""
         return self.revoked is not None or (self.expires is not None and self.expires <= now)
 
 
 def parse(text: str) -> ParsedKey | None:
-    """The parts of a suite key, or None when `text` cannot be one, whatever its length."""
+    """Return the parts of a suite key, or None when `text` cannot be one, whatever its length."""
     match = _KEY.fullmatch(text)
     return ParsedKey(match[1], match[2]) if match else None
 
@@ -187,7 +187,7 @@ class SuiteKeys:
         return IssuedKey(key_id, f"psk_{key_id}_{secret}")
 
     async def verify(self, text: str) -> KeyRecord:
-        """Whose key this is. An unknown id costs as much work as a wrong secret; only who knows the secret costs a signature.
+        """Return the key of this text. An unknown id costs as much work as a wrong secret; only a right secret costs a signature.
 
         Raises:
             SuiteKeyUnknown: no key, a wrong secret, an id that nobody issued, or a record that somebody without the ring
@@ -250,7 +250,7 @@ class SuiteKeys:
         return _time(ends) if ends else None
 
     async def rename(self, tenant_id: TenantId, key_id: str, label: str, audit: Entry | None = None) -> bool:
-        """Call a suite otherwise; False for a key that is not this tenant's."""
+        """Rename a suite; return False for a key that is not this tenant's."""
         call = _RENAME(suite_key=keys.suite_key(key_id), tenant_id=tenant_id, label=label[:MAX_LABEL_CHARS])
         async with self._store.durable() as vault:
             renamed = await vault.run(call)
@@ -260,7 +260,7 @@ class SuiteKeys:
         return bool(renamed)
 
     async def ended(self, key_ids: Collection[str]) -> set[str]:
-        """Which of these keys work no more: revoked, past their end, or unknown to a primary.
+        """Return those of these keys that do not work any more: revoked, past their end, or unknown to a primary.
 
         Raises:
             NotPrimary: a replica does not know one; its streams must not end for that.
@@ -304,14 +304,14 @@ class SuiteKeys:
             await self._store.many(commands, vault=True)
 
     async def list(self, tenant_id: TenantId) -> list[KeyRecord]:
-        """The tenant's keys, revoked ones included, oldest first."""
+        """List the tenant's keys, revoked ones included, oldest first."""
         ids = await self._ids(tenant_id)
         records = await read_records(self._store, ids)
         found = [decoded(key_id, record) for key_id, record in zip(ids, records, strict=True) if record]
         return sorted(found, key=lambda key: (key.created, key.key_id))
 
     async def is_full(self, tenant_id: TenantId, *, besides: str = "") -> bool:
-        """Whether a tenant has as many keys that work as the pages let it have, those with the label `besides` not counted."""
+        """Return whether a tenant has as many keys that work as the pages let it have, without those labelled `besides`."""
         now, keys_ = datetime.now(UTC), await self.list(tenant_id)
         return sum(not key.has_ended(now) and (not besides or key.label != besides) for key in keys_) >= MOST_KEYS
 
@@ -330,7 +330,7 @@ class SuiteKeys:
         )
 
     def _complain(self, key_id: str, standing: MarkVerdict) -> None:
-        """Somebody knows the secret of a record that nobody with the key ring made. Told once a minute for each key."""
+        """Log that somebody knows the secret of a record that nobody with the key ring made; once a minute for each key."""
         _not_genuine.add(1, {"reason": standing})
         now = time.monotonic()
         self._complained = {one: at for one, at in self._complained.items() if now - at < _COMPLAIN_EVERY_S}
@@ -353,7 +353,7 @@ class SuiteKeys:
 async def _tell_once(
     vault: DurableWrites, tenant_id: TenantId, key_id: str, entry: Entry, since: datetime, field: str
 ) -> None:
-    """Tell the audit log, and note in the key's record that it was told.
+    """Append to the audit log, and note in the key's record that this was done.
 
     Record and log may be on two servers: cut short in between, the next one looks for the entry that it finds there.
     """
@@ -362,7 +362,7 @@ async def _tell_once(
 
 
 async def read_records(store: Store, key_ids: Sequence[str]) -> list[dict[bytes, bytes]]:
-    """Suite keys as Redis has them, each with what edges noted of its use; an empty one where there is no key."""
+    """Return suite keys as Redis has them, each with what edges noted of its use; an empty one where there is no key."""
     commands = [("HGETALL", name(key_id)) for key_id in key_ids for name in (keys.suite_key, keys.suite_key_use)]
     found = await store.many(commands, vault=True)
     # Whoever may note the use changes nothing else of a key. Before, the use was noted in the record itself.
@@ -371,7 +371,7 @@ async def read_records(store: Store, key_ids: Sequence[str]) -> list[dict[bytes,
 
 
 def decoded(key_id: str, record: Mapping[bytes, bytes]) -> KeyRecord:
-    """The record of a suite key as Redis has it. Raises KeyError or ValueError for what is none."""
+    """Return a suite key from its Redis hash. Raises KeyError or ValueError for what is none."""
     return KeyRecord(
         key_id=key_id,
         tenant_id=TenantId(record[b"tenant"].decode()),
@@ -388,7 +388,7 @@ def decoded(key_id: str, record: Mapping[bytes, bytes]) -> KeyRecord:
 
 _UNKNOWN: Final = "Nobody issued this suite key"
 _NOT_TOLD: Final = 1
-"""What the script says of a key whose keeping the audit log does not tell of yet."""
+"""The script's reply for a kept key that the audit log has no entry of yet."""
 _ADVICE: Final = {
     MarkVerdict.MISSING: "its record has no mark: presence-relay suite-keys mark shows such keys, and marks those of earlier releases",
     MarkVerdict.KEY_UNKNOWN: "its mark is of a key that is not known here: bring the public keys here (presence-relay keyring public)",
@@ -400,7 +400,7 @@ _PERSONAL: Final = ("label", "client", "client_version", "last_used")
 
 
 def _shown(text: str) -> str:
-    """What a suite calls itself, fit for a line of a page."""
+    """Return a suite's own name for itself, fit for a line of a page."""
     return "".join(character if character.isprintable() else " " for character in text[:MAX_CLIENT_CHARS])
 
 

@@ -54,17 +54,17 @@ class Tenant:
 
     tenant_id: TenantId
     name: str = ""
-    """What people call it; empty when not known yet."""
+    """The organisation's name; empty when not known yet."""
     domain: str = ""
-    """Its default domain; empty when not known yet."""
+    """The organisation's default domain; empty when not known yet."""
     state: TenantState = TenantState.ACTIVE
     since: datetime | None = field(default=None, compare=False)
-    """When it came into its state; kept by the store, whatever a writer says."""
+    """The time at which it came into its state; kept by the store, whatever a writer says."""
     trouble: RefusalRecord | None = None
-    """Why it needs consent: what Microsoft said of the grant that died last. None in any other state; see `happened`."""
+    """The reason why it needs consent: Microsoft's refusal of the grant that died last. None in any other state; see `happened`."""
     created: datetime
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """What the tenant chose, by setting."""
+    """The values that the tenant chose, by setting."""
 
 
 class SettingsConflict(RelayError):
@@ -119,16 +119,16 @@ class Tenants:
         )
 
     async def load(self, tenant_id: TenantId) -> Tenant | None:
-        """The tenant's record; None when there is no such tenant."""
+        """Return the tenant's record; None when there is no such tenant."""
         return _tenant(tenant_id, await self._store.vault_command("HGETALL", keys.tenant(tenant_id)))
 
     async def settings(self, tenant_id: TenantId) -> Mapping[str, str]:
-        """The tenant's settings alone; empty without such a tenant."""
+        """Return the tenant's settings alone; empty without such a tenant."""
         raw = await self._store.vault_command("HGET", keys.tenant(tenant_id), "settings")
         return msgspec.json.decode(raw or b"{}", type=dict[str, str])
 
     async def rosters(self, partitions: Sequence[int]) -> dict[int, Roster]:
-        """Partition -> who is in it, and who left, all in one round trip."""
+        """Return the roster of each partition, in one round trip to each node."""
         asked = [("SMEMBERS", key(partition)) for partition in partitions for key in (keys.tenants, keys.left)]
         sets = [_ids(found) for found in await self._store.many(asked, vault=True)]
         return {
@@ -137,7 +137,7 @@ class Tenants:
         }
 
     async def list(self) -> list[Tenant]:
-        """All tenants, by id; not of one instant."""
+        """List all tenants, by id; not of one instant."""
         sets = await self._store.many([("SMEMBERS", keys.tenants(p)) for p in range(keys.PARTITIONS)], vault=True)
         ids = sorted(TenantId(tenant_id.decode()) for found in sets for tenant_id in found)
         tenants = []
@@ -292,12 +292,12 @@ class Tenants:
         return bool(known)
 
     async def _hold_answers_back(self, tenant_id: TenantId, settings: Mapping[str, str]) -> None:
-        """Whom suites may watch may be restricted from now on: what is stored is for nobody until the worker has looked."""
+        """Hold stored answers back if these settings restrict who can be watched, until the worker has carried them out."""
         if any(settings.get(one) for one in permission.SETTINGS):
             await Enforcement(self._store).begin(tenant_id)
 
     async def approve(self, tenant_id: TenantId) -> bool:
-        """Let a tenant in that waits; False when none waits (any more)."""
+        """Approve a tenant that waits; return False when none waits (any more)."""
         tenant = await self.load(tenant_id)
         if tenant is None or tenant.state is not TenantState.PENDING:
             return False
@@ -307,16 +307,16 @@ class Tenants:
         return state is TenantState.ACTIVE
 
     async def left(self, partition: int) -> frozenset[TenantId]:
-        """The tenants of a partition that left and of whose users something may still be kept."""
+        """Return the tenants of a partition that left and of whose users something may still be kept."""
         return _ids(await self._store.vault_command("SMEMBERS", keys.left(partition)))
 
     async def has_gone(self, tenant_id: TenantId) -> None:
-        """Nothing is kept any more of a tenant that left."""
+        """Note that nothing is kept any more of a tenant that left."""
         await self._store.vault_command("SREM", keys.left(keys.partition_of(tenant_id)), tenant_id)
 
 
 def _demand_seen(seen: Mapping[str, str] | None, before: Mapping[str, str], after: Mapping[str, str]) -> None:
-    """Of two people who wish for the same nobody need be told."""
+    """Raise SettingsConflict, unless both people wish for the same."""
     names = [name for name, value in (seen or {}).items() if before.get(name, "") not in (value, after.get(name, ""))]
     if names:
         raise SettingsConflict(names)

@@ -26,7 +26,7 @@ MAX_REASON_CHARS = 300
 
 
 class Away(enum.StrEnum):
-    """Which of the two happened."""
+    """The kind of decision."""
 
     REMOVED = "removed"
     REFUSED = "refused"
@@ -47,11 +47,11 @@ class TurnedAwayMark(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def at(self) -> datetime:
-        """When it was made."""
+        """The time at which the mark was made."""
         return datetime.fromtimestamp(self.at_ms / 1000, UTC)
 
     def is_lifted_by(self, word_ms: int) -> bool:
-        """Whether the operator's word of that time, in ms, is newer."""
+        """Return whether the operator's word of that time, in ms, is newer."""
         return word_ms > self.at_ms
 
 
@@ -68,22 +68,22 @@ class TurnedAwayError(RelayError):
 
 
 def new_mark(kind: Away, reason: str = "") -> TurnedAwayMark:
-    """A mark of now."""
+    """Return a mark with the present time."""
     return TurnedAwayMark(at_ms=now_ms(), kind=kind, reason=reason[:MAX_REASON_CHARS])
 
 
 def now_ms() -> int:
-    """Now, in ms since 1970."""
+    """Return the present time in ms since 1970, UTC."""
     return int(datetime.now(UTC).timestamp() * 1000)
 
 
 def encode(mark: TurnedAwayMark | None) -> bytes:
-    """What is kept; empty for None."""
+    """Return a mark as the store keeps it; empty for None."""
     return b"" if mark is None else msgspec.json.encode(mark)
 
 
 def decode(kept: bytes) -> TurnedAwayMark:
-    """What was kept. One that this release cannot read still turns away, without a reason."""
+    """Return a mark from its stored form. One that this release cannot read still turns away, without a reason."""
     try:
         return msgspec.json.decode(kept, type=TurnedAwayMark)
     except msgspec.DecodeError:
@@ -97,13 +97,13 @@ class TurnedAway:
         self._store = store
 
     async def load(self, tenant_id: TenantId) -> TurnedAwayMark | None:
-        """A tenant's mark; None when it is not turned away."""
+        """Return a tenant's mark; None when it is not turned away."""
         key = keys.turned_away(keys.partition_of(tenant_id))
         kept = await self._store.vault_command("HGET", key, tenant_id)
         return None if kept is None else decode(kept)
 
     async def list(self) -> list[tuple[TenantId, TurnedAwayMark]]:
-        """All marks, newest first."""
+        """List all marks, newest first."""
         commands = [("HGETALL", keys.turned_away(partition)) for partition in range(keys.PARTITIONS)]
         found = [
             (TenantId(tenant_id.decode()), decode(kept))

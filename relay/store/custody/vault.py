@@ -28,7 +28,7 @@ NEW: Final = 0
 """The version to expect of a grant that is not there yet."""
 
 TOUCH_EVERY: Final = timedelta(minutes=5)
-"""How often the use of a grant is noted: often enough for a person who looks, and no load for thousands of tenants."""
+"""Least time between two notes of a grant's use: often enough for a person who looks, and no load for thousands of tenants."""
 
 _SAVE = Script("grant_save")
 _TOUCH = Script("grant_touch")
@@ -67,16 +67,16 @@ class Grant:
     error: str = ""
     """Microsoft's code for why it does not work; empty when it does."""
     since: datetime | None = field(default=None, compare=False)
-    """When it came into its state; kept by the store, whatever a writer says."""
+    """The time at which it came into its state; kept by the store, whatever a writer says."""
     created: datetime
     consented: datetime | None = None
-    """When the account last gave its consent on the pages; None: when it was created."""
+    """The time at which the account last gave its consent on the pages; None: when it was created."""
     last_refresh: datetime | None = None
-    """When Entra last gave something for it."""
+    """The time at which Entra last issued a token for it."""
     last_use: datetime | None = None
-    """When the relay last read with it; to within `TOUCH_EVERY`, and lost with a crash. See `touch`."""
+    """The time at which the relay last read with it; to within `TOUCH_EVERY`, and lost with a crash. See `touch`."""
     last_success: datetime | None = None
-    """When Microsoft last answered a read with it; as exact as `last_use`."""
+    """The time at which Microsoft last answered a read with it; as exact as `last_use`."""
     last_error: RefusalRecord | None = None
     """The last refusal, also when the grant works again."""
     sealed_shut: bool = False
@@ -103,7 +103,7 @@ class Vault:
 
     @property
     def ring(self) -> KeyRing:
-        """What everything of custody's is sealed under."""
+        """The key ring under which custody is sealed."""
         return self._ring
 
     @property
@@ -113,12 +113,12 @@ class Vault:
         return self._ring.generation
 
     async def load(self, tenant_id: TenantId, account_id: UserId) -> Grant | None:
-        """One grant; None when there is none."""
+        """Return one grant; None when there is none."""
         record = await self._store.vault_command("HGETALL", keys.grant(tenant_id, account_id))
         return self._grant(tenant_id, account_id, record) if record else None
 
     async def list(self, tenant_id: TenantId) -> list[Grant]:
-        """All grants of a tenant, oldest first; one that cannot be decrypted does not hide the others."""
+        """List all grants of a tenant, oldest first; one that cannot be decrypted does not hide the others."""
         ids = await self._ids(tenant_id)
         commands = [("HGETALL", keys.grant(tenant_id, account_id)) for account_id in ids]
         records = await self._store.many(commands, vault=True)
@@ -163,7 +163,7 @@ class Vault:
         *,
         trouble: RefusalRecord | None = None,
     ) -> int:
-        """Write how a grant fares, and return its new version.
+        """Write the state of a grant and return its new version.
 
         The version keeps a refusal of an old token from marking a grant dead that was renewed meanwhile. Raises what `save`
         raises.

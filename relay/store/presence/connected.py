@@ -1,4 +1,4 @@
-"""Which suites have streams open, and how many users each watches: for the people of a tenant, not for anything to work.
+"""The suites with open streams, and the number of users that each watches: shown to a tenant's people, and needed by nothing.
 
 Each edge says it of its own streams, now and then; what it said counts for a minute. A crash loses it, and an edge that was
 killed is believed for so long.
@@ -40,7 +40,7 @@ class ConnectedSuites:
         self._store = store
 
     async def say(self, edge: str, open_: Mapping[TenantId, Mapping[str, OpenStreams]]) -> None:
-        """Say what one edge has open: tenant -> (key id -> streams). A tenant with nothing has no stream here any more."""
+        """Write what one edge has open: tenant -> (key id -> streams). A tenant with nothing has no stream here any more."""
         await self._store.run_many(
             [
                 _SAY(
@@ -54,7 +54,7 @@ class ConnectedSuites:
         )
 
     async def of(self, tenant_id: TenantId) -> dict[str, OpenStreams]:
-        """Key id -> its open streams at all edges; keys without any are absent."""
+        """Return key id -> its open streams at all edges; keys without any are absent."""
         said, time = await self._store.many([("HGETALL", keys.tenant_connected(tenant_id)), ("TIME",)])
         now_ms = int(time[0]) * 1000 + int(time[1]) // 1000
         found: dict[str, OpenStreams] = {}

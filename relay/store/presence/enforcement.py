@@ -1,4 +1,4 @@
-"""Between a change of whom suites may watch and the moment at which it holds.
+"""Marks of changes of who can be watched, from the change until the worker has carried it out.
 
     who changes it     begin ──► the tenant's record (custody)
     worker             pending ──► reads the record, replaces what is stored ──► done
@@ -32,16 +32,16 @@ class Enforcement:
         self._store = store
 
     async def begin(self, tenant_id: TenantId) -> None:
-        """A change is coming: hold stored answers back until the worker has carried it out."""
+        """Mark a coming change: stored answers are held back until the worker has carried it out."""
         await self._store.command("SET", keys.tenant_unenforced(tenant_id), secrets.token_hex(8))
 
     async def pending(self, tenant_id: TenantId) -> bytes | None:
-        """The mark, for `done`; None when nothing is to be carried out. Take it before reading the record."""
+        """Return the mark, for `done`; None when nothing is to be carried out. Read it before the record."""
         mark: bytes | None = await self._store.command("GET", keys.tenant_unenforced(tenant_id))
         return mark
 
     async def done(self, lease: Lease, tenant_id: TenantId, mark: bytes) -> None:
-        """What the record said after this mark was taken holds now; a change that came meanwhile stays marked."""
+        """Clear `mark` once the settings read after it are in force; a newer mark is kept."""
         if keys.partition_of(tenant_id) != lease.partition:
             raise LeaseLost("The lease is not of this tenant's partition")
         await self._store.run(

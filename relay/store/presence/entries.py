@@ -1,4 +1,4 @@
-"""What `changes` says, and how an entry is read.
+"""The entries of `changes`, and their stored form.
 
 An entry is a flat list of fields, so that the script that accepts answers can leave single ones out:
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class TenantContact(msgspec.Struct, frozen=True, gc=False):
-    """How fresh what the relay holds of a tenant is."""
+    """The freshness of what the relay holds of a tenant."""
 
     tenant_id: TenantId
     contact_ms: int
@@ -36,15 +36,15 @@ class TenantContact(msgspec.Struct, frozen=True, gc=False):
     beat_ms: int = 0
     """Within how long the worker says something again, be it the same; 0: it promises nothing."""
     said_ms: int = 0
-    """When the worker said so, by the clock that gave the contact time; 0: a worker of an earlier release does not tell."""
+    """The time at which the worker wrote this, by the clock that gave the contact time; 0: it is of an earlier release."""
 
     def said_at(self, said_ms: int) -> TenantContact:
-        """The same, said at this time."""
+        """Return the same contact with this time of writing."""
         return msgspec.structs.replace(self, said_ms=said_ms)
 
     @property
     def age_s(self) -> float:
-        """How old contact was when the worker said so, in seconds; 0 when that is not known."""
+        """The age of contact when the worker wrote this, in seconds; 0 when that is not known."""
         return max(0, self.said_ms - self.contact_ms) / 1000 if self.contact_ms and self.said_ms else 0.0
 
 
@@ -112,7 +112,7 @@ ChangesEntry = ChangedAnswers | ChangedNames | ChangedContact | EndedAccess | Wa
 
 
 def parse_id(entry_id: bytes) -> Revision:
-    """A stream id as a revision; the fan-out's inner loop has no time for more."""
+    """Return a stream id as a revision; the fan-out's inner loop has no time for more."""
     ms, _, sequence = entry_id.partition(b"-")
     return Revision(int(ms) << 64 | int(sequence))
 
@@ -164,7 +164,7 @@ _READERS: dict[bytes, Callable[[Revision, Revision, bool, list[bytes]], ChangesE
 
 
 def parse_meaning(text: bytes) -> Resolution:
-    """What a name stands for, from its stored form. A status of a later release is PENDING to this one."""
+    """Read what a name stands for from its stored form. A status of a later release is PENDING to this one."""
     if text[:1] == b"u":
         return UserId(text[1:].decode())
     number = int(text[1:])
@@ -172,28 +172,28 @@ def parse_meaning(text: bytes) -> Resolution:
 
 
 def render_meaning(value: Resolution) -> bytes:
-    """The stored form of what a name stands for."""
+    """Return the stored form of what a name stands for."""
     return b"s%d" % value if isinstance(value, Status) else b"u" + value.encode()
 
 
 def contact(tenant_id: TenantId, text: bytes) -> TenantContact:
-    """A tenant's contact from its stored form. A status of a later release is STALE to this one."""
+    """Read a tenant's contact from its stored form. A status of a later release is STALE to this one."""
     contact_ms, interval_ms, number, *later = (int(part) for part in text.split())
     status = Status(number) if number in Status._value2member_map_ else Status.STALE
     return TenantContact(tenant_id, contact_ms, interval_ms, status, *later[:2])
 
 
 def render_contact(value: TenantContact) -> bytes:
-    """The stored form of a tenant's contact."""
+    """Return the stored form of a tenant's contact."""
     return b"%d %d %d %d %d" % (value.contact_ms, value.interval_ms, value.status, value.beat_ms, value.said_ms)
 
 
 def kept_at(text: bytes) -> int | None:
-    """When the store took in a contact that it keeps, in ms since 1970 by its clock; None: by a worker of an earlier release."""
+    """Return when the store wrote a contact that it keeps, in ms since 1970 by its clock; None: it came from an earlier release."""
     parts = text.split()
     return int(parts[5]) if len(parts) > 5 else None
 
 
 def pairs(flat: list[Any]) -> list[tuple[Any, Any]]:
-    """A flat reply as pairs."""
+    """Return a flat reply as pairs."""
     return list(zip(flat[::2], flat[1::2], strict=True))

@@ -1,4 +1,4 @@
-"""What only a process knows in its memory, said when somebody asks: nothing of it is written while nobody does.
+"""Questions about what only a process has in its memory. Nothing of it is written while nobody asks.
 
     page, command ──► ask ──┬─► inbox ───► the owner: when is the user read next, with which account, who watches?
                             └─► changes ─► each edge: which suite keys watch the user?
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MOST_ASKED: Final = 30
 WINDOW: Final = timedelta(seconds=10)
 PATIENCE: Final = timedelta(seconds=1.5)
-"""How long an answer is waited for: the inbox takes milliseconds, and a worker that is late is as good as none."""
+"""Time limit for an answer: the inbox takes milliseconds, and a worker that is late is as good as none."""
 _KEPT_MS: Final = 10_000
 _MOST_NAMES: Final = 50
 _FIRST_GLANCE_S: Final = 0.01
@@ -45,23 +45,23 @@ _REPLY = Script("explain_reply")
 
 
 class OwnerSays(msgspec.Struct, frozen=True, tag="owner", kw_only=True):
-    """What the owner of a tenant knows of one user."""
+    """The owner's answer: what it knows of one user."""
 
     worker_id: str
     user_id: str = ""
-    """Whom it means; empty when no name of the question stands for anybody."""
+    """The user that was asked about; empty when no name of the question stands for anybody."""
     names: tuple[str, ...] = ()
     """By which suites ask for the user."""
     edges: tuple[str, ...] = ()
     """The edges whose suites watch the user; a page that watches for a minute is one too."""
     is_read: bool = False
-    """Whether the user has a turn at all."""
+    """True when the user is read at all."""
     is_covered: bool = False
-    """Whether Microsoft announces changes, so that the user is read seldom."""
+    """True when a subscription covers the user, who is then read seldom."""
     next_read_s: float | None = None
     """In how many seconds the user is read next; None when no read is planned."""
     confirmed_s: float | None = None
-    """How long ago Microsoft confirmed what is held."""
+    """Seconds since Microsoft last confirmed the stored answer."""
     interval_s: float = 0.0
     set_aside_s: float | None = None
     """For how long the user is not read, because Microsoft calls the id bad."""
@@ -70,27 +70,27 @@ class OwnerSays(msgspec.Struct, frozen=True, tag="owner", kw_only=True):
     covering_account: str = ""
     """Of the account whose subscription covers the user; empty without one."""
     covered_until_ms: int = 0
-    """When that subscription ends unless it is renewed."""
+    """The time at which that subscription ends unless it is renewed, in ms since 1970."""
     trouble: str = ""
-    """What went wrong last and still does, in the words of the log; empty when nothing."""
+    """The last error that still persists, in the words of the log; empty when there is none."""
 
 
 class EdgeSays(msgspec.Struct, frozen=True, tag="edge", kw_only=True):
-    """Which suites watch the user at one edge."""
+    """An edge's answer: the suites that watch the user there."""
 
     edge_id: str
     key_ids: tuple[str, ...]
 
 
 class Gathered(msgspec.Struct, frozen=True):
-    """What came to one question."""
+    """The answers to one question."""
 
     owner: OwnerSays | None = None
     """None when no worker answered in time."""
     key_ids: frozenset[str] = frozenset()
     """The suite keys whose streams watch the user."""
     is_whole: bool = False
-    """Whether everybody answered who was to."""
+    """True when the owner and all its edges have answered."""
 
 
 class Explanations:
@@ -100,7 +100,7 @@ class Explanations:
         self._store = store
 
     async def ask(self, tenant_id: TenantId, user_id: UserId | None, names: Sequence[Name]) -> str | None:
-        """Put a question; returns its id for `gather`, or None when the tenant was asked about too often."""
+        """Ask a question and return its id for `gather`, or None when the tenant was asked about too often."""
         request_id = secrets.token_hex(16)
         hint = hints.encode(hints.Explain(tenant_id, request_id, user_id, tuple(names[:_MOST_NAMES])))
         entry: list[Arg] = ["q", tenant_id, request_id, user_id or "", *names[:_MOST_NAMES]]
@@ -122,7 +122,7 @@ class Explanations:
     async def gather(
         self, tenant_id: TenantId, request_id: str, is_asked: Callable[[str], bool], patience: timedelta = PATIENCE
     ) -> Gathered:
-        """What comes to a question: until owner and edges have answered, or patience ends.
+        """Collect the answers to a question until owner and edges have answered, or patience ends.
 
         Args:
             tenant_id: that was asked about.

@@ -1,4 +1,4 @@
-"""What the inbox says. A hint says where to look; the truth is in the sets and hashes, so a lost hint loses nothing."""
+"""The hints in the inbox. A hint says where to look; the truth is in the sets and hashes, so a lost hint loses nothing."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Explain(msgspec.Struct, frozen=True, tag="e", array_like=True):
     user_id: UserId | None
     """None for a name that stands for nobody yet."""
     names: tuple[Name, ...] = ()
-    """What the user is asked by, as far as whoever asks knows."""
+    """The names that the user goes by, as far as the asker knows them."""
 
 
 Hint = InterestChanged | GrantChanged | TenantChanged | Notified | Reauthorize | Explain
@@ -68,17 +68,17 @@ _decoder: msgspec.msgpack.Decoder[Hint] = msgspec.msgpack.Decoder(Hint)
 
 
 def weight(hint: Hint) -> int:
-    """For how many a hint counts among those of its tenant that may wait: notifications each by itself."""
+    """Return how much of its tenant's share of the inbox a hint takes: each notification counts by itself."""
     return len(hint.items) if isinstance(hint, Notified) else 1
 
 
 def encode(hint: Hint) -> bytes:
-    """The bytes of a hint; never empty."""
+    """Return the bytes of a hint; never empty."""
     return _encoder.encode(hint)
 
 
 def decode(payload: bytes) -> Hint | None:
-    """The hint, or None for one that this release does not know."""
+    """Return the hint, or None for one that this release does not know."""
     try:
         return _decoder.decode(payload)
     except msgspec.DecodeError:
@@ -88,7 +88,7 @@ def decode(payload: bytes) -> Hint | None:
 def of_interest(
     tenant_id: TenantId, edge: str, *, added: tuple[Name, ...] = (), removed: tuple[Name, ...] = ()
 ) -> Hint:
-    """The hint that an edge's interest changed by these names."""
+    """Return the hint that an edge's interest changed by these names."""
     if len(added) + len(removed) > MAX_NAMES:
         return InterestChanged(tenant_id, edge)
     return InterestChanged(tenant_id, edge, added, removed)

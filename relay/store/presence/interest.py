@@ -1,4 +1,4 @@
-"""Which names the suites of each edge watch: what the workers read presence for."""
+"""The names that the suites of each edge watch, for which the workers read presence."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from relay.store.server.connection import Store
 
 INTEREST_KEPT: Final = timedelta(seconds=60)
-"""How long interest outlives its last renewal: long enough for an edge to come back from a network split without Graph
+"""Time for which interest outlives its last renewal: long enough for an edge to come back from a network split without Graph
 noticing, and far shorter than the time for which presence is read on after the last stream."""
 _PAGE: Final = "page-"
 _CHUNK_NAMES: Final = 5000
@@ -35,12 +35,12 @@ _COUNT = Script("interest_count")
 
 
 def page_edge(name: Name) -> str:
-    """What stands for an edge while a page watches one user: a name's own, so that pressing twice is watching once."""
+    """Return the pseudo-edge id under which a page registers interest in one name; derived from the name, so that it is idempotent."""
     return _PAGE + hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def is_page(edge: str) -> bool:
-    """Whether this is no edge, but a page."""
+    """Return whether this is the pseudo-edge of a page."""
     return edge.startswith(_PAGE)
 
 
@@ -154,7 +154,7 @@ class Interest:
         return dict(zip(tenant_ids, map(int, replies[1::2]), strict=True))
 
     async def watching(self, tenant_id: TenantId, names: Collection[Name]) -> set[str]:
-        """The edges that watch any of a few names."""
+        """Return the edges that watch any of a few names."""
         if not names:
             return set()
         edges = sorted(await self.read_edges(tenant_id))
@@ -163,14 +163,14 @@ class Interest:
         return {edge for edge, reply in zip(edges, replies, strict=True) if any(reply)}
 
     async def read(self, tenant_id: TenantId) -> dict[str, set[Name]]:
-        """All interest in a tenant: edge -> names.
+        """Return all interest in a tenant: edge -> names.
 
         Read in parts, not of one instant: what changes meanwhile is in the inbox behind the position that it had before.
         """
         return {edge: await self.read_edge(tenant_id, edge) for edge in await self.read_edges(tenant_id)}
 
     async def read_edge(self, tenant_id: TenantId, edge: str) -> set[Name]:
-        """One edge's names, read like `read`."""
+        """Return one edge's names, read like `read`."""
         names: set[Name] = set()
         cursor = 0
         while True:
@@ -181,7 +181,7 @@ class Interest:
                 return names
 
     async def read_edges(self, tenant_id: TenantId) -> set[str]:
-        """The edges with interest in a tenant."""
+        """Return the edges with interest in a tenant."""
         call = _EDGES(
             edges=keys.tenant_edges(tenant_id),
             shared=keys.tenant_shared(tenant_id),

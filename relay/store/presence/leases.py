@@ -1,4 +1,4 @@
-"""Leases: who owns a partition, for how long, and the number that proves it.
+"""Leases: exclusive, expiring ownership of partitions, with the fencing token that proves it.
 
 All partitions of a worker are dealt with in one round trip: a pipeline of one small script for each, whose keys lie in one slot. What is
 given up is told in one stream, `keys.GIVEN_UP`, on which the workers wait who want more.
@@ -63,7 +63,7 @@ class TakenPartition:
 
 @dataclass(frozen=True, slots=True)
 class TakeResult:
-    """What came of trying to take partitions.
+    """The result of trying to take partitions.
 
     Attributes:
         taken: those that were free.
@@ -197,7 +197,7 @@ class GivenUp:
 
 
 def new_nonce() -> str:
-    """What tells an ownership from every other one."""
+    """Return a text that tells an ownership from every other one."""
     return secrets.token_hex(8)
 
 

@@ -75,7 +75,7 @@ class InboxEntry:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where the partition's last worker was, and how long ago it said so."""
+    """The position of the partition's last worker, and its age."""
 
     position: bytes
     age: timedelta
@@ -95,15 +95,15 @@ class Inbox:
         self._streams = store.streams()
 
     async def append(self, hint: hints.Hint, *more: hints.Hint) -> None:
-        """Tell the worker of the hints' tenant; all are of one."""
+        """Append hints for the worker of their tenant; all are of one tenant."""
         await tell(self._store, hint, *more)
 
     async def last(self, partition: int) -> bytes:
-        """The position behind the newest hint."""
+        """Return the position of the newest hint."""
         return await self._store.command("GET", keys.inbox_head(partition)) or START_ID
 
     async def read(self, positions: Mapping[int, bytes], block: timedelta = BLOCK) -> list[InboxEntry]:
-        """What lies behind these positions (partition -> position); empty when nothing came within `block`.
+        """Return the entries behind these positions (partition -> position); empty when nothing came within `block`.
 
         One caller at a time. `wake` makes it return early.
         """
@@ -126,7 +126,7 @@ class Inbox:
         await self._streams.wake()
 
     async def load(self, partition: int) -> Cursor | None:
-        """Where the last worker was; None when there was none."""
+        """Return the position of the last worker; None when there was none."""
         saved, (seconds, micros) = await self._store.many([("GET", keys.cursor(partition)), ("TIME",)])
         if saved is None:
             return None
@@ -135,7 +135,7 @@ class Inbox:
         return Cursor(position, timedelta(milliseconds=max(0, now_ms - int(saved_ms))))
 
     async def save(self, lease: Lease, position: bytes) -> set[TenantId]:
-        """Say that everything up to `position` was dealt with; it may be trimmed away then.
+        """Save that everything up to `position` was dealt with, so that it may be trimmed away.
 
         Returns:
             Tenants of which hints were left out since the last save: look at them as a whole.
@@ -162,13 +162,13 @@ class Inbox:
 
 
 class Changes:
-    """What is appended to `changes` by others than the partition's owner, in order with what the owner appends."""
+    """Appends to `changes` for others than the partition's owner, in order with what the owner appends."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def last(self, partition: int) -> Revision:
-        """The newest entry's revision; START when there is none. Smaller than one seen before: history was lost."""
+        """Return the newest entry's revision; START when there is none. Smaller than one seen before: history was lost."""
         return parse(await self._store.command("GET", keys.changes_head(partition)) or START_ID)
 
     async def key_revoked(self, tenant_id: TenantId, key_id: str) -> None:
@@ -207,7 +207,7 @@ class ChangesReader:
         self._waking: set[asyncio.Task[None]] = set()
 
     def position(self, partition: int) -> Revision | None:
-        """The revision up to which the partition was read; None when it is not being read."""
+        """Return the revision up to which the partition was read; None when it is not being read."""
         return self._positions.get(partition)
 
     def set(self, partition: int, revision: Revision) -> None:

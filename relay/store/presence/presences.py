@@ -1,4 +1,4 @@
-"""What the worker found and the edges read: answers, what names stand for, contact, epoch.
+"""Presence as workers write it and edges read it: answers, what names stand for, contact, epoch.
 
 All of it can be read again from Graph, so nothing here waits for a disk.
 """
@@ -59,13 +59,13 @@ class Observed:
 
     user_id: UserId
     item: bytes
-    """What suites get; opaque here."""
+    """The encoded answer that suites receive; opaque here."""
     order: Order
     sequence_number: str = ""
     """Empty when there is none. One of more than 255 bytes is treated as none."""
     source: Source = Source.POLL
     restarts: bool = False
-    """Whether it is let through by the order of polls although its sequence number is less: numbers have begun again."""
+    """True when sequence numbers have begun again: the order of polls decides, although the number is less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class KeptContact:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What became of observed answers."""
+    """The result of `Presences.accept`."""
 
     stored: Mapping[UserId, Revision]
     """User -> revision. What of several calls was carried out last has the greatest one, whichever reply comes first."""
@@ -105,7 +105,7 @@ class StoredAnswer:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryEntry:
-    """What a name stands for, and until when that need not be asked again."""
+    """The stored meaning of a name, and the time until which it need not be asked again."""
 
     outcome: Resolution
     expires: datetime
@@ -113,7 +113,7 @@ class DirectoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class PartitionHistory:
-    """What is known of the history of one partition."""
+    """The history of one partition, as its node has it."""
 
     epoch: Epoch | None
     """The identity of its `changes`; None when it never had an owner."""
@@ -125,7 +125,7 @@ class PartitionHistory:
 
 @dataclass(frozen=True, slots=True)
 class StoredSnapshot:
-    """What was known of some names, all of one instant."""
+    """Everything known of some names, all of one instant."""
 
     last: Revision
     """The newest entry of the partition's `changes` then; START when there was none."""
@@ -138,7 +138,7 @@ class StoredSnapshot:
     answers: dict[UserId, tuple[Revision, bytes]]
     """Revision and item; users without an answer are absent."""
     is_held_back: bool = False
-    """Whom suites may watch was changed, and the worker has not carried it out: no answers are given, whatever is stored."""
+    """True while a change of who can be watched is not carried out: no answers are given, whatever is stored."""
 
 
 class Presences:
@@ -159,7 +159,7 @@ class Presences:
     # ------------------------------------------------------------------ epoch
 
     async def epoch(self, partition: int) -> Epoch | None:
-        """The identity of the partition's `changes`; None when it never had an owner."""
+        """Return the identity of the partition's `changes`; None when it never had an owner."""
         value = await self._store.command("GET", keys.epoch(partition))
         return None if value is None else Epoch(value.decode())
 
@@ -267,14 +267,14 @@ class Presences:
         await self._forget(lease, tenant_id, keys.answers(tenant_id), list(user_ids))
 
     async def load(self, tenant_id: TenantId) -> dict[UserId, StoredAnswer]:
-        """All answers of a tenant, read in parts so that the server is not held up.
+        """Return all answers of a tenant, read in parts so that the server is not held up.
 
         Not of one instant: for its partition's owner, while no write of its own is under way.
         """
         return {UserId(user.decode()): unpack(value) async for user, value in self._scan(keys.answers(tenant_id))}
 
     async def load_some(self, tenant_id: TenantId, user_ids: Iterable[UserId]) -> dict[UserId, StoredAnswer]:
-        """The answers of these users; those without one are absent."""
+        """Return the answers of these users; those without one are absent."""
         found = {}
         for chunk in _chunks(list(user_ids), MAX_SNAPSHOT_NAMES):
             values = await self._store.command("HMGET", keys.answers(tenant_id), *chunk)
@@ -316,7 +316,7 @@ class Presences:
         await self._forget(lease, tenant_id, keys.directory(tenant_id), list(names))
 
     async def load_directory(self, tenant_id: TenantId) -> dict[Name, DirectoryEntry]:
-        """What all names of a tenant stand for, read like `load`."""
+        """Return what all names of a tenant stand for, read like `load`."""
         found = {}
         async for name, value in self._scan(keys.directory(tenant_id)):
             expires, _, outcome = value.partition(b" ")
@@ -326,7 +326,7 @@ class Presences:
     # ------------------------------------------------------------- for edges
 
     async def snapshot(self, tenant_id: TenantId, names: Sequence[Name]) -> StoredSnapshot:
-        """What is known of at most `MAX_SNAPSHOT_NAMES` names and of the users that they stand for.
+        """Return what is known of at most `MAX_SNAPSHOT_NAMES` names and of the users that they stand for.
 
         A user that a suite names by object id is found like any other: the worker enters object ids too.
         """
@@ -383,7 +383,7 @@ class Presences:
             await self._store.run_once(call)
 
     async def kept_contact(self, tenant_id: TenantId) -> KeptContact | None:
-        """The tenant's newest contact, and how long ago it came; None when it was never read, or not for a week."""
+        """Return the tenant's newest contact, and how long ago it came; None when it was never read, or not for a week."""
         text, (seconds, micros) = await self._store.many([("GET", keys.tenant_contact(tenant_id)), ("TIME",)])
         if text is None:
             return None
@@ -392,7 +392,7 @@ class Presences:
         return KeptContact(entries.contact(tenant_id, text), ago_s)
 
     async def contact_of(self, tenant_id: TenantId) -> entries.TenantContact | None:
-        """The tenant's newest contact; None when it was never read, or not for a week."""
+        """Return the tenant's newest contact; None when it was never read, or not for a week."""
         text = await self._store.command("GET", keys.tenant_contact(tenant_id))
         return None if text is None else entries.contact(tenant_id, text)
 
@@ -446,13 +446,13 @@ class Presences:
                 return
 
     def _demand(self, lease: Lease, tenant_id: TenantId) -> None:
-        """A lease of another partition proves nothing about this tenant."""
+        """Raise LeaseLost for a lease of another partition: it proves nothing about this tenant."""
         if keys.partition_of(tenant_id) != lease.partition:
             raise LeaseLost("The lease is not of this tenant's partition")
 
 
 def unpack(value: bytes) -> StoredAnswer:
-    """A stored answer from its bytes."""
+    """Read a stored answer from its bytes."""
     ms, number, fence, poll, source, length = _HEAD.unpack_from(value)
     end = _HEAD.size + length
     sequence = value[_HEAD.size : end].decode()

@@ -1,4 +1,4 @@
-"""How many users of each tenant are pushed, and why others are not: for operators. Not needed for anything to work."""
+"""The number of users of each tenant that are pushed, and why others are not: for operators, and needed by nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PushStatus(msgspec.Struct, frozen=True):
     silent: int = 0
     """Those of the latter whose changes should be announced, and are not any more."""
     reason: str = ""
-    """Why users who could be pushed are polled; empty when nothing is wrong."""
+    """The reason why users who could be pushed are polled; empty when nothing is wrong."""
     is_off: bool = False
     """Nothing is subscribed to: no webhook is set up, or this cloud has no notifications."""
 
@@ -40,7 +40,7 @@ class PushStatuses:
         self._store = store
 
     async def put(self, lease: Lease, tenant_id: TenantId, status: PushStatus) -> None:
-        """Write it down; LeaseLost when the partition has another owner."""
+        """Write a tenant's status. Raises LeaseLost when the partition has another owner."""
         if keys.partition_of(tenant_id) != lease.partition:
             raise LeaseLost("The lease is not of this tenant's partition")
         await self._store.run(
@@ -53,7 +53,7 @@ class PushStatuses:
         )
 
     async def load(self, tenant_id: TenantId) -> PushStatus | None:
-        """A tenant's; None when no worker has said anything yet, or a later release has."""
+        """Return a tenant's status; None when no worker has written one yet, or a later release has."""
         text = await self._store.command("GET", keys.tenant_push(tenant_id))
         try:
             return None if text is None else _decode(text)

@@ -1,4 +1,4 @@
-"""The relay's subscriptions at Graph: which route, secret and users each has. Written down before Graph is asked for one.
+"""The relay's subscriptions at Graph: the route, secret and users of each. A record is written before Graph is asked.
 
 A notification arrives at a *route*, the last part of the address that the relay gave Graph. Each subscription has one of its
 own for life, and the route itself names the partition, so the webhook finds the record without knowing the tenant. Client
@@ -34,7 +34,7 @@ _SECRET_BYTES: Final = 32
 
 
 def new_client_state() -> str:
-    """The secret of a new subscription, 43 characters; Graph allows 128."""
+    """Return the secret of a new subscription, 43 characters; Graph allows 128."""
     return secrets.token_urlsafe(_SECRET_BYTES)
 
 
@@ -67,7 +67,7 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """What the webhook must know of a subscription; see `Subscription`."""
+    """The part of a subscription that the webhook needs; see `Subscription`."""
 
     route_id: str
     tenant_id: TenantId
@@ -86,7 +86,7 @@ class Subscriptions:
         self._store = store
 
     async def put(self, lease: Lease, subscription: Subscription) -> None:
-        """Write a subscription down, new or changed."""
+        """Save a subscription, new or changed."""
         route_id, tenant_id = subscription.route_id, subscription.tenant_id
         _demand(lease, tenant_id, route_id)
         await self._store.run(
@@ -101,33 +101,33 @@ class Subscriptions:
         )
 
     async def load(self, route_id: str) -> Subscription | None:
-        """The subscription of a route; None when there is none, or the text is no route."""
+        """Return the subscription of a route; None when there is none, or the text is no route."""
         if keys.partition_of_route(route_id) is None:
             return None
         return _subscription(route_id, await self._store.command("HGETALL", keys.subscription(route_id)))
 
     async def of(self, tenant_id: TenantId) -> list[Subscription]:
-        """The subscriptions of a tenant, oldest first; not of one instant."""
+        """List the subscriptions of a tenant, oldest first; not of one instant."""
         routes = await self._routes(tenant_id)
         records = await self._store.many([("HGETALL", keys.subscription(route_id)) for route_id in routes])
         found = [_subscription(route_id, record) for route_id, record in zip(routes, records, strict=True)]
         return sorted((one for one in found if one is not None), key=lambda one: (one.created, one.route_id))
 
     async def route(self, route_id: str) -> Route | None:
-        """What the webhook must know of a route; None when there is none."""
+        """Return the part of a subscription that the webhook needs; None when the route has none."""
         if keys.partition_of_route(route_id) is None:
             return None
         return _route(route_id, await self._store.command("HMGET", keys.subscription(route_id), *_ROUTE_FIELDS))
 
     async def routes(self, tenant_id: TenantId) -> list[Route]:
-        """The same of all subscriptions of a tenant."""
+        """List the routes of all subscriptions of a tenant."""
         routes = await self._routes(tenant_id)
         values = await self._store.many([("HMGET", keys.subscription(one), *_ROUTE_FIELDS) for one in routes])
         found = [_route(route_id, value) for route_id, value in zip(routes, values, strict=True)]
         return [one for one in found if one is not None]
 
     async def certificates_in_use(self, tenant_ids: Iterable[TenantId]) -> Counter[str]:
-        """Certificate id -> how many subscriptions of these tenants are encrypted for it."""
+        """Count the subscriptions of these tenants by the id of the certificate that they are encrypted for."""
         used: Counter[str] = Counter()
         for tenant_id in tenant_ids:
             routes = await self._routes(tenant_id)
@@ -157,7 +157,7 @@ _ROUTE_FIELDS: Final = ("tenant", "subscription", "client_state")
 
 
 def _demand(lease: Lease, tenant_id: TenantId, route_id: str) -> None:
-    """A lease of another partition proves nothing about this tenant."""
+    """Raise LeaseLost for a lease of another partition: it proves nothing about this tenant."""
     partition = keys.partition_of(tenant_id)
     if partition != lease.partition:
         raise LeaseLost("The lease is not of this tenant's partition")

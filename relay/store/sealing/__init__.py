@@ -1,13 +1,13 @@
 """The key ring: what is encrypted under it, what it signs, and short-lived values that are sealed under it.
 
-invitations.py     Invitations: links that let somebody else begin an onboarding, for some days and once. Custody: acknowledged means on disk
-jwks.py            JWK sets as files have them: `{"keys": [...]}`, with bytes as base64url without padding
-keyring.py         The keys that grants are encrypted with: a JWK set of which one encrypts and all decrypt
-marks.py           The mark of a suite key's record: who holds the key ring made it. Without one a record is worth nothing, whoever wrote it
-notify_secrets.py  The secret that notices to a tenant's own systems are signed with, sealed among the tenant's settings
+keyring.py         The keys that custody is encrypted with: a JWK set of which one encrypts and all decrypt
 ring_file.py       A key ring that follows its file, and how private files are written
-ring_users.py      Which processes have which keys: none is retired that somebody still seals with, no mark made that an edge cannot verify
-quotas.py          How many short-lived values of one kind there may be at once, at custody's server
-short_lived.py     Onboarding flows under way: short-lived, sealed, gone by themselves. No custody: whoever loses one starts again
-signing.py         What the holder of the key ring signs, so that whoever writes to Redis, or has a public backup key, can forge none of it
+ring_users.py      The keys that each process has, so that none is retired that is still in use
+signing.py         Signatures by the holder of the key ring
+marks.py           The mark of a suite key's record, which proves that the holder of the key ring made it
+jwks.py            JWK sets as files have them
+short_lived.py     Flows of browsers, sign-ins and sessions: sealed, and gone by themselves
+quotas.py          Limits on the number of short-lived values of one kind
+invitations.py     Links that let somebody else begin an onboarding
+notify_secrets.py  The secrets with which notices to a tenant's own systems are signed
 """

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from relay.store.server.connection import Store
 
 LIFETIME: Final = timedelta(days=14)
-"""How long a link is good unless something else is said: somebody may be away for a week."""
+"""Default lifetime of a link: somebody may be away for a week."""
 MAX_LIFETIME: Final = timedelta(days=90)
 MAX_TOKEN_CHARS: Final = 100
 _PURPOSE: Final = "invitation"
 
 
 class Invitation(msgspec.Struct, frozen=True, kw_only=True):
-    """What a link leads to.
+    """The content of an invitation link.
 
     Attributes:
         domain: of the organisation's Microsoft 365 accounts.
@@ -56,12 +56,12 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is left to be typed."""
+        """Return whether nothing is left to be typed."""
         return bool(self.organisation and self.contact and self.email)
 
 
 def new_token() -> str:
-    """A token that no other link has: 256 bits, fit for an address."""
+    """Return a token that no other link has: 256 bits, fit for an address."""
     return secrets.token_urlsafe(32)
 
 
@@ -89,7 +89,7 @@ class Invitations:
             await quotas.enter(self._store, quota, _key(token), timedelta(milliseconds=life_ms))
 
     async def load(self, token: str) -> Invitation | None:
-        """What a link leads to; None when it was used, expired, or never was."""
+        """Return an invitation by its token; None when it was used, has expired, or never was."""
         if not 0 < len(token) <= MAX_TOKEN_CHARS:
             return None
         sealed: bytes | None = await self._store.vault_command("GET", _key(token))
@@ -100,7 +100,7 @@ class Invitations:
             return None
 
     async def use(self, token: str) -> bool:
-        """Use a link up: True for exactly one caller. On disk when this returns."""
+        """Use a link up; return True to exactly one caller. On disk when this returns."""
         async with self._store.durable() as vault:
             used = await vault.execute("DEL", _key(token))
             await vault.confirm()
@@ -108,7 +108,7 @@ class Invitations:
 
 
 def belonging_of_key(key: str) -> Belonging | None:
-    """What the value of an invitation's key belongs to; None for another key."""
+    """Return what the value of an invitation's key belongs to; None for another key."""
     prefix, _, digest = key.partition(":")
     return Belonging("", digest, _PURPOSE) if f"{prefix}:" == keys.INVITATION and digest else None
 

@@ -14,7 +14,7 @@ Jwk = dict[str, Any]
 
 
 def keys_of(text: str | bytes) -> list[Jwk]:
-    """The keys of a set. Raises ValueError when it is none."""
+    """Return the keys of a set. Raises ValueError when it is none."""
     try:
         return msgspec.json.decode(text if isinstance(text, str) else text_of(text), type=dict[str, list[Jwk]])["keys"]
     except (msgspec.DecodeError, ValueError, KeyError):
@@ -22,7 +22,7 @@ def keys_of(text: str | bytes) -> list[Jwk]:
 
 
 def decoded(text: object) -> bytes:
-    """The bytes of base64url text; empty when it is none."""
+    """Return the bytes of base64url text; empty when it is none."""
     if not isinstance(text, str):
         return b""
     try:
@@ -32,5 +32,5 @@ def decoded(text: object) -> bytes:
 
 
 def encoded(raw: bytes) -> str:
-    """The inverse of `decoded`."""
+    """Return bytes as base64url text; the inverse of `decoded`."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

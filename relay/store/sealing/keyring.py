@@ -41,7 +41,7 @@ class SealBroken(RelayError):
 
 @dataclass(frozen=True, slots=True)
 class Belonging:
-    """What a sealed value belongs to."""
+    """The owner and the purpose of a sealed value."""
 
     tenant_id: str
     account_id: str
@@ -62,7 +62,7 @@ class RingKey:
 
     kid: str
     made_s: float
-    """When it was made (`iat`); 0 when the ring does not say."""
+    """The time at which it was made (`iat`); 0 when the ring does not say."""
     used_from_s: float
     """Not used for sealing before this (`nbf`); 0 when at once."""
     key: OctKey = field(repr=False)
@@ -88,7 +88,7 @@ class KeyRing:
 
     @classmethod
     def from_json(cls, text: str | bytes, clock: Callable[[], float] = time.time) -> KeyRing:
-        """The ring of a JWK set; see `read_ring`."""
+        """Read the ring of a JWK set; see `read_ring`."""
         return cls(read_ring(text), clock)
 
     @property
@@ -133,12 +133,12 @@ class KeyRing:
         return (plaintext or b"").decode()
 
     def is_newest(self, sealed: str) -> bool:
-        """Whether a value is sealed with the key in use."""
+        """Return whether a value is sealed with the key in use."""
         self.reload_if_changed()
         return kid_of(sealed) == self.newest
 
     def reload_if_changed(self, missing: str = "") -> None:
-        """See whether there are other keys now; sealing and opening do so by themselves.
+        """Read the ring again if it has changed; sealing and opening do so by themselves.
 
         Args:
             missing: a key that is needed at once, if it is not there.
@@ -146,7 +146,7 @@ class KeyRing:
 
 
 def kid_of(sealed: str) -> str:
-    """The id of the key that a value is sealed with.
+    """Return the id of the key that a value is sealed with.
 
     Raises:
         SealBroken: it is no sealed value.
@@ -155,7 +155,7 @@ def kid_of(sealed: str) -> str:
 
 
 def read_ring(text: str | bytes) -> list[RingKey]:
-    """The keys of a JWK set. Among keys with the same `iat` (or without any) the first counts as the newest.
+    """Read the keys of a JWK set. Among keys with the same `iat` (or without any) the first counts as the newest.
 
     Raises:
         KeyRingInvalid: with all that is wrong.
@@ -183,7 +183,7 @@ def read_ring(text: str | bytes) -> list[RingKey]:
 
 
 def make_ring(kid: str, *, now_s: int, older: str | bytes | None = None, used_from_s: int | None = None) -> str:
-    """A JWK set with a new key, put before the keys of an `older` one, and not used for sealing before `used_from_s`."""
+    """Return a JWK set with a new key before the keys of an `older` one, not used for sealing before `used_from_s`."""
     key: dict[str, object] = {
         "kty": "oct",
         "kid": kid,
@@ -197,7 +197,7 @@ def make_ring(kid: str, *, now_s: int, older: str | bytes | None = None, used_fr
 
 
 def without(ring: str | bytes, kids: Iterable[str]) -> tuple[str, str]:
-    """A JWK set without some keys, and one of those alone."""
+    """Return a JWK set without some keys, and one of those alone."""
     found, gone = msgspec.json.decode(ring)["keys"], frozenset(kids)
     parts = ([key for key in found if key["kid"] not in gone], [key for key in found if key["kid"] in gone])
     kept, taken = (msgspec.json.encode({"keys": part}).decode() for part in parts)
@@ -209,7 +209,7 @@ def _claims(belonging: Belonging) -> dict[str, str]:
 
 
 def _faults(number: int, key: Mapping[str, Any]) -> list[str]:
-    """What is wrong with one key of a set; never a part of the key itself."""
+    """Return the faults of one key of a set; never a part of the key itself."""
     faults = []
     if key.get("kty") != "oct":
         faults.append(f"key {number} is not symmetric (kty must be oct)")

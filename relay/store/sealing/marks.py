@@ -42,7 +42,7 @@ class CannotMark(RelayError):
 
 
 class MarkVerdict(enum.StrEnum):
-    """What a mark says of the record that it is in."""
+    """The verdict on the mark of a record."""
 
     GENUINE = "genuine"
     MISSING = "missing"
@@ -54,14 +54,14 @@ class MarkVerdict(enum.StrEnum):
 
 
 class Vouched(NamedTuple):
-    """What a mark vouches for."""
+    """The facts that a mark vouches for."""
 
     key_id: str
     tenant_id: TenantId
     secret_hash: bytes
 
     def parts(self) -> tuple[bytes, ...]:
-        """What is signed."""
+        """Return the parts that are signed."""
         return self.key_id.encode(), self.tenant_id.encode(), self.secret_hash
 
 
@@ -74,11 +74,11 @@ class Marks:
         return tuple(self._public())
 
     def reload_if_changed(self) -> None:
-        """See whether there are other keys now; verifying does so by itself."""
+        """Read the keys again if they have changed; verifying does so by itself."""
         self._public()
 
     def judge(self, vouched: Vouched, mark: bytes | None) -> MarkVerdict:
-        """What `mark` says of a record."""
+        """Judge the mark of a record."""
         if mark is None:
             return MarkVerdict.MISSING
         found = _parsed(mark)
@@ -92,7 +92,7 @@ class Marks:
         return MarkVerdict.GENUINE if is_genuine else MarkVerdict.FALSE
 
     def mark(self, vouched: Vouched) -> bytes:
-        """A mark, made with the key in use.
+        """Return a mark, made with the key in use.
 
         Raises:
             CannotMark: this process has no key ring.
@@ -100,7 +100,7 @@ class Marks:
         raise CannotMark(f"Only a process with the key ring can make suite keys, such as {vouched.key_id}")
 
     def _public(self, missing: str = "") -> Mapping[str, Ed25519PublicKey]:
-        """The keys; `missing` is one that is needed at once, if it is not there."""
+        """Return the keys; `missing` is one that is needed at once, if it is not there."""
         return {}
 
 
@@ -157,13 +157,13 @@ NO_MARKS: Final = Marks()
 
 
 def kid_of(mark: bytes | None) -> str | None:
-    """The key that a mark says it was made with; None when it is none."""
+    """Return the id of the key that a mark names as its own; None when it is no mark."""
     found = None if mark is None else _parsed(mark)
     return None if found is None else found[0]
 
 
 def _parsed(mark: bytes) -> tuple[str, bytes] | None:
-    """Key id and signature."""
+    """Return key id and signature of a mark."""
     try:
         version, signature, kid = mark.decode().split(" ", 2)
         if version != _VERSION:

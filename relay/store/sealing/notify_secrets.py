@@ -19,12 +19,12 @@ _TENANT: Final = re.compile(r"\{p[0-9]{2}\}:tenant:([^:]+)")
 
 
 def seal(ring: KeyRing, tenant_id: TenantId, secret: str) -> str:
-    """The secret as it is kept in the setting; an empty one stays empty."""
+    """Return the secret as it is kept in the setting; an empty one stays empty."""
     return ring.seal(secret, _belonging(tenant_id)) if secret else ""
 
 
 def opened(ring: KeyRing, tenant_id: TenantId, setting: str) -> str:
-    """The secret in a setting; empty when there is none.
+    """Return the secret in a setting; empty when there is none.
 
     Raises:
         SealBroken: the ring lacks its key, or it is another tenant's.
@@ -33,7 +33,7 @@ def opened(ring: KeyRing, tenant_id: TenantId, setting: str) -> str:
 
 
 def belonging_of_key(key: str) -> Belonging | None:
-    """What the secret in a tenant's record belongs to; None for a key that is no tenant's record."""
+    """Return what the secret in a tenant's record belongs to; None for a key that is no tenant's record."""
     found = _TENANT.fullmatch(key)
     return None if found is None else _belonging(found[1])
 

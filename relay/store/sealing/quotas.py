@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """One kind of values.
+    """The quota of one kind of values.
 
     Attributes:
         name: of the quota.
@@ -35,7 +35,7 @@ class Quota:
 
     @property
     def key(self) -> bytes:
-        """The sorted set's."""
+        """The key of the sorted set."""
         return keys.quota(self.name)
 
 
@@ -69,7 +69,7 @@ def left(quota: Quota, key: bytes) -> tuple[Any, ...]:
 
 
 def _pairs(popped: list[Any]) -> list[Any]:
-    """What ZPOPMIN answered, by RESP 2 or 3."""
+    """Return a reply of ZPOPMIN as pairs, by RESP 2 or 3."""
     if popped and not isinstance(popped[0], list | tuple):
         return list(zip(popped[::2], popped[1::2], strict=True))
     return popped

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S: Final = 5.0
-"""How long another ring may stay unnoticed. A look is one `stat`, some microseconds."""
+"""Time for which another ring may stay unnoticed. Each check is one `stat`, some microseconds."""
 _MOST_BYTES: Final = 1 << 20
 _GONE: Final = (0,)
 
@@ -42,7 +42,7 @@ class FollowedFile:
         self._seen: tuple[int, ...] | None = None
 
     def news(self, *, at_once: bool = False) -> bytes | None:
-        """What the file holds, if it changed since; None else, and when it cannot be read."""
+        """Return the content of the file if it has changed since; None otherwise, and when it cannot be read."""
         now = time.monotonic()
         if not at_once and now - self._looked < self._every_s:
             return None
@@ -131,7 +131,7 @@ def _replace(path: Path, content: str | bytes, mode: int) -> None:
 
 @contextmanager
 def new_private(path: Path) -> Iterator[BinaryIO]:
-    """A file to write, for its owner alone, which is at `path`, whole and on disk, when the block ends well, else not at all.
+    """Yield a file to write, for its owner alone, which is at `path`, whole and on disk, when the block ends well, else not at all.
 
     Until then it has no name, where the system knows such files, so a killed process leaves nothing behind.
 
@@ -159,7 +159,7 @@ def new_private(path: Path) -> Iterator[BinaryIO]:
 
 
 def _nameless(path: Path) -> tuple[int, str]:
-    """A new file on the file system of `path`, and its name if it must have one."""
+    """Open a new file on the file system of `path`; return it and its name if it must have one."""
     if hasattr(os, "O_TMPFILE"):
         with suppress(OSError):  # not every file system has it
             return os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o600), ""

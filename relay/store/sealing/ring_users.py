@@ -1,4 +1,4 @@
-"""Which processes have which keys: none is retired that somebody still seals with, no mark made that an edge cannot verify.
+"""The keys that each process has: none is retired that some process still seals with, no mark made that an edge cannot verify.
 
 Each process that has a key ring, or its public keys, says so every `ANNOUNCE_EVERY`, in a key that expires; nothing else is done with it.
 """
@@ -39,12 +39,12 @@ class RingUsers:
         self._store = store
 
     async def announce(self, name: str, ring: KeyRing) -> None:
-        """Say what a process seals with; looks for another ring first."""
+        """Announce what a process seals with; reads the ring again first if it has changed."""
         ring.reload_if_changed()
         await self._say(RingUser(name, ring.newest, tuple(key.kid for key in ring.keys)))
 
     async def announce_verifier(self, name: str, marks: Marks) -> None:
-        """Say what an edge without the ring verifies with; looks for other keys first."""
+        """Announce what an edge without the ring verifies with; reads the keys again first if they have changed."""
         marks.reload_if_changed()
         await self._say(RingUser(name, "", marks.kids))
 
@@ -53,11 +53,11 @@ class RingUsers:
         await self._store.vault_command("SET", keys.ring_user(user.name), msgspec.json.encode(user), "PX", lives_ms)
 
     async def leave(self, name: str) -> None:
-        """A process ends."""
+        """Withdraw the announcement of a process that ends."""
         await self._store.vault_command("DEL", keys.ring_user(name))
 
     async def all(self) -> list[RingUser]:
-        """Who said so within the last minute, by name."""
+        """List the processes that announced themselves within the last minute, by name."""
         names = {name async for found in self._store.vault_scan(f"{keys.RING_USER}*") for name in found}
         found = await self._store.many([("GET", name) for name in sorted(names)], vault=True)
         return [msgspec.json.decode(user, type=RingUser) for user in found if user is not None]

@@ -51,7 +51,7 @@ class KeptFlow:
     name: str = field(repr=False)
     content: str = field(repr=False)
     sealed: str = field(repr=False)
-    """What a later `replace` must still find."""
+    """The value that a later `replace` must still find."""
 
 
 class Flows:
@@ -79,24 +79,24 @@ class Flows:
             await quotas.enter(self._store, quota, _key(name), lifetime or self._lifetime, command)
 
     async def load(self, name: str) -> KeptFlow | None:
-        """The flow of a name; None when there is none (any more), or none that the key ring can open."""
+        """Return the flow of a name; None when there is none (any more), or none that the key ring can open."""
         reply = await self._store.vault_command("GET", _key(name))
         if reply is not None:
             await self.keep(name)
         return self._opened(name, reply)
 
     async def peek(self, name: str) -> KeptFlow | None:
-        """The same as `load`, but the flow expires when it would have."""
+        """Return the same as `load`; the flow expires when it would have."""
         return self._opened(name, await self._store.vault_command("GET", _key(name)))
 
     async def keep(self, name: str, lifetime: timedelta | None = None) -> bool:
-        """Let a flow live as long from now on, if it would not live longer anyway; whether it is there."""
+        """Extend the life of a flow, if it would not live longer anyway; return whether it is there."""
         return bool(
             await self._store.vault_command("PEXPIRE", _key(name), self._ms(lifetime), "GT")
         ) or await self.is_kept(name)
 
     async def is_kept(self, name: str) -> bool:
-        """Whether there is a flow of a name."""
+        """Return whether there is a flow of a name."""
         return bool(await self._store.vault_command("EXISTS", _key(name)))
 
     async def move(self, name: str, quota: Quota, others: Iterable[Quota], lifetime: timedelta | None = None) -> None:
@@ -105,7 +105,7 @@ class Flows:
         await quotas.enter(self._store, quota, _key(name), lifetime or self._lifetime, *gone)
 
     async def take(self, name: str, quota: Quota | None = None) -> str | None:
-        """What is kept under a name, which is gone with this: of many callers one gets it, the others None."""
+        """Return what is kept under a name and delete it: of many callers one gets it, the others None."""
         async with self._store.durable() as vault:
             # Not through the pool, which repeats a command whose answer was lost: the answer would be None then.
             reply = await vault.execute("GETDEL", _key(name))
@@ -139,7 +139,7 @@ class Flows:
         return None
 
     async def drop(self, name: str) -> None:
-        """Forget a flow."""
+        """Delete a flow."""
         await self._store.vault_command("DEL", _key(name))
 
     def _ms(self, lifetime: timedelta | None) -> int:
@@ -156,7 +156,7 @@ class Flows:
 
 
 def belonging_of_key(key: str) -> Belonging | None:
-    """What the value of a flow's key belongs to; None for another key."""
+    """Return what the value of a flow's key belongs to; None for another key."""
     prefix, _, digest = key.partition(":")
     return Belonging("", digest, _PURPOSE) if f"{prefix}:" == keys.FLOW and digest else None
 

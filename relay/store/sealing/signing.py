@@ -1,4 +1,4 @@
-"""What the holder of the key ring signs, so that whoever writes to Redis, or has a public backup key, can forge none of it.
+"""Signatures by the holder of the key ring, which whoever writes to Redis, or has a public backup key, cannot forge.
 
 Signatures are Ed25519. Each key of the ring has a signing key for each purpose, derived from it by HKDF: nothing else must be kept
 or backed up, and a rotation of the ring rotates it too. It goes by the `kid` of its ring key. Whoever only verifies needs public
@@ -30,7 +30,7 @@ _SEED_BYTES: Final = 32
 
 
 class Purpose(enum.StrEnum):
-    """What is signed. Its value is part of the derivation and of what is signed, and never changes its meaning."""
+    """The purpose of a signature. Its value is part of the derivation and of what is signed, and never changes its meaning."""
 
     SUITE_KEY = "presence-relay/suite-key/1"
     BACKUP = "presence-relay/backup/1"
@@ -52,18 +52,18 @@ class RingSigner:
 
     @property
     def kid(self) -> str:
-        """The key in use."""
+        """The id of the key in use."""
         self._ring.reload_if_changed()
         return self._ring.newest
 
     def frozen(self) -> FrozenSigner:
-        """Signs with the key that is in use now, whatever comes."""
+        """Return a signer with the key that is in use now, whatever comes."""
         kid = self.kid
         self._follow()
         return FrozenSigner(kid, self._purpose, self._private[kid])
 
     def public_keys(self, missing: str = "") -> Mapping[str, Ed25519PublicKey]:
-        """Key id -> what verifies its signatures. `missing` is a key that is needed at once, if it is not there."""
+        """Return key id -> public key. `missing` is a key that is needed at once, if it is not there."""
         self._ring.reload_if_changed(missing)
         self._follow()
         return self._public
@@ -84,12 +84,12 @@ class FrozenSigner:
     _key: Ed25519PrivateKey = field(repr=False)
 
     def __call__(self, parts: Iterable[bytes]) -> bytes:
-        """The signature of `parts`."""
+        """Return the signature of `parts`."""
         return self._key.sign(message(self.purpose, parts))
 
 
 def is_signed(key: Ed25519PublicKey, signature: bytes, purpose: Purpose, parts: Iterable[bytes]) -> bool:
-    """Whether the holder of this key signed exactly these parts, for this purpose."""
+    """Return whether the holder of this key signed exactly these parts, for this purpose."""
     try:
         key.verify(signature, message(purpose, parts))
     except InvalidSignature:
@@ -98,12 +98,12 @@ def is_signed(key: Ed25519PublicKey, signature: bytes, purpose: Purpose, parts: 
 
 
 def message(purpose: Purpose, parts: Iterable[bytes]) -> bytes:
-    """What is signed: each part with its length before it, so that no two lists of parts are one text."""
+    """Return the message to sign: each part with its length before it, so that no two lists of parts are one text."""
     return b"".join(len(part).to_bytes(4, "big") + part for part in (purpose.encode(), *parts))
 
 
 def public_set(ring: KeyRing, purpose: Purpose) -> str:
-    """The public keys of a ring, as a JWK set."""
+    """Return the public keys of a ring, as a JWK set."""
     keys = [
         {"kty": "OKP", "crv": "Ed25519", "x": jwks.encoded(key.public_bytes_raw()), "kid": kid, "use": "sig"}
         for kid, key in RingSigner(ring, purpose).public_keys().items()
@@ -112,7 +112,7 @@ def public_set(ring: KeyRing, purpose: Purpose) -> str:
 
 
 def read_public_set(text: str | bytes) -> dict[str, Ed25519PublicKey]:
-    """Key id -> public key, of a JWK set as `public_set` makes it.
+    """Return key id -> public key, of a JWK set as `public_set` makes it.
 
     Raises:
         PublicKeysInvalid: with all that is wrong.

@@ -31,7 +31,7 @@ READING_SCRIPTS: Final = frozenset({"snapshot", "backup_tenant"})
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """What somebody runs at one of the two servers."""
+    """The scripts and commands that a role runs at one side."""
 
     scripts: str = ""
     commands: str = ""
@@ -85,7 +85,7 @@ RUNS: Final[Mapping[Client, Mapping[Side, Runs]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What one user may do at one server."""
+    """The rights of one user at one server."""
 
     patterns: tuple[tuple[str, str], ...]
     """(right, pattern): `R`, `W` or `RW`."""
@@ -95,13 +95,13 @@ class Rules:
     """Family -> `r`, `w` or `rw`."""
 
     def words(self) -> list[str]:
-        """As Redis takes them."""
+        """Return the rights as Redis takes them."""
         keys = [f"~{pattern}" if right == "RW" else f"%{right}~{pattern}" for right, pattern in self.patterns]
         return [*keys, "-@all", *(f"+{command}" for command in sorted(self.commands))]
 
 
 def rules(clients: Collection[Client], sides: Collection[Side] = (Side.PRESENCE, Side.VAULT)) -> Rules:
-    """What whoever plays these roles needs at the server with these sides.
+    """Return the rights that these roles need at the server with these sides.
 
     Args:
         clients: roles; several, when one process has them all.
@@ -127,7 +127,7 @@ def _commands(runs: Runs) -> Iterator[str]:
 
 
 def set_user(name: str, rules: Rules, password_hash: str | None) -> str:
-    """The command that makes or changes a user. Without a hash a password that is there stays."""
+    """Return the command that makes or changes a user. Without a hash a password that is there stays."""
     password = ["resetpass", f"#{password_hash}"] if password_hash else []
     return " ".join(
         ["ACL SETUSER", name, "on", *password, "resetkeys", "resetchannels", "clearselectors", *rules.words()]
@@ -135,23 +135,23 @@ def set_user(name: str, rules: Rules, password_hash: str | None) -> str:
 
 
 def add_to_user(name: str, rules: Rules) -> str:
-    """The command that gives a user these rights and takes none: while processes of two releases are at work."""
+    """Return the command that gives a user these rights and takes none: while processes of two releases are at work."""
     words = [word for word in rules.words() if word != "-@all"]
     return " ".join(["ACL SETUSER", name, *words])
 
 
 def aclfile_line(name: str, rules: Rules, password_hash: str | None) -> str:
-    """A user as a line of an `aclfile`. The placeholder is no hash: a server does not load it."""
+    """Return a user as a line of an `aclfile`. The placeholder is no hash: a server does not load it."""
     return " ".join(["user", name, "on", f"#{password_hash or 'SHA256-OF-PASSWORD'}", "resetchannels", *rules.words()])
 
 
 def hashed(password: str) -> str:
-    """A password as an ACL has it. Long random ones only: it is not salted."""
+    """Return the hash of a password as an ACL has it. Long random ones only: it is not salted."""
     return hashlib.sha256(password.encode()).hexdigest()
 
 
 def table() -> str:
-    """Who may touch what, in Markdown."""
+    """Return the table of rights in Markdown."""
     lines = [f"| keys | server | {' | '.join(Client)} |", "| --- | --- |" + " --- |" * len(Client)]
     for family in FAMILIES.values():
         rights = " | ".join(family.rights.get(client, "") for client in Client)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from relay.store.server.topology import Topology
 
 BLOCK: Final = timedelta(seconds=1)
-"""How long a blocking read waits at most: as often as this, its caller can look around."""
+"""Longest wait of a blocking read: its caller can look around as often as this."""
 READ_COUNT: Final = 200
 """Entries of one stream in one read. At most 650 answers each, so a read stays in the tens of MB at the very worst."""
 START_ID: Final = b"0-0"

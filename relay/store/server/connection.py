@@ -44,16 +44,16 @@ _Asked = TypeVar("_Asked")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSettings:
-    """Where Redis is and what it must promise."""
+    """The address of Redis, and what it must promise."""
 
     url: str = field(repr=False)
     """`redis://`, `rediss://` or `unix://`; may carry a password, so it is never shown."""
     vault_url: str | None = field(default=None, repr=False)
     """Custody's own server, or None when `url` holds custody too."""
     replicas: int = 0
-    """How many replicas must have synced a durable write to disk before it counts as kept."""
+    """Number of replicas that must have synced a durable write to disk before it counts as kept."""
     operation_timeout: timedelta = timedelta(seconds=5)
-    """How long one command may take, connecting included."""
+    """Time limit of one command, connecting included."""
 
 
 class Store:
@@ -71,7 +71,7 @@ class Store:
     """
 
     def __init__(self, settings: StoreSettings, topology: Topology | None = None) -> None:
-        """A store.
+        """Make a store; nothing connects yet.
 
         Args:
             settings: where it is, and what it promises.
@@ -255,7 +255,7 @@ class Store:
         return found
 
     def _servers(self) -> list[tuple[str, Sequence[Node], tuple[Side, ...]]]:
-        """What operators call the nodes, the nodes, and what is kept on them."""
+        """Return the operator's name of some nodes, the nodes, and the sides that are on them."""
         main, vault = self.topology.nodes(Side.PRESENCE), self.topology.nodes(Side.VAULT)
         if not self.own_vault:
             return [("Redis", main, (Side.PRESENCE, Side.VAULT))]

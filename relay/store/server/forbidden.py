@@ -1,4 +1,4 @@
-"""What a Redis user may not do, in an operator's words: said once a minute, however often the relay tries."""
+"""Refusals by the ACL in an operator's words: logged once a minute, however often the relay tries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _said: dict[str, float] = {}
 
 
 def refused(what: str, about: Sequence[object], user: str, said: str) -> str:
-    """A refusal by the ACL, in words, which the log gets too. Most callers try again later and would keep it to themselves.
+    """Return a refusal by the ACL in words, and log it: most callers try again later and would keep it to themselves.
 
     Args:
         what: runs.
@@ -39,7 +39,7 @@ def refused(what: str, about: Sequence[object], user: str, said: str) -> str:
 
 
 def tell(user: str, words: str) -> None:
-    """Put a refusal into the log, if it was not there within the last minute."""
+    """Log a refusal, unless it was logged within the last minute."""
     now = time.monotonic()
     if now - _said.get(words, -_SAY_EVERY_S) >= _SAY_EVERY_S and (words in _said or len(_said) < _MOST_KINDS):
         _said[words] = now
@@ -58,6 +58,6 @@ def _words(what: str, about: Sequence[object], user: str, said: str) -> str:
 
 
 def _role(user: str) -> str:
-    """The role that a user is named for; `ROLE` when its name does not say."""
+    """Return the role that a user is named for; `ROLE` when its name does not say."""
     role = user.removeprefix(_PREFIX)
     return role if role in list(Client) else "ROLE"

@@ -28,13 +28,13 @@ GIVEN_UP: Final = b"relay:given-up"
 FLOW: Final = "flow:"
 INVITATION: Final = "invitation:"
 RING_USER: Final = "ring-user:"
-"""What the names of their keys begin with."""
+"""Prefixes of the names of their keys."""
 
 _ROUTE: Final = re.compile(r"([0-9]{2})-[0-9a-f]{32}")
 
 
 def partition_of(tenant_id: TenantId) -> int:
-    """The partition of a tenant, 0 to 63, whatever the letter case of its id."""
+    """Return the partition of a tenant, 0 to 63, whatever the letter case of its id."""
     return crc32(tenant_id.lower().encode()) % PARTITIONS
 
 
@@ -142,7 +142,7 @@ def request(tenant_id: TenantId, account_id: UserId) -> bytes:
 
 
 def request_prefix(tenant_id: TenantId) -> bytes:
-    """What the keys of all the tenant's requests begin with."""
+    """Return the prefix of the keys of all the tenant's requests."""
     return _tenant_key(tenant_id, f"request:{tenant_id}:")
 
 
@@ -157,7 +157,7 @@ def tenant_edges(tenant_id: TenantId) -> bytes:
 
 
 def tenant_shared(tenant_id: TenantId) -> bytes:
-    """Hash: edge -> how many of its names other edges watch too; see `scripts/_shared.lua`."""
+    """Hash: edge -> how many of its names other edges watch too; see `_shared.lua`."""
     return _tenant_key(tenant_id, f"tenant:{tenant_id}:shared")
 
 
@@ -210,7 +210,7 @@ def grant(tenant_id: TenantId, account_id: UserId) -> bytes:
 
 
 def grant_prefix(tenant_id: TenantId) -> bytes:
-    """What the keys of all the tenant's grants begin with."""
+    """Return the prefix of the keys of all the tenant's grants."""
     return _tenant_key(tenant_id, f"grant:{tenant_id}:")
 
 
@@ -240,17 +240,17 @@ def interest(tenant_id: TenantId, edge: str) -> bytes:
 
 
 def interest_prefix(tenant_id: TenantId) -> bytes:
-    """What the keys of all the tenant's interest begin with."""
+    """Return the prefix of the keys of all the tenant's interest."""
     return _tenant_key(tenant_id, f"interest:{tenant_id}:")
 
 
 def new_route(tenant_id: TenantId) -> str:
-    """A route of a new subscription: nobody can guess it, and it says which partition holds its record."""
+    """Return the route of a new subscription: nobody can guess it, and it names the partition that holds its record."""
     return f"{partition_of(tenant_id):02d}-{secrets.token_hex(16)}"
 
 
 def partition_of_route(route_id: str) -> int | None:
-    """The partition that a route names; None for a text that is no route."""
+    """Return the partition that a route names; None for a text that is no route."""
     found = _ROUTE.fullmatch(route_id)
     return int(found[1]) if found is not None and int(found[1]) < PARTITIONS else None
 
@@ -264,7 +264,7 @@ def subscription(route_id: str) -> bytes:
 
 
 def subscription_prefix(tenant_id: TenantId) -> bytes:
-    """What the keys of all the tenant's subscriptions begin with, together with others' of its partition."""
+    """Return the prefix of the keys of all subscriptions of the tenant's partition."""
     return _tenant_key(tenant_id, "subscription:")
 
 

@@ -1,4 +1,4 @@
-"""Who may touch which keys: the families of keys in `keys.py`, and what each role does with them.
+"""The rights on keys: the families of keys in `keys.py`, and what each role does with them.
 
 One row for each function and constant of `keys.py` that names a key; a test holds that none is missing. `acl` makes Redis users of the table.
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Client(StrEnum):
-    """Who connects to Redis: the four roles, and whoever runs the operator's commands."""
+    """A client of Redis: one of the four roles, or whoever runs the operator's commands."""
 
     EDGE = "edge"
     WORKER = "worker"
@@ -39,7 +39,7 @@ class Side(StrEnum):
     """With presence; and scripts of custody name the key at the vault too."""
 
     def includes(self, side: Side) -> bool:
-        """Whether keys of this kind are at a server."""
+        """Return whether keys of this kind are at a server."""
         return self in (side, Side.BOTH)
 
 
@@ -59,7 +59,7 @@ _GUID: Final = "????????-????-????-????-????????????"
 
 
 def _family(pattern: str, side: Side, rights: str) -> Family:
-    """A row: the rights of edge, worker, webhook, web and operator, in that order."""
+    """Make a row: the rights of edge, worker, webhook, web and operator, in that order."""
     given = dict(zip(Client, rights.split(), strict=True))
     return Family(pattern, side, {client: right for client, right in given.items() if right != "·"})
 
@@ -123,7 +123,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
 
 
 def family_of(key: str) -> str | None:
-    """The name of the family that a key belongs to; None for a key that is none of the relay's."""
+    """Return the name of the family that a key belongs to; None for a key that is none of the relay's."""
     from fnmatch import fnmatchcase
 
     # `{` means nothing to fnmatch and to Redis alike, and no pattern has brackets.

@@ -58,7 +58,7 @@ _ANEW_EVERY_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ServerIdentity:
-    """Which history of data a server has: a new `replid` means that the last writes may be gone."""
+    """The identity of a server's history of data: a new `replid` means that the last writes may be gone."""
 
     replid: str
     role: str
@@ -66,7 +66,7 @@ class ServerIdentity:
 
     @property
     def is_primary(self) -> bool:
-        """Whether it is the primary of its replicas."""
+        """Return whether it is a primary."""
         return self.role == "master"
 
 
@@ -82,7 +82,7 @@ class Node:
     """
 
     def __init__(self, url: str, operation_timeout: timedelta, observe: Observer = unobserved) -> None:
-        """A server.
+        """Make the connections' pools; nothing connects yet.
 
         Args:
             url: where it is, with the credentials.

@@ -43,7 +43,7 @@ class PipeliningStore(Store):
 
 
 class _Pipe:
-    """What waits to be sent to one server. A task sends it when every other task that can run has run."""
+    """The commands that wait to be sent to one server. A task sends them when every other task that can run has run."""
 
     def __init__(self, node: Node) -> None:
         self._node = node

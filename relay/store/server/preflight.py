@@ -1,4 +1,4 @@
-"""Whether a Redis server can be trusted with what the relay keeps in it: probes commands and settings, not versions."""
+"""The preflight: probes of commands and settings that say whether a Redis server can be trusted with the relay's data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SETTINGS = ("appendonly", "appendfsync", "maxmemory-policy", "min-replicas-to-w
 
 
 async def check(node: Node, name: str, *, replicas: int, custody: bool) -> list[str]:
-    """The faults of one server, in an operator's words.
+    """Return the faults of one server, in an operator's words.
 
     Args:
         node: the server.
@@ -116,7 +116,7 @@ async def _settings(client: Redis) -> dict[str, str]:
 
 
 async def _shown_settings(client: Redis) -> dict[str, str]:
-    """The settings as far as INFO shows them: not `appendfsync`."""
+    """Return the settings as far as INFO shows them: not `appendfsync`."""
     info = await on(client)("INFO", "replication", "persistence", "memory")
     return {
         "appendonly": "yes" if info.get("aof_enabled") == 1 else "no",

@@ -1,4 +1,4 @@
-"""What an error that a command brings means to the relay: one table of the server's codes, and what lines do that break.
+"""The relay's errors for Redis' errors: one table of the server's codes, and what lines do that break.
 
     PASSING     the server is there and cannot serve now    StoreUnavailable: tried again
     REPLICA     it is not the primary, or no longer         NotPrimary: tried again, on connections made anew
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 class ErrorKind(Enum):
-    """What a refusal means; see the module."""
+    """The meaning of a refusal; see the module."""
 
     PASSING = auto()
     REPLICA = auto()
@@ -98,7 +98,7 @@ _ANSWERS: Final[Mapping[str, Callable[[], RelayError]]] = {
     "LEASELOST": lambda: LeaseLost("The partition has another owner now"),
     "HISTORYLOST": lambda: HistoryLost("The partition has another history now"),
 }
-"""What the relay's own scripts answer."""
+"""The errors that the relay's own scripts return."""
 _CODE: Final = re.compile(r"-?([A-Z][A-Z0-9_]{1,40})(?=[ :]|$)")
 
 
@@ -127,7 +127,7 @@ def translated(what: str = "command", about: Sequence[object] = (), user: str = 
 
 
 def _meaning_of(error: RedisError | OSError, what: str, about: Sequence[object], user: str) -> RelayError:
-    """The relay's error for one of redis-py's or of the line's; see `translated`."""
+    """Return the relay's error for one of redis-py's or of the line's; see `translated`."""
     said, code = str(error), code_of(error)
     if isinstance(error, RedisError):
         _hush(error, code)
@@ -158,7 +158,7 @@ def _without_code(error: RedisError | OSError, what: str, code: str) -> RelayErr
 
 
 def code_of(error: Exception) -> str:
-    """The server's own word for an error, such as `WRONGTYPE`; empty when the error is not a server's."""
+    """Return the server's own word for an error, such as `WRONGTYPE`; empty when the error is not a server's."""
     code = getattr(error, "status_code", None)
     if code in (None, "ERR"):  # the latter says little: a wrong password is one with servers of old
         code = next((known for kind, known in _CLASSES if isinstance(error, kind)), code)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Execute = Callable[..., Awaitable[Any]]
 
 Arg = bytes | str | int | float
-"""What redis-py can encode."""
+"""The types that redis-py can encode."""
 
 _COMMANDS: Final = re.compile(r"redis\.p?call\(\s*'([A-Z]+)'")
 _USES: Final = re.compile(r"^-- uses: ([a-z_, ]+)$", re.MULTILINE)
@@ -47,7 +47,7 @@ _REST: Final = re.compile(r"^local first_[a-z_]+ = (\d+)  -- (KEYS|ARGV)\[\1\.\.
 
 @cache
 def files() -> Mapping[str, Traversable]:
-    """Every script file of the store, by its name."""
+    """Return every script file of the store, by its name."""
     packages = [each for each in resources.files("relay.store").iterdir() if each.is_dir()]
     return {
         file.name.removesuffix(".lua"): file
@@ -73,7 +73,7 @@ class Header:
     keys: tuple[str, ...]
     args: tuple[str, ...]
     more_keys: bool
-    """Whether further keys follow those that have names."""
+    """True when further keys follow those that have names."""
     more_args: bool
     uses: tuple[str, ...]
     """The parts, without their underscore."""

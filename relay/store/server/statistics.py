@@ -1,4 +1,4 @@
-"""How often commands and scripts ran, with which outcome, and how long they took: counted in plain integers, read at a scrape.
+"""Statistics of commands and scripts by name, outcome and duration: counted in plain integers, read at a scrape.
 
 `CommandStatistics.observed` surrounds every command of every node. It is the one place at which a span would be opened.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     Observer = Callable[[str], AbstractContextManager[None]]
-    """What surrounds each command; it is given the command's or the script's name."""
+    """A function that surrounds each command; it is given the command's or the script's name."""
 
 OK: Final = "ok"
 

@@ -1,4 +1,4 @@
-"""Which node has what: the one place that knows how many Redis servers there are, and which keys are where.
+"""The topology: the one place that knows how many Redis servers there are, and which keys are where.
 
     Store ──► node_of(side, key) ──► Node: its pools, its durable and blocking connections, its identity
 

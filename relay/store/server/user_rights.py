@@ -1,4 +1,4 @@
-"""What a Redis user may do, asked of the server without doing it.
+"""The rights of a Redis user, asked of the server without using them.
 
 A command that is queued in a transaction is judged by the user's ACL; the transaction is thrown away, and nothing has happened.
 (`ACL DRYRUN` would say the same, but who may call it may also change users.) What is refused is in the server's `ACL LOG`.
@@ -32,14 +32,14 @@ _WIDE: Final[tuple[tuple[str, ...], ...]] = (
     ("MONITOR",),
     ("REPLICAOF", "NO", "ONE"),
 )
-"""What reaches beyond keys. (None of it happens: see above.)"""
+"""Commands that reach beyond keys. (None of them is run: see above.)"""
 _WRITES: Final = (("SET", 1), ("HSET", 2), ("SADD", 1), ("RPUSH", 1), ("DEL", 0), ("UNLINK", 0), ("PEXPIRE", 1))
 """(command, values after the key): one of them is in every set that writes."""
 
 
 @dataclass(frozen=True, slots=True)
 class RightsDifference:
-    """How a user's rights differ from what a role needs; empty when they do not."""
+    """The difference between a user's rights and those that a role needs; empty when there is none."""
 
     more: tuple[str, ...]
     less: tuple[str, ...]
@@ -92,7 +92,7 @@ def _scripts(clients: Collection[Client], sides: Collection[Side]) -> set[str]:
 
 
 def _sample(pattern: str) -> str:
-    """A key of a family that nothing has."""
+    """Return a key of a family that nothing has."""
     return pattern.replace("p??", "p00").replace("?", "0").replace("*", "nothing")
 
 
@@ -109,7 +109,7 @@ async def _sent(connection: AbstractConnection, *command: str) -> Any:
 
 
 def describe(found: RightsDifference | None, where: str, roles: Sequence[str]) -> list[tuple[bool, str]]:
-    """What an operator is told: whether it is good, and in words."""
+    """Return whether the rights are as they should be, and a description for an operator, for each finding."""
     which = f"{where}, as {' and '.join(roles)}"
     advice = f"`presence-relay redis-acl {' '.join(roles)}` prints what it needs"
     if found is None:
