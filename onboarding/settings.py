@@ -1,4 +1,4 @@
-"""Settings of the pages: addresses, the operator's name, and limits."""
+"""Settings of the pages: addresses, texts about the operator, limits."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ _SECRETS: Final = frozenset({"notify_secret"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TenantStanding:
+class TenantReport:
     """Everything that operators see of one tenant; not of one instant."""
 
     tenant: Tenant
@@ -110,9 +110,9 @@ async def in_order(store: Store) -> list[Tenant]:
     return sorted(found, key=lambda tenant: (_ORDER.index(tenant.state), tenant.since or tenant.created))
 
 
-async def standings(store: Store, ring: KeyRing, tenants: Sequence[Tenant]) -> list[TenantStanding]:
+async def standings(store: Store, ring: KeyRing, tenants: Sequence[Tenant]) -> list[TenantReport]:
     """Return the standing of each of these tenants, in their order."""
-    found: list[TenantStanding] = []
+    found: list[TenantReport] = []
     async with PipeliningStore(store.settings) as together:
         for start in range(0, len(tenants), BATCH):
             batch = tenants[start : start + BATCH]
@@ -120,7 +120,7 @@ async def standings(store: Store, ring: KeyRing, tenants: Sequence[Tenant]) -> l
     return found
 
 
-async def _standing(store: PipeliningStore, ring: KeyRing, tenant: Tenant) -> TenantStanding:
+async def _standing(store: PipeliningStore, ring: KeyRing, tenant: Tenant) -> TenantReport:
     tenant_id = tenant.tenant_id
     # `gather` has too many arguments here for its types to be kept, so the tasks are named.
     async with asyncio.TaskGroup() as reads:
@@ -132,7 +132,7 @@ async def _standing(store: PipeliningStore, ring: KeyRing, tenant: Tenant) -> Te
         push = reads.create_task(PushStatuses(store).load(tenant_id))
         managers = reads.create_task(Managers(store).read(tenant_id))
         requests = reads.create_task(AccessRequests(store, ring).list(tenant_id))
-    return TenantStanding(
+    return TenantReport(
         tenant=tenant,
         grants=grants.result(),
         keys=suite_keys.result(),
@@ -157,7 +157,7 @@ async def resumption(store: Store, ring: KeyRing, tenant_id: TenantId) -> tuple[
     return TenantEvent.RESUMED_WITHOUT_GRANT, max(troubles, key=lambda trouble: trouble.at, default=None)
 
 
-def lines(found: Sequence[TenantStanding]) -> Iterator[str]:
+def lines(found: Sequence[TenantReport]) -> Iterator[str]:
     """Yield the list: a heading, and a line for each tenant."""
     rows = [("TENANT", "STATE", "SINCE", "USERS", "SUITES", "GRANTS", "FRESH", "DOMAIN", "REASON")]
     rows += [
@@ -173,7 +173,7 @@ def lines(found: Sequence[TenantStanding]) -> Iterator[str]:
         yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
 
 
-def details(one: TenantStanding) -> Iterator[str]:
+def details(one: TenantReport) -> Iterator[str]:
     """Yield lines with everything of one tenant, for people."""
     tenant = one.tenant
     yield f"tenant   {tenant.tenant_id}"
@@ -196,7 +196,7 @@ def details(one: TenantStanding) -> Iterator[str]:
         yield f"setting  {name} = {'(kept, not shown)' if name in _SECRETS else value[:200]}"
 
 
-def as_data(one: TenantStanding) -> dict[str, Any]:
+def as_data(one: TenantReport) -> dict[str, Any]:
     """Return everything of one tenant as plain JSON values. Fields may be added."""
     tenant = one.tenant
     claim = {"name": one.claim.name, "ends": _iso(one.claim.ends), "is_over": one.claim.is_over}
@@ -275,7 +275,7 @@ def push_words(status: PushStatus | None) -> str:
     return f"{status.pushed} pushed, {status.polled} polled{silent}" + (f" ({status.reason})" if status.reason else "")
 
 
-def _people(one: TenantStanding) -> Iterator[str]:
+def _people(one: TenantReport) -> Iterator[str]:
     """Yield lines about managers, the contact who may become one, and requests for access."""
     for manager in one.managers:
         by = f", named by {manager.added_by}" if manager.added_by else ""
