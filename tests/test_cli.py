@@ -21,7 +21,8 @@ from relay.core.presence import TenantId, UserId
 from relay.core.push.subscription import PushFault
 from relay.diagnosis.standing import push_words
 from relay.errors import Rejected
-from relay.store.custody.suite_keys import SuiteKeys, parse
+from relay.store.custody.suite_key_records import parse
+from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.custody.vault import NEW, Grant, Vault
 from relay.store.presence.push import PushStatus

@@ -22,7 +22,8 @@ from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.presence.entries import TenantContact
 from relay.store.presence.leases import Lease, Leases
-from relay.store.presence.presences import DirectoryEntry, Observed, Presences
+from relay.store.presence.presences import Presences
+from relay.store.presence.values import DirectoryEntry, Observed
 from relay.store.sealing.keyring import KeyRing
 from relay.store.sealing.marks import RingMarks
 from relay.store.server import keys

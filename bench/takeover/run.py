@@ -23,7 +23,7 @@ from relay.core.names import normalise
 from relay.core.presence import Presence
 from relay.settings.roles import Role
 from relay.store.presence.interest import Interest
-from relay.store.presence.presences import unpack
+from relay.store.presence.values import unpack
 from relay.store.sealing.keyring import make_ring
 from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings

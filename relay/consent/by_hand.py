@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from relay.core.consent.values import NewGrant
     from relay.settings.load import Settings
-    from relay.store.custody.suite_keys import IssuedKey
+    from relay.store.custody.suite_key_records import IssuedKey
     from relay.store.custody.tenants import Tenant
     from relay.store.sealing.keyring import KeyRing
     from relay.store.server.connection import Store

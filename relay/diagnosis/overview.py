@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from relay.core.presence import Name, Resolution, TenantId, UserId
-    from relay.store.presence.presences import DirectoryEntry, StoredAnswer
+    from relay.store.presence.values import DirectoryEntry, StoredAnswer
     from relay.store.server.connection import Store
 
 _LEAST_KEPT_S: Final = 1.0

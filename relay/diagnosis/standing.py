@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from relay.core.presence import TenantId
     from relay.store.custody.access_requests import AccessRequest
     from relay.store.custody.managers import Claim, Manager
-    from relay.store.custody.suite_keys import KeyRecord
+    from relay.store.custody.suite_key_records import KeyRecord
     from relay.store.custody.tenants import Tenant
     from relay.store.custody.vault import Grant
     from relay.store.presence.connected import OpenStreams

@@ -16,14 +16,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from relay.errors import Rejected, SuiteKeyUnknown
-from relay.store.custody.suite_keys import parse
+from relay.store.custody.suite_key_records import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from relay.edge.settings import EdgeSettings
     from relay.edge.strangers import Strangers
-    from relay.store.custody.suite_keys import KeyRecord, SuiteKeys
+    from relay.store.custody.suite_key_records import KeyRecord
+    from relay.store.custody.suite_keys import SuiteKeys
 
 _HEADER: Final = "authorization"
 _SCHEME: Final = "bearer"

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from relay.core.presence import TenantId
     from relay.edge.hub.hub import Hub
     from relay.ops.clock import Clock
-    from relay.store.custody.suite_keys import KeyRecord, SuiteKeys
+    from relay.store.custody.suite_key_records import KeyRecord
+    from relay.store.custody.suite_keys import SuiteKeys
     from relay.store.server.connection import Store
 
 _log = structlog.get_logger(__name__)

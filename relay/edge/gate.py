@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from relay.edge.auth import KeyVerifier
     from relay.edge.settings import EdgeSettings
     from relay.edge.strangers import Strangers
-    from relay.store.custody.suite_keys import KeyRecord
+    from relay.store.custody.suite_key_records import KeyRecord
 
     Metadata = Iterable[tuple[str, str | bytes]]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from relay.core.presence import Name, TenantId
     from relay.ops.clock import Clock
     from relay.store.custody.audit import AuditLog
-    from relay.store.custody.suite_keys import KeyRecord
+    from relay.store.custody.suite_key_records import KeyRecord
 
 _log = structlog.get_logger(__name__)
 

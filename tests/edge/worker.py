@@ -9,11 +9,13 @@ from presence_api.v1 import presence_pb2, presence_service_pb2
 from relay.core.presence import Name, Status, TenantId, UserId
 from relay.core.reading.ordering import Order
 from relay.core.revision import Revision
-from relay.store.custody.suite_keys import IssuedKey, SuiteKeys
+from relay.store.custody.suite_key_records import IssuedKey
+from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.presence.entries import TenantContact
 from relay.store.presence.leases import Lease, Leases
-from relay.store.presence.presences import DirectoryEntry, Observed, Presences
+from relay.store.presence.presences import Presences
+from relay.store.presence.values import DirectoryEntry, Observed
 from relay.store.server import keys
 from relay.store.server.connection import Store
 from tests.support.ring import MARKS

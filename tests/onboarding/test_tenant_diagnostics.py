@@ -21,7 +21,8 @@ from relay.diagnosis.overview import Overviews
 from relay.http.paths import TENANT
 from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.presence.interest import Interest
-from relay.store.presence.presences import DirectoryEntry, Observed, Presences
+from relay.store.presence.presences import Presences
+from relay.store.presence.values import DirectoryEntry, Observed
 from relay.wire.encode import encode_presence
 from relay.worker.cloud import Cloud as WorkerCloud
 from relay.worker.worker import Worker

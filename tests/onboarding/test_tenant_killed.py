@@ -28,7 +28,7 @@ from relay.graph.auth.id_tokens import VerifiedIdentity
 from relay.http.paths import TENANT
 from relay.store.custody.admissions import AdmissionRequest, Admissions
 from relay.store.custody.audit import AuditLog
-from relay.store.custody.suite_keys import KeyRecord
+from relay.store.custody.suite_key_records import KeyRecord
 from relay.store.sealing.keyring import KeyRing, make_ring
 from relay.store.server import keys
 from relay.store.server.connection import Store

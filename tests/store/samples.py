@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from relay.core.presence import Name, Source, TenantId, UserId
 from relay.core.reading.ordering import Order
-from relay.store.presence.presences import DirectoryEntry, Observed
+from relay.store.presence.values import DirectoryEntry, Observed
 from relay.store.server import keys
 
 TENANT = TenantId("6b5f4a3e-1111-4222-8333-944445555666")

@@ -12,7 +12,8 @@ from relay.store.backup.file import BackupKey, make_backup_key
 from relay.store.backup.restore import Restore, check_backup
 from relay.store.backup.write import back_up
 from relay.store.custody.marking import Marking
-from relay.store.custody.suite_keys import IssuedKey, SuiteKeys
+from relay.store.custody.suite_key_records import IssuedKey
+from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.sealing.keyring import KeyRing, make_ring
 from relay.store.sealing.marks import MarkVerdict, PublicMarks, RingMarks

@@ -336,11 +336,11 @@ async def test_a_kept_contact_tells_how_long_ago_it_came_by_the_stores_clock(
 
 
 def test_the_layout_is_the_same_in_python_and_lua() -> None:
-    from relay.store.presence import presences
+    from relay.store.presence import values
     from relay.store.server import scripting
 
     lua = scripting.files()["_layout"].read_text()
-    assert f"HEAD_BYTES = {presences._HEAD.size}" in lua
+    assert f"HEAD_BYTES = {values._HEAD.size}" in lua
     assert f"REVISION_BYTES = {struct.calcsize('>QI')}" in lua
 
 

@@ -12,7 +12,8 @@ from relay.core.consent.microsoft_error import MicrosoftError, RefusalRecord
 from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.core.revision import START
 from relay.errors import NotSaved, SuiteKeyRevoked, SuiteKeyUnknown, TenantRemoved
-from relay.store.custody.suite_keys import SuiteKeys, parse
+from relay.store.custody.suite_key_records import parse
+from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.custody.tenants import SettingsConflict, Tenant, Tenants
 from relay.store.custody.vault import NEW, Grant, Vault
 from relay.store.presence import hints

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from onboarding.tenant.auth import Visitor
     from onboarding.tenant.services import TenantServices
-    from relay.store.custody.suite_keys import KeyRecord
+    from relay.store.custody.suite_key_records import KeyRecord
 
 log = structlog.get_logger(__name__)
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from relay.edge.open_calls import CallSlot
     from relay.edge.requests import ChangeRequest, Requests, StartRequest
     from relay.ops.clock import Timer
-    from relay.store.custody.suite_keys import KeyRecord
+    from relay.store.custody.suite_key_records import KeyRecord
 
 _log = structlog.get_logger(__name__)
 

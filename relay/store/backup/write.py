@@ -15,7 +15,7 @@ import msgspec
 
 from relay.core.presence import TenantId
 from relay.store.backup.file import BackupWriter
-from relay.store.custody.suite_keys import read_records
+from relay.store.custody.suite_key_records import read_records
 from relay.store.server import keys
 from relay.store.server.scripting import Script
 

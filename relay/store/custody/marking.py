@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from relay.store.custody.suite_keys import KeyRecord, decoded
+from relay.store.custody.suite_key_records import KeyRecord, decoded
 from relay.store.sealing.marks import FIELD, MarkVerdict, Vouched, kid_of
 from relay.store.server import keys
 from relay.store.server.scripting import Script

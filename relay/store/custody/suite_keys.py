@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 import secrets
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from opentelemetry import metrics
@@ -22,13 +20,14 @@ from relay.core.consent.tenant import TenantState
 from relay.core.presence import TenantId
 from relay.errors import RelayError, SuiteKeyRevoked, SuiteKeyUnknown, TenantRemoved
 from relay.store.custody.audit import append_about_key
+from relay.store.custody.suite_key_records import IssuedKey, KeyRecord, decoded, parse, read_records, time_of
 from relay.store.presence.pipes import Changes
 from relay.store.sealing.marks import FIELD, NO_MARKS, MarkVerdict, Vouched
 from relay.store.server import keys
 from relay.store.server.scripting import Script
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from relay.core.audit.events import Entry
     from relay.store.sealing.marks import Marks
@@ -63,7 +62,6 @@ _not_genuine = metrics.get_meter(__name__).create_counter(
     "relay.suite_keys.not_genuine", description="Suite keys refused because their record has no genuine mark, by reason"
 )
 
-_KEY = re.compile(r"psk_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 _NO_HASH: Final = bytes(32)
 
 _REVOKE = Script("suite_key_revoke")
@@ -75,57 +73,6 @@ _TOUCH = Script("suite_key_touch")
 
 class TenantWaits(RelayError):
     """The tenant waits for the operator's approval: no key was made."""
-
-
-class ParsedKey(NamedTuple):
-    """The two parts of a suite key."""
-
-    key_id: str
-    secret: str
-
-    def __repr__(self) -> str:
-        return f"ParsedKey({self.key_id})"
-
-
-@dataclass(frozen=True, slots=True)
-class IssuedKey:
-    """A new suite key. `text` exists here only: it cannot be shown again."""
-
-    key_id: str
-    text: str
-
-    def __repr__(self) -> str:
-        return f"IssuedKey({self.key_id})"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyRecord:
-    """A suite key as it is stored."""
-
-    key_id: str
-    tenant_id: TenantId
-    label: str
-    created: datetime
-    last_used: datetime | None
-    """To the hour; None when it never was."""
-    revoked: datetime | None
-    expires: datetime | None = None
-    """The time at which it ends because it was replaced, or because nobody was shown its text; None: it does not end."""
-    is_provisional: bool = False
-    """Nobody was shown its text yet."""
-    client: str = ""
-    """The program that used it last, as it called itself; empty when it did not say."""
-    client_version: str = ""
-
-    def has_ended(self, now: datetime) -> bool:
-        """Return whether it does not work any more."""
-        return self.revoked is not None or (self.expires is not None and self.expires <= now)
-
-
-def parse(text: str) -> ParsedKey | None:
-    """Return the parts of a suite key, or None when `text` cannot be one, whatever its length."""
-    match = _KEY.fullmatch(text)
-    return ParsedKey(match[1], match[2]) if match else None
 
 
 class SuiteKeys:
@@ -247,7 +194,7 @@ class SuiteKeys:
         async with self._store.durable() as vault:
             ends = await vault.run(_EXPIRE(suite_key=keys.suite_key(key_id), tenant_id=tenant_id, ends_ms=ends_ms))
             await vault.confirm()
-        return _time(ends) if ends else None
+        return time_of(ends) if ends else None
 
     async def rename(self, tenant_id: TenantId, key_id: str, label: str, audit: Entry | None = None) -> bool:
         """Rename a suite; return False for a key that is not this tenant's."""
@@ -284,7 +231,7 @@ class SuiteKeys:
         async with self._store.durable() as vault:
             found = await vault.run(_REVOKE(suite_key=keys.suite_key(key_id), now_ms=_now_ms()))
             if found is not None and audit is not None and not found[2]:
-                await _tell_once(vault, TenantId(found[0].decode()), key_id, audit, _time(found[1]), _REVOKED_TOLD)
+                await _tell_once(vault, TenantId(found[0].decode()), key_id, audit, time_of(found[1]), _REVOKED_TOLD)
             await vault.confirm()
         if found is None:
             return False
@@ -361,31 +308,6 @@ async def _tell_once(
     await vault.execute("HSET", keys.suite_key(key_id), field, 1)
 
 
-async def read_records(store: Store, key_ids: Sequence[str]) -> list[dict[bytes, bytes]]:
-    """Return suite keys as Redis has them, each with what edges noted of its use; an empty one where there is no key."""
-    commands = [("HGETALL", name(key_id)) for key_id in key_ids for name in (keys.suite_key, keys.suite_key_use)]
-    found = await store.many(commands, vault=True)
-    # Whoever may note the use changes nothing else of a key. Before, the use was noted in the record itself.
-    uses = [{field: use[field] for field in _USE if field in use} for use in found[1::2]]
-    return [{**record, **use} if record else {} for record, use in zip(found[::2], uses, strict=True)]
-
-
-def decoded(key_id: str, record: Mapping[bytes, bytes]) -> KeyRecord:
-    """Return a suite key from its Redis hash. Raises KeyError or ValueError for what is none."""
-    return KeyRecord(
-        key_id=key_id,
-        tenant_id=TenantId(record[b"tenant"].decode()),
-        label=record.get(b"label", b"").decode(),
-        created=_time(record[b"created"]),
-        last_used=_time(record[b"last_used"]) if b"last_used" in record else None,
-        revoked=_time(record[b"revoked"]) if b"revoked" in record else None,
-        expires=_time(record[b"expires"]) if b"expires" in record else None,
-        is_provisional=b"provisional" in record,
-        client=record.get(b"client", b"").decode(),
-        client_version=record.get(b"client_version", b"").decode(),
-    )
-
-
 _UNKNOWN: Final = "Nobody issued this suite key"
 _NOT_TOLD: Final = 1
 """The script's reply for a kept key that the audit log has no entry of yet."""
@@ -395,7 +317,6 @@ _ADVICE: Final = {
     MarkVerdict.FALSE: "its record was written or changed by somebody without the key ring: find out who can write to Redis",
 }
 _ENDS: Final = ("tenant", "revoked", "expires")
-_USE: Final = (b"client", b"client_version", b"last_used")
 _PERSONAL: Final = ("label", "client", "client_version", "last_used")
 
 
@@ -414,7 +335,3 @@ def _now_ms() -> int:
 
 def _ms(length: timedelta) -> int:
     return int(length / timedelta(milliseconds=1))
-
-
-def _time(ms: bytes) -> datetime:
-    return datetime.fromtimestamp(int(ms) / 1000, tz=UTC)

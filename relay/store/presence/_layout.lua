@@ -1,5 +1,5 @@
 -- A stored answer: revision (ms, sequence), order (fencing token, poll number), source, length of the sequence number,
--- sequence number, item. The same as `_HEAD` in presences.py.
+-- sequence number, item. The same as `_HEAD` in values.py.
 local HEAD = '>I8I4I4I8BB'
 local REVISION_BYTES = 12
 local HEAD_BYTES = 26

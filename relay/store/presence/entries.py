@@ -134,7 +134,7 @@ def _answers(revision: Revision, previous: Revision, gap: bool, fields: list[byt
 
 
 def _names(revision: Revision, previous: Revision, gap: bool, fields: list[bytes]) -> ChangesEntry:  # noqa: FBT001
-    names = [(Name(fields[i].decode()), parse_meaning(fields[i + 1])) for i in range(4, len(fields), 2)]
+    names = [(Name(fields[i].decode()), parse_resolution(fields[i + 1])) for i in range(4, len(fields), 2)]
     return ChangedNames(revision, previous, gap, TenantId(fields[3].decode()), names)
 
 
@@ -163,7 +163,7 @@ _READERS: dict[bytes, Callable[[Revision, Revision, bool, list[bytes]], ChangesE
 }
 
 
-def parse_meaning(text: bytes) -> Resolution:
+def parse_resolution(text: bytes) -> Resolution:
     """Read what a name stands for from its stored form. A status of a later release is PENDING to this one."""
     if text[:1] == b"u":
         return UserId(text[1:].decode())
@@ -171,7 +171,7 @@ def parse_meaning(text: bytes) -> Resolution:
     return Status(number) if number in Status._value2member_map_ else Status.PENDING
 
 
-def render_meaning(value: Resolution) -> bytes:
+def render_resolution(value: Resolution) -> bytes:
     """Return the stored form of what a name stands for."""
     return b"s%d" % value if isinstance(value, Status) else b"u" + value.encode()
 

@@ -7,17 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import struct
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from relay.core.presence import Name, Resolution, Source, TenantId, UserId
-from relay.core.reading.ordering import Order
+from relay.core.presence import Name, TenantId, UserId
 from relay.core.revision import Epoch, Revision, parse
 from relay.errors import Bug, LeaseLost
 from relay.store.presence import entries
 from relay.store.presence.pipes import CHANGES_ENTRIES
+from relay.store.presence.values import (
+    Accepted,
+    DirectoryEntry,
+    KeptContact,
+    Observed,
+    PartitionHistory,
+    StoredAnswer,
+    StoredSnapshot,
+    pack,
+    revision_and_item,
+    unpack,
+)
 from relay.store.server import keys
 from relay.store.server.blocking import START_ID
 from relay.store.server.scripting import Arg, Script
@@ -36,13 +45,6 @@ CONTACT_KEPT: Final = timedelta(days=7)
 """A tenant not read for longer has no contact time; it has long been stale by then."""
 _SCAN_COUNT: Final = 500
 
-_HEAD: Final = struct.Struct(">QIIQBB")
-"""Of a stored answer: revision (ms, sequence), fencing token, poll, source, length of the sequence number. The same as
-in `_layout.lua`."""
-_MAX_SEQUENCE_BYTES: Final = 255
-_RESTARTS: Final = 3
-"""In place of the source, on the way to the script only."""
-
 _ACCEPT = Script("accept")
 _FORGET = Script("forget")
 _DROP = Script("drop")
@@ -51,94 +53,6 @@ _CONTACT = Script("contact")
 _EPOCH = Script("epoch_renew")
 _TRIM = Script("trim")
 _SNAPSHOT = Script("snapshot", reads_only=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """One user's new answer, encoded."""
-
-    user_id: UserId
-    item: bytes
-    """The encoded answer that suites receive; opaque here."""
-    order: Order
-    sequence_number: str = ""
-    """Empty when there is none. One of more than 255 bytes is treated as none."""
-    source: Source = Source.POLL
-    restarts: bool = False
-    """True when sequence numbers have begun again: the order of polls decides, although the number is less."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeptContact:
-    """A contact as the store keeps it for those who were not there when it came."""
-
-    contact: entries.TenantContact
-    ago_s: float
-    """Seconds since the store took it in, by the store's own clock."""
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The result of `Presences.accept`."""
-
-    stored: Mapping[UserId, Revision]
-    """User -> revision. What of several calls was carried out last has the greatest one, whichever reply comes first."""
-    refused: frozenset[UserId]
-    """Not newer than what is stored."""
-
-    @property
-    def revision(self) -> Revision | None:
-        """Of the last entry of `changes`; None when nothing was stored."""
-        return max(self.stored.values(), default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredAnswer:
-    """One user's answer as it is stored."""
-
-    revision: Revision
-    order: Order
-    sequence_number: str
-    source: Source
-    item: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class DirectoryEntry:
-    """The stored meaning of a name, and the time until which it need not be asked again."""
-
-    outcome: Resolution
-    expires: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class PartitionHistory:
-    """The history of one partition, as its node has it."""
-
-    epoch: Epoch | None
-    """The identity of its `changes`; None when it never had an owner."""
-    last: Revision
-    """The newest entry of its `changes`; START when there is none."""
-    replid: str
-    """The history that its node has; see `ServerIdentity`."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSnapshot:
-    """Everything known of some names, all of one instant."""
-
-    last: Revision
-    """The newest entry of the partition's `changes` then; START when there was none."""
-    epoch: Epoch | None
-    """None when the partition never had an owner."""
-    replid: str
-    """The history that the server itself has; see `ServerIdentity`."""
-    names: dict[Name, Resolution]
-    """Names that are not known are absent."""
-    answers: dict[UserId, tuple[Revision, bytes]]
-    """Revision and item; users without an answer are absent."""
-    is_held_back: bool = False
-    """True while a change of who can be watched is not carried out: no answers are given, whatever is stored."""
 
 
 class Presences:
@@ -242,7 +156,7 @@ class Presences:
         for chunk in _chunks(answers, MAX_ENTRY_USERS):
             pairs: list[Arg] = []
             for answer in chunk:
-                pairs += (answer.user_id, _pack(answer))
+                pairs += (answer.user_id, pack(answer))
             call = _ACCEPT(
                 *pairs,
                 lease=keys.lease(partition),
@@ -296,7 +210,7 @@ class Presences:
         for chunk in _chunks(list(resolved.items()), MAX_ENTRY_USERS):
             triples: list[Arg] = []
             for name, entry in chunk:
-                triples += (name, _ms(entry.expires), entries.render_meaning(entry.outcome))
+                triples += (name, _ms(entry.expires), entries.render_resolution(entry.outcome))
             call = _NAME(
                 *triples,
                 lease=keys.lease(lease.partition),
@@ -320,7 +234,7 @@ class Presences:
         found = {}
         async for name, value in self._scan(keys.directory(tenant_id)):
             expires, _, outcome = value.partition(b" ")
-            found[Name(name.decode())] = DirectoryEntry(entries.parse_meaning(outcome), _time(int(expires)))
+            found[Name(name.decode())] = DirectoryEntry(entries.parse_resolution(outcome), _time(int(expires)))
         return found
 
     # ------------------------------------------------------------- for edges
@@ -347,9 +261,9 @@ class Presences:
             last=parse(last or START_ID),
             epoch=Epoch(epoch.decode()) if epoch else None,
             replid=replid.decode(),
-            names={name: entries.parse_meaning(found) for name, found in zip(names, outcomes, strict=True) if found},
+            names={name: entries.parse_resolution(found) for name, found in zip(names, outcomes, strict=True) if found},
             answers={
-                UserId(user.decode()): _revision_and_item(value)
+                UserId(user.decode()): revision_and_item(value)
                 for user, value in zip(users, [] if held_back else answers, strict=not held_back)
                 if value
             },
@@ -449,28 +363,6 @@ class Presences:
         """Raise LeaseLost for a lease of another partition: it proves nothing about this tenant."""
         if keys.partition_of(tenant_id) != lease.partition:
             raise LeaseLost("The lease is not of this tenant's partition")
-
-
-def unpack(value: bytes) -> StoredAnswer:
-    """Read a stored answer from its bytes."""
-    ms, number, fence, poll, source, length = _HEAD.unpack_from(value)
-    end = _HEAD.size + length
-    sequence = value[_HEAD.size : end].decode()
-    return StoredAnswer(Revision(ms << 64 | number), Order(fence, poll), sequence, Source(source), value[end:])
-
-
-def _revision_and_item(value: bytes) -> tuple[Revision, bytes]:
-    ms, number, _, _, _, length = _HEAD.unpack_from(value)
-    return Revision(ms << 64 | number), value[_HEAD.size + length :]
-
-
-def _pack(answer: Observed) -> bytes:
-    sequence = answer.sequence_number.encode()
-    if len(sequence) > _MAX_SEQUENCE_BYTES:
-        sequence = b""
-    source = _RESTARTS if answer.restarts else answer.source
-    head = _HEAD.pack(0, 0, answer.order.fence, answer.order.poll, source, len(sequence))
-    return head + sequence + answer.item
 
 
 def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -17,7 +17,7 @@ from relay.core.reading.accepting import Acceptance, Answer, Decision, Known, Pe
 from relay.core.reading.ordering import LAG_S, NOTHING_SEEN, Newest, Order
 from relay.core.revision import START, Revision
 from relay.ops.clock import SYSTEM, Clock
-from relay.store.presence.presences import Accepted, Observed
+from relay.store.presence.values import Accepted, Observed
 from relay.wire.decode import decode
 from relay.wire.encode import encode_presence, encode_status
 from relay.worker.reads.users import UserBook
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from relay.core.presence import Observation, TenantId, UserId
     from relay.core.revision import Epoch
     from relay.store.presence.leases import Lease
-    from relay.store.presence.presences import Presences, StoredAnswer
+    from relay.store.presence.presences import Presences
+    from relay.store.presence.values import StoredAnswer
 
 log = structlog.get_logger(__name__)
 

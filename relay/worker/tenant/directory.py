@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from relay.core.presence import Name, TenantId
-    from relay.store.presence.presences import DirectoryEntry
+    from relay.store.presence.values import DirectoryEntry
     from relay.worker.context import Resources
     from relay.worker.ownership import Ownership
     from relay.worker.tenant.names import NameBook

@@ -16,7 +16,7 @@ from relay.core.pausing import pause_s
 from relay.core.presence import DirectoryNames, Name, Presence, Status, UserId
 from relay.core.reading.accepting import People
 from relay.graph.presence.directory import NAMES_PER_BATCH, DirectoryUser
-from relay.store.presence.presences import DirectoryEntry
+from relay.store.presence.values import DirectoryEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -13,7 +13,8 @@ from relay.http.paths import TENANT
 from relay.store.presence.entries import TenantContact
 from relay.store.presence.interest import Interest
 from relay.store.presence.leases import Lease, Leases
-from relay.store.presence.presences import DirectoryEntry, Observed, Presences
+from relay.store.presence.presences import Presences
+from relay.store.presence.values import DirectoryEntry, Observed
 from relay.store.server import keys
 from relay.wire.encode import encode_presence, encode_status
 from tests.onboarding.inventory import Visit, row
