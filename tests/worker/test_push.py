@@ -283,7 +283,9 @@ async def test_a_new_owner_adopts_the_subscription_and_renews_it(push: Push):
 
 async def test_a_subscription_whose_making_was_cut_short_is_adopted(push: Push):
     tenant = await _cut_short(push)
-    async with push.relay.working(settings=push.settings):
+    # Found for the users who are watched, however long it takes until they are: not because nobody is.
+    policy = replace(push.settings.subscriptions, look_after=timedelta(minutes=1))
+    async with push.relay.working(settings=replace(push.settings, subscriptions=policy)):
         await push.relay.watch(tenant, ADA)
         await push.covers(tenant, 1)
         assert len(push.lives) == 1
