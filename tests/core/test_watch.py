@@ -43,7 +43,7 @@ class Stream:
         self.watch.begin(names, (held or {}).items(), token)
 
     def look_up(self, limit: int = MANY, *missed: AnswersEntry[str]) -> list[Name]:
-        names = self.watch.lookups(limit)
+        names = self.watch.take_lookups(self.watch.next_lookups(limit))
         self.watch.apply(self.snapshot(names), missed, self.at)
         return names
 
@@ -297,7 +297,7 @@ def test_entries_that_the_hub_read_while_a_snapshot_was_on_its_way_are_not_lost(
 
 def test_a_name_unsubscribed_while_its_snapshot_was_on_its_way_is_not_answered() -> None:
     stream = Stream(ADA, BOB)
-    names = stream.watch.lookups(MANY)
+    names = stream.watch.take_lookups(stream.watch.next_lookups(MANY))
     stream.watch.change([], [ADA])
     stream.watch.apply(stream.snapshot(names), [], stream.at)
     take = stream.take()
@@ -307,10 +307,10 @@ def test_a_name_unsubscribed_while_its_snapshot_was_on_its_way_is_not_answered()
 
 def test_names_of_a_failed_snapshot_are_looked_up_again() -> None:
     stream = Stream(ADA, BOB)
-    first = stream.watch.lookups(1)
+    first = stream.watch.take_lookups(stream.watch.next_lookups(1))
     assert stream.watch.wants_lookup
     stream.watch.put_back()
-    assert set(stream.watch.lookups(MANY)) >= set(first)
+    assert set(stream.watch.take_lookups(stream.watch.next_lookups(MANY))) >= set(first)
 
 
 # The token and the end of the snapshot
@@ -509,7 +509,7 @@ def test_lost_history_tells_everything_anew() -> None:
 
 def test_a_reset_of_a_stream_that_was_told_nothing_yet_is_a_reset_still() -> None:
     stream = Stream(ADA)
-    stream.watch.lookups(MANY)
+    stream.watch.take_lookups(stream.watch.next_lookups(MANY))
     stream.watch.reset(None)
     assert stream.settle().started is StartOutcome.RESET
 

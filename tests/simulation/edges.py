@@ -39,7 +39,7 @@ class Stream:
 
     def ask_snapshot(self, limit: int) -> None:
         if self.asked is None and self.watch.wants_lookup:
-            self.asked = self.watch.lookups(limit)
+            self.asked = self.watch.take_lookups(self.watch.next_lookups(limit))
             self.hold = Hold()
             self.edge.holds.append(self.hold)
 

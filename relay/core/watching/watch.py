@@ -1,6 +1,6 @@
 """The rules of one watch: what a suite's stream is still owed, and when its resume token may move.
 
-    names ──► lookups() ──► [edge reads a snapshot] ──► apply() ──┐
+    names ──► lookups ────► [edge reads a snapshot] ──► apply() ──┐
                                                                   ├─► outbox ──► take() ──► the wire
     [hub reads `changes`] ──► on_answers(), on_names() ───────────┘
 
@@ -146,16 +146,12 @@ class Watch(Generic[V]):
         """Return whether a snapshot must be read; True also for a stream that names nobody and has no epoch yet."""
         return bool(self._lookups) or (self.epoch is None and not self._in_flight)
 
-    def lookups(self, limit: int) -> list[Name]:
-        """Up to `limit` names to read a snapshot of; they are in flight until `apply` or `put_back`."""
-        return self.take_lookups(self.next_lookups(limit))
-
     def next_lookups(self, limit: int) -> list[Name]:
-        """The names that `lookups` would give."""
+        """Return up to `limit` names to read a snapshot of."""
         return list(islice(self._lookups, limit))
 
     def take_lookups(self, names: Iterable[Name]) -> list[Name]:
-        """Those of `names` that are still to be looked up; they are in flight like those of `lookups`."""
+        """Return those of `names` that are still to be looked up; they are in flight until `apply` or `put_back`."""
         chosen = [name for name in names if name in self._lookups]
         for name in chosen:
             self._in_flight[name] = self._lookups.pop(name)
