@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from relay.core.revision import Revision
     from relay.store.custody.tenants import Tenant
     from relay.store.custody.vault import Vault
-    from relay.store.presence.explanations import OwnerSays
+    from relay.store.presence.explanations import OwnerAnswer
     from relay.store.server.connection import Store
 
 
@@ -85,7 +85,7 @@ class Explanation:
     suites: tuple[WatchingSuite, ...] = ()
     is_requested: bool = False
     is_shown: bool = False
-    owner: OwnerSays | None = None
+    owner: OwnerAnswer | None = None
     is_whole: bool = False
     is_limited: bool = False
     accounts: Mapping[str, str] = field(default_factory=dict)

@@ -105,7 +105,7 @@ class Receiver:
         by_tenant: defaultdict[TenantId, list[tuple[Item, Route]]] = defaultdict(list)
         for item, route in known:
             by_tenant[route.tenant_id].append((item, route))
-        told = [pipes.tell(self._store, *_hints(own)) for own in by_tenant.values()]
+        told = [pipes.append_hints(self._store, *_hints(own)) for own in by_tenant.values()]
         if len(told) == 1:
             await told[0]
             return

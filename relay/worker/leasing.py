@@ -121,7 +121,7 @@ class Leasing:
         with suppress(Retryable):  # they expire
             if tenures:
                 await self._leases.release(*(tenure.lease for tenure in tenures))
-                await self._leases.tell_given_up(len(tenures))
+                await self._leases.announce_given_up(len(tenures))
                 log.info("partitions_given_up", given_up=len(tenures))
         await self._given_up.aclose()
 

@@ -14,7 +14,7 @@ from relay.core.revision import START
 from relay.errors import LeaseLost
 from relay.store.presence import hints
 from relay.store.presence.entries import WatcherQuestion
-from relay.store.presence.explanations import MOST_ASKED, EdgeSays, Explanations, OwnerSays
+from relay.store.presence.explanations import MOST_ASKED, EdgeAnswer, Explanations, OwnerAnswer
 from relay.store.presence.leases import Lease
 from relay.store.presence.pipes import ChangesReader, Inbox
 from relay.store.server import keys
@@ -50,9 +50,9 @@ async def test_what_owner_and_edges_say_is_gathered_as_soon_as_all_have_answered
         explanations.gather(TENANT, request_id, lambda edge: edge != "page-1", timedelta(minutes=1))
     )
     for edge, key_ids in (("e1", ("k1", "k2")), ("e2", ("k2", "k3"))):
-        await explanations.edge_says(TENANT, request_id, EdgeSays(edge_id=edge, key_ids=key_ids))
-    said = OwnerSays(worker_id="w", edges=("e1", "e2", "page-1"), next_read_s=1.5)
-    await explanations.owner_says(lease, TENANT, request_id, said)
+        await explanations.answer_as_edge(TENANT, request_id, EdgeAnswer(edge_id=edge, key_ids=key_ids))
+    said = OwnerAnswer(worker_id="w", edges=("e1", "e2", "page-1"), next_read_s=1.5)
+    await explanations.answer_as_owner(lease, TENANT, request_id, said)
     gathered = await asyncio.wait_for(gathering, 5)
     assert gathered.owner == said
     assert gathered.key_ids == {"k1", "k2", "k3"}
@@ -64,7 +64,7 @@ async def test_who_does_not_answer_is_not_waited_for(store: Store, lease: Lease)
     request_id = await explanations.ask(TENANT, None, [ADA])
     assert request_id is not None
     assert (await explanations.gather(TENANT, request_id, lambda _: True, SOON)).owner is None
-    await explanations.owner_says(lease, TENANT, request_id, OwnerSays(worker_id="w", edges=("e1",)))
+    await explanations.answer_as_owner(lease, TENANT, request_id, OwnerAnswer(worker_id="w", edges=("e1",)))
     gathered = await explanations.gather(TENANT, request_id, lambda _: True, SOON)
     assert gathered.owner is not None
     assert not gathered.is_whole
@@ -74,9 +74,9 @@ async def test_only_the_owner_answers_as_the_owner(store: Store, lease: Lease) -
     explanations = Explanations(store)
     late = replace(lease, fence=lease.fence + 1)
     with pytest.raises(LeaseLost):
-        await explanations.owner_says(late, TENANT, "1", OwnerSays(worker_id="w"))
+        await explanations.answer_as_owner(late, TENANT, "1", OwnerAnswer(worker_id="w"))
     with pytest.raises(LeaseLost):
-        await explanations.owner_says(lease, tenant_in((P + 1) % 64), "1", OwnerSays(worker_id="w"))
+        await explanations.answer_as_owner(lease, tenant_in((P + 1) % 64), "1", OwnerAnswer(worker_id="w"))
 
 
 async def test_a_tenant_that_asks_too_much_costs_nobody_anything(store: Store, raw: Redis) -> None:
@@ -90,8 +90,8 @@ async def test_a_tenant_that_asks_too_much_costs_nobody_anything(store: Store, r
 
 async def test_what_was_said_expires(store: Store, lease: Lease, raw: Redis) -> None:
     explanations = Explanations(store)
-    await explanations.owner_says(lease, TENANT, "1", OwnerSays(worker_id="w"))
-    await explanations.edge_says(TENANT, "2", EdgeSays(edge_id="e", key_ids=()))
+    await explanations.answer_as_owner(lease, TENANT, "1", OwnerAnswer(worker_id="w"))
+    await explanations.answer_as_edge(TENANT, "2", EdgeAnswer(edge_id="e", key_ids=()))
     for request_id in ("1", "2"):
         assert 0 < await raw.pttl(keys.explanation(TENANT, request_id)) <= 10_000
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from relay.edge.tasks import ShortTasks
 from relay.errors import RelayError
-from relay.store.presence.explanations import EdgeSays, Explanations
+from relay.store.presence.explanations import EdgeAnswer, Explanations
 
 if TYPE_CHECKING:
     from relay.edge.hub.tenants import TenantView
@@ -39,9 +39,9 @@ class Questions:
             if (user is not None and stream.watch.watches_user(user)) or any(map(stream.watch.watches, asked.names))
         }
         if key_ids and len(self._tasks) < _AT_ONCE:
-            answer = EdgeSays(edge_id=self._edge_id, key_ids=tuple(sorted(key_ids)))
+            answer = EdgeAnswer(edge_id=self._edge_id, key_ids=tuple(sorted(key_ids)))
             self._tasks.start(self._send(asked, answer), "hub-answer")
 
-    async def _send(self, asked: WatcherQuestion, answer: EdgeSays) -> None:
+    async def _send(self, asked: WatcherQuestion, answer: EdgeAnswer) -> None:
         with suppress(RelayError):  # the question then says that not all edges have answered
-            await self._explanations.edge_says(asked.tenant_id, asked.request_id, answer)
+            await self._explanations.answer_as_edge(asked.tenant_id, asked.request_id, answer)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from relay.store.custody.audit import encoded
 from relay.store.presence import hints
-from relay.store.presence.pipes import inbox_values, tell
+from relay.store.presence.pipes import append_hints, inbox_values
 from relay.store.server import keys
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ async def write(
         reply = await vault.run(call)
         await vault.confirm()
     if store.own_vault:
-        await tell(store, hint)
+        await append_hints(store, hint)
     return reply
 
 

@@ -44,7 +44,7 @@ _ASK = Script("explain_ask")
 _REPLY = Script("explain_reply")
 
 
-class OwnerSays(msgspec.Struct, frozen=True, tag="owner", kw_only=True):
+class OwnerAnswer(msgspec.Struct, frozen=True, tag="owner", kw_only=True):
     """The owner's answer: what it knows of one user."""
 
     worker_id: str
@@ -75,7 +75,7 @@ class OwnerSays(msgspec.Struct, frozen=True, tag="owner", kw_only=True):
     """The last error that still persists, in the words of the log; empty when there is none."""
 
 
-class EdgeSays(msgspec.Struct, frozen=True, tag="edge", kw_only=True):
+class EdgeAnswer(msgspec.Struct, frozen=True, tag="edge", kw_only=True):
     """An edge's answer: the suites that watch the user there."""
 
     edge_id: str
@@ -85,7 +85,7 @@ class EdgeSays(msgspec.Struct, frozen=True, tag="edge", kw_only=True):
 class Gathered(msgspec.Struct, frozen=True):
     """The answers to one question."""
 
-    owner: OwnerSays | None = None
+    owner: OwnerAnswer | None = None
     """None when no worker answered in time."""
     key_ids: frozenset[str] = frozenset()
     """The suite keys whose streams watch the user."""
@@ -130,13 +130,13 @@ class Explanations:
             is_asked: whether an edge of this id answers; a page that watches does not.
             patience: how long to wait.
         """
-        owner: OwnerSays | None = None
+        owner: OwnerAnswer | None = None
         edges: dict[str, tuple[str, ...]] = {}
         until, glance_s = time.monotonic() + patience.total_seconds(), _FIRST_GLANCE_S
         while True:
             for reply in await self._store.command("LPOP", keys.explanation(tenant_id, request_id), 100) or ():
                 said = _read(reply)
-                if isinstance(said, OwnerSays):
+                if isinstance(said, OwnerAnswer):
                     owner = said
                 elif said is not None:
                     edges[said.edge_id] = said.key_ids
@@ -146,7 +146,7 @@ class Explanations:
             await asyncio.sleep(glance_s)
             glance_s = min(2 * glance_s, _LAST_GLANCE_S)
 
-    async def owner_says(self, lease: Lease, tenant_id: TenantId, request_id: str, said: OwnerSays) -> None:
+    async def answer_as_owner(self, lease: Lease, tenant_id: TenantId, request_id: str, said: OwnerAnswer) -> None:
         """Answer as the owner of the tenant's partition."""
         if keys.partition_of(tenant_id) != lease.partition:
             raise LeaseLost("The lease is not of this tenant's partition")
@@ -160,13 +160,13 @@ class Explanations:
             )
         )
 
-    async def edge_says(self, tenant_id: TenantId, request_id: str, said: EdgeSays) -> None:
+    async def answer_as_edge(self, tenant_id: TenantId, request_id: str, said: EdgeAnswer) -> None:
         """Answer as an edge."""
         key = keys.explanation(tenant_id, request_id)
         await self._store.many([("RPUSH", key, _encode(said)), ("PEXPIRE", key, _KEPT_MS)])
 
 
-def _read(reply: bytes) -> OwnerSays | EdgeSays | None:
+def _read(reply: bytes) -> OwnerAnswer | EdgeAnswer | None:
     try:
         return _decoder.decode(reply)
     except msgspec.DecodeError:
@@ -174,4 +174,4 @@ def _read(reply: bytes) -> OwnerSays | EdgeSays | None:
 
 
 _encode = msgspec.json.Encoder().encode
-_decoder: Final[msgspec.json.Decoder[OwnerSays | EdgeSays]] = msgspec.json.Decoder(OwnerSays | EdgeSays)
+_decoder: Final[msgspec.json.Decoder[OwnerAnswer | EdgeAnswer]] = msgspec.json.Decoder(OwnerAnswer | EdgeAnswer)

@@ -171,7 +171,7 @@ class Leases:
         calls = [_RELEASE(lease=keys.lease(lease.partition), lease_value=lease.value) for lease in leases]
         await self._store.run_many(calls, urgent=True)
 
-    async def tell_given_up(self, count: int) -> None:
+    async def announce_given_up(self, count: int) -> None:
         """Wake the workers who wait for partitions."""
         await self._store.command("XADD", keys.GIVEN_UP, "MAXLEN", "~", _GIVEN_UP_ENTRIES, "*", "n", count)
 

@@ -54,7 +54,7 @@ def inbox_values(tenant_id: TenantId) -> dict[str, Any]:
     }
 
 
-async def tell(store: Store, hint: hints.Hint, *more: hints.Hint) -> None:
+async def append_hints(store: Store, hint: hints.Hint, *more: hints.Hint) -> None:
     """Append hints of one tenant to the inbox of its partition, in one step; see `Inbox`."""
     pairs: list[Arg] = []
     for each in (hint, *more):
@@ -96,7 +96,7 @@ class Inbox:
 
     async def append(self, hint: hints.Hint, *more: hints.Hint) -> None:
         """Append hints for the worker of their tenant; all are of one tenant."""
-        await tell(self._store, hint, *more)
+        await append_hints(self._store, hint, *more)
 
     async def last(self, partition: int) -> bytes:
         """Return the position of the newest hint."""

@@ -34,11 +34,11 @@ def refused(what: str, about: Sequence[object], user: str, said: str) -> str:
         said: the server's text. Only names of commands are repeated of it: it may quote keys.
     """
     words = _words(what, about, user, said)
-    tell(user, words)
+    log_refusal(user, words)
     return words
 
 
-def tell(user: str, words: str) -> None:
+def log_refusal(user: str, words: str) -> None:
     """Log a refusal, unless it was logged within the last minute."""
     now = time.monotonic()
     if now - _said.get(words, -_SAY_EVERY_S) >= _SAY_EVERY_S and (words in _said or len(_said) < _MOST_KINDS):

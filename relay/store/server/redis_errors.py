@@ -37,7 +37,7 @@ from redis.exceptions import (
 )
 
 from relay.errors import Bug, HistoryLost, LeaseLost, NotPermitted, NotPrimary, StoreUnavailable
-from relay.store.server.forbidden import refused, tell
+from relay.store.server.forbidden import log_refusal, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -143,7 +143,7 @@ def _meaning_of(error: RedisError | OSError, what: str, about: Sequence[object],
             return NotPrimary(f"The store {words} ({code})")
         case ErrorKind.OPERATOR:
             text = f"The store {words} ({code})"
-            tell(user, text)
+            log_refusal(user, text)
             return NotPermitted(text)
     return _without_code(error, what, code)
 

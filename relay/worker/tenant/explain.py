@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from relay.store.presence import hints
-from relay.store.presence.explanations import OwnerSays
+from relay.store.presence.explanations import OwnerAnswer
 from relay.worker.reads.schedule import ReadSchedule
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Explainer:
         now = self._resources.clock.monotonic()
         schedule = self._schedule.of(user, now) if user is not None else ReadSchedule()
         covering = self._subscriber.covering(user) if self._subscriber is not None and user is not None else None
-        answer = OwnerSays(
+        answer = OwnerAnswer(
             worker_id=self._resources.worker_id,
             user_id=user or "",
             names=tuple(sorted(names)[: hints.MAX_NAMES]),
@@ -73,4 +73,4 @@ class Explainer:
             trouble=self._trouble.text,
         )
         lease = self._ownership.lease
-        await self._resources.explanations.owner_says(lease, self._tenant_id, asked.request_id, answer)
+        await self._resources.explanations.answer_as_owner(lease, self._tenant_id, asked.request_id, answer)
