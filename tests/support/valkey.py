@@ -105,7 +105,7 @@ class ValkeyServer:
         wrapper = [sys.executable, "-S", "-c", UNTIL_PARENT_DIES, str(os.getpid()), *command]
         with (self.folder / "valkey.log").open("ab") as log:
             self._process = subprocess.Popen(wrapper, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()

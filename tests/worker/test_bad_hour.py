@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -242,3 +243,21 @@ async def test_where_one_account_may_not_look_names_up_the_next_one_does(relay: 
         await eventually(lambda: _is(relay, tenant, BEN, Status.ACCESS_DENIED))
         relay.microsoft.faults.remove()
         await eventually(lambda: relay.sees(tenant, BEN, "Available"))
+
+
+@pytest.mark.fault("B10")
+async def test_an_answer_that_leads_nowhere_says_of_nobody_known_that_nobody_is_there(relay: Relay):
+    tenant = await relay.onboard()
+    async with relay.working():
+        await relay.watch(tenant, ADA)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        relay.microsoft.add_fault(Fault(path=BULK, status=500))
+        await eventually(lambda: _is(relay, tenant, ADA, Status.STALE))
+        endless = {"value": [], "@odata.nextLink": f"{relay.microsoft.url}{BULK}"}
+        relay.microsoft.faults.remove()
+        relay.microsoft.add_fault(Fault(path=BULK, status=200, body=json.dumps(endless)))
+        before = _reads(relay)
+        await eventually(lambda: _reads(relay) > before + 6)
+        assert await relay.answer(tenant, ADA) is Status.STALE
+        relay.microsoft.faults.remove()
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))

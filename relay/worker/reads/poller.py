@@ -42,6 +42,7 @@ class PollResult:
     Attributes:
         observations: of users whose entry is new; see `graph.presences.Page`.
         omitted: users whom Graph left out.
+        left_out: users whom Graph left out of an answer although more was to follow: they may be there.
         refused: user whose id Graph refuses alone, while others are answered or nobody was well -> what that means for the user.
         unanswered: users of whom nothing is known by this read.
         trouble: why not; None where everybody was answered or refused.
@@ -52,6 +53,7 @@ class PollResult:
 
     observations: list[Observation] = field(default_factory=list)
     omitted: list[UserId] = field(default_factory=list)
+    left_out: list[UserId] = field(default_factory=list)
     refused: dict[UserId, Status] = field(default_factory=dict)
     unanswered: list[UserId] = field(default_factory=list)
     trouble: RelayError | None = None
@@ -59,10 +61,10 @@ class PollResult:
     at_once: int = 0
     too_many: int = 0
 
-    def add(self, page: PresencePage, is_well: Callable[[UserId], bool]) -> None:
-        """Take in an answer. What it leaves out although more was to follow may be there: who has something keeps it."""
+    def add(self, page: PresencePage) -> None:
+        """Take in an answer."""
         self.observations += page.observations
-        self.omitted += [user for user in page.omitted if page.is_whole or not is_well(user)]
+        (self.omitted if page.is_whole else self.left_out).extend(page.omitted)
         self.unanswered += page.unanswered
         self.trouble = self.trouble or page.trouble
 
@@ -104,7 +106,7 @@ async def read(
             raise
         await search.find(users, len(first), error)
         return found
-    found.add(page, is_well)
+    found.add(page)
     found.at_once = len(first)
     if rest:
         await search.ask_for(_chunks(rest, len(first)))
@@ -191,7 +193,7 @@ class _Search:
             raise
         except RelayError as error:
             return error
-        self._found.add(page, self._is_well)
+        self._found.add(page)
         self._found.at_once = max(self._found.at_once, len(users))
         return None
 

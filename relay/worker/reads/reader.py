@@ -252,8 +252,9 @@ class PresenceReader:
     def _changes(self, read: PlannedRead, found: poller.PollResult, decision: Decision) -> dict[UserId, Answer]:
         """Return all that a read changes: presences, users left out, and users whose ids are refused."""
         changed = dict(decision.changed)
-        omitted = (user for user in found.omitted if user in self._plan)
-        changed.update(self._answers.statuses(omitted, Status.NOT_REPORTED))
+        # Who has something keeps it when an answer leads nowhere.
+        omitted = (*found.omitted, *(user for user in found.left_out if not self._is_known(user)))
+        changed.update(self._answers.statuses((user for user in omitted if user in self._plan), Status.NOT_REPORTED))
         self._schedule.refused.answered(set(read.users).difference(found.refused, found.unanswered))
         changed.update(self._set_aside(found.refused))
         return changed
