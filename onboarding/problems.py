@@ -125,7 +125,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         "the page waits for 14. Or send the link below to an administrator.",
     ),
     "sign_in_stale": Problem(
-        "That sign-in is over",
+        "This sign-in has expired",
         "Microsoft’s answer was too old, or it had been used already.",
         "Sign in again.",
     ),
@@ -157,7 +157,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "auth_time_missing": Problem(
         "Microsoft does not say when you signed in",
         "What you asked for cannot be undone, and it takes that answer. Nothing was changed.",
-        "Please tell whoever runs this relay: the claim auth_time is missing.",
+        "Tell the relay operator: the claim auth_time is missing.",
     ),
     "permissions_missing": Problem(
         "A permission is missing",
@@ -168,13 +168,13 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     ),
     "untrusted": Problem(
         "Microsoft’s answer could not be verified",
-        "It does not prove who signed in, so it was thrown away.",
-        "Sign in again. If this happens twice, please tell whoever runs this relay.",
+        "It does not prove who signed in, so we did not use it.",
+        "Sign in again. If this happens again, tell the relay operator.",
     ),
     "refused": Problem(
         "Microsoft refused the sign-in",
         "Nothing was stored.",
-        "Put right what is said here, or choose another account, and sign in again.",
+        "Fix the problem above or choose another account, then sign in again.",
         shows_detail=True,
     ),
     "proof_refused": Problem(
@@ -183,19 +183,19 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         "Sign in again with a full member of the organisation; guests usually see nobody.",
     ),
     "requests_full": Problem(
-        "Too many people wait for an answer",
-        "Your organisation is connected already, and those who look after it have many requests to decide. Nothing was stored.",
-        "Ask them to decide, or to add your account themselves, and come back.",
+        "There are too many open requests",
+        "Your organisation is connected already, and its managers have many open requests. Nothing was stored.",
+        "Ask a manager to decide the open requests or to add your account, then come back.",
     ),
     "no_key": Problem(
-        "No other key can be made here",
-        "This account does not look after the organisation any more, or the organisation has too many suite keys.",
-        "Open your organisation’s page, or ask those who look after it.",
+        "You cannot make another key here",
+        "This account is no longer a manager, or the organisation has too many suite keys.",
+        "Open your organisation’s page, or ask a manager.",
         403,
     ),
     "interrupted": Problem(
-        "The proof was interrupted",
-        "Our server stopped while it was at work. Nothing that was completed is lost.",
+        "The check was interrupted",
+        "Our server stopped during the check. Completed steps are not lost.",
         "Try again.",
     ),
     # Pages of their own
@@ -204,45 +204,44 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         "", "This is a domain of personal accounts. Please give the domain of your organisation.", ""
     ),
     "link_gone": Problem(
-        "This link is not good any more",
-        "It was used already, it is older than it may be, or it was not copied whole.",
-        "Ask whoever sent it for a new one, or start from the first page: you only need the domain of your organisation.",
+        "This link no longer works",
+        "It was used before, it has expired, or part of it is missing.",
+        "Ask the sender for a new link, or start from the first page with the domain of your organisation.",
         404,
     ),
     "not_invited": Problem(
         "You need an invitation",
-        "Organisations are connected here by invitation: a link that whoever runs this relay sends you.",
-        "Ask whoever runs this relay for a link. Their name is at the top of this page.",
+        "You can connect an organisation only with an invitation link from the relay operator.",
+        "Ask the relay operator for a link. The operator’s name is at the top of this page.",
         403,
     ),
     "turned_away": Problem(
-        "Your organisation was turned away",
-        "Whoever runs this relay has removed or refused your organisation. Nothing was stored.",
-        "Ask whoever runs this relay, if you think that this is a mistake.",
+        "Your organisation was not accepted",
+        "The relay operator has removed or refused your organisation. Nothing was stored.",
+        "If you think this is a mistake, ask the relay operator.",
         403,
         shows_detail=True,
     ),
     "sign_ups_full": Problem(
-        "Too many organisations are joining right now",
-        "This relay takes in a limited number of organisations at a time. Nothing was stored.",
-        "Try again in an hour, or ask whoever runs this relay for an invitation, which always works.",
+        "Too many organisations are connecting right now",
+        "This relay connects a limited number of organisations at a time. Nothing was stored.",
+        "Try again in an hour, or ask the relay operator for an invitation, which has no limit.",
         503,
     ),
     "unknown_flow": Problem(
-        "This page is not known here any more",
-        "It may be too old (each step has a quarter of an hour), or it was opened in another browser than the one it was "
-        "begun in.",
-        "Start again. It takes a few minutes, and nothing that was completed is lost.",
+        "This page has expired",
+        "Each step expires after 15 minutes. You also see this page if you started in another browser.",
+        "Start again. It takes a few minutes, and completed steps are not lost.",
         404,
     ),
     "unknown_sign_in": Problem(
-        "This sign-in is not known here",
-        "Microsoft’s answer belongs to no sign-in that this browser began, was used already, or came too late.",
+        "We do not recognise this sign-in",
+        "The sign-in began in another browser, was used before, or took too long.",
         "Go back to your request and sign in again, or start again.",
     ),
     "signed_out": Problem(
         "You were signed out",
-        "You had signed in too long ago. What you sent was not carried out.",
+        "Your session has expired. Your last step was not carried out.",
         "Sign in and repeat the step.",
         403,
     ),
@@ -331,13 +330,13 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "credential": Problem(
         "This relay is not set up right",
         "Microsoft refuses the relay itself. This is our fault, and nothing that you could change.",
-        "Please tell whoever runs this relay. Your request can be repeated afterwards.",
+        "Tell the relay operator. You can repeat your request afterwards.",
         502,
     ),
     "fault": Problem(
         "Something went wrong here",
         "This is our fault. It has been written down.",
-        "Try again in a minute. If it happens again, please tell whoever runs this relay.",
+        "Try again in a minute. If it happens again, tell the relay operator.",
         500,
     ),
 }

@@ -34,7 +34,7 @@ def line(text: str, most: int, *, needed: bool = True, empty: str = EMPTY) -> tu
             "This contains characters that cannot be seen, such as a line break. Please type it again."
         )
     if len(tidy) > most:
-        return shown, Sentence(english("This is too long. At most %(most)s characters, please."), {"most": most})
+        return shown, Sentence(english("Enter %(most)s characters or fewer."), {"most": most})
     return tidy, ""
 
 

@@ -47,8 +47,8 @@ def message_of(flash: Flash | None) -> FlashMessage | None:
 
 MESSAGES: Final[Mapping[str, FlashMessage]] = {
     "unknown_thing": FlashMessage(
-        english("That is not here any more"),
-        english("Somebody else may have removed it meanwhile. Nothing was changed."),
+        english("This entry no longer exists"),
+        english("Somebody else may have removed it. Nothing was changed."),
         kind="warn",
     ),
     "waits_for_approval": FlashMessage(
@@ -58,27 +58,25 @@ MESSAGES: Final[Mapping[str, FlashMessage]] = {
         kind="warn",
     ),
     "account_added": FlashMessage(
-        english("The account was added"),
-        english(
-            "It has been tried: it can read presence. Reading goes on with the others if one of them stops working."
-        ),
+        english("Account added"),
+        english("The account can read presence. If one account stops working, reading continues with the others."),
     ),
     "account_renewed": FlashMessage(
         english("The account works again"),
-        english("It has been tried: it can read presence. Suites, keys and settings are as they were."),
+        english("The account can read presence. Suites, keys and settings have not changed."),
     ),
     "account_replaced": FlashMessage(
         english("The account was replaced"),
-        english("The new one has been tried: it can read presence. The former one’s access is deleted here."),
+        english("The new account can read presence. The consent of the previous account was deleted."),
     ),
     "account_withdrawn": FlashMessage(
         english("The account was withdrawn"),
-        english("Its access is deleted here. Reading goes on with the other accounts."),
+        english("Its consent was deleted. Reading continues with the other accounts."),
     ),
     "last_withdrawn": FlashMessage(
         english("The last account was withdrawn"),
-        english("Its access is deleted here. Nothing is read any more, and suites show every colleague as unknown."),
-        english("Grant again whenever you like: suites, keys and settings are kept."),
+        english("Its consent was deleted. The relay reads nothing, and suites show every colleague as unknown."),
+        english("You can renew the consent at any time. Suites, keys and settings are kept."),
         kind="warn",
     ),
     "opt_outs_changed": FlashMessage(
@@ -88,66 +86,61 @@ MESSAGES: Final[Mapping[str, FlashMessage]] = {
         kind="warn",
     ),
     "manager_added": FlashMessage(
-        english("They look after the organisation now"),
-        english("They can open this page and change everything on it, as you can. They need no account that reads."),
+        english("Manager added"),
+        english("They can open this page and change everything on it. The relay does not read with their account."),
     ),
     "manager_there": FlashMessage(
-        english("They look after the organisation already"), english("Nothing was changed."), kind="quiet"
+        english("This person is a manager already"), english("Nothing was changed."), kind="quiet"
     ),
     "too_many_managers": FlashMessage(
-        english("Too many people look after the organisation"),
-        english("There may be 50. Nothing was changed."),
-        english("End the right of those who need it no more."),
+        english("There are too many managers"),
+        english("An organisation can have 50 managers. Nothing was changed."),
+        english("Remove managers who no longer need access."),
         kind="warn",
     ),
     "manager_ended": FlashMessage(
-        english("Their right was ended"),
-        english(
-            "They cannot open this page any more, at once. If the relay reads with their account, it goes on reading."
-        ),
+        english("Manager removed"),
+        english("They can no longer open this page. If the relay reads with their account, it continues to."),
     ),
     "last_manager": FlashMessage(
-        english("Somebody must look after the organisation"),
-        english("This is the last one. Nothing was changed."),
-        english("Name somebody else first."),
+        english("The organisation needs a manager"),
+        english("This is the last manager. Nothing was changed."),
+        english("Add another manager first."),
         kind="warn",
     ),
     "name_unknown": FlashMessage(
         english("There is no such account"),
-        english("Microsoft knows nobody of this name in your organisation. Nothing was changed."),
-        english("Type the name that they sign in with, such as ada@contoso.com, or their object id."),
+        english("Microsoft found no account with this name in your organisation. Nothing was changed."),
+        english("Enter the user name, such as ada@contoso.com, or the object id."),
         kind="warn",
     ),
     "name_of_guest": FlashMessage(
         english("This is a guest"),
-        english(
-            "Guests sign in to the organisation that they come from, so they cannot open this page. Nothing was changed."
-        ),
-        english("Name somebody with an account of your organisation."),
+        english("Guests sign in to their own organisation, so they cannot open this page. Nothing was changed."),
+        english("Add a person with an account of your organisation."),
         kind="warn",
     ),
     "name_without_grant": FlashMessage(
-        english("Nobody can look this name up"),
+        english("This name cannot be looked up"),
         english("No account reads for your organisation at the moment. Nothing was changed."),
-        english("Grant again with an account, then name them."),
+        english("Renew the consent with an account, then add the manager."),
         kind="warn",
     ),
     "name_not_looked_up": FlashMessage(
         english("The name was not looked up"),
-        english("Microsoft did not answer, or lets the account that reads see no names. Nothing was changed."),
-        english("Try again in a minute. If it stays so, ask whoever runs this relay to name them."),
+        english("Microsoft did not answer, or the account that reads presence cannot see names. Nothing was changed."),
+        english("Try again in a minute. If that does not help, ask the relay operator to add the manager."),
         kind="warn",
     ),
     "request_accepted": FlashMessage(
         english("The account reads for your organisation now"),
-        english("It has been tried: it can read presence. It may not open this page unless you name it."),
+        english("The account can read presence. It cannot open this page unless you add it as a manager."),
     ),
     "request_refused": FlashMessage(
-        english("The request was refused"), english("Its access is deleted here. Whoever asked sees that.")
+        english("The request was refused"),
+        english("The consent was deleted. The person who asked can see the refusal."),
     ),
-    "suite_renamed": FlashMessage(
-        english("The suite was renamed"), english("The name is for you; suites do not see it.")
-    ),
+    "suite_renamed": FlashMessage(english("The suite was renamed"), english("Only you see this name.")),
     "key_revoked": FlashMessage(
         english("The key was revoked"),
         english("The suite’s connections end within seconds, and it cannot connect with this key again."),
@@ -159,8 +152,8 @@ MESSAGES: Final[Mapping[str, FlashMessage]] = {
         kind="warn",
     ),
     "key_ends_already": FlashMessage(
-        english("This key ends already"),
-        english("Another key took its place, or it was revoked. Nothing was changed."),
+        english("This key is ending already"),
+        english("It was replaced by another key or revoked. Nothing was changed."),
         kind="warn",
     ),
     "settings_saved": FlashMessage(english("Saved"), english("The settings are in force.")),

@@ -90,7 +90,7 @@ def _digest(value: str) -> str:
 
 
 _CHANGED: Final = "\0"
-TOO_LONG: Final = Sentence(english("This is too long. At most %(most)s characters, please."), {"most": MAX_LIST_CHARS})
+TOO_LONG: Final = Sentence(english("Enter %(most)s characters or fewer."), {"most": MAX_LIST_CHARS})
 """The fault of a list that is too long."""
 
 
@@ -139,12 +139,12 @@ def _mapping(given: Mapping[str, str], current: Mapping[str, str]) -> CheckedFor
 def _notifying(given: Mapping[str, str], _current: Mapping[str, str]) -> CheckedForm:
     url, url_fault = line(given.get(NOTIFY_URL, ""), MAX_URL_CHARS, needed=False)
     if url and not url_fault and not _is_https(url):
-        url_fault = english("This must be an address that begins with https:// and names a host.")
+        url_fault = english("Enter an address that starts with https:// and has a host name.")
     secret, faults = given.get(NOTIFY_SECRET, "").strip(), {NOTIFY_URL: url_fault}
     least, most = SECRET_CHARS
     if secret and (not least <= len(secret) <= most or not secret.isascii() or not secret.isprintable()):
         faults[NOTIFY_SECRET] = Sentence(
-            english("Please give %(least)s to %(most)s letters, digits and signs."), {"least": least, "most": most}
+            english("Enter %(least)s to %(most)s letters, digits and symbols."), {"least": least, "most": most}
         )
     values = {NOTIFY_URL: url}
     if not url:
@@ -152,7 +152,7 @@ def _notifying(given: Mapping[str, str], _current: Mapping[str, str]) -> Checked
     elif secret and not faults.get(NOTIFY_SECRET):
         values[NOTIFY_SECRET] = secret
     elif not _current.get(NOTIFY_SECRET):
-        faults[NOTIFY_SECRET] = english("Please give a secret: with it you can tell that a message is from this relay.")
+        faults[NOTIFY_SECRET] = english("Enter a secret. It lets you check that a call comes from this relay.")
     return values, _only(faults)
 
 

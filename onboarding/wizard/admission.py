@@ -94,7 +94,7 @@ class Admission:
             return
         tenant_id = grant.tenant_id
         is_pending = state is TenantState.PENDING
-        said = english("Kept. The relay reads from now on.")
+        said = english("Saved. The relay reads presence from now on.")
         if is_pending:
             said = english("Kept, encrypted. Nothing is read before it is approved.")
         flow = _checked(flow, Check("kept", CheckState.PASSED, said))
@@ -150,7 +150,7 @@ class Admission:
             raise RequestsFull
         if asked is AskOutcome.ASKED:
             await self._tell_managers(grant)
-        check = Check("kept", CheckState.OPTIONAL, english("It waits for those who look after your organisation."))
+        check = Check("kept", CheckState.OPTIONAL, english("Waiting for a manager of your organisation."))
         await self._answer(flows_of.waiting(_checked(flow, check)), kept, grant, is_asked=True)
 
     async def _tell_operator(self, grant: ProvenGrant) -> None:

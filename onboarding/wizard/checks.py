@@ -73,7 +73,7 @@ def _users(colleagues: Sequence[Colleague]) -> Check:
     return Check(
         "users",
         CheckState.OPTIONAL,
-        english("The account sees no users. Guests and restricted accounts often see nobody."),
+        english("The account cannot see other users. Guests and restricted accounts often cannot."),
     )
 
 
@@ -83,9 +83,7 @@ def _presence(read: int) -> Check:
     return Check(
         "presence",
         CheckState.OPTIONAL,
-        english(
-            "Reading worked, but Microsoft reports nobody’s presence yet. That is so when nobody has a licence for Teams."
-        ),
+        english("Reading works, but Microsoft reports no presence. Usually nobody has a Teams licence."),
     )
 
 
@@ -96,38 +94,39 @@ async def _push(trial: GrantTrial, new: NewGrant, push: PushSettings | None) -> 
             "push",
             CheckState.OPTIONAL,
             english(
-                "Not tried: this relay is not set up for notifications. It reads every few seconds, which works without."
+                "Not tested: change notifications are not set up on this relay. The relay polls every few seconds."
             ),
         )
     try:
         await trial.subscribe(push)
     except SubscriptionExists:
-        return Check("push", CheckState.PASSED, english("Microsoft announces changes to this account already."))
+        return Check(
+            "push", CheckState.PASSED, english("Microsoft already sends change notifications to this account.")
+        )
     except RelayError as error:
         log.info("push_not_possible", tenant_id=new.tenant_id, error=str(error))
         return Check("push", CheckState.OPTIONAL, _why_not(error))
     return Check(
         "push",
         CheckState.PASSED,
-        english("Microsoft announces changes at once. Tried with one subscription, which was deleted again."),
+        english("Microsoft sends change notifications. We tested this with one subscription and deleted it."),
     )
 
 
 def _why_not(error: RelayError) -> str:
     if isinstance(error, WebhookUnreachable):
         return english(
-            "Microsoft did not reach this relay’s address for notifications; its operator can mend that. Presence is read every few "
-            "seconds regardless."
+            "Microsoft could not reach this relay’s notification address. The relay operator can fix this. The relay polls every few seconds."
         )
     if isinstance(error, SubscriptionRefused):
         return english(
-            "Microsoft allows no further subscription for now. Presence is read every few seconds regardless, and it is tried again."
+            "Microsoft allows no more subscriptions right now. The relay tries again later and polls every few seconds."
         )
     if isinstance(error, AccessDenied | RequestRefused):
-        return english("Microsoft allows this account no notifications. Presence is read every few seconds regardless.")
-    return english(
-        "Microsoft did not answer when asked for notifications. It is tried again later; reading works regardless."
-    )
+        return english(
+            "Microsoft does not allow change notifications for this account. The relay polls every few seconds."
+        )
+    return english("Microsoft did not answer. The relay tries again later and polls until then.")
 
 
 def _shown(colleagues: Sequence[Colleague], observations: Sequence[Observation]) -> tuple[PresenceSample, ...]:

@@ -18,7 +18,7 @@ MAX_CHARS: Final = {
     "email": MAX_ADDRESS_CHARS,
     "domain": MAX_DOMAIN_CHARS,
 }
-NO_ADDRESS: Final = english("This is not an e-mail address. It looks like name@contoso.com.")
+NO_ADDRESS: Final = english("Enter an e-mail address, such as name@contoso.com.")
 
 
 class FieldsInvalid(Exception):
@@ -44,9 +44,7 @@ def applicant(given: Mapping[str, str]) -> Applicant:
     domain = pasted_domain(typed["domain"])
     faults: dict[str, str | Sentence] = {name: fault for name, (_, fault) in lines.items() if fault}
     if "domain" not in faults and domain is None:
-        faults["domain"] = english(
-            "This is not a domain. It looks like contoso.com: the part after the @ of your accounts."
-        )
+        faults["domain"] = english("Enter a domain, such as contoso.com: the part after the @ of your accounts.")
     if "email" not in faults and mail_address(typed["email"]) is None:
         faults["email"] = NO_ADDRESS
     if faults:
@@ -60,8 +58,8 @@ def shown_again(given: Mapping[str, str]) -> dict[str, str]:
 
 
 _MISSING: Final = {
-    "organisation": english("Please say what your organisation is called."),
-    "contact": english("Please say who we may turn to."),
-    "email": english("Please give an e-mail address of the contact."),
-    "domain": english("Please give the domain of your Microsoft 365 accounts."),
+    "organisation": english("Enter the name of your organisation."),
+    "contact": english("Enter the name of a contact."),
+    "email": english("Enter the contact’s e-mail address."),
+    "domain": english("Enter the domain of your Microsoft 365 accounts."),
 }

@@ -59,27 +59,27 @@ def test_every_base_state_has_a_word_and_none_but_offline_is_offline():
 @pytest.mark.parametrize(
     ("seen", "state", "cause"),
     [
-        (WELL, ConnectorState.UP_AND_RUNNING, "confirmed what is shown 2 s ago"),
-        (replace(WELL, state=TenantState.PENDING), ConnectorState.NOT_CONFIGURED, "waits for the approval"),
+        (WELL, ConnectorState.UP_AND_RUNNING, "last confirmed presence 2 s ago"),
+        (replace(WELL, state=TenantState.PENDING), ConnectorState.NOT_CONFIGURED, "waiting for the approval"),
         (replace(WELL, grants=0), ConnectorState.NOT_CONFIGURED, "No account has consented"),
         (replace(WELL, state=TenantState.SUSPENDED), ConnectorState.DISABLED, "suspended"),
         (replace(WELL, state=TenantState.REMOVED), ConnectorState.DISABLED, "left this relay"),
         (
             replace(WELL, state=TenantState.CONSENT_REQUIRED, code="invalid_grant"),
             ConnectorState.FORBIDDEN,
-            "Microsoft says: invalid_grant",
+            "Microsoft reports: invalid_grant",
         ),
-        (replace(WELL, state=TenantState.CONSENT_REQUIRED), ConnectorState.FORBIDDEN, "No account’s consent"),
+        (replace(WELL, state=TenantState.CONSENT_REQUIRED), ConnectorState.FORBIDDEN, "No account has a valid consent"),
         (replace(WELL, status=None), ConnectorState.CONNECTION_ERROR, "No worker"),
-        (replace(WELL, status=Status.CONSENT_REQUIRED), ConnectorState.FORBIDDEN, "No account’s consent"),
-        (replace(WELL, status=Status.ACCESS_DENIED), ConnectorState.FORBIDDEN, "does not let the account"),
+        (replace(WELL, status=Status.CONSENT_REQUIRED), ConnectorState.FORBIDDEN, "No account has a valid consent"),
+        (replace(WELL, status=Status.ACCESS_DENIED), ConnectorState.FORBIDDEN, "not allowed to see it"),
         (replace(WELL, status=Status.SUSPENDED), ConnectorState.DISABLED, "suspended"),
-        (replace(WELL, status=Status.THROTTLED), ConnectorState.CONNECTION_ERROR, "more slowly"),
+        (replace(WELL, status=Status.THROTTLED), ConnectorState.CONNECTION_ERROR, "slow down"),
         (replace(WELL, status=Status.SOURCE_UNREACHABLE), ConnectorState.CONNECTION_ERROR, "cannot reach"),
-        (replace(WELL, status=Status.STALE), ConnectorState.CONNECTION_ERROR, "three intervals"),
+        (replace(WELL, status=Status.STALE), ConnectorState.CONNECTION_ERROR, "three polling intervals"),
         (replace(WELL, age_s=None), ConnectorState.CONNECTION_ERROR, "not answered"),
         (replace(WELL, age_s=20.0), ConnectorState.UP_AND_RUNNING, "20 s ago"),
-        (replace(WELL, age_s=21.0), ConnectorState.CONNECTION_ERROR, "Nothing was confirmed for 21 s"),
+        (replace(WELL, age_s=21.0), ConnectorState.CONNECTION_ERROR, "last confirmed presence 21 s ago"),
         (replace(WELL, age_s=60.0, interval_s=30.0), ConnectorState.UP_AND_RUNNING, "60 s ago"),
     ],
 )
@@ -99,9 +99,9 @@ def test_what_is_not_as_it_should_be_is_noted_beside_a_connector_that_runs():
     seen = replace(WELL, grants=2, dead=1, pushed=3, polled=2, silent=2, is_push_off=False)
     notes = " ".join(map(str, connector(seen).notes))
     assert "every 5 s" in notes
-    assert "changes of 3 users" in notes
-    assert "2 users fell silent" in notes
-    assert "Of 2 accounts, 1 no longer work" in notes
+    assert "change notifications for 3 users" in notes
+    assert "notifications for 2 users have stopped" in notes
+    assert "1 of 2 accounts no longer work" in notes
     refused = " ".join(map(str, connector(replace(seen, silent=0, push_reason="Graph says no")).notes))
     assert "Graph says no" in refused
 

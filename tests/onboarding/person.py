@@ -27,7 +27,7 @@ APPLICANT = {
     "domain": "contoso.example",
 }
 TO_SIGN_IN = "Let the relay read presence in Contoso Ltd"
-CONFIRMED = "Is this the service account?"
+CONFIRMED = "Use this account?"
 """Headings of the second step, before and after signing in."""
 ACCOUNT = "presence-relay@contoso.example"
 

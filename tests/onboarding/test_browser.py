@@ -241,7 +241,7 @@ async def test_an_administrator_agrees_for_everybody_and_sends_a_link_to_a_user(
     await page.get_by_role("button", name="admin@litware.example").first.click()
     await page.click("button[value=accept]")
     await expect(page.locator(".notice--good h2")).to_have_text(
-        "Microsoft says that an administrator agreed for everybody"
+        "Microsoft reports that an administrator consented for your organisation"
     )
     assert await site.is_untouched()
     await page.click("#invite button")

@@ -132,7 +132,7 @@ async def picture(site: Site, ada: Person, watched: Watched, called: str) -> Non
     await watched.as_new()
     await watched.page.set_viewport_size(PHONE)
     await Visit(site, watched.page, ada, Language.ENGLISH).show(TENANT)
-    assert await watched.page.get_by_role("button", name="Grant again").count() >= 1
+    assert await watched.page.get_by_role("button", name="Renew consent").count() >= 1
     await watched.keep(called)
 
 

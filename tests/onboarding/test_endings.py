@@ -90,7 +90,7 @@ async def test_an_account_that_a_policy_keeps_out_is_told_what_microsoft_says(pe
     await person.fill()
     await person.authorize("ben@contoso.example")
     await says(person, "refused")
-    assert "Conditional Access" in person.text or "policy" in person.text
+    assert "A Conditional Access or security policy of the organisation blocks this account." in person.text
     await goes_on(person)
 
 
@@ -175,7 +175,7 @@ async def test_microsoft_down_at_complete_loses_nothing(person: Person, path: st
     await person.authorize()
     person.site.cloud.add_fault(Fault(contains=path, status=503))
     await person.confirm()
-    assert (person.heading, person.notice) == ("That did not work yet", PROBLEMS["microsoft_away"].title)
+    assert (person.heading, person.notice) == ("The check failed", PROBLEMS["microsoft_away"].title)
     assert await person.site.is_untouched()
     person.site.cloud.faults.remove()
     await person.complete()

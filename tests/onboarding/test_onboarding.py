@@ -40,7 +40,7 @@ async def test_from_the_form_to_a_suite_key_that_works(site: Site, person: Perso
     assert "Contoso Ltd is connected" in person.heading
     assert "Ada Adler ada@contoso.example Available" in person.text
     assert "15 users found." in person.text
-    assert "this relay is not set up for notifications" in person.text
+    assert "change notifications are not set up on this relay" in person.text
     await person.show_key()
     record = await site.suite_keys.verify(person.key)
     assert record.tenant_id == site.tenant_id()
@@ -109,7 +109,7 @@ async def test_reading_goes_on_with_the_standby_when_the_first_grant_is_revoked(
     await ada.enter()
     await ada.submit_action(f"{TENANT}/requests/{site.cloud.person(BEN).oid}/accept")
     await ben.get(str(ben.page.url))
-    assert ben.heading == "The relay reads with your account too"
+    assert ben.heading == "The relay also reads presence with your account"
     relay, tenant_id = Relay(site.store, site.vault, site.cloud), site.tenant_id()
     async with relay.working():
         await relay.watch(tenant_id, "ada@contoso.example")
@@ -164,7 +164,7 @@ async def test_a_tenant_of_nobody_with_a_licence_is_taken_in_and_told_so(site: S
     key = await person.onboard()
     assert key
     await person.overview()
-    assert "Microsoft reports nobody’s presence yet" in person.text
+    assert "Microsoft reports no presence" in person.text
 
 
 @pytest.mark.timeout(180)

@@ -39,7 +39,7 @@ async def test_an_administrator_agrees_for_everybody_and_then_a_user_can_sign_in
     assert person.notice == PROBLEMS["admin_needed"].title
     await person.sign_out_at_microsoft()
     await person.agree_for_everybody("admin@litware.example")
-    assert "an administrator agreed for everybody" in person.text
+    assert "an administrator consented for your organisation" in person.text
     assert await person.site.is_untouched(), "the answer proves nothing"
     await person.sign_out_at_microsoft()
     await person.authorize("quinn@litware.example")
@@ -177,7 +177,7 @@ async def test_a_link_lets_somebody_else_go_on_in_another_browser_once(meet: Mee
     assert tenant is not None
     assert tenant.settings["contact_name"] == APPLICANT["contact"]
     await ada.get(str(ada.page.url))
-    assert "was used" in ada.text
+    assert "Somebody used your link" in ada.text
 
 
 async def test_many_that_use_a_link_at_once_begin_one_request(meet: Meet, raw: Redis):

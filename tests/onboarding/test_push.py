@@ -61,7 +61,7 @@ async def test_a_subscription_is_made_and_deleted_again(hooked: Hooked, start_si
     await person.fill()
     await person.authorize()
     await person.confirm()
-    assert "Tried with one subscription, which was deleted again." in person.text
+    assert "We tested this with one subscription and deleted it." in person.text
     lives = hooked.cloud.subscriptions()
     assert len(lives) == 1
     assert lives[0].ended_s is not None, "it was deleted"
@@ -73,5 +73,5 @@ async def test_a_webhook_that_microsoft_does_not_reach_stops_nobody(hooked: Hook
     await person.fill()
     await person.authorize()
     await person.confirm()
-    assert "Microsoft did not reach this relay’s address for notifications" in person.text
+    assert "Microsoft could not reach this relay’s notification address" in person.text
     assert "is connected" in person.heading

@@ -83,7 +83,7 @@ async def test_from_signing_in_to_leaving_with_a_suite_that_watches(
     await expect(page.locator("h1")).to_have_text("Contoso Ltd has left")
     assert (await second.ending(5)).reason in ("ERROR_REASON_TENANT_REMOVED", "ERROR_REASON_SUITE_KEY_REVOKED")
     async with asyncio.timeout(20):
-        while "takes notice" in await page.inner_text("main"):
+        while "as soon as the relay’s worker runs again" in await page.inner_text("main"):
             await page.reload()
     await page.click("#sign-out button")
     await expect(page.locator("main")).to_contain_text("You are signed out here")

@@ -127,7 +127,7 @@ async def test_another_tenants_users_are_never_shown(site: Site, signed_in: Pers
     ):
         await signed_in.get(path)
         assert signed_in.page.status_code == 200
-        assert "Who watches" not in signed_in.text or "not requested by anyone" in signed_in.text
+        assert "Watched by" not in signed_in.text or "not requested by anyone" in signed_in.text
         assert rows(signed_in).count("olga@fabrikam.example") == 0
     await signed_in.get(DIAGNOSTICS)
     await signed_in.submit("watch", name="olga@fabrikam.example", tenant=other)
@@ -163,7 +163,7 @@ async def test_pages_watch_few_users_and_say_when_these_are_too_many(site: Site,
     await signed_in.get(DIAGNOSTICS)
     await signed_in.submit("watch", name=ADA)
     assert signed_in.page.status_code == 429
-    assert signed_in.notice == "Too many users are watched from here"
+    assert signed_in.notice == "You are watching too many users from this page"
     assert NOT_REQUESTED.why in signed_in.text
 
 
@@ -242,7 +242,7 @@ async def test_in_a_browser_the_page_follows_by_itself_and_a_user_is_watched_for
             await expect(page.locator("#answer-title")).to_contain_text("not requested by anyone")
             await page.click("#watch button")
             await expect(page.locator("#answer-title")).to_contain_text("available", timeout=15_000)
-            await expect(page.locator("#live")).to_contain_text("watched from here")
+            await expect(page.locator("#live")).to_contain_text("watching this user from this page")
             await page.goto(f"{site.url}{DIAGNOSTICS}")
             link = page.get_by_role("link", name=ADA)
             await link.focus(timeout=5000)
@@ -251,7 +251,9 @@ async def test_in_a_browser_the_page_follows_by_itself_and_a_user_is_watched_for
             await expect(page.locator("#live-state")).to_contain_text("Live, as of")
             await expect(link).to_be_focused()
             await context.clear_cookies()
-            await expect(page.locator("#live-state")).to_contain_text("you are signed out", timeout=15_000)
+            await expect(page.locator("#live-state")).to_contain_text(
+                "You are signed out, so this page no longer updates", timeout=15_000
+            )
             assert watched.complaints == []
         finally:
             worker.cancel()

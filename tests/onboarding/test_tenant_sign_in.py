@@ -28,7 +28,7 @@ from tests.onboarding.site import Site
 
 Meet = Callable[..., Awaitable[Person]]
 
-OTHERS = "This page is for others"
+OTHERS = "You cannot open this page"
 UNKNOWN = "Your organisation is not connected"
 SIGN_IN = "Your organisation’s page"
 
@@ -78,8 +78,8 @@ async def test_everybody_else_is_told_who_may_and_how_to_become_one(
 ):
     await person.enter(who)
     assert (person.page.status_code, person.heading) == (403, heading)
-    assert "Who may open it" in person.text
-    assert "How to become one" in person.text
+    assert "Who can open this page" in person.text
+    assert "How to get access" in person.text
     assert who in person.text
     assert "Contoso Ltd" not in person.text
 

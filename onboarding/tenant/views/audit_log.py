@@ -81,7 +81,7 @@ KINDS: Final = {
     EventKind.TENANT_LEFT: english("Organisation left"),
     EventKind.TENANT_RESTORED: english("Restored from a backup"),
     EventKind.GRANT_ADDED: english("Account added"),
-    EventKind.GRANT_REPLACED: english("Account granted again"),
+    EventKind.GRANT_REPLACED: english("Consent renewed"),
     EventKind.GRANT_WITHDRAWN: english("Account withdrawn"),
     EventKind.KEY_MADE: english("Suite key made"),
     EventKind.KEY_ROTATED: english("Suite key rotated"),
@@ -89,8 +89,8 @@ KINDS: Final = {
     EventKind.KEY_RENAMED: english("Suite renamed"),
     EventKind.SETTINGS_CHANGED: english("Settings changed"),
     EventKind.CONTACT_CHANGED: english("Contact changed"),
-    EventKind.MANAGER_ADDED: english("Looks after the organisation"),
-    EventKind.MANAGER_REMOVED: english("Does not look after it any more"),
+    EventKind.MANAGER_ADDED: english("Manager added"),
+    EventKind.MANAGER_REMOVED: english("Manager removed"),
     EventKind.ACCESS_ASKED: english("Asked for access"),
     EventKind.ACCESS_REFUSED: english("Access refused"),
     EventKind.ACCESS_WITHDRAWN: english("Request withdrawn"),
@@ -99,7 +99,7 @@ KINDS: Final = {
 }
 ACTORS: Final = {
     ActorKind.ACCOUNT: english("account"),
-    ActorKind.OPERATOR: english("whoever runs this relay"),
+    ActorKind.OPERATOR: english("relay operator"),
     ActorKind.SUITE: english("suite"),
     ActorKind.RELAY: english("the relay"),
 }

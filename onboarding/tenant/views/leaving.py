@@ -74,7 +74,7 @@ class LeavingViews:
             visitor,
             "tenant/leave.html",
             SETTINGS,
-            english("Leave for good"),
+            english("Leave this relay"),
             status=422 if given else 200,
             is_wrong=bool(given),
             phrase=phrase(visitor),

@@ -212,8 +212,8 @@ NAMES: Final = {
     "pass_out_of_office": english("Out of office"),
     "pass_names": english("Name and mail address"),
     "watch_domains": english("Domains"),
-    "watch_only": english("Single users"),
-    "watch_never": english("Never these"),
+    "watch_only": english("Users"),
+    "watch_never": english("Users who opted out"),
     "notify_url": english("Address"),
     "notify_secret": english("Secret"),
 }

@@ -68,8 +68,8 @@ ABSENCES: Final[Mapping[Status, Absence]] = MappingProxyType(
     {
         Status.PENDING: Absence(
             Word.REQUESTING,
-            "The relay has asked Microsoft, or is about to, and waits for the answer.",
-            "Wait some seconds. If it stays so, look at the connection to Microsoft.",
+            "The relay is asking Microsoft for the presence of this user.",
+            "Wait a few seconds. If nothing changes, check the connection to Microsoft.",
         ),
         Status.MALFORMED: Absence(
             Word.USER_NOT_CONFIGURED,
@@ -83,42 +83,42 @@ ABSENCES: Final[Mapping[Status, Absence]] = MappingProxyType(
         ),
         Status.NOT_REPORTED: Absence(
             Word.USER_NOT_CONFIGURED,
-            "Microsoft knows this user but reports no presence. That is mostly so without a licence for Teams.",
+            "Microsoft knows this user but reports no presence. Usually the user has no Teams licence.",
             "Give the user a licence that includes Teams. The relay asks again by itself.",
         ),
         Status.ACCESS_DENIED: Absence(
             Word.ACCESS_DENIED,
-            "Microsoft does not let the account that reads see this user’s presence.",
-            "Consent again with an account that may see presence, and look at the privacy settings of Teams.",
+            "The account that reads presence is not allowed to see this user’s presence.",
+            "Renew the consent with an account that can see presence, and check the privacy settings of Teams.",
         ),
         Status.NOT_PERMITTED: Absence(
             Word.ACCESS_DENIED,
-            "The settings of your organisation do not let suites watch this user.",
-            "If suites are to watch this user, change in the settings whom suites may watch.",
+            "The settings of your organisation do not allow suites to watch this user.",
+            "To let suites watch this user, change “Who can be watched” in the settings.",
         ),
         Status.CONSENT_REQUIRED: Absence(
             Word.SERVER_NOT_CONFIGURED,
-            "No account of your organisation lets the relay read any more.",
-            "Consent again: one sign-in is enough, and suites and settings stay as they are.",
+            "No account of your organisation has a valid consent.",
+            "Renew the consent. One sign-in is enough, and suites and settings do not change.",
         ),
         Status.THROTTLED: Absence(
             Word.ERROR,
-            "Microsoft has asked the relay to read your organisation more slowly, and this user’s turn has not come yet.",
-            "Nothing: the relay goes on by itself. If it lasts, watch fewer users.",
+            "Microsoft has asked the relay to slow down, and the relay has not read this user yet.",
+            "Nothing. The relay continues by itself. If the problem stays, watch fewer users.",
         ),
         Status.SOURCE_UNREACHABLE: Absence(
             Word.ERROR,
             "The relay cannot reach Microsoft, or Microsoft does not answer.",
-            "Nothing: the relay tries again by itself. If it lasts, tell whoever runs this relay.",
+            "Nothing. The relay tries again by itself. If the problem stays, tell the relay operator.",
         ),
         Status.STALE: Absence(
             Word.ERROR,
-            "A presence was known, but Microsoft has not confirmed it for three intervals, so it is no longer shown.",
-            "Nothing: the relay tries again by itself. If it lasts, look at the connection to Microsoft.",
+            "Microsoft has not confirmed the presence for three polling intervals, so the relay no longer shows it.",
+            "Nothing. The relay tries again by itself. If the problem stays, check the connection to Microsoft.",
         ),
         Status.SUSPENDED: Absence(
             Word.SERVER_NOT_CONFIGURED,
-            "Whoever runs this relay does not let it read your organisation at present.",
+            "The relay operator does not let the relay read your organisation right now.",
             "Ask them to approve or resume your organisation.",
         ),
     }
@@ -134,22 +134,22 @@ NOT_REQUESTED: Final = Absence(
 
 NOT_WATCHED_ANY_MORE: Final = Absence(
     Word.NOT_REQUESTED,
-    "No suite watches this user any more. The relay goes on reading for some minutes, in case a suite comes back.",
+    "No suite watches this user any more. The relay keeps reading for a few minutes in case a suite returns.",
     "Nothing, unless a suite should watch this user.",
 )
 """Of somebody who is read on for a while."""
 
 SUSPENDED: Final = Absence(
     Word.SERVER_NOT_CONFIGURED,
-    "Whoever runs this relay has suspended your organisation, so nobody’s presence is read.",
+    "The relay operator has suspended your organisation, so the relay reads no presence.",
     "Ask them to resume it.",
 )
 """Of everybody, while the tenant is not served."""
 
 HELD_BACK: Final = Absence(
     Word.REQUESTING,
-    "The settings of your organisation have just changed, and the relay is about to carry that out.",
-    "Wait some seconds. If it stays so, tell whoever runs this relay.",
+    "The settings of your organisation have just changed. The relay is about to apply them.",
+    "Wait a few seconds. If nothing changes, tell the relay operator.",
 )
 """Of everybody, between a change of whom suites may watch and the worker's carrying it out."""
 
@@ -240,7 +240,7 @@ def connector(seen: Seen) -> Connector:
     """Judge a tenant's connection, by the cause that matters most."""
     found = _by_record(seen) or _by_status(seen) or _by_age(seen)
     if found is None:
-        found = _S.UP_AND_RUNNING, Remark("Microsoft confirmed what is shown %(seconds)s s ago.", _rounded(seen.age_s))
+        found = _S.UP_AND_RUNNING, Remark("Microsoft last confirmed presence %(seconds)s s ago.", _rounded(seen.age_s))
     state, cause = found
     return Connector(state, cause, tuple(_notes(seen)) if state is _S.UP_AND_RUNNING else ())
 
@@ -255,37 +255,37 @@ _INTERVAL_ASSUMED_S: Final = 5.0
 def _by_record(seen: Seen) -> _Found | None:
     match seen.state:
         case TenantState.SUSPENDED:
-            return _S.DISABLED, Remark("Whoever runs this relay has suspended your organisation.")
+            return _S.DISABLED, Remark("The relay operator has suspended your organisation.")
         case TenantState.REMOVED:
             return _S.DISABLED, Remark("Your organisation has left this relay.")
         case TenantState.PENDING:
-            return _S.NOT_CONFIGURED, Remark("Your organisation waits for the approval of whoever runs this relay.")
+            return _S.NOT_CONFIGURED, Remark("Your organisation is waiting for the approval of the relay operator.")
         case TenantState.CONSENT_REQUIRED if seen.code:
             return _S.FORBIDDEN, Remark(
-                "No account’s consent works any more. Microsoft says: %(code)s.", {"code": seen.code}
+                "No account has a valid consent. Microsoft reports: %(code)s.", {"code": seen.code}
             )
         case TenantState.CONSENT_REQUIRED:
-            return _S.FORBIDDEN, Remark("No account’s consent works any more.")
+            return _S.FORBIDDEN, Remark("No account has a valid consent.")
     return (_S.NOT_CONFIGURED, Remark("No account has consented.")) if not seen.grants else None
 
 
 def _by_status(seen: Seen) -> _Found | None:
     match seen.status:
         case None:
-            return _S.CONNECTION_ERROR, Remark("No worker of this relay has looked after your organisation yet.")
+            return _S.CONNECTION_ERROR, Remark("No worker of this relay has read your organisation yet.")
         case Status.CONSENT_REQUIRED:
-            return _S.FORBIDDEN, Remark("No account’s consent works any more.")
+            return _S.FORBIDDEN, Remark("No account has a valid consent.")
         case Status.ACCESS_DENIED:
-            return _S.FORBIDDEN, Remark("Microsoft does not let the account that reads see presence.")
+            return _S.FORBIDDEN, Remark("The account that reads presence is not allowed to see it.")
         case Status.SUSPENDED:
-            return _S.DISABLED, Remark("Whoever runs this relay has suspended your organisation.")
+            return _S.DISABLED, Remark("The relay operator has suspended your organisation.")
         case Status.THROTTLED:
-            return _S.CONNECTION_ERROR, Remark("Microsoft has asked the relay to read your organisation more slowly.")
+            return _S.CONNECTION_ERROR, Remark("Microsoft has asked the relay to slow down.")
         case Status.SOURCE_UNREACHABLE:
             return _S.CONNECTION_ERROR, Remark("The relay cannot reach Microsoft, or Microsoft does not answer.")
         case Status.NONE:
             return None
-    return _S.CONNECTION_ERROR, Remark("What is held was not confirmed for three intervals.")
+    return _S.CONNECTION_ERROR, Remark("Microsoft has not confirmed the presence for three polling intervals.")
 
 
 def _by_age(seen: Seen) -> _Found | None:
@@ -294,24 +294,33 @@ def _by_age(seen: Seen) -> _Found | None:
     if seen.age_s <= _STALE_INTERVALS * (seen.interval_s or _INTERVAL_ASSUMED_S) + _GRACE_S:
         return None
     return _S.CONNECTION_ERROR, Remark(
-        "Nothing was confirmed for %(seconds)s s. Perhaps no worker of this relay is running.", _rounded(seen.age_s)
+        "Microsoft last confirmed presence %(seconds)s s ago. The relay’s worker may have stopped.",
+        _rounded(seen.age_s),
     )
 
 
 def _notes(seen: Seen) -> Sequence[Remark]:
     notes = [Remark("Users are read every %(seconds)s s.", _rounded(seen.interval_s))]
     if seen.pushed:
-        notes.append(Remark("Microsoft announces the changes of %(users)s users.", {"users": seen.pushed}))
+        notes.append(Remark("Microsoft sends change notifications for %(users)s users.", {"users": seen.pushed}))
     if seen.silent:
         notes.append(
-            Remark("Announcements for %(users)s users fell silent; they are read instead.", {"users": seen.silent})
+            Remark(
+                "Change notifications for %(users)s users have stopped. The relay polls these users.",
+                {"users": seen.silent},
+            )
         )
     elif seen.push_reason and not seen.is_push_off:
-        notes.append(Remark("Users who could be announced are read instead: %(reason)s", {"reason": seen.push_reason}))
+        notes.append(
+            Remark(
+                "The relay polls users instead of getting change notifications: %(reason)s",
+                {"reason": seen.push_reason},
+            )
+        )
     if seen.dead:
         notes.append(
             Remark(
-                "Of %(grants)s accounts, %(dead)s no longer work. The others go on.",
+                "%(dead)s of %(grants)s accounts no longer work. Reading continues with the others.",
                 {"grants": seen.grants, "dead": seen.dead},
             )
         )

@@ -49,7 +49,7 @@ async def test_who_comes_by_a_role_looks_after_the_organisation_and_is_told_by_n
     await service.onboard()
     await admin.enter(ADMIN)
     await admin.submit("add-manager", name=CHLOE)
-    assert admin.notice == "They look after the organisation now"
+    assert admin.notice == "Manager added"
     managers = await Managers(site.store).list(site.tenant_id())
     assert ADMIN not in {one.upn for one in managers}, "a role is no entry among the managers"
     page = await AuditLog(site.store).page(site.tenant_id(), watches=False)

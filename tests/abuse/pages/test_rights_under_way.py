@@ -113,7 +113,7 @@ async def test_a_yes_is_to_the_request_that_was_looked_at(contoso: Site, meet: M
 
     await service.enter()
     await meanwhile(contoso, service.submit_action(f"{TENANT}/requests/{oid}/accept"), refused_and_asked_again)
-    assert service.notice == "That is not here any more"
+    assert service.notice == "This entry no longer exists"
     assert [one.state for one in await requests.list(contoso.tenant_id())] == [RequestState.WAITING]
 
 
@@ -130,7 +130,7 @@ async def test_a_yes_and_a_no_at_once(contoso: Site, meet: Meet):
         await service.submit_action(f"{TENANT}/requests/{oid}/refuse")
 
     await meanwhile(contoso, accept, refuse)
-    assert (service.notice, ben.notice) == ("The request was refused", "That is not here any more")
+    assert (service.notice, ben.notice) == ("The request was refused", "This entry no longer exists")
     await end_right(contoso)
 
 

@@ -124,7 +124,7 @@ async def test_the_password_does_it_once_and_the_others_are_told(thief: Person, 
     assert deed.told in await notices(thief)
     again = await thief.answer(fields)
     assert again.status_code == 400
-    assert "That sign-in is over" in thief.text
+    assert "This sign-in has expired" in thief.text
 
 
 @every_deed

@@ -97,7 +97,7 @@ async def test_the_wizard_ends_in_a_request(contoso: Site, meet: Meet):
     assert ben.heading == "Your organisation is connected already"
     await ben.get(TENANT)
     assert ben.page.status_code == 403
-    assert "have not answered yet" in ben.text
+    assert "No manager has answered yet" in ben.text
     await can_do_nothing(ben)
     assert [grant.upn for grant in await contoso.vault.list(contoso.tenant_id())] == [ACCOUNT]
     assert (EventKind.ACCESS_ASKED, BEN) in await kinds(contoso)
@@ -132,13 +132,13 @@ async def test_a_refused_request_is_told_and_its_consent_is_gone(contoso: Site, 
     await ben.onboard(BEN)
     flow = str(ben.page.url)
     await service.enter()
-    assert "Somebody asks to read for your organisation" in service.text
+    assert "Somebody asks for access" in service.text
     await service.submit_action(f"{TENANT}/requests/{contoso.cloud.person(BEN).oid}/refuse")
     await ben.get(flow)
     assert ben.heading == "Your request was refused"
     await ben.enter(BEN)
     assert ben.page.status_code == 403
-    assert "said no" in ben.text
+    assert "refused your request" in ben.text
     requests = AccessRequests(contoso.store, contoso.ring)
     assert await requests.consent(contoso.tenant_id(), contoso.cloud.person(BEN).oid) is None
     assert (EventKind.ACCESS_REFUSED, ACCOUNT) in await kinds(contoso)
@@ -151,7 +151,7 @@ async def test_whoever_asked_may_take_it_back_and_nobody_elses(contoso: Site, me
     flow = str(ben.page.url)
     await ben.enter(BEN)
     await ben.submit("withdraw-request")
-    assert (ben.page.status_code, "You withdrew it" in ben.text) == (403, True)
+    assert (ben.page.status_code, "You withdrew your request" in ben.text) == (403, True)
     await ben.get(flow)
     assert ben.heading == "You withdrew your request"
     states = {one.upn: one.state for one in await AccessRequests(contoso.store, contoso.ring).list(contoso.tenant_id())}
