@@ -21,7 +21,7 @@ from relay.store.server.connection import StoreSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-STREAM_PATH: Final = "/presence_api.v1.PresenceService/StreamPresence"
+STREAM_PATH: Final = "/relay.api.presence.v1.PresenceService/StreamPresence"
 P99_MS: Final = 150.0
 ARRIVED: Final = 0.999
 _LEAD_NS: Final = 200_000_000

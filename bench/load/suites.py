@@ -48,7 +48,7 @@ class Stream:
     async def run(self, channel: grpc.aio.Channel, key: str, starts: Sequence[bytes]) -> None:
         """Open the stream with these encoded requests and read it until cancelled."""
         call: Any = channel.stream_stream(
-            "/presence_api.v1.PresenceService/WatchPresence",
+            "/relay.api.presence.v1.PresenceService/WatchPresence",
             response_deserializer=pb.WatchPresenceResponse.FromString,
         )
         self._call = call(metadata=[("authorization", f"Bearer {key}")])

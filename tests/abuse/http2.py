@@ -13,8 +13,8 @@ from hpack import Encoder
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 END_STREAM, END_HEADERS = 0x1, 0x4
-WATCH = "/presence_api.v1.PresenceService/WatchPresence"
-STREAM = "/presence_api.v1.PresenceService/StreamPresence"
+WATCH = "/relay.api.presence.v1.PresenceService/WatchPresence"
+STREAM = "/relay.api.presence.v1.PresenceService/StreamPresence"
 HEALTH_WATCH = "/grpc.health.v1.Health/Watch"
 HEALTH_CHECK = "/grpc.health.v1.Health/Check"
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"

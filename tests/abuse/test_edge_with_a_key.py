@@ -29,7 +29,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.timeout(60)
 SOAK = [pytest.mark.soak, pytest.mark.timeout(1800)]
 LIMITS = rows("With a suite key")
-METHOD = "/presence_api.v1.PresenceService/WatchPresence"
+METHOD = "/relay.api.presence.v1.PresenceService/WatchPresence"
 
 
 def delimited(field: int, payload: bytes) -> bytes:

@@ -14,7 +14,7 @@ from tests.edge.suite import Outcome, Request, SuiteStream, pb
 from tests.edge.worker import OTHER, TENANT, name, user
 from tests.support.waiting import eventually
 
-METHOD = "/presence_api.v1.PresenceService/WatchPresence"
+METHOD = "/relay.api.presence.v1.PresenceService/WatchPresence"
 
 
 def resolved(user_name: str, user_id: str = "", status: int = 0) -> presence_pb2.ResolvedName:
@@ -202,7 +202,7 @@ async def test_a_start_whose_parts_do_not_arrive_in_time_is_refused(worker, star
 
 async def test_more_follows_in_a_server_stream_and_a_request_without_start_are_refused(channel, suite, key) -> None:
     assert (await suite().open_server_stream(more_follows=True).ending()).reason == "ERROR_REASON_START_EXPECTED"
-    call = channel.unary_stream("/presence_api.v1.PresenceService/StreamPresence")
+    call = channel.unary_stream("/relay.api.presence.v1.PresenceService/StreamPresence")
     with pytest.raises(grpc.aio.AioRpcError, match="must carry a start"):
         await call(b"", metadata=[("authorization", f"Bearer {key}")]).read()
 
