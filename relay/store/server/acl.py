@@ -6,7 +6,7 @@
     channels    none
 
 A release with another script or another key has other rules, so they are written anew with each update. `MULTI` and `DISCARD`
-are in every set, `EXEC` in none: what is queued and thrown away is judged by the server, and that is how `permits` asks what a
+are in every set, `EXEC` in none: what is queued and thrown away is judged by the server, and that is how `user_rights` asks what a
 user may do without doing it.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _ALWAYS: Final = "PING GET SET INFO|replication WAITAOF SCRIPT|LOAD CLIENT|SETINFO ACL|WHOAMI MULTI DISCARD"
 """Signs of life, whether writes are taken, the preflight, and what `permits` needs. (`CLIENT SETINFO` is redis-py's greeting.)"""
 _STREAM: Final = "XREAD CLIENT|ID CLIENT|UNBLOCK"
-"""Blocking reads, see `connection.Blocking`."""
+"""Blocking reads, see `blocking.StreamReader`."""
 READING_SCRIPTS: Final = frozenset({"snapshot", "backup_tenant"})
 
 

@@ -20,7 +20,7 @@ PARTITION_COUNT: Final = b"relay:partitions"
 """Holds `PARTITIONS` as it was when the store was first used."""
 
 WRITABLE: Final = b"relay:writable"
-"""Written to find out whether writes are taken; see `connection.Store.look`."""
+"""Written to find out whether writes are taken; see `connection.Store.check`."""
 
 GIVEN_UP: Final = b"relay:given-up"
 """Stream: an entry for each time that a worker gave up partitions. The one key of workers that is of no partition."""
