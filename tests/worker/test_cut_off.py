@@ -24,6 +24,7 @@ from relay.worker.grants.pool import GrantPool
 from relay.worker.tenure import Tenure
 from relay.worker.worker import Worker
 from tests.graph.conftest import Tokens, settings_for
+from tests.support.clock import SteppedClock
 from tests.support.fault_proxy import Fault, FaultProxy
 from tests.support.valkey import ValkeyServer
 from tests.support.waiting import eventually
@@ -143,15 +144,22 @@ async def test_nothing_of_microsofts_can_be_asked_through_what_a_partition_is_gi
 
 
 def test_a_tenure_is_counted_from_when_its_proof_was_asked_for():
-    now = time.monotonic()
-    tenure = Tenure(Lease(1, "worker-1", 1, "n"), now - 4.0, timedelta(seconds=5))
+    clock = SteppedClock(is_stopped=True)
+    now = clock.monotonic()
+    tenure = Tenure(Lease(1, "worker-1", 1, "n"), now - 4.0, timedelta(seconds=5), clock)
     assert tenure.is_live
     tenure.prove(now - 5.0)  # an older answer that came late
     assert tenure.until == now + 1.0
     tenure.prove(now)
     assert tenure.until == now + 5.0
+    clock.advance(4.9)
+    assert tenure.is_live
+    clock.advance(0.1)
+    assert not tenure.is_live
+    tenure.prove(clock.monotonic())  # late, but not ended yet
+    assert tenure.is_live
     tenure.end()
-    tenure.prove(now + 1.0)
+    tenure.prove(clock.monotonic())
     assert not tenure.is_live
     with pytest.raises(LeaseLost):
         tenure.demand()
