@@ -16,7 +16,7 @@ API := suite/src/presence_api/v1
 PROMISE := protos/v1.txtpb
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run run test browser check soak bench bench-push format lint types contracts protos protos-promise protos-check lock project-check parity-check locks-check profiles docs
+.PHONY: help setup setup-run run test coverage coverage-run floors browser check soak bench bench-push format lint types contracts protos protos-promise protos-check lock project-check parity-check locks-check profiles docs
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -59,7 +59,22 @@ run: setup-run ## run a whole relay on this machine: Valkey, a local Microsoft c
 	@exec $(BIN)/presence-relay dev
 
 test: setup browser ## run every test but those of `make check`
-	@$(PYTEST) -m 'not soak' --numprocesses $(TEST_PROCESSES) --dist worksteal --durations=20 $(CHECK_TESTS:%=--ignore=%)
+	@$(PYTEST) -m 'not soak' --numprocesses $(TEST_PROCESSES) --dist worksteal --durations=20 $(CHECK_TESTS:%=--ignore=%) $(if $(COVERED_TOO),,$(COVERED:%=--ignore=%))
+
+# Measuring costs Python 3.11 three quarters more time, so it is done over the tests of single packages. CI runs these here, and the rest by
+# `make test COVERED_TOO=`.
+COVERED := tests/core tests/edge tests/graph tests/store tests/suite tests/webhook
+COVERED_TOO ?= yes
+coverage: coverage-run floors ## the tests of single packages, with the share of lines that they run and a floor for each package
+
+coverage-run: setup
+	@rm -rf .coverage && mkdir .coverage
+	@$(BIN)/python -m coverage run -m pytest -m 'not soak' --numprocesses $(TEST_PROCESSES) --dist worksteal $(COVERED)
+
+floors: setup
+	@$(BIN)/python -m coverage combine --quiet
+	@$(BIN)/python -m coverage json --quiet -o .coverage/report.json
+	@$(BIN)/python -m tests.floors .coverage/report.json
 
 # The pages are tested in Debian's own Chromium: a browser of Playwright's would be downloaded from elsewhere.
 browser:

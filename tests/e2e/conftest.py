@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
@@ -23,9 +23,13 @@ from suite.events import Changed, Event
 from suite.values import Presence, Status
 from tests.support.ring import MARKS, PUBLIC_MARKS
 from tests.support.valkey import as_role, free_port
-from tests.worker.conftest import Relay, relay, webhook_tls
+from tests.worker.conftest import SETTINGS, Relay, relay, webhook_tls
 
 __all__ = ["relay", "webhook_tls"]
+
+
+PATIENT = replace(SETTINGS, stale_after_intervals=60)
+"""A busy machine holds reads up: nothing here is stale for that. Tests of what is stale have settings of their own."""
 
 
 @dataclass
@@ -78,6 +82,7 @@ class Edges:
             tls_key_pem=certificate.private_key_pem.bytes(),
             drain_delay=timedelta(milliseconds=200),
             grace=timedelta(milliseconds=200),
+            stale_grace=timedelta(seconds=20),
         )
 
     @property
@@ -128,6 +133,6 @@ async def running(relay: Relay, edges: Edges, **changes: object) -> AsyncIterato
     """An onboarded tenant, a worker and an edge."""
     async with AsyncExitStack() as stack:
         tenant = await relay.onboard()
-        await stack.enter_async_context(relay.working())
+        await stack.enter_async_context(relay.working(settings=PATIENT))
         await stack.enter_async_context(edges.edge())
         yield tenant
