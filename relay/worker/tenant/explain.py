@@ -27,7 +27,6 @@ class Explainer:
         tenant_id: TenantId,
         resources: Resources,
         ownership: Ownership,
-        *,
         books: Books,
         schedule: Scheduler,
         pool: GrantPool,

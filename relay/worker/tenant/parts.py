@@ -26,10 +26,12 @@ from relay.worker.tenant.trouble import TroubleLog
 if TYPE_CHECKING:
     import asyncio
 
+    from relay.core.presence import TenantId
     from relay.store.custody.tenants import Tenant
     from relay.worker.contacts import ContactWriter
     from relay.worker.context import Resources
     from relay.worker.ownership import Ownership
+    from relay.worker.reads.answers import AnswerBook
     from relay.worker.tenant.books import Books
 
 
@@ -62,22 +64,12 @@ class Parts:
 def assemble(
     tenant: Tenant, resources: Resources, ownership: Ownership, contacts: ContactWriter, wake: asyncio.Event
 ) -> Parts:
-    """Build the parts for one tenant.
-
-    Args:
-        tenant: its record.
-        resources: the worker's.
-        ownership: of the tenant's partition.
-        contacts: writes the contact times of the partition.
-        wake: wakes the loop.
-    """
-    tenant_id, settings, clock = tenant.tenant_id, resources.settings, resources.clock
+    """Build the parts for one tenant; `contacts` are its partition's, and `wake` wakes its loop."""
+    tenant_id, clock = tenant.tenant_id, resources.clock
     books, trouble = books_of(tenant, resources), TroubleLog(tenant_id)
     names, answers = books.names, books.answers
-    pool = GrantPool(
-        tenant_id, resources.vault, ownership.cloud, settings.grant_patience, settings.graph_patience, clock
-    )
-    schedule = Scheduler(settings, clock)
+    pool = _pool(tenant_id, resources, ownership)
+    schedule = Scheduler(resources.settings, clock)
     seen = SeenPages(schedule.plan.page_of)
     reader = PresenceReader(ownership, schedule, answers, seen, pool, clock)
     contact = Contact(tenant_id, resources, contacts, schedule, names, status_of(tenant.state))
@@ -108,20 +100,8 @@ def assemble(
         trouble=trouble,
         wake=wake,
     )
-    push = None
-    if settings.push is not None:
-        subscriber = Subscriber(tenant_id, resources, ownership, pool, settings.push)
-        announcements = Announcements(
-            tenant_id,
-            resources,
-            ownership,
-            subscriber=subscriber,
-            opening=Opening(settings.push.certificates),
-            schedule=schedule,
-            answers=answers,
-            seen=seen,
-        )
-        push = Push(subscriber, announcements)
+    push = _push(tenant_id, resources, ownership, pool, schedule, answers, seen)
+    subscriber = push.subscriber if push is not None else None
     return Parts(
         books=books,
         trouble=trouble,
@@ -135,14 +115,38 @@ def assemble(
         resolver=resolver,
         interest=InterestReader(tenant_id, resources, books.wanted, names, wake),
         push=push,
-        explainer=Explainer(
-            tenant_id,
-            resources,
-            ownership,
-            books=books,
-            schedule=schedule,
-            pool=pool,
-            subscriber=push.subscriber if push is not None else None,
-            trouble=trouble,
-        ),
+        explainer=Explainer(tenant_id, resources, ownership, books, schedule, pool, subscriber, trouble),
     )
+
+
+def _pool(tenant_id: TenantId, resources: Resources, ownership: Ownership) -> GrantPool:
+    settings = resources.settings
+    patience, graph_patience = settings.grant_patience, settings.graph_patience
+    return GrantPool(tenant_id, resources.vault, ownership.cloud, patience, graph_patience, resources.clock)
+
+
+def _push(
+    tenant_id: TenantId,
+    resources: Resources,
+    ownership: Ownership,
+    pool: GrantPool,
+    schedule: Scheduler,
+    answers: AnswerBook,
+    seen: SeenPages,
+) -> Push | None:
+    """Build what change notifications need; None where there are none."""
+    push = resources.settings.push
+    if push is None:
+        return None
+    subscriber = Subscriber(tenant_id, resources, ownership, pool, push)
+    announcements = Announcements(
+        tenant_id,
+        resources,
+        ownership,
+        subscriber=subscriber,
+        opening=Opening(push.certificates),
+        schedule=schedule,
+        answers=answers,
+        seen=seen,
+    )
+    return Push(subscriber, announcements)
