@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from relay.http.admission import ConnectionLimiter, ConnectionSlot
-    from relay.ops.refusals import RefusalCounter
+    from relay.ops.refused_requests import RefusalCounter
 
 MOST_PIPELINED: Final = 16
 """Requests that wait for their turn on one connection. No browser sends a second one before the first answer."""

@@ -19,7 +19,7 @@ from relay.http.handshakes import Acceptor
 from relay.http.limits import HttpLimits
 from relay.http.protocol import BoundedHttp, Bounds
 from relay.ops.listening import listener
-from relay.ops.refusals import RefusalCounter
+from relay.ops.refused_requests import RefusalCounter
 from relay.ops.supervision import running
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The leases of one worker: taken, renewed, ended in time, given up. What is done with a partition is `partitions.py`'s.
+"""The leases of one worker: taken, renewed, ended in time, given up. `worker.py` works for the partitions.
 
 take        looks for free partitions when one may be: after a third of a lease, when the next lease expires, when a worker says
             that it gave some up; all in one round trip

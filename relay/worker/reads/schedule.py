@@ -18,7 +18,7 @@ from relay.core.bucket import TokenBucket
 from relay.core.presence import UserId
 from relay.core.reading.budget import RequestBudget
 from relay.core.reading.planning import PollPlan
-from relay.core.reading.refusals import RefusedUsers
+from relay.core.reading.refused_ids import RefusedUsers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
-from relay.ops import refusals
-from relay.ops.refusals import RefusalCounter
+from relay.ops import refused_requests as refusals
+from relay.ops.refused_requests import RefusalCounter
 
 
 def test_each_reason_is_told_at_once_and_then_once_a_period_with_a_count(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.core.presence import UserId
-from relay.core.reading.refusals import RefusedUsers
+from relay.core.reading.refused_ids import RefusedUsers
 
 A, B, C = UserId("a"), UserId("b"), UserId("c")
 INTERVAL = 5.0
