@@ -185,7 +185,7 @@ class WebSettings:
 
     @property
     def is_local(self) -> bool:
-        """Whether the pages are for this machine only."""
+        """True when the pages are for this machine only."""
         return urlsplit(self.public_url).hostname in LOCAL_HOSTS
 
 

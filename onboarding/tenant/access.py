@@ -50,7 +50,7 @@ class Access(enum.Enum):
 
     @property
     def is_manager(self) -> bool:
-        """Whether this right lets them manage the tenant."""
+        """True when this right lets them manage the tenant."""
         return self in _MANAGERS
 
     def may(self, action: Action) -> bool:

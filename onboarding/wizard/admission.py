@@ -1,4 +1,4 @@
-"""What is written once a grant is proven, in which order, and why each order of interruption is harmless.
+"""Writes the tenant, its grant and its suite key once the grant is proven; an interruption at any point is harmless.
 
     0  proof          Microsoft is asked; nothing is written but how far it is
     1  tenant, grant  one script, on disk. Before it: nothing but the flow. After it: a tenant that is read
@@ -6,9 +6,9 @@
     3  flow: done     compare and set, on disk; of two at once one gets here, the other takes its key back
     4  other keys of this flow are revoked: those of tries that were cut short, or a key that was lost on the way
 
-That is so for whoever connects the organisation, and for whoever looks after it. Of anybody else's consent comes no key: an account
-that reads for the organisation already renews its own grant, which gives it nothing that it had not; any other asks, and those
-who look after the organisation decide (`relay.store.custody.access_requests`).
+This is the order for the account that connects the organisation, and for its managers. Any other consent makes no key: an account
+that reads for the organisation already renews its own grant and gains nothing; any other account makes a request, and a manager
+decides (`relay.store.custody.access_requests`).
 
 Each step can be repeated, so trying again goes on from wherever it stopped. The key's text is in the sealed flow from 3 until
 its page is shown, then nowhere.
@@ -52,11 +52,11 @@ class RequestsFull(RelayError):
     """So many ask to read for the organisation that nobody else may: nothing was kept."""
 
     def __init__(self) -> None:
-        super().__init__("Too many requests wait for those who look after this organisation")
+        super().__init__("Too many requests wait for the managers of this organisation")
 
 
 class Admission:
-    """Takes tenants in. Raises whatever the store raises; repeating is safe."""
+    """Admits tenants. Raises whatever the store raises; repeating is safe."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Admission:
         if is_pending:
             said = english("Kept, encrypted. Nothing is read before it is approved.")
         flow = _checked(flow, Check("kept", CheckState.PASSED, said))
-        # Somebody who looks after the tenant may make keys; so a run that was cut short after step 1 goes on.
+        # A manager may make keys; so a run that was cut short after step 1 goes on.
         is_manager = await self._managers.is_manager(tenant_id, grant.account_id)
         is_full = not is_pending and await self._suite_keys.is_full(tenant_id, besides=_label(flow))
         if not is_manager or is_full:
@@ -171,7 +171,7 @@ class Admission:
     async def another_key(self, flow: Flow, kept: KeptFlow) -> bool:
         """Replace the suite key of a flow that is done; the former stops working.
 
-        False when the account does not look after the tenant any more, or the tenant has too many keys: a flow outlives a right.
+        False when the account is no longer a manager, or the tenant has too many keys: a flow outlives a right.
         """
         admitted = flow.admitted
         assert admitted is not None
@@ -191,7 +191,7 @@ class Admission:
     async def forget_key(self, flow: Flow, kept: KeptFlow) -> bool:
         """Forget the key's text, because it is shown now.
 
-        False when somebody else was faster, or the account does not look after the tenant any more: then nobody sees it.
+        False when somebody else was faster, or the account is no longer a manager: then nobody sees it.
         """
         admitted = flow.admitted
         assert admitted is not None

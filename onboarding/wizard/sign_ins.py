@@ -47,7 +47,7 @@ class WizardSignIn(msgspec.Struct, frozen=True):
 
     @property
     def is_admin_consent(self) -> bool:
-        """Whether it asks for an administrator's consent, and signs nobody in."""
+        """True when it asks for an administrator's consent, and signs nobody in."""
         return not self.kept
 
 
