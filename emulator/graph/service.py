@@ -93,7 +93,7 @@ class Graph:
         return self._routed(request, caller, segments)
 
     def _routed(self, request: Request, caller: Caller, path: list[str]) -> Answer | Coroutine[Any, Any, Answer]:
-        """Whatever there is at a path."""
+        """Answer a request for any path."""
         found = self._of_presence(request, caller, path) if _has_presence(caller) else None
         if found is None and path[:1] == ["subscriptions"]:
             found = subscriptions.route(self._cloud, request, caller, path[1:])

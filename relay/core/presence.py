@@ -33,7 +33,7 @@ class Availability(enum.IntEnum):
 
 
 class ConsoleStatus(enum.IntEnum):
-    """What an attendant console draws."""
+    """The availability that an attendant console draws."""
 
     UNKNOWN = 1
     AVAILABLE = 2
@@ -52,14 +52,14 @@ class ConsoleStatus(enum.IntEnum):
 
 
 class Source(enum.IntEnum):
-    """How the relay learned of a presence."""
+    """The way by which the relay learned of a presence."""
 
     POLL = 1
     NOTIFICATION = 2
 
 
 class Status(enum.IntEnum):
-    """Why there is no presence. NONE is "no trouble" and only ever said of a tenant."""
+    """The reason why there is no presence. NONE is "no trouble" and only ever said of a tenant."""
 
     NONE = 0
     PENDING = 1
@@ -89,7 +89,7 @@ class OutOfOffice:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What Microsoft said of one user, in its own words.
+    """The presence of one user as Microsoft gives it, in its own words.
 
     `status_message` and `out_of_office` are None when Microsoft did not say. `sequence_number` is empty when absent.
     """
@@ -104,7 +104,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryNames:
-    """What the organisation's directory calls a user, for people; empty where it does not say."""
+    """The names of a user in the organisation's directory, for people; empty where it does not say."""
 
     display_name: str = ""
     mail: str = ""

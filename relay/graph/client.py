@@ -89,7 +89,7 @@ class GraphClient:
         return await self._authorised("POST", path, token, content)
 
     async def ask(self, method: str, path: str, token: TokenSource, content: bytes | None = None) -> Reply:
-        """Whatever Graph answers, refusals too: for those who want to know what it says and not what it means."""
+        """Return any answer of Graph's, refusals too: for callers that want the answer itself and not its meaning."""
         return await self._answered(method, path, token, content)
 
     async def send(
