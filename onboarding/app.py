@@ -16,7 +16,7 @@ from onboarding.layout import STATIC, Pages
 from onboarding.middleware import PagesMiddleware
 from onboarding.problems import ProblemError, microsoft_error_of, problem_of, sentence_of
 from onboarding.rate_limit import RateLimiter
-from onboarding.tenant.auth import NotPermitted, SignInRequired
+from onboarding.tenant.auth import ActionDenied, SignInRequired
 from onboarding.tenant.routes import TenantPages
 from onboarding.wizard.steps import WizardSteps
 from onboarding.wizard.views import WizardViews
@@ -75,7 +75,7 @@ def create_app(
         exception_handlers={
             ProblemError: errors.problem,
             SignInRequired: tenant.show_outside,
-            NotPermitted: tenant.show_outside,
+            ActionDenied: tenant.show_outside,
             RelayError: errors.relay_error,
             404: errors.no_route,
             405: errors.no_route,

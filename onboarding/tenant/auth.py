@@ -81,17 +81,17 @@ class Visitor:
         """Check that the visitor's right covers an action.
 
         Raises:
-            NotPermitted: it does not.
+            ActionDenied: it does not.
         """
         if not self.access.may(action):
-            raise NotPermitted(self.session, self.access)
+            raise ActionDenied(self.session, self.access)
 
 
 class SignInRequired(Exception):
     """Nobody is signed in, or not any more; answered with the sign-in page."""
 
 
-class NotPermitted(Exception):
+class ActionDenied(Exception):
     """Somebody is signed in and may not see the page, or not do this.
 
     Attributes:
@@ -131,7 +131,7 @@ class Authenticator:
 
         Raises:
             SignInRequired: nobody is signed in.
-            NotPermitted: the visitor's right does not cover the action.
+            ActionDenied: the visitor's right does not cover the action.
         """
         secret = cookies.session_secret(request)
         held = await self._sessions.load(secret, renews=renews)
@@ -146,7 +146,7 @@ class Authenticator:
 
         Raises:
             ProblemError: the form was not sent from a page of this session.
-            SignInRequired, NotPermitted: see `visitor`.
+            SignInRequired, ActionDenied: see `visitor`.
         """
         given = await forms.ours(request, self._public_url, max_fields)
         secret = cookies.session_secret(request)
@@ -161,7 +161,7 @@ class Authenticator:
         """Return the visitor of a session, if their right covers an action now.
 
         Raises:
-            NotPermitted: it does not.
+            ActionDenied: it does not.
         """
         session = held.session
         tenant = await self._tenants.load(session.tenant_id)
@@ -170,5 +170,5 @@ class Authenticator:
         accounts = {grant.account_id for grant in grants}
         access = access_of(session, tenant, {one.account_id for one in managers}, accounts, self._roles)
         if tenant is None or not access.may(action):
-            raise NotPermitted(session, access)
+            raise ActionDenied(session, access)
         return Visitor(session, access, tenant, grants, tuple(managers), claim, token, held)

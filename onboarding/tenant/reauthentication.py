@@ -21,7 +21,7 @@ from onboarding.browser_secrets import fingerprint, new_secret
 from onboarding.problems import problem_of
 from onboarding.rate_limit import RequestKind, count_request
 from onboarding.tenant import cookies
-from onboarding.tenant.auth import NotPermitted
+from onboarding.tenant.auth import ActionDenied
 from onboarding.tenant.sign_ins import PendingAction, SignInFailed
 from relay.errors import RelayError
 from relay.http.paths import TENANT
@@ -100,13 +100,13 @@ class Reauthentication:
         about = {"action": action.name, "tenant_id": action.tenant_id, "account_id": action.account_id}
         try:
             visitor = await services.auth.authorize(held, registered.right)
-        except NotPermitted:
+        except ActionDenied:
             log.warning("tenant_action_refused", problem="right_ended", **about)
             return RedirectResponse(TENANT, status_code=303)
         try:
             visitor = await services.auth.authorize(await self._proven(pending, answer, held), registered.right)
             response = await registered.carry_out(visitor, action.what)
-        except NotPermitted:
+        except ActionDenied:
             log.warning("tenant_action_refused", problem="right_ended", **about)
             return RedirectResponse(TENANT, status_code=303)
         except SignInFailed as failed:

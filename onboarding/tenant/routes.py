@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from onboarding.problems import PROBLEMS, problem_of
 from onboarding.tenant import cookies
 from onboarding.tenant.access import Access
-from onboarding.tenant.auth import NotPermitted, SignInRequired
+from onboarding.tenant.auth import ActionDenied, SignInRequired
 from onboarding.tenant.reauthentication import Reauthentication
 from onboarding.tenant.services import TenantServices
 from onboarding.tenant.sign_ins import SignInFailed, is_ours
@@ -92,7 +92,7 @@ class TenantPages:
 
     async def show_outside(self, request: Request, error: Exception) -> Response:
         """Answer somebody who is not let in; an exception handler."""
-        if isinstance(error, NotPermitted):
+        if isinstance(error, ActionDenied):
             if error.session.left is not None and error.access is Access.NOT_CONNECTED:
                 return RedirectResponse(LEFT, status_code=303)
             return await self._sign_in.closed_page(request, error.session, error.access)

@@ -22,7 +22,7 @@ import msgspec
 import structlog
 
 from onboarding.wizard import flow as flows_of
-from onboarding.wizard.flow import Admitted, Answered, Check, CheckState
+from onboarding.wizard.flow import AdmittedTenant, Answered, Check, CheckState
 from relay.consent import admit
 from relay.core.audit.events import Actor, key_made, key_revoked
 from relay.core.consent.tenant import TenantState
@@ -104,7 +104,7 @@ class Admission:
         if not is_manager or is_full:
             await self._answer(flow, kept, grant, is_asked=False)
             return
-        admitted = Admitted(
+        admitted = AdmittedTenant(
             tenant_id,
             grant.upn,
             "",
@@ -182,7 +182,7 @@ class Admission:
         await self._with_key(flow, kept, admitted)
         return True
 
-    async def _may_have_keys(self, admitted: Admitted) -> bool:
+    async def _may_have_keys(self, admitted: AdmittedTenant) -> bool:
         may = await self._managers.is_manager(admitted.tenant_id, admitted.account_id)
         if not may:
             log.warning("suite_key_withheld", tenant_id=admitted.tenant_id, account_id=admitted.account_id)
@@ -199,13 +199,13 @@ class Admission:
         is_first = await self._flows.replace(kept, flows_of.encode(done)) is not None
         return is_first and await self._may_have_keys(admitted)
 
-    async def _without_key(self, flow: Flow, kept: KeptFlow, admitted: Admitted) -> None:
+    async def _without_key(self, flow: Flow, kept: KeptFlow, admitted: AdmittedTenant) -> None:
         """Have a flow DONE whose tenant waits for approval."""
         done = msgspec.structs.replace(flow, consented=None, admitted=admitted, failure=None)
         if await self._flows.replace(kept, flows_of.encode(done)) is not None:
             log.info("tenant_waits", tenant_id=admitted.tenant_id, reference=flow.reference)
 
-    async def _with_key(self, flow: Flow, kept: KeptFlow, admitted: Admitted) -> None:
+    async def _with_key(self, flow: Flow, kept: KeptFlow, admitted: AdmittedTenant) -> None:
         """Make a key and put it into the flow; whoever comes second takes its own back."""
         label, by = _label(flow), Actor.account(admitted.upn, admitted.account_id)
         key = await self._suite_keys.issue(admitted.tenant_id, label, key_made(by, label))

@@ -127,7 +127,7 @@ def new_verification() -> Verification:
     return Verification(secrets.token_hex(4), checks).with_check(Check(CHECKS[0], CheckState.RUNNING))
 
 
-class Admitted(msgspec.Struct, frozen=True):
+class AdmittedTenant(msgspec.Struct, frozen=True):
     """The result of an onboarding whose account manages the tenant.
 
     Attributes:
@@ -151,7 +151,7 @@ class Admitted(msgspec.Struct, frozen=True):
     account_id: UserId = UserId("")
 
     def __repr__(self) -> str:
-        return f"Admitted({self.tenant_id}, key {self.key_id})"
+        return f"AdmittedTenant({self.tenant_id}, key {self.key_id})"
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -218,7 +218,7 @@ class Flow(msgspec.Struct, frozen=True):
     tenant_id: TenantId
     consented: NewGrant | None = None
     verification: Verification | None = None
-    admitted: Admitted | None = None
+    admitted: AdmittedTenant | None = None
     failure: FlowFailure | None = None
     is_approved: bool = False
     waits_until: int = 0

@@ -9,8 +9,9 @@ import pytest
 from relay.core.names import normalise
 from relay.core.presence import Name, Resolution, Status, TenantId, UserId
 from relay.core.revision import START, Epoch, ResumeToken, Revision
+from relay.core.watching.spellings import MAX_MALFORMED_CHARS
 from relay.core.watching.values import AnswersEntry, NamesSnapshot, Position, StartOutcome, Take
-from relay.core.watching.watch import MAX_MALFORMED_CHARS, Watch
+from relay.core.watching.watch import Watch
 
 TENANT = TenantId("7a0f1d3e-0000-4000-8000-000000000001")
 OTHER_TENANT = TenantId("7a0f1d3e-0000-4000-8000-000000000002")

@@ -15,7 +15,7 @@ from onboarding.problems import problem_of
 from onboarding.rate_limit import RequestKind, count_request
 from onboarding.tenant import cookies
 from onboarding.tenant.access import Action
-from onboarding.tenant.auth import NotPermitted
+from onboarding.tenant.auth import ActionDenied
 from onboarding.tenant.layout import OVERVIEW
 from onboarding.tenant.sign_ins import ConsentRequest, SignInFailed
 from onboarding.tenant.trying import proven
@@ -204,7 +204,7 @@ class AccountViews:
             raise SignInFailed("signed_out")
         try:
             visitor = await services.auth.authorize(held, Action.CHANGE_ACCOUNTS)
-        except NotPermitted:
+        except ActionDenied:
             return _to_page()
         try:
             key, about = await self._keep_consent(visitor, pending, answer)

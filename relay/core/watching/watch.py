@@ -28,18 +28,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from relay.core.names import normalise, user_id
 from relay.core.presence import Name, Resolution, Status, TenantId, UserId
 from relay.core.revision import Epoch, ResumeToken, Revision
 from relay.core.watching.outbox import Outbox
+from relay.core.watching.spellings import Spellings
 from relay.core.watching.values import AnswersEntry, Ask, NamesSnapshot, Position, StartOutcome, Take
 
 V = TypeVar("V")
-
-MAX_MALFORMED_CHARS: Final = 1 << 20
-"""Most text of malformed names that a watch remembers, so that nobody fills memory with them; more is answered once."""
 
 
 class Watch(Generic[V]):
@@ -60,13 +58,10 @@ class Watch(Generic[V]):
         self.changes_seen = 0
         self.outbox: Outbox[UserId, V] = Outbox()
         self._pending = pending
-        self._spellings: dict[Name, tuple[str, ...]] = {}
-        self._spelling_count = 0
+        self._spellings = Spellings()
         self._meanings: dict[Name, Resolution] = {}  # what the suite was told, or rightly claimed
         self._claims: dict[Name, Resolution] = {}  # held name -> what the suite says it stood for; until its snapshot
         self._names_of: dict[UserId, int] = {}  # watched user -> how many watched names stand for it
-        self._malformed: dict[str, None] = {}
-        self._malformed_chars = 0
         self._lookups: dict[Name, Ask] = {}
         self._in_flight: dict[Name, Ask] = {}
         self._unsent_names: Outbox[str, Resolution] = Outbox()
@@ -117,15 +112,14 @@ class Watch(Generic[V]):
             name = normalise(spelling)
             if name is not None and name in self._spellings:
                 self._drop(name)
-            elif name is None and spelling in self._malformed:
-                del self._malformed[spelling]
-                self._malformed_chars -= len(spelling)
+            elif name is None:
+                self._spellings.remove_malformed(spelling)
         self._end_snapshot()  # the last name that it still needed may have been among them
 
     @property
     def names(self) -> set[Name]:
         """The names watched at present, malformed ones apart."""
-        return set(self._spellings)
+        return set(self._spellings.names())
 
     def watches(self, name: Name) -> bool:
         """Return whether the name is watched."""
@@ -136,8 +130,7 @@ class Watch(Generic[V]):
         return user in self._names_of
 
     def __len__(self) -> int:
-        # Spellings count each, for each takes memory and is answered.
-        return self._spelling_count + len(self._malformed)
+        return len(self._spellings)
 
     # What the store knows
 
@@ -229,9 +222,9 @@ class Watch(Generic[V]):
         self._names_of.clear()
         self._floors.clear()
         self._in_flight.clear()
-        for spelling in self._malformed:
+        for spelling in self._spellings.malformed:
             self._unsent_names.put(spelling, Status.MALFORMED)
-        self._lookups = dict.fromkeys(self._spellings, Ask.FULL)
+        self._lookups = dict.fromkeys(self._spellings.names(), Ask.FULL)
 
     # What the suite is sent
 
@@ -302,18 +295,9 @@ class Watch(Generic[V]):
     # Details
 
     def _remember(self, spelling: str) -> Name | None:
-        name = normalise(spelling)
+        name = self._spellings.add(spelling)
         if name is None:
             self._unsent_names.put(spelling, Status.MALFORMED)
-            if spelling not in self._malformed and self._malformed_chars + len(spelling) <= MAX_MALFORMED_CHARS:
-                self._malformed[spelling] = None
-                self._malformed_chars += len(spelling)
-            return None
-        known = self._spellings.get(name, ())
-        if spelling not in known:
-            # Mostly the two are the same text: then it is kept once.
-            self._spellings[name] = (*known, name if spelling == name else spelling)
-            self._spelling_count += 1
         return name
 
     def _hold(self, spelling: str, meaning: Resolution | None) -> None:
@@ -334,9 +318,8 @@ class Watch(Generic[V]):
         self._lookups[name] = max(ask, self._lookups.get(name, Ask.CHECK))
 
     def _drop(self, name: Name) -> None:
-        for spelling in self._spellings.pop(name):
+        for spelling in self._spellings.remove(name):
             self._unsent_names.discard(spelling)
-            self._spelling_count -= 1
         self._lookups.pop(name, None)
         self._claims.pop(name, None)
         self._forget_meaning(name)
@@ -353,7 +336,7 @@ class Watch(Generic[V]):
         if meaning != told:
             ask = Ask.FULL
         if ask is Ask.FULL:
-            for spelling in self._spellings[name]:
+            for spelling in self._spellings.of(name):
                 self._unsent_names.put(spelling, meaning)
         if isinstance(meaning, Status) or ask is Ask.CHECK:
             return None
