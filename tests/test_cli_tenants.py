@@ -339,7 +339,7 @@ def test_an_invitation_leads_to_the_organisation_of_its_domain(redis, monkeypatc
     asyncio.run(inside())
 
 
-def test_who_looks_after_it_who_may_come_and_who_asks_is_shown(redis):
+def test_managers_it_who_may_come_and_who_asks_is_shown(redis):
     ada, ben = UserId("aaaaaaaa-0000-4000-8000-0000000000aa"), UserId("bbbbbbbb-0000-4000-8000-0000000000bb")
 
     async def people(store: Store) -> None:

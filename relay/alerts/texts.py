@@ -132,11 +132,11 @@ _RESTORED: Final = (
 _SIGN_IN: Final = english(
     "To restore it, sign in here with the account that reads presence, or with another account of your organisation:\n%(page)s"
 )
-_ASK_OPERATOR: Final = english("To restore it, ask whoever runs this service for the address of your page.")
+_ASK_OPERATOR: Final = english("To restore it, ask the relay operator for the address of your page.")
 _KEPT: Final = english("Suites, keys and settings are unchanged. You do not need to set anything up again.")
 _MICROSOFT: Final = english("Microsoft’s answer:")
 _PAGE: Final = english("Your organisation’s page:\n%(page)s")
-_ASK_FOR_PAGE: Final = english("Ask whoever runs this service for the address of your page.")
+_ASK_FOR_PAGE: Final = english("Ask the relay operator for the address of your page.")
 _NOT_GIVEN: Final = english("(not given)")
 
 _LETTERS: Final = {
@@ -144,22 +144,20 @@ _LETTERS: Final = {
         english("%(who)s asks to read presence for %(name)s"),
         english(
             "%(who)s consented on %(at)s to read Microsoft Teams presence for %(name)s, which is already connected. The consent "
-            "is not used until somebody who looks after %(name)s accepts it. The request ends after 14 days. If you do not know "
+            "is not used until a manager of %(name)s accepts it. The request ends after 14 days. If you do not know "
             "why %(who)s asks, refuse it under Accounts."
         ),
     ),
     "manager.added": (
-        english("%(about)s now looks after %(name)s"),
+        english("%(about)s is now a manager of %(name)s"),
         english(
-            "%(who)s let %(about)s look after the presence of %(name)s on %(at)s. If this was a mistake, end this right under "
-            "Accounts."
+            "%(who)s added %(about)s as a manager of %(name)s on %(at)s. If this was a mistake, remove the manager under Accounts."
         ),
     ),
     "manager.removed": (
-        english("%(about)s no longer looks after %(name)s"),
+        english("%(about)s is no longer a manager of %(name)s"),
         english(
-            "%(who)s ended the right of %(about)s to look after the presence of %(name)s on %(at)s. If this was a mistake, add "
-            "them again under Accounts."
+            "%(who)s removed %(about)s as a manager of %(name)s on %(at)s. If this was a mistake, add the manager again under Accounts."
         ),
     ),
     "account.last_withdrawn": (

@@ -65,7 +65,7 @@ class TenantReport:
     push: PushStatus | None
     managers: Sequence[Manager]
     claim: Claim
-    """Who may come and look after it too."""
+    """Who may come and manage it too."""
     requests: Sequence[AccessRequest]
     now: datetime
 

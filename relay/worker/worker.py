@@ -83,7 +83,7 @@ class Worker:
         if late_s is None:
             return "it has not looked at all partitions yet"
         if late_s > self.settings.lease.total_seconds():
-            return f"it has not been able to look after its partitions for {late_s:.0f} s"
+            return f"it has not renewed its partitions for {late_s:.0f} s"
         unread = sum(not owned.is_read for owned, _ in self._owned.values())
         return f"{unread} of its {len(self._owned)} partitions are not read yet" if unread else ""
 

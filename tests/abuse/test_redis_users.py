@@ -49,7 +49,7 @@ TAKES: dict[str, list[tuple[str, ...]]] = {
     "answers": [("HGETALL", keys.answers(TENANT).decode()), ("HGET", keys.answers(TENANT).decode(), "ada")],
     "a flow": [("GET", "flow:0123")],
     "a lease": [("SET", keys.lease(keys.partition_of(TENANT)).decode(), "mine")],
-    "who looks after it": [
+    "who manages it": [
         ("HSET", keys.tenant_managers(TENANT).decode(), "ben", "{}"),
         ("HGETALL", keys.tenant_managers(TENANT).decode()),
     ],
@@ -61,8 +61,8 @@ TAKES: dict[str, list[tuple[str, ...]]] = {
 }
 REFUSED = {
     Client.WEBHOOK: list(TAKES),
-    Client.EDGE: ["a suite key", "settings", "a grant", "a flow", "a lease", "who looks after it", "a request"],
-    Client.WORKER: ["a suite key", "a flow", "a suite key's record", "who looks after it", "a request"],
+    Client.EDGE: ["a suite key", "settings", "a grant", "a flow", "a lease", "who manages it", "a request"],
+    Client.WORKER: ["a suite key", "a flow", "a suite key's record", "who manages it", "a request"],
     Client.WEB: ["a lease"],
 }
 

@@ -1,4 +1,4 @@
-"""Deeds on the tenant's page are told to the others who look after it; a request is told to all of them."""
+"""Deeds on the tenant's page are told to the others who manage it; a request is told to all of them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def told(found: list[Notice]) -> dict[NoticeKind, set[str]]:
 
 @pytest.fixture
 async def admin(person: Person) -> Person:
-    """Whoever connected Contoso, in front of its page; Ada looks after it too."""
+    """Whoever connected Contoso, in front of its page; Ada manages it too."""
     await person.onboard()
     tenant_id = person.site.tenant_id()
     await person.site.tenants.change_settings(tenant_id, {"contact_email": CONTACT}, OPERATOR)

@@ -31,7 +31,7 @@ async def mailbox() -> AsyncIterator[Mailbox]:
 
 @pytest.fixture
 async def tenant(relay: Relay) -> Tenant:
-    """Contoso, which Anna and Ben look after, beside the account that connected it."""
+    """Contoso, which Anna and Ben manage, beside the account that connected it."""
     tenant_id = await relay.onboard()
     await relay.tenants.put(replace(await record(relay, tenant_id), name="Contoso SpA", domain="contoso.example"))
     settings = {"contact_email": "carla@contoso.example", "language": "it"}

@@ -50,7 +50,7 @@ class EventKind(enum.StrEnum):
     SETTINGS_CHANGED = "settings-changed"
     CONTACT_CHANGED = "contact-changed"
     MANAGER_ADDED = "manager-added"
-    """An account looks after the tenant from now on."""
+    """An account manages the tenant from now on."""
     MANAGER_REMOVED = "manager-removed"
     ACCESS_ASKED = "access-asked"
     """An account asks to read for the tenant; a manager decides."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class MailConfig(SettingsGroup):
-    """E-mail to those who look after a tenant, and to the operator."""
+    """E-mail to managers of a tenant, and to the operator."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_MAIL_")
 

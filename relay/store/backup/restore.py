@@ -97,7 +97,7 @@ class TenantRestored:
     keys_revoked: int = 0
     """Suite keys that stay revoked, because they were revoked after the backup."""
     managers_back: tuple[str, ...] = ()
-    """Names of those who look after it again, and did not just before: somebody may have ended their right since the backup."""
+    """Names of its managers again, and did not just before: somebody may have ended their right since the backup."""
 
 
 def check_backup(file: BinaryIO, key: BackupKey, ring: KeyRing, *, unsigned: bool = False) -> CheckedBackup:

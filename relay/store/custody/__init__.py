@@ -7,7 +7,7 @@ vault.py              Grants, encrypted and versioned
 suite_keys.py         Suite keys: the bearer credentials of suites
 suite_key_records.py  Suite keys as texts and as records
 marking.py            The marks of all suite keys in force: counted, made once, and renewed by a rotation
-managers.py           The managers of a tenant, who look after it
+managers.py           The managers of a tenant, who manage it
 access_requests.py    Requests to read for a tenant that is connected already
 sign_ups.py           Limits on tenants that sign up by themselves
 turned_away.py        Tenants that the operator removed or refused

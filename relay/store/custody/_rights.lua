@@ -1,5 +1,5 @@
--- Settle who looks after a tenant. The field `claim` of its record says that this is settled; a tenant from before there were two
--- rights lacks it: its oldest reading account looks after it then, and its contact may claim to.
+-- Settle who manages a tenant. The field `claim` of its record says that this is settled; a tenant from before there were two
+-- rights lacks it: its oldest reading account manages it then, and its contact may claim to.
 -- tenant, managers, grants: keys of one tenant  settling: JSON of relay/store/custody/managers.py `settling`  log: its audit log
 local function contact_of(tenant)
   local settings = redis.call('HGET', tenant, 'settings')

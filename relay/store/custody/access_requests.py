@@ -1,4 +1,4 @@
-"""Requests to read for a tenant that is connected: a consent that waits, sealed, for a yes of those who look after the tenant.
+"""Requests to read for a tenant that is connected: a consent that waits, sealed, for a yes of managers of the tenant.
 
     {pNN}:request:<tid>:<account>   the sealed consent, for `WAITS` and no longer
     {pNN}:tenant:<tid>:requests     hash: account id -> who asked, when, and what became of it
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 WAITS: Final = timedelta(days=14)
 """Somebody may be away for a week."""
 MOST_WAITING: Final = 20
-"""Of one tenant: each is a mail to those who look after it."""
+"""Of one tenant: each is a mail to its managers."""
 MOST_KEPT: Final = 60
 """The waiting ones and what became of the last others."""
 

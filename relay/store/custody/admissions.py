@@ -51,7 +51,7 @@ class Admitted:
 
     Attributes:
         state: the tenant's, from now on.
-        is_first: whether the account is the first to connect the tenant, and looks after it from now on.
+        is_first: whether the account is the first to connect the tenant, and manages it from now on.
     """
 
     state: TenantState
@@ -99,10 +99,10 @@ class AdmissionRequest:
 
 
 class MustAsk(RelayError):
-    """The tenant is connected, and the account is not known to it: those who look after it decide. Nothing was written."""
+    """The tenant is connected, and the account is not known to it: its managers decide. Nothing was written."""
 
     def __init__(self) -> None:
-        super().__init__("This organisation is connected already: those who look after it decide")
+        super().__init__("This organisation is connected already: its managers decide")
 
 
 class RequestGone(RelayError):

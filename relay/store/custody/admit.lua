@@ -1,6 +1,6 @@
 -- Admit a tenant with one account's grant, or add or renew that grant. A tenant that is there keeps what its record says; only
 -- what is empty is filled in.
--- Returns the tenant's state, and ' first' behind it when the account is the first to connect the tenant and looks after it from
+-- Returns the tenant's state, and ' first' behind it when the account is the first to connect the tenant and manages it from
 -- now on. Nothing was written when it returns 1, its managers must be asked first; 2, the request that they accept is gone; 3, the
 -- right that this rests on has ended; {mark}, the operator turned the tenant away; or '', it is not there and may not begin so.
 -- uses: append, hint, audit, custody, since, rights

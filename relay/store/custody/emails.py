@@ -46,7 +46,7 @@ class Letters:
             kind: what happened.
             by: who did it.
             about: whom or what it is about.
-            managers: who looks after it, if that is known; a tenant that is gone has no list to read.
+            managers: who manages it, if that is known; a tenant that is gone has no list to read.
         """
         try:
             found = await self._managers.list(tenant.tenant_id) if managers is None else managers

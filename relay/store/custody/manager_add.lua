@@ -1,4 +1,4 @@
--- Let an account look after a tenant. A claim is used up by whoever comes with it, be they a manager already.
+-- Let an account manage a tenant. A claim is used up by whoever comes with it, be they a manager already.
 -- Returns 1; 0 when it is one, or the claim is another by now; -1 when there are too many; -2 when the right that this rests on has
 -- ended; -3 without the tenant.
 -- uses: append, hint, audit, custody, rights

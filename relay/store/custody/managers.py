@@ -1,15 +1,15 @@
-"""The managers of a tenant, who look after it, by object id. Custody: acknowledged means on disk.
+"""The managers of a tenant, who manage it, by object id. Custody: acknowledged means on disk.
 
     {pNN}:tenant:<tid>:managers     hash: account id -> who that is, since when, and by whom
     {pNN}:tenant:<tid>, field claim the contact's address, as long as nobody has come with it; empty: none may
                      field claim_ms when it became that, in ms since 1970
 
-Reading for a tenant (a grant, see `vault`) and looking after it are two rights. Whoever connects a tenant looks after it from
+Reading for a tenant (a grant, see `vault`) and managing it are two rights. Whoever connects a tenant manages it from
 the same step on (`admissions`). The contact's address is a *claim*: the first account of that name to sign in becomes a manager,
 bound to its object id, and the claim is used up, because a name may be given to somebody else later. For the same reason a claim
 ends after `CLAIM_LASTS`. A manager who names another contact makes a new claim.
 
-A tenant from before there were two rights is settled by whichever script comes first: its oldest reading account looks after it,
+A tenant from before there were two rights is settled by whichever script comes first: its oldest reading account manages it,
 and its contact may claim. One manager always remains.
 """
 
@@ -66,7 +66,7 @@ class Origin(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manager:
-    """Somebody who looks after a tenant.
+    """Somebody who manages a tenant.
 
     Attributes:
         account_id: the object id; what counts.
@@ -130,7 +130,7 @@ class RightEnded(RelayError):
     """The actor was a manager when they began, and is none any more: nothing was written."""
 
     def __init__(self) -> None:
-        super().__init__("You do not look after this organisation any more")
+        super().__init__("You are no longer a manager of this organisation")
 
 
 class Managers:
@@ -157,7 +157,7 @@ class Managers:
     async def add(
         self, tenant_id: TenantId, account_id: UserId, upn: str, by: Actor, right_of: UserId | None = None
     ) -> AddOutcome:
-        """Let an account look after a tenant.
+        """Let an account manage a tenant.
 
         Args:
             tenant_id: which.
@@ -175,7 +175,7 @@ class Managers:
         return await self._add(tenant_id, account_id, value, manager_added(by, account_id, upn), right_of=right_of)
 
     async def claim(self, tenant_id: TenantId, account_id: UserId, upn: str) -> bool:
-        """Let the contact look after a tenant, and use the claim up; False when nobody may claim with this name (any more).
+        """Let the contact manage a tenant, and use the claim up; False when nobody may claim with this name (any more).
 
         Args:
             tenant_id: which.

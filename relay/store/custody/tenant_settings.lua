@@ -21,7 +21,7 @@ if (redis.call('HGET', tenant, 'settings') or '') ~= old then
   return 0
 end
 redis.call('HSET', tenant, 'settings', new)
--- Another contact may come and look after the tenant; see _rights.lua. One that is not settled yet takes this one then.
+-- Another contact may come and manage the tenant; see _rights.lua. One that is not settled yet takes this one then.
 local former = old ~= '' and cjson.decode(old).contact_email or ''
 local contact = cjson.decode(new).contact_email or ''
 if former ~= contact and redis.call('HEXISTS', tenant, 'claim') == 1 then

@@ -127,7 +127,7 @@ def tenant_grants(tenant_id: TenantId) -> bytes:
 
 
 def tenant_managers(tenant_id: TenantId) -> bytes:
-    """Hash: the object ids of the accounts that look after the tenant, and who they are (custody)."""
+    """Hash: the object ids of the accounts that manage the tenant, and who they are (custody)."""
     return _tenant_key(tenant_id, f"tenant:{tenant_id}:managers")
 
 

@@ -27,7 +27,7 @@ BEN, CHLOE = "ben@contoso.example", "chloe@contoso.example"
 
 @pytest.fixture
 async def contoso(site: Site, meet: Meet) -> AsyncIterator[Site]:
-    """Contoso is connected by its service account, and Ben looks after it too, for now."""
+    """Contoso is connected by its service account, and Ben manages it too, for now."""
     await (await meet()).onboard()
     await Managers(site.store).add(site.tenant_id(), site.cloud.person(BEN).oid, BEN, OPERATOR)
     yield site

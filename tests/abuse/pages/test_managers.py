@@ -1,4 +1,4 @@
-"""Ben is an employee of Contoso without a role. He tries every way to look after it; all end in a request or a refusal."""
+"""Ben is an employee of Contoso without a role. He tries every way to manage it; all end in a request or a refusal."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ DEEDS = (
     ("GET", "/log/export.csv"),
     ("GET", "/leave"),
 )
-"""What somebody who looks after a tenant does; the rest of the routes is held by `test_tenant_access`."""
+"""What somebody who manages a tenant does; the rest of the routes is held by `test_tenant_access`."""
 
 
 @pytest.fixture
