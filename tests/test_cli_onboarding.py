@@ -145,7 +145,7 @@ async def test_an_answer_to_another_sign_in_is_refused(desk: Desk):
     onboarding = desk.begin()
     await desk.address()
     await desk.come_back({"code": "stolen", "state": "guessed"})
-    with pytest.raises(ConsentFailed, match="This page has expired"):
+    with pytest.raises(ConsentFailed, match="started elsewhere"):
         await onboarding
 
 

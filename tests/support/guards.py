@@ -19,7 +19,7 @@ import pytest
 
 _ROOT: Final = Path(__file__).parent.parent.parent
 _OURS: Final = tuple(f"{_ROOT / folder}/" for folder in ("relay", "onboarding", "suite/src"))
-_TESTS: Final = f"{_ROOT / 'tests'}/"
+_OTHERS: Final = tuple(f"{_ROOT / folder}/" for folder in ("tests", "bench", "emulator"))
 _BLOCKING: Final = frozenset({"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "time.sleep"})
 """Not to open a file: the small files of this machine that the relay reads are there at once."""
 
@@ -82,10 +82,10 @@ def _is_near(address: object) -> bool:
 
 
 def _place(frame: FrameType | None) -> str:
-    """Return the line of ours that makes the call; empty when a test makes it, or nobody of ours."""
+    """Return the line of ours that makes the call; empty when a test, a benchmark or the emulator makes it, or nobody of ours."""
     while frame is not None:
         name = frame.f_code.co_filename
-        if name.startswith(_TESTS):
+        if name.startswith(_OTHERS):
             return ""
         if name.startswith(_OURS):
             return f"{name.removeprefix(str(_ROOT))}:{frame.f_lineno}"

@@ -361,13 +361,13 @@ _THREADS: Final = 4
 _NUMBER: Final = re.compile(r"AADSTS([0-9]{4,9})\b")
 
 _SENTENCES: Final = {
-    ConsentProblem.DECLINED: "Consent was declined. Please try again and accept the permissions.",
-    ConsentProblem.ADMIN_NEEDED: "In this organisation only an administrator may consent.",
-    ConsentProblem.APPROVAL_ASKED: "An administrator was asked for approval. Please come back once it was given.",
-    ConsentProblem.NOT_OURS: "This sign-in is not known here (any more). Please start again.",
-    ConsentProblem.PERSONAL_ACCOUNT: "This is a personal Microsoft account. Please sign in with a work account.",
-    ConsentProblem.OTHER_TENANT: "This account belongs to another organisation than the one that was invited.",
+    ConsentProblem.DECLINED: "Consent was declined. Try again and accept the permissions.",
+    ConsentProblem.ADMIN_NEEDED: "In this organisation only an administrator can consent.",
+    ConsentProblem.APPROVAL_ASKED: "An administrator was asked for approval. Come back when it is given.",
+    ConsentProblem.NOT_OURS: "This sign-in has expired, or was started elsewhere. Start again.",
+    ConsentProblem.PERSONAL_ACCOUNT: "This is a personal Microsoft account. Sign in with a work account.",
+    ConsentProblem.OTHER_TENANT: "This account does not belong to the organisation that was invited.",
     ConsentProblem.PERMISSIONS_MISSING: "The consent does not cover all permissions that the relay needs.",
-    ConsentProblem.UNTRUSTED: "Microsoft's answer could not be verified. Please start again.",
+    ConsentProblem.UNTRUSTED: "Microsoft's answer could not be verified. Start again.",
     ConsentProblem.REFUSED: "Microsoft refused the sign-in.",
 }
