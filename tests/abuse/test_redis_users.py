@@ -11,7 +11,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from relay.core.consent.tenant import TenantState
 from relay.core.presence import TenantId, UserId
-from relay.errors import ActionDenied
+from relay.errors import NotPermitted
 from relay.settings.env import SettingsInvalid
 from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.custody.tenants import Tenant, Tenants
@@ -106,7 +106,7 @@ async def test_only_pages_and_operator_can_issue_a_suite_key(valkey: ValkeyServe
     marks = RingMarks(KeyRing.from_json(make_ring("test", now_s=0)))  # more than they have
     async with Store(StoreSettings(url=valkey.url)) as mine, Store(StoreSettings(url=valkey.url_of(role))) as stolen:
         await Tenants(mine).put(Tenant(tenant_id=TENANT, state=TenantState.ACTIVE, created=datetime.now(UTC)))
-        with pytest.raises(ActionDenied):
+        with pytest.raises(NotPermitted):
             await SuiteKeys(stolen, marks).issue(TENANT, "stolen")
         assert "stolen" not in {key.label for key in await SuiteKeys(mine).list(TENANT)}
     async with Store(StoreSettings(url=valkey.url_of(Client.WEB))) as pages:
