@@ -77,18 +77,16 @@ class ReadResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadFailure:
-    """One read that Graph did not answer. It is planned again already.
+    """One read that Graph did not answer. It is to be judged, and given to `plan_again`.
 
     Attributes:
         account: whose token Graph was shown; empty when there was none.
-        users: who were to be read.
-        page: theirs; None for users ahead of their pages.
+        read: as the schedule gave it.
         error: why.
     """
 
     account: str
-    users: Collection[UserId]
-    page: PollPage | None
+    read: PlannedRead
     error: RelayError
 
 
@@ -196,10 +194,7 @@ class PresenceReader:
                 # Graph answered and the store did not: the same read again will do.
                 self._plan.failed(read, self._clock.monotonic() + FIRST_PAUSE_S)
                 raise
-            # Planned before it is judged: what follows from it may fail too, and must leave nobody unread.
-            unknown = [user for user in read.users if not self._is_known(user)]
-            self._plan.failed(read, self._retry_at(read, error), unknown)
-            return ReadFailure(account=token.account, users=read.users, page=read.page, error=error)
+            return ReadFailure(account=token.account, read=read, error=error)
         except BaseException:
             pause = pause_s(read.failures + 1, first_s=FIRST_PAUSE_S)
             self._plan.failed(read, self._clock.monotonic() + pause)
@@ -271,11 +266,17 @@ class PresenceReader:
 
     # Trouble
 
+    def plan_again(self, failure: ReadFailure) -> None:
+        """Plan a read again that failed. Called once it was judged: until then nobody else reads these users."""
+        read = failure.read
+        unknown = [user for user in read.users if not self._is_known(user)]
+        self._plan.failed(read, self._retry_at(read, failure.error), unknown)
+
     async def note_unread(self, failure: ReadFailure, status: Status) -> None:
         """Note why a read failed, as the failure was judged, and tell those who have nothing yet."""
         _reads.add(1, {"outcome": status.name.lower()})
-        self._note_failing(failure.page, status)
-        await self._tell_unread(failure.users, status)
+        self._note_failing(failure.read.page, status)
+        await self._tell_unread(failure.read.users, status)
 
     async def note_unanswered(self, users: Collection[UserId], status: Status) -> None:
         """Note why Graph did not answer for some users of a read, and tell those who have nothing yet."""

@@ -207,7 +207,10 @@ class TenantWorker:
     async def _read(self, read: PlannedRead) -> None:
         result = await self._reader.read(read)
         if isinstance(result, ReadFailure):
-            status = await self._standing.judge(result.error, result.account)
+            try:
+                status = await self._standing.judge(result.error, result.account)
+            finally:  # also where the judgement fails: its users would not be read any more
+                self._reader.plan_again(result)
             await self._reader.note_unread(result, status)
         elif result is not None:
             self._parts.resolver.ask_again(result.missed)
