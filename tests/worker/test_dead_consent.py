@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -20,10 +20,15 @@ from relay.core.consent.grants import GrantState
 from relay.core.consent.microsoft_error import RefusalRecord
 from relay.core.consent.tenant import TenantEvent, TenantState
 from relay.core.presence import Presence, Status, TenantId
+from relay.errors import RelayError
+from relay.graph.errors import GrantRefused
 from relay.store.custody.notices import NoticeKind, Notices
 from relay.store.custody.tenants import Tenant
 from relay.store.sealing import notify_secrets
+from relay.worker.cloud import Cloud
+from relay.worker.grants.pool import GrantPool
 from tests.alerts.receivers import CA_PEM, Mailbox, Receiver, mail_server, receiver
+from tests.graph.conftest import settings_for
 from tests.support.waiting import eventually
 from tests.worker.conftest import SETTINGS, Relay
 
@@ -331,3 +336,22 @@ async def test_nobody_is_told_of_a_grant_that_was_withdrawn_by_its_own_people(de
         await eventually(lambda: needs_consent(desk.relay, desk.tenant_id))
         await asyncio.sleep(0.3)  # nothing comes
     assert (desk.mailbox.taken, desk.receiver.posts) == ([], [])
+
+
+async def test_a_token_that_was_at_hand_revives_no_grant_that_entra_refused(relay: Relay):
+    tenant_id = await relay.onboard()
+    async with Cloud(settings_for(relay.microsoft), relay.vault) as cloud:
+        pool = GrantPool(tenant_id, relay.vault, cloud)
+        await pool.load()
+        [account] = pool.accounts
+        under_way = pool.of(account)
+        await pool()
+        await pool.load()  # the record has the access token now
+        relay.microsoft.directory.revoke(ACCOUNT)
+        with pytest.raises(GrantRefused):
+            await pool.of(account, fresh=True)()
+        assert pool.is_dead
+        cloud.tokens.forget(tenant_id, account)  # as when another version of the record is taken up
+        with suppress(RelayError):
+            await under_way()
+        assert pool.is_dead

@@ -342,7 +342,9 @@ class GrantPool:
             refusal = error.refusal or (_TEMPORARY if isinstance(error, SourceThrottled) else _UNREACHABLE)
             self._refused(account, refusal, error.retry_after)
             raise
-        if not self._is_graphs(account):
+        # A token that was at hand proves nothing of a grant that Entra refused meanwhile.
+        is_dead = account in self._health and self._health[account].state is GrantState.DEAD
+        if not self._is_graphs(account) and (force or not is_dead):
             self._note(account, grants.HEALTHY)
         return token.text
 
