@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis.asyncio import Redis
 
 from relay.core.presence import UserId
-from suite.events import Connected
+from suite.events import Connected, SnapshotComplete
 from suite.values import ConsoleStatus, Outcome, Status
 from tests.e2e.conftest import PATIENT, Edges, running
 from tests.support.waiting import eventually
@@ -46,7 +46,7 @@ async def test_a_suite_that_lost_its_edge_resumes_and_has_missed_nothing(relay: 
     async with relay.working(settings=PATIENT), edges.suite(key, ADA, BEN, CHLOE) as console:
         async with edges.edge():
             await eventually(lambda: all(console.shows(name) == "Available" for name in (ADA, BEN, CHLOE)))
-            await eventually(lambda: console.client.answers)
+            await eventually(lambda: SnapshotComplete() in console.events)  # before that no token covers what was sent
         relay.microsoft.set_presence(ADA, "Busy")
         relay.microsoft.set_presence(BEN, "Away")
         await eventually(lambda: relay.sees(tenant, BEN, "Away"))
