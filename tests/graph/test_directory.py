@@ -192,6 +192,31 @@ async def test_one_name_because_of_which_a_batch_fails_costs_the_others_nothing(
     assert batches(cloud) <= 20
 
 
+@pytest.mark.fault("B12")
+@pytest.mark.parametrize("status", [500, 502, 504])
+async def test_one_name_because_of_which_a_batch_fails_again_and_again_costs_the_others_nothing(
+    cloud: Cloud, client: GraphClient, tokens: Tokens, status: int
+):
+    wanted = fill(cloud, NAMES_PER_BATCH - 1)
+    cloud.add_fault(Fault(path=PATH, in_body=ROSA, status=status))
+
+    with pytest.raises(SourceUnreachable):
+        await resolve(client, tokens, [*wanted, ROSA])
+    assert batches(cloud) == 1, "a failure that may pass is not asked for in pieces"
+    resolution = await resolve(client, tokens, [*wanted, ROSA], suspects_names=True)
+
+    assert resolution.meanings == {name: found(cloud, name) for name in wanted}
+    assert (resolution.refused, resolution.unresolved) == ([ROSA], [])
+
+
+@pytest.mark.fault("B12")
+async def test_a_graph_that_is_away_for_long_is_asked_few_requests(cloud: Cloud, client: GraphClient, tokens: Tokens):
+    cloud.add_fault(Fault(path=PATH, status=503))
+    with pytest.raises(SourceUnreachable):
+        await resolve(client, tokens, fill(cloud, NAMES_PER_BATCH), suspects_names=True)
+    assert batches(cloud) <= 30
+
+
 @pytest.mark.fault("B12", "B5")
 async def test_a_name_for_which_a_whole_batch_is_forbidden_is_denied_by_itself(
     cloud: Cloud, client: GraphClient, tokens: Tokens

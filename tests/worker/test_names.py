@@ -15,7 +15,7 @@ from relay.worker.settings import WorkerSettings
 from tests.support.waiting import eventually
 from tests.worker.conftest import SETTINGS, Relay
 
-ADA, BEN = "ada@contoso.example", "ben@contoso.example"
+ADA, BEN, CHLOE = "ada@contoso.example", "ben@contoso.example", "chloe@contoso.example"
 NEW_ID = "99999999-0000-4000-8000-000000000002"
 QUICK = replace(SETTINGS, directory_found=timedelta(seconds=1), directory_not_found=timedelta(milliseconds=500))
 
@@ -129,3 +129,14 @@ async def test_a_new_canonical_name_is_told(relay: Relay):
         await eventually(lambda: _is_under(relay, tenant, oid, ADA))
         relay.microsoft.rename_person(ADA, "ada.married@contoso.example")
         await eventually(lambda: _is_under(relay, tenant, oid, "ada.married@contoso.example"))
+
+
+async def test_one_name_because_of_which_graph_fails_holds_no_other_up(relay: Relay):
+    tenant = await relay.onboard()
+    async with relay.working():
+        relay.microsoft.add_fault(Fault(path="/v1.0/$batch", in_body=BEN, status=500))
+        await relay.watch(tenant, ADA, BEN, CHLOE)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        await eventually(lambda: relay.sees(tenant, CHLOE, "Available"))
+        relay.microsoft.faults.remove()
+        await eventually(lambda: relay.sees(tenant, BEN, "Available"), timeout=30)

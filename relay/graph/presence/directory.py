@@ -91,10 +91,12 @@ async def resolve(
     pay: Callable[[], Awaitable[None]] = _for_nothing,
     *,
     asks_called: bool = False,
+    suspects_names: bool = False,
 ) -> Resolution:
     """Resolve normalised names, UPNs and object ids alike, to users; with `asks_called` read their display names as well.
 
-    `pay` is awaited before each request: usually one, and more when something is refused and asked for in pieces. Every name is
+    With `suspects_names` a batch that fails with a 5xx, or is not answered, is asked for in pieces too: a name in it may be the reason.
+    Without, such a failure is passing. `pay` is awaited before each request: usually one, and more when something is refused and asked for in pieces. Every name is
     in one of `meanings`, `refused` and `unresolved`. Batches are asked one after the other; when one fails for a passing reason,
     or so many in a row are refused that the names cannot be the reason, what is known by then is returned and the rest is unresolved.
 
@@ -113,7 +115,10 @@ async def resolve(
         try:
             requests = [_request(number, part, select) for number, part in enumerate(batch)]
             answers = _answers(await client.post(token, PATH, _encode({"requests": requests})))
-        except (RequestRefused, AccessDenied, _Unreadable) as error:
+        except (RequestRefused, AccessDenied, Retryable) as error:
+            if not _blames_names(error, suspects_names=suspects_names):
+                _give_up(resolution, [batch, *waiting], error, answered=answered)
+                break
             fruitless += 1
             if pieces := _halves(batch):
                 waiting.extend(pieces)
@@ -122,9 +127,6 @@ async def resolve(
             if fruitless >= _MOST_FRUITLESS:
                 _give_up(resolution, waiting, error, answered=answered)
                 break
-        except Retryable as error:
-            _give_up(resolution, [batch, *waiting], error, answered=answered)
-            break
         else:
             if not answered and (denied := _denial(batch, answers)) is not None:
                 raise denied
@@ -153,6 +155,13 @@ _MOST_FRUITLESS: Final = 24
 
 class _Unreadable(SourceUnreachable):
     """A batch's answer that is not what Graph documents: something of one part's stands in it as it is, perhaps."""
+
+
+def _blames_names(error: RelayError, *, suspects_names: bool) -> bool:
+    """Return whether a batch may have failed because of a name in it."""
+    if isinstance(error, RequestRefused | AccessDenied | _Unreadable):
+        return True
+    return suspects_names and isinstance(error, SourceUnreachable) and error.retry_after is None
 
 
 def _give_up(resolution: Resolution, left: Iterable[Sequence[_Part]], error: RelayError, *, answered: bool) -> None:

@@ -147,11 +147,16 @@ class NameBook:
         return orphans
 
     def take(self) -> list[Name]:
-        """Take the next names to ask for, at most one batch: whole small groups first. `asked` is to follow."""
+        """Take the next names to ask for, at most one batch: whole small groups first. `asked` is to follow.
+
+        Names that Graph refused are not asked for together with others, which their trouble could hold up.
+        """
         self._groups = sorted((group for group in self._groups if group), key=len)
         taken: list[Name] = []
         for group in self._groups:
-            some = list(islice(group, NAMES_PER_BATCH - len(taken)))
+            apart = self.are_refused(taken or group)
+            fitting = (name for name in group if self.are_refused([name]) is apart)
+            some = list(islice(fitting, NAMES_PER_BATCH - len(taken)))
             for name in some:
                 del group[name], self._group_of[name]
             taken += some
@@ -159,6 +164,10 @@ class NameBook:
                 break
         self._asking.update(taken)
         return taken
+
+    def are_refused(self, names: Iterable[Name]) -> bool:
+        """Return whether Graph refused to look for each of these names when it was asked last."""
+        return all(name in self._refusals for name in names)
 
     def asked(self, names: Iterable[Name]) -> None:
         """Take note that the request for these names has ended."""

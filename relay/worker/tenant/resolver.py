@@ -15,8 +15,9 @@ from relay.errors import (
     RelayError,
     Retryable,
     SourceThrottled,
+    SourceUnreachable,
 )
-from relay.graph.presence.directory import resolve
+from relay.graph.presence.directory import Resolution, resolve
 from relay.worker.reads.reader import FIRST_PAUSE_S
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE: Final = 2
 """Requests under way together, so that a small one is not behind a large one."""
+_PASSING: Final = 2
+"""So many failures in a row are taken for Graph's; after them a name may be the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +116,17 @@ class NameResolver:
         token, asks_called = self._pool.for_call(self._denied), self._names.asks_called
         client, pay = self._ownership.cloud.client, self._schedule.pay_for_names
         try:
-            resolution = await resolve(client, token, names, pay, asks_called=asks_called)
+            resolution = await resolve(
+                client, token, names, pay, asks_called=asks_called, suspects_names=self._failures >= _PASSING
+            )
         except LeaseLost:
             raise
         except RelayError as error:
             self._names.asked(names)
-            await self._failed(names, error, token.account)
-            return None
+            if not (isinstance(error, SourceUnreachable) and self._names.are_refused(names)):
+                await self._failed(names, error, token.account)
+                return None
+            resolution = Resolution(refused=names)
         finally:
             self._names.asked(names)
             self._under_way -= 1
