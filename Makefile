@@ -16,7 +16,7 @@ API := suite/src/presence_api/v1
 PROMISE := protos/v1.txtpb
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run run test coverage coverage-run floors browser check soak bench bench-push format lint types contracts protos protos-promise protos-check lock project-check parity-check locks-check profiles docs
+.PHONY: help setup setup-run run test topologies coverage coverage-run floors browser check soak bench bench-push format lint types contracts protos protos-promise protos-check lock project-check parity-check locks-check profiles docs
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -69,7 +69,7 @@ coverage: coverage-run floors ## the tests of single packages, with the share of
 
 coverage-run: setup
 	@rm -rf .coverage && mkdir .coverage
-	@$(BIN)/python -m coverage run -m pytest -m 'not soak' --numprocesses $(TEST_PROCESSES) --dist worksteal $(COVERED)
+	@$(BIN)/python -m coverage run -m pytest -m 'not soak' --each-topology --numprocesses $(TEST_PROCESSES) --dist worksteal $(COVERED)
 
 floors: setup
 	@$(BIN)/python -m coverage combine --quiet
@@ -83,6 +83,9 @@ browser:
 	    echo "Installing chromium ..."; \
 	    $(call quietly,{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy chromium; }); \
 	  else echo "Chromium is missing. Install it, for example: sudo apt-get install chromium" >&2; exit 1; fi; }
+
+topologies: setup ## run every test of the store on every topology of Redis
+	@$(PYTEST) -m 'not soak' --numprocesses $(TEST_PROCESSES) --dist worksteal --each-topology tests/store
 
 soak: setup ## run the long sweeps
 	@$(PYTEST) -m soak --timeout 5400

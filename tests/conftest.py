@@ -15,6 +15,11 @@ from tests.parity import NeverSkipped, named_tests
 pytest_plugins = ["pytester", "tests.support.fixtures", "tests.support.guards"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The tests of the store run on one Redis server each, and those marked so on every topology."""
+    parser.addoption("--each-topology", action="store_true", help="run each test of the store on every topology")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """A behaviour of the local cloud that its README promises is tested in every run."""
     config.pluginmanager.register(NeverSkipped(named_tests()))

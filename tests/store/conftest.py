@@ -1,4 +1,8 @@
-"""A store for each test, empty: on one real Valkey, and once more on two that have its keys between them."""
+"""A store for each test, empty.
+
+`make test` runs every test on one real Valkey, and those marked `each_topology` on every topology: for each subject of the store
+the tests whose course depends on which node has which key. `make topologies` runs all tests on every topology.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +25,15 @@ TOPOLOGIES = ("standalone", "two-nodes")
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "topology" in metafunc.fixturenames:
-        # A test that takes the server itself is about that one too.
-        is_single = "valkey" in metafunc.fixturenames or any(metafunc.definition.iter_markers("one_server"))
-        metafunc.parametrize("topology", TOPOLOGIES[:1] if is_single else TOPOLOGIES, indirect=True)
+        metafunc.parametrize("topology", _topologies_of(metafunc), indirect=True)
+
+
+def _topologies_of(metafunc: pytest.Metafunc) -> tuple[str, ...]:
+    marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    # A test that takes the server itself is about that one too.
+    if "one_server" in marks or "valkey" in metafunc.fixturenames:
+        return TOPOLOGIES[:1]
+    return TOPOLOGIES if "each_topology" in marks or metafunc.config.getoption("each_topology") else TOPOLOGIES[:1]
 
 
 @pytest.fixture

@@ -73,6 +73,7 @@ async def test_a_sealed_consent_opens_for_its_own_account_only(requests: AccessR
     assert await requests.consent(TENANT, user(3)) is None
 
 
+@pytest.mark.each_topology
 async def test_a_yes_makes_a_grant_and_no_manager_and_cannot_be_said_twice(requests: AccessRequests, store: Store):
     await ask(requests)
     request = (await requests.list(TENANT))[0]
@@ -125,6 +126,7 @@ async def test_requests_are_bounded(requests: AccessRequests, store: Store):
     assert len(await requests.list(TENANT)) <= MOST_KEPT
 
 
+@pytest.mark.each_topology
 async def test_a_request_expires_and_says_so(requests: AccessRequests, raw: Redis):
     await ask(requests)
     key = keys.tenant_requests(TENANT)

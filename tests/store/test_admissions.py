@@ -35,6 +35,7 @@ async def admit(store: Store, account: UserId, cache: str = "cache", **changes: 
     return taken.state
 
 
+@pytest.mark.each_topology
 async def test_a_new_tenant_comes_with_its_grant(store: Store):
     assert await admit(store, user(1)) is TenantState.ACTIVE
     tenant = await Tenants(store).load(TENANT)
@@ -48,6 +49,7 @@ async def test_a_new_tenant_comes_with_its_grant(store: Store):
     assert abs((grant.created - tenant.created).total_seconds()) < 2
 
 
+@pytest.mark.each_topology
 async def test_the_worker_is_told(store: Store):
     await admit(store, user(1))
     inbox = Inbox(store)
@@ -125,6 +127,7 @@ async def test_what_was_admitted_survives_a_crash_and_is_sealed(store: Store, ra
     assert grant.token_cache == "the-token-cache"
 
 
+@pytest.mark.each_topology
 async def test_one_account_takes_anothers_place_in_one_step_and_both_are_told(store: Store):
     await admit(store, user(1))
     await admit(store, user(2), replaces=ReplacedGrant(user(1), "old@contoso.example"))

@@ -59,6 +59,7 @@ async def admit(store: Store, number: int, by: Actor | None = None) -> None:
     )
 
 
+@pytest.mark.each_topology
 async def test_an_admission_tells_of_the_tenant_and_of_the_grant(store: Store) -> None:
     log = AuditLog(store)
     await admit(store, 1)
@@ -136,6 +137,7 @@ async def test_of_two_administrators_at_once_neither_undoes_the_others_setting(s
     assert await tenants.change_settings(tenant_in(1), {"oof": ""}, ADA) is None
 
 
+@pytest.mark.each_topology
 async def test_a_tenant_takes_its_log_with_it_and_nothing_is_told_afterwards(
     store: Store, log: AuditLog, raw: Redis
 ) -> None:

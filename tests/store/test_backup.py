@@ -89,6 +89,7 @@ async def everything(raw: Redis) -> dict[bytes, object]:
 # ---------------------------------------------------------------- there and back
 
 
+@pytest.mark.each_topology
 async def test_what_was_lost_comes_back_as_it_was(store: Store, raw: Redis) -> None:
     texts = await fill(store)
     before = await everything(raw)
@@ -164,6 +165,7 @@ async def test_a_withdrawn_grant_does_not_come_back_by_itself(store: Store) -> N
     assert await Vault(store, RING).load(TENANT, user(1)) is None
 
 
+@pytest.mark.each_topology
 async def test_a_tenant_that_the_operator_removed_since_stays_away_and_its_mark_is_in_a_backup(
     store: Store, raw: Redis
 ) -> None:

@@ -26,6 +26,7 @@ ADA = Name("ada@contoso.com")
 SOON = timedelta(milliseconds=200)
 
 
+@pytest.mark.each_topology
 @pytest.mark.parametrize("names", [(), (ADA,), (ADA, Name("a@b.com"))])
 async def test_a_question_reaches_the_owner_and_the_edges(store: Store, names: tuple[Name, ...]) -> None:
     explanations, inbox, reader = Explanations(store), Inbox(store), ChangesReader(store)
@@ -42,6 +43,7 @@ async def test_a_question_reaches_the_owner_and_the_edges(store: Store, names: t
     await reader.aclose()
 
 
+@pytest.mark.each_topology
 async def test_what_owner_and_edges_say_is_gathered_as_soon_as_all_have_answered(store: Store, lease: Lease) -> None:
     explanations = Explanations(store)
     request_id = await explanations.ask(TENANT, None, [ADA])

@@ -24,6 +24,7 @@ def flows(store: Store) -> Flows:
     return Flows(store, RING)
 
 
+@pytest.mark.each_topology
 async def test_what_is_put_is_loaded_and_nobody_else_can_read_it(flows: Flows, raw: Redis):
     await flows.put(NAME, "the content")
     kept = await flows.load(NAME)
@@ -57,6 +58,7 @@ async def test_an_expired_flow_is_gone(store: Store, raw: Redis):
     assert await flows.take(NAME) is None
 
 
+@pytest.mark.each_topology
 async def test_of_many_that_take_a_flow_one_gets_it(flows: Flows):
     await flows.put(NAME, "x")
     taken = await asyncio.gather(*(flows.take(NAME) for _ in range(10)))

@@ -25,6 +25,7 @@ async def hinted(store: Store) -> list:
     return [entry.hint for entry in entries]
 
 
+@pytest.mark.each_topology
 async def test_interest_and_its_hint_come_together(store: Store) -> None:
     interest = Interest(store)
     assert await interest.add(TENANT, "edge-1", [name(1), name(2)]) == 2
@@ -96,6 +97,7 @@ def numbered(first: int, count: int) -> list[Name]:
     return [Name(f"u{n}@x.example") for n in range(first, first + count)]
 
 
+@pytest.mark.each_topology
 async def test_a_tenant_watches_so_many_distinct_names_and_no_more(store: Store) -> None:
     interest, tenant = Interest(store), tenant_in(5)
     await interest.add(tenant, "e1", numbered(0, 60), most=100)

@@ -30,6 +30,7 @@ def invitations(store: Store) -> Invitations:
     return Invitations(store, RING)
 
 
+@pytest.mark.each_topology
 async def test_a_link_leads_to_what_was_put_and_the_store_shows_neither(invitations: Invitations, raw: Redis):
     put = invitation()
     await invitations.put(TOKEN, put)

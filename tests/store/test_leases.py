@@ -14,6 +14,7 @@ from tests.support.waiting import eventually
 MINUTE = timedelta(minutes=1)
 
 
+@pytest.mark.each_topology
 async def test_a_partition_has_one_owner(store: Store) -> None:
     leases = Leases(store)
     first = await leases.acquire(3, "worker-1", MINUTE)
@@ -23,6 +24,7 @@ async def test_a_partition_has_one_owner(store: Store) -> None:
     assert await leases.acquire(4, "worker-2", MINUTE) is not None
 
 
+@pytest.mark.each_topology
 async def test_a_released_partition_is_free_and_its_next_fencing_token_is_greater(store: Store) -> None:
     leases = Leases(store)
     first = await leases.acquire(3, "worker-1", MINUTE)
@@ -88,6 +90,7 @@ async def test_a_lease_expires(store: Store) -> None:
     assert await leases.renew([first], MINUTE) == set()
 
 
+@pytest.mark.each_topology
 async def test_renewing_works_on_a_server_that_lost_its_scripts(store: Store, raw: Redis) -> None:
     leases = Leases(store)
     held = [lease for p in range(3) if (lease := await leases.acquire(p, "worker-1", MINUTE))]

@@ -58,6 +58,7 @@ async def names(store: Store) -> set[str]:
     return {one.upn for one in await Managers(store).list(TENANT)}
 
 
+@pytest.mark.each_topology
 async def test_whoever_connects_a_tenant_looks_after_it_and_nobody_else_who_consents(store: Store):
     assert await connect(store) == Admitted(TenantState.ACTIVE, is_first=True)
     assert await connect(store, BEN, "ben@b.de", "ben@b.de") == Admitted(TenantState.ACTIVE, is_first=False)

@@ -49,6 +49,7 @@ async def taken(store: Store, given: list[IssuedKey]) -> int:
     return number
 
 
+@pytest.mark.each_topology
 async def test_marking_anew_goes_on_where_it_was_interrupted(store: Store, issued: list[IssuedKey]):
     marking = Marking(store, RingMarks(BOTH))
     assert await taken(store, issued) == 0
@@ -91,6 +92,7 @@ async def test_a_key_that_changes_between_the_look_and_the_mark_gets_none(
     assert (await SuiteKeys(store, MARKS).verify(same.text)).tenant_id == TENANT
 
 
+@pytest.mark.each_topology
 async def test_a_restore_makes_genuine_marks_anew_and_no_others(store: Store, issued: list[IssuedKey], raw: Redis):
     """From a backup under a retired key, which the operator put into the ring again. One record was planted before the backup."""
     planted = issued[0]

@@ -65,6 +65,7 @@ async def test_a_hint_arrives_as_it_was_sent(store: Store, hint: hints.Hint) -> 
     await inbox.aclose()
 
 
+@pytest.mark.each_topology
 async def test_one_read_covers_many_partitions(store: Store) -> None:
     inbox = Inbox(store)
     tenants = {partition: tenant_in(partition) for partition in range(keys.PARTITIONS)}
@@ -77,6 +78,7 @@ async def test_one_read_covers_many_partitions(store: Store) -> None:
     await inbox.aclose()
 
 
+@pytest.mark.each_topology
 async def test_a_blocked_read_of_the_inbox_can_be_woken_and_goes_on_over_the_same_connection(
     store: Store, raw: Redis
 ) -> None:
@@ -94,6 +96,7 @@ async def test_a_blocked_read_of_the_inbox_can_be_woken_and_goes_on_over_the_sam
     await inbox.aclose()
 
 
+@pytest.mark.each_topology
 async def test_a_reader_of_the_inbox_notices_what_was_trimmed_away(store: Store, raw: Redis) -> None:
     inbox = Inbox(store)
     for _ in range(3):
@@ -134,6 +137,7 @@ async def test_a_hint_of_a_later_release_is_no_error(store: Store, raw: Redis) -
     await inbox.aclose()
 
 
+@pytest.mark.each_topology
 async def test_the_cursor_is_kept_with_its_age_and_only_for_the_owner(store: Store, lease: Lease, raw: Redis) -> None:
     inbox = Inbox(store)
     assert await inbox.load(P) is None
@@ -151,6 +155,7 @@ async def test_the_cursor_is_kept_with_its_age_and_only_for_the_owner(store: Sto
 # ---------------------------------------------------------------- changes
 
 
+@pytest.mark.each_topology
 async def test_a_reader_of_changes_sees_every_kind_of_entry_in_order_without_a_gap(store: Store, lease: Lease) -> None:
     presences, changes, reader = Presences(store), Changes(store), ChangesReader(store)
     contact = TenantContact(TENANT, 1_700_000_000_123, 5_000, Status.THROTTLED)
@@ -191,6 +196,7 @@ async def test_a_reader_of_changes_notices_what_was_trimmed_away(store: Store, l
     await reader.aclose()
 
 
+@pytest.mark.each_topology
 async def test_a_reader_that_holds_what_the_store_lost_sees_a_gap(store: Store, lease: Lease, raw: Redis) -> None:
     """The newest write is lost, as a failover may lose it: the entry, the answer and the head together."""
     presences, reader = Presences(store), ChangesReader(store)
@@ -207,6 +213,7 @@ async def test_a_reader_that_holds_what_the_store_lost_sees_a_gap(store: Store, 
     await reader.aclose()
 
 
+@pytest.mark.each_topology
 async def test_setting_a_partition_wakes_a_blocked_read_wherever_it_is(store: Store, lease: Lease) -> None:
     await Presences(store).accept(lease, TENANT, [seen(1)])
     other = (P + 1) % keys.PARTITIONS
@@ -224,6 +231,7 @@ async def test_setting_a_partition_wakes_a_blocked_read_wherever_it_is(store: St
         await reader.aclose()
 
 
+@pytest.mark.each_topology
 async def test_a_reader_without_partitions_waits_for_one(store: Store, lease: Lease) -> None:
     await Presences(store).accept(lease, TENANT, [seen(1)])
     reader = ChangesReader(store)

@@ -30,6 +30,7 @@ async def items(presences: Presences) -> dict:
 # ---------------------------------------------------------------- answers
 
 
+@pytest.mark.each_topology
 async def test_accepted_answers_are_stored_with_the_revision_of_their_one_entry(
     store: Store, lease: Lease, raw: Redis
 ) -> None:
@@ -140,6 +141,7 @@ async def test_the_script_orders_polls_as_the_rules_do(store: Store, lease: Leas
             stored = Stamp(order, sequence)
 
 
+@pytest.mark.each_topology
 async def test_a_late_owner_writes_nothing(store: Store, lease: Lease, raw: Redis) -> None:
     presences = Presences(store)
     await raw.delete(keys.lease(P))
@@ -201,6 +203,7 @@ async def test_tenants_of_one_partition_do_not_see_each_other(store: Store, leas
     assert (snapshot.names, snapshot.answers) == ({}, {})
 
 
+@pytest.mark.each_topology
 async def test_forgotten_answers_and_dropped_tenants_are_gone(store: Store, lease: Lease) -> None:
     presences = Presences(store)
     await presences.accept(lease, TENANT, [seen(n) for n in range(3)])
@@ -259,6 +262,7 @@ async def test_a_snapshot_of_an_empty_store_knows_nothing(store: Store) -> None:
     assert snapshot.replid == (await store.identity(0)).replid
 
 
+@pytest.mark.each_topology
 async def test_a_snapshot_joins_names_and_answers(store: Store, lease: Lease) -> None:
     presences = Presences(store)
     epoch = await presences.renew_epoch(lease)
@@ -304,6 +308,7 @@ async def test_an_expired_name_is_still_given(store: Store, lease: Lease) -> Non
 # ---------------------------------------------------------------- contact
 
 
+@pytest.mark.each_topology
 async def test_contact_is_kept_for_each_tenant(store: Store, lease: Lease) -> None:
     presences, other = Presences(store), tenant_in(P)
     contacts = [
@@ -354,6 +359,7 @@ async def test_a_read_of_an_epoch_that_is_over_is_refused(store: Store, lease: L
     assert (await presences.accept(lease, TENANT, [seen(1, poll=3)], new)).revision
 
 
+@pytest.mark.each_topology
 async def test_between_a_failover_and_the_new_epoch_nothing_is_accepted(store: Store, lease: Lease, raw: Redis):
     presences = Presences(store)
     epoch = await presences.renew_epoch(lease)
@@ -363,6 +369,7 @@ async def test_between_a_failover_and_the_new_epoch_nothing_is_accepted(store: S
         await presences.accept(lease, TENANT, [seen(1)], epoch)
 
 
+@pytest.mark.each_topology
 async def test_a_new_epoch_deletes_the_answers_of_the_old_one(store: Store, lease: Lease):
     presences = Presences(store)
     await presences.accept(lease, TENANT, [seen(1)])

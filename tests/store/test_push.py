@@ -18,6 +18,7 @@ from tests.store.samples import TENANT, tenant_in
 STATUS = PushStatus(pushed=650, polled=12, silent=3, reason="Microsoft allows no further subscription")
 
 
+@pytest.mark.each_topology
 async def test_a_status_is_read_as_it_was_written_until_the_tenant_leaves(store: Store, lease: Lease) -> None:
     statuses = PushStatuses(store)
     assert await statuses.load(TENANT) is None

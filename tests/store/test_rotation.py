@@ -113,6 +113,7 @@ def test_a_private_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path
 # ---------------------------------------------------------------- re-encryption
 
 
+@pytest.mark.each_topology
 async def test_grants_and_flows_move_to_the_key_in_use_and_versions_stay(store: Store) -> None:
     versions = await some_grants(store, OLD)
     await Flows(store, OLD).put("a" * 43, "a flow")
@@ -172,6 +173,7 @@ async def test_what_does_not_open_is_named_and_the_rest_is_rewritten(store: Stor
     assert census.under("") == {"grants": 1}
 
 
+@pytest.mark.each_topology
 async def test_a_reencryption_gives_way_to_a_write_and_loses_none(store: Store) -> None:
     [version] = await some_grants(store, OLD, 1)
     vault, written = Vault(store, BOTH), version
@@ -215,6 +217,7 @@ def test_whatever_seals_is_known_to_the_rotation() -> None:
     assert len(SEALED_FIELDS) == 5
 
 
+@pytest.mark.each_topology
 async def test_processes_say_what_they_seal_with(store: Store) -> None:
     users = RingUsers(store)
     await users.announce("a", OLD)

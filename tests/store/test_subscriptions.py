@@ -58,6 +58,7 @@ async def test_a_tenants_subscriptions_are_listed_oldest_first_and_nobody_elses(
     assert await subscriptions.of(tenant_in((P + 1) % 64)) == []
 
 
+@pytest.mark.each_topology
 async def test_the_webhook_finds_a_route_without_knowing_the_tenant(store: Store, lease: Lease) -> None:
     subscriptions, made = Subscriptions(store), subscription(subscription_id="graph's")
     await subscriptions.put(lease, made)
@@ -115,6 +116,7 @@ async def test_a_dropped_one_is_gone_and_may_be_dropped_again(store: Store, leas
     assert not await raw.exists(keys.subscription(made.route_id))
 
 
+@pytest.mark.each_topology
 async def test_a_tenant_that_left_leaves_none_behind(store: Store, lease: Lease, raw: Redis) -> None:
     subscriptions = Subscriptions(store)
     neighbour = next(other for skip in range(3) if (other := tenant_in(P, skip)) != TENANT)

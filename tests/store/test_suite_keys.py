@@ -45,6 +45,7 @@ async def test_a_provisional_key_works_and_ends_by_itself(suite_keys: SuiteKeys,
     assert not await suite_keys.keep(TENANT, key.key_id, audit.key_made(ADA, "desk"))
 
 
+@pytest.mark.each_topology
 async def test_a_provisional_key_that_is_kept_works_for_good_and_is_told_once(suite_keys: SuiteKeys, store: Store):
     key = await suite_keys.issue(TENANT, "desk", provisional=True)
     assert await told(store) == []
@@ -119,6 +120,7 @@ async def test_the_program_is_noted_with_the_key_once_an_hour_and_when_it_change
     assert (await suite_keys.verify(key.text)).client_version == "7.3"
 
 
+@pytest.mark.each_topology
 async def test_of_a_tenant_that_left_its_suites_are_told_for_a_month_and_nothing_else_is_kept(
     suite_keys: SuiteKeys, store: Store, raw: Redis
 ):
@@ -135,6 +137,7 @@ async def test_of_a_tenant_that_left_its_suites_are_told_for_a_month_and_nothing
         await suite_keys.verify(key.text)
 
 
+@pytest.mark.each_topology
 async def test_who_is_connected_is_added_up_over_edges_and_forgotten_when_nobody_says_so(store: Store, raw: Redis):
     connected = ConnectedSuites(store)
     await connected.say("edge-1", {TENANT: {"k1": OpenStreams(1, 10), "k2": OpenStreams(2, 5)}})

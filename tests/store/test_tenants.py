@@ -63,6 +63,7 @@ async def test_putting_a_tenant_again_updates_it_and_keeps_when_it_was_created(t
     assert len(await tenants.list()) == 1
 
 
+@pytest.mark.each_topology
 async def test_all_tenants_are_listed_whatever_their_partition(store: Store) -> None:
     tenants = Tenants(store)
     ids = sorted(tenant_in(partition) for partition in range(0, 64, 7))
@@ -71,6 +72,7 @@ async def test_all_tenants_are_listed_whatever_their_partition(store: Store) -> 
     assert [tenant.tenant_id for tenant in await tenants.list()] == ids
 
 
+@pytest.mark.each_topology
 async def test_events_at_once_do_not_undo_each_other(store: Store, tenants: Tenants) -> None:
     await asyncio.gather(*(store.ping() for _ in range(4)))  # so that the two do not wait for connections in turn
     for _ in range(10):
@@ -84,6 +86,7 @@ async def test_events_at_once_do_not_undo_each_other(store: Store, tenants: Tena
     assert await tenants.happened(tenant_in(1), TenantEvent.CONSENTED) is None
 
 
+@pytest.mark.each_topology
 async def test_the_worker_hears_of_every_change_of_a_tenant(store: Store, tenants: Tenants) -> None:
     await tenants.happened(TENANT, TenantEvent.SUSPENDED)
     await tenants.happened(TENANT, TenantEvent.SUSPENDED)  # changes nothing
@@ -94,6 +97,7 @@ async def test_the_worker_hears_of_every_change_of_a_tenant(store: Store, tenant
     await inbox.aclose()
 
 
+@pytest.mark.each_topology
 async def test_a_removed_tenant_leaves_nothing_of_value_and_its_keys_stay_dead(
     store: Store, tenants: Tenants, raw: Redis
 ) -> None:
@@ -118,6 +122,7 @@ async def test_a_removed_tenant_leaves_nothing_of_value_and_its_keys_stay_dead(
 # ------------------------------------------------------------- suite keys
 
 
+@pytest.mark.each_topology
 async def test_a_suite_key_belongs_to_its_tenant(store: Store, tenants: Tenants, raw: Redis) -> None:
     suite_keys = SuiteKeys(store, MARKS)
     key = await suite_keys.issue(TENANT, "front desk" * 50)
@@ -154,6 +159,7 @@ async def test_what_is_not_exactly_an_issued_key_is_unknown(store: Store, tenant
     assert key.text[21:] not in str(caught.value)
 
 
+@pytest.mark.each_topology
 async def test_a_revoked_key_is_refused_and_its_streams_are_ended(store: Store, tenants: Tenants) -> None:
     suite_keys = SuiteKeys(store, MARKS)
     revoked, other = await suite_keys.issue(TENANT, "old"), await suite_keys.issue(TENANT, "new")

@@ -136,6 +136,7 @@ def test_two_keys_of_one_name_are_refused_and_a_ring_hides_its_keys() -> None:
 # ----------------------------------------------------------------- grants
 
 
+@pytest.mark.each_topology
 async def test_a_grant_comes_back_as_it_was_saved_and_is_stored_encrypted(vault: Vault, raw: Redis) -> None:
     version = await vault.save(GRANT, NEW)
     assert await vault.load(TENANT, user(1)) == replace(GRANT, version=version)
@@ -178,6 +179,7 @@ async def test_a_version_never_comes_twice_not_even_after_a_removal(vault: Vault
         await vault.save(GRANT, first)
 
 
+@pytest.mark.each_topology
 async def test_no_grant_outlives_its_tenant(store: Store, vault: Vault) -> None:
     version = await vault.save(GRANT, NEW)
     await Tenants(store).remove(TENANT)
@@ -198,6 +200,7 @@ async def test_the_worker_hears_of_each_version_and_of_no_conflict(store: Store,
     await inbox.aclose()
 
 
+@pytest.mark.each_topology
 async def test_a_grant_that_does_not_open_hides_no_other(store: Store, vault: Vault, raw: Redis) -> None:
     await vault.save(GRANT, NEW)
     await vault.save(replace(GRANT, account_id=user(2), created=NOW + timedelta(days=1)), NEW)
