@@ -17,7 +17,7 @@ import secrets
 import signal
 import socket
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -26,7 +26,7 @@ import structlog
 from relay.errors import RelayError, StoreUnavailable
 from relay.http.admission import open_more_descriptors
 from relay.ops.expiry import Expiry
-from relay.ops.health import Health, OpsServer
+from relay.ops.health import Health, OpsServer, OwnAnswers
 from relay.ops.listening import listener
 from relay.ops.loop import run as run_on_loop
 from relay.ops.private_files import exposed
@@ -41,6 +41,7 @@ from relay.store.server.health import StoreHealth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from pathlib import Path
     from typing import Any
 
     from relay.settings.load import Settings
@@ -88,8 +89,27 @@ class Running:
     webhook_port: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """The place of a process among those that run the same roles on one machine; see `relay.processes`.
+
+    Attributes:
+        number: from 1.
+        edge_port: on which all of them listen.
+        ops_socket: the path of a Unix socket, in place of the ops port.
+    """
+
+    number: int
+    edge_port: int
+    ops_socket: Path
+
+
 async def run(
-    settings: Settings, roles: Iterable[Role], stop: asyncio.Event, announce: Callable[[Running], None] | None = None
+    settings: Settings,
+    roles: Iterable[Role],
+    stop: asyncio.Event,
+    announce: Callable[[Running], None] | None = None,
+    sibling: Sibling | None = None,
 ) -> None:
     """Run roles until `stop` is set, then stop them in order.
 
@@ -98,6 +118,7 @@ async def run(
         roles: which.
         stop: ends the run, at any moment.
         announce: called once, when all are ready.
+        sibling: the place of this process among those that share the edge's port; None when it is alone.
 
     Raises:
         PreflightFailed: Redis is not what the relay needs.
@@ -115,10 +136,12 @@ async def run(
     for name in env.retired_in_use():
         log.warning("setting_without_effect", setting=name, hint="remove it: a later release refuses unknown settings")
     async with AsyncExitStack() as stack:
-        telemetry = stack.enter_context(
-            Telemetry(settings.telemetry_settings(**{"relay.roles": " ".join(sorted(roles))}))
-        )
-        ops = OpsServer(settings.ops.host, settings.ops.port, health, telemetry.exposition)
+        attributes = {"relay.roles": " ".join(sorted(roles))}
+        if sibling is not None:
+            attributes["relay.process"] = str(sibling.number)
+        telemetry = stack.enter_context(Telemetry(settings.telemetry_settings(**attributes)))
+        address = (settings.ops.host, settings.ops.port) if sibling is None else sibling.ops_socket
+        ops = OpsServer(address, OwnAnswers(health, telemetry.exposition))
         await stack.enter_async_context(ops)
         store = await stack.enter_async_context(reached(settings.store_settings(), stop))
         if store is None:
@@ -131,7 +154,7 @@ async def run(
             async with asyncio.TaskGroup() as tasks:
                 ring = settings.key_ring() if roles & _WITH_RING else None
                 marks = settings.edge_marks(ring) if Role.EDGE in roles else NO_MARKS
-                parts = _Parts(store, ring, marks, health, ops.port, announce)
+                parts = _Parts(store, ring, marks, health, ops.port, announce, sibling)
                 async with running({"store-health": store_health.run}), _announced(parts):
                     await _run_roles(settings, roles, stop, tasks, parts)
         except* Exception as group:
@@ -151,6 +174,7 @@ class _Parts:
     health: Health
     ops_port: int
     announce: Callable[[Running], None] | None
+    sibling: Sibling | None
 
 
 async def _run_roles(
@@ -244,12 +268,15 @@ async def _edge(settings: Settings, parts: _Parts) -> AsyncIterator[int]:
     from relay.edge.settings import edge_settings
 
     edge = edge_settings(settings.edge, settings.watch, settings.poll)
+    if parts.sibling is not None:
+        edge = replace(edge, port=parts.sibling.edge_port, shares_port=True)
     async with AsyncExitStack() as stack:
         try:
             server = await stack.enter_async_context(EdgeServer(edge, parts.store, parts.marks, _identity()))
         except RuntimeError as error:  # all that gRPC says when it cannot listen
-            with listener(edge.host, edge.port):
-                pass  # the address is not at fault, or this says what is wrong with it
+            if parts.sibling is None:  # else the supervisor holds the port
+                with listener(edge.host, edge.port):
+                    pass  # the address is not at fault, or this says what is wrong with it
             raise SettingsInvalid(
                 [
                     "RELAY_EDGE_TLS_CERT: gRPC cannot use this certificate or its key; RSA, and EC on P-256 or P-384, work"

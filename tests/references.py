@@ -51,7 +51,7 @@ def _sections(command: Any, name: str) -> Iterator[str]:
         rows = [f"| `{_label(label)}` | {_one_line(meaning)} |" for label, meaning in records]
         if rows:
             yield from ("| argument or option | meaning |", "| --- | --- |", *rows, "")
-    for word, each in below.items():
+    for word, each in ((word, each) for word, each in below.items() if not each.hidden):
         yield from _sections(each, f"{name} {word}")
 
 

@@ -78,7 +78,7 @@ def errors_as_lines() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except RelayError as error:
         faults = getattr(error, "faults", None)
-        fail("\n".join(faults) if faults else _explained(error), EXIT_FAILURE)
+        fail("\n".join(faults) if faults else _explained(error), getattr(error, "exit_code", EXIT_FAILURE))
     except OSError as error:
         fail(_os_error_line(error), EXIT_FAILURE)
 

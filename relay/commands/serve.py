@@ -24,14 +24,50 @@ def serve(
         list[str],
         typer.Argument(metavar="ROLE...", help="edge, worker, webhook, web, or all.", autocompletion=_complete_role),
     ],
+    *,
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=64,
+            help="Number of edge processes on this machine, which share the port. For the role edge alone; not needed in "
+            "Kubernetes, where you add replicas.",
+        ),
+    ] = 1,
 ) -> None:
     """Run roles of the relay until SIGTERM or Ctrl-C."""
     chosen = _roles(roles)
+    if processes > 1 and chosen != [Role.EDGE]:
+        fail(
+            "--processes runs several edges: name the role edge alone, and start other roles by another command.",
+            EXIT_USAGE,
+        )
     with errors_as_lines():
         from relay import app as relay_app
 
         settings = read_settings(*needs_of(chosen))
-        relay_app.until_signalled(lambda stop: relay_app.run(settings, chosen, stop))
+        if processes == 1:
+            relay_app.until_signalled(lambda stop: relay_app.run(settings, chosen, stop))
+            return
+        from relay.processes.run import run
+
+        relay_app.until_signalled(lambda stop: run(settings, processes, stop))
+
+
+@commands.command("edge-process", hidden=True)
+def edge_process(
+    number: Annotated[int, typer.Argument(help="Number of this process, from 1.")],
+    port: Annotated[int, typer.Argument(help="Port that all processes share.")],
+    ops_socket: Annotated[Path, typer.Argument(help="Unix socket for health and metrics.")],
+) -> None:
+    """Run one of the processes of `serve edge --processes` until its standard input ends."""
+    with errors_as_lines():
+        from relay import app as relay_app
+        from relay.processes.run import run_one
+
+        settings = read_settings(*needs_of([Role.EDGE]))
+        sibling = relay_app.Sibling(number, port, ops_socket)
+        relay_app.until_signalled(lambda stop: run_one(settings, sibling, stop))
 
 
 @commands.command()

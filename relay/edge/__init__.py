@@ -19,7 +19,8 @@
     errors.py              each error on the wire
     health.py              gRPC's health service
     reflection.py          gRPC's reflection
-    sockets.py             stops listening while gRPC still serves the open connections
+    sockets.py             the process' sockets: stops listening while gRPC still serves the open connections
+    address_limit.py       bounds the connections of one address
     memory.py              gives freed memory back to the system
     tasks.py               short tasks beside the streams
     weighted_semaphore.py  a fair semaphore with weights

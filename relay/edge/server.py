@@ -20,6 +20,7 @@ import structlog
 from grpc_health.v1 import health
 
 from relay.edge import memory, reflection, sockets
+from relay.edge.address_limit import AddressLimit
 from relay.edge.context import EdgeContext
 from relay.edge.gate import Gate
 from relay.edge.health import HealthService
@@ -94,6 +95,8 @@ class EdgeServer:
             self._server.add_generic_rpc_handlers(handlers)
             self.port = _listen(self._server, self._settings)
             await self._server.start()
+            limit = AddressLimit(self.port, self._settings, self._clock)
+            await stack.enter_async_context(running({"edge-address-limit": limit.run}))
             stack.push_async_callback(self._stop)
             await self._health.serving("", SERVICE)
             self._stack = stack.pop_all()
@@ -171,10 +174,9 @@ def _options(settings: EdgeSettings) -> list[tuple[str, Any]]:
         ("grpc.max_connection_age_ms", _ms(settings.connection_age)),
         # The core would accept until no descriptor is left, and then neither reads Redis nor closes anything.
         ("grpc.max_allowed_incoming_connections", _room(settings.connections)),
-        # Two processes on one port would share its suites, though no one configured that.
-        ("grpc.so_reuseport", 0),
-        # A suite behind a NAT may ping every 10 s, with streams or without, and is not refused for it.
-        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        # gRPC's own default would have two processes share the suites of a port though no one configured that.
+        ("grpc.so_reuseport", int(settings.shares_port)),
+        ("grpc.http2.min_ping_interval_without_data_ms", _ms(settings.ping_interval)),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.keepalive_time_ms", _ms(settings.keepalive)),
         ("grpc.keepalive_timeout_ms", _ms(settings.keepalive_timeout)),

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from relay.core.watching.limits import MOST_NAMES
 from relay.core.watching.watch_intervals import GOES_ON_FOR
-from relay.settings.validators import key_bytes, pem_bytes
+from relay.settings.validators import key_bytes, listed, pem_bytes
 
 if TYPE_CHECKING:
     from relay.settings.groups.edge import EdgeConfig, WatchConfig
     from relay.settings.groups.reading import PollConfig
+
+STOP_MARGIN: Final = timedelta(seconds=20)
+"""The most that a process needs to stop beyond `drain_delay`: 2 s for the last endings, 2 s of grace, 5 s for what suites watched and
+what the audit log is owed, 5 s for a store that does not answer, 3 s for the last metrics. Whatever stops the process must wait for
+longer: in Kubernetes `terminationGracePeriodSeconds`, which counts the `preStop` hook too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +30,8 @@ class EdgeSettings:
     tls_cert_pem: bytes | None = None
     """Certificate chain, PEM. With neither this nor the key: plain text, for benchmarks or behind a mesh only."""
     tls_key_pem: bytes | None = field(default=None, repr=False)
+    shares_port: bool = False
+    """Whether other processes of this machine listen on the same port (SO_REUSEPORT): the kernel spreads connections over them."""
 
     message_users: int = 10_000
     """Users in one message: one of them keeps the event loop busy for some 50 ms."""
@@ -80,8 +87,16 @@ class EdgeSettings:
     keepalive_timeout: timedelta = timedelta(seconds=10)
     """For the answer. A suite that vanished without a word is so noticed within 30 s, before this project's own suite notices it
     (40 s) and comes back: the places of its streams are free by then."""
+    ping_interval: timedelta = timedelta(seconds=10)
+    """The shortest between two pings of a suite, with streams or without: a suite behind a NAT may ping this often. gRPC forgives
+    two that come sooner, and closes the connection at the third."""
     connections: int = 10_000
     """Connections at the same time; `docs/limits.md` says what they cost. Further ones are closed at once."""
+    connections_per_address: int = 1_000
+    """Of one IPv4 address or IPv6 /64. An office behind one address has a connection for each stream at the most, and a tenant has
+    64 streams; so ten addresses are needed to take all places."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks whose addresses are not limited: many suites come from each."""
 
     linger: timedelta = timedelta(milliseconds=50)
     """Between two writes of a busy stream: a write costs the same whatever its size, and 50 ms nobody sees."""
@@ -145,7 +160,12 @@ def edge_settings(edge: EdgeConfig, watch: WatchConfig, poll: PollConfig) -> Edg
         poll_interval_assumed=poll.interval,
         connections=edge.connections,
         streams_per_connection=edge.streams_per_connection,
+        connections_per_address=edge.connections_per_address,
+        trusted_proxies=listed(edge.trusted_proxies),
         handshake=edge.handshake,
+        keepalive=edge.keepalive,
+        keepalive_timeout=edge.keepalive_timeout,
+        ping_interval=edge.ping_interval,
         connection_age=edge.connection_age,
         metadata_bytes=edge.metadata_bytes,
         message_bytes=edge.message_bytes,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import socket
-from contextlib import suppress
+import stat
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -40,24 +41,53 @@ def has_connections(port: int) -> bool:
         return True  # nobody knows
 
 
+def inodes() -> dict[int, int]:
+    """Return the sockets of this process: inode -> descriptor; nothing when the descriptors cannot be listed."""
+    found: dict[int, int] = {}
+    with suppress(OSError):
+        for entry in os.listdir(_DESCRIPTORS):  # noqa: PTH208  a tenth of the time of `iterdir`, with 10,000 connections
+            with suppress(OSError):  # closed meanwhile
+                about = os.fstat(int(entry))
+                if stat.S_ISSOCK(about.st_mode):
+                    found[about.st_ino] = int(entry)
+    return found
+
+
+@contextmanager
+def handle(descriptor: int) -> Iterator[socket.socket | None]:
+    """Yield a handle of its own of a descriptor's socket; None when it is none. Leaving closes the handle and not the socket."""
+    try:
+        own = os.dup(descriptor)
+    except OSError:
+        yield None  # closed meanwhile
+        return
+    try:
+        one = socket.socket(fileno=own)
+    except OSError:
+        os.close(own)  # no socket
+        yield None
+        return
+    with one:
+        yield one
+
+
+def peer_of(one: socket.socket, port: int) -> str | None:
+    """Return the address at the other end of a TCP connection to the port; None when it is no such connection."""
+    try:
+        return str(one.getpeername()[0]) if _is_tcp(one) and one.getsockname()[1] == port else None
+    except OSError:
+        return None  # it listens, or is over
+
+
 def _on(port: int) -> Iterator[socket.socket]:
-    """A handle of its own of each TCP socket with this local port. Closing it leaves the socket open.
+    """A handle of its own of each TCP socket with this local port.
 
     Raises:
         OSError: the descriptors cannot be listed.
     """
     for entry in _DESCRIPTORS.iterdir():
-        try:
-            handle = os.dup(int(entry.name))
-        except OSError:
-            continue  # closed meanwhile
-        try:
-            one = socket.socket(fileno=handle)
-        except OSError:
-            os.close(handle)  # no socket
-            continue
-        with one:
-            if _is_tcp(one) and one.getsockname()[1] == port:
+        with handle(int(entry.name)) as one:
+            if one is not None and _is_tcp(one) and one.getsockname()[1] == port:
                 yield one
 
 

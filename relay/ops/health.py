@@ -1,4 +1,4 @@
-"""The ops port: liveness, readiness and metrics of this process.
+"""The ops port: liveness, readiness and metrics of this process, or of the processes that it supervises.
 
     GET /livez     200 while the event loop turns; a process that does not answer is to be restarted
     GET /readyz    200 when every part is ready, else 503; one line for each part
@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
 
 from relay.ops.listening import listener
 
@@ -81,6 +82,32 @@ class Health:
         return "; ".join(filter(None, (trouble() for trouble in self._troubles.get(part, ()))))
 
 
+class OpsAnswers(Protocol):
+    """The answers of an ops port."""
+
+    async def readiness(self) -> tuple[bool, str]:
+        """Return whether it is ready at this moment, and a line for each part."""
+
+    async def metrics(self) -> bytes:
+        """Return all metrics in Prometheus' text form."""
+
+
+class OwnAnswers:
+    """The answers of one process about itself."""
+
+    def __init__(self, health: Health, exposition: Callable[[], bytes]) -> None:
+        self._health = health
+        self._exposition = exposition
+
+    async def readiness(self) -> tuple[bool, str]:
+        """Return whether all parts are ready, and a line for each."""
+        return self._health.is_ready, self._health.report()
+
+    async def metrics(self) -> bytes:
+        """Return the metrics of this process."""
+        return self._exposition()
+
+
 class OpsServer:
     """Serves the ops port while the context lasts.
 
@@ -88,19 +115,23 @@ class OpsServer:
         OSError: (on entering) the port is taken.
     """
 
-    def __init__(self, host: str, port: int, health: Health, exposition: Callable[[], bytes]) -> None:
-        self._host = host
-        self._port = port
-        self._health = health
-        self._exposition = exposition
+    def __init__(self, address: tuple[str, int] | Path, answers: OpsAnswers) -> None:
+        """Make a server that does not listen yet.
+
+        Args:
+            address: host and port, or the path of a Unix socket that is to be made.
+            answers: about this process, or others.
+        """
+        self._address = address
+        self._answers = answers
         self._server: asyncio.Server | None = None
         self._open = 0
 
     @property
     def port(self) -> int:
-        """Return the port that is listened on."""
+        """Return the port that is listened on; 0 on a Unix socket."""
         assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
+        return 0 if isinstance(self._address, Path) else int(self._server.sockets[0].getsockname()[1])
 
     @property
     def connections(self) -> int:
@@ -108,7 +139,10 @@ class OpsServer:
         return self._open
 
     async def __aenter__(self) -> Self:
-        with listener(self._host, self._port) as bound:  # the server listens on a copy of it
+        if isinstance(self._address, Path):
+            self._server = await asyncio.start_unix_server(self._serve, self._address, limit=_MOST_REQUEST_BYTES)
+            return self
+        with listener(*self._address) as bound:  # the server listens on a copy of it
             self._server = await asyncio.start_server(self._serve, sock=bound.dup(), limit=_MOST_REQUEST_BYTES)
         return self
 
@@ -137,7 +171,7 @@ class OpsServer:
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        status, kind, body = self._answer(await self._request_line(reader))
+        status, kind, body = await self._answer(await self._request_line(reader))
         head = f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
         writer.write(f"{head}Connection: close\r\n\r\n".encode() + body)
         await writer.drain()
@@ -153,7 +187,7 @@ class OpsServer:
             return ""
         return head.split(b"\r\n", 1)[0].decode("latin-1")
 
-    def _answer(self, line: str) -> tuple[int, str, bytes]:
+    async def _answer(self, line: str) -> tuple[int, str, bytes]:
         method, _, rest = line.partition(" ")
         path = rest.partition(" ")[0].partition("?")[0]
         if not path:
@@ -164,7 +198,8 @@ class OpsServer:
             case "/livez":
                 return 200, _TEXT, b"alive\n"
             case "/readyz":
-                return (200 if self._health.is_ready else 503), _TEXT, self._health.report().encode()
+                is_ready, report = await self._answers.readiness()
+                return (200 if is_ready else 503), _TEXT, report.encode()
             case "/metrics":
-                return 200, "text/plain; version=0.0.4; charset=utf-8", self._exposition()
+                return 200, "text/plain; version=0.0.4; charset=utf-8", await self._answers.metrics()
         return 404, _TEXT, b"/livez, /readyz, /metrics\n"

@@ -34,3 +34,21 @@ def listener(host: str, port: int) -> Iterator[socket.socket]:
         except OSError as error:
             raise OSError(error.errno, error.strerror, shown(host, port)) from error
         yield bound
+
+
+@contextlib.contextmanager
+def shared_port(host: str, port: int) -> Iterator[int]:
+    """Hold a port, without listening on it, for processes of this machine that listen on it together (SO_REUSEPORT); yield it.
+
+    Raises:
+        OSError: somebody else listens on it, or the address is none of this machine's; `filename` is the address.
+    """
+    with listener(host, port) as bound:  # refused while anybody listens, whoever shares what
+        found = int(bound.getsockname()[1])
+    with socket.socket(bound.family, socket.SOCK_STREAM) as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if held.family == socket.AF_INET6:
+            held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        held.bind((host, found))
+        yield found

@@ -10,7 +10,7 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 
 from relay.ops import health
-from relay.ops.health import Health, OpsServer
+from relay.ops.health import Health, OpsServer, OwnAnswers
 from relay.ops.telemetry import Telemetry, TelemetrySettings
 
 
@@ -18,7 +18,7 @@ from relay.ops.telemetry import Telemetry, TelemetrySettings
 async def ops() -> AsyncIterator[tuple[Health, OpsServer]]:
     health = Health()
     health.expect("store", "edge")
-    async with OpsServer("127.0.0.1", 0, health, lambda: b"metric 1\n") as server:
+    async with OpsServer(("127.0.0.1", 0), OwnAnswers(health, lambda: b"metric 1\n")) as server:
         yield health, server
 
 
@@ -89,7 +89,7 @@ def test_histograms_in_seconds_have_bounds_in_seconds():
 
 async def test_whoever_reads_no_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(health, "REQUEST_S", 0.2)
-    async with OpsServer("127.0.0.1", 0, Health(), lambda: b"x" * 50_000_000) as server:
+    async with OpsServer(("127.0.0.1", 0), OwnAnswers(Health(), lambda: b"x" * 50_000_000)) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
         writer.write(b"GET /metrics HTTP/1.1\r\n\r\n")
         await writer.drain()
@@ -100,7 +100,7 @@ async def test_whoever_reads_no_answer_is_not_waited_for(monkeypatch: pytest.Mon
 
 
 async def test_connections_beyond_the_bound_are_closed_unread():
-    async with OpsServer("127.0.0.1", 0, Health(), lambda: b"") as server:
+    async with OpsServer(("127.0.0.1", 0), OwnAnswers(Health(), lambda: b"")) as server:
         held = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(health.MOST_CONNECTIONS)]
         await _until(lambda: server.connections == health.MOST_CONNECTIONS)
         assert await _first_line(server.port, "/livez") == b""

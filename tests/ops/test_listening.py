@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from relay.ops.health import Health, OpsServer
+from relay.ops.health import Health, OpsServer, OwnAnswers
 from relay.ops.listening import listener, shown
 
 pytestmark = pytest.mark.fault("B52")
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.fault("B52")
 @pytest.mark.parametrize("host", ["::", "::1", "127.0.0.1", "localhost"])
 async def test_a_listener_is_reached_at_its_address(host: str):
     reached = {"::": ("::1", "127.0.0.1")}.get(host, (host,))
-    async with OpsServer(host, 0, Health(), lambda: b"metric 1\n") as server:
+    async with OpsServer((host, 0), OwnAnswers(Health(), lambda: b"metric 1\n")) as server:
         for address in reached:
             reader, writer = await asyncio.open_connection(address, server.port)
             writer.write(b"GET /metrics HTTP/1.1\r\n\r\n")

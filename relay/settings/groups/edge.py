@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from relay.core.watching.limits import HIGHEST, MOST_NAMES
 from relay.settings.env import Duration, SettingsGroup
-from relay.settings.validators import SECOND, Certificates, ListenHost, MarkKeys, Port, PrivateKey, is_pair
+from relay.settings.validators import SECOND, Certificates, ListenHost, MarkKeys, Port, PrivateKey, Proxies, is_pair
 
 if TYPE_CHECKING:
     from typing import Self
+
+_INSIDE: Final = "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,::1,fc00::/7"
+"""Loopback, private and shared addresses: those of balancers, of nodes of a cluster, and of neighbours."""
 
 
 class WatchConfig(SettingsGroup):
@@ -95,6 +98,17 @@ class EdgeConfig(SettingsGroup):
         ge=10,
         description="number of open connections, never more than a quarter of `nofile`; others are closed at once",
     )
+    connections_per_address: int = Field(
+        1_000,
+        ge=1,
+        description="number of open connections from one IPv4 address or IPv6 /64; the newest beyond it are closed "
+        "within a second. Networks of `RELAY_EDGE_TRUSTED_PROXIES` are not limited",
+    )
+    trusted_proxies: Proxies = Field(
+        _INSIDE,
+        description="addresses and networks, separated by commas, that `RELAY_EDGE_CONNECTIONS_PER_ADDRESS` does not "
+        "limit: balancers and nodes, behind which many suites have one address",
+    )
     streams_per_connection: int = Field(
         100, ge=1, description="number of calls under way on one connection; a proxy opens another connection for more"
     )
@@ -108,6 +122,25 @@ class EdgeConfig(SettingsGroup):
         ge=SECOND,
         description="time for which a connection takes new streams. Later streams open another connection, which a "
         "balancer places again. At most half of `RELAY_EDGE_DRAIN_DELAY`",
+    )
+    keepalive: Duration = Field(
+        timedelta(seconds=20),
+        ge=SECOND,
+        le=timedelta(hours=2),
+        description="time without a byte from a suite after which the edge pings it",
+    )
+    keepalive_timeout: Duration = Field(
+        timedelta(seconds=10),
+        ge=SECOND,
+        le=timedelta(minutes=2),
+        description="time that a suite has to answer a ping; then its connection is closed",
+    )
+    ping_interval: Duration = Field(
+        timedelta(seconds=10),
+        ge=timedelta(milliseconds=100),
+        le=timedelta(minutes=5),
+        description="shortest time between two pings of a suite. A connection that pings more often is closed with "
+        "`too_many_pings`. This project's client pings every 30 seconds",
     )
     metadata_bytes: int = Field(
         16_384, ge=1024, description="size of a call's metadata. A suite sends less than 1 KiB; proxies add some"
@@ -168,7 +201,8 @@ class EdgeConfig(SettingsGroup):
     drain_delay: Duration = Field(
         timedelta(seconds=10),
         ge=timedelta(),
-        description="time for suites to move when the edge stops; shorter than the time that the process has to stop",
+        description="time over which suites are moved when the edge stops, each at a random moment. The process needs up "
+        "to 20 seconds more than this to stop",
     )
 
     @model_validator(mode="after")

@@ -1,0 +1,98 @@
+"""Bounds the connections of one address.
+
+gRPC accepts connections by itself and asks nobody, so this looks at the process' sockets every second: what an address has beyond its
+limit is closed, the newest first. Until then the limit of all connections holds. A look costs some 2 µs a descriptor, on a thread,
+and nothing as long as the process has no more descriptors than one address may have connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from relay.edge import sockets
+from relay.http.admission import ConnectionLimiter, ConnectionSlot, network_of
+
+if TYPE_CHECKING:
+    from relay.edge.settings import EdgeSettings
+    from relay.ops.clock import Clock
+
+_log = structlog.get_logger(__name__)
+
+_LOOK_S: Final = 1.0
+_SAY_S: Final = 60.0
+"""Between two lines in the log about it."""
+
+
+class AddressLimit:
+    """Closes the connections that an address has beyond its limit."""
+
+    def __init__(self, port: int, settings: EdgeSettings, clock: Clock) -> None:
+        """Bound the connections to `port` of this process."""
+        self._port = port
+        self._clock = clock
+        self._most = settings.connections_per_address
+        self._limiter = ConnectionLimiter(settings.connections, self._most, settings.trusted_proxies, lambda _: None)
+        self._known: dict[int, ConnectionSlot | None] = {}
+        """Inode of a socket -> its place; None for a socket that is no connection to the port, or was closed here."""
+        self._closed = 0
+        self._say_at = -math.inf
+
+    async def run(self) -> None:
+        """Look every second, until cancelled."""
+        while True:
+            await self._clock.sleep(_LOOK_S)
+            if network := await asyncio.to_thread(self.look):
+                self._say(network)
+
+    def look(self) -> str:
+        """Close what is beyond the limit; return the network of one that was closed, empty when none was."""
+        found = sockets.inodes()
+        if len(found) <= self._most:
+            self._forget(set(self._known))
+            return ""
+        self._forget(self._known.keys() - found)
+        crowded = ""
+        for inode in sorted(found.keys() - self._known.keys()):  # the system numbers them in their order
+            crowded = self._take_in(inode, found[inode]) or crowded
+        return crowded
+
+    def _forget(self, inodes: set[int]) -> None:
+        for inode in inodes:
+            place = self._known.pop(inode)
+            if place is not None:
+                self._limiter.leave(place)
+
+    def _take_in(self, inode: int, descriptor: int) -> str:
+        """Give a new socket a place, or close it; return its network when it was closed."""
+        with sockets.handle(descriptor) as one:
+            address = None if one is None else sockets.peer_of(one, self._port)
+            if one is None or address is None:
+                self._known[inode] = None
+                return ""
+            place = self._limiter.enter(address, lambda: None)
+            if place is None:
+                self._known[inode] = None
+                self._closed += 1
+                _close(one)
+                return network_of(address)
+            self._limiter.answer(place)  # whoever was there first stays
+            self._known[inode] = place
+            return ""
+
+    def _say(self, network: str) -> None:
+        now = self._clock.monotonic()
+        if now >= self._say_at:
+            hint = "if it is a balancer's, name it in RELAY_EDGE_TRUSTED_PROXIES"
+            _log.warning("edge_address_crowded", address=network, limit=self._most, closed=self._closed, hint=hint)
+            self._say_at, self._closed = now + _SAY_S, 0
+
+
+def _close(one: socket.socket) -> None:
+    with suppress(OSError):  # it has gone by itself
+        one.shutdown(socket.SHUT_RDWR)

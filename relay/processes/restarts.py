@@ -1,0 +1,30 @@
+"""The rule of when a process that has ended is started again. (Pure.)
+
+ended ──► a pause of 1, 2, 4, 8 s ──► started ──► ran for a minute: the next pause is 1 s again
+                                        └──► ended sooner five times in a row: it will not get well by itself
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+MOST_SHORT_RUNS: Final = 5
+"""Runs of less than `WELL_AFTER_S` in a row, after which starting again is of no use. With their pauses that is a quarter of a minute
+beside the runs themselves: a fault that passes by itself is over by then, or lasts, and somebody must look."""
+WELL_AFTER_S: Final = 60.0
+_FIRST_PAUSE_S: Final = 1.0
+
+
+@dataclass(slots=True)
+class Restarts:
+    """The history of one place among the processes."""
+
+    short_runs: int = 0
+
+    def pause_after(self, ran_s: float) -> float | None:
+        """Return the seconds to wait before a process that ran for `ran_s` is started again; None when it must not be."""
+        self.short_runs = 0 if ran_s >= WELL_AFTER_S else self.short_runs + 1
+        if self.short_runs >= MOST_SHORT_RUNS:
+            return None
+        return float(_FIRST_PAUSE_S * 2.0 ** max(0, self.short_runs - 1))

@@ -1,0 +1,198 @@
+"""Keeps several processes running: starts them, starts again those that end, and stops all in order.
+
+start    all at once. One that ends before all were ready ends the whole: what is wrong is wrong for every one of them
+run      one that ends is started again after a pause (restarts.py); one that does not answer for half a minute is killed first
+stop     each is told to stop and drains; one that takes longer than it may is killed
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from relay.errors import RelayError
+from relay.processes.child import Child, in_words
+from relay.processes.restarts import WELL_AFTER_S, Restarts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import timedelta
+
+_log = structlog.get_logger(__name__)
+
+_READY_LOOK_S: Final = 0.1
+_LIVE_LOOK_S: Final = 5.0
+_MOST_SILENT_LOOKS: Final = 6
+"""Looks in a row without an answer, half a minute, after which a process hangs. Kubernetes would restart it no sooner."""
+
+
+class ProcessesFailed(RelayError):
+    """The processes cannot be kept running.
+
+    Attributes:
+        exit_code: that the supervisor is to end with.
+    """
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+class Supervisor:
+    """The processes and their state.
+
+    Attributes:
+        children: place -> its process; None while there is none.
+        starts: place -> how often a process was started there.
+    """
+
+    def __init__(self, count: int, command: Callable[[int, Path], Sequence[str]], stop_within: timedelta) -> None:
+        """Make a supervisor of nothing yet.
+
+        Args:
+            count: of processes.
+            command: returns the program and its arguments for a place and the path of its ops socket.
+            stop_within: the time that a process has to stop.
+        """
+        self.children: dict[int, Child | None] = dict.fromkeys(range(1, count + 1))
+        self.starts: dict[int, int] = dict.fromkeys(self.children, 0)
+        self._command = command
+        self._stop_within_s = stop_within.total_seconds()
+        self._ready: set[int] = set()  # places whose process was ready once
+        self._stopping = asyncio.Event()
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether every place had a ready process, and no stop was ordered."""
+        return len(self._ready) == len(self.children) and not self._stopping.is_set()
+
+    async def run(self, stop: asyncio.Event, announce: Callable[[], None] | None = None) -> None:
+        """Keep the processes running until `stop` is set, then stop them. Cancelling kills them.
+
+        Args:
+            stop: ends the run, at any moment.
+            announce: called once, when all are ready.
+
+        Raises:
+            ProcessesFailed: one ends again and again, or did not stop in order.
+        """
+        with tempfile.TemporaryDirectory(prefix="presence-relay-") as folder:
+            places = [asyncio.create_task(self._keep(n, Path(folder), announce)) for n in self.children]
+            stopped = asyncio.create_task(stop.wait())
+            try:
+                done, _ = await asyncio.wait({stopped, *places}, return_when=asyncio.FIRST_COMPLETED)
+                self._stop()
+                await asyncio.wait(places)
+            finally:
+                stopped.cancel()
+                await self._kill(places)
+        ends = [*(place for place in places if place in done), *places]  # what failed first is what somebody must know
+        failures = [error for place in ends if (error := place.exception()) is not None]
+        if failures:
+            raise failures[0]
+
+    def _stop(self) -> None:
+        _log.info("processes_stopping")
+        self._stopping.set()
+        for child in filter(None, self.children.values()):
+            child.stop()
+
+    async def _kill(self, places: Sequence[asyncio.Task[None]]) -> None:
+        for place in places:
+            place.cancel()
+        for child in filter(None, self.children.values()):
+            child.kill()
+        await asyncio.gather(*places, return_exceptions=True)
+
+    async def _keep(self, number: int, folder: Path, announce: Callable[[], None] | None) -> None:
+        """Keep a process in one place until all are to stop."""
+        loop, restarts = asyncio.get_running_loop(), Restarts()
+        while not self._stopping.is_set():
+            began = loop.time()
+            self.starts[number] += 1
+            socket = folder / f"{number}.{self.starts[number]}"  # never that of the one before
+            child = await Child.start(number, self._command(number, socket), socket)
+            self.children[number] = child
+            _log.info("process_started", process=number, pid=child.pid)
+            code = await self._ended(child, announce)
+            self.children[number] = None
+            if self._stopping.is_set():
+                if code not in (
+                    0,
+                    -signal.SIGTERM,
+                ):  # whoever stops the supervisor may stop all, this one before it listened
+                    raise ProcessesFailed(f"Process {number} did not stop in order: {in_words(code)}.", 1)
+                return
+            await self._judge(number, code, restarts.pause_after(loop.time() - began))
+
+    async def _judge(self, number: int, code: int, pause_s: float | None) -> None:
+        """Wait before a process is started again.
+
+        Raises:
+            ProcessesFailed: it must not be.
+        """
+        if len(self._ready) < len(self.children):
+            text = f"Process {number} ended before it was ready: {in_words(code)}. Its own lines say why."
+            raise ProcessesFailed(text, max(1, code))
+        if pause_s is None:
+            text = (
+                f"Process {number} ended {self.starts[number]} times, each within {WELL_AFTER_S:g} s: {in_words(code)}."
+            )
+            raise ProcessesFailed(f"{text} Its own lines say why.", 1)
+        _log.error("process_ended", process=number, how=in_words(code), again_in_s=pause_s)
+        await self._stopping_within(pause_s)
+
+    async def _ended(self, child: Child, announce: Callable[[], None] | None) -> int:
+        """Return the exit code of a process once it has ended, by itself or because it had to."""
+        ended = asyncio.create_task(child.ended())
+        looking = asyncio.create_task(self._look_after(child, announce))
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                await asyncio.wait({ended}, timeout=self._stop_within_s)
+            if not ended.done():
+                _log.error("process_killed", process=child.number, reason="it did not stop in time")
+                child.kill()
+            return await ended
+        finally:
+            for task in (ended, looking, stopping):
+                task.cancel()
+
+    async def _look_after(self, child: Child, announce: Callable[[], None] | None) -> None:
+        """Note when a process is ready; then kill it when it does not answer any more."""
+        while not await _answers(child, "/readyz"):
+            await asyncio.sleep(_READY_LOOK_S)
+        child.is_up = True
+        was_running = self.is_running
+        self._ready.add(child.number)
+        if self.is_running and not was_running:
+            _log.info("processes_ready", processes=len(self.children))
+            if announce is not None:
+                announce()
+        silent = 0
+        while silent < _MOST_SILENT_LOOKS:
+            await asyncio.sleep(_LIVE_LOOK_S)
+            silent = 0 if await _answers(child, "/livez") else silent + 1
+        _log.error("process_killed", process=child.number, reason="it does not answer")
+        child.kill()
+
+    async def _stopping_within(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
+
+
+async def _answers(child: Child, path: str) -> bool:
+    """Return whether a process answers a question with 200."""
+    try:
+        return (await child.ask(path))[0] == 200
+    except (OSError, TimeoutError, ValueError):
+        return False
