@@ -17,7 +17,7 @@ import structlog
 
 from relay.errors import RelayError
 from relay.processes.child import Child, in_words
-from relay.processes.restarts import WELL_AFTER_S, Restarts
+from relay.processes.restarts import FIRST_PAUSE, WELL_AFTER_S, Restarts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,18 +51,26 @@ class Supervisor:
         starts: place -> how often a process was started there.
     """
 
-    def __init__(self, count: int, command: Callable[[int, Path], Sequence[str]], stop_within: timedelta) -> None:
+    def __init__(
+        self,
+        count: int,
+        command: Callable[[int, Path], Sequence[str]],
+        stop_within: timedelta,
+        first_pause: timedelta = FIRST_PAUSE,
+    ) -> None:
         """Make a supervisor of nothing yet.
 
         Args:
             count: of processes.
             command: returns the program and its arguments for a place and the path of its ops socket.
             stop_within: the time that a process has to stop.
+            first_pause: before a process is started again; it doubles while that does not help.
         """
         self.children: dict[int, Child | None] = dict.fromkeys(range(1, count + 1))
         self.starts: dict[int, int] = dict.fromkeys(self.children, 0)
         self._command = command
         self._stop_within_s = stop_within.total_seconds()
+        self._first_pause_s = first_pause.total_seconds()
         self._ready: set[int] = set()  # places whose process was ready once
         self._stopping = asyncio.Event()
 
@@ -89,8 +97,9 @@ class Supervisor:
                 self._stop()
                 await asyncio.wait(places)
             finally:
-                stopped.cancel()
-                await self._kill(places)
+                for task in (stopped, *places):
+                    task.cancel()
+                await asyncio.gather(stopped, *places, return_exceptions=True)
         ends = [*(place for place in places if place in done), *places]  # what failed first is what somebody must know
         failures = [error for place in ends if (error := place.exception()) is not None]
         if failures:
@@ -102,16 +111,9 @@ class Supervisor:
         for child in filter(None, self.children.values()):
             child.stop()
 
-    async def _kill(self, places: Sequence[asyncio.Task[None]]) -> None:
-        for place in places:
-            place.cancel()
-        for child in filter(None, self.children.values()):
-            child.kill()
-        await asyncio.gather(*places, return_exceptions=True)
-
     async def _keep(self, number: int, folder: Path, announce: Callable[[], None] | None) -> None:
         """Keep a process in one place until all are to stop."""
-        loop, restarts = asyncio.get_running_loop(), Restarts()
+        loop, restarts = asyncio.get_running_loop(), Restarts(self._first_pause_s)
         while not self._stopping.is_set():
             began = loop.time()
             self.starts[number] += 1
@@ -159,16 +161,21 @@ class Supervisor:
             if not ended.done():
                 _log.error("process_killed", process=child.number, reason="it did not stop in time")
                 child.kill()
-            return await ended
+            await asyncio.wait({ended})
+            return ended.result()
+        except asyncio.CancelledError:
+            child.kill()
+            await asyncio.wait({ended})
+            raise
         finally:
-            for task in (ended, looking, stopping):
+            for task in (looking, stopping):
                 task.cancel()
 
     async def _look_after(self, child: Child, announce: Callable[[], None] | None) -> None:
         """Note when a process is ready; then kill it when it does not answer any more."""
-        while not await _answers(child, "/readyz"):
+        while not child.is_up:
             await asyncio.sleep(_READY_LOOK_S)
-        child.is_up = True
+            child.is_up = await _answers(child, "/readyz")
         was_running = self.is_running
         self._ready.add(child.number)
         if self.is_running and not was_running:

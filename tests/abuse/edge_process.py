@@ -35,6 +35,7 @@ class EdgeProcess:
     Attributes:
         ca_pem: to trust; None when it speaks plain text.
         before: its memory in bytes before any attack.
+        ops: its ops port.
     """
 
     process: subprocess.Popen[bytes]
@@ -42,6 +43,7 @@ class EdgeProcess:
     log: Path
     ca_pem: bytes | None = None
     before: int = 0
+    ops: int = 0
 
     @property
     def tls(self) -> ssl.SSLContext | None:
@@ -80,9 +82,9 @@ class EdgeProcess:
 
 @contextmanager
 def edge_process(
-    valkey: ValkeyServer, folder: Path, authority: trustme.CA | None = None, **settings: str
+    valkey: ValkeyServer, folder: Path, authority: trustme.CA | None = None, processes: int = 1, **settings: str
 ) -> Iterator[EdgeProcess]:
-    """An edge while the context lasts; with an authority, over TLS. Settings by variable."""
+    """An edge while the context lasts, of several processes if need be; with an authority, over TLS. Settings by variable."""
     port, ops = free_port(), free_port()
     given: Mapping[str, str] = {
         "RELAY_REDIS_URL": valkey.url,
@@ -97,6 +99,7 @@ def edge_process(
     }
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
     command = [str(Path(sys.executable).parent / "presence-relay"), "serve", "edge"]
+    command += [] if processes == 1 else ["--processes", str(processes)]
     wrapped = [sys.executable, "-S", "-c", UNTIL_PARENT_DIES, str(os.getpid()), *command]
     log = folder / "edge.log"
     with log.open("wb") as out:
@@ -111,7 +114,7 @@ def edge_process(
                     if client.get(f"http://127.0.0.1:{ops}/readyz").status_code == 200:
                         break
                 time.sleep(0.05)
-        yield EdgeProcess(process, port, log, None if authority is None else authority.cert_pem.bytes())
+        yield EdgeProcess(process, port, log, None if authority is None else authority.cert_pem.bytes(), ops=ops)
     finally:
         process.kill()
         process.wait()
