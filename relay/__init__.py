@@ -4,6 +4,7 @@
     commands/   the operators' commands, by subject
     dev/        a relay at work on one machine: `presence-relay dev`
     probe/      asks a real tenant what Microsoft does not document
+    processes/  several edges on one port of one machine: `presence-relay serve edge --processes`
     app.py      composition: builds the roles and runs them in one process
     edge/       role: the gRPC server for suites
     worker/     role: owns partitions: tokens, polling, subscriptions, accepting observations
