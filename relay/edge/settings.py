@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from relay.core.watching.limits import MOST_NAMES
 from relay.core.watching.watch_intervals import GOES_ON_FOR
+from relay.http.admission import PRIVATE_NETWORKS
 from relay.settings.validators import key_bytes, listed, pem_bytes
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class EdgeSettings:
     connections_per_address: int = 1_000
     """Of one IPv4 address or IPv6 /64. An office behind one address has a connection for each stream at the most, and a tenant has
     64 streams; so ten addresses are needed to take all places."""
-    trusted_proxies: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = PRIVATE_NETWORKS
     """Networks whose addresses are not limited: many suites come from each."""
 
     linger: timedelta = timedelta(milliseconds=50)

@@ -16,6 +16,11 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+PRIVATE_NETWORKS: Final = (
+    *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),
+    *("100.64.0.0/10", "::1", "fc00::/7"),
+)
+"""Loopback, private and shared addresses: those of balancers, of nodes of a cluster, and of neighbours."""
 _SHARE_OF_DESCRIPTORS: Final = 4
 """One of so many parts of the descriptors that the process may open: pages, webhook, edge and Redis may share it."""
 

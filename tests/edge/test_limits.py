@@ -90,7 +90,7 @@ async def test_a_suite_may_ping_as_often_as_the_setting_says(start_edge, authori
 async def test_an_address_has_so_many_connections_and_the_newest_beyond_are_closed(
     worker, start_edge, connect, suite
 ) -> None:
-    edge = await start_edge(connections_per_address=3)
+    edge = await start_edge(connections_per_address=3, trusted_proxies=())
     stream = await suite(channel=await connect(edge)).open(name(0)).ready()
     with capture_logs() as logs, _connected(edge.port, "127.0.0.2", 3) as first:
         with _connected(edge.port, "127.0.0.2", 2) as beyond:
@@ -117,7 +117,7 @@ async def test_a_balancers_address_has_no_limit_of_its_own(trusted: str) -> None
 async def test_places_of_connections_that_have_gone_are_free_again() -> None:
     with _listening() as listens:
         port = listens.getsockname()[1]
-        limit = AddressLimit(port, EdgeSettings(connections_per_address=2), SYSTEM)
+        limit = AddressLimit(port, EdgeSettings(connections_per_address=2, trusted_proxies=()), SYSTEM)
         for _ in range(3):
             with _connected(port, "127.0.0.3", 2) as clients, _accepted(listens, 2):
                 assert limit.look() == ""

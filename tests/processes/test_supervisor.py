@@ -119,8 +119,12 @@ async def test_a_process_that_listens_and_does_not_answer_makes_the_whole_not_re
         answers = SupervisorAnswers(supervisor)
         await eventually(lambda: supervisor.is_running)
         os.kill(pid_of(supervisor, 1), signal.SIGSTOP)
-        is_ready, report = await answers.readiness()
-        assert (is_ready, "process 1: not ready: it does not answer\n" in report) == (False, True)
+
+        async def is_found() -> bool:
+            is_ready, report = await answers.readiness()
+            return not is_ready and "process 1: not ready: it does not answer\n" in report
+
+        await eventually(is_found)
 
 
 async def test_a_process_that_hangs_is_killed_and_started_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from relay.core.watching.limits import HIGHEST, MOST_NAMES
+from relay.http.admission import PRIVATE_NETWORKS
 from relay.settings.env import Duration, SettingsGroup
 from relay.settings.validators import SECOND, Certificates, ListenHost, MarkKeys, Port, PrivateKey, Proxies, is_pair
 
 if TYPE_CHECKING:
     from typing import Self
-
-_INSIDE: Final = "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,::1,fc00::/7"
-"""Loopback, private and shared addresses: those of balancers, of nodes of a cluster, and of neighbours."""
 
 
 class WatchConfig(SettingsGroup):
@@ -105,7 +103,7 @@ class EdgeConfig(SettingsGroup):
         "within a second. Networks of `RELAY_EDGE_TRUSTED_PROXIES` are not limited",
     )
     trusted_proxies: Proxies = Field(
-        _INSIDE,
+        ",".join(PRIVATE_NETWORKS),
         description="addresses and networks, separated by commas, that `RELAY_EDGE_CONNECTIONS_PER_ADDRESS` does not "
         "limit: balancers and nodes, behind which many suites have one address",
     )
