@@ -24,7 +24,7 @@ from relay.http.paths import NOTIFICATIONS
 from relay.store.presence.subscriptions import new_route
 from relay.store.sealing.keyring import make_ring
 from tests.abuse.measured import rss
-from tests.soak.processes import Process
+from tests.chaos.processes import Process
 from tests.support.valkey import ValkeyServer, free_port
 from tests.support.waiting import eventually_in_thread
 

@@ -19,9 +19,9 @@ import pytest
 from suite.client import PresenceClient
 from tests.abuse.crowd import Load, arguments
 from tests.abuse.measured import rows, rss
-from tests.soak.processes import Relay, at_work
-from tests.soak.run import SETTINGS, Console
-from tests.soak.schedule import FABRIKAM, SPEED
+from tests.chaos.console import Console
+from tests.chaos.processes import Relay, at_work
+from tests.chaos.scene import FABRIKAM, SETTINGS, SPEED
 from tests.support.valkey import free_port
 from tests.support.waiting import eventually
 

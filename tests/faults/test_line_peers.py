@@ -24,8 +24,9 @@ from relay.store.server.node import POOL_CONNECTIONS, URGENT_CONNECTIONS
 from suite.backoff import Backoff
 from suite.client import PresenceClient
 from suite.values import Source
+from tests.chaos.processes import ROLES, Relay, at_work
+from tests.chaos.servers import Standalone
 from tests.faults.test_line_clients import DOSES, FAULTS, MEMORY
-from tests.soak.processes import ROLES, Relay, at_work
 from tests.support.fault_proxy import Fault, FaultProxy
 from tests.support.valkey import free_port
 
@@ -192,15 +193,17 @@ async def _some(line: socket.socket) -> bytes:
 @asynccontextmanager
 async def between_proxies(folder: Path, roles: Mapping[str, str]) -> AsyncIterator[Site]:
     """Everything started once, with one tenant and a suite."""
-    ports = {name: free_port() for name in ("cloud", "edge", "redis", "web", "webhook")}
+    ports = {name: free_port() for name in ("cloud", "edge", "web", "webhook")}
     async with AsyncExitStack() as stack:
         doors = {
             name: await stack.enter_async_context(FaultProxy(("127.0.0.1", ports[name]), slow_bytes_s=4000))
             for name in _REQUESTS
         }
-        redis = await stack.enter_async_context(FaultProxy(("127.0.0.1", ports["redis"]), slow_bytes_s=4000))
+        servers = await stack.enter_async_context(Standalone(folder))
+        redis = servers.lines["redis"]
+        redis.slow_bytes_s = 4000
         settings = {
-            "RELAY_REDIS_URL": f"redis://{redis.address}",
+            "RELAY_REDIS_URL": servers.url_by_lines,
             "RELAY_CLOUD_GRAPH_URL": f"https://{doors['cloud'].address}",
             "RELAY_POLL_INTERVAL": "1s",
             "RELAY_EDGE_PORT": str(ports["edge"]),
@@ -219,7 +222,7 @@ async def between_proxies(folder: Path, roles: Mapping[str, str]) -> AsyncIterat
         relay = await stack.enter_async_context(
             at_work(
                 folder, speed=1.0, switches=_SWITCHES, settings=settings, roles=roles, cloud_port=ports["cloud"],
-                redis_port=ports["redis"],
+                servers=servers,
             )
         )  # fmt: skip
         tls = ssl.create_default_context(cadata=(relay.ca_pem + relay.cloud.ca_pem).decode())

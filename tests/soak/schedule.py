@@ -6,14 +6,10 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-SPEED = 300.0
-"""World seconds in a second: an hour of Graph's takes 12 s, so that a run sees a few renewals."""
+from tests.chaos.scene import CONTOSO, FABRIKAM, MARKER
+
 LASTS_S = 8.0
 """How long things happen, in real seconds; then faults heal."""
-CONTOSO = tuple(
-    f"{name}@contoso.example" for name in ("ada", "ben", "chloe", "david", "emma", "farid", "grace", "hugo")
-)
-FABRIKAM = tuple(f"{name}@fabrikam.example" for name in ("mia", "noah", "olga", "paul"))
 ENDINGS = ("nobody watches", "removed", "suspended")
 _AVAILABILITIES = ("Available", "Busy", "Away", "BeRightBack", "DoNotDisturb", "Offline", "AvailableIdle", "BusyIdle")
 
@@ -75,10 +71,10 @@ def _changes(chance: random.Random) -> list[Step]:
         at = chance.uniform(0.0, LASTS_S)
         if chance.random() < 0.3:  # there and back again: what was before is not marked, and looks the same after
             steps += [
-                Step(at_s=at, what="leave_and_return", how={"who": who, "activity": f"m{number}"}),
+                Step(at_s=at, what="leave_and_return", how={"who": who, "activity": f"{MARKER}{number}"}),
             ]  # fmt: skip
         else:
-            how = {"who": who, "availability": chance.choice(_AVAILABILITIES), "activity": f"m{number}"}
+            how = {"who": who, "availability": chance.choice(_AVAILABILITIES), "activity": f"{MARKER}{number}"}
             steps.append(Step(at_s=at, what="show", how=how))
     return steps
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from suite.client import PresenceClient
-from tests.soak.processes import Relay, at_work
-from tests.soak.run import LEASE_S, SETTINGS
+from tests.chaos.processes import Relay, at_work
+from tests.chaos.scene import LEASE_S, SETTINGS
 from tests.support.fault_proxy import FaultProxy
 from tests.support.valkey import free_port
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.soak.lives import Life, Read, in_two_at_once, left, life_of, reads_of, two_at_once, unread, unrenewed
+from tests.chaos.lives import Life, Read, in_two_at_once, left, life_of, reads_of, two_at_once, unread, unrenewed
 
 ADA, BEN = "aaaaaaaa-0000-0000-0000-000000000001", "bbbbbbbb-0000-0000-0000-000000000002"
 MINUTE = 60.0

@@ -1,6 +1,6 @@
 """The relay's processes as in production, one role each, and what stands around them; any of them can be killed.
 
-Valkey ◄── edge, worker-1, worker-2, webhook (`presence-relay serve ROLE`) ──► the local cloud (`python -m emulator`)
+Redis ◄── edge, worker-1, worker-2, webhook (`presence-relay serve ROLE`) ──► the local cloud (`python -m emulator`)
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,15 +31,15 @@ from relay.graph.settings import GraphSettings
 from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.custody.vault import NEW, Grant, Vault
-from relay.store.sealing.keyring import KeyRing
 from relay.store.server.connection import Store, StoreSettings
+from tests.chaos.servers import RedisServers, Standalone
 from tests.graph.consents import consent
-from tests.support.ring import MARKS, RING_JSON
-from tests.support.valkey import UNTIL_PARENT_DIES, ValkeyServer, free_port
+from tests.support.ring import MARKS, RING, RING_JSON
+from tests.support.valkey import UNTIL_PARENT_DIES, free_port
 
 _START_S = 60.0
 ROLES = {"edge": "edge", "worker-1": "worker", "worker-2": "worker", "webhook": "webhook"}
-"""Process -> the role it runs."""
+"""Process -> the role it runs, of a relay as small as one that outlives a worker can be."""
 
 
 class Process:
@@ -116,7 +116,8 @@ class Relay:
         address: where suites connect, `ca_pem` to trust.
         hook: the webhook's port.
         store: where the relay keeps everything.
-        valkey: its server.
+        servers: the Redis that it is in.
+        ops: process -> the port of its health and metrics.
     """
 
     folder: Path
@@ -128,7 +129,7 @@ class Relay:
     ca_pem: bytes
     processes: dict[str, Process]
     hook: int
-    valkey: ValkeyServer
+    servers: RedisServers
     ops: dict[str, int] = field(default_factory=dict)
 
     async def is_ready(self, name: str) -> bool:
@@ -168,6 +169,15 @@ class Relay:
         )  # fmt: skip
         return new.tenant_id
 
+    async def secrets(self) -> dict[str, str]:
+        """Return what no process may say: the relay's secret at Entra, and the refresh token of each grant."""
+        found = {"the relay's client secret": SECRET}
+        for tenant in await Tenants(self.store).list():
+            for grant in await self.vault.list(tenant.tenant_id):
+                tokens = json.loads(grant.token_cache or "{}").get("RefreshToken", {})
+                found |= {f"a token of {grant.upn}": each["secret"] for each in tokens.values()}
+        return found
+
     async def suite_key(self, tenant: TenantId) -> str:
         return (await SuiteKeys(self.store, MARKS).issue(tenant, "console")).text
 
@@ -191,8 +201,10 @@ async def at_work(
     settings: Mapping[str, str],
     roles: Mapping[str, str] = ROLES,
     cloud_port: int = 0,
-    redis_port: int = 0,
+    servers: RedisServers | None = None,
     own: Mapping[str, Mapping[str, str]] | None = None,
+    weakened: Mapping[str, str] | None = None,
+    world: Path | None = None,
 ) -> AsyncIterator[Relay]:
     """A relay with nobody in it yet.
 
@@ -203,9 +215,41 @@ async def at_work(
         settings: `RELAY_…` variables of every role, beside the addresses, keys and certificates given here.
         roles: process -> the role, or `all`, that it runs.
         cloud_port: of the local cloud; 0: any.
-        redis_port: of Valkey; 0: any.
-        own: process -> settings that it alone has.
+        servers: the Redis that it is in, which must be started; None: a server of its own.
+        own: process -> settings that it alone has, and other variables.
+        weakened: process -> the rule of `tests.chaos.weakened` that it breaks.
+        world: the file of the local cloud's world; None: the demo.
     """
+    async with AsyncExitStack() as stack:
+        redis = servers or await stack.enter_async_context(Standalone(folder))
+        ca_pem = _certificates(folder)
+        ports = {"cloud": cloud_port or free_port(), "edge": free_port(), "hook": free_port()}
+        given = {"RELAY_REDIS_URL": redis.url, **redis.settings, **_settings(folder, ports), **settings}
+        ops = {name: free_port() for name in roles}
+        processes = {"cloud": Process(_cloud(folder, ports["cloud"], speed, switches, world), {}, folder / "cloud.log")}
+        for name, role in roles.items():
+            environment = {**given, "RELAY_OPS_PORT": str(ops[name]), **(own or {}).get(name, {})}
+            command = _command(role, (weakened or {}).get(name, ""))
+            processes[name] = Process(command, environment, folder / f"{name}.log")
+        for process in processes.values():
+            stack.callback(process.kill)
+        await _started(processes, folder / "cloud.ready")
+        cloud = CloudAddress(f"https://127.0.0.1:{ports['cloud']}", (folder / "cloud" / "ca.pem").read_bytes())
+        context = ssl.create_default_context(cadata=cloud.ca_pem.decode())
+        control = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=f"{cloud.url}/_emulator/", verify=context, trust_env=False, timeout=20)
+        )
+        store = await stack.enter_async_context(Store(StoreSettings(url=redis.url)))
+        relay = Relay(
+            folder, cloud, control, store, Vault(store, RING), f"127.0.0.1:{given['RELAY_EDGE_PORT']}", ca_pem, processes,
+            int(given["RELAY_WEBHOOK_PORT"]), redis, ops,
+        )  # fmt: skip
+        await relay.ready()
+        yield relay
+
+
+def _certificates(folder: Path) -> bytes:
+    """Write what edge and webhook need, and return the authority that suites and Graph trust."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "ca.pem")
     leaf = authority.issue_cert("127.0.0.1", "localhost")
@@ -213,68 +257,55 @@ async def at_work(
     leaf.private_key_pem.write_to_path(folder / "key.pem")
     (folder / "certificates").mkdir()
     (folder / "certificates" / "first.pem").write_bytes(make("first", datetime.now(UTC)))
-    ring = RING_JSON
-    cloud_port, edge_port, hook_port = cloud_port or free_port(), free_port(), free_port()
-    processes: dict[str, Process] = {}
-    (folder / "valkey").mkdir()
-    with ValkeyServer(folder / "valkey", redis_port or None) as valkey:
-        given = {
-            "RELAY_REDIS_URL": valkey.url,
-            "RELAY_VAULT_KEY_RING": ring,
-            "RELAY_CLOUD": "custom",
-            "RELAY_CLOUD_AUTHORITY_URL": f"https://127.0.0.1:{cloud_port}",
-            "RELAY_CLOUD_GRAPH_URL": f"https://127.0.0.1:{cloud_port}",
-            "RELAY_CLOUD_CA_FILE": str(folder / "cloud" / "ca.pem"),
-            "RELAY_CLOUD_CLIENT_ID": CLIENT_ID,
-            "RELAY_CLOUD_CLIENT_SECRET": SECRET,
-            "RELAY_EDGE_HOST": "127.0.0.1",
-            "RELAY_EDGE_PORT": str(edge_port),
-            "RELAY_EDGE_TLS_CERT_FILE": str(folder / "chain.pem"),
-            "RELAY_EDGE_TLS_KEY_FILE": str(folder / "key.pem"),
-            "RELAY_EDGE_DRAIN_DELAY": "0s",
-            "RELAY_WEBHOOK_URL": f"https://127.0.0.1:{hook_port}",
-            "RELAY_WEBHOOK_HOST": "127.0.0.1",
-            "RELAY_WEBHOOK_PORT": str(hook_port),
-            "RELAY_WEBHOOK_TLS_CERT_FILE": str(folder / "chain.pem"),
-            "RELAY_WEBHOOK_TLS_KEY_FILE": str(folder / "key.pem"),
-            "RELAY_WEBHOOK_CERTIFICATES": str(folder / "certificates"),
-            "RELAY_OPS_HOST": "127.0.0.1",
-            **settings,
-        }
-        options = {
-            "port": cloud_port, "ca-dir": folder / "cloud", "notification-ca": folder / "ca.pem", "speed": speed,
-            "switches": json.dumps(dict(switches)), "ready-file": folder / "cloud.ready",
-        }  # fmt: skip
-        arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-        processes["cloud"] = Process([sys.executable, "-m", "emulator", *arguments], {}, folder / "cloud.log")
-        ops = {name: free_port() for name in roles}
-        for name, role in roles.items():
-            command = [str(Path(sys.executable).parent / "presence-relay"), "serve", role]
-            environment = {**given, "RELAY_OPS_PORT": str(ops[name]), **(own or {}).get(name, {})}
-            processes[name] = Process(command, environment, folder / f"{name}.log")
-        try:
-            processes["cloud"].start()
-            while not (folder / "cloud.ready").exists():
-                if trouble := processes["cloud"].died():
-                    raise AssertionError(trouble)
-                await asyncio.sleep(0.02)
-            for name in roles:
-                processes[name].start()
-            cloud = CloudAddress(given["RELAY_CLOUD_AUTHORITY_URL"], (folder / "cloud" / "ca.pem").read_bytes())
-            context = ssl.create_default_context(cadata=cloud.ca_pem.decode())
-            async with (
-                httpx.AsyncClient(
-                    base_url=f"https://127.0.0.1:{cloud_port}/_emulator/", verify=context, trust_env=False, timeout=20
-                ) as control,
-                Store(StoreSettings(url=valkey.url)) as store,
-            ):
-                relay = Relay(
-                    folder, cloud, control, store, Vault(store, KeyRing.from_json(ring)), f"127.0.0.1:{edge_port}",
-                    authority.cert_pem.bytes(), processes, hook_port, valkey,
-                    ops,
-                )  # fmt: skip
-                await relay.ready()
-                yield relay
-        finally:
-            for process in processes.values():
-                process.kill()
+    return authority.cert_pem.bytes()
+
+
+def _settings(folder: Path, ports: Mapping[str, int]) -> dict[str, str]:
+    cloud_url = f"https://127.0.0.1:{ports['cloud']}"
+    return {
+        "RELAY_VAULT_KEY_RING": RING_JSON,
+        "RELAY_CLOUD": "custom",
+        "RELAY_CLOUD_AUTHORITY_URL": cloud_url,
+        "RELAY_CLOUD_GRAPH_URL": cloud_url,
+        "RELAY_CLOUD_CA_FILE": str(folder / "cloud" / "ca.pem"),
+        "RELAY_CLOUD_CLIENT_ID": CLIENT_ID,
+        "RELAY_CLOUD_CLIENT_SECRET": SECRET,
+        "RELAY_EDGE_HOST": "127.0.0.1",
+        "RELAY_EDGE_PORT": str(ports["edge"]),
+        "RELAY_EDGE_TLS_CERT_FILE": str(folder / "chain.pem"),
+        "RELAY_EDGE_TLS_KEY_FILE": str(folder / "key.pem"),
+        "RELAY_EDGE_DRAIN_DELAY": "0s",
+        "RELAY_WEBHOOK_URL": f"https://127.0.0.1:{ports['hook']}",
+        "RELAY_WEBHOOK_HOST": "127.0.0.1",
+        "RELAY_WEBHOOK_PORT": str(ports["hook"]),
+        "RELAY_WEBHOOK_TLS_CERT_FILE": str(folder / "chain.pem"),
+        "RELAY_WEBHOOK_TLS_KEY_FILE": str(folder / "key.pem"),
+        "RELAY_WEBHOOK_CERTIFICATES": str(folder / "certificates"),
+        "RELAY_OPS_HOST": "127.0.0.1",
+    }
+
+
+def _cloud(folder: Path, port: int, speed: float, switches: Mapping[str, Any], world: Path | None) -> list[str]:
+    options = {
+        "port": port, "ca-dir": folder / "cloud", "notification-ca": folder / "ca.pem", "speed": speed,
+        "switches": json.dumps(dict(switches)), "ready-file": folder / "cloud.ready", "world": world or "demo",
+    }  # fmt: skip
+    arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    return [sys.executable, "-m", "emulator", *arguments]
+
+
+def _command(role: str, rule: str) -> list[str]:
+    if rule:
+        return [sys.executable, "-m", "tests.chaos.weakened", rule, "serve", role]
+    return [str(Path(sys.executable).parent / "presence-relay"), "serve", role]
+
+
+async def _started(processes: Mapping[str, Process], cloud_is_ready: Path) -> None:
+    processes["cloud"].start()
+    while not cloud_is_ready.exists():  # noqa: ASYNC240  a look at a file of this machine
+        if trouble := processes["cloud"].died():
+            raise AssertionError(trouble)
+        await asyncio.sleep(0.02)
+    for name, process in processes.items():
+        if name != "cloud":
+            process.start()

@@ -1,0 +1,66 @@
+"""`python -m tests.chaos [--topology NAME] [--slack SECONDS] SEED…`: runs seeds alone, one after the other, and says what happened in each.
+
+`python -m tests.chaos judge FILE` judges the record of an earlier run again. The slack is what a machine that does other work may
+add to each promised time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tests.chaos.record import Record
+from tests.chaos.run import run
+from tests.chaos.schedule import WAVES, bad_hour
+from tests.chaos.servers import STANDALONE, TOPOLOGIES
+from tests.chaos.validators import judge
+
+
+def main() -> int:
+    """Run; returns the exit code."""
+    if sys.argv[1:2] == ["judge"]:
+        return _judge_again([Path(name) for name in sys.argv[2:]])
+    options = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    options.add_argument("--topology", choices=sorted(TOPOLOGIES), default=STANDALONE, help="of Redis")
+    options.add_argument(
+        "--slack", type=float, default=0.0, metavar="SECONDS", help="for a machine that does other work"
+    )
+    options.add_argument("--waves", type=int, default=WAVES, metavar="N", help="of faults in each run")
+    options.add_argument("seeds", nargs="+", metavar="SEED", help="a number, or a range such as 1-20")
+    given = options.parse_args()
+    broken = 0
+    for seed in _seeds(given.seeds):
+        folder, hour = (
+            Path(tempfile.mkdtemp(prefix=f"chaos-{given.topology}-{seed}-")),
+            bad_hour(seed, given.topology, given.waves),
+        )
+        _say(hour)
+        verdict = asyncio.run(run(folder, hour, given.slack))
+        _say(verdict, *verdict.faults, f"the processes' logs and the record are in {folder}")
+        broken += bool(verdict.faults)
+    return min(broken, 1)
+
+
+def _judge_again(files: Sequence[Path]) -> int:
+    faults = [fault for file in files for fault in judge(Record.read(file))]
+    _say(f"{len(faults)} faults", *faults)
+    return min(len(faults), 1)
+
+
+def _seeds(said: Sequence[str]) -> Iterator[int]:
+    for part in said:
+        first, _, last = part.partition("-")
+        yield from range(int(first), int(last or first) + 1)
+
+
+def _say(*lines: object) -> None:
+    sys.stdout.write("\n  ".join(map(str, lines)) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
