@@ -16,7 +16,7 @@ API := suite/src/presence_api/v1
 PROMISE := protos/v1.txtpb
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run run test topologies coverage coverage-run floors browser check soak bench bench-push format lint types contracts protos protos-promise protos-check lock project-check parity-check locks-check profiles docs
+.PHONY: help setup setup-run run test topologies coverage coverage-run floors browser check soak chaos bench bench-push format lint types contracts protos protos-promise protos-check lock project-check parity-check locks-check profiles docs
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -89,6 +89,12 @@ topologies: setup ## run every test of the store on every topology of Redis
 
 soak: setup ## run the long sweeps
 	@$(PYTEST) -m soak --timeout 5400
+
+SEEDS ?= 1-20
+TOPOLOGY ?= standalone
+SLACK ?= 0
+chaos: setup ## run seeded faults of everything: SEEDS=1-20 TOPOLOGY=standalone|sentinel|cluster; clocks need faketime
+	@$(BIN)/python -m tests.chaos --topology $(TOPOLOGY) --slack $(SLACK) $(SEEDS)
 
 bench: setup ## run the benchmarks: tables, and one JSON line each
 	@for name in fanout poll webhook push-latency emulator; do $(BIN)/python -m bench $$name || exit 1; done

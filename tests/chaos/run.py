@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,7 @@ from tests.chaos.clocks import SteppedClock
 from tests.chaos.custodian import Custodian
 from tests.chaos.processes import at_work
 from tests.chaos.record import Record
-from tests.chaos.scene import CONTOSO, FABRIKAM, MARKER, RECONCILE_S, SETTINGS, SPEED, Scene
+from tests.chaos.scene import CONTOSO, FABRIKAM, MARKER, NEWCOMER, RECONCILE_S, SETTINGS, SPEED, Scene
 from tests.chaos.schedule import BadHour
 from tests.chaos.servers import TOPOLOGIES
 from tests.chaos.troubles import Troubles
@@ -42,7 +42,6 @@ _STAYS_S: Final = 1.5
 _SINGLE_S: Final = 20.0
 _CHANGE_EVERY_S: Final = 0.4
 _AVAILABILITIES: Final = ("Available", "Busy", "Away", "DoNotDisturb", "Offline")
-_NEWCOMER: Final = "ines@contoso.example"
 
 
 @dataclass(kw_only=True)
@@ -133,9 +132,9 @@ class Run:
         self._right_s.append(time.time() - healed)
         for who in (CONTOSO[0], self._chance.choice(CONTOSO[1:]), self._chance.choice(FABRIKAM)):
             await self._show_another(who)
-        await self._scene.subscribe("console", _NEWCOMER)
+        await self._scene.subscribe("console", NEWCOMER)
         if await self._become_right(wave, time.time(), _SETTLED_S + self._slack_s):
-            await self._scene.unsubscribe("console", _NEWCOMER)
+            await self._scene.unsubscribe("console", NEWCOMER)
             self._note_memory()
             self._goes_on.set()
 
@@ -175,13 +174,16 @@ class Run:
             await asyncio.sleep(0.5)
 
 
-async def run(folder: Path, hour: BadHour, slack_s: float) -> Verdict:
+async def run(
+    folder: Path, hour: BadHour, slack_s: float, custody_store: Callable[[StoreSettings], Store] = Store
+) -> Verdict:
     """Carry a bad hour out in an empty folder; its record is `record.jsonl` there.
 
     Args:
         folder: where the processes write.
         hour: the run.
         slack_s: what a busy machine may add to each promised time.
+        custody_store: makes the store by which custody is written.
     """
     hooks = [free_port() for role in hour.roles.values() if role == "webhook"]
     edges = [free_port() for role in hour.roles.values() if role == "edge"]
@@ -211,10 +213,10 @@ async def run(folder: Path, hour: BadHour, slack_s: float) -> Verdict:
         relay = await stack.enter_async_context(
             at_work(
                 folder, speed=SPEED, switches=hour.switches, settings=settings, roles=hour.roles, cloud_port=cloud_port,
-                servers=servers, own=_own(hour, edges, hooks, clocks),
+                servers=servers, own=_own(hour, edges, hooks, clocks), weakened=hour.weakened,
             )
         )  # fmt: skip
-        by_lines = await stack.enter_async_context(Store(StoreSettings(url=servers.url_by_lines)))
+        by_lines = await stack.enter_async_context(custody_store(StoreSettings(url=servers.url_by_lines)))
         scene = Scene(relay, record, [proxy.address for name, proxy in proxies.items() if "suites" in name])
         return await Run(scene, hour, Troubles(scene, {**proxies, **servers.lines}, clocks), slack_s)(by_lines)
 

@@ -23,6 +23,8 @@ CONTOSO: Final = tuple(
     f"{name}@contoso.example" for name in ("ada", "ben", "chloe", "david", "emma", "farid", "grace", "hugo")
 )
 FABRIKAM: Final = tuple(f"{name}@fabrikam.example" for name in ("mia", "noah", "olga", "paul"))
+NEWCOMER: Final = "ines@contoso.example"
+"""Whom a suite watches for a while only."""
 POLL_S, RECONCILE_S, LEASE_S = 1.0, 3.0, 2.0
 SETTINGS: Final = {
     "RELAY_POLL_INTERVAL": f"{POLL_S}s",

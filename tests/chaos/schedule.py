@@ -61,6 +61,8 @@ class BadHour:
     roles: Mapping[str, str]
     switches: Mapping[str, Any]
     waves: tuple[tuple[PlannedTrouble, ...], ...]
+    weakened: Mapping[str, str] = field(default_factory=dict)
+    """Process -> the rule of `tests.chaos.weakened` that it breaks."""
 
     @property
     def stepped(self) -> frozenset[str]:

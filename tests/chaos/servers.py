@@ -125,6 +125,14 @@ async def _isolate(servers: Standalone, lasts_s: float) -> None:
     await _configure(servers, lasts_s, "min-replicas-to-write", "1", "0")
 
 
+async def _lose_disk(servers: Standalone, lasts_s: float) -> None:
+    """It writes to no file any more, and is killed: what it took meanwhile is gone, and nothing of it may have been acknowledged."""
+    await asyncio.to_thread(servers.valkey.configure, "appendonly", "no")
+    await asyncio.sleep(lasts_s)
+    servers.valkey.kill()
+    await asyncio.to_thread(servers.valkey.start)
+
+
 async def _configure(servers: Standalone, lasts_s: float, setting: str, value: str, usual: str) -> None:
     await asyncio.to_thread(servers.valkey.configure, setting, value)
     await asyncio.sleep(lasts_s)
@@ -133,6 +141,7 @@ async def _configure(servers: Standalone, lasts_s: float, setting: str, value: s
 
 STANDALONE_TROUBLES: Final[Mapping[str, Callable[[Standalone, float], Awaitable[None]]]] = {
     "kill": _kill, "load": _load, "demote": _demote, "freeze": _freeze, "fill": _fill, "isolate": _isolate,
+    "lose_disk": _lose_disk,
 }  # fmt: skip
 TROUBLES: Final[Mapping[str, tuple[str, ...]]] = {STANDALONE: tuple(STANDALONE_TROUBLES)}
 """Topology -> what can go wrong with it."""

@@ -1,0 +1,17 @@
+"""A whole relay of real processes, on which seeded faults of everything meet, and the verdict on what came of it; README.md is its record.
+
+    suites ──► lines ──► edges ──┐
+    webhooks, workers ───────────┴──► lines ──► Redis in one of three topologies
+        └──► lines ──► the local cloud (Graph, Entra) ──► line ──► webhooks
+
+    record.py      what happens in a run, a line of JSON each        validators/   a function from the record to faults for each guarantee
+    history.py     what there was to see, of a record                view.py       what a suite shows, replayed from a record
+    processes.py   the relay's processes and the local cloud         servers.py    Redis: its servers, lines and troubles
+    clocks.py      a time of day that goes wrong for one process     console.py    a suite with the real client
+    scene.py       tenants, suites and people of every run           custodian.py  writes custody all the while
+    schedule.py    seed -> which faults meet                         troubles.py   carries them out
+    run.py         waves of faults, calms, and the verdict           lives.py      rules over the journal of subscriptions
+    weakened.py    a process that breaks a rule
+
+`python -m tests.chaos SEED…` runs seeds alone; `tests/soak` sends schedules of troubled notifications through the same parts.
+"""
