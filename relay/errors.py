@@ -65,7 +65,13 @@ class SourceUnreachable(Retryable):
 
 
 class StoreUnavailable(Retryable):
-    """Redis does not answer, or says that it cannot serve now; the outcome of the call is unknown."""
+    """Redis does not answer, or says that it cannot serve now; the outcome of the call is unknown.
+
+    Attributes:
+        code: Redis' own word for it, such as `LOADING`; empty when it said nothing.
+    """
+
+    code: str = ""
 
 
 class NotPrimary(StoreUnavailable):

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 IN_THE_CLEAR: Final = (
-    "is redis:// to another host, which shows passwords, grants and presence to the network; use rediss://, or set {} "
+    "goes to another host without TLS, which shows passwords, grants and presence to the network; use rediss://, or set {} "
     "to true if a tunnel or a mesh encrypts it"
 )
 
@@ -26,7 +26,6 @@ def is_loopback(host: str) -> bool:
 
 
 def goes_in_the_clear(url: str) -> bool:
-    """Return True if traffic to a Redis URL or a web address crosses a network unencrypted."""
+    """Return True if traffic to a web address crosses a network unencrypted."""
     parts = urlsplit(url)
-    # Without a host redis-py connects to localhost.
-    return parts.scheme in ("redis", "http") and parts.hostname is not None and not is_loopback(parts.hostname)
+    return parts.scheme == "http" and parts.hostname is not None and not is_loopback(parts.hostname)

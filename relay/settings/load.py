@@ -29,6 +29,7 @@ from relay.settings.validators import revealed
 from relay.store.sealing.keyring import KeyRing
 from relay.store.sealing.marks import Marks, PublicMarks, RingMarks
 from relay.store.sealing.ring_file import RingFile
+from relay.store.server.address import TopologyKind, parse_address
 from relay.store.server.connection import StoreSettings
 
 if TYPE_CHECKING:
@@ -90,9 +91,13 @@ class Settings:
         return StoreSettings(
             url=self.redis.url.get_secret_value(),
             vault_url=revealed(self.vault.redis_url),
-            replicas=self.vault.replicas,
+            replicas=self.vault_replicas(),
             operation_timeout=self.redis.operation_timeout,
         )
+
+    def vault_replicas(self) -> int:
+        """Return how many replicas must have a durable write on disk."""
+        return self.vault.replicas or _least_replicas(self.redis, self.vault)
 
     def key_ring(self) -> KeyRing:
         """Return the key ring that grants are encrypted with. A ring given as a file follows that file."""
@@ -178,6 +183,8 @@ def load(needs: Iterable[str] = (), given: Mapping[str, Mapping[str, Any]] | Non
     found = {name: collect(group, (given or {}).get(name, {}), faults) for name, group in GROUPS.items()}
     faults += [_absent(need) for need in dict.fromkeys(needs) if _is_absent(found, need)]
     faults += env.unknown(GROUPS.values())
+    if isinstance(redis := found["redis"], RedisConfig) and isinstance(vault := found["vault"], VaultConfig):
+        faults += _too_few_replicas(redis, vault)
     if faults:
         raise SettingsInvalid([line for fault in faults for line in fault.splitlines()])
     files = {
@@ -187,6 +194,20 @@ def load(needs: Iterable[str] = (), given: Mapping[str, Mapping[str, Any]] | Non
         if field_name not in (given or {}).get(name, {})
     }
     return Settings(**found, files=files)  # type: ignore[arg-type]  # a group is None only when there were faults
+
+
+def _least_replicas(redis: RedisConfig, vault: VaultConfig) -> int:
+    """Return how many replicas must have a durable write at least: after a failover nothing else is left of it."""
+    url = vault.redis_url or redis.url
+    return int(url is not None and parse_address(url.get_secret_value()).kind is not TopologyKind.STANDALONE)
+
+
+def _too_few_replicas(redis: RedisConfig, vault: VaultConfig) -> list[str]:
+    if vault.replicas is None or vault.replicas >= _least_replicas(redis, vault):
+        return []
+    return [
+        "RELAY_VAULT_REPLICAS: must be 1 or more with Redis Sentinel or Cluster: a failover loses what no replica has on disk"
+    ]
 
 
 def overridden(given: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 from datetime import timedelta
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -17,12 +16,9 @@ from relay.settings.env import Material, Secret
 from relay.store.sealing.keyring import KeyRing, KeyRingInvalid
 from relay.store.sealing.marks import PublicMarks
 from relay.store.sealing.signing import PublicKeysInvalid
+from relay.store.server.address import parse_address
 
 SECOND: Final = timedelta(seconds=1)
-_NOT_ENCODED: Final = (
-    "cannot be read; what has a meaning in a URL must be percent-encoded in its user name and password: "
-    "/ as %2F, # as %23, ? as %3F, % as %25"
-)
 
 
 def listed(value: str) -> tuple[str, ...]:
@@ -51,23 +47,8 @@ def is_pair(certificate: str | None, key: SecretStr | None) -> bool:
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
-    if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("is no Redis URL; it begins with redis://, rediss:// or unix://")
-    if not _is_whole(value.get_secret_value()):
-        raise ValueError(_NOT_ENCODED)
+    parse_address(value.get_secret_value())
     return value
-
-
-def _is_whole(url: str) -> bool:
-    """Return False for a Redis URL that is cut short: a password with `/`, `#` or `?` ends the host early, and another host is left."""
-    try:
-        parts = urlsplit(url)
-        place = (parts.hostname, parts.port)  # the port is read only when it is asked for
-    except ValueError:
-        return False
-    if parts.scheme == "unix":
-        return not parts.fragment and (not parts.netloc or "@" in parts.netloc)
-    return not parts.fragment and "@" not in parts.path + parts.query and place[0] is not None
 
 
 def _web_address(value: str) -> str:

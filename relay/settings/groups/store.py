@@ -8,28 +8,31 @@ from typing import TYPE_CHECKING
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from relay.settings.clear_text import IN_THE_CLEAR, goes_in_the_clear
+from relay.settings.clear_text import IN_THE_CLEAR, is_loopback
 from relay.settings.env import Duration, SettingsGroup
 from relay.settings.validators import RedisUrl, Ring
+from relay.store.server.address import parse_address
 
 if TYPE_CHECKING:
     from typing import Self
 
 
 class RedisConfig(SettingsGroup):
-    """The Redis or Valkey server with presence."""
+    """The Redis or Valkey with presence."""
 
     model_config = SettingsConfigDict(env_prefix="RELAY_REDIS_")
 
     url: RedisUrl | None = Field(
-        None, description="URL of Redis or Valkey, for presence: `redis://`, `rediss://` or `unix://`"
+        None,
+        description="URL of Redis or Valkey, for presence: `redis://`, `redis+sentinel://` or `redis+cluster://`, over TLS "
+        "`rediss://`, `rediss+sentinel://` or `rediss+cluster://`; or `unix://`",
     )
     operation_timeout: Duration = Field(
         timedelta(seconds=5), ge=timedelta(milliseconds=100), description="time limit of one command"
     )
     plaintext: bool = Field(
         default=False,
-        description="allow `redis://` to another host. Without TLS the password and presence cross the network in "
+        description="allow a URL without TLS to another host. Without TLS the password and presence cross the network in "
         "the clear: use it only inside a tunnel or a mesh that encrypts",
     )
 
@@ -51,10 +54,14 @@ class VaultConfig(SettingsGroup):
     )
     redis_plaintext: bool = Field(
         default=False,
-        description="allow `redis://` to another host for `RELAY_VAULT_REDIS_URL`; see `RELAY_REDIS_PLAINTEXT`",
+        description="allow a URL without TLS to another host for `RELAY_VAULT_REDIS_URL`; see `RELAY_REDIS_PLAINTEXT`",
     )
-    replicas: int = Field(
-        0, ge=0, le=5, description="number of replicas that must have a durable write on disk before it counts as saved"
+    replicas: int | None = Field(
+        None,
+        ge=0,
+        le=5,
+        description="number of replicas that must have a durable write on disk before it counts as saved. Default: 0 on one "
+        "server; 1 with Sentinel or Cluster, where it cannot be less",
     )
     key_ring: Ring | None = Field(
         None, description="key ring (JWK set) that encrypts grants; `presence-relay keyring new` makes one"
@@ -67,5 +74,8 @@ class VaultConfig(SettingsGroup):
 
 
 def _demand_tls(url: SecretStr | None, name: str, *, plaintext: bool) -> None:
-    if url is not None and not plaintext and goes_in_the_clear(url.get_secret_value()):
+    if url is None or plaintext:
+        return
+    address = parse_address(url.get_secret_value())
+    if not address.is_encrypted and not all(is_loopback(host) for host, _ in address.places):
         raise ValueError(f"{name}: {IN_THE_CLEAR.format(name.rpartition('REDIS_')[0] + 'REDIS_PLAINTEXT')}")

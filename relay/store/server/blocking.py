@@ -1,4 +1,8 @@
-"""Blocking reads of streams: over one connection for each node that has some of them, which another connection can wake."""
+"""Blocking reads of streams, which can be woken: over one connection for each node that has some of the streams.
+
+A node of a cluster refuses a blocking read of several slots, so there a connection learns from the server which streams have grown;
+see `tracking.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from relay.errors import StoreUnavailable
-from relay.store.server.layout import Side
 from relay.store.server.scripting import on
+from relay.store.server.tracking import TrackingConnection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from relay.store.server.node import Node
-    from relay.store.server.topology import Topology
+    from relay.store.server.servers import Servers
+    from relay.store.server.tracking import StreamEntry
 
 BLOCK: Final = timedelta(seconds=1)
 """Longest wait of a blocking read: its caller can look around as often as this."""
@@ -24,9 +29,6 @@ START_ID: Final = b"0-0"
 """The position before the first entry of a stream."""
 _UNBLOCK_AGAIN_S: Final = 0.002
 
-StreamEntry = tuple[bytes, list[bytes]]
-"""The id of an entry, and its fields and values in turn."""
-
 
 class StreamReader:
     """Reads streams of presence as they grow. One reader at a time.
@@ -35,9 +37,9 @@ class StreamReader:
     again from the same ids.
     """
 
-    def __init__(self, topology: Topology) -> None:
-        self._topology = topology
-        self._connections: dict[Node, BlockingConnection] = {}
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
+        self._connections: dict[Node, BlockingConnection | TrackingConnection] = {}
 
     async def read(
         self, positions: Mapping[bytes, bytes], block: timedelta = BLOCK, count: int = READ_COUNT
@@ -54,12 +56,13 @@ class StreamReader:
         """
         by_node: dict[Node, dict[bytes, bytes]] = {}
         for stream, position in positions.items():
-            by_node.setdefault(self._topology.node_of(Side.PRESENCE, stream), {})[stream] = position
-        commands = {node: _xread(min(block, BLOCK), count, part) for node, part in by_node.items()}
-        if len(commands) == 1:
-            [(node, command)] = commands.items()
-            return await self._at(node).read(*command) or []
-        return await self._read_all(commands)
+            by_node.setdefault(await self._servers.node_of(stream), {})[stream] = position
+        await self._forget_others(by_node)
+        block = min(block, BLOCK)
+        if len(by_node) == 1:
+            [(node, part)] = by_node.items()
+            return await self._at(node).read(part, block, count)
+        return await self._read_all(by_node, block, count)
 
     async def wake(self) -> None:
         """Make the read under way return now; without one, do nothing. The connections are kept."""
@@ -70,9 +73,11 @@ class StreamReader:
         for connection in self._connections.values():
             await connection.aclose()
 
-    async def _read_all(self, commands: Mapping[Node, tuple[Any, ...]]) -> list[tuple[bytes, list[StreamEntry]]]:
+    async def _read_all(
+        self, parts: Mapping[Node, Mapping[bytes, bytes]], block: timedelta, count: int
+    ) -> list[tuple[bytes, list[StreamEntry]]]:
         """Read at several nodes at once. As soon as one has answered, the others are woken, and what they have comes along."""
-        reads = {asyncio.ensure_future(self._at(node).read(*command)): node for node, command in commands.items()}
+        reads = {asyncio.ensure_future(self._at(node).read(part, block, count)): node for node, part in parts.items()}
         try:
             _, waiting = await asyncio.wait(reads, return_when=asyncio.FIRST_COMPLETED)
             wakes = (self._at(reads[read]).wake() for read in waiting)
@@ -90,10 +95,15 @@ class StreamReader:
             raise failed[0]
         return found
 
-    def _at(self, node: Node) -> BlockingConnection:
+    def _at(self, node: Node) -> BlockingConnection | TrackingConnection:
         if node not in self._connections:
-            self._connections[node] = BlockingConnection(node)
+            self._connections[node] = TrackingConnection(node) if node.in_cluster else BlockingConnection(node)
         return self._connections[node]
+
+    async def _forget_others(self, nodes: Mapping[Node, object]) -> None:
+        """Close the connections to nodes that have none of the streams any more."""
+        for node in [node for node in self._connections if node not in nodes]:
+            await self._connections.pop(node).aclose()
 
 
 class BlockingConnection:
@@ -109,7 +119,16 @@ class BlockingConnection:
         self._reads = 0
         self._reading = False
 
-    async def read(self, *command: Any) -> Any:
+    async def read(
+        self, positions: Mapping[bytes, bytes], block: timedelta, count: int
+    ) -> list[tuple[bytes, list[StreamEntry]]]:
+        """Return what lies behind these positions; empty when it timed out or was woken. See `StreamReader.read`."""
+        # BLOCK 0 would wait for ever.
+        block_ms = max(1, int(block / timedelta(milliseconds=1)))
+        streams = (*positions, *positions.values())
+        return await self._run("XREAD", "COUNT", count, "BLOCK", block_ms, "STREAMS", *streams) or []
+
+    async def _run(self, *command: Any) -> Any:
         """Run a blocking command and return the raw RESP2 reply; None when it timed out or was woken."""
         self._reads += 1
         self._reading = True
@@ -148,9 +167,3 @@ class BlockingConnection:
         """Close the connection."""
         self._client_id = None
         await self._connection.disconnect(nowait=True)
-
-
-def _xread(block: timedelta, count: int, positions: Mapping[bytes, bytes]) -> tuple[Any, ...]:
-    # BLOCK 0 would wait for ever.
-    block_ms = max(1, int(block / timedelta(milliseconds=1)))
-    return ("XREAD", "COUNT", count, "BLOCK", block_ms, "STREAMS", *positions, *positions.values())

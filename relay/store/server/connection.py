@@ -19,16 +19,18 @@ from redis.exceptions import NoScriptError
 
 from relay.store.server import keys, preflight
 from relay.store.server.blocking import StreamReader
+from relay.store.server.dividing import Divided
 from relay.store.server.durable import DurableWrites
 from relay.store.server.layout import Side
 from relay.store.server.node import URGENT_CONNECTIONS
 from relay.store.server.scripting import on
+from relay.store.server.servers import Route, pipelined, routed
 from relay.store.server.statistics import CommandStatistics
-from relay.store.server.topology import Standalone, key_of
+from relay.store.server.topology import key_of, topology_of
 from relay.store.server.user_rights import RightsDifference, compare_rights
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from redis.asyncio import Redis
 
@@ -80,7 +82,7 @@ class Store:
         self.settings = settings
         self.own_vault = settings.vault_url is not None
         self.statistics = CommandStatistics()
-        self.topology = topology or Standalone(
+        self.topology = topology or topology_of(
             settings.url, settings.vault_url, settings.operation_timeout, self.statistics.observed
         )
 
@@ -88,8 +90,7 @@ class Store:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        for node in self.topology.nodes(Side.BOTH):
-            await node.aclose()
+        await self.topology.aclose()
 
     # ------------------------------------------------------------- presence
 
@@ -107,9 +108,12 @@ class Store:
         Raises:
             LeaseLost: the script demanded a lease that is no longer in force; nothing was written.
         """
-        node = self.topology.node_of(Side.PRESENCE, call.keys[0] if call.keys else b"")
-        async with node.asked(call.script.name, call.keys):
-            return await call.run(on(node.writer))
+
+        async def run(route: Route) -> Any:
+            return await call.run(route.execute(route.node.writer))
+
+        key = call.keys[0] if call.keys else b""
+        return await routed(self.topology.presence, key, call.script.name, call.keys, run)
 
     async def run_many(self, calls: Sequence[Call], *, urgent: bool = False) -> list[Any]:
         """Run repeatable scripts for several partitions in one round trip to each node (two when it does not know them yet).
@@ -119,17 +123,25 @@ class Store:
             urgent: on connections that other commands cannot fill, and never retried.
         """
 
-        async def run(node: Node, calls: Sequence[Call]) -> list[Any]:
-            client = node.urgent if urgent else node.client
-            async with node.asked(calls[0].script.name, [key for call in calls for key in call.keys]):
-                return _good(await _run_pipelined(client, calls))
+        def client_of(node: Node) -> Redis:
+            return node.urgent if urgent else node.client
 
-        return await self._at_each_node(Side.PRESENCE, calls, [call.keys[0] for call in calls], run)
+        async def together(node: Node, calls: Sequence[Call]) -> list[Any]:
+            return await _run_pipelined(client_of(node), calls)
+
+        async def alone(route: Route, call: Call) -> Any:
+            return await call.run(route.execute(client_of(route.node)))
+
+        def describe(calls: Sequence[Call]) -> tuple[str, list[Any]]:
+            return calls[0].script.name, [key for call in calls for key in call.keys]
+
+        routes = [call.keys[0] for call in calls]
+        return await Divided(self.topology.presence, together, alone, describe).run(calls, routes)
 
     async def prepare(self, scripts: Sequence[Script]) -> None:
         """Have the urgent connections open, and scripts known to the servers: with a slow one that would take too long when it counts."""
         load = [("SCRIPT", "LOAD", script.source) for script in scripts]
-        for node in self.topology.nodes(Side.PRESENCE):
+        for node in await self.topology.presence.nodes():
             async with node.asked("SCRIPT LOAD"):
                 opened = (pipelined(node.urgent, load) for _ in range(URGENT_CONNECTIONS))
                 for replies in await asyncio.gather(*opened):
@@ -137,7 +149,7 @@ class Store:
 
     def streams(self) -> StreamReader:
         """Return a new reader of streams; the caller closes it."""
-        return StreamReader(self.topology)
+        return StreamReader(self.topology.presence)
 
     # ---------------------------------------------------------------- vault
 
@@ -151,11 +163,13 @@ class Store:
 
     async def vault_scan(self, pattern: str | bytes) -> AsyncIterator[list[bytes]]:
         """Yield the keys of the vault that match a pattern, some at a time; not of one instant, and one perhaps twice."""
-        for node in self.topology.nodes(Side.VAULT):
+        for node in await self.topology.vault.nodes():
             cursor = None
             while cursor != 0:
                 async with node.asked("SCAN", [pattern]):
-                    reply = await self._execute(node)("SCAN", cursor or 0, "MATCH", pattern, "COUNT", _SCAN_COUNT)
+                    reply = await self._execute(Route(node))(
+                        "SCAN", cursor or 0, "MATCH", pattern, "COUNT", _SCAN_COUNT
+                    )
                 cursor = int(reply[0])
                 yield reply[1]
 
@@ -164,7 +178,7 @@ class Store:
 
         Several callers write at once: each costs round trips, and the server syncs what came together in one go.
         """
-        return DurableWrites(self.topology, self.settings.replicas, self.settings.operation_timeout)
+        return DurableWrites(self.topology.vault, self.settings.replicas, self.settings.operation_timeout)
 
     # ------------------------------------------------------------ both
 
@@ -174,21 +188,22 @@ class Store:
         A command without a key, such as TIME, runs at the node of the first one that has a key.
         """
 
-        async def run(node: Node, commands: Sequence[Sequence[Any]]) -> list[Any]:
-            about = [key for command in commands for key in command[1:2]]
-            async with node.asked(str(commands[0][0]), about):
-                return _good(await self._pipeline(node, commands))
+        async def alone(route: Route, command: Sequence[Any]) -> Any:
+            return await self._execute(route)(*command)
+
+        def describe(commands: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
+            return str(commands[0][0]), [key for command in commands for key in command[1:2]]
 
         found = [key_of(command) for command in commands]
         first = next(filter(None, found), b"")
-        side = Side.VAULT if vault else Side.PRESENCE
-        return await self._at_each_node(side, commands, [key or first for key in found], run)
+        servers = self.topology.of(Side.VAULT if vault else Side.PRESENCE)
+        return await Divided(servers, self._pipeline, alone, describe).run(commands, [key or first for key in found])
 
     # ------------------------------------------------- whether it can be trusted
 
     async def ping(self) -> None:
         """Return when every node of presence answers."""
-        for node in self.topology.nodes(Side.PRESENCE):
+        for node in await self.topology.presence.nodes():
             async with node.asked("PING"):
                 await on(node.client)("PING")
 
@@ -198,7 +213,8 @@ class Store:
 
     async def identities(self, partitions: Iterable[int]) -> dict[int, ServerIdentity]:
         """Return who the nodes with these partitions are at present. To be asked after every reconnect and once a second."""
-        node_of = {partition: self._node(Side.PRESENCE, keys.lease(partition)) for partition in partitions}
+        servers = self.topology.presence
+        node_of = {partition: await servers.node_of(keys.lease(partition)) for partition in partitions}
         nodes = list(dict.fromkeys(node_of.values()))
         found = dict(zip(nodes, await asyncio.gather(*(node.identity() for node in nodes)), strict=True))
         return {partition: found[node] for partition, node in node_of.items()}
@@ -212,7 +228,7 @@ class Store:
         Raises:
             StoreUnavailable: it is not; the text says why.
         """
-        for node in self.topology.nodes(Side.BOTH):
+        for node in await self.topology.nodes(Side.BOTH):
             await node.demand_primary()
             async with node.asked("SET", [keys.WRITABLE]):
                 await on(node.client)("SET", keys.WRITABLE, 1, "NX")
@@ -223,7 +239,7 @@ class Store:
         Raises:
             NotPrimary: one is a replica.
         """
-        for node in dict.fromkeys(self._node(Side.VAULT, key) for key in vault_keys):
+        for node in dict.fromkeys([await self.topology.vault.node_of(key) for key in vault_keys]):
             await node.demand_primary()
 
     async def preflight(self) -> list[str]:
@@ -235,7 +251,7 @@ class Store:
             StoreUnavailable: nobody can tell at present; the text says why.
         """
         faults: list[str] = []
-        for name, nodes, sides in self._servers():
+        for name, nodes, sides in await self._servers():
             for node in nodes:
                 custody = Side.VAULT in sides
                 faults += await preflight.check(node, name, replicas=self.settings.replicas, custody=custody)
@@ -244,7 +260,7 @@ class Store:
     async def compare_rights(self, clients: Sequence[Client]) -> list[tuple[str, RightsDifference | None]]:
         """Return how the rights of the users in the URLs differ from what these roles need, for each node by name."""
         found: list[tuple[str, RightsDifference | None]] = []
-        for name, nodes, sides in self._servers():
+        for name, nodes, sides in await self._servers():
             for node in nodes:
                 connection = node.single()
                 try:
@@ -254,9 +270,9 @@ class Store:
                     await connection.disconnect(nowait=True)
         return found
 
-    def _servers(self) -> list[tuple[str, Sequence[Node], tuple[Side, ...]]]:
+    async def _servers(self) -> list[tuple[str, Sequence[Node], tuple[Side, ...]]]:
         """Return the operator's name of some nodes, the nodes, and the sides that are on them."""
-        main, vault = self.topology.nodes(Side.PRESENCE), self.topology.nodes(Side.VAULT)
+        main, vault = await self.topology.presence.nodes(), await self.topology.vault.nodes()
         if not self.own_vault:
             return [("Redis", main, (Side.PRESENCE, Side.VAULT))]
         return [("Redis", main, (Side.PRESENCE,)), ("the vault's Redis", vault, (Side.VAULT,))]
@@ -264,55 +280,25 @@ class Store:
     # ------------------------------------------------------------------ inside
 
     async def _command(self, side: Side, command: Sequence[Any]) -> Any:
-        node = self._node(side, key_of(command))
-        async with node.asked(str(command[0]), command):
-            return await self._execute(node)(*command)
+        async def run(route: Route) -> Any:
+            return await self._execute(route)(*command)
+
+        return await routed(self.topology.of(side), key_of(command), str(command[0]), command, run)
 
     async def _run(self, side: Side, call: Call) -> Any:
-        node = self._node(side, call.keys[0] if call.keys else b"")
-        async with node.asked(call.script.name, call.keys):
-            return await call.run(self._execute(node))
+        async def run(route: Route) -> Any:
+            return await call.run(self._execute(route))
 
-    def _node(self, side: Side, key: bytes) -> Node:
-        return self.topology.node_of(side, key)
+        key = call.keys[0] if call.keys else b""
+        return await routed(self.topology.of(side), key, call.script.name, call.keys, run)
 
-    def _execute(self, node: Node) -> Execute:
+    def _execute(self, route: Route) -> Execute:
         """Return what runs repeatable commands at a node."""
-        return on(node.client)
+        return route.execute(route.node.client)
 
     async def _pipeline(self, node: Node, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Return the replies of repeatable commands that travel together, refusals among them."""
         return await pipelined(node.client, commands)
-
-    async def _at_each_node(
-        self,
-        side: Side,
-        asked: Sequence[_Asked],
-        routes: Sequence[bytes],
-        run: Callable[[Node, Sequence[_Asked]], Awaitable[list[Any]]],
-    ) -> list[Any]:
-        """Divide what is asked by node, run the parts at once, and return the replies in the order of what was asked.
-
-        Args:
-            side: of all of it.
-            asked: commands or scripts.
-            routes: the key of each that says where it runs.
-            run: runs some of them at a node.
-        """
-        places: dict[Node, list[int]] = {}
-        for number, key in enumerate(routes):
-            places.setdefault(self._node(side, key), []).append(number)
-        if len(places) == 1:
-            [node] = places
-            return await run(node, asked)
-        parts = (run(node, [asked[number] for number in numbers]) for node, numbers in places.items())
-        replies: list[Any] = [None] * len(asked)
-        for numbers, found in zip(places.values(), await asyncio.gather(*parts, return_exceptions=True), strict=True):
-            if isinstance(found, BaseException):
-                raise found
-            for number, reply in zip(numbers, found, strict=True):
-                replies[number] = reply
-        return replies
 
 
 async def _run_pipelined(client: Redis, calls: Sequence[Call]) -> list[Any]:
@@ -325,14 +311,6 @@ async def _run_pipelined(client: Redis, calls: Sequence[Call]) -> list[Any]:
         for number, reply in zip(unknown, again[len(load) :], strict=True):
             replies[number] = reply
     return replies
-
-
-async def pipelined(client: Redis, commands: Sequence[Sequence[Any]]) -> list[Any]:
-    """Return the replies to commands that travel together, refusals among them: raised by redis-py they would lose their codes."""
-    pipe = client.pipeline(transaction=False)
-    for command in commands:
-        pipe.execute_command(*command)
-    return list(await pipe.execute(raise_on_error=False))
 
 
 def _good(replies: list[Any]) -> list[Any]:

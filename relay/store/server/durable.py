@@ -8,10 +8,11 @@ before the second is written to: what is on disk is always a beginning of what w
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from relay.errors import NotSaved
-from relay.store.server.layout import Side
+from relay.store.server.servers import routed
 from relay.store.server.topology import key_of
 
 if TYPE_CHECKING:
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
 
     from relay.store.server.node import Node
     from relay.store.server.scripting import Call
-    from relay.store.server.topology import Topology
+    from relay.store.server.servers import Route, Servers
 
 
 class DurableWrites:
     """The durable writes of one caller, at the vault; see `Store.durable`."""
 
-    def __init__(self, topology: Topology, replicas: int, timeout: timedelta) -> None:
-        self._topology = topology
+    def __init__(self, servers: Servers, replicas: int, timeout: timedelta) -> None:
+        self._servers = servers
         self._replicas = replicas
         self._timeout_ms = int(timeout.total_seconds() * 1000)
         self._lent = AsyncExitStack()
@@ -47,19 +48,20 @@ class DurableWrites:
             StoreUnavailable: see there.
             NotSaved: what was written to another node before is not known to be on disk.
         """
-        node, connection = await self._connection(key_of(command))
-        async with node.asked(str(command[0]), command):
-            return await _send(connection, *command)
+
+        async def run(route: Route) -> Any:
+            return await _send(await self._connection(route.node), *command, asking=route.asking)
+
+        return await routed(self._servers, key_of(command), str(command[0]), command, run)
 
     async def run(self, call: Call) -> Any:
         """Run a script; see `execute`."""
-        node, connection = await self._connection(call.keys[0])
 
-        async def send(*command: Any) -> Any:
-            return await _send(connection, *command)
+        async def run(route: Route) -> Any:
+            connection = await self._connection(route.node)
+            return await call.run(partial(_send, connection, asking=route.asking))
 
-        async with node.asked(call.script.name, call.keys):
-            return await call.run(send)
+        return await routed(self._servers, call.keys[0], call.script.name, call.keys, run)
 
     async def confirm(self) -> None:
         """Wait until everything written here is on disk, and on as many replicas' disks as the settings demand.
@@ -70,6 +72,8 @@ class DurableWrites:
         if self._at is None:
             return
         node, connection = self._at
+        if not connection.is_connected:
+            raise NotSaved("The connection was lost, and another one cannot tell what was written on it")
         try:
             async with node.asked("WAITAOF"):
                 local, replicas = await _send(connection, "WAITAOF", 1, self._replicas, self._timeout_ms)
@@ -78,19 +82,21 @@ class DurableWrites:
         if local < 1 or replicas < self._replicas:
             raise NotSaved(f"On disk at {local} of 1 primary and {replicas} of {self._replicas} replicas")
 
-    async def _connection(self, key: bytes) -> tuple[Node, AbstractConnection]:
-        node = self._topology.node_of(Side.VAULT, key)
+    async def _connection(self, node: Node) -> AbstractConnection:
         if self._at is None or self._at[0] is not node:
             await self.confirm()
             # Given back first: whoever held one connection while waiting for another could wait for somebody who does the reverse.
             await self._lent.aclose()
             self._at = None
             self._at = node, await self._lent.enter_async_context(node.durable())
-        return self._at
+        return self._at[1]
 
 
-async def _send(connection: AbstractConnection, *command: Any) -> Any:
+async def _send(connection: AbstractConnection, *command: Any, asking: bool = False) -> Any:
     # Cancelled or timed out between command and reply, redis-py closes the connection: no reply is ever taken for
     # another command's. The next command connects again.
+    if asking:
+        await connection.send_command("ASKING")
+        await connection.read_response()
     await connection.send_command(*command)
     return await connection.read_response()

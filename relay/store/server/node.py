@@ -5,6 +5,9 @@ stay attached for as long as nobody closes them. So whoever learns that a server
 
     pools           idle ones at once, the others when the command on them is over
     single ones     before their next command (`single`): of the durable writes, and of blocking reads
+
+Where sentinels or a cluster say which server is a primary, each has a Node of its own, which is retired when it is none any more:
+all its connections are closed at once, and it opens none.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import structlog
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError, RedisError  # noqa: A004
 
 from relay.errors import NotPrimary, StoreUnavailable
 from relay.store.server.redis_errors import translated
@@ -79,17 +82,24 @@ class Node:
         urgent: for what must not wait until connections are free; never retries.
         url: carries the password; not for logs.
         user: the Redis user; empty: the default one.
+        in_cluster: it is a node of a cluster.
+        is_retired: it is used no more.
     """
 
-    def __init__(self, url: str, operation_timeout: timedelta, observe: Observer = unobserved) -> None:
+    def __init__(
+        self, url: str, operation_timeout: timedelta, observe: Observer = unobserved, *, in_cluster: bool = False
+    ) -> None:
         """Make the connections' pools; nothing connects yet.
 
         Args:
             url: where it is, with the credentials.
             operation_timeout: how long one command may take, connecting included.
             observe: surrounds each command; it is given its name.
+            in_cluster: it is a node of a cluster.
         """
         self.url = url
+        self.in_cluster = in_cluster
+        self.is_retired = False
         self._observe = observe
         self.user = unquote(urlsplit(url).username or "")
         self._timeout_s = operation_timeout.total_seconds()
@@ -109,6 +119,11 @@ class Node:
         parts = urlsplit(self.url)
         return parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
 
+    @property
+    def host(self) -> str:
+        """The host; empty for a socket."""
+        return urlsplit(self.url).hostname or ""
+
     def _pooled(self, retries: int, connections: int = POOL_CONNECTIONS) -> Redis:
         pool = BlockingConnectionPool.from_url(
             self.url,
@@ -118,21 +133,30 @@ class Node:
             socket_connect_timeout=self._timeout_s,
             protocol=2,
             retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), retries),
+            redis_connect_func=self._greet,
         )
         return Redis.from_pool(pool)
 
-    def single(self, waits_s: float = 0.0) -> AbstractConnection:
+    async def _greet(self, connection: AbstractConnection) -> None:
+        """Prepare a connection that was opened."""
+        if self.is_retired:
+            raise ConnectionError("retired")
+        await connection.on_connect()
+
+    def single(self, waits_s: float = 0.0, *, protocol: int = 2) -> AbstractConnection:
         """Return a connection of the caller's own, who closes it and asks it for `should_reconnect` before a command.
 
         Args:
             waits_s: for how long the server itself waits before it answers, at most; the socket outlasts that.
+            protocol: 2 or 3; 3 has messages that nobody asked for.
         """
         pool = ConnectionPool.from_url(
             self.url,
             socket_timeout=waits_s + _GRACE_S,
             socket_connect_timeout=self._timeout_s,
-            protocol=2,
+            protocol=protocol,
             retry=Retry(NoBackoff(), 0),
+            redis_connect_func=self._greet,
         )
         connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
         self._singles.add(connection)
@@ -155,10 +179,13 @@ class Node:
         """Run commands of this server inside; their errors become the relay's, see `redis_errors.translated`.
 
         Raises:
-            NotPrimary: it is a replica; connections are made anew from now on.
+            NotPrimary: it is a replica, and connections are made anew from now on; or it is retired.
+            Redirected: another node of the cluster has the key.
         """
+        if self.is_retired:
+            raise NotPrimary("The store's server was replaced")
         try:
-            with self._observe(what), translated(what, about, self.user):
+            with self._observe(what), translated(what, about, self.user, in_cluster=self.in_cluster):
                 yield
         except NotPrimary:
             await self.connect_anew()
@@ -204,6 +231,15 @@ class Node:
             await pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]
             with suppress(RedisError, OSError):  # it is closed all the same, if not in order
                 await pool.disconnect(inuse_connections=False)
+
+    async def retire(self) -> None:
+        """Close all connections at once, those at work too, and open none any more: another server has the place of this one."""
+        self.is_retired = True
+        for connection in list(self._singles):
+            await connection.disconnect(nowait=True)
+        for client in (self.client, self.writer, self.urgent):
+            with suppress(RedisError, OSError):
+                await client.connection_pool.disconnect(inuse_connections=True)
 
     async def aclose(self) -> None:
         """Close all connections but those that are lent."""

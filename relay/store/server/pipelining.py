@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from relay.store.server.connection import Store, pipelined
+from relay.store.server.connection import Store
+from relay.store.server.servers import pipelined
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from relay.store.server.connection import StoreSettings
     from relay.store.server.node import Node
     from relay.store.server.scripting import Execute
+    from relay.store.server.servers import Route
     from relay.store.server.topology import Topology
 
 
@@ -29,8 +31,8 @@ class PipeliningStore(Store):
         super().__init__(settings, topology)
         self._pipes: dict[Node, _Pipe] = {}
 
-    def _execute(self, node: Node) -> Execute:
-        return self._pipe(node).execute
+    def _execute(self, route: Route) -> Execute:
+        return super()._execute(route) if route.asking else self._pipe(route.node).execute
 
     async def _pipeline(self, node: Node, commands: Sequence[Sequence[Any]]) -> list[Any]:
         replies = (self._pipe(node).execute(*command) for command in commands)

@@ -19,6 +19,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
@@ -26,6 +27,7 @@ from redis.exceptions import (
     ConnectionError,  # noqa: A004
     InvalidResponse,
     MasterDownError,
+    MovedError,
     NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
@@ -72,9 +74,8 @@ CODES: Final[Mapping[str, tuple[ErrorKind, str]]] = {
     "NOAUTH": (_O, "wants a password, and the relay's Redis URL has none"),
     "WRONGPASS": (_O, "refuses the user name or password in the relay's Redis URL"),
     "DENIED": (_O, "is in protected mode: give it a password"),
-    "MOVED": (_O, "is a node of a Redis Cluster; the relay needs one primary that has all keys"),
-    "ASK": (_O, "is a node of a Redis Cluster; the relay needs one primary that has all keys"),
-    "CROSSSLOT": (_O, "is a node of a Redis Cluster; the relay needs one primary that has all keys"),
+    "MOVED": (_O, "is a node of a Redis Cluster; give it as redis+cluster://"),
+    "ASK": (_O, "is a node of a Redis Cluster; give it as redis+cluster://"),
 }
 """Code -> what it means, and how the sentence "The store ..." goes on. From the `shared` replies in Valkey's server.c and from
 https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors. NOPERM has words of its own, see `forbidden`."""
@@ -102,14 +103,32 @@ _ANSWERS: Final[Mapping[str, Callable[[], RelayError]]] = {
 _CODE: Final = re.compile(r"-?([A-Z][A-Z0-9_]{1,40})(?=[ :]|$)")
 
 
+class Redirected(StoreUnavailable):
+    """Another node of the cluster has the key, for good (MOVED) or while its slot moves (ASK); nothing was done.
+
+    Attributes:
+        host: of that node; empty: the host that was asked.
+        port: of that node.
+    """
+
+    def __init__(self, error: AskError) -> None:
+        super().__init__(f"The store has the key on another node ({error.status_code})")
+        self.host: str = error.host or ""
+        self.port: int = error.port
+        self.code = "MOVED" if isinstance(error, MovedError) else "ASK"
+
+
 @contextmanager
-def translated(what: str = "command", about: Sequence[object] = (), user: str = "") -> Iterator[None]:
+def translated(
+    what: str = "command", about: Sequence[object] = (), user: str = "", *, in_cluster: bool = False
+) -> Iterator[None]:
     """Raise the relay's errors for what a command brings.
 
     Args:
         what: runs.
         about: the keys or the whole command; of what Redis does not permit the kinds of keys are told.
         user: the Redis user; empty: the server's default one.
+        in_cluster: the server is a node of a cluster that the relay knows as one.
 
     Also raises the cancellation that redis-py lost: before Python 3.12 `asyncio.wait_for`, which it sends through, swallows
     one that arrives in the moment in which its inner task is done (python/cpython#86296), and a loop that is to end
@@ -120,6 +139,8 @@ def translated(what: str = "command", about: Sequence[object] = (), user: str = 
     try:
         yield
     except (RedisError, OSError) as error:
+        if in_cluster and isinstance(error, AskError):
+            raise Redirected(error) from None
         raise _meaning_of(error, what, about, user) from error
     finally:
         if task is not None and task.cancelling() > before:
@@ -138,14 +159,19 @@ def _meaning_of(error: RedisError | OSError, what: str, about: Sequence[object],
     kind, words = CODES.get(code, (None, ""))
     match kind:
         case ErrorKind.PASSING:
-            return StoreUnavailable(f"The store {words} ({code})")
+            return _coded(StoreUnavailable(f"The store {words} ({code})"), code)
         case ErrorKind.REPLICA:
-            return NotPrimary(f"The store {words} ({code})")
+            return _coded(NotPrimary(f"The store {words} ({code})"), code)
         case ErrorKind.OPERATOR:
             text = f"The store {words} ({code})"
             log_refusal(user, text)
             return NotPermitted(text)
     return _without_code(error, what, code)
+
+
+def _coded(error: StoreUnavailable, code: str) -> StoreUnavailable:
+    error.code = code
+    return error
 
 
 def _without_code(error: RedisError | OSError, what: str, code: str) -> RelayError:

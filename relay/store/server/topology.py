@@ -1,6 +1,6 @@
 """The topology: the one place that knows how many Redis servers there are, and which keys are where.
 
-    Store ──► node_of(side, key) ──► Node: its pools, its durable and blocking connections, its identity
+    Store ──► Topology ──► Servers of presence, of the vault ──► Node: its pools, its durable and blocking connections, its identity
 
 The store asks for the node of each key, so nothing above it knows whether all keys are on one server. Two keys of one partition
 are always on one node, and so are two keys with the same hash tag (`{p07}`), on a Redis Cluster too. Nothing is promised of two
@@ -9,45 +9,61 @@ partitions, of custody's keys outside of partitions, or of two moments: a key ma
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from relay.store.server.address import TopologyKind, parse_address
+from relay.store.server.cluster import Cluster
 from relay.store.server.layout import Side
-from relay.store.server.node import Node
+from relay.store.server.sentinel import Sentinel
+from relay.store.server.servers import Standalone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
+    from relay.store.server.node import Node
+    from relay.store.server.servers import Servers
     from relay.store.server.statistics import Observer
 
 
-class Topology(Protocol):
-    """The nodes of a store."""
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """The servers of a store: of presence, and of the vault, which are the same unless it has its own."""
 
-    def node_of(self, side: Side, key: bytes) -> Node:
-        """Return the node that has a key, of presence or of the vault. An empty key is on any node of its side."""
+    presence: Servers
+    vault: Servers
 
-    def nodes(self, side: Side) -> Sequence[Node]:
+    def of(self, side: Side) -> Servers:
+        """Return the servers of presence or of the vault."""
+        return self.vault if side is Side.VAULT else self.presence
+
+    async def nodes(self, side: Side) -> Sequence[Node]:
         """Return all nodes of presence, of the vault, or of both, each once."""
+        sides = (self.presence, self.vault) if side is Side.BOTH else (self.of(side),)
+        return tuple(dict.fromkeys([node for servers in sides for node in await servers.nodes()]))
+
+    async def aclose(self) -> None:
+        """Close all connections but those that are lent."""
+        for servers in dict.fromkeys((self.presence, self.vault)):
+            await servers.aclose()
 
 
-class Standalone:
-    """One server, and one for the vault if it has its own."""
+def topology_of(url: str, vault_url: str | None, operation_timeout: timedelta, observe: Observer) -> Topology:
+    """Return the topology that URLs name; nothing connects yet."""
+    presence = _servers(url, operation_timeout, observe)
+    return Topology(presence, presence if vault_url is None else _servers(vault_url, operation_timeout, observe))
 
-    def __init__(self, url: str, vault_url: str | None, operation_timeout: timedelta, observe: Observer) -> None:
-        main = Node(url, operation_timeout, observe)
-        self._nodes = {
-            Side.PRESENCE: main,
-            Side.VAULT: main if vault_url is None else Node(vault_url, operation_timeout, observe),
-        }
 
-    def node_of(self, side: Side, key: bytes) -> Node:
-        """See `Topology.node_of`."""
-        return self._nodes[side]
-
-    def nodes(self, side: Side) -> Sequence[Node]:
-        """See `Topology.nodes`."""
-        return tuple(dict.fromkeys(self._nodes.values())) if side is Side.BOTH else (self._nodes[side],)
+def _servers(url: str, operation_timeout: timedelta, observe: Observer) -> Servers:
+    address = parse_address(url)
+    match address.kind:
+        case TopologyKind.STANDALONE:
+            return Standalone(address.url, operation_timeout, observe)
+        case TopologyKind.SENTINEL:
+            return Sentinel(address, operation_timeout, observe)
+        case TopologyKind.CLUSTER:
+            return Cluster(address, operation_timeout, observe)
 
 
 def key_of(command: Sequence[Any]) -> bytes:

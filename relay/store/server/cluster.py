@@ -1,0 +1,177 @@
+"""Redis Cluster: a primary for each slot, as most of the nodes say.
+
+Some nodes are asked once a second, and at once when one refuses a command. A node that has no slots any more, because a replica
+took its place or its slots moved away, is retired: all connections to it are closed at once.
+
+    MOVED          the slot is elsewhere: noted, and repeated there
+    ASK            the slot is on its way, and this key is there already: repeated there, once
+    TRYAGAIN       of two keys one is there already: repeated after a pause, as long as it lasts or a second
+    CLUSTERDOWN    nobody has the slot at present: repeated after a pause
+    READONLY       a replica: repeated at the primary
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.crc import key_slot
+from redis.exceptions import RedisError
+
+from relay.errors import NotPrimary, StoreUnavailable
+from relay.store.server.node import Node
+from relay.store.server.redis_errors import Redirected
+from relay.store.server.scripting import on
+from relay.store.server.servers import Route
+from relay.store.server.slots import SLOTS, SlotRange, agreed, owners_of, parse_slots
+from relay.store.server.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import timedelta
+
+    from relay.store.server.address import RedisAddress
+    from relay.store.server.slots import Place, SlotView
+    from relay.store.server.statistics import Observer
+
+log = structlog.get_logger(__name__)
+
+_PATIENCE_S: Final = 1.0
+"""Time limit of one question to one node."""
+ASKED: Final = 3
+"""Nodes asked each time: enough for two to outvote one."""
+_PAUSE_S: Final = 0.03
+_MOST_PAUSE_S: Final = 0.5
+
+
+class Cluster:
+    """The primaries of a cluster."""
+
+    def __init__(self, address: RedisAddress, operation_timeout: timedelta, observe: Observer) -> None:
+        self._address = address
+        self._operation_timeout = operation_timeout
+        self._observe = observe
+        self._patience_s = min(_PATIENCE_S, operation_timeout.total_seconds())
+        self._watch = Watch(self._ask, "cluster")
+        self._view: SlotView = ()
+        self._owners: list[Place | None] = [None] * SLOTS
+        self._nodes: dict[Place, Node] = {}
+        self._witnesses: dict[Place, Redis] = {}
+
+    async def node_of(self, key: bytes) -> Node:
+        """See `Servers.node_of`."""
+        await self._watch.begun()
+        place = self._owners[key_slot(key)] if key else next(iter(self._nodes), None)
+        if place is None:
+            raise _down()
+        return self._node(place)
+
+    async def nodes(self) -> Sequence[Node]:
+        """See `Servers.nodes`."""
+        await self._watch.begun()
+        return tuple(self._nodes.values())
+
+    async def reroute(self, route: Route, key: bytes, error: StoreUnavailable, repeats: int) -> Route | None:
+        """See `Servers.reroute`, and this module."""
+        if isinstance(error, Redirected):
+            node = self._node((error.host or route.node.host, error.port))
+            if error.code == "ASK":
+                return Route(node, asking=True)
+            self._owners[key_slot(key)] = next(place for place, one in self._nodes.items() if one is node)
+            await asyncio.sleep(0 if repeats == 0 else _pause_s(repeats))
+            return Route(node)
+        if isinstance(error, NotPrimary):
+            await self._watch.now()
+            node = await self.node_of(key)
+            return Route(node) if node is not route.node else None
+        if error.code in ("TRYAGAIN", "CLUSTERDOWN"):
+            await asyncio.sleep(_pause_s(repeats))
+            if error.code == "CLUSTERDOWN":
+                await self._watch.now()
+                return Route(await self.node_of(key))
+            return Route(route.node, route.asking)
+        return None
+
+    async def aclose(self) -> None:
+        """See `Servers.aclose`."""
+        await self._watch.aclose()
+        for node in self._nodes.values():
+            await node.aclose()
+        for client in self._witnesses.values():
+            await client.aclose()
+
+    async def views(self, places: Iterable[Place]) -> dict[Place, SlotView | str]:
+        """Ask these nodes, and return what each sees, or why it did not say."""
+        asked = list(places)
+        return dict(zip(asked, await asyncio.gather(*map(self._view_of, asked)), strict=True))
+
+    # ------------------------------------------------------------------ inside
+
+    def _node(self, place: Place) -> Node:
+        if place not in self._nodes:
+            url = self._address.server_url(*place)
+            self._nodes[place] = Node(url, self._operation_timeout, self._observe, in_cluster=True)
+        return self._nodes[place]
+
+    async def _ask(self) -> None:
+        known = list(self._nodes)
+        views = await self.views(random.sample(known, min(ASKED, len(known))))
+        if not any(isinstance(view, tuple) for view in views.values()):
+            views |= await self.views(place for place in (*known, *self._address.places) if place not in views)
+        found = [view for view in views.values() if isinstance(view, tuple) and view]
+        if found:
+            await self._follow(agreed(found, self._view))
+        elif not self._view:
+            said = "; ".join(f"{host}:{port} {view or 'knows no slots'}" for (host, port), view in views.items())
+            raise StoreUnavailable(f"No node of the cluster says who has the slots: {said}")
+
+    async def _follow(self, view: SlotView) -> None:
+        """Have a view in force."""
+        self._owners = owners_of(view)
+        places = dict.fromkeys(one.place for one in view if one.place is not None)
+        if self._view and view != self._view:
+            log.info("redis_cluster_changed", primaries=len(places))
+        self._view = view
+        for place in places:
+            self._node(place)
+        for place in [place for place in self._nodes if place not in places]:
+            await self._nodes.pop(place).retire()
+        for place in [place for place in self._witnesses if place not in places]:
+            await self._witnesses.pop(place).aclose()
+
+    async def _view_of(self, place: Place) -> SlotView | str:
+        if place not in self._witnesses:
+            self._witnesses[place] = Redis.from_url(
+                self._address.server_url(*place),
+                socket_timeout=self._patience_s,
+                socket_connect_timeout=self._patience_s,
+                protocol=2,
+                max_connections=4,
+                retry=Retry(NoBackoff(), 0),
+            )
+        try:
+            return parse_slots(await on(self._witnesses[place])("CLUSTER", "SLOTS"), place)
+        except (RedisError, OSError):
+            return "does not answer"
+        except ValueError as error:
+            return str(error)
+
+
+def uncovered(view: Sequence[SlotRange]) -> int:
+    """Return how many slots nobody has."""
+    return owners_of(tuple(view)).count(None)
+
+
+def _down() -> StoreUnavailable:
+    error = StoreUnavailable("The store is a cluster in which nobody has some of the slots (CLUSTERDOWN)")
+    error.code = "CLUSTERDOWN"
+    return error
+
+
+def _pause_s(repeats: int) -> float:
+    return min(_MOST_PAUSE_S, _PAUSE_S * float(1 << repeats))

@@ -1,0 +1,189 @@
+"""Redis Sentinel: the sentinels say which server is the primary, and nobody else does.
+
+A primary that was cut off or paused goes on calling itself `master` for seconds after a replica took its place. So all
+sentinels are asked once a second, and the newest configuration that any of them has is in force: a failover is given a higher
+epoch by the majority of the sentinels. When it names another server, all connections to the former one are closed at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from relay.errors import NotPrimary, StoreUnavailable
+from relay.store.server.node import Node
+from relay.store.server.scripting import on
+from relay.store.server.servers import Route
+from relay.store.server.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from relay.store.server.address import RedisAddress
+    from relay.store.server.statistics import Observer
+
+log = structlog.get_logger(__name__)
+
+_PATIENCE_S: Final = 1.0
+"""Time limit of one question to one sentinel. Sentinels do nothing that takes longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentinelAnswer:
+    """The primary that one sentinel names, and the number of the configuration that it has this from."""
+
+    host: str
+    port: int
+    epoch: int
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port."""
+        return self.host, self.port
+
+
+@dataclass(frozen=True, slots=True)
+class SentinelView:
+    """What one sentinel said: an answer, or why there is none; for operators."""
+
+    sentinel: str
+    answer: SentinelAnswer | None = None
+    fault: str = ""
+    quorum: int = 0
+    others: int = 0
+    """Other sentinels that it knows of."""
+    replicas: int = 0
+    is_down: bool = False
+    """It does not reach the primary."""
+
+
+def elect(
+    answers: Sequence[SentinelAnswer], sentinels: int, believed: SentinelAnswer | None = None
+) -> SentinelAnswer | None:
+    """Return the answer that is in force; None when there is none. (Pure.)
+
+    The highest epoch wins, then what most say. What is older than what was believed before counts only if most of all sentinels
+    say so, as after they were set up anew: one that slept must not bring a former primary back.
+
+    Args:
+        answers: one of each sentinel that answered.
+        sentinels: how many were asked.
+        believed: what was in force until now.
+    """
+    if not answers:
+        return None
+    votes = Counter(answer.place for answer in answers)
+    best = max(answers, key=lambda answer: (answer.epoch, votes[answer.place], answer == believed, answer.place))
+    if believed is not None and best.epoch < believed.epoch and votes[best.place] * 2 <= sentinels:
+        return None
+    return best
+
+
+class Sentinel:
+    """The primary of one service of Sentinel."""
+
+    def __init__(self, address: RedisAddress, operation_timeout: timedelta, observe: Observer) -> None:
+        self._address = address
+        self._operation_timeout = operation_timeout
+        self._observe = observe
+        patience_s = min(_PATIENCE_S, operation_timeout.total_seconds())
+        self._sentinels = {
+            f"{host}:{port}": _client(address.sentinel_url(host, port), patience_s) for host, port in address.places
+        }
+        self._watch = Watch(self._ask, "sentinels")
+        self._believed: SentinelAnswer | None = None
+        self._node: Node | None = None
+
+    async def node_of(self, key: bytes) -> Node:
+        """See `Servers.node_of`."""
+        await self._watch.begun()
+        assert self._node is not None
+        return self._node
+
+    async def nodes(self) -> Sequence[Node]:
+        """See `Servers.nodes`."""
+        return (await self.node_of(b""),)
+
+    async def reroute(self, route: Route, key: bytes, error: StoreUnavailable, repeats: int) -> Route | None:
+        """See `Servers.reroute`: what was refused by a server that is no primary any more is repeated at the new one."""
+        if not isinstance(error, NotPrimary):
+            return None
+        await self._watch.now()
+        node = await self.node_of(key)
+        return Route(node) if node is not route.node else None
+
+    async def aclose(self) -> None:
+        """See `Servers.aclose`."""
+        await self._watch.aclose()
+        if self._node is not None:
+            await self._node.aclose()
+        for client in self._sentinels.values():
+            await client.aclose()
+
+    async def views(self) -> list[SentinelView]:
+        """Ask each sentinel, and return what each said."""
+        service = self._address.service
+        asked = (_view(sentinel, client, service) for sentinel, client in self._sentinels.items())
+        return list(await asyncio.gather(*asked))
+
+    async def _ask(self) -> None:
+        views = await self.views()
+        found = elect([view.answer for view in views if view.answer], len(views), self._believed)
+        if found is not None:
+            await self._follow(found)
+        elif self._believed is None:
+            said = "; ".join(f"{view.sentinel} {view.fault}" for view in views)
+            raise StoreUnavailable(f"No sentinel names a primary for {self._address.service!r}: {said}")
+
+    async def _follow(self, answer: SentinelAnswer) -> None:
+        before, self._believed = self._believed, answer
+        if before is not None and before.place == answer.place:
+            return
+        url = self._address.server_url(*answer.place)
+        former, self._node = self._node, Node(url, self._operation_timeout, self._observe)
+        if former is not None:
+            log.warning(
+                "redis_primary_changed", hint=f"the sentinels name {self._node.place} instead of {former.place}"
+            )
+            await former.retire()
+
+
+def _client(url: str, patience_s: float) -> Redis:
+    return Redis.from_url(
+        url,
+        socket_timeout=patience_s,
+        socket_connect_timeout=patience_s,
+        protocol=2,
+        max_connections=4,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+async def _view(sentinel: str, client: Redis, service: str) -> SentinelView:
+    try:
+        reply = await on(client)("SENTINEL", "MASTER", service)
+        said = dict(zip(map(bytes.decode, reply[::2]), map(bytes.decode, reply[1::2]), strict=True))
+        return SentinelView(
+            sentinel,
+            SentinelAnswer(said["ip"], int(said["port"]), int(said["config-epoch"])),
+            quorum=int(said["quorum"]),
+            others=int(said["num-other-sentinels"]),
+            replicas=int(said["num-slaves"]),
+            is_down="o_down" in said["flags"] or "s_down" in said["flags"],
+        )
+    except ResponseError as error:
+        unknown = "No such master" in str(error)
+        return SentinelView(sentinel, fault="does not know the service" if unknown else "refuses the question")
+    except (RedisError, OSError):
+        return SentinelView(sentinel, fault="does not answer")
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError):
+        return SentinelView(sentinel, fault="gives no answer of a sentinel")

@@ -1,0 +1,87 @@
+"""Views of a Redis Cluster: which server has which slots, as one node says or as most of them do. (Pure.)"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+SLOTS: Final = 16384
+"""https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#key-distribution-model"""
+
+Place = tuple[str, int]
+"""Host and port."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRange:
+    """Slots in a row, both ends included, and the server that has them; None for one that nobody can reach."""
+
+    first: int
+    last: int
+    place: Place | None
+
+
+SlotView = tuple[SlotRange, ...]
+"""The slots as one node sees them, in order."""
+
+
+def parse_slots(reply: Any, asked: Place) -> SlotView:
+    """Return the view in an answer to `CLUSTER SLOTS`.
+
+    Args:
+        reply: as RESP2 has it.
+        asked: the node that answered; it stands for a host that is not named.
+
+    Raises:
+        ValueError: it is no such answer.
+    """
+    try:
+        ranges = []
+        for first, last, primary, *_ in reply:
+            host = (primary[0] or b"").decode() or asked[0]
+            # `?` is how a node names itself or another whose address it does not know.
+            ranges.append(SlotRange(int(first), int(last), None if host == "?" else (host, int(primary[1]))))
+    except (TypeError, ValueError, IndexError, AttributeError) as error:
+        raise ValueError("is no answer to CLUSTER SLOTS") from error
+    if any(not 0 <= one.first <= one.last < SLOTS for one in ranges):
+        raise ValueError("names slots that no cluster has")
+    return tuple(sorted(ranges, key=lambda one: one.first))
+
+
+def agreed(views: Sequence[SlotView], before: SlotView = ()) -> SlotView:
+    """Return the view of most nodes, slot by slot; of as many on each side what was believed before, then what was said first.
+
+    A node that was paused claims its slots for a moment after it woke, though a replica has taken its place: the others outvote it.
+    """
+    if len(set(views)) <= 1:
+        return views[0] if views else ()
+    owners = [owners_of(view) for view in views]
+    believed = owners_of(before)
+    found = []
+    for slot, claims in enumerate(zip(*owners, strict=True)):
+        votes = Counter(claims)
+        most = max(votes.values())
+        best = [place for place in votes if votes[place] == most]
+        found.append(believed[slot] if believed[slot] in best else best[0])
+    return tuple(_ranges(found))
+
+
+def owners_of(view: SlotView) -> list[Place | None]:
+    """Return the server of each slot."""
+    owners: list[Place | None] = [None] * SLOTS
+    for one in view:
+        owners[one.first : one.last + 1] = [one.place] * (one.last - one.first + 1)
+    return owners
+
+
+def _ranges(owners: Sequence[Place | None]) -> Iterator[SlotRange]:
+    first = 0
+    for slot in range(1, SLOTS + 1):
+        if slot == SLOTS or owners[slot] != owners[first]:
+            if owners[first] is not None:
+                yield SlotRange(first, slot - 1, owners[first])
+            first = slot
