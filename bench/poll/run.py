@@ -35,7 +35,6 @@ from relay.store.presence.leases import Lease, Leases
 from relay.store.presence.presences import Presences
 from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
-from relay.store.server.layout import Side
 from relay.worker.reads import poller
 from relay.worker.reads.answers import AnswerBook
 
@@ -165,7 +164,7 @@ async def _rounds(
     worker: _Worker, pages: Sequence[Page], options: PollOptions, graph: Child, store: Store, valkey_pid: int
 ) -> PageCost:
     cost = PageCost([], [], [])
-    [node] = store.topology.nodes(Side.PRESENCE)
+    [node] = await store.topology.presence.nodes()
     process = psutil.Process(valkey_pid)
     for _ in range(2):  # first answers, then warm
         await _all(pages, worker.relay)

@@ -151,9 +151,11 @@ async def _store(settings: Settings, roles: Sequence[Client]) -> list[CheckFindi
         try:
             faults = await store.preflight()
         except StoreUnavailable as error:
-            return [CheckFinding(is_good=False, text=f"{error}; check the address, and the log of that server")]
+            away = CheckFinding(is_good=False, text=f"{error}; check the address, and the log of that server")
+            return [away, *await _servers(store)]
         if not faults and settings.vault.key_ring is not None:  # a webhook alone has none, and needs none
             faults = await _marks(store, settings)
+        servers = await _servers(store)
         asked = await store.compare_rights(roles) if roles else []
     permitted = [
         CheckFinding(is_good=good, text=text) for name, one in asked for good, text in describe(one, name, roles)
@@ -161,9 +163,17 @@ async def _store(settings: Settings, roles: Sequence[Client]) -> list[CheckFindi
     if not roles:
         text = "Redis: `--role` compares the rights of its user with what that role needs"
         permitted = [CheckFinding(is_good=True, text=text)]
-    found = [CheckFinding(is_good=False, text=fault) for fault in faults]
+    found = [CheckFinding(is_good=False, text=fault) for fault in faults] + servers
     found = found or [CheckFinding(is_good=True, text="Redis: answers and keeps what the relay needs kept")]
     return found + permitted
+
+
+async def _servers(store: Store) -> list[CheckFinding]:
+    """Findings about sentinels, nodes of a cluster, and replicas."""
+    try:
+        return [CheckFinding(is_good=False, text=fault) for fault in await store.inspect()]
+    except StoreUnavailable:  # told already
+        return []
 
 
 async def _marks(store: Store, settings: Settings) -> list[str]:

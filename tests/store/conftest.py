@@ -7,7 +7,7 @@ the tests whose course depends on which node has which key. `make topologies` ru
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
@@ -17,10 +17,10 @@ from relay.store.presence.leases import Lease, Leases
 from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
 from tests.store.samples import TENANT
-from tests.support.topology import DividedRedis, TwoNodes
+from tests.support.topology import DividedRedis, SentinelService, ValkeyCluster
 from tests.support.valkey import ValkeyServer
 
-TOPOLOGIES = ("standalone", "two-nodes")
+STANDALONE, SENTINEL, CLUSTER = TOPOLOGIES = ("standalone", "sentinel", "cluster")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -43,38 +43,50 @@ def topology(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ValkeyServer, ValkeyServer]]:
-    """Two servers for all tests of a process."""
-    with ExitStack() as stack:
-        one, two = (stack.enter_context(ValkeyServer(tmp_path_factory.mktemp("valkey"))) for _ in range(2))
-        yield one, two
+def sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelService]:
+    """A primary, two replicas and three sentinels for all tests of a process. They fail over in no test."""
+    with SentinelService(tmp_path_factory.mktemp("sentinel")) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyCluster]:
+    """Three primaries, each with a replica, for all tests of a process. Their slots stay where they are, also when one is away."""
+    with ValkeyCluster(tmp_path_factory.mktemp("cluster"), replicas=1, cluster_node_timeout="60000") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def redis_url(topology: str, request: pytest.FixtureRequest) -> str:
+    """The URL of the servers of the topology."""
+    fixture = {STANDALONE: "valkey", SENTINEL: "sentinels", CLUSTER: "cluster"}[topology]
+    servers: ValkeyServer | SentinelService | ValkeyCluster = request.getfixturevalue(fixture)
+    return servers.url
 
 
 @pytest.fixture
 async def raw(topology: str, request: pytest.FixtureRequest) -> AsyncIterator[Redis]:
     """A client of the emptied server or servers, to look at what the relay wrote and to do what the relay never would."""
-    if topology == "standalone":
-        valkey: ValkeyServer = request.getfixturevalue("valkey")
-        async with Redis.from_url(valkey.url, protocol=2) as client:
-            await client.flushall()
-            yield client
-        return
-    one, two = request.getfixturevalue("pair")
-    async with Redis.from_url(one.url, protocol=2) as first, Redis.from_url(two.url, protocol=2) as second:
-        divided = DividedRedis((first, second))
-        await divided.flushall()
-        yield divided
+    async with AsyncExitStack() as stack:
+
+        async def client_of(server: ValkeyServer) -> Redis:
+            return await stack.enter_async_context(Redis.from_url(server.url, protocol=2))
+
+        if topology == CLUSTER:
+            cluster: ValkeyCluster = request.getfixturevalue("cluster")
+            client: Redis = DividedRedis([await client_of(node) for node in cluster.primaries])
+        elif topology == SENTINEL:
+            client = await client_of(request.getfixturevalue("sentinels").servers[0])
+        else:
+            client = await client_of(request.getfixturevalue("valkey"))
+        await client.flushall()
+        yield client
 
 
 @pytest.fixture
-async def store(topology: str, raw: Redis, request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+async def store(topology: str, redis_url: str, raw: Redis) -> AsyncIterator[Store]:
     """The store, empty."""
-    if topology == "standalone":
-        made = Store(StoreSettings(url=request.getfixturevalue("valkey").url))
-    else:
-        one, two = request.getfixturevalue("pair")
-        made = Store(StoreSettings(url=one.url), TwoNodes((one.url, two.url)))
-    async with made as store:
+    async with Store(StoreSettings(url=redis_url, replicas=int(topology != STANDALONE))) as store:
         yield store
 
 

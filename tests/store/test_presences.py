@@ -259,7 +259,7 @@ async def test_only_names_that_stand_for_something_else_go_into_changes(store: S
 async def test_a_snapshot_of_an_empty_store_knows_nothing(store: Store) -> None:
     snapshot = await Presences(store).snapshot(TENANT, [name(1)])
     assert (snapshot.last, snapshot.epoch, snapshot.names, snapshot.answers) == (START, None, {}, {})
-    assert snapshot.replid == (await store.identity(0)).replid
+    assert snapshot.replid == (await store.identity(P)).replid
 
 
 @pytest.mark.each_topology
@@ -283,7 +283,7 @@ async def test_a_snapshot_joins_names_and_answers(store: Store, lease: Lease) ->
     assert snapshot.answers == {user(1): (accepted.revision, b"one")}
     assert snapshot.last == accepted.revision
     assert snapshot.epoch == epoch == await presences.epoch(P)
-    assert is_of(epoch, (await store.identity(0)).replid)
+    assert is_of(epoch, (await store.identity(P)).replid)
     assert await presences.renew_epoch(lease) != epoch
 
 
@@ -360,6 +360,7 @@ async def test_a_read_of_an_epoch_that_is_over_is_refused(store: Store, lease: L
 
 
 @pytest.mark.each_topology
+@pytest.mark.one_server
 async def test_between_a_failover_and_the_new_epoch_nothing_is_accepted(store: Store, lease: Lease, raw: Redis):
     presences = Presences(store)
     epoch = await presences.renew_epoch(lease)

@@ -1,9 +1,11 @@
-"""Partitions on two servers: every question goes to the server that has the key, and what spans both is asked of both."""
+"""Partitions on the nodes of a cluster: every question goes to the node that has the key, and what spans several is asked of each."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from datetime import timedelta
 
 import pytest
@@ -23,37 +25,52 @@ from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.pipelining import PipeliningStore
 from tests.store.samples import NOW, tenant_in
 from tests.support.ring import MARKS
-from tests.support.topology import TwoNodes, half_of
+from tests.support.topology import ValkeyCluster, share_of
 from tests.support.valkey import ValkeyServer
 from tests.support.waiting import eventually
 
 MINUTE = timedelta(minutes=1)
-HERE, THERE = (next(n for n in range(keys.PARTITIONS) if half_of(keys.lease(n)) == half) for half in (0, 1))
-"""A partition of each server."""
+NODES = range(3)
+HERE, THERE = (next(n for n in range(keys.PARTITIONS) if share_of(keys.lease(n)) == node) for node in (0, 1))
+"""A partition of the first node, and one of the second."""
 
 
 @pytest.fixture
-async def clients(pair: tuple[ValkeyServer, ValkeyServer]) -> AsyncIterator[tuple[Redis, Redis]]:
-    """A client of each server, both emptied."""
-    one, two = pair
-    async with Redis.from_url(one.url, protocol=2) as first, Redis.from_url(two.url, protocol=2) as second:
-        await first.flushall()
-        await second.flushall()
-        yield first, second
+async def clients(cluster: ValkeyCluster) -> AsyncIterator[list[Redis]]:
+    """A client of each primary, all emptied."""
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(Redis.from_url(node.url, protocol=2)) for node in cluster.primaries]
+        for client in clients:
+            await client.flushall()
+        yield clients
 
 
 @pytest.fixture
-async def store(pair: tuple[ValkeyServer, ValkeyServer], clients: tuple[Redis, Redis]) -> AsyncIterator[Store]:
-    """A store on two servers."""
-    one, two = pair
-    async with Store(StoreSettings(url=one.url), TwoNodes((one.url, two.url))) as store:
+def topology() -> str:
+    return "cluster"
+
+
+@pytest.fixture
+async def store(cluster: ValkeyCluster, clients: list[Redis]) -> AsyncIterator[Store]:
+    """A store on the cluster."""
+    async with Store(StoreSettings(url=cluster.url, operation_timeout=timedelta(seconds=2))) as store:
         yield store
 
 
-async def test_each_partition_is_where_the_topology_says(store: Store, clients: tuple[Redis, Redis]) -> None:
+@contextmanager
+def paused(node: ValkeyServer) -> Iterator[None]:
+    """A node that says nothing for a while."""
+    node.tell(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        node.tell(signal.SIGCONT)
+
+
+async def test_each_partition_is_where_the_topology_says(store: Store, clients: list[Redis]) -> None:
     look = await Leases(store).take([HERE, THERE], "worker-1", MINUTE)
     assert {one.lease.partition for one in look.taken} == {HERE, THERE}
-    for client, partition in zip(clients, (HERE, THERE), strict=True):
+    for client, partition in zip(clients, (HERE, THERE), strict=False):
         assert sorted(await client.keys("*:lease")) == [keys.lease(partition)]
     held = await Leases(store).renew([one.lease for one in look.taken], MINUTE)
     assert len(held) == 2
@@ -66,21 +83,19 @@ async def test_replies_of_two_servers_come_in_the_order_of_the_commands(store: S
     assert found == [str(n).encode() for n in range(keys.PARTITIONS)]
 
 
-async def test_a_command_without_a_key_runs_where_the_others_of_its_call_do(
-    store: Store, clients: tuple[Redis, Redis]
-) -> None:
+async def test_a_command_without_a_key_runs_where_the_others_of_its_call_do(store: Store, clients: list[Redis]) -> None:
     for client in clients:
         await client.config_resetstat()
-    for partition, client in zip((HERE, THERE), clients, strict=True):
+    for partition, client in zip((HERE, THERE), clients, strict=False):
         await store.many([("GET", keys.cursor(partition)), ("TIME",)])
         assert (await client.info("commandstats"))["cmdstat_time"]["calls"] == 1
 
 
-async def test_who_a_server_is_is_asked_for_each_partition(store: Store, clients: tuple[Redis, Redis]) -> None:
+async def test_who_a_server_is_is_asked_for_each_partition(store: Store, clients: list[Redis]) -> None:
     expected = [(await client.info("replication"))["master_replid"] for client in clients]
-    found = await store.identities(range(keys.PARTITIONS))
-    assert [found[partition].replid for partition in (HERE, THERE)] == expected
-    assert expected[0] != expected[1]
+    found = [await store.identity(partition) for partition in (HERE, THERE)]
+    assert [one.replid for one in found] == expected[:2]
+    assert len(set(expected)) == len(NODES)
 
 
 async def test_an_epoch_is_of_the_history_of_its_own_server(store: Store) -> None:
@@ -95,16 +110,17 @@ async def test_an_epoch_is_of_the_history_of_its_own_server(store: Store) -> Non
         await presences.accept(lease, tenant_id, [], epoch)
 
 
-async def test_of_a_server_that_is_a_replica_no_partition_has_a_history(
-    store: Store, clients: tuple[Redis, Redis]
+async def test_of_a_node_that_is_silent_no_partition_has_a_history_and_all_others_have_theirs(
+    store: Store, cluster: ValkeyCluster
 ) -> None:
-    await clients[1].execute_command("REPLICAOF", "127.0.0.1", "1")
-    try:
-        assert set(await Presences(store).histories([HERE, THERE])) == {HERE}
-        with pytest.raises(StoreUnavailable, match="is a replica"):
+    everywhere = set(range(keys.PARTITIONS))
+    assert set(await Presences(store).histories(list(everywhere))) == everywhere
+    silent = {n for n in everywhere if share_of(keys.lease(n)) == 1}
+    with paused(cluster.primaries[1]):
+        assert set(await Presences(store).histories(list(everywhere))) == everywhere - silent
+        with pytest.raises(StoreUnavailable):
             await store.check()
-    finally:
-        await clients[1].execute_command("REPLICAOF", "NO", "ONE")
+    await store.check()
 
 
 # ----------------------------------------------------------------- blocking reads
@@ -131,63 +147,86 @@ async def test_one_read_returns_what_either_server_has(store: Store) -> None:
     await inbox.aclose()
 
 
-async def test_a_read_at_two_servers_is_woken_and_its_connections_are_kept(
-    store: Store, clients: tuple[Redis, Redis]
-) -> None:
-    inbox = Inbox(store)
-    blocked = 0
-
-    async def both_are_blocked() -> bool:
-        return [(await client.info("clients"))["blocked_clients"] for client in clients] == [1, 1]
-
-    for _ in range(2):
-        reading = asyncio.create_task(inbox.read({HERE: START_ID, THERE: START_ID}))
-        await eventually(both_are_blocked)
-        await inbox.wake()
-        assert await reading == []
-        blocked += 1
-    assert blocked == 2
+async def test_all_partitions_are_read_over_one_connection_to_each_node(store: Store, clients: list[Redis]) -> None:
+    inbox, everywhere = Inbox(store), range(keys.PARTITIONS)
+    positions = dict.fromkeys(everywhere, START_ID)
+    assert await inbox.read(positions, timedelta(milliseconds=1)) == []
+    for client in clients:
+        reading = [one for one in await client.client_list() if one["cmd"] in ("xread", "client|tracking")]
+        assert len(reading) == 1
+    for partition in everywhere:
+        await inbox.append(hints.TenantChanged(tenant_in(partition)))
+    found = set[int]()
+    while found != set(everywhere):
+        for entry in await inbox.read(positions):
+            assert entry.partition not in found
+            positions[entry.partition] = entry.position
+            found.add(entry.partition)
     await inbox.aclose()
 
 
-async def test_a_cancelled_read_at_two_servers_leaves_nobody_blocked(
-    store: Store, clients: tuple[Redis, Redis]
+async def test_what_is_written_while_streams_are_read_is_read_next(store: Store) -> None:
+    streams = store.streams()
+    quiet = {keys.inbox(n): START_ID for n in range(keys.PARTITIONS)}
+    written = 0
+
+    async def write() -> None:
+        nonlocal written
+        for n in range(300):
+            await store.command("XADD", keys.inbox(n % keys.PARTITIONS), "*", "n", n)
+            written += 1
+
+    writing = asyncio.create_task(write())
+    seen = list[int]()
+    while len(seen) < 300:
+        for stream, entries in await streams.read(quiet, count=3):
+            seen += [int(fields[1]) for _, fields in entries]
+            quiet[stream] = entries[-1][0]
+    await writing
+    assert sorted(seen) == list(range(300))
+    await streams.aclose()
+
+
+async def test_a_read_at_several_nodes_is_woken_and_its_connections_are_kept(
+    store: Store, clients: list[Redis]
 ) -> None:
     inbox = Inbox(store)
+    for _ in range(2):
+        reading = asyncio.create_task(inbox.read({HERE: START_ID, THERE: START_ID}))
+        await eventually(lambda: _tracked(clients, 2))
+        await inbox.wake()
+        assert await reading == []
+    assert await _tracking(clients) == 2
+    await inbox.aclose()
 
-    async def blocked() -> int:
-        return sum([(await client.info("clients"))["blocked_clients"] for client in clients])
 
-    async def nobody() -> bool:
-        return await blocked() == 0
-
-    async def both() -> bool:
-        return await blocked() == 2
-
+async def test_a_cancelled_read_at_several_nodes_leaves_no_connection(store: Store, clients: list[Redis]) -> None:
+    inbox = Inbox(store)
     reading = asyncio.create_task(inbox.read({HERE: START_ID, THERE: START_ID}))
-    await eventually(both)
+    await eventually(lambda: _tracked(clients, 2))
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    await eventually(nobody)
+    await eventually(lambda: _tracked(clients, 0))
     await inbox.aclose()
 
 
-async def test_while_one_server_is_away_the_other_is_read(
-    pair: tuple[ValkeyServer, ValkeyServer], clients: tuple[Redis, Redis], tmp_path
-) -> None:
-    with ValkeyServer(tmp_path) as doomed:
-        topology = TwoNodes((pair[0].url, doomed.url), timedelta(seconds=1))
-        async with Store(StoreSettings(url=pair[0].url), topology) as store:
-            inbox = Inbox(store)
-            assert await inbox.read({HERE: START_ID, THERE: START_ID}, timedelta(milliseconds=1)) == []
-            doomed.kill()
-            await inbox.append(hints.TenantChanged(tenant_in(HERE)))
-            (entry,) = await inbox.read({HERE: START_ID, THERE: START_ID})
-            assert entry.partition == HERE
-            with pytest.raises(StoreUnavailable):
-                await inbox.read({HERE: entry.position, THERE: START_ID})
-            await inbox.aclose()
+async def _tracking(clients: list[Redis]) -> int:
+    return sum([(await client.info("clients"))["tracking_clients"] for client in clients])
+
+
+async def _tracked(clients: list[Redis], number: int) -> bool:
+    return await _tracking(clients) == number
+
+
+async def test_while_one_node_is_silent_the_others_are_read(store: Store, cluster: ValkeyCluster) -> None:
+    inbox = Inbox(store)
+    assert await inbox.read({HERE: START_ID, THERE: START_ID}, timedelta(milliseconds=1)) == []
+    with paused(cluster.primaries[1]):
+        await inbox.append(hints.TenantChanged(tenant_in(HERE)))
+        (entry,) = await inbox.read({HERE: START_ID, THERE: START_ID})
+        assert entry.partition == HERE
+    await inbox.aclose()
 
 
 # ------------------------------------------------------------------ custody
@@ -195,7 +234,7 @@ async def test_while_one_server_is_away_the_other_is_read(
 
 def tenant_and_key_apart(text: str) -> bool:
     """Return whether a suite key is on another server than its tenant's partition."""
-    return half_of(keys.suite_key(text)) != half_of(keys.lease(HERE))
+    return share_of(keys.suite_key(text)) != share_of(keys.lease(HERE))
 
 
 async def test_a_suite_key_on_another_server_than_its_tenant_is_made_told_and_ended(store: Store) -> None:
@@ -211,18 +250,20 @@ async def test_a_suite_key_on_another_server_than_its_tenant_is_made_told_and_en
 
 
 async def test_a_durable_write_is_confirmed_by_one_server_before_the_next_is_written(
-    pair: tuple[ValkeyServer, ValkeyServer], clients: tuple[Redis, Redis], tmp_path
+    store: Store, clients: list[Redis]
 ) -> None:
-    with ValkeyServer(tmp_path, appendonly="no") as forgetful:
-        async with Store(StoreSettings(url=pair[0].url), TwoNodes((forgetful.url, pair[0].url))) as store:
-            async with store.durable() as vault:
-                await vault.execute("SET", keys.lease(HERE), 1)
-                with pytest.raises(NotSaved):
-                    await vault.execute("SET", keys.lease(THERE), 1)
-            assert await store.command("GET", keys.lease(THERE)) is None
-            async with store.durable() as vault:
+    await clients[0].config_set("appendonly", "no")
+    try:
+        async with store.durable() as vault:
+            await vault.execute("SET", keys.lease(HERE), 1)
+            with pytest.raises(NotSaved):
                 await vault.execute("SET", keys.lease(THERE), 1)
-                await vault.confirm()
+        assert await store.command("GET", keys.lease(THERE)) is None
+    finally:
+        await clients[0].config_set("appendonly", "yes")
+    async with store.durable() as vault:
+        await vault.execute("SET", keys.lease(THERE), 1)
+        await vault.confirm()
 
 
 async def test_many_durable_writes_to_both_servers_do_not_wait_for_each_other_for_ever(store: Store) -> None:
@@ -243,16 +284,18 @@ async def test_a_scan_sees_the_keys_of_both_servers(store: Store) -> None:
     assert {name async for found in store.vault_scan("flow:*") for name in found} == names
 
 
-async def test_the_preflight_speaks_of_each_server(pair: tuple[ValkeyServer, ValkeyServer], clients, tmp_path) -> None:
-    with ValkeyServer(tmp_path, appendonly="no") as forgetful:
-        async with Store(StoreSettings(url=pair[0].url), TwoNodes((pair[0].url, forgetful.url))) as store:
-            (fault,) = await store.preflight()
-    assert str(forgetful.port) in fault
+async def test_the_preflight_speaks_of_each_server(store: Store, clients: list[Redis], cluster: ValkeyCluster) -> None:
+    assert await store.preflight() == []
+    await clients[1].config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        (fault,) = await store.preflight()
+    finally:
+        await clients[1].config_set("maxmemory-policy", "noeviction")
+    assert str(cluster.primaries[1].port) in fault
 
 
-async def test_what_travels_together_is_divided_too(pair: tuple[ValkeyServer, ValkeyServer], clients) -> None:
-    one, two = pair
-    async with PipeliningStore(StoreSettings(url=one.url), TwoNodes((one.url, two.url))) as store:
+async def test_what_travels_together_is_divided_too(cluster: ValkeyCluster, clients: list[Redis]) -> None:
+    async with PipeliningStore(StoreSettings(url=cluster.url)) as store:
         tenant_ids = [TenantId(tenant_in(n)) for n in (HERE, THERE)]
         for tenant_id in tenant_ids:
             await Tenants(store).put(Tenant(tenant_id=tenant_id, created=NOW))

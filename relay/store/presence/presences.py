@@ -78,19 +78,34 @@ class Presences:
         return None if value is None else Epoch(value.decode())
 
     async def histories(self, partitions: Sequence[int]) -> dict[int, PartitionHistory]:
-        """Return the history of each partition whose node is a primary, in one round trip to each node; others are absent."""
+        """Return the history of each partition whose node is a primary, in one round trip to each node; others are absent.
+
+        Raises:
+            StoreUnavailable: no node can tell.
+        """
+        found = await self._store.by_node(partitions, self._histories)
+        return {partition: history for mine in found for partition, history in mine.items()}
+
+    async def _histories(self, partitions: Sequence[int]) -> dict[int, PartitionHistory]:
+        """Return the histories of partitions of one node; none if it is no primary."""
         held = [key for partition in partitions for key in (keys.epoch(partition), keys.changes_head(partition))]
-        servers, values = await asyncio.gather(
-            self._store.identities(partitions), self._store.many([("GET", key) for key in held])
+        server, values = await asyncio.gather(
+            self._store.identity(partitions[0]),
+            self._store.many([("GET", key) for key in held]),
+            return_exceptions=True,
         )
+        for one in (server, values):
+            if isinstance(one, BaseException):
+                raise one
+        assert not isinstance(server, BaseException)
+        assert not isinstance(values, BaseException)
+        if not server.is_primary:
+            return {}
         return {
             partition: PartitionHistory(
-                epoch=Epoch(epoch.decode()) if epoch else None,
-                last=parse(head or START_ID),
-                replid=servers[partition].replid,
+                epoch=Epoch(epoch.decode()) if epoch else None, last=parse(head or START_ID), replid=server.replid
             )
             for partition, epoch, head in zip(partitions, values[::2], values[1::2], strict=True)
-            if servers[partition].is_primary
         }
 
     async def renew_epoch(self, lease: Lease, tenant_ids: Iterable[TenantId] = ()) -> Epoch:

@@ -22,10 +22,13 @@ from relay.store.server.scripting import Script
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-_ALWAYS: Final = "PING GET SET INFO|replication WAITAOF SCRIPT|LOAD CLIENT|SETINFO ACL|WHOAMI MULTI DISCARD"
-"""Signs of life, whether writes are taken, the preflight, and what `permits` needs. (`CLIENT SETINFO` is redis-py's greeting.)"""
-_STREAM: Final = "XREAD CLIENT|ID CLIENT|UNBLOCK"
-"""Blocking reads, see `blocking.StreamReader`."""
+_ALWAYS: Final = (
+    "PING GET SET INFO|replication WAITAOF SCRIPT|LOAD CLIENT|SETINFO ACL|WHOAMI MULTI DISCARD CLUSTER|SLOTS ASKING"
+)
+"""Signs of life, whether writes are taken, the preflight, what `permits` needs, and the way about a cluster. (`CLIENT SETINFO` is
+redis-py's greeting.)"""
+_STREAM: Final = "XREAD CLIENT|ID CLIENT|UNBLOCK CLIENT|TRACKING"
+"""Blocking reads, see `blocking.StreamReader` and `tracking.TrackingConnection`."""
 READING_SCRIPTS: Final = frozenset({"snapshot", "backup_tenant"})
 
 

@@ -24,11 +24,12 @@ from redis.crc import key_slot
 from redis.exceptions import RedisError
 
 from relay.errors import NotPrimary, StoreUnavailable
+from relay.store.server.inspection import cluster_faults
 from relay.store.server.node import Node
 from relay.store.server.redis_errors import Redirected
 from relay.store.server.scripting import on
 from relay.store.server.servers import Route
-from relay.store.server.slots import SLOTS, SlotRange, agreed, owners_of, parse_slots
+from relay.store.server.slots import SLOTS, agreed, owners_of, parse_slots
 from relay.store.server.watch import Watch
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ _MOST_PAUSE_S: Final = 0.5
 
 class Cluster:
     """The primaries of a cluster."""
+
+    named: str = " (as the cluster says)"
 
     def __init__(self, address: RedisAddress, operation_timeout: timedelta, observe: Observer) -> None:
         self._address = address
@@ -104,6 +107,10 @@ class Cluster:
             await node.aclose()
         for client in self._witnesses.values():
             await client.aclose()
+
+    async def inspect(self) -> list[str]:
+        """See `Servers.inspect`."""
+        return cluster_faults(await self.views(dict.fromkeys((*self._nodes, *self._address.places))))
 
     async def views(self, places: Iterable[Place]) -> dict[Place, SlotView | str]:
         """Ask these nodes, and return what each sees, or why it did not say."""
@@ -160,11 +167,6 @@ class Cluster:
             return "does not answer"
         except ValueError as error:
             return str(error)
-
-
-def uncovered(view: Sequence[SlotRange]) -> int:
-    """Return how many slots nobody has."""
-    return owners_of(tuple(view)).count(None)
 
 
 def _down() -> StoreUnavailable:

@@ -13,14 +13,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from redis.exceptions import NoScriptError
 
+from relay.errors import NotPermitted, StoreUnavailable
 from relay.store.server import keys, preflight
 from relay.store.server.blocking import StreamReader
-from relay.store.server.dividing import Divided
+from relay.store.server.dividing import Divided, gathered
 from relay.store.server.durable import DurableWrites
+from relay.store.server.inspection import replica_faults, replicas_of
 from relay.store.server.layout import Side
 from relay.store.server.node import URGENT_CONNECTIONS
 from relay.store.server.scripting import on
@@ -30,18 +32,21 @@ from relay.store.server.topology import key_of, topology_of
 from relay.store.server.user_rights import RightsDifference, compare_rights
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 
     from redis.asyncio import Redis
 
     from relay.store.server.layout import Client
     from relay.store.server.node import Node, ServerIdentity
     from relay.store.server.scripting import Call, Execute, Script
+    from relay.store.server.servers import Servers
     from relay.store.server.topology import Topology
 
 _SCAN_COUNT = 1000
 """Keys that a server looks at in one step: half a millisecond."""
-_Asked = TypeVar("_Asked")
+_LATE_S: Final = 1.0
+"""A node that is later than the first by this has not said how it is."""
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,30 +213,57 @@ class Store:
                 await on(node.client)("PING")
 
     async def identity(self, partition: int) -> ServerIdentity:
-        """Return who the node with a partition is at present."""
-        return (await self.identities([partition]))[partition]
+        """Return who the node with a partition is at present. To be asked after every reconnect and once a second."""
+        node = await self.topology.presence.node_of(keys.lease(partition))
+        return await node.identity()
 
-    async def identities(self, partitions: Iterable[int]) -> dict[int, ServerIdentity]:
-        """Return who the nodes with these partitions are at present. To be asked after every reconnect and once a second."""
-        servers = self.topology.presence
-        node_of = {partition: await servers.node_of(keys.lease(partition)) for partition in partitions}
-        nodes = list(dict.fromkeys(node_of.values()))
-        found = dict(zip(nodes, await asyncio.gather(*(node.identity() for node in nodes)), strict=True))
-        return {partition: found[node] for partition, node in node_of.items()}
+    async def by_node(
+        self, partitions: Iterable[int], ask: Callable[[Sequence[int]], Coroutine[Any, Any, _Found]]
+    ) -> list[_Found]:
+        """Ask about the partitions of each node, of all nodes at once, and return the answers.
+
+        Partitions of which nobody can tell at present are absent: a node that is away does not keep what the others say for longer
+        than a second.
+
+        Raises:
+            StoreUnavailable: no node can tell.
+        """
+        places: dict[Node, list[int]] = {}
+        away: StoreUnavailable | None = None
+        for partition in partitions:
+            try:
+                node = await self.topology.presence.node_of(keys.lease(partition))
+            except StoreUnavailable as error:
+                away = error
+            else:
+                places.setdefault(node, []).append(partition)
+        found, failed = await gathered({node: ask(mine) for node, mine in places.items()}, _LATE_S)
+        away = away or failed
+        if away is not None and not found:
+            raise away
+        return list(found.values())
 
     async def check(self) -> None:
         """Return when the store is there and trusted: each node is a primary that takes writes at present.
 
-        Writes one key, which nobody reads, the first time; later it is refused without a trace, unless the server would take no
-        other write either.
+        Writes one key at each node, which nobody reads, the first time; later it is refused without a trace, unless the server
+        would take no other write either.
 
         Raises:
             StoreUnavailable: it is not; the text says why.
         """
-        for node in await self.topology.nodes(Side.BOTH):
+
+        async def look(node: Node, key: bytes | None) -> None:
             await node.demand_primary()
-            async with node.asked("SET", [keys.WRITABLE]):
-                await on(node.client)("SET", keys.WRITABLE, 1, "NX")
+            if key is not None:
+                async with node.asked("SET", [key]):
+                    await on(node.client)("SET", key, 1, "NX")
+
+        probes = {**await self._probes(self.topology.vault), **await self._probes(self.topology.presence)}
+        results = await asyncio.gather(*(look(*probe) for probe in probes.items()), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
 
     async def demand_primary(self, vault_keys: Iterable[bytes]) -> None:
         """Return when the nodes with these keys of the vault are primaries: what a replica does not have may be somewhere else.
@@ -250,18 +282,39 @@ class Store:
         Raises:
             StoreUnavailable: nobody can tell at present; the text says why.
         """
+        return [fault for one in self._servers() for fault in await self._preflight(*one)]
+
+    async def _preflight(self, name: str, servers: Servers, sides: Sequence[Side]) -> list[str]:
+        async def count(route: Route) -> list[str]:
+            where = f"{name} at {route.node.place}{servers.named}"
+            return await preflight.partition_faults(route.execute(route.node.client), where)
+
         faults: list[str] = []
-        for name, nodes, sides in await self._servers():
-            for node in nodes:
-                custody = Side.VAULT in sides
-                faults += await preflight.check(node, name, replicas=self.settings.replicas, custody=custody)
+        for node, key in (await self._probes(servers)).items():
+            where, custody = f"{name} at {node.place}{servers.named}", Side.VAULT in sides
+            faults += await preflight.check(node, where, key, replicas=self.settings.replicas, custody=custody)
+        try:
+            return faults + await routed(servers, keys.PARTITION_COUNT, "GET", [keys.PARTITION_COUNT], count)
+        except NotPermitted as refusal:
+            return faults or [f"{name}: {refusal}"]
+
+    async def inspect(self) -> list[str]:
+        """Return what is wrong with the servers though the relay may run, such as replicas that are behind, in an operator's words."""
+        faults: list[str] = []
+        for name, servers, sides in self._servers():
+            faults += [f"{name}: {fault}" for fault in await servers.inspect()]
+            for node in await servers.nodes():
+                async with node.asked("INFO"):
+                    said = await on(node.client)("INFO", "replication")
+                needed = self.settings.replicas if Side.VAULT in sides else 0
+                faults += replica_faults(f"{name} at {node.place}{servers.named}", replicas_of(said), needed)
         return faults
 
     async def compare_rights(self, clients: Sequence[Client]) -> list[tuple[str, RightsDifference | None]]:
         """Return how the rights of the users in the URLs differ from what these roles need, for each node by name."""
         found: list[tuple[str, RightsDifference | None]] = []
-        for name, nodes, sides in await self._servers():
-            for node in nodes:
+        for name, servers, sides in self._servers():
+            for node in await servers.nodes():
                 connection = node.single()
                 try:
                     async with node.asked():
@@ -270,12 +323,20 @@ class Store:
                     await connection.disconnect(nowait=True)
         return found
 
-    async def _servers(self) -> list[tuple[str, Sequence[Node], tuple[Side, ...]]]:
-        """Return the operator's name of some nodes, the nodes, and the sides that are on them."""
-        main, vault = await self.topology.presence.nodes(), await self.topology.vault.nodes()
+    def _servers(self) -> list[tuple[str, Servers, tuple[Side, ...]]]:
+        """Return the operator's name of some servers, the servers, and the sides that are on them."""
+        presence, vault = self.topology.presence, self.topology.vault
         if not self.own_vault:
-            return [("Redis", main, (Side.PRESENCE, Side.VAULT))]
-        return [("Redis", main, (Side.PRESENCE,)), ("the vault's Redis", vault, (Side.VAULT,))]
+            return [("Redis", presence, (Side.PRESENCE, Side.VAULT))]
+        return [("Redis", presence, (Side.PRESENCE,)), ("the vault's Redis", vault, (Side.VAULT,))]
+
+    async def _probes(self, servers: Servers) -> dict[Node, bytes | None]:
+        """Return all nodes, and for each a key to write to; None for one that has no partition."""
+        probes: dict[Node, bytes | None] = dict.fromkeys(await servers.nodes())
+        for key in map(keys.writable, range(keys.PARTITIONS)):
+            node = await servers.node_of(key)
+            probes[node] = probes.get(node) or key
+        return probes
 
     # ------------------------------------------------------------------ inside
 

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from redis.exceptions import AskError, ClusterDownError, TryAgainError
 
+from relay.errors import StoreUnavailable
 from relay.store.server.servers import routed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from relay.store.server.node import Node
     from relay.store.server.servers import Route, Servers
 
 _Asked = TypeVar("_Asked")
+_Key = TypeVar("_Key")
+_Found = TypeVar("_Found")
 
 _ELSEWHERE: Final = (AskError, TryAgainError, ClusterDownError)  # MovedError is an AskError
 """Refusals of one command that say nothing of those that travel with it."""
@@ -84,3 +87,38 @@ class Divided(Generic[_Asked]):
             return await self._alone(route, asked)
 
         return await routed(self._servers, key, *self._describe([asked]), run)
+
+
+async def gathered(
+    questions: Mapping[_Key, Coroutine[Any, Any, _Found]], late_s: float
+) -> tuple[dict[_Key, _Found], StoreUnavailable | None]:
+    """Ask several nodes at once, and return what they said and why one said nothing; who is late is not waited for.
+
+    Args:
+        questions: one for each node.
+        late_s: how much later than the first to answer a node may be.
+    """
+    tasks = {key: asyncio.ensure_future(question) for key, question in questions.items()}
+    try:
+        waiting = set(tasks.values())
+        while waiting and not any(task.done() and not task.exception() for task in tasks.values()):
+            _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if waiting:
+            await asyncio.wait(waiting, timeout=late_s)
+    finally:
+        late = [task for task in tasks.values() if not task.done()]
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+    found: dict[_Key, _Found] = {}
+    failed: StoreUnavailable | None = None
+    for key, task in tasks.items():
+        if task.cancelled():
+            failed = failed or StoreUnavailable("The store does not answer in time")
+        elif (error := task.exception()) is None:
+            found[key] = task.result()
+        elif isinstance(error, StoreUnavailable):
+            failed = failed or error
+        else:
+            raise error
+    return found, failed

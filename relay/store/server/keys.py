@@ -19,9 +19,6 @@ PARTITIONS: Final = 64
 PARTITION_COUNT: Final = b"relay:partitions"
 """Holds `PARTITIONS` as it was when the store was first used."""
 
-WRITABLE: Final = b"relay:writable"
-"""Written to find out whether writes are taken; see `connection.Store.check`."""
-
 GIVEN_UP: Final = b"relay:given-up"
 """Stream: an entry for each time that a worker gave up partitions. The one key of workers that is of no partition."""
 
@@ -44,6 +41,11 @@ def _key(partition: int, rest: str) -> bytes:
 
 def _tenant_key(tenant_id: TenantId, rest: str) -> bytes:
     return _key(partition_of(tenant_id), rest)
+
+
+def writable(partition: int) -> bytes:
+    """String: written to find out whether the partition's node takes writes; see `connection.Store.check`."""
+    return _key(partition, "writable")
 
 
 def lease(partition: int) -> bytes:

@@ -70,7 +70,7 @@ _PRESENCE, _VAULT, _BOTH = Side.PRESENCE, Side.VAULT, Side.BOTH
 FAMILIES: Final[Mapping[str, Family]] = {
     #                                                                            edge worker webhook web operator
     "partition_count":      _family("relay:partitions", _BOTH,                      "r   rw     r       r   rw"),
-    "writable":             _family("relay:writable", _BOTH,                        "w   w      w       w   w"),
+    "writable":             _family(f"{_P}writable", _BOTH,                         "w   w      w       w   w"),
     "given_up":             _family("relay:given-up", _PRESENCE,                    "·   rw     ·       ·   ·"),
     "lease":                _family(f"{_P}lease", _PRESENCE,                        "·   rw     ·       ·   ·"),
     "fence":                _family(f"{_P}fence", _PRESENCE,                        "·   rw     ·       ·   ·"),

@@ -15,28 +15,31 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from relay.store.server.node import Node
+    from relay.store.server.scripting import Execute
 
 _SETTINGS = ("appendonly", "appendfsync", "maxmemory-policy", "min-replicas-to-write")
 
 
-async def check(node: Node, name: str, *, replicas: int, custody: bool) -> list[str]:
+async def check(node: Node, where: str, key: bytes | None, *, replicas: int, custody: bool) -> list[str]:
     """Return the faults of one server, in an operator's words.
 
     Args:
         node: the server.
-        name: what the operator calls it.
+        where: what the operator calls it, with its address.
+        key: which it must take a write to; None for a node of a cluster that has no partition.
         replicas: how many replicas must acknowledge a durable write.
         custody: whether grants, suite keys and tenants are kept there.
 
     Raises:
         StoreUnavailable: nobody can tell at present, because it does not answer, is a replica or takes no writes.
     """
-    where = f"{name} at {node.place}"
     try:
-        async with node.asked("the preflight", [keys.PARTITION_COUNT, keys.WRITABLE]):
+        async with node.asked("the preflight", [key] if key is not None else []):
             role = (await on(node.client)("INFO", "replication")).get("role")
             if role != "master":
                 raise NotPrimary("is a replica")  # noqa: TRY301  whom it leads to may change while one waits
+            if key is not None:
+                await on(node.client)("SET", key, 1, "NX")
             return await _faults(node.client, where, replicas if custody else 0, custody=custody)
     except NotPrimary:
         raise NotPrimary(
@@ -49,8 +52,7 @@ async def check(node: Node, name: str, *, replicas: int, custody: bool) -> list[
 
 
 async def _faults(client: Redis, where: str, replicas: int, *, custody: bool) -> list[str]:
-    await on(client)("SET", keys.WRITABLE, 1, "NX")
-    faults = await _partition_faults(client, where)
+    faults = []
     try:
         settings = await _settings(client)
     except NoPermissionError:
@@ -82,13 +84,14 @@ async def _durability_faults(client: Redis, where: str, settings: dict[str, str]
     return faults
 
 
-async def _partition_faults(client: Redis, where: str) -> list[str]:
-    found = await on(client)("GET", keys.PARTITION_COUNT)
+async def partition_faults(execute: Execute, where: str) -> list[str]:
+    """Return the fault of servers that have data in another number of partitions, if that is so."""
+    found = await execute("GET", keys.PARTITION_COUNT)
     if found is None:
         # The first to come writes it; who may not leaves it to a worker.
         with suppress(NoPermissionError):
-            await on(client)("SET", keys.PARTITION_COUNT, keys.PARTITIONS, "NX")
-        found = await on(client)("GET", keys.PARTITION_COUNT)
+            await execute("SET", keys.PARTITION_COUNT, keys.PARTITIONS, "NX")
+        found = await execute("GET", keys.PARTITION_COUNT)
     if found in (None, str(keys.PARTITIONS).encode()):
         return []
     shown = found.decode(errors="replace")[:20]

@@ -8,8 +8,6 @@ epoch by the majority of the sentinels. When it names another server, all connec
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -19,6 +17,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from relay.errors import NotPrimary, StoreUnavailable
+from relay.store.server.election import SentinelAnswer, SentinelView, elect
+from relay.store.server.inspection import sentinel_faults
 from relay.store.server.node import Node
 from relay.store.server.scripting import on
 from relay.store.server.servers import Route
@@ -37,59 +37,10 @@ _PATIENCE_S: Final = 1.0
 """Time limit of one question to one sentinel. Sentinels do nothing that takes longer."""
 
 
-@dataclass(frozen=True, slots=True)
-class SentinelAnswer:
-    """The primary that one sentinel names, and the number of the configuration that it has this from."""
-
-    host: str
-    port: int
-    epoch: int
-
-    @property
-    def place(self) -> tuple[str, int]:
-        """Host and port."""
-        return self.host, self.port
-
-
-@dataclass(frozen=True, slots=True)
-class SentinelView:
-    """What one sentinel said: an answer, or why there is none; for operators."""
-
-    sentinel: str
-    answer: SentinelAnswer | None = None
-    fault: str = ""
-    quorum: int = 0
-    others: int = 0
-    """Other sentinels that it knows of."""
-    replicas: int = 0
-    is_down: bool = False
-    """It does not reach the primary."""
-
-
-def elect(
-    answers: Sequence[SentinelAnswer], sentinels: int, believed: SentinelAnswer | None = None
-) -> SentinelAnswer | None:
-    """Return the answer that is in force; None when there is none. (Pure.)
-
-    The highest epoch wins, then what most say. What is older than what was believed before counts only if most of all sentinels
-    say so, as after they were set up anew: one that slept must not bring a former primary back.
-
-    Args:
-        answers: one of each sentinel that answered.
-        sentinels: how many were asked.
-        believed: what was in force until now.
-    """
-    if not answers:
-        return None
-    votes = Counter(answer.place for answer in answers)
-    best = max(answers, key=lambda answer: (answer.epoch, votes[answer.place], answer == believed, answer.place))
-    if believed is not None and best.epoch < believed.epoch and votes[best.place] * 2 <= sentinels:
-        return None
-    return best
-
-
 class Sentinel:
     """The primary of one service of Sentinel."""
+
+    named: str = " (as the sentinels say)"
 
     def __init__(self, address: RedisAddress, operation_timeout: timedelta, observe: Observer) -> None:
         self._address = address
@@ -128,6 +79,10 @@ class Sentinel:
             await self._node.aclose()
         for client in self._sentinels.values():
             await client.aclose()
+
+    async def inspect(self) -> list[str]:
+        """See `Servers.inspect`."""
+        return sentinel_faults(self._address.service, await self.views())
 
     async def views(self) -> list[SentinelView]:
         """Ask each sentinel, and return what each said."""

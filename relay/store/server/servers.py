@@ -56,7 +56,13 @@ def _asking(client: Redis) -> Execute:
 
 
 class Servers(Protocol):
-    """The servers behind one URL."""
+    """The servers behind one URL.
+
+    Attributes:
+        named: who says where they are, to stand behind an address; empty when the URL does.
+    """
+
+    named: str
 
     async def node_of(self, key: bytes) -> Node:
         """Return the node that has a key at present; for an empty key any of them.
@@ -78,12 +84,17 @@ class Servers(Protocol):
             repeats: how often it was repeated already.
         """
 
+    async def inspect(self) -> list[str]:
+        """Return what is wrong with the topology though the relay may run, in an operator's words."""
+
     async def aclose(self) -> None:
         """Close all connections."""
 
 
 class Standalone:
     """One server. What it refuses is not repeated here."""
+
+    named: str = ""
 
     def __init__(self, url: str, operation_timeout: timedelta, observe: Observer) -> None:
         self.node = Node(url, operation_timeout, observe)
@@ -99,6 +110,10 @@ class Standalone:
     async def reroute(self, route: Route, key: bytes, error: StoreUnavailable, repeats: int) -> Route | None:
         """See `Servers.reroute`."""
         return None
+
+    async def inspect(self) -> list[str]:
+        """See `Servers.inspect`."""
+        return []
 
     async def aclose(self) -> None:
         """See `Servers.aclose`."""

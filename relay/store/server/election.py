@@ -1,0 +1,61 @@
+"""The election of a primary from what several sentinels say. (Pure.)"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class SentinelAnswer:
+    """The primary that one sentinel names, and the number of the configuration that it has this from."""
+
+    host: str
+    port: int
+    epoch: int
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port."""
+        return self.host, self.port
+
+
+@dataclass(frozen=True, slots=True)
+class SentinelView:
+    """What one sentinel said: an answer, or why there is none; for operators."""
+
+    sentinel: str
+    answer: SentinelAnswer | None = None
+    fault: str = ""
+    quorum: int = 0
+    others: int = 0
+    """Other sentinels that it knows of."""
+    replicas: int = 0
+    is_down: bool = False
+    """It does not reach the primary."""
+
+
+def elect(
+    answers: Sequence[SentinelAnswer], sentinels: int, believed: SentinelAnswer | None = None
+) -> SentinelAnswer | None:
+    """Return the answer that is in force; None when there is none. (Pure.)
+
+    The highest epoch wins, then what most say. What is older than what was believed before counts only if most of all sentinels
+    say so, as after they were set up anew: one that slept must not bring a former primary back.
+
+    Args:
+        answers: one of each sentinel that answered.
+        sentinels: how many were asked.
+        believed: what was in force until now.
+    """
+    if not answers:
+        return None
+    votes = Counter(answer.place for answer in answers)
+    best = max(answers, key=lambda answer: (answer.epoch, votes[answer.place], answer == believed, answer.place))
+    if believed is not None and best.epoch < believed.epoch and votes[best.place] * 2 <= sentinels:
+        return None
+    return best
