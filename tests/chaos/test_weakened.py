@@ -62,7 +62,7 @@ class _CarelessStore(Store):
     """Acknowledges what may be lost."""
 
     def durable(self) -> DurableWrites:
-        return _Unconfirmed(self.topology, self.settings.replicas, self.settings.operation_timeout)
+        return _Unconfirmed(self.topology.vault, self.settings.replicas, self.settings.operation_timeout)
 
 
 @pytest.mark.soak

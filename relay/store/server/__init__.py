@@ -8,7 +8,7 @@ sentinel.py      The primary that sentinels name
 election.py      Which of their answers is in force
 cluster.py       The primaries of a cluster, by slots
 slots.py         What nodes of a cluster say of its slots, and what most of them say
-watch.py         A question that is asked once a second, and at once when there is need
+refresher.py     A question that is asked once a second, and at once when there is need
 dividing.py      Commands for several nodes at once, divided by node
 node.py          One Redis server and all connections to it, made anew when it is no primary any more
 durable.py       Writes that are on disk when they are confirmed

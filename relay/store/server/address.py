@@ -57,7 +57,7 @@ class AddressInvalid(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _Access:
-    """How servers are spoken to: everything in a URL but the place."""
+    """The way in which servers are spoken to: everything in a URL but the place."""
 
     tls: bool
     user_info: str = ""

@@ -27,10 +27,10 @@ from relay.errors import NotPrimary, StoreUnavailable
 from relay.store.server.inspection import cluster_faults
 from relay.store.server.node import Node
 from relay.store.server.redis_errors import Redirected
+from relay.store.server.refresher import Refresher
 from relay.store.server.scripting import on
-from relay.store.server.servers import Route
+from relay.store.server.servers import NodeRoute
 from relay.store.server.slots import SLOTS, agreed, owners_of, parse_slots
-from relay.store.server.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -60,7 +60,7 @@ class Cluster:
         self._operation_timeout = operation_timeout
         self._observe = observe
         self._patience_s = min(_PATIENCE_S, operation_timeout.total_seconds())
-        self._watch = Watch(self._ask, "cluster")
+        self._refresher = Refresher(self._ask, "cluster")
         self._view: SlotView = ()
         self._owners: list[Place | None] = [None] * SLOTS
         self._nodes: dict[Place, Node] = {}
@@ -68,7 +68,7 @@ class Cluster:
 
     async def node_of(self, key: bytes) -> Node:
         """See `Servers.node_of`."""
-        await self._watch.begun()
+        await self._refresher.begun()
         place = self._owners[key_slot(key)] if key else next(iter(self._nodes), None)
         if place is None:
             raise _down()
@@ -76,33 +76,33 @@ class Cluster:
 
     async def nodes(self) -> Sequence[Node]:
         """See `Servers.nodes`."""
-        await self._watch.begun()
+        await self._refresher.begun()
         return tuple(self._nodes.values())
 
-    async def reroute(self, route: Route, key: bytes, error: StoreUnavailable, repeats: int) -> Route | None:
+    async def reroute(self, route: NodeRoute, key: bytes, error: StoreUnavailable, repeats: int) -> NodeRoute | None:
         """See `Servers.reroute`, and this module."""
         if isinstance(error, Redirected):
             node = self._node((error.host or route.node.host, error.port))
             if error.code == "ASK":
-                return Route(node, asking=True)
+                return NodeRoute(node, asking=True)
             self._owners[key_slot(key)] = next(place for place, one in self._nodes.items() if one is node)
             await asyncio.sleep(0 if repeats == 0 else _pause_s(repeats))
-            return Route(node)
+            return NodeRoute(node)
         if isinstance(error, NotPrimary):
-            await self._watch.now()
+            await self._refresher.now()
             node = await self.node_of(key)
-            return Route(node) if node is not route.node else None
+            return NodeRoute(node) if node is not route.node else None
         if error.code in ("TRYAGAIN", "CLUSTERDOWN"):
             await asyncio.sleep(_pause_s(repeats))
             if error.code == "CLUSTERDOWN":
-                await self._watch.now()
-                return Route(await self.node_of(key))
-            return Route(route.node, route.asking)
+                await self._refresher.now()
+                return NodeRoute(await self.node_of(key))
+            return NodeRoute(route.node, route.asking)
         return None
 
     async def aclose(self) -> None:
         """See `Servers.aclose`."""
-        await self._watch.aclose()
+        await self._refresher.aclose()
         for node in self._nodes.values():
             await node.aclose()
         for client in self._witnesses.values():

@@ -26,7 +26,7 @@ from relay.store.server.inspection import replica_faults, replicas_of
 from relay.store.server.layout import Side
 from relay.store.server.node import URGENT_CONNECTIONS
 from relay.store.server.scripting import on
-from relay.store.server.servers import Route, pipelined, routed
+from relay.store.server.servers import NodeRoute, pipelined, routed
 from relay.store.server.statistics import CommandStatistics
 from relay.store.server.topology import key_of, topology_of
 from relay.store.server.user_rights import RightsDifference, compare_rights
@@ -114,7 +114,7 @@ class Store:
             LeaseLost: the script demanded a lease that is no longer in force; nothing was written.
         """
 
-        async def run(route: Route) -> Any:
+        async def run(route: NodeRoute) -> Any:
             return await call.run(route.execute(route.node.writer))
 
         key = call.keys[0] if call.keys else b""
@@ -134,7 +134,7 @@ class Store:
         async def together(node: Node, calls: Sequence[Call]) -> list[Any]:
             return await _run_pipelined(client_of(node), calls)
 
-        async def alone(route: Route, call: Call) -> Any:
+        async def alone(route: NodeRoute, call: Call) -> Any:
             return await call.run(route.execute(client_of(route.node)))
 
         def describe(calls: Sequence[Call]) -> tuple[str, list[Any]]:
@@ -172,7 +172,7 @@ class Store:
             cursor = None
             while cursor != 0:
                 async with node.asked("SCAN", [pattern]):
-                    reply = await self._execute(Route(node))(
+                    reply = await self._execute(NodeRoute(node))(
                         "SCAN", cursor or 0, "MATCH", pattern, "COUNT", _SCAN_COUNT
                     )
                 cursor = int(reply[0])
@@ -193,7 +193,7 @@ class Store:
         A command without a key, such as TIME, runs at the node of the first one that has a key.
         """
 
-        async def alone(route: Route, command: Sequence[Any]) -> Any:
+        async def alone(route: NodeRoute, command: Sequence[Any]) -> Any:
             return await self._execute(route)(*command)
 
         def describe(commands: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
@@ -285,7 +285,7 @@ class Store:
         return [fault for one in self._servers() for fault in await self._preflight(*one)]
 
     async def _preflight(self, name: str, servers: Servers, sides: Sequence[Side]) -> list[str]:
-        async def count(route: Route) -> list[str]:
+        async def count(route: NodeRoute) -> list[str]:
             where = f"{name} at {route.node.place}{servers.named}"
             return await preflight.partition_faults(route.execute(route.node.client), where)
 
@@ -341,19 +341,19 @@ class Store:
     # ------------------------------------------------------------------ inside
 
     async def _command(self, side: Side, command: Sequence[Any]) -> Any:
-        async def run(route: Route) -> Any:
+        async def run(route: NodeRoute) -> Any:
             return await self._execute(route)(*command)
 
         return await routed(self.topology.of(side), key_of(command), str(command[0]), command, run)
 
     async def _run(self, side: Side, call: Call) -> Any:
-        async def run(route: Route) -> Any:
+        async def run(route: NodeRoute) -> Any:
             return await call.run(self._execute(route))
 
         key = call.keys[0] if call.keys else b""
         return await routed(self.topology.of(side), key, call.script.name, call.keys, run)
 
-    def _execute(self, route: Route) -> Execute:
+    def _execute(self, route: NodeRoute) -> Execute:
         """Return what runs repeatable commands at a node."""
         return route.execute(route.node.client)
 

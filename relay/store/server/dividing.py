@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from relay.store.server.node import Node
-    from relay.store.server.servers import Route, Servers
+    from relay.store.server.servers import NodeRoute, Servers
 
 _Asked = TypeVar("_Asked")
 _Key = TypeVar("_Key")
@@ -31,7 +31,7 @@ class Divided(Generic[_Asked]):
         self,
         servers: Servers,
         together: Callable[[Node, Sequence[_Asked]], Awaitable[list[Any]]],
-        alone: Callable[[Route, _Asked], Awaitable[Any]],
+        alone: Callable[[NodeRoute, _Asked], Awaitable[Any]],
         describe: Callable[[Sequence[_Asked]], tuple[str, list[Any]]],
     ) -> None:
         """Make a way.
@@ -73,7 +73,7 @@ class Divided(Generic[_Asked]):
         return replies
 
     async def _part(self, asked: Sequence[_Asked], key: bytes) -> list[Any]:
-        async def run(route: Route) -> list[Any]:
+        async def run(route: NodeRoute) -> list[Any]:
             replies = await self._together(route.node, asked)
             for reply in replies:
                 if isinstance(reply, Exception) and not (route.node.in_cluster and isinstance(reply, _ELSEWHERE)):
@@ -83,7 +83,7 @@ class Divided(Generic[_Asked]):
         return await routed(self._servers, key, *self._describe(asked), run)
 
     async def _one(self, asked: _Asked, key: bytes) -> Any:
-        async def run(route: Route) -> Any:
+        async def run(route: NodeRoute) -> Any:
             return await self._alone(route, asked)
 
         return await routed(self._servers, key, *self._describe([asked]), run)

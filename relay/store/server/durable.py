@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from relay.store.server.node import Node
     from relay.store.server.scripting import Call
-    from relay.store.server.servers import Route, Servers
+    from relay.store.server.servers import NodeRoute, Servers
 
 
 class DurableWrites:
@@ -49,7 +49,7 @@ class DurableWrites:
             NotSaved: what was written to another node before is not known to be on disk.
         """
 
-        async def run(route: Route) -> Any:
+        async def run(route: NodeRoute) -> Any:
             return await _send(await self._connection(route.node), *command, asking=route.asking)
 
         return await routed(self._servers, key_of(command), str(command[0]), command, run)
@@ -57,7 +57,7 @@ class DurableWrites:
     async def run(self, call: Call) -> Any:
         """Run a script; see `execute`."""
 
-        async def run(route: Route) -> Any:
+        async def run(route: NodeRoute) -> Any:
             connection = await self._connection(route.node)
             return await call.run(partial(_send, connection, asking=route.asking))
 

@@ -26,7 +26,7 @@ class SentinelAnswer:
 
 @dataclass(frozen=True, slots=True)
 class SentinelView:
-    """What one sentinel said: an answer, or why there is none; for operators."""
+    """The view of one sentinel: an answer, or why there is none."""
 
     sentinel: str
     answer: SentinelAnswer | None = None

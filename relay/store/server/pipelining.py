@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from relay.store.server.connection import StoreSettings
     from relay.store.server.node import Node
     from relay.store.server.scripting import Execute
-    from relay.store.server.servers import Route
+    from relay.store.server.servers import NodeRoute
     from relay.store.server.topology import Topology
 
 
@@ -31,7 +31,7 @@ class PipeliningStore(Store):
         super().__init__(settings, topology)
         self._pipes: dict[Node, _Pipe] = {}
 
-    def _execute(self, route: Route) -> Execute:
+    def _execute(self, route: NodeRoute) -> Execute:
         return super()._execute(route) if route.asking else self._pipe(route.node).execute
 
     async def _pipeline(self, node: Node, commands: Sequence[Sequence[Any]]) -> list[Any]:

@@ -20,9 +20,9 @@ from relay.errors import NotPrimary, StoreUnavailable
 from relay.store.server.election import SentinelAnswer, SentinelView, elect
 from relay.store.server.inspection import sentinel_faults
 from relay.store.server.node import Node
+from relay.store.server.refresher import Refresher
 from relay.store.server.scripting import on
-from relay.store.server.servers import Route
-from relay.store.server.watch import Watch
+from relay.store.server.servers import NodeRoute
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,13 +50,13 @@ class Sentinel:
         self._sentinels = {
             f"{host}:{port}": _client(address.sentinel_url(host, port), patience_s) for host, port in address.places
         }
-        self._watch = Watch(self._ask, "sentinels")
+        self._refresher = Refresher(self._ask, "sentinels")
         self._believed: SentinelAnswer | None = None
         self._node: Node | None = None
 
     async def node_of(self, key: bytes) -> Node:
         """See `Servers.node_of`."""
-        await self._watch.begun()
+        await self._refresher.begun()
         assert self._node is not None
         return self._node
 
@@ -64,17 +64,17 @@ class Sentinel:
         """See `Servers.nodes`."""
         return (await self.node_of(b""),)
 
-    async def reroute(self, route: Route, key: bytes, error: StoreUnavailable, repeats: int) -> Route | None:
+    async def reroute(self, route: NodeRoute, key: bytes, error: StoreUnavailable, repeats: int) -> NodeRoute | None:
         """See `Servers.reroute`: what was refused by a server that is no primary any more is repeated at the new one."""
         if not isinstance(error, NotPrimary):
             return None
-        await self._watch.now()
+        await self._refresher.now()
         node = await self.node_of(key)
-        return Route(node) if node is not route.node else None
+        return NodeRoute(node) if node is not route.node else None
 
     async def aclose(self) -> None:
         """See `Servers.aclose`."""
-        await self._watch.aclose()
+        await self._refresher.aclose()
         if self._node is not None:
             await self._node.aclose()
         for client in self._sentinels.values():

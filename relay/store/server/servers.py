@@ -32,7 +32,7 @@ _Reply = TypeVar("_Reply")
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class NodeRoute:
     """The way of one command."""
 
     node: Node
@@ -74,7 +74,7 @@ class Servers(Protocol):
     async def nodes(self) -> Sequence[Node]:
         """Return all primaries."""
 
-    async def reroute(self, route: Route, key: bytes, error: StoreUnavailable, repeats: int) -> Route | None:
+    async def reroute(self, route: NodeRoute, key: bytes, error: StoreUnavailable, repeats: int) -> NodeRoute | None:
         """Return the way on which a command is repeated, after a pause if need be; None when it is not to be repeated.
 
         Args:
@@ -107,7 +107,7 @@ class Standalone:
         """See `Servers.nodes`."""
         return (self.node,)
 
-    async def reroute(self, route: Route, key: bytes, error: StoreUnavailable, repeats: int) -> Route | None:
+    async def reroute(self, route: NodeRoute, key: bytes, error: StoreUnavailable, repeats: int) -> NodeRoute | None:
         """See `Servers.reroute`."""
         return None
 
@@ -121,7 +121,7 @@ class Standalone:
 
 
 async def routed(
-    servers: Servers, key: bytes, what: str, about: Sequence[Any], run: Callable[[Route], Awaitable[_Reply]]
+    servers: Servers, key: bytes, what: str, about: Sequence[Any], run: Callable[[NodeRoute], Awaitable[_Reply]]
 ) -> _Reply:
     """Run something at the node that has a key, and again where the servers say when it was refused without having run.
 
@@ -132,7 +132,7 @@ async def routed(
         about: its keys, or the whole command.
         run: runs it once.
     """
-    route, repeats = Route(await servers.node_of(key)), 0
+    route, repeats = NodeRoute(await servers.node_of(key)), 0
     while True:
         try:
             async with route.node.asked(what, about):

@@ -1,4 +1,4 @@
-"""A watch on what others say of the servers: asked at the first use, then about once a second, and at once when there is need."""
+"""The refresher of what others say of the servers: asked at the first use, then about once a second, and at once when there is need."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ AT_MOST_EVERY_S: Final = 0.2
 """Asking at once is no reason to ask more often, however many commands fail."""
 
 
-class Watch:
+class Refresher:
     """Runs one question again and again, one at a time, as long as it is open."""
 
     def __init__(self, ask: Callable[[], Awaitable[None]], name: str) -> None:
-        """Make a watch; nothing is asked before `begun` or `now`.
+        """Make a refresher; nothing is asked before `begun` or `now`.
 
         Args:
             ask: asks once, and keeps what it learns; raises StoreUnavailable when it learns nothing.
