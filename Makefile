@@ -15,6 +15,9 @@ CODE := relay onboarding emulator suite bench tests protos requirements
 API := suite/src/presence_api/v1
 PROMISE := protos/v1.txtpb
 
+# Bytecode is kept, whatever the environment says. Without it, every process of tests compiles all modules and rewrites all assertions anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-run run test topologies coverage coverage-run floors browser check soak chaos bench bench-push format lint types contracts protos protos-promise protos-check lock project-check parity-check locks-check profiles docs
 
