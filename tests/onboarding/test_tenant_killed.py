@@ -1,4 +1,4 @@
-"""The process is killed before and after each write and each answer of a rotation, a withdrawal, a cure and a leaving.
+"""The process is killed at each write and each answer of a rotation, a withdrawal, a cure and a leaving.
 
 The person goes on as people do: reloads, goes back, presses the button that is there. After each kill nothing half done may be
 there, and at the end everything is as if nothing had happened.
@@ -6,10 +6,8 @@ there, and at the end everything is as if nothing had happened.
 
 from __future__ import annotations
 
-import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -29,32 +27,23 @@ from relay.http.paths import TENANT
 from relay.store.custody.admissions import AdmissionRequest, Admissions
 from relay.store.custody.audit import AuditLog
 from relay.store.custody.suite_key_records import KeyRecord
-from relay.store.sealing.keyring import KeyRing, make_ring
 from relay.store.server import keys
 from relay.store.server.connection import Store
-from tests.graph.conftest import settings_for
-from tests.onboarding.killable import Killer, Web, http_gate, store_gate
-from tests.onboarding.person import ACCOUNT, Person
-from tests.onboarding.site import Site, web_settings
+from tests.onboarding.killable import KilledSite, killed_site
+from tests.onboarding.person import ACCOUNT
+from tests.support.killing import at_each_point
 from tests.support.topology import raw_client
-from tests.support.valkey import ValkeyServer, free_port
+from tests.support.valkey import ValkeyServer
 
-RING = make_ring("test", now_s=0)
 BEN = "ben@contoso.example"
 MOST_STEPS = 12
 SETTINGS = {"contact_name": "Ada", "contact_email": "ada@contoso.example", "pass_status_message": "on"}
 
 
 @dataclass
-class Scene:
-    """One site in a process that is killed again and again, and one person in front of it."""
+class Scene(KilledSite):
+    """Contoso's page in a process that is killed again and again."""
 
-    killer: Killer
-    web: Web
-    site: Site
-    raw: Redis
-    ca_pem: str
-    person: Person = field(init=False)
     suite_keys: list[KeyRecord] = field(default_factory=list)
 
     @property
@@ -103,36 +92,24 @@ class Scene:
             except httpx.HTTPError:
                 assert self.killer.killed.is_set()
                 await whole()
-                await self.web.start()
+                await self.start()
                 person.page = httpx.Response(200, request=httpx.Request("GET", f"{self.site.url}{last}"))
         raise AssertionError(f"not done after {MOST_STEPS} steps: {been}, killed at {self.killer.points[-1]}")
 
     async def each_point(
-        self, run: Callable[[], Awaitable[None]], what: str, capsys: pytest.CaptureFixture[str]
+        self, story: Callable[[], Awaitable[None]], what: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Twice undisturbed, to give the server its scripts and to number the points; then once for each, killed there."""
-        self.killer.target = None
-        points: list[str] = []
-        target = -2
-        while target < len(points):
+        """Begin, run the story and check what is left, killed at each point."""
+
+        async def run() -> None:
             await self.begin()
-            self.killer.points, self.killer.target = [], target if target >= 0 else None
-            self.killer.killed.clear()
-            await run()
-            if target < 0:
-                points = list(self.killer.points)
-            else:
-                assert self.killer.killed.is_set(), f"{points[target]} was not reached"
-                await self.again_if_dead()
-            target += 1
+            await story()
+            await self.start_if_dead()
+
+        points = await at_each_point(self.killer, run)
         with capsys.disabled():
             writes = sum("write" in point for point in points)
             sys.stdout.write(f"\n[killed at {len(points)} points of {what}, {writes} of them at writes]\n")
-
-    async def again_if_dead(self) -> None:
-        """Killed after the very last answer: nobody noticed."""
-        if not self.web.is_running:
-            await self.web.start()
 
     async def told(self) -> list[str]:
         page = await AuditLog(self.site.store).page(self.tenant_id)
@@ -147,25 +124,8 @@ class Scene:
 async def scene(
     store: Store, raw: Redis, valkey: ValkeyServer, cloud: Cloud, cert: trustme.LeafCert, authority: trustme.CA
 ) -> AsyncIterator[Scene]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    cert.configure_cert(context)
-    port, inner_port, killer = free_port(), free_port(), Killer()
-    settings = web_settings(
-        inner_port, cert, public_url=f"https://localhost:{port}", tls_cert_pem=None, tls_key_pem=None
-    )
-    for application in cloud.world.applications.values():
-        application.redirect_uris.append(settings.redirect_uri)
-    async with AsyncExitStack() as stack:
-        store_port = await stack.enter_async_context(store_gate(valkey.port, killer))
-        await stack.enter_async_context(http_gate(port, inner_port, context, killer))
-        web = Web(settings, f"redis://127.0.0.1:{store_port}", RING, settings_for(cloud))
-        killer.kill = web.kill
-        await web.start()
-        stack.callback(web.kill)
-        site = Site(settings, store, KeyRing.from_json(RING), cloud)
-        made = Scene(killer, web, site, raw, authority.cert_pem.bytes().decode())
-        made.person = await stack.enter_async_context(Person.at(site, made.ca_pem))
-        yield made
+    async with killed_site(store, raw, valkey, cloud, cert, authority) as at:
+        yield Scene(**vars(at))
 
 
 @pytest.mark.timeout(300)

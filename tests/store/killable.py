@@ -1,6 +1,6 @@
 """One act of custody in a process of its own, killed with -9 at any of its writes, answers and steps on files.
 
-    the process ──► StoreGate (tests/onboarding/killable.py) ──► Valkey
+    the process ──► StoreGate (tests/support/kill_gates.py) ──► Valkey
 
 Writes and the answers to them are seen by the gate. Steps on files (a file opened to write, linked, renamed, removed) are seen by
 the interpreter's own audit events, after which the process sends itself SIGKILL; none of the relay's code knows of either.
@@ -9,7 +9,6 @@ the interpreter's own audit events, after which the process sends itself SIGKILL
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import signal
 import sys
@@ -29,12 +28,10 @@ from relay.store.custody.vault import Vault
 from relay.store.sealing.keyring import KeyRing, make_ring
 from relay.store.sealing.ring_file import new_private, write_private
 from relay.store.server.connection import Store, StoreSettings
-from tests.onboarding.killable import Killer, store_gate
 from tests.store.samples import TENANT, user
+from tests.support.kill_gates import store_gate
+from tests.support.killing import Killable, Killer
 from tests.support.ring import MARKS
-
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["tests.store.killable"])
 
 OLD_RING = make_ring("k1", now_s=1)
 BY = audit.Actor.account("ada@contoso.com", user(1))
@@ -125,27 +122,14 @@ class Ran:
 
 async def ran(act: Act, given: Given, port: int, target: int | None = None, step: int | None = None) -> Ran:
     """Run an act, and kill it at one point of the store's or at one step on files; with neither, count both."""
-    killer = Killer(target=target)
+    killer = Killer(target)
     async with store_gate(port, killer) as gate:
-        ours, theirs = _processes.Pipe()
-        process = _processes.Process(target=_run, args=(theirs, act, given, f"redis://127.0.0.1:{gate}", step))
-        killer.kill = process.kill
+        process = Killable(_run, act, given, f"redis://127.0.0.1:{gate}", step)
+        killer.kill = process.strike
         process.start()
-        theirs.close()
-        result, steps = await asyncio.to_thread(_received, ours)
-        await asyncio.to_thread(process.join)
-        was_killed = process.exitcode == -signal.SIGKILL
-        assert was_killed or process.exitcode == 0
-        process.close()
-        ours.close()
+        result, steps = await process.received() or (None, [])
+        was_killed = await process.ended()
     return Ran(result, [*killer.points, *(f"step {name}" for name in steps)], was_killed)
-
-
-def _received(pipe: Any) -> tuple[Any, list[str]]:
-    try:
-        return pipe.recv()  # type: ignore[no-any-return]
-    except EOFError:
-        return None, []
 
 
 def _run(pipe: Any, act: Act, given: Given, url: str, step: int | None) -> None:
