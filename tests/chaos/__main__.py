@@ -1,7 +1,7 @@
 """`python -m tests.chaos [--topology NAME] [--slack SECONDS] SEED…`: runs seeds alone, one after the other, and says what happened in each.
 
-`python -m tests.chaos judge FILE` judges the record of an earlier run again. The slack is what a machine that does other work may
-add to each promised time.
+`python -m tests.chaos judge FILE` judges the record of an earlier run again; `python -m tests.chaos scenario NAME` measures what operators
+are promised. The slack is what a machine that does other work may add to each promised time.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from pathlib import Path
 
 from tests.chaos.record import Record
 from tests.chaos.run import run
-from tests.chaos.schedule import WAVES, bad_hour
-from tests.chaos.servers import STANDALONE, TOPOLOGIES
+from tests.chaos.scenarios import SCENARIOS, play
+from tests.chaos.schedule import WAVES, BadHour, bad_hour
+from tests.chaos.topologies import STANDALONE, TOPOLOGIES
 from tests.chaos.validators import judge
 
 
@@ -24,25 +25,40 @@ def main() -> int:
     """Run; returns the exit code."""
     if sys.argv[1:2] == ["judge"]:
         return _judge_again([Path(name) for name in sys.argv[2:]])
+    is_scenario = sys.argv[1:2] == ["scenario"]
     options = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     options.add_argument("--topology", choices=sorted(TOPOLOGIES), default=STANDALONE, help="of Redis")
     options.add_argument(
         "--slack", type=float, default=0.0, metavar="SECONDS", help="for a machine that does other work"
     )
+    if is_scenario:
+        options.add_argument("names", nargs="+", choices=sorted(SCENARIOS), metavar="NAME", help=", ".join(SCENARIOS))
+        given = options.parse_args(sys.argv[2:])
+        return min(sum(_play(name, given.topology, given.slack) for name in given.names), 1)
     options.add_argument("--waves", type=int, default=WAVES, metavar="N", help="of faults in each run")
     options.add_argument("seeds", nargs="+", metavar="SEED", help="a number, or a range such as 1-20")
     given = options.parse_args()
-    broken = 0
-    for seed in _seeds(given.seeds):
-        folder, hour = (
-            Path(tempfile.mkdtemp(prefix=f"chaos-{given.topology}-{seed}-")),
-            bad_hour(seed, given.topology, given.waves),
-        )
-        _say(hour)
-        verdict = asyncio.run(run(folder, hour, given.slack))
-        _say(verdict, *verdict.faults, f"the processes' logs and the record are in {folder}")
-        broken += bool(verdict.faults)
-    return min(broken, 1)
+    return min(sum(_run(bad_hour(seed, given.topology, given.waves), given.slack) for seed in _seeds(given.seeds)), 1)
+
+
+def _run(hour: BadHour, slack_s: float) -> bool:
+    folder = Path(tempfile.mkdtemp(prefix=f"chaos-{hour.topology}-{hour.seed}-"))
+    _say(hour)
+    verdict = asyncio.run(run(folder, hour, slack_s))
+    _say(verdict, *verdict.faults, f"the processes' logs and the record are in {folder}")
+    return bool(verdict.faults)
+
+
+def _play(name: str, topology: str, slack_s: float) -> bool:
+    folder = Path(tempfile.mkdtemp(prefix=f"chaos-{topology}-{name}-"))
+    outcome = asyncio.run(play(folder, name, topology, slack_s))
+    _say(
+        f"{name}, {topology}: {len(outcome.faults)} faults",
+        *outcome.figures,
+        *outcome.faults,
+        f"the logs and the record are in {folder}",
+    )
+    return bool(outcome.faults)
 
 
 def _judge_again(files: Sequence[Path]) -> int:

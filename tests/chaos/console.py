@@ -10,7 +10,7 @@ from contextlib import suppress
 from suite import events as ev
 from suite.client import PresenceClient
 from suite.errors import Refused
-from suite.values import Source
+from suite.values import Source, Status
 from tests.chaos import record as lines
 from tests.chaos.record import Line, Record
 
@@ -32,7 +32,13 @@ class Console:
         self.sources = dict.fromkeys(Source, 0)
         self._record = record or Record()
         self._status = ""
+        self._is_complete = False
         self._listening: asyncio.Task[None] | None = None
+
+    @property
+    def is_well(self) -> bool:
+        """Return whether the suite believes that what it shows is true."""
+        return self.is_connected and self._is_complete and self._status == Status.NONE.name
 
     async def open(self, tenant: str = "", names: Iterable[str] = ()) -> None:
         """Connect with the key of a tenant; these names are those that the client was made with."""
@@ -71,7 +77,8 @@ class Console:
             async for event in self.client.events():
                 if isinstance(event, ev.Connected | ev.Disconnected):
                     self.is_connected = isinstance(event, ev.Connected)
-                    self._status = ""
+                    self._status, self._is_complete = "", False
+                self._is_complete = self._is_complete or isinstance(event, ev.SnapshotComplete)
                 if isinstance(event, ev.TenantStatus):
                     self._status = event.status.name
                 if isinstance(event, ev.Changed) and event.presence is not None:

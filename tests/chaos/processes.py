@@ -32,12 +32,13 @@ from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.custody.vault import NEW, Grant, Vault
 from relay.store.server.connection import Store, StoreSettings
-from tests.chaos.servers import RedisServers, Standalone
+from tests.chaos.servers import RedisServers, StandaloneServer
 from tests.graph.consents import consent
 from tests.support.ring import MARKS, RING, RING_JSON
 from tests.support.valkey import UNTIL_PARENT_DIES, free_port
 
-_START_S = 60.0
+_START_S = 150.0
+"""Seven processes at once, on a machine that does other work."""
 ROLES = {"edge": "edge", "worker-1": "worker", "worker-2": "worker", "webhook": "webhook"}
 """Process -> the role it runs, of a relay as small as one that outlives a worker can be."""
 
@@ -221,10 +222,15 @@ async def at_work(
         world: the file of the local cloud's world; None: the demo.
     """
     async with AsyncExitStack() as stack:
-        redis = servers or await stack.enter_async_context(Standalone(folder))
+        redis = servers or await stack.enter_async_context(StandaloneServer(folder))
         ca_pem = _certificates(folder)
         ports = {"cloud": cloud_port or free_port(), "edge": free_port(), "hook": free_port()}
-        given = {"RELAY_REDIS_URL": redis.url, **redis.settings, **_settings(folder, ports), **settings}
+        given = {
+            "RELAY_REDIS_URL": redis.url,
+            "RELAY_VAULT_REPLICAS": str(redis.replicas),
+            **_settings(folder, ports),
+            **settings,
+        }
         ops = {name: free_port() for name in roles}
         processes = {"cloud": Process(_cloud(folder, ports["cloud"], speed, switches, world), {}, folder / "cloud.log")}
         for name, role in roles.items():
@@ -239,7 +245,7 @@ async def at_work(
         control = await stack.enter_async_context(
             httpx.AsyncClient(base_url=f"{cloud.url}/_emulator/", verify=context, trust_env=False, timeout=20)
         )
-        store = await stack.enter_async_context(Store(StoreSettings(url=redis.url)))
+        store = await stack.enter_async_context(Store(StoreSettings(url=redis.url, replicas=redis.replicas)))
         relay = Relay(
             folder, cloud, control, store, Vault(store, RING), f"127.0.0.1:{given['RELAY_EDGE_PORT']}", ca_pem, processes,
             int(given["RELAY_WEBHOOK_PORT"]), redis, ops,

@@ -26,7 +26,7 @@ from tests.chaos.processes import at_work
 from tests.chaos.record import Record
 from tests.chaos.scene import CONTOSO, FABRIKAM, MARKER, NEWCOMER, RECONCILE_S, SETTINGS, SPEED, Scene
 from tests.chaos.schedule import BadHour
-from tests.chaos.servers import TOPOLOGIES
+from tests.chaos.topologies import TOPOLOGIES
 from tests.chaos.troubles import Troubles
 from tests.chaos.validators import judge
 from tests.support.fault_proxy import FaultProxy
@@ -216,9 +216,13 @@ async def run(
                 servers=servers, own=_own(hour, edges, hooks, clocks), weakened=hour.weakened,
             )
         )  # fmt: skip
-        by_lines = await stack.enter_async_context(custody_store(StoreSettings(url=servers.url_by_lines)))
+        by_lines = await stack.enter_async_context(
+            custody_store(StoreSettings(url=servers.url_by_lines, replicas=servers.replicas))
+        )
         scene = Scene(relay, record, [proxy.address for name, proxy in proxies.items() if "suites" in name])
-        return await Run(scene, hour, Troubles(scene, {**proxies, **servers.lines}, clocks), slack_s)(by_lines)
+        return await Run(scene, hour, Troubles(scene, {**proxies, **servers.lines}, clocks, hour.weakened), slack_s)(
+            by_lines
+        )
 
 
 def _own(

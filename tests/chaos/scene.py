@@ -140,8 +140,9 @@ class Scene:
         await self.consoles[suite].unsubscribe([who])
 
     def wrong(self) -> list[str]:
-        """Return who is shown otherwise than there is to see."""
-        return [
+        """Return who is shown otherwise than there is to see, and which suites are not told that all is well."""
+        unwell = [f"{name} is not told that all is well" for name, each in self.consoles.items() if not each.is_well]
+        return unwell + [
             f"{console.name} shows {name} as {shown}, and there is {self._truth[name]}"
             for console in self.consoles.values()
             for name in self.watched[console.name]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.chaos.servers import LINES_OF, STANDALONE, TROUBLES
+from tests.chaos.topologies import STANDALONE, TOPOLOGIES
 from tests.support.fault_proxy import Fault
 
 WAVE_S: Final = 8.0
@@ -136,7 +136,7 @@ class _Draw:
         return self._chance.choice(["kill", "terminate", "freeze"]), {"name": self._chance.choice(self._processes)}
 
     def _redis(self) -> tuple[str, dict[str, Any]]:
-        return "redis", {"trouble": self._chance.choice(TROUBLES[self._topology])}
+        return "redis", {"trouble": self._chance.choice(TOPOLOGIES[self._topology].TROUBLES)}
 
     def _clock(self) -> tuple[str, dict[str, Any]]:
         return "step_clock", {"name": self._chance.choice(self._processes), "by_s": self._chance.choice(_STEPS_S)}
@@ -144,7 +144,7 @@ class _Draw:
     def _line(self) -> tuple[str, dict[str, Any]]:
         chance = self._chance
         name = chance.choice(LINES)
-        name = chance.choice(LINES_OF[self._topology]) if name == "redis" else name
+        name = chance.choice(TOPOLOGIES[self._topology].LINES) if name == "redis" else name
         kind = chance.choice(["delay", "resets", *sorted(set(Fault) - {Fault.NONE})])
         if kind == "delay":
             return "delay_line", {"name": name, "delay_s": chance.choice([0.03, 0.15])}

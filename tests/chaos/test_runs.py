@@ -10,7 +10,7 @@ import pytest
 
 from tests.chaos.run import run
 from tests.chaos.schedule import FEW_ROLES, LINES, ROLES, WAVES, bad_hour
-from tests.chaos.servers import LINES_OF, STANDALONE, TOPOLOGIES, TROUBLES
+from tests.chaos.topologies import STANDALONE, TOPOLOGIES
 
 QUICK_SEED = 38
 BESIDE_OTHERS_S = 20.0
@@ -40,9 +40,9 @@ def test_in_the_hours_is_every_kind_of_fault_and_the_same_seed_is_the_same_hour(
     }  # fmt: skip
     for what in ("kill", "terminate", "freeze", "step_clock"):
         assert {each.how["name"] for each in troubles if each.what == what} == set(ROLES)
-    assert {each.how["trouble"] for each in troubles if each.what == "redis"} == set(TROUBLES[topology])
+    assert {each.how["trouble"] for each in troubles if each.what == "redis"} == set(TOPOLOGIES[topology].TROUBLES)
     lines = {each.how["name"] for each in troubles if each.what.endswith("_line")}
-    assert lines == {*LINES, *LINES_OF[topology]} - {"redis"} | set(LINES_OF[topology])
+    assert lines == {*LINES, *TOPOLOGIES[topology].LINES} - {"redis"} | set(TOPOLOGIES[topology].LINES)
 
 
 async def _judged(folder: Path, seed: int, topology: str, waves: int, slack_s: float) -> None:

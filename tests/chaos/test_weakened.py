@@ -11,8 +11,10 @@ import pytest
 from relay.store.server.connection import Store
 from relay.store.server.durable import DurableWrites
 from tests.chaos.run import run
+from tests.chaos.scene import CONTOSO, FABRIKAM
 from tests.chaos.schedule import FEW_ROLES, BadHour, PlannedTrouble
-from tests.chaos.servers import STANDALONE
+from tests.chaos.test_runs import BESIDE_OTHERS_S
+from tests.chaos.topologies import STANDALONE
 from tests.chaos.weakened import RULES
 from tests.support.fault_proxy import Fault
 
@@ -24,19 +26,37 @@ def trouble(what: str, lasts_s: float, at_s: float = 0.0, **how: Any) -> Planned
     return PlannedTrouble(at_s=at_s, lasts_s=lasts_s, what=what, how=how)
 
 
-CASES: Mapping[str, tuple[str, tuple[str, ...], tuple[PlannedTrouble, ...]]] = {
-    "isolated": ("Isolated", EDGES, (trouble("reconnect", 0.2),)),
-    "ordered": ("Ordered", EDGES, (trouble("reconnect", 8.0),)),
-    "convergent": ("Convergent", EDGES, (trouble("reconnect", 1.0),)),
-    "answered": ("Answered", WORKERS, (trouble("reconnect", 0.2),)),
+WEAKEN = trouble("weaken", 0.0)
+Waves = tuple[tuple[PlannedTrouble, ...], ...]
+CASES: Mapping[str, tuple[str, tuple[str, ...], Waves]] = {
+    "isolated": ("Isolated", EDGES, ((WEAKEN, trouble("ask", 0.1, who=FABRIKAM[0]), trouble("reconnect", 0.5)),)),
+    "ordered": ("Ordered", EDGES, ((WEAKEN, trouble("kill", 12.0, name="webhook")),)),
+    "convergent": ("Convergent", EDGES, ((WEAKEN, trouble("kill", 2.0, name="webhook")),)),
+    "answered": ("Answered", WORKERS, ((WEAKEN,),)),
     "never_silently_stale": (
         "Never silently stale", WORKERS,
-        (trouble("cloud_fault", 14.0, contains="getPresencesByUserId", latency_ms=60_000.0), trouble("kill", 14.0, name="webhook")),
+        (
+            (
+                WEAKEN,
+                trouble("cloud_fault", 14.0, contains="getPresencesByUserId", latency_ms=60_000.0),
+                trouble("kill", 14.0, name="webhook"),
+            ),
+        ),
     ),
-    "resumable": ("Resumable", EDGES, (trouble("break_line", 6.0, name="suites-1", fault=Fault.REFUSE), trouble("reset_line", 0.2, 0.1, name="suites-1"))),
-    "bounded": ("Bounded", EDGES, (trouble("reconnect", 4.0),)),
+    "resumable": (
+        "Resumable", EDGES,
+        (
+            (
+                WEAKEN,
+                trouble("break_line", 6.0, name="suites-1", fault=Fault.REFUSE),
+                trouble("reset_line", 0.2, 0.1, name="suites-1"),
+            ),
+        ),
+    ),
+    "bounded": ("Bounded", EDGES, ((WEAKEN, trouble("ask", 0.1, who=CONTOSO[0])), (trouble("kill", 8.0, name="webhook"),))),
 }  # fmt: skip
 """Rule -> the guarantee that it breaks, the processes that break it, and what happens meanwhile."""
+LOSE_DISK: Waves = ((trouble("redis", 3.0, trouble="lose_disk"),),)
 
 
 def test_each_rule_is_broken_in_a_run():
@@ -46,8 +66,8 @@ def test_each_rule_is_broken_in_a_run():
 @pytest.mark.soak
 @pytest.mark.parametrize("rule", sorted(CASES))
 async def test_a_process_that_breaks_a_rule_is_found_by_the_validator_of_its_guarantee(tmp_path: Path, rule: str):
-    guarantee, processes, wave = CASES[rule]
-    verdict = await run(tmp_path, _hour(wave, dict.fromkeys(processes, rule)), 0.0)
+    guarantee, processes, waves = CASES[rule]
+    verdict = await run(tmp_path, _hour(waves, dict.fromkeys(processes, rule)), 0.0)
     assert any(fault.startswith(f"{guarantee}: ") for fault in verdict.faults), verdict.faults
 
 
@@ -67,16 +87,15 @@ class _CarelessStore(Store):
 
 @pytest.mark.soak
 async def test_custody_that_is_acknowledged_before_it_is_on_disk_is_found_missing(tmp_path: Path):
-    wave = (trouble("redis", 3.0, trouble="lose_disk"),)
-    verdict = await run(tmp_path, _hour(wave, {}), 0.0, _CarelessStore)
+    verdict = await run(tmp_path, _hour(LOSE_DISK, {}), 0.0, _CarelessStore)
     assert any(fault.startswith("Custody: ") for fault in verdict.faults), verdict.faults
 
 
 @pytest.mark.soak
 async def test_custody_that_is_not_on_disk_is_not_acknowledged(tmp_path: Path):
-    verdict = await run(tmp_path, _hour((trouble("redis", 3.0, trouble="lose_disk"),), {}), 0.0)
+    verdict = await run(tmp_path, _hour(LOSE_DISK, {}), BESIDE_OTHERS_S)
     assert not verdict.faults, verdict.faults
 
 
-def _hour(wave: tuple[PlannedTrouble, ...], weakened: Mapping[str, str]) -> BadHour:
-    return BadHour(seed=1, topology=STANDALONE, roles=FEW_ROLES, switches={}, waves=(wave,), weakened=weakened)
+def _hour(waves: Waves, weakened: Mapping[str, str]) -> BadHour:
+    return BadHour(seed=1, topology=STANDALONE, roles=FEW_ROLES, switches={}, waves=waves, weakened=weakened)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from tests.chaos import record as lines
@@ -23,13 +24,21 @@ class Troubles:
         scene: whom they meet.
         proxies: line -> what stands in it.
         clocks: process -> its clock, of those whose clocks are stepped.
+        weakened: the processes that break a rule.
     """
 
-    def __init__(self, scene: Scene, proxies: Mapping[str, FaultProxy], clocks: Mapping[str, SteppedClock]) -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        proxies: Mapping[str, FaultProxy],
+        clocks: Mapping[str, SteppedClock],
+        weakened: Collection[str],
+    ) -> None:
         self._scene = scene
         self._relay = scene.relay
         self._proxies = proxies
         self._clocks = clocks
+        self._weakened = weakened
 
     async def suffer(self, trouble: PlannedTrouble) -> None:
         """Wait until it begins, and return when it is over."""
@@ -68,6 +77,12 @@ class Troubles:
     async def _freeze(self, lasts_s: float, name: str) -> None:
         await for_a_while(self._relay.processes[name].tell, lasts_s)
 
+    async def _weaken(self, lasts_s: float) -> None:
+        """Those that are to break a rule begin to."""
+        for name in self._weakened:
+            self._relay.processes[name].tell(signal.SIGUSR1)
+        await asyncio.sleep(lasts_s)
+
     async def _step_clock(self, lasts_s: float, name: str, by_s: float) -> None:
         self._clocks[name].step(by_s)
         await asyncio.sleep(lasts_s)
@@ -100,6 +115,11 @@ class Troubles:
 
     async def _cloud_fault(self, lasts_s: float, **how: Any) -> None:
         await self._relay.ask("POST", "faults", {**how, "for_s": lasts_s})
+        await asyncio.sleep(lasts_s)
+
+    async def _ask(self, lasts_s: float, who: str) -> None:
+        """A suite watches somebody else too."""
+        await self._scene.subscribe("console", who)
         await asyncio.sleep(lasts_s)
 
     async def _reconnect(self, lasts_s: float) -> None:

@@ -1,9 +1,12 @@
 """A process of the relay that breaks one rule: `python -m tests.chaos.weakened RULE serve ROLE`. A run with it shows that the validator
 of that guarantee sees what real processes do wrong, and not only what a record was made to say.
+
+The process keeps the rule until it gets SIGUSR1, so that the run begins well.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -20,10 +23,13 @@ from relay.store.custody.suite_key_records import KeyRecord
 from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.presence.entries import TenantContact
 from relay.worker.contacts import ContactWriter
+from relay.worker.reads.reader import PresenceReader
 from relay.worker.tenant.names import NameBook
 from tests.chaos.scene import NEWCOMER
 
 _LEAK_BYTES: Final = 4 << 20
+_is_weak: list[bool] = []
+"""Not empty once the rule is broken."""
 
 
 def _isolated() -> None:
@@ -31,23 +37,24 @@ def _isolated() -> None:
     verify = SuiteKeys.verify
 
     async def weak(self: SuiteKeys, text: str) -> KeyRecord:
-        return replace(await verify(self, text), tenant_id=TenantId(stable_guid("fabrikam.example")))
+        key = await verify(self, text)
+        return replace(key, tenant_id=TenantId(stable_guid("fabrikam.example"))) if _is_weak else key
 
     _set(SuiteKeys, "verify", weak)
 
 
 def _ordered() -> None:
-    """An edge repeats what came before after what is new."""
+    """An edge sends of each user the presence before the last one."""
     deliver = Watch.on_answers
-    before: dict[str, list[Any]] = {}
+    known: dict[tuple[Watch[bytes], str], list[Any]] = {}
 
     def weak(self: Watch[bytes], entry: AnswersEntry[bytes]) -> None:
         answers = []
         for user, value in entry.answers:
-            known = before.setdefault(user, [])
-            if value not in known[-2:]:
-                known.append(value)
-            answers.append((user, known[-2] if len(known) > 2 else value))
+            before = known.setdefault((self, user), [])
+            before.append(value)
+            is_turn = _is_weak and len(before) % 3 == 0
+            answers.append((user, before[-3] if is_turn else value))
         deliver(self, replace(entry, answers=answers))
 
     _set(Watch, "on_answers", weak)
@@ -59,38 +66,45 @@ def _convergent() -> None:
 
     def weak(self: Watch[bytes], entry: AnswersEntry[bytes]) -> None:
         count[0] += 1
-        if count[0] % 2:
+        if not _is_weak or count[0] % 2:
             deliver(self, entry)
 
     _set(Watch, "on_answers", weak)
 
 
 def _answered() -> None:
-    """A worker looks nobody up who comes later."""
+    """A worker looks somebody up whom nobody watched before: never."""
     want = NameBook.want
 
     def weak(self: NameBook, names: Iterable[Name]) -> None:
-        want(self, [name for name in names if name != NEWCOMER])
+        want(self, [name for name in names if not (_is_weak and name == NEWCOMER)])
 
     _set(NameBook, "want", weak)
 
 
 def _never_silently_stale() -> None:
     """A worker says that all was confirmed just now, whatever Graph answers."""
-    put = ContactWriter.put
+    put, mark_stale = ContactWriter.put, PresenceReader.mark_stale
 
-    def weak(self: ContactWriter, contact: TenantContact, *, urgent: bool) -> None:
+    def weak_put(self: ContactWriter, contact: TenantContact, *, urgent: bool) -> None:
         now_ms = int(self._resources.clock.wall().timestamp() * 1000)
-        put(self, msgspec.structs.replace(contact, contact_ms=now_ms, status=Status.NONE), urgent=urgent)
+        fresh = msgspec.structs.replace(contact, contact_ms=now_ms, status=Status.NONE)
+        put(self, fresh if _is_weak else contact, urgent=urgent)
 
-    _set(ContactWriter, "put", weak)
+    async def weak_mark(self: PresenceReader, now: float) -> None:
+        if not _is_weak:
+            await mark_stale(self, now)
+
+    _set(ContactWriter, "put", weak_put)
+    _set(PresenceReader, "mark_stale", weak_mark)
 
 
 def _resumable() -> None:
     """An edge owes nothing to a suite that comes back."""
+    owed = Watch._owed
 
-    def weak(_: Watch[bytes], ask: Ask, _revision: object) -> bool:
-        return ask is Ask.FULL
+    def weak(self: Watch[bytes], ask: Ask, revision: Any) -> bool:
+        return ask is Ask.FULL if _is_weak else owed(self, ask, revision)
 
     _set(Watch, "_owed", weak)
 
@@ -100,7 +114,8 @@ def _bounded() -> None:
     deliver, kept = Watch.on_answers, []
 
     def weak(self: Watch[bytes], entry: AnswersEntry[bytes]) -> None:
-        kept.append(bytearray(b"x" * _LEAK_BYTES))
+        if _is_weak:
+            kept.append(bytearray(b"x" * _LEAK_BYTES))
         deliver(self, entry)
 
     _set(Watch, "on_answers", weak)
@@ -123,5 +138,6 @@ RULES: Final[Mapping[str, Callable[[], None]]] = {
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGUSR1, lambda *_: _is_weak.append(True))
     RULES[sys.argv.pop(1)]()
     relay_main()

@@ -25,7 +25,7 @@ from suite.backoff import Backoff
 from suite.client import PresenceClient
 from suite.values import Source
 from tests.chaos.processes import ROLES, Relay, at_work
-from tests.chaos.servers import Standalone
+from tests.chaos.servers import StandaloneServer
 from tests.faults.test_line_clients import DOSES, FAULTS, MEMORY
 from tests.support.fault_proxy import Fault, FaultProxy
 from tests.support.valkey import free_port
@@ -199,7 +199,7 @@ async def between_proxies(folder: Path, roles: Mapping[str, str]) -> AsyncIterat
             name: await stack.enter_async_context(FaultProxy(("127.0.0.1", ports[name]), slow_bytes_s=4000))
             for name in _REQUESTS
         }
-        servers = await stack.enter_async_context(Standalone(folder))
+        servers = await stack.enter_async_context(StandaloneServer(folder))
         redis = servers.lines["redis"]
         redis.slow_bytes_s = 4000
         settings = {
