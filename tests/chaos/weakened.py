@@ -27,7 +27,7 @@ from relay.worker.reads.reader import PresenceReader
 from relay.worker.tenant.names import NameBook
 from tests.chaos.scene import NEWCOMER
 
-_LEAK_BYTES: Final = 4 << 20
+_LEAK_BYTES: Final = 16 << 20
 _is_weak: list[bool] = []
 """Not empty once the rule is broken."""
 
