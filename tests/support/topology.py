@@ -48,14 +48,27 @@ sentinel failover-timeout {SERVICE} 4000
 
 
 class SentinelService:
-    """A primary, its replicas and their sentinels, as a context manager."""
+    """A primary, its replicas and their sentinels, as a context manager.
 
-    def __init__(self, folder: Path, replicas: int = 2, sentinels: int = 3, **settings: str) -> None:
+    Args:
+        folder: where they keep their data.
+        replicas: how many.
+        sentinels: how many.
+        announced: for each server the port by which everybody else knows it; empty: its own.
+        settings: of each server.
+    """
+
+    def __init__(
+        self, folder: Path, replicas: int = 2, sentinels: int = 3, announced: Sequence[int] = (), **settings: str
+    ) -> None:
         self._stack = ExitStack()
-        self.servers = [ValkeyServer(_made(folder / f"server-{n}"), **settings) for n in range(1 + replicas)]
+        known_as = [{"replica_announce_port": str(port)} for port in announced] or [{}] * (1 + replicas)
+        self.servers = [
+            ValkeyServer(_made(folder / f"server-{n}"), **settings, **known) for n, known in enumerate(known_as)
+        ]
         """The first one is the primary at the start."""
         quorum = sentinels // 2 + 1
-        port = self.servers[0].port
+        port = self._first_port = announced[0] if announced else self.servers[0].port
         self.sentinels = [ValkeySentinel(_made(folder / f"sentinel-{n}"), port, quorum) for n in range(sentinels)]
 
     @property
@@ -76,9 +89,9 @@ class SentinelService:
         return next(server for server in self.servers if server.port == port)
 
     def __enter__(self) -> Self:
-        primary, *replicas = (self._stack.enter_context(server) for server in self.servers)
+        _, *replicas = (self._stack.enter_context(server) for server in self.servers)
         for replica in replicas:
-            replica.command(f"REPLICAOF 127.0.0.1 {primary.port}")
+            replica.command(f"REPLICAOF 127.0.0.1 {self._first_port}")
         until(lambda: all("master_link_status:up" in replica.ask("INFO replication") for replica in replicas))
         for sentinel in self.sentinels:
             self._stack.enter_context(sentinel)
@@ -100,13 +113,29 @@ class SentinelService:
 
 
 class ValkeyCluster:
-    """A cluster, as a context manager: primaries that share the slots evenly, and replicas of each."""
+    """A cluster, as a context manager: primaries that share the slots evenly, and replicas of each.
 
-    def __init__(self, folder: Path, primaries: int = 3, replicas: int = 0, **settings: str) -> None:
+    Args:
+        folder: where they keep their data.
+        primaries: how many.
+        replicas: how many of each.
+        announced: for each node, primaries first, the port by which everybody else knows it; empty: its own.
+        settings: of each node.
+    """
+
+    def __init__(
+        self, folder: Path, primaries: int = 3, replicas: int = 0, announced: Sequence[int] = (), **settings: str
+    ) -> None:
         self._stack = ExitStack()
-        self.primaries = [_node(folder / f"primary-{n}", settings) for n in range(primaries)]
+        count = primaries * (1 + replicas)
+        known_as = [{"cluster_announce_port": str(port)} for port in announced] or [{}] * count
+        nodes = [
+            _node(folder / (f"primary-{n}" if n < primaries else f"replica-{n - primaries}"), {**settings, **known})
+            for n, known in enumerate(known_as)
+        ]
+        self.primaries = nodes[:primaries]
         """As it was started. Of each an equal share of the slots, in order."""
-        self.replicas = [_node(folder / f"replica-{n}", settings) for n in range(primaries * replicas)]
+        self.replicas = nodes[primaries:]
         """The first ones of each primary in turn, and so on."""
 
     @property
