@@ -8,6 +8,7 @@
     answer        the time until a newly watched user is answered, and until a change is shown
     abuse         one tenant floods the relay with names: how fresh a quiet tenant stays
     slow-token    one tenant's token endpoint is slow: what it costs the others
+    fairness      one tenant is large, in trouble, or never rests: how fresh small tenants stay
     takeover      the time until another worker owns and reads everything, by distance to Redis
     push-latency  the time until a change that Graph announces at once is shown, at 200 a second
     push-day      a day of 2,000 users with notifications: requests and ages, beside polling
@@ -19,7 +20,7 @@ push-day and push-trouble run by a faster clock (`--speed`), for which Debian's 
     processes.py  child processes that end with their parent, and the CPU that they use
     report.py     tables for people, one line of JSON for machines
     faster.py     a faster clock for this process and all that it starts
-    fanout/, poll/, webhook/, emulator/, takeover/   the code of the benchmark of that name
+    fanout/, poll/, webhook/, emulator/, fairness/, takeover/   the code of the benchmark of that name
     load/         scale, answer, abuse and slow-token: a whole relay at work
     push/         push-latency, push-day and push-trouble
 

@@ -163,6 +163,29 @@ def _run_abuse(options: argparse.Namespace) -> int:
     return run(AbuseOptions(rounds=options.rounds, seconds=options.seconds))
 
 
+def _fairness(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _quick(parser, "measure two rounds, with a large tenant of 20,000 users")
+    add("--only", nargs="+", metavar="NEIGHBOUR", help="measure these neighbours only, e.g. throttled large")
+    add("--rounds", type=int, metavar="N", help="measurements without and with each neighbour (default: 3, with --quick 2)")
+    _seconds(parser, 30.0, "length of each measurement")
+    add("--users", type=int, metavar="N", help="users of the large tenant (default: 100000, with --quick 20000)")
+
+
+def _run_fairness(options: argparse.Namespace) -> int:
+    from bench.fairness.neighbours import NEIGHBOURS
+    from bench.fairness.run import FairnessOptions, run
+
+    quick = options.quick
+    return run(
+        FairnessOptions(
+            neighbours=tuple(each for each in NEIGHBOURS if not options.only or each.name in options.only),
+            rounds=options.rounds or (2 if quick else 3), seconds=options.seconds, users=options.users or (20_000 if quick else 100_000),
+            large_seconds=options.seconds if quick else 3 * options.seconds,
+        )
+    )  # fmt: skip
+
+
 def _takeover(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--round-trip-ms", type=float, nargs="+", default=[2, 20, 60, 150, 400], metavar="MS",
@@ -233,6 +256,7 @@ BENCHMARKS: Final = (
     Benchmark("answer", "the time until new users and changes are shown", _answer, _run_answer),
     Benchmark("slow-token", "what one tenant's slow token endpoint costs the others", _slow_token, _run_slow_token),
     Benchmark("abuse", "how fresh a quiet tenant stays beside one that abuses its key", _abuse, _run_abuse),
+    Benchmark("fairness", "how fresh small tenants stay beside each kind of noisy neighbour", _fairness, _run_fairness),
     Benchmark(
         "takeover", "the time until another worker owns and reads everything, by distance to Redis", _takeover, _run_takeover
     ),

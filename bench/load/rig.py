@@ -71,7 +71,8 @@ class Relay:
     Attributes:
         address: where suites connect, with `ca_pem` to trust.
         suite_keys: one for each organisation.
-        child: its process.
+        child: its process, or that of the edge where each role has its own.
+        children: name of each process of the relay -> the process.
         redis_url: of its Valkey.
         pids: name of a process -> its id.
     """
@@ -80,6 +81,7 @@ class Relay:
     ca_pem: bytes
     suite_keys: list[str]
     child: Child
+    children: Mapping[str, Child]
     redis_url: str
     pids: dict[str, int]
 
@@ -171,6 +173,7 @@ def relay_beside(
     push: bool = False,
     watched: bool = False,
     apart: bool = False,
+    each_role: bool = False,
     groups: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Iterator[Relay]:
     """A relay that has taken in all tenants of a cloud.
@@ -181,6 +184,7 @@ def relay_beside(
         push: whether it subscribes to change notifications, and runs the webhook that takes them in.
         watched: whether its event loop is looked at all the time, to be asked for its lateness.
         apart: whether presence has a server of its own, which need not sync each write.
+        each_role: whether edge and worker have a process each.
         groups: further settings, by group.
     """
     folder = site.folder / client_id
@@ -200,12 +204,15 @@ def relay_beside(
         if push:
             given["webhook"] = _hook(folder, site.hooks)
             roles.append(Role.WEBHOOK)
-        with Child(_relay, given, roles, watched) as child:
-            port = child.hear(_START_S)
-            yield Relay(
-                address=f"localhost:{port}", ca_pem=authority.cert_pem.bytes(), suite_keys=suite_keys, child=child,
-                redis_url=url, pids={"relay": child.pid, "valkey": valkey_pid},
-            )  # fmt: skip
+        processes = {str(role): [role] for role in reversed(roles)} if each_role else {"relay": roles}
+        children = {name: servers.enter_context(Child(_relay, given, some, watched)) for name, some in processes.items()}
+        ports = {name: child.hear(_START_S) for name, child in children.items()}
+        edge = str(Role.EDGE) if each_role else "relay"
+        yield Relay(
+            address=f"localhost:{ports[edge]}", ca_pem=authority.cert_pem.bytes(), suite_keys=suite_keys,
+            child=children[edge], children=children, redis_url=url,
+            pids={**{name: child.pid for name, child in children.items()}, "valkey": valkey_pid},
+        )  # fmt: skip
 
 
 async def _admit(

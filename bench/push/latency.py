@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
-import ssl
 import time
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import httpx
-from httpx_aiohttp import AiohttpTransport
-
 from bench import report
+from bench.load.changes import change_people
 from bench.load.rig import cloud, relay_beside
 from bench.load.world import CLIENT_ID, Organisation, organisations
 from bench.processes import cpu_s
@@ -25,11 +19,7 @@ from relay.ops import loop
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.load.rig import Site
-
 GRAPH_MS: Final = 50
-STATES: Final = (("Busy", "InACall"), ("Available", "Available"), ("Away", "Away"), ("DoNotDisturb", "Presenting"))
-_AT_ONCE: Final = 16
 _START_S: Final = 60.0
 
 
@@ -93,7 +83,8 @@ def _run(options: LatencyOptions, sizes: Sequence[int], numbered: bool, verdict:
             before_shown = suites.take()
             before = cpu_s(relay.pids.values())
             began = time.monotonic()
-            loop.run(_change(site, world, options))
+            people = [name for each in world for name in each.names]
+            loop.run(change_people(site, people, options.rate, options.seconds))
             took_s = time.monotonic() - began
             spent = sum(cpu_s(relay.pids.values()).values()) - sum(before.values())
             time.sleep(1.0)
@@ -132,33 +123,3 @@ def until_covered(account: Account, users: int, client_id: str = CLIENT_ID, time
         time.sleep(0.2)
     time.sleep(2.0)
 
-
-async def _change(site: Site, world: Sequence[Organisation], options: LatencyOptions) -> None:
-    """Change everybody in turn at a steady rate, each into another state than before."""
-    people = [name for each in world for name in each.names]
-    random.Random(1).shuffle(people)
-    turns: Counter[str] = Counter()
-    context = ssl.create_default_context(cadata=site.ca_pem)
-    async with httpx.AsyncClient(
-        base_url=f"{site.url}/_emulator/", transport=AiohttpTransport(verify=context), timeout=30
-    ) as control:
-        due: asyncio.Queue[str] = asyncio.Queue()
-
-        async def send() -> None:
-            while True:
-                name = await due.get()
-                availability, activity = STATES[turns[name] % len(STATES)]
-                turns[name] += 1
-                body = {"availability": availability, "activity": activity}
-                (await control.put(f"people/{name}/presence", json=body)).raise_for_status()
-                due.task_done()
-
-        async with asyncio.TaskGroup() as tasks:
-            senders = [tasks.create_task(send()) for _ in range(_AT_ONCE)]
-            began = time.monotonic()
-            for number in range(int(options.rate * options.seconds)):
-                await asyncio.sleep(max(0.0, began + number / options.rate - time.monotonic()))
-                due.put_nowait(people[number % len(people)])
-            await due.join()
-            for sender in senders:
-                sender.cancel()

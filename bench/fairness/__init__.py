@@ -1,0 +1,6 @@
+"""How fresh small tenants stay beside one tenant that is noisy: each neighbour in turn, with and without it, in one run.
+
+run.py         the rounds, the tables, the verdict
+neighbours.py  the neighbours: what each of them has, does and meets
+suite.py       the suite of a neighbour, in a process of its own
+"""

@@ -1,0 +1,290 @@
+"""Small tenants beside one noisy neighbour after the other, in one worker and one edge.
+
+People of the small tenants change all the time. How old a change is when the suite has it, and how often the worker reads these
+tenants, is measured without the neighbour and beside it, in turns, so that whatever else the machine does is in both.
+The instants of changes and reads are the local cloud's own. One small tenant shares its partition with the neighbour.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from bench import report
+from bench.fairness.neighbours import NEIGHBOURS, Neighbour, in_trouble
+from bench.fairness.suite import NoisySuite
+from bench.load.changes import change_people
+from bench.load.rig import cloud, relay_beside
+from bench.load.world import Organisation
+from bench.processes import ChildFailed
+from bench.push.cloud import Account
+from bench.push.judge import Sighting, ages
+from bench.push.recorder import Recorder
+from relay.graph.presence.presences import PATH
+from relay.ops import loop
+from relay.store.presence.presences import Presences
+from relay.store.server import keys
+from relay.store.server.connection import Store, StoreSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.load.lateness import Lateness
+    from bench.load.rig import Relay, Site
+
+MOST_RATIO: Final = 1.1
+_INTERVAL_S: Final = 1.0
+_LINGER: Final = timedelta(seconds=1)
+"""After its suite has left, a neighbour is forgotten soon, so that the next measurement is without it."""
+_START_S: Final = 60.0
+_JOIN_S: Final = 240.0
+_FORGET_S: Final = 120.0
+_SETTLE_S: Final = 3.0
+_SWAPPED: Final = 10
+"""A suite that changes its list watches one user in so many of its organisation at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FairnessOptions:
+    """The options of the fairness benchmark.
+
+    Attributes:
+        neighbours: which ones.
+        rounds: how often each is measured without and with it.
+        seconds: of each measurement.
+        large_seconds: of those beside the large tenant, which takes most of a minute to be resolved.
+        small: tenants that are measured, of `people` each.
+        users: of the large tenant.
+        medium: users of the other neighbours.
+        rate: changes a second of the small tenants' people.
+    """
+
+    neighbours: Sequence[Neighbour] = NEIGHBOURS
+    rounds: int = 3
+    seconds: float = 30.0
+    large_seconds: float = 90.0
+    small: int = 5
+    people: int = 30
+    users: int = 100_000
+    medium: int = 5_000
+    rate: float = 40.0
+
+
+@dataclass(slots=True)
+class Freshness:
+    """What was seen of the small tenants, without a neighbour or beside it.
+
+    Attributes:
+        ages: seconds of each change when its suite had it.
+        unseen: changes that no suite had.
+        reads: of presence, of all small tenants.
+        due: how many there should have been.
+        late_ms: name of a process -> how late its event loop was at the most.
+        places: name of a process and where its event loop was when it was late -> how often.
+    """
+
+    ages: list[float] = field(default_factory=list)
+    unseen: int = 0
+    reads: int = 0
+    due: float = 0.0
+    late_ms: dict[str, float] = field(default_factory=dict)
+    places: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def add(self, other: Freshness) -> None:
+        """Take in another measurement."""
+        self.ages += other.ages
+        self.unseen += other.unseen
+        self.reads += other.reads
+        self.due += other.due
+        for name, late_ms in other.late_ms.items():
+            self.late_ms[name] = max(late_ms, self.late_ms.get(name, 0.0))
+        self.places += other.places
+
+
+@dataclass(slots=True)
+class Compared:
+    """One neighbour: everything without it, and everything beside it."""
+
+    alone: Freshness = field(default_factory=Freshness)
+    beside: Freshness = field(default_factory=Freshness)
+    changes: int = 0
+    reconnects: int = 0
+
+    def ratio(self, share: float) -> float:
+        """Return how many times older changes are beside the neighbour, of those that `share` of all do not exceed."""
+        alone = report.quantile(self.alone.ages, share)
+        return report.quantile(self.beside.ages, share) / alone if alone else float("inf")
+
+    @property
+    def reads(self) -> float:
+        """The reads for each that was due beside the neighbour, as a multiple of those without it."""
+        alone, beside = (each.reads / each.due if each.due else 0.0 for each in (self.alone, self.beside))
+        return beside / alone if alone else 0.0
+
+
+def run(options: FairnessOptions) -> int:
+    """Measure; returns the exit code."""
+    report.say(f"load of the machine before: {report.load_before()}")
+    found = measure(options)
+    rows: list[list[object]] = []
+    for name, each in found.items():
+        for label, side in (("without", each.alone), (f"beside {name}", each.beside)):
+            rows.append(
+                [label, len(side.ages), report.median(side.ages), report.quantile(side.ages, 0.95), side.unseen,
+                 side.reads / side.due if side.due else 0.0, *(round(side.late_ms.get(p, 0.0)) for p in ("edge", "worker"))]
+            )  # fmt: skip
+        rows.append(["ratio", "", each.ratio(0.5), each.ratio(0.95), "", each.reads, "", ""])
+    head = ["small tenants", "changes", "p50 s", "p95 s", "unseen", "reads/interval", "edge late ms", "worker late ms"]
+    report.table(f"age of a change when its suite has it; polled every {_INTERVAL_S:g} s", head, rows)
+    report.table(
+        "what the neighbours did", ["", "changes of the list", "reconnects"],
+        [[name, each.changes, each.reconnects] for name, each in found.items()],
+    )  # fmt: skip
+    for name, each in found.items():
+        for (process, place), times in each.beside.places.most_common(6):
+            report.say(f"beside {name}: the {process} was late {times} times at {place}")
+    return _judged(found).say()
+
+
+def _judged(found: Mapping[str, Compared]) -> report.Verdict:
+    verdict = report.Verdict("fairness")
+    for name, each in found.items():
+        p50, p95 = each.ratio(0.5), each.ratio(0.95)
+        verdict.ratios[name] = {
+            "p50": round(p50, 3), "p95": round(p95, 3), "reads": round(each.reads, 3),
+            "edge_late_ms": round(each.beside.late_ms.get("edge", 0.0)),
+            "worker_late_ms": round(each.beside.late_ms.get("worker", 0.0)),
+        }  # fmt: skip
+        verdict.must[f"{name}: p50 is at most {MOST_RATIO:g} times that without"] = p50 <= MOST_RATIO
+        verdict.must[f"{name}: p95 is at most {MOST_RATIO:g} times that without"] = p95 <= MOST_RATIO
+        verdict.must[f"{name}: every change is seen"] = not each.beside.unseen
+    return verdict
+
+
+def measure(options: FairnessOptions) -> dict[str, Compared]:
+    """Return what was seen without and beside each neighbour, by its name."""
+    noisy = {True: Organisation(0, options.users), False: Organisation(1, options.medium)}
+    small = _small(options, noisy.values())
+    world = [*noisy.values(), *small]
+    groups: dict[str, Any] = {
+        "poll": {"interval": timedelta(seconds=_INTERVAL_S)}, "watch": {"linger": _LINGER, "unknown_linger": _LINGER},
+    }  # fmt: skip
+    with cloud(world) as site, relay_beside(site, watched=True, each_role=True, groups=groups) as relay, ExitStack() as stack:
+        suites = {
+            is_large: stack.enter_context(NoisySuite(relay, key))
+            for is_large, key in zip(noisy, relay.suite_keys, strict=False)
+        }
+        quiet = replace(relay, suite_keys=relay.suite_keys[len(noisy) :])
+        recorder = stack.enter_context(Recorder(quiet, [each.names for each in small]))
+        recorder.until_all_are_shown(options.small * options.people, _START_S)
+        bench = _Bench(options, site, relay, small, recorder)
+        return {
+            each.name: bench.compare(each, noisy[each.is_large], suites[each.is_large]) for each in options.neighbours
+        }
+
+
+def _small(options: FairnessOptions, noisy: Sequence[Organisation] | Any) -> list[Organisation]:
+    """Return small organisations, one in the partition of each noisy one, the others anywhere."""
+    shared = {keys.partition_of(each.tenant_id) for each in noisy}
+    found: list[Organisation] = []
+    number = 2
+    while len(found) < options.small:
+        each = Organisation(number, options.people)
+        number += 1
+        partition = keys.partition_of(each.tenant_id)
+        if partition in shared or len(found) + len(shared) < options.small:
+            shared.discard(partition)
+            found.append(each)
+    return found
+
+
+class _Bench:
+    """The measurements of one run."""
+
+    def __init__(
+        self, options: FairnessOptions, site: Site, relay: Relay, small: Sequence[Organisation], recorder: Recorder
+    ) -> None:
+        self._options = options
+        self._site = site
+        self._relay = relay
+        self._small = small
+        self._recorder = recorder
+        self._users = {user for each in small for user in each.users}
+        self._shown: dict[str, Sighting] = {}
+
+    def compare(self, neighbour: Neighbour, each: Organisation, suite: NoisySuite) -> Compared:
+        """Measure without and beside a neighbour, in turns."""
+        found, options = Compared(), self._options
+        for _ in range(options.rounds):
+            found.alone.add(self._freshness(options.seconds))
+            suite.open(each.names, each.people // _SWAPPED if neighbour.changes_a_second else each.people)
+            if not neighbour.is_large:
+                suite.until_shown(each.people // _SWAPPED if neighbour.changes_a_second else each.people, _JOIN_S)
+            suite.stir(neighbour.changes_a_second, neighbour.reconnect_s)
+            with in_trouble(self._site.control, neighbour, each):
+                found.beside.add(self._freshness(options.large_seconds if neighbour.is_large else options.seconds))
+                if neighbour.is_large and (shown := suite.shown()) < each.people:
+                    report.say(f"the large tenant has only {shown} of its users")
+            changes, reconnects = suite.close()
+            found.changes += changes
+            found.reconnects += reconnects
+            self._until_forgotten(each)
+        report.say(
+            f"{neighbour.name}: p50 {found.ratio(0.5):.3f}, p95 {found.ratio(0.95):.3f} times that without; "
+            f"event loops late by {found.alone.late_ms} ms without, {found.beside.late_ms} ms beside it"
+        )
+        return found
+
+    def _freshness(self, seconds: float) -> Freshness:
+        """Measure for so many seconds."""
+        account = Account(self._site.control, self._users)
+        account.begin()
+        before = self._taken()
+        for child in self._relay.children.values():
+            child.ask("lateness", timeout_s=_START_S)
+        began = time.time()
+        people = [name for each in self._small for name in each.names]
+        loop.run(change_people(self._site, people, self._options.rate, seconds))
+        ended = time.time()
+        time.sleep(2 * _INTERVAL_S)  # for the last ones to be read
+        account.follow()
+        seen = ages(account.changes, [*before, *self._taken()], time.time())
+        late: dict[str, Lateness] = {name: child.ask("lateness", timeout_s=_START_S) for name, child in self._relay.children.items()}
+        return Freshness(
+            ages=seen.seen, unseen=seen.unseen + len(seen.waiting), reads=self._reads(began, ended),
+            due=(ended - began) / _INTERVAL_S * len(self._small),
+            late_ms={name: each.late_ms() for name, each in late.items()},
+            places=Counter({(name, place): times for name, each in late.items() for place, times in each.places.items()}),
+        )  # fmt: skip
+
+    def _taken(self) -> list[Sighting]:
+        """Return what suites were shown since the last call, and first what they showed before."""
+        before, new = list(self._shown.values()), self._recorder.take()
+        self._shown.update((each.user, each) for each in new)
+        return [*before, *new]
+
+    def _reads(self, began: float, ended: float) -> int:
+        """Return how many bulk reads of the small tenants the cloud answered."""
+        count = 0
+        for each in self._small:
+            asked = {"tenant": each.tenant_id, "path": PATH, "since": began, "status": 200, "limit": 20_000}
+            entries = self._site.control.get("journal", params=asked).raise_for_status().json()["entries"]
+            count += sum(entry["utc"] <= ended for entry in entries)
+        return count
+
+    def _until_forgotten(self, each: Organisation) -> None:
+        """Wait until the worker keeps nothing of a tenant any more, and what was late has come."""
+        deadline = time.monotonic() + _FORGET_S
+        while left := loop.run(self._left_of(each)):
+            if time.monotonic() > deadline:
+                raise ChildFailed(f"{left} names of a neighbour are still kept {_FORGET_S:g} s after its suite left")
+            time.sleep(1.0)
+        time.sleep(_SETTLE_S)
+
+    async def _left_of(self, each: Organisation) -> int:
+        async with Store(StoreSettings(url=self._relay.redis_url)) as store:
+            return len(await Presences(store).load_directory(each.tenant_id))
