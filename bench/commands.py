@@ -167,7 +167,12 @@ def _fairness(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     _quick(parser, "measure two rounds, with a large tenant of 20,000 users")
     add("--only", nargs="+", metavar="NEIGHBOUR", help="measure these neighbours only, e.g. throttled large")
-    add("--rounds", type=int, metavar="N", help="measurements without and with each neighbour (default: 3, with --quick 2)")
+    add(
+        "--rounds",
+        type=int,
+        metavar="N",
+        help="measurements without and with each neighbour (default: 3, with --quick 2)",
+    )
     _seconds(parser, 30.0, "length of each measurement")
     add("--users", type=int, metavar="N", help="users of the large tenant (default: 100000, with --quick 20000)")
 

@@ -173,7 +173,11 @@ def measure(options: FairnessOptions) -> dict[str, Compared]:
     groups: dict[str, Any] = {
         "poll": {"interval": timedelta(seconds=_INTERVAL_S)}, "watch": {"linger": _LINGER, "unknown_linger": _LINGER},
     }  # fmt: skip
-    with cloud(world) as site, relay_beside(site, watched=True, each_role=True, groups=groups) as relay, ExitStack() as stack:
+    with (
+        cloud(world) as site,
+        relay_beside(site, watched=True, each_role=True, apart=True, groups=groups) as relay,
+        ExitStack() as stack,
+    ):
         suites = {
             is_large: stack.enter_context(NoisySuite(relay, key))
             for is_large, key in zip(noisy, relay.suite_keys, strict=False)
@@ -253,7 +257,9 @@ class _Bench:
         time.sleep(2 * _INTERVAL_S)  # for the last ones to be read
         account.follow()
         seen = ages(account.changes, [*before, *self._taken()], time.time())
-        late: dict[str, Lateness] = {name: child.ask("lateness", timeout_s=_START_S) for name, child in self._relay.children.items()}
+        late: dict[str, Lateness] = {
+            name: child.ask("lateness", timeout_s=_START_S) for name, child in self._relay.children.items()
+        }
         return Freshness(
             ages=seen.seen, unseen=seen.unseen + len(seen.waiting), reads=self._reads(began, ended),
             due=(ended - began) / _INTERVAL_S * len(self._small),
@@ -271,7 +277,13 @@ class _Bench:
         """Return how many bulk reads of the small tenants the cloud answered."""
         count = 0
         for each in self._small:
-            asked = {"tenant": each.tenant_id, "path": PATH, "since": began, "status": 200, "limit": 20_000}
+            asked: dict[str, str | float] = {
+                "tenant": each.tenant_id,
+                "path": PATH,
+                "since": began,
+                "status": 200,
+                "limit": 20_000,
+            }
             entries = self._site.control.get("journal", params=asked).raise_for_status().json()["entries"]
             count += sum(entry["utc"] <= ended for entry in entries)
         return count

@@ -205,7 +205,9 @@ def relay_beside(
             given["webhook"] = _hook(folder, site.hooks)
             roles.append(Role.WEBHOOK)
         processes = {str(role): [role] for role in reversed(roles)} if each_role else {"relay": roles}
-        children = {name: servers.enter_context(Child(_relay, given, some, watched)) for name, some in processes.items()}
+        children = {
+            name: servers.enter_context(Child(_relay, given, some, watched)) for name, some in processes.items()
+        }
         ports = {name: child.hear(_START_S) for name, child in children.items()}
         edge = str(Role.EDGE) if each_role else "relay"
         yield Relay(

@@ -122,4 +122,3 @@ def until_covered(account: Account, users: int, client_id: str = CLIENT_ID, time
             raise TimeoutError(f"{covered} of {users} users are in a subscription after {timeout_s:g} s")
         time.sleep(0.2)
     time.sleep(2.0)
-

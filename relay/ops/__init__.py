@@ -9,6 +9,7 @@
     grpc_log.py          what gRPC's own layer logs of strangers, once a minute
     listening.py         one spelling of an address for every listener
     cadence.py           waits of loops: for an event with a limit, and for what is done once in a while
+    turns.py             long work in parts, with other work in between
     loop.py              the event loop that everything runs on
     supervision.py       tasks that must not end: begun again after an outage; a bug in one ends the process in order
     clock.py             the clock that long-lived parts are given

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from relay.core.presence import Status
-    from relay.core.reading.pages import PlannedRead
+    from relay.core.reading.pages import PlannedRead, PollPage
     from relay.ops.clock import Clock
     from relay.worker.settings import WorkerSettings
 
@@ -219,13 +219,16 @@ class Scheduler:
         polled, covered = self.intervals(now)
         return covered if self.covered else polled
 
-    def overdue(self, now: float) -> list[UserId]:
-        """Return the users whose pages went unanswered for so many intervals that they are stale."""
-        stale: list[UserId] = []
+    def overdue(self, now: float) -> Iterator[PollPage]:
+        """Yield the pages that went unanswered for so many intervals that their users are stale.
+
+        Each is judged when its turn comes: it may be answered while those before it are dealt with.
+        """
         for covered, interval_s in zip((False, True), self.intervals(now), strict=True):
             age_s = self._settings.stale_after_intervals * interval_s
-            stale += [user for page in self.plan.overdue(now, age_s, covered=covered) for user in page.users]
-        return stale
+            for page in self.plan.overdue(now, age_s, covered=covered):
+                if now - page.since > age_s:
+                    yield page
 
     def of(self, user: UserId, now: float) -> ReadSchedule:
         """Return the schedule of one user."""

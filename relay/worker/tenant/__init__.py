@@ -13,5 +13,4 @@ enforcement.py  the tenant's settings put in force
 contact.py      since when everything shown is confirmed
 explain.py      answers for people who ask about one user
 trouble.py      the trouble it has at present, logged once
-slices.py       long lists in parts
 """

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from relay.core.presence import Status
 from relay.ops.cadence import Cadence
+from relay.ops.turns import in_slices
 from relay.store.presence.entries import TenantContact
 
 if TYPE_CHECKING:
@@ -56,7 +57,10 @@ class Contact:
         at = self._clock.monotonic() - ago_s if contact_ms else float("-inf")
         self._last = (at, contact_ms)
         self._inherited_interval_s = contact.interval_ms / 1000 if contact is not None else 0.0
-        self._schedule.plan.inherit((user for user in users if answers.has_presence(user)), at)
+        shown: list[UserId] = []
+        async for some in in_slices(users):
+            shown += filter(answers.has_presence, some)
+        self._schedule.plan.inherit(shown, at)
 
     @property
     def is_idle(self) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from relay.ops.turns import in_slices
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -37,7 +39,8 @@ class DirectoryWriter:
 
     async def write_all(self) -> None:
         """Store everything that is known: the store may have lost some of it."""
-        await self.write(self._names.directory)
+        async for some in in_slices(list(self._names.directory.items())):
+            await self.write(dict(some))
 
     async def forget(self, names: Iterable[Name]) -> None:
         """Delete these names, but for those that are known again."""

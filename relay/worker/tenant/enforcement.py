@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from relay.core.presence import Presence, Status
 from relay.core.reading.accepting import disclosure_of
 from relay.core.watching.permission import permission
+from relay.ops.turns import in_slices
 from relay.worker.tenant.books import names_kept
-from relay.worker.tenant.slices import slices
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,7 +43,7 @@ class Enforcer:
 
     async def enforce(self, users: Iterable[UserId]) -> None:
         """Read those of the users who may be watched, and replace whatever the others have."""
-        for some in slices(users):
+        async for some in in_slices(users):
             permitted, barred = self._users.judge(some, self._upn, self._names.names_of)
             self._schedule.add(permitted)
             if barred:
@@ -52,7 +51,6 @@ class Enforcer:
                 undecided = [user for user, status in barred.items() if status is Status.PENDING]
                 self._names.want([name for user in undecided for name in self._names.names_of(user)])
                 await self._reader.bar(barred)
-            await asyncio.sleep(0)
 
     async def apply(self, settings: Mapping[str, str]) -> None:
         """Put other settings in force.
@@ -76,7 +74,8 @@ class Enforcer:
         others = [user for user in self._names.users() if not self._answers.is_barred(user)]
         self._users.disclosure = disclosure
         try:
-            await self._answers.forget(self._ownership.lease, others)
+            async for some in in_slices(others):
+                await self._answers.forget(self._ownership.lease, some)
         except BaseException:
             self._users.disclosure = before  # the next look at the record begins again
             raise

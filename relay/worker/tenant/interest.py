@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from relay.core.watching.readings import InterestChange, Readings
-from relay.worker.tenant.slices import slices
+from relay.ops.turns import in_slices
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterable, Mapping
 
     from relay.core.presence import Name, TenantId
@@ -98,12 +98,10 @@ class InterestReader:
 
     async def _replace(self, edge: str, names: set[Name]) -> None:
         """Have the edge watch exactly these names; other tenants have their turn in between."""
-        for gone in slices(self._wanted.names_of(edge) - names):
+        async for gone in in_slices(self._wanted.names_of(edge) - names):
             self._wanted.remove(edge, gone, self._clock.monotonic())
-            await asyncio.sleep(0)
-        for some in slices(names):
+        async for some in in_slices(names):
             self._want(self._wanted.add(edge, some))
-            await asyncio.sleep(0)
 
     def _want(self, new: Iterable[Name]) -> None:
         now = self._clock.wall()

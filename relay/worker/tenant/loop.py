@@ -23,11 +23,11 @@ import structlog
 from relay.core.presence import Status
 from relay.errors import LeaseLost, Retryable, StoreUnavailable
 from relay.ops.cadence import Cadence, wait_until_set
+from relay.ops.turns import SLICE, in_slices
 from relay.store.presence import hints
 from relay.worker.reads.reader import ReadFailure
 from relay.worker.tasks import start
 from relay.worker.tenant.parts import assemble
-from relay.worker.tenant.slices import SLICE, slices
 from relay.worker.tenant.takeover import STORE_PAUSE_S, Takeover
 
 if TYPE_CHECKING:
@@ -280,9 +280,8 @@ class TenantWorker:
         """Return user who has a presence at Microsoft -> number of edges that watch; nobody when the tenant is not read."""
         found: dict[UserId, int] = {}
         users: Iterable[UserId] = self._names.users() if self._standing.is_read else ()
-        for some in slices(users):
+        async for some in in_slices(users):
             for user in some:
                 if self._answers.of(user) not in _NOBODY_TO_SUBSCRIBE_TO and not self._answers.is_barred(user):
                     found[user] = sum(self._wanted.watchers(name) for name in self._names.names_of(user))
-            await asyncio.sleep(0)
         return found

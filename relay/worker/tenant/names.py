@@ -66,11 +66,14 @@ class NameBook:
         self._asking: set[Name] = set()
         self._refusals: dict[Name, int] = {}  # in a row, of names that Graph refuses to look for
 
-    def load(self, directory: Mapping[Name, DirectoryEntry]) -> None:
-        """Take over what an earlier owner found."""
+    def clear(self) -> None:
+        """Forget what names stand for."""
         self.directory.clear()
         self._names_of.clear()
-        for name, entry in directory.items():
+
+    def load(self, entries: Iterable[tuple[Name, DirectoryEntry]]) -> None:
+        """Take over some of what an earlier owner found."""
+        for name, entry in entries:
             self._note(name, entry)
 
     def learn_upns(self, answers: Mapping[UserId, Answer | None]) -> list[UserId]:
@@ -90,12 +93,12 @@ class NameBook:
         return None if entry is None or isinstance(entry.outcome, Status) else entry.outcome
 
     def users(self) -> list[UserId]:
-        """Return the users that names stand for; one with several names several times."""
-        return [user for name in self.directory if (user := self.user(name)) is not None]
+        """Return the users that names stand for."""
+        return list(self._names_of)
 
     def nobodies(self) -> list[Name]:
         """Return the names that stand for nobody, or nobody yet."""
-        return [name for name in self.directory if self.user(name) is None]
+        return [name for name, entry in self.directory.items() if isinstance(entry.outcome, Status)]
 
     def find_user(self, names: Iterable[Name]) -> UserId | None:
         """Return the first user that any of these names, or its canonical UPN, resolves to."""

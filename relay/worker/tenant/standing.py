@@ -16,6 +16,7 @@ from relay.core.consent.tenant import TenantEvent, TenantState, after, is_read, 
 from relay.core.presence import Status
 from relay.errors import AccessDenied, ConsentRequired, CredentialRejected, SourceThrottled
 from relay.graph.errors import GrantRefused
+from relay.ops.turns import in_slices
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -78,6 +79,7 @@ class TenantStanding:
         self._pool = pool
         self._users = books.users
         self._names = books.names
+        self._wanted = books.wanted
         self._directory = directory
         self._answers = books.answers
         self._schedule = schedule
@@ -192,11 +194,16 @@ class TenantStanding:
     async def write_unread(self) -> None:
         """Store the tenant's state as the reason for every user, and for every name that stands for nobody yet."""
         status = status_of(self.tenant.state)
-        reasoned = [user for user in self._names.users() if not self._users.forbids(user)]
-        await self._reader.store(self._answers.statuses(reasoned, status))
+        async for users in in_slices(self._names.users()):
+            if status_of(self.tenant.state) is not status:
+                return  # whoever moved it has everybody read again, or told anew
+            reasoned = [user for user in users if not self._users.forbids(user)]
+            await self._reader.store(self._answers.statuses(reasoned, status))
         unknown = [*self._names.nobodies(), *self._names.pending()]
         self._names.drop_pending()
-        await self._directory.write(self._names.mark(unknown, status))
+        async for some in in_slices(unknown):
+            wanted = [name for name in some if name in self._wanted]
+            await self._directory.write(self._names.mark(wanted, status))
 
     def _read_again(self) -> None:
         self._names.want(self._names.nobodies())

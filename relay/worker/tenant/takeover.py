@@ -6,10 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from relay.errors import LeaseLost, StoreUnavailable
+from relay.ops.turns import in_slices
 from relay.store.presence.push import PushStatus
 
 if TYPE_CHECKING:
-    from relay.core.presence import TenantId
+    from collections.abc import Iterable
+
+    from relay.core.presence import TenantId, UserId
     from relay.store.presence.leases import Lease
     from relay.worker.context import Resources
     from relay.worker.ownership import Ownership
@@ -83,7 +86,7 @@ class Takeover:
 
     async def restore_history(self) -> None:
         """Store everything again: the store has lost its history, and perhaps some names."""
-        self._parts.resolver.learn_upns(self._parts.books.names.users())
+        await self._learn_upns(self._parts.books.names.users())
         await self._write_again()
         await self._parts.interest.read_all()
 
@@ -101,13 +104,16 @@ class Takeover:
         answers, directory, interest, grants = reads
         grants.result()
         stored = answers.result()
-        names.load(directory.result())
+        names.clear()
+        async for entries in in_slices(directory.result().items()):
+            names.load(entries)
         await parts.interest.load(interest.result())
         # What an earlier owner left lingers from now on.
-        parts.books.wanted.linger(names.directory, now)
+        async for some in in_slices(list(names.directory)):
+            parts.books.wanted.linger(some, now)
         known = set(names.users())
         await parts.reader.forget(stored - known)
-        parts.resolver.learn_upns(known)
+        await self._learn_upns(known)
         await parts.enforcer.enforce(known)
         await parts.contact.inherit(known, parts.books.answers)
         if parts.push is not None:
@@ -117,6 +123,10 @@ class Takeover:
             lease = self._ownership.lease
             await self._resources.push_statuses.put(lease, tenant_id, PushStatus(is_off=True))
         await parts.standing.check_grants()
+
+    async def _learn_upns(self, users: Iterable[UserId]) -> None:
+        async for some in in_slices(users):
+            self._parts.resolver.learn_upns(some)
 
     async def _write_again(self) -> None:
         """Store again what the store may have lost."""
