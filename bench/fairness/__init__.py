@@ -1,4 +1,4 @@
-"""How fresh small tenants stay beside one tenant that is noisy: each neighbour in turn, with and without it, in one run.
+"""Freshness of small tenants beside one noisy neighbour: each kind of neighbour in turn, with and without it, in one run.
 
 run.py         the rounds, the tables, the verdict
 neighbours.py  the neighbours: what each of them has, does and meets

@@ -76,7 +76,7 @@ class FairnessOptions:
 
 @dataclass(slots=True)
 class Freshness:
-    """What was seen of the small tenants, without a neighbour or beside it.
+    """The freshness of the small tenants, without a neighbour or beside it.
 
     Attributes:
         ages: seconds of each change when its suite had it.

@@ -80,7 +80,7 @@ async def _obey(pipe: Connection, suite: _Suite) -> None:
 
 
 class _Suite:
-    """What runs in the process.
+    """The state of the process: one stream, and the tasks that disturb it.
 
     Attributes:
         stream: the present one.

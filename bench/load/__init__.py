@@ -3,6 +3,7 @@
 world.py       a world for the cloud, and a grant and a suite key for each of its tenants
 rig.py         the processes: Valkey, the cloud, and a relay with all roles whose event loop is watched
 suites.py      the streams of suites, over TLS
+changes.py     people who change their presence at a steady rate
 scale.py       100,000 watched users
 answer.py      newly watched users, and changes
 slow_token.py  one tenant whose token endpoint is slow

@@ -14,6 +14,7 @@ from presence_api.v1 import presence_service_pb2 as pb
 from relay.core.names import MAX_NAME_CHARS
 from relay.core.presence import Status, UserId
 from relay.errors import ActionExpected, StartExpected, TooManyUsers
+from relay.ops.turns import in_slices
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -90,7 +91,7 @@ class Requests:
             request = _parse(pb.WatchPresenceRequest(), raw, StartExpected)
             if request.WhichOneof("action") != "start":
                 raise StartExpected("The first request must be a start, followed only by its further parts")
-            is_last = parts.add(request.start, len(raw))
+            is_last = await parts.add(request.start, len(raw))
             await pace.starts.pay(len(request.start.subscribe_users) + len(request.start.held_users), pace)
             if is_last:
                 return parts.whole
@@ -139,7 +140,7 @@ class OnlyRequest(Requests):
         if not request.HasField("start"):
             raise StartExpected("The request must carry a start")
         parts = StartParts(self._settings)
-        if not parts.add(request.start, len(raw)):
+        if not await parts.add(request.start, len(raw)):
             raise StartExpected("more_follows must not be set: nothing can follow in a server stream")
         await pace.starts.pay(len(request.start.subscribe_users) + len(request.start.held_users), pace)
         return parts.whole
@@ -155,8 +156,8 @@ class StartParts:
         self._bytes = self._long_chars = 0
         self.whole = StartRequest()
 
-    def add(self, part: pb.WatchStart, raw_bytes: int) -> bool:
-        """Take in a part; True when it was the last.
+    async def add(self, part: pb.WatchStart, raw_bytes: int) -> bool:
+        """Take in a part, other streams in between; True when it was the last.
 
         Args:
             part: as it came.
@@ -177,7 +178,9 @@ class StartParts:
             whole.instance_id = part.client.instance_id if len(part.client.instance_id) <= MAX_INSTANCE_CHARS else ""
             whole.progress_interval = _progress_interval(part, self._settings)
         subscribe = list(part.subscribe_users)
-        held = {held.user: _meaning(held) for held in part.held_users}
+        held: dict[str, Resolution | None] = {}
+        async for some in in_slices(part.held_users):
+            held.update((one.user, _meaning(one)) for one in some)
         _check_names((*subscribe, *held), self._settings, StartExpected)
         self._count_long((*subscribe, *held))
         whole.subscribe.update(dict.fromkeys(subscribe))

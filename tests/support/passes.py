@@ -28,11 +28,13 @@ class Passes:
     Attributes:
         longest: calls in the longest one.
         functions: the functions that it called most, for whoever reads why a test fails.
+        most: function -> its calls in the pass that called it most.
     """
 
     def __init__(self) -> None:
         self.longest = 0
         self.functions: list[tuple[str, int]] = []
+        self.most: Counter[str] = Counter()
         self._calls: Counter[Any] = Counter()
 
     def note(self, frame: FrameType, event: str, _: object) -> None:
@@ -50,6 +52,8 @@ class Passes:
         if calls > self.longest:
             self.longest = calls
             self.functions = [(code.co_qualname, count) for code, count in self._calls.most_common(8)]
+        for code, count in self._calls.items():
+            self.most[code.co_qualname] = max(count, self.most[code.co_qualname])
         self._calls.clear()
 
 

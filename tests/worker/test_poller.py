@@ -26,6 +26,10 @@ def page(cloud: Cloud) -> list[UserId]:
     return USERS
 
 
+async def _at_once() -> None:
+    pass
+
+
 async def _paid(_users: int) -> None:
     pass
 
@@ -42,7 +46,7 @@ async def test_one_bad_id_among_650_is_found(
 ):
     bad = page[137]
     cloud.add_fault(Fault(path=PATH, in_body=bad, status=status))
-    found = await poller.read(client, tokens, page, None, _paid, lambda _: was_well)
+    found = await poller.read(client, tokens, page, None, _paid, lambda _: was_well, _at_once)
     assert found.refused == {bad: means}
     assert {observation.user_id for observation in found.observations} == set(page) - {bad}
     assert (found.unanswered, found.trouble) == ([], None)
@@ -58,7 +62,7 @@ async def test_a_page_that_is_refused_whoever_is_asked_for_takes_three_requests(
 ):
     cloud.add_fault(Fault(path=PATH, status=status))
     with pytest.raises(error):
-        await poller.read(client, tokens, page, None, _paid, lambda _: True, is_stubborn=True)
+        await poller.read(client, tokens, page, None, _paid, lambda _: True, _at_once, is_stubborn=True)
     assert _requests(cloud) == 3
 
 
@@ -73,7 +77,7 @@ async def test_looking_for_many_bad_ids_is_bounded_and_goes_on_with_the_next_rea
     left, reads = page, 0
     while left:
         before, reads = _requests(cloud), reads + 1
-        found = await poller.read(client, tokens, left, None, _paid, lambda user: user not in bad)
+        found = await poller.read(client, tokens, left, None, _paid, lambda user: user not in bad, _at_once)
         assert _requests(cloud) - before <= poller.MOST_REQUESTS + 3
         refused |= found.refused.keys()
         left = found.unanswered
@@ -92,7 +96,7 @@ async def test_a_page_that_is_refused_only_for_its_size_is_not_taken_apart_again
         if most is None or most > 300:  # more than 300 users are refused
             cloud.add_fault(Fault(path=PATH, status=413, count=1))
         before = _requests(cloud)
-        found = await poller.read(client, tokens, page, None, _paid, lambda _: True, most=most)
+        found = await poller.read(client, tokens, page, None, _paid, lambda _: True, _at_once, most=most)
         assert {observation.user_id for observation in found.observations} == set(page)
         assert found.refused == {}
         if found.too_many:

@@ -6,6 +6,7 @@ Each test does the same for few and for many users. What a pass does is counted 
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -19,15 +20,15 @@ from relay.wire.decode import decode
 from relay.worker.reads.answers import AnswerBook
 from tests.support.passes import watched_passes
 from tests.support.waiting import eventually
-from tests.worker.conftest import EDGE, Relay
+from tests.worker.conftest import EDGE, SETTINGS, Relay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.support.passes import Passes
 
-FEW: Final = 2_500
-MANY: Final = 7_500
+FEW: Final = 2_000
+MANY: Final = 6_000
 """More than the largest part of any work, and three times as many."""
 MOST: Final = 1.5
 """How many times longer the longest pass may be with many users."""
@@ -65,10 +66,22 @@ async def longest_pass_of_a_takeover(relay: Relay, count: int) -> Passes:
 
     with watched_passes() as passes:
         async with relay.working(worker_id=f"worker-{count}"):
-            await eventually(is_everybody_told)
+            await eventually(is_everybody_told, timeout=120)
     return passes
 
 
 async def test_no_pass_of_a_takeover_is_longer_for_more_users(relay: Relay) -> None:
     few, many = [await longest_pass_of_a_takeover(relay, count) for count in (FEW, MANY)]
     assert many.longest <= MOST * few.longest, many.functions
+
+
+async def test_answers_of_one_tenant_that_arrive_together_are_taken_in_by_a_pass_each(relay: Relay) -> None:
+    tenant = await relay.onboard()
+    people = [person.upn for person in relay.microsoft.world.people() if person.upn.endswith("contoso.example")][:6]
+    relay.microsoft.set_switches(graph_latency_ms=300)  # they begin together, so they end together
+    with watched_passes() as passes:
+        async with relay.working(settings=replace(SETTINGS, page_size=1)):
+            await relay.watch(tenant, *people)
+            for person in people:
+                await eventually(lambda person=person: relay.answer(tenant, person))
+    assert passes.most["Acceptance.judge_read"] == 1

@@ -32,7 +32,7 @@ class WantedNames:
             brief_s: how long those linger that stand for nobody; None: as long as others.
             is_nobody: whether a name is known to stand for nobody, or not known yet, when the last edge lets it go.
         """
-        self.most = most
+        self._most = most
         self._linger_s = linger_s
         self._brief_s = linger_s if brief_s is None else min(brief_s, linger_s)
         self._is_nobody = is_nobody
@@ -48,6 +48,10 @@ class WantedNames:
 
     def __len__(self) -> int:
         return len(self._watchers) + len(self._until) + len(self._until_brief)
+
+    def keep_at_most(self, most: int) -> None:
+        """Let no more names linger than make `most` together with the watched ones, from the next name on."""
+        self._most = most
 
     @property
     def edges(self) -> set[str]:
@@ -144,6 +148,6 @@ class WantedNames:
 
     def _make_room(self) -> None:
         """Forget those that have lingered for longest, until the rest is not too many: nobodies first."""
-        while len(self) > self.most and (lingering := self._until_brief or self._until):
+        while len(self) > self._most and (lingering := self._until_brief or self._until):
             name, _ = lingering.popitem(last=False)
             self._over.append(name)

@@ -1,6 +1,7 @@
 """The hub: reads `changes` of the partitions in use, and hands each entry to the streams of its tenant.
 
 hub.py        the hot path: reading entries and delivering them; joining and leaving
+portions.py   what was read, in portions of limited work
 registry.py   partitions and tenants with open streams
 tenants.py    one tenant with open streams: its streams, its snapshots under way, and how fresh its presence is
 repair.py     checks of the store's history, and the repair of what was missed

@@ -22,6 +22,7 @@ from opentelemetry import metrics
 from relay.core.watching.values import AnswersEntry, Position
 from relay.edge.hub.asked import Questions
 from relay.edge.hub.endings import removed, revoked
+from relay.edge.hub.portions import portions
 from relay.edge.hub.registry import Registry
 from relay.edge.hub.repair import RETRY_S, Repair
 from relay.edge.hub.tenants import Hold, Listener, TenantView
@@ -65,6 +66,7 @@ class Hub:
     def __init__(self, store: Store, interest: LocalInterest, settings: EdgeSettings, clock: Clock) -> None:
         self._clock = clock
         self._pause_s = settings.read_pause.total_seconds()
+        self._at_once = settings.deliveries_at_once
         self._registry = registry = Registry(settings)
         self._reader = ChangesReader(store)
         self._repair = Repair(store, registry, self._reader, interest, settings, clock)
@@ -165,11 +167,37 @@ class Hub:
                     repair.store_is_back()
                 read = await self._reader.read()
                 if read:
-                    self._deliver(read)
+                    await self._deliver_all(read)
                     await self._clock.sleep(self._pause_s)
             except StoreUnavailable as error:
                 repair.store_is_away(error)
                 await self._clock.sleep(RETRY_S)
+
+    async def _deliver_all(self, read: Sequence[tuple[int, ChangesEntry]]) -> None:
+        """Hand entries to the streams, in portions; between two of them other tasks have their turn."""
+        numbers = dict.fromkeys(number for number, _ in read)
+        stood: dict[int, Position | None] = {}
+        for portion in portions(read, self._work, self._at_once):
+            if stood:
+                await asyncio.sleep(0)
+            # A partition that was left meanwhile, or stands elsewhere, is read again from where it stands.
+            still = [pair for pair in portion if not stood or self._position_of(pair[0]) is stood[pair[0]]]
+            self._deliver(still)
+            stood = {number: self._position_of(number) for number in numbers}
+
+    def _position_of(self, number: int) -> Position | None:
+        partition = self._registry.partitions.get(number)
+        return None if partition is None else partition.position
+
+    def _work(self, entry: ChangesEntry) -> int:
+        """Return how many answers or names are handed to streams with an entry."""
+        if type(entry) is ChangedAnswers:
+            view = self._registry.tenants.get(entry.tenant_id)
+            return 0 if view is None else len(entry.answers) * len(view.sinks)
+        if type(entry) is ChangedNames:
+            view = self._registry.tenants.get(entry.tenant_id)
+            return 0 if view is None else len(entry.names) * len(view.sinks)
+        return 1
 
     def _deliver(self, read: Sequence[tuple[int, ChangesEntry]]) -> None:
         """Hand entries to the streams. The hot path: nothing is awaited, and an answer costs a few dictionary steps."""

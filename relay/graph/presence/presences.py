@@ -94,12 +94,13 @@ async def read_presences(
     ids: Sequence[UserId],
     seen: PageHashes | None = None,
     pay: Callable[[], Awaitable[None]] = _for_nothing,
+    turn: Callable[[], Awaitable[None]] = _for_nothing,
 ) -> PresencePage:
     """Read the presence of up to `bulk_size` users from Graph.
 
     A user reported twice has what was said last; users nobody asked for are ignored. Continuations (`@odata.nextLink`) are
     followed as long as each brings somebody new, so no more than there are users. `pay` is awaited before each. When one
-    fails, what came before counts.
+    fails, what came before counts. `turn` is awaited before an answer with something new is decoded, which takes milliseconds.
 
     Raises:
         RequestRefused: Graph calls the request bad; one of the ids may be the reason.
@@ -116,6 +117,7 @@ async def read_presences(
     digest = hash(body)
     if digest == last.digest and asked == last.ids:
         return _unchanged(last, digest)
+    await turn()
     said = _split(body)
     if not said.next_link:
         return _page([bytes(entry) for entry in said.value], asked, digest, last)

@@ -76,6 +76,7 @@ async def read(
     seen: PageHashes | None,
     spend: Callable[[int], Awaitable[None]],
     is_well: Callable[[UserId], bool],
+    turn: Callable[[], Awaitable[None]],
     *,
     is_stubborn: bool = False,
     most: int | None = None,
@@ -89,6 +90,7 @@ async def read(
         seen: what the last page of these users said, to be told only what is new.
         spend: waits until the budget allows another read of so many users; the first read is paid for already.
         is_well: whether Graph answered for a user a moment ago.
+        turn: waits until an answer with something new may be decoded.
         is_stubborn: whether these users could not be read several times in a row: then an id may also be the reason why Graph
             breaks or does not answer.
         most: users that one request may ask for, where Graph has refused more a moment ago; None: all.
@@ -100,7 +102,7 @@ async def read(
     search = _Search(client, token, spend, is_well, found, is_stubborn=is_stubborn)
     first, rest = users[:most], [] if most is None else users[most:]
     try:
-        page = await read_presences(client, token, first, None if rest else seen, partial(spend, 1))
+        page = await read_presences(client, token, first, None if rest else seen, partial(spend, 1), turn)
     except RelayError as error:
         if not _may_be_an_id(error, is_stubborn=is_stubborn):
             raise

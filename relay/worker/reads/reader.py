@@ -19,7 +19,7 @@ from relay.core.pausing import pause_s
 from relay.core.presence import Presence, Status, UserId
 from relay.core.reading.sizes import PageSize
 from relay.errors import ConsentRequired, LeaseLost, RelayError, Retryable
-from relay.ops.turns import in_slices
+from relay.ops.turns import OneAPass, in_slices
 from relay.worker.reads import poller
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ class PresenceReader:
         self._pool = pool
         self._clock = clock
         self._size = PageSize()
+        self._turns = OneAPass()
         # Page, or None for users ahead of their pages -> why it is not read.
         self._failing: dict[PollPage | None, Status] = {}
 
@@ -190,11 +191,14 @@ class PresenceReader:
                 seen,
                 self._schedule.spend,
                 self._is_well,
+                self._turns.turn,
                 is_stubborn=read.is_stubborn,
                 most=self._size.most(self._clock.monotonic()),
             )
             answered = True
             self._note_size(found)
+            if found.observations:
+                await self._turns.turn()
             return await self._take_in(read, found, asked, token.account)
         except RelayError as error:
             self._schedule.restore_announced(asked.announced)

@@ -31,6 +31,14 @@ class UserBook:
         self.disclosure = disclosure or Disclosure()
         self.barred: dict[UserId, Status] = {}
 
+    def restrict(self, rule: Permission) -> None:
+        """Put another rule in force; users are to be judged anew."""
+        self.rule = rule
+
+    def disclose(self, disclosure: Disclosure) -> None:
+        """Let suites have other fields from now on."""
+        self.disclosure = disclosure
+
     def bars(self, user: UserId, answer: Answer) -> bool:
         """Return whether this answer must not be stored: a presence of somebody who may not be read."""
         return isinstance(answer, Presence) and user in self.barred

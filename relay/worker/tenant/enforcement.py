@@ -61,26 +61,34 @@ class Enforcer:
         Raises:
             StoreUnavailable, LeaseLost: not all is in force; to be called again.
         """
-        self._wanted.most = names_kept(settings, self._settings)
+        self._wanted.keep_at_most(names_kept(settings, self._settings))
         disclosure, rule = disclosure_of(settings), permission(settings)
         before = self._users.disclosure
         if disclosure == before and rule == self._users.rule:
             return
-        self._users.rule = rule
+        self._users.restrict(rule)
         # First of all: who may not be watched any more must not be shown while the rest is put right.
         await self.enforce(self._names.users())
         if disclosure == before:
             return
         others = [user for user in self._names.users() if not self._answers.is_barred(user)]
-        self._users.disclosure = disclosure
+        self._users.disclose(disclosure)
         try:
             async for some in in_slices(others):
                 await self._answers.forget(self._ownership.lease, some)
         except BaseException:
-            self._users.disclosure = before  # the next look at the record begins again
+            self._users.disclose(before)  # the next look at the record begins again
             raise
-        self._names.disclose_called(before=before.names)
+        if disclosure.names and not before.names:
+            await self._ask_called()
+        elif not disclosure.names:
+            self._names.forget_called()
         self._reader.read_all_now()
+
+    async def _ask_called(self) -> None:
+        """Have Graph asked what the users are called."""
+        async for some in in_slices(list(self._names.directory)):
+            self._names.want([name for name in some if self._names.user(name) is not None])
 
     def _upn(self, user: UserId) -> str:
         answer = self._answers.of(user)

@@ -230,13 +230,9 @@ class NameBook:
             learned[name] = self._refused(name, now)
         return learned, orphans
 
-    def disclose_called(self, *, before: bool) -> None:
-        """Have Graph asked what people are called, or forget it, once the tenant's setting has changed from `before`."""
-        now = self._users.disclosure.names
-        if now and not before:
-            self.want([name for name in self.directory if self.user(name) is not None])
-        elif not now:
-            self._called.clear()
+    def forget_called(self) -> None:
+        """Forget what people are called: suites may not have it."""
+        self._called.clear()
 
     def _learn_called(self, name: Name, meaning: DirectoryUser) -> None:
         if meaning.called is not None and self._users.disclosure.names:

@@ -152,7 +152,7 @@ class TenantStanding:
             self._move(TenantEvent.LAST_GRANT_DIED)
         elif not dead and self.tenant.state is TenantState.CONSENT_REQUIRED:
             self._move(TenantEvent.HEALED)
-            self._read_again()
+            await self._read_again()
         if not self.is_read:
             await self.write_unread()
         return dead
@@ -205,9 +205,11 @@ class TenantStanding:
             wanted = [name for name in some if name in self._wanted]
             await self._directory.write(self._names.mark(wanted, status))
 
-    def _read_again(self) -> None:
-        self._names.want(self._names.nobodies())
-        self._reader.read_now(self._names.users())
+    async def _read_again(self) -> None:
+        async for names in in_slices(self._names.nobodies()):
+            self._names.want(names)
+        async for users in in_slices(self._names.users()):
+            self._reader.read_now(users)
 
     # The record
 
@@ -241,7 +243,7 @@ class TenantStanding:
             return  # the status of its reads is not the record's to change
         self._contact.report(status_of(self.tenant.state))
         if self.is_read:
-            self._read_again()
+            await self._read_again()
 
     async def write(self) -> None:
         """Write what has happened to the grants and to the tenant into their records; the next sweep repeats what failed."""
