@@ -83,7 +83,7 @@ class Freshness:
         unseen: changes that no suite had.
         reads: of presence, of all small tenants.
         due: how many there should have been.
-        late_ms: name of a process -> how late its event loop was at the most.
+        busy_ms: name of a process -> CPU that its event loop used between two looks at it, at the most: what others waited for.
         places: name of a process and where its event loop was when it was late -> how often.
     """
 
@@ -91,7 +91,7 @@ class Freshness:
     unseen: int = 0
     reads: int = 0
     due: float = 0.0
-    late_ms: dict[str, float] = field(default_factory=dict)
+    busy_ms: dict[str, float] = field(default_factory=dict)
     places: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def add(self, other: Freshness) -> None:
@@ -100,8 +100,8 @@ class Freshness:
         self.unseen += other.unseen
         self.reads += other.reads
         self.due += other.due
-        for name, late_ms in other.late_ms.items():
-            self.late_ms[name] = max(late_ms, self.late_ms.get(name, 0.0))
+        for name, busy_ms in other.busy_ms.items():
+            self.busy_ms[name] = max(busy_ms, self.busy_ms.get(name, 0.0))
         self.places += other.places
 
 
@@ -135,10 +135,10 @@ def run(options: FairnessOptions) -> int:
         for label, side in (("without", each.alone), (f"beside {name}", each.beside)):
             rows.append(
                 [label, len(side.ages), report.median(side.ages), report.quantile(side.ages, 0.95), side.unseen,
-                 side.reads / side.due if side.due else 0.0, *(round(side.late_ms.get(p, 0.0)) for p in ("edge", "worker"))]
+                 side.reads / side.due if side.due else 0.0, *(round(side.busy_ms.get(p, 0.0)) for p in ("edge", "worker"))]
             )  # fmt: skip
         rows.append(["ratio", "", each.ratio(0.5), each.ratio(0.95), "", each.reads, "", ""])
-    head = ["small tenants", "changes", "p50 s", "p95 s", "unseen", "reads/interval", "edge late ms", "worker late ms"]
+    head = ["small tenants", "changes", "p50 s", "p95 s", "unseen", "reads/interval", "edge busy ms", "worker busy ms"]
     report.table(f"age of a change when its suite has it; polled every {_INTERVAL_S:g} s", head, rows)
     report.table(
         "what the neighbours did", ["", "changes of the list", "reconnects"],
@@ -150,14 +150,18 @@ def run(options: FairnessOptions) -> int:
     return _judged(found).say()
 
 
+def _ms(found: Freshness) -> str:
+    return ", ".join(f"{name} {busy_ms:.0f} ms" for name, busy_ms in found.busy_ms.items())
+
+
 def _judged(found: Mapping[str, Compared]) -> report.Verdict:
     verdict = report.Verdict("fairness")
     for name, each in found.items():
         p50, p95 = each.ratio(0.5), each.ratio(0.95)
         verdict.ratios[name] = {
             "p50": round(p50, 3), "p95": round(p95, 3), "reads": round(each.reads, 3),
-            "edge_late_ms": round(each.beside.late_ms.get("edge", 0.0)),
-            "worker_late_ms": round(each.beside.late_ms.get("worker", 0.0)),
+            "edge_busy_ms": round(each.beside.busy_ms.get("edge", 0.0)),
+            "worker_busy_ms": round(each.beside.busy_ms.get("worker", 0.0)),
         }  # fmt: skip
         verdict.must[f"{name}: p50 is at most {MOST_RATIO:g} times that without"] = p50 <= MOST_RATIO
         verdict.must[f"{name}: p95 is at most {MOST_RATIO:g} times that without"] = p95 <= MOST_RATIO
@@ -239,7 +243,7 @@ class _Bench:
             self._until_forgotten(each)
         report.say(
             f"{neighbour.name}: p50 {found.ratio(0.5):.3f}, p95 {found.ratio(0.95):.3f} times that without; "
-            f"event loops late by {found.alone.late_ms} ms without, {found.beside.late_ms} ms beside it"
+            f"event loops busy for {_ms(found.alone)} without, {_ms(found.beside)} beside it"
         )
         return found
 
@@ -263,7 +267,7 @@ class _Bench:
         return Freshness(
             ages=seen.seen, unseen=seen.unseen + len(seen.waiting), reads=self._reads(began, ended),
             due=(ended - began) / _INTERVAL_S * len(self._small),
-            late_ms={name: each.late_ms() for name, each in late.items()},
+            busy_ms={name: max((lag.thread for lag in each.lags), default=0.0) for name, each in late.items()},
             places=Counter({(name, place): times for name, each in late.items() for place, times in each.places.items()}),
         )  # fmt: skip
 

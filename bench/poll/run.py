@@ -31,6 +31,7 @@ from relay.graph.client import GraphClient
 from relay.graph.presence.presences import PATH, PageHashes
 from relay.graph.settings import MAX_BULK_SIZE, GraphSettings
 from relay.ops import loop
+from relay.ops.turns import OneAPass
 from relay.store.presence.leases import Lease, Leases
 from relay.store.presence.presences import Presences
 from relay.store.server import keys
@@ -210,6 +211,7 @@ class _Worker:
         self._client = client
         self._plain = plain
         self._polls = 0
+        self._turns = OneAPass()
         self._decode = msgspec.json.Decoder(_Body).decode
 
     async def plain(self, page: Page) -> None:
@@ -223,7 +225,9 @@ class _Worker:
         """Read pages as the worker does."""
         self._polls += 1
         tenant = page.tenant
-        found = await poller.read(self._client, _token, page.users, page.seen, _nothing, lambda _: True)
+        found = await poller.read(
+            self._client, _token, page.users, page.seen, _nothing, lambda _: True, self._turns.turn
+        )
         decision = tenant.answers.judge_read(found.observations)
         order = Order(tenant.lease.fence, self._polls)
         refused = await tenant.answers.accept(tenant.lease, tenant.epoch, order, decision.changed, seen=decision.seen)
