@@ -55,7 +55,7 @@ def _ordered() -> None:
             before.append(value)
             is_turn = _is_weak and len(before) % 3 == 0
             answers.append((user, before[-3] if is_turn else value))
-        deliver(self, replace(entry, answers=answers))
+        deliver(self, AnswersEntry(revision=entry.revision, answers=answers))
 
     _set(Watch, "on_answers", weak)
 
