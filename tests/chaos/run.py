@@ -24,7 +24,7 @@ from tests.chaos.clocks import SteppedClock
 from tests.chaos.custodian import Custodian
 from tests.chaos.processes import at_work
 from tests.chaos.record import Record
-from tests.chaos.scene import CONTOSO, FABRIKAM, MARKER, NEWCOMER, RECONCILE_S, SETTINGS, SPEED, Scene
+from tests.chaos.scene import CONTOSO, FABRIKAM, LEASE_S, MARKER, NEWCOMER, RECONCILE_S, SETTINGS, SPEED, Scene
 from tests.chaos.schedule import BadHour
 from tests.chaos.topologies import TOPOLOGIES
 from tests.chaos.troubles import Troubles
@@ -206,6 +206,8 @@ async def run(
         settings = {
             **SETTINGS,
             "RELAY_REDIS_URL": servers.url_by_lines,
+            # A process that waits for a core longer than its lease loses it.
+            "RELAY_WORKER_LEASE": f"{LEASE_S + slack_s / 10:g}s",
             "RELAY_CLOUD_GRAPH_URL": f"https://{proxies['cloud'].address}",
             "RELAY_CLOUD_AUTHORITY_URL": f"https://{proxies['entra'].address}",
             "RELAY_WEBHOOK_URL": f"https://{proxies['hook'].address}",

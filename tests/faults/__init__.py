@@ -16,6 +16,7 @@ V: under seeded faults of processes, Valkey and the network
     V9   a worker without a lease went on at Microsoft
     V11  taking partitions over took longer with each millisecond to the store
     V12  start-up while writes are refused, readiness, resuming together, stopping in order, and what the log says of partitions
+    V13  a command on its way to a server that another one replaced ended the process
 
 F: with Microsoft's own clients, schema and pages (the local cloud; F6 is the relay's)
 

@@ -190,6 +190,11 @@ class Node:
         except NotPrimary:
             await self.connect_anew()
             raise
+        except AttributeError as error:
+            # redis-py steps on the writer of a connection that was closed between two of its steps.
+            if not self.is_retired:
+                raise
+            raise NotPrimary("The store's server was replaced") from error
 
     async def identity(self) -> ServerIdentity:
         """Ask the server who it is. When it is not the one that it was, connections are made anew."""
