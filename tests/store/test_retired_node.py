@@ -17,7 +17,9 @@ STEPS = 60
 
 
 @pytest.mark.fault("V13")
-async def test_a_command_on_its_way_to_a_server_that_is_retired_meets_a_store_that_is_away(valkey: ValkeyServer) -> None:
+async def test_a_command_on_its_way_to_a_server_that_is_retired_meets_a_store_that_is_away(
+    valkey: ValkeyServer,
+) -> None:
     met = set()
     for steps in range(STEPS):
         node = Node(valkey.url, timedelta(seconds=5))
