@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -84,8 +86,10 @@ class SentinelService:
         name = "-".join(sorted(clients))
         return self.url.replace("://", f"://{name}:{name}@")
 
-    def server_at(self, port: int) -> ValkeyServer:
-        """Return the server that listens on a port."""
+    def primary(self) -> ValkeyServer:
+        """Return the server that most sentinels take for the primary."""
+        named = Counter(_pairs(sentinel.ask(f"SENTINEL MASTER {SERVICE}"))["port"] for sentinel in self.sentinels)
+        port = int(named.most_common(1)[0][0])
         return next(server for server in self.servers if server.port == port)
 
     def __enter__(self) -> Self:
@@ -95,18 +99,33 @@ class SentinelService:
         until(lambda: all("master_link_status:up" in replica.ask("INFO replication") for replica in replicas))
         for sentinel in self.sentinels:
             self._stack.enter_context(sentinel)
-        until(self._is_settled)
+        until(self.is_settled)
         return self
 
-    def _is_settled(self) -> bool:
-        """Return whether each sentinel knows the others and the replicas."""
+    def heal(self) -> None:
+        """Have all servers run, and those that are no primary any more follow it now: sentinels take ten seconds to tell them."""
+        for server in self.servers:
+            server.tell(signal.SIGCONT)
+            if not server.is_running:
+                server.start()
+        primary = self.primary()
+        for server in self.servers:
+            if server is not primary:
+                assert server.ask(f"REPLICAOF 127.0.0.1 {primary.port}").startswith("+OK")
+
+    def is_settled(self) -> bool:
+        """Return whether all sentinels agree, know each other and the replicas, and the replicas are in step."""
         said = [_pairs(sentinel.ask(f"SENTINEL MASTER {SERVICE}")) for sentinel in self.sentinels]
-        return all(
+        if len({one["port"] for one in said}) > 1 or not all(
             int(one["num-other-sentinels"]) == len(self.sentinels) - 1
             and int(one["num-slaves"]) == len(self.servers) - 1
             and one["flags"] == "master"
             for one in said
-        )
+        ):
+            return False
+        primary = self.primary()
+        replicas = [server.ask("INFO replication") for server in self.servers if server is not primary]
+        return all("master_link_status:up" in one and f"master_port:{primary.port}" in one for one in replicas)
 
     def __exit__(self, *exc: object) -> None:
         self._stack.close()

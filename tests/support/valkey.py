@@ -128,6 +128,11 @@ class ValkeyServer:
         for command in self._users.values():
             self.command(command)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started, and not killed since."""
+        return self._process is not None
+
     def tell(self, number: signal.Signals) -> None:
         """Send it a signal, when it runs."""
         if self._process is not None:

@@ -108,6 +108,9 @@ class Cluster:
         for client in self._witnesses.values():
             await client.aclose()
 
+    async def vouch(self, node: Node) -> None:
+        """See `Servers.vouch`: all replicas leave a primary whose place was taken, so none confirms its writes any more."""
+
     async def inspect(self) -> list[str]:
         """See `Servers.inspect`."""
         return cluster_faults(await self.views(dict.fromkeys((*self._nodes, *self._address.places))))

@@ -3,6 +3,9 @@
 WAITAOF speaks of the writes of its own connection. On any other it answers at once and says nothing of them, so one caller has
 the connection from its first write until the confirmation. Where a caller writes keys of two nodes, the first node confirms
 before the second is written to: what is on disk is always a beginning of what was written, in its order.
+
+After a failover that did not wait, the former primary may take writes for seconds, and another replica of its own may confirm
+them. So after WAITAOF those who decide are asked who the primary is (`Servers.vouch`).
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from relay.errors import NotSaved
+from relay.errors import NotSaved, StoreUnavailable
 from relay.store.server.servers import routed
 from relay.store.server.topology import key_of
 
@@ -81,6 +84,10 @@ class DurableWrites:
             raise NotSaved("The store did not confirm that the write is on disk") from error
         if local < 1 or replicas < self._replicas:
             raise NotSaved(f"On disk at {local} of 1 primary and {replicas} of {self._replicas} replicas")
+        try:
+            await self._servers.vouch(node)
+        except StoreUnavailable as error:
+            raise NotSaved("Another server may be the primary by now, without the write") from error
 
     async def _connection(self, node: Node) -> AbstractConnection:
         if self._at is None or self._at[0] is not node:

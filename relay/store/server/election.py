@@ -37,6 +37,8 @@ class SentinelView:
     replicas: int = 0
     is_down: bool = False
     """It does not reach the primary."""
+    fails_over: bool = False
+    """It is about to put a replica in the primary's place."""
 
 
 def elect(
@@ -59,3 +61,15 @@ def elect(
     if believed is not None and best.epoch < believed.epoch and votes[best.place] * 2 <= sentinels:
         return None
     return best
+
+
+def is_settled_at(views: Sequence[SentinelView], place: tuple[str, int]) -> bool:
+    """Return whether most sentinels answer, a server is the primary, and none of them is about to replace it. (Pure.)"""
+    answers = [view.answer for view in views if view.answer is not None]
+    found = elect(answers, len(views))
+    return (
+        found is not None
+        and found.place == place
+        and len(answers) * 2 > len(views)
+        and not any(view.fails_over for view in views)
+    )

@@ -6,10 +6,14 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from relay.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+log = structlog.get_logger(__name__)
 
 EVERY_S: Final = 1.0
 AT_MOST_EVERY_S: Final = 0.2
@@ -33,6 +37,9 @@ class Refresher:
         self._not_before = 0.0
         self._has_learned = False
         self._error: StoreUnavailable | None = None
+        self._turn = asyncio.Lock()  # questions do not overlap: the last answer is that to the last question
+        self._fresh: asyncio.Task[None] | None = None
+        self._next: asyncio.Task[None] | None = None
 
     async def begun(self) -> None:
         """Return when something was learned, once and for all.
@@ -57,11 +64,27 @@ class Refresher:
         if self._error is not None:
             raise StoreUnavailable(str(self._error))
 
+    async def fresh(self) -> None:
+        """Return when a question was answered that was asked after this call, whether something was learned or not.
+
+        All who call before it is asked share it.
+        """
+        if self._next is None:
+            self._next = asyncio.create_task(self._ask_after(), name=f"{self._name}-fresh")
+        await asyncio.shield(self._next)
+
+    async def _ask_after(self) -> None:
+        async with self._turn:
+            self._fresh, self._next = asyncio.current_task(), None  # whoever comes from now on waits for another
+            with suppress(StoreUnavailable):
+                await self._ask()
+
     async def _ask_in_turn(self) -> None:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(self._not_before - loop.time())
         try:
-            await self._ask()
+            async with self._turn:
+                await self._ask()
             self._has_learned, self._error = True, None
         except StoreUnavailable as error:
             self._error = error
@@ -71,12 +94,16 @@ class Refresher:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(EVERY_S)
-            with suppress(StoreUnavailable):
+            try:
                 await self.now()
+            except StoreUnavailable:
+                pass  # whoever needs an answer is told
+            except Exception:
+                log.exception("redis_topology_unknown")
 
     async def aclose(self) -> None:
         """Ask no more."""
-        tasks = [task for task in (self._task, self._asking) if task is not None]
+        tasks = [task for task in (self._task, self._asking, self._fresh, self._next) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

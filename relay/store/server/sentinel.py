@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from relay.errors import NotPrimary, StoreUnavailable
-from relay.store.server.election import SentinelAnswer, SentinelView, elect
+from relay.store.server.election import SentinelAnswer, SentinelView, elect, is_settled_at
 from relay.store.server.inspection import sentinel_faults
 from relay.store.server.node import Node
 from relay.store.server.refresher import Refresher
@@ -53,6 +53,7 @@ class Sentinel:
         self._refresher = Refresher(self._ask, "sentinels")
         self._believed: SentinelAnswer | None = None
         self._node: Node | None = None
+        self._views: list[SentinelView] = []
 
     async def node_of(self, key: bytes) -> Node:
         """See `Servers.node_of`."""
@@ -80,6 +81,13 @@ class Sentinel:
         for client in self._sentinels.values():
             await client.aclose()
 
+    async def vouch(self, node: Node) -> None:
+        """See `Servers.vouch`: a question to the sentinels that is asked after the write was confirmed."""
+        await self._refresher.fresh()
+        believed = self._believed
+        if node is not self._node or believed is None or not is_settled_at(self._views, believed.place):
+            raise NotPrimary("The sentinels do not agree that this server is the primary and stays it")
+
     async def inspect(self) -> list[str]:
         """See `Servers.inspect`."""
         return sentinel_faults(self._address.service, await self.views())
@@ -91,7 +99,7 @@ class Sentinel:
         return list(await asyncio.gather(*asked))
 
     async def _ask(self) -> None:
-        views = await self.views()
+        views = self._views = await self.views()
         found = elect([view.answer for view in views if view.answer], len(views), self._believed)
         if found is not None:
             await self._follow(found)
@@ -134,6 +142,7 @@ async def _view(sentinel: str, client: Redis, service: str) -> SentinelView:
             others=int(said["num-other-sentinels"]),
             replicas=int(said["num-slaves"]),
             is_down="o_down" in said["flags"] or "s_down" in said["flags"],
+            fails_over="failover_in_progress" in said["flags"],
         )
     except ResponseError as error:
         unknown = "No such master" in str(error)

@@ -84,6 +84,13 @@ class Servers(Protocol):
             repeats: how often it was repeated already.
         """
 
+    async def vouch(self, node: Node) -> None:
+        """Return when those who decide say that a node is the primary, and that none is about to take its place.
+
+        Raises:
+            NotPrimary: they do not; another one may be without what was written.
+        """
+
     async def inspect(self) -> list[str]:
         """Return what is wrong with the topology though the relay may run, in an operator's words."""
 
@@ -110,6 +117,9 @@ class Standalone:
     async def reroute(self, route: NodeRoute, key: bytes, error: StoreUnavailable, repeats: int) -> NodeRoute | None:
         """See `Servers.reroute`."""
         return None
+
+    async def vouch(self, node: Node) -> None:
+        """See `Servers.vouch`: nobody else decides."""
 
     async def inspect(self) -> list[str]:
         """See `Servers.inspect`."""
