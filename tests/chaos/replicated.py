@@ -17,8 +17,10 @@ from tests.support.waiting import eventually
 
 _SETTINGS: Final = {"min_replicas_to_write": "1", "min_replicas_max_lag": "2"}
 """What the relay demands of a primary whose replicas confirm custody."""
-_AWAY_S: Final = 3.0
-"""How long a primary is away at least, so that a replica takes its place."""
+_DOWN_AFTER_S: Final = 1.0
+"""How long a server is silent that is taken for dead, on a machine that does nothing else."""
+_ELECTED_S: Final = 2.0
+"""How long it takes then until a replica is in its place."""
 _TROUBLES: Final = ("kill", "freeze", "kill_replica", "cut_off", "restart_all", "fail_over")
 
 
@@ -34,7 +36,10 @@ class _Replicated:
     replicas = 1
     url: str
 
-    def __init__(self) -> None:
+    def __init__(self, slack_s: float) -> None:
+        # Who waits for a core is not dead: two failovers within seconds lose what one would not.
+        self._down_after_ms = int(1000 * _DOWN_AFTER_S + 50 * slack_s)
+        self._away_s = self._down_after_ms / 1000 + _ELECTED_S
         self.lines: Mapping[str, FaultProxy] = {name: FaultProxy(("127.0.0.1", 1)) for name in self.LINES}
         self._stack = AsyncExitStack()
         self._servers: Sequence[ValkeyServer] = ()
@@ -74,7 +79,7 @@ class _Replicated:
         """The primary is gone, and comes back when another is in its place."""
         primary = await self._primary()
         primary.kill()
-        await asyncio.sleep(max(lasts_s, _AWAY_S))
+        await asyncio.sleep(max(lasts_s, self._away_s))
         await asyncio.to_thread(primary.start)
 
     async def _freeze(self, lasts_s: float) -> None:
@@ -97,7 +102,7 @@ class _Replicated:
         primary.kill()
         for replica in replicas:
             replica.tell(signal.SIGCONT)
-        await asyncio.sleep(_AWAY_S)
+        await asyncio.sleep(self._away_s)
         await asyncio.to_thread(primary.start)
 
     async def _restart_all(self, lasts_s: float) -> None:
@@ -113,10 +118,12 @@ class SentinelServers(_Replicated):
     LINES = ("redis-1", "redis-2", "redis-3")
     TROUBLES = (*_TROUBLES, "kill_sentinel")
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
+    def __init__(self, folder: Path, slack_s: float = 0.0) -> None:
+        super().__init__(slack_s)
         announced = [line.port for line in self.lines.values()]
-        self._service = SentinelService(folder / "redis", announced=announced, **_SETTINGS)
+        self._service = SentinelService(
+            folder / "redis", announced=announced, down_after_ms=self._down_after_ms, **_SETTINGS
+        )
         self.url = self._service.url
 
     async def __aenter__(self) -> Self:
@@ -143,10 +150,12 @@ class ClusterServers(_Replicated):
     LINES = tuple(f"redis-{number}" for number in range(1, 7))
     TROUBLES = (*_TROUBLES, "migrate")
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
+    def __init__(self, folder: Path, slack_s: float = 0.0) -> None:
+        super().__init__(slack_s)
         announced = [line.port for line in self.lines.values()]
-        self._cluster = ValkeyCluster(folder / "redis", 3, 1, announced=announced, **_SETTINGS)
+        self._cluster = ValkeyCluster(
+            folder / "redis", 3, 1, announced=announced, cluster_node_timeout=str(self._down_after_ms), **_SETTINGS
+        )
         self.url = f"redis+cluster://{','.join(line.address for line in list(self.lines.values())[:2])}"
 
     async def __aenter__(self) -> Self:

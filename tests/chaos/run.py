@@ -192,7 +192,7 @@ async def run(
     record.note(lines.Begun(hour.seed, hour.topology, slack_s, tuple(str(hour).splitlines())))
     async with AsyncExitStack() as stack:
         stack.callback(record.close)
-        servers = await stack.enter_async_context(TOPOLOGIES[hour.topology](folder))
+        servers = await stack.enter_async_context(TOPOLOGIES[hour.topology](folder, slack_s))
         proxies = {
             name: await stack.enter_async_context(FaultProxy(upstream, others=others, seed=hour.seed))
             for name, (upstream, *others) in {

@@ -124,6 +124,8 @@ class _Draw:
         for thing in self._chance.sample(things, 4)[: self._chance.randrange(1, 5)]:
             what, how = makers[thing]()
             whom = "workers" if thing == "workers" else str(how.get("name", what))
+            if whom.startswith("redis") and self._topology != STANDALONE:
+                whom = "redis"  # custody survives any one crash, and not two at once
             if whom in taken or _are_workers(whom, taken):
                 continue
             taken.add(whom)

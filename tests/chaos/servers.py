@@ -52,9 +52,9 @@ class StandaloneServer:
     """What can go wrong: each is a method."""
     replicas = 0
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
+    def __init__(self, folder: Path, _slack_s: float = 0.0) -> None:
         (folder / "valkey").mkdir()
-        self._valkey = ValkeyServer(folder / "valkey", port)
+        self._valkey = ValkeyServer(folder / "valkey")
         self._line = FaultProxy(("127.0.0.1", self._valkey.port))
         self.lines: Mapping[str, FaultProxy] = {"redis": self._line}
         self._stack = AsyncExitStack()

@@ -15,4 +15,4 @@ TOPOLOGIES: Final[Mapping[str, type[Servers]]] = {
     "sentinel": SentinelServers,
     "cluster": ClusterServers,
 }
-"""Topology -> its servers, which are made in an empty folder."""
+"""Topology -> its servers, which are made in an empty folder and with what a busy machine may add to each time."""

@@ -175,7 +175,7 @@ async def town(folder: Path, topology: str, size: Size, slack_s: float) -> Async
     record.note(lines.Begun(0, topology, slack_s))
     async with AsyncExitStack() as stack:
         stack.callback(record.close)
-        servers = await stack.enter_async_context(TOPOLOGIES[topology](folder))
+        servers = await stack.enter_async_context(TOPOLOGIES[topology](folder, slack_s))
         balancers = [
             await stack.enter_async_context(FaultProxy(("127.0.0.1", first), others=[("127.0.0.1", second)]))
             for first, second in (list(edges.values()), list(edges.values())[::-1])

@@ -30,7 +30,9 @@ DOWN_AFTER_MS = 1000
 class ValkeySentinel(ValkeyServer):
     """One sentinel."""
 
-    def __init__(self, folder: Path, primary_port: int, quorum: int, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, primary_port: int, quorum: int, down_after_ms: int = DOWN_AFTER_MS, **settings: str
+    ) -> None:
         super().__init__(folder, **settings)
         self._users = {}
         self._config = f"""
@@ -38,7 +40,7 @@ port {self.port}
 dir {folder}
 bind 127.0.0.1
 sentinel monitor {SERVICE} 127.0.0.1 {primary_port} {quorum}
-sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}
+sentinel down-after-milliseconds {SERVICE} {down_after_ms}
 sentinel failover-timeout {SERVICE} 4000
 """
 
@@ -57,11 +59,18 @@ class SentinelService:
         replicas: how many.
         sentinels: how many.
         announced: for each server the port by which everybody else knows it; empty: its own.
+        down_after_ms: how long a server is silent that is taken for dead.
         settings: of each server.
     """
 
     def __init__(
-        self, folder: Path, replicas: int = 2, sentinels: int = 3, announced: Sequence[int] = (), **settings: str
+        self,
+        folder: Path,
+        replicas: int = 2,
+        sentinels: int = 3,
+        announced: Sequence[int] = (),
+        down_after_ms: int = DOWN_AFTER_MS,
+        **settings: str,
     ) -> None:
         self._stack = ExitStack()
         known_as = [{"replica_announce_port": str(port)} for port in announced] or [{}] * (1 + replicas)
@@ -71,7 +80,9 @@ class SentinelService:
         """The first one is the primary at the start."""
         quorum = sentinels // 2 + 1
         port = self._first_port = announced[0] if announced else self.servers[0].port
-        self.sentinels = [ValkeySentinel(_made(folder / f"sentinel-{n}"), port, quorum) for n in range(sentinels)]
+        self.sentinels = [
+            ValkeySentinel(_made(folder / f"sentinel-{n}"), port, quorum, down_after_ms) for n in range(sentinels)
+        ]
 
     @property
     def url(self) -> str:
