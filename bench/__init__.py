@@ -4,6 +4,7 @@
     poll          the CPU of reading a page, beside the HTTP call and the decoding alone
     webhook       how fast notifications are answered and opened, beside the cryptography alone
     emulator      the CPU of a bulk read in the local Microsoft cloud, beside a bare server
+    cancelled     the memory that an edge keeps of streams that were cancelled, half of them in a blocked write
     scale         100,000 watched users of 200 tenants: gaps between reads, and the time to resume
     answer        the time until a newly watched user is answered, and until a change is shown
     abuse         one tenant floods the relay with names: how fresh a quiet tenant stays
@@ -20,7 +21,7 @@ push-day and push-trouble run by a faster clock (`--speed`), for which Debian's 
     processes.py  child processes that end with their parent, and the CPU that they use
     report.py     tables for people, one line of JSON for machines
     faster.py     a faster clock for this process and all that it starts
-    fanout/, poll/, webhook/, emulator/, fairness/, takeover/   the code of the benchmark of that name
+    fanout/, poll/, webhook/, emulator/, fairness/, takeover/, cancelled/   the code of the benchmark of that name
     load/         scale, answer, abuse and slow-token: a whole relay at work
     push/         push-latency, push-day and push-trouble
 

@@ -113,6 +113,18 @@ def _run_emulator(options: argparse.Namespace) -> int:
     return run(EmulatorOptions(reads=reads, rounds=rounds, day=options.day))
 
 
+def _cancelled(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--streams", type=int, default=20_000, metavar="N", help="streams to open and cancel (default: 20000)"
+    )
+
+
+def _run_cancelled(options: argparse.Namespace) -> int:
+    from bench.cancelled.run import CancelledOptions, run
+
+    return run(CancelledOptions(streams=options.streams))
+
+
 # The whole relay
 
 
@@ -257,6 +269,7 @@ BENCHMARKS: Final = (
         "webhook", "how fast notifications are answered and opened, beside the cryptography alone", _webhook, _run_webhook
     ),
     Benchmark("emulator", "the CPU of a bulk read in the local cloud, beside a bare server", _emulator, _run_emulator),
+    Benchmark("cancelled", "the memory that an edge keeps of cancelled streams", _cancelled, _run_cancelled),
     Benchmark("scale", "100,000 watched users: gaps between reads, and the time to resume", _scale, _run_scale),
     Benchmark("answer", "the time until new users and changes are shown", _answer, _run_answer),
     Benchmark("slow-token", "what one tenant's slow token endpoint costs the others", _slow_token, _run_slow_token),

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from relay.core.revision import Epoch
 
-_MARKS: Final = RingMarks(KeyRing.from_json('{"keys": [{"kty": "oct", "kid": "bench", "k": "%s"}]}' % (43 * "A")))
+MARKS: Final = RingMarks(KeyRing.from_json('{"keys": [{"kty": "oct", "kid": "bench", "k": "%s"}]}' % (43 * "A")))
 """The same in each process."""
 _LANES: Final = 16
 """Accepts under way at once, like the reads of many tenants."""
@@ -98,7 +98,7 @@ class _Worker:
                 self._leases[partition] = lease
                 self._epochs[partition] = await self._presences.renew_epoch(lease)
             await Tenants(self._store).put(Tenant(tenant_id=tenant, created=datetime.now(UTC)))
-            suite_keys.append((await SuiteKeys(self._store, _MARKS).issue(tenant, "bench")).text)
+            suite_keys.append((await SuiteKeys(self._store, MARKS).issue(tenant, "bench")).text)
             await self._introduce(tenant)
         await self._say()
         return suite_keys
@@ -163,7 +163,7 @@ def serve(pipe: Connection, servers: StoreSettings, profile: str = "") -> None:
 
 async def _serve(pipe: Connection, servers: StoreSettings, profile: str) -> None:
     settings = EdgeSettings(host="127.0.0.1", port=0)
-    async with Store(servers) as store, EdgeServer(settings, store, _MARKS) as edge:
+    async with Store(servers) as store, EdgeServer(settings, store, MARKS) as edge:
         gc.collect()
         gc.freeze()
         pipe.send(edge.port)

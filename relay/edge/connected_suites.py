@@ -16,15 +16,17 @@ import structlog
 
 from relay.errors import StoreUnavailable, SuiteKeyRevoked
 from relay.store.custody.suite_keys import TOUCH_CHANGED_EVERY, TOUCH_EVERY
-from relay.store.presence.connected import COUNTS_FOR, ConnectedSuites, OpenStreams
+from relay.store.presence.connected import OpenStreams
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from relay.core.presence import TenantId
     from relay.edge.hub.hub import Hub
     from relay.ops.clock import Clock
     from relay.store.custody.suite_key_records import KeyRecord
     from relay.store.custody.suite_keys import SuiteKeys
-    from relay.store.server.connection import Store
+    from relay.store.presence.connected import ConnectedSuites
 
 _log = structlog.get_logger(__name__)
 
@@ -32,7 +34,6 @@ SWEEP_S: Final = 4.0
 """Longest time for which a stream outlives its key, and after which a tenant's page shows a new suite."""
 _KEYS: Final = 500
 """Keys in one round trip, so that no reply stops the loop for long."""
-_RENEW_S: Final = COUNTS_FOR.total_seconds() / 3
 
 Open = dict[str, OpenStreams]
 
@@ -40,19 +41,38 @@ Open = dict[str, OpenStreams]
 class SuiteSweeper:
     """The suites that are connected to this edge."""
 
-    def __init__(self, store: Store, hub: Hub, suite_keys: SuiteKeys, edge_id: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        connected: ConnectedSuites,
+        hub: Hub,
+        suite_keys: SuiteKeys,
+        edge_id: str,
+        renewal: timedelta,
+        clock: Clock,
+    ) -> None:
+        """Make it.
+
+        Args:
+            connected: where it is published.
+            hub: knows the open streams.
+            suite_keys: knows which keys have ended.
+            edge_id: of this edge.
+            renewal: the longest time between two signs of life.
+            clock: of the edge.
+        """
         self._clock = clock
         self._hub = hub
         self._suite_keys = suite_keys
-        self._connected = ConnectedSuites(store)
+        self._connected = connected
         self._edge_id = edge_id
+        self._renewal_s = renewal.total_seconds()
         self._published: dict[TenantId, Open] = {}
         self._renew_at = 0.0
 
     async def run(self) -> None:
         """Sweep again and again, until cancelled."""
         while True:
-            await self._clock.sleep(SWEEP_S)
+            await self._clock.sleep(min(SWEEP_S, self._renewal_s))
             with suppress(StoreUnavailable):  # the hub logs it; streams stay while the store is away
                 await self.sweep()
 
@@ -101,7 +121,7 @@ class SuiteSweeper:
         await self._connected.say(self._edge_id, {**news, **gone})
         self._published = open_
         if is_due:
-            self._renew_at = now + _RENEW_S
+            self._renew_at = now + self._renewal_s
 
     def _open(self, tenant_id: TenantId) -> Open:
         found: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])

@@ -21,6 +21,7 @@ from relay.errors import StoreUnavailable
 from relay.store.custody.audit import AuditLog
 from relay.store.custody.suite_keys import SuiteKeys
 from relay.store.custody.tenants import Tenants
+from relay.store.presence.connected import ConnectedSuites
 from relay.store.presence.interest import Interest
 from relay.store.presence.pipes import Changes
 from relay.store.presence.presences import Presences
@@ -47,11 +48,12 @@ class EdgeContext:
         self.open_calls = OpenCalls(settings.streams_per_tenant)
         self.presences = Presences(store)
         limits = TenantLimits(Tenants(store), settings.tenant_names, clock)
-        self.interest = LocalInterest(Interest(store), edge_id, settings.interest_renewal, limits.names, clock)
+        kept = settings.forgotten_after
+        self.interest = LocalInterest(Interest(store, kept), edge_id, kept / 3, limits.names, clock)
         self.budgets = KeyBudgets(settings, clock)
         self.hub = Hub(store, self.interest, settings, clock)
         self.watch_audit = WatchAudit(AuditLog(store), settings.watch_log_every, settings.watch_goes_on_for, clock)
-        self.suites = SuiteSweeper(store, self.hub, self.suite_keys, edge_id, clock)
+        self.suites = SuiteSweeper(ConnectedSuites(store, kept), self.hub, self.suite_keys, edge_id, kept / 3, clock)
         self.lookups = WeightedSemaphore(settings.lookup_names_at_once)
         self.counters = EdgeCounters(lambda: self.interest.names)
         self._changes = Changes(store)

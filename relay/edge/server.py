@@ -121,6 +121,7 @@ class EdgeServer:
         return EdgeStatistics(
             streams=context.counters.streams,
             leaving=self._service.leaving,
+            writing=self._service.writing,
             joined={tenant_id: len(view.streams) for tenant_id, view in hub.tenants.items()},
             calls=dict(calls.of),
             waiting_calls=calls.waiting.total(),

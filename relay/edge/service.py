@@ -74,6 +74,11 @@ class PresenceService:
         return sum(stream.is_leaving for stream in self._streams)
 
     @property
+    def writing(self) -> int:
+        """Return how many streams have a write under way."""
+        return sum(stream.is_writing for stream in self._streams)
+
+    @property
     def is_draining(self) -> bool:
         """Return whether a drain has begun."""
         return self._closing_since < math.inf

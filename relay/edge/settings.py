@@ -10,6 +10,7 @@ from relay.core.watching.limits import MOST_NAMES
 from relay.core.watching.watch_intervals import GOES_ON_FOR
 from relay.http.admission import PRIVATE_NETWORKS
 from relay.settings.validators import key_bytes, listed, pem_bytes
+from relay.store.presence.connected import COUNTS_FOR
 
 if TYPE_CHECKING:
     from relay.settings.groups.edge import EdgeConfig, WatchConfig
@@ -133,8 +134,11 @@ class EdgeSettings:
     """On top of that: contact entries come once a second and travel."""
     poll_interval_assumed: timedelta = timedelta(seconds=5)
     """Until the worker has said how often it reads a tenant."""
-    interest_renewal: timedelta = timedelta(seconds=20)
-    """A third of the time for which the store keeps interest, so that two may fail."""
+    forgotten_after: timedelta = COUNTS_FOR
+    """Without a sign of life, after which what the edge left in the store is forgotten: the names it watched, and which suites are
+    connected to it. Workers look every ten seconds, so a killed edge is forgotten within a minute. Long enough to come back from a
+    network split without Graph noticing, and far shorter than users are read on after their last stream. A sign comes three times as often,
+    so that two may fail."""
     watch_log_every: timedelta = timedelta(minutes=1)
     """How often the audit log is told who began and ended to watch whom; a beginning is lost with an edge that is killed before."""
     watch_goes_on_for: timedelta = GOES_ON_FOR

@@ -22,6 +22,7 @@ class EdgeStatistics:
     Attributes:
         streams: open streams.
         leaving: streams whose suites were asked to leave.
+        writing: streams with a write under way: of a suite that does not read, it stays so.
         joined: tenant id -> its streams that get entries.
         calls: tenant id -> its calls that have a place.
         waiting_calls: calls that wait for their start, which may name a place that they can take.
@@ -37,6 +38,7 @@ class EdgeStatistics:
 
     streams: int
     leaving: int
+    writing: int
     joined: Mapping[TenantId, int]
     calls: Mapping[TenantId, int]
     waiting_calls: int

@@ -102,9 +102,10 @@ class Edges:
         return (await SuiteKeys(self.relay.store, MARKS).issue(tenant, "console")).text
 
     @asynccontextmanager
-    async def suite(self, key: str, *users: str, form: str = "watch") -> AsyncIterator[Console]:
+    async def suite(self, key: str, *users: str, form: str = "watch", address: str = "") -> AsyncIterator[Console]:
+        """A suite, at the edge unless another address is given."""
         client = PresenceClient(
-            self.address,
+            address or self.address,
             key,
             ca_pem=self.ca_pem,
             proxy="",

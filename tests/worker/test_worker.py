@@ -97,6 +97,26 @@ async def test_who_is_watched_no_longer_is_forgotten_after_the_linger(relay: Rel
         await eventually(lambda: _empty(raw, keys.answers(tenant), keys.directory(tenant)))
 
 
+async def test_what_a_killed_edge_watched_is_forgotten_and_what_others_watch_is_not(
+    relay: Relay, raw: Redis, monkeypatch: pytest.MonkeyPatch
+):
+    """It says nothing: its interest expires, which the worker finds when it looks."""
+    monkeypatch.setattr("relay.worker.tenant.loop.EXPIRED_EDGES_EVERY", timedelta(milliseconds=200))
+    tenant = await relay.onboard()
+    async with relay.working():
+        await relay.watch(tenant, ADA, BEN, edge="killed")
+        await relay.watch(tenant, BEN, edge="living")
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        await eventually(lambda: relay.sees(tenant, BEN, "Available"))
+        await raw.delete(keys.interest(tenant, "killed"))
+
+        async def is_forgotten() -> bool:
+            return await raw.hlen(keys.answers(tenant)) == 1
+
+        await eventually(is_forgotten)
+        assert await relay.sees(tenant, BEN, "Available")
+
+
 async def test_an_unchanged_page_writes_nothing_but_leases_and_contact(relay: Relay, raw: Redis):
     tenant = await relay.onboard()
     async with relay.working():

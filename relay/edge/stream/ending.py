@@ -11,7 +11,7 @@ class Ending:
     """The end of one stream.
 
     Attributes:
-        reached: done when the stream has ended, with the reason; None when the suite half-closed it.
+        reached: done when the stream has ended, with the reason; None when the suite half-closed it, or is gone.
     """
 
     __slots__ = ("reached",)

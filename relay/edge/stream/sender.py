@@ -12,6 +12,8 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+import grpc
+
 from relay.core.names import normalise
 from relay.core.presence import Status
 from relay.edge import encode
@@ -112,8 +114,12 @@ class Sender:
                     self._waiter = None
         except asyncio.CancelledError:
             raise
+        except grpc.aio.InternalError:
+            self._ending.reach(
+                None
+            )  # the call is over, and its reading has not noticed yet: nobody is there to be told why
         except Exception as error:
-            self._ending.reach(error)  # too late to count when the call is over, which is why most writes fail
+            self._ending.reach(error)
 
     def release(self) -> None:
         """Let whatever waits for the sender go on: the stream has ended."""

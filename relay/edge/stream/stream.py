@@ -105,7 +105,7 @@ class Stream:
     # ------------------------------------------------------------------- life
 
     async def run(self) -> BaseException | None:
-        """Serve the stream until it ends; return why, None when the suite half-closed it."""
+        """Serve the stream until it ends; return why, None when the suite half-closed it or is gone."""
         sending: asyncio.Task[None] | None = None
         try:
             self._edge.tasks.start(self._read(), "stream-read")
@@ -142,6 +142,11 @@ class Stream:
     def is_leaving(self) -> bool:
         """Return whether the suite was asked to leave."""
         return self._clocks.is_leaving
+
+    @property
+    def is_writing(self) -> bool:
+        """Return whether a write is under way."""
+        return self._sender.writing_since > 0
 
     async def _begin(self) -> TenantView | None:
         """Take in the start and join the hub; None when the stream ended meanwhile."""

@@ -1,6 +1,6 @@
 """The suites with open streams, and the number of users that each watches: shown to a tenant's people, and needed by nothing.
 
-Each edge says it of its own streams, now and then; what it said counts for a minute. A crash loses it, and an edge that was
+Each edge says it of its own streams, now and then; what it said counts for a while. A crash loses it, and an edge that was
 killed is believed for so long.
 """
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from relay.core.presence import TenantId
     from relay.store.server.connection import Store
 
-COUNTS_FOR: Final = timedelta(seconds=60)
+COUNTS_FOR: Final = timedelta(seconds=45)
+"""Three times that between two signs of life of an edge."""
 
 _SAY = Script("suites_connected")
 
@@ -36,8 +37,10 @@ class OpenStreams(msgspec.Struct, frozen=True, array_like=True):
 class ConnectedSuites:
     """Open streams of all tenants' suites. Every call may be repeated."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, counts_for: timedelta = COUNTS_FOR) -> None:
+        """Make the open streams in a store; what an edge said counts for `counts_for`."""
         self._store = store
+        self._counts_for_ms = int(counts_for / timedelta(milliseconds=1))
 
     async def say(self, edge: str, open_: Mapping[TenantId, Mapping[str, OpenStreams]]) -> None:
         """Write what one edge has open: tenant -> (key id -> streams). A tenant with nothing has no stream here any more."""
@@ -47,7 +50,7 @@ class ConnectedSuites:
                     connected=keys.tenant_connected(tenant_id),
                     edge=edge,
                     suites=_encode(dict(suites)) if suites else b"",
-                    counts_for_ms=int(COUNTS_FOR / timedelta(milliseconds=1)),
+                    counts_for_ms=self._counts_for_ms,
                 )
                 for tenant_id, suites in open_.items()
             ]
@@ -60,7 +63,7 @@ class ConnectedSuites:
         found: dict[str, OpenStreams] = {}
         for value in said.values():
             at, _, payload = value.partition(b" ")
-            if now_ms - int(at) <= COUNTS_FOR / timedelta(milliseconds=1):
+            if now_ms - int(at) <= self._counts_for_ms:
                 for key_id, one in _suites(payload).items():
                     known = found.get(key_id, OpenStreams())
                     found[key_id] = OpenStreams(known.streams + one.streams, known.users + one.users)

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from relay.store.server.connection import Store
 
 INTEREST_KEPT: Final = timedelta(seconds=60)
-"""Time for which interest outlives its last renewal: long enough for an edge to come back from a network split without Graph
-noticing, and far shorter than the time for which presence is read on after the last stream."""
+"""Time for which a page's interest counts, unless it is renewed. Edges say how long theirs does."""
 _PAGE: Final = "page-"
 _CHUNK_NAMES: Final = 5000
 _SCAN_COUNT: Final = 1000
@@ -48,12 +47,14 @@ class Interest:
     """The watched names of each tenant, by edge; each edge writes its own only.
 
     Up to 5,000 names a call are one atomic step, together with the hint to the worker; more are several steps, the hint with
-    the last. Interest expires `INTEREST_KEPT` after it was last written or renewed. Adding and removing may be repeated
+    the last. Interest expires some time after it was last written or renewed. Adding and removing may be repeated
     after StoreUnavailable. A history that was lost shows as a wrong count: then `replace`.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, kept: timedelta = INTEREST_KEPT) -> None:
+        """Make the interest in a store; what is written here outlives its last renewal by `kept`."""
         self._store = store
+        self._ttl_ms = int(kept / timedelta(milliseconds=1))
 
     async def add(self, tenant_id: TenantId, edge: str, names: Collection[Name], most: int = 0) -> int:
         """Watch more names; returns how many the edge watches now.
@@ -79,7 +80,7 @@ class Interest:
                 interest=keys.interest(tenant_id, edge),
                 edges=keys.tenant_edges(tenant_id),
                 shared=keys.tenant_shared(tenant_id),
-                ttl_ms=_TTL_MS,
+                ttl_ms=self._ttl_ms,
                 edge=edge,
                 hint=hints.encode(hint) if last else b"",
                 interest_prefix=keys.interest_prefix(tenant_id),
@@ -125,7 +126,7 @@ class Interest:
                 staged=staged,
                 edges=keys.tenant_edges(tenant_id),
                 shared=keys.tenant_shared(tenant_id),
-                ttl_ms=_TTL_MS,
+                ttl_ms=self._ttl_ms,
                 edge=edge,
                 interest_prefix=keys.interest_prefix(tenant_id),
             )
@@ -136,7 +137,7 @@ class Interest:
             edges=keys.tenant_edges(tenant_id),
             shared=keys.tenant_shared(tenant_id),
             staged=staged,
-            ttl_ms=_TTL_MS,
+            ttl_ms=self._ttl_ms,
             edge=edge,
             hint=hints.encode(hints.InterestChanged(tenant_id, edge)),
             elsewhere=elsewhere,
@@ -149,7 +150,7 @@ class Interest:
         commands: list[tuple[Any, ...]] = []
         for tenant_id in tenant_ids:
             key = keys.interest(tenant_id, edge)
-            commands += [("PEXPIRE", key, _TTL_MS), ("SCARD", key)]
+            commands += [("PEXPIRE", key, self._ttl_ms), ("SCARD", key)]
         replies = await self._store.many(commands)
         return dict(zip(tenant_ids, map(int, replies[1::2]), strict=True))
 
@@ -200,9 +201,6 @@ class Interest:
 
     async def _count(self, tenant_id: TenantId, edge: str) -> int:
         return int(await self._store.command("SCARD", keys.interest(tenant_id, edge)))
-
-
-_TTL_MS: Final = int(INTEREST_KEPT / timedelta(milliseconds=1))
 
 
 def _chunks(names: list[Name]) -> Iterator[tuple[list[Arg], bool]]:

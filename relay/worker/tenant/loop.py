@@ -15,6 +15,7 @@ when nothing was confirmed for three intervals (STALE).
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, ParamSpec
 
@@ -46,8 +47,8 @@ log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 
-_EXPIRED_EDGES_S: Final = 10.0
-"""Seconds between two looks for edges that renew nothing, and for permission changes whose author died."""
+EXPIRED_EDGES_EVERY: Final = timedelta(seconds=10)
+"""Between two looks for edges that renew nothing, and for permission changes whose author died."""
 _EXPIRED_NAMES_S: Final = 5.0
 """Seconds between two looks for names whose answer is old."""
 _NOBODY_TO_SUBSCRIBE_TO: Final = (None, Status.NOT_REPORTED, Status.ACCESS_DENIED)
@@ -72,7 +73,7 @@ class TenantWorker:
         self._is_leaving = False
         self._store_back_at = 0.0
         self._sweeps = Cadence(resources.settings.sweep.total_seconds())
-        self._expired_edges = Cadence(_EXPIRED_EDGES_S)
+        self._expired_edges = Cadence(EXPIRED_EDGES_EVERY.total_seconds())
         self._expired_names = Cadence(_EXPIRED_NAMES_S)
 
     @property

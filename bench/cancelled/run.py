@@ -1,0 +1,105 @@
+"""Opens and cancels streams in batches, and compares what the edge keeps."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bench import report
+from bench.cancelled import edge, suites
+from bench.fanout import relay
+from bench.fanout.schedule import Point
+from bench.processes import Child, ChildFailed, valkey
+from relay.store.server.connection import StoreSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MOST_BYTES: Final = 200
+"""That may be kept of a stream."""
+_BATCH: Final = 100
+_START_S: Final = 60.0
+_SHOWN: Final = 5
+_SAY_EVERY: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelledOptions:
+    """The options of the cancelled benchmark."""
+
+    streams: int = 20_000
+
+
+def run(options: CancelledOptions) -> int:
+    """Measure; returns the exit code."""
+    report.say(f"load of the machine before: {report.load_before()}")
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, ExitStack() as stack:
+        servers = StoreSettings(url=stack.enter_context(valkey(Path(folder)))[0])
+        worker = stack.enter_context(Child(relay.work, servers, Point(tenants=1, suites=1, rate=1), 0.0))
+        (key,) = worker.hear(_START_S)
+        server = stack.enter_context(Child(edge.serve, servers, 2 * _BATCH))
+        clients = stack.enter_context(Child(suites.cancel, server.hear(), key))
+        _cancelled(server, clients, options.streams // 10)
+        before = server.ask("kept")
+        began = time.monotonic()
+        blocked = _cancelled(server, clients, options.streams)
+        took_s = time.monotonic() - began
+        after = server.ask("kept")
+    return _judge(options, before, after, blocked, took_s)
+
+
+def _cancelled(server: Child, clients: Child, count: int) -> int:
+    """Open and cancel so many streams; returns how many were cancelled in a blocked write."""
+    blocked = 0
+    for start in range(0, count, _BATCH):
+        batch = min(_BATCH, count - start)
+        clients.ask(batch, timeout_s=_START_S)
+        _until(server, lambda streams, writing, batch=batch: streams == batch and writing >= batch // 2)
+        blocked += int(server.ask("state")[1])
+        clients.ask(0)
+        _until(server, lambda streams, writing: streams == writing == 0)
+        if (start + batch) % _SAY_EVERY == 0:
+            report.say(f"{start + batch:,} of {count:,} streams: {server.ask('kept').rss / 1024:,.0f} KiB")
+    return blocked
+
+
+def _until(server: Child, condition: Callable[[int, int], bool]) -> None:
+    """Wait until the numbers of open streams and of writes under way are as they are to be, twice in a row."""
+    deadline, holds = time.monotonic() + _START_S, 0
+    while holds < 2:
+        streams, writing, _ = server.ask("state")
+        holds = holds + 1 if condition(streams, writing) else 0
+        if time.monotonic() > deadline:
+            raise ChildFailed(f"the edge has {streams} streams and {writing} writes under way, and it stays so")
+        time.sleep(0.02)
+
+
+def _judge(options: CancelledOptions, before: edge.Kept, after: edge.Kept, blocked: int, took_s: float) -> int:
+    kept = (after.rss - before.rss) / options.streams
+    grown = after.objects - before.objects
+    report.table(
+        f"cancelled: {options.streams:,} streams, {blocked:,} of them in a blocked write, in {took_s:.0f} s",
+        ["", "before", "after", "of each stream"],
+        [
+            ["resident bytes", before.rss, after.rss, round(kept, 1)],
+            ["objects", before.objects.total(), after.objects.total(), _each(before, after, options.streams)],
+            *([f"  {name}", before.objects[name], after.objects[name], ""] for name, _ in grown.most_common(_SHOWN)),
+        ],
+    )
+    verdict = report.Verdict("cancelled")
+    verdict.ratios = {
+        "bytes kept of a stream": round(kept, 1),
+        "objects kept of a stream": _each(before, after, options.streams),
+    }
+    verdict.must[f"at most {MOST_BYTES} bytes are kept of a stream"] = kept <= MOST_BYTES
+    verdict.must["no object is kept of each stream"] = _each(before, after, options.streams) < 1
+    verdict.must["half of the streams were cancelled in a blocked write"] = blocked >= options.streams // 2
+    return verdict.say()
+
+
+def _each(before: edge.Kept, after: edge.Kept, streams: int) -> float:
+    return round((after.objects.total() - before.objects.total()) / streams, 3)

@@ -1,0 +1,89 @@
+"""An edge that is killed is forgotten, and one that lives makes good what the store lost of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import grpc
+import pytest
+from redis.asyncio import Redis
+
+from relay.edge.settings import EdgeSettings
+from relay.store.presence.connected import ConnectedSuites
+from relay.store.presence.interest import Interest
+from relay.store.server import keys
+from relay.store.server.layout import Client
+from relay.worker.tenant.loop import EXPIRED_EDGES_EVERY
+from tests.edge.killable import killable_edge
+from tests.edge.suite import SuiteStream
+from tests.edge.worker import TENANT, name
+from tests.support.clock import SteppedClock
+from tests.support.waiting import eventually
+
+SOON = timedelta(seconds=1.5)
+
+
+def test_a_killed_edge_is_forgotten_within_a_minute_by_everybody() -> None:
+    assert EdgeSettings().forgotten_after + EXPIRED_EDGES_EVERY < timedelta(minutes=1)
+
+
+@pytest.mark.fault("V12")
+async def test_what_a_killed_edge_left_is_gone_and_a_living_ones_stays(
+    worker, store, valkey, raw: Redis, start_edge, connect, suite
+) -> None:
+    edge = await start_edge(forgotten_after=SOON)
+    stays = await suite(channel=await connect(edge)).open(name(0), name(1)).ready()
+    key = await worker.issue()
+    interest, connected = Interest(store), ConnectedSuites(store, SOON)
+    with killable_edge(valkey.url_of(Client.EDGE), SOON) as (process, port):
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stream = await SuiteStream(channel, key.text).open(name(1), name(2)).ready()
+            (living,) = await interest.read_edges(TENANT) - {killed := await _edge_of(interest, name(2))}
+
+            async def is_connected() -> bool:
+                return key.key_id in await connected.of(TENANT)
+
+            await eventually(is_connected)
+            assert await interest.count(TENANT) == 3
+            process.kill()
+            await stream.ending()
+
+    async def is_forgotten() -> bool:
+        return await interest.read_edges(TENANT) == {living} and not await is_connected()
+
+    await eventually(is_forgotten)
+    assert await interest.count(TENANT) == 2
+    assert await raw.smembers(keys.tenant_edges(TENANT)) == {living.encode()}
+    assert not await raw.exists(keys.interest(TENANT, killed))
+    assert stays.error is None
+
+
+async def _edge_of(interest: Interest, watched: str) -> str:
+    return next(edge for edge, names in (await interest.read(TENANT)).items() if watched in names)
+
+
+@pytest.mark.parametrize("lost", ["expired", "flushed", "a part"])
+async def test_interest_that_the_store_lost_is_registered_again_with_the_next_sign_of_life(
+    lost: str, worker, store, raw: Redis, start_edge, connect, suite
+) -> None:
+    """History is the same, so nothing but the number of names tells."""
+    edge = await start_edge(clock := SteppedClock())
+    stream = await suite(channel=await connect(edge)).open(name(0), name(1)).ready()
+    interest = Interest(store)
+    (own,) = await interest.read_edges(TENANT)
+    match lost:
+        case "expired":
+            await raw.delete(keys.interest(TENANT, own))
+            assert await interest.read_edges(TENANT) == set()
+        case "flushed":
+            await raw.delete(keys.interest(TENANT, own), keys.tenant_edges(TENANT), keys.tenant_shared(TENANT))
+        case "a part":
+            await raw.srem(keys.interest(TENANT, own), name(1))
+
+    async def is_there_again() -> bool:
+        clock.advance(EdgeSettings().forgotten_after.total_seconds() / 3)
+        return await interest.read(TENANT) == {own: {name(0), name(1)}}
+
+    await eventually(is_there_again)
+    assert await interest.count(TENANT) == 2
+    assert stream.error is None
