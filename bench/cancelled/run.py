@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bench import report
 from bench.cancelled import edge, suites
@@ -15,9 +15,6 @@ from bench.fanout import relay
 from bench.fanout.schedule import Point
 from bench.processes import Child, ChildFailed, valkey
 from relay.store.server.connection import StoreSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MOST_BYTES: Final = 200
 """That may be kept of a stream."""
@@ -58,24 +55,24 @@ def _cancelled(server: Child, clients: Child, count: int) -> int:
     for start in range(0, count, _BATCH):
         batch = min(_BATCH, count - start)
         clients.ask(batch, timeout_s=_START_S)
-        _until(server, lambda streams, writing, batch=batch: streams == batch and writing >= batch // 2)
-        blocked += int(server.ask("state")[1])
+        blocked += _until(server, batch, batch // 2)
         clients.ask(0)
-        _until(server, lambda streams, writing: streams == writing == 0)
+        _until(server, 0, 0)
         if (start + batch) % _SAY_EVERY == 0:
             report.say(f"{start + batch:,} of {count:,} streams: {server.ask('kept').rss / 1024:,.0f} KiB")
     return blocked
 
 
-def _until(server: Child, condition: Callable[[int, int], bool]) -> None:
-    """Wait until the numbers of open streams and of writes under way are as they are to be, twice in a row."""
+def _until(server: Child, open_: int, blocked: int) -> int:
+    """Wait until so many streams are open, and so many of them at least in a write, twice in a row; returns how many are."""
     deadline, holds = time.monotonic() + _START_S, 0
     while holds < 2:
         streams, writing, _ = server.ask("state")
-        holds = holds + 1 if condition(streams, writing) else 0
+        holds = holds + 1 if streams == open_ and writing >= blocked else 0
         if time.monotonic() > deadline:
             raise ChildFailed(f"the edge has {streams} streams and {writing} writes under way, and it stays so")
         time.sleep(0.02)
+    return int(writing)
 
 
 def _judge(options: CancelledOptions, before: edge.Kept, after: edge.Kept, blocked: int, took_s: float) -> int:

@@ -178,15 +178,6 @@ async def _is(read, expected) -> bool:
     return await read() == expected
 
 
-async def test_names_that_the_store_forgot_are_registered_again(worker, suite, raw, edge, start_edge, connect) -> None:
-    edge = await start_edge(interest_renewal=SOON)
-    await worker.users(1)
-    await suite(channel=await connect(edge)).open(name(0)).ready()
-    (key,) = [key async for key in raw.scan_iter("*interest*")]
-    await raw.delete(key)
-    await eventually(lambda: _is(lambda: raw.smembers(key), {name(0).encode()}))
-
-
 async def test_a_key_in_use_is_noted(worker, suite, store) -> None:
     await suite().open().ready()
 
