@@ -29,37 +29,35 @@ def test_a_killed_edge_is_forgotten_within_a_minute_by_everybody() -> None:
 
 @pytest.mark.fault("V12")
 async def test_what_a_killed_edge_left_is_gone_and_a_living_ones_stays(
-    worker, store, valkey, raw: Redis, start_edge, connect, suite
+    worker, store, valkey, raw: Redis, suite
 ) -> None:
-    edge = await start_edge(forgotten_after=SOON)
-    stays = await suite(channel=await connect(edge)).open(name(0), name(1)).ready()
+    stays = await suite().open(name(0), name(1)).ready()
     key = await worker.issue()
     interest, connected = Interest(store), ConnectedSuites(store, SOON)
-    with killable_edge(valkey.url_of(Client.EDGE), SOON) as (process, port):
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            stream = await SuiteStream(channel, key.text).open(name(1), name(2)).ready()
-            (living,) = await interest.read_edges(TENANT) - {killed := await _edge_of(interest, name(2))}
+    (living,) = await interest.read_edges(TENANT)
 
-            async def is_connected() -> bool:
-                return key.key_id in await connected.of(TENANT)
-
-            await eventually(is_connected)
-            assert await interest.count(TENANT) == 3
-            process.kill()
-            await stream.ending()
+    async def is_connected() -> bool:
+        return key.key_id in await connected.of(TENANT)
 
     async def is_forgotten() -> bool:
         return await interest.read_edges(TENANT) == {living} and not await is_connected()
 
+    with killable_edge(valkey.url_of(Client.EDGE), SOON) as (process, port):
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stream = await SuiteStream(channel, key.text).open(name(1), name(2)).ready()
+            await eventually(is_connected)
+            await eventually(lambda: _watch(interest, 3))
+            process.kill()
+            await stream.ending()
     await eventually(is_forgotten)
-    assert await interest.count(TENANT) == 2
+    await eventually(lambda: _watch(interest, 2))
     assert await raw.smembers(keys.tenant_edges(TENANT)) == {living.encode()}
-    assert not await raw.exists(keys.interest(TENANT, killed))
+    assert [key async for key in raw.scan_iter("*interest*")] == [keys.interest(TENANT, living)]
     assert stays.error is None
 
 
-async def _edge_of(interest: Interest, watched: str) -> str:
-    return next(edge for edge, names in (await interest.read(TENANT)).items() if watched in names)
+async def _watch(interest: Interest, distinct: int) -> bool:
+    return await interest.count(TENANT) == distinct
 
 
 @pytest.mark.parametrize("lost", ["expired", "flushed", "a part"])
