@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 # The environment with what running needs, and with everything. The second has all of the first.
 FOR_RUNNING := $(VENV)/.installed-run
 FOR_ALL := $(VENV)/.installed
+FOR_CHART := $(VENV)/.installed-chart
 PYTEST := $(BIN)/python -m pytest
 # Most tests wait for something most of the time, so more processes than cores are of use.
 TEST_PROCESSES ?= 4
@@ -19,7 +20,7 @@ PROMISE := protos/v1.txtpb
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run run test topologies coverage coverage-run floors browser check soak chaos bench bench-push format lint types contracts protos protos-promise protos-check lock project-check parity-check locks-check profiles docs
+.PHONY: help setup setup-run run test topologies coverage coverage-run floors browser check soak chaos bench bench-push format lint types contracts protos protos-promise protos-check lock project-check parity-check locks-check chart-check chart-snapshots image image-arm64 profiles docs
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -56,12 +57,20 @@ $(FOR_RUNNING): requirements/run.txt pyproject.toml suite/pyproject.toml | $(VEN
 	@$(BIN)/python requirements/install.py requirements/run.txt
 	@touch $@
 
+# Tools that check the Helm chart, in a folder of their own. One of them asks for Python 3.12, and needs none.
+$(FOR_CHART): requirements/chart.txt | $(VENV)/pyvenv.cfg
+	@echo "Installing the tools that check the chart into $(VENV)/chart ..."
+	@rm -rf $(VENV)/chart
+	@$(call quietly,$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --ignore-requires-python --require-hashes \
+	  --target $(VENV)/chart -r requirements/chart.txt)
+	@touch $@
+
 # ---- run and test -------------------------------------------------------------------------------------------------------
 
 run: setup-run ## run a whole relay on this machine: Valkey, a local Microsoft cloud, all roles, a tenant to try
 	@exec $(BIN)/presence-relay dev
 
-test: setup browser ## run every test but those of `make check`
+test: setup $(FOR_CHART) browser ## run every test but those of `make check`
 	@$(PYTEST) -m 'not soak' --numprocesses $(TEST_PROCESSES) --dist worksteal --durations=20 $(CHECK_TESTS:%=--ignore=%) $(if $(COVERED_TOO),,$(COVERED:%=--ignore=%))
 
 # Measuring costs Python 3.11 three quarters more time, so it is done over the tests of single packages. CI runs these here, and the rest by
@@ -107,7 +116,7 @@ bench-push: setup ## run the benchmarks of push: a day beside polling, loss, sil
 
 # ---- check --------------------------------------------------------------------------------------------------------------
 
-check: lint types contracts protos-check project-check parity-check locks-check ## check format, lint, types, import contracts, protos, docs, locks and known vulnerabilities
+check: lint types contracts protos-check project-check parity-check chart-check locks-check ## check format, lint, types, import contracts, protos, docs, chart, locks and known vulnerabilities
 
 format: setup ## format code and protos
 	@$(BIN)/ruff format --quiet $(CODE)
@@ -131,6 +140,13 @@ project-check: setup
 # Each documented behaviour of the local cloud has a test; `make test` runs it.
 parity-check: setup
 	@$(BIN)/python -m tests.parity
+
+# The custom resources of the chart's examples, against definitions in a folder: make chart-check CRDS=DIR
+chart-check: setup $(FOR_CHART) ## check the chart's custom resources against definitions in the folder CRDS
+	@$(BIN)/python -m tests.chart $(CRDS)
+
+chart-snapshots: setup $(FOR_CHART) ## write what each example of the chart becomes, for reviews
+	@$(BIN)/python -m tests.chart.snapshots
 
 # What the locks pin, compared with known vulnerabilities; without a network it says that it was not.
 locks-check: setup
@@ -165,7 +181,9 @@ protos-check: setup
 # No address and no header, so that the locks are the same wherever they are made. presence-suite is here, in suite/.
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --no-annotate --no-emit-package presence-suite --quiet
 
-lock: setup ## resolve the locks again: of images, of `make run`, and of everything
+lock: setup ## resolve the locks again: of images, of `make run`, of everything, and of tools for the chart
 	@$(LOCK) --output-file requirements/relay.txt
 	@$(LOCK) --extra dev --constraints requirements/relay.txt --output-file requirements/run.txt
 	@$(LOCK) --all-extras --constraints requirements/run.txt --output-file requirements/dev.txt
+	@$(BIN)/uv pip compile requirements/chart.in --no-deps --universal --python-version 3.12 --generate-hashes --no-header --no-annotate --quiet \
+	  --output-file requirements/chart.txt

@@ -1,7 +1,9 @@
-"""Write the generated pages of docs/reference: `python -m tests.references`, which is `make docs`. A test compares them.
+"""Write the generated pages: `python -m tests.references`, which is `make docs`. A test compares them.
 
-settings.md   every setting, as `presence-relay settings` prints them
-commands.md   every command with its arguments and options, as `--help` prints them
+settings.md          every setting, as `presence-relay settings` prints them
+commands.md          every command with its arguments and options, as `--help` prints them
+values.schema.json   of the Helm chart, which follows from values.yaml and from the settings
+README.md            of the Helm chart, whose table of values follows from values.yaml
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import typer.main
 
 from relay.cli import app
 from relay.settings.table import table
+from tests.chart import readme, schema
+from tests.chart.engine import CHART
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +42,12 @@ Settings are `RELAY_…` variables: [settings](settings.md). Exit codes: 0 done,
 def pages() -> dict[Path, str]:
     """Return each generated page with its text."""
     commands = "\n".join([_COMMANDS, *_sections(typer.main.get_command(app), "presence-relay")])
-    return {FOLDER / "settings.md": _SETTINGS + table(), FOLDER / "commands.md": commands}
+    return {
+        FOLDER / "settings.md": _SETTINGS + table(),
+        FOLDER / "commands.md": commands,
+        CHART / "values.schema.json": schema.schema_text(),
+        readme.README: readme.readme_text(),
+    }
 
 
 def _sections(command: Any, name: str) -> Iterator[str]:

@@ -1,0 +1,276 @@
+{{/* Combinations of values that cannot work. Each check returns lines that say what is wrong and what to do; all are told together. */}}
+
+{{- define "relay.checks" -}}
+{{- $faults := list -}}
+{{- range $check := list "image" "roles" "tls" "exposure" "redis" "secrets" "scaling" "shutdown" "webhook" "mail" "jobs" -}}
+{{- range $line := splitList "\n" (include (printf "relay.check-%s" $check) $) -}}
+{{- with trim $line -}}{{- $faults = append $faults . -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with $faults -}}
+{{- fail (printf "\n\nThese values cannot work:\n  - %s\n" (join "\n  - " .)) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "relay.check-image" -}}
+{{- if not .Values.image.repository }}
+image.repository is empty: build the image (`make image`), push it to your registry, and name it here.
+{{- end }}
+{{- range $name, $image := dict "image" .Values.image "valkey.image" .Values.valkey.image }}
+{{- if eq $image.tag "latest" }}
+{{ $name }}.tag is latest, so pods of one release could run different releases: name a version or a digest.
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "relay.check-roles" -}}
+{{- $hosts := dict }}
+{{- $running := 0 }}
+{{- range $name := list "edge" "worker" "webhook" "web" }}
+{{- $role := get $.Values $name }}
+{{- if $role.enabled }}
+{{- $running = add $running 1 }}
+{{- if ne $name "worker" }}
+{{- if not $role.host }}
+{{ $name }}.host is empty: set the DNS name at which {{ get (dict "edge" "suites reach the edge" "web" "browsers reach the pages" "webhook" "Microsoft reaches the webhook") $name }}{{ if eq $name "webhook" }}, or set webhook.enabled to false to poll only{{ end }}.
+{{- else if hasKey $hosts $role.host }}
+{{ $name }}.host is the same as {{ get $hosts $role.host }}.host: give each a DNS name of its own.
+{{- else }}
+{{- $_ := set $hosts $role.host $name }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if not $running }}
+No role is enabled: set edge.enabled, worker.enabled, webhook.enabled or web.enabled to true.
+{{- end }}
+{{- end -}}
+
+{{- define "relay.check-tls" -}}
+{{- range $name := list "edge" "web" "webhook" }}
+{{- $role := get $.Values $name }}
+{{- if $role.enabled }}
+{{- $own := and $role.tls.enabled $role.tls.certManager.enabled }}
+{{- if and $role.tls.enabled (not $role.tls.existingSecret) (not $own) }}
+{{ $name }}.tls is enabled and there is no certificate: set {{ $name }}.tls.existingSecret, or {{ $name }}.tls.certManager.enabled with an issuer.
+{{- end }}
+{{- if and $own $role.tls.existingSecret }}
+{{ $name }}.tls has both an existingSecret and certManager: keep one of the two.
+{{- end }}
+{{- if and $own (not $role.tls.certManager.issuerRef.name) }}
+{{ $name }}.tls.certManager.issuerRef.name is empty: name the issuer.
+{{- end }}
+{{- if and (not $role.tls.enabled) (or $role.tls.existingSecret $role.tls.certManager.enabled) }}
+{{ $name }}.tls has a certificate and is not enabled: set {{ $name }}.tls.enabled to true, or remove the certificate.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and .Values.edge.enabled (not .Values.edge.tls.enabled) }}
+{{- if ne .Values.edge.service.type "ClusterIP" }}
+edge.tls.enabled is false although edge.service.type is {{ .Values.edge.service.type }}: suite keys would cross the network in the clear. Serve TLS in the pod, or set edge.service.type to ClusterIP and put a gateway in front.
+{{- end }}
+{{- if .Values.edge.tlsRoute.enabled }}
+edge.tlsRoute passes TLS through to the pod, which serves none: set edge.tls.enabled to true, or use edge.grpcRoute.
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "relay.check-exposure" -}}
+{{- range $name := list "edge" "web" "webhook" }}
+{{- $role := get $.Values $name }}
+{{- if $role.enabled }}
+{{- $used := list }}
+{{- range $way := list "tlsRoute" "grpcRoute" "httpRoute" "ingress" }}
+{{- $given := get $role $way }}
+{{- if and $given $given.enabled }}
+{{- $used = append $used $way }}
+{{- if and (ne $way "ingress") (not $given.parentRefs) }}
+{{ $name }}.{{ $way }}.parentRefs is empty: name the gateway.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if gt (len $used) 1 }}
+{{ $name }} is exposed in {{ len $used }} ways ({{ join ", " $used }}): keep one of them.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $edge := .Values.edge }}
+{{- if and $edge.grpcRoute.enabled $edge.tls.enabled (not $edge.grpcRoute.backendTLS.enabled) }}
+edge.grpcRoute ends TLS at the gateway, and the pod expects TLS too: set edge.grpcRoute.backendTLS.enabled to true, or edge.tls.enabled to false.
+{{- end }}
+{{- if and $edge.grpcRoute.backendTLS.enabled (not $edge.tls.enabled) }}
+edge.grpcRoute.backendTLS is enabled and the pod serves no TLS: set edge.tls.enabled to true.
+{{- end }}
+{{- if and .Values.metrics.podMonitor.enabled .Values.metrics.serviceMonitor.enabled }}
+metrics.podMonitor and metrics.serviceMonitor are both enabled, and every metric would be scraped twice: keep one of the two.
+{{- end }}
+{{- end -}}
+
+{{- define "relay.check-redis" -}}
+{{- $values := .Values }}
+{{- $ways := list }}
+{{- if $values.redis.url }}{{ $ways = append $ways "redis.url" }}{{ end }}
+{{- if $values.redis.existingSecret }}{{ $ways = append $ways "redis.existingSecret" }}{{ end }}
+{{- if $values.valkey.enabled }}{{ $ways = append $ways "valkey.enabled" }}{{ end }}
+{{- if not $ways }}
+There is no Redis: set redis.existingSecret to a Secret with the URL, or valkey.enabled to true for a trial.
+{{- else if gt (len $ways) 1 }}
+{{ join " and " $ways }} are both set: keep one of them.
+{{- end }}
+{{- if and $values.valkey.enabled (or $values.vault.url $values.vault.existingSecret) }}
+valkey.enabled is for trials and keeps everything: remove vault, or use a Redis of your own with redis.existingSecret.
+{{- end }}
+{{- if and $values.valkey.enabled (gt (dig "vault" "replicas" 0 $values.config | int) 0) }}
+config.vault.replicas asks for replicas, and the chart's Valkey has none: remove it, or use a Redis of your own.
+{{- end }}
+{{- if ne ($values.valkey.replicas | int) 1 }}
+valkey.replicas is {{ $values.valkey.replicas }}, and the chart's Valkey is one server: set it to 1, or use a replicated Redis of your own with redis.existingSecret.
+{{- end }}
+{{- range $name := list "redis" "vault" }}
+{{- $given := get $values $name }}
+{{- if and (eq $name "vault") $given.url $given.existingSecret }}
+vault.url and vault.existingSecret are both set: keep one of them.
+{{- end }}
+{{- if regexMatch "://[^/@]*:[^/@]*@" $given.url }}
+{{ $name }}.url has a password, which everybody could read who may read the Deployment: put the URL into a Secret and name it as {{ $name }}.existingSecret.
+{{- end }}
+{{- $plaintext := dig $name (ternary "plaintext" "redisPlaintext" (eq $name "redis")) false $values.config }}
+{{- if and (regexMatch "^redis(\\+[a-z]+)?://" $given.url) (not $plaintext) }}
+{{ $name }}.url is redis:// to another host, which shows presence and consents to the network: use rediss://, or set config.{{ ternary "redis.plaintext" "vault.redisPlaintext" (eq $name "redis") }} to true if a mesh encrypts it.
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "relay.check-secrets" -}}
+{{- $values := .Values }}
+{{- if and $values.keyRing.existingSecret $values.keyRing.create }}
+keyRing.existingSecret and keyRing.create are both set: keep existingSecret.
+{{- end }}
+{{- if and (or $values.edge.enabled $values.worker.enabled $values.web.enabled) (not $values.keyRing.existingSecret) (not $values.keyRing.create) }}
+There is no key ring: run `presence-relay keyring new key-ring.json`, make a Secret of key-ring.json and key-ring.json.pub, and name it as keyRing.existingSecret; or set keyRing.create to true.
+{{- end }}
+{{- if and (or $values.worker.enabled $values.webhook.enabled $values.web.enabled) (not $values.entra.clientId) }}
+entra.clientId is empty: set the application id of the app registration.
+{{- end }}
+{{- if and (or $values.worker.enabled $values.web.enabled) (not $values.entra.credential.existingSecret) }}
+entra.credential.existingSecret is empty: make a Secret with the certificate or the client secret of the app registration, and name it.
+{{- end }}
+{{- if and $values.entra.secondCredential.existingSecret (not $values.entra.credential.existingSecret) }}
+entra.secondCredential is set without entra.credential: call it the first.
+{{- end }}
+{{- end -}}
+
+{{- define "relay.check-scaling" -}}
+{{- range $component := (include "relay.components" . | fromYaml).items }}
+{{- $role := include "relay.role" (dict "root" $ "component" $component) | fromYaml }}
+{{- $scaling := $role.autoscaling }}
+{{- if $scaling.enabled }}
+{{- if hasKey $role "replicas" }}
+{{ $component }}.replicas is set although {{ $component }}.autoscaling is enabled: remove replicas, or turn autoscaling off.
+{{- end }}
+{{- if gt ($scaling.minReplicas | int) ($scaling.maxReplicas | int) }}
+{{ $component }}.autoscaling.minReplicas is {{ $scaling.minReplicas }}, more than maxReplicas, {{ $scaling.maxReplicas }}: raise maxReplicas.
+{{- end }}
+{{- if and $scaling.keda.enabled (not $scaling.keda.triggers) }}
+{{ $component }}.autoscaling.keda.triggers is empty: name at least one trigger.
+{{- end }}
+{{- if and (not $scaling.keda.enabled) (not $scaling.cpuPercent) (not $scaling.metric.name) }}
+{{ $component }}.autoscaling has nothing to follow: set cpuPercent, or metric.name.
+{{- end }}
+{{- end }}
+{{- if and (hasKey $role.podDisruptionBudget "minAvailable") (hasKey $role.podDisruptionBudget "maxUnavailable") }}
+{{ $component }}.podDisruptionBudget has minAvailable and maxUnavailable, and Kubernetes takes one: keep one of the two.
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* A duration like 5s, 500ms or 1m in milliseconds; several units together count as 0, which is never too long. */}}
+{{- define "relay.milliseconds" -}}
+{{- $text := . | toString -}}
+{{- $number := regexFind "^[0-9]+" $text | default "0" | int -}}
+{{- $unit := regexFind "(ms|s|m|h)?$" $text | default "s" -}}
+{{- mul $number (get (dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000) $unit) -}}
+{{- end -}}
+
+{{- define "relay.check-shutdown" -}}
+{{- range $component := (include "relay.components" . | fromYaml).items }}
+{{- $role := include "relay.role" (dict "root" $ "component" $component) | fromYaml }}
+{{- $about := dict "root" $ "component" $component "role" $role }}
+{{- $least := include "relay.least-grace" $about | int }}
+{{- if lt (include "relay.grace" $about | int) $least }}
+{{ $component }}.terminationGracePeriodSeconds is {{ $role.terminationGracePeriodSeconds }}, and the pod needs {{ $least }} to stop (shutdown.preStopSeconds + drainSeconds + marginSeconds): remove it, or lower shutdown.drainSeconds.
+{{- end }}
+{{- end }}
+{{- if .Values.edge.enabled }}
+{{- $age := dig "edge" "connectionAge" "5s" .Values.config }}
+{{- if lt (mul .Values.shutdown.drainSeconds 1000 | int) (mul 2 (include "relay.milliseconds" $age | int) | int) }}
+shutdown.drainSeconds is {{ .Values.shutdown.drainSeconds }}, less than twice config.edge.connectionAge, {{ $age }}: raise drainSeconds, or lower connectionAge.
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "relay.check-webhook" -}}
+{{- if .Values.webhook.enabled }}
+{{- $cloud := dig "cloud" "name" "global" .Values.config }}
+{{- if has $cloud (list "gcc-high" "dod") }}
+webhook.enabled is true, and {{ $cloud }} has no change notifications: set webhook.enabled to false.
+{{- end }}
+{{- $encryption := .Values.webhook.encryption }}
+{{- if and (not $encryption.existingSecret) (not $encryption.certManager.enabled) }}
+There is no certificate that Microsoft can encrypt notifications for: set webhook.encryption.existingSecret, or webhook.encryption.certManager.enabled with an issuer; or set webhook.enabled to false to poll only.
+{{- end }}
+{{- if and $encryption.existingSecret $encryption.certManager.enabled }}
+webhook.encryption has both an existingSecret and certManager: keep one of the two.
+{{- end }}
+{{- if and $encryption.certManager.enabled (not $encryption.certManager.issuerRef.name) }}
+webhook.encryption.certManager.issuerRef.name is empty: name the issuer; a self-signed one is enough.
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "relay.check-mail" -}}
+{{- $mail := default (dict) .Values.config.mail }}
+{{- if and $mail.user (not .Values.mail.existingSecret) }}
+config.mail.user is set without a password: put the password into a Secret and name it as mail.existingSecret.
+{{- end }}
+{{- if and .Values.mail.existingSecret (not $mail.user) }}
+mail.existingSecret is set without a user: set config.mail.user.
+{{- end }}
+{{- if and $mail.host (not $mail.from) }}
+config.mail.from is empty: set the sender address of e-mail.
+{{- end }}
+{{- if and $mail.from (not $mail.host) }}
+config.mail.host is empty: set the mail server.
+{{- end }}
+{{- end -}}
+
+{{- define "relay.check-jobs" -}}
+{{- if .Values.preflight.enabled }}
+{{- range $name, $is := dict "keyRing.create" .Values.keyRing.create "valkey.enabled" .Values.valkey.enabled }}
+{{- if $is }}
+preflight.enabled is true, and the preflight runs before what {{ $name }} makes: set preflight.enabled to false.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- with .Values.test }}
+{{- if and .suiteKey.existingSecret (not .user) }}
+test.user is empty: name the user whom `helm test` watches with the suite key.
+{{- end }}
+{{- if and .suiteKey.existingSecret (not $.Values.edge.tls.enabled) (not .address) }}
+test.address is empty, and a suite key goes over TLS only: set the address of the gateway in front of the edge.
+{{- end }}
+{{- end }}
+{{- with .Values.backup }}
+{{- if .enabled }}
+{{- if not .publicKey.existingSecret }}
+backup.publicKey.existingSecret is empty: run `presence-relay backup new-key backup.key` on another machine, make a Secret of backup.key.pub, and name it.
+{{- end }}
+{{- if and .persistence.create .persistence.existingClaim }}
+backup.persistence has both an existingClaim and create: keep one of the two.
+{{- end }}
+{{- if and (not .persistence.create) (not .persistence.existingClaim) (not .upload.container) }}
+Backups would be lost with their pod: set backup.persistence.existingClaim or backup.persistence.create, or backup.upload.container.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}

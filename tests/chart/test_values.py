@@ -1,0 +1,153 @@
+"""values.yaml, its schema, the README and the relay's settings say the same."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from relay.settings.env import variable_of
+from relay.settings.load import GROUPS
+from tests.chart import schema
+from tests.chart.engine import CHART, NEWEST, ROOT
+from tests.chart.examples import EXAMPLES, values
+from tests.chart.values import documented
+
+if TYPE_CHECKING:
+    from tests.chart.engine import Helm
+    from tests.chart.examples import Renderings
+
+VALUES = documented()
+
+
+def leaves(tree: object, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    if isinstance(tree, dict) and tree and path[-1:] != ("resources",):
+        return [leaf for key, value in tree.items() for leaf in leaves(value, (*path, key))]
+    return [path]
+
+
+def test_every_value_has_a_comment():
+    known = {value.path for value in VALUES if value.comment}
+    assert [".".join(path) for path in leaves(VALUES.default) if path[: len(path)] not in known and path[:-1] not in known] == []
+
+
+def test_every_comment_is_a_sentence():
+    wrong = [value.name for value in VALUES if value.comment and not re.fullmatch(r"(`|[A-Z]).*[.`:]", value.comment)]
+    assert wrong == []
+
+
+def test_every_setting_of_the_relay_can_be_set_or_follows_from_a_value():
+    config = schema.config_schema()["properties"]
+    known = {value.name for value in VALUES}
+    for group_name, group in GROUPS.items():
+        for field_name in group.model_fields:
+            variable = variable_of(group, field_name)
+            if variable in schema.OWNED:
+                assert schema.OWNED[variable] in known, variable
+            elif variable not in schema.FIXED:
+                assert schema.config_key(variable, group_name) in config[group_name]["properties"], variable
+
+
+def test_every_role_may_set_what_is_set_for_all_pods():
+    import json
+
+    properties = json.loads((CHART / "values.schema.json").read_text())["properties"]
+    for role in schema.ROLES:
+        assert properties[role]["properties"].keys() >= properties["pod"]["properties"].keys()
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_begins_with_what_it_is_for_and_sets_nothing_to_its_default(example: str):
+    text = EXAMPLES[example].read_text()
+    assert text.startswith("# ")
+
+    def repeated(given: object, default: object, path: str = "") -> list[str]:
+        if isinstance(given, dict) and isinstance(default, dict):
+            return [line for key in given for line in repeated(given[key], default.get(key, ...), f"{path}.{key}")]
+        return [path] if given == default and not path.endswith((".kind", ".group")) else []
+
+    assert repeated(yaml.safe_load(text), VALUES.default) == []
+
+
+def test_the_notes_say_what_to_do_next(rendered: Renderings, helm: Helm):
+    notes = (CHART / "templates" / "NOTES.txt").read_text()
+    for part in ("/onboarding/callback", "presence-relay tenants list", "helm -n", "KEEP A COPY", "DNS"):
+        assert part in notes
+
+
+def test_the_chart_has_the_version_of_the_project():
+    import tomllib
+
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert chart["appVersion"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert yaml.safe_load(chart["annotations"]["artifacthub.io/changes"])[0]["kind"] in {"added", "changed", "fixed"}
+
+
+def test_values_of_a_role_go_before_those_of_all_pods_also_when_they_are_false_or_empty(helm: Helm):
+    rendering = helm.render(
+        values(
+            {
+                "pod": {"podDisruptionBudget": {"enabled": True}, "nodeSelector": {"a": "b"}, "tolerations": [{"key": "x"}]},
+                "edge": {"podDisruptionBudget": {"enabled": False}, "tolerations": [], "minReadySeconds": 0},
+            }
+        )
+    )
+    edge = rendering.one("Deployment", "edge")["spec"]
+    assert rendering.of("PodDisruptionBudget", "-edge") == []
+    assert "tolerations" not in edge["template"]["spec"]
+    assert edge["minReadySeconds"] == 0
+    assert edge["template"]["spec"]["nodeSelector"] == {"a": "b"}
+    assert rendering.one("Deployment", "worker")["spec"]["template"]["spec"]["tolerations"] == [{"key": "x"}]
+
+
+def test_templates_in_extra_objects_are_rendered(helm: Helm):
+    objects = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-one"}},
+        'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: "{{ .Release.Namespace }}-two"}\n',
+    ]
+    rendering = helm.render(values({"extraObjects": objects}))
+    assert {each["metadata"]["name"] for each in rendering.of("ConfigMap")} == {"relay-one", "telephony-two"}
+
+
+def test_dashboards_become_config_maps_and_rules_a_rule_object(helm: Helm):
+    rendering = helm.render(
+        values(
+            {
+                "metrics": {
+                    "dashboards": {"enabled": True, "extra": {"mine": '{"title": "Mine"}'}},
+                    "prometheusRule": {"enabled": True, "groups": {"mine": [{"alert": "A", "expr": "1"}]}},
+                }
+            }
+        )
+    )
+    board = rendering.one("ConfigMap", "-dashboard-mine")
+    assert board["data"] == {"mine.json": '{"title": "Mine"}'}
+    assert board["metadata"]["labels"]["grafana_dashboard"] == "1"
+    groups = rendering.one("PrometheusRule")["spec"]["groups"]
+    assert {"name": "mine", "rules": [{"alert": "A", "expr": "1"}]} in groups
+
+
+def test_additions_of_the_operator_reach_the_pods_of_a_role(helm: Helm):
+    own = {
+        "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
+        "extraEnvFrom": [{"secretRef": {"name": "more"}}],
+        "extraVolumes": [{"name": "more", "emptyDir": {}}],
+        "extraVolumeMounts": [{"name": "more", "mountPath": "/more"}],
+        "extraContainers": [{"name": "beside", "image": "beside:1"}],
+        "extraInitContainers": [{"name": "before", "image": "before:1"}],
+        "podLabels": {"team": "a"},
+        "podAnnotations": {"note": "b"},
+    }
+    rendering = helm.render(values({"worker": own}), kube=NEWEST)
+    template = rendering.one("Deployment", "worker")["spec"]["template"]
+    relay, beside = template["spec"]["containers"]
+    assert own["extraEnv"][0] in relay["env"]
+    assert relay["envFrom"] == own["extraEnvFrom"]
+    assert own["extraVolumes"][0] in template["spec"]["volumes"]
+    assert own["extraVolumeMounts"][0] in relay["volumeMounts"]
+    assert (beside["name"], template["spec"]["initContainers"][0]["name"]) == ("beside", "before")
+    assert template["metadata"]["labels"]["team"] == "a"
+    assert template["metadata"]["annotations"] == {"note": "b"}
+    assert "team" not in rendering.one("Deployment", "web")["spec"]["template"]["metadata"]["labels"]
