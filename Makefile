@@ -20,7 +20,7 @@ PROMISE := protos/v1.txtpb
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run run test topologies coverage coverage-run floors browser check soak chaos bench bench-push format lint types contracts protos protos-promise protos-check lock project-check parity-check locks-check chart-check chart-snapshots image image-arm64 profiles docs
+.PHONY: help setup setup-run run test topologies coverage coverage-run floors browser check soak chaos bench bench-push format lint types contracts protos protos-promise protos-check lock project-check parity-check locks-check chart-check chart-policies chart-snapshots image image-arm64 profiles docs
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -145,6 +145,17 @@ parity-check: setup
 chart-check: setup $(FOR_CHART) ## check the chart's custom resources against definitions in the folder CRDS
 	@$(BIN)/python -m tests.chart $(CRDS)
 
+# checkov in an environment of its own: it asks for other versions than we do.
+$(VENV)/checkov: requirements/checkov.txt | $(VENV)/pyvenv.cfg
+	@echo "Installing checkov into $@ ..."
+	@$(PYTHON) -m venv --clear $@
+	@$(call quietly,$@/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/checkov.txt)
+	@touch $@
+
+chart-policies: setup $(FOR_CHART) $(VENV)/checkov ## check all examples of the chart with trivy and checkov
+	@$(BIN)/python -m tests.chart.policies trivy
+	@$(BIN)/python -m tests.chart.policies checkov
+
 chart-snapshots: setup $(FOR_CHART) ## write what each example of the chart becomes, for reviews
 	@$(BIN)/python -m tests.chart.snapshots
 
@@ -187,3 +198,4 @@ lock: setup ## resolve the locks again: of images, of `make run`, of everything,
 	@$(LOCK) --all-extras --constraints requirements/run.txt --output-file requirements/dev.txt
 	@$(BIN)/uv pip compile requirements/chart.in --no-deps --universal --python-version 3.12 --generate-hashes --no-header --no-annotate --quiet \
 	  --output-file requirements/chart.txt
+	@$(BIN)/uv pip compile requirements/checkov.in --universal --generate-hashes --no-header --no-annotate --quiet --output-file requirements/checkov.txt

@@ -85,7 +85,12 @@ def test_the_architecture_says_why_each_dependency_is_there():
 
 @pytest.mark.parametrize(
     "document",
-    [*ROOT.glob("*.md"), *(ROOT / "suite").glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")],
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "suite").glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "deploy").rglob("*.md"),
+    ],
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_links_between_documents_lead_somewhere(document: Path):

@@ -6,6 +6,8 @@
     readme.py             makes the table of values in the chart's README
     examples.py           the examples in the chart's folder `values`, each rendered once
     kubernetes.py         compares objects with the schemas of a Kubernetes version, and with CRD files
+    policies.py           runs trivy and checkov over the snapshots, with the exceptions and their reasons
+    snapshots.py          writes the snapshots
     snapshots/            what each example becomes, so that a review sees what a change does; `make chart-snapshots` writes them
 
 `tests/cluster` is about a real cluster.

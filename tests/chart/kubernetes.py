@@ -68,7 +68,9 @@ def definitions(folder: Path) -> dict[tuple[str, str], Any]:
             for version in spec["versions"]:
                 schema = _strict(version["schema"]["openAPIV3Schema"])
                 schema["properties"] |= {"apiVersion": {}, "kind": {}, "metadata": {"type": "object"}}
-                found[f"{spec['group']}/{version['name']}", spec["names"]["kind"]] = jsonschema_rs.Draft7Validator(schema)
+                found[f"{spec['group']}/{version['name']}", spec["names"]["kind"]] = jsonschema_rs.Draft7Validator(
+                    schema
+                )
     return found
 
 

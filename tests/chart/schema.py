@@ -36,7 +36,10 @@ _PULL: Final = {"enum": ["Always", "IfNotPresent", "Never"]}
 # Pattern of a path -> what is allowed there. The first that fits counts.
 _NARROWER: Final[list[tuple[str, dict[str, Any]]]] = [
     (r"global\.imagePullSecrets|image\.pullSecrets", {"type": "array", "items": _NAME}),
-    (r"nameOverride|fullnameOverride", {"type": "string", "pattern": "^([a-z]([-a-z0-9]*[a-z0-9])?)?$", "maxLength": 63}),
+    (
+        r"nameOverride|fullnameOverride",
+        {"type": "string", "pattern": "^([a-z]([-a-z0-9]*[a-z0-9])?)?$", "maxLength": 63},
+    ),
     (r"mode", {"enum": ["roles", "all"]}),
     (r".*\.pullPolicy", _PULL),
     (r".*\.digest", _DIGEST),
@@ -52,16 +55,24 @@ _NARROWER: Final[list[tuple[str, dict[str, Any]]]] = [
     (r".*\.nodePort", _NODE_PORT),
     (r"networkPolicy\..*\.ports", {"type": "array", "items": _PORT, "minItems": 1}),
     (r".*\.(to|from)|networkPolicy\.extra.*|backup\.upload\.egress", {"type": "array", "items": {"type": "object"}}),
-    (r".*issuerRef", {
-        "type": "object", "additionalProperties": False,
-        "properties": {"name": {"type": "string"}, "kind": {"type": "string"}, "group": {"type": "string"}},
-    }),
+    (
+        r".*issuerRef",
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {"name": {"type": "string"}, "kind": {"type": "string"}, "group": {"type": "string"}},
+        },
+    ),
     (r".*\.(duration|renewBefore|requestTimeout|interval|scrapeTimeout)", _TIME),
     (r".*persistence\.size", _SIZE),
-    (r".*\.resources", {
-        "type": "object", "additionalProperties": False,
-        "properties": {"requests": {"type": "object"}, "limits": {"type": "object"}, "claims": {"type": "array"}},
-    }),
+    (
+        r".*\.resources",
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {"requests": {"type": "object"}, "limits": {"type": "object"}, "claims": {"type": "array"}},
+        },
+    ),
     (r"shutdown\.drainSeconds", {"type": "integer", "minimum": 5, "maximum": 3600}),
     (r"shutdown\.preStopSeconds", {"type": "integer", "minimum": 0, "maximum": 300}),
     (r"shutdown\.marginSeconds", {"type": "integer", "minimum": 20, "maximum": 600}),
@@ -77,8 +88,11 @@ _NARROWER: Final[list[tuple[str, dict[str, Any]]]] = [
     (r"metrics\.prometheusRule\.groups", {"type": "object", "additionalProperties": {"type": "array"}}),
     (r"metrics\.dashboards\.extra", _TEXTS),
     (r"extraObjects", {"type": "array", "items": {"type": ["object", "string"]}}),
-    (r".*\.(extraEnv|extraEnvFrom|extraVolumes|extraVolumeMounts|extraContainers|extraInitContainers|tolerations"
-     r"|topologySpreadConstraints|parentRefs|triggers|metricRelabelings|volumes)", {"type": "array", "items": {"type": "object"}}),
+    (
+        r".*\.(extraEnv|extraEnvFrom|extraVolumes|extraVolumeMounts|extraContainers|extraInitContainers|tolerations"
+        r"|topologySpreadConstraints|parentRefs|triggers|metricRelabelings|volumes)",
+        {"type": "array", "items": {"type": "object"}},
+    ),
 ]
 ROLES: Final = ("all", "edge", "worker", "webhook", "web")
 
@@ -88,11 +102,10 @@ OWNED: Final = {
     "RELAY_VAULT_KEY_RING": "keyRing",
     "RELAY_CLOUD_CA": "trust.microsoft",
     "RELAY_CLOUD_CLIENT_ID": "entra.clientId",
+    **{f"RELAY_CLOUD_{name}": "entra.credential" for name in ("CLIENT_SECRET", "CERTIFICATE", "PRIVATE_KEY")},
     **{
-        f"RELAY_CLOUD_{name}": "entra.credential" for name in ("CLIENT_SECRET", "CERTIFICATE", "PRIVATE_KEY")
-    },
-    **{
-        f"RELAY_CLOUD_SECOND_{name}": "entra.secondCredential" for name in ("CLIENT_SECRET", "CERTIFICATE", "PRIVATE_KEY")
+        f"RELAY_CLOUD_SECOND_{name}": "entra.secondCredential"
+        for name in ("CLIENT_SECRET", "CERTIFICATE", "PRIVATE_KEY")
     },
     "RELAY_EDGE_MARK_KEYS": "keyRing.publicKey",
     "RELAY_EDGE_PLAIN_TEXT": "edge.tls.enabled",
@@ -104,10 +117,16 @@ OWNED: Final = {
     "RELAY_MAIL_PASSWORD": "mail.existingSecret",
     "RELAY_MAIL_CA": "trust.mail",
     "RELAY_NOTICE_CA": "trust.notices",
-    **{f"RELAY_{role}_TLS_{part}": f"{role.lower()}.tls" for role in ("EDGE", "WEB", "WEBHOOK") for part in ("CERT", "KEY")},
+    **{
+        f"RELAY_{role}_TLS_{part}": f"{role.lower()}.tls"
+        for role in ("EDGE", "WEB", "WEBHOOK")
+        for part in ("CERT", "KEY")
+    },
 }
 """Settings that the chart derives from other values, each with the value."""
-FIXED: Final = frozenset(f"RELAY_{role}_{name}" for role in ("EDGE", "WEB", "WEBHOOK", "OPS") for name in ("HOST", "PORT"))
+FIXED: Final = frozenset(
+    f"RELAY_{role}_{name}" for role in ("EDGE", "WEB", "WEBHOOK", "OPS") for name in ("HOST", "PORT")
+)
 """Settings that a pod leaves at their defaults: where it listens."""
 
 

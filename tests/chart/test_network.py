@@ -42,7 +42,9 @@ def test_every_pod_of_the_chart_has_a_policy_in_both_directions(example: Renderi
     policies = [each["spec"] for each in example.of("NetworkPolicy")]
     for kind in ("Deployment", "StatefulSet", "Job", "CronJob", "Pod"):
         for each in example.of(kind):
-            template = each["spec"].get("template") or each["spec"].get("jobTemplate", {}).get("spec", {}).get("template")
+            template = each["spec"].get("template") or each["spec"].get("jobTemplate", {}).get("spec", {}).get(
+                "template"
+            )
             labels = (template or each)["metadata"]["labels"]
             of_it = [spec for spec in policies if spec["podSelector"]["matchLabels"].items() <= labels.items()]
             assert [spec["policyTypes"] for spec in of_it] == [["Ingress", "Egress"]], each["metadata"]["name"]
@@ -107,7 +109,10 @@ def test_suites_reach_the_edge_at_l4_with_tls_in_the_pod_by_default(helm: Helm):
     rendering = helm.render(values())
     service = rendering.one("Service", "-edge")["spec"]
     assert (service["type"], service["ports"][0]["port"]) == ("LoadBalancer", 443)
-    env = {each["name"]: each["value"] for each in rendering.one("Deployment", "edge")["spec"]["template"]["spec"]["containers"][0]["env"]}
+    env = {
+        each["name"]: each["value"]
+        for each in rendering.one("Deployment", "edge")["spec"]["template"]["spec"]["containers"][0]["env"]
+    }
     assert env["RELAY_EDGE_TLS_CERT_FILE"] == "/etc/presence-relay/edge-tls/tls.crt"
     assert "RELAY_EDGE_PLAIN_TEXT" not in env
 

@@ -50,7 +50,10 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
         {"redis": {"existingSecret": ""}, "valkey": {"enabled": True, "replicas": 2}},
         "set it to 1, or use a replicated Redis of your own",
     ),
-    "no certificate": (at("edge.tls.existingSecret", ""), "set edge.tls.existingSecret, or edge.tls.certManager.enabled"),
+    "no certificate": (
+        at("edge.tls.existingSecret", ""),
+        "set edge.tls.existingSecret, or edge.tls.certManager.enabled",
+    ),
     "certificates off towards the internet": ({"edge": TLS_OFF}, "set edge.service.type to ClusterIP"),
     "an issuer without a name": (
         at("edge.tls", {"existingSecret": "", "certManager": {"enabled": True}}),
@@ -95,7 +98,10 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
         {"redis": {"existingSecret": "", "url": "rediss+sentinel://s:26379/m"}, "valkey": {"enabled": True}},
         "redis.url and valkey.enabled are both set: keep one of them",
     ),
-    "no Redis": (at("redis.existingSecret", ""), "set redis.existingSecret to a Secret with the URL, or valkey.enabled"),
+    "no Redis": (
+        at("redis.existingSecret", ""),
+        "set redis.existingSecret to a Secret with the URL, or valkey.enabled",
+    ),
     "a Redis password for everybody to read": (
         at("redis", {"existingSecret": "", "url": "rediss://relay:hunter2@redis"}),
         "put the URL into a Secret",
@@ -107,7 +113,10 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
     "no key ring": (at("keyRing.existingSecret", ""), "presence-relay keyring new key-ring.json"),
     "no application": (at("entra.clientId", ""), "set the application id"),
     "no credential": (at("entra.credential.existingSecret", ""), "the client secret of the app registration"),
-    "a route without a gateway": (at("edge.tlsRoute.enabled", True), "edge.tlsRoute.parentRefs is empty: name the gateway"),
+    "a route without a gateway": (
+        at("edge.tlsRoute.enabled", True),
+        "edge.tlsRoute.parentRefs is empty: name the gateway",
+    ),
     "two ways in": (
         at("web", {"ingress": {"enabled": True}, "httpRoute": {"enabled": True, "parentRefs": [{"name": "g"}]}}),
         "web is exposed in 2 ways (httpRoute, ingress): keep one of them",
@@ -117,7 +126,10 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
         "set edge.grpcRoute.backendTLS.enabled to true",
     ),
     "TLS passed through to a pod without": (
-        at("edge", TLS_OFF | {"service": {"type": "ClusterIP"}, "tlsRoute": {"enabled": True, "parentRefs": [{"name": "g"}]}}),
+        at(
+            "edge",
+            TLS_OFF | {"service": {"type": "ClusterIP"}, "tlsRoute": {"enabled": True, "parentRefs": [{"name": "g"}]}},
+        ),
         "set edge.tls.enabled to true, or use edge.grpcRoute",
     ),
     "a mail user without a password": (
@@ -160,9 +172,19 @@ def test_a_combination_that_cannot_work_is_refused_with_its_remedy(helm: Helm, c
 def test_everything_that_is_wrong_is_told_at_once(helm: Helm):
     with pytest.raises(RenderFailed) as refused:
         helm.render()
-    for part in ("image.repository", "edge.host", "web.host", "webhook.host", "no Redis", "no key ring", "entra.clientId"):
+    for part in (
+        "image.repository",
+        "edge.host",
+        "web.host",
+        "webhook.host",
+        "no Redis",
+        "no key ring",
+        "entra.clientId",
+    ):
         assert part in str(refused.value)
 
 
 def test_a_parent_chart_may_add_its_globals_and_its_condition(helm: Helm):
-    assert helm.render(values({"global": {"imageRegistry": "registry.example.com", "storageClass": "x"}, "enabled": True}))
+    assert helm.render(
+        values({"global": {"imageRegistry": "registry.example.com", "storageClass": "x"}, "enabled": True})
+    )

@@ -83,9 +83,7 @@ def test_no_command_goes_through_a_shell(example: Rendering):
 def test_probes_of_the_relay_ask_the_ops_port_and_liveness_asks_for_nothing_outside(example: Rendering):
     for deployment in example.of("Deployment"):
         [relay, *_] = deployment["spec"]["template"]["spec"]["containers"]
-        paths = {
-            probe: relay[probe]["httpGet"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")
-        }
+        paths = {probe: relay[probe]["httpGet"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")}
         assert paths == {
             "startupProbe": {"path": "/livez", "port": "ops"},
             "readinessProbe": {"path": "/readyz", "port": "ops"},
@@ -120,7 +118,9 @@ def test_a_rolling_update_never_has_less_than_full_capacity(example: Rendering):
 
 
 def test_pods_stay_off_nodes_of_an_architecture_that_the_image_lacks(helm: Helm):
-    pod = helm.render(values(at("image.architectures", ["arm64"]))).one("Deployment", "edge")["spec"]["template"]["spec"]
+    pod = helm.render(values(at("image.architectures", ["arm64"]))).one("Deployment", "edge")["spec"]["template"][
+        "spec"
+    ]
     [term] = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
     assert term["matchExpressions"] == [{"key": "kubernetes.io/arch", "operator": "In", "values": ["arm64"]}]
 
@@ -133,7 +133,9 @@ def test_no_secret_is_in_an_object_of_the_chart(example: Rendering):
     for name, pod in example.pods():
         for container in containers(pod):
             for variable, value in variables(container).items():
-                is_secret = any(word in variable for word in ("SECRET", "PASSWORD", "PRIVATE_KEY", "KEY_RING", "TLS_KEY"))
+                is_secret = any(
+                    word in variable for word in ("SECRET", "PASSWORD", "PRIVATE_KEY", "KEY_RING", "TLS_KEY")
+                )
                 assert not is_secret or variable.endswith("_FILE") or not value, (name, variable)
                 assert "PRIVATE KEY" not in value, (name, variable)
     for config in example.of("ConfigMap"):
@@ -146,7 +148,9 @@ def test_the_edge_has_the_public_keys_of_the_ring_and_neither_ring_nor_credentia
     mounted = {item["path"] for volume in edge["volumes"] for item in volume.get("secret", {}).get("items", [])}
     assert mounted == {"url", "key-ring.json.pub", "tls.crt", "tls.key"}
     webhook = rendering.one("Deployment", "webhook")["spec"]["template"]["spec"]
-    assert {item["path"] for volume in webhook["volumes"] for item in volume.get("secret", {}).get("items", [])} == {"url"}
+    assert {item["path"] for volume in webhook["volumes"] for item in volume.get("secret", {}).get("items", [])} == {
+        "url"
+    }
 
 
 def test_secrets_are_mounted_as_folders_for_the_relays_group_alone_so_that_changes_arrive(example: Rendering):
@@ -172,7 +176,9 @@ def test_each_role_may_have_a_redis_user_of_its_own(rendered: Renderings):
 # Names and labels
 
 
-@pytest.mark.parametrize("release", ["r", "relay", "a" * 53, "teams-presence-relay", "1.of-two", "x" * 44 + "-presence"])
+@pytest.mark.parametrize(
+    "release", ["r", "relay", "a" * 53, "teams-presence-relay", "1.of-two", "x" * 44 + "-presence"]
+)
 def test_every_name_fits_whatever_the_release_is_called(helm: Helm, rendered: Renderings, release: str):
     rendering = helm.render(yaml.safe_load(EXAMPLES["large"].read_text()), release=release)
     names = [(each["kind"], each["metadata"]["name"]) for each in rendering.documents]
@@ -215,7 +221,9 @@ def test_selectors_are_those_of_the_first_release(helm: Helm):
 
 def test_each_service_budget_and_policy_selects_the_pods_it_is_for(example: Rendering):
     pods = [
-        each["spec"]["template"]["metadata"]["labels"] for kind in ("Deployment", "StatefulSet") for each in example.of(kind)
+        each["spec"]["template"]["metadata"]["labels"]
+        for kind in ("Deployment", "StatefulSet")
+        for each in example.of(kind)
     ]
     selectors = [service["spec"]["selector"] for service in example.of("Service")]
     selectors += [budget["spec"]["selector"]["matchLabels"] for budget in example.of("PodDisruptionBudget")]

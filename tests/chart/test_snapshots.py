@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_becomes_what_its_snapshot_says(rendered: Renderings, example: str):
-    assert rendered(example).text == (FOLDER / f"{example}.yaml").read_text(), "look at the change, then run make chart-snapshots"
+    assert rendered(example).text == (FOLDER / f"{example}.yaml").read_text(), (
+        "look at the change, then run make chart-snapshots"
+    )
 
 
 def test_no_snapshot_is_of_an_example_that_is_gone():

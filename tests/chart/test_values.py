@@ -30,7 +30,9 @@ def leaves(tree: object, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 
 def test_every_value_has_a_comment():
     known = {value.path for value in VALUES if value.comment}
-    assert [".".join(path) for path in leaves(VALUES.default) if path[: len(path)] not in known and path[:-1] not in known] == []
+    assert [
+        ".".join(path) for path in leaves(VALUES.default) if path[: len(path)] not in known and path[:-1] not in known
+    ] == []
 
 
 def test_every_comment_is_a_sentence():
@@ -89,7 +91,11 @@ def test_values_of_a_role_go_before_those_of_all_pods_also_when_they_are_false_o
     rendering = helm.render(
         values(
             {
-                "pod": {"podDisruptionBudget": {"enabled": True}, "nodeSelector": {"a": "b"}, "tolerations": [{"key": "x"}]},
+                "pod": {
+                    "podDisruptionBudget": {"enabled": True},
+                    "nodeSelector": {"a": "b"},
+                    "tolerations": [{"key": "x"}],
+                },
                 "edge": {"podDisruptionBudget": {"enabled": False}, "tolerations": [], "minReadySeconds": 0},
             }
         )
