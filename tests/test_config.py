@@ -422,6 +422,41 @@ def test_an_address_to_listen_on_has_one_form(working: Path, variable, given: st
     assert {settings.edge.host, settings.web.host, settings.webhook.host, settings.ops.host} == {host}
 
 
+SENTINELS, NODES = "rediss+sentinel://s1,s2/mymaster", "rediss+cluster://n1,n2"
+
+
+@pytest.mark.parametrize("url", [SENTINELS, NODES])
+def test_with_sentinel_and_cluster_a_replica_must_have_what_is_to_last(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RELAY_REDIS_URL", url)
+    assert load(("redis.url",)).store_settings().replicas == 1
+    monkeypatch.setenv("RELAY_VAULT_REPLICAS", "2")
+    assert load(("redis.url",)).store_settings().replicas == 2
+    monkeypatch.setenv("RELAY_VAULT_REPLICAS", "0")
+    with pytest.raises(SettingsInvalid, match="RELAY_VAULT_REPLICAS: must be 1 or more with Redis Sentinel or Cluster"):
+        load(("redis.url",))
+    monkeypatch.setenv("RELAY_VAULT_REDIS_URL", "rediss://vault")  # it is the vault's servers that count
+    assert load(("redis.url",)).store_settings().replicas == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis+sentinel://s1/m",
+        "redis+cluster://127.0.0.1,n2",
+        "rediss+sentinel://s1/m?sentinel_ssl=false",
+        "redis+sentinel://s1/m?sentinel_ssl=true",
+    ],
+)
+def test_sentinels_and_nodes_without_tls_are_another_host_too(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELAY_REDIS_URL", url)
+    with pytest.raises(SettingsInvalid, match="RELAY_REDIS_URL: goes to another host without TLS"):
+        load(("redis.url",))
+    monkeypatch.setenv("RELAY_REDIS_PLAINTEXT", "true")
+    load(("redis.url",))
+
+
 @pytest.mark.fault("B20")
 @pytest.mark.parametrize("name", ["RELAY_REDIS_URL", "RELAY_VAULT_REDIS_URL"])
 @pytest.mark.parametrize(

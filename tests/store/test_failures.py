@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError, MaxConnectionsError, OutOfMemoryError, RedisError  # noqa: A004
 from redis.exceptions import TimeoutError as RedisTimeout
 
-from relay.errors import Bug, NotPermitted, NotPrimary, RelayError, StoreUnavailable
+from relay.errors import Bug, NotPermitted, NotPrimary, NotSaved, RelayError, StoreUnavailable
 from relay.store.server import redis_errors as failures
 from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.layout import Client
@@ -127,6 +129,36 @@ async def test_no_argument_is_in_an_error_or_behind_it(way: str, store: Store, r
     with pytest.raises(Bug) as caught:
         await refused[way](store)
     assert SECRET not in texts(caught.value)
+
+
+async def test_a_server_without_a_connection_left_says_so(valkey: ValkeyServer, raw: Redis) -> None:
+    await raw.config_set("maxclients", "1")
+    try:
+        async with Store(StoreSettings(url=valkey.url)) as store:
+            with pytest.raises(StoreUnavailable, match="maxclients"):
+                await store.ping()
+    finally:
+        await raw.config_set("maxclients", "10000")
+
+
+async def test_what_was_acknowledged_before_the_disk_was_full_is_there_afterwards(tmp_path: Path) -> None:
+    with ValkeyServer(tmp_path) as server:
+        server.limit_files(20_000)
+        acknowledged, refused = set[str](), None
+        async with Store(StoreSettings(url=server.url, operation_timeout=timedelta(seconds=1))) as store:
+            while refused is None:
+                key = f"k{len(acknowledged)}"
+                try:
+                    async with store.durable() as vault:
+                        await vault.execute("SET", key, "x" * 1000)
+                        await vault.confirm()
+                    acknowledged.add(key)
+                except (NotSaved, StoreUnavailable) as error:
+                    refused = error
+            assert len(acknowledged) > 5
+            server.kill()
+            server.start()
+            assert all(await store.many([("GET", key) for key in acknowledged]))
 
 
 async def test_a_wrong_password_is_the_operators_and_is_told(valkey: ValkeyServer, raw: Redis) -> None:

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.layout import Client
+from relay.store.server.user_rights import describe
 from tests.store.samples import TENANT
 from tests.support.valkey import ValkeyServer
 
@@ -39,6 +40,20 @@ async def test_one_user_for_everything_may_do_more_than_each_role_needs(valkey: 
 async def test_a_user_of_another_role_may_do_less(valkey: ValkeyServer) -> None:
     found = await asked(valkey.url_of(Client.WEBHOOK), Client.EDGE)
     assert {"read answers", "read suite_key", "run the script snapshot of this release"} <= set(found.less)
+
+
+async def test_a_user_of_an_earlier_release_is_told_the_command_that_gives_what_it_lacks(
+    valkey: ValkeyServer, raw: Redis
+) -> None:
+    url = valkey.url_of(Client.EDGE)
+    await raw.execute_command("ACL", "SETUSER", "edge", "-cluster|slots", "-client|tracking")
+    found = await asked(url, Client.EDGE)
+    assert found.less == ("run CLUSTER SLOTS", "run CLIENT TRACKING")
+    ((is_good, text),) = describe(found, "Redis", ["edge"])
+    assert not is_good
+    assert found.remedy in text
+    await raw.execute_command(*found.remedy.split())
+    assert (await asked(url, Client.EDGE)).less == ()
 
 
 async def test_a_user_who_may_not_even_ask_is_not_guessed_about(valkey: ValkeyServer, raw: Redis) -> None:

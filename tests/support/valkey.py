@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -137,6 +138,11 @@ class ValkeyServer:
         """Send it a signal, when it runs."""
         if self._process is not None:
             self._process.send_signal(number)
+
+    def limit_files(self, size: int) -> None:
+        """Have no file of it grow beyond so many bytes, as on a full disk. What it does then is what it does there: it ends."""
+        assert self._process is not None
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, size))
 
     def configure(self, name: str, value: str) -> None:
         """`CONFIG SET`, until it is started again."""

@@ -26,7 +26,7 @@ from redis.exceptions import RedisError
 from relay.errors import NotPrimary, StoreUnavailable
 from relay.store.server.inspection import cluster_faults
 from relay.store.server.node import Node
-from relay.store.server.redis_errors import Redirected
+from relay.store.server.redis_errors import Redirected, in_short
 from relay.store.server.refresher import Refresher
 from relay.store.server.scripting import on
 from relay.store.server.servers import NodeRoute
@@ -166,8 +166,8 @@ class Cluster:
             )
         try:
             return parse_slots(await on(self._witnesses[place])("CLUSTER", "SLOTS"), place)
-        except (RedisError, OSError):
-            return "does not answer"
+        except (RedisError, OSError) as error:
+            return in_short(error)
         except ValueError as error:
             return str(error)
 

@@ -318,7 +318,7 @@ class Store:
                 connection = node.single()
                 try:
                     async with node.asked():
-                        found.append((name, await compare_rights(connection, clients, sides)))
+                        found.append((name, await compare_rights(connection, node.user or "default", clients, sides)))
                 finally:
                     await connection.disconnect(nowait=True)
         return found

@@ -82,6 +82,7 @@ https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors. NOP
 
 _NO_PERMISSION: Final = "NOPERM"
 _SCRIPT_NO_PERMISSION: Final = "ACL failure in script"  # inside a text
+_NO_CONNECTION_LEFT: Final = "max number of clients reached"  # a text without a code
 _CLASSES: Final[tuple[tuple[type[RedisError], str], ...]] = (
     (OutOfMemoryError, "OOM"),
     (ReadOnlyError, "READONLY"),
@@ -100,6 +101,11 @@ _ANSWERS: Final[Mapping[str, Callable[[], RelayError]]] = {
     "HISTORYLOST": lambda: HistoryLost("The partition has another history now"),
 }
 """The errors that the relay's own scripts return."""
+_SHORT: Final = (
+    ("No such master", "does not know the service"),
+    ("cluster support disabled", "is no node of a cluster"),
+    ("unknown command", "is no sentinel"),
+)
 _CODE: Final = re.compile(r"-?([A-Z][A-Z0-9_]{1,40})(?=[ :]|$)")
 
 
@@ -166,6 +172,10 @@ def _meaning_of(error: RedisError | OSError, what: str, about: Sequence[object],
             text = f"The store {words} ({code})"
             log_refusal(user, text)
             return NotPermitted(text)
+    if _NO_CONNECTION_LEFT in said:
+        return StoreUnavailable(
+            "The store has no connection left (maxclients): raise that, or find out who has so many"
+        )
     return _without_code(error, what, code)
 
 
@@ -191,6 +201,19 @@ def code_of(error: Exception) -> str:
     if code is None and isinstance(error, ResponseError) and (found := _CODE.match(str(error))) is not None:
         code = found[1]
     return code or ""
+
+
+def in_short(error: Exception) -> str:
+    """Return why a sentinel or a node did not answer a question about itself, as a sentence without its subject."""
+    code, said = code_of(error), str(error)
+    for known, words in _SHORT:
+        if known in said:
+            return words
+    if code == _NO_PERMISSION:
+        return "does not permit the question to this user: give it what `presence-relay redis-acl ROLE` prints"
+    if code in CODES:
+        return CODES[code][1]
+    return "refuses the question" if isinstance(error, ResponseError) else "does not answer"
 
 
 def _hush(error: RedisError, code: str) -> None:

@@ -14,12 +14,13 @@ import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from relay.errors import NotPrimary, StoreUnavailable
 from relay.store.server.election import SentinelAnswer, SentinelView, elect, is_settled_at
 from relay.store.server.inspection import sentinel_faults
 from relay.store.server.node import Node
+from relay.store.server.redis_errors import in_short
 from relay.store.server.refresher import Refresher
 from relay.store.server.scripting import on
 from relay.store.server.servers import NodeRoute
@@ -144,10 +145,7 @@ async def _view(sentinel: str, client: Redis, service: str) -> SentinelView:
             is_down="o_down" in said["flags"] or "s_down" in said["flags"],
             fails_over="failover_in_progress" in said["flags"],
         )
-    except ResponseError as error:
-        unknown = "No such master" in str(error)
-        return SentinelView(sentinel, fault="does not know the service" if unknown else "refuses the question")
-    except (RedisError, OSError):
-        return SentinelView(sentinel, fault="does not answer")
+    except (RedisError, OSError) as error:
+        return SentinelView(sentinel, fault=in_short(error))
     except (KeyError, ValueError, TypeError, AttributeError, IndexError):
         return SentinelView(sentinel, fault="gives no answer of a sentinel")

@@ -6,7 +6,7 @@ A command that is queued in a transaction is judged by the user's ACL; the trans
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import NoPermissionError, ResponseError
@@ -16,7 +16,7 @@ from relay.store.server.layout import FAMILIES, Side
 from relay.store.server.scripting import Script
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import AsyncIterator, Collection, Sequence
 
     from redis.asyncio.connection import AbstractConnection
 
@@ -33,6 +33,8 @@ _WIDE: Final[tuple[tuple[str, ...], ...]] = (
     ("REPLICAOF", "NO", "ONE"),
 )
 """Commands that reach beyond keys. (None of them is run: see above.)"""
+_QUESTIONS: Final[tuple[tuple[str, ...], ...]] = (("CLUSTER", "SLOTS"), ("ASKING",), ("CLIENT", "TRACKING", "ON"))
+"""Commands without a key that a cluster takes, and that users of earlier releases lack."""
 _WRITES: Final = (("SET", 1), ("HSET", 2), ("SADD", 1), ("RPUSH", 1), ("DEL", 0), ("UNLINK", 0), ("PEXPIRE", 1))
 """(command, values after the key): one of them is in every set that writes."""
 
@@ -43,17 +45,20 @@ class RightsDifference:
 
     more: tuple[str, ...]
     less: tuple[str, ...]
+    remedy: str = ""
+    """The command that gives the user what it lacks; empty when it lacks nothing."""
 
 
 async def compare_rights(
-    connection: AbstractConnection, clients: Collection[Client], sides: Collection[Side]
+    connection: AbstractConnection, user: str, clients: Collection[Client], sides: Collection[Side]
 ) -> RightsDifference | None:
     """Compare the user of a connection with what these roles need; None when the user may not even ask."""
     needed = acl.rules(clients, sides)
     if isinstance(await _sent(connection, "MULTI"), NoPermissionError):
         return None
     try:
-        return await _compared(connection, clients, sides, needed)
+        found = await _compared(connection, clients, sides, needed)
+        return replace(found, remedy=acl.add_to_user(user, needed)) if found.less else found
     finally:
         await _sent(connection, "DISCARD")
 
@@ -80,11 +85,20 @@ async def _compared(
             # GET is in every set. What is written by scripts alone cannot be tried here.
             if right == "r" and "r" in needs and not has:
                 less.append(f"{word} {name}")
+    return RightsDifference(tuple(more), (*less, *[one async for one in _missing(connection, clients, sides, needed)]))
+
+
+async def _missing(
+    connection: AbstractConnection, clients: Collection[Client], sides: Collection[Side], needed: acl.Rules
+) -> AsyncIterator[str]:
+    """Yield the scripts, and the commands without a key, that the user may not run."""
+    for question in _QUESTIONS:
+        if "|".join(question[:2]).lower() in needed.commands and not await _may(connection, *question):
+            yield f"run {' '.join(question[:2])}"
     for script in sorted(_scripts(clients, sides)):
         found = Script(script, reads_only=script in acl.READING_SCRIPTS)
         if not await _may(connection, found.command, found.sha, "0"):
-            less.append(f"run the script {script} of this release")
-    return RightsDifference(tuple(more), tuple(less))
+            yield f"run the script {script} of this release"
 
 
 def _scripts(clients: Collection[Client], sides: Collection[Side]) -> set[str]:
@@ -118,7 +132,12 @@ def describe(found: RightsDifference | None, where: str, roles: Sequence[str]) -
         ]
     lines = []
     if found.less:
-        lines.append((False, f"{which}: the Redis user may not {', '.join(found.less)}; {advice}"))
+        lines.append(
+            (
+                False,
+                f"{which}: the Redis user may not {', '.join(found.less)}; {advice}, or run at once: {found.remedy}",
+            )
+        )
     if found.more:
         lines.append((False, f"{which}: the Redis user may do more than it needs: {', '.join(found.more)}; {advice}"))
     return lines or [(True, f"{which}: the Redis user may do what it needs and no more")]
