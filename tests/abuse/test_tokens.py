@@ -189,7 +189,7 @@ CHECKED = st.dictionaries(st.sampled_from(["aud", "iss", "tid", "exp", "nbf"]), 
 
 
 @pytest.mark.finding(14)
-@pytest.mark.parametrize("number", [80, pytest.param(10_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("number", [30, pytest.param(10_000, marks=pytest.mark.soak)])
 async def test_no_mutation_of_a_genuine_token_is_accepted(verifier: Verifier, number: int) -> None:
     genuine = verifier.genuine()
     for strokes in drawn(st.lists(STROKES, min_size=1, max_size=4), number):

@@ -88,6 +88,7 @@ def test_scale_measures_gaps_and_resumes(capsys: pytest.CaptureFixture[str]):
     assert ratios["resume_s"] > 0
 
 
+@pytest.mark.soak
 def test_answer_sees_new_users_and_changes(capsys: pytest.CaptureFixture[str]):
     answer.run(answer.AnswerOptions(tries=2, many=20, changes=1))
     assert len(last_line(capsys)["must"]) == 3

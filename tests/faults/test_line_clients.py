@@ -2,7 +2,7 @@
 
 The clients run in a process of their own, on the loop that `serve` has. It lives, is served again when the fault is over, and closes what it
 opened. Doses tell a leak from what pools and allocators keep: a later one must add nothing. 10,000 connections with each fault in
-`make soak`, 200 in `make test`.
+`make soak`, 64 in `make test`.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ async def _dose(clients: Clients, connections: int) -> None:
 @pytest.mark.fault("V1", "V2")
 @pytest.mark.timeout(400)
 async def test_clients_live_through_whatever_a_server_does_to_their_lines(clients: Clients):
-    await _live_through(clients, 200)
+    await _live_through(clients, 64)
 
 
 @pytest.mark.soak

@@ -2,7 +2,7 @@
 
 Every process lives, and ordinary service goes on: a read of Graph succeeds, a page answers, and a change that Graph's notification tells of
 goes through webhook, Redis, worker and edge to a suite. What is left behind is judged by doses: the first fills pools and what allocators
-keep, a later one must add nothing. 10,000 connections to each server with each fault in `make soak`, 200 in `make test`.
+keep, a later one must add nothing. 10,000 connections to each server with each fault in `make soak`, 64 in `make test`.
 """
 
 from __future__ import annotations
@@ -280,7 +280,7 @@ def _is_open(now: Size, before: Size) -> bool:
 @pytest.mark.timeout(400)
 async def test_the_relay_lives_through_whatever_peers_do_to_its_lines(tmp_path: Path):
     async with between_proxies(tmp_path, {"relay": "all"}) as site:
-        await _live_through(site, 200, ALLOCATED)
+        await _live_through(site, 64, ALLOCATED)
 
 
 @pytest.mark.soak
