@@ -35,6 +35,11 @@ ARGUMENTS = [
 ]  # fmt: skip
 
 
+_ALL: dict[str, Any] = {"resultTypes": ["violations"]}
+_ALL_BUT_CONTRAST = {**_ALL, "rules": {"color-contrast": {"enabled": False}}}
+"""Options of axe."""
+
+
 @asynccontextmanager
 async def chromium(*urls: str) -> AsyncIterator[Browser]:
     """A browser that accepts the certificates that these servers have now, and otherwise trusts the usual CAs."""
@@ -76,23 +81,26 @@ class Watched:
         await self.page.emulate_media(color_scheme="light", reduced_motion="reduce")
         self.complaints.clear()
 
-    async def look(self, name: str, looks: tuple[Look, ...] = LOOKS) -> None:
-        """Let axe look at the page in both colour schemes, each in one size, and keep screenshots."""
+    async def look(self, name: str, looks: tuple[Look, ...] = LOOKS, *, is_whole: bool = True) -> None:
+        """Let axe look at the page in both colour schemes, each in one size, and keep screenshots; or check all but contrast."""
         for look, viewport, scheme in looks:
             await self.page.set_viewport_size(viewport)
             await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            await self.keep(f"{name}-{look}")
+            if is_whole:
+                await self.keep(f"{name}-{look}")
+            else:
+                await self._check(f"{name}-{look}", _ALL_BUT_CONTRAST)
 
     async def keep(self, name: str) -> None:
         """Let axe look at the page as it is, and keep a screenshot."""
         ARTIFACTS.mkdir(parents=True, exist_ok=True)
-        await self._check(name)
+        await self._check(name, _ALL)
         await self.page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True, animations="disabled")
 
-    async def _check(self, where: str) -> None:
+    async def _check(self, where: str, options: dict[str, Any]) -> None:
         overflow = await self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert overflow <= 0, f"{where}: {overflow} px too wide"
-        found: Any = (await Axe().run(self.page)).response
+        found: Any = (await Axe().run(self.page, options=options)).response
         told = [f"{one['id']}: {[node['target'] for node in one['nodes']]}" for one in found["violations"]]
         assert not told, f"{where}: {told}"
 

@@ -1,12 +1,14 @@
 """Every documented way for a consent to die, with a worker at work: what suites are told, whether anybody is told, and the cure.
 
-One local cloud, one worker and one receiver serve all of them.
+One local cloud, one worker and one receiver serve all of them. What the worker does depends on the class of a refusal, on whom it is
+of, on its error, and on whether it may pass: `make test` has one death of each such kind here, and `make soak` has all. That each death is
+taken for what it is, `tests/graph/test_deaths.py` shows in every run.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,6 +17,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from _pytest.mark import ParameterSet
 
 from emulator import Config, Emulator, Fault
 from emulator.demo import CLIENT_ID
@@ -116,7 +119,16 @@ def names(death: dict[str, Any]) -> str:
     return f"{death['code']}-{death.get('kind', '')}"
 
 
-@pytest.mark.parametrize("death", [d for d in PROVOCABLE if d["class"] == "consent_required"], ids=names)
+def of_each_kind(deaths: Iterable[dict[str, Any]]) -> Iterator[ParameterSet]:
+    """Return the deaths as parameters of a test: all but the first of their kind are for `make soak`."""
+    seen = set[tuple[object, ...]]()
+    for death in deaths:
+        kind = (death["class"], death["whose"], death["error"], death.get("passes"))
+        yield pytest.param(death, id=names(death), marks=[pytest.mark.soak] if kind in seen else [])
+        seen.add(kind)
+
+
+@pytest.mark.parametrize("death", of_each_kind(d for d in PROVOCABLE if d["class"] == "consent_required"))
 async def test_a_consent_that_ended_is_told_in_band_and_to_the_administrator_and_cured(
     bench: Bench, death: dict[str, Any]
 ) -> None:
@@ -135,7 +147,7 @@ async def test_a_consent_that_ended_is_told_in_band_and_to_the_administrator_and
     assert (await bench.tenant()).trouble is None
 
 
-@pytest.mark.parametrize("death", [d for d in PROVOCABLE if d["class"] != "consent_required"], ids=names)
+@pytest.mark.parametrize("death", of_each_kind(d for d in PROVOCABLE if d["class"] != "consent_required"))
 async def test_what_is_no_end_of_a_consent_kills_nothing_and_nobody_is_told(
     bench: Bench, death: dict[str, Any]
 ) -> None:
