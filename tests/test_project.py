@@ -83,6 +83,16 @@ def test_the_architecture_says_why_each_dependency_is_there():
     assert missing == []
 
 
+def test_each_decision_has_a_number_a_date_and_a_line_in_the_architecture():
+    pages = sorted((ROOT / "docs/develop/decisions").glob("[0-9]*.md"))
+    assert [int(page.name[:4]) for page in pages] == [*range(1, len(pages) + 1)]
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    for page in pages:
+        title, _, date, *_ = page.read_text().split("\n")
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d · \w.*", date), page.name
+        assert text.count(f"- [{title.removeprefix('# ')}](docs/develop/decisions/{page.name})") == 1, page.name
+
+
 @pytest.mark.parametrize(
     "document",
     [

@@ -2,7 +2,7 @@
 
 Not uvloop. It keeps numbers of descriptors where asyncio keeps sockets, so that a connection which fails at the wrong moment leaves a
 transport to whatever connection gets the number next (https://github.com/MagicStack/uvloop/pull/646). A reset while TLS
-begins is such a moment, and brings the process down. `ARCHITECTURE.md` has the figures, `tests/faults` the way to see it.
+begins is such a moment, and brings the process down. `docs/develop/decisions` has the figures, `tests/faults` the way to see it.
 """
 
 from __future__ import annotations
