@@ -128,7 +128,7 @@ def of_each_kind(deaths: Iterable[dict[str, Any]]) -> Iterator[ParameterSet]:
         seen.add(kind)
 
 
-@pytest.mark.parametrize("death", of_each_kind(d for d in PROVOCABLE if d["class"] == "consent_required"))
+@pytest.mark.parametrize("death", list(of_each_kind(d for d in PROVOCABLE if d["class"] == "consent_required")))
 async def test_a_consent_that_ended_is_told_in_band_and_to_the_administrator_and_cured(
     bench: Bench, death: dict[str, Any]
 ) -> None:
@@ -147,7 +147,7 @@ async def test_a_consent_that_ended_is_told_in_band_and_to_the_administrator_and
     assert (await bench.tenant()).trouble is None
 
 
-@pytest.mark.parametrize("death", of_each_kind(d for d in PROVOCABLE if d["class"] != "consent_required"))
+@pytest.mark.parametrize("death", list(of_each_kind(d for d in PROVOCABLE if d["class"] != "consent_required")))
 async def test_what_is_no_end_of_a_consent_kills_nothing_and_nobody_is_told(
     bench: Bench, death: dict[str, Any]
 ) -> None:
