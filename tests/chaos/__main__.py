@@ -11,6 +11,7 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tests.chaos.record import Record
@@ -18,6 +19,7 @@ from tests.chaos.run import run
 from tests.chaos.scenarios import SCENARIOS, play
 from tests.chaos.schedule import WAVES, BadHour, bad_hour
 from tests.chaos.topologies import STANDALONE, TOPOLOGIES
+from tests.chaos.town import WHOLE, Size
 from tests.chaos.validators import judge
 
 
@@ -33,8 +35,11 @@ def main() -> int:
     )
     if is_scenario:
         options.add_argument("names", nargs="+", choices=sorted(SCENARIOS), metavar="NAME", help=", ".join(SCENARIOS))
+        options.add_argument("--tenants", type=int, default=WHOLE.tenants, metavar="N", help="with two suites each")
+        options.add_argument("--users", type=int, default=WHOLE.users, metavar="N", help="of each tenant")
         given = options.parse_args(sys.argv[2:])
-        return min(sum(_play(name, given.topology, given.slack) for name in given.names), 1)
+        size = replace(WHOLE, tenants=given.tenants, users=given.users)
+        return min(sum(_play(name, given.topology, given.slack, size) for name in given.names), 1)
     options.add_argument("--waves", type=int, default=WAVES, metavar="N", help="of faults in each run")
     options.add_argument("seeds", nargs="+", metavar="SEED", help="a number, or a range such as 1-20")
     given = options.parse_args()
@@ -49,9 +54,9 @@ def _run(hour: BadHour, slack_s: float) -> bool:
     return bool(verdict.faults)
 
 
-def _play(name: str, topology: str, slack_s: float) -> bool:
+def _play(name: str, topology: str, slack_s: float, size: Size) -> bool:
     folder = Path(tempfile.mkdtemp(prefix=f"chaos-{topology}-{name}-"))
-    outcome = asyncio.run(play(folder, name, topology, slack_s))
+    outcome = asyncio.run(play(folder, name, topology, slack_s, size))
     _say(
         f"{name}, {topology}: {len(outcome.faults)} faults",
         *outcome.figures,
