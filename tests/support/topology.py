@@ -79,7 +79,9 @@ class SentinelService:
         ]
         """The first one is the primary at the start."""
         quorum = sentinels // 2 + 1
-        port = self._first_port = announced[0] if announced else self.servers[0].port
+        self._ports = tuple(announced) or tuple(server.port for server in self.servers)
+        """By which others know the servers, in their order."""
+        port = self._ports[0]
         self.sentinels = [
             ValkeySentinel(_made(folder / f"sentinel-{n}"), port, quorum, down_after_ms) for n in range(sentinels)
         ]
@@ -101,12 +103,15 @@ class SentinelService:
         """Return the server that most sentinels take for the primary."""
         named = Counter(_pairs(sentinel.ask(f"SENTINEL MASTER {SERVICE}"))["port"] for sentinel in self.sentinels)
         port = int(named.most_common(1)[0][0])
-        return next(server for server in self.servers if server.port == port)
+        return self.servers[self._ports.index(port)]
+
+    def _port_of(self, server: ValkeyServer) -> int:
+        return self._ports[self.servers.index(server)]
 
     def __enter__(self) -> Self:
         _, *replicas = (self._stack.enter_context(server) for server in self.servers)
         for replica in replicas:
-            replica.command(f"REPLICAOF 127.0.0.1 {self._first_port}")
+            replica.command(f"REPLICAOF 127.0.0.1 {self._ports[0]}")
         until(lambda: all("master_link_status:up" in replica.ask("INFO replication") for replica in replicas))
         for sentinel in self.sentinels:
             self._stack.enter_context(sentinel)
@@ -122,7 +127,7 @@ class SentinelService:
         primary = self.primary()
         for server in self.servers:
             if server is not primary:
-                assert server.ask(f"REPLICAOF 127.0.0.1 {primary.port}").startswith("+OK")
+                assert server.ask(f"REPLICAOF 127.0.0.1 {self._port_of(primary)}").startswith("+OK")
 
     def is_settled(self) -> bool:
         """Return whether all sentinels agree, know each other and the replicas, and the replicas are in step."""
@@ -136,7 +141,9 @@ class SentinelService:
             return False
         primary = self.primary()
         replicas = [server.ask("INFO replication") for server in self.servers if server is not primary]
-        return all("master_link_status:up" in one and f"master_port:{primary.port}" in one for one in replicas)
+        return all(
+            "master_link_status:up" in one and f"master_port:{self._port_of(primary)}" in one for one in replicas
+        )
 
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
