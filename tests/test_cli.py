@@ -351,6 +351,13 @@ def test_a_backup_is_made_and_restored_by_command(redis, tmp_path, monkeypatch):
     again = call("backup", "create", str(backup), "--key", f"{key}.pub")
     assert (again.exit_code, "exists" in again.output.lower()) == (1, True)
     assert "public half" in call("backup", "restore", str(backup), "--key", f"{key}.pub").output
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    old = folder / "presence-relay-20200101T000000Z.backup"
+    old.touch()
+    assert f"{old}: deleted" in done("backup", "create", str(folder), "--key", f"{key}.pub", "--keep", "1")
+    [kept] = folder.iterdir()
+    assert "whole" in done("backup", "verify", str(kept), "--key", str(key))
     assert "whole" in done("backup", "verify", str(backup), "--key", str(key))
     assert "1 unchanged" in done("backup", "restore", str(backup), "--key", str(key))
 

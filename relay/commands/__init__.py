@@ -14,7 +14,9 @@
     user_limit     how many users a tenant may watch: `tenants limit`
     suite_keys     suite keys and their marks
     keyring        the key ring: made, rotated, shown
+    kubernetes_secret   a Secret made through Kubernetes' API: `keyring new-secret`
     backup         backups: created, verified, restored; their keys
+    backup_folder  a folder of backups, of which the newest are kept
     certificates   certificates that change notifications are encrypted for
     renamed        the command group, and old spellings of commands
     runner         what all share: settings, the store, errors as one line, exit codes

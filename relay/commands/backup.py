@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from relay.commands.backup_folder import file_for, superseded
 from relay.commands.runner import EXIT_FAILURE, EXIT_USAGE, errors_as_lines, fail, read_settings, with_store
 from relay.core import names
 
@@ -36,11 +38,26 @@ _Unsigned = Annotated[
 
 @commands.command()
 def create(
-    file: Annotated[Path, typer.Argument(help="File for the backup. An existing file is never overwritten.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="File for the backup, which is never overwritten; or a folder, in which it is named by its time."
+        ),
+    ],
     *,
     key: Annotated[Path, typer.Option(help="The public backup key; presence-relay backup new-key makes one.")],
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Keep this many backups in the folder: the oldest are deleted once this one is complete."
+        ),
+    ] = None,
 ) -> None:
     """Write tenants, grants, suite keys, settings and audit logs to one encrypted, signed file. The relay keeps running."""
+    folder = file if file.is_dir() else None
+    if keep is not None and folder is None:
+        fail(f"--keep is for a folder, and {file} is none.", EXIT_USAGE)
+    file = file_for(folder, datetime.now(UTC)) if folder is not None else file
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.store.backup.file import BackupKey
@@ -52,6 +69,9 @@ def create(
             counts = await back_up(store, output, public_key, settings.key_ring())
         typer.echo(f"{file}: {_counted(counts)}, for the key {public_key.kid}.")
         typer.echo("Grants in it are encrypted under the key ring: keep both, and not in one place.")
+        for old in superseded(folder, keep) if folder is not None and keep is not None else ():
+            old.unlink()
+            typer.echo(f"{old}: deleted, {keep} newer ones are kept.")
 
     with_store(work, "vault.key_ring")
 

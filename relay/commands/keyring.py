@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _PROGRESS_EVERY: Final = 1000
 _MOST_SHOWN: Final = 20
 _MARKS: Final = "marks of suite keys"
+_API: Final = "https://kubernetes.default.svc"
+_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Both are the same in every pod of every cluster."""
 
 commands = typer.Typer(no_args_is_help=True, help="The key ring that encrypts grants and signs suite keys.")
 
@@ -49,6 +52,30 @@ def new_ring(
         public = _write_public(file, KeyRing.from_json(ring))
         typer.echo(f"{file}: made. RELAY_VAULT_KEY_RING_FILE={file}")
         typer.echo(f"{public}: its public keys, for edges without the ring. RELAY_EDGE_MARK_KEYS_FILE={public}")
+
+
+@commands.command("new-secret")
+def new_secret(
+    name: Annotated[str, typer.Argument(help="The Secret's name, in the pod's namespace.")],
+    *,
+    ring_key: Annotated[str, typer.Option(help="Key of the ring in the Secret.")] = "key-ring.json",
+    public_key: Annotated[str, typer.Option(help="Key of its public keys in the Secret.")] = "key-ring.json.pub",
+    api: Annotated[str, typer.Option(help="Address of Kubernetes' API.")] = _API,
+    account: Annotated[Path, typer.Option(help="Folder with the token of the pod's service account.")] = _ACCOUNT,
+) -> None:
+    """Make a key ring and keep it in a Secret of Kubernetes, once: a Secret that is there stays as it is."""
+    with errors_as_lines():
+        from relay.commands.kubernetes_secret import create_secret
+        from relay.store.sealing.keyring import KeyRing, make_ring
+        from relay.store.sealing.signing import Purpose, public_set
+
+        now_s = int(time.time())
+        ring = make_ring(_new_kid(now_s), now_s=now_s)
+        public = public_set(KeyRing.from_json(ring), Purpose.SUITE_KEY)
+        if create_secret(name, {ring_key: f"{ring}\n", public_key: f"{public}\n"}, api=api, account=account):
+            typer.echo(f"Secret {name}: made. Keep a copy in a safe place: without it all grants are lost.")
+        else:
+            typer.echo(f"Secret {name}: is there already, and stays as it is.")
 
 
 @commands.command("public")

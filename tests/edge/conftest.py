@@ -74,13 +74,12 @@ async def start_edge(edge_store: Store, cert: trustme.LeafCert) -> AsyncIterator
 
         async def start(clock: Clock = SYSTEM, **settings: Any) -> EdgeServer:
             given = {"port": 0, "drain_delay": SHORT, "grace": SHORT, **settings}
+            tls = {
+                "tls_cert_pem": b"".join(pem.bytes() for pem in cert.cert_chain_pems),
+                "tls_key_pem": cert.private_key_pem.bytes(),
+            }
             edge = EdgeServer(
-                EdgeSettings(
-                    host="localhost",
-                    tls_cert_pem=b"".join(pem.bytes() for pem in cert.cert_chain_pems),
-                    tls_key_pem=cert.private_key_pem.bytes(),
-                    **given,
-                ),
+                EdgeSettings(host="localhost", **(tls | given)),
                 edge_store,
                 PUBLIC_MARKS,
                 clock=clock,

@@ -105,6 +105,22 @@ def send_all(stream) -> None:
     stream.send(progress=Response.Progress(contact_time=Timestamp(seconds=1_700_000_001)))
 
 
+async def test_once_ends_when_every_user_has_an_answer(relay, command):
+    suite = await command("ada@x.org", "no@x.org", "--json", "--once")
+    stream = await relay.stream()
+    stream.started()
+    pending = pb.UserAnswer(user_id="A", unknown_reason=pb.UNKNOWN_REASON_PENDING)
+    resolved = [
+        pb.ResolvedName(user="ada@x.org", user_id="A"),
+        pb.ResolvedName(user="no@x.org", unknown_reason=pb.UNKNOWN_REASON_NOT_FOUND),
+    ]
+    stream.send(batch=Response.Batch(resolved=resolved, answers=[pending], snapshot_complete=True))
+    await suite.line("snapshot_complete")
+    assert suite.process.returncode is None
+    stream.send(batch=Response.Batch(answers=[busy()]))
+    assert await suite.exit_code() == 0
+
+
 async def test_json_gives_one_object_for_each_event(relay, command):
     suite = await command("ada@x.org", "no@x.org", "--json")
     send_all(await relay.stream())

@@ -8,6 +8,7 @@
     icons.py          glyph, colour and words of each console status
     client.py         PresenceClient: keep a stream open, resume it, hand events out
     stream.py         one open stream of either form
+    health.py         ask the relay for its health, without a key
     channel.py        the connection to the relay: address, TLS, limits
     proxy.py          choose the HTTP proxy
     chunking.py       cut a start or a change into messages that fit

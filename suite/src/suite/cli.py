@@ -76,6 +76,7 @@ def watch(
         str | None, typer.Option(help="HTTP proxy, http://host:port; '' for none. Default: HTTPS_PROXY and NO_PROXY.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON line for each event.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="End when every user has an answer.")] = False,
 ) -> None:
     """Watch users until Ctrl-C. The command resumes by itself when the connection breaks."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC reads it when it starts, so it is imported after this
@@ -99,7 +100,39 @@ def watch(
         _give_up(str(error), EXIT_USAGE)
     if warning:
         typer.echo(f"Warning: {warning}", err=True)
-    _run(_watching(client, names, address, as_json=json))
+    _run(_watching(client, names, address, as_json=json, once=once))
+
+
+@app.command()
+def health(
+    *,
+    address: Annotated[
+        str,
+        typer.Option(help="Address of the relay, host:port. The default port is 443.", envvar="PRESENCE_SUITE_ADDRESS"),
+    ],
+    ca_file: Annotated[
+        Path | None, typer.Option(help="PEM file with the CA to trust, instead of the public ones.")
+    ] = None,
+    server_name: Annotated[
+        str | None, typer.Option(help="Name in the relay's certificate, if it differs from the address.")
+    ] = None,
+    plain_text: Annotated[
+        bool, typer.Option("--plain-text", help="Speak without TLS, to an edge behind a gateway.")
+    ] = False,
+) -> None:
+    """Ask the relay whether suites may connect. Needs no suite key. Exit code 3: they may not."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from suite.channel import target
+    from suite.health import Health, check
+
+    try:
+        asked = target(address, ca_pem=read_ca(ca_file), server_name=server_name, proxy="", environ={})
+        found, details = asyncio.run(check(asked, plain_text=plain_text))
+    except ConfigError as error:
+        _give_up(str(error), EXIT_USAGE)
+    if found is not Health.SERVING:
+        _give_up(f"{address} is {found.value}{f' ({details})' if details else ''}.", EXIT_REFUSED)
+    typer.echo(f"{address} is {found.value}.")
 
 
 def _names(users: list[str], users_file: Path | None) -> list[str]:
@@ -109,16 +142,16 @@ def _names(users: list[str], users_file: Path | None) -> list[str]:
     return names
 
 
-async def _watching(client: PresenceClient, names: list[str], address: str, *, as_json: bool) -> None:
+async def _watching(client: PresenceClient, names: list[str], address: str, *, as_json: bool, once: bool) -> None:
     from suite.watching import until_stopped, watch_lines, watch_table
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a name that this terminal cannot show must not end the watching
     console = Console()
     if as_json or not console.is_terminal:
-        watching = watch_lines(client, sys.stdout, as_json=as_json)
+        watching = watch_lines(client, names if once else (), sys.stdout, as_json=as_json)
     else:
-        watching = watch_table(client, names, address, console)
+        watching = watch_table(client, names, address, console, once=once)
     await until_stopped(asyncio.create_task(watching, name="suite-watching"))
 
 

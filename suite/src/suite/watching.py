@@ -12,6 +12,7 @@ from rich.live import Live
 
 from suite.lines import json_line, plain_line
 from suite.table import Connection, render
+from suite.values import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,8 +26,8 @@ REDRAW_S: Final = 0.25
 """The table is drawn anew this often at most, and once a second at least, for the ages in its header."""
 
 
-async def watch_lines(client: PresenceClient, out: TextIO, *, as_json: bool) -> None:
-    """Print a line for each event."""
+async def watch_lines(client: PresenceClient, until_answered: Sequence[str], out: TextIO, *, as_json: bool) -> None:
+    """Print a line for each event, until these names have answers; for ever when there are none."""
     to_line: Callable[[Event, datetime], str | None] = json_line if as_json else plain_line
     async with client:
         async for event in client.events():
@@ -34,10 +35,22 @@ async def watch_lines(client: PresenceClient, out: TextIO, *, as_json: bool) -> 
             if line is not None:
                 out.write(f"{line}\n")
                 out.flush()
+            if until_answered and all(is_answered(client, name) for name in until_answered):
+                return
 
 
-async def watch_table(client: PresenceClient, names: Sequence[str], address: str, console: Console) -> None:
-    """Draw a table, and keep it up to date."""
+def is_answered(client: PresenceClient, name: str) -> bool:
+    """Return whether the relay has said of a name what it will: a presence, or the reason why there is none."""
+    resolution, answer = client.find(name)
+    if answer is not None:
+        return answer.status is not Status.PENDING and not answer.is_uncertain
+    return resolution is not None and resolution.status not in (None, Status.PENDING)
+
+
+async def watch_table(
+    client: PresenceClient, names: Sequence[str], address: str, console: Console, *, once: bool
+) -> None:
+    """Draw a table, and keep it up to date; with `once` until every name has an answer."""
     connection = Connection(address)
     changed = asyncio.Event()
 
@@ -61,6 +74,8 @@ async def watch_table(client: PresenceClient, names: Sequence[str], address: str
                     changed.set()
                     if drawing.done():
                         drawing.result()  # raises what broke it
+                    if once and all(is_answered(client, name) for name in names):
+                        break
         finally:
             drawing.cancel()
             await asyncio.wait({drawing})
