@@ -150,7 +150,7 @@ def test_the_operator_is_told_of_a_bug_in_one_line(
         cli.main()
     assert ended.value.code == 1
     assert capsys.readouterr().err == (
-        "presence-relay itself broke (KeyError in hub.py, line 7, task hub-sweep). Please report it.\n"
+        "presence-relay itself broke (KeyError in hub.py, line 7, task hub-sweep). Report it.\n"
     )
 
 

@@ -117,7 +117,7 @@ def _time(at: datetime) -> str:
 
 
 _REQUIRED: Final = (
-    english("Presence of %(name)s has stopped: please consent again"),
+    english("Presence of %(name)s has stopped: consent again"),
     english(
         "The phone systems of %(name)s have shown no Microsoft Teams presence since %(at)s: Microsoft no longer accepts the "
         "consent that it was read with. Colleagues are shown as unknown until somebody consents again."

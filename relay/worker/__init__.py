@@ -9,6 +9,7 @@
     context.py     the connections, repositories and settings that all tenants share
     cloud.py       Microsoft's side: one Graph client, and access tokens
     settings.py    the settings, each with its reason
+    statistics.py  what it owns and watches at one moment
     tasks.py       tasks of a group that may be ending
     tenant/        one tenant: names, standing, the loop
     reads/         bulk reads: schedule, reader, answers

@@ -19,6 +19,7 @@ from relay.ops.supervision import heed_cancellation
 from relay.store.presence import hints
 from relay.store.presence.pipes import INBOX_PER_TENANT
 from relay.worker.contacts import ContactWriter
+from relay.worker.statistics import PartitionStatistics
 from relay.worker.tasks import start
 from relay.worker.tenant.loop import TenantWorker
 
@@ -58,6 +59,7 @@ class OwnedPartition:
         self._resources = resources
         self._roster = roster
         self._contacts = ContactWriter(resources, ownership)
+        self._begun = resources.clock.monotonic()
         self._saved = position
         self._unsaved = 0
         self._many_came = asyncio.Event()
@@ -106,6 +108,11 @@ class OwnedPartition:
         self.ownership.epoch, self.last = epoch, last
         for tenant, _ in self._tenants.values():
             tenant.history_lost()
+
+    def statistics(self) -> PartitionStatistics:
+        """Return the partition as it is at present."""
+        tenants = {tenant_id: work.statistics() for tenant_id, (work, _) in self._tenants.items()}
+        return PartitionStatistics(begun=self._begun, position=self.position, is_read=self.is_read, tenants=tenants)
 
     def tenants(self) -> list[TenantId]:
         """Return the tenants at work."""

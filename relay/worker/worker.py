@@ -25,6 +25,7 @@ from relay.worker.context import Resources
 from relay.worker.leasing import Leasing
 from relay.worker.ownership import Ownership
 from relay.worker.partition import OwnedPartition
+from relay.worker.statistics import WorkerStatistics
 from relay.worker.tasks import start
 
 if TYPE_CHECKING:
@@ -76,6 +77,10 @@ class Worker:
     def partitions(self) -> set[int]:
         """The partitions owned at present."""
         return set(self._owned)
+
+    def statistics(self) -> WorkerStatistics:
+        """Return what this worker owns and watches at present."""
+        return WorkerStatistics(partitions={number: owned.statistics() for number, (owned, _) in self._owned.items()})
 
     def trouble(self) -> str:
         """Return why this worker does not do its part at present; empty when it does, also when others own everything."""

@@ -21,6 +21,7 @@ from relay.store.server import keys
 from relay.store.server.connection import StoreSettings
 from relay.wire.encode import decode
 from relay.worker.reads.answers import AnswerBook
+from relay.worker.statistics import TenantStatistics
 from relay.worker.tenant.loop import TenantWorker
 from relay.worker.worker import Worker
 from tests.support.late import LateStore
@@ -165,6 +166,15 @@ def tenant_of(worker: Worker, tenant: TenantId) -> TenantWorker:
     return owned._tenants[tenant][0]
 
 
+def watched(worker: Worker, tenant: TenantId) -> TenantStatistics:
+    return worker.statistics().partitions[keys.partition_of(tenant)].tenants[tenant]
+
+
+def position_of(worker: Worker, tenant: TenantId) -> bytes:
+    """Return up to where the inbox of a tenant's partition was taken in."""
+    return worker.statistics().partitions[keys.partition_of(tenant)].position
+
+
 async def reads_on(relay: Relay, times: int = 2) -> None:
     """Return when Graph has been asked for presence so many times more."""
 
@@ -194,15 +204,15 @@ async def test_a_write_that_timed_out_is_not_carried_out_after_its_writer_has_lo
 async def test_other_tenants_of_a_partition_that_was_fenced_go_on_with_what_is_stored(relay: Relay) -> None:
     """Whoever had a write under way meets LEASELOST: the partition is not lost for that, and nothing is."""
     async with shown(relay) as (tenant, worker, store):
-        owned, task = worker._owned[keys.partition_of(tenant)]
+        owned, _ = worker._owned[keys.partition_of(tenant)]
+        begun = worker.statistics().partitions[keys.partition_of(tenant)].begun
         held = store.lose("accept", keys.answers(tenant))
         relay.microsoft.set_presence(ADA, "Busy", "Busy")
         await held.came.wait()
         await owned.ownership.fence(owned.lease)  # as another tenant does it
         held.let_go()
         await eventually(lambda: relay.sees(tenant, ADA, "Busy"))
-        assert worker._owned[keys.partition_of(tenant)] == (owned, task)
-        assert not task.done()
+        assert worker.statistics().partitions[keys.partition_of(tenant)].begun == begun
 
 
 @pytest.mark.fault("V4")
@@ -254,8 +264,8 @@ async def test_two_readings_of_one_edges_interest_are_never_under_way_together(r
         await relay.watch(tenant, ADA, edge=first)
         await relay.watch(tenant, ADA, edge=second)
         await eventually(lambda: relay.sees(tenant, ADA, "Available"))
-        work, (owned, _) = tenant_of(worker, tenant), worker._owned[keys.partition_of(tenant)]
-        await eventually(lambda: work._wanted.watchers(Name(ADA)) == 2)
+        work = tenant_of(worker, tenant)
+        await eventually(lambda: watched(worker, tenant).watchers(Name(ADA)) == 2)
         # All edges are read, and meanwhile the second one by itself: a reply that is old by the time it is there.
         of_first = store.hold_reply("SSCAN", keys.interest(tenant, first))
         reading_all = asyncio.create_task(work._interest.read(edges))
@@ -263,30 +273,30 @@ async def test_two_readings_of_one_edges_interest_are_never_under_way_together(r
         of_second = store.hold_reply("SSCAN", keys.interest(tenant, second))
         reading_one = asyncio.create_task(work._interest.read({second}))
         await of_second.came.wait()
-        position = owned.position
+        position = position_of(worker, tenant)
         await relay.watch(tenant, BEN, edge=second)
-        await eventually(lambda: owned.position != position)
+        await eventually(lambda: position_of(worker, tenant) != position)
         of_first.let_go()
         await reading_all
         of_second.let_go()
         await reading_one
         await eventually(lambda: relay.sees(tenant, BEN, "Available"))
-        assert work._wanted.names_of(second) == {Name(ADA), Name(BEN)}
+        assert watched(worker, tenant).watched[second] == {Name(ADA), Name(BEN)}
 
 
 @pytest.mark.fault("V5")
 async def test_what_a_hint_says_while_an_edges_interest_is_read_comes_after_what_was_read(relay: Relay) -> None:
     async with shown(relay) as (tenant, worker, store):
-        work, (owned, _) = tenant_of(worker, tenant), worker._owned[keys.partition_of(tenant)]
+        work = tenant_of(worker, tenant)
         older = store.hold_reply("SSCAN", keys.interest(tenant, "edge-1"))
         reading = asyncio.create_task(work._interest.read({"edge-1"}))
         await older.came.wait()
-        position = owned.position
+        position = position_of(worker, tenant)
         await relay.watch(tenant, BEN)
-        await eventually(lambda: owned.position != position)
+        await eventually(lambda: position_of(worker, tenant) != position)
         older.let_go()
         await reading
-        assert work._wanted.names_of("edge-1") == {Name(ADA), Name(BEN)}
+        assert watched(worker, tenant).watched["edge-1"] == {Name(ADA), Name(BEN)}
 
 
 @pytest.mark.fault("V5")

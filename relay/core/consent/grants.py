@@ -192,4 +192,4 @@ def _pause_of_the_dead(refusal: Refusal) -> timedelta:
 
 _HEALING_TRY: Final = timedelta(hours=1)
 _GRAPH_TRY: Final = timedelta(minutes=1)
-_ENDED: Final = "This consent has ended. Please consent again."
+_ENDED: Final = "This consent has ended. Consent again."

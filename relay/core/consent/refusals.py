@@ -100,15 +100,13 @@ _UNKNOWN: Final = Refusal(_UNREACHABLE, "Microsoft refused for a reason that the
 
 _BY_ERROR: Final[Mapping[str, Refusal]] = MappingProxyType(
     {
-        "invalid_grant": Refusal(_CONSENT, "Microsoft no longer accepts this consent. Please consent again."),
-        "interaction_required": Refusal(
-            _CONSENT, "Microsoft wants this account to sign in again. Please consent again."
-        ),
-        "login_required": Refusal(_CONSENT, "Microsoft wants this account to sign in again. Please consent again."),
-        "consent_required": Refusal(_CONSENT, "The organisation's consent is missing. Please consent again."),
-        "access_denied": Refusal(_CONSENT, "Consent was declined. Please try again and accept the permissions."),
+        "invalid_grant": Refusal(_CONSENT, "Microsoft no longer accepts this consent. Consent again."),
+        "interaction_required": Refusal(_CONSENT, "Microsoft wants this account to sign in again. Consent again."),
+        "login_required": Refusal(_CONSENT, "Microsoft wants this account to sign in again. Consent again."),
+        "consent_required": Refusal(_CONSENT, "The organisation's consent is missing. Consent again."),
+        "access_denied": Refusal(_CONSENT, "Consent was declined. Try again and accept the permissions."),
         "unauthorized_client": Refusal(
-            _CONSENT, "The relay's application is not admitted to this organisation. Please consent again.", heals=True
+            _CONSENT, "The relay's application is not admitted to this organisation. Consent again.", heals=True
         ),
         "invalid_client": Refusal(_OURS, "Microsoft refuses the relay's own credential: it is wrong or has expired."),
         "invalid_request": Refusal(
@@ -133,10 +131,10 @@ _BY_ERROR: Final[Mapping[str, Refusal]] = MappingProxyType(
 _BY_SUBERROR: Final[Mapping[tuple[str, str], Refusal]] = MappingProxyType(
     {
         ("invalid_grant", "consent_required"): Refusal(
-            _CONSENT, "The consent was withdrawn, or was never given. Please consent again."
+            _CONSENT, "The consent was withdrawn, or was never given. Consent again."
         ),
         ("invalid_grant", "user_password_expired"): Refusal(
-            _CONSENT, "The account's password has expired. Please renew it and consent again."
+            _CONSENT, "The account's password has expired. Renew it and consent again."
         ),
     }
 )
@@ -153,60 +151,60 @@ _BY_NUMBER: Final[Mapping[int, Refusal]] = MappingProxyType(
         (
             *_rows(
                 _CONSENT,
-                "The organisation's multi-factor rules changed, and this account has to prove itself again. Please consent"
+                "The organisation's multi-factor rules changed, and this account has to prove itself again. Consent"
                 " again.",
                 *(50072, 50074, 50076, 50078, 50079, 50158),
             ),
             *_rows(
                 _CONSENT,
-                "An administrator or the account's owner revoked its sessions. Please consent again.",
+                "An administrator or the account's owner revoked its sessions. Consent again.",
                 *(50173,),
             ),
             *_rows(
                 _CONSENT,
-                "The account's password was changed, which ended its sessions. Please consent again.",
+                "The account's password was changed, which ended its sessions. Consent again.",
                 *(50089, 50132, 50133),
             ),
             *_rows(
                 _CONSENT,
-                "The consent was not used for too long and has expired. Please consent again.",
+                "The consent was not used for too long and has expired. Consent again.",
                 *(70008, 700082),
             ),
             *_rows(
                 _CONSENT,
-                "The organisation's sign-in frequency policy ended the consent. Please consent again, and exclude this"
+                "The organisation's sign-in frequency policy ended the consent. Consent again, and exclude this"
                 " account from the policy.",
                 *(70043,),
             ),
-            *_rows(_CONSENT, "Microsoft no longer knows this consent. Please consent again.", 70000),
-            *_rows(_CONSENT, "The consent was withdrawn, or was never given. Please consent again.", 65001),
-            *_rows(_CONSENT, "Consent was declined. Please try again and accept the permissions.", 65004),
+            *_rows(_CONSENT, "Microsoft no longer knows this consent. Consent again.", 70000),
+            *_rows(_CONSENT, "The consent was withdrawn, or was never given. Consent again.", 65001),
+            *_rows(_CONSENT, "Consent was declined. Try again and accept the permissions.", 65004),
             *_rows(
                 _CONSENT,
-                "In this organisation only an administrator may consent. Please have one open the onboarding page.",
+                "In this organisation only an administrator may consent. Ask one to open the onboarding page.",
                 *(90094, 90095),
             ),
             *_rows(
                 _CONSENT,
-                "A Conditional Access or security policy of the organisation blocks this account. Please exclude it from"
+                "A Conditional Access or security policy of the organisation blocks this account. Exclude it from"
                 " the policy, or consent with another account.",
                 *(50131, 53000, 53001, 53002, 53003, 53011, 530032, 530035),
                 heals=True,
             ),
             *_rows(
                 _CONSENT,
-                "The account is disabled. Please enable it, or consent with another account.",
+                "The account is disabled. Enable it, or consent with another account.",
                 *(50057,),
                 heals=True,
             ),
             *_rows(
                 _CONSENT,
-                "The account does not belong to this organisation any more. Please consent with another account.",
+                "The account does not belong to this organisation any more. Consent with another account.",
                 *(50014, 50020, 50034, 51004),
             ),
             *_rows(
                 _CONSENT,
-                "The organisation demands that users are assigned to the application. Please assign this account.",
+                "The organisation demands that users are assigned to the application. Assign this account.",
                 *(50105,),
                 heals=True,
             ),
@@ -226,12 +224,12 @@ _BY_NUMBER: Final[Mapping[int, Refusal]] = MappingProxyType(
             ),
             *_rows(
                 _CONSENT,
-                "The relay's application was removed from the organisation. Please consent again.",
+                "The relay's application was removed from the organisation. Consent again.",
                 *(500011, 650052, 700011, 700016),
             ),
             *_rows(
                 _CONSENT,
-                "The relay's application is disabled in the organisation. Please enable it.",
+                "The relay's application is disabled in the organisation. Enable it.",
                 *(70001, 7000112),
                 heals=True,
             ),
@@ -254,7 +252,7 @@ _BY_NUMBER: Final[Mapping[int, Refusal]] = MappingProxyType(
             ),
             *_rows(
                 _CONSENT,
-                "This sign-in was used already or does not belong to this page. Please start again.",
+                "This sign-in was used already or does not belong to this page. Start again.",
                 *(54005, 501481, 700005),
             ),
             *_rows(_TEMPORARY, "Microsoft saw too many equal requests and asks the relay to wait.", 50196, 90055),

@@ -305,6 +305,6 @@ _RENEW_AGAIN_S: Final = 15.0
 
 _NOTHING_KEPT: Final = Refusal(
     RefusalClass.CONSENT_REQUIRED,
-    "What is kept of this consent cannot be used. Please consent again.",
+    "What is kept of this consent cannot be used. Consent again.",
     "nothing_kept",
 )

@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 _SHUT: GrantHealth = GrantHealth(
     state=GrantState.DEAD,
-    reason=Refusal(RefusalClass.CONSENT_REQUIRED, "This consent cannot be opened. Please consent again."),
+    reason=Refusal(RefusalClass.CONSENT_REQUIRED, "This consent cannot be opened. Consent again."),
 )
 """A grant under a key that the ring lacks: nobody's consent ended, so its record stays as it is."""
 _TRIES: Final = 3

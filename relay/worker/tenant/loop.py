@@ -27,6 +27,7 @@ from relay.ops.cadence import Cadence, wait_until_set
 from relay.ops.turns import SLICE, in_slices
 from relay.store.presence import hints
 from relay.worker.reads.reader import ReadFailure
+from relay.worker.statistics import TenantStatistics
 from relay.worker.tasks import start
 from relay.worker.tenant.parts import assemble
 from relay.worker.tenant.takeover import STORE_PAUSE_S, Takeover
@@ -80,6 +81,15 @@ class TenantWorker:
     def tenant(self) -> Tenant:
         """The tenant's record, with the state that is acted on."""
         return self._standing.tenant
+
+    def statistics(self) -> TenantStatistics:
+        """Return the tenant as it is at present."""
+        return TenantStatistics(
+            state=self.tenant.state,
+            watched={edge: frozenset(self._wanted.names_of(edge)) for edge in self._wanted.edges},
+            polled=self._schedule.polled,
+            covered=self._schedule.covered,
+        )
 
     # Life
 
