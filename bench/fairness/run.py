@@ -10,17 +10,19 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from bench import report
+from bench.fairness.freshness import Compared, Freshness
 from bench.fairness.neighbours import NEIGHBOURS, Neighbour, in_trouble
 from bench.fairness.suite import NoisySuite
 from bench.load.changes import change_people
+from bench.load.lateness import look_idly
 from bench.load.rig import cloud, relay_beside
 from bench.load.world import Organisation
-from bench.processes import ChildFailed
+from bench.processes import Child, ChildFailed, cpu_s
 from bench.push.cloud import Account
 from bench.push.judge import Sighting, ages
 from bench.push.recorder import Recorder
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
     from bench.load.rig import Relay, Site
 
 MOST_RATIO: Final = 1.1
+QUIET_MS: Final = 10.0
+"""A machine on which an idle process is later than this once in twenty looks says little of the relay: a tenth of a change's age is 50 ms."""
+_PROCESSES: Final = ("edge", "worker", "valkey", "cloud")
 _INTERVAL_S: Final = 1.0
 _LINGER: Final = timedelta(seconds=1)
 """After its suite has left, a neighbour is forgotten soon, so that the next measurement is without it."""
@@ -74,58 +79,6 @@ class FairnessOptions:
     rate: float = 40.0
 
 
-@dataclass(slots=True)
-class Freshness:
-    """The freshness of the small tenants, without a neighbour or beside it.
-
-    Attributes:
-        ages: seconds of each change when its suite had it.
-        unseen: changes that no suite had.
-        reads: of presence, of all small tenants.
-        due: how many there should have been.
-        busy_ms: name of a process -> CPU that its event loop used between two looks at it, at the most: what others waited for.
-        places: name of a process and where its event loop was when it was late -> how often.
-    """
-
-    ages: list[float] = field(default_factory=list)
-    unseen: int = 0
-    reads: int = 0
-    due: float = 0.0
-    busy_ms: dict[str, float] = field(default_factory=dict)
-    places: Counter[tuple[str, str]] = field(default_factory=Counter)
-
-    def add(self, other: Freshness) -> None:
-        """Take in another measurement."""
-        self.ages += other.ages
-        self.unseen += other.unseen
-        self.reads += other.reads
-        self.due += other.due
-        for name, busy_ms in other.busy_ms.items():
-            self.busy_ms[name] = max(busy_ms, self.busy_ms.get(name, 0.0))
-        self.places += other.places
-
-
-@dataclass(slots=True)
-class Compared:
-    """One neighbour: everything without it, and everything beside it."""
-
-    alone: Freshness = field(default_factory=Freshness)
-    beside: Freshness = field(default_factory=Freshness)
-    changes: int = 0
-    reconnects: int = 0
-
-    def ratio(self, share: float) -> float:
-        """Return how many times older changes are beside the neighbour, of those that `share` of all do not exceed."""
-        alone = report.quantile(self.alone.ages, share)
-        return report.quantile(self.beside.ages, share) / alone if alone else float("inf")
-
-    @property
-    def reads(self) -> float:
-        """The reads for each that was due beside the neighbour, as a multiple of those without it."""
-        alone, beside = (each.reads / each.due if each.due else 0.0 for each in (self.alone, self.beside))
-        return beside / alone if alone else 0.0
-
-
 def run(options: FairnessOptions) -> int:
     """Measure; returns the exit code."""
     report.say(f"load of the machine before: {report.load_before()}")
@@ -140,6 +93,11 @@ def run(options: FairnessOptions) -> int:
         rows.append(["ratio", "", each.ratio(0.5), each.ratio(0.95), "", each.reads, "", ""])
     head = ["small tenants", "changes", "p50 s", "p95 s", "unseen", "reads/interval", "edge busy ms", "worker busy ms"]
     report.table(f"age of a change when its suite has it; polled every {_INTERVAL_S:g} s", head, rows)
+    report.table(
+        "cores in use", ["small tenants", *_PROCESSES],
+        [[label, *(side.cores(process) for process in _PROCESSES)] for name, each in found.items()
+         for label, side in (("without", each.alone), (f"beside {name}", each.beside))],
+    )  # fmt: skip
     report.table(
         "what the neighbours did", ["", "changes of the list", "reconnects"],
         [[name, each.changes, each.reconnects] for name, each in found.items()],
@@ -156,6 +114,9 @@ def _ms(found: Freshness) -> str:
 
 def _judged(found: Mapping[str, Compared]) -> report.Verdict:
     verdict = report.Verdict("fairness")
+    idle_ms = max((side.idle_ms for each in found.values() for side in (each.alone, each.beside)), default=0.0)
+    verdict.ratios["idle_late_ms"] = round(idle_ms, 1)
+    verdict.must["the machine is quiet enough"] = idle_ms <= QUIET_MS
     for name, each in found.items():
         p50, p95 = each.ratio(0.5), each.ratio(0.95)
         verdict.ratios[name] = {
@@ -189,7 +150,8 @@ def measure(options: FairnessOptions) -> dict[str, Compared]:
         quiet = replace(relay, suite_keys=relay.suite_keys[len(noisy) :])
         recorder = stack.enter_context(Recorder(quiet, [each.names for each in small]))
         recorder.until_all_are_shown(options.small * options.people, _START_S)
-        bench = _Bench(options, site, relay, small, recorder)
+        idle = stack.enter_context(Child(look_idly))
+        bench = _Bench(options, site, relay, small, recorder, idle)
         return {
             each.name: bench.compare(each, noisy[each.is_large], suites[each.is_large]) for each in options.neighbours
         }
@@ -214,13 +176,21 @@ class _Bench:
     """The measurements of one run."""
 
     def __init__(
-        self, options: FairnessOptions, site: Site, relay: Relay, small: Sequence[Organisation], recorder: Recorder
+        self,
+        options: FairnessOptions,
+        site: Site,
+        relay: Relay,
+        small: Sequence[Organisation],
+        recorder: Recorder,
+        idle: Child,
     ) -> None:
         self._options = options
         self._site = site
         self._relay = relay
         self._small = small
         self._recorder = recorder
+        self._idle = idle
+        self._pids = {**relay.pids, "cloud": site.pid}
         self._users = {user for each in small for user in each.users}
         self._shown: dict[str, Sighting] = {}
 
@@ -252,12 +222,13 @@ class _Bench:
         account = Account(self._site.control, self._users)
         account.begin()
         before = self._taken()
-        for child in self._relay.children.values():
+        for child in (*self._relay.children.values(), self._idle):
             child.ask("lateness", timeout_s=_START_S)
-        began = time.time()
+        spent, began = cpu_s(self._pids.values()), time.time()
         people = [name for each in self._small for name in each.names]
         loop.run(change_people(self._site, people, self._options.rate, seconds))
-        ended = time.time()
+        ended, after = time.time(), cpu_s(self._pids.values())
+        idle_ms = self._idle.ask("lateness", timeout_s=_START_S).late_ms(0.95)
         time.sleep(2 * _INTERVAL_S)  # for the last ones to be read
         account.follow()
         seen = ages(account.changes, [*before, *self._taken()], time.time())
@@ -268,6 +239,9 @@ class _Bench:
             ages=seen.seen, unseen=seen.unseen + len(seen.waiting), reads=self._reads(began, ended),
             due=(ended - began) / _INTERVAL_S * len(self._small),
             busy_ms={name: max((lag.thread for lag in each.lags), default=0.0) for name, each in late.items()},
+            cpu_s={name: after[pid] - spent[pid] for name, pid in self._pids.items()},
+            took_s=ended - began,
+            idle_ms=idle_ms,
             places=Counter({(name, place): times for name, each in late.items() for place, times in each.places.items()}),
         )  # fmt: skip
 

@@ -14,6 +14,8 @@ import pytest
 
 import bench
 from bench.commands import BENCHMARKS
+from bench.fairness import run as fairness
+from bench.fairness.freshness import Compared, Freshness
 from bench.fanout import run as fanout
 from bench.fanout.schedule import Point
 from bench.load import answer, scale, slow_token
@@ -100,6 +102,29 @@ def test_slow_token_slows_one_tenant(capsys: pytest.CaptureFixture[str]):
     said = last_line(capsys)
     assert said["must"]["the slow tenant asked for tokens"]
     assert said["ratios"]["others_gap_max_s"] > 0
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(400)
+def test_fairness_measures_each_neighbour_without_and_beside_it(capsys: pytest.CaptureFixture[str]):
+    small = fairness.FairnessOptions(
+        rounds=1, seconds=3, large_seconds=8, small=2, people=5, users=300, medium=60, rate=5
+    )
+    fairness.run(small)
+    said = last_line(capsys)
+    for each in small.neighbours:
+        assert said["ratios"][each.name]["reads"] > 0
+        assert said["must"][f"{each.name}: every change is seen"]
+
+
+def test_a_neighbour_is_compared_by_the_ages_of_changes_and_by_reads():
+    found = Compared()
+    found.alone.add(Freshness(ages=[1, 1, 2], reads=10, due=10, cpu_s={"worker": 1.0}, took_s=10))
+    found.beside.add(Freshness(ages=[1, 2], reads=5, due=10, busy_ms={"worker": 7}))
+    found.beside.add(Freshness(ages=[3], reads=4, due=8, busy_ms={"worker": 5}))
+    assert (found.ratio(0.5), found.ratio(1.0), found.reads) == (2, 1.5, 0.5)
+    assert found.beside.busy_ms == {"worker": 7}
+    assert (found.alone.cores("worker"), found.alone.cores("edge")) == (0.1, 0)
 
 
 def test_the_command_lists_every_benchmark():
