@@ -1,4 +1,4 @@
-"""What a worker owns and watches at one moment, as values: they do not change with the worker."""
+"""A worker at one moment: what it owns and watches, as values that do not change with it."""
 
 from __future__ import annotations
 
