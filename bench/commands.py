@@ -55,6 +55,7 @@ def _fanout(parser: argparse.ArgumentParser) -> None:
     add("--sync", action="store_true", help="use one Valkey for presence and custody, which syncs each write")
     add("--patience", type=float, default=30.0, metavar="S", help="wait this long for an idle machine (default: 30)")
     add("--profile", default="", metavar="FILE", help="write a profile of the edge, which slows it down")
+    add("--processes", type=int, default=1, metavar="N", help="edge processes that share the port (default: 1)")
 
 
 def _run_fanout(options: argparse.Namespace) -> int:
@@ -73,7 +74,7 @@ def _run_fanout(options: argparse.Namespace) -> int:
         FanoutOptions(
             points=points, runs=runs, seconds=options.seconds, warm_s=2.0 if options.quick else 5.0,
             durable=options.sync, profile=options.profile, patience_s=options.patience,
-            gather_s=options.gather_ms / 1000,
+            gather_s=options.gather_ms / 1000, processes=options.processes,
         )
     )  # fmt: skip
 

@@ -30,13 +30,17 @@ _OPTIONS: Final = [
 ]
 
 
+NEW_CONNECTIONS: Final = -1
+"""In place of a number of streams: close all connections."""
+
+
 def cancel(pipe: Connection, port: int, key: str) -> None:
-    """A process that opens as many streams as it is told, half of them not read, and cancels them when told."""
+    """A process that opens as many streams as it is told, half of them not read, and cancels them all when told 0."""
     loop.run(_cancel(pipe, port, key))
 
 
 async def _cancel(pipe: Connection, port: int, key: str) -> None:
-    channels = [grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=_OPTIONS) for _ in range(_CHANNELS)]
+    channels = _channels(port)
     users = [name(number) for number in range(_USERS)]
     reads = pb.WatchPresenceRequest(start=pb.WatchStart(subscribe_users=users))
     echoed = ["x" * (_ECHO_CHARS - 4) + f"{number:04}" for number in range(_ECHOED)]
@@ -44,7 +48,10 @@ async def _cancel(pipe: Connection, port: int, key: str) -> None:
     calls: list[Any] = []
     while True:
         (count,) = await message(pipe)
-        if count:
+        if count == NEW_CONNECTIONS:
+            await asyncio.gather(*(channel.close() for channel in channels))
+            channels = _channels(port)
+        elif count:
             made = (
                 _open(channels[n % _CHANNELS], key, (reads, blocks)[n % 2], is_read=not n % 2) for n in range(count)
             )
@@ -54,6 +61,10 @@ async def _cancel(pipe: Connection, port: int, key: str) -> None:
                 call.cancel()
             calls.clear()
         pipe.send(count)
+
+
+def _channels(port: int) -> list[grpc.aio.Channel]:
+    return [grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=_OPTIONS) for _ in range(_CHANNELS)]
 
 
 async def _open(channel: grpc.aio.Channel, key: str, start: pb.WatchPresenceRequest, *, is_read: bool) -> Any:

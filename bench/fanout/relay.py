@@ -156,13 +156,16 @@ class _Worker:
 # ---- edge
 
 
-def serve(pipe: Connection, servers: StoreSettings, profile: str = "") -> None:
-    """A process with an edge, in plain text; says its port. With `profile`, `begin` and `end` bound what is profiled."""
-    loop.run(_serve(pipe, servers, profile))
+def serve(pipe: Connection, servers: StoreSettings, port: int, profile: str = "") -> None:
+    """A process with an edge, in plain text, on a port that others may share; says it is there.
+
+    With `profile`, `begin` and `end` bound what is profiled.
+    """
+    loop.run(_serve(pipe, servers, port, profile))
 
 
-async def _serve(pipe: Connection, servers: StoreSettings, profile: str) -> None:
-    settings = EdgeSettings(host="127.0.0.1", port=0)
+async def _serve(pipe: Connection, servers: StoreSettings, port: int, profile: str) -> None:
+    settings = EdgeSettings(host="127.0.0.1", port=port, shares_port=True)
     async with Store(servers) as store, EdgeServer(settings, store, MARKS) as edge:
         gc.collect()
         gc.freeze()

@@ -16,6 +16,7 @@ from bench.fanout.schedule import MEASURED, USERS, WARM, Point
 from bench.fanout.streams import Received, Target
 from bench.processes import Child, ChildFailed, Others, cpu_s, nats_server, until_quiet, valkey
 from presence_api.v1 import presence_service_pb2 as pb
+from relay.ops.listening import shared_port
 from relay.store.server.connection import StoreSettings
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ class FanoutOptions:
     patience_s: float = 0.0
     """How long to wait for a quiet machine before each run."""
     profile: str = ""
-    """Where to write a profile of the edge; it slows the edge down."""
+    """Where to write a profile of the edge, the first one of several; it slows the edge down."""
+    processes: int = 1
+    """Processes of the edge, which share a port."""
 
 
 @dataclass(slots=True)
@@ -77,8 +80,9 @@ class Run:
         return self.deliveries / max(sum(self.cost_s.values()), 0.01)
 
     def per_cpu_s_of(self, name: str) -> float:
-        """Deliveries per CPU second of one of them."""
-        return self.deliveries / max(self.cost_s[name], 0.01)
+        """Deliveries per CPU second of one of them, or of several that have a number each."""
+        spent = sum(cost_s for each, cost_s in self.cost_s.items() if each.partition(" ")[0] == name)
+        return self.deliveries / max(spent, 0.01)
 
     @property
     def p99_ms(self) -> float:
@@ -136,8 +140,11 @@ def _on_relay(point: Point, options: FanoutOptions) -> Run:
         servers = StoreSettings(url=url, vault_url=vault_url)
         worker = stack.enter_context(Child(relay.work, servers, point, options.gather_s))
         suite_keys = worker.hear(_OPEN_S)
-        edge = stack.enter_context(Child(relay.serve, servers, options.profile))
-        port = edge.hear()
+        port = stack.enter_context(shared_port("127.0.0.1", 0))
+        numbers = range(1, options.processes + 1)
+        edges = [stack.enter_context(Child(relay.serve, servers, port, options.profile)) for _ in numbers]
+        for edge in edges:
+            edge.hear()
         start = pb.WatchStart(subscribe_users=[relay.name(n) for n in range(USERS)])
         request = pb.StreamPresenceRequest(start=start).SerializeToString()
         targets = []
@@ -145,10 +152,11 @@ def _on_relay(point: Point, options: FanoutOptions) -> Run:
             key = suite_keys[number % point.tenants]
             targets.append(Target(port, (STREAM_PATH, {"authorization": f"Bearer {key}"}, request)))
         readers = stack.enter_context(_reading(targets, point.streams * USERS))
-        edge.tell("begin")
-        pids = {"worker": worker.pid, "valkey": valkey_pid, "edge": edge.pid}
+        edges[0].tell("begin")
+        pids = {"worker": worker.pid, "valkey": valkey_pid}
+        pids |= {f"edge {number}": edge.pid for number, edge in zip(numbers, edges, strict=True)}
         result = _played(point.deliveries, options, readers, pids, worker.ask)
-        edge.tell("end")
+        edges[0].tell("end")
         if options.profile:
             time.sleep(1)  # to be written
         return result

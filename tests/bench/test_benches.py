@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import bench
+from bench.cancelled import run as cancelled
 from bench.commands import BENCHMARKS
 from bench.fairness import run as fairness
 from bench.fairness.freshness import Compared, Freshness
@@ -36,12 +37,12 @@ def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 @pytest.mark.parametrize("pages", [False, True])
 def test_fanout_delivers_everything_on_every_side(pages: bool):
     point = Point(tenants=4, suites=2, rate=400, pages=pages)
-    runs = fanout.measure(point, fanout.FanoutOptions(points=(point,), runs=1, seconds=1, warm_s=0.3))
+    runs = fanout.measure(point, fanout.FanoutOptions(points=(point,), runs=1, seconds=1, warm_s=0.3, processes=2))
     assert list(runs) == ["nats", "relay", "bare"]
     for (run,) in runs.values():
         assert run.deliveries == run.expected
     assert runs["nats"][0].expected == runs["relay"][0].expected
-    assert set(runs["relay"][0].cost_s) == {"worker", "valkey", "edge"}
+    assert set(runs["relay"][0].cost_s) == {"worker", "valkey", "edge 1", "edge 2"}
     assert runs["relay"][0].latencies_ms
 
 
@@ -80,6 +81,14 @@ def test_push_day_counts_what_both_relays_ask(capsys: pytest.CaptureFixture[str]
 def test_push_trouble_loses_notifications_and_no_subscription(capsys: pytest.CaptureFixture[str]):
     trouble.run(trouble.TroubleOptions(people=12, grants=1, scenes=("loss",), hours=0.001))
     assert last_line(capsys)["must"]["loss: no subscription made anew"]
+
+
+@pytest.mark.soak
+def test_cancelled_streams_keep_no_objects(capsys: pytest.CaptureFixture[str]):
+    cancelled.run(cancelled.CancelledOptions(streams=1_000))
+    must = last_line(capsys)["must"]
+    assert must["no object is kept of each stream"]
+    assert must["half of the streams were cancelled in a blocked write"]
 
 
 @pytest.mark.soak
