@@ -27,7 +27,7 @@ from relay.worker.tenure import Tenure
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
-    from relay.store.presence.leases import TakenPartition
+    from relay.store.presence.leases import Lease, TakenPartition
     from relay.store.server.connection import Store
     from relay.worker.settings import WorkerSettings
 
@@ -190,27 +190,35 @@ class Leasing:
                     task.add_done_callback(self._renewing.discard)
 
     async def _renew(self) -> None:
+        tenures = {tenure.lease: tenure for tenure in self._tenures.values() if tenure.is_live}
+        parts = await self._leases.together(list(tenures))
+        # One by one: a node of a cluster that is away costs no lease at another.
+        renewed = await asyncio.gather(*(self._renew_part({one: tenures[one] for one in part}) for part in parts))
+        if all(renewed):
+            self._note_trouble("")
+
+    async def _renew_part(self, asked: Mapping[Lease, Tenure]) -> bool:
+        """Renew leases of one node, again and again while they can still be in force; returns whether it answered."""
         asked_at = self._clock.monotonic()
-        asked = [(tenure, tenure.lease) for tenure in self._tenures.values() if tenure.is_live]
         deadline_s = asked_at + self._settings.tenure.total_seconds()
         while self._clock.monotonic() < deadline_s:
             try:
                 async with asyncio.timeout(self._settings.tenure.total_seconds()):
-                    held = await self._leases.renew([lease for _, lease in asked], self._settings.lease)
+                    held = await self._leases.renew(list(asked), self._settings.lease)
                 break
             except (StoreUnavailable, TimeoutError) as error:
                 self._note_trouble(str(error) or "The store does not answer in time")
                 await self._clock.sleep(_RETRY_S)
                 asked_at = self._clock.monotonic()
         else:
-            return
-        self._note_trouble("")
+            return False
         self._renewed_at = self._clock.monotonic()
-        for tenure, lease in asked:
+        for lease, tenure in asked.items():
             if lease in held:
                 tenure.prove(asked_at)
         # A partition that takes its lease anew meanwhile finds out by that whether it has lost it.
-        self._stop([tenure for tenure, lease in asked if lease not in held and tenure.is_over(lease)])
+        self._stop([tenure for lease, tenure in asked.items() if lease not in held and tenure.is_over(lease)])
+        return True
 
     async def _watch_deadlines(self) -> None:
         while True:

@@ -147,6 +147,22 @@ async def test_one_read_returns_what_either_server_has(store: Store) -> None:
     await inbox.aclose()
 
 
+async def test_a_node_that_is_silent_costs_no_lease_at_another(store: Store, cluster: ValkeyCluster) -> None:
+    leases = Leases(store)
+    first = await leases.take([HERE, THERE], "worker-1", MINUTE)
+    parts = await leases.together([one.lease for one in first.taken])
+    assert [[lease.partition for lease in part] for part in parts] == [[HERE], [THERE]]
+    everywhere = [n for n in range(keys.PARTITIONS) if n not in (HERE, THERE)]
+    with paused(cluster.primaries[1]):
+        assert await leases.renew(parts[0], MINUTE) == set(parts[0])
+        with pytest.raises(StoreUnavailable):
+            await leases.renew(parts[1], MINUTE)
+        taken = {one.lease.partition for one in (await leases.take(everywhere, "worker-1", MINUTE)).taken}
+        assert taken == {n for n in everywhere if share_of(keys.lease(n)) != 1}
+    rest = await leases.take([n for n in everywhere if n not in taken], "worker-1", MINUTE)
+    assert {one.lease.partition for one in rest.taken} == set(everywhere) - taken
+
+
 async def test_all_partitions_are_read_over_one_connection_to_each_node(store: Store, clients: list[Redis]) -> None:
     inbox, everywhere = Inbox(store), range(keys.PARTITIONS)
     positions = dict.fromkeys(everywhere, START_ID)

@@ -28,6 +28,8 @@ _RENEW = Script("lease_renew")
 _RELEASE = Script("lease_release")
 _FENCE = Script("lease_fence")
 _WORKER = re.compile(r"[\w.:@-]{1,200}")
+_LATE_S = 2.5
+"""A node may be later than the first by this: a slow one is waited for, and what others gave is still worth something then."""
 _GIVEN_UP_ENTRIES = 100
 """Of the stream. Whoever is further behind looks all the same, because some are left."""
 
@@ -91,12 +93,23 @@ class Leases:
         await self._store.prepare([_ACQUIRE, _RENEW, _RELEASE, _FENCE])
 
     async def take(self, partitions: Sequence[int], worker: str, ttl: timedelta) -> TakeResult:
-        """Take those of the partitions that nobody has, all in one round trip.
+        """Take those of the partitions that nobody has, in one round trip to each node; of a node that is away, none.
 
         To be repeated after StoreUnavailable: what was taken then, unknown to the caller, is found again.
         """
         if not _WORKER.fullmatch(worker):
             raise ValueError(f"{worker[:50]!r} cannot be a worker's name")
+
+        async def take(part: Sequence[int]) -> TakeResult:
+            return await self._take(part, worker, ttl)
+
+        looks = await self._store.by_node(partitions, take, _LATE_S)
+        return TakeResult(
+            [one for look in looks for one in look.taken],
+            min((look.next_free for look in looks if look.next_free is not None), default=None),
+        )
+
+    async def _take(self, partitions: Sequence[int], worker: str, ttl: timedelta) -> TakeResult:
         nonces = [self._nonces.setdefault(partition, new_nonce()) for partition in partitions]
         calls = [
             _ACQUIRE(
@@ -131,8 +144,13 @@ class Leases:
         look = await self.take([partition], worker, ttl)
         return look.taken[0].lease if look.taken else None
 
+    async def together(self, leases: Sequence[Lease]) -> list[list[Lease]]:
+        """Return the leases, those of one node together: a node that is away must not cost the leases of another."""
+        by_partition = {lease.partition: lease for lease in leases}
+        return [[by_partition[one] for one in part] for part in await self._store.together(by_partition)]
+
     async def renew(self, leases: Sequence[Lease], ttl: timedelta) -> set[Lease]:
-        """Extend leases to `ttl` from now, all in one round trip; those not returned are lost for good."""
+        """Extend leases to `ttl` from now, in one round trip to each node; those not returned are lost for good."""
         calls = [
             _RENEW(lease=keys.lease(lease.partition), lease_value=lease.value, ttl_ms=_ms(ttl)) for lease in leases
         ]

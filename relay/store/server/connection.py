@@ -11,6 +11,7 @@ streams               blocking reads, which another connection can wake
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -218,30 +219,38 @@ class Store:
         return await node.identity()
 
     async def by_node(
-        self, partitions: Iterable[int], ask: Callable[[Sequence[int]], Coroutine[Any, Any, _Found]]
+        self,
+        partitions: Iterable[int],
+        ask: Callable[[Sequence[int]], Coroutine[Any, Any, _Found]],
+        late_s: float = _LATE_S,
     ) -> list[_Found]:
         """Ask about the partitions of each node, of all nodes at once, and return the answers.
 
-        Partitions of which nobody can tell at present are absent: a node that is away does not keep what the others say for longer
-        than a second.
+        Partitions of which nobody can tell at present are absent: a node that is away keeps nobody waiting.
+
+        Args:
+            partitions: of all nodes.
+            ask: asks about partitions of one node.
+            late_s: how much later than the first a node may answer.
 
         Raises:
             StoreUnavailable: no node can tell.
         """
-        places: dict[Node, list[int]] = {}
-        away: StoreUnavailable | None = None
-        for partition in partitions:
-            try:
-                node = await self.topology.presence.node_of(keys.lease(partition))
-            except StoreUnavailable as error:
-                away = error
-            else:
-                places.setdefault(node, []).append(partition)
-        found, failed = await gathered({node: ask(mine) for node, mine in places.items()}, _LATE_S)
-        away = away or failed
+        parts = await self.together(partitions)
+        found, away = await gathered({tuple(part): ask(part) for part in parts}, late_s)
         if away is not None and not found:
             raise away
         return list(found.values())
+
+    async def together(self, partitions: Iterable[int]) -> list[list[int]]:
+        """Return the partitions, those of one node together. Those that nobody has at present are together too."""
+        places: dict[Node | None, list[int]] = {}
+        for partition in partitions:
+            node: Node | None = None
+            with suppress(StoreUnavailable):
+                node = await self.topology.presence.node_of(keys.lease(partition))
+            places.setdefault(node, []).append(partition)
+        return list(places.values())
 
     async def check(self) -> None:
         """Return when the store is there and trusted: each node is a primary that takes writes at present.
