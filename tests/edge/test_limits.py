@@ -15,13 +15,30 @@ from structlog.testing import capture_logs
 
 from presence_api.v1 import presence_service_pb2 as pb
 from relay.edge.address_limit import AddressLimit
-from relay.edge.settings import EdgeSettings
+from relay.edge.settings import EdgeSettings, edge_settings
 from relay.ops.clock import SYSTEM
+from relay.settings.load import load
 from tests.abuse.http2 import Kind, frame, peer, tls_of
 from tests.edge.suite import Request
 from tests.edge.worker import name
 from tests.support.fault_proxy import FaultProxy
 from tests.support.waiting import eventually
+
+
+def test_what_the_operator_sets_is_what_the_edge_has() -> None:
+    given = {
+        "keepalive": timedelta(seconds=21),
+        "keepalive_timeout": timedelta(seconds=11),
+        "ping_interval": timedelta(seconds=9),
+        "connection_age": timedelta(seconds=4),
+        "connections_per_address": 7,
+        "streams_per_connection": 8,
+        "metadata_bytes": 2048,
+    }
+    settings = load((), {"edge": {**given, "trusted_proxies": "192.0.2.1, 198.51.100.0/24"}})
+    edge = edge_settings(settings.edge, settings.watch, settings.poll)
+    assert {name: getattr(edge, name) for name in given} == given
+    assert edge.trusted_proxies == ("192.0.2.1", "198.51.100.0/24")
 
 
 async def test_more_calls_than_a_connection_may_have_wait_for_one_that_ends(worker, start_edge, connect, suite) -> None:
