@@ -76,8 +76,9 @@ class Console:
         with suppress(Refused):
             async for event in self.client.events():
                 if isinstance(event, ev.Connected | ev.Disconnected):
-                    self.is_connected = isinstance(event, ev.Connected)
-                    self._status, self._is_complete = "", False
+                    self.is_connected, self._is_complete = isinstance(event, ev.Connected), False
+                if isinstance(event, ev.Disconnected):
+                    self._status = ""  # a stream that begins anew, after a reset, does not repeat it
                 self._is_complete = self._is_complete or isinstance(event, ev.SnapshotComplete)
                 if isinstance(event, ev.TenantStatus):
                     self._status = event.status.name

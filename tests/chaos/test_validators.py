@@ -216,6 +216,15 @@ def is_calm(line: Line) -> bool:
     return isinstance(line, Calm)
 
 
+def test_a_stream_that_is_reset_is_as_well_as_before_once_it_has_said_everything_again():
+    again = (
+        Connected(29.0, "two", "RESET"), Reset(29.0, "two", True), Resolved(29.1, "two", ADA, "ada"),
+        Shown(29.1, "two", "ada", "Away", "Away", "3"), Complete(29.1, "two"),
+    )  # fmt: skip
+    assert judge(planted(*again, without=is_told_at_last)) == []
+    assert judge(planted(*again[:2], without=is_told_at_last)) != []
+
+
 def test_a_suite_that_has_left_is_not_judged():
     later = (Truth(31.0, "ada", "Busy", "Busy", "4"), Shown(31.5, "one", "ada", "Busy", "Busy", "4"))
     assert judge(planted(*later, without=is_told_at_last)) != []

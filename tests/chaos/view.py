@@ -68,10 +68,11 @@ class View:
                 self.watched |= dict.fromkeys(names, at)
             case Dropped(names=names):
                 self._drop(names)
-            case Connected() | Disconnected():
-                self.is_connected = isinstance(line, Connected)
-                self.is_complete = False
-                self.status = ""
+            case Connected():
+                self.is_connected, self.is_complete = True, False
+            case Disconnected():
+                self.is_connected = self.is_complete = False
+                self.status = ""  # a stream that begins anew, after a reset, does not repeat it
             case Complete():
                 self.is_complete = True
             case Reset(kept=kept):
