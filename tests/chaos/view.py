@@ -68,6 +68,19 @@ class View:
                 self.watched |= dict.fromkeys(names, at)
             case Dropped(names=names):
                 self._drop(names)
+            case Connected() | Disconnected() | Complete() | Reset():
+                self._feed_stream(line)
+            case Resolved(name=name, user=user, status=status):
+                self._resolve(name, user, status)
+            case Shown():
+                look = Look(line.availability, line.activity, line.number)
+                self.answers[line.user] = line.status or look
+                self.certain.add(line.user)
+            case Told(status=status, every_s=every_s):
+                self.status, self.every_s = status, every_s or self.every_s
+
+    def _feed_stream(self, line: Connected | Disconnected | Complete | Reset) -> None:
+        match line:
             case Connected():
                 self.is_connected, self.is_complete = True, False
             case Disconnected():
@@ -79,14 +92,6 @@ class View:
                 self.certain.clear()
                 if not kept:
                     self.answers.clear()
-            case Resolved(name=name, user=user, status=status):
-                self._resolve(name, user, status)
-            case Shown():
-                look = Look(line.availability, line.activity, line.number)
-                self.answers[line.user] = line.status or look
-                self.certain.add(line.user)
-            case Told(status=status, every_s=every_s):
-                self.status, self.every_s = status, every_s or self.every_s
 
     def _resolve(self, name: str, user: str, status: str) -> None:
         if user:
