@@ -8,9 +8,9 @@ Half of the streams are read until their snapshot is complete, and then cancelle
 HTTP/2 lets the edge send, so its write waits, and the stream is cancelled in the middle of it. The edge is the whole one, in plain text, with
 metrics that are scraped. A first tenth of the streams is not measured: caches fill. No connection is open while the edge is measured.
 
-What counts is memory in use: what the C library has given away and not got back, and Python's objects. Resident memory is printed
-beside. It grows for longer, because one small piece keeps a page of what the largest batch once had, and no further than that.
+Memory in use is judged: what the C library has given away and not got back, and Python's objects. Resident memory is printed beside
+and grew by 590 bytes a stream over 20,000 streams, more slowly towards the end: small pieces keep pages of what the largest batch once had.
 
-grpcio (1.85) frees the operations of a batch only when the batch succeeded (`execute_batch` in its source), so a write that fails costs
-some 290 bytes for good, in C. Nothing of Python is left.
+A write that fails leaves some 290 bytes in C, as many after 3,000 streams as after 10,000; a stream that was read leaves some 25, and nothing
+of Python is left. The likely cause is gRPC's core, whose source (`execute_batch`) frees the operations of a batch only when it succeeded.
 """
