@@ -1,10 +1,14 @@
 """Each documented way a grant dies, from `emulator/entra/deaths.toml`: what the tenant's page says, in both languages, and the one
-click that cures it. How Entra's answers become these refusals is tried in `tests/graph/test_deaths.py`."""
+click that cures it. How Entra's answers become these refusals is tried in `tests/graph/test_deaths.py`.
+
+`make test` has a page, a cure and a sign-in for each sentence, and one picture; `make soak` has them for each death, and a picture of each sentence.
+That each death has its sentence is looked at without a page, in every run.
+"""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import pytest_asyncio
 import trustme
+from _pytest.mark import ParameterSet
 from redis.asyncio import Redis
 
 from emulator import Config, Emulator
@@ -42,7 +47,29 @@ def sentence(death: dict[str, Any]) -> str:
 
 
 FIRST = {said: death for death in reversed(FATAL) for said in [sentence(death)]}
-"""Sentence -> the first death that it is said of: the one that leaves a picture."""
+"""Sentence -> the first death that it is said of."""
+TOLD_OTHERWISE = {65004: "declined", 90094: "admin_needed", 90095: "approval_asked"} | dict.fromkeys(
+    (54005, 501481, 700005), "sign_in_stale"
+)
+"""Numbers that mean something of their own to whoever stands in front of the page."""
+
+
+def fatal() -> Iterator[ParameterSet]:
+    """Each death, and whether a picture is taken; but for the first of each sentence for `make soak`."""
+    for at, death in enumerate(FATAL):
+        is_first = FIRST[sentence(death)] is death
+        yield pytest.param(death, at == 0, id=name(death), marks=[] if is_first else [pytest.mark.soak])
+        if is_first and at:
+            yield pytest.param(death, True, id=f"{name(death)}-picture", marks=[pytest.mark.soak])
+
+
+def refused() -> Iterator[ParameterSet]:
+    """Each death; but for the first of each sentence, and those that are told otherwise, for `make soak`."""
+    seen = set[str]()
+    for death in DEATHS:
+        is_new = sentence(death) not in seen or death["code"] in TOLD_OTHERWISE
+        yield pytest.param(death, id=name(death), marks=[] if is_new else [pytest.mark.soak])
+        seen.add(sentence(death))
 
 
 def name(death: dict[str, Any]) -> str:
@@ -90,9 +117,9 @@ def test_a_death_has_a_sentence_of_its_own_in_both_languages(death: dict[str, An
 
 @pytest.mark.timeout(60)
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("death", FATAL, ids=name)
+@pytest.mark.parametrize(("death", "is_pictured"), list(fatal()))
 async def test_a_dead_grant_is_explained_on_the_page_and_cured_with_one_click(
-    site: Site, ada: Person, watched: Watched, death: dict[str, Any]
+    site: Site, ada: Person, watched: Watched, death: dict[str, Any], is_pictured: bool
 ):
     await die(site, death)
 
@@ -103,7 +130,7 @@ async def test_a_dead_grant_is_explained_on_the_page_and_cured_with_one_click(
         assert CATALOGUE[language].get(said, said) in ada.text
         assert f"AADSTS{death['code']}" in ada.text
         assert TRACE in ada.text
-    if FIRST[sentence(death)] is death:
+    if is_pictured:
         await picture(site, ada, watched, f"death-{name(death)}")
 
     await ada.submit("cure")
@@ -145,15 +172,9 @@ async def ben(site: Site, authority: trustme.CA) -> AsyncIterator[Person]:
         yield ben
 
 
-TOLD_OTHERWISE = {65004: "declined", 90094: "admin_needed", 90095: "approval_asked"} | dict.fromkeys(
-    (54005, 501481, 700005), "sign_in_stale"
-)
-"""Numbers that mean something of their own to whoever stands in front of the page."""
-
-
 @pytest.mark.timeout(60)
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("death", DEATHS, ids=name)
+@pytest.mark.parametrize("death", list(refused()))
 async def test_a_refused_sign_in_says_why_what_to_do_and_which_request_it_was(
     site: Site, ben: Person, death: dict[str, Any]
 ):
