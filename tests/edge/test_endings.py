@@ -236,3 +236,12 @@ async def test_a_revocation_that_nobody_could_tell_ends_the_streams_too(worker, 
     stream = await suite(issued.text).open().ready()
     await raw.hset(f"suite-key:{issued.key_id}", "revoked", 1)
     assert (await stream.ending(2 * SWEEP_S)).reason == "ERROR_REASON_SUITE_KEY_REVOKED"
+
+
+async def test_large_streams_that_their_suites_cancel_leave_no_name_behind(edge, suite) -> None:
+    """The call may be over before its names are counted out, which takes several turns of the event loop."""
+    names = [f"person{n}@contoso.com" for n in range(6_000)]
+    for _ in range(10):
+        stream = await suite().open(*names).ready()
+        await stream.kill()
+    await eventually(lambda: not (now := edge.statistics()).names and not now.interest_tenants)

@@ -98,7 +98,8 @@ class Stream:
         self._start: asyncio.Future[StartRequest] = asyncio.get_running_loop().create_future()
         self._begun = asyncio.Event()  # the watch knows its start: changes may be carried out
         self._view: TenantView | None = None
-        self._is_counted = False  # its names are among those that the edge watches
+        self._counted: list[Name] = []  # of the start's names, those that are counted already
+        self._is_counted = False  # all of its names are among those that the edge watches
         self._timer: Timer | None = None
         ending.reached.add_done_callback(self._on_ending)
 
@@ -118,7 +119,8 @@ class Stream:
             self.end(error)
             return self._ending.reached.result()
         finally:
-            await self._close(sending)
+            # By itself: gRPC may cancel the call while this waits, and what was begun must come to its end.
+            await asyncio.shield(self._edge.tasks.start(self._close(sending), "stream-close"))
 
     def end(self, error: BaseException | None) -> None:
         """End the stream; the first reason counts."""
@@ -207,9 +209,9 @@ class Stream:
         if self._view is not None:
             self._edge.hub.leave(self.tenant_id, self)
             self._view = None
-        if self._is_counted:
-            self._is_counted = False
-            await self._count_out(list(self.watch.names))
+        counted = list(self.watch.names) if self._is_counted else self._counted
+        self._is_counted, self._counted = False, []
+        await self._count_out(counted)
         if self._timer is not None:
             self._timer.cancel()
         await self._lookups.aclose()
@@ -236,19 +238,13 @@ class Stream:
 
     async def _count_in(self) -> None:
         """Have all names of the start among those that the edge watches, other streams in between."""
-        names = list(self.watch.names)
-        counted = 0
-        try:
-            for some in _slices(names):
-                self._edge.interest.want(self.tenant_id, some)
-                self._edge.watch_audit.want(self._key, some)
-                counted += len(some)
-                await asyncio.sleep(0)
-            await self._edge.interest.check_places(self.tenant_id)
-        except BaseException:
-            await self._count_out(names[:counted])
-            raise
-        self._is_counted = True
+        for some in _slices(list(self.watch.names)):
+            self._edge.interest.want(self.tenant_id, some)
+            self._edge.watch_audit.want(self._key, some)
+            self._counted += some
+            await asyncio.sleep(0)
+        await self._edge.interest.check_places(self.tenant_id)
+        self._is_counted, self._counted = True, []
 
     async def _count_out(self, names: Sequence[Name]) -> None:
         for some in _slices(names):
