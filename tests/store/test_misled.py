@@ -178,6 +178,22 @@ async def test_a_slot_that_is_said_to_be_elsewhere_for_ever_is_not_followed_for_
         assert node.asked["SET"] <= 8
 
 
+async def test_a_node_that_others_have_not_heard_of_yet_is_kept_for_a_while() -> None:
+    async with ScriptedRedis({}) as known, ScriptedRedis({}) as new:
+        known.answers |= {
+            "CLUSTER": slots((0, SLOTS - 1, "127.0.0.1", known.port)),
+            "SET": f"-MOVED 15495 127.0.0.1:{new.port}\r\n".encode(),
+        }
+        new.answers["CLUSTER"] = known.answers["CLUSTER"]
+        settings = StoreSettings(url=f"redis+cluster://127.0.0.1:{known.port}", operation_timeout=SECOND)
+        async with Store(settings) as store:
+            looks = known.asked["CLUSTER"] + new.asked["CLUSTER"]
+            while known.asked["CLUSTER"] + new.asked["CLUSTER"] < looks + 4:
+                assert await store.command("SET", "a", 1)
+                await asyncio.sleep(0.02)
+        assert new.connections <= 3, "its connections are not closed with each look"
+
+
 @pytest.mark.parametrize("kind", ["redis+sentinel", "redis+cluster"])
 async def test_what_is_no_sentinel_and_no_cluster_is_told(kind: str, valkey: ValkeyServer) -> None:
     async with Store(StoreSettings(url=f"{kind}://127.0.0.1:{valkey.port}" + "/relay" * (kind[6] == "s"))) as store:

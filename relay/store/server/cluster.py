@@ -46,6 +46,8 @@ _PATIENCE_S: Final = 1.0
 """Time limit of one question to one node."""
 ASKED: Final = 3
 """Nodes asked each time: enough for two to outvote one."""
+_LOOKS_KEPT: Final = 5
+"""So long it takes at most until nodes have heard of each other."""
 _PAUSE_S: Final = 0.03
 _MOST_PAUSE_S: Final = 0.5
 
@@ -64,6 +66,8 @@ class Cluster:
         self._view: SlotView = ()
         self._owners: list[Place | None] = [None] * SLOTS
         self._nodes: dict[Place, Node] = {}
+        self._told: dict[Place, int] = {}
+        """Nodes that another one led to, and in how many further looks they are kept though most do not know of their slots yet."""
         self._witnesses: dict[Place, Redis] = {}
 
     async def node_of(self, key: bytes) -> Node:
@@ -82,10 +86,11 @@ class Cluster:
     async def reroute(self, route: NodeRoute, key: bytes, error: StoreUnavailable, repeats: int) -> NodeRoute | None:
         """See `Servers.reroute`, and this module."""
         if isinstance(error, Redirected):
-            node = self._node((error.host or route.node.host, error.port))
+            place = error.host or route.node.host, error.port
+            node, self._told[place] = self._node(place), _LOOKS_KEPT
             if error.code == "ASK":
                 return NodeRoute(node, asking=True)
-            self._owners[key_slot(key)] = next(place for place, one in self._nodes.items() if one is node)
+            self._owners[key_slot(key)] = place
             await asyncio.sleep(0 if repeats == 0 else _pause_s(repeats))
             return NodeRoute(node)
         if isinstance(error, NotPrimary):
@@ -149,7 +154,8 @@ class Cluster:
         self._view = view
         for place in places:
             self._node(place)
-        for place in [place for place in self._nodes if place not in places]:
+        self._told = {place: left - 1 for place, left in self._told.items() if left > 1 and place not in places}
+        for place in [place for place in self._nodes if place not in places and place not in self._told]:
             await self._nodes.pop(place).retire()
         for place in [place for place in self._witnesses if place not in places]:
             await self._witnesses.pop(place).aclose()

@@ -8,7 +8,6 @@ otherwise, and one that is not quiet is read. Nothing is missed in between: the 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import ResponseError
@@ -122,8 +121,7 @@ class TrackingConnection:
         finally:
             for one in (told, woken):
                 one.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.gather(told, woken, return_exceptions=True)
+            await asyncio.gather(told, woken, return_exceptions=True)
 
     async def _told(self) -> None:
         # Cancelled it leaves what has arrived in the connection's buffer.
