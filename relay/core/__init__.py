@@ -10,7 +10,8 @@ presence.py   The values that the relay passes around: ids, observations, presen
 push/         Subscriptions at Graph: their life, whom they cover, and whether they announce what happens
 reading/      the plan of reads, the budget, refusals, and the order of observations
 revision.py   Positions in a partition's `changes`, the identity of that sequence, and the token that carries both to a suite
-shares.py     Decides which partitions a worker is to have
+share_holder.py One worker's part in keeping shares fair: what it is to take, and what to hand over next
+shares.py     Fair shares of the partitions: which worker is to have which
 showing/      Values shown to people: console statuses, idle times, reasons why a user has no presence
 textfile.py   Text files as people have them: also as Windows writes them
 watching/     the rules of a stream, permissions, and the names that are wanted

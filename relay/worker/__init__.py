@@ -1,7 +1,9 @@
 """The worker: owns partitions by lease, and reads the presence of their tenants' users.
 
     worker.py      the partitions of one process: begun, ended, their inbox, lost history
-    leasing.py     leases taken, renewed, given up
+    leasing.py     leases taken, renewed, handed over, given up
+    sharing.py     the worker's place in the table of workers, and which partitions it is to take and to hand over
+    load.py        what a partition costs: users, notifications; and the metrics of a worker's share
     tenure.py      until when a worker may act on a lease, by its own clock
     partition.py   one owned partition: its tenants, inbox and housekeeping
     ownership.py   the lease, the epoch and Graph, as far as the lease lasts

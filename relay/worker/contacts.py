@@ -47,6 +47,15 @@ class ContactWriter:
             if self._unwritten:
                 await self._ownership.until_written(self._write)
 
+    async def write(self) -> None:
+        """Write what is not written yet, once: the next owner takes contact over as it is stored.
+
+        Raises:
+            StoreUnavailable, LeaseLost: it may not be written.
+        """
+        if self._unwritten:
+            await self._write(self._ownership.lease)
+
     async def _write(self, lease: Lease) -> None:
         contacts = dict(self._unwritten)
         now_ms = int(self._resources.clock.wall().timestamp() * 1000)

@@ -1,7 +1,8 @@
-"""The leases of one worker: taken, renewed, ended in time, given up. `worker.py` works for the partitions.
+"""The leases of one worker: taken, renewed, ended in time, handed over, given up. `worker.py` works for the partitions.
 
-take        looks for free partitions when one may be: after a third of a lease, when the next lease expires, when a worker says
-            that it gave some up; all in one round trip
+share       tells the others what this worker owns and takes its share of what is free: after a third of a lease, when the next lease
+            or registration expires, when a worker says that something changed; all in one round trip each
+give        hands partitions over that others are to have, one at a time
 renew       each third of a lease, whether the last answer has come or not, so that a slow store costs no lease
 deadlines   ends what was not proven in time, see `tenure`
 tell        one log line for each change that has settled
@@ -10,18 +11,19 @@ tell        one log line for each change that has settled
 from __future__ import annotations
 
 import asyncio
-import random
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
-from relay.core.shares import to_take
+from relay.core.shares import PartitionLoad
 from relay.errors import Retryable, StoreUnavailable
 from relay.ops.cadence import wait_until_set
 from relay.ops.clock import SYSTEM, Clock
-from relay.store.presence.leases import GivenUp, Leases
+from relay.store.presence.leases import Leases
 from relay.store.server import keys
+from relay.worker.load import ShareMetrics
+from relay.worker.sharing import Sharing
 from relay.worker.tenure import Tenure
 
 if TYPE_CHECKING:
@@ -52,6 +54,12 @@ class Owner(Protocol):
     def end(self, tenures: Collection[Tenure]) -> None:
         """These have ended: stop whatever is under way for them."""
 
+    async def finish(self, tenure: Tenure) -> None:
+        """Another worker is to have this one: return when nothing is under way for it any more."""
+
+    def load(self, tenure: Tenure) -> PartitionLoad | None:
+        """Return the work of a partition; None while it is not known yet."""
+
 
 class Leasing:
     """The leases of this worker, and the deadline of each."""
@@ -65,14 +73,19 @@ class Leasing:
         clock: Clock = SYSTEM,
     ) -> None:
         self._leases = Leases(store)
-        self._given_up = GivenUp(store)
+        self._sharing = Sharing(store, settings, worker_id, clock)
+        self._metrics = ShareMetrics(worker_id, lambda: self._sharing.table)
         self._clock = clock
         self._settings = settings
         self._worker_id = worker_id
         self._owner = owner
         self._tenures: dict[int, Tenure] = {}
         self._waiting: dict[int, TakenPartition] = {}  # taken, and not begun
+        self._giving: Tenure | None = None  # ours in the store until nothing is under way for it
+        self._blocked: frozenset[int] = frozenset()
+        self._is_stopping = False
         self._look = asyncio.Event()
+        self._looked = asyncio.Event()
         self._changed = asyncio.Event()
         self._renew_now = asyncio.Event()
         self._renewing: set[asyncio.Task[None]] = set()
@@ -87,8 +100,9 @@ class Leasing:
         return {
             "leases-renew": self._keep_renewing,
             "leases-deadlines": self._watch_deadlines,
-            "leases-take": self._keep_taking,
-            "leases-given-up": self._listen,
+            "leases-share": self._keep_sharing,
+            "leases-give": self._keep_giving,
+            "leases-changed": self._listen,
             "leases-tell": self._tell,
         }
 
@@ -113,55 +127,79 @@ class Leasing:
             self._changed.set()
             self._look.set()
 
+    def known_load(self, partition: int) -> PartitionLoad:
+        """Return the work of a partition as its last owner counted it."""
+        return self._sharing.table.loads.get(partition, PartitionLoad())
+
+    def stop_sharing(self) -> None:
+        """Take and hand over nothing any more: `give_up` follows."""
+        self._is_stopping = True
+
     async def give_up(self) -> None:
-        """Hand all partitions over. To be called when nothing is under way for any of them."""
+        """Hand all partitions over; the others take their shares at once. To be called when nothing is under way for any of them."""
         tenures, self._tenures = list(self._tenures.values()), {}
+        if self._giving is not None and self._giving not in tenures:
+            tenures.append(self._giving)
         for tenure in tenures:
             tenure.end()
         with suppress(Retryable):  # they expire
             if tenures:
                 await self._leases.release(*(tenure.lease for tenure in tenures))
-                await self._leases.announce_given_up(len(tenures))
+            await self._sharing.leave()
+            if tenures:
                 log.info("partitions_given_up", given_up=len(tenures))
-        await self._given_up.aclose()
+        await self._sharing.aclose()
 
-    # Taking
+    # Sharing
 
-    async def _keep_taking(self) -> None:
+    async def _keep_sharing(self) -> None:
         while True:
             self._look.clear()
             try:
-                wait_s = await self._take()
+                wait_s = await self._share()
             except StoreUnavailable as error:
                 self._note_trouble(str(error))
                 wait_s = _RETRY_S
-            # What was given up is looked at at once, a store in trouble is not.
+            # What changed is looked at at once, a store in trouble is not.
             await wait_until_set(self._clock, self._look, wait_s)
 
-    async def _take(self) -> float:
-        """Take what is free; returns in how many seconds to look again."""
+    async def _share(self) -> float:
+        """Tell the others what this worker owns, and take what it is to take; returns in how many seconds to look again."""
         if not self._is_prepared:
             await self._leases.prepare()
             self._is_prepared = True
+        await self._sharing.beat(self._owned())
         await self._begin()
-        wanted = to_take(self._tenures, keys.PARTITIONS)
-        if not wanted:
-            self._looked_at = self._clock.monotonic()
-            return self._settings.lease_renewal.total_seconds()
-        # In another order each time, so that of workers that look together each gets some.
-        random.shuffle(wanted)
+        next_free_s = self._sharing.next_expiry_s
+        wanted = [] if self._is_stopping else [one for one in self._sharing.to_take() if one not in self._owned()]
+        if wanted:
+            next_free_s = min(next_free_s, await self._take(wanted))
+        self._looked_at = self._clock.monotonic()
+        self._looked.set()
+        return min(self._settings.lease_renewal.total_seconds(), next_free_s)
+
+    def _owned(self) -> dict[int, PartitionLoad | None]:
+        """Return the partitions that are this worker's in the store, as far as it knows, with their work."""
+        tenures = [tenure for tenure in self._tenures.values() if tenure.is_live]
+        if self._giving is not None:
+            tenures.append(self._giving)
+        return {tenure.lease.partition: self._owner.load(tenure) for tenure in tenures}
+
+    async def _take(self, wanted: Sequence[int]) -> float:
+        """Take those of the partitions that are free; returns in how many seconds another may be."""
         asked_at = self._clock.monotonic()
         look = await self._leases.take(wanted, self._worker_id, self._settings.lease)
         for taken in look.taken:
             self._tenures[taken.lease.partition] = Tenure(taken.lease, asked_at, self._settings.tenure, self._clock)
             self._waiting[taken.lease.partition] = taken
+        self._note_blocked(look.blocked)
         if look.taken:
+            self._metrics.taken += len(look.taken)
             self._renew_now.set()  # with a slow store a good part of the lease is over already
             self._changed.set()
+            self._look.set()  # the others are told
             await self._begin()
-        self._looked_at = self._clock.monotonic()
-        next_free_s = look.next_free.total_seconds() + _SOON_S if look.next_free is not None else float("inf")
-        return min(self._settings.lease_renewal.total_seconds(), next_free_s)
+        return look.next_free.total_seconds() + _SOON_S if look.next_free is not None else float("inf")
 
     async def _begin(self) -> None:
         begun = [(taken, self._tenures[partition]) for partition, taken in self._waiting.items()]
@@ -169,10 +207,32 @@ class Leasing:
             await self._owner.begin(begun)
             self._waiting.clear()
 
+    async def _keep_giving(self) -> None:
+        while True:
+            await self._looked.wait()
+            self._looked.clear()
+            partition = None if self._is_stopping else self._sharing.to_give()
+            tenure = self._tenures.get(partition) if partition is not None else None
+            if tenure is not None and tenure.is_live and tenure.lease.partition not in self._waiting:
+                await self._give(tenure)
+
+    async def _give(self, tenure: Tenure) -> None:
+        """Hand one partition over: what is under way for it ends first, then its lease, and then the others look."""
+        partition, self._giving = tenure.lease.partition, tenure
+        await self._owner.finish(tenure)
+        tenure.end()
+        with suppress(Retryable):  # it expires
+            await self._leases.release(tenure.lease)
+        self._giving = None
+        self._sharing.gave(partition)
+        self._metrics.given += 1
+        self._look.set()
+        log.debug("partition_handed_over", partition=partition)
+
     async def _listen(self) -> None:
         while True:
             try:
-                if await self._given_up.wait():
+                if await self._sharing.wait_changed():
                     self._look.set()
             except StoreUnavailable:
                 await self._clock.sleep(_RETRY_S)
@@ -258,6 +318,17 @@ class Leasing:
         while self._changed.is_set() and self._clock.monotonic() - unsettled_since < _MOST_UNSETTLED_S:
             self._changed.clear()
             await self._clock.sleep(_SETTLED_S)
+
+    def _note_blocked(self, blocked: frozenset[int]) -> None:
+        """Log each partition once that nobody can take."""
+        for partition in sorted(blocked - self._blocked):
+            log.error(
+                "partition_blocked",
+                partition=partition,
+                keys=[keys.lease(partition).decode(), keys.fence(partition).decode()],
+                hint="another program wrote one of these keys; delete it, and the partition is read again",
+            )
+        self._blocked = blocked
 
     def _note_trouble(self, trouble: str) -> None:
         """Log once when leases cannot be kept, and once (empty) when they can."""

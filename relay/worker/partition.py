@@ -1,24 +1,28 @@
 """One partition in this worker's hands: its tenants, its inbox, and its housekeeping.
 
 Taking over: make sure that the epoch is of the server's history, note where the inbox is, then read everything; hints
-from there on come through `hint`. Losing the lease ends it by LeaseLost, without a word: another owner is at work.
+from there on come through `hint`. Handing over: end what must not be cut short, and write down what only this worker knows. Losing
+the lease ends it by LeaseLost, without a word: another owner is at work.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from relay.core.revision import START
+from relay.core.shares import PartitionLoad
 from relay.errors import LeaseLost, Retryable
 from relay.ops.cadence import Cadence, wait_until_set
 from relay.ops.supervision import heed_cancellation
 from relay.store.presence import hints
 from relay.store.presence.pipes import INBOX_PER_TENANT
 from relay.worker.contacts import ContactWriter
+from relay.worker.load import NotificationRate
 from relay.worker.statistics import PartitionStatistics
 from relay.worker.tasks import start
 from relay.worker.tenant.loop import TenantWorker
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _HOUSEKEEPING_S: Final = 5.0
+_FINISH_S: Final = 2.0
+"""Time for what must not be cut short when another worker is to have the partition: nobody reads it anew meanwhile."""
 _SAVE_AFTER: Final = INBOX_PER_TENANT // 4
 """Hints after which the inbox's position is saved at once: the inbox keeps only so many of a tenant that are not known to be dealt
 with, and with more than 200 notifications a second these would be too many before the next housekeeping."""
@@ -43,7 +49,9 @@ with, and with more than 200 notifications a second these would be too many befo
 class OwnedPartition:
     """A partition as long as its lease lasts. `run` ends by being cancelled, or with LeaseLost in an exception group."""
 
-    def __init__(self, resources: Resources, ownership: Ownership, position: bytes, roster: Roster) -> None:
+    def __init__(
+        self, resources: Resources, ownership: Ownership, position: bytes, roster: Roster, known: PartitionLoad
+    ) -> None:
         """Own a partition.
 
         Args:
@@ -51,6 +59,7 @@ class OwnedPartition:
             ownership: with a lease that is in force.
             position: of the inbox, from before anything else is read.
             roster: the partition's tenants, read since it was taken.
+            known: its work as an earlier owner counted it.
         """
         self.ownership = ownership
         self.position = position
@@ -60,6 +69,7 @@ class OwnedPartition:
         self._roster = roster
         self._contacts = ContactWriter(resources, ownership)
         self._begun = resources.clock.monotonic()
+        self._notifications = NotificationRate(known.notifications, resources.clock.monotonic())
         self._saved = position
         self._unsaved = 0
         self._many_came = asyncio.Event()
@@ -97,6 +107,8 @@ class OwnedPartition:
                 tenant.hints_lost()
         if entry.hint is None:
             return
+        if isinstance(entry.hint, hints.Notified):
+            self._notifications.count(len(entry.hint.items))
         known = self._tenants.get(entry.hint.tenant_id)
         if isinstance(entry.hint, hints.TenantChanged) or known is None:
             self._start_take_up(entry.hint.tenant_id)
@@ -117,6 +129,25 @@ class OwnedPartition:
     def tenants(self) -> list[TenantId]:
         """Return the tenants at work."""
         return list(self._tenants)
+
+    def load(self) -> PartitionLoad | None:
+        """Return the work of this partition; None while not all of its tenants were taken over, and some users are not counted."""
+        works = [work for work, _ in self._tenants.values()]
+        if not self.is_read or not all(work.is_taken_over for work in works):
+            return None
+        notifications = self._notifications.per_minute(self._resources.clock.monotonic())
+        return PartitionLoad(sum(work.users for work in works), notifications)
+
+    async def finish(self) -> None:
+        """End what must not be cut short, and write down what only this worker knows; `run` is to be cancelled after it.
+
+        It takes some seconds at most, because whatever is cut short all the same is found and put right by the next owner.
+        """
+        with suppress(Retryable, TimeoutError):
+            async with asyncio.timeout(_FINISH_S):
+                await asyncio.gather(*(work.finish() for work, _ in self._tenants.values()))
+                await self._contacts.write()
+                await self._save_position()
 
     # Tenants
 

@@ -1,6 +1,7 @@
 """The partitions of this worker: begun when `leasing` has taken them, their inbox, and the history of the store.
 
     begin            partitions were taken: all together begin to work
+    finish           another worker is to have one: what must not be cut short ends, then all of it
     end              their leases are lost, or may be: whatever is under way is cancelled
     _read_inbox      one blocking read over all owned partitions, handed on as hints
     _watch_history   once a second: has the store lost history? then a new epoch, and everything is told again
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from relay.core.revision import Revision
+    from relay.core.shares import PartitionLoad
     from relay.store.custody.vault import Vault
     from relay.store.presence.leases import Lease, TakenPartition
     from relay.store.server.connection import Store
@@ -109,6 +111,8 @@ class Worker:
                 finally:
                     # Before the tasks are cancelled: partitions that end from now on are given up below, by their leases.
                     self._stopping = True
+                    self._leasing.stop_sharing()
+                    await asyncio.shield(self._finish_all())
         finally:
             await asyncio.shield(self._hand_over())
 
@@ -132,7 +136,8 @@ class Worker:
                 continue
             cloud = self._cloud.behind(tenure.demand)
             ownership = Ownership(self._resources, tenure, epoch, cloud)
-            owned = OwnedPartition(self._resources, ownership, one.position, rosters[one.lease.partition])
+            known, roster = self._leasing.known_load(one.lease.partition), rosters[one.lease.partition]
+            owned = OwnedPartition(self._resources, ownership, one.position, roster, known)
             task = start(self._tasks, self._run(owned), f"partition:{one.lease.partition}") if self._tasks else None
             if task is not None:
                 self._owned[one.lease.partition] = owned, task
@@ -145,6 +150,19 @@ class Worker:
             owned, task = self._owned.get(tenure.lease.partition, (None, None))
             if owned is not None and task is not None and owned.ownership.tenure is tenure:
                 task.cancel()
+
+    async def finish(self, tenure: Tenure) -> None:
+        """Return when nothing is under way any more for a partition that another worker is to have."""
+        owned, task = self._owned.get(tenure.lease.partition, (None, None))
+        if owned is not None and task is not None and owned.ownership.tenure is tenure:
+            await owned.finish()
+            task.cancel()
+            await asyncio.wait([task])
+
+    def load(self, tenure: Tenure) -> PartitionLoad | None:
+        """Return the work of a partition; None while not all of its tenants were taken over."""
+        owned, _ = self._owned.get(tenure.lease.partition, (None, None))
+        return owned.load() if owned is not None and owned.ownership.tenure is tenure else None
 
     async def _run(self, owned: OwnedPartition) -> None:
         partition = owned.lease.partition
@@ -159,6 +177,9 @@ class Worker:
                 if self._owned.get(partition, (None,))[0] is owned:
                     del self._owned[partition]
                 self._leasing.ended(owned.ownership.tenure)
+
+    async def _finish_all(self) -> None:
+        await asyncio.gather(*(owned.finish() for owned, _ in self._owned.values()), return_exceptions=True)
 
     async def _hand_over(self) -> None:
         await self._leasing.give_up()

@@ -6,6 +6,7 @@ entries.py        The entries of `changes`, and their stored form
 pipes.py          The two streams of a partition: `inbox` for its worker, and `changes` for the edges
 hints.py          The hints in the inbox
 leases.py         Exclusive, expiring ownership of partitions, with the fencing token that proves it
+workers.py        The table of workers: who lives, who owns which partition, and what each partition costs
 interest.py       The names that the suites of each edge watch
 subscriptions.py  The relay's subscriptions at Graph: the route, secret and users of each
 enforcement.py    Marks of changes of who can be watched, until the worker has carried them out

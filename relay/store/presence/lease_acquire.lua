@@ -1,5 +1,6 @@
 -- Take a free lease with the next fencing token. Run again with the same nonce it only renews, so that it may be repeated when no
--- answer came. Returns {fence, newest hint, epoch, the server's history}, or {nil, ms until the lease expires} when another has it.
+-- answer came. Returns {fence, newest hint, epoch, the server's history}; {nil, ms until the lease expires} when another has it, or
+-- -1 when it never does; {nil, 'blocked'} when lease or counter hold what the relay cannot have written.
 local lease = KEYS[1]  -- the partition's lease
 local fence = KEYS[2]  -- counter of fencing tokens
 local inbox_head = KEYS[3]
@@ -8,12 +9,26 @@ local nonce = ARGV[1]
 local worker = ARGV[2]
 local ttl_ms = ARGV[3]
 
+local function is_foreign(reply)
+  local fault = type(reply) == 'table' and reply.err or ''
+  return string.find(fault, 'WRONGTYPE', 1, true) or string.find(fault, 'not an integer', 1, true)
+end
+
 local own = ':' .. nonce .. ':' .. worker
-local current = redis.call('GET', lease)
+local current = redis.pcall('GET', lease)
 local token
-if not current then
-  token = redis.call('INCR', fence)
+if is_foreign(current) then
+  return {false, 'blocked'}
+elseif not current then
+  token = redis.pcall('INCR', fence)
+  if is_foreign(token) then
+    return {false, 'blocked'}
+  elseif type(token) == 'table' then
+    return token
+  end
   redis.call('SET', lease, token .. own, 'PX', ttl_ms)
+elseif type(current) == 'table' then
+  return current
 elseif string.sub(current, -#own) == own then
   token = tonumber(string.match(current, '^%d+'))
   redis.call('PEXPIRE', lease, ttl_ms)

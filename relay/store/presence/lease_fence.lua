@@ -9,8 +9,8 @@ local worker = ARGV[3]
 local ttl_ms = ARGV[4]
 
 local successor = ':' .. nonce .. ':' .. worker
-local current = redis.call('GET', lease)
-if current and string.sub(current, -#successor) == successor then
+local current = redis.pcall('GET', lease)
+if type(current) == 'string' and string.sub(current, -#successor) == successor then
   redis.call('PEXPIRE', lease, ttl_ms)
   return tonumber(string.match(current, '^%d+'))
 end

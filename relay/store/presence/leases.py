@@ -1,7 +1,7 @@
 """Leases: exclusive, expiring ownership of partitions, with the fencing token that proves it.
 
-All partitions of a worker are dealt with in one round trip: a pipeline of one small script for each, whose keys lie in one slot. What is
-given up is told in one stream, `keys.GIVEN_UP`, on which the workers wait who want more.
+All partitions of a worker are dealt with in one round trip: a pipeline of one small script for each, whose keys lie in one slot. Who
+wants which is in another table, see `workers`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _FENCE = Script("lease_fence")
 _WORKER = re.compile(r"[\w.:@-]{1,200}")
 _LATE_S = 2.5
 """A node may be later than the first by this: a slow one is waited for, and what others gave is still worth something then."""
-_GIVEN_UP_ENTRIES = 100
-"""Of the stream. Whoever is further behind looks all the same, because some are left."""
+_NO_EXPIRY = -1
+"""The remaining time of a key that never expires, which no lease of the relay is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +70,12 @@ class TakeResult:
     Attributes:
         taken: those that were free.
         next_free: when the next of the others expires unless its owner renews it; None when nobody has any of them.
+        blocked: those whose `lease` or `fence` holds what the relay cannot have written: nobody can take them before it is deleted.
     """
 
     taken: list[TakenPartition]
     next_free: timedelta | None
+    blocked: frozenset[int] = frozenset()
 
 
 class Leases:
@@ -124,11 +126,14 @@ class Leases:
             for partition, nonce in zip(partitions, nonces, strict=True)
         ]
         replies = await self._store.run_many(calls, urgent=True)
-        taken, expiries = [], []
+        taken, expiries, blocked = [], [], []
         for partition, nonce, (fence, *found) in zip(partitions, nonces, replies, strict=True):
             self._nonces.pop(partition, None)
             if fence is None:
-                expiries += [timedelta(milliseconds=ms) for ms in found if ms >= 0]
+                if found[0] in (b"blocked", _NO_EXPIRY):
+                    blocked.append(partition)
+                elif found[0] >= 0:
+                    expiries.append(timedelta(milliseconds=found[0]))
                 continue
             position, epoch, replid = found
             known = Epoch(epoch.decode()) if epoch else None
@@ -137,7 +142,7 @@ class Leases:
                     Lease(partition, worker, int(fence), nonce), position or START_ID, known, replid.decode()
                 )
             )
-        return TakeResult(taken, min(expiries, default=None))
+        return TakeResult(taken, min(expiries, default=None), frozenset(blocked))
 
     async def acquire(self, partition: int, worker: str, ttl: timedelta) -> Lease | None:
         """Take one partition; None when somebody has it (also when it is `worker` itself)."""
@@ -188,30 +193,6 @@ class Leases:
         """Give partitions up, so that others can take them at once. A lease that is lost already is left alone."""
         calls = [_RELEASE(lease=keys.lease(lease.partition), lease_value=lease.value) for lease in leases]
         await self._store.run_many(calls, urgent=True)
-
-    async def announce_given_up(self, count: int) -> None:
-        """Wake the workers who wait for partitions."""
-        await self._store.command("XADD", keys.GIVEN_UP, "MAXLEN", "~", _GIVEN_UP_ENTRIES, "*", "n", count)
-
-
-class GivenUp:
-    """Waits until some worker gives partitions up. Early or in vain now and then, never late unless the store is away."""
-
-    def __init__(self, store: Store) -> None:
-        self._streams = store.streams()
-        self._position = START_ID
-
-    async def wait(self) -> bool:
-        """Return when partitions were given up, or after `BLOCK`; whether they were. Raises StoreUnavailable."""
-        read = await self._streams.read({keys.GIVEN_UP: self._position})
-        if not read:
-            return False
-        self._position = read[0][1][-1][0]
-        return True
-
-    async def aclose(self) -> None:
-        """Close the connection."""
-        await self._streams.aclose()
 
 
 def new_nonce() -> str:

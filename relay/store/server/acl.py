@@ -56,9 +56,9 @@ RUNS: Final[Mapping[Client, Mapping[Side, Runs]]] = {
     },
     Client.WORKER: {
         Side.PRESENCE: Runs(
-            "lease_acquire lease_renew lease_fence lease_release cursor_save epoch_renew accept name contact drop forget trim "
+            "worker_beat lease_acquire lease_renew lease_fence lease_release cursor_save epoch_renew accept name contact drop forget trim "
             "subscription_put subscription_drop push_status enforced explain_reply interest_edges inbox_append",
-            f"TIME HGET HGETALL HMGET HSCAN SMEMBERS SCARD SSCAN SMISMEMBER XADD {_STREAM}",
+            f"TIME HGET HGETALL HMGET HSCAN SMEMBERS SCARD SSCAN SMISMEMBER {_STREAM}",
         ),
         Side.VAULT: Runs("grant_save grant_touch tenant_state notice_done", "HGETALL HGET HMGET SMEMBERS SREM DEL"),
     },
@@ -76,7 +76,7 @@ RUNS: Final[Mapping[Client, Mapping[Side, Runs]]] = {
     Client.OPERATOR: {
         Side.PRESENCE: Runs(
             f"snapshot {_WATCHING} interest_edges interest_count inbox_append ended explain_ask",
-            f"TIME HGET HGETALL HMGET HSCAN SMEMBERS SCARD SSCAN SMISMEMBER LPOP CONFIG|GET {_STREAM}",
+            f"TIME TYPE HGET HGETALL HMGET HSCAN SMEMBERS SCARD SSCAN SMISMEMBER LPOP CONFIG|GET {_STREAM}",
         ),
         Side.VAULT: Runs(
             f"{_CUSTODY} suite_key_mark backup_tenant reseal restore_audit restore_tenant restore_suite_key restore_finish restore_away",

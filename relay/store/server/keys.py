@@ -19,8 +19,17 @@ PARTITIONS: Final = 64
 PARTITION_COUNT: Final = b"relay:partitions"
 """Holds `PARTITIONS` as it was when the store was first used."""
 
-GIVEN_UP: Final = b"relay:given-up"
-"""Stream: an entry for each time that a worker gave up partitions. The one key of workers that is of no partition."""
+WORKERS_LIVE: Final = b"{workers}:live"
+"""Hash: worker -> until when it counts as alive, since when it is registered, and for how long each time, in ms by Redis' clock."""
+
+WORKERS_OWNERS: Final = b"{workers}:owners"
+"""Hash: partition -> the worker that says it owns it. The lease decides; this is for the others' plans, and for people."""
+
+WORKERS_LOADS: Final = b"{workers}:loads"
+"""Hash: partition -> its watched users, and its notifications a minute, as its last owner counted them."""
+
+WORKERS_CHANGED: Final = b"{workers}:changed"
+"""Stream: an entry for each time that a worker came, left, or owns other partitions than before."""
 
 FLOW: Final = "flow:"
 INVITATION: Final = "invitation:"

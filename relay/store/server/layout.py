@@ -71,8 +71,11 @@ FAMILIES: Final[Mapping[str, Family]] = {
     #                                                                            edge worker webhook web operator
     "partition_count":      _family("relay:partitions", _BOTH,                      "r   rw     r       r   rw"),
     "writable":             _family(f"{_P}writable", _BOTH,                         "w   w      w       w   w"),
-    "given_up":             _family("relay:given-up", _PRESENCE,                    "·   rw     ·       ·   ·"),
-    "lease":                _family(f"{_P}lease", _PRESENCE,                        "·   rw     ·       ·   ·"),
+    "workers_live":         _family("{workers}:live", _PRESENCE,                    "·   rw     ·       ·   r"),
+    "workers_owners":       _family("{workers}:owners", _PRESENCE,                  "·   rw     ·       ·   r"),
+    "workers_loads":        _family("{workers}:loads", _PRESENCE,                   "·   rw     ·       ·   r"),
+    "workers_changed":      _family("{workers}:changed", _PRESENCE,                 "·   rw     ·       ·   ·"),
+    "lease":                _family(f"{_P}lease", _PRESENCE,                        "·   rw     ·       ·   r"),
     "fence":                _family(f"{_P}fence", _PRESENCE,                        "·   rw     ·       ·   ·"),
     "inbox":                _family(f"{_P}inbox", _BOTH,                            "rw  rw     rw      rw  rw"),
     "inbox_head":           _family(f"{_P}inbox:head", _BOTH,                       "rw  rw     rw      rw  rw"),

@@ -124,6 +124,12 @@ class Subscriber:
         except TimeoutError:
             log.warning("subscriptions_left_behind", tenant_id=self._tenant_id)
 
+    async def finish(self) -> None:
+        """Return when no step is under way: one that is cut short may leave a subscription behind."""
+        for grant in list(self.book):
+            while grant.is_busy:
+                await self._clock.sleep(_GLANCE_S)
+
     async def _leave(self, grant: GrantSubscription) -> None:
         while grant.is_busy:  # what is under way may leave a subscription behind
             await self._clock.sleep(_GLANCE_S)

@@ -110,6 +110,22 @@ class TenantWorker:
                 self._parts.push.subscriber.close()
             self._parts.pool.close()
 
+    @property
+    def is_taken_over(self) -> bool:
+        """True once everything that an earlier owner left is loaded."""
+        return self._tasks is not None
+
+    @property
+    def users(self) -> int:
+        """The number of users who are read."""
+        return self._schedule.covered + self._schedule.polled
+
+    async def finish(self) -> None:
+        """Begin no step with a subscription any more, and return when none is under way. `run` is cancelled after that."""
+        self._is_leaving = True
+        if self._parts.push is not None:
+            await self._parts.push.subscriber.finish()
+
     async def leave(self) -> None:
         """End what Microsoft keeps for a tenant that is leaving the relay. `run` is cancelled after that."""
         self._is_leaving = True

@@ -1,0 +1,63 @@
+"""One worker's part in keeping shares fair: what it is to take, and which partition it is to hand over next. (Pure.)
+
+The plan is in `shares`. Here is what keeps a change of workers from becoming a storm, and what no plan sees: a worker that is to
+take a partition, and does not.
+"""
+
+from __future__ import annotations
+
+from relay.core.shares import ShareTable, to_give, to_take
+
+
+class ShareHolder:
+    """A worker that sees tables one after the other. Times are of its own monotonic clock, in seconds.
+
+    Attributes:
+        table: the newest.
+    """
+
+    def __init__(self, me: str, partitions: int, patience_s: float) -> None:
+        """Begin without having seen any table.
+
+        Args:
+            me: the worker's name.
+            partitions: how many there are.
+            patience_s: time that a partition may be free while another worker is to take it: a lease.
+        """
+        self.table = ShareTable(partitions)
+        self._me = me
+        self._patience_s = patience_s
+        self._free_since: dict[int, float] = {}
+        self._given = (0, float("-inf"))  # the partition that was given last, and when
+
+    def see(self, table: ShareTable, now: float) -> None:
+        """Take in a newer table."""
+        self.table = table
+        self._free_since = {partition: self._free_since.get(partition, now) for partition in table.free}
+
+    def to_take(self, now: float) -> list[int]:
+        """Return the free partitions that this worker is to take.
+
+        One that has been free for too long is anybody's: the worker that is to take it cannot, or one of an earlier release has it.
+        """
+        planned = set(to_take(self.table, self._me))
+        return [
+            partition
+            for partition, since in self._free_since.items()
+            if partition in planned or now - since >= self._patience_s
+        ]
+
+    def to_give(self, now: float) -> int | None:
+        """Return the partition that this worker is to hand over now; None for none.
+
+        None also while the last one is not taken, as far as patience goes: a receiver that has stopped gets no second one.
+        """
+        partition, at = self._given
+        is_moving = now - at < self._patience_s
+        if is_moving and self.table.owner(partition) in (None, self._me):
+            return None
+        return next(iter(to_give(self.table, self._me, is_moving=is_moving)), None)
+
+    def gave(self, partition: int, now: float) -> None:
+        """Take note that a partition was handed over."""
+        self._given = partition, now

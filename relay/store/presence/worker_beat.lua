@@ -1,0 +1,64 @@
+-- Say that a worker lives and which partitions it owns, or that it leaves, and return the table of all workers:
+-- {now, live, owners, loads}, times in ms by this server's clock, the others as HGETALL returns them.
+-- What no release of the relay can have written is dropped.
+local live = KEYS[1]  -- worker -> 'until since ttl'
+local owners = KEYS[2]  -- partition -> worker
+local loads = KEYS[3]  -- partition -> 'users notifications'
+local changed = KEYS[4]  -- stream
+local worker = ARGV[1]
+local ttl_ms = ARGV[2]  -- 0: it leaves
+local announce = ARGV[3]  -- 1: tell the others at once
+local entries = ARGV[4]  -- of the stream, about
+local first_pair = 5  -- ARGV[5...]: (partition, load) pairs of what it owns; an empty load leaves the one that is known
+
+local function fields_of(hash)
+  local found = redis.pcall('HGETALL', hash)
+  if found.err then
+    redis.call('UNLINK', hash)
+    return {}
+  end
+  return found
+end
+
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local since_ms = now_ms
+local registered = fields_of(live)
+for i = 1, #registered, 2 do
+  local ends_ms, began_ms, span_ms = string.match(registered[i + 1], '^(%d+) (%d+) (%d+)')
+  -- One that ends later than it can have been written for is from before the clock was set back.
+  if not ends_ms or tonumber(ends_ms) <= now_ms or tonumber(ends_ms) > now_ms + tonumber(span_ms) then
+    redis.call('HDEL', live, registered[i])
+  elseif registered[i] == worker then
+    since_ms = began_ms
+  end
+end
+if tonumber(ttl_ms) > 0 then
+  redis.call('HSET', live, worker, string.format('%.0f %.0f %.0f', now_ms + ttl_ms, since_ms, ttl_ms))
+else
+  redis.call('HDEL', live, worker)
+end
+
+local owned = {}
+for i = first_pair, #ARGV, 2 do
+  owned[ARGV[i]] = true
+end
+local known = fields_of(owners)
+for i = 1, #known, 2 do
+  if known[i + 1] == worker and not owned[known[i]] then
+    redis.call('HDEL', owners, known[i])
+  end
+end
+fields_of(loads)
+for i = first_pair, #ARGV, 2 do
+  redis.call('HSET', owners, ARGV[i], worker)
+  if ARGV[i + 1] ~= '' then
+    redis.call('HSET', loads, ARGV[i], ARGV[i + 1])
+  end
+end
+
+if announce == '1' and redis.pcall('XADD', changed, 'MAXLEN', '~', entries, '*', 'w', worker).err then
+  redis.call('UNLINK', changed)
+  redis.call('XADD', changed, 'MAXLEN', '~', entries, '*', 'w', worker)
+end
+return {now_ms, redis.call('HGETALL', live), redis.call('HGETALL', owners), redis.call('HGETALL', loads)}

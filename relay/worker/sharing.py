@@ -1,0 +1,86 @@
+"""One worker's place in the table of workers: it says what it owns, and learns what it is to take and to hand over.
+
+    beat       each third of a lease, and at once when some worker says that something changed
+    to_take    the free partitions that are this worker's by the plan
+    to_give    one partition that another is to have; the next once that one is taken
+
+What it is to do is a rule of the core (`core.share_holder`), the table is the store's (`presence.workers`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from relay.core.share_holder import ShareHolder
+from relay.ops.clock import SYSTEM, Clock
+from relay.store.presence.workers import SharesChanged, Workers
+from relay.store.server import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from relay.core.shares import PartitionLoad, ShareTable
+    from relay.store.server.connection import Store
+    from relay.worker.settings import WorkerSettings
+
+_SOON_S: Final = 0.01
+"""Time after the instant at which a registration expires, for the store to have dropped it."""
+
+
+class Sharing:
+    """The registration of this worker, and the table as it knows it."""
+
+    def __init__(self, store: Store, settings: WorkerSettings, worker_id: str, clock: Clock = SYSTEM) -> None:
+        self._workers = Workers(store)
+        self._changed = SharesChanged(store)
+        self._lease = settings.lease
+        self._worker_id = worker_id
+        self._clock = clock
+        self._announced: set[int] | None = None
+        self._holder = ShareHolder(worker_id, keys.PARTITIONS, settings.lease.total_seconds())
+
+    @property
+    def table(self) -> ShareTable:
+        """The table as it was at the last beat."""
+        return self._holder.table
+
+    async def beat(self, owned: Mapping[int, PartitionLoad | None]) -> None:
+        """Say that this worker lives and what it owns, and read the table. The others look when it owns others than before.
+
+        Raises:
+            StoreUnavailable: the table is the one of before.
+        """
+        announce = self._announced is None or self._announced != owned.keys()
+        table = await self._workers.beat(self._worker_id, self._lease, owned, announce=announce)
+        self._announced = set(owned)
+        self._holder.see(table, self._clock.monotonic())
+
+    def to_take(self) -> list[int]:
+        """Return the free partitions that this worker is to take."""
+        return self._holder.to_take(self._clock.monotonic())
+
+    def to_give(self) -> int | None:
+        """Return the partition that this worker is to hand over now; None for none."""
+        return self._holder.to_give(self._clock.monotonic())
+
+    def gave(self, partition: int) -> None:
+        """Take note that a partition was handed over."""
+        self._holder.gave(partition, self._clock.monotonic())
+
+    @property
+    def next_expiry_s(self) -> float:
+        """Seconds until the first of the other workers counts as dead unless it says that it lives."""
+        others = (worker for name, worker in self.table.workers.items() if name != self._worker_id)
+        return min((other.expires_in.total_seconds() + _SOON_S for other in others), default=float("inf"))
+
+    async def wait_changed(self) -> bool:
+        """Return when some worker says that something changed, or after a second; whether it did. Raises StoreUnavailable."""
+        return await self._changed.wait()
+
+    async def leave(self) -> None:
+        """Say that this worker ends and owns nothing any more; the others take their shares of it at once. Raises StoreUnavailable."""
+        await self._workers.leave(self._worker_id)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._changed.aclose()
