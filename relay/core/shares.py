@@ -167,8 +167,9 @@ def _even_out(planned: dict[str, set[int]], totals: Counter[str], costs: Sequenc
 
 def to_take(table: ShareTable, me: str) -> list[int]:
     """Return the free partitions that this worker is to take."""
-    planned = plan(table)
-    return [partition for partition in table.free if planned.get(partition) == me]
+    free = table.free
+    planned = plan(table) if free else {}
+    return [partition for partition in free if planned.get(partition) == me]
 
 
 def to_give(table: ShareTable, me: str, *, is_moving: bool = False) -> list[int]:

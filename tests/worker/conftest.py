@@ -20,6 +20,7 @@ from relay.core.consent.tenant import TenantState
 from relay.core.names import normalise
 from relay.core.presence import Name, Presence, Status, TenantId, UserId
 from relay.graph.push.certificates import Certificates, make
+from relay.ops.clock import SYSTEM, Clock
 from relay.store.custody.admissions import AdmissionRequest, Admissions
 from relay.store.custody.tenants import Tenant, Tenants
 from relay.store.custody.vault import NEW, Grant, Vault
@@ -98,6 +99,7 @@ class Relay:
         settings: WorkerSettings = SETTINGS,
         store_type: type[Store] = Store,
         through: int | None = None,
+        clock: Clock = SYSTEM,
         **graph: object,
     ) -> AsyncIterator[Worker]:
         """A worker at work. `through`: the port of a way to the store that is not the straight one; `graph`: settings of Graph's."""
@@ -108,7 +110,7 @@ class Relay:
             store = await stack.enter_async_context(store_type(where))
             vault = Vault(store, self.vault.ring)
             cloud = await stack.enter_async_context(Cloud(settings_for(self.microsoft, **graph), vault))
-            worker = Worker(store, vault, cloud, settings, worker_id)
+            worker = Worker(store, vault, cloud, settings, worker_id, clock)
             task = asyncio.create_task(worker.run())
             try:
                 yield worker
