@@ -5,6 +5,7 @@
     explanation.py  everything about one user, with what only worker and edges know
     minute.py       one user watched for a minute
     standing.py     a tenant's state as operators see it: for the list, the details and machines
+    workers.py      the workers that live, each with its share of the partitions, and what nobody reads
     checks.py       the preflight: everything around the relay that must be right before it works
 
 The rules and the words are in `core.showing.diagnosis`. Pages and commands use this package; no role answers another's call.

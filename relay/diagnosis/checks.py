@@ -13,6 +13,7 @@ import httpx
 from cryptography import x509
 
 from relay.core.consent.tenant import TenantState
+from relay.diagnosis.workers import describe_workers
 from relay.errors import NotPermitted, RelayError, SourceUnreachable, StoreUnavailable
 from relay.graph.client import GraphClient
 from relay.graph.errors import date_of
@@ -157,6 +158,7 @@ async def _store(settings: Settings, roles: Sequence[Client]) -> list[CheckFindi
             faults = await _marks(store, settings)
         servers = await _servers(store)
         asked = await store.compare_rights(roles) if roles else []
+        workers = [] if faults else await describe_workers(store)
     permitted = [
         CheckFinding(is_good=good, text=text) for name, one in asked for good, text in describe(one, name, roles)
     ]
@@ -165,7 +167,7 @@ async def _store(settings: Settings, roles: Sequence[Client]) -> list[CheckFindi
         permitted = [CheckFinding(is_good=True, text=text)]
     found = [CheckFinding(is_good=False, text=fault) for fault in faults] + servers
     found = found or [CheckFinding(is_good=True, text="Redis: answers and keeps what the relay needs kept")]
-    return found + permitted
+    return found + permitted + [CheckFinding(is_good=good, text=text) for good, text in workers]
 
 
 async def _servers(store: Store) -> list[CheckFinding]:
