@@ -277,7 +277,7 @@ BENCHMARKS: Final = (
     Benchmark("abuse", "how fresh a quiet tenant stays beside one that abuses its key", _abuse, _run_abuse),
     Benchmark("fairness", "how fresh small tenants stay beside each kind of noisy neighbour", _fairness, _run_fairness),
     Benchmark(
-        "takeover", "the time until another worker owns and reads everything, by distance to Redis", _takeover, _run_takeover
+        "takeover", "workers that join, stop and die: time until shares are fair and all is read, by distance to Redis", _takeover, _run_takeover
     ),
     Benchmark("push-latency", "the time until a change that Graph announces is shown", _push_latency, _run_push_latency),
     Benchmark("push-day", "a day with notifications, beside polling; by a faster clock", _push_day, _run_push_day),

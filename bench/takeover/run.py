@@ -1,4 +1,4 @@
-"""A worker is started, killed, and stopped in order; how long until others own all its partitions, and suites see what Graph says."""
+"""Workers start, are killed, and stop in order; how long until shares are fair, others own what was theirs, and suites see what Graph says."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -21,9 +21,11 @@ from bench.processes import Child, valkey
 from bench.takeover.lagging import lagging
 from relay.core.names import normalise
 from relay.core.presence import Presence
+from relay.core.shares import TOLERATED, shares
 from relay.settings.roles import Role
 from relay.store.presence.interest import Interest
 from relay.store.presence.values import unpack
+from relay.store.presence.workers import Workers
 from relay.store.sealing.keyring import make_ring
 from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 EDGE: Final = "bench"
 _PATIENCE_S: Final = 200.0
 _LOOK_S: Final = 0.05
-_SETTLE_S: Final = 3.0
+_GLANCE_S: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,15 @@ class TakeoverOptions:
     """The options of the takeover benchmark."""
 
     round_trips_ms: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A worker that joined: seconds until shares were fair, partitions that moved, and the longest time for which one had no owner."""
+
+    fair: float
+    moves: int
+    longest_gap: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +72,25 @@ def run(options: TakeoverOptions) -> int:
     verdict = report.Verdict("takeover")
     with rig.cloud(organisations) as site:
         for round_trip in options.round_trips_ms:
-            started, killed, stopped = _measure(site, round_trip / 1000)
-            rows.append([f"{round_trip:g} ms", started.shown, killed.owned, killed.shown, stopped.owned, stopped.shown])
-            report.say(f"round trip {round_trip:g} ms: {started}, killed: {killed}, stopped: {stopped}")
-            verdict.ratios[f"{round_trip:g}"] = [
-                started.shown,
-                killed.owned,
-                killed.shown,
-                stopped.owned,
-                stopped.shown,
-            ]
+            started, joined, killed, stopped = _measure(site, round_trip / 1000)
+            times = [
+                started.shown, joined.fair, joined.moves, joined.longest_gap,
+                killed.owned, killed.shown, stopped.owned, stopped.shown,
+            ]  # fmt: skip
+            rows.append([f"{round_trip:g} ms", *times])
+            report.say(f"round trip {round_trip:g} ms: {started}, {joined}, killed: {killed}, stopped: {stopped}")
+            verdict.ratios[f"{round_trip:g}"] = times
             if round_trip <= 60:
                 verdict.must[f"{round_trip:g} ms: read within 8 s of a kill"] = killed.shown <= 8
                 verdict.must[f"{round_trip:g} ms: owned within 1 s of a stop"] = stopped.owned <= 1
+            if round_trip <= 20:
+                verdict.must[f"{round_trip:g} ms: fair within 10 s of a join"] = joined.fair <= 10
             if round_trip <= 400:
                 verdict.must[f"{round_trip:g} ms: all shown within 20 s of the start"] = started.shown <= 20
-    head = ["round trip", "start: all shown", "kill -9: all owned", "all read", "SIGTERM: all owned", "all read"]
+    head = [
+        "round trip", "start: all shown", "join: fair", "moves", "longest gap", "kill -9: all owned", "all read",
+        "SIGTERM: all owned", "all read",
+    ]  # fmt: skip
     report.table("seconds, 64 partitions with a tenant each", head, rows)
     return verdict.say()
 
@@ -92,7 +106,7 @@ def one_for_each_partition() -> list[Organisation]:
     return list(found.values())
 
 
-def _measure(site: rig.Site, round_trip_s: float) -> tuple[Took, Took, Took]:
+def _measure(site: rig.Site, round_trip_s: float) -> tuple[Took, Joined, Took, Took]:
     folder = site.folder / f"{round_trip_s:g}"
     folder.mkdir()
     ring = make_ring("bench", now_s=0)
@@ -105,7 +119,7 @@ def _measure(site: rig.Site, round_trip_s: float) -> tuple[Took, Took, Took]:
         return asyncio.run(_lives(site, url, given))
 
 
-async def _lives(site: rig.Site, url: str, given: Mapping[str, Mapping[str, Any]]) -> tuple[Took, Took, Took]:
+async def _lives(site: rig.Site, url: str, given: Mapping[str, Mapping[str, Any]]) -> tuple[Took, Joined, Took, Took]:
     async with Store(StoreSettings(url=url)) as store:
         seen = StoreView(site, store)
         seen.set_all("Available")
@@ -114,11 +128,15 @@ async def _lives(site: rig.Site, url: str, given: Mapping[str, Mapping[str, Any]
             begun = time.monotonic()
             first = workers.enter_context(worker(given))
             started = await seen.until_taken_over(begun, {}, "Available")
-            second = await _standby(workers, given)
-            killed = await seen.after(lambda: os.kill(first.pid, signal.SIGKILL), "Busy")
-            await _standby(workers, given)
-            stopped = await seen.after(lambda: os.kill(second.pid, signal.SIGTERM), "Away")
-    return started, killed, stopped
+            of_first = set((await seen.owners()).values())
+            second = workers.enter_context(worker(given))
+            joined = await seen.until_fair(2)
+            killed = await seen.after(lambda: os.kill(first.pid, signal.SIGKILL), of_first, "Busy")
+            of_second = set((await seen.owners()).values())
+            workers.enter_context(worker(given))
+            await seen.until_fair(2)
+            stopped = await seen.after(lambda: os.kill(second.pid, signal.SIGTERM), of_second, "Away")
+    return started, joined, killed, stopped
 
 
 @contextmanager
@@ -128,14 +146,6 @@ def worker(given: Mapping[str, Mapping[str, Any]]) -> Iterator[Child]:
         yield child
 
 
-async def _standby(workers: ExitStack, given: Mapping[str, Mapping[str, Any]]) -> Child:
-    """A worker that has looked, and found nothing free."""
-    child = workers.enter_context(worker(given))
-    child.hear(_PATIENCE_S)
-    await asyncio.sleep(_SETTLE_S)
-    return child
-
-
 class StoreView:
     """The view of owners and users in the store, by a connection of its own that is not slow."""
 
@@ -143,6 +153,7 @@ class StoreView:
         self._site = site
         self._store = store
         self._interest = Interest(store)
+        self._workers = Workers(store)
 
     async def watch(self) -> None:
         """Watch everybody, as an edge does."""
@@ -157,19 +168,41 @@ class StoreView:
                 body = {"availability": availability, "activity": availability}
                 self._site.control.put(f"people/{name}/presence", json=body).raise_for_status()
 
-    async def after(self, happens: Callable[[], None], shows: str) -> Took:
-        """Measure a takeover: the owner ends, and everybody's presence changes in that moment."""
-        owners = await self._owners()
+    async def until_fair(self, workers: int) -> Joined:
+        """Wait until so many workers live whose shares are as alike as is tolerated, counted from when all of them live."""
+        begun, moves, longest = 0.0, 0, 0.0
+        before, ownerless = await self.owners(), dict[int, float]()
+        while True:
+            table, now, owners = await self._workers.table(), time.monotonic(), await self.owners()
+            lives = len(table.workers) == workers
+            begun = begun or (now if lives else 0.0)
+            moves += sum(before.get(partition) not in (None, owner) for partition, owner in owners.items())
+            for partition in range(keys.PARTITIONS):
+                since = (
+                    ownerless.setdefault(partition, now) if partition not in owners else ownerless.pop(partition, now)
+                )
+                longest = max(longest, now - since)
+            before = {**before, **owners}
+            found = [share.of_mean for share in shares(table).values()]
+            if lives and not table.free and max(abs(share - 1) for share in found) <= TOLERATED:
+                return Joined(round(now - begun, 2), moves, round(longest, 3))
+            if begun and now - begun > _PATIENCE_S:
+                return Joined(float("inf"), moves, round(longest, 3))
+            await asyncio.sleep(_GLANCE_S)
+
+    async def after(self, happens: Callable[[], None], ended: Collection[bytes], shows: str) -> Took:
+        """Measure a takeover: owners end, of these names, and everybody's presence changes in that moment."""
+        theirs = {partition: owner for partition, owner in (await self.owners()).items() if owner in ended}
         begun = time.monotonic()
         happens()
         self.set_all(shows)
-        return await self.until_taken_over(begun, owners, shows)
+        return await self.until_taken_over(begun, theirs, shows)
 
     async def until_taken_over(self, begun: float, before: Mapping[int, bytes], shows: str) -> Took:
         """Wait until each partition has another owner than `before`, and everybody's presence is `shows`."""
 
         async def is_owned() -> bool:
-            owners = await self._owners()
+            owners = await self.owners()
             return len(owners) == keys.PARTITIONS and all(before.get(n) != owner for n, owner in owners.items())
 
         async def is_shown() -> bool:
@@ -190,7 +223,7 @@ class StoreView:
             await asyncio.sleep(_LOOK_S)
         return round(time.monotonic() - begun, 2)
 
-    async def _owners(self) -> dict[int, bytes]:
+    async def owners(self) -> dict[int, bytes]:
         """Partition -> the worker that owns it; free ones are absent."""
         values = await self._store.many([("GET", keys.lease(n)) for n in range(keys.PARTITIONS)])
         return {n: value.split(b":", 2)[2] for n, value in enumerate(values) if value is not None}

@@ -6,7 +6,13 @@ take a partition, and does not.
 
 from __future__ import annotations
 
+from typing import Final
+
 from relay.core.shares import ShareTable, to_give, to_take
+
+_PROMPT: Final = 0.25
+"""The part of a lease within which a worker takes what it is to take: when two die one after the other, the partitions of the first
+are read again long before the registration of the second is over."""
 
 
 class ShareHolder:
@@ -16,17 +22,17 @@ class ShareHolder:
         table: the newest.
     """
 
-    def __init__(self, me: str, partitions: int, patience_s: float) -> None:
+    def __init__(self, me: str, partitions: int, lease_s: float) -> None:
         """Begin without having seen any table.
 
         Args:
             me: the worker's name.
             partitions: how many there are.
-            patience_s: time that a partition may be free while another worker is to take it: a lease.
+            lease_s: time after which a worker that says nothing counts as dead.
         """
         self.table = ShareTable(partitions)
         self._me = me
-        self._patience_s = patience_s
+        self._lease_s = lease_s
         self._free_since: dict[int, float] = {}
         self._given = (0, float("-inf"))  # the partition that was given last, and when
 
@@ -38,22 +44,22 @@ class ShareHolder:
     def to_take(self, now: float) -> list[int]:
         """Return the free partitions that this worker is to take.
 
-        One that has been free for too long is anybody's: the worker that is to take it cannot, or one of an earlier release has it.
+        One that stays free is anybody's: the worker that is to take it has died or cannot, or one of an earlier release has it.
         """
         planned = set(to_take(self.table, self._me))
         return [
             partition
             for partition, since in self._free_since.items()
-            if partition in planned or now - since >= self._patience_s
+            if partition in planned or now - since >= _PROMPT * self._lease_s
         ]
 
     def to_give(self, now: float) -> int | None:
         """Return the partition that this worker is to hand over now; None for none.
 
-        None also while the last one is not taken, as far as patience goes: a receiver that has stopped gets no second one.
+        None also while the last one is not taken, for a lease at most: a receiver that has stopped gets no second one.
         """
         partition, at = self._given
-        is_moving = now - at < self._patience_s
+        is_moving = now - at < self._lease_s
         if is_moving and self.table.owner(partition) in (None, self._me):
             return None
         return next(iter(to_give(self.table, self._me, is_moving=is_moving)), None)

@@ -56,7 +56,11 @@ def describe_table(table: ShareTable, *, is_needed: bool) -> Iterator[tuple[bool
         is_needed: whether there are tenants to read; before the first one nobody misses a worker.
     """
     if not table.workers:
-        said = "none runs, so no presence is read; start one: presence-relay serve worker" if is_needed else "none runs yet"
+        said = (
+            "none runs, so no presence is read; start one: presence-relay serve worker"
+            if is_needed
+            else "none runs yet"
+        )
         yield not is_needed, f"Workers: {said}"
     for name, share in sorted(shares(table).items()):
         is_spare = len(table.workers) > table.partitions

@@ -63,7 +63,9 @@ class ShareMetrics:
         counter("relay.worker.moves", [self._moves], description="Partitions taken and handed over")
 
     def _of(self, read: Callable[[Share], float]) -> Any:
-        return lambda _options: [metrics.Observation(read(shares(self._table()).get(self._worker_id, Share(0, 0, 0.0))))]
+        return lambda _options: [
+            metrics.Observation(read(shares(self._table()).get(self._worker_id, Share(0, 0, 0.0))))
+        ]
 
     def _live(self, _options: metrics.CallbackOptions) -> list[metrics.Observation]:
         return [metrics.Observation(len(self._table().workers))]

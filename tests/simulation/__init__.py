@@ -17,6 +17,7 @@ Beside it, each a small world of its own with the rules that it breaks:
     late.py      one owner's writes, whose replies and requests come late
     interest.py  what edges watch, read while it changes
     contact.py   how fresh presence is called, by owners that take over and edges that are joined
+    sharing.py   workers that come and go, each by the rules of sharing
 
 A presence is its version: a number per user that only grows at Graph.
 """

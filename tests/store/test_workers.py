@@ -70,7 +70,9 @@ async def test_garbage_and_what_another_release_wrote_is_survived(store: Store, 
         "huge": f"{'9' * 400} 0 0",
     }
     await raw.hset(keys.WORKERS_LIVE, mapping=registrations)
-    await raw.hset(keys.WORKERS_OWNERS, mapping={"1": "newer", "64": "newer", "-1": "x", "07": "x", "": "x", "2": b"\xff"})
+    await raw.hset(
+        keys.WORKERS_OWNERS, mapping={"1": "newer", "64": "newer", "-1": "x", "07": "x", "": "x", "2": b"\xff"}
+    )
     await raw.hset(keys.WORKERS_LOADS, mapping={"1": "500 6 0.7", "2": "many", "3": "-5 1", "99": "1 1"})
     workers = Workers(store)
     for table in (await workers.table(), await workers.beat("us", MINUTE, {5: None}, announce=False)):

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from emulator import Fault
 from relay.core.consent.tenant import TenantEvent
 from relay.core.presence import ConsoleStatus, DirectoryNames, Name, Presence, Status, TenantId
+from relay.core.shares import PartitionLoad
 from relay.ops.clock import SYSTEM
 from relay.store.presence.hints import InterestChanged, TenantChanged
 from relay.store.presence.leases import Leases
@@ -119,7 +120,8 @@ async def test_what_a_killed_edge_watched_is_forgotten_and_what_others_watch_is_
 
 async def test_an_unchanged_page_writes_nothing_but_leases_and_contact(relay: Relay, raw: Redis):
     tenant = await relay.onboard()
-    async with relay.working():
+    rarely = replace(SETTINGS, lease=timedelta(hours=3), lease_renewal=timedelta(hours=1))  # nor the table of workers
+    async with relay.working(settings=rarely):
         people = [person.upn for person in relay.microsoft.world.people() if person.upn.endswith("contoso.example")]
         await relay.watch(tenant, *people)
         await eventually(lambda: relay.sees(tenant, ADA, "Available"))
@@ -418,7 +420,7 @@ async def test_work_that_is_cancelled_before_it_begins_leaves_nothing_over(relay
         roster = (await relay.tenants.rosters([partition]))[partition]
         resources = Resources.of(relay.store, relay.vault, SETTINGS, "worker-1", SYSTEM, wake_alerts=lambda: None)
         ownership = Ownership(resources, tenure, epoch, cloud)
-        owned = OwnedPartition(resources, ownership, await resources.inbox.last(partition), roster)
+        owned = OwnedPartition(resources, ownership, await resources.inbox.last(partition), roster, PartitionLoad())
         running = asyncio.create_task(owned.run())
         await relay.watch(tenant, ADA)
         owned.hint(InboxEntry(partition, owned.position, InterestChanged(tenant, EDGE), gap=False))

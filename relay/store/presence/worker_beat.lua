@@ -39,21 +39,29 @@ else
   redis.call('HDEL', live, worker)
 end
 
-local owned = {}
-for i = first_pair, #ARGV, 2 do
-  owned[ARGV[i]] = true
+local function by_name(fields)
+  local found = {}
+  for i = 1, #fields, 2 do
+    found[fields[i]] = fields[i + 1]
+  end
+  return found
 end
-local known = fields_of(owners)
-for i = 1, #known, 2 do
-  if known[i + 1] == worker and not owned[known[i]] then
-    redis.call('HDEL', owners, known[i])
+
+-- Nothing is written that stands there already: most beats change one field.
+local known_owners, known_loads, owned = by_name(fields_of(owners)), by_name(fields_of(loads)), {}
+for i = first_pair, #ARGV, 2 do
+  local partition, load = ARGV[i], ARGV[i + 1]
+  owned[partition] = true
+  if known_owners[partition] ~= worker then
+    redis.call('HSET', owners, partition, worker)
+  end
+  if load ~= '' and known_loads[partition] ~= load then
+    redis.call('HSET', loads, partition, load)
   end
 end
-fields_of(loads)
-for i = first_pair, #ARGV, 2 do
-  redis.call('HSET', owners, ARGV[i], worker)
-  if ARGV[i + 1] ~= '' then
-    redis.call('HSET', loads, ARGV[i], ARGV[i + 1])
+for partition, owner in pairs(known_owners) do
+  if owner == worker and not owned[partition] then
+    redis.call('HDEL', owners, partition)
   end
 end
 
