@@ -31,6 +31,7 @@ async def test_everybody_reads_who_lives_what_they_own_and_what_it_costs(store: 
         assert len(table.free) == keys.PARTITIONS - 3
 
 
+@pytest.mark.each_topology
 async def test_what_a_worker_gave_up_is_free_and_its_cost_is_remembered(store: Store) -> None:
     workers = Workers(store)
     load = PartitionLoad(users=1_200)
@@ -95,6 +96,7 @@ async def test_a_key_of_another_type_is_made_anew(store: Store, raw: Redis) -> N
     await changed.aclose()
 
 
+@pytest.mark.each_topology
 async def test_whoever_waits_hears_of_each_change_and_of_nothing_else(store: Store) -> None:
     workers, changed = Workers(store), SharesChanged(store)
     await workers.beat("worker-1", MINUTE, {7: None}, announce=True)
