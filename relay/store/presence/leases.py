@@ -109,6 +109,7 @@ class Leases:
         return TakeResult(
             [one for look in looks for one in look.taken],
             min((look.next_free for look in looks if look.next_free is not None), default=None),
+            frozenset().union(*(look.blocked for look in looks)),
         )
 
     async def _take(self, partitions: Sequence[int], worker: str, ttl: timedelta) -> TakeResult:
