@@ -44,8 +44,8 @@ def topology(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelService]:
-    """A primary, two replicas and three sentinels for all tests of a process. They fail over in no test."""
-    with SentinelService(tmp_path_factory.mktemp("sentinel")) as service:
+    """A primary, two replicas and three sentinels for all tests of a process. They fail over in no test, however busy the machine is."""
+    with SentinelService(tmp_path_factory.mktemp("sentinel"), down_after_ms=60_000) as service:
         yield service
 
 

@@ -41,7 +41,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyCluster]
 @pytest.fixture
 async def store(cluster: ValkeyCluster) -> AsyncIterator[Store]:
     settings = StoreSettings(
-        url=f"{cluster.url}?client_name={NAME}", replicas=1, operation_timeout=timedelta(seconds=1)
+        url=f"{cluster.url}?client_name={NAME}", replicas=1, operation_timeout=timedelta(seconds=3)
     )
     async with Store(settings) as store:
         await store.command("GET", A)
