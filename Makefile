@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest
 TEST_PROCESSES ?= 4
 # What `make check` runs and `make test` does not run again.
 CHECK_TESTS := tests/test_project.py tests/test_structure.py tests/test_house.py
-CODE := relay onboarding emulator suite bench tests protos requirements
+CODE := relay onboarding emulator suite bench tests protos requirements deploy
 API := suite/src/presence_api/v1
 PROMISE := protos/v1.txtpb
 
@@ -159,6 +159,15 @@ chart-policies: setup $(FOR_CHART) $(VENV)/checkov ## check all examples of the 
 chart-snapshots: setup $(FOR_CHART) ## write what each example of the chart becomes, for reviews
 	@$(BIN)/python -m tests.chart.snapshots
 
+# The image, from nothing to a suite that watches through a container; as root on Debian, without a registry.
+image: setup $(FOR_CHART) ## build the image, list what is in it, start it with podman and watch through it
+	@$(BIN)/python -m deploy.image.build
+	@$(BIN)/python -m deploy.image.sboms
+	@$(BIN)/python -m deploy.image.trial
+
+image-arm64: setup ## build the image for arm64, and start it under qemu
+	@$(BIN)/python -m deploy.image.arm64
+
 # What the locks pin, compared with known vulnerabilities; without a network it says that it was not.
 locks-check: setup
 	@$(BIN)/python -m tests.locks
@@ -198,4 +207,6 @@ lock: setup ## resolve the locks again: of images, of `make run`, of everything,
 	@$(LOCK) --all-extras --constraints requirements/run.txt --output-file requirements/dev.txt
 	@$(BIN)/uv pip compile requirements/chart.in --no-deps --universal --python-version 3.12 --generate-hashes --no-header --no-annotate --quiet \
 	  --output-file requirements/chart.txt
+	@$(BIN)/uv pip compile requirements/build.in --constraints requirements/run.txt --universal --generate-hashes --no-header --no-annotate --quiet \
+	  --output-file requirements/build.txt
 	@$(BIN)/uv pip compile requirements/checkov.in --universal --generate-hashes --no-header --no-annotate --quiet --output-file requirements/checkov.txt

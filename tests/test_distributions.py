@@ -31,6 +31,11 @@ def suite_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built(ROOT / "suite", tmp_path_factory.mktemp("suite"))
 
 
+@pytest.fixture(scope="module")
+def relay_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(ROOT, tmp_path_factory.mktemp("relay"))
+
+
 def packages(wheel: Path) -> set[str]:
     return {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist() if ".dist-info" not in name}
 
@@ -58,33 +63,71 @@ def with_all_they_need(names: list[str]) -> set[str]:
     return found
 
 
-def test_each_wheel_has_its_own_packages_and_nothing_of_the_other(suite_wheel: Path, tmp_path: Path):
-    relay_wheel = built(ROOT, tmp_path)
+def test_each_wheel_has_its_own_packages_and_nothing_of_the_other(suite_wheel: Path, relay_wheel: Path):
     assert (packages(suite_wheel), packages(relay_wheel)) == ({"suite", "presence_api"}, {"relay", "onboarding"})
     assert needs(suite_wheel) == ["grpcio", "protobuf", "rich", "typer"]
     assert "presence-suite" in needs(relay_wheel)
 
 
-def test_the_suite_runs_where_nothing_but_its_dependencies_is_installed(suite_wheel: Path, tmp_path: Path):
-    venv.create(tmp_path, with_pip=False, symlinks=True)
-    paths = sysconfig.get_paths(vars={"base": str(tmp_path), "platbase": str(tmp_path)})
+def installed(wheels: list[Path], names: list[str], folder: Path) -> Path:
+    """Make an environment with these wheels and nothing but the distributions that they need; return the folder of its commands."""
+    venv.create(folder, with_pip=False, symlinks=True)
+    paths = sysconfig.get_paths(vars={"base": str(folder), "platbase": str(folder)})
     site, scripts = Path(paths["purelib"]), Path(paths["scripts"])
-    for name in with_all_they_need(needs(suite_wheel)):
+    for name in with_all_they_need(names):
         for top in {file.parts[0] for file in metadata.files(name) or () if file.parts[0] != ".."}:
             if not (site / top).exists():
                 (site / top).symlink_to(metadata.distribution(name).locate_file(top))
     install = [sys.executable, "-m", "pip", "--python", str(scripts / "python"), "install", "--no-index", "--no-deps"]
-    subprocess.run([*install, "--quiet", str(suite_wheel)], check=True, timeout=60)
+    subprocess.run([*install, "--quiet", *map(str, wheels)], check=True, timeout=60)
+    return scripts
 
-    helped = subprocess.run(
-        [scripts / "presence-suite", "--help"], capture_output=True, text=True, check=False, timeout=60
-    )
-    assert (helped.returncode, "watch" in helped.stdout, helped.stderr) == (0, True, "")
+
+def modules_of(wheel: Path) -> list[str]:
+    return [
+        name[:-3].replace("/", ".").removesuffix(".__init__")
+        for name in zipfile.ZipFile(wheel).namelist()
+        if name.endswith(".py")
+    ]
+
+
+def ran(*command: object) -> tuple[int, str, str]:
+    ended = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, timeout=120)
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+def test_the_suite_runs_where_nothing_but_its_dependencies_is_installed(suite_wheel: Path, tmp_path: Path):
+    scripts = installed([suite_wheel], needs(suite_wheel), tmp_path)
+    code, said, errors = ran(scripts / "presence-suite", "--help")
+    assert (code, "watch" in said, errors) == (0, True, "")
     # Each of the wheel's modules can be imported there.
-    modules = [name[:-3].replace("/", ".") for name in zipfile.ZipFile(suite_wheel).namelist() if name.endswith(".py")]
-    code = f"import importlib, sys\nfor name in {modules}: importlib.import_module(name.removesuffix('.__init__'))"
-    imported = subprocess.run([scripts / "python", "-c", code], capture_output=True, text=True, check=False, timeout=60)
-    assert (imported.returncode, imported.stderr) == (0, "")
+    imports = f"import importlib\nfor name in {modules_of(suite_wheel)}: importlib.import_module(name)"
+    assert ran(scripts / "python", "-c", imports) == (0, "", "")
+
+
+def test_the_relays_wheel_has_every_file_of_its_packages(relay_wheel: Path):
+    """Pages, texts in other languages and Lua scripts are files beside the code."""
+    listed = subprocess.run(
+        ["git", "ls-files", "relay", "onboarding"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert {Path(name).suffix for name in listed} >= {".py", ".html", ".css", ".lua"}
+    assert set(listed) - set(zipfile.ZipFile(relay_wheel).namelist()) == set()
+
+
+def test_the_relay_runs_where_nothing_but_its_dependencies_is_installed(
+    suite_wheel: Path, relay_wheel: Path, tmp_path: Path
+):
+    asked = [name for name in needs(relay_wheel) if name != "presence-suite"]
+    scripts = installed([suite_wheel, relay_wheel], asked + needs(suite_wheel), tmp_path)
+    code, said, errors = ran(scripts / "presence-relay", "settings")
+    assert (code, "`RELAY_REDIS_URL`" in said, errors) == (0, True, "")
+    # All roles and commands can be imported; only `dev`, and what it alone uses, is for a checkout.
+    modules = [name for name in modules_of(relay_wheel) if not name.startswith("relay.dev")]
+    imports = f"import importlib\nfor name in {modules}: importlib.import_module(name)"
+    assert ran(scripts / "python", "-c", imports) == (0, "", "")
+    # The scripts that Redis runs are there: a user's rights name their hashes.
+    code, said, errors = ran(scripts / "presence-relay", "redis-acl", "worker", "--user", "relay-worker")
+    assert (code, "evalsha" in said, errors) == (0, True, "")
 
 
 def test_importing_the_suite_imports_nothing_of_the_server():

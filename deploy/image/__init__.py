@@ -1,0 +1,7 @@
+"""The image, built and tried on a Debian machine without a registry: `make image` and `make image-arm64`.
+
+build.py      the base, the wheels, the image
+machine.py    commands of this machine, and the tools that they need
+trial.py      starts the image as Kubernetes would, and watches through it
+sboms.py      the lists of what is in the image, in CycloneDX and SPDX
+"""
