@@ -86,10 +86,9 @@ async def edge_killed(at: Town, outcome: Outcome, slack_s: float) -> None:
 async def rolling_restart(at: Town, outcome: Outcome, slack_s: float, roll_s: float = ROLL_S) -> None:
     """Restart every process in order, one after the other, and compare with as long a time before."""
     await asyncio.sleep(30.0)  # subscriptions are made
-    before = await at.requests()
+    before = time.time()
     await asyncio.sleep(roll_s)
-    usual = await at.requests() - before
-    began, before = time.time(), await at.requests()
+    usual, began = await at.requests(before), time.time()
     for number, name in enumerate(ROLES, 1):
         process = at.relay.processes[name]
         code = await asyncio.to_thread(process.terminate)
@@ -98,7 +97,7 @@ async def rolling_restart(at: Town, outcome: Outcome, slack_s: float, roll_s: fl
         process.start()
         await at.relay.ready(name)
         await asyncio.sleep(max(0.0, began + number * roll_s / len(ROLES) - time.time()))
-    more = (await at.requests() - before) / usual - 1
+    more = await at.requests(began) / usual - 1
     ended = time.time()
     await at.rest(_CALM_S + slack_s)
     await _ended(at)

@@ -188,7 +188,7 @@ class Scene:
 
     async def note_outputs(self) -> None:
         """Note which process ended by itself, stumbled, or said a secret or a presence."""
-        secrets = {f"a suite key of {of}": key.rpartition("_")[2] for of, key in self._keys.items()}
+        secrets = {f"a suite key of {of}": key.split("_", 2)[2] for of, key in self._keys.items()}
         secrets |= {**await self.relay.secrets(), "a presence": MARKER}
         for name, process in self.relay.processes.items():
             if why := process.died():

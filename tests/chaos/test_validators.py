@@ -225,6 +225,17 @@ def test_a_stream_that_is_reset_is_as_well_as_before_once_it_has_said_everything
     assert judge(planted(*again[:2], without=is_told_at_last)) != []
 
 
+def test_a_suite_that_comes_again_holds_nothing_of_before():
+    later = (Truth(29.0, "ada", "Busy", "Busy", "4"), Shown(29.5, "one", "ada", "Busy", "Busy", "4"))
+    again = (
+        Closed(30.5, "two"),
+        Opened(31.0, "two", "contoso"),
+        Connected(31.1, "two", "SNAPSHOT"),
+        Complete(31.2, "two"),
+    )
+    assert judge(planted(*later, *again, without=lambda line: is_told_at_last(line) or isinstance(line, Calm))) == []
+
+
 def test_a_suite_that_has_left_is_not_judged():
     later = (Truth(31.0, "ada", "Busy", "Busy", "4"), Shown(31.5, "one", "ada", "Busy", "Busy", "4"))
     assert judge(planted(*later, without=is_told_at_last)) != []

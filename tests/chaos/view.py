@@ -61,6 +61,7 @@ class View:
         """Take the next line of the suite's in."""
         match line:
             case Opened(tenant=tenant):
+                self.__init__()  # type: ignore[misc]  # another client, which holds nothing
                 self.is_open, self.tenant = True, tenant
             case Closed():
                 self.is_open = self.is_connected = False
