@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from relay.errors import Bug, NotPermitted, NotPrimary, NotSaved, StoreUnavailable
 from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
+from relay.store.server.data_layout import layout_fault
 from relay.store.server.layout import Client
 from relay.store.server.scripting import Script
 from tests.store.samples import TENANT
@@ -59,6 +60,31 @@ async def test_data_in_another_number_of_partitions_is_refused(store: Store, raw
     (fault,) = await store.preflight()
     assert "16 partitions" in fault
     assert await raw.get(keys.PARTITION_COUNT) == b"16"
+
+
+async def test_an_older_release_refuses_data_of_a_newer_one_and_changes_nothing(store: Store, raw: Redis) -> None:
+    await store.preflight()
+    assert await raw.get(keys.LAYOUT) == b"1"
+    await raw.set(keys.LAYOUT, 2)
+    (fault,) = await store.preflight()
+    assert "holds data of layout 2, and this release reads up to 1. A newer release has used it" in fault
+    assert await raw.get(keys.LAYOUT) == b"2"
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (b"1", "reads 2 and newer. Run the releases between first"),
+        (b"2", ""),
+        (b"3", ""),
+        (b"4", "reads up to 3. A newer release has used it"),
+        (b"x", "layout x, and this release reads up to 3"),
+        (b"", "reads up to 3"),
+    ],
+)
+def test_a_release_reads_the_layouts_that_it_knows(found: bytes, said: str) -> None:
+    fault = layout_fault(found, 2, 3)
+    assert (said in fault) if said else (fault == "")
 
 
 async def test_the_preflight_tells_apart_nobody_there_and_a_wrong_password(valkey: ValkeyServer, raw: Redis) -> None:

@@ -23,6 +23,7 @@ user_rights.py   What a Redis user may do, asked of the server without doing it
 forbidden.py     What a Redis user may not do, logged once a minute in an operator's words
 redis_errors.py  The relay's errors for Redis' error codes and for lines that break
 inspection.py    What is wrong with sentinels, nodes of a cluster and replicas, for operators
+data_layout.py   The version of the data, and who may not use it
 preflight.py     Whether a server can be trusted with what the relay keeps in it, before the start
 statistics.py    How often commands and scripts ran, with which outcome, and how long they took, for metrics
 health.py        Whether the store can be worked with at present, checked once a second

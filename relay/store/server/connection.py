@@ -14,6 +14,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from redis.exceptions import NoScriptError
@@ -21,6 +22,7 @@ from redis.exceptions import NoScriptError
 from relay.errors import NotPermitted, StoreUnavailable
 from relay.store.server import keys, preflight
 from relay.store.server.blocking import StreamReader
+from relay.store.server.data_layout import layout_faults
 from relay.store.server.dividing import Divided, gathered
 from relay.store.server.durable import DurableWrites
 from relay.store.server.inspection import replica_faults, replicas_of
@@ -33,7 +35,7 @@ from relay.store.server.topology import key_of, topology_of
 from relay.store.server.user_rights import RightsDifference, compare_rights
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 
     from redis.asyncio import Redis
 
@@ -286,7 +288,7 @@ class Store:
     async def preflight(self) -> list[str]:
         """Return what an operator must put right before the relay may run; empty when all is well.
 
-        Writes the number of partitions and the key of `check` at first start, and nothing else.
+        Writes the number of partitions, the layout of the data and the key of `check` at first start, and nothing else.
 
         Raises:
             StoreUnavailable: nobody can tell at present; the text says why.
@@ -294,18 +296,19 @@ class Store:
         return [fault for one in self._servers() for fault in await self._preflight(*one)]
 
     async def _preflight(self, name: str, servers: Servers, sides: Sequence[Side]) -> list[str]:
-        async def count(route: NodeRoute) -> list[str]:
-            where = f"{name} at {route.node.place}{servers.named}"
-            return await preflight.partition_faults(route.execute(route.node.client), where)
+        async def asked(ask: Callable[[Execute, str], Awaitable[list[str]]], route: NodeRoute) -> list[str]:
+            return await ask(route.execute(route.node.client), f"{name} at {route.node.place}{servers.named}")
 
         faults: list[str] = []
         for node, key in (await self._probes(servers)).items():
             where, custody = f"{name} at {node.place}{servers.named}", Side.VAULT in sides
             faults += await preflight.check(node, where, key, replicas=self.settings.replicas, custody=custody)
         try:
-            return faults + await routed(servers, keys.PARTITION_COUNT, "GET", [keys.PARTITION_COUNT], count)
+            for key, ask in ((keys.PARTITION_COUNT, preflight.partition_faults), (keys.LAYOUT, layout_faults)):
+                faults += await routed(servers, key, "GET", [key], partial(asked, ask))
         except NotPermitted as refusal:
             return faults or [f"{name}: {refusal}"]
+        return faults
 
     async def inspect(self) -> list[str]:
         """Return what is wrong with the servers though the relay may run, such as replicas that are behind, in an operator's words."""

@@ -19,6 +19,9 @@ PARTITIONS: Final = 64
 PARTITION_COUNT: Final = b"relay:partitions"
 """Holds `PARTITIONS` as it was when the store was first used."""
 
+LAYOUT: Final = b"relay:layout"
+"""Holds the version of the data; see `data_layout.py`."""
+
 WORKERS_LIVE: Final = b"{workers}:live"
 """Hash: worker -> until when it counts as alive, since when it is registered, and for how long each time, in ms by Redis' clock."""
 

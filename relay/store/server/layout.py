@@ -70,6 +70,7 @@ _PRESENCE, _VAULT, _BOTH = Side.PRESENCE, Side.VAULT, Side.BOTH
 FAMILIES: Final[Mapping[str, Family]] = {
     #                                                                            edge worker webhook web operator
     "partition_count":      _family("relay:partitions", _BOTH,                      "r   rw     r       r   rw"),
+    "layout":               _family("relay:layout", _BOTH,                          "r   rw     r       r   rw"),
     "writable":             _family(f"{_P}writable", _BOTH,                         "w   w      w       w   w"),
     "workers_live":         _family("{workers}:live", _PRESENCE,                    "·   rw     ·       ·   r"),
     "workers_owners":       _family("{workers}:owners", _PRESENCE,                  "·   rw     ·       ·   r"),

@@ -1,0 +1,52 @@
+"""The version of the data in Redis: releases that share data know its layout, and one that does not refuses to start.
+
+A change that earlier releases ignore, such as another key or another field, leaves the number as it is: two releases then run side by side during
+a rolling update. A release whose data an earlier one would misread raises `NEWEST`, and says in the changelog whether it takes older data over.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from redis.exceptions import NoPermissionError
+
+from relay.store.server import keys
+
+if TYPE_CHECKING:
+    from relay.store.server.scripting import Execute
+
+OLDEST: Final = 1
+"""The oldest layout that this release reads."""
+NEWEST: Final = 1
+"""The newest layout that this release reads, and the one that it writes."""
+_FIRST: Final = b"1"
+"""The layout of data without a number."""
+
+
+async def layout_faults(execute: Execute, where: str) -> list[str]:
+    """Return the fault of servers whose data is of a layout that this release does not know, if that is so."""
+    found = await execute("GET", keys.LAYOUT)
+    if found is None:
+        # The first to come writes it; who may not leaves it to a worker.
+        with suppress(NoPermissionError):
+            await execute("SET", keys.LAYOUT, _FIRST, "NX")
+        found = await execute("GET", keys.LAYOUT)
+    fault = layout_fault(found or _FIRST, OLDEST, NEWEST)
+    return [f"{where}: {fault}"] if fault else []
+
+
+def layout_fault(found: bytes, oldest: int, newest: int) -> str:
+    """Return why data of a layout cannot be used by a release that reads the layouts `oldest` to `newest`; empty if it can."""
+    shown = found.decode(errors="replace")[:20]
+    if not found.isdigit() or int(found) > newest:
+        return (
+            f"holds data of layout {shown}, and this release reads up to {newest}. A newer release has used it: run that "
+            "release, or restore a backup of this one into an empty server"
+        )
+    if int(found) < oldest:
+        return (
+            f"holds data of layout {shown}, and this release reads {oldest} and newer. Run the releases between first; "
+            "the changelog says which"
+        )
+    return ""
