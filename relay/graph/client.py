@@ -19,7 +19,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from relay.errors import AccessDenied, RelayError, RequestRefused, SourceUnreachable
 from relay.graph.errors import translate
-from relay.graph.lanes import Lanes
+from relay.graph.lanes import EXTRA, Lanes
 from relay.graph.settings import GraphSettings
 
 
@@ -209,7 +209,9 @@ def _http_client(settings: GraphSettings) -> httpx.AsyncClient:
 
 
 def _session(settings: GraphSettings, context: ssl.SSLContext) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(ssl=context, limit=2 * settings.max_connections, keepalive_timeout=_KEEPALIVE_S)
+    connector = aiohttp.TCPConnector(
+        ssl=context, limit=(1 + EXTRA) * settings.max_connections, keepalive_timeout=_KEEPALIVE_S
+    )
     return aiohttp.ClientSession(
         connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=not settings.is_local
     )

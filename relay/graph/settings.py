@@ -48,12 +48,12 @@ class GraphSettings:
         connect_timeout: for a connection, waiting for a free one included.
         read_timeout: for the next bytes of an answer. Graph answers bulk reads within a second or two.
         total_timeout: for a whole call; a server that drips bytes does not hold a call for ever.
-        max_connections: calls at once, for all tenants together. Slow ones may have as many connections more.
+        max_connections: calls at once, for all tenants together. Slow ones may have more, see `lanes.EXTRA`.
         max_body_bytes: longer answers are cut off and count as unreachable. 650 presences with the longest status
             messages and automatic replies seen take 6 MiB.
         compress: whether answers may be compressed: a fifth of the bytes for about a millisecond a page.
         bulk_size: users read at once.
-        token_threads: calls of MSAL at once, for all tenants together; a tenant has one at a time. Slow ones may have as many more.
+        token_threads: calls of MSAL at once, for all tenants together; a tenant has one at a time. Slow ones may have more.
     """
 
     client_id: str

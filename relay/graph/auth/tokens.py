@@ -28,7 +28,7 @@ from relay.graph.auth.applications import NONSENSE, Applications, refusal_words,
 from relay.graph.auth.credentials import Credential
 from relay.graph.client import Gate, TokenSource, open_gate
 from relay.graph.errors import GrantRefused, from_refusal
-from relay.graph.lanes import Lanes
+from relay.graph.lanes import EXTRA, Lanes
 from relay.graph.settings import GraphSettings
 
 
@@ -59,6 +59,10 @@ async def discard(grant: TokenGrant, _token_cache: str) -> TokenGrant:
     return grant
 
 
+_SLOW_S: Final = 1.0
+"""Duration from which a call of Entra is slow. Shorter than that of Graph, since there are fewer threads than connections."""
+
+
 class GrantTokens:
     """Access tokens of all grants; to be entered as a context.
 
@@ -79,8 +83,8 @@ class GrantTokens:
         self._settings = settings
         self._save = save
         self._applications = Applications(settings)
-        self._threads = ThreadPoolExecutor(2 * settings.token_threads, thread_name_prefix="msal")
-        self._lanes = Lanes(settings.token_threads, set())
+        self._threads = ThreadPoolExecutor((1 + EXTRA) * settings.token_threads, thread_name_prefix="msal")
+        self._lanes = Lanes(settings.token_threads, set(), _SLOW_S)
         self._kept: dict[tuple[TenantId, str], _Kept] = {}
         self._turns: dict[TenantId, asyncio.Lock] = {}
         self._gate: Gate = open_gate
