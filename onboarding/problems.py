@@ -201,7 +201,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     # Pages of their own
     "domain_unknown": Problem("", "Microsoft knows no organisation with this domain. Is it spelled right?", ""),
     "domain_personal": Problem(
-        "", "This is a domain of personal accounts. Please give the domain of your organisation.", ""
+        "", "This is a domain of personal accounts. Enter the domain of your organisation.", ""
     ),
     "link_gone": Problem(
         "This link no longer works",
@@ -291,7 +291,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         503,
     ),
     "too_fast": Problem(
-        "Please wait a moment",
+        "Wait a moment",
         "There were too many requests from your network within a minute.",
         "Try again in a minute.",
         429,
@@ -323,7 +323,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     ),
     "not_saved": Problem(
         "We could not make sure that this was saved",
-        "Our store did not confirm the last step, so please do not rely on it yet.",
+        "Our store did not confirm the last step, so do not rely on it yet.",
         "Repeat the step; doing it twice does no harm.",
         503,
     ),

@@ -102,7 +102,7 @@ def _contact(given: Mapping[str, str], current: Mapping[str, str]) -> CheckedFor
     language = given.get(LANGUAGE, current.get(LANGUAGE, ""))
     faults = {CONTACT_NAME: name_fault, CONTACT_EMAIL: email_fault}
     if language not in ("", *Language):
-        faults[LANGUAGE] = english("Please choose one of the languages.")
+        faults[LANGUAGE] = english("Select one of the languages.")
     return {CONTACT_NAME: name, CONTACT_EMAIL: email, LANGUAGE: language}, _only(faults)
 
 
@@ -121,7 +121,7 @@ def _watching(given: Mapping[str, str], _current: Mapping[str, str]) -> CheckedF
         if len(text) > MAX_LIST_CHARS:
             faults[name] = [TOO_LONG]
         elif not all(is_seen(character) or character.isspace() for character in text):
-            faults[name] = [english("This contains characters that cannot be seen. Please type it again.")]
+            faults[name] = [english("This contains characters that cannot be seen. Type it again.")]
         elif told := permission.faults({name: text}):
             faults[name] = [_plain(sentence) for sentence in told]
         else:
@@ -133,7 +133,7 @@ def _mapping(given: Mapping[str, str], current: Mapping[str, str]) -> CheckedFor
     try:
         return mapping_form.changes_of(current, given), {}
     except ValueError:
-        return {}, {"mapping": [english("Please choose from the lists only.")]}
+        return {}, {"mapping": [english("Select from the lists only.")]}
 
 
 def _notifying(given: Mapping[str, str], _current: Mapping[str, str]) -> CheckedForm:

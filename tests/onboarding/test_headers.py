@@ -126,7 +126,7 @@ async def test_too_many_requests_of_one_address_are_slowed_down_with_a_page(
         await person.fill()
         assert person.page.status_code == 200
     await person.fill()
-    assert (person.page.status_code, person.heading) == (429, "Please wait a moment")
+    assert (person.page.status_code, person.heading) == (429, "Wait a moment")
     assert person.page.headers["retry-after"] == "60"
     for _ in range(20):
         await person.get("/onboarding")

@@ -341,4 +341,4 @@ async def test_sign_ins_of_one_address_are_slowed_down(start_site: Callable[...,
     for _ in range(4):
         await person.get(TENANT)
         await person.submit("tenant-sign-in")
-    assert (person.page.status_code, person.heading) == (429, "Please wait a moment")
+    assert (person.page.status_code, person.heading) == (429, "Wait a moment")
