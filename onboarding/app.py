@@ -154,6 +154,7 @@ async def served(settings: WebSettings, store: Store, ring: KeyRing, graph: Grap
             port=settings.port,
             tls_cert_pem=settings.tls_cert_pem,
             tls_key_pem=settings.tls_key_pem,
+            tls_files=settings.tls_files,
             name="web",
             limits=settings.limits,
             proxies=tuple(filter(None, map(str.strip, settings.trusted_proxies.split(",")))),

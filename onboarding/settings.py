@@ -15,6 +15,8 @@ from relay.store.custody.sign_ups import SignUpLimits
 from relay.store.sealing.quotas import Quota
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from relay.graph.push.settings import PushSettings
     from relay.settings.groups.http import HttpConfig
     from relay.settings.groups.web import WebConfig
@@ -111,6 +113,7 @@ class WebSettings:
         port: its port; 0 takes a free one.
         tls_cert_pem: certificate chain; None serves plain HTTP, which belongs behind an ingress that speaks TLS.
         tls_key_pem: its private key.
+        tls_files: files of both, which are read again when they change.
         trusted_proxies: addresses whose `X-Forwarded-For` is believed, as uvicorn's `forwarded_allow_ips`; empty: none.
         suite_ca_file: shown in the command to try, when suites must trust a CA of their own; empty: the system's.
         manager_roles: directory roles whose holders manage their tenant, as Entra's role template ids; none: off.
@@ -140,6 +143,7 @@ class WebSettings:
     port: int = 8080
     tls_cert_pem: bytes | None = None
     tls_key_pem: bytes | None = field(default=None, repr=False)
+    tls_files: tuple[Path, Path] | None = None
     trusted_proxies: str = ""
     suite_ca_file: str = ""
     egress_addresses: tuple[str, ...] = ()

@@ -267,7 +267,7 @@ async def _edge(settings: Settings, parts: _Parts) -> AsyncIterator[int]:
     from relay.edge.server import EdgeServer
     from relay.edge.settings import edge_settings
 
-    edge = edge_settings(settings.edge, settings.watch, settings.poll)
+    edge = replace(edge_settings(settings.edge, settings.watch, settings.poll), tls_files=settings.tls_files(Role.EDGE))
     if parts.sibling is not None:
         edge = replace(edge, port=parts.sibling.edge_port, shares_port=True)
     async with AsyncExitStack() as stack:
@@ -294,6 +294,7 @@ async def _web(settings: Settings, parts: _Parts) -> AsyncIterator[int]:
     assert parts.ring is not None
     push, has_mail = settings.push_settings(), settings.mail.is_sent
     web = web_settings(settings.web, settings.http, push=push, has_mail=has_mail)
+    web = replace(web, tls_files=settings.tls_files(Role.WEB))
     async with served(web, parts.store, parts.ring, settings.graph_settings()) as port:
         yield port
 
@@ -304,7 +305,7 @@ async def _webhook(settings: Settings, store: Store) -> AsyncIterator[int]:
     from relay.webhook.server import receiving
     from relay.webhook.settings import webhook_settings
 
-    webhook = webhook_settings(settings.webhook, settings.http)
+    webhook = replace(webhook_settings(settings.webhook, settings.http), tls_files=settings.tls_files(Role.WEBHOOK))
     async with receiving(webhook, store, settings.cloud.public_settings()) as port:
         yield port
 

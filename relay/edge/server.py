@@ -30,6 +30,7 @@ from relay.edge.statistics import EdgeStatistics
 from relay.http.admission import room_for
 from relay.ops.clock import SYSTEM
 from relay.ops.listening import shown
+from relay.ops.server_certificate import ServerCertificate
 from relay.ops.supervision import running
 
 if TYPE_CHECKING:
@@ -159,8 +160,19 @@ def _listen(server: grpc.aio.Server, settings: EdgeSettings) -> int:
         if settings.tls_cert_pem is not None or settings.tls_key_pem is not None:
             raise ValueError("TLS needs both a certificate and its key")
         return server.add_insecure_port(address)
-    pairs = [(settings.tls_key_pem, settings.tls_cert_pem)]
-    return server.add_secure_port(address, grpc.ssl_server_credentials(pairs))
+    pair = settings.tls_cert_pem, settings.tls_key_pem
+    certificate = ServerCertificate("edge", *pair, settings.tls_files, settings.tls_look_every)
+
+    def changed() -> Any:  # gRPC's stubs leave out that it may be None, which is: as before
+        return _configuration(certificate) if certificate.reload_if_changed() else None
+
+    # gRPC asks before each handshake, on a thread of its own.
+    credentials = grpc.dynamic_ssl_server_credentials(_configuration(certificate), changed)
+    return server.add_secure_port(address, credentials)
+
+
+def _configuration(certificate: ServerCertificate) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([(certificate.key_pem, certificate.cert_pem)])
 
 
 def _options(settings: EdgeSettings) -> list[tuple[str, Any]]:

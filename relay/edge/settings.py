@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Final
 from relay.core.watching.limits import MOST_NAMES
 from relay.core.watching.watch_intervals import GOES_ON_FOR
 from relay.http.admission import PRIVATE_NETWORKS
+from relay.ops.server_certificate import LOOK_EVERY
 from relay.settings.validators import key_bytes, listed, pem_bytes
 from relay.store.presence.connected import COUNTS_FOR
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from relay.settings.groups.edge import EdgeConfig, WatchConfig
     from relay.settings.groups.reading import PollConfig
 
@@ -32,6 +35,10 @@ class EdgeSettings:
     tls_cert_pem: bytes | None = None
     """Certificate chain, PEM. With neither this nor the key: plain text, for benchmarks or behind a mesh only."""
     tls_key_pem: bytes | None = field(default=None, repr=False)
+    tls_files: tuple[Path, Path] | None = None
+    """Files of both, which are read again when they change."""
+    tls_look_every: timedelta = LOOK_EVERY
+    """Between two looks whether they changed."""
     shares_port: bool = False
     """Whether other processes of this machine listen on the same port (SO_REUSEPORT): the kernel spreads connections over them."""
 

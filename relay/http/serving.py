@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import ssl
-import tempfile
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -20,10 +20,12 @@ from relay.http.limits import HttpLimits
 from relay.http.protocol import BoundedHttp, Bounds
 from relay.ops.listening import listener
 from relay.ops.refused_requests import RefusalCounter
+from relay.ops.server_certificate import LOOK_EVERY, ServerCertificate, load_pair, tls_context
 from relay.ops.supervision import running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +39,8 @@ class Listening:
         port: its port; 0 takes a free one.
         tls_cert_pem: certificate chain; None serves plain HTTP.
         tls_key_pem: its private key.
+        tls_files: files of both, which are read again when they change.
+        tls_look_every: time between two looks whether they changed.
         name: of the role, in logs and metrics.
         limits: of connections and requests, the same for all roles.
         proxies: addresses or networks of proxies in front, of which a connection is not one customer's; `*`: everybody is one.
@@ -49,6 +53,8 @@ class Listening:
     port: int
     tls_cert_pem: bytes | None = None
     tls_key_pem: bytes | None = field(default=None, repr=False)
+    tls_files: tuple[Path, Path] | None = None
+    tls_look_every: timedelta = LOOK_EVERY
     name: str
     limits: HttpLimits = field(default_factory=HttpLimits)
     proxies: tuple[str, ...] = ()
@@ -72,9 +78,11 @@ async def serving(app: Any, settings: Listening, **given: Any) -> AsyncIterator[
 @contextlib.asynccontextmanager
 async def _server(app: Any, settings: Listening, bound: socket.socket, given: dict[str, Any]) -> AsyncIterator[None]:
     """Not uvicorn's own `serve`, which would take the process's signals, nor its `startup`, which counts no socket before TLS."""
-    tls = None
+    tls, certificate = None, None
     if settings.tls_cert_pem is not None and settings.tls_key_pem is not None:
         tls = tls_context(settings.tls_cert_pem, settings.tls_key_pem)
+        pair = settings.tls_cert_pem, settings.tls_key_pem
+        certificate = ServerCertificate(settings.name, *pair, settings.tls_files, settings.tls_look_every)
     config = uvicorn.Config(
         app,
         http=BoundedHttp,
@@ -96,11 +104,22 @@ async def _server(app: Any, settings: Listening, bound: socket.socket, given: di
     bound.settimeout(0)
     door = Acceptor(bound, lambda: BoundedHttp(config, server.server_state, server.lifespan.state), bounds, tls)
     try:
-        async with running({f"{settings.name}-server": server.main_loop, f"{settings.name}-door": door.run}):
+        tasks = {f"{settings.name}-server": server.main_loop, f"{settings.name}-door": door.run}
+        if tls is not None and certificate is not None:
+            tasks[f"{settings.name}-certificate"] = partial(_follow, certificate, tls, settings.tls_look_every)
+        async with running(tasks):
             yield
     finally:
         await server.shutdown(sockets=[bound])
         bounds.refusals.close()
+
+
+async def _follow(certificate: ServerCertificate, tls: ssl.SSLContext, every: timedelta) -> None:
+    """Present a certificate that changed to new connections."""
+    while True:
+        await asyncio.sleep(every.total_seconds())
+        if certificate.reload_if_changed():
+            load_pair(tls, certificate.cert_pem, certificate.key_pem)
 
 
 def _bounds(settings: Listening) -> Bounds:
@@ -117,16 +136,3 @@ def _bounds(settings: Listening) -> Bounds:
         admission=ConnectionLimiter(room, limits.connections_per_address, settings.proxies, refusals),
         refusals=refusals,
     )
-
-
-def tls_context(cert_pem: bytes, key_pem: bytes) -> ssl.SSLContext:
-    """Return a server's TLS context, for TLS 1.2 at least."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # Python reads certificates from files only; this one is its owner's, and gone at once.
-    with tempfile.TemporaryDirectory() as folder:
-        pem = Path(folder) / "server.pem"
-        pem.touch(0o600)
-        pem.write_bytes(key_pem + b"\n" + cert_pem)
-        context.load_cert_chain(pem)
-    return context

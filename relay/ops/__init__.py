@@ -4,6 +4,7 @@
     telemetry.py         OpenTelemetry: metrics on the ops port, and to a collector when there is one
     health.py            the ops port: /livez, /readyz, /metrics
     expiry.py            certificates and credentials that expire: in the log, in a metric, on /readyz
+    server_certificate.py  certificates of servers, which follow their files
     private_files.py     files with secrets that every user of the machine may read
     refused_requests.py  refused strangers, counted by reason and logged once a minute
     grpc_log.py          what gRPC's own layer logs of strangers, once a minute

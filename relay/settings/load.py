@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from cryptography import x509
+
 from relay.graph.auth.credentials import Credentials
 from relay.ops.expiry import Expiring, of_certificate
 from relay.ops.telemetry import TelemetrySettings
@@ -144,29 +146,43 @@ class Settings:
             found += [("RELAY_WEBHOOK_CERTIFICATES", path) for path in sorted(folder.glob("*.pem"))]
         return found
 
+    def tls_files(self, group: str) -> tuple[Path, Path] | None:
+        """Return the files of a role's TLS certificate and key, when both are given as files."""
+        files = self.files.get(f"{group}.tls_cert"), self.files.get(f"{group}.tls_key")
+        return (files[0], files[1]) if files[0] is not None and files[1] is not None else None
+
     def expiring(self, roles: Iterable[Role]) -> Callable[[], list[Expiring]]:
         """Return a function that lists expiring certificates of these roles. It re-reads on each call, because files may be replaced."""
-        served = {
-            Role.EDGE: ("RELAY_EDGE_TLS_CERT", self.edge.tls_cert),
-            Role.WEB: ("RELAY_WEB_TLS_CERT", self.web.tls_cert),
-            Role.WEBHOOK: ("RELAY_WEBHOOK_TLS_CERT", self.webhook.tls_cert),
-        }
-        fixed = [
-            of_certificate(name, pem, role) for role, (name, pem) in served.items() if role in roles and pem is not None
-        ]
+        served = {Role.EDGE: self.edge.tls_cert, Role.WEB: self.web.tls_cert, Role.WEBHOOK: self.webhook.tls_cert}
+        presented = [(role, pem) for role, pem in served.items() if role in roles and pem is not None]
         names = {"first": "RELAY_CLOUD_CERTIFICATE", "second": "RELAY_CLOUD_SECOND_CERTIFICATE"}
         uses_credential = self.cloud.certificate is not None or self.cloud.client_secret is not None
-        if not uses_credential or self.cloud.client_id is None or not {Role.WORKER, Role.WEB} & set(roles):
-            return lambda: fixed
-        credentials = Credentials(self.graph_settings())
+        knows_entra = uses_credential and self.cloud.client_id is not None and {Role.WORKER, Role.WEB} & set(roles)
+        credentials = Credentials(self.graph_settings()) if knows_entra else None
 
         def find() -> list[Expiring]:
-            own = credentials.all()
+            found = [
+                of_certificate(f"RELAY_{role.upper()}_TLS_CERT", self._presented(role, pem), role)
+                for role, pem in presented
+            ]
+            own = credentials.all() if credentials is not None else []
             # A secret, whose end nobody here knows, works until Entra says otherwise.
             part = Role.WORKER if all(one.ends is not None for one in own) else ""
-            return fixed + [Expiring(names[one.name], one.ends, part) for one in own if one.ends is not None]
+            return found + [Expiring(names[one.name], one.ends, part) for one in own if one.ends is not None]
 
         return find
+
+    def _presented(self, role: Role, pem: str) -> str:
+        """Return the certificate that a role presents: that of its file, while there is one that can be read."""
+        files = self.tls_files(role)
+        if files is None:
+            return pem
+        try:
+            text = files[0].read_text()
+            x509.load_pem_x509_certificates(text.encode())
+        except (OSError, ValueError):
+            return pem
+        return text
 
 
 def load(needs: Iterable[str] = (), given: Mapping[str, Mapping[str, Any]] | None = None) -> Settings:

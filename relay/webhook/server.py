@@ -47,6 +47,7 @@ async def receiving(settings: WebhookSettings, store: Store, graph: GraphSetting
             port=settings.port,
             tls_cert_pem=settings.tls_cert_pem,
             tls_key_pem=settings.tls_key_pem,
+            tls_files=settings.tls_files,
             name="webhook",
             limits=settings.limits,
             proxies=settings.proxies,

@@ -10,6 +10,8 @@ from relay.http.limits import HttpLimits
 from relay.settings.validators import key_bytes, listed, pem_bytes
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from relay.settings.groups.http import HttpConfig
     from relay.settings.groups.webhook import WebhookConfig
 
@@ -23,6 +25,7 @@ class WebhookSettings:
         port: its port; 0 takes a free one.
         tls_cert_pem: certificate chain; None serves plain HTTP, which belongs behind an ingress that speaks TLS.
         tls_key_pem: its private key.
+        tls_files: files of both, which are read again when they change.
         deadline: within it every request is answered. Graph calls a host slow when one answer in ten takes more than 3 s.
         max_body_bytes: longer bodies are refused. 1,000 notifications of the documented form take 1.5 MB, with full presence
             1.9 MB (measured); 4 MiB leave each twice that.
@@ -42,6 +45,7 @@ class WebhookSettings:
     port: int = 8081
     tls_cert_pem: bytes | None = None
     tls_key_pem: bytes | None = field(default=None, repr=False)
+    tls_files: tuple[Path, Path] | None = None
     deadline: timedelta = timedelta(seconds=2)
     max_body_bytes: int = 4 * 1024 * 1024
     max_held_bytes: int = 64 * 1024 * 1024
