@@ -27,11 +27,11 @@ def make_certificate(
 ) -> None:
     """Make a certificate with its key. Workers load it within seconds; subscriptions use it from their next renewal on."""
     with errors_as_lines():
-        from relay.graph.push.certificates import SUFFIX, is_id, make
+        from relay.graph.push.certificates import SUFFIX, is_name, make
 
         now = datetime.now(UTC)
         name = name or f"{now:%Y-%m-%d}-{secrets.token_hex(3)}"
-        if not is_id(name):
+        if not is_name(name):
             fail(f"{name[:50]!r} is no name for a certificate. Use letters, digits, points and dashes.", EXIT_USAGE)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = folder / f"{name}{SUFFIX}"
@@ -53,9 +53,10 @@ def list_certificates() -> None:
         tenant_ids = [tenant.tenant_id for tenant in await Tenants(store).list()]
         used = await Subscriptions(store).certificates_in_use(tenant_ids)
         for one in known.all():
+            count = used.pop(one.certificate_id, 0) + used.pop(one.name, 0)  # the latter from earlier releases
             mark = "newest" if one is known.newest else "      "
             valid = f"valid {one.begins:%Y-%m-%d} to {one.ends:%Y-%m-%d}"
-            typer.echo(f"{one.certificate_id}  {mark}  {valid}  {used.pop(one.certificate_id, 0)} subscriptions")
+            typer.echo(f"{one.name}  {mark}  {valid}  {count} subscriptions")
         for certificate_id, count in used.items():
             typer.echo(f"{certificate_id}  MISSING, {count} subscriptions are encrypted for it", err=True)
 

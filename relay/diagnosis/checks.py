@@ -77,7 +77,7 @@ def _certificates(settings: Settings, now: datetime) -> Iterator[CheckFinding]:
     push = settings.webhook.push_settings()
     if push is not None:
         newest = push.certificates.newest
-        name = f"RELAY_WEBHOOK_CERTIFICATES, {newest.certificate_id}"
+        name = f"RELAY_WEBHOOK_CERTIFICATES, {newest.name}"
         yield _validity(name, newest.begins, newest.ends, now)
 
 

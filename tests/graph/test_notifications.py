@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from relay.core.presence import Observation, OutOfOffice, UserId
-from relay.graph.push.certificates import Certificate, Certificates, CertificatesInvalid, make
+from relay.graph.push.certificates import FORMER_OPENS_FOR, Certificate, Certificates, CertificatesInvalid, make
 from relay.graph.push.notifications import NoContent, NotOpened, decrypt_notification
+from tests.support.clock import SteppedClock
 from tests.webhook import graph
 
 ADA = UserId("aaaaaaaa-0000-4000-8000-000000000001")
@@ -137,15 +138,68 @@ def test_a_basic_notification_says_only_who_changed(certificates: Certificates):
 
 
 def test_the_newest_is_the_one_that_begins_last(certificates: Certificates):
-    assert certificates.newest.certificate_id == "a-new"
-    assert [one.certificate_id for one in certificates.all()] == ["b-old", "a-new"]
+    assert certificates.newest.name == "a-new"
+    assert [one.name for one in certificates.all()] == ["b-old", "a-new"]
     assert certificates.of("c") is None
+
+
+class Rotated:
+    """A folder with one file, whose certificate is replaced as cert-manager does it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = SteppedClock(is_stopped=True)
+        self.file = folder / "cert-manager.pem"
+        self.file.write_bytes(make("x", NOW))
+        self.certificates = Certificates.load(folder, clock=self.clock.monotonic)
+        self.former = self.certificates.newest
+
+    def replace(self, content: bytes) -> None:
+        self.file.with_suffix(".new").write_bytes(content)
+        self.file.with_suffix(".new").replace(self.file)
+        self.clock.advance(60)
+        self.certificates.reload_if_changed()
+
+
+@pytest.fixture
+def rotated(tmp_path: Path) -> Rotated:
+    return Rotated(tmp_path)
+
+
+def test_another_key_in_the_same_file_is_another_certificate_that_subscriptions_take_at_once(rotated: Rotated):
+    rotated.replace(make("x", NOW + timedelta(days=1)))
+    newest = rotated.certificates.newest
+    assert newest.certificate_id != rotated.former.certificate_id
+    assert rotated.certificates.of(rotated.former.certificate_id) is None, "what is not known is renewed at once"
+    assert rotated.certificates.of(newest.certificate_id) is newest
+
+
+def test_notifications_on_their_way_are_opened_with_the_former_key_for_some_minutes(rotated: Rotated):
+    raw = item(graph.presence(ADA), rotated.former)
+    rotated.replace(make("x", NOW + timedelta(days=1)))
+    assert decrypt_notification(raw, rotated.certificates).user_id == ADA
+    rotated.clock.advance(FORMER_OPENS_FOR.total_seconds() - 1)
+    assert decrypt_notification(raw, rotated.certificates).user_id == ADA
+    rotated.clock.advance(1)
+    assert reason(raw, rotated.certificates) == "certificate"
+
+
+def test_a_former_key_is_forgotten_at_the_next_change_after_its_time(rotated: Rotated):
+    rotated.replace(make("x", NOW + timedelta(days=1)))
+    rotated.clock.advance(FORMER_OPENS_FOR.total_seconds())
+    second = rotated.certificates.newest
+    rotated.replace(make("x", NOW + timedelta(days=2)))
+    assert rotated.certificates.opening(rotated.former.certificate_id) is None
+    assert rotated.certificates.opening(second.certificate_id) is second
+
+
+def test_a_record_of_an_earlier_release_names_a_certificate_without_its_digits(rotated: Rotated):
+    assert rotated.certificates.of("cert-manager") is rotated.former
 
 
 def test_key_and_certificate_may_stand_in_any_order(tmp_path: Path):
     parts = make("x", NOW).split(b"-----BEGIN CERTIFICATE-----")
     (tmp_path / "x.pem").write_bytes(b"Bag Attributes\n-----BEGIN CERTIFICATE-----" + parts[1] + parts[0])
-    assert Certificates.load(tmp_path).newest.certificate_id == "x"
+    assert Certificates.load(tmp_path).newest.name == "x"
 
 
 def _key(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, password: bytes = b"") -> bytes:

@@ -128,7 +128,7 @@ async def test_a_renewal_moves_the_end_and_may_change_the_certificate(
         assert abs(ends - until) < timedelta(seconds=1)
         account.cloud.set_presence("ada@contoso.example", "Away", "Away")
         [item] = await account.receiver.wait_for(1)
-        assert item["encryptedContent"]["encryptionCertificateId"] == "old"
+        assert item["encryptedContent"]["encryptionCertificateId"] == old.certificate_id
         assert decrypt_notification(json.dumps(item).encode(), certificates).availability == "Away"
 
 

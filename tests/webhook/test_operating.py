@@ -56,12 +56,13 @@ def test_the_list_says_which_certificate_may_go(
             await store.command("FLUSHALL")
             await Tenants(store).put(Tenant(tenant_id=CONTOSO, state=TenantState.ACTIVE, created=NOW))
             hook = Hook("", None, store, None, certificates)  # type: ignore[arg-type]
-            for name in ("new", "new", "lost"):
+            for name in ("new", newest, "lost.01234567"):  # the first as earlier releases wrote it
                 await hook.subscribed(certificate_id=name)
 
-    asyncio.run(prepare())
     for name, days in (("old", 300), ("new", 1)):
         (tmp_path / f"{name}.pem").write_bytes(make(name, NOW - timedelta(days=days)))
+    newest = Certificates.load(tmp_path).newest.certificate_id
+    asyncio.run(prepare())
     monkeypatch.setenv("RELAY_REDIS_URL", valkey.url)
     monkeypatch.setenv("RELAY_WEBHOOK_URL", "https://hook.example")
     monkeypatch.setenv("RELAY_WEBHOOK_CERTIFICATES", str(tmp_path))

@@ -1,10 +1,11 @@
 """Certificates that notifications are encrypted for, and their private keys.
 
-    <folder>/2026-11.pem     certificate and private key, PEM, in one file; `2026-11` is the certificate's id
+    <folder>/2026-11.pem     certificate and private key, PEM, in one file; its id is `2026-11.` and eight digits of its thumbprint
 
 New subscriptions name the newest certificate (by the time from which it is valid). To change: put another file beside the
 old ones. Within seconds workers know it, and subscriptions take it at their next renewal; the old file may go when none
-names it any more. The certificate proves nothing to anybody, Graph only takes its key: it may be self-signed.
+names it any more. Or put another certificate into the same file, as cert-manager does: it has another id, so subscriptions take it
+at once, and notifications that are on their way are opened with the former key for some minutes. The certificate proves nothing to anybody, Graph only takes its key: it may be self-signed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import structlog
 from cryptography import x509
@@ -25,6 +26,9 @@ from cryptography.x509.oid import NameOID
 
 from relay.core.textfile import text_of
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 log = structlog.get_logger(__name__)
 
 SUFFIX: Final = ".pem"
@@ -33,8 +37,14 @@ KEY_BITS: Final = range(2048, 4097)
 NEW_KEY_BITS: Final = 2048
 """Opening a notification costs 0.3 ms with such a key, 1.6 ms with one of 4,096 bits."""
 LIFETIME: Final = timedelta(days=365)
+FORMER_OPENS_FOR: Final = timedelta(minutes=10)
+"""A certificate that is gone still opens notifications for this long: its subscriptions are renewed with another within seconds, and Graph
+retries what it could not deliver. What comes later marks its users for a read."""
 
-_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,127}", re.ASCII)  # Graph allows 128 characters
+_ID_DIGITS: Final = 8
+_NAME: Final = re.compile(
+    r"[A-Za-z0-9][\w.-]{0,118}", re.ASCII
+)  # with a point and the digits 128 characters, Graph's limit
 _MOST_BYTES: Final = 64 * 1024
 _LOOK_EVERY_S: Final = 10.0
 _LOOK_AGAIN_S: Final = 1.0
@@ -50,7 +60,7 @@ class Certificate:
     """One certificate with its key.
 
     Attributes:
-        certificate_id: its name with Graph and here.
+        certificate_id: its id with Graph and here: its name, and digits of its thumbprint.
         public: base64 of its DER form, as Graph wants it.
         private_key: its key.
         thumbprint: SHA-1 of the DER form, hex in upper case, as Graph names it in notifications.
@@ -65,31 +75,42 @@ class Certificate:
     begins: datetime
     ends: datetime
 
+    @property
+    def name(self) -> str:
+        """Return the name of its file, without the ending."""
+        return self.certificate_id.rpartition(".")[0]
+
 
 class Certificates:
-    """Those at hand; at least one. What was loaded from a folder follows it, whenever somebody has it `look`."""
+    """Those at hand; at least one. What was loaded from a folder follows it, whenever somebody calls `reload_if_changed`."""
 
-    def __init__(self, certificates: tuple[Certificate, ...]) -> None:
+    def __init__(self, certificates: tuple[Certificate, ...], clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._folder: Path | None = None
+        self._by_id: dict[str, Certificate] = {}
+        self._former: dict[str, tuple[Certificate, float]] = {}
         self._files: _Files = frozenset()
         self._look_every_s = _LOOK_EVERY_S
-        self._looked_at = time.monotonic()
+        self._looked_at = clock()
         self._take(certificates)
 
     @classmethod
-    def load(cls, folder: str | Path, look_every_s: float = _LOOK_EVERY_S) -> Certificates:
+    def load(
+        cls, folder: str | Path, look_every_s: float = _LOOK_EVERY_S, clock: Callable[[], float] = time.monotonic
+    ) -> Certificates:
         """Return the certificates in a folder; files that do not end in `.pem` are ignored.
 
         Args:
             folder: where they are.
             look_every_s: between two looks, unless one is wanted sooner.
+            clock: of looks, and of how long a former certificate is kept.
 
         Raises:
             CertificatesInvalid: it has none, or one that cannot be used.
         """
         folder = Path(folder)
         files = _files(folder)  # before reading: what changes meanwhile is read again
-        found = cls(_read_all(folder))
+        found = cls(_read_all(folder), clock)
         found._folder, found._files, found._look_every_s = folder, files, look_every_s
         return found
 
@@ -100,7 +121,7 @@ class Certificates:
         notification. Costs 30 µs, and 1 ms for each certificate when something changed. With a folder that cannot be used what was
         read last stays.
         """
-        now = time.monotonic()
+        now = self._clock()
         every_s = min(self._look_every_s, _LOOK_AGAIN_S) if is_urgent else self._look_every_s
         if self._folder is None or now - self._looked_at < every_s:
             return
@@ -119,22 +140,32 @@ class Certificates:
     def _take(self, certificates: tuple[Certificate, ...]) -> None:
         if not certificates:
             raise CertificatesInvalid("there is no certificate")
+        now, before = self._clock(), self._by_id
         self._by_id = {one.certificate_id: one for one in certificates}
+        until = now + FORMER_OPENS_FOR.total_seconds()
+        gone = {known: (one, until) for known, one in before.items() if known not in self._by_id}
+        self._former = {known: kept for known, kept in (self._former | gone).items() if kept[1] > now}
+        self._by_name = {one.name: one for one in certificates}
         self.newest = max(certificates, key=lambda one: (one.begins, one.certificate_id))
         """The one for new subscriptions."""
 
     def of(self, certificate_id: str) -> Certificate | None:
-        """Return the certificate of an id."""
-        return self._by_id.get(certificate_id)
+        """Return the certificate of an id; a bare name, which was the id in earlier releases, does as well."""
+        return self._by_id.get(certificate_id) or self._by_name.get(certificate_id)
+
+    def opening(self, certificate_id: str) -> Certificate | None:
+        """Return the certificate of an id for a notification that is encrypted for it, also when it has gone some minutes ago."""
+        former, until = self._former.get(certificate_id, (None, 0.0))
+        return self.of(certificate_id) or (former if self._clock() < until else None)
 
     def all(self) -> list[Certificate]:
         """Return all certificates, oldest first."""
         return sorted(self._by_id.values(), key=lambda one: (one.begins, one.certificate_id))
 
 
-def is_id(text: str) -> bool:
+def is_name(text: str) -> bool:
     """Return True if a certificate may have this name."""
-    return _ID.fullmatch(text) is not None
+    return _NAME.fullmatch(text) is not None
 
 
 def make(certificate_id: str, now: datetime) -> bytes:
@@ -185,7 +216,7 @@ def _read_all(folder: Path) -> tuple[Certificate, ...]:
 
 
 def _read(path: Path) -> Certificate:
-    if not is_id(path.stem):
+    if not is_name(path.stem):
         raise CertificatesInvalid(f"{path}: a certificate's name has letters, digits, points, dashes, underscores only")
     try:
         with path.open("rb") as file:
@@ -198,12 +229,13 @@ def _read(path: Path) -> Certificate:
     if key.public_key() != certificate.public_key():
         raise CertificatesInvalid(f"{path}: the private key is not the certificate's")
     der = certificate.public_bytes(serialization.Encoding.DER)
+    # Graph's choice; it protects nothing, the id already says which certificate is meant.
+    thumbprint = certificate.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303
     return Certificate(
-        certificate_id=path.stem,
+        certificate_id=f"{path.stem}.{thumbprint[:_ID_DIGITS].lower()}",
         public=base64.b64encode(der).decode(),
         private_key=key,
-        # Graph's choice; it protects nothing, the id already says which certificate is meant.
-        thumbprint=certificate.fingerprint(hashes.SHA1()).hex().upper(),  # noqa: S303
+        thumbprint=thumbprint,
         begins=certificate.not_valid_before_utc.astimezone(UTC),
         ends=certificate.not_valid_after_utc.astimezone(UTC),
     )

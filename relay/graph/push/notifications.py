@@ -76,7 +76,7 @@ def decrypt_notification(item: bytes, certificates: Certificates) -> Observation
     content = read.encrypted_content
     if content is None:
         raise NoContent(_whose(read))
-    certificate = certificates.of(content.encryption_certificate_id)
+    certificate = certificates.opening(content.encryption_certificate_id)
     if certificate is None:
         raise NotOpened("certificate")
     if content.encryption_certificate_thumbprint.upper() != certificate.thumbprint:
