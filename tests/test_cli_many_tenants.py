@@ -28,8 +28,8 @@ from tests.support.valkey import ValkeyServer
 
 TENANTS = 1000
 NOW = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
-MOST_ROUND_TRIPS_OF_A_BATCH = 16
-"""Connecting twice, the list of tenants, scripts that the server is given first, ids, and the records that they lead to."""
+MOST_ROUND_TRIPS_OF_A_BATCH = 17
+"""Connecting twice, the layout of the data, the list of tenants, scripts that the server is given first, ids, and the records that they lead to."""
 
 
 @pytest.fixture(scope="module")
