@@ -14,6 +14,7 @@
     custodian.py   writes custody all the while                      lives.py      rules over the journal of subscriptions
     run.py         waves of faults, calms, and the verdict
     town.py        fifty tenants and a hundred suites                scenarios.py  what operators are promised, measured there
+    updating.py    a rolling update from an earlier commit's code, as the chart does it
 
 `python -m tests.chaos SEED…` runs seeds alone; `tests/soak` sends schedules of troubled notifications through the same parts.
 """

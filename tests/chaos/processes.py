@@ -69,6 +69,11 @@ class Process:
                 command, env={**kept, **self._environment}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
+    def twin(self, log: Path, **changes: str) -> Process:
+        """Return another process with the same command and environment but for these variables; an empty one is left out."""
+        environment = {name: value for name, value in {**self._environment, **changes}.items() if value}
+        return Process(self._command, environment, log)
+
     def kill(self) -> None:
         """Kill -9."""
         if self._popen is not None:
@@ -81,15 +86,15 @@ class Process:
         if self._popen is not None and self._popen.poll() is None:
             self._popen.send_signal(number)
 
-    def terminate(self) -> int:
+    def terminate(self, within_s: float = 60.0) -> int:
         """SIGTERM, and wait for its end; returns the exit code.
 
         Raises:
-            subprocess.TimeoutExpired: it did not end within a minute.
+            subprocess.TimeoutExpired: it did not end in time.
         """
         assert self._popen is not None
         self._popen.terminate()
-        code = self._popen.wait(60)
+        code = self._popen.wait(within_s)
         self._popen = None
         return code
 

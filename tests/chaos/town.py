@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,13 +59,18 @@ class Town:
         relay: its processes.
         record: what happens.
         size: how large it is.
+        balancers: where suites connect.
+        hook: where Microsoft connects.
     """
 
-    def __init__(self, relay: Relay, record: Record, size: Size, balancers: Sequence[FaultProxy]) -> None:
+    def __init__(
+        self, relay: Relay, record: Record, size: Size, balancers: Sequence[FaultProxy], hook: FaultProxy
+    ) -> None:
         self.relay = relay
         self.record = record
         self.size = size
-        self._balancers = balancers
+        self.balancers = balancers
+        self.hook = hook
         self._tenants = organisations([size.users] * size.tenants)
         self._consoles: list[Console] = []
         self._shown: dict[str, str] = {}
@@ -98,7 +103,7 @@ class Town:
 
     async def _come(self, tenant: Organisation, number: int, key: str) -> None:
         client = PresenceClient(
-            self._balancers[len(self._consoles) % len(self._balancers)].address,
+            self.balancers[len(self._consoles) % len(self.balancers)].address,
             key,
             ca_pem=self.relay.ca_pem,
             proxy="",
@@ -166,8 +171,10 @@ class Town:
 
 
 @asynccontextmanager
-async def town(folder: Path, topology: str, size: Size, slack_s: float) -> AsyncIterator[Town]:
-    """A town in an empty folder, with its changes under way; its record is `record.jsonl` there."""
+async def town(
+    folder: Path, topology: str, size: Size, slack_s: float, variables: Mapping[str, str] | None = None
+) -> AsyncIterator[Town]:
+    """A town in an empty folder, with its changes under way; its record is `record.jsonl` there. Its processes have these variables too."""
     edges = {name: free_port() for name, role in ROLES.items() if role == "edge"}
     hooks = {name: free_port() for name, role in ROLES.items() if role == "webhook"}
     write(folder / "world.json", organisations([size.users] * size.tenants))
@@ -184,7 +191,7 @@ async def town(folder: Path, topology: str, size: Size, slack_s: float) -> Async
         hook = await stack.enter_async_context(
             FaultProxy(("127.0.0.1", first_hook), others=[("127.0.0.1", port) for port in other_hooks])
         )
-        settings = {**_SETTINGS, "RELAY_WEBHOOK_URL": f"https://{hook.address}"}
+        settings = {**_SETTINGS, "RELAY_WEBHOOK_URL": f"https://{hook.address}", **(variables or {})}
         own = {
             **{name: {"RELAY_EDGE_PORT": str(port)} for name, port in edges.items()},
             **{name: {"RELAY_WEBHOOK_PORT": str(port)} for name, port in hooks.items()},
@@ -195,7 +202,7 @@ async def town(folder: Path, topology: str, size: Size, slack_s: float) -> Async
                 world=folder / "world.json",
             )
         )  # fmt: skip
-        at = Town(relay, record, size, balancers)
+        at = Town(relay, record, size, balancers, hook)
         await at.begin()
         changing = asyncio.create_task(at.change())
         try:
