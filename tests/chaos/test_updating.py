@@ -10,6 +10,7 @@ from tests.chaos.updating import charted, play
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 async def test_a_rolling_update_from_the_commit_before_breaks_no_guarantee(tmp_path: Path):
     outcome = await play(tmp_path, "HEAD~1")
     assert not outcome.faults, [*outcome.faults, *outcome.figures]

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from tests.chaos import record as lines
 from tests.chaos.processes import Process
-from tests.chaos.scenarios import MORE_REQUESTS, Outcome, waits
+from tests.chaos.scenarios import MORE_REQUESTS, ROLL_S, Outcome, waits
 from tests.chaos.schedule import ROLES
 from tests.chaos.topologies import STANDALONE
 from tests.chaos.town import Size, Town, town
@@ -80,8 +80,12 @@ def code_of(commit: str, folder: Path) -> Path:
     return folder
 
 
-async def play(folder: Path, commit: str, size: Size = SIZE, slack_s: float = 0.0) -> Outcome:
-    """Play an update from `commit` to the code of this folder, in an empty folder, and judge it."""
+async def play(folder: Path, commit: str, size: Size = SIZE, slack_s: float = 0.0, roll_s: float = ROLL_S) -> Outcome:
+    """Play an update from `commit` to the code of this folder, in an empty folder, and judge it.
+
+    It is spread over `roll_s`, and Graph's requests are compared with as long a time before: a worker that takes over reads
+    everybody once, whatever the time.
+    """
     outcome, times = Outcome(), charted()
     older = code_of(commit, folder / "older")
     before = {
@@ -91,10 +95,11 @@ async def play(folder: Path, commit: str, size: Size = SIZE, slack_s: float = 0.
     async with town(folder, STANDALONE, size, slack_s, before) as at:
         await asyncio.sleep(_BEFORE_S)  # subscriptions are made
         usual_since = time.time()
-        await asyncio.sleep(_BEFORE_S)
+        await asyncio.sleep(roll_s)
         usual, began = await at.requests(usual_since) / (time.time() - usual_since), time.time()
-        for name, role in ROLES.items():
+        for number, (name, role) in enumerate(ROLES.items(), 1):
             await _replace(at, name, role, times[role], outcome)
+            await asyncio.sleep(max(0.0, began + number * roll_s / len(ROLES) - time.time()))
         ended = time.time()
         rate = await at.requests(began) / (ended - began)
         await at.rest(_CALM_S + slack_s)

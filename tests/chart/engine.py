@@ -101,7 +101,7 @@ class Helm:
         Raises:
             RenderFailed: the schema or a check of the chart refuses the values.
         """
-        text = self._tool(
+        text = self.call(
             "helm_template",
             helm_version=major,
             release_name=release,
@@ -116,9 +116,14 @@ class Helm:
 
     def lint(self, values: dict[str, Any], *, major: str = "v4") -> str:
         """Return what `helm lint --strict` says."""
-        return self._tool("helm_lint", helm_version=major, paths=[str(CHART)], values=values, strict=True)
+        return self.call("helm_lint", helm_version=major, paths=[str(CHART)], values=values, strict=True)
 
-    def _tool(self, name: str, **arguments: Any) -> str:
+    def call(self, name: str, **arguments: Any) -> str:
+        """Call one of the process' tools, such as `helm_install`, and return what it prints.
+
+        Raises:
+            RenderFailed: Helm refuses.
+        """
         answer = self._ask("tools/call", {"name": name, "arguments": arguments})
         text = "".join(part.get("text", "") for part in answer["content"])
         if answer.get("isError"):
