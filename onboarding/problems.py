@@ -200,9 +200,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     ),
     # Pages of their own
     "domain_unknown": Problem("", "Microsoft knows no organisation with this domain. Is it spelled right?", ""),
-    "domain_personal": Problem(
-        "", "This is a domain of personal accounts. Enter the domain of your organisation.", ""
-    ),
+    "domain_personal": Problem("", "This is a domain of personal accounts. Enter the domain of your organisation.", ""),
     "link_gone": Problem(
         "This link no longer works",
         "It was used before, it has expired, or part of it is missing.",
