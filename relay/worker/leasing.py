@@ -165,10 +165,10 @@ class Leasing:
 
     async def _share(self) -> float:
         """Tell the others what this worker owns, and take what it is to take; returns in how many seconds to look again."""
-        if not self._is_prepared:
-            await self._leases.prepare()
-            self._is_prepared = True
-        await self._sharing.beat(self._owned())
+        # Together: far from the store each opens connections and sends scripts for seconds.
+        for done in await asyncio.gather(self._prepare(), self._sharing.beat(self._owned()), return_exceptions=True):
+            if isinstance(done, BaseException):
+                raise done
         await self._begin()
         next_free_s = self._sharing.next_expiry_s
         wanted = [] if self._is_stopping else [one for one in self._sharing.to_take() if one not in self._owned()]
@@ -177,6 +177,11 @@ class Leasing:
         self._looked_at = self._clock.monotonic()
         self._looked.set()
         return min(self._settings.lease_renewal.total_seconds(), next_free_s)
+
+    async def _prepare(self) -> None:
+        if not self._is_prepared:
+            await self._leases.prepare()
+            self._is_prepared = True
 
     def _owned(self) -> dict[int, PartitionLoad | None]:
         """Return the partitions that are this worker's in the store, as far as it knows, with their work."""

@@ -6,12 +6,10 @@ a rolling update. A release whose data an earlier one would misread raises `NEWE
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from redis.exceptions import NoPermissionError
-
 from relay.store.server import keys
+from relay.store.server.preflight import first_written
 
 if TYPE_CHECKING:
     from relay.store.server.scripting import Execute
@@ -26,12 +24,7 @@ _FIRST: Final = b"1"
 
 async def layout_faults(execute: Execute, where: str) -> list[str]:
     """Return the fault of servers whose data is of a layout that this release does not know, if that is so."""
-    found = await execute("GET", keys.LAYOUT)
-    if found is None:
-        # The first to come writes it; who may not leaves it to a worker.
-        with suppress(NoPermissionError):
-            await execute("SET", keys.LAYOUT, _FIRST, "NX")
-        found = await execute("GET", keys.LAYOUT)
+    found = await first_written(execute, keys.LAYOUT, _FIRST)
     fault = layout_fault(found or _FIRST, OLDEST, NEWEST)
     return [f"{where}: {fault}"] if fault else []
 

@@ -84,14 +84,21 @@ async def _durability_faults(client: Redis, where: str, settings: dict[str, str]
     return faults
 
 
+async def first_written(execute: Execute, key: bytes, value: bytes) -> bytes | None:
+    """Return what a key holds, and write `value` if it holds nothing; None when it holds nothing and this user may not write it."""
+    found: bytes | None = await execute("GET", key)
+    if found is None:
+        is_written = False
+        # Who may not write it leaves it to a worker.
+        with suppress(NoPermissionError):
+            is_written = bool(await execute("SET", key, value, "NX"))
+        found = value if is_written else await execute("GET", key)
+    return found
+
+
 async def partition_faults(execute: Execute, where: str) -> list[str]:
     """Return the fault of servers that have data in another number of partitions, if that is so."""
-    found = await execute("GET", keys.PARTITION_COUNT)
-    if found is None:
-        # The first to come writes it; who may not leaves it to a worker.
-        with suppress(NoPermissionError):
-            await execute("SET", keys.PARTITION_COUNT, keys.PARTITIONS, "NX")
-        found = await execute("GET", keys.PARTITION_COUNT)
+    found = await first_written(execute, keys.PARTITION_COUNT, str(keys.PARTITIONS).encode())
     if found in (None, str(keys.PARTITIONS).encode()):
         return []
     shown = found.decode(errors="replace")[:20]
@@ -111,11 +118,11 @@ async def _knows_waitaof(client: Redis) -> bool:
 
 
 async def _settings(client: Redis) -> dict[str, str]:
-    values: dict[str, str] = {}
+    pipe = client.pipeline(transaction=False)
     for name in _SETTINGS:
-        reply: Any = await client.config_get(name)
-        values |= {_text(key): _text(value) for key, value in reply.items()}
-    return values
+        pipe.config_get(name)
+    replies: list[Any] = await pipe.execute()
+    return {_text(key): _text(value) for reply in replies for key, value in reply.items()}
 
 
 async def _shown_settings(client: Redis) -> dict[str, str]:
