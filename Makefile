@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest
 # Most tests wait for something most of the time, so more processes than cores are of use.
 TEST_PROCESSES ?= 4
 # What `make check` runs and `make test` does not run again.
-CHECK_TESTS := tests/test_project.py tests/test_structure.py tests/test_house.py
+CHECK_TESTS := tests/test_project.py tests/test_structure.py tests/test_house.py tests/chart/test_policies.py
 CODE := relay onboarding emulator suite bench tests protos requirements deploy
 API := suite/src/presence_api/v1
 PROMISE := protos/v1.txtpb
@@ -134,7 +134,7 @@ contracts: setup ## check which package imports which
 	@$(BIN)/lint-imports --no-cache
 
 # The project about itself: locks and settings table in step, nothing of one machine in a file, no import circle, short modules.
-project-check: setup
+project-check: setup $(FOR_CHART)
 	@$(PYTEST) -p no:randomly $(CHECK_TESTS)
 
 # Each documented behaviour of the local cloud has a test; `make test` runs it.
