@@ -149,8 +149,8 @@ async def test_another_certificate_in_the_same_file_is_taken_at_once_and_what_is
         await eventually(lambda: rotation.push.reads_of(ADA) >= 2)
         rotation.push.faulty("silence")
         rotation.put("first", datetime.now(UTC))
+        await eventually(lambda: rotation.certificate("first").certificate_id != former.certificate_id)
         await eventually(lambda: _is_written_down(rotation, "first"))
-        assert rotation.certificate("first").certificate_id != former.certificate_id
         assert len(rotation.push.lives) == 1
         relay.microsoft.act(ADA, "call")
         item = json.dumps(
