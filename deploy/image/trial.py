@@ -30,6 +30,7 @@ USER: Final = 65532
 PATIENCE_S: Final = 120.0
 MEMORY_MB: Final = 256
 _PODMAN: Final = ("podman", "--runtime", "runc", "--cgroup-manager", "cgroupfs")
+_ALONE: Final = (*_PODMAN, "run", "--rm", "--pull", "never", "--network", "none")
 _LIMITS: Final = ("--ulimit", "nofile=20000:20000", "--ulimit", "nproc=20000:20000")
 """Named, because podman's own need a capability that sandboxes lack."""
 _HARDENED: Final = (
@@ -92,20 +93,14 @@ def prepared(state: Path, folder: Path) -> Path:
 
 def command_line(image: str) -> None:
     """Look at who runs in the container, and that both commands are there."""
-    shown = run(*_PODMAN, "run", "--rm", "--pull", "never", "--network", "none", *_LIMITS, *_HARDENED, image, "--help")
+    shown = run(*_ALONE, *_LIMITS, *_HARDENED, image, "--help")
     assert "Run a Teams presence relay" in shown, shown
     for entry, words in (
         ("presence-suite", ("--help",)),
         ("python", ("-c", "import os; print(os.getuid(), os.getgid())")),
     ):
         shown = run(
-            *_PODMAN,
-            "run",
-            "--rm",
-            "--pull",
-            "never",
-            "--network",
-            "none",
+            *_ALONE,
             *_LIMITS,
             *_HARDENED,
             "--entrypoint",
@@ -195,13 +190,7 @@ def stopped(name: str, ops_port: int) -> None:
 def memory(image: str) -> None:
     """Look whether the memory limit holds: a process that takes more is killed."""
     command = [
-        *_PODMAN,
-        "run",
-        "--rm",
-        "--pull",
-        "never",
-        "--network",
-        "none",
+        *_ALONE,
         *_LIMITS,
         *_HARDENED,
         "--memory-swap",

@@ -171,7 +171,8 @@ class Leasing:
                 raise done
         await self._begin()
         next_free_s = self._sharing.next_expiry_s
-        wanted = [] if self._is_stopping else [one for one in self._sharing.to_take() if one not in self._owned()]
+        owned = self._owned()
+        wanted = [] if self._is_stopping else [one for one in self._sharing.to_take() if one not in owned]
         if wanted:
             next_free_s = min(next_free_s, await self._take(wanted))
         self._looked_at = self._clock.monotonic()

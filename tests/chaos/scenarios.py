@@ -101,6 +101,12 @@ async def rolling_restart(at: Town, outcome: Outcome, slack_s: float, roll_s: fl
     ended = time.time()
     await at.rest(_CALM_S + slack_s)
     await _ended(at)
+    outcome.figures.append(f"{usual} requests in {roll_s:.0f} s before")
+    measure_roll(at, outcome, began, ended, more)
+
+
+def measure_roll(at: Town, outcome: Outcome, began: float, ended: float, more: float) -> None:
+    """Measure what suites and Graph saw while processes were replaced, from `began` to `ended`; `more` is the part of requests."""
     unknown = {
         (line.suite, line.user, line.status)
         for line in at.record.of(lines.Shown)
@@ -108,7 +114,6 @@ async def rolling_restart(at: Town, outcome: Outcome, slack_s: float, roll_s: fl
     }
     outcome.measured("users shown unknown", len(unknown), 0, "users")
     outcome.figures += [str(each) for each in sorted(unknown)[:5]]
-    outcome.figures.append(f"{usual} requests in {roll_s:.0f} s before")
     outcome.measured("more requests to Graph", more * 100, MORE_REQUESTS * 100, "%")
     own = [gap for changed, gap in waits(at.record) if began <= changed <= ended]
     outcome.figures.append(f"longest wait of a change meanwhile: {max(own):.2f} s")

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from tests.chaos import record as lines
 from tests.chaos.processes import Process
-from tests.chaos.scenarios import MORE_REQUESTS, ROLL_S, Outcome, waits
+from tests.chaos.scenarios import ROLL_S, Outcome, measure_roll
 from tests.chaos.schedule import ROLES
 from tests.chaos.topologies import STANDALONE
 from tests.chaos.town import Size, Town, town
@@ -163,16 +163,7 @@ def _judge(at: Town, outcome: Outcome, began: float, ended: float, more: float) 
     for name, process in at.relay.processes.items():
         if "Traceback" in process.log.read_text(errors="replace") or process.died():
             at.record.note(lines.Output(name, process.died() or "the log has a traceback"))
-    unknown = {
-        (line.suite, line.user, line.status)
-        for line in at.record.of(lines.Shown)
-        if began <= line.at <= ended and line.status
-    }
-    outcome.measured("users shown unknown", len(unknown), 0, "users")
-    outcome.figures += [str(each) for each in sorted(unknown)[:5]]
-    outcome.measured("more requests to Graph", more * 100, MORE_REQUESTS * 100, "%")
-    own = [gap for changed, gap in waits(at.record) if began <= changed <= ended]
-    outcome.figures.append(f"longest wait of a change meanwhile: {max(own):.2f} s")
+    measure_roll(at, outcome, began, ended, more)
 
 
 if __name__ == "__main__":

@@ -4,58 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 
 import pytest
 
 from suite import events as ev
 from suite.errors import ConfigError
 from suite.proxy import choose_proxy, is_exempt, parse_proxy
+from tests.support.loopback import LoopbackServer, pump
 
 
-class TinyProxy:
+class TinyProxy(LoopbackServer):
     """Does CONNECT, and remembers for whom."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.requests: list[bytes] = []
-        self._tasks: set[asyncio.Task] = set()
-        self._writers: list[asyncio.StreamWriter] = []
 
-    async def __aenter__(self):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_):
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for writer in self._writers:
-            writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
-
-    def _serve(self, reader, writer):
-        task = asyncio.get_running_loop().create_task(self._tunnel(reader, writer))
-        self._tasks.add(task)
-
-    async def _tunnel(self, reader, writer):
+    async def serve(self, reader, writer):
         head = await reader.readuntil(b"\r\n\r\n")
         self.requests.append(head)
         host, _, port = head.split()[1].decode().rpartition(":")
         there, back = await asyncio.open_connection(host, int(port))
-        self._writers += [writer, back]
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        await asyncio.gather(_pump(reader, back), _pump(there, writer))
-
-
-async def _pump(reader, writer):
-    with contextlib.suppress(ConnectionError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
+        await asyncio.gather(pump(reader, back), pump(there, writer))
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy"])

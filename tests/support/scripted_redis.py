@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from typing import Self
+
+from tests.support.loopback import LoopbackServer
 
 Answer = bytes | Callable[[list[bytes]], bytes]
 OK = b"+OK\r\n"
@@ -27,7 +27,7 @@ def number(value: int) -> bytes:
     return b":%d\r\n" % value
 
 
-class ScriptedRedis:
+class ScriptedRedis(LoopbackServer):
     """A server on loopback, as an async context manager. What it was not told of it answers with OK.
 
     Attributes:
@@ -38,46 +38,20 @@ class ScriptedRedis:
     """
 
     def __init__(self, answers: Mapping[str, Answer], pause_s: float = 0.0) -> None:
+        super().__init__()
         self.answers = dict(answers)
         self.pause_s = pause_s
         self.asked = Counter[str]()
         self.connections = 0
-        self._server: asyncio.Server | None = None
-        self._tasks = set[asyncio.Task[None]]()
 
-    @property
-    def port(self) -> int:
-        """Where it listens, on 127.0.0.1."""
-        assert self._server is not None
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            while command := await _command(reader):
-                name = command[0].decode().upper()
-                self.asked[name] += 1
-                answer = self.answers.get(name, OK)
-                await asyncio.sleep(self.pause_s)
-                writer.write(answer(command) if callable(answer) else answer)
-        self._tasks.discard(task)
-        writer.close()
+        while command := await _command(reader):
+            name = command[0].decode().upper()
+            self.asked[name] += 1
+            answer = self.answers.get(name, OK)
+            await asyncio.sleep(self.pause_s)
+            writer.write(answer(command) if callable(answer) else answer)
 
 
 async def _command(reader: asyncio.StreamReader) -> list[bytes]:

@@ -115,9 +115,8 @@ class Sender:
         except asyncio.CancelledError:
             raise
         except grpc.aio.InternalError:
-            self._ending.reach(
-                None
-            )  # the call is over, and its reading has not noticed yet: nobody is there to be told why
+            # The call is over, and its reading has not noticed yet: nobody is there to be told why.
+            self._ending.reach(None)
         except Exception as error:
             self._ending.reach(error)
 
