@@ -124,10 +124,8 @@ class Supervisor:
             code = await self._ended(child, announce)
             self.children[number] = None
             if self._stopping.is_set():
-                if code not in (
-                    0,
-                    -signal.SIGTERM,
-                ):  # whoever stops the supervisor may stop all, this one before it listened
+                # Whoever stops the supervisor may stop all, this one before it listened.
+                if code not in (0, -signal.SIGTERM):
                     raise ProcessesFailed(f"Process {number} did not stop in order: {in_words(code)}.", 1)
                 return
             await self._judge(number, code, restarts.pause_after(loop.time() - began))
