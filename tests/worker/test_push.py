@@ -89,6 +89,12 @@ class Push:
 
         await eventually(check)
 
+    async def status_is(self, tenant: TenantId, expected: PushStatus) -> None:
+        async def check() -> bool:
+            return await self.status(tenant) == expected
+
+        await eventually(check)
+
     async def shows(self, tenant: TenantId, name: str, raw: str) -> Presence:
         await eventually(lambda: self.relay.sees(tenant, name, raw))
         answer = await self.relay.answer(tenant, name)
@@ -375,8 +381,7 @@ async def test_silence_is_noticed_and_users_are_read_at_full_speed_until_somethi
             for who, action, raw in [(ADA, "call", "Busy"), (BEN, "call", "Busy"), (ADA, "hang_up", "Available")]:
                 relay.microsoft.act(who, action)
                 await push.shows(tenant, who, raw)
-            await push.reason_is(tenant, PushFault.SILENT)
-            assert await push.status(tenant) == PushStatus(0, 2, 2, PushFault.SILENT)
+            await push.status_is(tenant, PushStatus(0, 2, 2, PushFault.SILENT))
             await eventually(lambda: [life.ended_s is None for life in push.lives] == [False, True])
             push.relay.microsoft.notifications.faults.remove()
             relay.microsoft.act(BEN, "hang_up")
