@@ -83,14 +83,26 @@ def test_the_architecture_says_why_each_dependency_is_there():
     assert missing == []
 
 
-def test_each_decision_has_a_number_a_date_and_a_line_in_the_architecture():
-    pages = sorted((ROOT / "docs/develop/decisions").glob("[0-9]*.md"))
+DECISIONS = ROOT / "docs/develop/decisions"
+
+
+def test_each_decision_has_the_next_number_and_a_line_in_the_index():
+    pages = sorted(DECISIONS.glob("[0-9]*.md"))
     assert [int(page.name[:4]) for page in pages] == [*range(1, len(pages) + 1)]
-    text = (ROOT / "ARCHITECTURE.md").read_text()
+    index = (DECISIONS / "README.md").read_text()
     for page in pages:
-        title, _, date, *_ = page.read_text().split("\n")
-        assert re.fullmatch(r"\d{4}-\d\d-\d\d · \w.*", date), page.name
-        assert text.count(f"- [{title.removeprefix('# ')}](docs/develop/decisions/{page.name})") == 1, page.name
+        title = page.read_text().partition("\n")[0].removeprefix("# ")
+        assert index.count(f"- [{title}]({page.name})\n") == 1, page.name
+
+
+def test_each_decision_has_a_date_and_the_five_parts_and_names_files_that_exist():
+    parts = ["Context", "Decision", "Alternatives considered", "Consequences", "Code and tests"]
+    for page in sorted(DECISIONS.glob("[0-9]*.md")):
+        text = page.read_text()
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d · \w.*", text.split("\n")[2]), page.name
+        assert re.findall(r"^\*\*([^*]+)\.\*\*", text, flags=re.MULTILINE) == parts, page.name
+        named = re.findall(r"`((?:relay|onboarding|suite|emulator|deploy|tests|protos)/[\w./-]+)`", text)
+        assert [name for name in named if not (ROOT / name).exists()] == [], page.name
 
 
 @pytest.mark.parametrize(
