@@ -3,6 +3,7 @@
 settings.md          every setting, as `presence-relay settings` prints them
 commands.md          every command with its arguments and options, as `--help` prints them
 values.schema.json   of the Helm chart, which follows from values.yaml and from the settings
+_paths.tpl           of the Helm chart: the values that have a default
 README.md            of the Helm chart, whose table of values follows from values.yaml
 """
 
@@ -19,6 +20,7 @@ from relay.cli import app
 from relay.settings.table import table
 from tests.chart import readme, schema
 from tests.chart.engine import CHART
+from tests.chart.values import paths_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +48,7 @@ def pages() -> dict[Path, str]:
         FOLDER / "settings.md": _SETTINGS + table(),
         FOLDER / "commands.md": commands,
         CHART / "values.schema.json": schema.schema_text(),
+        CHART / "templates" / "_paths.tpl": paths_text(),
         readme.README: readme.readme_text(),
     }
 

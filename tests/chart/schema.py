@@ -12,67 +12,42 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
 
 from relay.settings.env import may_be_file, variable_of
 from relay.settings.load import GROUPS
+from tests.chart import structures
 from tests.chart.values import Value, documented
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_NAME: Final = {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$", "maxLength": 253}
-_HOST: Final = {
-    "type": "string",
-    "pattern": r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+)?$",
-    "maxLength": 253,
-}
-_PORT: Final = {"type": "integer", "minimum": 1, "maximum": 65535}
-_NODE_PORT: Final = {"type": "integer", "minimum": 1, "maximum": 65535}
+_PORT: Final = structures.PORT
 _SECONDS: Final = {"type": "integer", "minimum": 1, "maximum": 3600}
-_TIME: Final = {"type": "string", "pattern": r"^(([0-9]+(\.[0-9]+)?(ms|s|m|h))+)?$"}
-_SIZE: Final = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$"}
 _COUNT_OR_SHARE: Final = {"oneOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+%$"}]}
-_TEXTS: Final = {"type": "object", "additionalProperties": {"type": "string"}}
-_DIGEST: Final = {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"}
-_PULL: Final = {"enum": ["Always", "IfNotPresent", "Never"]}
+_COMPONENTS: Final = ("all", "edge", "worker", "webhook", "web", "backup", "preflight")
 
-# Pattern of a path -> what is allowed there. The first that fits counts.
+# Pattern of a path -> what is allowed there. The first that fits counts. How a text must be written is checked by templates/_shapes.tpl, in words.
 _NARROWER: Final[list[tuple[str, dict[str, Any]]]] = [
-    (r"global\.imagePullSecrets|image\.pullSecrets", {"type": "array", "items": _NAME}),
+    (r"global\.imagePullSecrets|image\.pullSecrets", structures.PULL_SECRETS),
     (
         r"nameOverride|fullnameOverride",
         {"type": "string", "pattern": "^([a-z]([-a-z0-9]*[a-z0-9])?)?$", "maxLength": 63},
     ),
     (r"mode", {"enum": ["roles", "all"]}),
-    (r".*\.pullPolicy", _PULL),
-    (r".*\.digest", _DIGEST),
+    (r".*\.pullPolicy", {"enum": ["Always", "IfNotPresent", "Never"]}),
     (r"image\.architectures", {"type": "array", "items": {"enum": ["amd64", "arm64"]}}),
-    (r"(edge|web|webhook)\.host", _HOST),
-    (r"(redis|vault)\.url", {"type": "string", "pattern": r"^(rediss?(\+[a-z]+)?://.+)?$"}),
-    (r"(redis|vault)\.keys", _TEXTS),
-    (r".*(existingSecret|secretName|existingClaim|caConfigMap|serviceAccount\.name)", _NAME),
+    (r"(redis|vault)\.keys", structures.closed({name: {"type": "string"} for name in _COMPONENTS})),
     (r".*\.service\.type", {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]}),
     (r".*\.externalTrafficPolicy", {"enum": ["Cluster", "Local"]}),
     (r".*\.ipFamilyPolicy", {"enum": ["", "SingleStack", "PreferDualStack", "RequireDualStack"]}),
-    (r".*\.service\.port", _PORT),
-    (r".*\.nodePort", _NODE_PORT),
+    (r".*\.service\.port|.*\.nodePort", _PORT),
+    (
+        r".*\.loadBalancerSourceRanges",
+        {"type": "array", "items": {"type": "string", "pattern": "^[0-9a-fA-F.:]+/[0-9]{1,3}$"}},
+    ),
     (r"networkPolicy\..*\.ports", {"type": "array", "items": _PORT, "minItems": 1}),
-    (r".*\.(to|from)|networkPolicy\.extra.*|backup\.upload\.egress", {"type": "array", "items": {"type": "object"}}),
-    (
-        r".*issuerRef",
-        {
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {"name": {"type": "string"}, "kind": {"type": "string"}, "group": {"type": "string"}},
-        },
-    ),
-    (r".*\.(duration|renewBefore|requestTimeout|interval|scrapeTimeout)", _TIME),
-    (r".*persistence\.size", _SIZE),
-    (
-        r".*\.resources",
-        {
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {"requests": {"type": "object"}, "limits": {"type": "object"}, "claims": {"type": "array"}},
-        },
-    ),
+    (r"networkPolicy\..*\.(to|from)", structures.PEERS),
+    (r"networkPolicy\.extraIngress", structures.INGRESS_RULES),
+    (r"networkPolicy\.extraEgress|backup\.upload\.egress", structures.EGRESS_RULES),
+    (r".*issuerRef", structures.ISSUER),
+    (r".*\.resources", structures.RESOURCES),
     (r"shutdown\.drainSeconds", {"type": "integer", "minimum": 5, "maximum": 3600}),
     (r"shutdown\.preStopSeconds", {"type": "integer", "minimum": 0, "maximum": 300}),
     (r"shutdown\.marginSeconds", {"type": "integer", "minimum": 20, "maximum": 600}),
@@ -80,19 +55,26 @@ _NARROWER: Final[list[tuple[str, dict[str, Any]]]] = [
     (r".*\.maxSurge", {"oneOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^[1-9][0-9]*%$"}]}),
     (r".*\.autoscaling\.(minReplicas|maxReplicas)", {"type": "integer", "minimum": 1, "maximum": 1000}),
     (r".*\.autoscaling\.cpuPercent", {"type": "integer", "minimum": 0, "maximum": 1000}),
-    (r".*\.averageValue", {"type": ["string", "integer"], "pattern": "^[0-9]+(m|k|M)?$"}),
+    (r".*\.averageValue", {"type": ["string", "integer"], "pattern": "^[1-9][0-9]*(m|k|M)?$", "minimum": 1}),
     (r".*Probe\.(periodSeconds|timeoutSeconds|failureThreshold)", _SECONDS),
     (r".*\.timeoutSeconds|.*\.terminationGracePeriodSeconds|.*\.pollingInterval", {"type": "integer", "minimum": 1}),
     (r"backup\.keep", {"type": "integer", "minimum": 1, "maximum": 1000}),
-    (r".*\.(labels|annotations|podLabels|podAnnotations|nodeSelector)|commonLabels", _TEXTS),
-    (r"metrics\.prometheusRule\.groups", {"type": "object", "additionalProperties": {"type": "array"}}),
-    (r"metrics\.dashboards\.extra", _TEXTS),
-    (r"extraObjects", {"type": "array", "items": {"type": ["object", "string"]}}),
-    (
-        r".*\.(extraEnv|extraEnvFrom|extraVolumes|extraVolumeMounts|extraContainers|extraInitContainers|tolerations"
-        r"|topologySpreadConstraints|parentRefs|triggers|metricRelabelings|volumes)",
-        {"type": "array", "items": {"type": "object"}},
-    ),
+    (r".*\.(labels|podLabels|nodeSelector)|commonLabels", structures.LABELS),
+    (r".*\.(annotations|podAnnotations)|metrics\.dashboards\.extra", structures.TEXTS),
+    (r"metrics\.prometheusRule\.groups", structures.RULE_GROUPS),
+    (r"extraObjects", structures.OBJECTS),
+    (r"backup\.upload\.container", structures.UPLOADER),
+    (r".*\.(extraContainers|extraInitContainers)", structures.listed(structures.CONTAINER)),
+    (r".*\.extraEnv", structures.ENV),
+    (r".*\.extraEnvFrom", structures.ENV_FROM),
+    (r".*\.(extraVolumes|volumes)", structures.VOLUMES),
+    (r".*\.extraVolumeMounts", structures.MOUNTS),
+    (r".*\.tolerations", structures.TOLERATIONS),
+    (r".*\.topologySpreadConstraints", structures.SPREAD),
+    (r".*\.affinity", structures.AFFINITY),
+    (r".*\.parentRefs", structures.PARENT_REFS),
+    (r".*\.triggers", structures.TRIGGERS),
+    (r".*\.metricRelabelings", structures.listed({"type": "object"})),
 ]
 ROLES: Final = ("all", "edge", "worker", "webhook", "web")
 
@@ -136,19 +118,15 @@ def schema_text() -> str:
     pod = root.below["pod"]
     properties = {name: _schema(value) for name, value in root.below.items()}
     for role in ROLES:
-        own = properties[role]["properties"]
-        properties[role]["properties"] = own | {
-            name: {"$ref": f"#/properties/pod/properties/{name}"} for name in pod.below if name not in own
-        }
+        shared = {name: {"$ref": f"#/properties/pod/properties/{name}"} for name in pod.below}
+        properties[role] |= structures.closed(shared | properties[role]["properties"])
     properties["config"] = config_schema() | {"description": root.below["config"].comment}
-    properties["global"]["additionalProperties"] = True
+    del properties["global"]["additionalProperties"]  # a parent chart's own
     properties["enabled"] = {"type": "boolean", "description": "For the condition of a parent chart; not used here."}
     whole = {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Values of the chart teams-presence-relay",
-        "type": "object",
-        "additionalProperties": False,
-        "properties": properties,
+        **structures.closed(properties),
     }
     return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
 
@@ -160,7 +138,7 @@ def _schema(value: Value) -> dict[str, Any]:
             return described | allowed
     if value.below:
         properties = {name: _schema(each) for name, each in value.below.items()}
-        return described | {"type": "object", "additionalProperties": False, "properties": properties}
+        return described | structures.closed(properties)
     match value.default:
         case bool():
             return described | {"type": "boolean"}
@@ -179,8 +157,8 @@ def config_schema() -> dict[str, Any]:
     for group_name, group in GROUPS.items():
         fields = dict(_config_fields(group))
         if fields:
-            groups[group_name] = {"type": "object", "additionalProperties": False, "properties": fields}
-    return {"type": "object", "additionalProperties": False, "properties": groups}
+            groups[group_name] = structures.closed(fields)
+    return structures.closed(groups)
 
 
 def config_key(variable: str, group_name: str) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tests.chart.engine import Helm
 
+APPLICATION = "00000000-0000-0000-0000-000000000000"
 TEXT = README.read_text()
 PAGE = (ROOT / "docs" / "operate" / "kubernetes.md").read_text()
 
@@ -55,7 +56,7 @@ def given(command: list[str]) -> dict[str, Any]:
     [file] = flags(command, "-f")
     whole = yaml.safe_load((ROOT / file).read_text())
     for setting in flags(command, "--set"):
-        path, _, value = setting.partition("=")
+        path, _, value = setting.replace("APPLICATION-ID", APPLICATION).partition("=")
         *above, last = path.split(".")
         place = whole
         for key in above:

@@ -13,22 +13,53 @@ if TYPE_CHECKING:
     from tests.chart.engine import Helm
 
 MISSHAPEN = {
-    "a misspelled key at the top": (at("egde", {}), "egde"),
-    "a misspelled key of a role": (at("edge.replica", 2), "replica"),
-    "a misspelled key at some depth": (at("edge.tls.certManager.issuer", {}), "issuer"),
+    "a misspelled key at the top": (at("egde", {}), "'egde' not allowed"),
+    "a misspelled key of a role": (at("edge.replica", 2), "at '/edge': additional properties 'replica'"),
+    "a misspelled key at some depth": (at("edge.tls.certManager.issuer", {}), "at '/edge/tls/certManager'"),
+    "a misspelled key of an issuer": (at("web.tls.certManager.issuerRef", {"nmae": "x"}), "'nmae' not allowed"),
+    "a misspelled trigger": (at("pod.autoscaling.keda.triger", []), "at '/pod/autoscaling/keda'"),
+    "a misspelled probe": (at("worker.livenessProbe.periodSecond", 3), "at '/worker/livenessProbe'"),
     "a misspelled setting": (at("config.watch.progresInterval", "25s"), "progresInterval"),
     "a group of settings that is none": (at("config.wacth", {}), "wacth"),
     "a setting that the chart decides": (at("config.edge.drainDelay", "5s"), "drainDelay"),
-    "a port as a string": (at("edge.service.port", "443"), "/edge/service/port"),
-    "a port beyond all ports": (at("edge.service.port", 70000), "/edge/service/port"),
-    "a number as a string": (at("edge.replicas", "2"), "/edge/replicas"),
-    "true as a string": (at("valkey.enabled", "yes"), "/valkey/enabled"),
-    "a duration without a unit": (at("config.poll.interval", "fast"), "/config/poll/interval"),
-    "a setting below its least": (at("config.edge.connections", 1), "/config/edge/connections"),
-    "a cloud that is none": (at("config.cloud.name", "china"), "/config/cloud/name"),
-    "a host with a scheme": (at("edge.host", "https://relay.example.com"), "/edge/host"),
-    "a digest that is none": (at("image.digest", "sha256:1234"), "/image/digest"),
-    "a Redis URL that is none": (at("redis.url", "http://redis"), "/redis/url"),
+    "a Redis URL for a role that is none": (
+        at("redis.keys", {"egde": "url"}),
+        "at '/redis/keys': additional properties",
+    ),
+    "a misspelled resource": (at("edge.resources.requests", {"memroy": "1Gi"}), "'memroy' not allowed"),
+    "an amount of no unit": (
+        at("edge.resources.limits", {"memory": "1GB"}),
+        "at '/edge/resources/limits/memory': '1GB'",
+    ),
+    "a misspelled variable": (at("edge.extraEnv", [{"nmae": "A"}]), "at '/edge/extraEnv/0': missing property 'name'"),
+    "a misspelled toleration": (at("pod.tolerations", [{"kye": "a"}]), "at '/pod/tolerations/0'"),
+    "a misspelled constraint": (at("edge.topologySpreadConstraints", [{"maxSkw": 1}]), "'maxSkw' not allowed"),
+    "a misspelled affinity": (at("edge.affinity", {"nodeAffinty": {}}), "'nodeAffinty' not allowed"),
+    "a misspelled gateway": (at("web.httpRoute", {"parentRefs": [{"nmae": "g"}]}), "at '/web/httpRoute/parentRefs/0'"),
+    "a misspelled peer": (at("networkPolicy.edge.from", [{"podSelecter": {}}]), "at '/networkPolicy/edge/from/0'"),
+    "a misspelled rule": (at("networkPolicy.extraEgress", [{"prots": []}]), "at '/networkPolicy/extraEgress/0'"),
+    "a volume without a name": (at("edge.extraVolumes", [{"emptyDir": {}}]), "missing property 'name'"),
+    "a container without an image": (at("edge.extraContainers", [{"name": "a"}]), "missing property 'image'"),
+    "a trigger without a type": (at("edge.autoscaling.keda.triggers", [{"metadata": {}}]), "missing property 'type'"),
+    "an alert without an expression": (at("metrics.prometheusRule.groups", {"a": [{"alert": "A"}]}), "'expr'"),
+    "an object without a kind": ({"extraObjects": [{"metadata": {}}]}, "missing properties 'apiVersion', 'kind'"),
+    "a label that Kubernetes refuses": (at("commonLabels", {"a b": "x"}), "at '/commonLabels'"),
+    "a label that is too long": (at("pod.podLabels", {"a": "x" * 64}), "maxLength: got 64, want 63"),
+    "a label that is a number": (at("pod.podLabels", {"a": 1}), "at '/pod/podLabels/a': got number, want string"),
+    "a port as a string": (at("edge.service.port", "443"), "at '/edge/service/port': got string, want integer"),
+    "a port beyond all ports": (at("edge.service.port", 70000), "at '/edge/service/port': maximum: got 70,000"),
+    "a number as a string": (at("edge.replicas", "2"), "at '/edge/replicas': got string, want integer"),
+    "fewer pods than none": (at("edge.replicas", -1), "at '/edge/replicas': minimum: got -1"),
+    "true as a string": (at("valkey.enabled", "yes"), "at '/valkey/enabled': got string, want boolean"),
+    "a list instead of a map": (at("pod.podLabels", ["a"]), "at '/pod/podLabels': got array, want object"),
+    "a tag that YAML reads as a number": (at("image.tag", 1.2), "at '/image/tag': got number, want string"),
+    "an architecture of another naming": (at("image.architectures", ["x86_64"]), "one of 'amd64', 'arm64'"),
+    "a duration without a unit": (at("config.poll.interval", "fast"), "at '/config/poll/interval': 'fast'"),
+    "a setting below its least": (at("config.edge.connections", 1), "at '/config/edge/connections'"),
+    "half a connection": (at("config.edge.connections", 10.5), "got number, want integer"),
+    "a cloud that is none": (at("config.cloud.name", "china"), "at '/config/cloud/name'"),
+    "a network that is none": (at("edge.service.loadBalancerSourceRanges", ["10.0.0.0"]), "loadBalancerSourceRanges/0"),
+    "a target of nothing for each pod": (at("edge.autoscaling.metric.averageValue", "0"), "averageValue"),
     "no surge, so that a rollout could not begin": (at("edge.maxSurge", 0), "/edge/maxSurge"),
 }
 
@@ -40,6 +71,67 @@ def test_a_value_of_the_wrong_shape_is_refused_with_its_path(helm: Helm, case: s
     with pytest.raises(RenderFailed) as refused:
         helm.render(values(change), major=major)
     assert said in str(refused.value)
+
+
+GATEWAY = {"enabled": True, "parentRefs": [{"name": "public"}]}
+MISWRITTEN = {
+    "a host with a scheme": (
+        at("edge.host", "https://relay.example.com"),
+        "edge.host is https://relay.example.com: write the DNS name alone, in lower case, such as relay.example.com",
+    ),
+    "a host of many": (at("edge.host", "*.example.com"), "edge.host is *.example.com: write the DNS name alone"),
+    "a digest that is none": (
+        at("image.digest", "sha256:1234"),
+        "image.digest is sha256:1234: write sha256: and 64 hexadecimal digits",
+    ),
+    "a tag in the repository": (at("image.repository", "operators/relay:1.0"), "without a tag, which has a value"),
+    "a registry with a scheme": (
+        at("image.registry", "https://registry.example.com"),
+        "write the registry's name without https://",
+    ),
+    "a Redis URL that is none": (
+        at("redis", {"existingSecret": "", "url": "http://redis"}),
+        "redis.url is http://redis: begin it with rediss:// or redis://",
+    ),
+    "a topology that is none": (
+        at("redis", {"existingSecret": "", "url": "rediss+clutser://redis"}),
+        "with rediss+sentinel:// or rediss+cluster://",
+    ),
+    "the name of a Secret in capitals": (
+        at("keyRing.existingSecret", "Key_Ring"),
+        "keyRing.existingSecret is Key_Ring",
+    ),
+    "the name of an application instead of its id": (
+        at("entra.clientId", "Presence"),
+        "entra.clientId is Presence: copy the application (client) id",
+    ),
+    "an amount with a space": (at("valkey.persistence.size", "2 GB"), "write an amount such as 2Gi"),
+    "a time that a gateway does not read": (
+        at("web.httpRoute", GATEWAY | {"requestTimeout": "1.5s"}),
+        "web.httpRoute.requestTimeout is 1.5s: write a number and a unit, such as 30s",
+    ),
+    "no time": (at("web.httpRoute", GATEWAY | {"requestTimeout": ""}), "web.httpRoute.requestTimeout is empty"),
+    "days of a certificate": (
+        at("edge.tls.certManager.duration", "90d"),
+        "write hours, minutes or seconds, such as 2160h",
+    ),
+    "a schedule in words": (at("backup.schedule", "every day"), "write the five fields of cron, minute first"),
+    "a schedule of six fields": (at("backup.schedule", "0 0 2 * * *"), "write the five fields of cron"),
+    "an address that is a URL": (at("test.address", "https://relay.example.com"), "write host:port"),
+    "a collector without a scheme": (at("config.telemetry.otlpEndpoint", "collector:4317"), "begin it with https://"),
+    "a section that is null": ({"edge": None}, "edge is null: remove it, and it has its default"),
+    "a section below that is null": (at("web.tls", None), "web.tls is null: remove it"),
+    "a value that is null": (at("edge.service.port", None), "edge.service.port is null: remove it"),
+}
+
+
+@pytest.mark.parametrize("case", MISWRITTEN)
+def test_a_value_that_is_written_wrong_is_refused_with_the_way_to_write_it(helm: Helm, case: str):
+    change, words = MISWRITTEN[case]
+    with pytest.raises(RenderFailed) as refused:
+        helm.render(values(change))
+    assert words in str(refused.value)
+    assert "nil pointer" not in str(refused.value)
 
 
 TLS_OFF = {"tls": {"enabled": False, "existingSecret": ""}}
@@ -132,6 +224,84 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
         ),
         "set edge.tls.enabled to true, or use edge.grpcRoute",
     ),
+    "a route to a pod that expects TLS": (
+        at("web", {"tls": {"enabled": True, "existingSecret": "tls"}, "httpRoute": GATEWAY}),
+        "set web.httpRoute.backendTLS.enabled to true, or web.tls.enabled to false",
+    ),
+    "TLS towards a pod that serves none": (
+        at("web.httpRoute", GATEWAY | {"backendTLS": {"enabled": True}}),
+        "set web.tls.enabled to true, or remove backendTLS",
+    ),
+    "a balancer beside a route": (at("edge.tlsRoute", GATEWAY), "set edge.service.type to ClusterIP"),
+    "a node's port without a port of the node": (
+        at("web.service.nodePort", 30080),
+        "set web.service.type to NodePort, or remove nodePort",
+    ),
+    "networks that nothing keeps out": (
+        at("web.service.loadBalancerSourceRanges", ["10.0.0.0/8"]),
+        "set networkPolicy.web.from",
+    ),
+    "a certificate that is renewed before it is made": (
+        at(
+            "webhook.encryption",
+            {"existingSecret": "", "certManager": {"enabled": True, "issuerRef": {"name": "x"}, "duration": "24h"}},
+        ),
+        "webhook.encryption.certManager.renewBefore is 720h, and the certificate lives 24h: lower renewBefore",
+    ),
+    "a scrape longer than its interval": (
+        at("metrics.podMonitor", {"enabled": True, "interval": "5s"}),
+        "metrics.podMonitor.scrapeTimeout is 10s, more than interval, 5s: lower scrapeTimeout",
+    ),
+    "a budget of all pods": (
+        at("edge.podDisruptionBudget.minAvailable", 2),
+        "edge.podDisruptionBudget.minAvailable is 2, and 2 pods run at the least",
+    ),
+    "a budget of every hundredth": (at("edge.podDisruptionBudget.minAvailable", "100%"), "no node could be drained"),
+    "a budget that lets nothing go": (at("edge.podDisruptionBudget.maxUnavailable", 0), "set it to 1 or more"),
+    "KEDA without autoscaling": (
+        at("edge.autoscaling.keda.enabled", True),
+        "set edge.autoscaling.enabled to true",
+    ),
+    "pods of a role that is in one pod with the others": (
+        {"mode": "all", "edge": {"replicas": 3}},
+        "edge.replicas has no effect with mode all: set all.replicas",
+    ),
+    "pods of all roles that have pods of their own": (
+        at("all.replicas", 3),
+        "all.replicas has no effect with mode roles: set pod.replicas, or that of a role",
+    ),
+    "a Sentinel that the NetworkPolicy keeps away": (
+        at("redis", {"existingSecret": "", "url": "rediss+sentinel://s-0:26379,s-1:26379/relay"}),
+        "redis.url uses port 26379, which networkPolicy.redis.ports closes: add it there",
+    ),
+    "keys of a Secret that is not named": (
+        at("vault.keys", {"edge": "edge-url"}),
+        "vault.keys has no effect without a Secret",
+    ),
+    "a second credential that is the first": (
+        at("entra.secondCredential.existingSecret", "entra"),
+        "name the other Secret, or remove it",
+    ),
+    "an upload by nothing": (
+        at("backup", {"enabled": True, "publicKey": {"existingSecret": "k"}, "upload": {"container": {"args": ["a"]}}}),
+        "backup.upload.container has no image",
+    ),
+    "a dashboard that is none": (
+        at("metrics.dashboards.extra", {"mine": "{nope"}),
+        "metrics.dashboards.extra.mine is not JSON",
+    ),
+    "a dashboard that could be no object": (
+        at("metrics.dashboards.extra", {"My Board": "{}"}),
+        "write it in lower-case letters, digits and -",
+    ),
+    "a container with the name of the chart's": (
+        at("edge.extraContainers", [{"name": "relay", "image": "a:1"}]),
+        "give it another name",
+    ),
+    "a volume with the name of one of the chart's": (
+        at("edge.extraVolumes", [{"name": "edge-tls", "emptyDir": {}}]),
+        "edge.extraVolumes is called edge-tls, as one of the chart's own",
+    ),
     "a mail user without a password": (
         at("config.mail", {"host": "m.example.com", "from": "r@example.com", "user": "relay"}),
         "name it as mail.existingSecret",
@@ -182,9 +352,3 @@ def test_everything_that_is_wrong_is_told_at_once(helm: Helm):
         "entra.clientId",
     ):
         assert part in str(refused.value)
-
-
-def test_a_parent_chart_may_add_its_globals_and_its_condition(helm: Helm):
-    assert helm.render(
-        values({"global": {"imageRegistry": "registry.example.com", "storageClass": "x"}, "enabled": True})
-    )

@@ -157,3 +157,12 @@ def test_additions_of_the_operator_reach_the_pods_of_a_role(helm: Helm):
     assert template["metadata"]["labels"]["team"] == "a"
     assert template["metadata"]["annotations"] == {"note": "b"}
     assert "team" not in rendering.one("Deployment", "web")["spec"]["template"]["metadata"]["labels"]
+
+
+def test_a_variable_of_the_operators_replaces_the_charts_and_is_there_once(helm: Helm):
+    url = {"name": "RELAY_REDIS_URL", "valueFrom": {"secretKeyRef": {"name": "external", "key": "url"}}}
+    level = {"name": "RELAY_LOG_LEVEL", "value": "debug"}
+    rendering = helm.render(values({"config": {"log": {"level": "info"}}, "worker": {"extraEnv": [url, level]}}))
+    env = rendering.one("Deployment", "worker")["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert [each for each in env if each["name"].startswith(("RELAY_REDIS_URL", "RELAY_LOG"))] == [url, level]
+    assert len({each["name"] for each in env}) == len(env) > 5

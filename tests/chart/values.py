@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _KEY: Final = re.compile(r"^(?P<indent> *)(?P<unset>#?)(?P<key>[A-Za-z][\w-]*):(?: |$)")
 _COMMENT: Final = re.compile(r"^ *# (?P<text>.*)$")
 
+_PATHS: Final = """\
+{{/* Every value that has a default. One that is set to null is refused by its path. Generated from values.yaml: make docs. */}}
+{{- define "teams-presence-relay.paths" -}}"""
+
 
 @dataclass
 class Value:
@@ -72,6 +76,12 @@ def documented() -> Value:
         else:
             comments = []
     return root
+
+
+def paths_text() -> str:
+    """Return the text of templates/_paths.tpl: each value that has a default, a section before what is in it."""
+    paths = [value.name for value in documented() if value.path and value.is_set and value.path[0] != "global"]
+    return "\n".join([_PATHS, *paths, "{{- end -}}", ""])
 
 
 def _at(tree: Any, path: tuple[str, ...]) -> Any:

@@ -1,9 +1,14 @@
 {{/* Combinations of values that cannot work. Each check returns lines that say what is wrong and what to do; all are told together. */}}
 
-{{- define "relay.checks" -}}
+{{- define "teams-presence-relay.checks" -}}
+{{- include "teams-presence-relay.refuse" (dict "root" $ "checks" (list "nulls")) -}}
+{{- include "teams-presence-relay.refuse" (dict "root" $ "checks" (list "shapes" "image" "mode" "roles" "tls" "exposure" "services" "redis" "secrets" "scaling" "budget" "shutdown" "webhook" "mail" "monitoring" "jobs" "additions")) -}}
+{{- end -}}
+
+{{- define "teams-presence-relay.refuse" -}}
 {{- $faults := list -}}
-{{- range $check := list "image" "roles" "tls" "exposure" "redis" "secrets" "scaling" "shutdown" "webhook" "mail" "jobs" -}}
-{{- range $line := splitList "\n" (include (printf "relay.check-%s" $check) $) -}}
+{{- range $check := .checks -}}
+{{- range $line := splitList "\n" (include (printf "teams-presence-relay.check-%s" $check) $.root) -}}
 {{- with trim $line -}}{{- $faults = append $faults . -}}{{- end -}}
 {{- end -}}
 {{- end -}}
@@ -12,7 +17,7 @@
 {{- end -}}
 {{- end -}}
 
-{{- define "relay.check-image" -}}
+{{- define "teams-presence-relay.check-image" -}}
 {{- if not .Values.image.repository }}
 image.repository is empty: build the image (`make image`), push it to your registry, and name it here.
 {{- end }}
@@ -23,7 +28,20 @@ image.repository is empty: build the image (`make image`), push it to your regis
 {{- end }}
 {{- end -}}
 
-{{- define "relay.check-roles" -}}
+{{/* Values of pods that do not run, which would be left unread. */}}
+{{- define "teams-presence-relay.check-mode" -}}
+{{- $roles := list "edge" "worker" "webhook" "web" }}
+{{- $unused := ternary $roles (list "all") (eq .Values.mode "all") }}
+{{- range $name := $unused }}
+{{- range $key, $_ := get $.Values $name }}
+{{- if or (hasKey $.Values.pod $key) (has $key (list "replicas" "terminationGracePeriodSeconds" "topologySpreadConstraints")) }}
+{{ $name }}.{{ $key }} has no effect with mode {{ $.Values.mode }}: set {{ if eq $.Values.mode "all" }}all.{{ $key }}{{ else }}pod.{{ $key }}, or that of a role{{ end }}.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "teams-presence-relay.check-roles" -}}
 {{- $hosts := dict }}
 {{- $running := 0 }}
 {{- range $name := list "edge" "worker" "webhook" "web" }}
@@ -46,7 +64,15 @@ No role is enabled: set edge.enabled, worker.enabled, webhook.enabled or web.ena
 {{- end }}
 {{- end -}}
 
-{{- define "relay.check-tls" -}}
+{{/* Whether a certificate would be renewed at all. Takes path and given. */}}
+{{- define "teams-presence-relay.renewal" -}}
+{{- $lifetime := include "teams-presence-relay.milliseconds" .given.duration | int64 }}
+{{- if and $lifetime (ge (include "teams-presence-relay.milliseconds" .given.renewBefore | int64) $lifetime) }}
+{{ .path }}.renewBefore is {{ .given.renewBefore }}, and the certificate lives {{ .given.duration }}: lower renewBefore, or raise duration.
+{{- end }}
+{{- end -}}
+
+{{- define "teams-presence-relay.check-tls" -}}
 {{- range $name := list "edge" "web" "webhook" }}
 {{- $role := get $.Values $name }}
 {{- if $role.enabled }}
@@ -59,6 +85,9 @@ No role is enabled: set edge.enabled, worker.enabled, webhook.enabled or web.ena
 {{- end }}
 {{- if and $own (not $role.tls.certManager.issuerRef.name) }}
 {{ $name }}.tls.certManager.issuerRef.name is empty: name the issuer.
+{{- end }}
+{{- if $own }}
+{{- include "teams-presence-relay.renewal" (dict "path" (printf "%s.tls.certManager" $name) "given" $role.tls.certManager) }}
 {{- end }}
 {{- if and (not $role.tls.enabled) (or $role.tls.existingSecret $role.tls.certManager.enabled) }}
 {{ $name }}.tls has a certificate and is not enabled: set {{ $name }}.tls.enabled to true, or remove the certificate.
@@ -75,7 +104,7 @@ edge.tlsRoute passes TLS through to the pod, which serves none: set edge.tls.ena
 {{- end }}
 {{- end -}}
 
-{{- define "relay.check-exposure" -}}
+{{- define "teams-presence-relay.check-exposure" -}}
 {{- range $name := list "edge" "web" "webhook" }}
 {{- $role := get $.Values $name }}
 {{- if $role.enabled }}
@@ -89,6 +118,17 @@ edge.tlsRoute passes TLS through to the pod, which serves none: set edge.tls.ena
 {{- end }}
 {{- end }}
 {{- end }}
+{{- with $role.httpRoute }}
+{{- if and .enabled $role.tls.enabled (not .backendTLS.enabled) }}
+{{ $name }}.httpRoute ends TLS at the gateway, and the pod expects TLS too: set {{ $name }}.httpRoute.backendTLS.enabled to true, or {{ $name }}.tls.enabled to false.
+{{- end }}
+{{- if and .backendTLS.enabled (not $role.tls.enabled) }}
+{{ $name }}.httpRoute.backendTLS is enabled and the pod serves no TLS: set {{ $name }}.tls.enabled to true, or remove backendTLS.
+{{- end }}
+{{- end }}
+{{- if and $used (eq $role.service.type "LoadBalancer") }}
+{{ $name }} has a balancer of its own beside its {{ first $used }}, and could be reached past it: set {{ $name }}.service.type to ClusterIP.
+{{- end }}
 {{- if gt (len $used) 1 }}
 {{ $name }} is exposed in {{ len $used }} ways ({{ join ", " $used }}): keep one of them.
 {{- end }}
@@ -101,12 +141,55 @@ edge.grpcRoute ends TLS at the gateway, and the pod expects TLS too: set edge.gr
 {{- if and $edge.grpcRoute.backendTLS.enabled (not $edge.tls.enabled) }}
 edge.grpcRoute.backendTLS is enabled and the pod serves no TLS: set edge.tls.enabled to true.
 {{- end }}
-{{- if and .Values.metrics.podMonitor.enabled .Values.metrics.serviceMonitor.enabled }}
-metrics.podMonitor and metrics.serviceMonitor are both enabled, and every metric would be scraped twice: keep one of the two.
+{{- end -}}
+
+{{/* What a Service of another type has no use for. */}}
+{{- define "teams-presence-relay.check-services" -}}
+{{- range $name := list "edge" "web" "webhook" }}
+{{- $role := get $.Values $name }}
+{{- if $role.enabled }}
+{{- $service := $role.service }}
+{{- $type := $service.type }}
+{{- if and (hasKey $service "nodePort") (eq $type "ClusterIP") }}
+{{ $name }}.service.nodePort is {{ $service.nodePort }}, and a Service of type ClusterIP has none: set {{ $name }}.service.type to NodePort, or remove nodePort.
+{{- end }}
+{{- if and $service.loadBalancerSourceRanges (ne $type "LoadBalancer") }}
+{{ $name }}.service.loadBalancerSourceRanges has no effect with type {{ $type }}, and everybody would be let in: set networkPolicy.{{ $name }}.from, or {{ $name }}.service.type to LoadBalancer.
+{{- end }}
+{{- if and $service.loadBalancerClass (ne $type "LoadBalancer") }}
+{{ $name }}.service.loadBalancerClass has no effect with type {{ $type }}: remove it, or set {{ $name }}.service.type to LoadBalancer.
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
-{{- define "relay.check-redis" -}}
+{{- define "teams-presence-relay.check-monitoring" -}}
+{{- $metrics := .Values.metrics }}
+{{- if and $metrics.podMonitor.enabled $metrics.serviceMonitor.enabled }}
+metrics.podMonitor and metrics.serviceMonitor are both enabled, and every metric would be scraped twice: keep one of the two.
+{{- end }}
+{{- range $name := list "podMonitor" "serviceMonitor" }}
+{{- $given := get $metrics $name }}
+{{- if and $given.enabled (gt (include "teams-presence-relay.milliseconds" $given.scrapeTimeout | int64) (include "teams-presence-relay.milliseconds" $given.interval | int64)) }}
+metrics.{{ $name }}.scrapeTimeout is {{ $given.scrapeTimeout }}, more than interval, {{ $given.interval }}: lower scrapeTimeout, or raise interval.
+{{- end }}
+{{- end }}
+{{- range $name, $content := $metrics.dashboards.extra }}
+{{- if not (regexMatch "^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$" $name) }}
+metrics.dashboards.extra.{{ $name }} becomes the name of an object: write it in lower-case letters, digits and -, at most 42.
+{{- end }}
+{{- if hasKey (fromJson $content) "Error" }}
+metrics.dashboards.extra.{{ $name }} is not JSON: export the dashboard from Grafana again, or read it with --set-file.
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Numbers as texts with spaces between. Values from a file are floats, others are not. */}}
+{{- define "teams-presence-relay.texts" -}}
+{{- range $index, $number := . }}{{ if $index }} {{ end }}{{ $number | int }}{{ end -}}
+{{- end -}}
+
+{{- define "teams-presence-relay.check-redis" -}}
 {{- $values := .Values }}
 {{- $ways := list }}
 {{- if $values.redis.url }}{{ $ways = append $ways "redis.url" }}{{ end }}
@@ -131,6 +214,17 @@ valkey.replicas is {{ $values.valkey.replicas }}, and the chart's Valkey is one 
 {{- if and (eq $name "vault") $given.url $given.existingSecret }}
 vault.url and vault.existingSecret are both set: keep one of them.
 {{- end }}
+{{- if and $given.keys (not $given.existingSecret) }}
+{{ $name }}.keys has no effect without a Secret: set {{ $name }}.existingSecret, or remove keys.
+{{- end }}
+{{- if and $given.url $values.networkPolicy.enabled }}
+{{- range $port := regexFindAll ":[0-9]+" (regexReplaceAll "^[^/]*//([^/@]*@)?([^/?]*).*$" $given.url "${2}") -1 }}
+{{- if not (has (trimPrefix ":" $port) (include "teams-presence-relay.texts" $values.networkPolicy.redis.ports | splitList " ")) }}
+{{ $name }}.url uses port {{ trimPrefix ":" $port }}, which networkPolicy.redis.ports closes: add it there.
+{{- break }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if regexMatch "://[^/@]*:[^/@]*@" $given.url }}
 {{ $name }}.url has a password, which everybody could read who may read the Deployment: put the URL into a Secret and name it as {{ $name }}.existingSecret.
 {{- end }}
@@ -141,7 +235,7 @@ vault.url and vault.existingSecret are both set: keep one of them.
 {{- end }}
 {{- end -}}
 
-{{- define "relay.check-secrets" -}}
+{{- define "teams-presence-relay.check-secrets" -}}
 {{- $values := .Values }}
 {{- if and $values.keyRing.existingSecret $values.keyRing.create }}
 keyRing.existingSecret and keyRing.create are both set: keep existingSecret.
@@ -158,11 +252,14 @@ entra.credential.existingSecret is empty: make a Secret with the certificate or 
 {{- if and $values.entra.secondCredential.existingSecret (not $values.entra.credential.existingSecret) }}
 entra.secondCredential is set without entra.credential: call it the first.
 {{- end }}
+{{- if and $values.entra.credential.existingSecret (eq (toJson $values.entra.secondCredential) (toJson $values.entra.credential)) }}
+entra.secondCredential is the same as entra.credential: name the other Secret, or remove it.
+{{- end }}
 {{- end -}}
 
-{{- define "relay.check-scaling" -}}
-{{- range $component := (include "relay.components" . | fromYaml).items }}
-{{- $role := include "relay.role" (dict "root" $ "component" $component) | fromYaml }}
+{{- define "teams-presence-relay.check-scaling" -}}
+{{- range $component := (include "teams-presence-relay.components" . | fromYaml).items }}
+{{- $role := include "teams-presence-relay.role" (dict "root" $ "component" $component) | fromYaml }}
 {{- $scaling := $role.autoscaling }}
 {{- if $scaling.enabled }}
 {{- if hasKey $role "replicas" }}
@@ -178,38 +275,59 @@ entra.secondCredential is set without entra.credential: call it the first.
 {{ $component }}.autoscaling has nothing to follow: set cpuPercent, or metric.name.
 {{- end }}
 {{- end }}
+{{- if and $scaling.keda.enabled (not $scaling.enabled) }}
+{{ $component }}.autoscaling.keda is enabled and {{ $component }}.autoscaling is not: set {{ $component }}.autoscaling.enabled to true.
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Budgets that Kubernetes refuses, or that let nobody drain a node. */}}
+{{- define "teams-presence-relay.check-budget" -}}
+{{- range $component := (include "teams-presence-relay.components" . | fromYaml).items }}
+{{- $role := include "teams-presence-relay.role" (dict "root" $ "component" $component) | fromYaml }}
+{{- $budget := $role.podDisruptionBudget }}
+{{- $pods := include "teams-presence-relay.replicas" (dict "role" $role "component" $component) | int }}
 {{- if and (hasKey $role.podDisruptionBudget "minAvailable") (hasKey $role.podDisruptionBudget "maxUnavailable") }}
 {{ $component }}.podDisruptionBudget has minAvailable and maxUnavailable, and Kubernetes takes one: keep one of the two.
+{{- else if and $budget.enabled (ge $pods 2) }}
+{{- $least := get $budget "minAvailable" | default 0 }}
+{{- $isAll := ternary (eq ($least | toString) "100%") (ge ($least | int) $pods) (hasSuffix "%" ($least | toString)) }}
+{{- if $isAll }}
+{{ $component }}.podDisruptionBudget.minAvailable is {{ $least }}, and {{ $pods }} pods run at the least, so that no node could be drained: lower it, or raise the number of pods.
+{{- end }}
+{{- if and (hasKey $budget "maxUnavailable") (has ($budget.maxUnavailable | toString) (list "0" "0%")) }}
+{{ $component }}.podDisruptionBudget.maxUnavailable is {{ $budget.maxUnavailable }}, so that no node could be drained: set it to 1 or more.
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end -}}
 
 {{/* A duration like 5s, 500ms or 1m in milliseconds; several units together count as 0, which is never too long. */}}
-{{- define "relay.milliseconds" -}}
+{{- define "teams-presence-relay.milliseconds" -}}
 {{- $text := . | toString -}}
 {{- $number := regexFind "^[0-9]+" $text | default "0" | int -}}
 {{- $unit := regexFind "(ms|s|m|h)?$" $text | default "s" -}}
 {{- mul $number (get (dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000) $unit) -}}
 {{- end -}}
 
-{{- define "relay.check-shutdown" -}}
-{{- range $component := (include "relay.components" . | fromYaml).items }}
-{{- $role := include "relay.role" (dict "root" $ "component" $component) | fromYaml }}
+{{- define "teams-presence-relay.check-shutdown" -}}
+{{- range $component := (include "teams-presence-relay.components" . | fromYaml).items }}
+{{- $role := include "teams-presence-relay.role" (dict "root" $ "component" $component) | fromYaml }}
 {{- $about := dict "root" $ "component" $component "role" $role }}
-{{- $least := include "relay.least-grace" $about | int }}
-{{- if lt (include "relay.grace" $about | int) $least }}
+{{- $least := include "teams-presence-relay.least-grace" $about | int }}
+{{- if lt (include "teams-presence-relay.grace" $about | int) $least }}
 {{ $component }}.terminationGracePeriodSeconds is {{ $role.terminationGracePeriodSeconds }}, and the pod needs {{ $least }} to stop (shutdown.preStopSeconds + drainSeconds + marginSeconds): remove it, or lower shutdown.drainSeconds.
 {{- end }}
 {{- end }}
 {{- if .Values.edge.enabled }}
 {{- $age := dig "edge" "connectionAge" "5s" .Values.config }}
-{{- if lt (mul .Values.shutdown.drainSeconds 1000 | int) (mul 2 (include "relay.milliseconds" $age | int) | int) }}
+{{- if lt (mul .Values.shutdown.drainSeconds 1000 | int) (mul 2 (include "teams-presence-relay.milliseconds" $age | int) | int) }}
 shutdown.drainSeconds is {{ .Values.shutdown.drainSeconds }}, less than twice config.edge.connectionAge, {{ $age }}: raise drainSeconds, or lower connectionAge.
 {{- end }}
 {{- end }}
 {{- end -}}
 
-{{- define "relay.check-webhook" -}}
+{{- define "teams-presence-relay.check-webhook" -}}
 {{- if .Values.webhook.enabled }}
 {{- $cloud := dig "cloud" "name" "global" .Values.config }}
 {{- if has $cloud (list "gcc-high" "dod") }}
@@ -222,13 +340,16 @@ There is no certificate that Microsoft can encrypt notifications for: set webhoo
 {{- if and $encryption.existingSecret $encryption.certManager.enabled }}
 webhook.encryption has both an existingSecret and certManager: keep one of the two.
 {{- end }}
+{{- if $encryption.certManager.enabled }}
+{{- include "teams-presence-relay.renewal" (dict "path" "webhook.encryption.certManager" "given" $encryption.certManager) }}
+{{- end }}
 {{- if and $encryption.certManager.enabled (not $encryption.certManager.issuerRef.name) }}
 webhook.encryption.certManager.issuerRef.name is empty: name the issuer; a self-signed one is enough.
 {{- end }}
 {{- end }}
 {{- end -}}
 
-{{- define "relay.check-mail" -}}
+{{- define "teams-presence-relay.check-mail" -}}
 {{- $mail := default (dict) .Values.config.mail }}
 {{- if and $mail.user (not .Values.mail.existingSecret) }}
 config.mail.user is set without a password: put the password into a Secret and name it as mail.existingSecret.
@@ -244,7 +365,7 @@ config.mail.host is empty: set the mail server.
 {{- end }}
 {{- end -}}
 
-{{- define "relay.check-jobs" -}}
+{{- define "teams-presence-relay.check-jobs" -}}
 {{- if .Values.preflight.enabled }}
 {{- range $name, $is := dict "keyRing.create" .Values.keyRing.create "valkey.enabled" .Values.valkey.enabled }}
 {{- if $is }}
@@ -265,11 +386,33 @@ test.address is empty, and a suite key goes over TLS only: set the address of th
 {{- if not .publicKey.existingSecret }}
 backup.publicKey.existingSecret is empty: run `presence-relay backup new-key backup.key` on another machine, make a Secret of backup.key.pub, and name it.
 {{- end }}
+{{- if and .upload.container (not .upload.container.image) }}
+backup.upload.container has no image: name the image that takes the backup elsewhere.
+{{- end }}
 {{- if and .persistence.create .persistence.existingClaim }}
 backup.persistence has both an existingClaim and create: keep one of the two.
 {{- end }}
 {{- if and (not .persistence.create) (not .persistence.existingClaim) (not .upload.container) }}
 Backups would be lost with their pod: set backup.persistence.existingClaim or backup.persistence.create, or backup.upload.container.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Names of an operator's additions that the chart uses itself. */}}
+{{- define "teams-presence-relay.check-additions" -}}
+{{- range $component := (include "teams-presence-relay.components" . | fromYaml).items }}
+{{- $role := include "teams-presence-relay.role" (dict "root" $ "component" $component) | fromYaml }}
+{{- $roles := (include "teams-presence-relay.roles" (dict "root" $ "component" $component) | fromYaml).items }}
+{{- range $container := concat $role.extraContainers $role.extraInitContainers }}
+{{- if eq $container.name "relay" }}
+A container in {{ $component }}.extraContainers or extraInitContainers is called relay, as the chart's own: give it another name.
+{{- end }}
+{{- end }}
+{{- $ours := append (keys (include "teams-presence-relay.mounts" (dict "root" $ "component" $component "roles" $roles) | fromYaml).mounts) "tmp" }}
+{{- range $volume := $role.extraVolumes }}
+{{- if has $volume.name $ours }}
+A volume in {{ $component }}.extraVolumes is called {{ $volume.name }}, as one of the chart's own: give it another name.
 {{- end }}
 {{- end }}
 {{- end }}

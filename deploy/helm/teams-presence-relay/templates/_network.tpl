@@ -1,7 +1,7 @@
 {{/* Rules of NetworkPolicies. A rule names ports always, and peers where they are known. */}}
 
 {{/* An egress rule. Takes ports, to (a list of peers; empty: anywhere) and, optionally, udp. */}}
-{{- define "relay.egress" -}}
+{{- define "teams-presence-relay.egress" -}}
 - ports:
     {{- range .ports }}
     {{- if $.udp }}
@@ -18,30 +18,30 @@
 {{- end -}}
 
 {{/* The port of an address like https://collector:4317. */}}
-{{- define "relay.port-of" -}}
+{{- define "teams-presence-relay.port-of" -}}
 {{- $port := regexFind ":[0-9]+/?$" . | trimPrefix ":" | trimSuffix "/" -}}
 {{- $port | default (ternary "443" "80" (hasPrefix "https" .)) -}}
 {{- end -}}
 
 {{/* What a process may reach. Takes root and roles. */}}
-{{- define "relay.egress-rules" -}}
+{{- define "teams-presence-relay.egress-rules" -}}
 {{- $policy := .root.Values.networkPolicy }}
 {{- $config := .root.Values.config }}
-{{ include "relay.egress" (dict "ports" $policy.dns.ports "to" $policy.dns.to "udp" true) }}
+{{ include "teams-presence-relay.egress" (dict "ports" $policy.dns.ports "to" $policy.dns.to "udp" true) }}
 {{- if .root.Values.valkey.enabled }}
-{{- $valkey := dict "podSelector" (dict "matchLabels" (include "relay.selector" (dict "root" .root "component" "valkey") | fromYaml)) }}
-{{ include "relay.egress" (dict "ports" (list 6379) "to" (list $valkey)) }}
+{{- $valkey := dict "podSelector" (dict "matchLabels" (include "teams-presence-relay.selector" (dict "root" .root "component" "valkey") | fromYaml)) }}
+{{ include "teams-presence-relay.egress" (dict "ports" (list 6379) "to" (list $valkey)) }}
 {{- else }}
-{{ include "relay.egress" (dict "ports" $policy.redis.ports "to" $policy.redis.to) }}
+{{ include "teams-presence-relay.egress" (dict "ports" $policy.redis.ports "to" $policy.redis.to) }}
 {{- end }}
 {{- if or (has "worker" .roles) (has "web" .roles) (has "webhook" .roles) }}
-{{ include "relay.egress" (dict "ports" $policy.microsoft.ports "to" $policy.microsoft.to) }}
+{{ include "teams-presence-relay.egress" (dict "ports" $policy.microsoft.ports "to" $policy.microsoft.to) }}
 {{- end }}
 {{- if and (dig "mail" "host" "" $config) (or (has "worker" .roles) (has "web" .roles)) }}
-{{ include "relay.egress" (dict "ports" (list (dig "mail" "port" 587 $config | int)) "to" $policy.mail.to) }}
+{{ include "teams-presence-relay.egress" (dict "ports" (list (dig "mail" "port" 587 $config | int)) "to" $policy.mail.to) }}
 {{- end }}
 {{- with dig "telemetry" "otlpEndpoint" "" $config }}
-{{ include "relay.egress" (dict "ports" (list (include "relay.port-of" . | int)) "to" $policy.otlp.to) }}
+{{ include "teams-presence-relay.egress" (dict "ports" (list (include "teams-presence-relay.port-of" . | int)) "to" $policy.otlp.to) }}
 {{- end }}
 {{- with $policy.extraEgress }}
 {{ toYaml . }}

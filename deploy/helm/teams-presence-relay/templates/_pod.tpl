@@ -1,7 +1,7 @@
 {{/* Pods: what every one has, whatever runs in it. */}}
 
 {{/* The fields of a pod that runs under Pod Security `restricted`. Takes root. */}}
-{{- define "relay.pod-security" -}}
+{{- define "teams-presence-relay.pod-security" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
@@ -14,7 +14,7 @@ securityContext:
     type: RuntimeDefault
 {{- end -}}
 
-{{- define "relay.container-security" -}}
+{{- define "teams-presence-relay.container-security" -}}
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
@@ -24,7 +24,7 @@ securityContext:
 {{- end -}}
 
 {{/* Where a pod may run. Takes root, component and role. */}}
-{{- define "relay.placement" -}}
+{{- define "teams-presence-relay.placement" -}}
 {{- with .role.priorityClassName }}
 priorityClassName: {{ . | quote }}
 {{- end }}
@@ -55,7 +55,7 @@ affinity:
 {{- end }}
 {{- end -}}
 
-{{- define "relay.spread" -}}
+{{- define "teams-presence-relay.spread" -}}
 {{- if hasKey .role "topologySpreadConstraints" }}
 {{- with .role.topologySpreadConstraints }}
 topologySpreadConstraints:
@@ -69,14 +69,14 @@ topologySpreadConstraints:
     whenUnsatisfiable: ScheduleAnyway
     labelSelector:
       matchLabels:
-        {{- include "relay.selector" $ | nindent 8 }}
+        {{- include "teams-presence-relay.selector" $ | nindent 8 }}
     matchLabelKeys: [pod-template-hash]
   {{- end }}
 {{- end }}
 {{- end -}}
 
 {{/* An HTTP probe on the ops port. Takes path and probe. */}}
-{{- define "relay.probe" -}}
+{{- define "teams-presence-relay.probe" -}}
 httpGet:
   path: {{ .path }}
   port: ops
@@ -86,7 +86,7 @@ failureThreshold: {{ .probe.failureThreshold }}
 {{- end -}}
 
 {{/* The wait between a pod's deletion and SIGTERM, in which Services and balancers learn that it goes. Needs no shell. */}}
-{{- define "relay.pre-stop" -}}
+{{- define "teams-presence-relay.pre-stop" -}}
 {{- if semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version }}
 sleep:
   seconds: {{ .Values.shutdown.preStopSeconds }}
@@ -96,21 +96,36 @@ exec:
 {{- end }}
 {{- end -}}
 
+{{/* The chart's variables but those that the operator sets: a name that is there twice is refused by a server-side apply. Takes root,
+     component, roles and role. */}}
+{{- define "teams-presence-relay.env-beside" -}}
+{{- $ours := include "teams-presence-relay.env" . | trim -}}
+{{- if .role.extraEnv -}}
+{{- $theirs := list -}}
+{{- range .role.extraEnv -}}{{- $theirs = append $theirs (trimSuffix "_FILE" .name) -}}{{- end -}}
+{{- $left := list -}}
+{{- range fromYamlArray $ours -}}
+{{- if not (has (trimSuffix "_FILE" .name) $theirs) -}}{{- $left = append $left . -}}{{- end -}}
+{{- end -}}
+{{- toYaml $left -}}
+{{- else -}}
+{{- $ours -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The relay's container. Takes root, component, roles and role. */}}
-{{- define "relay.container" -}}
+{{- define "teams-presence-relay.container" -}}
 - name: relay
-  image: {{ include "relay.image-of" (dict "root" .root "image" .root.Values.image) | quote }}
+  image: {{ include "teams-presence-relay.image-of" (dict "root" .root "image" .root.Values.image) | quote }}
   imagePullPolicy: {{ .root.Values.image.pullPolicy }}
   args:
     - serve
     {{- range .roles }}
     - {{ . }}
     {{- end }}
-  {{- include "relay.container-security" . | nindent 2 }}
+  {{- include "teams-presence-relay.container-security" . | nindent 2 }}
   env:
-    {{- with include "relay.env" . | trim }}
-    {{- . | nindent 4 }}
-    {{- end }}
+    {{- include "teams-presence-relay.env-beside" . | nindent 4 }}
     {{- with .role.extraEnv }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -128,15 +143,15 @@ exec:
     - name: ops
       containerPort: 9090
   startupProbe:
-    {{- include "relay.probe" (dict "path" "/livez" "probe" .role.startupProbe) | nindent 4 }}
+    {{- include "teams-presence-relay.probe" (dict "path" "/livez" "probe" .role.startupProbe) | nindent 4 }}
   readinessProbe:
-    {{- include "relay.probe" (dict "path" "/readyz" "probe" .role.readinessProbe) | nindent 4 }}
+    {{- include "teams-presence-relay.probe" (dict "path" "/readyz" "probe" .role.readinessProbe) | nindent 4 }}
   livenessProbe:
-    {{- include "relay.probe" (dict "path" "/livez" "probe" .role.livenessProbe) | nindent 4 }}
+    {{- include "teams-presence-relay.probe" (dict "path" "/livez" "probe" .role.livenessProbe) | nindent 4 }}
   {{- if .root.Values.shutdown.preStopSeconds }}
   lifecycle:
     preStop:
-      {{- with include "relay.pre-stop" .root | trim }}
+      {{- with include "teams-presence-relay.pre-stop" .root | trim }}
       {{- . | nindent 6 }}
       {{- end }}
   {{- end }}
@@ -145,7 +160,7 @@ exec:
   volumeMounts:
     - name: tmp
       mountPath: /tmp
-    {{- with include "relay.volume-mounts" . | trim }}
+    {{- with include "teams-presence-relay.volume-mounts" . | trim }}
     {{- . | nindent 4 }}
     {{- end }}
     {{- with .role.extraVolumeMounts }}
@@ -153,7 +168,7 @@ exec:
     {{- end }}
 {{- end -}}
 
-{{- define "relay.tmp-volume" -}}
+{{- define "teams-presence-relay.tmp-volume" -}}
 - name: tmp
   emptyDir:
     medium: Memory
@@ -162,15 +177,15 @@ exec:
 
 {{/* The container of a Job that runs a command of the relay. Takes root, component, roles, name, args, resources and, optionally,
      isEarly and extraMounts. */}}
-{{- define "relay.command-container" -}}
+{{- define "teams-presence-relay.command-container" -}}
 - name: {{ .name }}
-  image: {{ include "relay.image-of" (dict "root" .root "image" .root.Values.image) | quote }}
+  image: {{ include "teams-presence-relay.image-of" (dict "root" .root "image" .root.Values.image) | quote }}
   imagePullPolicy: {{ .root.Values.image.pullPolicy }}
   args:
     {{- toYaml .args | nindent 4 }}
-  {{- include "relay.container-security" . | nindent 2 }}
+  {{- include "teams-presence-relay.container-security" . | nindent 2 }}
   env:
-    {{- with include "relay.env" . | trim }}
+    {{- with include "teams-presence-relay.env" . | trim }}
     {{- . | nindent 4 }}
     {{- end }}
   resources:
@@ -178,7 +193,7 @@ exec:
   volumeMounts:
     - name: tmp
       mountPath: /tmp
-    {{- with include "relay.volume-mounts" . | trim }}
+    {{- with include "teams-presence-relay.volume-mounts" . | trim }}
     {{- . | nindent 4 }}
     {{- end }}
     {{- with .extraMounts }}

@@ -1,7 +1,7 @@
 {{/* Which roles run, and what their pods are like. */}}
 
 {{/* The components that run, as {"items": [...]}: "all", or the roles. */}}
-{{- define "relay.components" -}}
+{{- define "teams-presence-relay.components" -}}
 {{- $items := list -}}
 {{- if eq .Values.mode "all" -}}
 {{- $items = list "all" -}}
@@ -16,7 +16,7 @@
 {{- end -}}
 
 {{/* The roles in a component, as {"items": [...]}. Takes root and component. */}}
-{{- define "relay.roles" -}}
+{{- define "teams-presence-relay.roles" -}}
 {{- $items := list .component -}}
 {{- if eq .component "all" -}}
 {{- $items = list -}}
@@ -30,17 +30,17 @@
 {{- end -}}
 
 {{/* The component whose pods serve a role. Takes root and role. */}}
-{{- define "relay.component-of" -}}
+{{- define "teams-presence-relay.component-of" -}}
 {{- ternary "all" .role (eq .root.Values.mode "all") -}}
 {{- end -}}
 
 {{/* Values of a component: those of `pod`, under its own. Takes root and component. */}}
-{{- define "relay.role" -}}
+{{- define "teams-presence-relay.role" -}}
 {{- mergeOverwrite (deepCopy .root.Values.pod) (deepCopy (get .root.Values .component)) | toYaml -}}
 {{- end -}}
 
 {{/* Pods that run at the least. Takes role. */}}
-{{- define "relay.replicas" -}}
+{{- define "teams-presence-relay.replicas" -}}
 {{- if .role.autoscaling.enabled -}}
 {{- .role.autoscaling.minReplicas -}}
 {{- else if hasKey .role "replicas" -}}
@@ -51,24 +51,24 @@
 {{- end -}}
 
 {{/* Seconds from the deletion of a pod to the end of its process. Takes root and component. */}}
-{{- define "relay.least-grace" -}}
+{{- define "teams-presence-relay.least-grace" -}}
 {{- $shutdown := .root.Values.shutdown -}}
 {{- $drain := ternary $shutdown.drainSeconds 0 (or (eq .component "edge") (eq .component "all")) -}}
 {{- add $shutdown.preStopSeconds $drain $shutdown.marginSeconds -}}
 {{- end -}}
 
-{{- define "relay.grace" -}}
-{{- default (include "relay.least-grace" . | int) .role.terminationGracePeriodSeconds -}}
+{{- define "teams-presence-relay.grace" -}}
+{{- default (include "teams-presence-relay.least-grace" . | int) .role.terminationGracePeriodSeconds -}}
 {{- end -}}
 
 {{/* Whether change notifications are used: GCC High and DoD have none. Empty means no. */}}
-{{- define "relay.notifies" -}}
+{{- define "teams-presence-relay.notifies" -}}
 {{- $cloud := dig "cloud" "name" "global" .Values.config -}}
 {{- if and .Values.webhook.enabled (not (has $cloud (list "gcc-high" "dod"))) -}}true{{- end -}}
 {{- end -}}
 
 {{/* Up at once, down one pod at a time, and not before its streams could move. */}}
-{{- define "relay.scaling-behavior" -}}
+{{- define "teams-presence-relay.scaling-behavior" -}}
 behavior:
   scaleUp:
     stabilizationWindowSeconds: 0
@@ -77,5 +77,5 @@ behavior:
     policies:
       - type: Pods
         value: 1
-        periodSeconds: {{ max 60 (include "relay.grace" . | int) }}
+        periodSeconds: {{ max 60 (include "teams-presence-relay.grace" . | int) }}
 {{- end -}}

@@ -1,11 +1,11 @@
 {{/* Environment variables and mounted Secrets of the relay's processes. Each Secret is a folder under /etc/presence-relay, because a
      file that is mounted alone is never updated. */}}
 
-{{- define "relay.folder" -}}/etc/presence-relay{{- end -}}
+{{- define "teams-presence-relay.folder" -}}/etc/presence-relay{{- end -}}
 
 {{/* The Secrets that roles mount, as {"mounts": {NAME: {secret, items}}}. Takes root, component, roles and, optionally, isEarly: for
      a process that runs before anything of the release exists, which mounts no Secret that cert-manager makes. */}}
-{{- define "relay.mounts" -}}
+{{- define "teams-presence-relay.mounts" -}}
 {{- $values := .root.Values -}}
 {{- $mounts := dict -}}
 {{- range $name := list "redis" "vault" -}}
@@ -21,8 +21,8 @@
 {{- end -}}
 {{- end -}}
 {{- $ring := $values.keyRing -}}
-{{- $secret := include "relay.key-ring-secret" .root -}}
-{{- if include "relay.opens-grants" .roles -}}
+{{- $secret := include "teams-presence-relay.key-ring-secret" .root -}}
+{{- if include "teams-presence-relay.opens-grants" .roles -}}
 {{- $_ := set $mounts "key-ring" (dict "secret" $secret "items" (dict $ring.key "key-ring.json")) -}}
 {{- else if has "edge" .roles -}}
 {{- $_ := set $mounts "mark-keys" (dict "secret" $secret "items" (dict $ring.publicKey "key-ring.json.pub")) -}}
@@ -43,12 +43,12 @@
 {{- if $values.mail.existingSecret -}}
 {{- $_ := set $mounts "mail" (dict "secret" $values.mail.existingSecret "items" (dict $values.mail.key "password")) -}}
 {{- end -}}
-{{- if and (include "relay.notifies" .root) (not .isEarly) -}}
+{{- if and (include "teams-presence-relay.notifies" .root) (not .isEarly) -}}
 {{- $encryption := $values.webhook.encryption -}}
 {{- if $encryption.existingSecret -}}
 {{- $_ := set $mounts "encryption" (dict "secret" $encryption.existingSecret) -}}
 {{- else -}}
-{{- $name := include "relay.name" (dict "root" .root "suffix" "encryption") -}}
+{{- $name := include "teams-presence-relay.name" (dict "root" .root "suffix" "encryption") -}}
 {{- $_ := set $mounts "encryption" (dict "secret" $name "items" (dict "tls-combined.pem" "cert-manager.pem")) -}}
 {{- end -}}
 {{- end -}}
@@ -60,29 +60,29 @@
 {{- end -}}
 {{- range $role := list "edge" "web" "webhook" -}}
 {{- if and (has $role $.roles) (get $values $role).tls.enabled (or (get $values $role).tls.existingSecret (not $.isEarly)) -}}
-{{- $secret := include "relay.tls-secret" (dict "root" $.root "role" $role) -}}
+{{- $secret := include "teams-presence-relay.tls-secret" (dict "root" $.root "role" $role) -}}
 {{- $_ := set $mounts (printf "%s-tls" $role) (dict "secret" $secret "items" (dict "tls.crt" "tls.crt" "tls.key" "tls.key")) -}}
 {{- end -}}
 {{- end -}}
 {{- dict "mounts" $mounts | toYaml -}}
 {{- end -}}
 
-{{- define "relay.opens-grants" -}}
+{{- define "teams-presence-relay.opens-grants" -}}
 {{- if or (has "worker" .) (has "web" .) (has "backup" .) -}}true{{- end -}}
 {{- end -}}
 
-{{- define "relay.key-ring-secret" -}}
-{{- .Values.keyRing.existingSecret | default (include "relay.name" (dict "root" . "suffix" "key-ring")) -}}
+{{- define "teams-presence-relay.key-ring-secret" -}}
+{{- .Values.keyRing.existingSecret | default (include "teams-presence-relay.name" (dict "root" . "suffix" "key-ring")) -}}
 {{- end -}}
 
 {{/* The Secret with a role's TLS certificate. Takes root and role. */}}
-{{- define "relay.tls-secret" -}}
+{{- define "teams-presence-relay.tls-secret" -}}
 {{- $tls := (get .root.Values .role).tls -}}
-{{- $tls.existingSecret | default (include "relay.name" (dict "root" .root "suffix" (printf "%s-tls" .role))) -}}
+{{- $tls.existingSecret | default (include "teams-presence-relay.name" (dict "root" .root "suffix" (printf "%s-tls" .role))) -}}
 {{- end -}}
 
-{{- define "relay.volumes" -}}
-{{- range $name, $mount := (include "relay.mounts" . | fromYaml).mounts }}
+{{- define "teams-presence-relay.volumes" -}}
+{{- range $name, $mount := (include "teams-presence-relay.mounts" . | fromYaml).mounts }}
 - name: {{ $name }}
   secret:
     secretName: {{ $mount.secret | quote }}
@@ -97,22 +97,22 @@
 {{- end }}
 {{- end -}}
 
-{{- define "relay.volume-mounts" -}}
-{{- range $name, $_ := (include "relay.mounts" . | fromYaml).mounts }}
+{{- define "teams-presence-relay.volume-mounts" -}}
+{{- range $name, $_ := (include "teams-presence-relay.mounts" . | fromYaml).mounts }}
 - name: {{ $name }}
-  mountPath: {{ include "relay.folder" $ }}/{{ $name }}
+  mountPath: {{ include "teams-presence-relay.folder" $ }}/{{ $name }}
   readOnly: true
 {{- end }}
 {{- end -}}
 
 {{/* A variable and its value. */}}
-{{- define "relay.variable" -}}
+{{- define "teams-presence-relay.variable" -}}
 - name: {{ index . 0 }}
   value: {{ index . 1 | toString | quote }}
 {{ end -}}
 
 {{/* The settings groups that roles read: each role is told only what it uses. */}}
-{{- define "relay.groups" -}}
+{{- define "teams-presence-relay.groups" -}}
 {{- $groups := list "redis" "vault" "log" "ops" "telemetry" "cloud" -}}
 {{- if has "edge" . -}}{{- $groups = concat $groups (list "edge" "watch" "poll") -}}{{- end -}}
 {{- if has "worker" . -}}{{- $groups = concat $groups (list "worker" "watch" "poll" "subscription" "mail" "notice" "web") -}}{{- end -}}
@@ -122,8 +122,8 @@
 {{- end -}}
 
 {{/* The variables of the values under `config`: config.GROUP.someSetting is RELAY_GROUP_SOME_SETTING. */}}
-{{- define "relay.config" -}}
-{{- $groups := (include "relay.groups" .roles | fromYaml).items -}}
+{{- define "teams-presence-relay.config" -}}
+{{- $groups := (include "teams-presence-relay.groups" .roles | fromYaml).items -}}
 {{- range $group, $fields := .root.Values.config -}}
 {{- if has $group $groups -}}
 {{- range $field, $value := $fields -}}
@@ -133,7 +133,7 @@
 {{- if and (kindIs "float64" $value) (eq (floor $value) $value) -}}
 {{- $text = $value | int64 | toString -}}
 {{- end -}}
-{{- include "relay.variable" (list $variable $text) -}}
+{{- include "teams-presence-relay.variable" (list $variable $text) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -141,90 +141,90 @@
 {{- end -}}
 
 {{/* All variables of a process. Takes root, component, roles and, optionally, isEarly. */}}
-{{- define "relay.env" -}}
+{{- define "teams-presence-relay.env" -}}
 {{- $values := .root.Values -}}
-{{- $folder := include "relay.folder" . -}}
-{{- $mounts := (include "relay.mounts" . | fromYaml).mounts -}}
+{{- $folder := include "teams-presence-relay.folder" . -}}
+{{- $mounts := (include "teams-presence-relay.mounts" . | fromYaml).mounts -}}
 {{- range $name, $variable := dict "redis" "RELAY_REDIS_URL" "vault" "RELAY_VAULT_REDIS_URL" -}}
 {{- if (get $values $name).existingSecret -}}
-{{- include "relay.variable" (list (printf "%s_FILE" $variable) (printf "%s/%s-url/url" $folder $name)) -}}
+{{- include "teams-presence-relay.variable" (list (printf "%s_FILE" $variable) (printf "%s/%s-url/url" $folder $name)) -}}
 {{- else if (get $values $name).url -}}
-{{- include "relay.variable" (list $variable (get $values $name).url) -}}
+{{- include "teams-presence-relay.variable" (list $variable (get $values $name).url) -}}
 {{- end -}}
 {{- end -}}
 {{- if $values.valkey.enabled -}}
-{{- include "relay.valkey-env" . -}}
+{{- include "teams-presence-relay.valkey-env" . -}}
 {{- end -}}
 {{- if hasKey $mounts "key-ring" -}}
-{{- include "relay.variable" (list "RELAY_VAULT_KEY_RING_FILE" (printf "%s/key-ring/key-ring.json" $folder)) -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_VAULT_KEY_RING_FILE" (printf "%s/key-ring/key-ring.json" $folder)) -}}
 {{- end -}}
 {{- if hasKey $mounts "mark-keys" -}}
-{{- include "relay.variable" (list "RELAY_EDGE_MARK_KEYS_FILE" (printf "%s/mark-keys/key-ring.json.pub" $folder)) -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_EDGE_MARK_KEYS_FILE" (printf "%s/mark-keys/key-ring.json.pub" $folder)) -}}
 {{- end -}}
 {{- if or (has "worker" .roles) (has "web" .roles) (has "webhook" .roles) -}}
-{{- include "relay.variable" (list "RELAY_CLOUD_CLIENT_ID" $values.entra.clientId) -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_CLOUD_CLIENT_ID" $values.entra.clientId) -}}
 {{- range $name, $prefix := dict "credential" "RELAY_CLOUD_" "secondCredential" "RELAY_CLOUD_SECOND_" -}}
 {{- $mount := kebabcase $name -}}
 {{- if hasKey $mounts $mount -}}
 {{- if (get $values.entra $name).clientSecretKey -}}
-{{- include "relay.variable" (list (printf "%sCLIENT_SECRET_FILE" $prefix) (printf "%s/%s/client-secret" $folder $mount)) -}}
+{{- include "teams-presence-relay.variable" (list (printf "%sCLIENT_SECRET_FILE" $prefix) (printf "%s/%s/client-secret" $folder $mount)) -}}
 {{- else -}}
-{{- include "relay.variable" (list (printf "%sCERTIFICATE_FILE" $prefix) (printf "%s/%s/tls.crt" $folder $mount)) -}}
-{{- include "relay.variable" (list (printf "%sPRIVATE_KEY_FILE" $prefix) (printf "%s/%s/tls.key" $folder $mount)) -}}
+{{- include "teams-presence-relay.variable" (list (printf "%sCERTIFICATE_FILE" $prefix) (printf "%s/%s/tls.crt" $folder $mount)) -}}
+{{- include "teams-presence-relay.variable" (list (printf "%sPRIVATE_KEY_FILE" $prefix) (printf "%s/%s/tls.key" $folder $mount)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if and (hasKey $mounts "trust-microsoft") (or (has "worker" .roles) (has "web" .roles) (has "webhook" .roles)) -}}
-{{- include "relay.variable" (list "RELAY_CLOUD_CA_FILE" (printf "%s/trust-microsoft/ca.crt" $folder)) -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_CLOUD_CA_FILE" (printf "%s/trust-microsoft/ca.crt" $folder)) -}}
 {{- end -}}
 {{- if or (has "worker" .roles) (has "web" .roles) -}}
 {{- if hasKey $mounts "mail" -}}
-{{- include "relay.variable" (list "RELAY_MAIL_PASSWORD_FILE" (printf "%s/mail/password" $folder)) -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_MAIL_PASSWORD_FILE" (printf "%s/mail/password" $folder)) -}}
 {{- end -}}
 {{- if hasKey $mounts "trust-mail" -}}
-{{- include "relay.variable" (list "RELAY_MAIL_CA_FILE" (printf "%s/trust-mail/ca.crt" $folder)) -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_MAIL_CA_FILE" (printf "%s/trust-mail/ca.crt" $folder)) -}}
 {{- end -}}
 {{- if hasKey $mounts "trust-notices" -}}
-{{- include "relay.variable" (list "RELAY_NOTICE_CA_FILE" (printf "%s/trust-notices/ca.crt" $folder)) -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_NOTICE_CA_FILE" (printf "%s/trust-notices/ca.crt" $folder)) -}}
 {{- end -}}
 {{- if $values.web.enabled -}}
-{{- include "relay.variable" (list "RELAY_WEB_PUBLIC_URL" (printf "https://%s" $values.web.host)) -}}
-{{- include "relay.variable" (list "RELAY_WEB_SUITE_ADDRESS" (printf "%s:%d" $values.edge.host (int $values.edge.service.port))) -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_WEB_PUBLIC_URL" (printf "https://%s" $values.web.host)) -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_WEB_SUITE_ADDRESS" (printf "%s:%d" $values.edge.host (int $values.edge.service.port))) -}}
 {{- end -}}
 {{- if hasKey $mounts "encryption" -}}
-{{- include "relay.variable" (list "RELAY_WEBHOOK_URL" (printf "https://%s" $values.webhook.host)) -}}
-{{- include "relay.variable" (list "RELAY_WEBHOOK_CERTIFICATES" (printf "%s/encryption" $folder)) -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_WEBHOOK_URL" (printf "https://%s" $values.webhook.host)) -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_WEBHOOK_CERTIFICATES" (printf "%s/encryption" $folder)) -}}
 {{- end -}}
 {{- end -}}
 {{- range $role := list "edge" "web" "webhook" -}}
 {{- $mount := printf "%s-tls" $role -}}
 {{- if hasKey $mounts $mount -}}
-{{- include "relay.variable" (list (printf "RELAY_%s_TLS_CERT_FILE" (upper $role)) (printf "%s/%s/tls.crt" $folder $mount)) -}}
-{{- include "relay.variable" (list (printf "RELAY_%s_TLS_KEY_FILE" (upper $role)) (printf "%s/%s/tls.key" $folder $mount)) -}}
+{{- include "teams-presence-relay.variable" (list (printf "RELAY_%s_TLS_CERT_FILE" (upper $role)) (printf "%s/%s/tls.crt" $folder $mount)) -}}
+{{- include "teams-presence-relay.variable" (list (printf "RELAY_%s_TLS_KEY_FILE" (upper $role)) (printf "%s/%s/tls.key" $folder $mount)) -}}
 {{- end -}}
 {{- end -}}
 {{- if has "edge" .roles -}}
 {{- if not (hasKey $mounts "edge-tls") -}}
-{{- include "relay.variable" (list "RELAY_EDGE_PLAIN_TEXT" "true") -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_EDGE_PLAIN_TEXT" "true") -}}
 {{- end -}}
-{{- include "relay.variable" (list "RELAY_EDGE_DRAIN_DELAY" (printf "%ds" (int $values.shutdown.drainSeconds))) -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_EDGE_DRAIN_DELAY" (printf "%ds" (int $values.shutdown.drainSeconds))) -}}
 {{- end -}}
-{{- include "relay.config" . -}}
+{{- include "teams-presence-relay.config" . -}}
 {{- end -}}
 
 {{/* Where the chart's own Valkey is. A password is expanded by Kubernetes, and stands in no object of the chart. */}}
-{{- define "relay.valkey-env" -}}
-{{- $host := include "relay.name" (dict "root" .root "suffix" "valkey") -}}
+{{- define "teams-presence-relay.valkey-env" -}}
+{{- $host := include "teams-presence-relay.name" (dict "root" .root "suffix" "valkey") -}}
 {{- with .root.Values.valkey.auth.existingSecret -}}
 - name: VALKEY_PASSWORD
   valueFrom:
     secretKeyRef:
       name: {{ . | quote }}
       key: {{ $.root.Values.valkey.auth.key | quote }}
-{{ include "relay.variable" (list "RELAY_REDIS_URL" (printf "redis://:$(VALKEY_PASSWORD)@%s:6379/0" $host)) -}}
+{{ include "teams-presence-relay.variable" (list "RELAY_REDIS_URL" (printf "redis://:$(VALKEY_PASSWORD)@%s:6379/0" $host)) -}}
 {{- else -}}
-{{- include "relay.variable" (list "RELAY_REDIS_URL" (printf "redis://%s:6379/0" $host)) -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_REDIS_URL" (printf "redis://%s:6379/0" $host)) -}}
 {{- end -}}
-{{- include "relay.variable" (list "RELAY_REDIS_PLAINTEXT" "true") -}}
+{{- include "teams-presence-relay.variable" (list "RELAY_REDIS_PLAINTEXT" "true") -}}
 {{- end -}}
