@@ -8,8 +8,8 @@ FOR_RUNNING := $(VENV)/.installed-run
 FOR_ALL := $(VENV)/.installed
 FOR_CHART := $(VENV)/.installed-chart
 PYTEST := $(BIN)/python -m pytest
-# Most tests wait for something most of the time, so more processes than cores are of use.
-TEST_PROCESSES ?= 4
+# Most tests wait for something most of the time, so many more processes than cores are of use.
+TEST_PROCESSES ?= 7
 # What `make check` runs and `make test` does not run again.
 CHECK_TESTS := tests/test_project.py tests/test_structure.py tests/test_house.py tests/chart/test_policies.py
 CODE := relay onboarding emulator suite bench tests protos requirements deploy

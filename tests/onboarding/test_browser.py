@@ -79,28 +79,24 @@ async def test_from_the_form_to_a_suite_that_sees_a_change(
     assert [said for said in watched.complaints if site.url in said and "422" not in said] == []
 
 
-@pytest.mark.parametrize(
-    ("words", "domain", "account", "decision"),
-    [
+async def test_who_cannot_do_it_is_told_what_to_do_next(site: Site, watched: Watched):
+    site.cloud.set_switches(personal_accounts="admitted")
+    page = watched.page
+    for words, domain, account, decision in (
         ("permissions were declined", "contoso.example", "ben@contoso.example", "decline"),
         ("administrator", "litware.example", "quinn@litware.example", "accept"),
         ("belongs to another organisation", "contoso.example", "mia@fabrikam.example", "accept"),
         ("personal account", "contoso.example", "pat@outlook.example", "accept"),
-    ],
-)
-async def test_who_cannot_do_it_is_told_what_to_do_next(
-    site: Site, watched: Watched, words: str, domain: str, account: str, decision: str
-):
-    site.cloud.set_switches(personal_accounts="admitted")
-    page = watched.page
-    await fill(watched, site, domain=domain)
-    await page.click("#authorize button")
-    await watched.sign_in(account, decision=decision)
-    await page.wait_for_selector(".notice")
-    assert words in await page.inner_text(".notice")
-    assert "What to do:" in await page.inner_text(".notice")
-    await page.wait_for_selector("#authorize button:enabled")
-    assert await site.is_untouched()
+    ):
+        await watched.as_new()
+        await fill(watched, site, domain=domain)
+        await page.click("#authorize button")
+        await watched.sign_in(account, decision=decision)
+        await page.wait_for_selector(".notice")
+        assert words in await page.inner_text(".notice")
+        assert "What to do:" in await page.inner_text(".notice")
+        await page.wait_for_selector("#authorize button:enabled")
+        assert await site.is_untouched()
 
 
 async def test_pages_of_problems(site: Site, watched: Watched):

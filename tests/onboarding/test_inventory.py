@@ -1,8 +1,8 @@
 """Every page in every state: in real Chromium, with pictures of each and axe runs that find nothing.
 
 Each row is visited once in `make test`: by turns in English or in Italian, and wide and light or dark on a phone. The first row of each
-page is looked at whole, the others without axe's check of contrast and without a picture, which cost more than all the rest. `make soak`
-looks at every row whole, in both languages and in both looks.
+page is looked at whole; of the others axe and the picture are left out, which cost more than all the rest. `make soak` looks at every row
+whole, in both languages and in both looks.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ async def site(valkey: ValkeyServer, ring: KeyRing, cert: trustme.LeafCert) -> A
 async def windows(site: Site) -> AsyncIterator[dict[Language, Watched]]:
     """One window in each language for all rows, which are without cookies at first: a window of its own is most of a row's cost."""
     async with chromium(site.url, site.cloud.url) as browser:
-        contexts = [await window(browser, locale=one.value, reduced_motion="reduce") for one in LANGUAGES]
+        contexts = [await window(browser, locale=one.value) for one in LANGUAGES]
         yield {one: Watched(await context.new_page()) for one, context in zip(LANGUAGES, contexts, strict=True)}
 
 
