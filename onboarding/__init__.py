@@ -4,7 +4,7 @@
     wizard/              the wizard: organisation, permission, check, suite key
     tenant/              the tenant's page, behind a sign-in
     middleware.py        checks of every request (host, size, time, rate), and the headers of every response
-    rate_limit.py        limits on how often one network may ask
+    rate_limit.py        limits on the requests of one network
     layout.py            renders templates
     forms.py             forms as they arrive
     text_fields.py       lines of text that people type, checked
@@ -20,6 +20,6 @@
              15 minutes, sealed      nonce         in the flow         the key in a second one
 
 A process holds nothing between two requests, so any replica serves any step, and one that dies costs a click. Until the check
-succeeded there is only the flow, which expires by itself. A flow is no session of an account: it has cookies of its own, made
-with it. Somebody is "signed in" on the tenant's page only.
+succeeded there is only the flow, which expires by itself. A flow is not a session: it has cookies of its own, made
+with it. Only the tenant's page has signed-in users.
 """

@@ -1,7 +1,7 @@
 """Checks of every request before any view sees it (host, size, time, rate), and the headers of every response.
 
 A refusal is a page, because a person may have sent the request. A body that is too long is read to its end (up to a limit) and
-thrown away, because browsers show no response while they are still sending.
+discarded, because browsers show no response while they are still sending.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The problems that pages can show: what happened, and what to do next.
 
-Microsoft's own sentences are shown beside these where they say more; text of exceptions never is.
+Microsoft's own sentences are shown beside these where they say more; texts of exceptions are never shown.
 """
 
 from __future__ import annotations

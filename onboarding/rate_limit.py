@@ -1,10 +1,10 @@
-"""Limits on how often one network may ask. Counted in this process and nowhere else.
+"""Limits on the requests of one network. Counted in this process and nowhere else.
 
 Not in Redis: a flood must not reach it, and addresses are personal data that then need not be kept. With N replicas a
-network gets up to N times as far, which is still nothing.
+network gets up to N times as far, which still does no harm.
 
 Requests are counted when they arrive, before anything is done for them. Forms are counted after their token was checked, by
-what they begin: sign-ins go on while sign-ups are flooded. No count is shared by all networks, because whoever used it up would
+what they begin: sign-ins go on while sign-ups are flooded. No count is shared by all networks, because one network could use it up and
 lock everybody out; what a flood from many networks leaves in Redis is bounded by `Quotas`.
 """
 

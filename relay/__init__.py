@@ -2,8 +2,8 @@
 
     cli.py      the command line, put together from `commands/`
     commands/   the operators' commands, by subject
-    dev/        a relay at work on one machine: `presence-relay dev`
-    probe/      asks a real tenant what Microsoft does not document
+    dev/        a whole relay on one machine: `presence-relay dev`
+    probe/      asks a real tenant about behaviour that Microsoft does not document
     processes/  several edges on one port of one machine: `presence-relay serve edge --processes`
     app.py      composition: builds the roles and runs them in one process
     edge/       role: the gRPC server for suites
@@ -11,17 +11,17 @@
     webhook/    role: receives Graph's change notifications
     alerts/     e-mail and signed notices to administrators
     consent/    from a consent to a kept grant
-    diagnosis/  what people are told of a tenant's users and of its connection
+    diagnosis/  the state of a tenant's users and of its connection, for people
     settings/   the operator's settings
     graph/      Microsoft's side: Graph and Entra
     store/      Redis
     wire/       the one form of an answer, in the store and on the wire
-    http/       HTTP servers for strangers
+    http/       HTTP servers for the public internet
     ops/        logs, metrics, health
     locale/     the languages of pages and e-mails
     errors.py   the relay's errors, divided by what the caller does about them
     core/       rules and values, pure
 
-Imports point downwards in this list; `make contracts` holds that. The fourth role, the pages, is the package `onboarding`, which
-only `app.py` imports. The API for suites is the package `presence_api` of the distribution `presence-suite`. ARCHITECTURE.md tells how they work together.
+Imports point downwards in this list; `make contracts` verifies that. The fourth role, the pages, is the package `onboarding`, which
+only `app.py` imports. The API for suites is the package `presence_api` of the distribution `presence-suite`. ARCHITECTURE.md describes how they work together.
 """

@@ -1,12 +1,12 @@
-"""Composition: builds the roles and runs them in one process, from the first connection to the last goodbye.
+"""Composition: builds the roles and runs them in one process, from the first connection to the last.
 
-    start     ops port -> Redis (waited for as long as it takes) -> preflight -> roles -> ready
-    stop      1  /readyz says no: load balancers look elsewhere
-              2  the edge tells its suites to move and lets them; workers go on reading for them
+    start     ops port -> Redis (waits for as long as it takes) -> preflight -> roles -> ready
+    stop      1  /readyz reports not ready: load balancers look elsewhere
+              2  the edge asks its suites to move; workers go on reading for them
               3  workers hand their partitions over
               4  telemetry is sent, connections close
 
-Cut short, the second step costs suites a reconnect with backoff, the third the time of a lease, the last some metrics.
+When cut short, the second step costs suites a reconnect with backoff, the third the time of a lease, the last some metrics.
 """
 
 from __future__ import annotations

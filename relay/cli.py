@@ -1,4 +1,4 @@
-"""The `presence-relay` command: its groups, put together. Each is a module of `relay.commands`."""
+"""The `presence-relay` command, put together from its groups. Each group is a module of `relay.commands`."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from bench import report
 from bench.poll import stub
 from bench.processes import Child, valkey
 from relay.core.presence import TenantId, UserId
-from relay.core.reading.accepting import People
+from relay.core.reading.acceptance import People
 from relay.core.reading.ordering import Order
 from relay.core.revision import Epoch
 from relay.graph.client import GraphClient

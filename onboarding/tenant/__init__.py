@@ -1,17 +1,17 @@
 """The tenant's page: the people of a connected organisation see its status and change its settings, after signing in.
 
-    routes.py             all routes, Microsoft's answers, and pages for those outside
+    routes.py             all routes, Microsoft's answers, and pages for visitors without access
     views/                the views, a module for each section
     auth.py               authentication and authorisation of every request
     access.py             rights
     sign_ins.py           sign-ins at Microsoft: identity, a new consent, the password once more
     reauthentication.py   actions that cannot be undone
     sessions.py           sessions of people who signed in
-    cookies.py            the two cookies
+    cookies.py            the session's cookie, and the one that comes back from Microsoft
     services.py           the services that the views share
     layout.py             the layout that the pages share
     flash.py              messages about the last step, shown once
-    trying.py             proves a new grant before it is kept
+    proving.py            proves a new grant before it is kept
     key_issuing.py        makes and rotates suite keys
     setting_forms.py      the forms of the settings
     mapping_form.py       the form of the presence mapping

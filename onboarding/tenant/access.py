@@ -1,22 +1,21 @@
 """Rights on a tenant's page. Pure.
 
-Two rights, and what lies beside them:
+Two rights, and the states without one:
 
     MANAGES         is a manager of the tenant, by object id (see `relay.store.custody.managers`)
-    ROLE            holds a directory role of the tenant that the operator named; judged from the id token of the sign-in
+    ROLE            holds a directory role of the tenant that the operator named; read from the id token of the sign-in
     READS           holds a grant: the relay reads with this account, and the account sees that and can end it
-    NO_ROLE         of the tenant, and none of these; it may have asked to read for it
-    NOT_CONNECTED   the tenant is not here
+    NO_ROLE         belongs to the tenant and has none of these; it may have asked to read for it
+    NOT_CONNECTED   the tenant is not connected
 
 Reading for a tenant gives no right to manage it: anybody whom Microsoft lets consent could get it by running the wizard, and
 in many organisations that is everybody.
 
-The contact named at onboarding becomes a manager at the first sign-in to this very tenant. What counts is the account's own
-name (`preferred_username`, the UPN) in an id token of this tenant: the part after its @ is a domain that Microsoft had the
-tenant prove it owns, and only the tenant's administrators give names out. Any other claim would not do: what a token has as
-`email` is a text that administrators of *any* tenant can write down for their people, so a stranger could come as our contact. A
-guest's name is of the tenant that it comes from, so a guest is no contact. Names are given to others in time, so a contact who never
-comes may not for ever.
+The contact named at onboarding becomes a manager at the first sign-in to this very tenant. Only the account's own
+name (`preferred_username`, the UPN) in an id token of this tenant counts: the part after its @ is a domain that Microsoft made the
+tenant prove, and only the tenant's administrators give names out. No other claim would do: administrators of *any* tenant can
+set `email` for their people, so a stranger could come as our contact. A guest's name is of the tenant that it comes from, so a guest
+is no contact. Names are given to other people in time, so a contact who does not come within 90 days loses the claim.
 """
 
 from __future__ import annotations

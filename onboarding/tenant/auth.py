@@ -1,7 +1,7 @@
 """Authentication and authorisation of every request to the tenant's page.
 
-A view calls `visitor` first (or `form`, for a form) and gets a `Visitor`, or does not go on. The tenant is the session's; a view
-has no other to choose from.
+A view first calls `visitor` (or `form`, for a form), which returns a `Visitor` or raises. The tenant is the session's; a view
+cannot choose another.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The cookies of the tenant's page; see `onboarding.cookies` for the prefix.
+"""The cookies of the tenant's page: the session's, and the one that comes back from Microsoft. See `onboarding.cookies` for the prefix.
 
-`__Host-tenant`           SameSite=Lax. Whoever holds it is signed in. Not Strict: a browser that comes back from Microsoft's
+`__Host-tenant`           SameSite=Lax. Its holder is signed in. Not Strict: a browser that comes back from Microsoft's
                           page would not send it, and the page would open as if nobody had signed in.
 `__Host-tenant-return`    SameSite=None, because Microsoft's answer is posted from Microsoft's page. It proves that the answer
                           comes through the browser that asked, and nothing else. One for all tabs of a browser.
 
-A session's cookie is made after somebody has signed in and never before, so a planted one opens nothing.
+A session's cookie is made after a person has signed in and never before, so a planted one opens nothing.
 """
 
 from __future__ import annotations

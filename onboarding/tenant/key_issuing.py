@@ -1,17 +1,17 @@
-"""Making and rotating suite keys: the order of the writes, and why an interruption at any point is harmless.
+"""Makes and rotates suite keys: the order of the writes, and why an interruption at any point is harmless.
 
-    1  key        provisional, on disk: it ends by itself within a quarter of an hour. Cut short here, nobody has its text
-    2  session    the text is in the sealed session, on disk; of two at once one gets here, the other takes its key back
-       ── the page that shows it is asked for ──
+    1  key        provisional, on disk: it expires within a quarter of an hour. Interrupted here, nobody has its text
+    2  session    the text is in the sealed session, on disk; of two requests at once one gets here, the other revokes its key
+       ── the page that shows it is requested ──
     3  key        in force for good, and recorded in the audit log
     4  old key    gets its end, when the new one takes its place
-    5  session    the text is forgotten; of two pages at once one gets here
+    5  session    the text is deleted; of two pages at once one gets here
        ── the text is shown ──
 
-Each of 3 to 5 can be repeated, so asking for the page again goes on from wherever it stopped. Nobody holds a key that is not in
-force, and no old key ends before its successor could be read. A key that waits to be shown ends when another is made in its
-stead. Cut short after 5, the key is in force and was read by nobody: as
-with any page that was lost, it is replaced by another, which ends it at once.
+Each of 3 to 5 can be repeated, so requesting the page again goes on from wherever it stopped. Nobody holds a key that is not in
+force, and no old key ends before its successor could be read. A key that waits to be shown ends when another is made instead.
+Interrupted after 5, the key is in force and was read by nobody: as with any page that was lost, it is replaced by another key,
+which ends it at once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Downloads of the audit log: few at once, read from Redis as fast as the browser reads, and limited in time.
 
-Each holds `PAGE` entries of each stream and one piece of text, wherever its browser is; the server adds 64 KiB that wait to be
-read, and cuts whoever does not read (see `relay.http.protocol`). Counted in this process and nowhere else.
+Each holds `PAGE` entries of each stream and one piece of text, however slow its browser is; the server adds 64 KiB that wait to be
+read, and cuts off a browser that does not read (see `relay.http.protocol`). Counted in this process and nowhere else.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The form of the presence mapping: the console status of each row, and the tenant's choice in its place."""
+"""The form of the presence mapping: the default console status of each row, and the tenant's choice instead."""
 
 from __future__ import annotations
 

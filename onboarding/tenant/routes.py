@@ -1,4 +1,4 @@
-"""The routes of the tenant's page put together, Microsoft's answers to its sign-ins, and the pages for those outside."""
+"""The routes of the tenant's page, Microsoft's answers to its sign-ins, and the pages for visitors without access."""
 
 from __future__ import annotations
 

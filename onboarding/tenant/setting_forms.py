@@ -1,4 +1,4 @@
-"""The forms of a tenant's settings: checks what was typed and turns it into settings. Pure."""
+"""The forms of a tenant's settings: checks typed values and turns them into settings. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sign-ins at Microsoft: who somebody is, a new consent, and the password once more.
+"""Sign-ins at Microsoft: identity, a new consent, and the password once more.
 
 Each is stored under its `state`, taken once, and bound to its browser. One for a consent is bound to its session as well, and so
 to the tenant.

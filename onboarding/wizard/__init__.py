@@ -1,14 +1,14 @@
-"""The wizard: how an organisation that is not connected yet gives its consent and gets its suite key.
+"""The wizard: an organisation that is not connected yet gives its consent and gets its suite key.
 
-views.py          the routes
-steps.py          what each step reads and writes; no HTTP
+views.py          the routes: one view for each page
+steps.py          the steps: what each reads and writes; no HTTP
 cookies.py        the cookies that tie a flow to its browser
 flow.py           an onboarding under way, as a value
 fields.py         the fields of the first form, checked
 domains.py        the tenant of a domain
 eligibility.py    which tenants may come in
 sign_ins.py       the way to Microsoft and back
-verification.py   the background task that tests a new grant
-checks.py         the checks that it makes: users, presence, one subscription
+verification.py   the background task that verifies a new grant
+checks.py         its checks: users, presence, one subscription
 admission.py      writes the tenant, its grant and its suite key once the checks succeeded
 """

@@ -1,13 +1,13 @@
 """Writes the tenant, its grant and its suite key once the grant is proven; an interruption at any point is harmless.
 
-    0  proof          Microsoft is asked; nothing is written but how far it is
-    1  tenant, grant  one script, on disk. Before it: nothing but the flow. After it: a tenant that is read
-    2  suite key      on disk. Cut short here, it is a key whose text nobody has; 4 ends it
-    3  flow: done     compare and set, on disk; of two at once one gets here, the other takes its key back
-    4  other keys of this flow are revoked: those of tries that were cut short, or a key that was lost on the way
+    0  proof          Microsoft is asked; only the progress is written
+    1  tenant, grant  one script, on disk. Before it there is only the flow; after it there is a tenant that is read
+    2  suite key      on disk. Interrupted here, nobody has the key's text; 4 ends it
+    3  flow: done     compare and set, on disk; of two at once one gets here, the other revokes its key
+    4  other keys of this flow are revoked: those of interrupted tries, or a key that was lost on the way
 
 This is the order for the account that connects the organisation, and for its managers. Any other consent makes no key: an account
-that reads for the organisation already renews its own grant and gains nothing; any other account makes a request, and a manager
+that already reads for the organisation renews its own grant; any other account makes a request, and a manager
 decides (`relay.store.custody.access_requests`).
 
 Each step can be repeated, so trying again goes on from wherever it stopped. The key's text is in the sealed flow from 3 until

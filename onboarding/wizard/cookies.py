@@ -1,6 +1,6 @@
 """The two cookies that tie a flow to its browser. Both are made when it starts, so that nobody can have planted them.
 
-`__Host-onboarding-<flow id>`   SameSite=Lax. Whoever holds it may see and continue the flow.
+`__Host-onboarding-<flow id>`   SameSite=Lax. Its holder may see and continue the flow.
 `__Host-return-<flow id>`       SameSite=None, because Microsoft's answer is posted from Microsoft's page and the browser would
                                 not send a Lax cookie with it. It proves that the answer comes through the browser that
                                 asked, and nothing else; it follows from the first by a hash, and not the other way round.

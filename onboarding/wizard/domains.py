@@ -1,7 +1,7 @@
-"""Look-ups of the tenant of a domain at Microsoft: few at once, a bounded queue, and answers cached for a while.
+"""Lookups of the tenant of a domain at Microsoft: few at once, a bounded queue, and answers cached for a while.
 
-Whoever fills in forms makes the relay ask, so a flood of made-up domains would use up Microsoft's patience with the relay's address.
-An operator's invitation knows its tenant, and asks nothing: it comes in whatever else is going on.
+Every submitted form makes the relay ask, so without a limit a flood of made-up domains would make Microsoft throttle the relay's
+address. An operator's invitation already names its tenant and asks nothing, so it works during a flood.
 """
 
 from __future__ import annotations

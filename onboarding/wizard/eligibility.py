@@ -1,4 +1,4 @@
-"""Decides which organisations may come in: the operator's choice, the limits on sign-ups, and organisations turned away."""
+"""Decides which organisations may come in: the operator's choice, the limits on sign-ups, and organisations that were turned away."""
 
 from __future__ import annotations
 

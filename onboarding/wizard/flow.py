@@ -5,8 +5,8 @@ STARTED ──signed in, consented──► SIGNED_IN ──"Yes, use this accou
    ├─────────────────────────┘        │ another account                     ▼ │ try again
    └──────────────────────────────────┴────────── sign in again ───────── FAILED
 
-While STARTED it holds nothing but what was typed and fingerprints, so it may wait for days: for an administrator's approval,
-or for whoever was sent a link.
+While STARTED it holds only typed text and fingerprints, so it may wait for days: for an administrator's approval,
+or for somebody with a link.
 """
 
 from __future__ import annotations

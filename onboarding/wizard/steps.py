@@ -1,4 +1,4 @@
-"""The steps of the wizard: each reads and writes the flow. Views call them and render the result; nothing of HTTP is here."""
+"""The steps of the wizard: each reads and writes the flow. Views call them and render the result; no HTTP here."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""The verification of a new grant: a task in the process that was asked, which writes its progress into the flow.
+"""The verification of a new grant: a background task that writes its progress into the flow.
 
     "Yes" ──► PROVING, run r ──► a task: users ─► presence ─► push ─► kept ──► DONE
                   │                 │ alive: a key in Redis that is renewed while the task lives
                   ▼                 ▼
-    the page reads the flow, and whether the run is alive; one that is not was interrupted, and can be tried again
+    the page reads the flow, and whether the run is alive; a run that is not was interrupted, and can be tried again
 
-Every write of a run demands the flow as the run left it. So of two runs, or of a run and somebody who chose another account
-meanwhile, one finds out that it is not wanted any more, and stops before anything is kept.
+Every write of a run requires the flow as the run left it. So of two runs, or of a run and a person who chose another account
+meanwhile, one notices, and stops before anything is kept.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Checks the address of a tenant's receiver. The tenant chooses the host, so it must not lead the relay into the relay's own network.
+"""Checks the address of a tenant's receiver. The tenant chooses the host, so it must not lead into the relay's own network.
 
-The host is resolved once, every address that it has is judged, and the connection goes to one of those that were judged: a name
-that answers otherwise a moment later changes nothing.
+The host is resolved once, all its addresses are checked, and the connection goes to one of the checked addresses: if the name
+resolves differently a moment later, that changes nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A consent that ended or works again, as the alerts tell of it, and the body of the signed POST."""
+"""A consent that ended or works again, as alerts report it, and the body of the signed POST."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 
 A letter goes to the one person that it names, by e-mail alone. A consent event goes to the tenant's contact and to its own address.
 
-The sender runs beside the reading and never holds it up. Only this process knows how often a notice was tried: after a
+The sender runs beside the reading and never delays it. Only this process knows how often a notice was tried: after a
 takeover the next owner begins with short pauses again.
 """
 

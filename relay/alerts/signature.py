@@ -2,8 +2,8 @@
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 
-A secret of its form (`whsec_` and Base64) stands for the bytes that it encodes. Any other text that a tenant chose is the key
-itself, and libraries take the Base64 of it.
+A secret of the specification's form (`whsec_` and Base64) stands for the bytes that it encodes. Any other text that a tenant chose is
+the key itself, and libraries take the Base64 of it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Subjects and texts of the e-mails, in the reader's language. The texts are messages of `relay/locale/alerts.toml`.
 
 consent_email   a tenant's consent ended, or works again: to the tenant's contact
-letter_email    one thing that a person did, or that waits: to a manager, the contact, or the operator
+letter_email    one action of a person, or one that waits: to a manager, the contact, or the operator
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
     settings       list the settings
     explain        explain one user's presence
     audit          print a tenant's audit log
-    probe          ask a real tenant what Microsoft does not document
+    probe          ask a real tenant about behaviour that Microsoft does not document
     redis_acl      print the Redis user of a role
     tenants        the organisations that use the relay
     managers       the managers of a tenant: `tenants manager`
@@ -19,8 +19,8 @@
     backup_folder  a folder of backups, of which the newest are kept
     certificates   certificates that change notifications are encrypted for
     renamed        the command group, and old spellings of commands
-    runner         what all share: settings, the store, errors as one line, exit codes
-    naming         find the tenant that an operator names
+    runner         shared by all: settings, the store, errors as one line, exit codes
+    naming         finds the tenant that an operator names
 
-What a command needs is imported when it runs: `--help` must not wait for gRPC.
+A command imports what it needs when it runs: `--help` must not wait for gRPC.
 """

@@ -1,4 +1,4 @@
-"""`presence-relay backup`: create, verify and restore backups of what is kept for tenants, and make the keys of backups."""
+"""`presence-relay backup`: create, verify and restore backups of tenants' data, and make the keys of backups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`presence-relay tenants invite`: a link that begins an onboarding, as the pages make one for a colleague."""
+"""`presence-relay tenants invite`: make a link that begins an onboarding, as the pages do for a colleague."""
 
 from __future__ import annotations
 

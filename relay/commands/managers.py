@@ -1,4 +1,4 @@
-"""`presence-relay tenants manager`: list, add and remove the managers of a tenant, for when nobody there can."""
+"""`presence-relay tenants manager`: list, add and remove the managers of a tenant, for when no manager can."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find the tenant that an operator names: by id, by domain or by name."""
+"""Finds the tenant that an operator names: by id, by domain or by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`presence-relay probe`: ask a real tenant what Microsoft does not document."""
+"""`presence-relay probe`: ask a real tenant about behaviour that Microsoft does not document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Renamed commands: the old spellings work for one release, and print the new ones."""
+"""Renamed commands: the old spellings work for one release, and print the new ones as a warning."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The account behind a name, in a tenant's own directory and with the tenant's own consent.
+"""Finds the account of a name, in a tenant's own directory and with the tenant's own consent.
 
-A right is bound to an object id, never to a name: names are given to others. So whoever is named is looked up at once.
+A right is bound to an object id, never to a name, because names are given to others. So a named person is looked up at once.
 """
 
 from __future__ import annotations

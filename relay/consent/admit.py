@@ -1,4 +1,4 @@
-"""Keeps a proven grant: three ways in, by who lets the account in. Each is one durable step of the store's.
+"""Keeps a proven grant, by three rules. Each is one durable step of the store.
 
     by_operator   the operator's command, or `dev`: the tenant comes in, whatever the sign-up rule says
     by_applicant  the wizard: the sign-up rule decides; an account that a connected tenant does not know must ask

@@ -1,4 +1,4 @@
-"""Onboarding from the command line: the real authorization code flow, for a person with a browser on this machine."""
+"""Onboarding from the command line: the real authorization code flow, with a browser on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takes the one answer of a sign-in on this machine: the browser posts it to `http://localhost:…`."""
+"""Receives the answer of a sign-in on this machine: the browser posts it to `http://localhost:…`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bounds how long people in front of a page wait for Microsoft, and repeats their requests meanwhile."""
+"""Limits how long people in front of a page wait for Microsoft, and repeats requests meanwhile."""
 
 from __future__ import annotations
 

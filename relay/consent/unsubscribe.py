@@ -1,4 +1,4 @@
-"""Ends the subscriptions of a grant that is not kept any more, while its token is at hand. Best effort: they end within the hour."""
+"""Ends the subscriptions of a grant that is no longer kept, while its token is still available. Best effort: they expire within the hour."""
 
 from __future__ import annotations
 

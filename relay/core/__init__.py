@@ -1,18 +1,18 @@
 """Rules and values of the relay. Pure: no I/O, no clocks (`now` is an argument), no third-party imports.
 
-addresses.py  Domains and e-mail addresses, in the form that the DNS and every mail server take
-audit/        The audit log: its events, and its files
-bucket.py     A token bucket that may be overdrawn once: who has paid for too much waits before the next.
-consent/      Tenants and grants: their life, and what Microsoft's refusals mean for them
-names.py      Names of users as suites give them, and the one form that the relay keeps them in
-pausing.py    Computes the pause after a refusal
-presence.py   The values that the relay passes around: ids, observations, presences, statuses
-push/         Subscriptions at Graph: their life, whom they cover, and whether they announce what happens
-reading/      the plan of reads, the budget, refusals, and the order of observations
-revision.py   Positions in a partition's `changes`, the identity of that sequence, and the token that carries both to a suite
-share_holder.py One worker's part in keeping shares fair: what it is to take, and what to hand over next
-shares.py     Fair shares of the partitions: which worker is to have which
-showing/      Values shown to people: console statuses, idle times, reasons why a user has no presence
-textfile.py   Text files as people have them: also as Windows writes them
-watching/     the rules of a stream, permissions, and the names that are wanted
+addresses.py    Domains and e-mail addresses, in the form that DNS and mail servers accept
+audit/          The audit log: its events, its files, and which suite watches whom
+bucket.py       A token bucket that one payment may overdraw
+consent/        Tenants and grants: their states, and what Microsoft's refusals mean for them
+names.py        Names of users as suites give them, and the one form that the relay keeps
+pausing.py      The pause after a refusal
+presence.py     The values that the relay passes around: ids, observations, presences, statuses
+push/           Subscriptions at Graph: their life, the users that they cover, and whether they announce changes
+reading/        The plan of reads, the request budget, refusals, and which observations change an answer
+revision.py     Positions in a partition's `changes`, the identity of that sequence, and the resume token that carries both
+share_moves.py  The partitions that one worker takes and hands over, so that shares become fair in few moves
+shares.py       Fair shares of the partitions: a plan that all workers compute from one table
+showing/        Values shown to people: console statuses, idle times, reasons why a user has no presence
+textfile.py     Text files as people save them, also on Windows
+watching/       The rules of a stream, permissions, and the names that are wanted
 """

@@ -1,4 +1,4 @@
-"""Domains and e-mail addresses, in the form that the DNS and every mail server take."""
+"""Domains and e-mail addresses, in the form that DNS and mail servers accept."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A token bucket that may be overdrawn once: who has paid for too much waits before the next. (Pure.)
+"""A token bucket that one payment may overdraw. (Pure.)
 
-Messages are paid for after they were read, because only then is it known what they cost. So a payment is never refused; it
-may leave a debt, and nobody is let on before the debt has been worked off. In any span of `t` seconds no more is paid than
-`at_once + a_second * t`, and the cost of one payment beyond that.
+A message is paid for after it was read, because its cost is not known before. So a payment is never refused; it may leave a
+debt, and nothing more is read until time has paid the debt. In any span of `t` seconds, at most `at_once + a_second * t` is
+spent, plus the cost of one payment.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Names of users as suites give them, and the one form that the relay keeps them in."""
+"""Names of users as suites give them, and the one form that the relay keeps."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Computes the pause after a refusal. (Pure.)
 
-What the other side asks for is obeyed within bounds. Microsoft has sent waits of nothing, of less than a second, and dates that are
-over by our clock (https://github.com/microsoftgraph/microsoft-graph-docs/issues/3877): whoever comes back at once is refused
-again, and each refused request counts against the limit.
+The pause is what the other side asks for, within bounds. Microsoft has sent `Retry-After` values of zero, of less than a second,
+and dates that are past by our clock (https://github.com/microsoftgraph/microsoft-graph-docs/issues/3877). A request that is
+repeated at once is refused again, and each refused request counts against the limit.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Positions in a partition's `changes`, the identity of that sequence, and the token that carries both to a suite."""
+"""Positions in a partition's `changes`, the identity of that sequence, and the resume token that carries both to a suite."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Fair shares of the partitions: which worker is to have which, by what they cost, with few moves. (Pure.)
+"""Fair shares of the partitions: which worker has which, by their cost, with few moves. (Pure.)
 
-Every worker sees the same table and computes the same plan from it, so none leads. Two that see different tables for a moment
-disagree about a move and no more: a lease decides who owns a partition.
+Every worker sees the same table and computes the same plan from it, so there is no leader. Two that see different tables for a moment
+can only disagree about a move: a lease decides who owns a partition.
 
-    free partitions     go to the worker with the least to do, the dearest partition first
-    owned partitions    stay, until some worker's cost is further from the mean than is tolerated
-    moves               go from the worker with the most to the one with the least, and only if that one has less than the giver
-                        afterwards: each move makes shares more alike, so that moves come to an end
+    free partitions     go to the worker with the smallest cost, the most expensive partition first
+    owned partitions    stay, until some worker's cost differs from the mean by more than is tolerated
+    moves               go from the worker with the greatest cost to the one with the smallest, and only if that one then has less than
+                        the giver: each move makes shares more alike, so moves come to an end
 """
 
 from __future__ import annotations

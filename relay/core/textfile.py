@@ -1,4 +1,4 @@
-"""Text files as people have them: also as Windows writes them."""
+"""Text files as people save them, also on Windows."""
 
 from __future__ import annotations
 

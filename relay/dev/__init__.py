@@ -1,9 +1,9 @@
-"""A relay at work on one machine: `presence-relay dev`.
+"""A whole relay on one machine: `presence-relay dev`.
 
-    run.py        the whole of it, from an empty folder to a command that shows presence
-    folder.py     what is kept between runs: certificates, key ring, ports, the data of the two servers
-    children.py   Valkey and the local Microsoft cloud as processes that end when this one does, however it ends
+    run.py        all of it, from an empty folder to a command that shows presence
+    folder.py     files that are kept between runs: certificates, key ring, ports, the data of the two servers
+    children.py   Valkey and the local Microsoft cloud as processes that end when this one does, in any case
     browser.py    a person at Microsoft's sign-in and consent pages, played by a script
 
-It needs what `pip install presence-relay[dev]` brings, and the emulator from the source checkout.
+It needs what `pip install presence-relay[dev]` installs, and the emulator from the source checkout.
 """

@@ -1,4 +1,4 @@
-"""A person in front of Microsoft's pages, played by a script: fills in what is asked, until the answer for the relay comes."""
+"""A person in front of Microsoft's pages, played by a script: fills in forms until the answer for the relay comes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Valkey and the local Microsoft cloud as children of this process.
 
 They end when it does, even when it is killed: Valkey because the kernel is asked to kill it, the cloud because it watches
-its parent. A Ctrl-C in the terminal does not reach them, so that they are there until the relay has said goodbye.
+its parent. A Ctrl-C in the terminal does not reach them, so that the relay can still use them while it stops.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The whole of `presence-relay dev`: servers, certificates, a tenant that consented, all roles, and what to type next."""
+"""The whole of `presence-relay dev`: servers, certificates, a tenant that consented, all roles, and the next command to type."""
 
 from __future__ import annotations
 

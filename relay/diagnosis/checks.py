@@ -1,4 +1,4 @@
-"""The preflight: everything around the relay that must be right before it can work, looked at without changing it."""
+"""The preflight: checks everything around the relay that must be right before it can work, and changes nothing."""
 
 from __future__ import annotations
 

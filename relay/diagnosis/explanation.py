@@ -1,4 +1,4 @@
-"""Everything about one user: what Microsoft said, what became of it, who reads it when, who watches, and what is missing."""
+"""Everything about one user: Microsoft's answer, the relay's answer, when and with which account it is read, who watches, and what is missing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""All watched users of a tenant: what suites ask for, what that stands for, and what the answer is.
+"""All watched users of a tenant: the names that suites ask for, the users that they stand for, and the answers.
 
-Read as a whole, because filters look at everything, and kept for a while that grows with what the reading cost: however many
-people look, and however many users there are, a fifth of one core is spent on a tenant at most.
+Read as a whole, because filters look at everything, and cached for five times as long as the reading took: however many
+people look, and however many users there are, a tenant takes at most a fifth of one core.
 """
 
 from __future__ import annotations

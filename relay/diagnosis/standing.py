@@ -1,6 +1,6 @@
-"""The standing of tenants, as operators see it: one value for the list, the details and JSON.
+"""The standing of tenants for operators: one value for the list, the details and JSON.
 
-It is read with few round trips: those of one tenant, for up to `BATCH` of them together.
+Up to `BATCH` tenants are read together, with the round trips of one.
 """
 
 from __future__ import annotations

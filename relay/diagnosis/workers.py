@@ -1,4 +1,4 @@
-"""The workers as an operator sees them: who lives, with which share, and what nobody reads."""
+"""The workers for operators: which live, with which share, and which partitions have no worker."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""The edge: the gRPC server that suites talk to. It holds their streams and fans out what the workers found.
+"""The edge: the gRPC server for suites. It holds their streams and fans out the workers' results.
 
     server.py              the server's life: TLS, health, reflection, drain
     service.py             the two RPCs: each call becomes a stream
-    gate.py                checks every call before anything of it is read
+    gate.py                checks every call before any message is read
     auth.py                verifies the suite key of a call
-    strangers.py           bounds calls that have shown no suite key
+    unauthenticated.py     bounds calls without a verified suite key
     requests.py            parses and checks what a suite asks for
-    open_calls.py          the places for calls of each tenant, and who may take another's
+    open_calls.py          the places for calls of each tenant, and which call may take another's
     name_budget.py         limits how fast suites may name users
     tenant_limits.py       reads how many names each tenant may watch
     context.py             the parts that all streams use, made once
@@ -19,7 +19,7 @@
     errors.py              each error on the wire
     health.py              gRPC's health service
     reflection.py          gRPC's reflection
-    sockets.py             the process' sockets: stops listening while gRPC still serves the open connections
+    sockets.py             the process's sockets: stops listening while gRPC still serves the open connections
     address_limit.py       bounds the connections of one address
     memory.py              gives freed memory back to the system
     tasks.py               short tasks beside the streams
@@ -31,7 +31,7 @@
       ▲                  │  ▲
       └────responses─────┘  └──entries── hub ◄──changes── Redis
 
-An edge keeps nothing that must outlive it: its streams resume at another one. The rules of a stream are pure and live in
-`relay.core.watching.watch`; here is the waiting, the reading and the writing. A stream costs a reading task and a sending task; a
-lookup has one more while it lasts.
+An edge keeps nothing that must outlive it: its streams resume at another one. The rules of a stream are pure, in
+`relay.core.watching.watch`; this package waits, reads and writes. A stream costs a reading task and a sending task, and a
+lookup one more while it lasts.
 """

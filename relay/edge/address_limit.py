@@ -1,8 +1,8 @@
 """Bounds the connections of one address.
 
-gRPC accepts connections by itself and asks nobody, so this looks at the process' sockets every second: what an address has beyond its
-limit is closed, the newest first. Until then the limit of all connections holds. A look costs some 2 µs a descriptor, on a thread,
-and nothing as long as the process has no more descriptors than one address may have connections.
+gRPC accepts connections by itself and asks nobody, so this looks at the process's sockets every second and closes the newest
+connections of an address that has too many. Until then the limit on all connections holds. A look costs about 2 µs for each
+descriptor, on a thread, and nothing while the process has fewer descriptors than one address may have connections.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Verifies the suite key that each call carries, in a queue that a flood of wrong keys cannot block for known keys.
+"""Verifies the suite key of each call, in a queue that a flood of wrong keys cannot block for known keys.
 
 The tenant follows from the key alone; nothing else that a caller sends identifies it.
 
-Verifying costs reads of Redis, which anybody can ask for with made-up keys. So few verifications run at a time, more wait,
-and beyond that a call is refused unread. Keys that were good before do not stand in that queue: a flood of made-up keys keeps
-out only suites that this edge has not met yet, and those for as long as it takes to try again.
+Verifying costs reads of Redis, and anybody can cause them with made-up keys. So few verifications run at a time, some wait,
+and beyond that a call is refused unread. Keys that were good before have a queue of their own: a flood of made-up keys keeps
+out only suites that this edge has not met yet, and those only until they try again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from relay.edge.settings import EdgeSettings
-    from relay.edge.strangers import Strangers
+    from relay.edge.unauthenticated import UnauthenticatedCalls
     from relay.store.custody.suite_key_records import KeyRecord
     from relay.store.custody.suite_keys import SuiteKeys
 
@@ -41,9 +41,9 @@ class KeyVerifier:
     revocation. What is remembered is only which keys were good, for their place in the queue. Wrong keys are not: a flood makes up new ones.
     """
 
-    def __init__(self, suite_keys: SuiteKeys, strangers: Strangers, settings: EdgeSettings) -> None:
+    def __init__(self, suite_keys: SuiteKeys, unauthenticated: UnauthenticatedCalls, settings: EdgeSettings) -> None:
         self._suite_keys = suite_keys
-        self._strangers = strangers
+        self._unauthenticated = unauthenticated
         self._turns = asyncio.Semaphore(settings.verifications_at_once)
         self._known: dict[bytes, None] = {}  # SHA-256 of the key's text, the latest used last
         self._under_way: Counter[bytes] = Counter()  # of known keys
@@ -65,7 +65,7 @@ class KeyVerifier:
                 with self._counted(mark):
                     key = await self._suite_keys.verify(text)
             else:
-                with self._strangers.admitted():
+                with self._unauthenticated.admitted():
                     async with self._turns:
                         key = await self._suite_keys.verify(text)
         except Rejected:

@@ -1,8 +1,8 @@
-"""Sweeps the suite keys of open streams: ends streams whose key has ended, and publishes which suites are connected.
+"""Checks the suite keys of open streams: ends streams whose key has ended, and publishes which suites are connected.
 
-A revocation ends its streams through `changes`, at once. The sweep finds what did not arrive there: keys that end by themselves
+A revocation ends its streams through `changes`, at once. This check finds what did not arrive there: keys that expire
 because another took their place, and revocations by a process that was killed before it could write its entry. It reads all keys
-in a few round trips, whatever their streams do, and writes nothing while nothing changes but a sign of life.
+in a few round trips, however many streams there are, and writes only a sign of life while nothing changes.
 """
 
 from __future__ import annotations

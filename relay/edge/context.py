@@ -12,9 +12,9 @@ from relay.edge.interest import LocalInterest
 from relay.edge.name_budget import KeyBudgets
 from relay.edge.open_calls import OpenCalls
 from relay.edge.statistics import EdgeCounters
-from relay.edge.strangers import Strangers
 from relay.edge.tasks import ShortTasks
 from relay.edge.tenant_limits import TenantLimits
+from relay.edge.unauthenticated import UnauthenticatedCalls
 from relay.edge.watch_audit import WatchAudit
 from relay.edge.weighted_semaphore import WeightedSemaphore
 from relay.errors import StoreUnavailable
@@ -43,8 +43,8 @@ class EdgeContext:
         self.clock = clock
         self.tasks = ShortTasks()
         self.suite_keys = SuiteKeys(store, marks)
-        self.strangers = Strangers(settings, self.tasks)
-        self.auth = KeyVerifier(self.suite_keys, self.strangers, settings)
+        self.unauthenticated = UnauthenticatedCalls(settings, self.tasks)
+        self.auth = KeyVerifier(self.suite_keys, self.unauthenticated, settings)
         self.open_calls = OpenCalls(settings.streams_per_tenant)
         self.presences = Presences(store)
         limits = TenantLimits(Tenants(store), settings.tenant_names, clock)

@@ -1,7 +1,7 @@
 """The wire, by joining bytes.
 
 The worker encodes each answer as a whole `answers` field of a `Batch` (tag, length, `UserAnswer`). A repeated field is the
-concatenation of its items, so a batch is made by joining them, and nothing is decoded here. What is rare is made with the
+concatenation of its items, so a batch is made by joining them, and nothing is decoded here. Rare messages are made with the
 generated classes.
 """
 

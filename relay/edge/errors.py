@@ -1,4 +1,4 @@
-"""Errors on the wire: gRPC code, reason, metadata, and the time to wait before coming back."""
+"""Errors on the wire: gRPC code, reason, metadata, and the time to wait before the next try."""
 
 from __future__ import annotations
 

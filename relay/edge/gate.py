@@ -1,4 +1,4 @@
-"""Checks every call before anything of it is read: whatever its method, its metadata is short and its suite key is good.
+"""Checks every call before any message is read: whatever its method, its metadata is short and its suite key is good.
 
     call ──► metadata below 16 KiB? ──► Health: no key, bounded by itself
                                    └──► key in the metadata, verified ──► its method, which finds it in `VERIFIED`
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from relay.edge.auth import KeyVerifier
     from relay.edge.settings import EdgeSettings
-    from relay.edge.strangers import Strangers
+    from relay.edge.unauthenticated import UnauthenticatedCalls
     from relay.store.custody.suite_key_records import KeyRecord
 
     Metadata = Iterable[tuple[str, str | bytes]]
@@ -44,9 +44,9 @@ _HEALTH: Final = f"/{health.SERVICE_NAME}/"
 class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
     """Lets calls through, or ends them with the reason."""
 
-    def __init__(self, auth: KeyVerifier, strangers: Strangers, settings: EdgeSettings) -> None:
+    def __init__(self, auth: KeyVerifier, unauthenticated: UnauthenticatedCalls, settings: EdgeSettings) -> None:
         self._auth = auth
-        self._strangers = strangers
+        self._unauthenticated = unauthenticated
         self._settings = settings
 
     async def intercept_service(
@@ -70,7 +70,7 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
 
     def _refusal(self, error: Exception) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def refuse(_requests: object, context: ServicerContext[bytes, bytes]) -> None:
-            await self._strangers.read_first(context.read)
+            await self._unauthenticated.read_first(context.read)
             await refused(context, error)
 
         return grpc.stream_stream_rpc_method_handler(refuse)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from grpc.aio import ServicerContext
 
     from relay.edge.settings import EdgeSettings
-    from relay.edge.strangers import Strangers
+    from relay.edge.unauthenticated import UnauthenticatedCalls
 
 _MOST_BYTES: Final = 1024
 """Size of a request, which names a service."""
@@ -30,8 +30,8 @@ _MOST_BYTES: Final = 1024
 class HealthService:
     """Reports the health of each service."""
 
-    def __init__(self, strangers: Strangers, settings: EdgeSettings) -> None:
-        self._strangers = strangers
+    def __init__(self, unauthenticated: UnauthenticatedCalls, settings: EdgeSettings) -> None:
+        self._unauthenticated = unauthenticated
         self._settings = settings
         self._servicer = health.aio.HealthServicer()
         self._watches = 0
@@ -60,7 +60,7 @@ class HealthService:
 
     async def _watch(self, _requests: object, context: ServicerContext[bytes, bytes]) -> None:
         try:
-            with self._strangers.admitted(), self._watched():
+            with self._unauthenticated.admitted(), self._watched():
                 await self._servicer.Watch(await self._request(context), context)
         except Busy as error:
             await refused(context, error)
@@ -80,7 +80,7 @@ class HealthService:
 
         So a probe is answered whatever other callers do.
         """
-        raw = await self._strangers.read(context.read)
+        raw = await self._unauthenticated.read(context.read)
         if isinstance(raw, bytes) and len(raw) <= _MOST_BYTES:
             try:
                 return health_pb2.HealthCheckRequest.FromString(raw)

@@ -1,15 +1,15 @@
 """The names that this edge's suites watch, in step with the store.
 
-A stream says which names it wants and waits for `sync` before it reads a snapshot: so the worker knows of a name before
-a suite may rely on its changes. Names that no stream wants any more are taken out a moment later, all at once,
+A stream registers its names and waits for `sync` before it reads a snapshot, so the worker knows of a name before
+a suite may rely on its changes. Names that no stream wants any more are removed a moment later, all at once,
 so that a suite which closes one stream and opens the next changes nothing.
 
     added ──sync──► in the store ──no stream wants it──► gone ──run, a second later──► out of the store
 
-A tenant may watch so many distinct names, on all edges together. A name beyond the limit is refused to the stream that asks for it, and
-to no other. The first stream to register takes the names of the waiting streams along, so that streams which come back together do not
-wait for each other one by one; when that is too much, each registers its own names alone. A name that was admitted is never refused
-later, even when it has to be registered again.
+A tenant may watch a limited number of distinct names, on all edges together. A name beyond the limit is refused to the stream that
+asks for it, and to no other. The first stream to register takes the names of the waiting streams along, so that streams which come
+back together do not wait for each other one by one; if these are too many, each stream registers its own names alone. An admitted
+name is never refused later, even when it has to be registered again.
 """
 
 from __future__ import annotations

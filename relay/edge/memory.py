@@ -1,7 +1,7 @@
 """Gives freed memory back to the system.
 
-gRPC's core reads whole bursts of what a peer sends, from any peer. glibc keeps what was freed in between what is in use: after 60
-connections that sent header lists of 8 MB the process went on holding 850 MB, with this 140 MB (grpcio 1.85.1, glibc 2.36).
+gRPC's core reads whole bursts from any peer. glibc keeps memory that was freed between blocks in use: after 60
+connections that sent header lists of 8 MB the process held 850 MB, with this 140 MB (grpcio 1.85.1, glibc 2.36).
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Limits how fast suites may name users: a budget of names for each suite key, over all its streams at this edge.
 
-    changes   20,000 at once, then 500 a second: names of both kinds count, asked for and given up
+    changes   20,000 at once, then 500 a second: names of both kinds count, subscribed and unsubscribed
     starts    200,000 at once, then 5,000 a second: a start has up to 100,000 names, and a suite that loses its connection sends
               them again
 
-A key that has overdrawn is not read any further: HTTP/2 lets its client wait, and no client breaks. A message that was read waits for
-its turn before it is carried out. In ordinary use nobody ever waits: a first start of 100,000 names and the one after a
+Nothing more is read from a key that has overdrawn its budget: HTTP/2 makes its client wait, and no client breaks. A message that was
+read waits for its turn before it is carried out. In ordinary use nobody waits: a first start of 100,000 names and the one after a
 broken connection are within the budget.
 """
 

@@ -1,8 +1,8 @@
-"""The places for calls: how many each tenant has at this edge, and who may take another's.
+"""The places for calls: how many each tenant has at this edge, and which call may take another's.
 
-A suite that lost its connection without a word comes back before its old stream is noticed to be dead. When all places of its
+A suite whose connection broke silently comes back before its old stream is known to be dead. When all places of its
 tenant are taken, its new stream takes the place of the old one: that of the same suite key with the same instance id. A stream's
-id is known with its start only, so a call waits for its own without a place, if there is anything at all that it might take.
+id is known with its start only, so a call waits for its start without a place, if there is a stream that it might replace.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""gRPC's reflection, for tools such as grpcurl. Behind the suite key, counted among the tenant's streams, and not for ever."""
+"""gRPC's reflection, for tools such as grpcurl. It needs a suite key, counts among the tenant's streams, and is limited in time."""
 
 from __future__ import annotations
 

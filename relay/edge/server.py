@@ -1,9 +1,9 @@
 """The edge's server: listens, reports its health, and stops in order.
 
-Leaving: health turns NOT_SERVING and no connection is accepted any more. Every suite is asked to leave at a moment of its own within
+Stopping: health turns NOT_SERVING and no connection is accepted any more. Every suite is asked to leave at a moment of its own within
 `drain_delay`, but not before its connection was told to take no new streams (GOAWAY, by `connection_age`), so that the next one
-goes elsewhere, on the same channel as well. Streams that were on their way are served until then. What is left in the end is cut
-off after `grace`. A process that is killed instead loses nothing: suites resume.
+goes elsewhere, on the same channel as well. Calls that were on their way are served until then. Streams that are still open are
+cut off after `grace`. A process that is killed instead loses nothing: suites resume.
 """
 
 from __future__ import annotations
@@ -88,9 +88,9 @@ class EdgeServer:
                 running({"edge-suites": context.suites.run, "edge-memory": memory.give_back})
             )
             self._service = PresenceService(context)
-            gate = Gate(context.auth, context.strangers, self._settings)
+            gate = Gate(context.auth, context.unauthenticated, self._settings)
             self._server = grpc.aio.server(interceptors=[gate], options=_options(self._settings))
-            self._health = HealthService(context.strangers, self._settings)
+            self._health = HealthService(context.unauthenticated, self._settings)
             reflected = Reflection(context, (SERVICE, health.SERVICE_NAME, reflection.SERVICE))
             handlers = (self._service.handler(), self._health.handler(), reflected.handler())
             self._server.add_generic_rpc_handlers(handlers)
@@ -126,7 +126,7 @@ class EdgeServer:
             joined={tenant_id: len(view.streams) for tenant_id, view in hub.tenants.items()},
             calls=dict(calls.of),
             waiting_calls=calls.waiting.total(),
-            unverified_calls=context.strangers.under_way,
+            unverified_calls=context.unauthenticated.under_way,
             names=context.interest.names,
             interest_tenants=context.interest.tenants,
             audited_names=context.watch_audit.names,

@@ -1,4 +1,4 @@
-"""The two RPCs: each call becomes a stream, and ends with an error in words."""
+"""The two RPCs: each call becomes a stream, and ends with an error in plain words."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class PresenceService:
             return
         try:
             if not requests.begun:
-                await self._edge.strangers.read_first(context.read)
+                await self._edge.unauthenticated.read_first(context.read)
             await refused(context, error)
         finally:
             del error  # a cycle else: this frame, what `refused` raises, this frame

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from relay.core.audit.watch_intervals import GOES_ON_FOR
 from relay.core.watching.limits import MOST_NAMES
-from relay.core.watching.watch_intervals import GOES_ON_FOR
 from relay.http.admission import PRIVATE_NETWORKS
 from relay.ops.server_certificate import LOOK_EVERY
 from relay.settings.validators import key_bytes, listed, pem_bytes

@@ -1,8 +1,8 @@
-"""The sockets of this process' gRPC server, which gRPC itself gives nobody a hold of.
+"""The sockets of this process's gRPC server, which gRPC itself does not expose.
 
-gRPC stops listening only in `stop`, and from then on its core ends with CANCELLED whatever call arrives: those that were on their
-way when it began. So the edge first stops listening by itself, goes on serving what comes on open connections, and calls `stop`
-when nothing can come any more.
+gRPC stops listening only in `stop`, and from then on its core ends calls that arrive with CANCELLED, those included that were on their
+way when it began. So the edge first stops listening by itself, goes on serving calls on open connections, and calls `stop`
+when no more can come.
 """
 
 from __future__ import annotations

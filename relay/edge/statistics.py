@@ -1,4 +1,4 @@
-"""The edge in numbers: metrics for operators, and one value for whoever holds an `EdgeServer`."""
+"""The edge in numbers: metrics for operators, and one value for the owner of an `EdgeServer`."""
 
 from __future__ import annotations
 

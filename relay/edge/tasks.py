@@ -1,7 +1,7 @@
-"""Short tasks beside the streams: read, send, look up, answer a question. None is awaited by whoever starts it.
+"""Short tasks beside the streams: read, send, look up, answer a question. None is awaited by the code that starts it.
 
-They are not those that the edge lives by (`relay.ops.supervision`): each belongs to one call or one question and ends with it. An error
-that one of them did not expect is logged with its name, and ends nothing else.
+They are not the tasks of `relay.ops.supervision`: each belongs to one call or one question and ends with it. An unexpected
+error of one is logged with the task's name, and ends nothing else.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Writes to the audit log which suite watched whom: gathered as names come and go, written once a minute.
+"""Writes to the audit log which suite watched whom: gathered as names are added and removed, written once a minute.
 
-The fan-out is not involved. Intervals stay with `WatchIntervals`, which are bounded, until they are written, a portion after
-the other, with other tasks in between. Intervals that are left out are counted in the operator's log, because the audit log of a
-store that is away cannot say so.
+The fan-out is not involved. Intervals stay with `WatchIntervals`, which is bounded, until they are written, one portion after
+the other, with other tasks in between. Dropped intervals are counted in the operator's log, because the audit log of a
+store that is away cannot record them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from relay.core.audit.events import Actor
-from relay.core.watching.watch_intervals import WatchIntervals
+from relay.core.audit.watch_intervals import WatchIntervals
 from relay.errors import StoreUnavailable
 
 if TYPE_CHECKING:

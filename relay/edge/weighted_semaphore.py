@@ -1,4 +1,4 @@
-"""A semaphore with weights, for work of which only so much may be under way at the same time."""
+"""A semaphore with weights, for work of which only a limited amount may be under way at a time."""
 
 from __future__ import annotations
 

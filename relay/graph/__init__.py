@@ -1,6 +1,6 @@
 """Microsoft's side: everything that knows Graph, Entra, httpx and msal.
 
-    settings.py  where Microsoft is, and how the relay identifies itself there
+    settings.py  the addresses of Microsoft's cloud, and how the relay identifies itself there
     client.py    one HTTP client for all tenants: tokens, limits, timeouts, sizes
     lanes.py     places for calls, of which slow ones cannot take all
     errors.py    Microsoft's refusals, translated into the relay's errors
@@ -8,5 +8,5 @@
     presence/    bulk reads of presence, users and organisations
     push/        change notifications: subscriptions, certificates, contents, validation
 
-Graph's JSON stops here: what comes out are values of `relay.core`.
+Graph's JSON stops here: results are values of `relay.core`.
 """

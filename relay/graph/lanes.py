@@ -1,11 +1,11 @@
-"""Places for calls, of which those that are slow cannot take all.
+"""Places for calls, of which slow ones cannot take all.
 
 Calls of all tenants share threads and connections. A tenant whose calls hang would take them one by one, and others would wait:
 
-    quick last time ──► any place ──── takes longer than a moment ──► goes on in an extra place, and gives its own free
+    quick last time ──► any place ──── takes longer than a moment ──► goes on in an extra place, and frees its own
     slow last time ──► half of the places
 
-So tenants that answer quickly wait for each other only, but for the moments in which others turn slow.
+So tenants that answer quickly wait for each other only, except in the moments in which others turn slow.
 """
 
 from __future__ import annotations

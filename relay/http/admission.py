@@ -1,8 +1,8 @@
-"""Decides which connections a server keeps open: so many in all, and so many of one address; the longest waiting one gives way.
+"""Decides which connections a server keeps open: a number in all, and a number for one address; the longest waiting one is closed first.
 
-A connection *waits* while no whole request of it is being answered: in its TLS handshake, in a head, in a body, between two
-requests. Bytes that trickle in do not make its wait younger. A newcomer above a limit takes the place of the one that waits
-longest, so that whoever fills all places with silence keeps nobody out; only when all are being answered is it turned away.
+A connection *waits* while it has no whole request that is being answered: in its TLS handshake, in a head, in a body, between two
+requests. Bytes that trickle in do not restart the wait. A new connection above a limit takes the place of the one that has waited
+longest, so that idle connections keep nobody out. Only when all are being answered is it refused.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Bounds the bytes that the bodies of all requests to one server hold together.
 
-A body that has been arriving for longest gives way when there is no room for another's next part: whoever fills all room with
-bodies that never end keeps nobody out whose body comes in one go. One that is whole is somebody's request under way, and stays.
+When there is no room for the next part of a body, the body that has been arriving for longest is dropped, so that bodies that never
+end keep out no request that comes in one go. A whole body belongs to a request under way, and stays.
 """
 
 from __future__ import annotations

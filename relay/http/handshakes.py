@@ -1,7 +1,7 @@
-"""Sockets until HTTP begins on them: each gets a place or has to go, and does its TLS handshake in time.
+"""Sockets until HTTP begins on them: each gets a place or is closed, and finishes its TLS handshake in time.
 
-Accepted here and not by the event loop's own server, which does not tell of a connection before its handshake is done: until
-then it would count nowhere, and nobody could close it.
+They are accepted here and not by the event loop's own server, which does not report a connection before its handshake is done: until
+then it could not be counted or closed.
 """
 
 from __future__ import annotations

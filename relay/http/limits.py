@@ -1,4 +1,4 @@
-"""Limits on what strangers hold of an HTTP server."""
+"""Limits on what peers may hold of an HTTP server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths of the pages and the webhook, as links and Microsoft's redirects need them, and what a public URL must look like."""
+"""Paths of the pages and the webhook, as links and Microsoft's redirects need them, and the form of a public URL."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""HTTP for strangers: uvicorn's fast parser, with a bound for whatever a peer may make it keep or wait for.
+"""HTTP for the public internet: uvicorn's fast parser, with a bound on all that a peer may make it keep or wait for.
 
     a head, TLS handshake included    `head_time` from the first byte of the socket or of a later request, else closed
-    bytes that are no body            `head_bytes` for each message: head, chunk framing and extensions, trailers; else 431
+    bytes that are not the body       `head_bytes` for each message: head, chunk framing and extensions, trailers; else 431
     requests sent without waiting     16 on a connection, else closed
     requests being answered           `requests` in all, else 503
-    an answer that nobody reads       aborted when 4 KiB a second do not go
+    an answer that is not read        aborted when 4 KiB a second are not sent
     connections                       see `admission`
 
-How long a body may take, and how long it may be, are the application's to say; once it has answered, the rest of a body is
-not waited for. What somebody sends that is no HTTP is answered 400 and counted, not logged.
+The application decides how long a body may take, and how long it may be; once it has answered, the rest of a body is
+not waited for. Input that is not HTTP is answered 400 and counted, not logged.
 """
 
 # ruff: noqa: D102  what uvicorn and asyncio call is explained there

@@ -1,4 +1,4 @@
-"""The one catalogue of messages for pages and e-mails: `*.toml` has every message in each language.
+"""The one catalogue of messages for pages and e-mails: `*.toml` contains every message in each language.
 
 languages.py  reads the catalogue, translates, and finds the language of a request
 

@@ -1,4 +1,4 @@
-"""Waits of loops, by a clock that is passed in: for an event with a limit, and for something done once in a while."""
+"""Waits of loops, by a clock that is passed in: for an event with a limit, and for work at intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clock that long-lived parts read, sleep by and set timers by. It is passed in, so that tests need no real time."""
+"""The clock by which long-lived parts read the time, sleep and set timers. It is passed in, so that tests need no real time."""
 
 from __future__ import annotations
 

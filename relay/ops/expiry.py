@@ -1,7 +1,7 @@
 """Certificates and credentials that expire: a daily warning from a month before, a metric, and a line of /readyz.
 
-A process stays ready while what it has works: a certificate that will expire is a warning alone. A part of which everything
-has expired is not ready, for nobody can connect to it, or it can read nobody.
+A certificate that will expire only causes a warning: a process stays ready while one of its certificates or credentials works. A part is not
+ready when all of them have expired, because then nobody can connect to it, or it can read nobody.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Thins out what gRPC's own layer logs of strangers' calls: a line a minute for each kind, and nothing that they sent.
+"""Reduces gRPC's own log lines about unauthenticated calls: one a minute for each kind, without the caller's bytes.
 
-gRPC writes a traceback with the stranger's bytes for each piece of metadata that is no text, before any of our code sees the
-call. A fault of one of our methods has a traceback too; that one is kept.
+gRPC writes a traceback with the caller's bytes for each piece of metadata that is not text, before any of our code sees the
+call. A fault in one of our methods has a traceback too; that one is kept.
 """
 
 from __future__ import annotations

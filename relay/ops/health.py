@@ -1,10 +1,10 @@
 """The ops port: liveness, readiness and metrics of this process, or of the processes that it supervises.
 
-    GET /livez     200 while the event loop turns; a process that does not answer is to be restarted
+    GET /livez     200 while the event loop turns; restart a process that does not answer
     GET /readyz    200 when every part is ready, else 503; one line for each part
     GET /metrics   Prometheus' text form
 
-Not for the world: it asks for no credential and belongs on an inner network.
+It must not be reachable from the internet: it asks for no credential.
 """
 
 from __future__ import annotations

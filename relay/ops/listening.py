@@ -1,4 +1,4 @@
-"""Spells the addresses that a process listens on, in one way for every listener."""
+"""Spells the addresses that a process listens on in one way for every listener."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """The event loop that everything of the relay runs on: asyncio's own.
 
-Not uvloop. It keeps numbers of descriptors where asyncio keeps sockets, so that a connection which fails at the wrong moment leaves a
-transport to whatever connection gets the number next (https://github.com/MagicStack/uvloop/pull/646). A reset while TLS
-begins is such a moment, and brings the process down. `docs/develop/decisions` has the figures, `tests/faults` the way to see it.
+Not uvloop: it keeps numbers of descriptors where asyncio keeps sockets. A connection that fails at the wrong moment leaves a
+transport to whatever connection gets the number next (https://github.com/MagicStack/uvloop/pull/646), for example when it is reset
+while TLS begins, and that brings the process down. docs/develop/decisions/0005-processes-asyncio-instead-of-uvloop.md has the
+figures, `tests/faults` reproduces it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Private files that every user of the machine may read: key ring, private keys, passwords.
 
-What a file's group may read is no fault: Kubernetes gives mounted secrets to a group (`fsGroup`), and others share a group on purpose.
-Nor is a file that only its own bits open, in a folder that lets no others through.
+Access by a file's group is accepted: Kubernetes gives mounted secrets to a group (`fsGroup`), and others share a group on purpose.
+So is a file whose own permissions are open, in a folder that nobody else may enter.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Counts refused requests of strangers by reason, and logs them once a minute, never in a stranger's words."""
+"""Counts refused requests by reason, and logs them once a minute, never in the sender's words."""
 
 from __future__ import annotations
 

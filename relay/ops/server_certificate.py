@@ -1,4 +1,4 @@
-"""A server's certificate that follows its files, so that a renewal needs no restart. New connections get the new one, others keep theirs."""
+"""A server's certificate that follows its files, so that a renewal needs no restart. New connections get the new one, others keep the old."""
 
 from __future__ import annotations
 

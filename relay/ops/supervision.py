@@ -1,11 +1,11 @@
-"""Tasks that a process lives by. What happens outside never ends one; a bug in one ends the process in order, with its name.
+"""Tasks that must run as long as the process. An outage never ends one; a bug in one stops the process in order, and the log names the task.
 
-    outside    the store or the cloud says something, or nothing (RelayError, OSError): logged, and the task begins again after a pause
-    a bug      anything else: TaskBroke ends the group that the task is in. Whoever holds the group leaves it as at any other
-               end (suites are asked to move, leases are given up), and the process ends with exit code 1
+    outage     an error of the store or the cloud (RelayError, OSError): logged, and the task starts again after a pause
+    bug        any other error: TaskBroke ends the task's group. The owner of the group leaves it as at any other
+               end (suites are asked to move, leases are given up), and the process exits with code 1
 
-A loop keeps what is its own matter to itself, such as a store that is away for a moment or one tenant's trouble. What
-is left comes here.
+A loop handles errors of its own matter itself, such as a store that is away for a moment or one tenant's trouble. Only other
+errors reach this module.
 """
 
 from __future__ import annotations

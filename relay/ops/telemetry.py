@@ -1,4 +1,4 @@
-"""OpenTelemetry: metrics to be scraped from the ops port, and sent to a collector when there is one."""
+"""OpenTelemetry: metrics on the ops port, and to a collector when one is set."""
 
 from __future__ import annotations
 

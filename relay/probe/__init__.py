@@ -1,8 +1,8 @@
-"""`presence-relay probe`: asks a real tenant what Microsoft does not document.
+"""`presence-relay probe`: asks a real tenant about behaviour that Microsoft does not document.
 
-    run.py        the whole of it: consent, questions, profile     client.py     one question after the other, slowly
-    questions.py  what is asked, and what each answer means        sample.py     the form of a page of presences, pure
-    profile.py    the file, which the local cloud loads            defaults.toml its switches as it begins with them
+    run.py        all of it: consent, questions, profile     client.py     one question after the other, slowly
+    questions.py  the questions, and the meaning of answers  sample.py     the form of a page of presences, pure
+    profile.py    the file, which the local cloud loads      defaults.toml the initial values of its switches
 
-Only reading, a few dozen requests, at most five a second. Nothing that names anybody is kept.
+It only reads: a few dozen requests, at most five a second. It keeps nothing that names a person.
 """

@@ -1,4 +1,4 @@
-"""Asking Graph slowly, and keeping of an answer only what names nobody."""
+"""Asks Graph slowly, and keeps of an answer only what names no person."""
 
 from __future__ import annotations
 

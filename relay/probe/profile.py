@@ -1,6 +1,6 @@
-"""The profile that a probe writes: TOML that the local cloud loads, with every switch of it and nobody's name.
+"""The profile that a probe writes: TOML that the local cloud loads, with every switch and no person's name.
 
-`defaults.toml` has the local cloud's switches as it begins with them: what could not be learned stays so, and is listed.
+`defaults.toml` has the initial values of the local cloud's switches: a switch that the probe could not determine keeps its value, and is listed.
 """
 
 from __future__ import annotations

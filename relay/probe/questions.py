@@ -1,4 +1,4 @@
-"""The questions: each asks Graph by reading, and turns what it said into switches of the local cloud and things observed."""
+"""The questions: each asks Graph by reading, and turns the answer into switches of the local cloud and observations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A probe from beginning to end: with a consent that the vault keeps, at a bounded pace, reading only."""
+"""A probe from beginning to end: with a consent from the vault, at a limited pace, reading only."""
 
 from __future__ import annotations
 

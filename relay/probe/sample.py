@@ -1,4 +1,4 @@
-"""Describes the form of a page of presences as Graph sends it. Pure; nothing of a person leaves these functions."""
+"""Describes the form of a page of presences as Graph sends it. Pure; these functions return nothing personal."""
 
 from __future__ import annotations
 

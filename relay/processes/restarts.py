@@ -1,7 +1,7 @@
-"""The rule of when a process that has ended is started again. (Pure.)
+"""Decides when a process that has ended is started again. (Pure.)
 
 ended ──► a pause of 1, 2, 4, 8 s ──► started ──► ran for a minute: the next pause is 1 s again
-                                        └──► ended sooner five times in a row: it will not get well by itself
+                                        └──► ended sooner five times in a row: the whole stops
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Several edges on one port, from the first process to the last; and one of them, in its own process."""
+"""Several edges on one port, from start to end; and one of them, in its own process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from relay import app
 from relay.edge.settings import STOP_MARGIN
 from relay.ops.health import OpsServer
 from relay.ops.listening import shared_port
-from relay.processes.answers import SupervisorAnswers
+from relay.processes.ops_port import SupervisorOps
 from relay.processes.supervisor import Supervisor
 from relay.settings.roles import Role
 
@@ -46,7 +46,7 @@ async def run(
             return [sys.executable, "-m", "relay.cli", "edge-process", str(number), str(port), str(ops_socket)]
 
         supervisor = Supervisor(count, command, settings.edge.drain_delay + STOP_MARGIN)
-        async with OpsServer((settings.ops.host, settings.ops.port), SupervisorAnswers(supervisor)) as ops:
+        async with OpsServer((settings.ops.host, settings.ops.port), SupervisorOps(supervisor)) as ops:
             running = app.Running(port, ops.port)
             await supervisor.run(stop, None if announce is None else lambda: announce(running))
 

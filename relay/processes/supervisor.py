@@ -1,6 +1,6 @@
-"""Keeps several processes running: starts them, starts again those that end, and stops all in order.
+"""Keeps several processes running: starts them, restarts those that end, and stops all in order.
 
-start    all at once. One that ends before all were ready ends the whole: what is wrong is wrong for every one of them
+start    all at once. One that ends before all were ready stops the whole: the cause is the same for every one of them
 run      one that ends is started again after a pause (restarts.py); one that does not answer for half a minute is killed first
 stop     each is told to stop and drains; one that takes longer than it may is killed
 """

@@ -1,4 +1,4 @@
-"""Recognises addresses that would show secrets to the network, and words the faults about them."""
+"""Recognises addresses that would send secrets over the network in clear text, and words the faults about them."""
 
 from __future__ import annotations
 

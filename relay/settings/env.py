@@ -1,8 +1,8 @@
 """Reads settings from `RELAY_…` variables, or from the files that `RELAY_…_FILE` variables name.
 
-The one place that reads the environment. A group of settings is a `SettingsGroup`: a frozen model whose fields are variables. A
-field of type `Secret` or `Material` (keys, certificates) may be given as a file instead, never both ways. Whatever is wrong
-is collected over all groups and told at once, each fault under the name of its variable, and no secret is repeated.
+Only this module reads the environment. A group of settings is a `SettingsGroup`: a frozen model whose fields are variables. A
+field of type `Secret` or `Material` (keys, certificates) may be given as a file instead, never both ways. All faults
+are collected over all groups and reported together, each under the name of its variable, and no secret is repeated.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """All settings as one value, read and checked once at the start of a command.
 
-The settings of store, Graph and telemetry follow from it here; the roles' own are built beside the roles, which this module does
-not know.
+The settings of store, Graph and telemetry are built here; the roles build their own, and this module does not know them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The roles of the relay, and the settings that each of them cannot do without."""
+"""The roles of the relay, and the settings that each of them requires."""
 
 from __future__ import annotations
 

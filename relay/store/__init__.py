@@ -1,16 +1,16 @@
 """Redis (or Valkey) behind one package: nothing outside it names a key, a command or a script.
 
     server/     connections, keys, scripts, users and their rights, errors
-    presence/   what can be read again from Graph: answers, interest, leases, streams, subscriptions
-    sealing/    the key ring, what it signs, and short-lived values that are sealed under it
-    custody/    what cannot be read again: tenants, grants, suite keys, managers, the audit log
-    backup/     custody as a file, and the way back
+    presence/   data that can be read again from Graph: answers, interest, leases, streams, subscriptions
+    sealing/    the key ring, its signatures, and short-lived values that are sealed under it
+    custody/    data that cannot be read again: tenants, grants, suite keys, managers, the audit log
+    backup/     custody as a file, and restoring from it
 
-Each imports only what is above it. A script's file is beside the module that runs it.
+Each package imports only those above it. A script's file is beside the module that runs it.
 
-Presence lives at the main server and may be lost with it. Each write of custody is followed by `WAITAOF` on the same connection, and
-custody may live on a server of its own.
+Presence is on the main server and may be lost with it. Each write of custody is followed by `WAITAOF` on the same connection, and
+custody may have a server of its own.
 
-Whoever writes what a partition's owner writes shows its lease, and the script that writes compares it. Every script
+Everything that a partition's owner writes carries its lease, and the script that writes compares it. Every script
 touches the keys of one partition only, so that a Cluster can run it.
 """

@@ -1,21 +1,21 @@
-"""Receives Graph's change notifications: proves that they are Microsoft's, passes them on, answers at once.
+"""Receives Graph's change notifications: verifies that they are Microsoft's, passes them on, answers at once.
 
-    settings    where it listens, and its limits
+    settings    its address and limits
     app         HTTP: the handshake, bodies, status codes
-    posts       what a POST says, as far as the webhook looks into it
-    routes      which subscription a route belongs to, remembered briefly
-    receiver    the checks, in order of cost, and the hints that come of them
-    server      the role put together
+    posts       parses a POST as far as the webhook needs it
+    routes      the subscription of a route, remembered briefly
+    receiver    the checks, in order of cost, and the resulting hints
+    server      composition
 
     Graph ── POST /notifications/<route> ──► size, JSON, route, client state ──► validation tokens ──► inbox ──► 202
                                                  │ cheap, no crypto               │ one signature each
                                                  └──────── dropped, counted by reason, 202 ◄──┘
 
-What a notification says stays encrypted here: the private keys are the workers'. So this role, the one that anybody can
-reach, holds no secret but its TLS key and the password of its Redis user, who reads routes of subscriptions and writes hints
-to the inbox, and no more (see relay/store/server/layout.py).
+The content of a notification stays encrypted here: the private keys are the workers'. So this role, which anybody can
+reach, holds no secret but its TLS key and the password of its Redis user, who may only read routes of subscriptions and write hints
+to the inbox (see relay/store/server/layout.py).
 
-Microsoft's text says: answer first, validate afterwards. It is the other way round here, because a validation costs some
-0.1 ms and an answer that comes after it is still the truth: 202 means that the notification is in the inbox, or that nobody
-will ever want it; anything else makes Graph send it again. Whatever happens, the answer comes within `deadline`.
+Microsoft advises to answer first and to validate afterwards. The webhook validates first, because that costs about 0.1 ms, and
+because its answer is then the truth: 202 means that the notification is in the inbox, or that it was rejected for
+good; anything else makes Graph send it again. In any case the answer comes within `deadline`.
 """

@@ -3,7 +3,7 @@
 200  a handshake                                    404  no such path
 202  the notifications are passed on or dropped     405  not a POST
 400  the body is no collection of notifications     408  the body did not come in time
-413  the body is too long                           503  ask again: store or Entra do not answer, or too much at once
+413  the body is too long                           503  ask again: store or Entra do not answer, or too many requests at once
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Parses a POST of Graph's as far as the webhook needs it. Each notification stays the bytes that it came as."""
+"""Parses a POST of Graph as far as the webhook needs it. Each notification keeps the bytes in which it came."""
 
 from __future__ import annotations
 

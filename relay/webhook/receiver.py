@@ -1,16 +1,16 @@
-"""The checks that a POST passes, in order of cost, and the hints that come of it.
+"""The checks of a POST, in order of cost, and the resulting hints.
 
 Dropped, counted by reason and answered 202, because Graph would only send it again:
 
     unreadable     an item that is not as documented
-    route          nobody has this route (any more)
-    subscription   the item names no subscription of its tenant's
+    route          no subscription has this route (any more)
+    subscription   the item names no subscription of its tenant
     client_state   it does not show that subscription's secret
     token_missing  no validation token vouches for its tenant
-    token_…        a token is not valid (see `signed.NotValid`): the whole POST is dropped
+    token_…        a token is not valid (see `jwt.NotValid`): the whole POST is dropped
 
-A genuine POST that is replayed while its tokens are valid passes. It makes the worker look again, which is all that a
-notification can do that is not newer than what is known.
+A genuine POST that is replayed while its tokens are valid passes. It makes the worker read the user again, which is all that an
+older notification can do.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The role put together, and served."""
+"""Builds the webhook and serves it."""
 
 from __future__ import annotations
 

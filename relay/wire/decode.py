@@ -1,4 +1,4 @@
-"""Answers out of their bytes: for the owner that takes over, and for people who look. See `worker.encode` for the way in."""
+"""Decodes answers: for the owner that takes over, and for people's diagnostics. `encode` is the other direction."""
 
 from __future__ import annotations
 

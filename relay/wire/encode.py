@@ -1,4 +1,4 @@
-"""Answers as bytes: encoded here once, stored, carried in `changes` and written to every watching stream as they are.
+"""Encodes answers, once: their bytes are stored, carried in `changes` and written to every watching stream.
 
 An item is a whole `answers` field of the protocol's `Batch`, tag and length included, because a repeated field is the
 concatenation of its encoded items (https://protobuf.dev/programming-guides/encoding/#last-one-wins).

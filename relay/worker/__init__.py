@@ -2,21 +2,21 @@
 
     worker.py      the partitions of one process: begun, ended, their inbox, lost history
     leasing.py     leases taken, renewed, handed over, given up
-    sharing.py     the worker's place in the table of workers, and which partitions it is to take and to hand over
-    load.py        what a partition costs: users, notifications; and the metrics of a worker's share
-    tenure.py      until when a worker may act on a lease, by its own clock
+    sharing.py     the worker's row in the table of workers, and the partitions that it takes and hands over
+    load.py        the cost of a partition (users, notifications), and the metrics of a worker's share
+    tenure.py      the time until which a worker may act on a lease, by its own clock
     partition.py   one owned partition: its tenants, inbox and housekeeping
-    ownership.py   the lease, the epoch and Graph, as far as the lease lasts
+    ownership.py   the lease, the epoch, and access to Graph while the lease lasts
     contacts.py    the contact times of a partition's tenants, written together
     context.py     the connections, repositories and settings that all tenants share
     cloud.py       Microsoft's side: one Graph client, and access tokens
     settings.py    the settings, each with its reason
-    statistics.py  what it owns and watches at one moment
+    statistics.py  what the worker owns and watches at one moment
     tasks.py       tasks of a group that may be ending
     tenant/        one tenant: names, standing, the loop
     reads/         bulk reads: schedule, reader, answers
     push/          change notifications: subscriptions, announcements
-    grants/        the grants that read
+    grants/        the grants that the worker reads with
 
-Nothing here must outlive the process: another worker that takes over reads interest, directory and answers from the store.
+Nothing here must outlive the process: another worker that takes over reads interest, names and answers from the store.
 """

@@ -1,4 +1,4 @@
-"""Microsoft's side as the worker uses it: one Graph client, and access tokens whose refresh tokens go back to the vault."""
+"""Microsoft's side of the worker: one Graph client, and access tokens. New refresh tokens are saved to the vault."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 from relay.core.presence import UserId
-from relay.core.reading.blame import Blame
+from relay.core.reading.widespread_refusals import WidespreadRefusals
 from relay.graph.auth.tokens import GrantTokens
 from relay.graph.client import GraphClient
 from relay.store.custody.vault import VersionConflict
@@ -25,12 +25,12 @@ class Cloud:
     """The Graph client and the token source of all tenants, as an async context manager.
 
     A refresh token that Entra renews is written to the vault before the new access token is used. Who finds that another
-    process was faster takes over what that one wrote. `blame` knows which tenants Graph refuses at present.
+    process was faster takes over what that one wrote. `widespread_refusals` knows which tenants Graph refuses at present.
     """
 
     def __init__(self, settings: GraphSettings, vault: Vault) -> None:
         self._vault = vault
-        self.blame = Blame()
+        self.widespread_refusals = WidespreadRefusals()
         self._stack = AsyncExitStack()
         self.client = GraphClient(settings)
         self.tokens = GrantTokens(settings, self._keep)

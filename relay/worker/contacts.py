@@ -1,4 +1,4 @@
-"""The contact times of one partition's tenants, written together: news at once, the rest once in a while."""
+"""The contact times of one partition's tenants, written together: changes at once, the others at intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The connections, repositories and settings that all tenants of a worker share. Built once, given down, never changed."""
+"""The connections, repositories and settings that all tenants of a worker share. Built once, passed down, never changed."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""The leases of one worker: taken, renewed, ended in time, handed over, given up. `worker.py` works for the partitions.
+"""The leases of one worker: taken, renewed, ended in time, handed over, given up. `worker.py` does the work of the partitions.
 
-share       tells the others what this worker owns and takes its share of what is free: after a third of a lease, when the next lease
-            or registration expires, when a worker says that something changed; all in one round trip each
-give        hands partitions over that others are to have, one at a time
-renew       each third of a lease, whether the last answer has come or not, so that a slow store costs no lease
-deadlines   ends what was not proven in time, see `tenure`
-tell        one log line for each change that has settled
+share       writes this worker's row in the table and takes its share of the free partitions: every third of a lease, when the next lease
+            or registration expires, and when a worker announces a change; all in one round trip each
+give        hands over partitions that other workers should have, one at a time
+renew       every third of a lease, whether the last answer has come or not, so that a slow store costs no lease
+deadlines   ends partitions whose lease was not proven in time, see `tenure`
+tell        writes one log line for each change that has settled
 """
 
 from __future__ import annotations

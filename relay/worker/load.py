@@ -1,4 +1,4 @@
-"""The work of a partition in plain numbers, and the metrics of a worker's share."""
+"""The cost of a partition in plain numbers, and the metrics of a worker's share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ownership of one partition: the lease to show with each write, the epoch, and Graph as far as the lease lasts."""
+"""The ownership of one partition: the lease that each write carries, the epoch, and access to Graph while the lease lasts."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""One partition in this worker's hands: its tenants, its inbox, and its housekeeping.
+"""One owned partition: its tenants, its inbox, and its housekeeping.
 
-Taking over: make sure that the epoch is of the server's history, note where the inbox is, then read everything; hints
-from there on come through `hint`. Handing over: end what must not be cut short, and write down what only this worker knows. Losing
-the lease ends it by LeaseLost, without a word: another owner is at work.
+Taking over: make sure that the epoch is of the server's history, note the inbox position, then read everything; hints
+from there on come through `hint`. Handing over: end steps that must not be cut short, and write down what only this worker knows. A
+lost lease ends the partition by LeaseLost, without writing anything: another owner is at work.
 """
 
 from __future__ import annotations

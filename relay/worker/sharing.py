@@ -1,17 +1,17 @@
-"""One worker's place in the table of workers: it says what it owns, and learns what it is to take and to hand over.
+"""The worker's row in the table of workers: writes what it owns, and learns which partitions it takes and hands over.
 
-    beat       each third of a lease, and at once when some worker says that something changed
-    to_take    the free partitions that are this worker's by the plan
-    to_give    one partition that another is to have; the next once that one is taken
+    beat       every third of a lease, and at once when a worker announces a change
+    to_take    the free partitions that this worker takes by the plan
+    to_give    one partition that another worker should have; the next once that one is taken
 
-What it is to do is a rule of the core (`core.share_holder`), the table is the store's (`presence.workers`).
+The rules are in the core (`core.share_moves`), the table is in the store (`presence.workers`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from relay.core.share_holder import ShareHolder
+from relay.core.share_moves import ShareMoves
 from relay.ops.clock import SYSTEM, Clock
 from relay.store.presence.workers import SharesChanged, Workers
 from relay.store.server import keys
@@ -37,7 +37,7 @@ class Sharing:
         self._worker_id = worker_id
         self._clock = clock
         self._announced: set[int] | None = None
-        self._holder = ShareHolder(worker_id, keys.PARTITIONS, settings.lease.total_seconds())
+        self._holder = ShareMoves(worker_id, keys.PARTITIONS, settings.lease.total_seconds())
 
     @property
     def table(self) -> ShareTable:

@@ -1,4 +1,4 @@
-"""Tasks of a group that may be ending: a lost lease ends a partition's group at any moment, also under who adds to it."""
+"""Tasks of a group that may be ending: a lost lease ends a partition's group at any moment, also while a task is added to it."""
 
 from __future__ import annotations
 

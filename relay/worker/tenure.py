@@ -6,9 +6,9 @@
     └──────────────────── lease less margin ────────────────► deadline
                  the worker's clock
 
-A worker that is cut off, or was stopped for a while, cannot be told that its lease is lost. But a lease lives at least as long as it was
-asked for, counted from when that was asked; so a worker that stops a margin before then never acts beside its successor. Writes
-are refused by the store whatever the worker believes; Microsoft knows no leases, so there this deadline is all there is.
+A worker that is cut off, or was stopped for a while, cannot learn that its lease is lost. But a lease lives at least as long as it was
+asked for, counted from the request; so a worker that stops a margin before then never acts beside its successor. Redis
+refuses late writes whatever the worker believes; Microsoft knows no leases, so this deadline is the only protection there.
 """
 
 from __future__ import annotations

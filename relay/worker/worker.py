@@ -1,12 +1,12 @@
 """The partitions of this worker: begun when `leasing` has taken them, their inbox, and the history of the store.
 
-    begin            partitions were taken: all together begin to work
-    finish           another worker is to have one: what must not be cut short ends, then all of it
-    end              their leases are lost, or may be: whatever is under way is cancelled
+    begin            partitions were taken: all begin to work together
+    finish           another worker takes one: steps that must not be cut short end, then the partition
+    end              leases are lost, or may be: everything under way is cancelled
     _read_inbox      one blocking read over all owned partitions, handed on as hints
-    _watch_history   once a second: has the store lost history? then a new epoch, and everything is told again
+    _watch_history   once a second: if the store lost history, a new epoch is made, and everything is written again
 
-A worker that is killed leaves nothing behind but its leases, which expire. One that stops gives them up, and says so.
+A worker that is killed leaves only its leases behind, which expire. One that stops gives them up and announces it.
 """
 
 from __future__ import annotations

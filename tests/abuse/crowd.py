@@ -1,4 +1,4 @@
-"""Strangers by the thousand, in a process of their own so that they take nothing from whoever measures.
+"""UnauthenticatedCalls by the thousand, in a process of their own so that they take nothing from whoever measures.
 
 `python -m tests.abuse.crowd JSON` does what `Load` says within its time, all of it together, prints `under way` once every silent
 connection was opened, and in the end a line of JSON: what it did.

@@ -1,4 +1,4 @@
-"""Strangers do their worst at all doors of a whole relay at once, in one process as `serve all` has it; a quiet tenant sees each change."""
+"""UnauthenticatedCalls do their worst at all doors of a whole relay at once, in one process as `serve all` has it; a quiet tenant sees each change."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ async def look(relay: Relay, console: Console, changes: int) -> list[float]:
 
 @asynccontextmanager
 async def strangers(relay: Relay, web: int, size: Size) -> AsyncIterator[asyncio.Task[dict[str, Any]]]:
-    """Strangers under way; the task ends with what they did."""
+    """UnauthenticatedCalls under way; the task ends with what they did."""
     load = Load(
         edge=int(relay.address.rpartition(":")[2]), webhook=relay.hook, web=web, ca_pem=relay.ca_pem.decode(),
         streams=size.streams, silent=size.silent, trailer_bytes=size.trailer_bytes, seconds=size.seconds,

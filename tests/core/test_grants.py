@@ -175,11 +175,11 @@ def test_a_refusal_that_may_pass_counts_after_a_minute_of_trying():
 GRAPHS = Refusal(CONSENT, "x", "InvalidAuthenticationToken", heals=True, passes=True, by_graph=True)
 
 
-def lasting(refusal: Refusal, until: timedelta, *, is_everybodys: bool = False) -> tuple[GrantHealth, list[timedelta]]:
+def lasting(refusal: Refusal, until: timedelta, *, is_widespread: bool = False) -> tuple[GrantHealth, list[timedelta]]:
     """The health of a grant that is refused whenever it may be tried, and the pauses between the tries."""
     health, now, pauses = HEALTHY, NOW, []
     while now - NOW < until and health.state is not GrantState.DEAD:
-        health = refused(health, refusal, now, is_everybodys=is_everybodys)
+        health = refused(health, refusal, now, is_widespread=is_widespread)
         assert health.next_try is not None
         pauses.append(health.next_try - now)
         now = health.next_try
@@ -200,9 +200,9 @@ def test_graphs_refusal_counts_after_long_and_is_tried_each_minute_before_and_af
 
 @pytest.mark.fault("B2")
 def test_what_graph_refuses_everybody_kills_nobody():
-    health, pauses = lasting(GRAPHS, timedelta(hours=5), is_everybodys=True)
+    health, pauses = lasting(GRAPHS, timedelta(hours=5), is_widespread=True)
     assert (health.state, max(pauses)) == (GrantState.SUSPECT, timedelta(minutes=1))
-    assert refused(HEALTHY, GONE, NOW, is_everybodys=True).state is GrantState.DEAD, "Entra says so itself"
+    assert refused(HEALTHY, GONE, NOW, is_widespread=True).state is GrantState.DEAD, "Entra says so itself"
 
 
 def test_a_refusal_that_passed_costs_nothing():

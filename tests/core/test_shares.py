@@ -9,7 +9,7 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.core.share_holder import ShareHolder
+from relay.core.share_moves import ShareMoves
 from relay.core.shares import (
     EMPTY_COST,
     SETTLED,
@@ -160,7 +160,7 @@ def test_notifications_count_as_the_users_whose_reading_costs_as_much():
 
 
 def test_the_next_partition_is_given_when_the_last_one_is_taken_or_its_receiver_was_waited_for():
-    giver = ShareHolder("giver", 4, lease_s=6.0)
+    giver = ShareMoves("giver", 4, lease_s=6.0)
     table = ShareTable(4, {"giver": ALIVE, "newcomer": ALIVE}, dict.fromkeys(range(4), "giver"))
     giver.see(table, now=0.0)
     first = giver.to_give(0.0)
@@ -178,7 +178,7 @@ def test_the_next_partition_is_given_when_the_last_one_is_taken_or_its_receiver_
 
 def test_a_partition_that_its_planned_owner_does_not_take_is_soon_anybodys():
     table = ShareTable(4, {"other": ALIVE, "us": ALIVE}, {0: "other", 1: "us", 2: "us", 3: ""})
-    us = ShareHolder("us", 4, lease_s=6.0)
+    us = ShareMoves("us", 4, lease_s=6.0)
     us.see(table, now=0.0)
     assert us.to_take(1.4) == []
     us.see(table, now=1.4)

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.core.audit import watch_intervals as spans
 from relay.core.audit.events import Actor, Entry, EventKind
+from relay.core.audit.watch_intervals import GOES_ON_FOR, WatchIntervals
 from relay.core.presence import Name, TenantId
-from relay.core.watching import watch_intervals as spans
-from relay.core.watching.watch_intervals import GOES_ON_FOR, WatchIntervals
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TENANT, OTHER = TenantId("t1"), TenantId("t2")

@@ -15,7 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from relay.processes import supervisor as module
-from relay.processes.answers import SupervisorAnswers
+from relay.processes.ops_port import SupervisorOps
 from relay.processes.restarts import MOST_SHORT_RUNS
 from relay.processes.supervisor import ProcessesFailed, Supervisor
 from tests.support.waiting import eventually
@@ -77,7 +77,7 @@ def is_alive(pid: int) -> bool:
 
 async def test_all_are_ready_before_the_whole_is_and_stop_ends_all() -> None:
     async with running(WELL) as (supervisor, task, stop):
-        answers = SupervisorAnswers(supervisor)
+        answers = SupervisorOps(supervisor)
         assert await answers.readiness() == (False, "running: not ready\nprocess 1: starts\nprocess 2: starts\n")
         await eventually(lambda: supervisor.is_running)
         lines = "running: ready\nprocess 1 edge: ready\nprocess 2 edge: ready\n"
@@ -92,7 +92,7 @@ async def test_all_are_ready_before_the_whole_is_and_stop_ends_all() -> None:
 
 async def test_a_killed_process_is_started_again_while_the_other_serves_on() -> None:
     async with running(WELL) as (supervisor, task, stop):
-        answers = SupervisorAnswers(supervisor)
+        answers = SupervisorOps(supervisor)
         await eventually(lambda: supervisor.is_running)
         other = pid_of(supervisor, 2)
         with capture_logs() as logs:
@@ -116,7 +116,7 @@ async def test_a_killed_process_is_started_again_while_the_other_serves_on() -> 
 
 async def test_a_process_that_listens_and_does_not_answer_makes_the_whole_not_ready() -> None:
     async with running(WELL) as (supervisor, _, _):
-        answers = SupervisorAnswers(supervisor)
+        answers = SupervisorOps(supervisor)
         await eventually(lambda: supervisor.is_running)
         os.kill(pid_of(supervisor, 1), signal.SIGSTOP)
 

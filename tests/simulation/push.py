@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from relay.core.presence import Observation, Source, UserId
-from relay.core.reading.accepting import Acceptance, Answer, Decision, Known, People
+from relay.core.reading.acceptance import Acceptance, Answer, Decision, Known, People
 from relay.core.reading.ordering import LAG_S, Newest, Order, Stamp, is_newer
 from relay.core.reading.pages import PlannedRead
 from relay.core.reading.planning import PollPlan

@@ -1,6 +1,6 @@
 """Workers that come, die, flap and stop, each by the real rules of sharing and with a table that may be a moment old.
 
-    table ──► looks (late, in any order) ──► ShareHolder ──► takes, hand-overs ──► leases ──► table
+    table ──► looks (late, in any order) ──► ShareMoves ──► takes, hand-overs ──► leases ──► table
 
 A lease is exclusive here as it is in the store; the rules must do the rest: no storm, no gap, fair shares.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from relay.core.share_holder import ShareHolder
+from relay.core.share_moves import ShareMoves
 from relay.core.shares import LiveWorker, PartitionLoad, ShareTable, shares
 from tests.simulation.rules import Broken
 
@@ -30,7 +30,7 @@ LATE: Final = 0.2
 class SimulatedWorker:
     """One worker. What it gives is its own for another tick, in which what is under way ends."""
 
-    holder: ShareHolder
+    holder: ShareMoves
     since: float
     looked_at: float = float("-inf")
     due_at: float = 0.0
@@ -64,7 +64,7 @@ class Cluster:
     # What happens
 
     def join(self, name: str) -> None:
-        self.workers[name] = SimulatedWorker(ShareHolder(name, PARTITIONS, LEASE_S), self.now)
+        self.workers[name] = SimulatedWorker(ShareMoves(name, PARTITIONS, LEASE_S), self.now)
 
     def kill(self, name: str) -> None:
         """It renews nothing any more; what it owned is free when its leases and its registration are over."""

@@ -17,8 +17,8 @@ from onboarding.tenant import cookies
 from onboarding.tenant.access import Action
 from onboarding.tenant.auth import ActionDenied
 from onboarding.tenant.layout import OVERVIEW
+from onboarding.tenant.proving import proven
 from onboarding.tenant.sign_ins import ConsentRequest, SignInFailed
-from onboarding.tenant.trying import proven
 from relay.consent import admit
 from relay.consent.unsubscribe import end_subscriptions
 from relay.core.audit.events import grant_withdrawn

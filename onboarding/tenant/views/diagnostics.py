@@ -1,7 +1,7 @@
 """Diagnostics: all watched users, the connection to Microsoft, and everything about one user.
 
-A page includes its live part as a template; `static/live.js` asks for the part again, and without scripts the page is
-reloaded. Requests of the script keep no session alive. Nothing that is shown here is logged.
+A page includes its live part as a template; `static/live.js` requests the part again, and without scripts the page is
+reloaded. Requests of the script do not prolong a session. Nothing that is shown here is logged.
 """
 
 from __future__ import annotations

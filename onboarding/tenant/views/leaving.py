@@ -1,13 +1,13 @@
-"""Deleting a tenant for good: the data, the order, and the page afterwards.
+"""Deletes a tenant for good: the data, the order, and the page afterwards.
 
     0  Microsoft      asks for the password again; see `reauthentication`
     1  session        records what is about to be deleted, so that the next page can list it whatever happens in between
     2  suite keys     are revoked one by one; their streams end
     3  tenant, grants, audit log    are deleted in one step, on disk; the worker gets a hint, and reads a record of it if it missed that
-    4  Microsoft      the subscriptions are ended with the tokens that are still at hand
+    4  Microsoft      the subscriptions are ended with tokens that are still available
 
-Cut short before 3, the organisation is still here, its suites perhaps without keys, and pressing the button again goes on. Cut
-short after 3, nothing is left to do but what the worker does, and what ends at Microsoft by itself within the hour.
+Interrupted before 3, the organisation still exists, its suites perhaps without keys, and pressing the button again goes on.
+Interrupted after 3, only the worker has something left to do, and subscriptions at Microsoft expire within the hour.
 """
 
 from __future__ import annotations

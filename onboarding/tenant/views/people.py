@@ -1,8 +1,7 @@
 """Managers of a tenant, and requests to read for it.
 
-A manager's right is bound to the object id that Microsoft's directory has at the time, because a name may be given to somebody
-else. Whoever asked to read has consented already; the consent is tested by a read before it becomes a grant, and gives nothing
-but that.
+A manager's right is bound to the object id in Microsoft's directory at the time, because a name may be given to somebody
+else. A person who asks to read has consented already; a read tests the consent before it becomes a grant. The grant gives no other right.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from starlette.routing import Route
 from onboarding.problems import problem_of
 from onboarding.tenant.access import Action
 from onboarding.tenant.layout import OVERVIEW
+from onboarding.tenant.proving import proven
 from onboarding.tenant.sign_ins import SignInFailed
-from onboarding.tenant.trying import proven
 from relay.consent import admit
 from relay.consent.account_names import NotFound, find_account
 from relay.core.consent.values import NewGrant

@@ -1,4 +1,4 @@
-"""Signing in to the tenant's page and out of it, and the page for somebody who may not open it.
+"""Signing in to the tenant's page and out of it, and the page for a visitor who may not open it.
 
 Forms answer with a redirect, so reloading and sending twice do no harm.
 """

@@ -1,9 +1,9 @@
 """The events of the audit log: changes of custody with their author, and suites that watched users.
 
-A tenant's log is for the tenant. It holds no secret (no token, no suite key, no value of a setting that is personal) and no
-presence: that somebody was watched is in it, what was seen never is. When an entry was made is the store's to say.
+The log is for the tenant's people. It contains no secret (no token, no suite key, no personal value of a setting) and no presence: it
+says that somebody was watched, never what was seen. The store adds the time of each entry.
 
-    deeds     a grant, a suite key, a setting, the tenant itself: each is written in the same step as what it tells of
+    deeds     a grant, a suite key, a setting or the tenant itself was changed; each is written in the same step as the change
     watches   a suite watched some users from one time to another
 """
 

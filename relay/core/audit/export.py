@@ -1,4 +1,4 @@
-"""The audit log as files: JSON Lines for programs, CSV for a spreadsheet."""
+"""The audit log as files: JSON Lines for programs, CSV for spreadsheets."""
 
 from __future__ import annotations
 

@@ -4,11 +4,11 @@
        │                                                         │ still refused after a minute; by Graph alone: after a quarter of an hour
        └──────────────consent ended────────────────────────────► DEAD ──new consent, or success of a later try──► HEALTHY
 
-Graph has refused good tokens of everybody's for minutes (https://github.com/microsoftgraph/microsoft-graph-docs/issues/8457). So its
-refusal of a token that Entra has just given ends a consent only after long, never while many tenants are refused with it
-(`blame`), and is tried again every minute, dead or not.
+Graph has refused good tokens of all tenants for minutes (https://github.com/microsoftgraph/microsoft-graph-docs/issues/8457). So if
+Graph refuses a token that Entra has just given, the consent counts as ended only after a quarter of an hour, and never while many
+tenants are refused (`widespread_refusals`). The grant is tried again every minute, dead or not.
 
-Only DEAD is reported as a consent that ended. A grant that is SUSPECT for longer than a minute is stored as such. Before that it
+Only DEAD is reported as a consent that ended. A grant that is SUSPECT for longer than a minute is stored as such. Before that, it
 is reported to nobody, and another grant reads meanwhile.
 """
 
@@ -109,7 +109,7 @@ def refused(
     patience: timedelta = PATIENCE,
     graph_patience: timedelta = GRAPH_PATIENCE,
     *,
-    is_everybodys: bool = False,
+    is_widespread: bool = False,
 ) -> GrantHealth:
     """Return the health of a grant after a refusal.
 
@@ -123,7 +123,7 @@ def refused(
         retry_after: how long the other side asked us to wait, if it did.
         patience: how long a refusal that may pass is tried again before it counts.
         graph_patience: the same for a refusal of Graph's.
-        is_everybodys: whether Graph refuses so many tenants that none of them is to blame.
+        is_widespread: whether Graph refuses so many tenants that none of them is to blame.
     """
     if refusal.kind is RefusalClass.OURS:
         return health
@@ -134,7 +134,7 @@ def refused(
     )
     if refusal.kind is RefusalClass.CONSENT_REQUIRED:
         if refusal.by_graph:
-            return _refused_consent(after, refusal, now, timedelta.max if is_everybodys else graph_patience)
+            return _refused_consent(after, refusal, now, timedelta.max if is_widespread else graph_patience)
         return _refused_consent(after, refusal, now, patience)
     if health.state is GrantState.DEAD:
         # `failed_at` is when its consent was refused; this is only why it could not be tried again.

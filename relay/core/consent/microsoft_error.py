@@ -4,7 +4,7 @@
           │                     │                    │              │               │
         number                words              trace_id    correlation_id        time
 
-Whoever asks Microsoft's support is asked for the last three.
+Microsoft's support asks for the last three.
 """
 
 from __future__ import annotations

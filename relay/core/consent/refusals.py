@@ -1,4 +1,4 @@
-"""Refusals of Entra and Graph: what each means, and who must act.
+"""Refusals of Entra and Graph in plain words: what each means, and who must act.
 
 Microsoft's contract is `error` (with `suberror`); the AADSTS numbers are "subject to change" and only refine it
 (https://learn.microsoft.com/entra/identity-platform/reference-error-codes). So every `error` has a default here, and a

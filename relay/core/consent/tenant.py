@@ -1,4 +1,4 @@
-"""The life of a tenant, as pure transitions.
+"""The states of a tenant, as pure transitions.
 
     (new) ──applied──► PENDING ──approved, consented──► ACTIVE ──last grant died──► CONSENT_REQUIRED
       │                   │                             ▲  ▲                               │
@@ -6,12 +6,12 @@
       └─────────────consented───────────────────────────┘
 
     ACTIVE, CONSENT_REQUIRED ──suspended──► SUSPENDED ──resumed──► ACTIVE, or CONSENT_REQUIRED when no grant works
-    all four ──removed──► REMOVED ──consented──► ACTIVE, or ──applied──► PENDING (the customer came back, by a person's own act)
+    all four ──removed──► REMOVED ──consented──► ACTIVE, or ──applied──► PENDING (the tenant's people came back)
 
-Who lets a tenant in is the operator's choice (`SignUp`). A consent that comes with the operator's word, which is an open sign-up, an
-invitation or the operator's own command, is `CONSENTED`. Any other is `APPLIED`: the grant is kept sealed, and nothing is read until
-the operator approves. A tenant that the operator removed or refused is turned away until the operator lifts that; the store keeps
-the mark (`relay.store.custody.turned_away`), because the tenant's record is gone.
+The operator chooses how tenants come in (`SignUp`). A consent that the operator allowed, by open sign-up, an invitation or a
+command, is `CONSENTED`. Any other is `APPLIED`: the grant is kept sealed, and nothing is read until the operator approves. A tenant
+that the operator removed or refused stays out until the operator lifts that. The store keeps the mark for this
+(`relay.store.custody.turned_away`), because the tenant's record is gone.
 
 An event that cannot change a state leaves it as it is: events come from several processes and may arrive late or twice.
 """

@@ -1,4 +1,4 @@
-"""The values of a consent on its way to a kept grant, as graph, store and pages pass them on."""
+"""The values of a consent on its way to a kept grant, as Graph client, store and pages pass them on."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Subscriptions at Graph: their life, whom they cover, and whether they announce what happens.
+"""Subscriptions at Graph: their life, the users that they cover, and whether they announce changes.
 
-coverage.py      Which users go into which grant's subscription, and which are polled instead
+coverage.py      Which users go into which grant's subscription; the others are polled
 subscription.py  The life of one grant's subscription, as pure steps
-watchdog.py      Whether a subscription announces what happens, judged by what polls find without it
+watchdog.py      Whether a subscription announces changes, judged by what polls find
+
+Whether a notification is newer than what is known is decided in `core.reading.acceptance`, by the same rules as for reads.
 """

@@ -1,7 +1,7 @@
 """Assigns users to the grants' subscriptions; the others are polled.
 
-A subscription's users cannot be changed, so each move costs a new one: who is inside stays inside as long as somebody watches,
-newcomers take what room there is, and only who is worth much more than somebody inside takes that one's place.
+A subscription's users cannot be changed, so each change costs a new subscription. Users who are covered stay covered as long as
+somebody watches them. New users take free places. A user takes a covered user's place only if worth much more.
 """
 
 from __future__ import annotations

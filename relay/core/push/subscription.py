@@ -6,11 +6,11 @@ be changed: other users mean another subscription.
 
     none ──Create──► held ──Renew──► held
       ▲                │
-      └─────Delete─────┘   nobody is watched, others are to be in it, it is silent, or its time ran out
+      └─────Delete─────┘   no covered user is watched, other users are to be covered, it is silent, or its time has run out
 
-`next_step` says what to do; what came of it is told by the functions below, each of which returns the new standing. Users
-count as covered only while `covered` has them. Nothing here is kept but what the store has of a held subscription: an owner
-that takes over adopts that, and starts with no trouble.
+`next_step` returns the next step. The functions below take its result, and each returns the new standing. Users count as
+covered only while `covered` contains them. Everything here can be rebuilt from the store's record of a held subscription: a new
+owner adopts that record, and starts without any faults noted.
 """
 
 from __future__ import annotations

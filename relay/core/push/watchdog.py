@@ -1,13 +1,13 @@
 """Judges by what polls find whether a subscription announces changes.
 
-Graph says nothing when it stops announcing presence, so users who are covered by a subscription are still polled, more
+Graph does not report that it has stopped announcing presence, so users covered by a subscription are still polled, more
 slowly. A change that a poll found counts as announced when a notification of the user comes within two minutes: Graph takes
-one minute at most (https://learn.microsoft.com/graph/change-notifications-overview), and retries take theirs. It also does when
-one came within the two minutes before: what Graph announces and what it lets be read may disagree for a moment.
+one minute at most (https://learn.microsoft.com/graph/change-notifications-overview), and retries take longer. It also counts when
+a notification came within the two minutes before, because what Graph announces and what it lets be read may differ for a moment.
 
-silent  at least three changes of at least two users were not announced, and nothing at all was announced since the first of
-        them: the subscription is dead, whatever Graph says of it.
-lossy   a share of the changes is never announced: users are polled more often, and nothing is torn down.
+silent  at least three changes of at least two users were not announced, and nothing was announced since the first of
+        them: the subscription is dead, although Graph still lists it.
+lossy   a share of the changes is never announced: users are polled more often, and the subscription stays.
 """
 
 from __future__ import annotations

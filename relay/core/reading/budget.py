@@ -1,15 +1,16 @@
-"""The request budget of one tenant: Graph's limit, what is left of it, and the polling interval that follows.
+"""The request budget of one tenant: Graph's limit, what is left of it, and the shortest polling interval that it allows.
 
 Graph allows 1,500 presence requests in 30 s for an application in a tenant
-(https://learn.microsoft.com/graph/throttling-limits), and does not say whether a bulk read counts as one request or as
+(https://learn.microsoft.com/graph/throttling-limits), and does not document whether a bulk read counts as one request or as
 one for each id; both are settings here. Each request that Graph refuses counts too.
 
-The budget keeps the times of what was spent in the last window rather than a bucket that refills: a bucket of size B that
-never exceeds the limit in *any* window may refill with (limit - B) a window only, and for a bulk read counted as 650 that
-would leave half of the rate unused. What it keeps is bounded by the limit.
+The budget keeps the times of the requests of the last window, not a bucket that refills. A bucket of size B that
+never exceeds the limit in *any* window may refill only (limit - B) a window, and for a bulk read counted as 650 that
+would leave half of the rate unused. The number of kept times is bounded by the limit.
 
-A 429 stops everything until `Retry-After`, and for as long as without one at least. It doubles the window, once in a window; each window
-without another 429 takes a part of that back. The window grows and not the limit shrinks, so that even the most careful tenant can still afford one full page.
+A 429 stops all requests until `Retry-After`, and for at least as long as a 429 without one. It also doubles the window, once in a
+window; each window without another 429 takes back a part of that. The window grows instead of the limit shrinking, so that
+one full page is always affordable.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The order of two observations of one user, and their difference: older never overwrites newer.
 
-Microsoft's sequence numbers order what its servers say, which may lag behind each other for seconds. They are not the truth: whether
-they ever begin again, or get a digit more, is not documented. What reads say again and again therefore replaces a greater number.
+Microsoft's sequence numbers order the answers of servers that may lag behind each other for seconds. They are not the truth:
+Microsoft does not document whether they ever begin again, or get a digit more. So reads that repeat a smaller number replace a greater one.
 
-The store's script that accepts observations has the same rules. A notification gets as far only when `Newest` lets it
-through; one of the very version that is known says nothing; every other one merely marks its user dirty, because Graph repeats,
-reorders and delays them by up to four hours.
+The script that stores observations has the same rules. A notification is stored directly only if `Newest` lets it through. One of
+the version that is already known does nothing, and any other only causes its user to be read, because Graph repeats, reorders
+and delays notifications by up to four hours.
 """
 
 from __future__ import annotations

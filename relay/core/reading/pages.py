@@ -1,4 +1,4 @@
-"""The pages of users who are read together, and the reads that the plan gives."""
+"""The pages of users who are read together, and the reads that the plan returns."""
 
 from __future__ import annotations
 

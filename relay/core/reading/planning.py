@@ -1,12 +1,12 @@
 """The poll plan of one tenant: which users are read together, and when.
 
-Users are kept in pages of up to 650, each read once an interval, the pages spread evenly over it. Users who need an
-answer at once (new ones, dirty ones) are read ahead of their page, the smallest group first, so that one attendant's new
-colleague never waits behind a call centre's ten thousand. No user is in two reads at once: the order of what comes back
+Users are kept in pages of up to 650. Each page is read once an interval, and the pages are spread evenly over it. Users who need an
+answer at once (new ones, dirty ones) are read ahead of their page, the smallest group first, so that an attendant's new
+colleague never waits behind a call centre's ten thousand. No user is in two reads at once, because the order of their results
 would not be known.
 
-There are two speeds. Users whose changes Graph announces are covered: they have pages of their own, which are read seldom.
-What is announced and must be read is gathered for a moment, so that a meeting's end is one read and not fifty.
+There are two intervals. Users whose changes Graph announces are covered: they are in pages of their own, which are read seldom.
+Announced users who must be read are gathered for a moment, so that the end of a meeting is one read and not fifty.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Users whose ids Graph refuses when it is asked for them alone, and when they are tried again. (Pure.)
+"""Users whose ids Graph refuses on their own, and when they are tried again. (Pure.)
 
-They are not read with the others, whose page would be refused with them. A refusal is not believed for longer than it lasts: one of
-them is tried after the other, and as soon as one is answered all are. Who had a presence keeps it until the second refusal in
-a row, for a single one can be chance.
+They are not read with the others, whose page would be refused too. A refusal may be temporary: one such user is tried after
+the other, and as soon as one is answered, all are read again. A user who had a presence keeps it until the second refusal in
+a row, because a single refusal can be chance.
 """
 
 from __future__ import annotations

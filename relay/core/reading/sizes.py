@@ -1,4 +1,4 @@
-"""The number of users that a bulk read may ask for, where Graph refuses pages only because of their size. (Pure.)"""
+"""The number of users in a bulk read, where Graph refuses pages only because of their size. (Pure.)"""
 
 from __future__ import annotations
 

@@ -1,11 +1,10 @@
 """Words, reasons and remedies for watched users and for the connection to Microsoft.
 
-The words are those that administrators of such connectors know: a user is available, busy, do not disturb, away or offline,
-or there is an error, access denied, not found; or nobody requested the user, or the relay is requesting, or the server or
-the user is not configured. The connector is not configured, disabled, forbidden, has a connection error, or is up and running.
+The words are those of similar connectors: a user is available, busy, do not disturb, away or offline; or there is an error, access
+denied, not found; or the user is not requested, being requested, or not configured, or the server is not configured. The connector is not
+configured, disabled, forbidden, has a connection error, or is up and running.
 
-Sentences are English and complete; places such as `%(seconds)s` are filled in by whoever shows them, who may also have them
-in another language.
+Sentences are complete and in English. The caller fills in placeholders such as `%(seconds)s`, and may use a translation.
 """
 
 from __future__ import annotations

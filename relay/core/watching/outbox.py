@@ -1,4 +1,4 @@
-"""The conflating outbox: what one reader has still to be sent, newest value per key."""
+"""The conflating outbox: the newest unsent value for each key of one reader."""
 
 from __future__ import annotations
 

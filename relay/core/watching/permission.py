@@ -1,11 +1,11 @@
 """A tenant's rules on which users its suites may watch: domains, single users, and users who opted out.
 
-    watch_never ──► not permitted, whatever else is said
+    watch_never ──► not permitted, whatever the other rules say
     watch_domains, watch_only ──► with either, only users of these domains and these users; with neither, everybody
 
-The decision is on the user, not on the name that a suite happens to use: on the object id and the canonical UPN that
-Microsoft tells. So who opted out by UPN cannot be watched by object id or by an older UPN either. Where a rule names UPNs and
-the UPN is not known yet, nothing is decided, and who is undecided is not read.
+The decision is about the user, not about the name that a suite uses: it compares the object id and the canonical UPN that
+Microsoft reports. So a user who opted out by UPN cannot be watched by object id or by an older UPN either. If a rule names UPNs and
+the user's UPN is not known yet, nothing is decided, and the user is not read.
 
 The settings are texts: entries separated by white space, commas or semicolons.
 """

@@ -1,4 +1,4 @@
-"""The whole sets of edges that are being read: one reading of an edge at a time, and what hints said meanwhile comes after it."""
+"""The sets of edges that are being read as a whole. An edge has one reading at a time; hints that arrive meanwhile are applied after it."""
 
 from __future__ import annotations
 

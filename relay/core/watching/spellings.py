@@ -1,4 +1,4 @@
-"""The names of one watch as the suite spells them, malformed ones included: a suite is answered in its own spelling. (Pure.)"""
+"""The names of one watch as the suite spells them, malformed ones included: answers use the suite's own spelling. (Pure.)"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The values that a watch takes and gives: how it begins, positions, snapshots, entries, and the content of a response. (Pure.)"""
+"""The values that a watch takes and returns: its start, positions, snapshots, entries, and the content of a response. (Pure.)"""
 
 from __future__ import annotations
 

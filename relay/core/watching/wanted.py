@@ -1,4 +1,4 @@
-"""The names of a tenant that its edges watch, and those that linger after the last edge let go."""
+"""The names that a tenant's edges watch, and those that linger after the last edge has let go of them."""
 
 from __future__ import annotations
 

@@ -1,25 +1,25 @@
-"""The rules of one watch: what a suite's stream is still owed, and when its resume token may move.
+"""The rules of one watch: what is still to be sent to a suite, and when its resume token may move.
 
     names ──► lookups ────► [edge reads a snapshot] ──► apply() ──┐
                                                                   ├─► outbox ──► take() ──► the wire
     [hub reads `changes`] ──► on_answers(), on_names() ───────────┘
 
 A name is looked up when it is asked for, when it was held before a break, and when `changes` says that it stands for
-somebody else. A snapshot is what the store knew at its position L; the hub delivers what came after. The rules that
+somebody else. A snapshot is what the store had at its position L; the hub delivers what came after. These rules
 together make the stream Ordered and Resumable (a simulation breaks each of them and sees it fail):
 
 floor     entries up to L say nothing new about the users of that snapshot, and are dropped: a hub that lags would
           otherwise bring an older presence after the snapshot's.
-lookup    until a user's snapshot was applied, what the hub reads of it is dropped, also of a held one: a hub that lags
-          behind the token would otherwise bring an older presence than the suite holds.
+lookup    until a user's snapshot was applied, entries about the user that the hub reads are dropped, also for a held user: a hub that
+          lags behind the token would otherwise bring an older presence than the suite holds.
 missed    entries that the hub read between asking for a snapshot and getting it are applied after it, those above L.
-held      a held user is sent only if its revision is above the token's; a newly asked one always, because the token
+held      a held user is sent only if its revision is above the token's. A newly requested user is always sent, because the token
           says nothing about a user that the suite did not watch then. An answer that was on its way when its user was
           unsubscribed does not make the user held after it was subscribed again: `changes_seen` tells them apart.
 token     it moves only when nothing is unsent, to the hub's position at that moment, and there is none before the
           snapshot is complete: everything at or below it has then been handed to the suite.
 epoch     a token of another epoch, or above the stream's end, proves nothing: the suite drops all and starts anew. The
-          hub, the snapshots that it lets through and its watches are of one epoch always: `reset` when it adopts another.
+          hub, the snapshots that it lets through and its watches always have one epoch: `reset` when it adopts another.
 
 Pure: `V`, an encoded answer, is opaque here. Restarting an edge loses a watch; the suite resumes it elsewhere.
 """

@@ -1,4 +1,4 @@
-"""One run of a piece of work for all who ask for it at the same time."""
+"""One run of a piece of work for all that ask for it at the same time."""
 
 from __future__ import annotations
 

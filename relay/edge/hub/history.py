@@ -1,4 +1,4 @@
-"""Judges whether the store's history is still the one that the streams were shown.
+"""Decides whether the store's history is still the one that the streams were shown.
 
 epoch absent or of another replid    no worker vouches for the content: wait for one
 another epoch                        history was lost: streams are reset

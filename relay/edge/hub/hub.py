@@ -20,8 +20,8 @@ import structlog
 from opentelemetry import metrics
 
 from relay.core.watching.values import AnswersEntry, Position
-from relay.edge.hub.asked import Questions
 from relay.edge.hub.endings import removed, revoked
+from relay.edge.hub.explain import Questions
 from relay.edge.hub.portions import portions
 from relay.edge.hub.registry import Registry
 from relay.edge.hub.repair import RETRY_S, Repair

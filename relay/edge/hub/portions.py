@@ -1,4 +1,4 @@
-"""Divides what was read of `changes` into portions, so that a large tenant's changes leave others their turn. (Pure.)"""
+"""Divides entries of `changes` into portions, so that a large tenant's changes leave others their turn. (Pure.)"""
 
 from __future__ import annotations
 

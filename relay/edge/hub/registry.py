@@ -1,4 +1,4 @@
-"""The partitions in use and the tenants with open streams: who joined, who left, and how far each partition was delivered."""
+"""The partitions in use and the tenants with open streams: joining, leaving, and how far each partition was delivered."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Checks that the store's history is still the one that the streams were shown, and repairs what was missed.
+"""Checks that the store's history is still the one that the streams were shown, and repairs missed entries.
 
     check      once a second, after a reconnect and at a gap: all partitions in use, in one round trip (`history.py`)
     act        history was lost: streams are reset. Entries were missed: streams are read again from where they were
-    repair     contact, and keys and tenants that ended, are read again, as entries that were missed may have carried them
+    repair     contact, and keys and tenants that ended, are read again, as missed entries may have carried them
 
 A store that is away ends nothing: positions stand, and streams stay.
 """

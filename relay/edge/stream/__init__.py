@@ -1,6 +1,6 @@
 """One suite's stream.
 
-stream.py   its life, and what its suite asks for
+stream.py   its life, and its suite's requests
 lookups.py  snapshots of the names that it watches
 sender.py   everything that it sends, by one task
 clocks.py   its times: progress, age, drain, blocked writes (pure)

@@ -1,4 +1,4 @@
-"""The times of one stream: when it reports progress, has to leave, and has waited or lived too long. (Pure: times are passed in.)
+"""The times of one stream: when it reports progress, has to leave, has waited too long, or is too old. (Pure: times are passed in.)
 
 opened ──► started, by `begin_within` ──► an age of `max_stream_age` ──► asked to leave ──► ended
                    │                                                        ▲

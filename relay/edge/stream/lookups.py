@@ -2,7 +2,7 @@
 
     names ──► in the store's interest ──► a turn ──► the hub keeps what it reads meanwhile ──► snapshot ──► watch
 
-A worker must know of a name before its snapshot counts, and whatever the hub reads while a snapshot is under way is taken in after it.
+A worker must know of a name before its snapshot counts. Entries that the hub reads while a snapshot is under way are applied after it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Everything that one stream sends, by one task: at once when the stream was idle, with a pause between writes while it is busy.
 
-In that pause newer answers replace unsent ones. What is sent is taken out of the watch at the last moment, so that a response
-carries what is newest, and the resume token that belongs to it.
+In that pause newer answers replace unsent ones. A response is taken from the watch at the last moment, so that it carries the
+newest answers, and the resume token that belongs to them.
 
 The hub calls `wake_if_unsent` for every stream of a tenant that has new answers. It costs two attribute reads while the task writes.
 """

@@ -1,13 +1,13 @@
-"""One suite's stream: its life from the first request to its end, and what its suite asks for.
+"""One suite's stream: its life from the first request to its end, and its suite's requests.
 
     reading task ──► names ──► interest ──► lookups ──► watch ◄── hub
                                                           │
     clocks: progress, age, drain, blocked writes ──► sender ──► the wire
 
-The rules are in `relay.core.watching.watch`; nothing here decides what a suite is owed. One task sends everything. A stream
+The rules are in `relay.core.watching.watch`; nothing here decides what is sent. One task sends everything. A stream
 ends once, for one reason: see `Ending`.
 
-The store may be away at any time. Before the first snapshot the stream is then refused, later it stays open and waits.
+The store may be away at any time. A stream without its first snapshot is then refused; a later one stays open and waits.
 """
 
 from __future__ import annotations

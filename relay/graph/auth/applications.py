@@ -1,6 +1,6 @@
-"""MSAL applications: the relay as a client of Entra's, on an HTTP session that refuses what MSAL takes badly.
+"""MSAL applications: the relay as a client of Entra, on an HTTP session that refuses answers that MSAL cannot handle.
 
-Everything here blocks and belongs into a thread.
+Everything here blocks and must run in a thread.
 """
 
 from __future__ import annotations

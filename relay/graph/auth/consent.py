@@ -5,7 +5,7 @@
 The answer comes as a form post, as MSAL recommends: a code in an address would end up in histories and logs. Between the
 two, the caller keeps `ConsentFlow.kept` secret, for fifteen minutes and one use.
 
-The same way, with no permission asked for and no token kept, tells who somebody is: `begin_sign_in`, `identify`.
+`begin_sign_in` and `identify` use the same flow, without permissions and tokens, to find out who somebody is.
 """
 
 from __future__ import annotations

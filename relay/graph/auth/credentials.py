@@ -1,8 +1,8 @@
-"""The relay's own credentials at Entra: one, or two while one takes the other's place.
+"""The relay's own credentials at Entra: one, or two during a rotation.
 
-Each is tried before anybody hears that Microsoft refuses the relay: the one that worked last, then the other. So a new one may be
-registered before or after the relay has it, and the old one may expire or be deleted meanwhile. Given as files they are
-read again when those change, so a roll-over needs no restart.
+Both are tried before a refusal counts: the one that worked last, then the other. So a new one may be
+registered before or after the relay has it, and the old one may expire or be deleted meanwhile. Credentials given as files are
+read again when the files change, so a rotation needs no restart.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Verifies the id token that Entra gives with a consent, which proves who consented. MSAL does not verify it."""
+"""Verifies the id token that Entra gives with a consent, which proves the account. MSAL does not verify it."""
 
 from __future__ import annotations
 

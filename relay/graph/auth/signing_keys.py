@@ -1,4 +1,4 @@
-"""Entra's signing keys, as its documents publish them; fetched seldom, and waited for only by those who need a new one."""
+"""Entra's signing keys, as Entra publishes them; fetched seldom, and waited for only by callers that need a new one."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Access tokens of grants, through MSAL in threads.
 
-MSAL blocks, makes nothing single-flight, and replays a refusal for a minute; so each version of a grant has an
+MSAL blocks, does not combine simultaneous calls, and repeats a refusal from its cache for a minute. So each version of a grant has an
 application of its own, each grant is refreshed by one call however many wait for it, and the event loop never waits.
 """
 

@@ -1,6 +1,6 @@
 """Reads of Graph: presence, users and organisations.
 
-directory.py     Names -> users: object ids and canonical UPNs, read from Graph's users
-organisation.py  Reads an organisation as such: the tenant of a domain, and some of its users
+directory.py     Resolves names to users: object ids and canonical UPNs, read from Graph's users
+organisation.py  Reads an organisation itself: the tenant of a domain, and some of its users
 presences.py     Bulk reads of presence: Graph's `getPresencesByUserId`
 """

@@ -1,10 +1,10 @@
-"""Names -> users: object ids and canonical UPNs, read from Graph's users.
+"""Resolves names to users: object ids and canonical UPNs, read from Graph's users.
 
-15 names go into one `in` filter, 20 such parts into one `$batch`; each part is answered, refused or throttled by itself,
-so the trouble of one costs the others nothing. What is refused, or cannot be read, is asked for again in smaller pieces, down to
-the one name that is the reason.
+15 names go into one `in` filter, 20 such parts into one `$batch`. Each part is answered, refused or throttled by itself,
+so a failing part costs the others nothing. A part that is refused, or cannot be read, is asked for again in smaller pieces, down to
+the one name that causes it.
 
-Only an answer without a user says that a name is nobody's. A refusal says nothing of whom the name stands for.
+Only an answer without a user means that a name stands for nobody. A refusal says nothing about the name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reads an organisation as such: the tenant of a domain, and some of its users."""
+"""Reads an organisation itself: the tenant of a domain, and some of its users."""
 
 from __future__ import annotations
 

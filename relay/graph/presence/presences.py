@@ -1,8 +1,8 @@
 """Bulk reads of presence: Graph's `getPresencesByUserId`.
 
-Most pages say what the last one said. A body that is byte for byte the last one of the same users costs one hash; else it
-is split into its entries without looking into them, and each entry that was on the last page costs one hash. The others
-are decoded one by one, so that a bad entry costs nobody else the page.
+Most pages are equal to the last one of the same users. A body that is byte for byte equal costs one hash. Otherwise it
+is split into its entries without decoding, and each entry that was on the last page costs one hash. The others
+are decoded one by one, so that a bad entry spoils only itself.
 """
 
 from __future__ import annotations

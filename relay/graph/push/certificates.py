@@ -2,10 +2,11 @@
 
     <folder>/2026-11.pem     certificate and private key, PEM, in one file; its id is `2026-11.` and eight digits of its thumbprint
 
-New subscriptions name the newest certificate (by the time from which it is valid). To change: put another file beside the
-old ones. Within seconds workers know it, and subscriptions take it at their next renewal; the old file may go when none
+New subscriptions name the newest certificate (by the time from which it is valid). To rotate, put another file beside the
+old ones. Within seconds workers know it, and subscriptions take it at their next renewal; delete the old file when no subscription
 names it any more. Or put another certificate into the same file, as cert-manager does: it has another id, so subscriptions take it
-at once, and notifications that are on their way are opened with the former key for some minutes. The certificate proves nothing to anybody, Graph only takes its key: it may be self-signed.
+at once, and notifications on their way are opened with the former key for some minutes. A self-signed certificate suffices,
+because Graph only uses its key.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Verifies that a POST of change notifications comes from Microsoft, by its validation tokens.
 
 https://learn.microsoft.com/graph/change-notifications-with-resource-data: one JWT for each application and tenant in a POST,
-signed by Entra, meant for us, made for Graph's publisher of notifications. There are two forms, of version 1.0 (`appid`) and
-2.0 (`azp`); which one comes is not documented, so both are taken.
+signed by Entra, addressed to us, issued to Graph's publisher of notifications. There are two forms, version 1.0 (`appid`) and
+2.0 (`azp`); Microsoft does not document which one comes, so both are accepted.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""The settings themselves, a group for each concern: names, meanings, defaults with their reasons, and what cannot be.
+"""The settings themselves, a group for each concern: names, meanings, defaults with their reasons, and impossible values.
 
 A group reads its variables and checks them; it builds nothing that a role needs. `load` reads all groups, and the table in
-the documentation follows from them.
+the documentation is generated from them.
 
 alerts.py   e-mail to administrators and the operator, signed notices
 cloud.py    the Microsoft cloud, the app registration and its credentials
-edge.py     where suites connect, and what they may do
-http.py     bounds on strangers at the pages and the webhook
+edge.py     the address for suites, and their limits
+http.py     limits on peers of the pages and the webhook
 ops.py      logs, the ops port, telemetry
 reading.py  how often users are read, subscriptions, how workers share tenants
 store.py    Redis or Valkey with presence, and the server with custody
-web.py      the pages where tenants are onboarded and looked after
-webhook.py  where Graph sends change notifications, and what it encrypts them for
+web.py      the pages where tenants are onboarded and managed
+webhook.py  the address for Graph's change notifications, and their certificates
 """

@@ -1,4 +1,4 @@
-"""Settings of what administrators and the operator are sent: e-mail and signed notices."""
+"""Settings of messages to administrators and the operator: e-mail and signed notices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of the edge: where suites connect, and what they may do."""
+"""Settings of the edge: the address for suites, and their limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that bound strangers at the pages and the webhook. `docs/limits.md` states what each of them costs."""
+"""Settings that limit peers of the pages and the webhook. `docs/limits.md` states the cost of each."""
 
 from __future__ import annotations
 

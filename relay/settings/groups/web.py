@@ -1,4 +1,4 @@
-"""Settings of the pages where tenants are onboarded and looked after."""
+"""Settings of the pages where tenants are onboarded and managed."""
 
 from __future__ import annotations
 

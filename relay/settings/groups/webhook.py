@@ -1,4 +1,4 @@
-"""Settings of the webhook: where Graph sends change notifications, and what it encrypts them for."""
+"""Settings of the webhook: the address for Graph's change notifications, and their certificates."""
 
 from __future__ import annotations
 

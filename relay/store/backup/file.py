@@ -1,15 +1,15 @@
-"""The file of a backup: lines of which none opens without the private backup key, and none can be missing, changed or moved.
+"""The file of a backup: no line can be read without the private backup key, and none can be missing, changed or moved unnoticed.
 
-    line 1    JWE (ECDH-ES on X25519, A256GCM) for the backup key: what this is, and a content key made for this file alone
+    line 1    JWE (ECDH-ES on X25519, A256GCM) for the backup key: a description, and a content key made for this file alone
     line 2…   JWE (dir, A256GCM) under that content key: one record each; its protected header has its number
-    the last  the same, marked as the end: how many records there are
+    the last  the same, marked as the end, with the number of records
 
-Each line but the first begins with a signature by the key ring, of the backup, the line's number and what is in it. Whoever has the
-public backup key can encrypt for it; only who has the ring makes a backup that `restore` takes. Version 1 had no signatures.
+Each line but the first begins with a signature by the key ring, over the backup, the line's number and its content. Anybody with the
+public backup key can encrypt for it; only somebody with the ring can make a backup that `restore` accepts. Version 1 had no signatures.
 
-The relay's host has the public backup key only. Whoever breaks into it can neither read older backups nor the ones made
-later, and the private key lies where nobody needs it until the day of a restore. Inside, grants are as they are in the store,
-sealed under the key ring: a backup with its key but without the ring shows who is a customer, and no token.
+The relay's host has the public backup key only. An intruder on it can read neither older nor later backups, and the private key
+is kept where nobody needs it until the day of a restore. Grants in a backup are sealed under the key ring, as they are in the
+store: a backup with its key but without the ring shows which tenants there are, and no token.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """Restoring from a backup. Everything is checked before anything is written; repeating a restore completes it.
 
-Of each tenant, in this order, and why a crash in between is harmless:
+The order for each tenant, and why a crash in between is harmless:
 
-    1  audit log      kept for 30 days at the most, and nobody reads that of a tenant that is not there
+    1  audit log      kept for 30 days at most, and shown to nobody while the tenant does not exist
     2  tenant         its record, its grants and the ids of its suite keys in one step, marked as `restoring` this backup
-    3  suite keys     one by one; each is listed already, so a removal of the tenant would find it
-    4  the mark goes  and the audit log says that it was restored
+    3  suite keys     one by one; each is listed already, so removing the tenant would find it
+    4  the mark goes  and the audit log records the restore
 
-A tenant that is there is newer than any backup and stays as it is, unless the operator tells otherwise. One that carries the
-mark of this very backup goes on with 3. A suite key that was revoked since stays revoked, whatever is told.
+A tenant that exists is newer than any backup and stays as it is, unless the operator says otherwise. A tenant with the
+mark of this very backup continues at 3. A suite key that was revoked since stays revoked in any case.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A backup of custody: tenants with their grants, suite keys and settings, and their audit logs.
 
-A tenant is one record, of one instant as far as its partition goes; its suite keys, which are in none, are read right after. One
-that is made meanwhile is in the next backup. What is sealed stays sealed. Requests to read for a tenant are not in it: whoever
-asked may ask again. Presence is not in it: it can be read again.
+A tenant is one record, consistent within its partition; its suite keys, which are in no partition, are read right after. One
+that is made meanwhile is in the next backup. Sealed values stay sealed. Requests to read for a tenant are not included: people
+may ask again. Presence is not included: it can be read again.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Requests to read for a tenant that is connected: a consent that waits, sealed, for a yes of managers of the tenant.
+"""Requests to read for a tenant that is already connected: a sealed consent that waits until a manager accepts it.
 
     {pNN}:request:<tid>:<account>   the sealed consent, for `WAITS` and no longer
-    {pNN}:tenant:<tid>:requests     hash: account id -> who asked, when, and what became of it
+    {pNN}:tenant:<tid>:requests     hash: account id -> name and time of the request, and its result
 
-One of each account, and `MOST_WAITING` of a tenant. A yes makes a grant of it (`Admissions.admit` with `asked`), a no deletes the
-consent at once, and so does time. What became of it is kept for as long again, for whoever asked. Custody: acknowledged means on disk.
+An account has one at most, and a tenant `MOST_WAITING`. Accepting makes it a grant (`Admissions.admit` with `asked`). Refusing
+deletes the consent at once, and so does time. The result is kept for as long again, for the person who asked. Custody: acknowledged means on disk.
 """
 
 from __future__ import annotations

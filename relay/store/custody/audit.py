@@ -1,15 +1,15 @@
-"""The audit log of each tenant: two streams beside its record, at custody's server.
+"""The audit log of each tenant: two streams beside its record, on custody's server.
 
     {pNN}:audit:<tid>            deeds
     {pNN}:audit:<tid>:watches    watches, apart, so that a suite that asks for much cannot push a withdrawn grant out
 
-A deed is appended by the very script that does it, so nothing that was acknowledged lacks its entry and no entry tells of what
-did not happen. Suite keys are in no partition, and on a Cluster no script can touch both a key and its tenant's log. There
-the entry comes last, before the acknowledgement: an entry then always tells of a key that was made or revoked. Cut short
-before it, a new key is in force that nobody ever saw, and a revocation is repeated, which completes its entry, once.
+A deed is appended by the script that carries it out, so no acknowledged deed lacks its entry, and no entry reports a deed that did
+not happen. Suite keys are in no partition, and on a Cluster no script can touch both a key and its tenant's log. There
+the entry comes last, before the acknowledgement, so an entry always reports a key that was made or revoked. After a crash
+before it, a new key is in force that nobody ever saw; a revocation is repeated, which completes its entry, once.
 
-Entries are kept for `RETENTION` and no longer, and of each stream the newest `MOST_DEEDS` or `MOST_WATCHES`. A tenant that
-leaves takes its log with it.
+Entries are kept for `RETENTION` and no longer, and of each stream the newest `MOST_DEEDS` or `MOST_WATCHES`. The log of a tenant
+that leaves is deleted with it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""E-mails about what happened to a tenant. They are written beside the deed and never stand in its way.
+"""E-mails about what happened to a tenant. They are written beside the deed and never prevent it.
 
     deed, on disk ──► Letters ──► a notice for each recipient ──► the partition's worker sends it
 
-A letter that cannot be written is logged; the deed is done all the same, and the tenant's audit log tells of it.
+A letter that cannot be written is logged; the deed stays, and the tenant's audit log has it.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
-"""The managers of a tenant, who manage it, by object id. Custody: acknowledged means on disk.
+"""The managers of a tenant, by object id. Custody: acknowledged means on disk.
 
-    {pNN}:tenant:<tid>:managers     hash: account id -> who that is, since when, and by whom
-    {pNN}:tenant:<tid>, field claim the contact's address, as long as nobody has come with it; empty: none may
-                     field claim_ms when it became that, in ms since 1970
+    {pNN}:tenant:<tid>:managers     hash: account id -> name, since when, and added by whom
+    {pNN}:tenant:<tid>, field claim the contact's address until its account has signed in; empty: there is no contact
+                     field claim_ms when the address became the claim, in ms since 1970
 
-Reading for a tenant (a grant, see `vault`) and managing it are two rights. Whoever connects a tenant manages it from
+Reading for a tenant (a grant, see `vault`) and managing it are two rights. The account that connects a tenant manages it from
 the same step on (`admissions`). The contact's address is a *claim*: the first account of that name to sign in becomes a manager,
 bound to its object id, and the claim is used up, because a name may be given to somebody else later. For the same reason a claim
 ends after `CLAIM_LASTS`. A manager who names another contact makes a new claim.
 
-A tenant from before there were two rights is settled by whichever script comes first: its oldest reading account manages it,
-and its contact may claim. One manager always remains.
+A tenant from before managers existed is settled by the first script that meets it: its oldest reading account becomes a manager,
+and its contact may claim. The last manager cannot be removed.
 """
 
 from __future__ import annotations

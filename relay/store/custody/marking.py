@@ -1,7 +1,7 @@
 """The marks of all suite keys in force: counted, made once for old keys, and renewed by a rotation.
 
-A release before marks wrote records without one. They are marked once, by an operator who has looked at the list: a record that
-somebody planted before would be marked with the others. A rotation of the key ring marks anew what is genuine and nothing else.
+Earlier releases wrote records without a mark. An operator who has looked at the list marks them once: the relay cannot
+distinguish them from records that somebody planted. A rotation of the key ring renews genuine marks and makes no others.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Notices to a tenant's people or to the operator, from the step that makes them true until they are sent.
+"""Notices to a tenant's people or to the operator, from the step that causes them until they are sent.
 
-    {pNN}:notices     hash: notice id -> what happened, and to whom; notice id/channel -> that the channel is done with it
+    {pNN}:notices     hash: notice id -> event and recipient; notice id/channel -> that the channel has delivered it
 
-A notice about consent is written by the very script that changes the tenant's state, so no crash lies between the two. Every
-other notice is a letter: it names one recipient and carries all that is told, so it can be told when its tenant is gone. Letters
-are written right after what they tell of (`Notices.write`); a crash in between loses them, and the audit log still has it.
+A notice about consent is written by the script that changes the tenant's state, so no crash can separate the two. Every
+other notice is a letter: it names one recipient and contains all its data, so it can be sent after its tenant was deleted. Letters
+are written right after the deed (`Notices.write`); a crash in between loses the letter, and the audit log still has the deed.
 
-Whoever owns the partition tells a notice and then takes it out: told at least once, and twice with the same id when it dies in
-between.
+The owner of the partition sends a notice and then removes it: a notice is sent at least once, and twice with the same id if the
+owner dies in between.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The last time that the pages met a proxy that no setting names, for `presence-relay check` in another process. No custody."""
+"""The last time that the pages received a request through a proxy that no setting names, for `presence-relay check`. Not custody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refusals of Microsoft's in the records of grants and tenants."""
+"""Microsoft's refusals as they are stored in the records of grants and tenants."""
 
 from __future__ import annotations
 

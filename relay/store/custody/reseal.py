@@ -1,12 +1,12 @@
-"""All values that are sealed under the key ring: counted by key, and re-encrypted under the key in use while they are in use.
+"""All values that are sealed under the key ring: counted by key, and re-encrypted under the current key while they are in use.
 
-Whatever module seals something has a row in `SEALED_FIELDS`; a test holds that. A rotation is
+Each module that seals something has a row in `SEALED_FIELDS`; a test verifies that. The steps of a rotation are
 
-    keyring add     the new key is known, and used for sealing from a while later on
-    reencrypt       what is under older keys is rewritten, value by value, each by compare and set: any other write goes before it
+    keyring add     the new key is known, and used for sealing after a delay
+    reencrypt       values under older keys are rewritten one by one, by compare and set, so that any other write wins
     keyring retire  refused while anything is left under the old key, or any process still seals with it
 
-and each step can be repeated from wherever it was cut short.
+Each step can be repeated after an interruption.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Limits on tenants that sign up by themselves: one for an hour, and one on those that wait. At custody's server.
+"""Limits on tenants that sign up by themselves: one for each hour, and one on those that wait. On custody's server.
 
-    {sign-ups}:arrived    sorted set: tenant id -> when it came, kept for an hour
+    {sign-ups}:arrived    sorted set: tenant id -> time of arrival, kept for an hour
     {sign-ups}:pending    sorted set: tenant id -> until when it waits for the operator
-    {sign-ups}:told       the bound that the operator was told of, for an hour
+    {sign-ups}:told       the limit that the operator was notified of, for an hour
 
-A place is taken before the tenant is written, so that many at once do not pass the bound together. A place whose tenant never
-came is free again when its time is over. Whoever comes by invitation takes none.
+A place is taken before the tenant is written, so that many at once cannot pass the limit together. A place whose tenant never
+came is free again when its time is over. A tenant with an invitation takes no place.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Suite keys: the bearer credentials of suites, `psk_<key id>_<secret>`.
 
-Only a hash of the secret is kept. The secret has 256 bits, so that a plain SHA-256 cannot be searched. A record is believed only
-with its mark (see `marks`), which nobody can make who has no key ring.
+Only a hash of the secret is kept. The secret has 256 bits, so a plain SHA-256 cannot be searched. A record is valid only
+with its mark (see `marks`), which cannot be made without the key ring.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Tenants that the operator turned away: removed, or refused. Custody: acknowledged means on disk.
+"""Tenants that the operator removed or refused. Custody: acknowledged means on disk.
 
-    {pNN}:turned-away     hash: tenant id -> when, which of the two, and the reason that its people are shown
+    {pNN}:turned-away     hash: tenant id -> time, removed or refused, and the reason that its people are shown
 
-A mark outlives the tenant's record. While it is there, no consent brings the tenant back, whatever page it comes from; the script
-that admits looks at it in the same step. It is lifted by the operator alone: with `tenants lift`, by taking the tenant in on the
-command line, or by an invitation that was made after it. A tenant that left by itself has none.
+A mark outlives the tenant's record. While it exists, no consent brings the tenant back, whatever page it comes from; the script
+that admits a tenant checks it in the same step. Only the operator can lift it: with `tenants lift`, by onboarding the tenant on the
+command line, or by an invitation that was made after it. A tenant that left by itself has no mark.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Durable writes: a script on the vault's connection, its confirmation, and the hint that tells the worker."""
+"""Durable writes: a script on the vault's connection, its confirmation, and the hint to the worker."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""Presence, which can be read again from Graph: it lives at the main server and may be lost with it.
+"""Presence, which can be read again from Graph. It is on the main server and may be lost with it.
 
-presences.py      Answers, what names stand for, contact and epoch, as workers write them and edges read them
+presences.py      Answers, resolved names, contact and epoch, as workers write them and edges read them
 values.py         The values of presence, and the stored layout of an answer
 entries.py        The entries of `changes`, and their stored form
 pipes.py          The two streams of a partition: `inbox` for its worker, and `changes` for the edges
 hints.py          The hints in the inbox
 leases.py         Exclusive, expiring ownership of partitions, with the fencing token that proves it
-workers.py        The table of workers: who lives, who owns which partition, and what each partition costs
+workers.py        The table of workers: which of them live, the partitions of each, and the cost of each partition
 interest.py       The names that the suites of each edge watch
 subscriptions.py  The relay's subscriptions at Graph: the route, secret and users of each
-enforcement.py    Marks of changes of who can be watched, until the worker has carried them out
+enforcement.py    Marks of changes of who can be watched, until the worker has enforced them
 explanations.py   Questions about what only a process has in its memory, and their answers
 connected.py      The suites with open streams, for the people of a tenant
 push.py           The number of users of each tenant that are pushed, for operators

@@ -1,7 +1,7 @@
-"""The suites with open streams, and the number of users that each watches: shown to a tenant's people, and needed by nothing.
+"""The suites with open streams, and the number of users that each watches: shown to a tenant's people, and needed by nothing else.
 
-Each edge says it of its own streams, now and then; what it said counts for a while. A crash loses it, and an edge that was
-killed is believed for so long.
+Each edge writes its own streams from time to time, in keys that expire. A crash of Redis loses them, and the streams of an edge
+that was killed are shown until its keys expire.
 """
 
 from __future__ import annotations

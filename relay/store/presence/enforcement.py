@@ -1,11 +1,11 @@
-"""Marks of changes of who can be watched, from the change until the worker has carried it out.
+"""Marks of changes of who can be watched, from the change until the worker has enforced it.
 
-    who changes it     begin ──► the tenant's record (custody)
-    worker             pending ──► reads the record, replaces what is stored ──► done
+    page or command    begin ──► the tenant's record (custody)
+    worker             pending ──► reads the record, replaces the stored answers ──► done
     edges              hand out no stored answer of the tenant in between (see `Presences.snapshot`)
 
 So nobody is shown, on a new stream or by a resume, what was stored before the change. Where custody has a server of its own
-the two cannot be one step; the mark comes first, and a change that is not carried out then only costs the worker a look.
+the two cannot be one step; the mark comes first, and a mark whose change was never written only costs the worker one look.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
 An entry is a flat list of fields, so that the script that accepts answers can leave single ones out:
 
     p <id of the entry before>  a <tenant id>  (<user id> <item>)...            answers
-    p <id of the entry before>  n <tenant id>  (<name> <outcome>)...            what names stand for
+    p <id of the entry before>  n <tenant id>  (<name> <outcome>)...            resolved names
     p <id of the entry before>  c ""           (<tenant id> <contact>)...       contact
     p <id of the entry before>  e <tenant id>  k <key id, or empty>             a suite key or the tenant has ended
-    p <id of the entry before>  q <tenant id>  <request id> <user id> <name>... who watches this user, or these names?
+    p <id of the entry before>  q <tenant id>  <request id> <user id> <name>... a question: which suites watch this user, or these names
 
 An outcome is `u<user id>` or `s<status number>`; a contact is `<contact ms, or 0> <interval ms> <status number> <beat ms> <said ms>`.
 """

@@ -1,11 +1,11 @@
 """Questions about what only a process has in its memory. Nothing of it is written while nobody asks.
 
-    page, command ──► ask ──┬─► inbox ───► the owner: when is the user read next, with which account, who watches?
-                            └─► changes ─► each edge: which suite keys watch the user?
-                  ◄── gather ── a list of one's own, which expires after some seconds
+    page, command ──► ask ──┬─► inbox ───► the owner: when and with which account is the user read next, and which edges watch
+                            └─► changes ─► each edge: which suite keys watch the user
+                  ◄── gather ── a list for this question, which expires after some seconds
 
-Nobody waits for anybody: the owner answers under its lease, an edge only when it has something to say, and whoever asked takes
-what has come after a second at most. A tenant is asked about at most `MOST_ASKED` times in `WINDOW`.
+No process waits for another: the owner answers under its lease, an edge answers only if it has something to report, and the page
+takes the answers that have come after a second. A tenant may ask at most `MOST_ASKED` questions in `WINDOW`.
 """
 
 from __future__ import annotations

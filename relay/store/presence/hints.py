@@ -1,4 +1,4 @@
-"""The hints in the inbox. A hint says where to look; the truth is in the sets and hashes, so a lost hint loses nothing."""
+"""The hints in the inbox. A hint says where to look; the data is in sets and hashes, so a lost hint loses nothing."""
 
 from __future__ import annotations
 

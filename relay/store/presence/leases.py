@@ -1,7 +1,7 @@
 """Leases: exclusive, expiring ownership of partitions, with the fencing token that proves it.
 
-All partitions of a worker are dealt with in one round trip: a pipeline of one small script for each, whose keys lie in one slot. Who
-wants which is in another table, see `workers`.
+All partitions of a worker are handled in one round trip: a pipeline of one small script for each, whose keys are in one slot. The
+table of workers says which worker should have which partition, see `workers`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The two streams of a partition: `inbox`, what its worker must look at, and `changes`, what its worker found.
+"""The two streams of a partition: `inbox` with hints for its worker, and `changes` with the worker's results.
 
-Both are chained: each entry names the one before it. A reader whose position is not what the next entry names has missed
-something (it was trimmed away, or history was lost) and must read the truth instead: the inbox's reader all interest and
+Both are chained: each entry names the one before it. If the next entry does not name a reader's position, the reader has missed
+something (it was trimmed away, or history was lost) and reads the data itself: the inbox's reader all interest and
 all grants, a reader of `changes` a snapshot of its users.
 
     edge, webhook, web ──► inbox ──► worker ──► changes ──► edges

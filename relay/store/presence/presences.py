@@ -1,6 +1,6 @@
-"""Presence as workers write it and edges read it: answers, what names stand for, contact, epoch.
+"""Presence as workers write it and edges read it: answers, resolved names, contact, epoch.
 
-All of it can be read again from Graph, so nothing here waits for a disk.
+All of it can be read again from Graph, so no write here waits for a disk.
 """
 
 from __future__ import annotations

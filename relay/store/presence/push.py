@@ -1,4 +1,4 @@
-"""The number of users of each tenant that are pushed, and why others are not: for operators, and needed by nothing."""
+"""The number of users of each tenant that are pushed, and why others are not: for operators, and needed by nothing else."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A notification arrives at a *route*, the last part of the address that the relay gave Graph. Each subscription has one of its
 own for life, and the route itself names the partition, so the webhook finds the record without knowing the tenant. Client
-state and tenant of a route never change: who wants others takes another route.
+state and tenant of a route never change: a subscription with others takes another route.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The table of workers: who lives, who owns which partition, and what each partition costs. Read and written in one round trip.
+"""The table of workers: which of them live, the partitions of each, and the cost of each partition. Read and written in one round trip.
 
-It says what workers plan by, and decides nothing: a lease does. All of it is in one slot, and is written anew within a third of a
+Workers plan by the table, and it decides nothing: a lease does. All of it is in one slot, and is complete again within a third of a
 lease after it was lost. Times are Redis' own, so the clocks of workers do not matter.
 """
 

@@ -1,7 +1,7 @@
-"""Invitations: links that let somebody else begin an onboarding, for some days and once. Custody: acknowledged means on disk.
+"""Invitations: links with which somebody else begins an onboarding, valid for some days and once. Custody: acknowledged means on disk.
 
-A link's token is kept as a hash, and what it leads to is sealed: an organisation's name and whom to turn to there. It grants
-nothing: whoever opens it must still sign in at Microsoft with an account of the organisation.
+A link's token is kept as a hash, and its content is sealed: a tenant's name, and a contact at the operator. It grants
+nothing: the person who opens it must still sign in at Microsoft with an account of the tenant.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""JWK sets as files have them: `{"keys": [...]}`, with bytes as base64url without padding."""
+"""JWK sets as files contain them: `{"keys": [...]}`, with bytes as base64url without padding."""
 
 from __future__ import annotations
 

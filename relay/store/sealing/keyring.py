@@ -1,9 +1,9 @@
 """The keys that grants are encrypted with: a JWK set of which one encrypts and all decrypt.
 
-The one in use is the newest whose time has come. A key with `nbf` (seconds since 1970) is known before that and not yet used: until
-then every process learns of it, so that whatever the first one seals, all others can open.
+The newest key whose time has come encrypts. A key with `nbf` (seconds since 1970) is known before that time and not yet used, so
+that every process has it by then and can open what any other seals.
 
-A sealed value is a JWE (`dir`, `A256GCM`). Its protected header names the key (`kid`) and what the value belongs to, and is
+A sealed value is a JWE (`dir`, `A256GCM`). Its protected header names the key (`kid`) and the value's place, and is
 authenticated with it: moved to another tenant, account or purpose, or with another header, a value does not open.
 """
 

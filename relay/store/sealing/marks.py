@@ -1,11 +1,11 @@
-"""The mark of a suite key's record: who holds the key ring made it. Without one a record is worth nothing, whoever wrote it.
+"""The mark of a suite key's record, which proves that the holder of the key ring made it. A record without one is not valid.
 
     mark    "1 <signature> <kid>", Ed25519 by the ring key `kid`, in the field `mark` of `suite-key:<key id>`
     signed  key id, tenant, SHA-256 of the secret
 
-So whoever can write to Redis but has no key ring can make no suite key, give none to another tenant, and move no mark. Edges verify
-with public keys, which come from a file or the ring and never from Redis. The mark says nothing of what may change while a key is in
-force: whoever can write to Redis can still take an end or a revocation away, or end a key.
+Somebody who can write to Redis but has no key ring cannot make a suite key, give one to another tenant, or move a mark. Edges verify
+with public keys, which come from a file or the ring and never from Redis. The mark does not cover what may change while a key is in
+force: somebody who can write to Redis can still undo an end or a revocation, or end a key.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The secret that notices to a tenant's own systems are signed with, sealed among the tenant's settings.
 
-It is no custody of Microsoft's, but whoever reads it can send that tenant's systems messages that look like the relay's.
+It is the tenant's, not Microsoft's, but somebody who reads it can send that tenant's systems messages that look like the relay's.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Quotas: how many short-lived values of one kind there may be at once. At custody's server.
+"""Quotas: limits on the number of short-lived values of one kind at a time. On custody's server.
 
     rooms:<name>     sorted set: key of a value -> when it ends, in ms since 1970
 
-Redis evicts nothing, so a flood of values that end by themselves would fill it before they do. A value enters a quota when it is
-written; where the quota is full, those that end first go. Nobody is refused. A crash between the steps leaves a value that
-nobody counts until it ends.
+Redis evicts nothing, so a flood of values with an expiry could fill it before they expire. A value enters a quota when it is
+written; where the quota is full, the values that end first are deleted. Nobody is refused. A crash between the steps leaves a value
+that is not counted until it expires.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The keys that each process has: none is retired that some process still seals with, no mark made that an edge cannot verify.
+"""The keys that each process has: none is retired that a process still seals with, and no mark is made that an edge cannot verify.
 
-Each process that has a key ring, or its public keys, says so every `ANNOUNCE_EVERY`, in a key that expires; nothing else is done with it.
+Each process with a key ring, or with its public keys, writes this every `ANNOUNCE_EVERY` into a key that expires.
 """
 
 from __future__ import annotations

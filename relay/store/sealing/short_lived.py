@@ -1,10 +1,10 @@
-"""Onboarding flows under way: short-lived, sealed, gone by themselves. No custody: whoever loses one starts again.
+"""Flows of browsers, sign-ins and sessions: sealed, with an expiry. Not custody: a person who loses one starts again.
 
-A flow that waits for somebody else, an administrator's approval for example, may be kept for days: `lifetime` says so at each
-write. It holds nothing then but what was typed.
+A flow that waits for somebody else, for example for an administrator's approval, may be kept for days: `lifetime` is given with each
+write. It then contains only typed text.
 
-A flow is kept under a name that only its browser's secrets lead to, encrypted with the key ring, because it may hold a
-consent that nobody has completed yet. It is at custody's server, for what it holds is about to move there.
+A flow is kept under a name that only its browser's secrets lead to, encrypted with the key ring, because it may contain a
+consent that nobody has confirmed yet. It is on custody's server, because its content is about to be moved there.
 """
 
 from __future__ import annotations

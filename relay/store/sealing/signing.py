@@ -1,8 +1,8 @@
-"""Signatures by the holder of the key ring, which whoever writes to Redis, or has a public backup key, cannot forge.
+"""Signatures by the holder of the key ring. Neither write access to Redis nor a public backup key suffices to forge one.
 
 Signatures are Ed25519. Each key of the ring has a signing key for each purpose, derived from it by HKDF: nothing else must be kept
-or backed up, and a rotation of the ring rotates it too. It goes by the `kid` of its ring key. Whoever only verifies needs public
-keys: a JWK set (RFC 8037) that holds no secret.
+or backed up, and a rotation of the ring rotates it too. It is named by the `kid` of its ring key. Verifying takes public
+keys only: a JWK set (RFC 8037) without a secret.
 """
 
 from __future__ import annotations

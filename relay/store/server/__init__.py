@@ -1,30 +1,30 @@
 """Connections to Redis, and what every other package of the store needs.
 
-connection.py    The store: what runs on which connection, and whether the servers can be trusted
+connection.py    The store: which connection runs what, and whether the servers can be trusted
 address.py       The URL of Redis in its parts: one server, a service of Sentinel, a cluster
 topology.py      Which servers have what: the one place that knows how many Redis servers there are
-servers.py       The servers behind one URL, and where a command is repeated that one of them refused
+servers.py       The servers behind one URL, and where a refused command is repeated
 sentinel.py      The primary that sentinels name
-election.py      Which of their answers is in force
+election.py      Which of the sentinels' answers is in force
 cluster.py       The primaries of a cluster, by slots
-slots.py         What nodes of a cluster say of its slots, and what most of them say
-refresher.py     A question that is asked once a second, and at once when there is need
+slots.py         The slots of a cluster, as most of its nodes report them
+refresher.py     A question that is asked once a second, and at once when needed
 dividing.py      Commands for several nodes at once, divided by node
-node.py          One Redis server and all connections to it, made anew when it is no primary any more
+node.py          One Redis server and all connections to it, replaced when it is no longer primary
 durable.py       Writes that are on disk when they are confirmed
 blocking.py      Blocking reads of streams, which another connection can wake
 tracking.py      Reads of streams of many slots over one connection to a node of a cluster
-pipelining.py    A store for reading much at once: what several tasks ask in one turn of the event loop travels together
+pipelining.py    A store for many reads at once: commands of several tasks in one turn of the event loop share a round trip
 scripting.py     Lua scripts, their headers, and their calls by name
-keys.py          Every key in Redis, and which partition a tenant is in
-layout.py        Who may touch which keys: a row for each kind of key, and what each role does with it
-acl.py           Redis users: for each role an ACL made of the layout of keys and of the scripts that it runs
-user_rights.py   What a Redis user may do, asked of the server without doing it
-forbidden.py     What a Redis user may not do, logged once a minute in an operator's words
-redis_errors.py  The relay's errors for Redis' error codes and for lines that break
-inspection.py    What is wrong with sentinels, nodes of a cluster and replicas, for operators
-data_layout.py   The version of the data, and who may not use it
-preflight.py     Whether a server can be trusted with what the relay keeps in it, before the start
-statistics.py    How often commands and scripts ran, with which outcome, and how long they took, for metrics
-health.py        Whether the store can be worked with at present, checked once a second
+keys.py          Every key in Redis, and the partition of a tenant
+layout.py        The rights on keys: a row for each kind of key, with the rights of each role
+acl.py           Redis users: for each role an ACL, made from the layout of keys and from the scripts that it runs
+user_rights.py   The rights of a Redis user, asked of the server without using them
+forbidden.py     Missing rights of a Redis user, logged once a minute in an operator's words
+redis_errors.py  The relay's errors for Redis' error codes and for broken connections
+inspection.py    Faults of sentinels, cluster nodes and replicas, for operators
+data_layout.py   The version of the data, and which releases may use it
+preflight.py     Whether a server can be trusted with the relay's data, checked before the start
+statistics.py    Number, outcome and duration of commands and scripts, for metrics
+health.py        Whether the store can be used at present, checked once a second
 """

@@ -1,13 +1,13 @@
-"""Redis users: for each role an ACL that lets it do what it does, made of the layout of keys and of what the role runs.
+"""Redis users: for each role an ACL with just the rights that it needs, made from the layout of keys and from what the role runs.
 
     keys        as in `layout.FAMILIES`
     commands    those of the role's scripts, and those that it runs without one
-    scripts     by their hashes: a stolen password runs none of its own. `SCRIPT LOAD` compiles one, and runs nothing
+    scripts     by their hashes, so that a stolen password runs no script of its own. `SCRIPT LOAD` compiles one and runs nothing
     channels    none
 
-A release with another script or another key has other rules, so they are written anew with each update. `MULTI` and `DISCARD`
-are in every set, `EXEC` in none: what is queued and thrown away is judged by the server, and that is how `user_rights` asks what a
-user may do without doing it.
+A release with other scripts or keys has other rules, so they are loaded again with each update. `MULTI` and `DISCARD`
+are allowed, `EXEC` is not: the server judges commands that are queued and discarded, and so `user_rights` asks for a
+user's rights without using them.
 """
 
 from __future__ import annotations

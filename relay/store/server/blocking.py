@@ -1,7 +1,7 @@
-"""Blocking reads of streams, which can be woken: over one connection for each node that has some of the streams.
+"""Blocking reads of streams, which another connection can wake: over one connection for each node that has some of the streams.
 
-A node of a cluster refuses a blocking read of several slots, so there a connection learns from the server which streams have grown;
-see `tracking.py`.
+A node of a cluster refuses a blocking read of several slots, so there the server reports over a tracking connection which streams have
+grown; see `tracking.py`.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Redis Cluster: a primary for each slot, as most of the nodes say.
+"""Redis Cluster: a primary for each slot, as most of the nodes report it.
 
-Some nodes are asked once a second, and at once when one refuses a command. A node that has no slots any more, because a replica
+Some nodes are asked once a second, and at once when one refuses a command. A node that no longer has slots, because a replica
 took its place or its slots moved away, is retired: all connections to it are closed at once.
 
     MOVED          the slot is elsewhere: noted, and repeated there
     ASK            the slot is on its way, and this key is there already: repeated there, once
-    TRYAGAIN       of two keys one is there already: repeated after a pause, as long as it lasts or a second
-    CLUSTERDOWN    nobody has the slot at present: repeated after a pause
+    TRYAGAIN       one of two keys is there already: repeated after a pause, for a second at most
+    CLUSTERDOWN    no node has the slot at present: repeated after a pause
     READONLY       a replica: repeated at the primary
 """
 

@@ -1,7 +1,7 @@
-"""The store: what runs on which connection, and whether the servers can be trusted. `topology.py` knows which server has what.
+"""The store: which connection runs what, and whether the servers can be trusted. `topology.py` knows which server has what.
 
 command, run          reads, and writes that may be repeated; retried once or twice
-run_once              scripts that must not run twice without the caller knowing; never retried
+run_once              scripts that must not run twice unnoticed; never retried
 vault_command, ...    the same on the keys of the vault
 many, run_many        several at once, in one round trip to each node
 durable               writes that are on disk when they are confirmed; never retried

@@ -1,6 +1,6 @@
-"""The version of the data in Redis: releases that share data know its layout, and one that does not refuses to start.
+"""The version of the data in Redis. A release that does not know the version of the data refuses to start.
 
-A change that earlier releases ignore, such as another key or another field, leaves the number as it is: two releases then run side by side during
+A change that earlier releases ignore, such as another key or field, keeps the number: two releases then run side by side during
 a rolling update. A release whose data an earlier one would misread raises `NEWEST`, and says in the changelog whether it takes older data over.
 """
 

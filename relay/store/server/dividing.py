@@ -1,4 +1,4 @@
-"""Commands for several nodes at once: divided by node, run together at each, and those that one refused run where their keys are."""
+"""Commands for several nodes at once: divided by node, run together at each, and repeated at the right node if one was refused."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 """Writes that are on disk when they are confirmed.
 
-WAITAOF speaks of the writes of its own connection. On any other it answers at once and says nothing of them, so one caller has
+WAITAOF confirms the writes of its own connection only; on any other it answers at once. So one caller has
 the connection from its first write until the confirmation. Where a caller writes keys of two nodes, the first node confirms
-before the second is written to: what is on disk is always a beginning of what was written, in its order.
+before the second is written to: what is on disk is always a beginning of what was written, in order.
 
-After a failover that did not wait, the former primary may take writes for seconds, and another replica of its own may confirm
-them. So after WAITAOF those who decide are asked who the primary is (`Servers.vouch`).
+After a failover that did not wait, the former primary may accept writes for seconds, and another replica of its own may confirm
+them. So after WAITAOF the sentinels or the cluster are asked which server is the primary (`Servers.vouch`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The election of a primary from what several sentinels say. (Pure.)"""
+"""The election of a primary from the answers of several sentinels. (Pure.)"""
 
 from __future__ import annotations
 

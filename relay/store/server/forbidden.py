@@ -1,4 +1,4 @@
-"""Refusals by the ACL in an operator's words: logged once a minute, however often the relay tries."""
+"""Refusals by Redis' ACL in an operator's words: logged once a minute, however often the relay tries."""
 
 from __future__ import annotations
 

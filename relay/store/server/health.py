@@ -1,4 +1,4 @@
-"""Watches how the store is at present, once a second, for whoever asks whether the process is ready."""
+"""Checks once a second whether the store can be used, for `/readyz`."""
 
 from __future__ import annotations
 

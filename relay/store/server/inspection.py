@@ -1,4 +1,4 @@
-"""The inspection of a topology for `presence-relay check`: what is wrong with it though the relay may run, in an operator's words. (Pure.)"""
+"""The inspection of a topology for `presence-relay check`: faults that do not stop the relay, in an operator's words. (Pure.)"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Every key in Redis, and which partition a tenant is in. Who may touch them is in `layout.py`: a new key needs a row there.
+"""Every key in Redis, and the partition of a tenant. The rights on keys are in `layout.py`: a new key needs a row there.
 
-`{p07}` is the hash tag of partition 7: all keys of a partition live in one Cluster slot.
+`{p07}` is the hash tag of partition 7: all keys of a partition are in one Cluster slot.
 """
 
 from __future__ import annotations

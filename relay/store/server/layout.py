@@ -1,13 +1,13 @@
-"""The rights on keys: the families of keys in `keys.py`, and what each role does with them.
+"""The rights on keys: the families of keys in `keys.py`, and the rights of each role on them.
 
-One row for each function and constant of `keys.py` that names a key; a test holds that none is missing. `acl` makes Redis users of the table.
+One row for each function and constant of `keys.py` that names a key; a test verifies that none is missing. `acl` makes Redis users from the table.
 
     r     reads
     w     writes
-    rw    both. A script asks for both rights on each key that it is given, unless it is one that only reads
+    rw    both. A script asks for both rights on each key that it is given, unless it only reads
     ·     nothing
 
-Rights are of keys, not of fields: who may write a tenant's record at all may write its settings.
+Rights apply to keys, not to fields: a role that may write a tenant's record may write its settings too.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""One Redis server as the relay has it: its address and all connections to it, which are made anew when it is no primary any more.
+"""One Redis server: its address and all connections to it, which are replaced when it is no longer primary.
 
-After a failover another server stands behind the address, and the old one may live on as a replica, to which open connections
-stay attached for as long as nobody closes them. So whoever learns that a server is a replica closes them all:
+After a failover another server is behind the address, and the old one may live on as a replica, to which open connections
+stay attached until somebody closes them. So when a server turns out to be a replica, all of them are closed:
 
     pools           idle ones at once, the others when the command on them is over
     single ones     before their next command (`single`): of the durable writes, and of blocking reads
 
-Where sentinels or a cluster say which server is a primary, each has a Node of its own, which is retired when it is none any more:
+Where sentinels or a cluster name the primaries, each has a Node of its own, which is retired when it is no longer primary:
 all its connections are closed at once, and it opens none.
 """
 

@@ -1,9 +1,9 @@
-"""A store for reading much at once: whatever several tasks ask in one turn of the event loop travels in one round trip.
+"""A store for many reads at once: commands of several tasks in one turn of the event loop share a round trip.
 
     async with PipeliningStore(settings) as store:
         found = await asyncio.gather(*(Vault(store, ring).list(tenant_id) for tenant_id in tenant_ids))
 
-costs as many round trips as one `list` does, however many tenants there are. It is for commands of operators; roles use `Store`.
+costs as many round trips as one `list` does, however many tenants there are. Operators' commands use it; roles use `Store`.
 """
 
 from __future__ import annotations

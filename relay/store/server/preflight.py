@@ -1,4 +1,4 @@
-"""The preflight: probes of commands and settings that say whether a Redis server can be trusted with the relay's data."""
+"""The preflight: checks commands and settings of a Redis server, to decide whether it can be trusted with the relay's data."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""The relay's errors for Redis' errors: one table of the server's codes, and what lines do that break.
+"""The relay's errors for Redis' errors: one table of the server's error codes, and broken connections.
 
     PASSING     the server is there and cannot serve now    StoreUnavailable: tried again
-    REPLICA     it is not the primary, or no longer         NotPrimary: tried again, on connections made anew
-    OPERATOR    it does not serve the relay as it is set    NotPermitted: told to the operator, and tried again
+    REPLICA     it is not the primary, or no longer         NotPrimary: tried again, on new connections
+    OPERATOR    its settings refuse the relay               NotPermitted: logged for the operator, and tried again
     (none)      anything else                               Bug: the unit of work fails
 
-A line that breaks, and a reply that makes no sense, is a store that is away: StoreUnavailable. redis-py's exceptions are read by
-class and code (redis-py 8 takes the code off the text of some, and puts a pipeline's command into it), and lose their own text
-here: it may quote arguments, and an error is shown with those behind it.
+A broken connection, or a reply that makes no sense, means that the store is away: StoreUnavailable. redis-py's exceptions are read by
+class and code (redis-py 8 removes the code from the text of some, and puts a pipeline's command into it). Their texts are
+removed, because they may quote arguments, and an error is shown with those that caused it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The refresher of what others say of the servers: asked at the first use, then about once a second, and at once when there is need."""
+"""Refreshes what others say of the servers: asks at the first use, then about once a second, and at once when needed."""
 
 from __future__ import annotations
 

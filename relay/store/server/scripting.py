@@ -1,8 +1,8 @@
 """Lua scripts: read from the package once, run by their hash.
 
-Each file is beside the module that runs it, in a package of `relay.store`, and its name is used once among all of them. A file
-begins with a header, which ends at the first empty line. It says what the script does, which parts it uses, and it gives each key
-and each argument a name:
+Each file is beside the module that runs it, in a package of `relay.store`, and its name is unique among all of them. A file
+begins with a header, which ends at the first empty line. The header says what the script does and which parts it uses, and gives
+each key and each argument a name:
 
     -- Extend a lease. Returns 0 when it is lost.
     -- uses: lease
@@ -11,7 +11,7 @@ and each argument a name:
     local first_pair = 2  -- ARGV[2...]: (name, value) pairs
 
 A part (`_lease.lua`) is put behind the header of each script that uses it. It begins with `-- needs: lease, lease_value` when it
-uses keys or arguments, and takes them by these names. Whoever runs a script names them too, see `Script`: nobody counts positions.
+uses keys or arguments, and takes them by these names. The Python call names them too (see `Script`), so nobody counts positions.
 """
 
 from __future__ import annotations

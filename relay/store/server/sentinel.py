@@ -1,4 +1,4 @@
-"""Redis Sentinel: the sentinels say which server is the primary, and nobody else does.
+"""Redis Sentinel: only the sentinels say which server is the primary.
 
 A primary that was cut off or paused goes on calling itself `master` for seconds after a replica took its place. So all
 sentinels are asked once a second, and the newest configuration that any of them has is in force: a failover is given a higher

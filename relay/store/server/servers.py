@@ -1,10 +1,10 @@
-"""The servers behind one URL: which of them has a key, and where a command is repeated that one of them refused to run.
+"""The servers behind one URL: which of them has a key, and where a refused command is repeated.
 
     Standalone    one server, whatever it says of itself
     Sentinel      the primary that the sentinels name               sentinel.py
     Cluster       a primary for each slot                           cluster.py
 
-Only what a server refused is repeated, because then it is known not to have run; what got no answer is the caller's to repeat.
+A command is repeated only if a server refused it, because then it is known not to have run. If it got no answer, the caller decides.
 """
 
 from __future__ import annotations

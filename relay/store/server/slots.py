@@ -1,4 +1,4 @@
-"""Views of a Redis Cluster: which server has which slots, as one node says or as most of them do. (Pure.)"""
+"""Views of a Redis Cluster: which server has which slots, as one node or most nodes report it. (Pure.)"""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
     Store ──► Topology ──► Servers of presence, of the vault ──► Node: its pools, its durable and blocking connections, its identity
 
 The store asks for the node of each key, so nothing above it knows whether all keys are on one server. Two keys of one partition
-are always on one node, and so are two keys with the same hash tag (`{p07}`), on a Redis Cluster too. Nothing is promised of two
-partitions, of custody's keys outside of partitions, or of two moments: a key may have moved by the next call.
+are always on one node, and so are two keys with the same hash tag (`{p07}`), on a Redis Cluster too. Nothing is promised about two
+partitions, about custody's keys outside partitions, or about two moments: a key may have moved by the next call.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Reads of streams of many slots over one connection to a node of a cluster, which refuses to block for more than one slot.
 
-The server remembers which keys a tracking connection has read, and tells it once when one of them is written
-(https://redis.io/docs/latest/develop/reference/client-side-caching/). So a stream that had nothing new is quiet until the server says
-otherwise, and one that is not quiet is read. Nothing is missed in between: the server notes the read in the same step.
+The server remembers which keys a tracking connection has read, and reports once when one of them is written
+(https://redis.io/docs/latest/develop/reference/client-side-caching/). A stream without new entries is not read again until the server
+reports a write to it. Nothing is missed in between: the server notes the read in the same step.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The rights of a Redis user, asked of the server without using them.
 
-A command that is queued in a transaction is judged by the user's ACL; the transaction is thrown away, and nothing has happened.
-(`ACL DRYRUN` would say the same, but who may call it may also change users.) What is refused is in the server's `ACL LOG`.
+A command that is queued in a transaction is judged by the user's ACL; the transaction is discarded, so nothing happens.
+(`ACL DRYRUN` would do the same, but a user who may call it may also change users.) Refusals are in the server's `ACL LOG`.
 """
 
 from __future__ import annotations

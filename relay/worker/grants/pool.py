@@ -1,4 +1,4 @@
-"""The grants of one tenant as a pool: any healthy one reads, and when it dies the next goes on."""
+"""The grants of one tenant as a pool: any healthy one reads, and when it dies the next one takes over."""
 
 from __future__ import annotations
 
@@ -262,7 +262,7 @@ class GrantPool:
 
     def confirmed(self, account: str = "") -> None:
         """Graph answered a read with the grant of this account; empty: with the one in use."""
-        self._cloud.blame.note(self.tenant_id, self._clock.wall(), is_refused=False)
+        self._cloud.widespread_refusals.note(self.tenant_id, self._clock.wall(), is_refused=False)
         account = account or self._in_use or ""
         if account in self._grants:
             self._records.note_succeeded(account, self._clock.wall())
@@ -361,11 +361,11 @@ class GrantPool:
         before = self._health.get(account)
         if before is None:
             return
-        now, blame = self._clock.wall(), self._cloud.blame
+        now, widespread = self._clock.wall(), self._cloud.widespread_refusals
         if refusal.by_graph:
-            blame.note(self.tenant_id, now, is_refused=True)
+            widespread.note(self.tenant_id, now, is_refused=True)
         after = grants.refused(
-            before, refusal, now, wait, self._patience, self._graph_patience, is_everybodys=blame.is_everybodys()
+            before, refusal, now, wait, self._patience, self._graph_patience, is_widespread=widespread.is_widespread()
         )
         self._note(account, after)
         if after.state is GrantState.DEAD and before.state is not GrantState.DEAD:

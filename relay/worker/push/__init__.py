@@ -1,7 +1,7 @@
 """The change notifications of one tenant.
 
-subscriber.py     the tenant's subscriptions, kept as they should be
-book.py           the subscriptions as they stand here
+subscriber.py     keeps the tenant's subscriptions as planned
+book.py           the subscriptions as this worker knows them
 coverage.py       the users worth covering
 graph_side.py     subscriptions at Graph and their records: created, renewed, searched, deleted
 announcements.py  notifications opened, judged and accepted; and the watchdogs

@@ -1,10 +1,10 @@
-"""The notifications of one tenant: opened, judged, accepted; and the watchdogs, which judge whether they come at all.
+"""The notifications of one tenant: opened, judged, accepted; and the watchdogs, which judge whether notifications arrive at all.
 
     hint ──► put ──► take_in ──► Opening ──► Watchdog.announced ──► judge_notifications ──┬─► accept ──► Watchdog.confirmed
                                                                                          └─► unsure: read soon
     read ──► judge_read ──► Watchdog.found: a change that nothing announced
 
-A notification is accepted as it is where it is sure to be newer than all that is known; otherwise its user is read, together with
+A notification is accepted directly if it is certainly newer than everything known; otherwise its user is read, together with
 others who were announced within the same moment.
 """
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from relay.worker.ownership import Ownership
     from relay.worker.push.subscriber import Subscriber
     from relay.worker.reads.answers import AnswerBook
+    from relay.worker.reads.page_hashes import SeenPages
     from relay.worker.reads.reader import ReadResult
     from relay.worker.reads.schedule import Scheduler
-    from relay.worker.reads.seen import SeenPages
 
 log = structlog.get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""The subscriptions of one tenant, one for each grant, as they stand here."""
+"""The subscriptions of one tenant, one for each grant, as this worker knows them."""
 
 from __future__ import annotations
 

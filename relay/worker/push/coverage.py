@@ -1,4 +1,4 @@
-"""The users worth covering: planned once in a while, and when watched users come or go."""
+"""Plans the users worth covering: at intervals, and when watched users come or go."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The subscriptions at Graph, and their records in the store: created, renewed, searched, deleted.
 
-Each subscription is written down before Graph is asked for it, so that its notifications find their way from the first one on,
-and so that an owner that takes over knows whose it is.
+Each subscription is recorded before Graph is asked for it, so that its notifications are accepted from the first one on,
+and so that an owner that takes over can adopt it.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""One tenant's subscriptions at Graph, kept as they should be.
+"""Keeps one tenant's subscriptions at Graph as planned.
 
     watched users ──► CoveragePlanner ──► SubscriptionStanding of each grant ──► next_step ──► GraphSubscriptions
                                               ▲                                                    │
                                               └─────── created, renewed, gone, refused ◄───────────┘
     reads, notifications ──► Announcements ──► Watchdog ──► silent, loss
 
-The rules are in `core.push`; here they are carried out. Nothing here is needed for presence to be right: users who are not covered,
+The rules are in `core.push`; this module carries them out. Presence is right without subscriptions: users who are not covered,
 for whatever reason, are read at full speed.
 """
 

@@ -1,7 +1,7 @@
 """The answers of one tenant's users, as the owner of its partition believes them to be stored.
 
-The rules of what changes an answer are in `core.reading.accepting`; here they are applied, and their outcome is encoded and stored.
-Only what differs is stored; an unchanged page writes nothing.
+The rules of which observations change an answer are in `core.reading.acceptance`. This module applies them, and encodes and stores the
+result. Only differences are stored; an unchanged page writes nothing.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from relay.core.presence import Presence, Source, Status
-from relay.core.reading import accepting
-from relay.core.reading.accepting import Acceptance, Answer, Decision, Known, People
+from relay.core.reading import acceptance
+from relay.core.reading.acceptance import Acceptance, Answer, Decision, Known, People
 from relay.core.reading.ordering import LAG_S, NOTHING_SEEN, Newest, Order
 from relay.core.revision import START, Revision
 from relay.ops.clock import SYSTEM, Clock
@@ -148,7 +148,7 @@ class AnswerBook:
 
     def moved(self, changed: Mapping[UserId, Answer]) -> list[UserId]:
         """Return the users whose change Graph announces, of changed answers that are not accepted yet."""
-        return accepting.moved(self._known, changed)
+        return acceptance.moved(self._known, changed)
 
     def statuses(self, users: Iterable[UserId], status: Status) -> dict[UserId, Answer]:
         """Return the answer `status` for those of the users who have another one."""

@@ -1,8 +1,8 @@
-"""Bulk reads of users. When Graph refuses one, the reason may be one of the ids, or nobody's: smaller reads tell.
+"""Bulk reads of users. When Graph refuses one, the reason may be one of the ids or none of them: smaller reads find out.
 
-First some users are asked for alone who were well a moment ago. Are they refused too, then it is not because of the ids: everybody
-keeps what they have, and the next read tries again. Are they answered, then the others are asked for in smaller and smaller parts,
-until those are found whose ids are refused alone.
+First some users are asked for alone who were answered a moment ago. If they are refused too, the ids are not the reason: everybody
+keeps their answer, and the next read tries again. If they are answered, the others are asked for in smaller and smaller parts,
+until the users are found whose ids are refused alone.
 """
 
 from __future__ import annotations

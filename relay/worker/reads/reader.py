@@ -1,10 +1,10 @@
-"""The reads of one tenant: what Graph answers is accepted, and what it refuses or leaves unanswered is dealt with.
+"""The reads of one tenant: Graph's answers are accepted, and refusals and missing answers are handled.
 
-    Scheduler ──► read ──► poller (Graph) ──► judge_read ──► accept ──► ReadResult: what others need of it
+    Scheduler ──► read ──► poller (Graph) ──► judge_read ──► accept ──► ReadResult: for the other parts of the tenant
                    └── Graph did not answer ─────────────────────────► ReadFailure: to be judged, then `note_unread`
 
-A read that fails leaves its users what they have: those who have nothing yet are told why, those who have a presence keep
-it until nothing confirmed it for three intervals, and are STALE then.
+A failed read changes no presence. Users without an answer get a status with the reason; users with a presence keep
+it until nothing has confirmed it for three intervals, and are STALE then.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from relay.worker.reads import poller
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from relay.core.reading.accepting import Answer, Decision
+    from relay.core.reading.acceptance import Answer, Decision
     from relay.core.reading.ordering import Order
     from relay.core.reading.pages import PlannedRead, PollPage
     from relay.core.revision import Epoch
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from relay.worker.grants.pool import GrantPool
     from relay.worker.ownership import Ownership
     from relay.worker.reads.answers import AnswerBook
+    from relay.worker.reads.page_hashes import SeenPages
     from relay.worker.reads.schedule import Scheduler
-    from relay.worker.reads.seen import SeenPages
 
 _meter = metrics.get_meter("relay.worker")
 _reads = _meter.create_counter("relay.worker.reads", description="Bulk reads of Graph, by how they ended")

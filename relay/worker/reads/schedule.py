@@ -1,4 +1,4 @@
-"""The schedule of one tenant's reads: which users, when, within Graph's limit.
+"""The schedule of one tenant's reads: which users, when, and the polling interval that Graph's limit allows.
 
     users ──► PollPlan ──► take_due ──► the reader
                  ▲             │ RequestBudget: else later

@@ -1,18 +1,18 @@
-"""The users of one tenant as its settings see them: who may be read, and what of them suites may have. Does no I/O."""
+"""The users of one tenant under its settings: those that may be read, and the fields that suites may have. Does no I/O."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from relay.core.presence import Presence, Status
-from relay.core.reading.accepting import Disclosure
+from relay.core.reading.acceptance import Disclosure
 from relay.core.watching.permission import EVERYBODY, Permission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from relay.core.presence import Name, UserId
-    from relay.core.reading.accepting import Answer
+    from relay.core.reading.acceptance import Answer
 
 
 class UserBook:

@@ -1,7 +1,7 @@
 """The writes of one tenant's answers that may be under way together.
 
-The store answers on several connections, so of two writes that are under way together nobody knows which one it carries out first.
-What is accepted has an order of its own, which the store compares, and its reply says when it was carried out. Deleting has
+The store answers on several connections, so of two writes under way together it is not known which one it carries out first.
+Accepted answers have an order of their own, which the store compares, and its reply says when they were carried out. Deleting has
 neither: while answers are deleted or all of them are read, no other write is under way.
 """
 

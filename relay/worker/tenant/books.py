@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from relay.core.reading.accepting import disclosure_of
+from relay.core.reading.acceptance import disclosure_of
 from relay.core.watching.limits import LINGER_FACTOR, most_names
 from relay.core.watching.permission import permission
 from relay.core.watching.wanted import WantedNames

@@ -1,4 +1,4 @@
-"""The contact of one tenant: since when everything that is shown is confirmed by Graph, and the status that suites draw of it."""
+"""The contact of one tenant: the time since which Graph has confirmed everything shown, and the status that suites are sent of it."""
 
 from __future__ import annotations
 

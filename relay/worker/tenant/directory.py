@@ -1,4 +1,4 @@
-"""The tenant's directory in the store: what names stand for, written in order."""
+"""The tenant's names in the store: the users that they stand for, written in order."""
 
 from __future__ import annotations
 

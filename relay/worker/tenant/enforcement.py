@@ -1,11 +1,11 @@
-"""The tenant's settings put in force: who may be watched, and what of them suites may have."""
+"""The tenant's settings put in force: who may be watched, and which fields suites may have."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from relay.core.presence import Presence, Status
-from relay.core.reading.accepting import disclosure_of
+from relay.core.reading.acceptance import disclosure_of
 from relay.core.watching.permission import permission
 from relay.ops.turns import in_slices
 from relay.worker.tenant.books import names_kept

@@ -1,4 +1,4 @@
-"""The owner's answer to a person who asks about one user: what only this process knows."""
+"""The owner's answer to a person who asks about one user: state that only this process has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names that a tenant's edges watch: hints taken in, and whole sets read where hints may be lost."""
+"""The names that a tenant's edges watch: hints applied, and whole sets read where hints may be lost."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""The work for one tenant: what suites want, what is known, and the loop that closes the gap.
+"""The work for one tenant: a loop that compares what suites want with what is known, and closes the gap.
 
     inbox ──► hint() ──┬──► interest ──► names, resolver ──► Scheduler ──► reads ──► AnswerBook ──► `changes`
                        │                                        ▲            │
                        └──► announcements ──► AnswerBook        └─ standing ◄┘ done, failed
 
 The loop wakes when something came or is due, starts what schedule and budget allow, and sleeps. Calls of Graph run as
-tasks of their own, each of which catches what goes wrong at its top, so that a tenant in trouble costs no other anything.
-The parts know each other in one direction only (`parts.py`); what one finds for another it returns, and the loop hands it on.
+tasks of their own, each of which catches its errors at its top, so that a failing tenant costs no other anything.
+The parts know each other in one direction only (`parts.py`); a part returns what it finds for another, and the loop hands it on.
 
-Unknown is honest: a user who cannot be read has a status with its reason, first when nothing is known of the user, later
-when nothing was confirmed for three intervals (STALE).
+A user who cannot be read has a status with its reason: at once when nothing is known of the user, and STALE when a known presence
+was not confirmed for three intervals.
 """
 
 from __future__ import annotations

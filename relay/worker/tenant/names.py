@@ -1,7 +1,7 @@
-"""The names of one tenant and the users that they stand for: what is known, and what is to be asked, smallest requests first.
+"""The names of one tenant, the users that they stand for, and the names to be resolved, smallest requests first.
 
-People are deleted, made anew and renamed, and Graph announces none of it: every name is asked for again within minutes, and at once
-when Graph stops reporting its user. What was known stays until Graph answers and says otherwise.
+People are deleted, recreated and renamed, and Graph announces none of it: every name is resolved again within minutes, and at once
+when Graph stops reporting its user. A known user stays until Graph answers otherwise.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from relay.core.names import folded, is_object_id
 from relay.core.pausing import pause_s
 from relay.core.presence import DirectoryNames, Name, Presence, Status, UserId
-from relay.core.reading.accepting import People
+from relay.core.reading.acceptance import People
 from relay.graph.presence.directory import NAMES_PER_BATCH, DirectoryUser
 from relay.store.presence.values import DirectoryEntry
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from relay.core.reading.accepting import Answer
+    from relay.core.reading.acceptance import Answer
     from relay.graph.presence.directory import Resolution
     from relay.ops.clock import Clock
     from relay.worker.reads.users import UserBook

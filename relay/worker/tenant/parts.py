@@ -10,9 +10,9 @@ from relay.worker.grants.pool import GrantPool
 from relay.worker.push.announcements import Announcements
 from relay.worker.push.opening import Opening
 from relay.worker.push.subscriber import Subscriber
+from relay.worker.reads.page_hashes import SeenPages
 from relay.worker.reads.reader import PresenceReader
 from relay.worker.reads.schedule import Scheduler
-from relay.worker.reads.seen import SeenPages
 from relay.worker.tenant.books import books_of
 from relay.worker.tenant.contact import Contact
 from relay.worker.tenant.directory import DirectoryWriter

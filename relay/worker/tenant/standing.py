@@ -1,4 +1,4 @@
-"""The standing of one tenant: its state, its grants, and what errors of Microsoft's mean for it.
+"""The standing of one tenant: its state, its grants, and the meaning of Microsoft's errors for it.
 
 record, grants changed ──► reload ─┐
 a grant died or healed ──► judge ──┴─► _check_grants ──► state ──► contact, users' statuses; the record with the next sweep

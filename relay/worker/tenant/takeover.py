@@ -1,4 +1,4 @@
-"""Everything read from the store: when a tenant is taken over, and whenever the store may have other things than are believed."""
+"""Reads everything from the store: when a tenant is taken over, and when the store may differ from what is believed."""
 
 from __future__ import annotations
 

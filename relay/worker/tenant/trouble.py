@@ -1,4 +1,4 @@
-"""The trouble that one tenant has at present, for the log and for people who ask."""
+"""The trouble of one tenant at present, for the log and for diagnostics."""
 
 from __future__ import annotations
 

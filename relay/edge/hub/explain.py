@@ -1,4 +1,4 @@
-"""Answers questions about a user: which suites watch the user at this edge. Beside the fan-out, which does not wait for it."""
+"""Answers questions about a user: which suites watch the user at this edge. Runs beside the fan-out, which does not wait for it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Bounds the calls that have shown no suite key: their number, and how much of them is read.
+"""Bounds the calls without a verified suite key: their number, and how much of them is read.
 
-Anybody can make such calls, so all of them together have a bound, and each of them an end. A message that is read is held in
-memory whole, however slowly it comes: only a few are read at a time, and what is not read stays at the caller's side, held
+Anybody can make such calls, so all of them together have a limit, and each of them an end. A message that is read is held in
+memory whole, however slowly it comes. So only a few are read at a time; the others stay at the caller's side, held
 back by HTTP/2's window.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Read = Callable[[], Awaitable[Any]]
 
 
-class Strangers:
+class UnauthenticatedCalls:
     """Counts the calls under way whose key was not verified yet, or was found wrong.
 
     Attributes:

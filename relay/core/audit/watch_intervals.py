@@ -2,17 +2,17 @@
 
     wanted ──► watched ──► wanted by no stream of this suite any more ──► 5 minutes later: ended
                   ▲                          │
-                  └──── wanted again ────────┘  the same span goes on
+                  └──── wanted again ────────┘  the same interval goes on
 
-A span is told twice, when it begins and when it has ended, so that a relay that is killed in between leaves a beginning
-without an end and never nothing. It is one of a suite (of its key) and a user, however many streams the suite opens: a suite that
-loses its connection, or moves to a fresh stream every hour, is still watching.
+An interval is reported twice, at its beginning and at its end, so that an edge that is killed leaves a beginning without an end
+and never nothing. It belongs to one suite key and one user, however many streams the suite opens: a suite that loses its
+connection, or moves to a new stream every hour, is still watching.
 
-Names that a suite asked for at once share an instant, and so an entry. Held for each of them is one place in one dictionary: 21
-bytes, and 73 until its beginning is told (measured with 100 suites of 5,000 names). Coming or going costs 0.4 µs a name.
+Names that a suite asks for together share one time and one entry. Each name costs one place in one dictionary: 21 bytes, and 73
+until its beginning is reported (measured with 100 suites of 5,000 names). Adding or removing a name costs 0.4 µs.
 
-What is held is bounded when something is added: by what a tenant watches, and by `MOST_ENDED` ends that wait to be told. Beyond it
-the tenant's oldest end is dropped, and counted. What is told is taken in portions, so that no step is long.
+Memory is bounded when something is added: by what a tenant watches, and by `MOST_ENDED` ends that wait to be reported. Beyond that
+the tenant's oldest end is dropped and counted. Reports are taken in portions, so that no step is long.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The hashes of what pages said last, so that a read is told only what is new."""
+"""The hashes of each page's last content, so that a read returns only what is new."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.core.presence import DirectoryNames, Observation, OutOfOffice, Presence, Source, Status, UserId
-from relay.core.reading.accepting import Acceptance, Disclosure, Known, People, disclosure_of, moved
+from relay.core.reading.acceptance import Acceptance, Disclosure, Known, People, disclosure_of, moved
 from relay.core.reading.ordering import LAG_S, NOTHING_SEEN, Newest
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from relay.processes.answers import merged
+from relay.processes.ops_port import merged
 
 ONE = """\
 # HELP relay_edge_streams Open streams

@@ -1,15 +1,15 @@
-"""The observations that change what suites are told: newer ones, and of notifications only those that are sure. (Pure.)
+"""Decides which observations change an answer: newer ones, and of notifications only those that are sure. (Pure.)
 
-    a read          its number is older ──────────────► doubted: a server lags, or numbers began again; `Newest` decides later
-                    it says what suites were told ────► seen: only its number is remembered
-                    it says something else ───────────► changed
+    a read          with an older number ─────────────► doubted: a server lags, or numbers began again; `Newest` decides later
+                    equal to what suites were sent ───► seen: only its number is remembered
+                    with other content ───────────────► changed
 
     a notification  of the version that is known ─────► nothing: a read was faster, or Graph repeats itself
-                    newer than all that was seen ─────► changed, or seen, as a read
-                    anything else ────────────────────► unsure: its user is to be read
+                    newer than everything seen ───────► changed, or seen, as a read
+                    anything else ────────────────────► unsure: its user is read
 
 Every function returns its decision and changes nothing. The owner remembers `seen` once the store has accepted `changed`, so that
-a write that failed leaves no trace. The store compares once more, by `ordering.is_newer`, in the step that writes.
+a failed write leaves no trace. The script that writes compares once more, by the rule of `ordering.is_newer`.
 """
 
 from __future__ import annotations

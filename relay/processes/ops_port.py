@@ -1,4 +1,4 @@
-"""The ops port of all processes: readiness and metrics, asked of each at the moment of the question."""
+"""The ops port of all processes: readiness and metrics, asked of each process at the moment of the request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LABEL: Final = "process"
 
 
-class SupervisorAnswers:
+class SupervisorOps:
     """The answers of a supervisor about its processes.
 
     Ready: every process was ready once, none stops, and those that listen are ready now, at least one of them. A process that is

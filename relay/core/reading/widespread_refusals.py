@@ -1,4 +1,4 @@
-"""Tells a refusal of Graph's that is about one tenant from one that is about everybody. (Pure.)"""
+"""Distinguishes a refusal by Graph of one tenant from an outage in which many tenants are refused. (Pure.)"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LATELY: Final = timedelta(minutes=5)
 """Tenants are read every few seconds, and those that are refused every minute."""
 
 
-class Blame:
+class WidespreadRefusals:
     """Graph's last reply to each tenant of this process: an answer, or a refusal of a token that Entra had just given."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Blame:
         while self._last and next(iter(self._last.values()))[0] < now - LATELY:
             self._last.popitem(last=False)
 
-    def is_everybodys(self) -> bool:
+    def is_widespread(self) -> bool:
         """Return whether so many tenants are refused that none of them is to blame."""
         refused = sum(is_refused for _, is_refused in self._last.values())
         return refused >= FEWEST and refused >= SHARE * len(self._last)

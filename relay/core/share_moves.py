@@ -1,7 +1,7 @@
-"""One worker's part in keeping shares fair: what it is to take, and which partition it is to hand over next. (Pure.)
+"""The partitions that one worker takes and hands over, so that shares become fair in few moves. (Pure.)
 
-The plan is in `shares`. Here is what keeps a change of workers from becoming a storm, and what no plan sees: a worker that is to
-take a partition, and does not.
+The plan itself is in `shares`. This module adds the timing: hand-overs go one at a time, so that new workers cause no storm
+of moves, and a partition whose planned owner does not take it may be taken by any worker.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _PROMPT: Final = 0.25
 are read again long before the registration of the second is over."""
 
 
-class ShareHolder:
+class ShareMoves:
     """A worker that sees tables one after the other. Times are of its own monotonic clock, in seconds.
 
     Attributes:
