@@ -147,8 +147,8 @@ def test_the_features_beside_other_charts_are_each_held_by_a_test():
     rows = [line.split("|") for line in TEXT.splitlines() if line.startswith("| ") and "../tests/" in line]
     assert len(rows) > 20
     for row in rows:
-        [path] = re.findall(r"\]\(([^)]+)\)", row[2])
-        assert "def test_" in (CHART / path).read_text(), row[1]
+        [(path, name)] = re.findall(r"\]\(([^)#]+)#(\w+)\)", row[2])
+        assert f"def {name}(" in (CHART / path).read_text(), row[1]
 
 
 def test_python_runs_the_chart_check_without_a_folder_and_says_what_it_left_out():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from tests.chart.examples import EXAMPLES, at, values
 
@@ -133,6 +134,47 @@ def test_behind_a_gateway_that_ends_tls_the_edge_may_speak_plain_text(helm: Helm
     assert rendering.of("BackendTLSPolicy") == []
     route = rendering.one("GRPCRoute", "-edge")["spec"]
     assert route["hostnames"] == ["relay.example.com"]
+
+
+@pytest.mark.parametrize(
+    ("example", "kind", "role"),
+    [
+        ("tls-passthrough", "TLSRoute", "edge"),
+        ("envoy-gateway", "GRPCRoute", "edge"),
+        ("large", "HTTPRoute", "web"),
+        ("large", "HTTPRoute", "webhook"),
+    ],
+)
+def test_a_route_leads_from_a_host_to_the_port_of_a_service(rendered: Renderings, example: str, kind: str, role: str):
+    rendering = rendered(example)
+    route = rendering.one(kind, f"-{role}")["spec"]
+    [backend] = route["rules"][0]["backendRefs"]
+    service = rendering.one("Service", f"-{role}")
+    assert backend == {"name": service["metadata"]["name"], "port": service["spec"]["ports"][0]["port"]}
+    given = yaml.safe_load(EXAMPLES[example].read_text())[role]
+    assert route["hostnames"] == [given["host"]]
+    assert route["parentRefs"][0]["name"] == "public"
+    if kind == "HTTPRoute":
+        assert route["rules"][0]["timeouts"] == {"request": "30s"}
+
+
+@pytest.mark.parametrize("role", ["edge", "web", "webhook"])
+def test_an_ingress_leads_from_a_host_to_a_service(helm: Helm, role: str):
+    ingress = {"enabled": True, "className": "public", "annotations": {"a": "b"}, "tls": {"secretName": "tls"}}
+    given = values({role: {"service": {"type": "ClusterIP"}, "ingress": ingress}})
+    made = helm.render(given).one("Ingress", f"-{role}")
+    host = given[role]["host"]
+    assert made["metadata"]["annotations"] == {"a": "b"}
+    assert made["spec"]["ingressClassName"] == "public"
+    assert made["spec"]["tls"] == [{"hosts": [host], "secretName": "tls"}]
+    [rule] = made["spec"]["rules"]
+    backend = rule["http"]["paths"][0]["backend"]["service"]
+    assert (rule["host"], backend["port"]) == (host, {"name": role})
+
+
+def test_a_test_of_an_address_may_reach_its_port(helm: Helm):
+    egress = helm.render(values(at("test.address", "gateway.example.com:8443"))).one("NetworkPolicy", "-test")["spec"]
+    assert ports(egress["egress"]) == {53, "edge", 8443}
 
 
 def test_a_gateway_that_speaks_tls_to_the_pod_checks_its_name(rendered: Renderings):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.chart.engine import Helm, Rendering
     from tests.chart.examples import Renderings
 
+PORTS = ("port", "targetPort", "containerPort", "nodePort")
 ROLES = ("edge", "worker", "webhook", "web")
 
 
@@ -125,6 +126,53 @@ def test_pods_stay_off_nodes_of_an_architecture_that_the_image_lacks(helm: Helm)
     assert term["matchExpressions"] == [{"key": "kubernetes.io/arch", "operator": "In", "values": ["arm64"]}]
 
 
+def test_every_port_is_one(example: Rendering):
+    def ports(part: Any) -> list[Any]:
+        if isinstance(part, list):
+            return [port for each in part for port in ports(each)]
+        if not isinstance(part, dict):
+            return []
+        own = [value for key, value in part.items() if key in PORTS and not isinstance(value, dict | list)]
+        return own + ports([*part.values()])
+
+    named = {"edge", "web", "webhook", "ops", "valkey"}
+    found = ports(example.documents)
+    assert len(found) > 10
+    assert [port for port in found if not (port in named or (isinstance(port, int) and 1 <= port <= 65535))] == []
+
+
+def test_where_pods_run_is_the_operators_choice(helm: Helm):
+    own = {
+        "priorityClassName": "telephony",
+        "runtimeClassName": "gvisor",
+        "nodeSelector": {"pool": "telephony"},
+        "tolerations": [{"key": "telephony", "operator": "Exists"}],
+    }
+    chosen = own | {"affinity": {"podAntiAffinity": {}}}
+    for deployment in helm.render(values({"pod": chosen})).of("Deployment"):
+        pod = deployment["spec"]["template"]["spec"]
+        assert pod.items() >= own.items()
+        assert pod["affinity"].keys() == {"podAntiAffinity", "nodeAffinity"}
+
+
+def test_pods_of_a_role_spread_over_zones_and_nodes_as_far_as_possible(example: Rendering):
+    for deployment in example.of("Deployment"):
+        constraints = deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]
+        keys = [each["topologyKey"] for each in constraints]
+        assert keys == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+        for each in constraints:
+            assert (each["whenUnsatisfiable"], each["matchLabelKeys"]) == ("ScheduleAnyway", ["pod-template-hash"])
+            assert each["labelSelector"] == deployment["spec"]["selector"]
+
+
+@pytest.mark.parametrize("own", [[], [{"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}]])
+def test_an_operators_spread_replaces_the_charts(helm: Helm, own: list[dict[str, Any]]):
+    pod = helm.render(values({"edge": {"topologySpreadConstraints": own}})).one("Deployment", "edge")["spec"][
+        "template"
+    ]
+    assert pod["spec"].get("topologySpreadConstraints", []) == own
+
+
 # Secrets
 
 
@@ -231,50 +279,6 @@ def test_each_service_budget_and_policy_selects_the_pods_it_is_for(example: Rend
         assert [labels for labels in pods if selector.items() <= labels.items()] != []
 
 
-# Replicas
-
-
-def test_a_budget_names_one_of_its_two_numbers_and_evicts_what_is_not_ready(example: Rendering):
-    for budget in example.of("PodDisruptionBudget"):
-        assert len(budget["spec"].keys() & {"minAvailable", "maxUnavailable"}) == 1
-        assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
-
-
-@pytest.mark.parametrize(
-    ("change", "has_one"),
-    [
-        ({"replicas": 1}, False),
-        ({"replicas": 2}, True),
-        ({"autoscaling": {"enabled": True, "minReplicas": 1}}, False),
-        ({"autoscaling": {"enabled": True, "minReplicas": 2}}, True),
-        ({"podDisruptionBudget": {"enabled": False}}, False),
-    ],
-)
-def test_a_budget_is_made_from_two_pods_on_also_with_autoscaling(helm: Helm, change: dict[str, Any], has_one: bool):
-    rendering = helm.render(values({"edge": change}))
-    assert len(rendering.of("PodDisruptionBudget", "-edge")) == int(has_one)
-
-
-def test_with_autoscaling_the_deployment_names_no_replicas(helm: Helm):
-    rendering = helm.render(values(at("edge.autoscaling.enabled", True)))
-    assert "replicas" not in rendering.one("Deployment", "edge")["spec"]
-    assert rendering.one("Deployment", "worker")["spec"]["replicas"] == 2
-
-
-def test_an_autoscaler_takes_pods_away_one_by_one_and_no_faster_than_they_drain(helm: Helm):
-    rendering = helm.render(values(at("edge.autoscaling.enabled", True), at("shutdown.drainSeconds", 120)))
-    down = rendering.one("HorizontalPodAutoscaler", "edge")["spec"]["behavior"]["scaleDown"]
-    assert down["policies"] == [{"type": "Pods", "value": 1, "periodSeconds": 145}]
-    assert down["stabilizationWindowSeconds"] == 600
-
-
-def test_an_autoscaler_never_has_a_least_above_its_most(example: Rendering):
-    for scaler in example.of("HorizontalPodAutoscaler"):
-        assert 1 <= scaler["spec"]["minReplicas"] <= scaler["spec"]["maxReplicas"]
-    for scaled in example.of("ScaledObject"):
-        assert 1 <= scaled["spec"]["minReplicaCount"] <= scaled["spec"]["maxReplicaCount"]
-
-
 # Jobs
 
 
@@ -294,6 +298,19 @@ def test_only_hooks_that_can_run_before_everything_else_are_hooks(example: Rende
             continue
         assert hook in ("pre-install,pre-upgrade", "test")
         assert each["metadata"]["annotations"]["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
+
+
+def test_the_policy_of_a_hooks_pod_is_there_before_the_pod(example: Rendering):
+    """Where a namespace refuses all traffic, a hook without its policy would reach nothing."""
+
+    def hook(each: dict[str, Any]) -> dict[str, str]:
+        return each["metadata"].get("annotations", {})
+
+    policies = {each["metadata"]["name"]: hook(each) for each in example.of("NetworkPolicy")}
+    for each in (*example.of("Job"), *example.of("Pod")):
+        policy = policies[each["metadata"]["name"]]
+        assert policy["helm.sh/hook"] == hook(each)["helm.sh/hook"]
+        assert int(policy["helm.sh/hook-weight"]) < int(hook(each)["helm.sh/hook-weight"])
 
 
 def test_a_backup_is_complete_before_a_container_of_the_operators_takes_it_away(rendered: Renderings):

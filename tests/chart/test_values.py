@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,11 +12,13 @@ import yaml
 from relay.settings.env import variable_of
 from relay.settings.load import GROUPS
 from tests.chart import schema
-from tests.chart.engine import CHART, NEWEST, ROOT
+from tests.chart.engine import CHART, MAJORS, NEWEST, ROOT
 from tests.chart.examples import EXAMPLES, values
 from tests.chart.values import documented
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.chart.engine import Helm
     from tests.chart.examples import Renderings
 
@@ -73,18 +76,55 @@ def test_an_example_begins_with_what_it_is_for_and_sets_nothing_to_its_default(e
     assert repeated(yaml.safe_load(text), VALUES.default) == []
 
 
-def test_the_notes_say_what_to_do_next(rendered: Renderings, helm: Helm):
-    notes = (CHART / "templates" / "NOTES.txt").read_text()
-    for part in ("/onboarding/callback", "presence-relay tenants list", "helm -n", "KEEP A COPY", "DNS"):
-        assert part in notes
-
-
 def test_the_chart_has_the_version_of_the_project():
     import tomllib
 
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert chart["appVersion"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert yaml.safe_load(chart["annotations"]["artifacthub.io/changes"])[0]["kind"] in {"added", "changed", "fixed"}
+
+
+def test_artifact_hub_is_told_the_images_that_the_values_name():
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    images = {each["name"]: each["image"] for each in yaml.safe_load(chart["annotations"]["artifacthub.io/images"])}
+    valkey = VALUES.default["valkey"]["image"]
+    assert images == {
+        "presence-relay": f"presence-relay:{chart['appVersion']}",
+        "valkey": f"{valkey['repository']}:{valkey['tag']}",
+    }
+
+
+@pytest.mark.parametrize("major", MAJORS)
+def test_a_package_of_the_chart_renders_the_same_and_brings_its_documents(
+    helm: Helm, rendered: Renderings, tmp_path: Path, major: str
+):
+    helm.call("helm_package", helm_version=major, path=str(CHART), destination=str(tmp_path))
+    [package] = tmp_path.glob("*.tgz")
+    assert helm.render(yaml.safe_load(EXAMPLES["trial"].read_text()), chart=package).text == rendered("trial").text
+    with tarfile.open(package) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    examples = {f"values/{example}.yaml" for example in EXAMPLES}
+    assert names >= {"README.md", "UPGRADING.md", "Chart.yaml", "values.yaml", "values.schema.json"} | examples
+    assert not [name for name in names if name.endswith((".py", ".pyc", ".key", ".pem"))]
+
+
+@pytest.mark.parametrize(
+    ("kind", "endpoints"), [("PodMonitor", "podMetricsEndpoints"), ("ServiceMonitor", "endpoints")]
+)
+def test_a_monitor_scrapes_the_ops_port_of_every_role_and_of_nothing_else(helm: Helm, kind: str, endpoints: str):
+    rendering = helm.render(values({"metrics": {kind[0].lower() + kind[1:]: {"enabled": True, "labels": {"a": "b"}}}}))
+    monitor = rendering.one(kind)
+    assert monitor["metadata"]["labels"]["a"] == "b"
+    [endpoint] = monitor["spec"][endpoints]
+    assert (endpoint["port"], endpoint["path"]) == ("ops", "/metrics")
+    objects = [each["metadata"] for each in rendering.of("Service")]
+    if kind == "PodMonitor":
+        objects = [each["spec"]["template"]["metadata"] for each in rendering.of("Deployment")]
+    selector = monitor["spec"]["selector"]["matchLabels"]
+    found = [each["labels"] for each in objects if selector.items() <= each["labels"].items()]
+    assert {each["app.kubernetes.io/component"] for each in found} == {"edge", "worker", "webhook", "web"}
+    ports = [each["spec"]["ports"] for each in rendering.of("Service", "-ops")]
+    assert all([port["targetPort"] for port in each] == ["ops"] for each in ports)
 
 
 def test_values_of_a_role_go_before_those_of_all_pods_also_when_they_are_false_or_empty(helm: Helm):

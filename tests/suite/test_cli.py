@@ -121,6 +121,17 @@ async def test_once_ends_when_every_user_has_an_answer(relay, command):
     assert await suite.exit_code() == 0
 
 
+async def test_once_prints_an_answer_that_comes_together_with_its_name(relay, command):
+    suite = await command("ada@x.org", "--json", "--once")
+    stream = await relay.stream()
+    stream.started()
+    resolved = [pb.ResolvedName(user="ada@x.org", user_id="A")]
+    stream.send(batch=Response.Batch(resolved=resolved, answers=[busy()], snapshot_complete=True))
+    assert await suite.exit_code() == 0
+    await suite.line("snapshot_complete")
+    assert [json.loads(line)["event"] for line in suite.lines][-3:] == ["resolved", "changed", "snapshot_complete"]
+
+
 async def test_json_gives_one_object_for_each_event(relay, command):
     suite = await command("ada@x.org", "no@x.org", "--json")
     send_all(await relay.stream())

@@ -151,6 +151,11 @@ class PresenceClient:
             self._available.clear()
             await self._available.wait()
 
+    @property
+    def has_events(self) -> bool:
+        """True while events wait to be read. `find` already knows what they tell."""
+        return bool(self._events)
+
     async def subscribe(self, users: Iterable[str]) -> None:
         """Watch these names too. Events answer each of them; a name that is watched already changes nothing.
 

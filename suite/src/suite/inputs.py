@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import sys
 from typing import TYPE_CHECKING
@@ -16,12 +17,20 @@ _MAX_BYTES = 32 * 1024 * 1024
 
 
 def read_key(path: Path) -> tuple[str, str | None]:
-    """Return the suite key of a file, and a warning when others can read the file too."""
+    """Return the suite key of a file, and a warning when others can read the file too.
+
+    Kubernetes mounts Secrets for the pod's group, as files of root's, whose mode the pod can neither change nor needs to.
+    """
     text = _read(path, "key file")
     warning = None
-    if sys.platform != "win32" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if sys.platform != "win32" and _is_open(path.stat()):
         warning = f"The key file {path} can be read by others; chmod 600 it."
     return text.strip(), warning
+
+
+def _is_open(about: os.stat_result) -> bool:
+    is_ours = about.st_uid == os.getuid()
+    return bool(about.st_mode & (stat.S_IRWXO | (stat.S_IRWXG if is_ours else 0)))
 
 
 def read_ca(path: Path | None) -> bytes | None:

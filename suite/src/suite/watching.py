@@ -35,7 +35,8 @@ async def watch_lines(client: PresenceClient, until_answered: Sequence[str], out
             if line is not None:
                 out.write(f"{line}\n")
                 out.flush()
-            if until_answered and all(is_answered(client, name) for name in until_answered):
+            # The client knows answers before their events are read, and all of them are to be printed.
+            if until_answered and not client.has_events and all(is_answered(client, name) for name in until_answered):
                 return
 
 
