@@ -8,4 +8,5 @@ no controllers of gateways, cert-manager or KEDA. It talks to pods through the A
 `restricted`, and is deleted at the end.
 
     cluster.py   the API, the namespace and the release
+    suite.py     a suite that moves from pod to pod and misses nothing; `tests/edge/test_rolled_edges.py` tries it without a cluster
 """

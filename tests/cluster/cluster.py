@@ -7,6 +7,7 @@ import os
 import secrets
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,7 @@ import kr8s
 import trustme
 from kr8s.asyncio.objects import Pod
 
+from relay.graph.push.certificates import make
 from relay.store.sealing.signing import Purpose, public_set
 from tests.chart.engine import CHART, Helm
 from tests.support.ring import RING, RING_JSON
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
 
 HOST: Final = "relay.example.com"
 RELEASE: Final = "relay"
+BASE: Final = f"{RELEASE}-teams-presence-relay"
+ROLES: Final = ("edge", "worker", "webhook", "web")
 PATIENCE_S: Final = 180.0
-_SECRETS: Final = ("redis", "key-ring", "entra", "edge-tls")
 
 
 @dataclass
@@ -74,20 +77,27 @@ class Cluster:
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace, "labels": labels}}
         await self.ask("POST", "/api/v1/namespaces", body)
+        await eventually(self._has_account, PATIENCE_S)
         leaf = self.authority.issue_cert(HOST)
         chain = b"".join(pem.bytes() for pem in leaf.cert_chain_pems).decode()
         await self.secret("redis", url=self.redis_url)
         await self.secret("entra", secret="secret-of-nobody")
         await self.secret("edge-tls", tls_crt=chain, tls_key=leaf.private_key_pem.bytes().decode())
+        await self.secret("encryption", test_pem=make("test", datetime.now(UTC)).decode())
         ring = {"key-ring.json": RING_JSON, "key-ring.json.pub": public_set(RING, Purpose.SUITE_KEY)}
         await self.secret("key-ring", **ring)
+
+    async def _has_account(self) -> bool:
+        """Return whether Kubernetes has made the namespace's own service account, without which it takes no pod."""
+        found = await self.ask("GET", self.path("v1", "serviceaccounts"))
+        return any(each["metadata"]["name"] == "default" for each in found["items"])
 
     async def end(self) -> None:
         """Delete the namespace with all that is in it."""
         await self.ask("DELETE", f"/api/v1/namespaces/{self.namespace}")
 
     def values(self, **changes: Any) -> dict[str, Any]:
-        """Return the values of a release of all roles but the webhook, which nobody could reach here."""
+        """Return the values of a release of all roles."""
         return {
             "image": {"repository": self.image[0], "tag": self.image[1], "architectures": []},
             "config": {"redis": {"plaintext": True}},
@@ -99,7 +109,7 @@ class Cluster:
             },
             "edge": {"host": HOST, "service": {"type": "ClusterIP"}, "tls": {"existingSecret": "edge-tls"}},
             "web": {"host": "pages.example.com"},
-            "webhook": {"enabled": False},
+            "webhook": {"host": "hook.example.com", "encryption": {"existingSecret": "encryption"}},
             "networkPolicy": {"enabled": False},
             "test": {"ca": {"existingSecret": "edge-tls", "key": "tls.crt"}},
             **changes,
@@ -129,6 +139,25 @@ class Cluster:
             return len(pods) == count and all(map(is_ready, pods))
 
         await eventually(is_so, PATIENCE_S)
+
+    async def evictable(self, role: str) -> None:
+        """Wait until the budget of a role knows its pods, and lets one go."""
+
+        async def is_so() -> bool:
+            budget = await self.ask("GET", self.path("policy/v1", "poddisruptionbudgets", f"{BASE}-{role}"))
+            return budget.get("status", {}).get("disruptionsAllowed", 0) == 1
+
+        await eventually(is_so, PATIENCE_S)
+
+    @asynccontextmanager
+    async def ready_edge(self) -> AsyncIterator[int]:
+        """Yield a port that leads to one of the edges that are ready, the newest, so that a suite moves early."""
+        ready = [pod for pod in await self.pods("edge") if is_ready(pod)]
+        if not ready:
+            raise ConnectionRefusedError("no edge is ready")
+        newest = max(ready, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+        async with self.forwarded(newest, 8443) as port:
+            yield port
 
     @asynccontextmanager
     async def forwarded(self, pod: dict[str, Any], port: int) -> AsyncIterator[int]:
