@@ -109,20 +109,19 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "declined": Problem(
         "The permissions were declined",
         "Microsoft reports that the request was cancelled. Nothing was granted and nothing was stored.",
-        "If that was a mistake, sign in again and choose Accept. If you would rather ask a colleague first, close this "
-        "page: nothing more is needed.",
+        "If that was a mistake, sign in again and choose Accept. If you want to ask a colleague first, close this page.",
     ),
     "admin_needed": Problem(
         "An administrator has to agree",
         "Your organisation lets only administrators grant permissions to applications. Nothing was stored.",
-        "If you are an administrator, agree for everybody below. If not, send the link below to one. Afterwards any account of "
-        "the organisation can sign in here. This page waits for you for 14 days.",
+        "If you are an administrator, agree for everybody below. If not, send the link below to an administrator. Afterwards "
+        "any account of the organisation can sign in here. This page waits for 14 days.",
     ),
     "approval_asked": Problem(
         "An administrator has to approve this",
         "Microsoft offers to ask an administrator of your organisation for approval. Nothing was stored.",
-        "If you asked for it, come back to this page with this browser once it was given, and sign in again. That may take days: "
-        "the page waits for 14. Or send the link below to an administrator.",
+        "If you asked for approval, come back to this page with this browser once it is given, and sign in again. The page "
+        "waits for 14 days. Or send the link below to an administrator.",
     ),
     "sign_in_stale": Problem(
         "This sign-in has expired",
@@ -137,26 +136,26 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     ),
     "other_tenant": Problem(
         "That account belongs to another organisation",
-        "Whoever signed in is a member of another organisation than the one in your form. This also happens to guests: "
+        "The account belongs to another organisation than the one in your form. This also happens to guests: "
         "Microsoft signs a guest in to the organisation that the account comes from. Nothing was stored.",
         "Sign in again with an account of the organisation itself, or start again if the domain in the form is wrong.",
         shows_detail=True,
     ),
     "other_account": Problem(
         "Somebody else signed in",
-        "What you asked for cannot be undone, so Microsoft asked for your password once more. Another account answered. "
+        "This action cannot be undone, so Microsoft asked for your password once more. Another account answered. "
         "Nothing was changed.",
         "Try again, and sign in with the account that you are signed in with here.",
         shows_detail=True,
     ),
     "signed_in_before": Problem(
         "Microsoft did not ask for your password again",
-        "What you asked for cannot be undone, and Microsoft’s answer rests on an earlier sign-in. Nothing was changed.",
+        "This action cannot be undone, and Microsoft’s answer is about an earlier sign-in. Nothing was changed.",
         "Try again, and type your password when Microsoft asks for it.",
     ),
     "auth_time_missing": Problem(
         "Microsoft does not say when you signed in",
-        "What you asked for cannot be undone, and it takes that answer. Nothing was changed.",
+        "This action cannot be undone and needs that answer. Nothing was changed.",
         "Tell the relay operator: the claim auth_time is missing.",
     ),
     "permissions_missing": Problem(
@@ -220,7 +219,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         403,
         shows_detail=True,
     ),
-    "sign_ups_full": Problem(
+    "sign_up_limit_reached": Problem(
         "Too many organisations are connecting right now",
         "This relay connects a limited number of organisations at a time. Nothing was stored.",
         "Try again in an hour, or ask the relay operator for an invitation, which has no limit.",
@@ -245,7 +244,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     ),
     "form_stale": Problem(
         "This form is out of date",
-        "It was opened too long ago, or sent from another place than our page.",
+        "It was opened too long ago, or sent from another site.",
         "Open the page again and repeat the step.",
         403,
     ),
@@ -256,11 +255,11 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         400,
     ),
     "bad_request": Problem(
-        "This could not be read", "What was sent is no form of ours.", "Go back and send the form again."
+        "This could not be read", "The request is not one of our forms.", "Go back and send the form again."
     ),
     "too_large": Problem(
         "That was too much",
-        "What was sent is far longer than any form of ours.",
+        "The request is far longer than any of our forms.",
         "Go back and shorten what you typed.",
         413,
     ),
@@ -278,7 +277,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     ),
     "exports_already": Problem(
         "Your log is being saved already",
-        "The log of one organisation is sent to one browser at a time, with a short rest in between.",
+        "The log of one organisation is sent to one browser at a time, with a short pause in between.",
         "Wait until the other file is complete, then try again.",
         429,
     ),
@@ -296,8 +295,8 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     ),
     "not_found": Problem("There is no such page", "The address leads nowhere.", "Start from the first page.", 404),
     "wrong_method": Problem(
-        "This address is not for reading",
-        "It only takes what a form or Microsoft sends.",
+        "This address cannot be opened",
+        "It only accepts forms and answers from Microsoft.",
         "Start from the first page.",
         405,
     ),
@@ -326,14 +325,14 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
         503,
     ),
     "credential": Problem(
-        "This relay is not set up right",
-        "Microsoft refuses the relay itself. This is our fault, and nothing that you could change.",
+        "This relay is not set up correctly",
+        "Microsoft refuses the relay itself. This is our fault, and you cannot change it.",
         "Tell the relay operator. You can repeat your request afterwards.",
         502,
     ),
     "fault": Problem(
         "Something went wrong here",
-        "This is our fault. It has been written down.",
+        "This is our fault. The relay operator can see it in the log.",
         "Try again in a minute. If it happens again, tell the relay operator.",
         500,
     ),

@@ -30,7 +30,7 @@ def line(text: str, most: int, *, needed: bool = True, empty: str = EMPTY) -> tu
     if needed and not tidy:
         return shown, empty
     if not all(map(is_seen, tidy)):
-        return shown, english("This contains characters that cannot be seen, such as a line break. Type it again.")
+        return shown, english("This contains invisible characters, such as a line break. Type it again.")
     if len(tidy) > most:
         return shown, Sentence(english("Enter %(most)s characters or fewer."), {"most": most})
     return tidy, ""

@@ -333,12 +333,12 @@ async def _looked_at(store: Store, stop: asyncio.Event) -> list[str] | None:
         except StoreUnavailable as error:
             if str(error) != said or looks % _REMIND_EVERY == 0:
                 said = str(error)
-                log.warning("store_absent", hint=f"{said}; the relay waits for it", waited_s=looks)
+                log.warning("waiting_for_store", hint=f"{said}; the relay waits for it", waited_s=looks)
             looks += 1
             await _pause(stop, STORE_RETRY_S)
         else:
             if looks:
-                log.info("store_present")
+                log.info("store_reached")
             return faults
     return None
 

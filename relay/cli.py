@@ -55,7 +55,7 @@ def main() -> None:
     except Exception as error:
         # A bug. The place helps whoever reports it; the text of an error might show a secret.
         place = f"{error.place}, task {error.task}" if isinstance(error, TaskBroke) else place_of(error)
-        sys.stderr.write(f"presence-relay itself broke ({place}). Report it.\n")
+        sys.stderr.write(f"presence-relay has a bug ({place}). Report it.\n")
         sys.exit(EXIT_FAILURE)
 
 

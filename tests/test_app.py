@@ -143,7 +143,7 @@ async def test_a_process_is_ready_only_while_its_redis_is_there_and_takes_writes
 
 def _says(logs: Sequence[Mapping[str, object]], word: str) -> Callable[[], Awaitable[bool]]:
     async def said() -> bool:
-        return any(line["event"] == "store_absent" and word in str(line["hint"]) for line in logs)
+        return any(line["event"] == "waiting_for_store" and word in str(line["hint"]) for line in logs)
 
     return said
 

@@ -141,4 +141,4 @@ def test_a_folder_keeps_the_newest_backups_and_whatever_else_is_in_it(tmp_path):
 def test_keep_is_refused_for_a_file(tmp_path):
     key = tmp_path / "backup.key.pub"
     result = CliRunner().invoke(app, ["backup", "create", str(tmp_path / "a.backup"), "--key", str(key), "--keep", "2"])
-    assert (result.exit_code, "--keep is for a folder" in result.output) == (2, True)
+    assert (result.exit_code, "--keep needs a folder" in result.output) == (2, True)

@@ -281,21 +281,21 @@ def test_a_tenant_has_its_own_console_statuses(redis):
 
 
 def test_an_operator_raises_the_limit_of_one_tenant(redis):
-    assert "may watch 100000 users: the usual limit." in done("limit", CONTOSO)
+    assert "may watch 100000 users: the default limit." in done("limit", CONTOSO)
     assert "may watch 250000 users: its own limit. Edges know" in done("limit", CONTOSO, "250000")
     assert "may watch 250000 users: its own limit." in done("limit", CONTOSO)
     told = in_store(redis, lambda store: AuditLog(store).page(CONTOSO))
     assert [dict(one.entry.details) for one in told.entries] == [{"most_names": "(none) -> 250000"}]
     assert call("limit", CONTOSO, "0").exit_code == 2
     assert call("limit", CONTOSO, "5", "--usual").exit_code == 2
-    assert "may watch 100000 users: the usual limit." in done("limit", CONTOSO, "--usual")
+    assert "may watch 100000 users: the default limit." in done("limit", CONTOSO, "--usual")
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("Sleeping", "AWAY"), "no row 'Sleeping'"),
-        (("BusyIdle", "ASLEEP"), "no console status. These are"),
+        (("BusyIdle", "ASLEEP"), "not a console status. Use one of"),
         (("BusyIdle",), "--remove"),
         (("--remove",), "takes a row"),
         (("BusyIdle", "AWAY", "--remove"), "no status"),
@@ -329,8 +329,8 @@ def test_an_invitation_leads_to_the_organisation_of_its_domain(redis, monkeypatc
             assert timedelta(days=2) < invitation.expires - datetime.now(UTC) <= timedelta(days=3)
             for wrong, said in (
                 (("nowhere.example",), "knows no organisation"),
-                (("no domain",), "no domain"),
-                (("contoso.example", "--email", "ada"), "no e-mail address"),
+                (("no domain",), "not a domain"),
+                (("contoso.example", "--email", "ada"), "not an e-mail address"),
                 (("contoso.example", "--organisation", "x" * 999), "too long"),
             ):
                 refused = await asyncio.to_thread(call, "invite", *wrong)

@@ -128,7 +128,7 @@ def test_where_the_key_ring_is_an_edge_needs_no_file_of_public_keys(working):
 def test_a_secret_key_where_public_ones_belong_is_a_fault(variable):
     variable("RELAY_EDGE_MARK_KEYS", RING_JSON)
     assert faults() == [
-        "RELAY_EDGE_MARK_KEYS: cannot be used: these are secret keys; here belong the public ones alone, which an edge may have"
+        "RELAY_EDGE_MARK_KEYS: cannot be used: these are secret keys; give only the public ones, which an edge may have"
     ]
 
 
@@ -344,7 +344,7 @@ def test_clouds_without_notifications_are_never_asked_for_them(working, variable
         ("URL", "https://hook.example/path", "without a path"),
         ("URL", "https://hook.example", "RELAY_WEBHOOK_CERTIFICATES: must be set too"),
         ("CERTIFICATES", "/no/such/folder", "/no/such/folder cannot be read"),
-        ("TLS_CERT", "nonsense", "no certificate in PEM form"),
+        ("TLS_CERT", "nonsense", "not a certificate in PEM form"),
     ],
 )
 def test_what_cannot_work_for_notifications_is_told(variable, name, value, said):

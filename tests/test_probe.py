@@ -193,7 +193,7 @@ async def test_what_is_left_out_is_listed_with_the_reason(tenant: Tenant):
 
 async def test_somebody_who_is_not_there_costs_one_answer_only(tenant: Tenant):
     found = await tenant.probed(Options(unlicensed="nobody@contoso.example"))
-    assert "nobody of the name given with --unlicensed" in found.unanswered["unlicensed_ids"]
+    assert "no user with the name given by --unlicensed" in found.unanswered["unlicensed_ids"]
     assert found.switches["unknown_ids"] == "omit"
 
 
@@ -295,7 +295,7 @@ async def test_nothing_is_asked_of_somebody_who_hesitates(tenant: Tenant, settin
         ([], 2, "RELAY_CLOUD is custom, which is not Microsoft's"),
         (["--cloud", "mine"], 2, "--cloud is microsoft or configured"),
         (["--cloud", "configured", "--tenant", "nowhere.example"], 2, "There is no tenant nowhere.example"),
-        (["--cloud", "configured", "--deleted", "ada@contoso.example"], 2, "no object id"),
+        (["--cloud", "configured", "--deleted", "ada@contoso.example"], 2, "not an object id"),
         (["--cloud", "configured", "--guest", "no name"], 2, "neither a UPN nor an object id"),
         (["--cloud", "configured", "--yes", "--output", "."], 1, ".: File exists"),
         (

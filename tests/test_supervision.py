@@ -53,7 +53,7 @@ def failing(*errors: Exception) -> Callable[[], asyncio.Future[None]]:
 async def test_what_happens_outside_is_told_and_the_task_begins_again(error: Exception) -> None:
     with capture_logs() as logs:
         await supervised("work", failing(error, error), pause_s=0)
-    assert [(line["event"], line["task"]) for line in logs] == [("task_begins_again", "work")] * 2
+    assert [(line["event"], line["task"]) for line in logs] == [("task_restarted", "work")] * 2
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ async def test_a_bug_ends_the_task_with_one_line_that_has_its_name_and_no_secret
     with capture_logs() as logs, pytest.raises(TaskBroke, match="work") as caught:
         await supervised("work", failing(error), pause_s=0)
     (line,) = logs
-    assert (line["event"], line["task"]) == ("task_broke", "work")
+    assert (line["event"], line["task"]) == ("task_crashed", "work")
     assert line["place"].split()[0] in ("KeyError", "RuntimeError")
     assert SECRET not in f"{line}{caught.value}"
 
@@ -135,7 +135,7 @@ async def test_a_bug_in_a_long_lived_task_ends_the_process_in_order_with_the_nam
     with ValkeyServer(tmp_path) as server, capture_logs() as logs, broke:
         async with asyncio.timeout(20):
             await app.run(settings(server.port), [Role.EDGE], asyncio.Event(), lambda _running: begin.set())
-    assert [line["task"] for line in logs if line["event"] == "task_broke"] == [task]
+    assert [line["task"] for line in logs if line["event"] == "task_crashed"] == [task]
     assert SECRET not in str(logs)
 
 
@@ -150,7 +150,7 @@ def test_the_operator_is_told_of_a_bug_in_one_line(
         cli.main()
     assert ended.value.code == 1
     assert capsys.readouterr().err == (
-        "presence-relay itself broke (KeyError in hub.py, line 7, task hub-sweep). Report it.\n"
+        "presence-relay has a bug (KeyError in hub.py, line 7, task hub-sweep). Report it.\n"
     )
 
 

@@ -148,7 +148,7 @@ MESSAGES: Final[Mapping[str, FlashMessage]] = {
     "too_many_keys": FlashMessage(
         english("There are too many keys"),
         english("An organisation may have 100 suite keys that work. Nothing was made."),
-        english("Revoke those that no suite needs."),
+        english("Revoke keys that no suite needs."),
         kind="warn",
     ),
     "key_ends_already": FlashMessage(

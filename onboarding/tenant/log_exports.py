@@ -90,7 +90,7 @@ class _Export(StreamingResponse):
                 await super().__call__(scope, receive, send)
         except TimeoutError:
             # The server closes a connection whose answer has no end, so that nobody takes half a log for a whole one.
-            log.warning("export_cut", tenant_id=self._tenant_id, after_s=LONGEST_S)
+            log.warning("export_interrupted", tenant_id=self._tenant_id, after_s=LONGEST_S)
         finally:
             self._exports.end(self._tenant_id, time.monotonic() - began)
 

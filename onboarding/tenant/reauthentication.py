@@ -80,7 +80,7 @@ class Reauthentication:
             time.time(),
         )
         url = await services.sign_ins.begin_reauthentication(returning, action, session.upn)
-        log.info("tenant_action_asked", action=name, tenant_id=session.tenant_id, account_id=session.account_id)
+        log.info("tenant_action_requested", action=name, tenant_id=session.tenant_id, account_id=session.account_id)
         response = services.pages.page("tenant/to_microsoft.html", url=url, is_reauthentication=True)
         cookies.set_return_cookie(response, returning)
         return response

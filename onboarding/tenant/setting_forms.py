@@ -121,7 +121,7 @@ def _watching(given: Mapping[str, str], _current: Mapping[str, str]) -> CheckedF
         if len(text) > MAX_LIST_CHARS:
             faults[name] = [TOO_LONG]
         elif not all(is_seen(character) or character.isspace() for character in text):
-            faults[name] = [english("This contains characters that cannot be seen. Type it again.")]
+            faults[name] = [english("This contains invisible characters. Type it again.")]
         elif told := permission.faults({name: text}):
             faults[name] = [_plain(sentence) for sentence in told]
         else:

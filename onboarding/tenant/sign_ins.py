@@ -213,7 +213,7 @@ class TenantSignIns:
         with _translated():
             grant = await self._consent.complete(pending.kept, answer)
         if grant.tenant_id != pending.consent.tenant_id:
-            log.info("tenant_consent_of_others", tenant_id=pending.consent.tenant_id, came_from=grant.tenant_id)
+            log.info("tenant_consent_of_another_tenant", tenant_id=pending.consent.tenant_id, came_from=grant.tenant_id)
             raise SignInFailed("other_tenant", grant.upn)
         return grant
 

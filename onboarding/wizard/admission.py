@@ -94,9 +94,9 @@ class Admission:
             return
         tenant_id = grant.tenant_id
         is_pending = state is TenantState.PENDING
-        said = english("Saved. The relay reads presence from now on.")
+        said = english("Saved. The relay now reads presence.")
         if is_pending:
-            said = english("Kept, encrypted. Nothing is read before it is approved.")
+            said = english("Stored, encrypted. Nothing is read before it is approved.")
         flow = _checked(flow, Check("kept", CheckState.PASSED, said))
         # A manager may make keys; so a run that was cut short after step 1 goes on.
         is_manager = await self._managers.is_manager(tenant_id, grant.account_id)
@@ -145,7 +145,7 @@ class Admission:
         """The organisation is connected, and does not know the account: its consent waits."""
         tenant_id, account_id = grant.tenant_id, grant.account_id
         asked = await self._requests.ask(tenant_id, account_id, upn=grant.upn, token_cache=grant.token_cache)
-        log.info("tenant_access_asked", tenant_id=tenant_id, account_id=account_id, outcome=asked.name)
+        log.info("tenant_access_requested", tenant_id=tenant_id, account_id=account_id, outcome=asked.name)
         if asked in (AskOutcome.FULL, AskOutcome.NO_TENANT):
             raise RequestsFull
         if asked is AskOutcome.ASKED:
@@ -203,7 +203,7 @@ class Admission:
         """Have a flow DONE whose tenant waits for approval."""
         done = msgspec.structs.replace(flow, consented=None, admitted=admitted, failure=None)
         if await self._flows.replace(kept, flows_of.encode(done)) is not None:
-            log.info("tenant_waits", tenant_id=admitted.tenant_id, reference=flow.reference)
+            log.info("tenant_waits_for_approval", tenant_id=admitted.tenant_id, reference=flow.reference)
 
     async def _with_key(self, flow: Flow, kept: KeptFlow, admitted: AdmittedTenant) -> None:
         """Make a key and put it into the flow; whoever comes second takes its own back."""

@@ -60,7 +60,7 @@ class Eligibility:
         if state not in (None, TenantState.REMOVED):
             return event or TenantEvent.APPLIED
         if event is None:
-            raise NotInvited("This relay takes tenants in by invitation")
+            raise NotInvited("This relay accepts tenants by invitation")
         if not flow.word_ms:
             try:
                 await self._sign_ups.take(flow.tenant_id, waits=event is TenantEvent.APPLIED)
@@ -71,7 +71,9 @@ class Eligibility:
 
     async def _warn_operator(self, flow: Flow, full: SignUpsFull) -> None:
         """Warn the operator, in the log and by mail, that an organisation could not sign up."""
-        log.warning("sign_ups_full", why=full.why, tenant_id=flow.tenant_id, remedy="presence-relay tenants list")
+        log.warning(
+            "sign_up_limit_reached", why=full.why, tenant_id=flow.tenant_id, remedy="presence-relay tenants list"
+        )
         if await self._sign_ups.is_to_be_told(full):
             who = flow.applicant
             tenant = Tenant(

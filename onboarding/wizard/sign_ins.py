@@ -107,7 +107,7 @@ class WizardSignIns:
         if grant.tenant_id != flow.tenant_id:
             return FlowFailure(
                 "other_tenant",
-                english("%(upn)s is no member of %(domain)s."),
+                english("%(upn)s is not a member of %(domain)s."),
                 {"upn": grant.upn[:MAX_DETAIL_CHARS], "domain": flow.applicant.domain},
             )
         return grant

@@ -129,7 +129,7 @@ class VerificationRunner:
         except NotInvited:
             await run.fail(FlowFailure("not_invited"), keeps_consent=False)
         except SignUpsFull:
-            await run.fail(FlowFailure("sign_ups_full"), keeps_consent=False)
+            await run.fail(FlowFailure("sign_up_limit_reached"), keeps_consent=False)
         except TimeoutError:
             await run.fail(FlowFailure(problem_of(SourceUnreachable(""))), keeps_consent=True)
         except RequestsFull:

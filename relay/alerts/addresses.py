@@ -25,12 +25,12 @@ class NotAllowed(Exception):
 def fault(url: str) -> str:
     """Return the reason why a URL cannot be a receiver's, whatever its host resolves to; empty if it can."""
     if len(url) > MAX_URL_CHARS or not url.isascii() or any(char.isspace() or not char.isprintable() for char in url):
-        return "It is no web address."
+        return "It is not a web address."
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        return "It is no web address."
+        return "It is not a web address."
     if parts.scheme != "https" or not parts.hostname:
         return "It must begin with https:// and a host."
     if parts.username is not None or parts.password is not None:

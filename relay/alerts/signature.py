@@ -38,7 +38,7 @@ def headers(secret: str, message_id: str, timestamp_s: int, body: bytes) -> dict
     """
     key = _key(secret)
     if key is None:
-        raise ValueError("That is no signing secret")
+        raise ValueError("This is not a signing secret")
     digest = hmac.digest(key, f"{message_id}.{timestamp_s}.".encode() + body, sha256)
     return {
         "webhook-id": message_id,

@@ -41,5 +41,5 @@ def _parse_time(text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        fail(f"{text[:50]!r} is no day or time like 2026-03-01 or 2026-03-01T12:00.", EXIT_USAGE)
+        fail(f"{text[:50]!r} is not a day or time like 2026-03-01 or 2026-03-01T12:00.", EXIT_USAGE)
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)

@@ -31,7 +31,7 @@ _Unsigned = Annotated[
     bool,
     typer.Option(
         "--unsigned",
-        help="Accept a backup whose signature cannot be verified: one of a release before signatures, or of a lost key ring.",
+        help="Accept a backup whose signature cannot be verified: made by an early release, or signed with a lost key ring.",
     ),
 ]
 
@@ -56,7 +56,7 @@ def create(
     """Write tenants, grants, suite keys, settings and audit logs to one encrypted, signed file. The relay keeps running."""
     folder = file if file.is_dir() else None
     if keep is not None and folder is None:
-        fail(f"--keep is for a folder, and {file} is none.", EXIT_USAGE)
+        fail(f"--keep needs a folder, and {file} is not one.", EXIT_USAGE)
     file = file_for(folder, datetime.now(UTC)) if folder is not None else file
 
     async def work(store: Store, settings: Settings) -> None:
@@ -100,7 +100,7 @@ def restore(
     """Restore tenants from a backup. Everything is verified before anything is written. May be repeated."""
     tenant_id = names.tenant_id(tenant) if tenant else None
     if tenant and tenant_id is None:
-        fail(f"{tenant[:50]!r} is no tenant id (a GUID).", EXIT_USAGE)
+        fail(f"{tenant[:50]!r} is not a tenant id (a GUID).", EXIT_USAGE)
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.store.backup.restore import Restore

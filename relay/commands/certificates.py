@@ -32,7 +32,10 @@ def make_certificate(
         now = datetime.now(UTC)
         name = name or f"{now:%Y-%m-%d}-{secrets.token_hex(3)}"
         if not is_name(name):
-            fail(f"{name[:50]!r} is no name for a certificate. Use letters, digits, points and dashes.", EXIT_USAGE)
+            fail(
+                f"{name[:50]!r} is not a valid name for a certificate. Use letters, digits, points and dashes.",
+                EXIT_USAGE,
+            )
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = folder / f"{name}{SUFFIX}"
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:

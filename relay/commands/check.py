@@ -20,7 +20,7 @@ def check(
         list[str] | None,
         typer.Option(
             "--role",
-            help="Whose Redis user RELAY_REDIS_URL has: edge, worker, webhook, web, operator; or all.",
+            help="Role whose Redis user is in RELAY_REDIS_URL: edge, worker, webhook, web, operator; or all. Its rights are checked.",
             autocompletion=complete_client,
         ),
     ] = None,

@@ -54,7 +54,7 @@ def lines(found: Explanation) -> Iterator[tuple[str, str]]:
     if (presence := found.presence) is not None:
         yield "microsoft", f"{presence.raw_availability or '-'} / {presence.raw_activity or '-'}"
         if (mapped := found.mapped) is not None:
-            override = ", which this organisation draws otherwise" if mapped.override is not None else ""
+            override = ", which this organisation shows as another status" if mapped.override is not None else ""
             yield "row", f"{mapped.name} -> {presence.console_status.name}{override}"
         yield "source", f"{presence.source.name.lower()}, {_instant(presence.observe_time)}"
     if found.absence is not None:
@@ -70,7 +70,7 @@ def lines(found: Explanation) -> Iterator[tuple[str, str]]:
 def _reading(found: Explanation) -> Iterator[tuple[str, str]]:
     owner = found.owner
     if owner is None:
-        limited = "too many questions of this organisation at once; ask again in ten seconds"
+        limited = "too many questions about this organisation at once; ask again in ten seconds"
         yield "worker", limited if found.is_limited else "none answered; how the user is read is not known"
         return
     if found.confirmed is not None:

@@ -24,12 +24,12 @@ async def make_invitation(
     """Store an invitation and return its link. Ends the command when an argument is wrong."""
     checked_domain = pasted_domain(domain)
     if checked_domain is None:
-        fail(f"{domain[:100]!r} is no domain.", EXIT_USAGE)
+        fail(f"{domain[:100]!r} is not a domain.", EXIT_USAGE)
     if email and mail_address(email) is None:
-        fail(f"{email[:100]!r} is no e-mail address.", EXIT_USAGE)
+        fail(f"{email[:100]!r} is not an e-mail address.", EXIT_USAGE)
     for name, text in (("organisation", organisation), ("contact", contact)):
         if len(text) > MAX_NAME_CHARS or not text.isprintable():
-            fail(f"--{name} is too long, or has characters that cannot be seen.", EXIT_USAGE)
+            fail(f"--{name} is too long, or has invisible characters.", EXIT_USAGE)
     async with GraphClient(settings.cloud.public_settings()) as client:
         tenant_id = await tenant_of(client, checked_domain)
     if tenant_id is None:

@@ -36,7 +36,7 @@ commands = typer.Typer(no_args_is_help=True, help="The key ring that encrypts gr
 def new_ring(
     file: Annotated[Path, typer.Argument(help="File for the key ring. An existing file is never overwritten.")],
     *,
-    add_to: Annotated[Path | None, typer.Option(help="A key ring whose keys are kept behind the new one.")] = None,
+    add_to: Annotated[Path | None, typer.Option(help="A key ring whose keys are kept as older keys.")] = None,
 ) -> None:
     """Make a key ring, for RELAY_VAULT_KEY_RING_FILE. Keep a copy in a safe place: without it all grants are lost."""
     with errors_as_lines():
@@ -58,12 +58,12 @@ def new_ring(
 def new_secret(
     name: Annotated[str, typer.Argument(help="The Secret's name, in the pod's namespace.")],
     *,
-    ring_key: Annotated[str, typer.Option(help="Key of the ring in the Secret.")] = "key-ring.json",
-    public_key: Annotated[str, typer.Option(help="Key of its public keys in the Secret.")] = "key-ring.json.pub",
+    ring_key: Annotated[str, typer.Option(help="Entry of the Secret for the key ring.")] = "key-ring.json",
+    public_key: Annotated[str, typer.Option(help="Entry of the Secret for its public keys.")] = "key-ring.json.pub",
     api: Annotated[str, typer.Option(help="Address of Kubernetes' API.")] = _API,
     account: Annotated[Path, typer.Option(help="Folder with the token of the pod's service account.")] = _ACCOUNT,
 ) -> None:
-    """Make a key ring and keep it in a Secret of Kubernetes, once: a Secret that is there stays as it is."""
+    """Make a key ring and store it in a Kubernetes Secret, once. An existing Secret stays as it is."""
     with errors_as_lines():
         from relay.commands.kubernetes_secret import create_secret
         from relay.store.sealing.keyring import KeyRing, make_ring
@@ -75,7 +75,7 @@ def new_secret(
         if create_secret(name, {ring_key: f"{ring}\n", public_key: f"{public}\n"}, api=api, account=account):
             typer.echo(f"Secret {name}: made. Keep a copy in a safe place: without it all grants are lost.")
         else:
-            typer.echo(f"Secret {name}: is there already, and stays as it is.")
+            typer.echo(f"Secret {name}: exists already, and stays as it is.")
 
 
 @commands.command("public")
@@ -97,7 +97,7 @@ def add_to_ring(
     *,
     after: Annotated[str, typer.Option(help="How long the new key is known before it is used, such as 15m.")] = "15m",
 ) -> None:
-    """Add a key to a key ring. It is known at once and used later: bring the file to every role before that."""
+    """Add a key to a key ring. It is known at once and used later: copy the file to every role before that."""
     with errors_as_lines():
         from relay.store.sealing.keyring import KeyRing, make_ring
         from relay.store.sealing.ring_file import write_private
@@ -114,7 +114,7 @@ def add_to_ring(
         write_private(file, f"{ring}\n")
         used_from = KeyRing.from_json(ring).keys[0].used_from
         typer.echo(
-            f"{file}: {kid} is known, and used from {_at(used_from)} on. Bring the file to every role before that,"
+            f"{file}: {kid} is known, and used from {_at(used_from)} on. Copy the file to every role before that,"
         )
         typer.echo(f"{public} to every edge that has no ring, and keep a copy.")
         typer.echo("Then: presence-relay keyring reencrypt; presence-relay keyring retire FILE")
@@ -194,7 +194,7 @@ def retire_from_ring(
         Path | None, typer.Option(help="File for the retired keys, as a key ring: older backups need them.")
     ] = None,
 ) -> None:
-    """Take the keys that are not in use out of a key ring. Refused while anything, or any process, needs one of them."""
+    """Remove unused keys from a key ring. Refused while any stored value or process needs one of them."""
 
     async def work(store: Store, _: Settings) -> None:
         from relay.store.sealing.keyring import KeyRing, without
@@ -230,7 +230,7 @@ async def _still_needed(store: Store, ring: KeyRing, retired: list[str]) -> list
     # Who seals comes first: once nobody seals with a key, nothing new appears under it.
     users = await RingUsers(store).all()
     faults = [
-        f"  process {user.name} still seals with {user.seals_with}; has it read the new ring?"
+        f"  process {user.name} still encrypts with {user.seals_with}; check that it has read the new ring"
         for user in users
         if user.seals_with in retired or (user.seals_with and ring.newest not in user.knows)
     ]
@@ -247,7 +247,7 @@ async def _still_needed(store: Store, ring: KeyRing, retired: list[str]) -> list
 
 
 def _lines_of_unknown(users: list[RingUser], kid: str) -> list[str]:
-    return [f"  process {user.name} does not know {kid}; has it read the new file?" for user in users]
+    return [f"  process {user.name} does not know {kid}; check that it has read the new file" for user in users]
 
 
 def _write_public(ring_file: Path, ring: KeyRing) -> Path:

@@ -79,7 +79,7 @@ def add_manager(
             user_id, upn = await _look_up(store, settings, tenant_id, account)
         added = await Managers(store).add(tenant_id, user_id, upn, OPERATOR)
         if added is AddOutcome.FULL:
-            fail("There are as many managers as there may be: remove one first.", EXIT_FAILURE)
+            fail("The tenant has the maximum number of managers: remove one first.", EXIT_FAILURE)
         typer.echo(f"{upn} is {'already' if added is AddOutcome.THERE else 'now'} a manager of {tenant_id}.")
 
     with_store(work, *(() if unchecked else _NAMES))
@@ -118,7 +118,7 @@ async def _look_up(store: Store, settings: Settings, tenant_id: TenantId, accoun
     if isinstance(found, NotFound):
         messages = {
             NotFound.UNKNOWN: "Microsoft finds no user of this name in the organisation.",
-            NotFound.GUEST: "This is a guest. Guests cannot sign in to the organisation's page.",
+            NotFound.GUEST: "This is a guest. Guests cannot open the organisation's page.",
             NotFound.NO_GRANT: "No account reads for the organisation, so the relay cannot look the name up. "
             "Ask them for their object id and give that with --unchecked.",
             NotFound.NO_ANSWER: "Microsoft did not answer. Try again, or give an object id with --unchecked.",

@@ -33,20 +33,20 @@ def lines(settings: Mapping[str, str]) -> Iterator[str]:
 
 
 async def change(store: Store, tenant: Tenant, row: str, status: str) -> list[str]:
-    """Give a row another status for a tenant, or with an empty one its usual status. Returns lines that show it."""
+    """Give a row another status for a tenant, or with an empty one its default status. Return lines that show it."""
     try:
         key = mapping.row_key(row)
     except ValueError:
         fail(f"The mapping has no row {row[:100]!r}: presence-relay tenants map {tenant.tenant_id}", EXIT_USAGE)
     wanted = status.strip().replace("-", "_").upper()
     if wanted and wanted not in _STATUSES:
-        fail(f"{status[:100]!r} is no console status. These are: {', '.join(_STATUSES)}.", EXIT_USAGE)
+        fail(f"{status[:100]!r} is not a console status. Use one of: {', '.join(_STATUSES)}.", EXIT_USAGE)
     # However the row was spelled before, there is one setting for it.
     same = {name: "" for name in tenant.settings if name.startswith(_PREFIX) and _key(name) == key}
     values = same | {_PREFIX + _name(key): wanted}
     if await Tenants(store).change_settings(tenant.tenant_id, values, OPERATOR, shown=values.keys()) is None:
         fail(f"{tenant.tenant_id} has left.", EXIT_USAGE)
-    return [f"{_name(key)} is {wanted or 'what it usually is'} for {tenant.domain or tenant.tenant_id} now."]
+    return [f"{_name(key)} is {wanted or 'the default'} for {tenant.domain or tenant.tenant_id} now."]
 
 
 def _key(setting: str) -> mapping.RowKey | None:

@@ -39,7 +39,7 @@ def probe(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Ask a real test tenant what Microsoft does not document. Writes a profile that the local cloud can load."""
+    """Ask a real test tenant about behaviour that Microsoft does not document. Writes a profile for the local cloud."""
     from relay.probe.questions import Options
 
     options = Options(guest=guest, unlicensed=unlicensed, deleted=deleted, without_count=without_count)
@@ -53,10 +53,10 @@ def probe(
 
         if cloud == "microsoft" and settings.cloud.name == "custom":
             fail(
-                "RELAY_CLOUD is custom, which is not Microsoft's: --cloud configured asks it all the same.", EXIT_USAGE
+                "RELAY_CLOUD is custom, which is not Microsoft's: use --cloud configured to ask it anyway.", EXIT_USAGE
             )
         tenant_id = await (find_tenant_id(store, tenant) if tenant else only_tenant_id(store))
-        typer.echo(f"About {tenant_id}, with the consent that is kept of it. " + "\n".join(plan(options)))
+        typer.echo(f"Tenant {tenant_id}, with its stored consent. " + "\n".join(plan(options)))
         if not yes and not typer.confirm("Ask now?"):
             raise typer.Exit
         profile = await probe_into(output, store, settings, tenant_id, options)

@@ -75,7 +75,7 @@ def clients_named(roles: list[str]) -> list[Client]:
         clients = list(dict.fromkeys(Client(role) for role in roles))
     except ValueError:
         clients = []
-    return clients or fail(f"Name roles: {', '.join(Client)}, or all alone. Or ask for the --table.", EXIT_USAGE)
+    return clients or fail(f"Name roles: {', '.join(Client)}, or only all. Or use --table.", EXIT_USAGE)
 
 
 def _hash(file: Path) -> str:

@@ -39,7 +39,7 @@ def serve(
     chosen = _roles(roles)
     if processes > 1 and chosen != [Role.EDGE]:
         fail(
-            "--processes runs several edges: name the role edge alone, and start other roles by another command.",
+            "--processes runs several edges: name only the role edge, and start other roles with another command.",
             EXIT_USAGE,
         )
     with errors_as_lines():
@@ -105,7 +105,7 @@ def _roles(given: list[str]) -> list[Role]:
     try:
         return list(dict.fromkeys(Role(role) for role in given))
     except ValueError:
-        fail(f"Roles are {', '.join(Role)}, or all alone; not {' '.join(given)!r}.", EXIT_USAGE)
+        fail(f"Roles are {', '.join(Role)}, or only all; not {' '.join(given)!r}.", EXIT_USAGE)
 
 
 def _registration(

@@ -22,9 +22,9 @@ commands = typer.Typer(no_args_is_help=True, help="Suite keys. Each lets the sui
 def issue(
     tenant: TenantArgument,
     *,
-    label: Annotated[str, typer.Option(help="A name for people, such as the suite's place.")] = "",
+    label: Annotated[str, typer.Option(help="A label for people, such as the suite's location.")] = "",
 ) -> None:
-    """Issue a suite key and print it, this once. Needs the key ring, which signs its mark."""
+    """Issue a suite key and print it once. Needs the key ring, which signs its mark."""
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.store.custody.suite_keys import SuiteKeys
@@ -41,7 +41,7 @@ def mark(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Mark the suite keys of releases before marks, once. Read the list first: it may hold a key that nobody issued."""
+    """Sign the suite keys that earlier releases issued, once. Read the list first: somebody may have planted a key."""
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.store.custody.marking import Marking
@@ -60,10 +60,8 @@ def mark(
             return
         for key in unmarked:
             typer.echo(_shown(key))
-        typer.echo(
-            f"{len(unmarked)} suite keys have no mark. Whoever has one of them gets in once it is marked: revoke"
-        )
-        typer.echo("those that nobody issued (presence-relay suite-keys revoke), and mark the others.")
+        typer.echo(f"{len(unmarked)} suite keys have no mark. A marked key lets its holder in: revoke")
+        typer.echo("those that you did not issue (presence-relay suite-keys revoke), and mark the others.")
         if not yes and not typer.confirm("Mark these now?"):
             raise typer.Exit(EXIT_FAILURE)
         marked = [await marking.mark(key) for key in unmarked]
@@ -120,7 +118,7 @@ def _why_not(key: MarkedKey) -> str:
     from relay.store.sealing.marks import MarkVerdict
 
     if not key.is_listed:
-        return "its tenant does not list it, so nobody issued it; delete it in Redis"
+        return "its tenant does not list it, so the relay did not issue it; delete it in Redis"
     if key.standing is MarkVerdict.KEY_UNKNOWN:
-        return f"it has a mark of the key {key.kid}, which the ring lacks"
-    return "its mark is not of this record: somebody wrote to Redis; revoke it"
+        return f"it has a mark of the key {key.kid}, which is missing from the ring"
+    return "its mark belongs to another record: somebody wrote to Redis; revoke it"

@@ -83,13 +83,13 @@ def onboard(
 ) -> None:
     """Onboard a tenant: a user signs in and consents, in a browser on this machine."""
     if tenant and names.tenant_id(tenant) is None:
-        fail(f"{tenant!r} is no tenant id (a GUID).", EXIT_USAGE)
+        fail(f"{tenant!r} is not a tenant id (a GUID).", EXIT_USAGE)
 
     async def work(store: Store, settings: Settings) -> None:
         from relay.consent.by_hand import onboard_by_hand
 
         issued = await onboard_by_hand(store, settings, typer.echo, tenant=tenant.lower(), port=port, wait_s=60 * wait)
-        typer.echo("The suite key, shown this once. Save it in a file that only the suite can read:", err=True)
+        typer.echo("The suite key, shown only once. Save it in a file that only the suite can read:", err=True)
         typer.echo(issued.text)
 
     with_store(work, *roles.ONBOARDING)
@@ -113,7 +113,7 @@ def invite(
             store, settings, domain, organisation=organisation, contact=contact, email=email, days=days
         )
         typer.echo(
-            f"The link works once, for {days} days. Anyone who has it may begin; the sign-in decides who may consent.",
+            f"The link works once, for {days} days. Anyone with the link may begin; the sign-in decides who may consent.",
             err=True,
         )
         typer.echo(link)
@@ -127,9 +127,9 @@ def map_statuses(
     row: Annotated[str, typer.Argument(help='A row of the mapping, such as "BusyIdle" or "Away + OOF".')] = "",
     status: Annotated[str, typer.Argument(help="The console status for this row.")] = "",
     *,
-    remove: Annotated[bool, typer.Option("--remove", help="Give the row its usual status again.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Give the row its default status again.")] = False,
 ) -> None:
-    """Show or change which console status suites of a tenant draw for Microsoft's values."""
+    """Show or change the console statuses that a tenant's suites show for Microsoft's values."""
     if remove and (not row or status):
         fail("--remove takes a row, and no status.", EXIT_USAGE)
     if row and not (remove or status):
@@ -151,7 +151,7 @@ def limit_users(
         int | None, typer.Argument(help="Number of users that its suites may watch together.", min=1, max=HIGHEST)
     ] = None,
     *,
-    usual: Annotated[bool, typer.Option("--usual", help="Give the tenant the usual limit again.")] = False,
+    usual: Annotated[bool, typer.Option("--usual", help="Give the tenant the default limit again.")] = False,
 ) -> None:
     """Show or change how many distinct users a tenant may watch on all its streams."""
     if usual and users is not None:
@@ -169,7 +169,7 @@ def limit_users(
 
 @commands.command()
 def approve(tenant: TenantArgument) -> None:
-    """Approve a tenant that waits. The relay reads it from now on, and its managers may make suite keys."""
+    """Approve a waiting tenant. The relay reads it from now on, and its managers may make suite keys."""
 
     async def work(store: Store, _: Settings) -> None:
         from relay.core.audit.events import OPERATOR
@@ -192,7 +192,7 @@ def refuse(
     *,
     reason: Annotated[str, typer.Option(help="Reason, which is shown to the people of the organisation.")] = "",
 ) -> None:
-    """Refuse a tenant that waits. Its consent is deleted, and only you can let it return."""
+    """Refuse a waiting tenant. Its consent is deleted, and only you can let it return."""
 
     async def work(store: Store, _: Settings) -> None:
         from relay.core.audit.events import OPERATOR
@@ -211,7 +211,7 @@ def refuse(
             )
         await Letters(store).to_managers(found, NoticeKind.TENANT_REFUSED, OPERATOR, about=reason, managers=managers)
         typer.echo(
-            f"{found.tenant_id} is refused; its consent is deleted. To take that back: {_lift_command(found.tenant_id)}"
+            f"{found.tenant_id} is refused; its consent is deleted. To undo the refusal: {_lift_command(found.tenant_id)}"
         )
 
     with_store(work)
@@ -221,10 +221,10 @@ def refuse(
 def lift(
     tenant: Annotated[str, typer.Argument(help="Tenant id. Without one, the command lists them.")] = "",
 ) -> None:
-    """Let a tenant return that you refused or removed, or list such tenants."""
+    """Let a refused or removed tenant return, or list such tenants."""
     tenant_id = names.tenant_id(tenant)
     if tenant and tenant_id is None:
-        fail(f"{tenant!r} is no tenant id (a GUID). presence-relay tenants lift lists them.", EXIT_USAGE)
+        fail(f"{tenant!r} is not a tenant id (a GUID). presence-relay tenants lift lists them.", EXIT_USAGE)
 
     async def work(store: Store, _: Settings) -> None:
         from relay.store.custody.turned_away import TurnedAway
@@ -322,4 +322,4 @@ def _check_reason(reason: str) -> None:
     from relay.store.custody.turned_away import MAX_REASON_CHARS
 
     if len(reason) > MAX_REASON_CHARS or not reason.isprintable():
-        fail(f"--reason has at most {MAX_REASON_CHARS} characters that can be seen.", EXIT_USAGE)
+        fail(f"--reason has at most {MAX_REASON_CHARS} visible characters.", EXIT_USAGE)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def line(tenant: Tenant, settings: Mapping[str, str], default: int) -> str:
     """Return the line that shows the limit of a tenant with these settings."""
-    whose = "its own limit" if settings.get(NAMES_SETTING) else "the usual limit"
+    whose = "its own limit" if settings.get(NAMES_SETTING) else "the default limit"
     return f"{tenant.domain or tenant.tenant_id} may watch {most_names(settings, default)} users: {whose}."
 
 

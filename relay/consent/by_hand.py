@@ -55,9 +55,7 @@ async def onboard_by_hand(
     redirect_uri = f"http://localhost:{port}{CALLBACK}"
     async with GraphClient(graph) as client, Consent(client) as consent, answer_at(port) as answer:
         flow = await consent.begin(redirect_uri, tenant=tenant or ANY_ORGANISATION, prompt="select_account")
-        say(
-            "Open this in a browser on this machine, sign in with the account that the relay shall read with (a service"
-        )
+        say("Open this in a browser on this machine, sign in with the account that the relay will read with (a service")
         say(f"account is best), and accept:\n\n  {flow.authorize_url}\n\nWaiting for the sign-in ...")
         try:
             async with asyncio.timeout(wait_s):

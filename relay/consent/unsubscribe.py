@@ -46,6 +46,6 @@ async def _end(client: GraphClient, tokens: GrantTokens, subscription: Subscript
     try:
         await graph.delete(client, tokens.source(grant.token_grant), subscription.subscription_id)
     except RelayError as error:
-        log.info("subscription_left_behind", tenant_id=grant.tenant_id, error=type(error).__name__)
+        log.info("subscription_orphaned", tenant_id=grant.tenant_id, error=type(error).__name__)
         return False
     return True

@@ -107,11 +107,11 @@ async def _webhook(settings: Settings) -> list[CheckFinding]:
         async with httpx.AsyncClient(verify=trust, timeout=_HANDSHAKE_S, trust_env=not is_local) as client:
             answer = await client.post(url, params={"validationToken": token}, headers={"Content-Type": "text/plain"})
     except httpx.HTTPError as error:
-        said = f"does not answer ({type(error).__name__}); is the role webhook running, and is the way to it open?"
+        said = f"does not answer ({type(error).__name__}); check that the role webhook runs and can be reached"
         return [CheckFinding(is_good=False, text=f"{name}: {said}")]
     is_plain = answer.headers.get("content-type", "").partition(";")[0] == "text/plain"
     if answer.status_code != 200 or not is_plain or answer.text != token:
-        said = f"something else than the webhook answers there (status {answer.status_code}); check proxy and ingress"
+        said = f"something other than the webhook answers there (status {answer.status_code}); check proxy and ingress"
         return [CheckFinding(is_good=False, text=f"{name}: {said}")]
     return [CheckFinding(is_good=True, text=f"{name}: answers a handshake")]
 
@@ -166,7 +166,7 @@ async def _store(settings: Settings, roles: Sequence[Client]) -> list[CheckFindi
         text = "Redis: `--role` compares the rights of its user with what that role needs"
         permitted = [CheckFinding(is_good=True, text=text)]
     found = [CheckFinding(is_good=False, text=fault) for fault in faults] + servers
-    found = found or [CheckFinding(is_good=True, text="Redis: answers and keeps what the relay needs kept")]
+    found = found or [CheckFinding(is_good=True, text="Redis: answers, and stores data durably enough")]
     return found + permitted + [CheckFinding(is_good=good, text=text) for good, text in workers]
 
 

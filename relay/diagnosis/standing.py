@@ -268,7 +268,7 @@ def _key_data(key: KeyRecord, streams: OpenStreams | None) -> dict[str, Any]:
 def push_words(status: PushStatus | None) -> str:
     """Describe for operators how many users are pushed and how many polled."""
     if status is None:
-        return "not known yet: no worker has looked after this tenant"
+        return "not known yet: no worker has read this tenant"
     if status.is_off:
         return "off: RELAY_WEBHOOK_URL is not set, or this cloud has no change notifications"
     silent = f", {status.silent} of them because notifications fell silent" if status.silent else ""

@@ -88,8 +88,10 @@ class AddressLimit:
     def _say(self, network: str) -> None:
         now = self._clock.monotonic()
         if now >= self._say_at:
-            hint = "if it is a balancer's, name it in RELAY_EDGE_TRUSTED_PROXIES"
-            _log.warning("edge_address_crowded", address=network, limit=self._most, closed=self._closed, hint=hint)
+            hint = "if it is a load balancer, add it to RELAY_EDGE_TRUSTED_PROXIES"
+            _log.warning(
+                "edge_address_limit_reached", address=network, limit=self._most, closed=self._closed, hint=hint
+            )
             self._say_at, self._closed = now + _SAY_S, 0
 
 

@@ -94,7 +94,7 @@ class SuiteSweeper:
         try:
             await self._suite_keys.touch(key.key_id, client, version)
         except StoreUnavailable:
-            _log.debug("suite_key_not_touched", key_id=key.key_id)
+            _log.debug("suite_key_use_not_recorded", key_id=key.key_id)
 
     async def aclose(self) -> None:
         """Publish that no suite is connected any more, if the store answers soon."""

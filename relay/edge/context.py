@@ -67,5 +67,5 @@ class EdgeContext:
         last = await self._changes.last(keys.partition_of(tenant_id))
         position = self.hub.position(tenant_id)
         if position is None:
-            raise StoreUnavailable("No worker has taken this partition yet")
+            raise StoreUnavailable("No worker owns this partition yet")
         return NamesSnapshot(last, position.epoch, {}, {})

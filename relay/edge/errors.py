@@ -141,12 +141,12 @@ def wire_error(error: BaseException, incident: str = "") -> WireError:
         incident: what the operator finds the log entry by; for errors that are not expected.
     """
     if not isinstance(error, RelayError) or not is_expected(error):
-        message = f"Something broke in the relay; its operator has been told (incident {incident})"
+        message = f"Something went wrong in the relay; its operator can find it in the log (incident {incident})"
         return _ending(_BUG, message, {"incident": incident})
     form = _FORMS[type(error)]
     if isinstance(error, StoreUnavailable):
         # Its own text is about Redis, which is nothing to a suite.
-        return _ending(form, "The relay cannot begin streams at the moment; try again", {}, error.retry_after)
+        return _ending(form, "The relay cannot open streams at the moment; try again", {}, error.retry_after)
     metadata = error.metadata if isinstance(error, Rejected) else {}
     if isinstance(error, SlowWatcher):
         metadata = {"limit_s": str(error.args[1])} if len(error.args) > 1 else {}

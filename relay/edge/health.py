@@ -85,7 +85,7 @@ class HealthService:
             try:
                 return health_pb2.HealthCheckRequest.FromString(raw)
             except DecodeError:
-                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The request is no message of this service")
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The request is not a message of this service")
         if isinstance(raw, bytes):
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"The request is longer than {_MOST_BYTES} bytes")
         return health_pb2.HealthCheckRequest()

@@ -179,7 +179,7 @@ class LocalInterest:
         tenant = self._tenants.get(tenant_id)
         if tenant is not None and tenant.places > PER_NAME * await self._most(tenant_id):
             limit = PER_NAME * await self._most(tenant_id)
-            message = f"All streams of the tenant at this address may watch {limit} users, each counted on each stream"
+            message = f"All streams of the tenant at this address may watch {limit} users together; a user counts once for each stream"
             raise TooManyUsers(message, limit=str(limit), per=PER)
 
     async def _add(self, tenant_id: TenantId, tenant: _Tenant, new: set[Name]) -> None:

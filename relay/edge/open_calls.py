@@ -121,7 +121,9 @@ class OpenCalls:
             self._takable.pop(place.owner, None)
 
     def _too_many(self) -> TooManyWatches:
-        return TooManyWatches(f"The tenant may have {self._limit} streams open here", limit=str(self._limit), per=PER)
+        return TooManyWatches(
+            f"The tenant may have at most {self._limit} open streams here", limit=str(self._limit), per=PER
+        )
 
 
 def _less(counts: Counter[_T], key: _T) -> None:

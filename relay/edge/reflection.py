@@ -54,7 +54,7 @@ class Reflection:
                 await context.write(answer)
         except DecodeError:
             context.set_code(grpc.StatusCode.INVALID_ARGUMENT)
-            context.set_details("The request is no message of this service")
+            context.set_details("The request is not a message of this service")
         except Exception:
             if not context.done():
                 raise

@@ -199,9 +199,7 @@ class StartParts:
         self._long_chars += sum(len(name) for name in names if is_long(name) and name not in self._names)
         limit = self._settings.start_long_chars
         if self._long_chars > limit:
-            raise StartExpected(
-                f"Names that are too long to be anybody's may have {limit} characters together in a start"
-            )
+            raise StartExpected(f"Names in a start that are too long for any user may have {limit} characters together")
 
 
 def is_long(name: str) -> bool:
@@ -236,7 +234,7 @@ def _parse(message: M, raw: bytes, error: type[StartExpected] | type[ActionExpec
     try:
         message.ParseFromString(raw)
     except DecodeError:
-        raise error("The request is no message of this service") from None
+        raise error("The request is not a message of this service") from None
     return message
 
 

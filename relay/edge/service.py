@@ -123,7 +123,7 @@ class PresenceService:
 
     async def _run(self, context: Context, requests: Requests) -> BaseException | None:
         if self._edge.clock.monotonic() >= self.settled_at:
-            raise ShuttingDown("This relay process stops")
+            raise ShuttingDown("This relay process is stopping")
         key = VERIFIED.get()
         with self._edge.open_calls.entered(key.tenant_id, key.key_id) as slot:
             stream = Stream(self._edge, key, slot, context, requests)

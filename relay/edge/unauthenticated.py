@@ -50,7 +50,7 @@ class UnauthenticatedCalls:
             Busy: there are as many as there may be.
         """
         if self.under_way >= self._settings.unverified_calls:
-            raise Busy("The relay is busy with calls that have shown no suite key; try again")
+            raise Busy("The relay is busy with calls without a valid suite key; try again")
         self.under_way += 1
         try:
             yield

@@ -75,7 +75,12 @@ class ServerCertificate:
             tls_context(cert_pem, key_pem)
         except (OSError, ValueError) as error:  # the file system's, and those of ssl
             reason = error.strerror if isinstance(error, OSError) else str(error)
-            log.warning("tls_certificate_unusable", server=self._name, error=reason, hint="the one before is used on")
+            log.warning(
+                "tls_certificate_unusable",
+                server=self._name,
+                error=reason,
+                hint="the previous certificate stays in use",
+            )
             return False
         if (cert_pem, key_pem) == (self.cert_pem, self.key_pem):
             return False

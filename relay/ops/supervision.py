@@ -127,14 +127,14 @@ def way_of(trace: TracebackType | None, frames: int = _FRAMES) -> str:
 
 def _broken(name: str, bug: Exception) -> None:
     """Log one line with the error's path through the code and without its text."""
-    log.error("task_broke", task=name, place=place_of(bug), way=way_of(bug.__traceback__))
+    log.error("task_crashed", task=name, place=place_of(bug), way=way_of(bug.__traceback__))
 
 
 def _told(name: str, error: Exception) -> None:
     if _first(error, Bug) is not None:
-        log.error("task_begins_again", task=name, place=place_of(error), exc_info=error)
+        log.error("task_restarted", task=name, place=place_of(error), exc_info=error)
     else:
-        log.warning("task_begins_again", task=name, error=str(_first(error, Exception)))
+        log.warning("task_restarted", task=name, error=str(_first(error, Exception)))
 
 
 def _bug_in(error: Exception) -> Exception | None:

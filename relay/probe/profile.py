@@ -52,11 +52,11 @@ class Profile:
         reasons |= {name: reason for name, reason in self.unanswered.items() if name not in self.switches}
         made = self.made.astimezone(UTC).replace(microsecond=0)
         lines = [
-            "# What one tenant's Graph said. Statuses, words of Microsoft's and counts; nobody's name, id, text or token.",
+            "# Graph's answers for one tenant: statuses, Microsoft's own words and counts. No name, id, text or token.",
             f"name = {_value('probe')}",
             f"source = {_value(self.source)}",
             f"made = {_value(f'{made:%Y-%m-%dT%H:%M:%SZ}')}",
-            "# What was not learned stands below as the local cloud begins with it.",
+            "# Switches that the probe could not determine have the local cloud's initial values.",
             "unanswered = [",
             *(f"  {_value(f'{name}: {reason}')}," for name, reason in sorted(reasons.items())),
             "]",

@@ -50,7 +50,7 @@ class Options:
             if given and names.normalise(given) is None:
                 yield f"--{name}: {given!r} is neither a UPN nor an object id."
         if self.deleted and names.user_id(self.deleted) is None:
-            yield f"--deleted: {self.deleted!r} is no object id (a GUID); a deleted account has no UPN any more."
+            yield f"--deleted: {self.deleted!r} is not an object id (a GUID); a deleted account no longer has a UPN."
 
 
 @dataclass
@@ -306,7 +306,7 @@ async def _object_id(interview: Interview, who: str, option: str) -> str:
     """Return the object id of a user that the operator named."""
     said = await interview.asker.get(f"/v1.0/users/{quote(who, safe='@')}?$select=id")
     if said.status == 404:
-        raise Unanswered(f"there is nobody of the name given with {option}")
+        raise Unanswered(f"there is no user with the name given by {option}")
     body = said.expect(200).body
     return str(body.get("id")).lower() if isinstance(body, dict) else ""
 

@@ -39,7 +39,7 @@ def plan(options: Options) -> Iterator[str]:
     if not options.without_count:
         yield "The last one may use up what Graph allows this application in this tenant for half a minute; a relay at work waits"
         yield "meanwhile. --without-count leaves it out."
-    yield "Of the answers only statuses, Microsoft's own words and counts are kept: no name, id, text or token."
+    yield "Only statuses, Microsoft's own words and counts are kept of the answers: no name, id, text or token."
 
 
 async def probe_into(file: Path, store: Store, settings: Settings, tenant_id: TenantId, options: Options) -> Profile:
@@ -95,7 +95,7 @@ async def probe(
         grants = GrantPool(tenant_id, vault, cloud)
         await grants.load()
         if not await vault.list(tenant_id):
-            raise ConsentRequired(f"No consent of {tenant_id} is kept: presence-relay tenants onboard")
+            raise ConsentRequired(f"There is no stored consent of {tenant_id}: presence-relay tenants onboard")
         return await interview(cloud.client, grants, options, cloud_name=cloud_name, per_second=per_second)
 
 

@@ -227,7 +227,7 @@ def _words(fault: ErrorDetails, shown: str) -> str:
         case "missing":
             return "must be set"
         case "int_parsing" | "int_from_float" | "int_type":
-            link = "; Kubernetes sets it for a service of that name: say enableServiceLinks: false in the pod"
+            link = "; Kubernetes sets it for a service of that name: set enableServiceLinks: false in the pod"
             return f"{shown}is not a whole number{link if '://' in shown else ''}"
         case "float_parsing" | "float_type":
             return f"{shown}is not a number"

@@ -53,7 +53,7 @@ def _redis_url(value: SecretStr) -> SecretStr:
 
 def _web_address(value: str) -> str:
     if not value.startswith(("http://", "https://")):
-        raise ValueError(f"{value!r} is no address; it begins with http:// or https://")
+        raise ValueError(f"{value!r} is not an address; it begins with http:// or https://")
     return value.rstrip("/")
 
 
@@ -83,7 +83,7 @@ def _certificates(value: str) -> str:
     try:
         x509.load_pem_x509_certificates(value.encode())
     except ValueError:
-        raise ValueError("is no certificate in PEM form") from None
+        raise ValueError("is not a certificate in PEM form") from None
     return value
 
 
@@ -93,7 +93,7 @@ def _private_key(value: SecretStr) -> SecretStr:
     except TypeError:
         raise ValueError("is encrypted; give the key without a password") from None
     except Exception:  # noqa: BLE001, RUF100  the library raises many kinds for one cause, and their texts may show the key
-        raise ValueError("is no private key in PEM form") from None
+        raise ValueError("is not a private key in PEM form") from None
     return value
 
 
@@ -101,7 +101,7 @@ def _client_secret(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if not (text.isascii() and text.isprintable()) or " " in text or text[:1] in "\"'" or text[-1:] in "\"'":
         raise ValueError(
-            "is in quotes, or has characters that no secret of Microsoft's has; copy the secret's value, and nothing around it"
+            "is in quotes, or has characters that a Microsoft secret never has; copy only the secret's value"
         )
     return value
 
@@ -117,7 +117,7 @@ def _networks(value: str) -> str:
             try:
                 ipaddress.ip_network(part, strict=False)
             except ValueError:
-                raise ValueError(f"{part!r} is no address and no network like 10.0.0.0/8") from None
+                raise ValueError(f"{part!r} is neither an address nor a network like 10.0.0.0/8") from None
     return value
 
 

@@ -341,6 +341,6 @@ class Leasing:
         if trouble != self._trouble:
             self._trouble = trouble
             if trouble:
-                log.warning("leases_not_kept", error=trouble)
+                log.warning("leases_not_renewed", error=trouble)
             else:
-                log.info("leases_kept_again")
+                log.info("leases_renewed_again")

@@ -113,8 +113,8 @@ async def test_an_address_has_so_many_connections_and_the_newest_beyond_are_clos
         with _connected(edge.port, "127.0.0.2", 2) as beyond:
             await eventually(lambda: all(map(_is_closed, beyond)))
         assert not any(map(_is_closed, first)), "whoever was there first stays"
-        await eventually(lambda: any(line["event"] == "edge_address_crowded" for line in logs))
-        assert {line.get("address") for line in logs if line["event"] == "edge_address_crowded"} == {"127.0.0.2"}
+        await eventually(lambda: any(line["event"] == "edge_address_limit_reached" for line in logs))
+        assert {line.get("address") for line in logs if line["event"] == "edge_address_limit_reached"} == {"127.0.0.2"}
     await stream.change([name(1)])
     await eventually(lambda: name(1) in stream.resolved)
     assert stream.error is None, "another address is another matter"

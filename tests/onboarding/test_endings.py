@@ -64,7 +64,7 @@ async def test_a_guest_of_the_organisation(person: Person):
     await person.fill()
     await person.authorize("mia@fabrikam.example")
     await says(person, "other_tenant")
-    assert "mia@fabrikam.example is no member of contoso.example." in person.text
+    assert "mia@fabrikam.example is not a member of contoso.example." in person.text
     await goes_on(person)
 
 

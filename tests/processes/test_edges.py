@@ -94,7 +94,7 @@ async def test_no_process_outlives_its_supervisor(valkey: ValkeyServer, tmp_path
 
 def test_other_roles_do_not_share_a_port() -> None:
     result = CliRunner().invoke(app, ["serve", "edge", "worker", "--processes", "2"])
-    assert (result.exit_code, "name the role edge alone" in result.output) == (2, True)
+    assert (result.exit_code, "name only the role edge" in result.output) == (2, True)
 
 
 def _started(log: Path) -> list[tuple[str, int]]:

@@ -89,11 +89,11 @@ def test_sentinels_have_the_tls_of_the_servers_unless_they_are_given_their_own()
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("http://a", "is no Redis URL"),
-        ("redis-sentinel://a/m", "is no Redis URL"),
+        ("http://a", "is not a Redis URL"),
+        ("redis-sentinel://a/m", "is not a Redis URL"),
         ("redis+sentinel://a", "has no service name"),
         ("redis+sentinel://a/", "has no service name"),
-        ("redis+sentinel://a/m/x", "no database number"),
+        ("redis+sentinel://a/m/x", "not a database number"),
         ("redis+sentinel://a,/m", "host that cannot be read"),
         ("redis+sentinel://a:0/m", "host that cannot be read"),
         ("redis+sentinel://a:65536/m", "host that cannot be read"),
@@ -103,7 +103,7 @@ def test_sentinels_have_the_tls_of_the_servers_unless_they_are_given_their_own()
         ("redis+sentinel://a/m?ssl_keyfile=1&ssl_keyfile=2", "an option twice"),
         ("redis+sentinel://:hun/ter2@a/m", "percent-encoded"),
         ("redis+sentinel://a/m?sentinel_password=hunter2@", "percent-encoded"),
-        ("redis+cluster://a/1", "a Redis Cluster has none but 0"),
+        ("redis+cluster://a/1", "a Redis Cluster has only database 0"),
         ("redis+cluster://a?sentinel_password=hunter2", "an option that is not known"),
         ("redis+cluster://" + ",".join(f"h{n}" for n in range(33)), "more than 32"),
         ("redis://a?socket_timeout=1", "an option that is not known"),

@@ -127,7 +127,7 @@ async def test_a_replica_is_told_of_once_until_there_is_a_primary_again(pair: Pa
                 await pair.a.replicaof("127.0.0.1", "1")
                 before = pair.address.accepted
                 await eventually(partial(_has_connected_anew, pair, store, before + 3))
-                assert [line["event"] for line in told].count("store_connected_anew") == times
+                assert [line["event"] for line in told].count("store_reconnected") == times
                 await pair.a.replicaof("no", "one")  # type: ignore[arg-type]
                 await store.identity(0)
                 await store.identity(0)

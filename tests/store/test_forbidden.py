@@ -56,10 +56,10 @@ async def test_it_is_in_the_log_once_a_minute_and_not_with_each_request(
                             await store.command("GET", key)
             return [line["event"] for line in logs]
 
-        assert await try_both() == ["redis_refuses"] * 2
+        assert await try_both() == ["redis_permission_denied"] * 2
         assert await try_both() == []
         now += 60
-        assert await try_both() == ["redis_refuses"] * 2
+        assert await try_both() == ["redis_permission_denied"] * 2
 
 
 def test_kinds_of_refusals_do_not_fill_memory() -> None:

@@ -275,7 +275,7 @@ async def _screen(descriptor: int, until: str | None) -> str:
         (["--address", "h:1"], "Name at least one user"),
         (["a@x.org", "--address", "https://h"], "host:port"),
         (["a@x.org", "--address", "h:1", "--key-file", "nowhere"], "key file nowhere cannot be read"),
-        (["a@x.org", "--address", "h:1", "--key-file", "ca.pem"], "That is no suite key"),
+        (["a@x.org", "--address", "h:1", "--key-file", "ca.pem"], "This is not a suite key"),
         (["a@x.org", "--address", "h:1", "--ca-file", "key"], "holds no certificate"),
         (["a@x.org", "--address", "h:1", "--proxy", "socks5://p"], "not supported"),
         (["--address", "h:1", "--users-file", "binary"], "not text"),

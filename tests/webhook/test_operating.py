@@ -147,7 +147,7 @@ async def test_the_preflight_tells_the_webhook_from_whatever_else_answers(
     tls = Tls(hook.cloud.ca_pem.decode(), "", "")
     which = settings(valkey.url, tmp_path, tls, 0, url=hook.cloud.url)  # Graph itself is no webhook
     found = await findings(which)
-    assert [text for text, is_good in found.items() if not is_good and "something else" in text]
+    assert [text for text, is_good in found.items() if not is_good and "something other" in text]
 
 
 async def test_an_expiring_certificate_is_told(valkey: ValkeyServer, tmp_path: Path):

@@ -235,7 +235,7 @@ class AccountViews:
             right_of=visitor.right_of,
             replaces=None if former is None else ReplacedGrant(former.account_id, former.upn),
         )
-        log.info("tenant_grant_brought", tenant_id=visitor.tenant_id, account_id=consented.account_id)
+        log.info("tenant_grant_added", tenant_id=visitor.tenant_id, account_id=consented.account_id)
         is_known = any(grant.account_id == consented.account_id for grant in visitor.grants)
         if former is not None and former.account_id != consented.account_id:
             return "account_replaced", consented.upn

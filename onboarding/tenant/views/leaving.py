@@ -114,7 +114,7 @@ class LeavingViews:
         accounts = tuple(grant.upn or grant.account_id for grant in visitor.grants)
         left = Deletion(visitor.title, accounts, len(records), entries)
         if await services.sessions.change(visitor.held, left=left, fresh=None, flash=None) is None:
-            log.info("tenant_leaving_twice", tenant_id=tenant_id)  # a second click; repeating is safe
+            log.info("tenant_already_left", tenant_id=tenant_id)  # a second click; repeating is safe
         if await services.tenants.remove(tenant_id, visitor.actor):
             tenant = visitor.tenant
             await services.letters.to_managers(tenant, NoticeKind.TENANT_LEFT, visitor.actor, managers=visitor.managers)

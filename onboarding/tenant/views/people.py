@@ -95,7 +95,7 @@ class PeopleViews:
             )
         except RightEnded:
             return _ended(visitor, "name_manager")
-        log.info("tenant_manager_named", tenant_id=visitor.tenant_id, account_id=found.user_id, outcome=added.name)
+        log.info("tenant_manager_added", tenant_id=visitor.tenant_id, account_id=found.user_id, outcome=added.name)
         if added is AddOutcome.ADDED:
             await services.letters.to_managers(visitor.tenant, NoticeKind.MANAGER_ADDED, visitor.actor, about=found.upn)
         await services.layout.flash(visitor, _ADDED[added], found.upn)
@@ -141,7 +141,7 @@ class PeopleViews:
             removed = await services.managers.remove(visitor.tenant_id, manager, visitor.actor, visitor.right_of)
         except RightEnded:
             return _ended(visitor, "end_manager")
-        log.info("tenant_manager_ended", tenant_id=visitor.tenant_id, account_id=account_id, outcome=removed.name)
+        log.info("tenant_manager_removed", tenant_id=visitor.tenant_id, account_id=account_id, outcome=removed.name)
         if removed is RemoveOutcome.REMOVED:
             await services.letters.to_managers(
                 visitor.tenant,

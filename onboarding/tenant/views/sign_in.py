@@ -125,7 +125,7 @@ class SignInViews:
         managers = self._services.managers
         _, claim = await managers.read(who.tenant_id)
         if is_contact(who, claim) and await managers.claim(who.tenant_id, who.account_id, who.upn):
-            log.info("tenant_contact_came", tenant_id=who.tenant_id, account_id=who.account_id)
+            log.info("tenant_contact_signed_in", tenant_id=who.tenant_id, account_id=who.account_id)
 
     def _with_form(self, request: Request, template: str, status: int, **values: object) -> Response:
         """Return a page with the form that signs in, which belongs to no session yet."""

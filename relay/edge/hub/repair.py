@@ -129,7 +129,7 @@ class Repair:
         """Note that the store answers again; everything is checked and repaired soon."""
         self.is_away = False
         self.check_soon()
-        _log.info("store_back")
+        _log.info("store_available_again")
 
     async def _check_all(self) -> None:
         """Check all partitions in use; only to be run by `_checks`."""

@@ -125,7 +125,7 @@ class Lookups:
             return await self._edge.empty_snapshot(self._watch.tenant_id), True
         found = await self._edge.presences.snapshot(self._watch.tenant_id, names)
         if found.epoch is None:
-            raise StoreUnavailable("No worker has taken this partition yet")
+            raise StoreUnavailable("No worker owns this partition yet")
         if found.is_held_back:
-            raise StoreUnavailable("The tenant's permission was changed, and the worker has not carried it out yet")
+            raise StoreUnavailable("The tenant's permission was changed, and the worker has not enforced it yet")
         return NamesSnapshot(found.last, found.epoch, found.names, found.answers), vouched(found.epoch, found.replid)

@@ -321,7 +321,7 @@ class Stream:
     def _act(self, due: Due, now: float) -> None:
         match due:
             case Due.END_SHUTDOWN:
-                self.end(ShuttingDown("This relay process stops"))
+                self.end(ShuttingDown("This relay process is stopping"))
             case Due.END_REBALANCED:
                 self.end(Rebalanced("Open another stream"))
             case Due.END_BLOCKED:

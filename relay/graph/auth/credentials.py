@@ -120,7 +120,7 @@ class Credentials:
             self._refused.pop(credential, None)
         for refused in tried:
             log.warning(
-                "relay_credential_refused", refused=refused.name, works=credential.name,
+                "relay_credential_fallback_used", refused=refused.name, works=credential.name,
                 hint="Microsoft accepts one of the relay's two credentials only: replace the one that it refuses",
             )  # fmt: skip
 
@@ -167,7 +167,7 @@ def _credentials(texts: Mapping[str, str]) -> tuple[Credential, ...]:
 
 def _whole(credentials: tuple[Credential, ...]) -> tuple[Credential, ...]:
     if not all(credential.is_whole for credential in credentials):
-        raise ValueError("a certificate and its private key do not fit together (yet)")
+        raise ValueError("a certificate and its private key do not match (yet)")
     return credentials
 
 

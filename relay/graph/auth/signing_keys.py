@@ -133,7 +133,7 @@ class SigningKeys:
         fetch = self._fetch or self._begin()
         await asyncio.wait([fetch], timeout=self._pace.wait_s)
         if not fetch.done() or self._failed_at > self._fetched_at:
-            raise SourceUnreachable("Entra's signing keys are not there in time")
+            raise SourceUnreachable("Entra's signing keys did not arrive in time")
         return self._published
 
     def _begin(self) -> asyncio.Task[None]:
@@ -150,7 +150,9 @@ class SigningKeys:
             self._fetched_at = time.monotonic()
         except (RelayError, TimeoutError) as error:
             self._failed_at = time.monotonic()
-            log.warning("signing_keys_absent", error=str(error) or "no answer in time", known=len(self._published.keys))
+            log.warning(
+                "signing_keys_unavailable", error=str(error) or "no answer in time", known=len(self._published.keys)
+            )
         finally:
             self._fetch = None
 
@@ -159,7 +161,7 @@ class SigningKeys:
         try:
             document = _DOCUMENT.decode(await self._client.fetch(f"{authority}{path}"))
             if not document.jwks_uri.startswith(f"{authority}/"):
-                raise SourceUnreachable("Entra's keys are said to be at an address that is not Entra's")
+                raise SourceUnreachable("Entra's discovery document names an address for its keys that is not Entra's")
             entries = _KEYS.decode(await self._client.fetch(document.jwks_uri)).keys
         except UNREADABLE as error:
             raise SourceUnreachable("Entra's key documents cannot be read") from error

@@ -173,7 +173,7 @@ class GrantTokens:
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if flight.cancelled() and task is not None and not task.cancelling():
-                raise SourceUnreachable("the grant was replaced while its token was asked for") from None
+                raise SourceUnreachable("the grant was replaced while its token was requested") from None
             raise
 
     def _take_off(self, kept: _Kept, *, force: bool) -> asyncio.Task[AccessToken]:
@@ -309,6 +309,6 @@ _RENEW_AGAIN_S: Final = 15.0
 
 _NOTHING_KEPT: Final = Refusal(
     RefusalClass.CONSENT_REQUIRED,
-    "What is kept of this consent cannot be used. Consent again.",
+    "The stored consent cannot be used. Consent again.",
     "nothing_kept",
 )

@@ -257,7 +257,7 @@ def _answers(body: bytes) -> dict[str, _Answer]:
     """
     read = _read(_ANSWERS, body)
     if read is None:
-        raise _Unreadable("Graph's answer to a batch is not what it documents")
+        raise _Unreadable("Graph's answer to a batch does not have the documented form")
     answers = (_read(_ANSWER, answer) for answer in read.responses)
     return {answer.id: answer for answer in answers if answer is not None}
 

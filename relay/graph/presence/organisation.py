@@ -42,7 +42,7 @@ async def tenant_of(client: GraphClient, domain: str) -> TenantId | None:
     except RequestRefused:
         return None
     except UNREADABLE:
-        raise SourceUnreachable("Entra's discovery document is not what it documents") from None
+        raise SourceUnreachable("Entra's discovery document does not have the documented form") from None
     # https://login.microsoftonline.com/{tenant}/v2.0
     tenant = names.tenant_id(issuer.removesuffix("/v2.0").rpartition("/")[2])
     if tenant is None:
@@ -61,7 +61,7 @@ async def some_users(client: GraphClient, token: TokenSource, most: int) -> list
     try:
         users = msgspec.json.decode(body, type=_Users).value
     except UNREADABLE:
-        raise SourceUnreachable("Graph's list of users is not what it documents") from None
+        raise SourceUnreachable("Graph's list of users does not have the documented form") from None
     return [colleague for user in users[:most] if (colleague := _colleague(user)) is not None]
 
 

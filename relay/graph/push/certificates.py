@@ -134,7 +134,9 @@ class Certificates:
             self._files = files  # tried once, and told once
             self._take(_read_all(self._folder))
         except CertificatesInvalid as error:
-            log.warning("certificates_unusable", error=str(error), hint="what was read before is used on")
+            log.warning(
+                "certificates_unusable", error=str(error), hint="the certificates that were read before stay in use"
+            )
             return
         log.info("certificates_changed", newest=self.newest.certificate_id, count=len(self._by_id))
 

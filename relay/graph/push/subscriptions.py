@@ -218,14 +218,14 @@ def _decoded(body: bytes) -> _Subscription:
     try:
         return _SUBSCRIPTION.decode(body)
     except UNREADABLE as error:
-        raise SourceUnreachable("Graph's answer is no subscription") from error
+        raise SourceUnreachable("Graph's answer is not a subscription") from error
 
 
 def _page(body: bytes) -> _Page:
     try:
         return _PAGE.decode(body)
     except UNREADABLE as error:
-        raise SourceUnreachable("Graph's answer is no list of subscriptions") from error
+        raise SourceUnreachable("Graph's answer is not a list of subscriptions") from error
 
 
 def _subscribed(one: _Subscription) -> Subscribed:

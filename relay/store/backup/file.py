@@ -106,11 +106,13 @@ class BackupKey:
         try:
             found = msgspec.json.decode(text if isinstance(text, str) else text_of(text), type=dict[str, Any])
             if (found.get("kty"), found.get("crv")) != ("OKP", _CURVE):
-                raise BackupInvalid(f"This is no backup key, which is a JWK on {_CURVE}: presence-relay backup new-key")
+                raise BackupInvalid(
+                    f"This is not a backup key, which is a JWK on {_CURVE}: presence-relay backup new-key"
+                )
             key = OKPKey.import_key({name: found[name] for name in ("kty", "crv", "x", "d") if name in found})
             kid = key.thumbprint()
         except (msgspec.DecodeError, UnicodeDecodeError, JoseError, ValueError, TypeError, LookupError):
-            raise BackupInvalid("This is no backup key: presence-relay backup new-key makes one") from None
+            raise BackupInvalid("This is not a backup key: presence-relay backup new-key makes one") from None
         return cls(kid, key.is_private, key)
 
     def seal_head(self, head: bytes) -> bytes:
@@ -207,14 +209,14 @@ class BackupReader:
         header = _decoded_header(line)
         typed = _TYPED.fullmatch(str(header.get("typ", "")))
         if typed is None:
-            raise BackupInvalid("This is no backup of a presence relay")
+            raise BackupInvalid("This is not a backup of a presence relay")
         version = int(typed[1][:9])
         if version not in (UNSIGNED, VERSION):
             raise BackupInvalid(
                 f"This backup is of version {version}, and this release reads {VERSION}: restore it with the release that made it"
             )
         if not key.is_private:
-            raise BackupInvalid("This is the public half of a backup key, which opens nothing: give the private one")
+            raise BackupInvalid("This is the public half of a backup key, which opens no backup: give the private one")
         if header.get("kid") != key.kid:
             raise BackupInvalid(
                 f"This backup was made for the key {str(header.get('kid'))[:60]}, and this is {key.kid}"
@@ -235,7 +237,7 @@ class BackupReader:
     def _next(self) -> bytes:
         line = self._file.readline(_MAX_LINE_BYTES)
         if not line.endswith(b"\n"):
-            raise BackupInvalid("This backup is not whole: it was cut off, or never finished")
+            raise BackupInvalid("This backup is incomplete: it was cut off, or never finished")
         return line[:-1]
 
     def _open(self, line: bytes, number: int) -> tuple[bytes, bool]:
@@ -279,7 +281,7 @@ def _decoded_header(line: bytes) -> dict[str, Any]:
         text = line.partition(b".")[0]
         return msgspec.json.decode(_base64url(text), type=dict[str, Any])
     except (ValueError, msgspec.DecodeError, UnicodeDecodeError):
-        raise BackupInvalid("This is no backup of a presence relay, or it was damaged") from None
+        raise BackupInvalid("This is not a backup of a presence relay, or it was damaged") from None
 
 
 def _base64url(text: bytes) -> bytes:

@@ -153,7 +153,7 @@ def _records(reader: BackupReader) -> Iterator[tuple[Manifest, BackupRecord]]:
         try:
             record: BackupRecord = msgspec.msgpack.decode(line, type=BackupRecord)
         except msgspec.DecodeError:
-            raise BackupInvalid("This backup holds something that this release does not know") from None
+            raise BackupInvalid("This backup contains records that this release does not know") from None
         _check(record)
         yield reader.manifest, record
 
@@ -168,7 +168,7 @@ def _check(record: BackupRecord) -> None:
         suite_key[b"tenant"].decode() == record.tenant_id for suite_key in record.suite_keys.values() if whole
     )
     if not (whole and belongs):
-        raise BackupInvalid(f"The record of {record.tenant_id} in this backup is not whole")
+        raise BackupInvalid(f"The record of {record.tenant_id} in this backup is incomplete")
 
 
 class Restore:

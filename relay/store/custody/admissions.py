@@ -109,7 +109,7 @@ class RequestGone(RelayError):
     """The request that a manager accepted is gone: it has expired, was refused, or is another one by now. Nothing was written."""
 
     def __init__(self) -> None:
-        super().__init__("This request is not waiting any more")
+        super().__init__("This request is no longer waiting")
 
 
 class Admissions:

@@ -65,7 +65,7 @@ class Letters:
         who = by.name if by.kind is ActorKind.ACCOUNT else ""
         written = await self._notices.write(tenant, kind, to, who=who, about=about)
         if written < len(to):
-            log.warning("letters_left_out", tenant_id=tenant.tenant_id, kind=kind, count=len(to) - written)
+            log.warning("letters_dropped", tenant_id=tenant.tenant_id, kind=kind, count=len(to) - written)
 
 
 def recipients(tenant: Tenant, managers: Iterable[Manager], but: Actor) -> list[str]:

@@ -143,7 +143,7 @@ class Marking:
 
 _WORDS: Final = {
     MarkVerdict.MISSING: "no mark",
-    MarkVerdict.KEY_UNKNOWN: "a mark of a key that the ring lacks",
+    MarkVerdict.KEY_UNKNOWN: "a mark of a key that is missing from the ring",
     MarkVerdict.FALSE: "a false mark: somebody without the key ring wrote or changed the record",
 }
 

@@ -159,7 +159,7 @@ class Sealed:
                 progress.rewritten += await self._reseal(ring, place, key, value)
             except SealBroken:
                 progress.broken.append(key)
-                log.warning("sealed_value_does_not_open", key=key)
+                log.warning("sealed_value_not_decrypted", key=key)
             yield progress
         yield progress
 

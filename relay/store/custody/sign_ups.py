@@ -53,7 +53,7 @@ class SignUpsFull(RelayError):
     """
 
     def __init__(self, why: str, most: int) -> None:
-        super().__init__(f"No more tenants are taken in for now ({why})")
+        super().__init__(f"No more tenants are accepted for now ({why})")
         self.why = why
         self.most = most
 

@@ -308,12 +308,12 @@ async def _tell_once(
     await vault.execute("HSET", keys.suite_key(key_id), field, 1)
 
 
-_UNKNOWN: Final = "Nobody issued this suite key"
+_UNKNOWN: Final = "This suite key was not issued by this relay"
 _NOT_TOLD: Final = 1
 """The script's reply for a kept key that the audit log has no entry of yet."""
 _ADVICE: Final = {
     MarkVerdict.MISSING: "its record has no mark: presence-relay suite-keys mark shows such keys, and marks those of earlier releases",
-    MarkVerdict.KEY_UNKNOWN: "its mark is of a key that is not known here: bring the public keys here (presence-relay keyring public)",
+    MarkVerdict.KEY_UNKNOWN: "its mark is of a key that this process does not know: copy the public keys here (presence-relay keyring public)",
     MarkVerdict.FALSE: "its record was written or changed by somebody without the key ring: find out who can write to Redis",
 }
 _ENDS: Final = ("tenant", "revoked", "expires")

@@ -207,7 +207,7 @@ class Vault:
             keep_last=int(unless_last),
         )
         if known < 0:
-            raise LastGrant("It is the last account that reads for the tenant")
+            raise LastGrant("This is the last account that reads for the tenant")
         return bool(known)
 
     async def _write(

@@ -125,7 +125,7 @@ class KeyRing:
             raise SealBroken("The key ring lacks the key that a stored grant was encrypted with")
         expected = {"alg": _ALGORITHM, "enc": _ENCRYPTION, "kid": key.kid, **_claims(belonging)}
         if header != expected:
-            raise SealBroken("A stored grant is not the one that belongs here")
+            raise SealBroken("A stored grant belongs to another account")
         try:
             plaintext = jwe.decrypt_compact(sealed, key.key, registry=_registry).plaintext
         except (JoseError, ValueError):
@@ -216,7 +216,7 @@ def _faults(number: int, key: Mapping[str, Any]) -> list[str]:
     if not (isinstance(key.get("kid"), str) and key["kid"]):
         faults.append(f"key {number} has no kid")
     faults += [
-        f"key {number} has an {name} that is no number"
+        f"key {number} has an {name} that is not a number"
         for name in ("iat", "nbf")
         if not isinstance(key.get(name, 0), int | float)
     ]

@@ -122,7 +122,7 @@ def read_public_set(text: str | bytes) -> dict[str, Ed25519PublicKey]:
     except ValueError as error:
         raise PublicKeysInvalid(f"this {error}") from None
     if any("k" in key or "d" in key for key in found):
-        raise PublicKeysInvalid("these are secret keys; here belong the public ones alone, which an edge may have")
+        raise PublicKeysInvalid("these are secret keys; give only the public ones, which an edge may have")
     if not found:
         raise PublicKeysInvalid("there is no key in it")
     faults = [fault for number, key in enumerate(found, start=1) for fault in _faults(number, key)]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NOT_ENCODED: Final = (
-    "cannot be read; what has a meaning in a URL must be percent-encoded in its user name and password: "
+    "cannot be read; characters with a meaning in a URL must be percent-encoded in user name and password: "
     "/ as %2F, # as %23, ? as %3F, % as %25"
 )
 SENTINEL_PORT: Final = 26379
@@ -117,7 +117,7 @@ def parse_address(url: str) -> RedisAddress:
     found = _FORM.match(url)
     if found is None:
         raise AddressInvalid(
-            "is no Redis URL; it begins with redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://, "
+            "is not a Redis URL; it begins with redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://, "
             "redis+cluster:// or rediss+cluster://"
         )
     scheme, _, kind = found[1].lower().partition("+")
@@ -161,7 +161,7 @@ def _sentinel(url: str, hosts: str, path: str, options: dict[str, str], access: 
             "has no service name; it goes behind the sentinels: redis+sentinel://sentinel1,sentinel2/mymaster"
         )
     if db and not (db.isascii() and db.isdigit()):
-        raise AddressInvalid("has something behind the service name that is no database number")
+        raise AddressInvalid("has something after the service name that is not a database number")
     shared = {name: value for name, value in options.items() if not name.startswith(_SENTINEL)}
     own = {
         name.removeprefix(_SENTINEL): value
@@ -179,7 +179,7 @@ def _sentinel(url: str, hosts: str, path: str, options: dict[str, str], access: 
 
 def _cluster(url: str, hosts: str, path: str, options: dict[str, str], access: _Access) -> RedisAddress:
     if path.strip("/") not in ("", "0"):
-        raise AddressInvalid("names a database; a Redis Cluster has none but 0")
+        raise AddressInvalid("names a database; a Redis Cluster has only database 0")
     servers = _Access(access.tls, access.user_info, "", _of_tls(options, tls=access.tls))
     return RedisAddress(TopologyKind.CLUSTER, _places(hosts, REDIS_PORT), "", url, servers, servers)
 

@@ -143,7 +143,7 @@ class Cluster:
             await self._follow(agreed(found, self._view))
         elif not self._view:
             said = "; ".join(f"{host}:{port} {view or 'knows no slots'}" for (host, port), view in views.items())
-            raise StoreUnavailable(f"No node of the cluster says who has the slots: {said}")
+            raise StoreUnavailable(f"No node of the cluster says which nodes have the slots: {said}")
 
     async def _follow(self, view: SlotView) -> None:
         """Have a view in force."""
@@ -179,7 +179,7 @@ class Cluster:
 
 
 def _down() -> StoreUnavailable:
-    error = StoreUnavailable("The store is a cluster in which nobody has some of the slots (CLUSTERDOWN)")
+    error = StoreUnavailable("The store is a cluster in which no node has some of the slots (CLUSTERDOWN)")
     error.code = "CLUSTERDOWN"
     return error
 

@@ -76,7 +76,7 @@ class DurableWrites:
             return
         node, connection = self._at
         if not connection.is_connected:
-            raise NotSaved("The connection was lost, and another one cannot tell what was written on it")
+            raise NotSaved("The connection was lost, and its writes cannot be confirmed on another one")
         try:
             async with node.asked("WAITAOF"):
                 local, replicas = await _send(connection, "WAITAOF", 1, self._replicas, self._timeout_ms)

@@ -43,7 +43,7 @@ def log_refusal(user: str, words: str) -> None:
     now = time.monotonic()
     if now - _said.get(words, -_SAY_EVERY_S) >= _SAY_EVERY_S and (words in _said or len(_said) < _MOST_KINDS):
         _said[words] = now
-        log.error("redis_refuses", user=user or "default", hint=words)
+        log.error("redis_permission_denied", user=user or "default", hint=words)
 
 
 def _words(what: str, about: Sequence[object], user: str, said: str) -> str:

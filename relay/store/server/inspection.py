@@ -63,7 +63,7 @@ def cluster_faults(views: Mapping[Place, SlotView | str]) -> list[str]:
             )
     if len(set(seen.values())) > 1:
         faults.append(
-            "the nodes disagree who has which slots; unless slots are being moved, see `CLUSTER NODES` of each"
+            "the nodes disagree which of them have which slots; unless slots are being moved, see `CLUSTER NODES` of each"
         )
     return faults
 

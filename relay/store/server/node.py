@@ -228,7 +228,7 @@ class Node:
         self._anew_at = now + _ANEW_EVERY_S
         if not self._is_logged:
             self._is_logged = True
-            log.warning("store_connected_anew", hint="the server is no primary, or another one has taken its place")
+            log.warning("store_reconnected", hint="the server is no primary, or another one has taken its place")
         for connection in self._singles:
             connection.mark_for_reconnect()  # type: ignore[no-untyped-call]
         for client in (self.client, self.writer, self.urgent):

@@ -109,7 +109,7 @@ class Announcements:
         grant.watchdog.announced(users, self._clock.monotonic())
         if grant.standing.is_suspect:
             grant.standing = rules.heard(grant.standing)
-            log.info("notifications_are_back", tenant_id=self._tenant_id, account_id=grant.account_id)
+            log.info("notifications_resumed", tenant_id=self._tenant_id, account_id=grant.account_id)
             self._book.refresh()
             self._schedule.cover(self._book.covered)
 

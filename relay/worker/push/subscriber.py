@@ -120,9 +120,9 @@ class Subscriber:
                 leaving = (self._leave(grant) for grant in self.book)
                 for failed in await asyncio.gather(*leaving, return_exceptions=True):
                     if failed is not None:  # the tenant leaves all the same
-                        log.error("subscription_left_behind", tenant_id=self._tenant_id, error=repr(type(failed)))
+                        log.error("subscription_orphaned", tenant_id=self._tenant_id, error=repr(type(failed)))
         except TimeoutError:
-            log.warning("subscriptions_left_behind", tenant_id=self._tenant_id)
+            log.warning("subscriptions_orphaned", tenant_id=self._tenant_id)
 
     async def finish(self) -> None:
         """Return when no step is under way: one that is cut short may leave a subscription behind."""
@@ -136,7 +136,7 @@ class Subscriber:
         try:
             await self._graph.leave(grant)
         except RelayError as error:
-            log.warning("subscription_left_behind", tenant_id=self._tenant_id, error=type(error).__name__)
+            log.warning("subscription_orphaned", tenant_id=self._tenant_id, error=type(error).__name__)
 
     # Coverage
 

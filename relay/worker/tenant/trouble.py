@@ -45,6 +45,6 @@ class TroubleLog:
         if trouble != self._trouble:
             self._trouble = trouble
             if trouble:
-                log.warning("tenant_in_trouble", tenant_id=self._tenant_id, error=trouble)
+                log.warning("tenant_failing", tenant_id=self._tenant_id, error=trouble)
             else:
-                log.info("tenant_well_again", tenant_id=self._tenant_id)
+                log.info("tenant_recovered", tenant_id=self._tenant_id)

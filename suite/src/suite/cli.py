@@ -167,7 +167,7 @@ def _run(watching: Coroutine[Any, Any, None]) -> None:
         # Whoever read our lines has gone; the interpreter must not try to flush what is left for them.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
-        _give_up(f"presence-suite itself broke ({type(error).__name__}). Report it.", EXIT_BROKEN)
+        _give_up(f"presence-suite has a bug ({type(error).__name__}). Report it.", EXIT_BROKEN)
 
 
 def _give_up(message: str, code: int) -> NoReturn:

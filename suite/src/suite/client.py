@@ -326,5 +326,5 @@ def _checked_key(key: str) -> str:
     """Return the key without white space around it. The error's text does not repeat the key."""
     bare = key.strip()
     if not re.fullmatch(r"psk_[\x21-\x7e]+", bare):
-        raise ConfigError("That is no suite key: one begins with psk_ and has no white space in it.")
+        raise ConfigError("This is not a suite key: it must begin with psk_ and contain no white space.")
     return bare

@@ -176,7 +176,7 @@ _SENTENCES_BY_CODE: Final = {
     grpc.StatusCode.UNAUTHENTICATED: "The relay refuses this suite key.",
     grpc.StatusCode.PERMISSION_DENIED: "The relay does not permit this suite to watch.",
     grpc.StatusCode.INVALID_ARGUMENT: "The relay did not understand a request; this suite's software needs an update.",
-    grpc.StatusCode.UNIMPLEMENTED: "What answers there is no presence relay, or an older one.",
+    grpc.StatusCode.UNIMPLEMENTED: "The server there is not a presence relay, or an older release of it.",
 }
 
 _TRANSPORT: Final = tuple(

@@ -192,7 +192,7 @@ async def test_those_that_come_by_themselves_are_bounded_and_whoever_is_invited_
     await wizard(flood, "presence-relay@fabrikam.example", **FABRIKAM)
     person = await meet(site)
     await wizard(person)
-    assert PROBLEMS["sign_ups_full"].title in person.text
+    assert PROBLEMS["sign_up_limit_reached"].title in person.text
     assert await site.tenants.load(site.tenant_id()) is None
     await person.get(await invitation_of(site))
     await person.submit("invited")
@@ -250,7 +250,7 @@ async def test_of_many_that_come_by_themselves_within_an_hour_as_many_as_the_bou
         await person.authorize(account)
     await asyncio.gather(*(person.confirm() for person in people))
     assert len(await site.tenants.list()) == 1
-    assert sum(PROBLEMS["sign_ups_full"].title in person.text for person in people) == 1
+    assert sum(PROBLEMS["sign_up_limit_reached"].title in person.text for person in people) == 1
     sign_ups = SignUps(site.store, SignUpLimits(hourly=1))
     again = (await site.tenants.list())[0].tenant_id
     await sign_ups.take(again, waits=False)  # a tenant counts once
