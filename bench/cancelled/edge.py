@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import ctypes
-import gc
-import sys
-from collections import Counter
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-import psutil
-
+from bench.cancelled import memory
 from bench.fanout.relay import MARKS
 from bench.processes import message
 from relay.edge.server import EdgeServer
@@ -26,25 +19,8 @@ if TYPE_CHECKING:
 
     from relay.store.server.connection import StoreSettings
 
-_BLOCK_BYTES: Final = 64
-"""A small object of Python's, on average."""
 _MOST: Final = 1_000_000
 """More names a second than the suites ask for: this is not about the pace of starts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """The memory of an edge without streams.
-
-    Attributes:
-        in_use: bytes that the C library has given away and not got back, and Python's small objects.
-        resident: bytes of the process in memory: pages that hold anything at all, so the most that was ever in use counts in.
-        objects: objects that the collector tracks, by type.
-    """
-
-    in_use: int
-    resident: int
-    objects: Counter[str] = field(repr=False)
 
 
 def serve(pipe: Connection, servers: StoreSettings, streams: int) -> None:
@@ -64,32 +40,7 @@ async def _serve(pipe: Connection, servers: StoreSettings, streams: int) -> None
                 (question,) = await message(pipe)
                 if question == "state":
                     now = edge.statistics()
-                    pipe.send((now.streams, now.writing, now.tasks))
+                    pipe.send((now.streams, now.writing))
                 else:
                     telemetry.exposition()
-                    pipe.send(await _kept())
-
-
-async def _kept() -> Kept:
-    for _ in range(3):
-        gc.collect()
-        await asyncio.sleep(0.5)  # gRPC's own threads let go
-    libc = ctypes.CDLL(None)
-    libc.malloc_trim(0)
-    libc.mallinfo2.restype = _MallInfo
-    heap = libc.mallinfo2()
-    in_use = heap.uordblks + heap.hblkhd + sys.getallocatedblocks() * _BLOCK_BYTES
-    objects = Counter(type(one).__name__ for one in gc.get_objects())
-    return Kept(in_use, psutil.Process().memory_info().rss, objects)
-
-
-class _MallInfo(ctypes.Structure):
-    """The C library's `struct mallinfo2`; see `man 3 mallinfo`."""
-
-    _fields_ = tuple(
-        (name, ctypes.c_size_t)
-        for name in (
-            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
-            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
-        )
-    )
+                    pipe.send(await memory.kept())
