@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import platform
-from pathlib import Path
 from typing import Final
 
 from deploy.image import build
+from deploy.image.architectures import ARM64, QEMU
 from deploy.image.machine import demand, run, say
 
-_BINFMT: Final = Path("/proc/sys/fs/binfmt_misc")
+_BINFMT: Final = QEMU.parent
 _MAGIC: Final = r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
 _MASK: Final = r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff"
 
 
 def register() -> None:
     """Have the kernel run programs of arm64 by qemu; `F` keeps the emulator open, so that containers need none."""
-    if platform.machine() == "aarch64" or (_BINFMT / "qemu-aarch64").exists():
+    if platform.machine() == "aarch64" or QEMU.exists():
         return
     if not (_BINFMT / "register").exists():
         run("mount", "-t", "binfmt_misc", "binfmt_misc", _BINFMT)
-    if not (_BINFMT / "qemu-aarch64").exists():
+    if not QEMU.exists():
         (_BINFMT / "register").write_text(f":qemu-aarch64:M::{_MAGIC}:{_MASK}:/usr/bin/qemu-aarch64-static:F")
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     """Build and start it."""
     demand("qemu-user-static", "arch-test")
     register()
-    name = build.main(build.ARM64)
+    name = build.main(ARM64)
     command = [
         "podman",
         "--runtime",

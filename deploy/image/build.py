@@ -1,4 +1,4 @@
-"""Builds the image without a registry: `python -m deploy.image.build [amd64|arm64]`.
+"""Builds the image without a registry: `python -m deploy.image.build [amd64|arm64]`, by default for this machine's architecture.
 
 The base is a small Debian made by mmdebstrap; the wheels are those of the lock, with their hashes. pip chooses them for the base's Python
 and for the image's architecture, which need not be this machine's.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -17,6 +16,7 @@ from typing import Final
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
+from deploy.image.architectures import ALL, Architecture, demand_runnable, own
 from deploy.image.machine import FOLDER, ROOT, TOOLS, demand, run, say
 
 IMAGE: Final = "localhost/presence-relay:dev"
@@ -27,36 +27,6 @@ _PYTHON: Final = "3.11.2"
 """Of that Debian."""
 _PACKAGES: Final = "python3,libpython3-stdlib,ca-certificates,tzdata,libstdc++6"
 _WITHOUT: Final = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
-
-
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """An architecture: its name with Debian and OCI, with Python, and the wheels that fit."""
-
-    name: str
-    machine: str
-
-    @property
-    def base(self) -> str:
-        """The name of the base image."""
-        return f"localhost/debian-python-{self.name}:12"
-
-    @property
-    def wheels(self) -> Path:
-        """The folder of the wheels."""
-        return FOLDER / f"wheels-{self.name}"
-
-    @property
-    def platforms(self) -> list[str]:
-        """The platforms of wheels that run on Debian 12."""
-        return [
-            f"manylinux{form}_{self.machine}"
-            for form in ("2014", "_2_17", "_2_28", "_2_34", "1", "2010", "_2_5", "_2_12")
-        ]
-
-
-AMD64: Final = Architecture("amd64", "x86_64")
-ARM64: Final = Architecture("arm64", "aarch64")
 
 
 def base(arch: Architecture) -> None:
@@ -153,14 +123,15 @@ def image(arch: Architecture, name: str) -> None:
 
 def main(arch: Architecture) -> str:
     """Build the image of an architecture; return its name."""
+    name = IMAGE if arch is own() else f"{IMAGE}-{arch.name}"
+    demand_runnable(arch.name, name)
     demand(*TOOLS)
     FOLDER.mkdir(exist_ok=True)
     base(arch)
     wheels(arch)
-    name = IMAGE if arch is AMD64 else f"{IMAGE}-{arch.name}"
     image(arch, name)
     return name
 
 
 if __name__ == "__main__":
-    main({"amd64": AMD64, "arm64": ARM64}[sys.argv[1] if len(sys.argv) > 1 else "amd64"])
+    main({arch.name: arch for arch in ALL}[sys.argv[1]] if len(sys.argv) > 1 else own())

@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from deploy.image.architectures import demand_runnable
 from deploy.image.build import IMAGE
 from deploy.image.machine import ROOT, run, say
 
@@ -41,6 +42,7 @@ _HARDENED: Final = (
 
 def main(image: str) -> None:
     """Run the trial."""
+    demand_runnable(run("podman", "image", "inspect", "--format", "{{.Architecture}}", image), image)
     with (
         tempfile.TemporaryDirectory(prefix="relay-image-") as text,
         relay_on_this_machine(Path(text) / "state") as state,
