@@ -1,15 +1,15 @@
 """Benchmarks of the relay, each beside something comparable that runs on the same machine.
 
     fanout        deliveries per CPU second, beside nats-server
-    poll          the CPU of reading a page, beside the HTTP call and the decoding alone
+    poll          the CPU of reading a page, compared with the HTTP call and the decoding alone
     webhook       how fast notifications are answered and opened, beside the cryptography alone
     emulator      the CPU of a bulk read in the local Microsoft cloud, beside a bare server
     cancelled     the memory that an edge keeps of streams that were cancelled, half of them in a blocked write
     scale         100,000 watched users of 200 tenants: gaps between reads, and the time to resume
     answer        the time until a newly watched user is answered, and until a change is shown
     abuse         one tenant floods the relay with names: how fresh a quiet tenant stays
-    slow-token    one tenant's token endpoint is slow: what it costs the others
-    fairness      one tenant is large, in trouble, or never rests: how fresh small tenants stay
+    slow-token    one tenant's token endpoint is slow: the cost for the others
+    fairness      one tenant is large, failing, or always changing: how fresh small tenants stay
     takeover      the time until another worker owns and reads everything, by distance to Redis
     push-latency  the time until a change that Graph announces at once is shown, at 200 a second
     push-day      a day of 2,000 users with notifications: requests and ages, beside polling
@@ -26,5 +26,5 @@ push-day and push-trouble run by a faster clock (`--speed`), for which Debian's 
     push/         push-latency, push-day and push-trouble
 
 Everything runs on loopback, in processes that end with the one that started them. Each benchmark prints tables and ends with
-one line of JSON: what was measured, what must hold, and whether it does. The exit code is 1 if something does not hold.
+one line of JSON: the measurements, the conditions, and whether each is met. The exit code is 1 if one is not met.
 """

@@ -1,7 +1,7 @@
 """A clock that goes faster, for this process and all that it starts: hours of a relay's life in minutes.
 
-Debian's `faketime` does it, by a library that stands between programs and the system's clock. The relay, its Valkey and the
-local cloud run as they are, at their usual settings. What the machine needs for its work counts as many times.
+Debian's `faketime` does it, with a library between programs and the system's clock. The relay, its Valkey and the
+local cloud run unchanged, with their default settings. The machine's own computing time counts as many times.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Child processes that end with their parent, however it ends, and what they cost."""
+"""Child processes that end with their parent in any case, and the CPU that they use."""
 
 from __future__ import annotations
 

@@ -30,12 +30,12 @@ A program (`python -m emulator`) and a library:
     chance.py     random numbers that depend on their names alone
     clock.py      a clock that can be scaled, stopped and stepped, and its queue
 
-    switches.py   switches for what Microsoft does not document
-    profile.py    profiles: every switch at once, from a file
-    faults.py     faults made to order
-    snapshots.py  everything as it was, under a name
+    switches.py   switches for behaviour that Microsoft does not document
+    profile.py    profiles: values for all switches, from a file
+    faults.py     injected faults
+    snapshots.py  snapshots of all state, under names
     journal.py    every request, and the gaps between two reads of a user
-    history.py    every change of what others saw of people
+    history.py    every change of the presence that others see
     state.py      the state that outlives the process
 
 It imports nothing of the relay, not even a constant, so that the two cannot be wrong together.

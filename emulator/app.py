@@ -1,7 +1,7 @@
 """The server: one ASGI application for all surfaces, TLS, start and stop.
 
-Plain ASGI rather than a web framework: requests of `$batch` go through the same handlers as requests of their own, every
-surface is subject to the same journal, faults and latency, and a bulk read costs little beside its bytes.
+Plain ASGI instead of a web framework: requests in `$batch` go through the same handlers as single requests, every
+surface has the same journal, faults and latency, and a bulk read costs little more than its bytes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Random numbers that depend on their names alone: the same seed and names give the same numbers, whatever others draw."""
+"""Random numbers that depend only on their names: the same seed and names give the same numbers, whatever else is drawn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A clock that can be scaled, stopped and stepped, and the queue of what is due by it."""
+"""A clock that can be scaled, stopped and stepped, and its queue of due work."""
 
 from __future__ import annotations
 

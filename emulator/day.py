@@ -1,7 +1,7 @@
 """Drives people through their days.
 
-One entry in the clock's queue and a plan of some 30 numbers are all the state a person has, so that 100,000 people are
-cheap. Each person's day depends on the seed, the person and the date, and on nothing that others do.
+A person's state is one entry in the clock's queue and a plan of some 30 numbers, so that 100,000 people are
+cheap. Each person's day depends only on the seed, the person and the date.
 """
 
 from __future__ import annotations

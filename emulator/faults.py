@@ -1,4 +1,4 @@
-"""Faults made to order: status, latency, broken bodies, torn connections, by path, tenant, application and probability."""
+"""Injected faults: status, latency, broken bodies, torn connections, by path, tenant, application and probability."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The history of people's presence: each change with its instant. Tests judge a client's view by it."""
+"""The history of people's presence: each change with its instant. Tests compare a client's view with it."""
 
 from __future__ import annotations
 

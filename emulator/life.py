@@ -7,7 +7,7 @@
 
     app_session ──► Available ── 5 min ──► Available/AvailableInactive ── 5 min ──► Away          until it expires
 
-`sessions.py` says what others then see. The strings are those of the older pages' table
+`sessions.py` computes the presence that others then see. The strings are those of the older pages' table
 (https://learn.microsoft.com/graph/cloud-communications-manage-presence-state).
 """
 

@@ -1,8 +1,8 @@
-"""The plan of one person's day, made from a seed: a calendar, and what comes between its entries.
+"""The plan of one person's day, made from a seed: a calendar, and activities between its entries.
 
-A day is planned in slots of five minutes. What is in the calendar takes its slots first: meetings that come again every
-day or week for the same people, then single ones, lunch, focus time. Calls, breaks and moods take what is left.
-Assumed, all of it: a lively office, as no figures about offices are published.
+A day is planned in slots of five minutes. Calendar entries take their slots first: meetings that recur every
+day or week for the same people, then single ones, lunch, focus time. Calls, breaks and moods take the remaining slots.
+All of this is assumed (a lively office), because no figures about offices are published.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Profiles: every switch at once, from a file that says where its answers come from.
+"""Profiles: values for all switches, from a file that names the source of its answers.
 
 name = "…"                        # optional, as are source, made and unanswered
 source = "…"                      # where the answers come from

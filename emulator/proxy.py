@@ -1,8 +1,8 @@
 """An HTTP proxy that leads to the emulator under Microsoft's host names, and nowhere else.
 
-A client that is told of it by `HTTPS_PROXY` asks for `CONNECT graph.microsoft.com:443` and then speaks TLS to the emulator
-through the tunnel, believing it to be Microsoft. Everything else is refused and noted in the journal, so that nothing that
-comes through here ever leaves the machine.
+A client with `HTTPS_PROXY` set to it asks for `CONNECT graph.microsoft.com:443` and then speaks TLS to the emulator
+through the tunnel, as if to Microsoft. Every other request is refused and noted in the journal, so that no request through
+this proxy ever leaves the machine.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     chosen by the person  >  DoNotDisturb  >  Busy  >  Available  >  Away          https://learn.microsoft.com/graph/cloud-communications-manage-presence-state
 
-Each client of Teams is a session: here a desktop and a mobile, and one of an application that sets presence. What a
-person chose holds only while there is a session: https://learn.microsoft.com/graph/api/presence-setuserpreferredpresence
+Each client of Teams is a session: here a desktop and a mobile, and one of an application that sets presence. A
+person's own choice holds only while there is a session: https://learn.microsoft.com/graph/api/presence-setuserpreferredpresence
 """
 
 from __future__ import annotations

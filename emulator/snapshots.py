@@ -1,7 +1,7 @@
-"""Snapshots of everything that can be changed, kept in this process under names.
+"""Snapshots of all state that can change, kept in this process under names.
 
-People, tenants and applications stay the same objects, because what is due refers to them; a snapshot holds the values
-of their attributes. What is due is held as it was, so that after restoring the same things happen at the same times.
+People, tenants and applications stay the same objects, because queued work refers to them; a snapshot contains the values
+of their attributes. It also contains the queue, so that after restoring the same things happen at the same times.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The state that outlives the process: accounts, consents, applications and the keys that sign and seal tokens.
 
-Refresh tokens need no place in it: each carries what it stands for under the seal.
+Refresh tokens are not part of it: each carries its own content, sealed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Switches for what Microsoft does not document, or what a test wants otherwise; all can be changed at any time."""
+"""Switches for behaviour that Microsoft does not document, or that a test needs changed; all can be set at any time."""
 
 from __future__ import annotations
 

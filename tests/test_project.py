@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import tomllib
@@ -103,6 +104,28 @@ def test_each_decision_has_a_date_and_the_five_parts_and_names_files_that_exist(
         assert re.findall(r"^\*\*([^*]+)\.\*\*", text, flags=re.MULTILINE) == parts, page.name
         named = re.findall(r"`((?:relay|onboarding|suite|emulator|deploy|tests|protos)/[\w./-]+)`", text)
         assert [name for name in named if not (ROOT / name).exists()] == [], page.name
+
+
+def _defined_names() -> set[str]:
+    """Return `function`, `Class`, `Class.method` and `module.function` of the relay and the pages, and its scripts."""
+    names: set[str] = set()
+    for path in [*(ROOT / "relay").rglob("*.py"), *(ROOT / "onboarding").rglob("*.py")]:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                names |= {node.name, f"{path.stem}.{node.name}"}
+            if isinstance(node, ast.ClassDef):
+                methods = (one.name for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef))
+                names |= {name for method in methods for name in (method, f"{node.name}.{method}")}
+    return names | {path.name for path in (ROOT / "relay").rglob("*.lua")}
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/develop").glob("one-*.md")), ids=lambda page: page.stem)
+def test_each_function_on_the_way_of_one_thing_exists(page: Path):
+    _, way, _ = re.split(r"^## .*\n", page.read_text(), maxsplit=2, flags=re.MULTILINE)
+    rows = [row.split("|") for row in way.splitlines() if row.startswith("| ")][2:]
+    named = {name for row in rows for name in re.findall(r"`([^`]+)`", row[2])}
+    assert len(named) > 10
+    assert named - _defined_names() == set()
 
 
 @pytest.mark.parametrize(

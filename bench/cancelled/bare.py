@@ -1,4 +1,4 @@
-"""The same streams of a server that does nothing else: what gRPC itself keeps of them."""
+"""The same streams of a server that does nothing else, to measure the memory that gRPC itself keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An edge that measures what it keeps."""
+"""An edge that measures the memory that it keeps."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Opens and cancels streams in batches, and compares what the edge keeps.
+"""Opens and cancels streams in batches, and compares the memory that the edge keeps.
 
 All streams are cancelled twice over. Bytes in use are counted over both halves; resident ones over the second, because the first also fills
-the allocators' reserves, which stay for the next streams. The same streams of a server that does nothing else show what gRPC itself keeps.
+the allocators' reserves, which stay for the next streams. The same streams of a server that does nothing else show the memory that gRPC itself keeps.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The freshness of small tenants, and how much of it a neighbour costs."""
+"""The freshness of small tenants, and the effect of a neighbour on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The neighbours: tenants that are large, or in trouble at Graph, or whose suite never rests."""
+"""The neighbours: tenants that are large, or failing at Graph, or whose suite is always changing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Small tenants beside one noisy neighbour after the other, in one worker and one edge.
 
 People of the small tenants change all the time. How old a change is when the suite has it, and how often the worker reads these
-tenants, is measured without the neighbour and beside it, in turns, so that whatever else the machine does is in both.
+tenants, is measured without the neighbour and beside it, in turns, so that other load on the machine affects both.
 The instants of changes and reads are the local cloud's own. One small tenant shares its partition with the neighbour.
 """
 

@@ -1,4 +1,4 @@
-"""gRPC streams that write what the edge wrote, at the same pace, and do nothing else: the least that gRPC costs."""
+"""gRPC streams that write the same bytes as the edge, at the same pace, and do nothing else: the minimum cost of gRPC."""
 
 from __future__ import annotations
 

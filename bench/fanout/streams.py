@@ -1,4 +1,4 @@
-"""Many streams read by one process on raw sockets: it counts items and takes samples of their latency, nothing else.
+"""Reads many streams in one process on raw sockets: counts items and samples their latency, nothing else.
 
 A client library in Python would need more CPU than the servers that are measured. HTTP/2 is spoken as far as one
 server-streaming call needs it: frames are split, pings and settings answered, windows renewed as gRPC's own clients do.

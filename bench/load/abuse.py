@@ -1,10 +1,10 @@
 """One tenant abuses its suite key; a quiet tenant beside it must see changes as fresh as before.
 
     rotation   a stream that swaps 10,000 names for 10,000 others in each message, 60,000 names a second
-    made up    five streams that ask for 100,000 names each of people who are not there, again as soon as they are refused
+    made up    five streams that ask for 100,000 names each of people who do not exist, again as soon as they are refused
 
 The quiet tenant's people change all the time. How old a change is when its suite has it is measured alone and beside the abuse, in
-one run and in turns, so that what the machine does otherwise is in both.
+one run and in turns, so that other load on the machine affects both.
 """
 
 from __future__ import annotations

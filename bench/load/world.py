@@ -1,4 +1,4 @@
-"""A world for the local cloud, and its tenants taken in by the relay without anybody signing in."""
+"""A world for the local cloud, and its tenants onboarded at the relay without a sign-in."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The CPU that a page costs the worker that reads it.
+"""The CPU cost of a page for the worker that reads it.
 
-    stub.py   Graph's bulk read, as little of it as the relay needs, over TLS and in a process of its own
+    stub.py   a minimal form of Graph's bulk read, over TLS and in a process of its own
     run.py    the worker's way of a page beside the HTTP call and the decoding alone, in the same process in turn
 
 The worker's way: the request encoded, the call, the answer compared with the last one, changes mapped, compared, encoded and

@@ -1,4 +1,4 @@
-"""A stub of Graph's bulk read: a thousand requests a second and no more truth than is needed."""
+"""A stub of Graph's bulk read: a thousand requests a second, and only the behaviour that is needed."""
 
 from __future__ import annotations
 

@@ -7,6 +7,6 @@
     day.py        a day of 2,000 users: requests and ages, beside polling
     trouble.py    hours with lost notifications, and silence
 
-A day takes a day, so `day` and `trouble` run by a faster clock that all processes share: see `bench.faster`.
-All their times are that clock's, and what the machine takes for its work counts as many times.
+`day` and `trouble` take hours, so they run by a faster clock that all processes share: see `bench.faster`.
+All their times are that clock's, and the machine's own computing time counts as many times.
 """

@@ -1,7 +1,7 @@
-"""The same day of 2,000 users with notifications and without: how much is asked of Graph, and how old changes are when seen.
+"""The same day of 2,000 users with notifications and without: the number of requests to Graph, and the age of changes when shown.
 
-Two relays with an application each look at one world: one subscribes, the other polls every five seconds. How old changes
-would be if as many requests as the first one made went round is reckoned from the same changes, for reads that take no time.
+Two relays with an application each read one world: one subscribes, the other polls every five seconds. A third figure, the age of
+changes if the first relay's number of requests were spent on polling alone, is computed from the same changes, for reads that take no time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ages of changes: what suites were shown, compared with the truth. Pure; all times are seconds of one clock."""
+"""The ages of changes: the presence that suites were shown, compared with the truth. Pure; all times are seconds of one clock."""
 
 from __future__ import annotations
 

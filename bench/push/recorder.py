@@ -1,4 +1,4 @@
-"""A suite in a process of its own that notes what it is shown, and when."""
+"""A suite in a process of its own that records each presence that it is shown, with the time."""
 
 from __future__ import annotations
 

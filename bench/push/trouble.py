@@ -1,4 +1,4 @@
-"""Notifications that get lost for hours, and notifications that stop without a word."""
+"""Notifications that get lost for hours, and notifications that stop unannounced."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The time until partitions have an owner that reads, by the round-trip time to Redis.
+"""The time until partitions have an owner that reads, for several round-trip times to Redis.
 
 run.py      a worker is started, killed and stopped in order
-lagging.py  a TCP way that takes time, as one to another region does
+lagging.py  a TCP proxy with a delay, as of a way to another region
 """

@@ -1,4 +1,4 @@
-"""A TCP way to a server on this machine that takes time, as one to another region does."""
+"""A TCP proxy with a delay to a server on this machine, as of a way to another region."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operations on grants and the ways they die, on consents, and on app registrations."""
+"""Operations on grants and their deaths, on consents, and on app registrations."""
 
 from __future__ import annotations
 

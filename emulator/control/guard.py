@@ -1,7 +1,7 @@
-"""The guard of the control surface: it lets programs on this machine in, and its own page, but no page of another site.
+"""The guard of the control surface: it admits programs on this machine and its own page, but no page of another site.
 
-A browser on this machine carries out what any page tells it to. So a host name that only happens to lead here (DNS
-rebinding) is refused, and so is everything that changes something for the sake of another site's page.
+A browser on this machine sends the requests of any page. So a host name that resolves to this machine by DNS
+rebinding is refused, and so is every change that another site's page requests.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The page for browsers: files of our own, and no resource of anybody else."""
+"""The page for browsers: files from this package, and no resource from another site."""
 
 from __future__ import annotations
 

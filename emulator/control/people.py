@@ -1,4 +1,4 @@
-"""Operations on people: listing them, what they do, and what others see of them."""
+"""Operations on people: list them, let them act, and set the presence that others see."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ authorize.py      the authorize endpoint: a request for a code or tokens, to its
 admin_consent.py  the admin consent endpoint: consent for a whole tenant
 token.py          the token endpoint: codes, refresh tokens, client credentials
 device.py         the device code flow: devices without a browser
-delegated.py      tokens on behalf of somebody, and by password alone
+delegated.py      tokens on behalf of a user, and by password alone
 signin.py         the steps of a sign-in: account, password, second factor
 signout.py        the end of a browser's session
 sessions.py       browser sessions: the accounts signed in in one browser
@@ -17,7 +17,7 @@ consents.py       the rules of consent: what is missing, and who may give it
 grant_checks.py   the checks of a grant before tokens are issued for it
 credentials.py    the credentials of applications: secrets and signed assertions
 scopes.py         scopes as applications write them, and Graph's permissions
-national.py       refusals of tenants that live in another of Microsoft's clouds
+national.py       refusals of tenants in another of Microsoft's clouds
 
 issuing.py        the answer to a token request: which tokens, for which scopes
 tokens.py         the maker and reader of access, id and refresh tokens

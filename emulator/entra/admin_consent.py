@@ -1,4 +1,4 @@
-"""The admin consent endpoint: an administrator consents for the whole tenant, and no code or token comes of it.
+"""The admin consent endpoint: an administrator consents for the whole tenant, without a code or token.
 
     GET  /{tenant}/v2.0/adminconsent   the scopes of the request; `.default` for everything that is registered
     GET  /{tenant}/adminconsent        everything that is registered

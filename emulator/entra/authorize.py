@@ -5,8 +5,8 @@
     POST /{tenant}/consent                 → back to the application with code and state
     POST /{tenant}/approval                → back without a consent, where an administrator is needed
 
-An unknown application or redirect URI is told to the person only: nothing is ever sent to an address that is not
-registered. Everything else that is wrong goes back to the application.
+An unknown application or redirect URI is reported to the person only: nothing is ever sent to an address that is not
+registered. Every other error goes back to the application.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Delegated tokens without a browser: on behalf of whoever called the application, and by an account's password.
+"""Delegated tokens without a browser: on behalf of the user who called the application, and by an account's password.
 
 https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow and
 https://learn.microsoft.com/entra/identity-platform/v2-oauth-ropc

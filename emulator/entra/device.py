@@ -1,8 +1,8 @@
-"""The device code flow: a device shows a code, somebody types it in at a browser and signs in, the device asks until then.
+"""The device code flow: a device shows a code, a person types it in at a browser and signs in, and the device polls until then.
 
-    POST /{tenant}/oauth2/v2.0/devicecode   → device code, user code, where to type it
+    POST /{tenant}/oauth2/v2.0/devicecode   → device code, user code, address to type it in
     GET  /common/oauth2/deviceauth          the page for the user code; POST goes on to the sign-in
-    POST /{tenant}/oauth2/v2.0/token        → `authorization_pending` until somebody has signed in or declined
+    POST /{tenant}/oauth2/v2.0/token        → `authorization_pending` until a person has signed in or declined
 
 https://learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code
 """

@@ -1,4 +1,4 @@
-"""Sign-ins under way, authorization codes and devices that wait: kept in memory, short-lived, bounded in number.
+"""Sign-ins under way, authorization codes and waiting devices: kept in memory, short-lived, bounded in number.
 
 A flow ends in a code, or in the code of the device that waits for it. Their ages are by the cloud's clock.
 """

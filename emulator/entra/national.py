@@ -1,4 +1,4 @@
-"""Tenants of one of Microsoft's clouds that are asked for at another's host names."""
+"""Refuses tenants that are requested at the host names of another of Microsoft's clouds."""
 
 from __future__ import annotations
 

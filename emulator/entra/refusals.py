@@ -1,6 +1,6 @@
 """Entra's refusals as data, and their two forms: JSON of the token endpoint, parameters of a redirect.
 
-deaths.toml has those that can meet a grant, and says what each means; the rest of what the endpoints refuse is here.
+deaths.toml has the refusals of grants, with their meanings; all other refusals of the endpoints are here.
 https://learn.microsoft.com/entra/identity-platform/reference-error-codes says that `error` is the contract and that
 numbers and texts may change.
 """

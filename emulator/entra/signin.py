@@ -1,4 +1,4 @@
-"""Signing in: which account, its password, and a second factor where one is asked for.
+"""Signing in: the choice of the account, its password, and a second factor where one is required.
 
 choice of remembered accounts ──► password ──► second factor, or its registration ──► `proven`
 """

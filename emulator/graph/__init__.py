@@ -1,4 +1,4 @@
-"""Microsoft Graph v1.0, as far as presence goes.
+"""The parts of Microsoft Graph v1.0 that concern presence.
 
 service.py        routes requests, alone and in $batch
 access.py         the caller: bearer tokens, permissions, early end of a token

@@ -1,8 +1,8 @@
-"""`/users/delta`: who there is, and later who was added, changed or removed since. https://learn.microsoft.com/graph/delta-query-users
+"""`/users/delta`: all users, and later those that were added, changed or removed since. https://learn.microsoft.com/graph/delta-query-users
 
     first request ──► pages (nextLink, …) ──► deltaLink ──► pages of what changed since ──► deltaLink ──► …
 
-A round remembers a digest of each user as it was when the round began, so that what happens meanwhile is in the next one.
+A round remembers a digest of each user from its beginning, so that changes made meanwhile are in the next round.
 Rounds are bounded: the oldest are forgotten, and their links are then answered as Graph answers expired ones (410).
 """
 

@@ -1,7 +1,7 @@
-"""Paths below `/v1.0/`, and what is said of those that lead nowhere.
+"""Paths below `/v1.0/`, and the errors for unknown ones.
 
 not a version                     /v2.0/…, /beta/…
-unknown                           /v1.0/mood, /users/{id}/mood      the segment that is none of Graph's
+unknown                           /v1.0/mood, /users/{id}/mood      the segment is not one of Graph's
 of Graph's, but not modelled      /groups, /users/{id}/manager, /users/{id}/presence/setPresence
 """
 

@@ -1,6 +1,6 @@
-"""Subscriptions to change notifications, as far as presence goes: create, list, read, renew, reauthorise, delete.
+"""Subscriptions to change notifications for presence: create, list, read, renew, reauthorise, delete.
 
-    POST ── is it well-formed? 400 ── may its account? 403 ── handshake with both URLs: 400 ── is there one already? 409 ── 201
+    POST ── malformed: 400 ── account not permitted: 403 ── handshake with both URLs fails: 400 ── one exists already: 409 ── 201
 
 The order is assumed: texts that begin with "Operation: Create" come from the service behind, after Graph's own checks.
 https://learn.microsoft.com/graph/api/resources/subscription and https://learn.microsoft.com/graph/changenotifications-for-presence

@@ -1,4 +1,4 @@
-"""`/oidc/userinfo`: who is signed in, for clients of OpenID Connect.
+"""`/oidc/userinfo`: the signed-in user, for clients of OpenID Connect.
 
 https://learn.microsoft.com/entra/identity-platform/userinfo
 """

@@ -1,4 +1,4 @@
-"""Users: one by id or UPN, many by filter, paged and counted, each with what the caller may read."""
+"""Users: one by id or UPN, many by filter, paged and counted, each with the properties that the caller may read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP client that reaches webhooks, and the handshake by which a URL proves that it wants notifications."""
+"""The HTTP client for webhooks, and the handshake by which a URL confirms that it wants notifications."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 A date in an answer says when something really happens at the clock's present speed: at a speed of 60 a subscription of 60
 minutes expires in one real minute, and its `expirationDateTime` says so. A date in a request is a span from now, taken in
-the world's seconds: whoever asks for 60 minutes gets the world's. So a client that obeys the date it is given is right at
-any speed. In a stopped world dates are told as at a speed of 1, and go along with the time.
+the world's seconds: a request for 60 minutes gets 60 of the world's. So a client that obeys the date in the answer is right at
+any speed. In a stopped world dates are computed as at a speed of 1, and move along with real time.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Delivery of notifications to webhooks: gathered for each URL, posted, repeated for up to four hours.
 
 A notification counts as delivered when its POST is answered with 2xx in time. Otherwise the same POST is repeated, each
-time after twice as long, and later notifications go ahead of it: stale, repeated and reordered ones are normal.
+time after twice the pause, and later notifications overtake it: stale, repeated and reordered ones are normal.
 https://learn.microsoft.com/graph/change-notifications-delivery-webhooks
 """
 

@@ -1,7 +1,7 @@
 """The state of an endpoint by its answers: normal, slow or drop, for all URLs of a host together.
 
-More than a tenth of the answers of ten minutes slow: new notifications are delayed by ten minutes. More than 15 % slower
-still: new notifications are dropped, for ten minutes at a time. Nobody is judged by fewer than a hundred answers.
+If more than a tenth of the answers in ten minutes are slow, new notifications are delayed by ten minutes. If more than 15 % are
+slower still, new notifications are dropped, for ten minutes at a time. At least a hundred answers are needed for either.
 https://learn.microsoft.com/graph/change-notifications-delivery-webhooks#throttling
 """
 

@@ -1,4 +1,4 @@
-"""Faults of notifications, made to order."""
+"""Injected faults of notifications."""
 
 from __future__ import annotations
 

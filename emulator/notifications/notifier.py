@@ -1,4 +1,4 @@
-"""The way in to change notifications: it takes changes of people and requests of applications, and times what is sent."""
+"""The entry to change notifications: takes changes of people and requests of applications, and schedules notifications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log of POSTs to webhooks with their outcomes, and counts of what became of notifications."""
+"""The log of POSTs to webhooks with their outcomes, and counts of notifications by outcome."""
 
 from __future__ import annotations
 

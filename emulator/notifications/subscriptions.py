@@ -3,7 +3,7 @@
 create ──► live ──► expires (unannounced) ──► gone
             │ ▲ renew, reauthorise
             ├──► deleted ──► gone
-            └──► ghost: gone for whoever asks for it, but in the way of a new one for a while
+            └──► ghost: not found when requested, but it prevents a new one for a while
 """
 
 from __future__ import annotations
