@@ -37,7 +37,7 @@ class CancelledOptions:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one server kept: before, after the first half of the streams, and after all of them."""
+    """The memory that one server keeps: before, after the first half of the streams, and after all of them."""
 
     before: memory.Kept
     halfway: memory.Kept

@@ -1,4 +1,4 @@
-"""Starts, kills and stops workers, and measures the time until shares are fair, others own their partitions, and suites see Graph's presence."""
+"""Workers start, are killed, and stop in order; how long until shares are fair, others own what was theirs, and suites see what Graph says."""
 
 from __future__ import annotations
 
