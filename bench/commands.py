@@ -220,6 +220,19 @@ def _run_takeover(options: argparse.Namespace) -> int:
 # Change notifications
 
 
+def _workers(parser: argparse.ArgumentParser) -> None:
+    _seconds(parser, 30.0, "length of the measurement of so many workers")
+    parser.add_argument(
+        "--workers", type=int, nargs="+", default=[1, 2, 4], metavar="N", help="measure these numbers of workers"
+    )
+
+
+def _run_workers(options: argparse.Namespace) -> int:
+    from bench.workers.run import WorkersOptions, run
+
+    return run(WorkersOptions(workers=options.workers, seconds=options.seconds))
+
+
 def _push_latency(parser: argparse.ArgumentParser) -> None:
     _seconds(parser, 30.0, "length of one run")
     parser.add_argument("--rate", type=float, default=200.0, metavar="N", help="changes a second (default: 200)")
@@ -279,6 +292,7 @@ BENCHMARKS: Final = (
     Benchmark(
         "takeover", "workers that join, stop and die: time until shares are fair and all is read, by distance to Redis", _takeover, _run_takeover
     ),
+    Benchmark("workers", "the users that one, two and four workers read", _workers, _run_workers),
     Benchmark("push-latency", "the time until a change that Graph announces is shown", _push_latency, _run_push_latency),
     Benchmark("push-day", "a day with notifications, beside polling; by a faster clock", _push_day, _run_push_day),
     Benchmark(

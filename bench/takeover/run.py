@@ -38,6 +38,7 @@ EDGE: Final = "bench"
 _PATIENCE_S: Final = 200.0
 _LOOK_S: Final = 0.05
 _GLANCE_S: Final = 0.005
+_RENEW_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +162,12 @@ class StoreView:
             names = [name for spelling in each.names if (name := normalise(spelling))]
             await self._interest.add(each.tenant_id, EDGE, names)
 
+    async def stay(self) -> None:
+        """Go on watching until cancelled."""
+        while True:
+            await self._interest.renew([each.tenant_id for each in self._site.world], EDGE)
+            await asyncio.sleep(_RENEW_S)
+
     def set_all(self, availability: str) -> None:
         """Everybody shows this at Microsoft from now on."""
         for each in self._site.world:
@@ -217,7 +224,7 @@ class StoreView:
             now = time.monotonic()
             if now - begun > _PATIENCE_S:
                 return float("inf")
-            if now - renewed > 10:
+            if now - renewed > _RENEW_S:
                 renewed = now
                 await self._interest.renew([each.tenant_id for each in self._site.world], EDGE)
             await asyncio.sleep(_LOOK_S)

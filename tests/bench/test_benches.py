@@ -24,6 +24,7 @@ from bench.poll import run as poll
 from bench.processes import Child, ChildFailed
 from bench.push import day, latency, trouble
 from bench.webhook import run as webhook
+from bench.workers import run as workers
 
 
 def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -154,3 +155,9 @@ def _fail(_pipe: object) -> None:
 def test_a_child_that_ended_is_told():
     with Child(_fail) as child, pytest.raises(ChildFailed):
         child.ask("anything")
+
+
+@pytest.mark.soak
+def test_two_workers_read_twice_the_users_of_one(capsys: pytest.CaptureFixture[str]):
+    workers.run(workers.WorkersOptions(workers=(1, 2), tenants=20, seconds=10))
+    assert len(last_line(capsys)["must"]) == 2
