@@ -22,12 +22,12 @@ from relay.store.server.connection import StoreSettings
 from relay.wire.encode import decode
 from relay.worker.reads.answers import AnswerBook
 from relay.worker.statistics import TenantStatistics
-from relay.worker.tenant.loop import TenantWorker
 from relay.worker.worker import Worker
 from tests.support.late import LateStore
 from tests.support.valkey import ValkeyServer
 from tests.support.waiting import eventually
 from tests.worker.conftest import Relay
+from tests.worker.inside import partition_of, parts_of
 
 TENANT = TenantId("6b5f4a3e-1111-4222-8333-944445555666")
 ADA_ID = UserId("aaaaaaaa-0000-4000-8000-000000000001")
@@ -161,11 +161,6 @@ async def shown(relay: Relay) -> AsyncIterator[tuple[TenantId, Worker, LateStore
         yield tenant, worker, store
 
 
-def tenant_of(worker: Worker, tenant: TenantId) -> TenantWorker:
-    owned, _ = worker._owned[keys.partition_of(tenant)]
-    return owned._tenants[tenant][0]
-
-
 def watched(worker: Worker, tenant: TenantId) -> TenantStatistics:
     return worker.statistics().partitions[keys.partition_of(tenant)].tenants[tenant]
 
@@ -204,7 +199,7 @@ async def test_a_write_that_timed_out_is_not_carried_out_after_its_writer_has_lo
 async def test_other_tenants_of_a_partition_that_was_fenced_go_on_with_what_is_stored(relay: Relay) -> None:
     """Whoever had a write under way meets LEASELOST: the partition is not lost for that, and nothing is."""
     async with shown(relay) as (tenant, worker, store):
-        owned, _ = worker._owned[keys.partition_of(tenant)]
+        owned = partition_of(worker, tenant)
         begun = worker.statistics().partitions[keys.partition_of(tenant)].begun
         held = store.lose("accept", keys.answers(tenant))
         relay.microsoft.set_presence(ADA, "Busy", "Busy")
@@ -229,11 +224,11 @@ async def test_a_name_whose_write_timed_out_is_stored_and_its_user_read(relay: R
 @pytest.mark.fault("V4")
 async def test_of_two_writes_of_what_a_name_stands_for_the_newer_one_stays(relay: Relay) -> None:
     async with shown(relay) as (tenant, worker, store):
-        work, name = tenant_of(worker, tenant), Name(BEN)
+        parts, name = parts_of(worker, tenant), Name(BEN)
         held = store.lose("name", keys.directory(tenant))
-        older = asyncio.create_task(work._parts.directory.write(work._names.mark([name], Status.THROTTLED)))
+        older = asyncio.create_task(parts.directory.write(parts.books.names.mark([name], Status.THROTTLED)))
         await held.came.wait()
-        newer = asyncio.create_task(work._parts.directory.write(work._names.mark([name], Status.SOURCE_UNREACHABLE)))
+        newer = asyncio.create_task(parts.directory.write(parts.books.names.mark([name], Status.SOURCE_UNREACHABLE)))
         await asyncio.sleep(0.05)  # one that does not wait would be through
         await held.run()
         held.let_go()
@@ -248,7 +243,7 @@ async def test_a_status_that_is_told_while_a_page_is_read_does_not_outlive_the_n
         answer = await relay.answer(tenant, ADA)
         assert isinstance(answer, Presence)
         held = store.hold_reply("accept", keys.answers(tenant))
-        telling = asyncio.create_task(tenant_of(worker, tenant)._reader.store({answer.user_id: Status.STALE}))
+        telling = asyncio.create_task(parts_of(worker, tenant).reader.store({answer.user_id: Status.STALE}))
         await held.came.wait()
         await reads_on(relay, 2)
         held.let_go()
@@ -264,14 +259,14 @@ async def test_two_readings_of_one_edges_interest_are_never_under_way_together(r
         await relay.watch(tenant, ADA, edge=first)
         await relay.watch(tenant, ADA, edge=second)
         await eventually(lambda: relay.sees(tenant, ADA, "Available"))
-        work = tenant_of(worker, tenant)
+        parts = parts_of(worker, tenant)
         await eventually(lambda: watched(worker, tenant).watchers(Name(ADA)) == 2)
         # All edges are read, and meanwhile the second one by itself: a reply that is old by the time it is there.
         of_first = store.hold_reply("SSCAN", keys.interest(tenant, first))
-        reading_all = asyncio.create_task(work._interest.read(edges))
+        reading_all = asyncio.create_task(parts.interest.read(edges))
         await of_first.came.wait()
         of_second = store.hold_reply("SSCAN", keys.interest(tenant, second))
-        reading_one = asyncio.create_task(work._interest.read({second}))
+        reading_one = asyncio.create_task(parts.interest.read({second}))
         await of_second.came.wait()
         position = position_of(worker, tenant)
         await relay.watch(tenant, BEN, edge=second)
@@ -287,9 +282,9 @@ async def test_two_readings_of_one_edges_interest_are_never_under_way_together(r
 @pytest.mark.fault("V5")
 async def test_what_a_hint_says_while_an_edges_interest_is_read_comes_after_what_was_read(relay: Relay) -> None:
     async with shown(relay) as (tenant, worker, store):
-        work = tenant_of(worker, tenant)
+        parts = parts_of(worker, tenant)
         older = store.hold_reply("SSCAN", keys.interest(tenant, "edge-1"))
-        reading = asyncio.create_task(work._interest.read({"edge-1"}))
+        reading = asyncio.create_task(parts.interest.read({"edge-1"}))
         await older.came.wait()
         position = position_of(worker, tenant)
         await relay.watch(tenant, BEN)
@@ -312,7 +307,7 @@ async def test_a_reading_of_interest_that_failed_is_made_again(relay: Relay) -> 
 @pytest.mark.fault("V4")
 async def test_of_two_readings_of_the_grants_the_older_is_not_taken_in_last(relay: Relay) -> None:
     async with shown(relay) as (tenant, worker, store):
-        pool = tenant_of(worker, tenant)._parts.pool
+        pool = parts_of(worker, tenant).pool
         (grant,) = await relay.vault.list(tenant)
         held = store.hold_reply("HGETALL", keys.grant(tenant, grant.account_id))
         older = asyncio.create_task(pool.load())

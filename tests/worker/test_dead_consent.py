@@ -31,6 +31,7 @@ from tests.alerts.receivers import CA_PEM, Mailbox, Receiver, mail_server, recei
 from tests.graph.conftest import settings_for
 from tests.support.waiting import eventually
 from tests.worker.conftest import SETTINGS, Relay
+from tests.worker.inside import parts_of
 
 ADA = "ada@contoso.example"
 ACCOUNT, STANDBY = "presence-relay@contoso.example", "ben@contoso.example"
@@ -128,10 +129,10 @@ async def test_graphs_refusal_of_a_fresh_token_kills_after_a_while_and_is_healed
         relay.microsoft.faults.add(Fault(path="/v1.0/", status=401))
         await eventually(lambda: needs_consent(relay, tenant_id))
         [grant] = await relay.vault.list(tenant_id)
-        [(work, _)] = [known for owned, _ in worker._owned.values() for known in owned._tenants.values()]
-        assert await work._parts.pool.refresh(grant.account_id) is False, "a token of Entra's proves nothing"
+        pool = parts_of(worker, tenant_id).pool
+        assert await pool.refresh(grant.account_id) is False, "a token of Entra's proves nothing"
         relay.microsoft.faults.remove()
-        assert await work._parts.pool.refresh(grant.account_id) is True
+        assert await pool.refresh(grant.account_id) is True
 
 
 @pytest.mark.fault("B2")

@@ -16,6 +16,7 @@ from relay.store.server import keys
 from relay.worker.worker import Worker
 from tests.support.waiting import eventually
 from tests.worker.conftest import Relay
+from tests.worker.inside import partition_of, parts_of
 
 ADA, BEN, CHLOE = "ada@contoso.example", "ben@contoso.example", "chloe@contoso.example"
 
@@ -131,8 +132,7 @@ async def test_an_observation_under_way_cannot_bring_a_presence_back(relay: Rela
 
 
 async def _accept(worker: Worker, tenant: TenantId, presence: Presence) -> frozenset[UserId]:
-    owned, _ = worker._owned[keys.partition_of(tenant)]
-    answers = owned._tenants[tenant][0]._answers
+    owned, answers = partition_of(worker, tenant), parts_of(worker, tenant).books.answers
     changed = {presence.user_id: presence}
     order = Order(owned.lease.fence, 10**6)
     return await answers.accept(owned.lease, owned.ownership.epoch, order, changed, presence.source)
