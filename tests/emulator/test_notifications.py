@@ -265,6 +265,9 @@ async def test_what_is_not_accepted_is_repeated_until_it_is(push: Push) -> None:
     activities = [encryption().opened(item)["activity"] for item in items]
     assert activities == ["InACall", "Available", "InACall"]
     assert items[0] == items[2]
+    await eventually(
+        lambda: len(push.cloud.notifications.log) == 4
+    )  # written after the answer, and one of them is the validation
     sent = push.cloud.notifications.log.search(kind="notification")
     assert [(each.attempt, each.status, each.outcome) for each in sent] == [
         (1, 503, "refused"),
