@@ -13,7 +13,7 @@ import sys
 from bench.processes import ChildFailed
 
 _FASTER = "FAKETIME"
-"""Set by faketime for whoever runs under it."""
+"""Set by faketime in the processes that run under it."""
 
 
 def run_again(speed: float) -> None:

@@ -49,7 +49,7 @@ class ChildFailed(RuntimeError):
 class Child:
     """A function that runs in a process of its own and is talked to over a pipe, as a context manager.
 
-    The function gets the pipe's end first. What it raises ends it, and the next `ask` raises ChildFailed.
+    The function gets the pipe's end first. An error in it ends it, and the next `ask` raises ChildFailed.
 
     Attributes:
         pid: of the process.

@@ -29,7 +29,7 @@ control page; `proxy`, if there is one. Lead clients here that have Microsoft's 
 or with the names in /etc/hosts and --port 443. Stop it with Ctrl-C.
 """
 _TLS_BUFFER_BYTES: Final = 32 * 1024
-"""What each TLS connection keeps for what it reads, rather than asyncio's 256 KiB."""
+"""The read buffer of each TLS connection, instead of asyncio's 256 KiB."""
 
 
 def main() -> int:

@@ -114,7 +114,7 @@ class Clock:
     def snapshot(self) -> Callable[[], None]:
         """Remember the time and all that is due; returns what restores both.
 
-        Who holds a `Due` can still cancel it after restoring; one that was done or cancelled since is due again.
+        The holder of a `Due` can still cancel it after restoring; one that was done or cancelled since is due again.
         """
         now, speed, ahead_s = self.now(), self._speed, self.ahead_s
         queue = [(*entry, entry[2].call) for entry in self._queue]

@@ -111,7 +111,7 @@ class Cloud:
     ) -> Person:  # fmt: skip
         """Show exactly this presence of a person, until the person does something.
 
-        Published values are spelled as the switches say; others are sent as they are. What is None stays as it is; an
+        Published values are spelled as the switches say; others are sent as they are. An argument of None changes nothing; an
         activity that is not given is the availability.
         """
         person = self.person(who)

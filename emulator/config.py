@@ -26,22 +26,22 @@ class Config:
     """
 
     world: World | None = None
-    """Who there is; None: the demo world. A kept state goes before it."""
+    """The people; None: the demo world. A kept state goes before it."""
     port: int = 0
     """0: any free port."""
     proxy_port: int | None = None
-    """Where a proxy listens that leads here under Microsoft's host names; 0: on any free port; None: there is none."""
+    """Address of a proxy that leads here under Microsoft's host names; 0: on any free port; None: there is none."""
     state: Path | None = None
-    """Where accounts, consents and keys outlive the process; None: nowhere."""
+    """The folder in which accounts, consents and keys outlive the process; None: nowhere."""
     tls_cert: Path | None = None
     """A certificate chain for 127.0.0.1, and for Microsoft's host names where they are used; None: one is made for all of
     them, by a CA of its own."""
     tls_key: Path | None = None
     ca_dir: Path | None = None
-    """Where that CA outlives the process; None: nowhere."""
+    """The folder in which that CA outlives the process; None: nowhere."""
     switches: Switches = field(default_factory=Switches)
     profile: Profile | None = None
-    """Where those switches come from, when they come from a profile."""
+    """The profile that those switches come from, if they come from one."""
     notification_ca: Path | None = None
     """Authorities, in PEM, that webhooks' certificates may come from, beside the cloud's own and the system's."""
     speed: float = 1.0

@@ -35,7 +35,7 @@ OFFICE_S: Final = 36_900
 planned before happens at eight, what is planned after soon."""
 
 GONE_S: Final = 1800
-"""Who switched off so long before the world began is offline when it begins."""
+"""People who switched off this long before the world began are offline when it begins."""
 
 
 class Nights:

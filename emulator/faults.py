@@ -24,7 +24,7 @@ MOST: Final = 1000
 ConditionText = Annotated[str, msgspec.Meta(max_length=2048)]
 HeaderName = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
 HeaderValue = Annotated[str, msgspec.Meta(max_length=4096, pattern="^[\\x20-\\x7e\\xa0-\\xff]*$")]
-"""What may stand in a header."""
+"""The characters that a header may contain."""
 
 
 class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -47,7 +47,7 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     app: ConditionText = ""
     """Client id of the application that asks."""
     account: ConditionText = ""
-    """Object id of whoever asks, as the access token has it."""
+    """Object id of the caller, as in the access token."""
     probability: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
     count: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """How often it happens; None: until removed."""

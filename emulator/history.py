@@ -72,7 +72,7 @@ class History:
         return found
 
     def clear(self) -> None:
-        """Delete every change and start the numbers anew."""
+        """Delete every change and restart the numbers."""
         self._changes.clear()
         self.total = 0
 

@@ -72,7 +72,7 @@ class Place(NamedTuple):
     """Microsoft's host name; empty: a loopback address."""
     cloud: CloudName = "global"
     surface: Literal["", "entra", "graph"] = ""
-    """What answers under that name; empty: either, by the path."""
+    """The service that answers under that name; empty: either, by the path."""
 
 
 def _known() -> dict[str, tuple[CloudName, Literal["entra", "graph"]]]:

@@ -98,7 +98,7 @@ class Journal:
         return found
 
     def clear(self) -> None:
-        """Delete every entry and start the numbers anew."""
+        """Delete every entry and restart the numbers."""
         self._entries.clear()
         self._with_ids.clear()
         self.total = self._ids = 0

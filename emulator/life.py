@@ -91,7 +91,7 @@ class Life:
         self._set(person, shown)
 
     def touch(self, person: Person) -> None:
-        """Give the presence a new sequence number and have it encoded anew."""
+        """Give the presence a new sequence number and have it encoded again."""
         self.changes += 1
         person.changed = self.changes
         person.sequence = self._world.next_sequence()

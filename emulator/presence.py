@@ -28,7 +28,7 @@ _KNOWN = {
     "UrgentInterruptionsOnly", "Focusing",
 }  # fmt: skip
 _AMERICAN = {"id", "availability", "activity", "statusMessage"}
-"""What presence has in the clouds of the US government, by the metadata of each:
+"""The properties of presence in the clouds of the US government, by the metadata of each:
 https://github.com/microsoftgraph/msgraph-metadata"""
 _SEQUENCE = re.compile(r"([A-Z])(\d{10})")
 
@@ -81,7 +81,7 @@ _PLAIN = {"available", "outofoffice", "offline", "offwork"}
 
 
 def encode_unknown(user_id: str, switches: Switches) -> bytes:
-    """The presence of somebody of whom nothing is known, where the switches want one."""
+    """The presence of an unknown user, where the switches want one."""
     shown = spell(Shown("PresenceUnknown", "PresenceUnknown"), switches)
     return msgspec.json.encode({"id": user_id, "availability": shown.availability, "activity": shown.activity})
 

@@ -44,7 +44,7 @@ def read_file(path: Path) -> Profile:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no profile; it says which file and what is wrong.
+        ValueError: it is not a profile; it says which file and what is wrong.
     """
     try:
         return read(path.read_bytes())
@@ -56,7 +56,7 @@ def read(toml: bytes) -> Profile:
     """Read the profile in a TOML text.
 
     Raises:
-        ValueError: it is no profile; it says what is wrong.
+        ValueError: it is not a profile; it says what is wrong.
     """
     return checked(msgspec.convert(tomllib.loads(toml.decode()), Profile))
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from emulator.journal import Journal
 
 MOST_HEAD_BYTES: Final = 16 * 1024
-"""What a CONNECT with its headers may take; clients send some hundred bytes."""
+"""The maximum size of a CONNECT with its headers; clients send some hundred bytes."""
 HEAD_S: Final = 10
 """How long it may take to arrive."""
 MOST_TUNNELS: Final = 1_000
@@ -114,7 +114,7 @@ class _Proxy:
 
 
 def _close(writer: asyncio.StreamWriter) -> None:
-    """Close a connection; whoever does not take what is left for it in time never will."""
+    """Close a connection; a peer that does not read the rest in time is cut off."""
     writer.close()
     if writer.transport.get_write_buffer_size():
         asyncio.get_running_loop().call_later(LAST_S, writer.transport.abort)

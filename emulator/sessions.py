@@ -25,7 +25,7 @@ DOING: Final = {
     "present": Shown("DoNotDisturb", "Presenting"),
     "focus": Shown("DoNotDisturb", "Focusing"),
 }
-"""What Teams itself knows that somebody is doing."""
+"""The activities that Teams itself detects."""
 PREFERRED: Final = {
     "busy": Shown("Busy", "Busy"),
     "dnd": Shown("DoNotDisturb", "DoNotDisturb"),
@@ -34,16 +34,16 @@ PREFERRED: Final = {
     "away": AWAY,
     "appear_offline": Shown("Offline", "OffWork"),
 }
-"""What somebody can choose to be."""
+"""The states that a person can choose."""
 IDLE: Final = {"Available": Shown("AvailableIdle", "Inactive"), "Busy": Shown("BusyIdle", "Busy")}
-"""What becomes of a state when nobody is there any more. That these stand between switching off and Offline is reported,
+"""The state that follows when nobody is there any more. That these stand between switching off and Offline is reported,
 not documented; what the activity is called then is assumed."""
 
 APPLICATIONS: Final = {
     "Available": AVAILABLE, "Away": AWAY, "InACall": Shown("Busy", "InACall"),
     "InAConferenceCall": Shown("Busy", "InAConferenceCall"), "Presenting": Shown("DoNotDisturb", "Presenting"),
 }  # fmt: skip
-"""What an application may set, by activity: https://learn.microsoft.com/graph/api/presence-setpresence"""
+"""The presence that an application may set, by activity: https://learn.microsoft.com/graph/api/presence-setpresence"""
 APPLICATION_INACTIVE: Final = Shown("Available", "AvailableInactive")
 
 HELD_THROUGH_LOCK: Final = {"call", "conference", "present"}
@@ -66,7 +66,7 @@ def seen(person: Person) -> Shown:
 
 
 def _states(person: Person) -> list[Shown]:
-    """The state of each session. What somebody is doing is done on the device that is in use."""
+    """The state of each session. An activity takes place on the device that is in use."""
     doing = DOING.get(person.doing, AVAILABLE)
     states = []
     if person.desktop:

@@ -52,7 +52,7 @@ def load(path: Path) -> Kept | None:
     """The state of an earlier run; None when there is none.
 
     Raises:
-        ValueError: the file is no state; it says why. It is left as it is.
+        ValueError: the file is not a state; it says why. It is left as it is.
     """
     if not path.exists():
         return None

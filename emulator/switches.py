@@ -95,7 +95,8 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     directory_roles_claim: bool = False
     """Id tokens have directory roles (`wids`), which the registration must ask for."""
     blocked_sign_in: Literal["redirect", "page"] = "redirect"
-    """The place of the error for somebody whom a policy stops after the password: at the application, or on a page that goes no further."""
+    """The place of the error for a person stopped by a policy after the password: at the application, or on a page that goes no
+    further."""
     strong_authentication_error: Literal["interaction_required", "invalid_grant"] = "interaction_required"
     """The token endpoint's error where a second factor is missing; both have been seen."""
     replayed_code_ends_grant: bool = False

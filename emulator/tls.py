@@ -23,7 +23,7 @@ def server_context(config: Config) -> tuple[ssl.SSLContext, bytes]:
     """The context to serve with, and the PEM of the CA (empty for a given certificate).
 
     Raises:
-        OSError: a file cannot be read, or is no certificate or key.
+        OSError: a file cannot be read, or is not a certificate or key.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if config.tls_cert is not None:

@@ -116,7 +116,7 @@ class Tenant:
     domain: str
     name: str
     cloud: CloudName = "global"
-    """Which of Microsoft's clouds it lives in: `hosts.CLOUDS`."""
+    """The one of Microsoft's clouds that it is in: `hosts.CLOUDS`."""
     people: dict[str, Person] = field(default_factory=dict)
     """Object id in lower case -> person."""
     upns: dict[str, Person] = field(default_factory=dict)
@@ -125,7 +125,7 @@ class Tenant:
     app_consents: dict[str, set[str]] = field(default_factory=dict)
     """Client id -> application permissions, as Graph spells them; only administrators give them."""
     consent_requests: list[ConsentRequest] = field(default_factory=list)
-    """What users asked an administrator for and was not answered yet."""
+    """Requests of users to an administrator that were not answered yet."""
     user_consent: UserConsent = "allowed"
     mfa_required: bool = False
     """Whether everybody has to sign in with a second factor; who has none must register one."""
@@ -164,7 +164,7 @@ class Tenant:
         return person
 
     def rename(self, person: Person, upn: str) -> None:
-        """Give a person another UPN; the old one is nobody's then."""
+        """Give a person another UPN; the old one belongs to nobody then."""
         if self.upns.get(upn.lower(), person) is not person:
             raise ValueError(f"the UPN {upn} is taken")
         del self.upns[person.upn.lower()]

@@ -5,7 +5,7 @@
       ├─ return_secret in the cookie that comes back with Microsoft's answer
       └─ link_token    in a link to somebody else
 
-What is derived from a secret does not lead back to it.
+A derived secret does not lead back to its source.
 """
 
 from __future__ import annotations

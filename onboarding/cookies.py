@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FORM_COOKIE: Final = "__Host-onboarding"
 LIFETIME_S: Final = 3600
-"""Longer than any flow: a cookie without its flow leads to a page that says so; a flow without its cookie is lost."""
+"""Longer than any flow: a cookie without its flow leads to an error page; a flow without its cookie is lost."""
 
 
 def set_cookie(response: Response, name: str, secret: str, *, same_site: str, lifetime_s: int = LIFETIME_S) -> None:

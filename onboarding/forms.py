@@ -18,7 +18,7 @@ async def ours(request: Request, public_url: str, max_fields: int = MAX_FIELDS) 
     """Return the fields of a form that was sent from a page of ours. The caller checks its token.
 
     Raises:
-        ProblemError: it was sent from elsewhere, or it is no form.
+        ProblemError: it was sent from elsewhere, or it is not a form.
     """
     origin = request.headers.get("origin")
     site = request.headers.get("sec-fetch-site", "same-origin")
@@ -31,7 +31,7 @@ async def fields_of(request: Request, max_fields: int = MAX_FIELDS) -> dict[str,
     """Return a form's fields, wherever it came from: field -> text.
 
     Raises:
-        ProblemError: it is no form, or has more fields than `max_fields`, or one twice.
+        ProblemError: it is not a form, or has more fields than `max_fields`, or one twice.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
         raise ProblemError("bad_request")

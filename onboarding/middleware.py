@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 MAX_THROWN_AWAY_BYTES: Final = 8 * 1024 * 1024
-"""A client that sends more than this is no browser with a form, and is cut off."""
+"""A client that sends more than this is not a browser with a form, and is cut off."""
 
 # `form-action` names nobody but us: the way to Microsoft is a link that the page follows by itself, not a form, for a
 # policy for forms would have to name every identity provider that Microsoft may send people on to.

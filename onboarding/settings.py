@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class RateLimits:
     """Requests that one network may make, counted in each process by itself. A network is an IPv4 address or 64 bits of an IPv6 one.
 
-    No limit is shared by all networks: whoever used it up would lock everybody else out.
+    No limit is shared by all networks: one network could use it up and lock everybody out.
 
     Attributes:
         requests: all requests in `window`. A whole onboarding takes about ten, style sheet included; waiting for the verification
@@ -70,7 +70,7 @@ class Quotas:
 
     @property
     def under_way(self) -> Quota:
-        """Onboardings with a consent that Microsoft gave: some 15 KB each, and whoever has one signed in."""
+        """Onboardings with a consent that Microsoft gave: some 15 KB each, and only a signed-in person can have one."""
         return Quota("flows-under-way", max(self.most // 10, 1))
 
     @property
@@ -119,8 +119,8 @@ class WebSettings:
         manager_roles: directory roles whose holders manage their tenant, as Entra's role template ids; none: off.
         egress_addresses: addresses from which the relay reaches Microsoft, for an organisation's named location; empty: not shown.
         push: for the subscription that the verification tries; None: the relay uses no change notifications.
-        heartbeat_timeout: time without a heartbeat after which a verification counts as dead: the delay that a killed process
-            costs whoever waits for the page.
+        heartbeat_timeout: time without a heartbeat after which a verification counts as dead: the delay for a person who waits for the
+            page when the process is killed.
         limits: of connections and requests.
         rate_limits: limits on how often one network may ask.
         quotas: limits on entries in Redis.

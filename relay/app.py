@@ -57,7 +57,7 @@ STORE_RETRY_S: Final = 1.0
 _REMIND_EVERY: Final = 30
 """Looks between two log lines about it."""
 _WITH_RING: Final = frozenset({Role.WORKER, Role.WEB})
-"""Who opens grants or flows."""
+"""Roles that open grants or flows."""
 
 
 class PreflightFailed(RelayError):
@@ -168,9 +168,9 @@ class _Parts:
 
     store: Store
     ring: KeyRing | None
-    """What grants are encrypted with, for the roles that open them."""
+    """The key ring, for the roles that open grants."""
     marks: Marks
-    """What the edge verifies suite keys with."""
+    """The public keys with which the edge verifies suite keys."""
     health: Health
     ops_port: int
     announce: Callable[[Running], None] | None

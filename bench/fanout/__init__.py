@@ -9,7 +9,7 @@
 
 Fairness: both sides get the same single-user changes at the same instants with the same bytes, over plain text; every change
 must arrive (99.9 %) within 150 ms (p99) on both, else the run is void. A change's latency counts from the instant at which
-it was due. What counts as cost is the CPU of all server processes from before the first delivery to after the last: the
+it was due. The cost is the CPU of all server processes from before the first delivery to after the last: the
 relay's are worker, Valkey and edge. The publisher of nats-server counts nothing.
 
 Changes come as a worker's reading brings them: a page that was read holds a handful of changed users of one tenant at

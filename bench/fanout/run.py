@@ -50,7 +50,7 @@ class FanoutOptions:
     patience_s: float = 0.0
     """How long to wait for a quiet machine before each run."""
     profile: str = ""
-    """Where to write a profile of the edge, the first one of several; it slows the edge down."""
+    """The file for a profile of the edge, the first one of several; it slows the edge down."""
     processes: int = 1
     """Processes of the edge, which share a port."""
 

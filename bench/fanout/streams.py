@@ -164,7 +164,7 @@ class Received:
 
 
 def read(pipe: Connection, targets: list[Target]) -> None:
-    """Open the streams, then count what comes. Messages: `phase MARK` begins anew; `count` and `samples` are answered."""
+    """Open the streams, then count what comes. Messages: `phase MARK` begins again; `count` and `samples` are answered."""
     reader = _Reader(targets)
     pipe.send("open")
     reader.poll.register(pipe.fileno(), select.EPOLLIN)

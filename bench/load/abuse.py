@@ -214,7 +214,7 @@ async def _change(site: Site, stream: Stream, name: str) -> float:
 
 
 async def _fences(redis: Redis) -> list[object]:
-    """Of all partitions: a lease that changes hands, or is taken anew, has another."""
+    """Of all partitions: a lease that changes hands, or is taken again, has another."""
     return list(await redis.mget([keys.fence(partition) for partition in range(keys.PARTITIONS)]))
 
 

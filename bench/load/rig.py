@@ -50,7 +50,7 @@ class Site:
         ca_pem: what to trust there.
         control: its control surface.
         world: the tenants.
-        folder: for whoever runs beside it; gone afterwards.
+        folder: for processes beside it; gone afterwards.
         pid: of its process.
         hooks: what webhooks' certificates must come from, for it to believe them.
     """

@@ -4,5 +4,6 @@
     run.py    the worker's way of a page beside the HTTP call and the decoding alone, in the same process in turn
 
 The worker's way: the request encoded, the call, the answer compared with the last one, changes mapped, compared, encoded and
-accepted. What a page costs is the CPU of this process for one call; Valkey's is shown apart. Answers come compressed, as Graph sends them, on both.
+accepted. The cost of a page is the CPU of this process for one call; Valkey's is shown apart. Answers come compressed, as Graph sends
+them, on both.
 """

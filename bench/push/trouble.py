@@ -128,7 +128,7 @@ def _lose(scene: _Scene, options: TroubleOptions, verdict: report.Verdict) -> No
 
 
 def _fall_silent(scene: _Scene, verdict: report.Verdict) -> None:
-    """One of the subscriptions announces nothing any more, until it is made anew."""
+    """One of the subscriptions announces nothing any more, until it is replaced."""
     victim = scene.account.subscriptions(CLIENT_ID)[0]
     _fault(scene, kind="silence", subscription=victim["id"])
     began = time.time()

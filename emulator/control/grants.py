@@ -30,7 +30,7 @@ class ConsentGiven(Body):
     """The permissions that an application is given."""
 
     account: Name
-    """Who consents; for everybody, an administrator of the tenant or anybody else of it."""
+    """The person who consents; for everybody, an administrator of the tenant or anybody else of it."""
     client_id: Name
     scopes: Few
     everybody: bool = False
@@ -106,7 +106,7 @@ def revoke(cloud: Cloud, asked: ControlRequest) -> None:
 
 @area.operation("POST", "grants/restore", body=Restore)
 def restore(cloud: Cloud, asked: ControlRequest) -> None:
-    """Undo `revoke`, but for consent, which has to be given anew."""
+    """Undo `revoke`, except of a consent, which has to be given again."""
     cloud.directory.restore(asked.body.account)
 
 
@@ -128,7 +128,7 @@ def list_applications(cloud: Cloud, _asked: ControlRequest) -> Applications:
 
 @area.operation("PUT", "applications", body=ApplicationRecord, answer=ApplicationRecord)
 def put_application(cloud: Cloud, asked: ControlRequest) -> ApplicationRecord:
-    """Register an application, or register it anew: redirect URIs, secrets and certificates are replaced."""
+    """Register an application, or register it again: redirect URIs, secrets and certificates are replaced."""
     record: ApplicationRecord = asked.body
     if len(cloud.world.applications) >= MOST_APPLICATIONS:
         raise ValueError(f"there are {MOST_APPLICATIONS} applications already")

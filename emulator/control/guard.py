@@ -21,7 +21,7 @@ MICROSOFT: Final = (
 
 _READS: Final = {"GET", "HEAD"}
 _OWN: Final = {"", "same-origin", "none"}
-"""What browsers say of requests of the page itself, and of addresses that a person typed; others say nothing.
+"""The header values of browsers for requests of the page itself, and for typed addresses; others say nothing.
 https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site"""
 
 

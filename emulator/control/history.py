@@ -110,14 +110,14 @@ def get_gaps(cloud: Cloud, _asked: ControlRequest) -> Any:
 
 @area.operation("PUT", "gaps", body=GapSettings)
 def set_gaps(cloud: Cloud, asked: ControlRequest) -> None:
-    """Start to measure gaps anew, or stop."""
+    """Restart or stop the measurement of gaps."""
     cloud.gaps.enabled = asked.body.enabled
     cloud.gaps.reset()
 
 
 @area.operation("DELETE", "gaps")
 def clear_gaps(cloud: Cloud, _asked: ControlRequest) -> None:
-    """Delete the gaps and start to measure anew."""
+    """Delete the gaps and restart the measurement."""
     cloud.gaps.reset()
 
 

@@ -104,7 +104,7 @@ def search_posts(cloud: Cloud, asked: ControlRequest) -> PostList:
 
 @area.operation("DELETE", "notifications")
 def clear_posts(cloud: Cloud, _asked: ControlRequest) -> None:
-    """Delete the list of POSTs and start to count anew."""
+    """Delete the list of POSTs and restart the counts."""
     cloud.notifications.log.clear()
 
 

@@ -116,7 +116,7 @@ class PeoplePage(msgspec.Struct, kw_only=True):
 
 @area.operation("GET", "people", query=PeopleSearch, answer=PeoplePage)
 def list_people(cloud: Cloud, asked: ControlRequest) -> PeoplePage:
-    """List people: of a tenant or of all, a page of them, or whoever of the page changed since an earlier answer."""
+    """List people: of a tenant or of all, a page of them, or only the people of the page who changed since an earlier answer."""
     which: PeopleSearch = asked.query
     change = cloud.life.changes
     chosen = _chosen(cloud, which)

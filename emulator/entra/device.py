@@ -79,7 +79,7 @@ class Devices:
         return sign_in.begin(request, flow, device.tenant)
 
     def poll(self, form: dict[str, str], application: Application) -> Code:
-        """Return the code of whoever typed in a device's user code and signed in.
+        """Return the code of the person who typed in a device's user code and signed in.
 
         Raises:
             Refused: nobody has yet, or will; or it asks too often.

@@ -152,7 +152,7 @@ class Directory:
         self._on_revoked(person)
 
     def restore(self, who: str | Person) -> None:
-        """Undo `revoke`, but for consent, which has to be given anew."""
+        """Undo `revoke`, except of a consent, which has to be given again."""
         self._restored(self._world.person(who))
         self._on_change()
 

@@ -50,7 +50,7 @@ class Flow:
     capabilities: tuple[str, ...] = ()
     own: bool = False
     response_types: frozenset[str] = frozenset({"code"})
-    """What the authorize endpoint sends: `code`, `id_token`, `token`."""
+    """The answer of the authorize endpoint: `code`, `id_token`, `token`."""
     device: Device | None = None
     """The device that waits for the end, in place of an address; see device.py."""
     flow_id: str = field(default_factory=lambda: secrets.token_urlsafe(24))

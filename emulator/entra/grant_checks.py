@@ -35,7 +35,7 @@ def check_person(
 ) -> None:  # fmt: skip
     """Check what concerns one account, and of a guest the account at home.
 
-    What is revoked by time counts at home only: https://learn.microsoft.com/entra/identity-platform/refresh-tokens
+    A revocation by time counts in the home tenant only: https://learn.microsoft.com/entra/identity-platform/refresh-tokens
 
     Args:
         cloud: the cloud.

@@ -36,7 +36,7 @@ def check(request: Request, tenant: Tenant | None) -> None:
 
 
 def check_resources(request: Request, scopes: list[str]) -> None:
-    """Refuse scopes of another cloud's Graph, which is no application that this one's tenants know.
+    """Refuse scopes of another cloud's Graph, which is not an application that this cloud's tenants know.
 
     Raises:
         Refused: there is one among them.

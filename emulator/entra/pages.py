@@ -60,12 +60,12 @@ def admin_consent(flow: Flow, person: Person) -> Answer:
 
 
 def admin_only(flow: Flow, person: Person) -> Answer:
-    """The page for whoever is no administrator and opened a link for one."""
+    """The page for a person who opened an administrator's link and is not one."""
     return _page("admin_only.html", flow=flow, person=person)
 
 
 def approval(flow: Flow, person: Person, *, can_ask: bool, asked: bool) -> Answer:
-    """The page for whoever may not consent: an administrator is needed, and can be asked or not."""
+    """The page for a person who may not consent: an administrator is needed, and can be asked or not."""
     return _page("approval.html", flow=flow, person=person, can_ask=can_ask, asked=asked)
 
 

@@ -94,7 +94,7 @@ def parameters(refused: Refused, request: Request) -> dict[str, str]:
 NOT_STORED: Final = ((b"cache-control", b"no-store, no-cache"), (b"pragma", b"no-cache"))
 
 _CLAIMS: Final = '{"access_token":{"capolids":{"essential":true,"values":["3f9b0b6c-3f5d-4a5c-9a0f-6a7d4a7f1c55"]}}}'
-"""Which policies a new sign-in has to satisfy; the form is that of
+"""The policies that a new sign-in has to satisfy; the form is that of
 https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow, the policy's id is made up."""
 
 
@@ -142,7 +142,8 @@ BY_TIME: Final = {kind for kind, death in DEATHS.items() if death.cured_by_sign_
 """Deaths of what was given before them; what a later sign-in gives lives. The others hold until restored."""
 
 SURVIVED: Final = {"password_changed", "password_expired", "password_self_service_reset", "password_reset_azure_portal"}
-"""What a confidential client's refresh tokens outlive: https://learn.microsoft.com/entra/identity-platform/refresh-tokens"""
+"""The revocations that a confidential client's refresh tokens outlive:
+https://learn.microsoft.com/entra/identity-platform/refresh-tokens"""
 
 
 def _coded(code: int) -> Refusal:

@@ -62,7 +62,7 @@ SIGN_IN_SCOPES: Final[dict[str, str]] = {
 UNREGISTERED: Final = (
     "Presence.Read", "Presence.Read.All", "User.Read", "User.ReadBasic.All", "User.Read.All", "Directory.Read.All",
 )  # fmt: skip
-"""What `.default` stands for when a registration names no delegated permission."""
+"""The permissions of `.default` when a registration names no delegated permission."""
 
 _CANONICAL: Final = {name.lower(): name for name in PERMISSIONS}
 _GRAPH_NAMES: Final = {"", GRAPH_ID, *(f"https://{cloud.graph}" for cloud in CLOUDS.values())}
@@ -135,7 +135,7 @@ def of_openid(scopes: Iterable[str]) -> frozenset[str]:
 def scope_text(asked: Sequence[str], granted: set[str], openid: Iterable[str]) -> str:
     """The scopes as an answer names them, so that MSAL's cache finds them again.
 
-    Graph's come as they were asked for. What was granted before follows, named with the resource that was asked for: "it's
+    Graph's come as they were asked for. Permissions granted before follow, named with the requested resource: "it's
     possible for `scope` to contain others previously granted to the application",
     https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc
 

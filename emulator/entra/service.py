@@ -41,7 +41,7 @@ _INTERACTIVE: Final = {
     "oauth2/v2.0/authorize", "oauth2/authorize", "oauth2/v2.0/logout", "oauth2/logout", "v2.0/adminconsent", "adminconsent",
     device.PAGE, *_FORMS,
 }  # fmt: skip
-"""Where a person looks at the answer, and not a program."""
+"""Endpoints whose answer is shown to a person, not to a program."""
 
 
 class Entra:

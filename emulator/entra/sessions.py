@@ -20,7 +20,7 @@ _MOST_ACCOUNTS: Final = 10
 class Session:
     """One account signed in in one browser. `amr` is how, `since` in seconds since 1970.
 
-    What is remembered is the account where it is at home; in another tenant it is the guest that it is there.
+    The account is remembered by its home tenant; in another tenant it is the guest that it is there.
     """
 
     person: Person

@@ -118,7 +118,7 @@ class SignIn:
         return pages.sign_in(flow, self._offered(flow, tenant), remembered, trouble=trouble, username=username)
 
     def _offered(self, flow: Flow, tenant: Tenant | None) -> Iterable[Person]:
-        """Return the people whom the sign-in page offers: guests only in the tenant where they are at home."""
+        """Return the people that the sign-in page offers: guests only in the tenant where they are at home."""
         hinted_tenant = self._cloud.world.tenant(flow.domain_hint) if flow.domain_hint else None
         tenant = tenant or hinted_tenant
         people = tenant.people.values() if tenant is not None else self._cloud.world.people()
@@ -139,7 +139,7 @@ def authenticate(
         tenant: the path's; None for the paths of many tenants.
 
     Raises:
-        Refused: nobody's, or of nobody who may sign in there.
+        Refused: unknown, or of a person who may not sign in there.
     """
     person = cloud.world.account(username)
     if person is None or person.refusal == "account_deleted":

@@ -28,7 +28,7 @@ _MOST_FAMILIES: Final = 10_000
 _ON_BEHALF_OF: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _DEVICE: Final = {"urn:ietf:params:oauth:grant-type:device_code", "device_code"}
 _OF_CONFIDENTIAL: Final = {"client_credentials", _ON_BEHALF_OF}
-"""What a public client cannot ask for."""
+"""The grant types that a public client cannot use."""
 
 
 class TokenEndpoint:

@@ -78,8 +78,8 @@ class Minter:
     ) -> str:  # fmt: skip
         """An id token; it carries the nonce exactly as it was sent.
 
-        Its claims follow the scopes: https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference. How
-        somebody signed in (`amr`) is told in access tokens of version 1 only.
+        Its claims follow the scopes: https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference. The method of the
+        sign-in (`amr`) is in access tokens of version 1 only.
 
         Args:
             person: whose.

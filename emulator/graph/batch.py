@@ -31,7 +31,7 @@ _SHOWN: Final = {
 }  # fmt: skip
 """Headers of parts in Microsoft's letters; others are told as they are."""
 _OUTER: Final = {b"request-id", b"client-request-id", b"strict-transport-security", b"x-ms-ags-diagnostic"}
-"""What only the answer as a whole has."""
+"""The headers that only the answer as a whole has."""
 
 
 class Part(msgspec.Struct, kw_only=True):

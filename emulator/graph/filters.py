@@ -99,7 +99,7 @@ def properties(condition: Condition) -> set[str]:
 
 
 def matching(tenant: Tenant, condition: Condition) -> list[Person]:
-    """The people for whom a condition holds, each once, in no particular order."""
+    """The people that meet a condition, each once, in no particular order."""
     candidates = _candidates(tenant, condition)
     return [person for person in candidates if holds(values(person), condition)]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _JSON: Final = {"*/*", "application/*", "application/json", "text/*", "text/plain"}
 _PLAIN: Final = b"application/json;odata.metadata=%b;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
 _KEPT: Final = {"@odata.nextLink", "@odata.deltaLink", "@odata.count"}
-"""What is there without any metadata."""
+"""The parts of an answer without any metadata."""
 
 
 def check(request: Request) -> None:

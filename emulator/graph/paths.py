@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "/v1.0/"
 BETA: Final = "/beta/"
-"""What is said of it is said by Graph, also where one host stands for all."""
+"""Graph answers for it, also where one host serves all."""
 
 _KEY = re.compile(r"([A-Za-z]+)\('((?:[^']|'')*)'\)")
 _CALL = re.compile(r"([A-Za-z.]+)\(\)")

@@ -77,7 +77,7 @@ def read_ids(request: Request, switches: Switches) -> list[str]:
     """The ids that a bulk read names.
 
     Raises:
-        GraphError: 400, 413 or 415, the body is not what is documented, or names none, too many or something that is no id.
+        GraphError: 400, 413 or 415, the body does not have the documented form, or names none, too many or something that is not an id.
     """
     _check_content_type(request)
     try:
@@ -129,7 +129,7 @@ def one(cloud: Cloud, request: Request, caller: Caller, who: str) -> Answer:
     """One person's presence, by object id only.
 
     Raises:
-        GraphError: 404, there is no such person; 400, it is no object id.
+        GraphError: 404, the person does not exist; 400, it is not an object id.
     """
     tenant, switches = caller.tenant, cloud.switches
     selected = _selected(request, switches) if "$select" in request.queries() else None

@@ -22,14 +22,14 @@ DEFAULT_FIELDS: Final = (
 BASIC_FIELDS: Final = frozenset(
     {"displayName", "givenName", "surname", "mail", "userPrincipalName", "id", "securityIdentifier"}
 )
-"""What `User.ReadBasic.All` covers: https://learn.microsoft.com/graph/permissions-reference#userreadbasicall"""
+"""The properties that `User.ReadBasic.All` covers: https://learn.microsoft.com/graph/permissions-reference#userreadbasicall"""
 SINGLE_USER_FIELDS: Final = frozenset(
     {
         "aboutMe", "birthday", "hireDate", "interests", "mailboxSettings", "mySite", "pastProjects", "preferredName",
         "responsibilities", "schools", "skills",
     }
 )  # fmt: skip
-"""What a list does not give: https://learn.microsoft.com/graph/api/user-list#optional-query-parameters"""
+"""The properties that a list does not return: https://learn.microsoft.com/graph/api/user-list#optional-query-parameters"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,7 +130,7 @@ def select(text: str, known: Mapping[str, str], default: tuple[str, ...]) -> tup
 
 
 def _no_property(name: str) -> Exception:
-    """A relation is none that is told with its user; anything else does not exist."""
+    """A relation is not returned with its user; anything else does not exist."""
     if name.partition("/")[0].lower() in RELATED:
         return not_modelled(name)
     return bad_request(

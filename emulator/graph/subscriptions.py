@@ -30,7 +30,7 @@ READ_ALL: Final = "Subscription.Read.All"
 def route(
     cloud: Cloud, request: Request, caller: Caller, rest: Sequence[str]
 ) -> Answer | Coroutine[Any, Any, Answer] | None:
-    """Answer a request below `/subscriptions`; None: there is no such path. What has to wait for a webhook is awaited.
+    """Answer a request below `/subscriptions`; None: there is no such path. Requests that have to wait for a webhook are awaited.
 
     Raises (at once or when awaited):
         GraphError: it is refused.
@@ -211,7 +211,7 @@ def _not_found() -> GraphError:
 def _told(
     cloud: Cloud, request: Request, subscription: Subscription, *, secret: bool = False, context: str = ""
 ) -> dict[str, Any]:
-    """A subscription as Graph shows it; `clientState` only to whoever just sent it."""
+    """A subscription as Graph shows it; `clientState` only in the answer to the request that sent it."""
     head = {"@odata.context": f"{request.base}/v1.0/$metadata#subscriptions/{context}"} if context else {}
     certificate = subscription.certificate
     return {

@@ -28,7 +28,7 @@ _APPLICATION_UNITS: Final = (150_000, 20.0)
 """Resource units, and their seconds, of an application in all tenants together."""
 _WARNED_FROM: Final = 0.8
 _DEEPEST: Final = 0.8
-"""How far beyond its limit an application's use is counted: the percentage that is told ends at 1.8."""
+"""How far beyond its limit an application's use is counted: the reported percentage ends at 1.8."""
 _SLOTS: Final = 100
 """A sliding window moves on in so many steps."""
 

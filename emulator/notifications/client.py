@@ -52,7 +52,7 @@ class Client:
             self._session = None
 
     async def post(self, url: str, body: bytes, content_type: str, timeout_s: float) -> Reply:
-        """Post a body; whatever goes wrong is told in the reply."""
+        """Post a body; every error is in the reply."""
         began = time.monotonic()
         try:
             async with asyncio.timeout(timeout_s):

@@ -27,7 +27,7 @@ _OAEP: Final = rsa_padding.OAEP(rsa_padding.MGF1(hashes.SHA1()), hashes.SHA1(), 
 
 
 class CertificateError(Exception):
-    """A text that is no certificate to encrypt with; the message says why."""
+    """A text that is not a certificate to encrypt with; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

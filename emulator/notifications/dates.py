@@ -34,7 +34,7 @@ def as_given(text: str) -> str:
     """A date of a request as Graph tells it again: in UTC, with the digits that it came with, seven of them.
 
     Raises:
-        ValueError: it is no date.
+        ValueError: it is not a date.
     """
     date, digits = datetime.fromisoformat(text), _FRACTION.search(text)
     return f"{date.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{(digits[1] if digits else '')[:7]:0<7}Z"

@@ -48,7 +48,7 @@ class Endpoint:
     """A host: what waits for it, how many POSTs are under way, and how its answers were."""
 
     pending: dict[Target, list[Notice]] = field(default_factory=dict)
-    """What gathers."""
+    """Notifications that are being gathered."""
     waiting: int = 0
     running: int = 0
     score: Score = field(default_factory=Score)

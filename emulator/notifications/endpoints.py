@@ -36,7 +36,7 @@ class Score:
             self._judge(now_s, least)
 
     def state(self, now_s: float, least: int) -> State:
-        """The state now. A state holds for ten minutes and is then judged anew."""
+        """The state now. A state lasts for ten minutes and is then judged again."""
         if self._state != "normal" and now_s >= self._until_s:
             self._judge(now_s, least)
         return self._state if least else "normal"

@@ -68,7 +68,7 @@ class Notifications:
     def snapshot(self) -> Callable[[], None]:
         """Remember subscriptions, faults and what is left to chance; returns what restores them.
 
-        What was already handed over for delivery, and how endpoints were, is not part of it.
+        Notifications already handed over for delivery, and the states of endpoints, are not part of it.
         """
         subscriptions, faults, chance = self.subscriptions.snapshot(), self.faults.snapshot(), self._chance.getstate()
 

@@ -72,7 +72,7 @@ class Log:
         self._sent.append(entry)
 
     def clear(self) -> None:
-        """Delete every POST and start the counts anew."""
+        """Delete every POST and restart the counts."""
         self._sent.clear()
         self.counts = Counts()
         self.total = 0

@@ -75,7 +75,7 @@ class Subscription:
     """None: basic notifications."""
     tls_version: str
     issuer: str
-    """Who issues validation tokens of version 2.0 for it."""
+    """The issuer of validation tokens of version 2.0 for it."""
     token_issued: float
     """Seconds since 1970."""
     token_expires_s: float

@@ -28,7 +28,7 @@ MOST_ENDED: Final = 20_000
 _CHANGING: Final = (
     "certificate", "token_issued", "token_expires_s", "expires_s", "live", "held", "last_due_s", "withheld", "expiry", "reminder", "last_expiration",
 )  # fmt: skip
-"""What of a subscription changes while it is live, for snapshots."""
+"""The values of a subscription that change while it is live, for snapshots."""
 
 
 class SubscriptionExists(Exception):

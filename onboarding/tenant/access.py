@@ -14,8 +14,8 @@ in many organisations that is everybody.
 The contact named at onboarding becomes a manager at the first sign-in to this very tenant. Only the account's own
 name (`preferred_username`, the UPN) in an id token of this tenant counts: the part after its @ is a domain that Microsoft made the
 tenant prove, and only the tenant's administrators give names out. No other claim would do: administrators of *any* tenant can
-set `email` for their people, so a stranger could come as our contact. A guest's name is of the tenant that it comes from, so a guest
-is no contact. Names are given to other people in time, so a contact who does not come within 90 days loses the claim.
+set `email` for their people, so a stranger could come as our contact. A guest's name is of the tenant that it comes from, so a guest is
+not a contact. Names are given to other people in time, so a contact who does not come within 90 days loses the claim.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Action(enum.Enum):
     SEE_PRESENCE = enum.auto()
     """Diagnostics: the watched users and their presence."""
     SEE_LOG = enum.auto()
-    """The audit log, which says who watched whom."""
+    """The audit log, which says which suite watched which users."""
     CHANGE_ACCOUNTS = enum.auto()
     """Add, renew and replace accounts that read presence."""
     WITHDRAW_GRANT = enum.auto()

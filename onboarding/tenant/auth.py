@@ -106,7 +106,7 @@ class ActionDenied(Exception):
 
 
 class Authenticator:
-    """Lets people in, request by request. Rights are read anew each time, so a right that ended takes effect in open sessions too.
+    """Lets people in, request by request. Rights are read again each time, so a right that ended takes effect in open sessions too.
 
     Raises `StoreUnavailable` when sessions or rights cannot be read.
     """

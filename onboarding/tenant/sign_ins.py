@@ -193,7 +193,7 @@ class TenantSignIns:
         return pending
 
     async def identify(self, pending: PendingSignIn, answer: Mapping[str, str]) -> VerifiedIdentity:
-        """Return the identity of whoever signed in.
+        """Return the identity of the person who signed in.
 
         Raises:
             SignInFailed: nobody did.

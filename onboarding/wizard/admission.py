@@ -206,7 +206,7 @@ class Admission:
             log.info("tenant_waits_for_approval", tenant_id=admitted.tenant_id, reference=flow.reference)
 
     async def _with_key(self, flow: Flow, kept: KeptFlow, admitted: AdmittedTenant) -> None:
-        """Make a key and put it into the flow; whoever comes second takes its own back."""
+        """Make a key and put it into the flow; the second one revokes its own key."""
         label, by = _label(flow), Actor.account(admitted.upn, admitted.account_id)
         key = await self._suite_keys.issue(admitted.tenant_id, label, key_made(by, label))
         admitted = msgspec.structs.replace(admitted, key_id=key.key_id, key=key.text)

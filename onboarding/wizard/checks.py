@@ -88,7 +88,7 @@ def _presence(read: int) -> Check:
 
 
 async def _push(trial: GrantTrial, new: NewGrant, push: PushSettings | None) -> Check:
-    """Try one real subscription. Whatever its outcome, presence is read every few seconds."""
+    """Try one real subscription. Presence is read every few seconds in any case."""
     if push is None:
         return Check(
             "push",

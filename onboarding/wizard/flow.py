@@ -175,7 +175,7 @@ class FlowFailure(msgspec.Struct, frozen=True):
 
     Attributes:
         problem: a key of `problems.PROBLEMS`.
-        detail: more about it, a message; empty where there is no more to say.
+        detail: more about it, a message; empty if there is nothing to add.
         values: the values of the message.
         said: Microsoft's own words.
     """

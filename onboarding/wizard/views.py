@@ -341,7 +341,7 @@ def _leading_back(held: LoadedFlow) -> Iterator[None]:
 
 
 def _filled(given: dict[str, str]) -> dict[str, str]:
-    """Return the fields that a link sets; whoever opens it fills in the rest."""
+    """Return the fields that a link sets; the person who opens it fills in the rest."""
     return {name: value for name, value in given.items() if value}
 
 

@@ -19,7 +19,7 @@ _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class NotAllowed(Exception):
-    """An address that notices must not be posted to; the text says why, to whoever set it."""
+    """An address that notices must not be posted to; the text says why, for the person who set it."""
 
 
 def fault(url: str) -> str:

@@ -27,7 +27,7 @@ _MOST_SUGGESTIONS: Final = 5
 async def find_tenant(store: Store, text: str) -> Tenant:
     """Return the tenant that an operator names. Ends the command, with suggestions, when none or several match.
 
-    An id goes before a domain and a domain before a name, so that nobody's name hides another's domain.
+    An id goes before a domain and a domain before a name, so that a name cannot hide another tenant's domain.
     """
     from relay.store.custody.tenants import Tenants
 

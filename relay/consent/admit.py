@@ -73,7 +73,7 @@ async def by_applicant(
         event: CONSENTED, or APPLIED when the operator must approve first.
         name: the organisation's, as it was typed.
         domain: the organisation's.
-        settings: those of a tenant that has none, such as whom to contact.
+        settings: those of a tenant that has none, such as its contact.
         word_ms: when the operator invited the tenant, in ms since 1970; 0: never.
 
     Raises:

@@ -45,7 +45,7 @@ async def onboard_by_hand(
         wait_s: how long.
 
     Raises:
-        ConsentFailed: says in plain words why there is no consent.
+        ConsentFailed: the text says in plain words why there is no consent.
         NobodyCame: see there.
         OSError: the port is taken.
         RelayError: see `take_in`.

@@ -13,7 +13,7 @@ MAX_NAME_CHARS: Final = 100
 """The longest name of an organisation or a person: as long as fits a line or two of a page."""
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _LOCAL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}")
-"""What can be written without quotes: anything else is some trick more often than an address."""
+"""The characters that need no quotes: anything else is some trick more often than an address."""
 
 
 def ascii_domain(text: str) -> str | None:
@@ -42,7 +42,7 @@ def pasted_domain(text: str) -> str | None:
 def mail_address(text: str) -> str | None:
     """Return an address as a mail server takes it; None when e-mail cannot be sent there.
 
-    A domain beyond ASCII is sent as `xn--`. What stands before the `@` must be ASCII: other names need SMTPUTF8 (RFC 6531) at every
+    A domain beyond ASCII is sent as `xn--`. The part before the `@` must be ASCII: other names need SMTPUTF8 (RFC 6531) at every
     server on the way, and Microsoft 365 has no such mailboxes.
     """
     local, _, domain = text.rpartition("@")

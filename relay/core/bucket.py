@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class TokenBucket:
-    """Tokens that come back evenly. Every method is told `now`, in seconds of one monotonic clock."""
+    """Tokens that come back evenly. Every method takes `now`, in seconds of one monotonic clock."""
 
     __slots__ = ("_a_second", "_at", "_at_once", "_level")
 

@@ -18,7 +18,7 @@ def pause_s(in_a_row: int, asked_s: float | None = None, *, first_s: float = 2.0
 
     Args:
         in_a_row: refusals since the last answer, the present one included.
-        asked_s: what the other side asked for; None when it said nothing, and anything that is no time counts as that.
+        asked_s: what the other side asked for; None when it said nothing, or something that is not a time.
         first_s: after the first refusal, when nothing is asked for.
         most_s: when nothing is asked for.
     """

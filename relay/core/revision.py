@@ -36,7 +36,7 @@ def parse(entry_id: bytes) -> Revision:
     """Return the revision that a stream id (`b"1700000000000-3"`) stands for.
 
     Raises:
-        ValueError: `entry_id` is no stream id.
+        ValueError: `entry_id` is not a stream id.
     """
     ms, _, sequence = entry_id.partition(b"-")
     return Revision(int(ms) << _SEQUENCE_BITS | int(sequence or 0))

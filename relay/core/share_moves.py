@@ -44,7 +44,8 @@ class ShareMoves:
     def to_take(self, now: float) -> list[int]:
         """Return the free partitions that this worker is to take.
 
-        One that stays free is anybody's: the worker that is to take it has died or cannot, or one of an earlier release has it.
+        A partition that stays free may be taken by any worker: the worker that is to take it has died or cannot, or one of an earlier
+        release has it.
         """
         planned = set(to_take(self.table, self._me))
         return [

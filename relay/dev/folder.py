@@ -141,7 +141,7 @@ class Folder:
         return f"unix://{_USER}:{self._redis_password()}@{quote(str(self.socket))}"
 
     def acl_file(self) -> Path:
-        """Valkey's users: one with the rights of all roles and of the operator, as in production. Written anew for each run."""
+        """Valkey's users: one with the rights of all roles and of the operator, as in production. Written again for each run."""
         line = acl.aclfile_line(_USER, acl.rules(list(Client)), acl.hashed(self._redis_password()))
         self.write("users.acl", f"user default off\n{line}\n".encode())
         return self.path.resolve() / "users.acl"

@@ -92,7 +92,7 @@ def _validity(
 
 
 async def _webhook(settings: Settings) -> list[CheckFinding]:
-    """Graph's handshake, as far as it can be tried from here: by whom the host is reached from outside is another matter."""
+    """Graph's handshake, as far as it can be tried from here: this does not show whether the host can be reached from outside."""
     if settings.webhook.url is None:
         return []
     if not settings.cloud.notifies:
@@ -140,7 +140,7 @@ async def _sign_ups(settings: Settings) -> list[CheckFinding]:
 
 
 def _mail(settings: Settings) -> Iterator[CheckFinding]:
-    """Yield a finding if e-mail is set up but the operator's address is not, so that nobody is told of tenants that wait."""
+    """Yield a finding if e-mail is set up but the operator's address is not, so that nobody is notified of waiting tenants."""
     is_asked = settings.web.public_url is not None and settings.web.sign_up == "approval"
     if is_asked and settings.mail.is_sent and settings.mail.operator is None:
         said = "is not set, so no e-mail tells you when an organisation waits for your approval (RELAY_WEB_SIGN_UP=approval)"

@@ -15,7 +15,7 @@ MOST_AT_ONCE: Final = 20
 
 
 async def watch(store: Store, tenant_id: TenantId, name: Name) -> bool:
-    """Watch a user until a minute from now; False when pages watch too many already. Whom suites may watch holds here too."""
+    """Watch a user until a minute from now; False when pages watch too many already. The tenant's permission rules apply here too."""
     interest, edge = Interest(store), page_edge(name)
     pages = {other for other in await interest.read_edges(tenant_id) if is_page(other)}
     if edge not in pages and len(pages) >= MOST_AT_ONCE:

@@ -180,7 +180,7 @@ class _Kept:
 
 
 class Overviews:
-    """Overviews of tenants, each read anew when it is older than a second or than five times what reading it took."""
+    """Overviews of tenants, each read again when it is older than a second and than five times its reading time."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -65,7 +65,7 @@ class TenantReport:
     push: PushStatus | None
     managers: Sequence[Manager]
     claim: Claim
-    """Who may come and manage it too."""
+    """The contact who may still become a manager."""
     requests: Sequence[AccessRequest]
     now: datetime
 

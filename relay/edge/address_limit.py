@@ -39,7 +39,7 @@ class AddressLimit:
         self._most = settings.connections_per_address
         self._limiter = ConnectionLimiter(settings.connections, self._most, settings.trusted_proxies, lambda _: None)
         self._known: dict[int, ConnectionSlot | None] = {}
-        """Inode of a socket -> its place; None for a socket that is no connection to the port, or was closed here."""
+        """Inode of a socket -> its place; None for a socket that is not a connection to the port, or was closed here."""
         self._closed = 0
         self._say_at = -math.inf
 

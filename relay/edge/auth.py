@@ -38,7 +38,7 @@ class KeyVerifier:
     """Verifies the bearer credential of a call.
 
     The answer is not cached: a check is two reads of Redis and one signature (0.1 ms), and a cache would have to be told of every
-    revocation. What is remembered is only which keys were good, for their place in the queue. Wrong keys are not: a flood makes up new ones.
+    revocation. It remembers only which keys were good, for their place in the queue. Wrong keys are not: a flood makes up new ones.
     """
 
     def __init__(self, suite_keys: SuiteKeys, unauthenticated: UnauthenticatedCalls, settings: EdgeSettings) -> None:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class EdgeContext:
-    """The parts of an edge. Whoever makes one runs `hub`, `interest`, `suites` and `watch_audit`."""
+    """The parts of an edge. The caller that makes one runs `hub`, `interest`, `suites` and `watch_audit`."""
 
     def __init__(self, store: Store, settings: EdgeSettings, marks: Marks, edge_id: str, clock: Clock) -> None:
         self.settings = settings

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from relay.core.presence import TenantId
 
 PER: Final = "tenant_at_edge"
-"""What such a limit counts, for suites."""
+"""The things that a limit counts, as suites are told."""
 
 _Owner = tuple["TenantId", str]  # and the id of the suite key
 _T = TypeVar("_T")

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 STOP_MARGIN: Final = timedelta(seconds=20)
 """The most that a process needs to stop beyond `drain_delay`: 2 s for the last endings, 2 s of grace, 5 s for what suites watched and
-what the audit log is owed, 5 s for a store that does not answer, 3 s for the last metrics. Whatever stops the process must wait for
-longer: in Kubernetes `terminationGracePeriodSeconds`, which counts the `preStop` hook too."""
+what the audit log is owed, 5 s for a store that does not answer, 3 s for the last metrics. The program that stops the process must wait
+for longer: in Kubernetes `terminationGracePeriodSeconds`, which counts the `preStop` hook too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class EdgeSettings:
     start_bytes: int = 100_000 * 400
     """All parts of a start: 100,000 held users with the longest names that can be somebody's."""
     start_long_chars: int = 1 << 20
-    """Characters of all names of a start that cannot be anybody's for their length alone. They are kept until they were sent
+    """Characters of all names of a start that are too long for any user. They are kept until they were sent
     back."""
     streams_per_tenant: int = 64
     """Open streams of one tenant at this edge: a tenant has a handful of suites; a client that leaks streams is stopped."""
@@ -87,8 +87,8 @@ class EdgeSettings:
     handshake: timedelta = timedelta(seconds=10)
     """For TLS and the beginning of HTTP/2. A silent connection is closed then."""
     connection_age: timedelta = timedelta(seconds=5)
-    """How long a connection takes new calls; then it is told so (GOAWAY), and is closed when its last stream ends. So whoever is
-    asked to leave comes back on another connection, with one channel as well, and a balancer chooses an edge for it. At most half
+    """How long a connection takes new calls; then it is told so (GOAWAY), and is closed when its last stream ends. So a suite that is
+    asked to leave comes back on another connection, even with one channel, and a balancer chooses an edge for it. At most half
     of `drain_delay`. Suites with one or two streams open no more connections for that; one that is shorter costs those that keep
     connections without streams (the policy `round_robin`) a handshake each time."""
     keepalive: timedelta = timedelta(seconds=20)
@@ -147,7 +147,8 @@ class EdgeSettings:
     network split without Graph noticing, and far shorter than users are read on after their last stream. A sign comes three times as often,
     so that two may fail."""
     watch_log_every: timedelta = timedelta(minutes=1)
-    """How often the audit log is told who began and ended to watch whom; a beginning is lost with an edge that is killed before."""
+    """Interval of writing to the audit log which suites began and ended to watch users; a beginning is lost with an edge that is killed
+    before."""
     watch_goes_on_for: timedelta = GOES_ON_FOR
     """A suite that is back at this edge within this watched all the time."""
     lookup_names_at_once: int = 16_000

@@ -22,7 +22,7 @@ _DESCRIPTORS: Final = Path("/dev/fd")
 
 
 def stop_listening(port: int) -> None:
-    """Accept no connection on the port any more; whoever tries is refused at once. Open connections are not touched.
+    """Accept no connection on the port any more; new connections are refused at once. Open connections are not touched.
 
     Where the system cannot do that (it is possible on Linux), or has no descriptor left to look at the others, nothing happens, and gRPC
     stops listening with `stop`.
@@ -72,7 +72,7 @@ def handle(descriptor: int) -> Iterator[socket.socket | None]:
 
 
 def peer_of(one: socket.socket, port: int) -> str | None:
-    """Return the address at the other end of a TCP connection to the port; None when it is no such connection."""
+    """Return the address at the other end of a TCP connection to the port; None when it is not such a connection."""
     try:
         return str(one.getpeername()[0]) if _is_tcp(one) and one.getsockname()[1] == port else None
     except OSError:

@@ -24,7 +24,7 @@ from relay.errors import (
 )
 
 UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
-"""What decoding JSON from outside raises: no JSON or another shape, no UTF-8 or too long a number, nested too deep."""
+"""The errors of decoding JSON from outside: no JSON or another shape, no UTF-8 or too long a number, nested too deep."""
 
 _MOST_ASKED: Final = timedelta(seconds=LONGEST_ASKED_S)
 

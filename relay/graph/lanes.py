@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 SLOW_S: Final = 2.0
-"""Entra and Graph answer within a second; whoever takes longer is slow until the next call is not."""
+"""Entra and Graph answer within a second; a tenant whose call takes longer counts as slow until its next call is quick."""
 EXTRA: Final = 4
 """Extra places for each place. A worker that starts does not know who is slow: with 32 places, 150 tenants whose token endpoint
 hangs are out of the others' way after some five seconds. With as many extra places as places it took 28 s, in which others turned stale."""

@@ -41,7 +41,7 @@ class GraphSettings:
         second_client_secret, second_certificate: another credential, tried when the first is refused; one of them, or none.
         credential_files: `client_secret`, `certificate`, `private_key` and their likes with `second_` -> the file that it
             came from, to be read again when it changes.
-        anonymous: for whoever reads only what Microsoft publishes, and needs no credential.
+        anonymous: for a client that reads only public documents, and needs no credential.
         authority_url: Entra's base URL, without a tenant.
         graph_url: Graph's base URL, without a version.
         ca_pem: certificates trusted instead of the system's; None trusts the system's.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class TooMuchAtOnce(Exception):
-    """There is no room for a body, or it had to give way to another."""
+    """There is no room for a body, or it was dropped for another."""
 
 
 class Body:
@@ -93,7 +93,7 @@ class Bodies:
             body.drop()
 
     def add(self, body: Body, size: int) -> None:
-        """See `Body.add`. Whoever was there first gives way first, be it the body itself."""
+        """See `Body.add`. The body that began first is dropped first, which may be this one."""
         self._arriving.setdefault(body)
         while self.held + size > self._most and self._arriving:
             oldest = next(iter(self._arriving))

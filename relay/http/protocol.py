@@ -255,7 +255,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._head_timer = None
 
     def _watch_reader(self) -> None:
-        """Cut whoever does not read, or so slowly that it comes to the same."""
+        """Cut off a peer that does not read, or reads too slowly."""
         if self._reader_timer is None:
             self._unsent = self.transport.get_write_buffer_size()
             self._reader_timer = self.loop.call_later(_CHECK_READER_S, self._check_reader)

@@ -99,7 +99,7 @@ def ngettext(one: str, many: str, number: int) -> str:
 def translate(sentence: str | Sentence) -> str:
     """Return a sentence of the code in the current language.
 
-    A text that is no message is returned unchanged: an older release may have stored it.
+    A text that is not a message is returned unchanged: an older release may have stored it.
     """
     if isinstance(sentence, str):
         return gettext(sentence)

@@ -58,7 +58,7 @@ def words(expiring: Expiring, now: datetime) -> str:
 
 
 class Expiry:
-    """Watches everything that expires. `find` is called anew each time: files may be replaced while the relay runs."""
+    """Watches everything that expires. `find` is called again each time: files may be replaced while the relay runs."""
 
     def __init__(self, find: Callable[[], Sequence[Expiring]], health: Health, clock: Clock = SYSTEM) -> None:
         self._find = find

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TLS_BUFFER_BYTES: Final = 32 * 1024
-"""What each TLS connection keeps for what it reads. asyncio's own 256 KiB would be 256 MiB with 1,000 connections; reading pages of Graph
+"""The read buffer of each TLS connection, in bytes. asyncio's own 256 KiB would be 256 MiB with 1,000 connections; reading pages of Graph
 with 16 KiB costs some 10 % more."""
 
 

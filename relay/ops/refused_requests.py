@@ -48,7 +48,7 @@ class RefusalCounter:
 
 
 _ORDINARY: Final = frozenset({"head_too_slow", "no_tls", "upgrade"})
-"""What browsers that connect ahead, probes of load balancers and Java's HTTP client do every day."""
+"""Refusals that browsers with preconnect, load balancer probes and Java's HTTP client cause every day."""
 _ADVICE: Final = {
     "crowded": "all connections are taken: see RELAY_HTTP_CONNECTIONS and the descriptors that the process may open",
     "crowded_address": "one address holds all its connections: see RELAY_HTTP_CONNECTIONS_PER_ADDRESS; for a proxy, "

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 PAUSE_S: Final = 1.0
-"""Before a task begins again: soon enough for whoever waits, and no flood of log lines while something stays wrong."""
+"""Before a task begins again: soon enough for waiting suites, without a flood of log lines while the fault lasts."""
 _OUTSIDE: Final = (RelayError, OSError)
 _FRAMES: Final = 6
 
@@ -50,7 +50,7 @@ async def supervised(name: str, work: Callable[[], Awaitable[Any]], pause_s: flo
 
     Args:
         name: of the task, for the log.
-        work: begins anew each time it is called.
+        work: begins again each time it is called.
         pause_s: before it begins again.
 
     Raises:
@@ -74,10 +74,10 @@ async def supervised(name: str, work: Callable[[], Awaitable[Any]], pause_s: flo
 
 
 def heed_cancellation() -> None:
-    """To be called by whoever goes on after an error that came out of a task group.
+    """Call it before going on after an error that came out of a task group.
 
-    A group that is cancelled, and in which something fails while it ends, raises only what failed: whoever catches that and goes
-    on would never end. (From Python 3.13 on, the group cancels its task once more.)
+    A group that is cancelled, and in which something fails while it ends, raises only what failed: code that catches that and goes on
+    would never end. (From Python 3.13 on, the group cancels its task once more.)
 
     Raises:
         asyncio.CancelledError: this task was cancelled.

@@ -34,7 +34,7 @@ class Profile:
         made: when.
         switches: what was learned, name -> value.
         unanswered: switch or question -> why nothing was learned of it.
-        observed: what there is no switch for.
+        observed: observations without a switch.
         answers: status, with Graph's code -> how often it came.
     """
 

@@ -130,7 +130,7 @@ class Question:
 
 
 def nobody() -> str:
-    """Return an object id that is nobody's."""
+    """Return an object id without a user."""
     return str(uuid.uuid4())
 
 
@@ -158,7 +158,7 @@ async def _sample(interview: Interview) -> None:
 
 
 async def _pages(interview: Interview, users: list[str]) -> list[GraphAnswer]:
-    """Read the presence of users, page by page. Where one user fails a read for all, read halves, down to that user."""
+    """Read the presence of users, page by page. If one user makes a read fail for all, read halves, down to that user."""
     found: list[GraphAnswer] = []
     waiting = [users]
     reads = 0

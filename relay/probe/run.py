@@ -81,7 +81,7 @@ async def probe(
         ring: what they are encrypted with.
         graph: the cloud to ask.
         tenant_id: whose consent is used.
-        options: whom to ask about beside.
+        options: further users to ask about.
         cloud_name: as the profile tells it.
         per_second: the pace; a cloud on this machine may be asked faster.
 

@@ -11,7 +11,7 @@ from relay.probe.client import Unanswered
 
 Entry = Mapping[str, Any]
 Judgement = Callable[[Sequence[Entry]], str | bool]
-"""What a page shows; raises `Unanswered` when it does not show it."""
+"""The form of a page; raises `Unanswered` when it does not show it."""
 
 # https://learn.microsoft.com/graph/api/resources/presence, the current page and the one before it.
 WORDS: Final = frozenset({
@@ -24,7 +24,7 @@ WORDS: Final = frozenset({
 FIELDS: Final = frozenset({
     "id", "availability", "activity", "outOfOfficeSettings", "sequenceNumber", "statusMessage", "workLocation",
 })  # fmt: skip
-"""What presences are documented to have."""
+"""The documented fields of a presence."""
 
 _SCHEMA_NAME = re.compile(r"[A-Za-z][A-Za-z.@]{0,40}")
 _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z+.-]{1,30}")
@@ -50,7 +50,7 @@ def words(entries: Iterable[Entry], field: str) -> dict[str, int]:
 
 
 def fields(entries: Iterable[Entry]) -> dict[str, int]:
-    """Count the presences with each field; fields whose names are no words of a schema are counted together."""
+    """Count the presences with each field; fields with names outside the schema are counted together."""
     found = Counter(name if _SCHEMA_NAME.fullmatch(name) else "(another)" for entry in entries for name in entry)
     return dict(sorted(found.items()))
 
@@ -136,7 +136,7 @@ def out_of_office_activity(entries: Sequence[Entry]) -> str:
 
 
 def work_locations(entries: Sequence[Entry]) -> bool:
-    """Return True if anybody's work location is there."""
+    """Return True if any user has a work location."""
     return any("workLocation" in entry for entry in entries)
 
 

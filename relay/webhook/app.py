@@ -93,7 +93,7 @@ class Webhook:
     def _handshake(self, query: bytes) -> str | None:
         """Return the text that a handshake wants back; None for any other request.
 
-        It is anybody's text. Nobody but its sender sees it, and no browser takes it for a page: it is plain, and said to be.
+        Anybody can send this text. Nobody but its sender sees it, and no browser takes it for a page: it is plain, and said to be.
         Whether the route is one of ours does not matter: to answer proves nothing but that somebody listens here.
         """
         if not query:

@@ -13,7 +13,7 @@ from relay.graph.errors import UNREADABLE
 
 
 class Malformed(Exception):
-    """A body that is no collection of notifications."""
+    """A body that is not a collection of notifications."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def parse(body: bytes, max_items: int) -> Post:
     """Parse a body into notifications and tokens.
 
     Raises:
-        Malformed: it is no collection, or one of more than `max_items`.
+        Malformed: it is not a collection, or has more than `max_items`.
     """
     try:
         read = _BODY.decode(body)

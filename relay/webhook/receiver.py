@@ -63,7 +63,7 @@ class Receiver:
         """Check a POST that came to a route and pass it on; returns how many notifications were passed on.
 
         Raises:
-            Malformed: the body is no collection of notifications.
+            Malformed: the body is not a collection of notifications.
             StoreUnavailable: it cannot be kept; part of it may have been. Graph should send it again.
             SourceUnreachable: nobody knows who signed its tokens. Graph should send it again.
         """

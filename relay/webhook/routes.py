@@ -21,7 +21,7 @@ T = TypeVar("T")
 class Routes:
     """The routes that notifications come to, each remembered for a while, also that there is none.
 
-    What is remembered of a route is right for as long as the route lives: tenant and client state never change. A route that
+    A remembered route stays right for as long as it lives: tenant and client state never change. A route that
     was dropped is known for `route_kept` longer, and its notifications are then the worker's to ignore.
 
     Raises (from both): StoreUnavailable; nothing is remembered of that.
@@ -77,6 +77,6 @@ class _Remembered(Generic[T]):
 
 
 def _seen(task: asyncio.Task[T]) -> None:
-    """Its error is for whoever still waits; if nobody does, it is nobody's."""
+    """Its error is for the callers that still wait; without any, it is dropped."""
     if not task.cancelled():
         task.exception()

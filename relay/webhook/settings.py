@@ -38,7 +38,7 @@ class WebhookSettings:
         grace: for requests under way at the end; `deadline` and a little.
         routes: how many are remembered.
         route_kept: for how long a route is remembered; what a deleted subscription's notifications cost at most.
-        absence_kept: for how long it is remembered that there is no such route.
+        absence_kept: time for which an unknown route is remembered.
     """
 
     host: str = "0.0.0.0"  # noqa: S104  Graph comes from outside

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class Cloud:
     """The Graph client and the token source of all tenants, as an async context manager.
 
-    A refresh token that Entra renews is written to the vault before the new access token is used. Who finds that another
-    process was faster takes over what that one wrote. `widespread_refusals` knows which tenants Graph refuses at present.
+    A refresh token that Entra renews is written to the vault before the new access token is used. If another process was faster, its
+    version is used. `widespread_refusals` knows which tenants Graph refuses at present.
     """
 
     def __init__(self, settings: GraphSettings, vault: Vault) -> None:

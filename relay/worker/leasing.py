@@ -39,7 +39,7 @@ _RETRY_S: Final = 0.5
 _SOON_S: Final = 0.01
 """So long after the instant in which a lease expires a store has dropped it; and deadlines are looked at this often at most."""
 _SETTLED_S: Final = 1.0
-"""Partitions come and go together; what has not changed for so long is told."""
+"""Partitions come and go together; a state that has not changed for this long is logged."""
 _MOST_UNSETTLED_S: Final = 10.0
 _RENEWALS_AT_ONCE: Final = 3
 """As many as there are in a lease: an answer that comes later proves nothing any more."""

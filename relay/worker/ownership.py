@@ -58,7 +58,7 @@ class Ownership:
         """Make sure that a write of unknown outcome under this lease is not carried out after this returns.
 
         It may still lie in a socket, and lease, epoch and order would let it pass. So the lease is taken anew, for all tenants;
-        whoever has a write under way meets LEASELOST, for which see `is_over`.
+        writes under way meet LEASELOST, see `is_over`.
 
         Raises:
             LeaseLost: the partition is lost indeed.

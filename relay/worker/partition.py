@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 _HOUSEKEEPING_S: Final = 5.0
 _FINISH_S: Final = 2.0
-"""Time for what must not be cut short when another worker is to have the partition: nobody reads it anew meanwhile."""
+"""Time for what must not be cut short when another worker is to have the partition: nobody reads it again meanwhile."""
 _SAVE_AFTER: Final = INBOX_PER_TENANT // 4
 """Hints after which the inbox's position is saved at once: the inbox keeps only so many of a tenant that are not known to be dealt
 with, and with more than 200 notifications a second these would be too many before the next housekeeping."""
@@ -176,7 +176,7 @@ class OwnedPartition:
         return TenantWorker(tenant, self._resources, self.ownership, self._contacts)
 
     async def _run_tenant(self, work: TenantWorker) -> None:
-        """Begin a tenant anew that fails in an unforeseen way; it must not take the others with it."""
+        """Restart a tenant that fails in an unforeseen way; it must not take the others with it."""
         while True:
             try:
                 await work.run()

@@ -45,11 +45,11 @@ class WorkerSettings:
         names_share: of what Graph allows a tenant, what asking for names may use. A tenth is 4 requests a second, with 300 names
             each, and what was not used for half a minute at once: 40,000 names.
         lease: how long a partition is this worker's without renewal: what a killed worker costs before another takes over.
-        lease_renewal: a third of it, so that one lost renewal is no lost lease. Nor is an answer lost that takes as long as this.
-        directory_found: how long a name is taken to stand for the same user. 5 minutes: people are deleted, renamed, and made anew
-            under a name that was another's, and nothing announces it. 50,000 names cost a request every 2 s.
-        directory_not_found: how soon a name that stands for nobody is asked for again, while somebody watches it. A minute: whoever
-            has just created a colleague waits for that.
+        lease_renewal: a third of it, so that one lost renewal does not lose the lease. Nor is an answer lost that takes as long as this.
+        directory_found: how long a name is taken to stand for the same user. 5 minutes: people are deleted, renamed, and recreated under
+            a name that was another's, and Graph does not announce it. 50,000 names cost a request every 2 s.
+        directory_not_found: how soon a name that stands for nobody is asked for again, while somebody watches it. A minute: a newly
+            created colleague is found after this time.
         stale_after_intervals: a page unconfirmed for so many intervals makes its users stale.
         lag: for how long Graph's servers may be behind each other: what a lesser sequence number says is not believed before. 10 s:
             not documented; notifications take so long on average.
@@ -58,7 +58,7 @@ class WorkerSettings:
         graph_patience: the same where Entra goes on giving tokens and only Graph refuses them. 15 minutes: Graph has refused good
             tokens for several, and mails to administrators cannot be taken back.
         contact_interval: how often contact times are written for a partition; the edges need them far less often than reads.
-        heartbeat: how often the edges are told how each tenant fares, be it the same: what they take a silence by for a death. Well
+        heartbeat: how often each tenant's state is written for the edges, changed or not: what they take a silence by for a death. Well
             within the 15 s in which users are noticed as stale that are polled.
         changes_kept: how long entries of `changes` are kept for edges that lag.
         budget: Graph's limit.

@@ -56,7 +56,7 @@ class Tenure:
         return not self.has_ended and self._clock.monotonic() < self.until
 
     def prove(self, asked_at: float) -> None:
-        """The store has confirmed the lease, which was asked of it at `asked_at`. What has ended stays so."""
+        """The store has confirmed the lease, which was asked of it at `asked_at`. An ended tenure stays ended."""
         self.until = max(self.until, asked_at + self._span_s)
 
     def end(self) -> None:

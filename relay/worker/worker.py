@@ -50,8 +50,8 @@ _RETRY_S: Final = 0.5
 class Worker:
     """Owns its share of the partitions and works for their tenants until `run` is cancelled.
 
-    At most one worker writes for a partition: each write shows the lease. While the store is away nothing is written,
-    reads of Graph go on being tried slowly, and everything is looked at anew when it is back.
+    At most one worker writes for a partition: each write shows the lease. While the store is away nothing is written, reads of Graph are
+    retried slowly, and everything is read again when it is back.
     """
 
     def __init__(

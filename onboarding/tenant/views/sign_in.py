@@ -64,7 +64,7 @@ class SignInViews:
         return response
 
     async def returned(self, pending: PendingSignIn, answer: Mapping[str, str]) -> Response:
-        """Begin a session for whoever signed in.
+        """Begin a session for the person who signed in.
 
         Raises:
             SignInFailed: nobody did.

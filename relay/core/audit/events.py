@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MAX_TEXT_CHARS: Final = 320
-"""Of each text: a UPN or a name as suites give them. What is longer is cut."""
+"""Of each text: a UPN or a name as suites give them. A longer text is cut."""
 MAX_USERS: Final = 100
 """Users in one entry; more take several."""
 MAX_DETAILS: Final = 40
@@ -56,7 +56,7 @@ class EventKind(enum.StrEnum):
     """An account asks to read for the tenant; a manager decides."""
     ACCESS_REFUSED = "access-refused"
     ACCESS_WITHDRAWN = "access-withdrawn"
-    """Whoever asked asks no more."""
+    """The request was withdrawn by the person who made it."""
     WATCH_BEGAN = "watch-began"
     """A suite began to watch `users`, at `since`."""
     WATCHED = "watched"
@@ -64,7 +64,7 @@ class EventKind(enum.StrEnum):
 
 
 WATCHES: Final = frozenset({EventKind.WATCH_BEGAN, EventKind.WATCHED})
-"""The kinds that are no deeds."""
+"""The kinds that are not deeds."""
 
 
 class ActorKind(enum.StrEnum):
@@ -98,7 +98,7 @@ class Actor:
 
 
 OPERATOR: Final = Actor(ActorKind.OPERATOR)
-"""Whoever runs commands on the relay's host: the log cannot tell one from another."""
+"""A person who runs commands on the relay's host: the log cannot tell one from another."""
 RELAY: Final = Actor(ActorKind.RELAY)
 """The relay, by itself."""
 
@@ -114,9 +114,9 @@ class Entry:
     subject: str = ""
     """The same for people: a UPN, a label."""
     details: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """What else a reader wants: a setting -> `old -> new`, or `changed` where its value is personal."""
+    """Further details for a reader: a setting -> `old -> new`, or `changed` where its value is personal."""
     users: tuple[str, ...] = ()
-    """Whom a suite watched, by the names that it used; at most `MAX_USERS`."""
+    """The users that a suite watched, by the names that it used; at most `MAX_USERS`."""
     since: datetime | None = None
     until: datetime | None = None
 
@@ -170,7 +170,7 @@ def settings_changed(
         by: who changed them.
         before: setting -> value, as it was.
         after: the same as it is now.
-        shown: the settings whose values are nobody's secret; of others it is only said that they changed.
+        shown: the settings whose values are not personal; of others it is only said that they changed.
     """
     details = changes(before, after, shown)
     return _entry(EventKind.SETTINGS_CHANGED, by, "", "", details) if details else None

@@ -37,7 +37,7 @@ CSV_HEADER: Final = (
 )
 
 _FORMULA_STARTS: Final = tuple("=+-@\t\r\n|%＝＋－＠")
-"""What a spreadsheet may take a cell for a formula by: https://owasp.org/www-community/attacks/CSV_Injection"""
+"""The characters by which a spreadsheet takes a cell for a formula: https://owasp.org/www-community/attacks/CSV_Injection"""
 
 
 def json_line(recorded: Recorded) -> str:

@@ -115,7 +115,7 @@ class WatchIntervals:
 
     @property
     def tenants(self) -> list[TenantId]:
-        """Of whom there may be something to tell."""
+        """Tenants with intervals that may have to be reported."""
         return [
             tenant_id
             for tenant_id, suites in self._suites.items()
@@ -137,8 +137,8 @@ class WatchIntervals:
     def take(self, tenant_id: TenantId, now: datetime, *, goes_on: bool = True) -> list[Entry]:
         """Remove and return a portion of what is to be told of a tenant; nothing when all has been told.
 
-        It looks at `PORTION` names at the most, so that whoever takes everything can let others on in between. What
-        comes and goes meanwhile is told with a later portion.
+        It looks at `PORTION` names at most, so that the caller can let other tasks run in between. Names that come and go meanwhile are
+        reported with a later portion.
 
         Args:
             tenant_id: whose.

@@ -70,7 +70,7 @@ class GrantHealth:
     def is_usable(self, now: datetime) -> bool:
         """Return True if the grant may be used for reading now. A dead grant is only ever tried: see `is_due`.
 
-        One that is denied may be used where there is no better one: its reads have a pause of their own.
+        A denied grant may be used if there is no better one: its reads have a pause of their own.
         """
         is_rested = self.next_try is None or self.next_try <= now
         return self.state is not GrantState.DEAD and (is_rested or self.is_denied)
@@ -90,7 +90,7 @@ HEALTHY: Final = GrantHealth()
 
 
 PATIENCE: Final = timedelta(minutes=1)
-"""How long trouble that may pass is tried again before anybody is told."""
+"""The time for which temporary trouble is retried before anybody is notified."""
 
 GRAPH_PATIENCE: Final = timedelta(minutes=15)
 """The same where Entra goes on giving tokens and only Graph refuses them: it is Graph that is in trouble, more often than not."""

@@ -40,7 +40,7 @@ class Refusal:
         sentence: why, in plain words for the person who must act.
         code: Microsoft's short name: `error`, or `error/suberror`.
         heals: whether it may go away without a new consent, so that the grant is tried again now and then.
-        passes: whether it may be over within a minute, so that nobody is told before that.
+        passes: whether it may be over within a minute, so that nobody is notified before that.
         by_graph: whether Graph refused a token that Entra had just given: another token proves nothing then.
         said: Microsoft's own words.
     """

@@ -30,7 +30,7 @@ class SignUp(enum.StrEnum):
     """The rule for new tenants, as the operator set it."""
 
     INVITED = "invited"
-    """Whoever has a link from the operator."""
+    """Tenants with a link from the operator."""
     APPROVAL = "approval"
     """Anybody may ask; the operator decides."""
     OPEN = "open"
@@ -118,7 +118,7 @@ def after(state: TenantState, event: TenantEvent) -> TenantState:
 
 
 FIRST: Final[Mapping[TenantEvent, TenantState]] = MappingProxyType({_E.CONSENTED: _S.ACTIVE, _E.APPLIED: _S.PENDING})
-"""What a tenant that is not there yet begins with."""
+"""The state before a tenant exists."""
 
 
 def is_read(state: TenantState) -> bool:

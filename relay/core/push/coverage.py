@@ -35,7 +35,7 @@ class Rates:
         return count * 0.5 ** ((now - at) / _HALF_LIFE_S) if count else 0.0
 
     def forget(self, users: Iterable[UserId]) -> None:
-        """Forget users whom nobody watches any more."""
+        """Forget users who are no longer watched."""
         for user in users:
             self._changes.pop(user, None)
 

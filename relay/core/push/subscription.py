@@ -45,7 +45,7 @@ class SubscriptionPolicy:
 
     Attributes:
         life: what is asked for. Graph allows 60 minutes by its own clock and raises less than 45: 50 stands clocks that differ
-            by ten minutes. What Graph answers is obeyed.
+            by ten minutes. Graph's answer takes precedence.
         renew_least, renew_most: after so long it is renewed, drawn anew each time. Graph delivers for as long as the access
             token lives that it was last shown, about an hour, and nothing after half of one depends on a single call.
         gather: how long the first users wait for others before a subscription is made.

@@ -23,7 +23,7 @@ from relay.core.presence import UserId
 ANNOUNCED_WITHIN: Final = timedelta(minutes=2)
 SILENT_CHANGES: Final = 3
 SILENT_USERS: Final = 2
-"""One user whose changes are never announced may be one whom Graph cannot announce, such as a guest."""
+"""A single user without notifications may be one that Graph cannot announce, such as a guest."""
 ACCEPTABLE_LOSS: Final = 0.05
 """Share of changes that may go unannounced at the usual reconcile interval: for how long the average change stays unseen,
 a twentieth of a minute is less than a notification usually takes."""
@@ -33,7 +33,7 @@ _ENOUGH: Final = 10.0
 
 
 class Watchdog:
-    """Watches one subscription. (Pure: every method is told `now`, in seconds of one monotonic clock.)
+    """Watches one subscription. (Pure: every method takes `now`, in seconds of one monotonic clock.)
 
     Remembers the changes of two minutes, and a time for each user of the subscription.
     """

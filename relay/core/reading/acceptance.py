@@ -25,7 +25,7 @@ from relay.core.showing.idle import idle_since
 from relay.core.showing.mapping import NO_OVERRIDES, Overrides, map_presence, overrides
 
 Answer: TypeAlias = Presence | Status
-"""What suites are told of a user: a presence, or why there is none."""
+"""The answer that suites get for a user: a presence, or why there is none."""
 
 _NO_NAMES: Final = DirectoryNames()
 
@@ -67,7 +67,7 @@ def disclosure_of(settings: Mapping[str, str]) -> Disclosure:
 
 
 class People(NamedTuple):
-    """The directory's part of a presence; users of whom Graph has said nothing to this owner are absent.
+    """The directory's part of a presence; users that Graph has not reported to this owner are absent.
 
     Attributes:
         upns: user -> canonical UPN.
@@ -253,4 +253,4 @@ def moved(known: Mapping[UserId, Known], changed: Mapping[UserId, Answer]) -> li
 
 
 _UNKNOWN: Final = Known()
-"""Stands for every user of whom nothing is held; never changed."""
+"""Stands for every user without an answer; never changed."""

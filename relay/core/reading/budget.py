@@ -52,7 +52,7 @@ class BudgetSettings:
 
 
 class RequestBudget:
-    """The request budget of one tenant; pure: every method is told `now`, in seconds of one monotonic clock.
+    """The request budget of one tenant; pure: every method takes `now`, in seconds of one monotonic clock.
 
     In no window of `window_s` is more granted than `allowed`, however slow-downs and recoveries fall. Not for several
     processes at once: a tenant has one owner.

@@ -23,7 +23,7 @@ _GOLDEN: Final = (math.sqrt(5) - 1) / 2
 """Multiples of it, modulo one, spread any number of pages evenly over an interval."""
 JITTER: Final = 0.05
 """Share of an interval by which a page may come early, so that pages of many tenants do not march in step. Never late:
-the interval is what suites are told."""
+suites are sent this interval."""
 
 
 class PollPlan:
@@ -235,7 +235,7 @@ class PollPlan:
             now: the present.
             interval: the one in force; the page is due again that long after this read was due.
             jitter: 0 to 1, what share of `JITTER` to come early by.
-            left: users whom it did not answer for; see `part`.
+            left: users without an answer in it; see `part`.
         """
         self._release(read)
         answered = set(read.users).difference(left)
@@ -269,7 +269,7 @@ class PollPlan:
         Args:
             read: what `next` returned.
             retry_at: when.
-            unknown: those of its users of whom nothing is held. They come first then, and are not read with their pages before.
+            unknown: those of its users without an answer. They come first then, and are not read with their pages before.
         """
         self._release(read)
         if read.page is None:

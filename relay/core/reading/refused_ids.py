@@ -13,7 +13,7 @@ from relay.core.presence import UserId
 
 
 class RefusedUsers:
-    """The users whom Graph refuses. Every method takes `now`, in seconds of one monotonic clock."""
+    """The users whose ids Graph refuses. Every method takes `now`, in seconds of one monotonic clock."""
 
     def __init__(self) -> None:
         self._in_a_row: dict[UserId, int] = {}
@@ -33,7 +33,7 @@ class RefusedUsers:
         return user in self._in_a_row
 
     def refuse(self, users: Iterable[UserId], now: float, interval_s: float) -> set[UserId]:
-        """Set these users aside, each of whom Graph refuses alone; return those whom it has refused before.
+        """Set aside these users, whose ids Graph refuses on their own; return those that it has refused before.
 
         Args:
             users: who are not to be read until `due` gives them.

@@ -129,7 +129,7 @@ NOT_REQUESTED: Final = Absence(
     "No suite watches this user, so the relay does not read the presence.",
     "Add the user in a suite, or watch the user for one minute from here.",
 )
-"""Of somebody whom nobody asks for."""
+"""Nobody watches the user."""
 
 NOT_WATCHED_ANY_MORE: Final = Absence(
     Word.NOT_REQUESTED,

@@ -10,7 +10,7 @@ from relay.core.presence import Presence
 def idle_since(previous: Presence | None, *, idle: bool, now: datetime) -> datetime | None:
     """Return the time since which a user has been idle without a break, as the relay saw it; None for a user who is not idle.
 
-    Going from one idle state to another (available idle to busy idle) is no break: nobody touched a device. An answer
+    Going from one idle state to another (available idle to busy idle) does not interrupt it: nobody touched a device. An answer
     that was a status in between is one, because the relay did not see what happened meanwhile: `previous` is then None.
     """
     if not idle:

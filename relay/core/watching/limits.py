@@ -16,10 +16,10 @@ PER_NAME: Final = 4
 """Places on streams at one edge for each distinct name: the same 100,000 names on 64 streams would be 64 times the memory. An
 organisation whose suites all watch everybody has 4 such suites, or 80 suites of 5,000 users."""
 LINGER_FACTOR: Final = 2
-"""What a worker knows of a tenant, names that linger included, is at most so many times what the tenant may watch."""
+"""A worker keeps at most this many times the names that a tenant may watch, lingering ones included."""
 
 
 def most_names(settings: Mapping[str, str], default: int) -> int:
-    """Return how many distinct names a tenant may watch; a setting that is no number counts as none."""
+    """Return how many distinct names a tenant may watch; a setting that is not a number counts as none."""
     own = settings.get(NAMES_SETTING, "")
     return int(own) if own.isascii() and own.isdigit() and 0 < int(own) <= HIGHEST else default

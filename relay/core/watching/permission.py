@@ -39,7 +39,7 @@ _SHOWN_CHARS: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """The users whom suites may watch.
+    """The users that suites may watch.
 
     Attributes:
         domains: of UPNs, in lower case.

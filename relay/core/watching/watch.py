@@ -212,7 +212,7 @@ class Watch(Generic[V]):
             self._ask(name, ask)
 
     def reset(self, epoch: Epoch | None) -> None:
-        """History was lost: the suite must drop all answers; everything is looked up anew."""
+        """History was lost: the suite must drop all answers; everything is looked up again."""
         self.epoch = epoch
         self._base = None
         self._started = StartOutcome.RESET

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from relay.store.server.connection import Store
 
 _AT_ONCE: Final = 20
-"""Questions that are being answered. Tenants are asked about seldom, and a question that one edge did not answer says so."""
+"""Questions that are being answered. Questions are rare, and the explanation says when an edge did not answer."""
 
 
 class Questions:

@@ -100,7 +100,8 @@ class History:
     async def examine(self, partitions: Sequence[Partition]) -> list[tuple[Partition, HistoryFinding]]:
         """Return a finding about the history of each, in one round trip. Nothing is awaited between judging and returning.
 
-        Those whose server is away, or is no primary, are absent: nothing is known of them until the next time. An epoch that another
+        Partitions whose server is away, or is not a primary, are absent: nothing is known of them until the next time. An epoch that
+        another
         server declared than the one that was asked who it is is not vouched for, and asked about again.
 
         To be called by one at a time: a finding is about the position that the partition had.

@@ -64,6 +64,6 @@ class Registry:
         return partition.position if partition else None
 
     def sweep(self, now: float) -> None:
-        """Judge anew how fresh each tenant is; streams of a tenant that has become stale, or fresh again, are woken."""
+        """Judge again how fresh each tenant is; streams of a tenant that has become stale, or fresh again, are woken."""
         for view in self.tenants.values():
             view.judge(now)

@@ -55,7 +55,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """The state of a tenant, as suites are told."""
+    """The state of a tenant, as suites are sent it."""
 
     status: Status
     interval_ms: int
@@ -118,7 +118,7 @@ class TenantView:
     def set_kept_contact(self, contact: TenantContact, ago_s: float, now: float) -> None:
         """Take in the contact that the worker declared before this edge listened.
 
-        So the first stream that joins is told how old presence is, not counted from joining. No two clocks are compared: how old
+        So the first stream that joins gets the true age of presence, not the time since it joined. No two clocks are compared: how old
         contact was when the worker said so is by the worker's clock, and how long ago it said so is by the store's.
 
         Args:
@@ -134,7 +134,7 @@ class TenantView:
         self.judge(now)
 
     def judge(self, now: float) -> None:
-        """Judge freshness anew, and wake the streams when it has changed."""
+        """Judge freshness again, and wake the streams when it has changed."""
         freshness = self.freshness(now)
         if freshness != self.told:
             self.told = freshness
@@ -144,8 +144,8 @@ class TenantView:
     def freshness(self, now: float) -> Freshness:
         """Return the freshness of the tenant at `now`.
 
-        A reason that the worker gives says more than STALE, which is the edge's own: it measures by its own clock how long
-        contact has not moved, whoever is to blame, and how long no worker has said anything. The latter is found out much
+        A reason that the worker gives says more than STALE, which is the edge's own: it measures by its own clock how long contact has
+        not moved, for whatever reason, and how long no worker has written anything. The latter is found out much
         sooner where users are read seldom because their changes are announced: nobody takes announcements in without a worker.
         """
         contact = self.contact

@@ -133,7 +133,7 @@ NONSENSE: Final = (
     OSError,
     AssertionError,
 )
-"""What MSAL raises about an answer whose fields have other types than documented. Their texts may show the answer."""
+"""The errors of MSAL about an answer whose fields have other types than documented. Their texts may show the answer."""
 
 
 class _Refused(requests.RequestException):

@@ -66,7 +66,7 @@ class ConsentProblem(enum.Enum):
     PERMISSIONS_MISSING = enum.auto()
     """The consent does not cover what the relay needs."""
     UNTRUSTED = enum.auto()
-    """The id token does not prove who signed in; nobody's fault that a person could mend."""
+    """The id token does not prove who signed in; nothing that a person could repair."""
     REFUSED = enum.auto()
     """Entra refused for another reason, which the sentence states."""
 

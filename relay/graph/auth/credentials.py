@@ -88,8 +88,7 @@ class Credentials:
         """Return the result of `call` with the credential that is likeliest to work, or else with the other one.
 
         Raises:
-            CredentialRejected: Entra accepts none of them, or refuses the relay for another reason. Whatever else `call`
-                raises.
+            CredentialRejected: Entra accepts none of them, or refuses the relay for another reason. Any other error of `call`.
         """
         tried: list[Credential] = []
         while True:
@@ -125,7 +124,7 @@ class Credentials:
             )  # fmt: skip
 
     def _look(self) -> None:
-        """Read the files again if they changed. What does not fit together (one of a pair was replaced first) waits."""
+        """Read the files again if they changed. A pair that does not match (one file was replaced first) waits."""
         now = time.monotonic()
         if not self._files or now - self._looked < self._every_s:
             return

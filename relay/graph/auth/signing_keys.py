@@ -81,7 +81,7 @@ class Published:
 class SigningKeys:
     """The signing keys of one Entra; to be entered as a context, which ends a fetch under way.
 
-    One fetch is under way at a time. Nobody waits whose key is known; keys that could not be fetched anew stay as they are.
+    One fetch is under way at a time. Nobody waits whose key is known; keys that could not be fetched again stay as they are.
     """
 
     def __init__(self, client: GraphClient, pace: FetchIntervals | None = None) -> None:

@@ -68,8 +68,7 @@ class GrantTokens:
 
     Only one call of MSAL is under way for a grant, and for a tenant, so a tenant whose token endpoint is slow holds one
     of the threads; such tenants together cannot hold all (`lanes`). A token that is still good is used while the next one is
-    fetched. Waiters may be cancelled; the call goes on for the others. Nothing is retried: whoever asks decides
-    when to ask again.
+    fetched. Waiters may be cancelled; the call goes on for the others. Nothing is retried: the caller decides when to try again.
 
     A changed token cache is given to `save` before anybody gets the new token. A save that fails is made good at the next
     call that reaches MSAL, and the token is served all the same: Entra does not revoke an old refresh token when it hands

@@ -57,7 +57,7 @@ class Resolution:
     """Graph's answer about some names.
 
     Attributes:
-        meanings: name -> whom it stands for, or NOT_FOUND, or ACCESS_DENIED.
+        meanings: name -> its user, or NOT_FOUND, or ACCESS_DENIED.
         refused: names that Graph refuses to look for, each by itself, while it answers for others: ask again now and then.
         unresolved: names that Graph did not answer yet: ask again.
         retry_after: how long Graph asks to wait before, None when it did not say.

@@ -51,7 +51,7 @@ async def tenant_of(client: GraphClient, domain: str) -> TenantId | None:
 
 
 async def some_users(client: GraphClient, token: TokenSource, most: int) -> list[Colleague]:
-    """Up to `most` of the users that the account may see, in Graph's order; whoever cannot be read is left out.
+    """Up to `most` of the users that the account may see, in Graph's order; users that cannot be read are left out.
 
     Raises:
         RelayError: as `GraphClient` says.

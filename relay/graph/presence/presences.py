@@ -140,7 +140,7 @@ class _Asked(Protocol):
 
 
 class _Anybody:
-    """The entries of everybody, whoever was asked for."""
+    """The entries of all users in the answer."""
 
     def get(self, key: str, /) -> UserId | None:
         return names.user_id(key)

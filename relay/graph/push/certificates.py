@@ -40,7 +40,7 @@ NEW_KEY_BITS: Final = 2048
 LIFETIME: Final = timedelta(days=365)
 FORMER_OPENS_FOR: Final = timedelta(minutes=10)
 """A certificate that is gone still opens notifications for this long: its subscriptions are renewed with another within seconds, and Graph
-retries what it could not deliver. What comes later marks its users for a read."""
+retries what it could not deliver. A later notification marks its users for a read."""
 
 _ID_DIGITS: Final = 8
 _NAME: Final = re.compile(
@@ -83,7 +83,7 @@ class Certificate:
 
 
 class Certificates:
-    """Those at hand; at least one. What was loaded from a folder follows it, whenever somebody calls `reload_if_changed`."""
+    """Those at hand; at least one. Certificates loaded from a folder follow it at each call of `reload_if_changed`."""
 
     def __init__(self, certificates: tuple[Certificate, ...], clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

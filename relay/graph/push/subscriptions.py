@@ -47,7 +47,7 @@ class SubscriptionRequest:
     """A subscription to ask for.
 
     Attributes:
-        users: whom it covers, 1 to 650, each once.
+        users: the users that it covers, 1 to 650, each once.
         notification_url: where Graph sends notifications and what concerns the subscription itself.
         client_state: the secret that Graph repeats in each of them, at most 128 characters.
         certificate: what they are encrypted for.

@@ -25,7 +25,7 @@ _NO_ROLES: Final = frozenset(
         "2af84b1e-32c8-42b7-82bc-daa82404023b",  # Restricted Guest User
     }
 )
-"""What Entra puts among roles and every member or guest of a tenant has: with one of these, any employee would manage it."""
+"""Role ids that every member or guest of a tenant has: with one of these, any employee would manage it."""
 
 
 class WebConfig(SettingsGroup):

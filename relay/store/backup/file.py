@@ -153,7 +153,7 @@ class BackupWriter:
         self._line(record, is_end=False)
 
     def end(self) -> None:
-        """Write the last line; without it the file is no backup."""
+        """Write the last line; without it the file is not a backup."""
         self._line(msgspec.msgpack.encode(_End(self._records)), is_end=True)
 
     def _line(self, content: bytes, *, is_end: bool) -> None:

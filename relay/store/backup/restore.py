@@ -105,7 +105,7 @@ def check_backup(file: BinaryIO, key: BackupKey, ring: KeyRing, *, unsigned: boo
 
     Raises:
         BackupUnsigned: it is of a release before signatures, and `unsigned` does not say that it is taken all the same.
-        BackupInvalid: it is not whole, forged, or not this release's. What cannot be opened with the ring is in the result.
+        BackupInvalid: it is not whole, forged, or not this release's. The result lists grants that the ring cannot open.
     """
     found: CheckedBackup | None = None
     marks = RingMarks(ring)
@@ -316,7 +316,7 @@ class Restore:
 
 
 def _without_versions(record: TenantRecord) -> TenantRecord:
-    """Return a record to compare by: an overwritten grant has another version, and a rotation makes marks anew."""
+    """Return a record to compare by: an overwritten grant has another version, and a rotation renews marks."""
     grants = {
         account_id: {name: value for name, value in grant.items() if name != b"version"}
         for account_id, grant in record.grants.items()

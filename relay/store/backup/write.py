@@ -77,7 +77,7 @@ async def back_up(store: Store, file: BinaryIO, key: BackupKey, ring: KeyRing) -
     It is encrypted for `key` and signed with the `ring`.
 
     Raises:
-        StoreUnavailable: the file is no backup.
+        StoreUnavailable: the file is not a backup.
     """
     writer, counts = BackupWriter(file, key, ring, datetime.now(UTC)), Counter[str]()
     for partition in range(keys.PARTITIONS):

@@ -83,7 +83,7 @@ class AskOutcome(enum.Enum):
 
     ASKED = 1
     AGAIN = 2
-    """It waited already, and has the newer consent now; or it was withdrawn within a day. Nobody is told twice."""
+    """It waited already, and has the newer consent now; or it was withdrawn within a day. Nobody is notified twice."""
     FULL = 0
     """`MOST_WAITING` wait."""
     NO_TENANT = -1

@@ -110,7 +110,7 @@ async def append_about_key(
         tenant_id: whose log.
         key_id: what the entry is about.
         entry: without the key's id.
-        once_since: when set, nothing is appended if the same was told since.
+        once_since: when set, nothing is appended if an equal entry was written since.
     """
     told = encoded(replace(entry, subject_id=key_id))
     once = "" if once_since is None else str(_ms(once_since - _CLOCKS))
@@ -151,7 +151,7 @@ class AuditLog:
 
         Args:
             tenant_id: whose.
-            after: `next` of the page before; a text that is none begins anew.
+            after: `next` of the page before; a text that is not one begins again.
             since: no older ones; never older than `RETENTION` anyway.
             until: no newer ones.
             limit: at most so many, 1 to `MAX_PAGE`.

@@ -45,7 +45,7 @@ class Letters:
             tenant: which; as it was, when it is gone.
             kind: what happened.
             by: who did it.
-            about: whom or what it is about.
+            about: the person or thing that it is about.
             managers: who manages it, if that is known; a tenant that is gone has no list to read.
         """
         try:

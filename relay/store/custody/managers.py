@@ -73,7 +73,7 @@ class Manager:
         upn: the name when they became one, for people.
         since: when that was.
         origin: how.
-        added_by: the UPN of whoever named them; empty: the operator, or nobody had to.
+        added_by: the UPN of the manager who added them; empty: the operator, or nobody had to.
     """
 
     account_id: UserId
@@ -179,7 +179,7 @@ class Managers:
 
         Args:
             tenant_id: which.
-            account_id: who signed in to this very tenant, and is no guest.
+            account_id: the account that signed in to this very tenant, and is not a guest.
             upn: their name there, as Entra vouches for it.
         """
         managers, claim = await self.read(tenant_id)

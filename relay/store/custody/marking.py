@@ -85,7 +85,7 @@ class Marking:
         return census
 
     async def renew(self) -> AsyncIterator[bool]:
-        """Mark anew what has a genuine mark under an older key of the ring; yields for each key whether it was.
+        """Renew genuine marks under an older key of the ring; yields for each key whether it was.
 
         Raises (while iterated):
             NotSaved: the last one is not known to be on disk. Either mark is genuine.

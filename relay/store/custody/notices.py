@@ -49,7 +49,7 @@ class NoticeKind(enum.StrEnum):
     CONSENT_REQUIRED = "consent.required"
     """The last grant that worked has died: somebody of the tenant must consent again."""
     CONSENT_RESTORED = "consent.restored"
-    """A tenant that was told so works again: by a new consent, or by itself."""
+    """A tenant whose consent had ended works again: by a new consent, or by itself."""
     ACCESS_REQUESTED = "access.requested"
     """An account of a connected tenant asks to read for it: a manager decides."""
     MANAGER_ADDED = "manager.added"
@@ -81,8 +81,8 @@ class Letter:
         language: theirs, as far as it is known.
         organisation: what the tenant was called then.
         domain: its domain then.
-        who: the name of whoever did it; empty: the operator, or nobody in particular.
-        about: whom or what it is about; for a refusal the operator's reason, for a bound its setting.
+        who: the name of the person who did it; empty: the operator, or nobody in particular.
+        about: the person or thing that it is about; for a refusal the operator's reason, for a bound its setting.
     """
 
     to: str
@@ -103,7 +103,7 @@ class Notice:
         kind: what happened.
         at: when.
         trouble: why, in Microsoft's words; for a restored one, what it was.
-        letter: whom to tell, and what; None: the tenant's contact and its own address, as they are then.
+        letter: the recipient and the content; None: the tenant's contact and its own address, as they are then.
         done: the channels that need not tell it any more.
     """
 

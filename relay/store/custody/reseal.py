@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _AGAIN: Final = 5
-"""Tries with a value that others write meanwhile. Whoever wrote it sealed it with the key in use, so one more is enough."""
+"""Tries with a value that others write meanwhile. Another writer sealed it with the key in use, so one more try is enough."""
 
 _RESEAL = Script("reseal")
 _GRANT = re.compile(r"\{p[0-9]{2}\}:grant:([^:]+):([^:]+)")
@@ -106,7 +106,7 @@ class SealCensus:
     """The number of sealed values under each key."""
 
     by_kid: dict[str, Counter[str]] = field(default_factory=dict)
-    """Key id -> what -> how many. What is no sealed value at all is under the empty id."""
+    """Key id -> what -> how many. Values that are not sealed are under the empty id."""
 
     def under(self, kid: str) -> Counter[str]:
         """Return the sealed values under one key, by kind."""
@@ -146,8 +146,8 @@ class Sealed:
     async def reencrypt(self, ring: KeyRing) -> AsyncIterator[ResealProgress]:
         """Rewrite under the key in use what is under other keys; yields how far it is, after each value and at the end.
 
-        Grants and flows stay in use meanwhile, and versions stay. What a value is under is looked at, not remembered, so
-        one that was cut short goes on where it stopped.
+        Grants and flows stay in use meanwhile, and versions stay. The key of each value is read from the value, so an interrupted run
+        goes on where it stopped.
 
         Raises (while iterated):
             NotSaved: what was rewritten last is not known to be on disk. Either way it opens.

@@ -47,7 +47,7 @@ MAX_OVERLAP: Final = timedelta(days=7)
 PROVISIONAL: Final = timedelta(minutes=15)
 """Lifetime of a key whose text nobody was shown yet."""
 BURIED: Final = timedelta(days=30)
-"""Time for which a suite of a tenant that left is told so. After that its key is as unknown as any other text."""
+"""Time for which suites of a tenant that left learn the reason. After that its key is as unknown as any other text."""
 MAX_CLIENT_CHARS: Final = 100
 
 _REVOKED_TOLD: Final = "revoked_told"

@@ -163,9 +163,9 @@ class Tenants:
         Args:
             tenant_id: whose.
             values: setting -> value; settings that are not named stay as they are.
-            by: who does it, for the audit log. Nothing is told when nothing changes.
+            by: who does it, for the audit log. Nothing is recorded when nothing changes.
             shown: the settings whose values the audit log may show; see `settings_changed`.
-            seen: the values that whoever chose the new ones had before their eyes; None: it does not matter.
+            seen: the values that the author of the new ones was shown; None: it does not matter.
 
         Raises:
             SettingsConflict: somebody gave one of them another value since it was seen; nothing was written.
@@ -241,8 +241,8 @@ class Tenants:
     async def remove(self, tenant_id: TenantId, by: Actor = OPERATOR, reason: str = "") -> bool:
         """Delete the tenant with its grants and its audit log, revoke its suite keys, end its streams; False if there was none.
 
-        Repeating it completes a removal that was cut short. What the relay knows of its users is deleted by the worker,
-        which is told, and finds it in `left` if it is away. That it left, and `by` whom, is left in the operator's log alone.
+        Repeating it completes a removal that was cut short. The worker deletes the users' data: it gets a hint, and finds the tenant in
+        `left` if it missed that. Only the operator's log records that it left, and `by` which person.
         One that the operator removes is turned away from then on; see `relay.store.custody.turned_away`.
         """
         mark = new_mark(Away.REMOVED, reason) if by.kind is ActorKind.OPERATOR else None

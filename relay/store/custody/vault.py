@@ -133,7 +133,7 @@ class Vault:
         Args:
             grant: what to keep.
             expected_version: the version that the writer has seen, or `NEW`.
-            audit: `grant_added` when a person did it; told as replaced when there was one. A refreshed token is nobody's deed.
+            audit: `grant_added` when a person did it; told as replaced when there was one. A refreshed token is not a deed.
 
         Raises:
             VersionConflict: another version is there.

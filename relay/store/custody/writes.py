@@ -34,7 +34,7 @@ async def write(
         store: where.
         script: which.
         hint: says whose tenant it is, and tells that tenant's worker.
-        audit: entry of the audit log; None when the write is nobody's deed.
+        audit: entry of the audit log; None when the write is not a deed.
         more: arguments of the script behind those that have names.
         values: its keys and arguments, but for those of `custody_values`.
 

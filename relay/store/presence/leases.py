@@ -166,7 +166,7 @@ class Leases:
     async def fence(self, lease: Lease, nonce: str, ttl: timedelta) -> Lease:
         """Put another ownership of the same worker in the place of a lease, for `ttl` from now.
 
-        What was sent under the old one and has not run by then meets LEASELOST. That is how an owner that does not know what became
+        A write under the old one that has not run by then meets LEASELOST. That is how an owner that does not know what became
         of a write can know what is stored: what it reads after this is not changed by what it sent before.
 
         Args:

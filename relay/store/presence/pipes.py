@@ -196,8 +196,8 @@ class ChangesReader:
     """Reads `changes` of several partitions.
 
     Entries of a partition come in order, each once, from where `set` put the position; between partitions there is no
-    order. Nothing is kept here but positions, so what was trimmed away before it was read is lost, and the next entry's
-    `gap` says so. Raises StoreUnavailable from `read`; positions stand, and the next `read` goes on from them.
+    order. Only positions are kept here, so entries that were trimmed before they were read are lost, and the next entry's `gap` shows
+    it. Raises StoreUnavailable from `read`; positions stand, and the next `read` goes on from them.
     """
 
     def __init__(self, store: Store) -> None:

@@ -58,7 +58,7 @@ _SNAPSHOT = Script("snapshot", reads_only=True)
 class Presences:
     """Answers, directory and contact of all tenants.
 
-    Each call is atomic unless it says otherwise. What a worker writes demands its lease: a call that raises LeaseLost
+    Each call is atomic unless it says otherwise. A worker's writes carry its lease: a call that raises LeaseLost
     wrote nothing. A call that raises StoreUnavailable may have written, or may yet write: it can lie in a socket until the server
     reads it. Repeating it stores nothing twice, but the repeated answers are then reported as refused. To know what is stored, put
     another lease in the place of the one that was shown (`Leases.fence`), then read (`load`).
@@ -87,7 +87,7 @@ class Presences:
         return {partition: history for mine in found for partition, history in mine.items()}
 
     async def _histories(self, partitions: Sequence[int]) -> dict[int, PartitionHistory]:
-        """Return the histories of partitions of one node; none if it is no primary."""
+        """Return the histories of partitions of one node; none if it is not a primary."""
         held = [key for partition in partitions for key in (keys.epoch(partition), keys.changes_head(partition))]
         server, values = await asyncio.gather(
             self._store.identity(partitions[0]),
@@ -122,8 +122,8 @@ class Presences:
     async def renew_epochs(self, tenants: Mapping[Lease, Iterable[TenantId]]) -> dict[Lease, Epoch]:
         """Declare that history before now is not to be trusted, and delete the tenants' answers with it, in one step for each partition.
 
-        An answer of the lost history may be older than what suites were shown of it. Entries of `changes` stay; the worker
-        reads all users anew. Leases that are lost are absent from what is returned. All in one round trip.
+        An answer of the lost history may be older than what suites were shown of it. Entries of `changes` stay; the worker reads all
+        users again. Leases that are lost are absent from what is returned. All in one round trip.
         """
         calls = [
             _EPOCH(
@@ -192,7 +192,7 @@ class Presences:
         return Accepted(stored, frozenset(refused))
 
     async def forget(self, lease: Lease, tenant_id: TenantId, user_ids: Iterable[UserId]) -> None:
-        """Delete the answers of users whom nobody watches any more."""
+        """Delete the answers of users who are no longer watched."""
         await self._forget(lease, tenant_id, keys.answers(tenant_id), list(user_ids))
 
     async def load(self, tenant_id: TenantId) -> dict[UserId, StoredAnswer]:

@@ -47,7 +47,7 @@ class Subscription:
         tenant_id: whose users it covers.
         account_id: whose grant made it.
         client_state: the secret that Graph repeats in each notification; of `new_client_state`.
-        users: whom it covers.
+        users: the users that it covers.
         subscription_id: Graph's id; empty until Graph answered.
         certificate_id: which certificate its notifications are encrypted for.
         expires: when Graph ends it unless it is renewed.
@@ -101,7 +101,7 @@ class Subscriptions:
         )
 
     async def load(self, route_id: str) -> Subscription | None:
-        """Return the subscription of a route; None when there is none, or the text is no route."""
+        """Return the subscription of a route; None when there is none, or the text is not a route."""
         if keys.partition_of_route(route_id) is None:
             return None
         return _subscription(route_id, await self._store.command("HGETALL", keys.subscription(route_id)))

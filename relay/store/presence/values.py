@@ -52,7 +52,7 @@ class Accepted:
     """The result of `Presences.accept`."""
 
     stored: Mapping[UserId, Revision]
-    """User -> revision. What of several calls was carried out last has the greatest one, whichever reply comes first."""
+    """User -> revision. Of several calls, the one that was carried out last has the greatest one, whichever reply comes first."""
     refused: frozenset[UserId]
     """Not newer than what is stored."""
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _BEAT = Script("worker_beat")
 _CHANGED_ENTRIES: Final = 100
-"""Of the stream. Whoever is further behind looks all the same, because some are left."""
+"""Of the stream. A worker that is further behind looks in any case, because some entries are left."""
 _REGISTRATION: Final = re.compile(rb"(\d{1,16}) (\d{1,16}) (\d{1,16})")
 _LOAD: Final = re.compile(rb"(\d{1,12}) (\d{1,12})")
 
@@ -104,7 +104,7 @@ def _call(worker: str, ttl: timedelta, pairs: Sequence[str | int], *, announce: 
 
 
 def _table(now_ms: int, live: Sequence[bytes], owners: Sequence[bytes], loads: Sequence[bytes]) -> ShareTable:
-    """Read the table. What makes no sense, as another release or another program may leave it, is left out."""
+    """Read the table. Entries that make no sense, as another release or program may leave them, are left out."""
     workers: dict[str, LiveWorker] = {}
     for name, value in _pairs(live):
         found = _REGISTRATION.match(value)

@@ -36,8 +36,8 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         domain: of the organisation's Microsoft 365 accounts.
         tenant_id: the tenant that the domain was registered in when the link was made.
-        organisation: what it is called; empty leaves that to whoever opens the link, as the two below.
-        contact: whom to turn to.
+        organisation: what it is called; empty lets the person who opens the link type it, as the two below.
+        contact: the contact.
         email: the contact's.
         expires: when the link ends.
         word_ms: when the operator made it, in ms since 1970; 0: somebody else did. The operator's lets the tenant in.

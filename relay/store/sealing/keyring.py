@@ -98,7 +98,7 @@ class KeyRing:
 
     @property
     def newest(self) -> str:
-        """The id of the key in use. Of keys whose time has not come the one that comes first, when there are no others."""
+        """The id of the key in use. If no key's time has come, the one whose time comes first."""
         now_s = self._clock()
         usable = [key for key in self._keys.values() if key.used_from_s <= now_s]
         if not usable:
@@ -149,7 +149,7 @@ def kid_of(sealed: str) -> str:
     """Return the id of the key that a value is sealed with.
 
     Raises:
-        SealBroken: it is no sealed value.
+        SealBroken: it is not a sealed value.
     """
     return str(_header(sealed).get("kid", ""))
 

@@ -153,11 +153,11 @@ class PublicMarks(Marks):
 
 
 NO_MARKS: Final = Marks()
-"""For whoever neither makes nor verifies suite keys."""
+"""For processes that neither make nor verify suite keys."""
 
 
 def kid_of(mark: bytes | None) -> str | None:
-    """Return the id of the key that a mark names as its own; None when it is no mark."""
+    """Return the id of the key that a mark names as its own; None when it is not a mark."""
     found = None if mark is None else _parsed(mark)
     return None if found is None else found[0]
 

@@ -33,7 +33,7 @@ def opened(ring: KeyRing, tenant_id: TenantId, setting: str) -> str:
 
 
 def belonging_of_key(key: str) -> Belonging | None:
-    """Return what the secret in a tenant's record belongs to; None for a key that is no tenant's record."""
+    """Return what the secret in a tenant's record belongs to; None for a key that is not a tenant's record."""
     found = _TENANT.fullmatch(key)
     return None if found is None else _belonging(found[1])
 

@@ -29,8 +29,7 @@ _GONE: Final = (0,)
 class FollowedFile:
     """A file that is changed while it is in use: read again when it has changed.
 
-    It is looked at when somebody asks, every `every_s` at most. So a process that is idle need do nothing, and none must be
-    started anew for a rotation.
+    It is looked at when somebody asks, every `every_s` at most. So an idle process does nothing, and a rotation needs no restart.
     """
 
     def __init__(self, path: Path, unreadable: str, every_s: float = LOOK_EVERY_S) -> None:
@@ -97,7 +96,7 @@ class RingFile(KeyRing):
 
 
 def write_private(path: Path, content: str | bytes) -> None:
-    """Put `content` in a file's place: whoever reads sees the old file or the new one, whole, for its owner alone.
+    """Put `content` in a file's place: a reader sees the whole old file or the whole new one; only its owner may read it.
 
     Raises:
         OSError: the file is as it was.

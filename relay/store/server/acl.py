@@ -144,7 +144,7 @@ def add_to_user(name: str, rules: Rules) -> str:
 
 
 def aclfile_line(name: str, rules: Rules, password_hash: str | None) -> str:
-    """Return a user as a line of an `aclfile`. The placeholder is no hash: a server does not load it."""
+    """Return a user as a line of an `aclfile`. The placeholder is not a hash: a server does not load it."""
     return " ".join(["user", name, "on", f"#{password_hash or 'SHA256-OF-PASSWORD'}", "resetchannels", *rules.words()])
 
 

@@ -114,7 +114,7 @@ class Store:
         """Run a script at most once.
 
         Raises:
-            LeaseLost: the script demanded a lease that is no longer in force; nothing was written.
+            LeaseLost: the script carried a lease that is no longer in force; nothing was written.
         """
 
         async def run(route: NodeRoute) -> Any:

@@ -46,8 +46,8 @@ def elect(
 ) -> SentinelAnswer | None:
     """Return the answer that is in force; None when there is none. (Pure.)
 
-    The highest epoch wins, then what most say. What is older than what was believed before counts only if most of all sentinels
-    say so, as after they were set up anew: one that slept must not bring a former primary back.
+    The highest epoch wins, then what most say. An older configuration than the one in force counts only if most of all sentinels report
+    it, as after they were set up again: one that slept must not bring a former primary back.
 
     Args:
         answers: one of each sentinel that answered.

@@ -127,7 +127,7 @@ SIGN_UPS_PENDING: Final = b"{sign-ups}:pending"
 """Sorted set: tenants that wait for the operator's approval, by until when (at custody's server)."""
 
 SIGN_UPS_TOLD: Final = b"{sign-ups}:told"
-"""String: the bound that the operator was told of by mail; ends after an hour (at custody's server)."""
+"""String: the limit that the operator was notified of; ends after an hour (at custody's server)."""
 
 
 def tenant(tenant_id: TenantId) -> bytes:
@@ -184,7 +184,7 @@ def tenant_contact(tenant_id: TenantId) -> bytes:
 
 
 def tenant_unenforced(tenant_id: TenantId) -> bytes:
-    """String: a change of whom suites may watch that the tenant's worker has not carried out yet."""
+    """String: a change of who can be watched that the tenant's worker has not enforced yet."""
     return _tenant_key(tenant_id, f"tenant:{tenant_id}:unenforced")
 
 
@@ -234,7 +234,7 @@ def audit(tenant_id: TenantId) -> bytes:
 
 
 def audit_watches(tenant_id: TenantId) -> bytes:
-    """Stream: which suite watched whom (at custody's server, not waited for)."""
+    """Stream: which suite watched which users (on custody's server, not waited for)."""
     return _tenant_key(tenant_id, f"audit:{tenant_id}:watches")
 
 
@@ -264,7 +264,7 @@ def new_route(tenant_id: TenantId) -> str:
 
 
 def partition_of_route(route_id: str) -> int | None:
-    """Return the partition that a route names; None for a text that is no route."""
+    """Return the partition that a route names; None for a text that is not a route."""
     found = _ROUTE.fullmatch(route_id)
     return int(found[1]) if found is not None and int(found[1]) < PARTITIONS else None
 

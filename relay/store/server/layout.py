@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Client(StrEnum):
-    """A client of Redis: one of the four roles, or whoever runs the operator's commands."""
+    """A client of Redis: one of the four roles, or the operator's commands."""
 
     EDGE = "edge"
     WORKER = "worker"
@@ -51,7 +51,7 @@ class Family:
     """As Redis takes it. `?` is one character: where another family's names go on after a colon, `*` would match them too."""
     side: Side
     rights: Mapping[Client, str]
-    """`r`, `w` or `rw`; nothing for whoever is not in it."""
+    """`r`, `w` or `rw`; nothing for roles that are not in it."""
 
 
 _P: Final = "{p??}:"

@@ -56,7 +56,7 @@ READ_RETRIES: Final = 2
 _GRACE_S: Final = 3.0
 """Socket timeout beyond what the server itself waits for: a server this late is not there."""
 _ANEW_EVERY_S: Final = 0.5
-"""Connections are made anew this often at most, however many commands are refused while there is no other server."""
+"""Connections are replaced this often at most, however many commands are refused while there is no other server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ class Node:
         """Run commands of this server inside; their errors become the relay's, see `redis_errors.translated`.
 
         Raises:
-            NotPrimary: it is a replica, and connections are made anew from now on; or it is retired.
+            NotPrimary: it is a replica, and all connections are replaced; or it is retired.
             Redirected: another node of the cluster has the key.
         """
         if self.is_retired:
@@ -197,7 +197,7 @@ class Node:
             raise NotPrimary("The store's server was replaced") from error
 
     async def identity(self) -> ServerIdentity:
-        """Ask the server who it is. When it is not the one that it was, connections are made anew."""
+        """Ask the server who it is. When it is another server than before, all connections are replaced."""
         async with self.asked("INFO"):
             info = await on(self.client)("INFO", "replication")
         identity = ServerIdentity(replid=str(info.get("master_replid", "")), role=str(info.get("role", "")))
@@ -221,7 +221,7 @@ class Node:
             raise NotPrimary(f"The store is a replica (role {identity.role})")
 
     async def connect_anew(self) -> None:
-        """Have every command from now on connect anew; those under way end as they can."""
+        """Make every command from now on connect again; those under way end as they can."""
         now = asyncio.get_running_loop().time()
         if now < self._anew_at:
             return

@@ -132,7 +132,7 @@ def translated(
 
     Args:
         what: runs.
-        about: the keys or the whole command; of what Redis does not permit the kinds of keys are told.
+        about: the keys or the whole command; of refused commands only the kinds of keys are shown.
         user: the Redis user; empty: the server's default one.
         in_cluster: the server is a node of a cluster that the relay knows as one.
 

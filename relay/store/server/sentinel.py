@@ -67,7 +67,7 @@ class Sentinel:
         return (await self.node_of(b""),)
 
     async def reroute(self, route: NodeRoute, key: bytes, error: StoreUnavailable, repeats: int) -> NodeRoute | None:
-        """See `Servers.reroute`: what was refused by a server that is no primary any more is repeated at the new one."""
+        """See `Servers.reroute`: commands refused by a server that is no longer primary are repeated at the new one."""
         if not isinstance(error, NotPrimary):
             return None
         await self._refresher.now()

@@ -99,7 +99,7 @@ class Servers(Protocol):
 
 
 class Standalone:
-    """One server. What it refuses is not repeated here."""
+    """One server. Commands that it refuses are not repeated here."""
 
     named: str = ""
 

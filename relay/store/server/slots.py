@@ -37,7 +37,7 @@ def parse_slots(reply: Any, asked: Place) -> SlotView:
         asked: the node that answered; it stands for a host that is not named.
 
     Raises:
-        ValueError: it is no such answer.
+        ValueError: it is not such an answer.
     """
     try:
         ranges = []

@@ -44,7 +44,7 @@ _SHUT: GrantHealth = GrantHealth(
     state=GrantState.DEAD,
     reason=Refusal(RefusalClass.CONSENT_REQUIRED, "This consent cannot be opened. Consent again."),
 )
-"""A grant under a key that the ring lacks: nobody's consent ended, so its record stays as it is."""
+"""A grant under a key that the ring lacks: no consent ended, so its record stays as it is."""
 _TRIES: Final = 3
 """How often a death is written when others write the grant meanwhile; the next sweep goes on."""
 _TEMPORARY = Refusal(RefusalClass.TEMPORARY, "Microsoft's sign-in service asks the relay to wait.")
@@ -54,8 +54,8 @@ _UNREACHABLE = Refusal(RefusalClass.UNREACHABLE, "Microsoft's sign-in service ca
 class GrantPool:
     """The grants of one tenant, and which of them is used for reading. Not persistent: `load` it from the vault.
 
-    A death is acted on at once and written to the vault by `keep`, so that a vault that is away delays no reading. Who
-    dies in between leaves it to the next owner to find it again.
+    A death is acted on at once and written to the vault by `keep`, so that a vault that is away delays no reading. If the worker dies in
+    between, the next owner finds it again.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class GrantPool:
         self._records = GrantRecords(vault, patience)
 
     async def load(self) -> None:
-        """Read the tenant's grants anew; one with a new token cache is as its record says.
+        """Read the tenant's grants again; one with a new token cache is as its record says.
 
         One reading at a time, so that what was read first is not taken in last.
         """

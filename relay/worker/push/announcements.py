@@ -44,7 +44,7 @@ _changed = _meter.create_counter("relay.worker.answers.changed", description="An
 
 
 class Announcements:
-    """Takes in what Graph announces, in its order. The caller runs `take_in` once `put` says so."""
+    """Takes in what Graph announces, in its order. The caller runs `take_in` when `put` returns True."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class Announcements:
 
         Args:
             observations: what Graph says of users, in the order in which it arrived.
-            contentless: users of whom it says only that they have changed.
+            contentless: users of notifications without content.
         """
         # Who is being read is read again: which of the two is the younger cannot be told.
         held = self._schedule.plan.hold(dict.fromkeys(one.user_id for one in observations))

@@ -46,7 +46,7 @@ class CoveragePlanner:
         self._rates.changed(moved, self._clock.monotonic())
 
     def forget(self, users: Iterable[UserId]) -> None:
-        """Forget users whom nobody watches any more."""
+        """Forget users who are no longer watched."""
         gone = set(users)
         self._rates.forget(gone)
         self._answered -= gone

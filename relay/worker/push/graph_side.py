@@ -172,7 +172,7 @@ class GraphSubscriptions:
         log.info("subscription_adopted", tenant_id=self._tenant_id, account_id=grant.account_id)
 
     async def lose(self, grant: GrantSubscription) -> None:
-        """Take note that there is no subscription any more."""
+        """Note that the subscription no longer exists."""
         record, grant.record = grant.record, None
         grant.standing = rules.gone(grant.standing, self._policy)
         self._book.refresh()

@@ -173,7 +173,7 @@ class Subscriber:
         return (grant.account_id, held.expires) if grant is not None and held is not None else None
 
     def forget(self, users: Iterable[UserId]) -> None:
-        """Forget users whom nobody watches any more."""
+        """Forget users who are no longer watched."""
         self.coverage.forget(users)
 
     def _look_after(self, grant: GrantSubscription, now: float) -> None:

@@ -92,7 +92,7 @@ class AnswerBook:
         return Order(lease.fence, self._orders)
 
     async def load(self) -> set[UserId]:
-        """Believe what is stored, whatever was believed before; return the users of whom there is an answer."""
+        """Believe what is stored, whatever was believed before; return the users with an answer."""
         async with self._writes.alone():
             before = self._known
             stored = await self._presences.load(self._tenant_id)
@@ -209,7 +209,7 @@ class AnswerBook:
     def _remember(
         self, seen: Mapping[UserId, Newest], known: Mapping[UserId, _Stored], before: Mapping[UserId, Newest]
     ) -> None:
-        """Remember the numbers of a decision, but of users of whom something newer became known while it was written."""
+        """Remember the numbers of a decision, except of users about whom something newer became known while it was written."""
         for user, newest in seen.items():
             if known[user].newest is before[user]:
                 known[user].newest = newest

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from relay.graph.presence.presences import PresencePage
 
 MOST_REQUESTS: Final = 100
-"""For finding ids, in one read. One bad id among 650 takes 50; whoever is not found yet is looked for with the next read."""
+"""For finding ids, in one read. One bad id among 650 takes 50; ids that are not found yet are searched with the next read."""
 _AT_ONCE: Final = 4
 """So that a part that hangs holds the others up less."""
 _WELL_ONES: Final = 2
@@ -41,10 +41,10 @@ class PollResult:
 
     Attributes:
         observations: of users whose entry is new; see `graph.presences.Page`.
-        omitted: users whom Graph left out.
-        left_out: users whom Graph left out of an answer although more was to follow: they may be there.
+        omitted: users that Graph left out.
+        left_out: users that Graph left out of an answer although more was to follow: they may be there.
         refused: user whose id Graph refuses alone, while others are answered or nobody was well -> what that means for the user.
-        unanswered: users of whom nothing is known by this read.
+        unanswered: users about whom this read shows nothing.
         trouble: why not; None where everybody was answered or refused.
         page: what Graph said of all of them, when it was one answer; to be kept as seen once it is accepted.
         at_once: users of the greatest request that was answered.

@@ -64,7 +64,7 @@ class ReadResult:
         users: who were read.
         moved: those who have another state than before.
         announced: those who were read because a notification said that they had changed.
-        missed: those whom Graph reports no longer, or not yet: their names may stand for others by now.
+        missed: those that Graph no longer reports, or not yet: their names may stand for others by now.
         unanswered: those for whom Graph did not answer, though it did for others.
         trouble: why not; None where `unanswered` is empty.
     """
@@ -268,7 +268,7 @@ class PresenceReader:
         return changed
 
     def _finish(self, read: PlannedRead, found: poller.PollResult, left: Collection[UserId]) -> None:
-        """Plan the next read of these users; those whom Graph left unanswered are read by themselves."""
+        """Plan the next read of these users; those that Graph left unanswered are read by themselves."""
         now = self._clock.monotonic()
         _reads.add(1, {"outcome": "answered"})
         _read_s.record(now - read.started)
@@ -303,7 +303,7 @@ class PresenceReader:
         return max(self._failing.values(), default=Status.NONE, key=lambda why: why is Status.THROTTLED)
 
     def sweep(self, now: float) -> None:
-        """Try users again whom Graph refuses, and forget pages that are gone. To be called once a second."""
+        """Retry users whose ids Graph refuses, and forget pages that are gone. To be called once a second."""
         due = self._schedule.refused.due(now, self._schedule.intervals(now)[0])
         self._schedule.add(user for user in due if not self._answers.is_barred(user))
         self._seen.sweep()
@@ -348,7 +348,7 @@ class PresenceReader:
     # Users whose ids are refused
 
     def _set_aside(self, refused: Mapping[UserId, Status]) -> dict[UserId, Answer]:
-        """Read users for a while no more whom Graph refuses alone, so that the others' page is one read again."""
+        """Stop reading users whose ids Graph refuses for a while, so that the others' page is one read again."""
         users = {user: status for user, status in refused.items() if user in self._plan}
         again = self._schedule.set_aside(users, self._clock.monotonic())
         statuses = {

@@ -161,7 +161,7 @@ class Scheduler:
         return math.inf if self._under_way >= self._settings.reads_at_once else self.plan.wait(now)
 
     def mark_announced(self, users: Iterable[UserId]) -> int:
-        """Read users soon of whom Graph announced a change; return how many of them are read here at all."""
+        """Read soon the users whose change Graph announced; return how many of them are read here at all."""
         watched = {user for user in users if user in self.plan}
         if watched:
             self._announced |= watched

@@ -32,7 +32,7 @@ class UserBook:
         self.barred: dict[UserId, Status] = {}
 
     def restrict(self, rule: Permission) -> None:
-        """Put another rule in force; users are to be judged anew."""
+        """Put another rule in force; users must be judged again."""
         self.rule = rule
 
     def disclose(self, disclosure: Disclosure) -> None:

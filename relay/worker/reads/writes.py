@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Writes:
-    """The writes under way. Whoever waits to be alone goes before those who come later."""
+    """The writes under way. A task that waits to be alone goes before later ones."""
 
     def __init__(self) -> None:
         self._door = asyncio.Lock()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Enforcer:
-    """Applies the tenant's rules to its users. Who may not be watched is never read, and what was stored is replaced."""
+    """Applies the tenant's rules to its users. Users who may not be watched are never read, and their stored answers are replaced."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Enforcer:
     async def apply(self, settings: Mapping[str, str]) -> None:
         """Put other settings in force.
 
-        With another disclosure the same observation is another answer: what is stored is deleted, and everybody is read anew.
+        With another disclosure the same observation is another answer: stored answers are deleted, and everybody is read again.
         It cannot just be replaced, because its sequence number is as new as the one that will be read.
 
         Raises:

@@ -24,7 +24,7 @@ _MOST_READ_PAUSE_S: Final = 5.0
 
 
 class InterestReader:
-    """Keeps the wanted names as the edges have them. What hints say while an edge is read is taken in after it."""
+    """Keeps the wanted names as the edges have them. Hints that arrive while an edge is read are applied after it."""
 
     def __init__(
         self, tenant_id: TenantId, resources: Resources, wanted: WantedNames, names: NameBook, wake: asyncio.Event

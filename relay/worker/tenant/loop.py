@@ -53,7 +53,7 @@ EXPIRED_EDGES_EVERY: Final = timedelta(seconds=10)
 _EXPIRED_NAMES_S: Final = 5.0
 """Seconds between two looks for names whose answer is old."""
 _NOBODY_TO_SUBSCRIBE_TO: Final = (None, Status.NOT_REPORTED, Status.ACCESS_DENIED)
-"""Answers of users of whom Microsoft has not said that there is any presence."""
+"""Answers of users for whom Microsoft has reported no presence yet."""
 
 
 class TenantWorker:

@@ -140,7 +140,7 @@ class NameResolver:
         return Resolved(users, orphans)
 
     def needs_read(self, users: Iterable[UserId]) -> list[UserId]:
-        """Return those users of whom suites have no presence, or one under another UPN or with other names."""
+        """Return those users without a presence, or with one under another UPN or other names."""
         return [user for user in users if self._differs(user)]
 
     def _differs(self, user: UserId) -> bool:

@@ -120,7 +120,7 @@ class TenantStanding:
         NONE when another grant than `account`'s goes on at once.
 
         Raises:
-            StoreUnavailable, LeaseLost: the tenant needs consent, and not everybody was told.
+            StoreUnavailable, LeaseLost: the tenant needs consent, and not all suites were told.
         """
         self._trouble.note_refusal(error)
         if isinstance(error, GrantRefused):

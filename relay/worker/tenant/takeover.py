@@ -69,9 +69,9 @@ class Takeover:
                 return
 
     async def recover(self, doubted: Lease) -> None:
-        """Believe what is stored, and have everybody read anew. All interest is to be read after it.
+        """Believe what is stored, and have everybody read again. All interest is to be read after it.
 
-        What was sent is not carried out later, and what was to be done after the call that failed is found again.
+        The write that was sent is not carried out later, and the work after the failed call is found again.
         """
         parts = self._parts
         await self._ownership.fence(doubted)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DOMAIN: Final = "presence.relay"
 TOO_MANY_WATCHES_WAIT: Final = timedelta(minutes=1)
-"""What the protocol asks for when the tenant has too many streams open."""
+"""The wait that the protocol asks for when the tenant has too many open streams."""
 
 
 class Remedy(enum.Enum):

@@ -5,7 +5,7 @@ Pure: responses go in, events come out. The relay keeps no session; everything t
 - **Names** are what the suite asked for. Spellings of one name (case, white space, `sip:`) are sent once, and a removal
   removes them all, because that is how the relay compares them.
 - A name is **held** when the suite knows what it stands for and, if that is a user, has the user's answer. Only held names
-  may be covered by the resume token; all others are asked for anew, and then always answered in full.
+  may be covered by the resume token; all others are requested again, and then always answered in full.
 - A name that left and came back **within one stream** is not held, nor is any other name of its user: what arrives may have
   been sent before it left, and the token may have moved past a change that the stream did not send in between. They are
   asked for anew by the next stream.

@@ -55,5 +55,5 @@ class UncertainPresences:
                 self.presences.pop(user_id, None)
 
     def forget_user(self, user_id: str) -> None:
-        """Forget a user whom the relay has answered again."""
+        """Forget a user that the relay has answered again."""
         self.presences.pop(user_id, None)

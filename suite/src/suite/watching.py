@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from suite.events import Event
 
 REDRAW_S: Final = 0.25
-"""The table is drawn anew this often at most, and once a second at least, for the ages in its header."""
+"""The table is redrawn this often at most, and once a second at least, for the ages in its header."""
 
 
 async def watch_lines(client: PresenceClient, until_answered: Sequence[str], out: TextIO, *, as_json: bool) -> None:
