@@ -5,6 +5,7 @@
     schema.py             makes values.schema.json of values.yaml and of the relay's settings
     structures.py         the parts of values.schema.json that are Kubernetes' own
     readme.py             makes the table of values in the chart's README
+    pods.py               what a pod mounts and its environment, on this machine
     examples.py           the examples in the chart's folder `values`, each rendered once
     kubernetes.py         compares objects with the schemas of a Kubernetes version, and with CRD files
     policies.py           runs trivy and checkov over the snapshots, with the exceptions and their reasons

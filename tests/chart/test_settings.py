@@ -3,63 +3,29 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import trustme
 
-from relay.graph.push.certificates import make
 from relay.settings.load import load
 from relay.settings.roles import Role, needs_of
-from relay.store.sealing.signing import Purpose, public_set
 from tests.chart.engine import NEWEST
 from tests.chart.examples import EXAMPLES, at, values
-from tests.support.ring import RING, RING_JSON
+from tests.chart.pods import environment, mounted
 
 if TYPE_CHECKING:
     from relay.settings.load import Settings
     from tests.chart.engine import Helm
     from tests.chart.examples import Renderings
 
-FOLDER = "/etc/presence-relay"
-PAIR = trustme.CA().issue_cert("relay.example.com")
-CONTENTS = {
-    "url": b"rediss://redis.example.com:6379/0",
-    "key-ring.json": RING_JSON.encode(),
-    "key-ring.json.pub": public_set(RING, Purpose.SUITE_KEY).encode(),
-    "client-secret": b"secret-of-entra",
-    "password": b"secret-of-mail",
-    "tls.crt": PAIR.cert_chain_pems[0].bytes(),
-    "tls.key": PAIR.private_key_pem.bytes(),
-    "ca.crt": PAIR.cert_chain_pems[0].bytes(),
-    "suite.key": b"psk_00_00",
-    "backup.key.pub": b"{}",
-}
-"""What a mounted Secret holds, by the name of its file."""
-
-
-def mounted(pod: dict[str, Any], folder: Path) -> None:
-    """Write what the pod's Secrets would be, as Kubernetes mounts them."""
-    for volume in pod["volumes"]:
-        if "secret" not in volume:
-            continue
-        (folder / volume["name"]).mkdir(exist_ok=True)
-        for item in volume["secret"].get("items", [{"path": "2026-11.pem"}]):
-            content = CONTENTS.get(item["path"])
-            if content is None:  # certificates that notifications are encrypted for
-                content = make("test", datetime.now(UTC))
-            (folder / volume["name"] / item["path"]).write_bytes(content)
-
 
 def read(container: dict[str, Any], folder: Path, needs: list[str], monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Return the settings that the relay reads in this container."""
     for name in [name for name in os.environ if name.startswith("RELAY_")]:
         monkeypatch.delenv(name)
-    for each in container["env"]:
-        value = each.get("value", "of-a-secret").replace("$(VALKEY_PASSWORD)", "of-a-secret")
-        monkeypatch.setenv(each["name"], value.replace(FOLDER, str(folder)))
+    for name, value in environment(container, folder).items():
+        monkeypatch.setenv(name, value)
     return load(needs)
 
 
