@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,7 @@ from typer.testing import CliRunner
 
 from relay.cli import app as relay_app
 from suite.cli import app as suite_app
+from tests.chart.__main__ import main as check_custom_resources
 from tests.chart.engine import CHART, ROOT
 from tests.chart.examples import EXAMPLES
 from tests.chart.readme import README
@@ -91,17 +90,6 @@ def test_the_test_pod_trusts_the_certificate_of_the_trial_as_the_readme_says(hel
     assert (ca["secretName"], ca["items"][0]["key"]) == ("edge-tls", "tls.crt")
 
 
-def test_the_certificate_of_the_trial_is_one_that_the_edge_takes(tmp_path: Path):
-    [openssl] = starting("openssl")
-    subprocess.run(openssl, cwd=tmp_path, check=True, capture_output=True, timeout=60)
-    assert {path.name for path in tmp_path.iterdir()} == {"tls.key", "tls.crt"}
-    from cryptography import x509
-
-    certificate = x509.load_pem_x509_certificate((tmp_path / "tls.crt").read_bytes())
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert names.get_values_for_type(x509.DNSName) == ["relay.example.com"]
-
-
 def ran(words: list[str]) -> Result:
     return CliRunner().invoke(relay_app, words)
 
@@ -151,8 +139,6 @@ def test_the_features_beside_other_charts_are_each_held_by_a_test():
         assert f"def {name}(" in (CHART / path).read_text(), row[1]
 
 
-def test_python_runs_the_chart_check_without_a_folder_and_says_what_it_left_out():
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.chart"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=100
-    )
-    assert (ended.returncode, "not checked  cert-manager.io/v1 Certificate" in ended.stdout) == (0, True)
+def test_the_chart_check_without_a_folder_says_what_it_left_out(capsys: pytest.CaptureFixture[str]):
+    assert check_custom_resources(None) == 0
+    assert "not checked  cert-manager.io/v1 Certificate" in capsys.readouterr().out

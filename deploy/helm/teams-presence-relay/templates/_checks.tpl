@@ -258,8 +258,8 @@ entra.secondCredential is the same as entra.credential: name the other Secret, o
 {{- end -}}
 
 {{- define "teams-presence-relay.check-scaling" -}}
-{{- range $component := (include "teams-presence-relay.components" . | fromYaml).items }}
-{{- $role := include "teams-presence-relay.role" (dict "root" $ "component" $component) | fromYaml }}
+{{- range $component := (include "teams-presence-relay.components" . | fromJson).items }}
+{{- $role := include "teams-presence-relay.role" (dict "root" $ "component" $component) | fromJson }}
 {{- $scaling := $role.autoscaling }}
 {{- if $scaling.enabled }}
 {{- if hasKey $role "replicas" }}
@@ -283,8 +283,8 @@ entra.secondCredential is the same as entra.credential: name the other Secret, o
 
 {{/* Budgets that Kubernetes refuses, or that let nobody drain a node. */}}
 {{- define "teams-presence-relay.check-budget" -}}
-{{- range $component := (include "teams-presence-relay.components" . | fromYaml).items }}
-{{- $role := include "teams-presence-relay.role" (dict "root" $ "component" $component) | fromYaml }}
+{{- range $component := (include "teams-presence-relay.components" . | fromJson).items }}
+{{- $role := include "teams-presence-relay.role" (dict "root" $ "component" $component) | fromJson }}
 {{- $budget := $role.podDisruptionBudget }}
 {{- $pods := include "teams-presence-relay.replicas" (dict "role" $role "component" $component) | int }}
 {{- if and (hasKey $role.podDisruptionBudget "minAvailable") (hasKey $role.podDisruptionBudget "maxUnavailable") }}
@@ -311,8 +311,8 @@ entra.secondCredential is the same as entra.credential: name the other Secret, o
 {{- end -}}
 
 {{- define "teams-presence-relay.check-shutdown" -}}
-{{- range $component := (include "teams-presence-relay.components" . | fromYaml).items }}
-{{- $role := include "teams-presence-relay.role" (dict "root" $ "component" $component) | fromYaml }}
+{{- range $component := (include "teams-presence-relay.components" . | fromJson).items }}
+{{- $role := include "teams-presence-relay.role" (dict "root" $ "component" $component) | fromJson }}
 {{- $about := dict "root" $ "component" $component "role" $role }}
 {{- $least := include "teams-presence-relay.least-grace" $about | int }}
 {{- if lt (include "teams-presence-relay.grace" $about | int) $least }}
@@ -401,15 +401,15 @@ Backups would be lost with their pod: set backup.persistence.existingClaim or ba
 
 {{/* Names of an operator's additions that the chart uses itself. */}}
 {{- define "teams-presence-relay.check-additions" -}}
-{{- range $component := (include "teams-presence-relay.components" . | fromYaml).items }}
-{{- $role := include "teams-presence-relay.role" (dict "root" $ "component" $component) | fromYaml }}
-{{- $roles := (include "teams-presence-relay.roles" (dict "root" $ "component" $component) | fromYaml).items }}
+{{- range $component := (include "teams-presence-relay.components" . | fromJson).items }}
+{{- $role := include "teams-presence-relay.role" (dict "root" $ "component" $component) | fromJson }}
+{{- $roles := (include "teams-presence-relay.roles" (dict "root" $ "component" $component) | fromJson).items }}
 {{- range $container := concat $role.extraContainers $role.extraInitContainers }}
 {{- if eq $container.name "relay" }}
 A container in {{ $component }}.extraContainers or extraInitContainers is called relay, as the chart's own: give it another name.
 {{- end }}
 {{- end }}
-{{- $ours := append (keys (include "teams-presence-relay.mounts" (dict "root" $ "component" $component "roles" $roles) | fromYaml).mounts) "tmp" }}
+{{- $ours := append (keys (include "teams-presence-relay.mounts" (dict "root" $ "component" $component "roles" $roles) | fromJson).mounts) "tmp" }}
 {{- range $volume := $role.extraVolumes }}
 {{- if has $volume.name $ours }}
 A volume in {{ $component }}.extraVolumes is called {{ $volume.name }}, as one of the chart's own: give it another name.

@@ -12,7 +12,7 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- dict "items" $items | toYaml -}}
+{{- dict "items" $items | toJson -}}
 {{- end -}}
 
 {{/* The roles in a component, as {"items": [...]}. Takes root and component. */}}
@@ -26,7 +26,7 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- dict "items" $items | toYaml -}}
+{{- dict "items" $items | toJson -}}
 {{- end -}}
 
 {{/* The component whose pods serve a role. Takes root and role. */}}
@@ -36,7 +36,7 @@
 
 {{/* Values of a component: those of `pod`, under its own. Takes root and component. */}}
 {{- define "teams-presence-relay.role" -}}
-{{- mergeOverwrite (deepCopy .root.Values.pod) (deepCopy (get .root.Values .component)) | toYaml -}}
+{{- mergeOverwrite (deepCopy .root.Values.pod) (deepCopy (get .root.Values .component)) | toJson -}}
 {{- end -}}
 
 {{/* Pods that run at the least. Takes role. */}}

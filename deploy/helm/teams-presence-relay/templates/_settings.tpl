@@ -64,7 +64,7 @@
 {{- $_ := set $mounts (printf "%s-tls" $role) (dict "secret" $secret "items" (dict "tls.crt" "tls.crt" "tls.key" "tls.key")) -}}
 {{- end -}}
 {{- end -}}
-{{- dict "mounts" $mounts | toYaml -}}
+{{- dict "mounts" $mounts | toJson -}}
 {{- end -}}
 
 {{- define "teams-presence-relay.opens-grants" -}}
@@ -82,7 +82,7 @@
 {{- end -}}
 
 {{- define "teams-presence-relay.volumes" -}}
-{{- range $name, $mount := (include "teams-presence-relay.mounts" . | fromYaml).mounts }}
+{{- range $name, $mount := (include "teams-presence-relay.mounts" . | fromJson).mounts }}
 - name: {{ $name }}
   secret:
     secretName: {{ $mount.secret | quote }}
@@ -98,7 +98,7 @@
 {{- end -}}
 
 {{- define "teams-presence-relay.volume-mounts" -}}
-{{- range $name, $_ := (include "teams-presence-relay.mounts" . | fromYaml).mounts }}
+{{- range $name, $_ := (include "teams-presence-relay.mounts" . | fromJson).mounts }}
 - name: {{ $name }}
   mountPath: {{ include "teams-presence-relay.folder" $ }}/{{ $name }}
   readOnly: true
@@ -118,12 +118,12 @@
 {{- if has "worker" . -}}{{- $groups = concat $groups (list "worker" "watch" "poll" "subscription" "mail" "notice" "web") -}}{{- end -}}
 {{- if has "webhook" . -}}{{- $groups = concat $groups (list "webhook" "http") -}}{{- end -}}
 {{- if has "web" . -}}{{- $groups = concat $groups (list "web" "http" "mail" "poll" "watch") -}}{{- end -}}
-{{- dict "items" (uniq $groups) | toYaml -}}
+{{- dict "items" (uniq $groups) | toJson -}}
 {{- end -}}
 
 {{/* The variables of the values under `config`: config.GROUP.someSetting is RELAY_GROUP_SOME_SETTING. */}}
 {{- define "teams-presence-relay.config" -}}
-{{- $groups := (include "teams-presence-relay.groups" .roles | fromYaml).items -}}
+{{- $groups := (include "teams-presence-relay.groups" .roles | fromJson).items -}}
 {{- range $group, $fields := .root.Values.config -}}
 {{- if has $group $groups -}}
 {{- range $field, $value := $fields -}}
@@ -144,7 +144,7 @@
 {{- define "teams-presence-relay.env" -}}
 {{- $values := .root.Values -}}
 {{- $folder := include "teams-presence-relay.folder" . -}}
-{{- $mounts := (include "teams-presence-relay.mounts" . | fromYaml).mounts -}}
+{{- $mounts := (include "teams-presence-relay.mounts" . | fromJson).mounts -}}
 {{- range $name, $variable := dict "redis" "RELAY_REDIS_URL" "vault" "RELAY_VAULT_REDIS_URL" -}}
 {{- if (get $values $name).existingSecret -}}
 {{- include "teams-presence-relay.variable" (list (printf "%s_FILE" $variable) (printf "%s/%s-url/url" $folder $name)) -}}

@@ -18,7 +18,7 @@
 {{- end -}}
 
 {{- define "teams-presence-relay.check-shapes" -}}
-{{- include "teams-presence-relay.shapes-below" (dict "path" "" "value" .Values "shapes" (include "teams-presence-relay.shapes" . | fromYaml)) }}
+{{- include "teams-presence-relay.shapes-below" (dict "path" "" "value" .Values "shapes" (include "teams-presence-relay.shapes" . | fromJson)) }}
 {{- $endpoint := dig "telemetry" "otlpEndpoint" "" .Values.config }}
 {{- if and $endpoint (not (regexMatch "^https?://[^/ ]+" $endpoint)) }}
 config.telemetry.otlpEndpoint is {{ $endpoint }}: begin it with https://, such as https://collector.example.com:4317.
@@ -74,5 +74,5 @@ config.telemetry.otlpEndpoint is {{ $endpoint }}: begin it with https://, such a
       "schedule" (dict "like" "^(@(hourly|daily|midnight|weekly|monthly|yearly|annually)|[0-9*?/,A-Za-z-]+( +[0-9*?/,A-Za-z-]+){4})$" "words" "write the five fields of cron, minute first, such as 17 2 * * *" "needed" true)
       "clientId" (dict "like" "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$" "words" "copy the application (client) id of the app registration, 36 characters such as 00000000-0000-0000-0000-000000000000")
       "address" (dict "like" "^[^/ ]+:[0-9]+$" "words" "write host:port, such as relay.example.com:443")
-    | toYaml }}
+    | toJson }}
 {{- end -}}
