@@ -301,8 +301,7 @@ def test_only_hooks_that_can_run_before_everything_else_are_hooks(example: Rende
 
 
 def test_the_policy_of_a_hooks_pod_is_there_before_the_pod(example: Rendering):
-    """Where a namespace refuses all traffic, a hook without its policy would reach nothing."""
-
+    # In a namespace that refuses all traffic, a hook without its policy would reach nothing.
     def hook(each: dict[str, Any]) -> dict[str, str]:
         return each["metadata"].get("annotations", {})
 
