@@ -53,7 +53,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 STORE_RETRY_S: Final = 1.0
-"""Between two looks at a Redis that is absent, or takes no writes, at start."""
+"""Pause between two checks of a Redis that is absent, or takes no writes, at start."""
 _REMIND_EVERY: Final = 30
 """Looks between two log lines about it."""
 _WITH_RING: Final = frozenset({Role.WORKER, Role.WEB})

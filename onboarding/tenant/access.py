@@ -64,7 +64,7 @@ class Action(enum.Enum):
     """The state of the account's own grant."""
     WITHDRAW_OWN_GRANT = enum.auto()
     WITHDRAW_OWN_REQUEST = enum.auto()
-    """For an account whose request to read waits for a decision, and which has no right yet."""
+    """Granted to an account whose request to read waits for a decision, and which has no right yet."""
     SEE_TENANT = enum.auto()
     """The state of the tenant, its accounts, suites and settings."""
     SEE_PRESENCE = enum.auto()

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 MAX_AT_ONCE: Final = 4
-"""For all tenants. Each takes what is left of one core while its browser keeps up: other pages wait some milliseconds for each."""
+"""Exports of all tenants together. Each takes the rest of one core while its browser keeps up: other pages wait some milliseconds for
+each."""
 LONGEST_S: Final = 600.0
 """The longest log is some 90 MB; at 2 Mbit/s that takes six minutes. A browser that reads more slowly holds nobody up for longer."""
 REST_S: Final = 10.0

@@ -49,7 +49,7 @@ log = structlog.get_logger(__name__)
 
 
 class RequestsFull(RelayError):
-    """So many ask to read for the organisation that nobody else may: nothing was kept."""
+    """Too many requests to read for the organisation are waiting: nothing was kept."""
 
     def __init__(self) -> None:
         super().__init__("Too many requests wait for the managers of this organisation")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from relay.alerts.consent_event import ConsentEvent
 
 _MAX_CHARS: Final = 300
-"""Of one text that somebody chose: more is no name, and no reason that anybody reads in an e-mail."""
+"""Longest text of a person in an e-mail: a longer one is not a name, and not a reason that anybody reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

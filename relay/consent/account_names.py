@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _GUEST: Final = "#ext#"
-"""In the UPN of a guest: https://learn.microsoft.com/entra/external-id/user-properties."""
+"""Part of every guest's UPN: https://learn.microsoft.com/entra/external-id/user-properties."""
 
 
 class NotFound(enum.Enum):
@@ -37,7 +37,7 @@ class NotFound(enum.Enum):
     UNKNOWN = enum.auto()
     """The tenant's directory has no such account."""
     GUEST = enum.auto()
-    """It is a guest, who signs in to the organisation that the account comes from and never to this one."""
+    """The account is a guest, who signs in to the organisation that it comes from and never to this one."""
     NO_GRANT = enum.auto()
     """No account reads for the tenant, so nobody can look."""
     NO_ANSWER = enum.auto()

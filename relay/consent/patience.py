@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PATIENCE: Final = timedelta(seconds=15)
-"""For one step of a proof with its repeats: a consent cannot be asked for again as easily as a read."""
+"""Time limit of one step of a proof with its repeats: a consent cannot be asked for again as easily as a read."""
 SHORT_PATIENCE: Final = timedelta(seconds=10)
-"""For requests that are made once: a look-up, or the end of subscriptions."""
+"""Time limit of requests that are made once: a look-up, or the end of subscriptions."""
 _ATTEMPTS: Final = 4
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from relay.graph.push.settings import PushSettings
 
 _SUBSCRIPTION_LIFE: Final = timedelta(minutes=45)
-"""Of the subscription that is tried: Graph raises less to this, and it is deleted at once anyway."""
+"""Lifetime of the subscription that is tried: Graph raises shorter ones to this, and it is deleted at once anyway."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,7 +50,7 @@ SPEED: Final = 30.0
 
 _CONNECTIONS: Final = 100  # of suites; few descriptors do for them
 _GOODBYE: Final = timedelta(seconds=1)
-"""For suites to move, of which there is nowhere to here: nobody wants to wait after a Ctrl-C."""
+"""Drain time, short because suites cannot move to another edge here, and nobody wants to wait after a Ctrl-C."""
 _SHOWN: Final = ("ada", "ben", "chloe", "david", "emma", "farid")
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from relay.store.server.layout import Client
 
 EXPIRES_SOON: Final = timedelta(days=14)
-"""Of certificates that something renews by itself, as it does those of TLS; the relay's own credential has `SOON`."""
+"""Warning time for certificates that are renewed automatically, such as those of TLS; the relay's own credential has `SOON`."""
 _CLOCK_S: Final = 30
 """Answers take seconds, clocks that are kept differ by less than one; credentials of ours are good for minutes."""
 _CHECK_THE_WAY: Final = "check the address, the network and the proxy (HTTPS_PROXY)"

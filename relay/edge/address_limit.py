@@ -26,7 +26,7 @@ _log = structlog.get_logger(__name__)
 
 _LOOK_S: Final = 1.0
 _SAY_S: Final = 60.0
-"""Between two lines in the log about it."""
+"""Least time between two log lines about it."""
 
 
 class AddressLimit:

@@ -42,7 +42,7 @@ class Goodbye(RelayError):
 
 
 class ShuttingDown(Goodbye):
-    """This process stops."""
+    """This process is stopping."""
 
 
 class Rebalanced(Goodbye):
@@ -94,7 +94,7 @@ class WireError:
 
     code: grpc.StatusCode
     message: str
-    """For a person at the suite's side; nothing internal."""
+    """Text for a person at the suite's side; nothing internal."""
     reason: str
     """The name of an `ErrorReason`."""
     metadata: Mapping[str, str] = field(default_factory=dict)

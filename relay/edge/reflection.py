@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SERVICE: Final = reflection.SERVICE_NAME
 _MOST_S: Final = 60.0
-"""For one call. A tool asks a few questions at once and closes."""
+"""Time limit of one call. A tool asks a few questions at once and closes."""
 
 
 class Reflection:

@@ -34,11 +34,11 @@ Read = Callable[[], Awaitable[Any]]
 
 MAX_CLIENT_CHARS: Final = 100
 MAX_INSTANCE_CHARS: Final = 64
-"""Of an instance id. A longer one is none: cut, it could be another program's."""
+"""Longest instance id. A longer one is ignored: cut, it could be another program's."""
 MAX_TOKEN_CHARS: Final = 1024
-"""Of a resume token, several times the longest. A longer one cannot be read, whole or cut."""
+"""Longest accepted resume token, several times the longest that exists."""
 MAX_ID_CHARS: Final = 64
-"""Of an object id, which is a GUID of 36."""
+"""Longest accepted object id; a GUID has 36."""
 
 
 @dataclass(slots=True)

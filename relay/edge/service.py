@@ -31,7 +31,8 @@ _log = structlog.get_logger(__name__)
 _LATE: Final = 1.1
 """gRPC tells a connection that it takes no new streams up to a tenth later than its age."""
 _ON_ITS_WAY: Final = timedelta(seconds=1)
-"""For the client to learn of that, and for connections that had just been accepted to do their TLS handshake: their age begins then."""
+"""Time for the client to learn of that, and for connections that had just been accepted to do their TLS handshake: their age begins
+then."""
 _TOLD_BY: Final = 2 / 3
 """The part of a drain's delay within which all suites are asked to leave; the rest is theirs to spread over."""
 

@@ -38,7 +38,7 @@ class EdgeSettings:
     tls_files: tuple[Path, Path] | None = None
     """Files of both, which are read again when they change."""
     tls_look_every: timedelta = LOOK_EVERY
-    """Between two looks whether they changed."""
+    """Interval of checking whether they changed."""
     shares_port: bool = False
     """Whether other processes of this machine listen on the same port (SO_REUSEPORT): the kernel spreads connections over them."""
 
@@ -75,26 +75,26 @@ class EdgeSettings:
     """Calls under way whose suite key was not verified yet, or was found wrong, with the watches of health. Verifying takes
     some milliseconds, so this is a queue of well below a second."""
     verifications_at_once: int = 32
-    """Of keys that this edge does not know: as many as keep Redis answering others."""
+    """Verifications at a time of keys that this edge does not know: few enough that Redis still answers others."""
     unverified_reads: int = 16
     """Messages read from calls without a verified key at the same time: each may be as long as a message may be."""
     unverified_read: timedelta = timedelta(seconds=1)
-    """For such a message to arrive: an honest caller's is there already."""
+    """Time limit for such a message to arrive: an honest caller's is there already."""
     health_watches: int = 64
     """Watches of health, which need no key and never end: load balancers and monitors have one each."""
     streams_per_connection: int = 100
     """Calls under way on one connection. A suite has one or two, a proxy opens another connection."""
     handshake: timedelta = timedelta(seconds=10)
-    """For TLS and the beginning of HTTP/2. A silent connection is closed then."""
+    """Time limit of TLS and the beginning of HTTP/2. A silent connection is closed then."""
     connection_age: timedelta = timedelta(seconds=5)
     """How long a connection takes new calls; then it is told so (GOAWAY), and is closed when its last stream ends. So a suite that is
     asked to leave comes back on another connection, even with one channel, and a balancer chooses an edge for it. At most half
     of `drain_delay`. Suites with one or two streams open no more connections for that; one that is shorter costs those that keep
     connections without streams (the policy `round_robin`) a handshake each time."""
     keepalive: timedelta = timedelta(seconds=20)
-    """Of silence before a suite is pinged."""
+    """Silence after which a suite is pinged."""
     keepalive_timeout: timedelta = timedelta(seconds=10)
-    """For the answer. A suite that vanished without a word is so noticed within 30 s, before this project's own suite notices it
+    """Time limit for the answer. A broken connection is noticed within 30 s, before this project's own suite notices it
     (40 s) and comes back: the places of its streams are free by then."""
     ping_interval: timedelta = timedelta(seconds=10)
     """The shortest between two pings of a suite, with streams or without: a suite behind a NAT may ping this often. gRPC forgives
@@ -102,15 +102,16 @@ class EdgeSettings:
     connections: int = 10_000
     """Connections at the same time; `docs/limits.md` says what they cost. Further ones are closed at once."""
     connections_per_address: int = 1_000
-    """Of one IPv4 address or IPv6 /64. An office behind one address has a connection for each stream at the most, and a tenant has
+    """Connections of one IPv4 address or IPv6 /64. An office behind one address has a connection for each stream at the most, and a
+    tenant has
     64 streams; so ten addresses are needed to take all places."""
     trusted_proxies: tuple[str, ...] = PRIVATE_NETWORKS
     """Networks whose addresses are not limited: many suites come from each."""
 
     linger: timedelta = timedelta(milliseconds=50)
-    """Between two writes of a busy stream: a write costs the same whatever its size, and 50 ms nobody sees."""
+    """Pause between two writes of a busy stream: a write costs the same whatever its size, and nobody notices 50 ms."""
     read_pause: timedelta = timedelta(milliseconds=5)
-    """Between two reads of `changes` that found something, so that a busy edge reads many entries at once."""
+    """Pause between two reads of `changes` that found something, so that a busy edge reads many entries at once."""
     deliveries_at_once: int = 50_000
     """Answers handed to streams before other tasks have their turn, each some 0.1 us: 5 ms. One entry of `changes` is never divided;
     with 1,000 answers and 64 streams of its tenant it is a little more."""
@@ -119,18 +120,19 @@ class EdgeSettings:
     progress_min: timedelta = timedelta(seconds=5)
     progress_max: timedelta = timedelta(minutes=5)
     max_stream_age: timedelta = timedelta(hours=1)
-    """So that streams spread over new replicas; a tenth more or less, so that they do not move together."""
+    """Age at which a stream is moved, so that streams spread over new replicas; a tenth more or less, so that they do not move
+    together."""
     drain_delay: timedelta = timedelta(seconds=10)
     """Suites are told to leave within this, each at a random moment of it. Must be less than the process is given to stop.
     Streams on connections that still take new ones are told last, when those do not any more."""
     grace: timedelta = timedelta(seconds=2)
-    """After the drain, before the transport cuts what is left."""
+    """Time after the drain, before the transport cuts off open streams."""
     blocked_write: timedelta = timedelta(seconds=30)
     """A suite that took nothing for this long has stopped reading; a slow one is served with what is newest."""
     start_parts: timedelta = timedelta(seconds=30)
-    """For all parts of a start to arrive."""
+    """Time limit for all parts of a start to arrive."""
     begin_within: timedelta = timedelta(seconds=5)
-    """For the first snapshot. A stream that cannot begin (store away, or no worker has taken the partition yet) is refused
+    """Time limit of the first snapshot. A stream that cannot begin (store away, or no worker has taken the partition yet) is refused
     then, because a suite that is refused can try another edge."""
     history_check: timedelta = timedelta(seconds=1)
     """How often the store is asked whether it lost history."""
@@ -138,7 +140,7 @@ class EdgeSettings:
     """Poll intervals without contact, or a worker's beats without a word, after which a tenant is stale: one or two may fail and
     be repeated, and a killed worker's successor has taken over by then."""
     stale_grace: timedelta = timedelta(seconds=2)
-    """On top of that: contact entries come once a second and travel."""
+    """Added to that: contact entries come once a second and take time to arrive."""
     poll_interval_assumed: timedelta = timedelta(seconds=5)
     """Until the worker has said how often it reads a tenant."""
     forgotten_after: timedelta = COUNTS_FOR
@@ -155,7 +157,8 @@ class EdgeSettings:
     """Names of the snapshots under way at the same time: enough to keep the store busy, few enough that a storm of reconnecting
     suites does not hold all their answers in memory at once. A snapshot has 2,000 at most, and counts as 250 at least."""
     lookup_names_of_a_tenant: int = 6_000
-    """Of those, what one tenant may have: 24 small snapshots, so that 40 suites that come back together to a store which is 200 ms
+    """The part of these that one tenant may have: 24 small snapshots, so that 40 suites that come back together to a store which is 200
+    ms
     away have theirs in half a second."""
 
 

@@ -182,7 +182,7 @@ class GraphClient:
             raise SourceUnreachable(f"Microsoft does not answer ({type(error).__name__})") from error
 
     def _timeout(self, patience: timedelta | None) -> httpx.Timeout:
-        """For each step of a call; Graph may think about some calls for longer."""
+        """Time limit of each step of a call; some calls take Graph longer."""
         read, connect = patience or self.settings.read_timeout, self.settings.connect_timeout.total_seconds()
         return httpx.Timeout(read.total_seconds(), connect=connect, pool=connect)
 

@@ -108,7 +108,7 @@ class Bodies:
         body.size += size
 
     def arrived(self, body: Body) -> None:
-        """It does not give way any more: it is whole, or gone."""
+        """The body is no longer dropped for others: it is whole, or gone."""
         self._arriving.pop(body, None)
 
     def drop(self, body: Body) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _GOODBYE_S: Final = 16.0  # for TLS' own goodbye; see `bounded_http`
 _PAUSE_S: Final = 0.05
-"""After the system gave no descriptor: until one is free again."""
+"""Pause after the system gave no descriptor, until one is free again."""
 
 
 class Acceptor:

@@ -37,7 +37,7 @@ _FRAMING_SHARE: Final = 32
 _CHECK_READER_S: Final = 10.0
 _SLOWEST_READER: Final = 4096  # bytes a second; a modem of 56 kbit/s takes 7,000
 _GOODBYE_S: Final = 16.0
-"""For what is left of an answer when a connection was closed, 64 KiB at most; then it is cut."""
+"""Time for the rest of an answer after a connection was closed, 64 KiB at most; then it is cut off."""
 _GOODBYE_CHECK_S: Final = 0.05
 _HEAD_TOO_LONG: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"

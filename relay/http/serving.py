@@ -77,7 +77,7 @@ async def serving(app: Any, settings: Listening, **given: Any) -> AsyncIterator[
 
 @contextlib.asynccontextmanager
 async def _server(app: Any, settings: Listening, bound: socket.socket, given: dict[str, Any]) -> AsyncIterator[None]:
-    """Not uvicorn's own `serve`, which would take the process's signals, nor its `startup`, which counts no socket before TLS."""
+    """Replaces uvicorn's `serve`, which would take the process's signals, and its `startup`, which counts no socket before TLS."""
     tls, certificate = None, None
     if settings.tls_cert_pem is not None and settings.tls_key_pem is not None:
         tls = tls_context(settings.tls_cert_pem, settings.tls_key_pem)

@@ -20,7 +20,7 @@ _OF_STRANGERS: Final = {
 
 
 class StrangersQuiet(logging.Filter):
-    """To be put on gRPC's logger."""
+    """A filter for gRPC's logger."""
 
     def __init__(self) -> None:
         super().__init__()

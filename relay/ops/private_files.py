@@ -43,7 +43,7 @@ class Exposed:
 
 
 def exposed(files: Iterable[tuple[str, Path]]) -> list[Exposed]:
-    """Those of some private files, each with the setting that names it, that others can reach. One that is not there is none."""
+    """Return the private files that other users can read, each with the setting that names it. A missing file is not one of them."""
     found = []
     for name, path in files:
         try:

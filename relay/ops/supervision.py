@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 PAUSE_S: Final = 1.0
-"""Before a task begins again: soon enough for waiting suites, without a flood of log lines while the fault lasts."""
+"""Pause before a task begins again: soon enough for waiting suites, without a flood of log lines while the fault lasts."""
 _OUTSIDE: Final = (RelayError, OSError)
 _FRAMES: Final = 6
 

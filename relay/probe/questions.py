@@ -382,4 +382,4 @@ QUESTIONS: Final = (
         f"{BURSTS * MAX_BULK_SIZE:,} against 1,500 in 30 s?",
     ),
 )  # fmt: skip
-"""In the order of asking: the sample first, for the others need somebody whose presence is reported; the count last."""
+"""The questions in order: the sample first, because the others need a user whose presence is reported; the count last."""

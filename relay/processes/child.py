@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ASK_S: Final = 2.0
-"""For an answer over the ops socket; scrapers and probes wait for all of them."""
+"""Time limit of an answer over the ops socket; scrapers and probes wait for all of them."""
 _MOST_ANSWER_BYTES: Final = 64 << 20
 
 

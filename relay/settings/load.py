@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from relay.graph.settings import GraphSettings
 
 _PRIVATE_KEY: Final = "PRIVATE KEY-----"
-"""In a PEM file that holds a certificate together with its key."""
+"""Found in a PEM file that contains a certificate together with its key."""
 
 GROUPS: Final[Mapping[str, type[SettingsGroup]]] = {
     "redis": RedisConfig,

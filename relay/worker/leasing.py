@@ -37,22 +37,22 @@ log = structlog.get_logger(__name__)
 
 _RETRY_S: Final = 0.5
 _SOON_S: Final = 0.01
-"""So long after the instant in which a lease expires a store has dropped it; and deadlines are looked at this often at most."""
+"""Time after its expiry within which the store has dropped a lease; deadlines are checked this often at most."""
 _SETTLED_S: Final = 1.0
 """Partitions come and go together; a state that has not changed for this long is logged."""
 _MOST_UNSETTLED_S: Final = 10.0
 _RENEWALS_AT_ONCE: Final = 3
-"""As many as there are in a lease: an answer that comes later proves nothing any more."""
+"""Renewals within one lease: a later answer proves nothing any more."""
 
 
 class Owner(Protocol):
     """The part that works for the partitions."""
 
     async def begin(self, taken: Sequence[tuple[TakenPartition, Tenure]]) -> None:
-        """These are in force: begin to work for them. Raises StoreUnavailable, and is asked again with those that are left."""
+        """Begin to work for these leases, which are in force. Raises StoreUnavailable; it is called again with the rest."""
 
     def end(self, tenures: Collection[Tenure]) -> None:
-        """These have ended: stop whatever is under way for them."""
+        """Stop all work for these leases, which have ended."""
 
     async def finish(self, tenure: Tenure) -> None:
         """Another worker is to have this one: return when nothing is under way for it any more."""
@@ -108,7 +108,7 @@ class Leasing:
 
     @property
     def late_s(self) -> float | None:
-        """For how long this worker has not looked for partitions, or renewed what it has; None when it has not looked at all yet.
+        """Seconds since this worker last looked for partitions, or renewed its leases; None when it has not looked at all yet.
 
         About a third of a lease is as it should be.
         """

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MAX_TEXT_CHARS: Final = 320
-"""Of each text: a UPN or a name as suites give them. A longer text is cut."""
+"""Longest text: a UPN or a name as suites give them. A longer text is cut."""
 MAX_USERS: Final = 100
 """Users in one entry; more take several."""
 MAX_DETAILS: Final = 40
@@ -32,7 +32,7 @@ class EventKind(enum.StrEnum):
 
     TENANT_ADMITTED = "tenant-admitted"
     TENANT_APPLIED = "tenant-applied"
-    """It asks to be let in; the operator has not decided."""
+    """The tenant signed up; the operator has not decided."""
     TENANT_APPROVED = "tenant-approved"
     TENANT_SUSPENDED = "tenant-suspended"
     TENANT_RESUMED = "tenant-resumed"
@@ -110,7 +110,7 @@ class Entry:
     kind: EventKind
     by: Actor
     subject_id: str = ""
-    """To what: a grant's account id, a suite key's id."""
+    """The thing changed: a grant's account id, a suite key's id."""
     subject: str = ""
     """The same for people: a UPN, a label."""
     details: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

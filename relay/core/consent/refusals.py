@@ -28,7 +28,7 @@ class RefusalClass(enum.Enum):
     UNREACHABLE = enum.auto()
     """Nobody: Entra has trouble of its own."""
     DENIED = enum.auto()
-    """Not known: Graph takes the account's token and answers that it may not read. Another account may."""
+    """Unknown: Graph accepts the account's token and answers that it may not read. Another account may."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class TenantState(enum.StrEnum):
     """The state of a tenant; the values are what the store keeps."""
 
     PENDING = "pending"
-    """It waits for the operator's approval: its grant is kept, and nothing is read."""
+    """The tenant waits for the operator's approval: its grant is kept, and nothing is read."""
     ACTIVE = "active"
     CONSENT_REQUIRED = "consent-required"
     SUSPENDED = "suspended"

@@ -51,19 +51,19 @@ class Age(enum.Enum):
     NEWER = enum.auto()
     """Or read later, where one of them has no number."""
     SAME = enum.auto()
-    """Of the known number. It may say something else: not everything that is read is sure to be counted by it."""
+    """The number is equal. The content may differ: numbers may not count every change."""
     OLDER = enum.auto()
     """Said by a server that lags, for all that is known: not believed yet."""
     RESTARTED = enum.auto()
-    """Its number is less, and numbers have begun again: it is believed."""
+    """The number is smaller, because numbers have begun again: the observation is believed."""
 
 
 LAG_S: Final = 10.0
-"""For how long Graph's servers may be behind each other. Not documented; notifications take so long on average."""
+"""Time by which Graph's servers may lag behind each other. Not documented; notifications take so long on average."""
 READS_IN_A_ROW: Final = 3
-"""So many reads with lesser numbers, the last of them when no server lags any more, say that the numbers have begun again."""
+"""This many reads with smaller numbers, the last of them after `LAG_S`, prove that the numbers have begun again."""
 LONG_LAGS: Final = 12
-"""After so many times the lag, two minutes, one read says it."""
+"""After this many times the lag, two minutes, one read proves it."""
 
 
 class Newest(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 LASTS_S: Final = 600.0
-"""For how long a size that Graph refused is not asked for again."""
+"""Time for which a refused size is not asked for again."""
 _NEAR: Final = 1.25
 """A refused size that is so little greater than an answered one is not looked into."""
 

@@ -11,7 +11,7 @@ from relay.core.presence import TenantId
 FEWEST: Final = 3
 """Fewer tenants that are refused at once may each have a reason of its own."""
 SHARE: Final = 0.2
-"""Of the tenants heard of lately, so many are not refused at once for reasons of their own."""
+"""Share of the recently read tenants that cannot be refused at once for reasons of their own."""
 LATELY: Final = timedelta(minutes=5)
 """Tenants are read every few seconds, and those that are refused every minute."""
 

@@ -136,21 +136,21 @@ NOT_WATCHED_ANY_MORE: Final = Absence(
     "No suite watches this user any more. The relay keeps reading for a few minutes in case a suite returns.",
     "Nothing, unless a suite should watch this user.",
 )
-"""Of somebody who is read on for a while."""
+"""The user is still read for a while."""
 
 SUSPENDED: Final = Absence(
     Word.SERVER_NOT_CONFIGURED,
     "The relay operator has suspended your organisation, so the relay reads no presence.",
     "Ask them to resume it.",
 )
-"""Of everybody, while the tenant is not served."""
+"""All users, while the tenant is not served."""
 
 HELD_BACK: Final = Absence(
     Word.REQUESTING,
     "The settings of your organisation have just changed. The relay is about to apply them.",
     "Wait a few seconds. If nothing changes, tell the relay operator.",
 )
-"""Of everybody, between a change of whom suites may watch and the worker's carrying it out."""
+"""All users, between a change of who can be watched and its enforcement by the worker."""
 
 _WORDS: Final[Mapping[Availability, Word]] = MappingProxyType(
     {

@@ -27,7 +27,7 @@ SETTINGS: Final = (WATCH_DOMAINS, WATCH_ONLY, WATCH_NEVER)
 """The tenant's settings that this module reads."""
 
 MAX_ENTRIES: Final = 2000
-"""Of one setting. They are in the tenant's record, which is read as a whole; who has more to say uses domains."""
+"""Entries of one setting. They are in the tenant's record, which is read as a whole; for more, use domains."""
 MAX_CHARS: Final = 200_000
 """Longer texts are refused before they are looked at."""
 

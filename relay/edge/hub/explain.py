@@ -27,7 +27,7 @@ class Questions:
         self._tasks = ShortTasks()
 
     async def aclose(self) -> None:
-        """Answer no more."""
+        """Stop answering."""
         await self._tasks.aclose()
 
     def answer(self, asked: WatcherQuestion, view: TenantView | None) -> None:

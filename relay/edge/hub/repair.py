@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 RETRY_S: Final = 0.2
-"""Between attempts while the store is away: soon enough for a suite that waits, and no burden."""
+"""Pause between attempts while the store is away: soon enough for a suite that waits, and no burden."""
 _REPAIRS_AT_ONCE: Final = 16
 """Tenants whose contact and keys are read at the same time: half of the connections to the store."""
 

@@ -49,7 +49,7 @@ T = TypeVar("T")
 _SLICE: Final = 1000
 """Names taken in before other streams get a turn: some 5 ms."""
 _LAST_WRITE_S: Final = 1.0
-"""For the write under way when the stream ends: an ending is not to cut a response that is going out."""
+"""Time for the write under way when the stream ends, so that an ending does not cut a response that is being sent."""
 
 
 class Stream:

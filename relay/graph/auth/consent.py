@@ -42,7 +42,7 @@ from relay.graph.settings import SCOPES
 log = structlog.get_logger(__name__)
 
 ANY_ORGANISATION: Final = "organizations"
-"""In place of a tenant: whichever work account signs in."""
+"""Used instead of a tenant: any work account may sign in."""
 
 PERSONAL_ACCOUNTS: Final = TenantId("9188040d-6c67-4c5b-b112-36a304b66dad")
 """The tenant that Microsoft keeps personal accounts in."""

@@ -51,7 +51,7 @@ class Credential:
 
     @property
     def for_msal(self) -> str | dict[str, str]:
-        """As MSAL takes it. Without a thumbprint MSAL signs with PS256 and SHA-256, and sends the chain along."""
+        """The form that MSAL accepts. Without a thumbprint MSAL signs with PS256 and SHA-256, and sends the chain along."""
         if self.secret:
             return self.secret
         return {"private_key": self.private_key_pem, "public_certificate": self.certificate_pem}

@@ -79,7 +79,7 @@ async def verify(keys: SigningKeys, id_token: str, nonce: str) -> VerifiedIdenti
 
 
 def _behind_s(claims: dict[str, Any]) -> int | None:
-    """For how many seconds a token that was just made is not good yet: how far our clock is behind, if it is; None: unknown."""
+    """Seconds until a token that was just made is valid: how far our clock is behind, if it is; None: unknown."""
     begins = jwt.seconds(claims.get("nbf"))
     return None if begins is None else max(0, round(begins - time.time()))
 

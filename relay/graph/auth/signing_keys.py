@@ -27,7 +27,7 @@ _FETCH_S: Final = 15.0
 
 _TENANT: Final = "{tenantid}"
 _PATHS: Final = ("/common/.well-known/openid-configuration", "/common/v2.0/.well-known/openid-configuration")
-"""Of the two forms of tokens; each has an issuer and a key document of its own."""
+"""Paths of the two forms of tokens; each has an issuer and a key document of its own."""
 _KEY_FIELDS: Final = ("kty", "n", "e", "kid")
 
 

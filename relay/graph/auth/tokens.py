@@ -304,7 +304,7 @@ _MARGIN_S: Final = 300.0
 _WAY_S: Final = 30.0
 """A token is not used for a call in its last seconds; half of the margin when that is shorter."""
 _RENEW_AGAIN_S: Final = 15.0
-"""Between two tries to renew a token that is still good."""
+"""Pause between two tries to renew a token that is still valid."""
 
 _NOTHING_KEPT: Final = Refusal(
     RefusalClass.CONSENT_REQUIRED,

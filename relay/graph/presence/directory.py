@@ -32,14 +32,14 @@ NAMES_PER_PART: Final = 15
 PARTS_PER_BATCH: Final = 20
 
 MAX_DISPLAY_NAME_CHARS: Final = 256
-"""As many as Entra takes: https://learn.microsoft.com/graph/api/resources/user."""
+"""Entra's limit: https://learn.microsoft.com/graph/api/resources/user."""
 
 # Both are among what User.ReadBasic.All shows: https://learn.microsoft.com/graph/permissions-reference#userreadbasicall
 _SELECT_CALLED: Final = "displayName,mail"
 _SELECT: Final = "id,userPrincipalName"
 
 NAMES_PER_BATCH: Final = NAMES_PER_PART * PARTS_PER_BATCH
-"""As many names as one HTTP call asks for, if they are all of one kind."""
+"""Names in one HTTP call, if they are all of one kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ _Part = tuple[Name, ...]
 """The names of one part of a batch, all UPNs or all object ids."""
 
 _MOST_FRUITLESS: Final = 24
-"""So many requests in a row are refused as a whole before the names are taken not to be the reason. To find one of 300 takes 10."""
+"""After this many requests in a row that are refused as a whole, the names are not the reason. To find one of 300 takes 10."""
 
 
 class _Unreadable(SourceUnreachable):

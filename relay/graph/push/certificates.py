@@ -83,7 +83,7 @@ class Certificate:
 
 
 class Certificates:
-    """Those at hand; at least one. Certificates loaded from a folder follow it at each call of `reload_if_changed`."""
+    """The loaded certificates; at least one. Certificates loaded from a folder follow it at each call of `reload_if_changed`."""
 
     def __init__(self, certificates: tuple[Certificate, ...], clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -22,7 +22,7 @@ CLOCKS_DIFFER_S: Final = 900.0
 """A token is taken for so long before its time and after it. Tokens live for hours, so a quarter of one adds little for
 who replays one (a replay only makes the relay look again), and a clock that is ten minutes wrong costs no notification."""
 MAX_TOKENS: Final = 1000
-"""In one POST: as many as it has notifications at the very most."""
+"""Tokens in one POST: at most as many as it has notifications."""
 
 
 class Validation:

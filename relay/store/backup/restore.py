@@ -56,7 +56,7 @@ _AWAY = Script("restore_away")
 _RECORD_FIELDS: Final = frozenset({b"state", b"created"})
 _GRANT_FIELDS: Final = frozenset({b"token_cache", b"version", b"state", b"upn", b"error", b"created", b"last_refresh"})
 _INCIDENTAL: Final = frozenset({FIELD, *(name.encode() for name in TOLD)})
-"""Of a suite key: what may differ in a record that is the same."""
+"""Fields of a suite key that may differ in equal records."""
 _KEY_FIELDS: Final = frozenset({b"tenant", b"hash", b"label", b"created"})
 
 
@@ -68,11 +68,11 @@ class RestoreOutcome(enum.StrEnum):
     """An earlier run was cut short."""
     OVERWRITTEN = "overwritten"
     SAME = "unchanged"
-    """It is there as the backup has it."""
+    """The record exists as it is in the backup."""
     AWAY = "turned away"
     """The operator removed or refused it since; `tenants lift` first."""
     LEFT = "left as it is"
-    """It is there, and differs: the relay has something newer."""
+    """The record exists and differs: the relay has a newer one."""
 
 
 @dataclass(slots=True)

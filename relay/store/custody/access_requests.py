@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 WAITS: Final = timedelta(days=14)
 """Somebody may be away for a week."""
 MOST_WAITING: Final = 20
-"""Of one tenant: each is a mail to its managers."""
+"""Waiting requests of one tenant: each causes an e-mail to its managers."""
 MOST_KEPT: Final = 60
 """The waiting ones and what became of the last others."""
 
@@ -83,7 +83,7 @@ class AskOutcome(enum.Enum):
 
     ASKED = 1
     AGAIN = 2
-    """It waited already, and has the newer consent now; or it was withdrawn within a day. Nobody is notified twice."""
+    """A request waited already, and has the newer consent now; or it was withdrawn within a day. Nobody is notified twice."""
     FULL = 0
     """`MOST_WAITING` wait."""
     NO_TENANT = -1

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from relay.store.server.connection import Store
 
 MOST_MANAGERS: Final = 50
-"""Of one tenant: more than any organisation has people for this, and few enough for a page and a mail to each."""
+"""Managers of one tenant: more than any organisation needs, and few enough for a page and an e-mail to each."""
 
 CLAIM_LASTS: Final = timedelta(days=90)
 """Time within which the contact may come for the first time. Longer than a long leave; shorter than most organisations keep a name that
@@ -55,13 +55,13 @@ class Origin(enum.StrEnum):
     """The origin of a manager's right. The store keeps these values."""
 
     CONNECTED = "connected"
-    """They connected it first."""
+    """The manager connected the tenant first."""
     CONTACT = "contact"
-    """They came as its contact."""
+    """The manager came as the tenant's contact."""
     NAMED = "named"
     """Another manager, or the operator, named them."""
     OLDEST = "oldest"
-    """They were its oldest reading account when the two rights were parted."""
+    """The manager was the oldest reading account when managing became a right of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +111,9 @@ class AddOutcome(enum.Enum):
 
     ADDED = 1
     THERE = 0
-    """They were one already."""
+    """The account was a manager already."""
     FULL = -1
-    """There are `MOST_MANAGERS`."""
+    """The tenant has `MOST_MANAGERS`."""
 
 
 class RemoveOutcome(enum.Enum):
@@ -123,7 +123,7 @@ class RemoveOutcome(enum.Enum):
     NONE = 0
     """There was none (any more)."""
     LAST = -1
-    """It is the last one."""
+    """The manager is the last one."""
 
 
 class RightEnded(RelayError):

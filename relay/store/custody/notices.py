@@ -35,10 +35,10 @@ _DONE = Script("notice_done")
 _WRITE = Script("notice_write")
 
 MOST_LETTERS: Final = 200
-"""Of one tenant in an hour: four deeds told to as many managers as a tenant may have. Beyond that the audit log tells it."""
+"""Letters of one tenant in an hour: four deeds, to the maximum number of managers. Beyond that only the audit log has it."""
 _HOUR_S: Final = 3600
 MAX_TEXT_CHARS: Final = 320
-"""Of what a letter is about, as long as an address may be: it is kept once for each recipient."""
+"""Longest subject of a letter, as long as an address may be: it is kept once for each recipient."""
 OPERATOR: Final = "operator"
 """Stands for the operator's address, which only those who send mail know."""
 

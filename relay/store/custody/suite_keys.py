@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 MAX_LABEL_CHARS: Final = 100
 MOST_KEYS: Final = 100
-"""Of a tenant, that work, made on the pages: more than any organisation has suites, and few enough for a page and for an edge's
-look at them."""
+"""Working keys of a tenant, made on the pages: more than any organisation has suites, and few enough for a page and for an edge's check
+of them."""
 TOUCH_EVERY: Final = timedelta(hours=1)
 """Resolution of `last_used`. Each step costs custody's server an fsync, so it is coarse."""
 TOUCH_CHANGED_EVERY: Final = timedelta(minutes=1)

@@ -48,7 +48,7 @@ class VersionConflict(RelayError):
 
 
 class LastGrant(RelayError):
-    """It is the last grant of its tenant, which was to be kept: nothing was written."""
+    """The grant is the last one of its tenant, which was to be kept: nothing was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

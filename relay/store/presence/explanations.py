@@ -51,7 +51,7 @@ class OwnerAnswer(msgspec.Struct, frozen=True, tag="owner", kw_only=True):
     user_id: str = ""
     """The user that was asked about; empty when no name of the question stands for anybody."""
     names: tuple[str, ...] = ()
-    """By which suites ask for the user."""
+    """The names by which suites ask for the user."""
     edges: tuple[str, ...] = ()
     """The edges whose suites watch the user; a page that watches for a minute is one too."""
     is_read: bool = False
@@ -59,16 +59,16 @@ class OwnerAnswer(msgspec.Struct, frozen=True, tag="owner", kw_only=True):
     is_covered: bool = False
     """True when a subscription covers the user, who is then read seldom."""
     next_read_s: float | None = None
-    """In how many seconds the user is read next; None when no read is planned."""
+    """Seconds until the user is read next; None when no read is planned."""
     confirmed_s: float | None = None
     """Seconds since Microsoft last confirmed the stored answer."""
     interval_s: float = 0.0
     set_aside_s: float | None = None
-    """For how long the user is not read, because Microsoft calls the id bad."""
+    """Seconds for which the user is not read, because Microsoft refuses the id."""
     reading_account: str = ""
     """Object id of the account whose grant reads."""
     covering_account: str = ""
-    """Of the account whose subscription covers the user; empty without one."""
+    """The account whose subscription covers the user; empty without one."""
     covered_until_ms: int = 0
     """The time at which that subscription ends unless it is renewed, in ms since 1970."""
     trouble: str = ""

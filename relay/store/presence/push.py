@@ -24,9 +24,9 @@ class PushStatus(msgspec.Struct, frozen=True):
     pushed: int = 0
     """Their changes are announced."""
     polled: int = 0
-    """They are read."""
+    """The number of users who are polled."""
     silent: int = 0
-    """Those of the latter whose changes should be announced, and are not any more."""
+    """The part of these whose changes should be announced, and are not any more."""
     reason: str = ""
     """The reason why users who could be pushed are polled; empty when nothing is wrong."""
     is_off: bool = False

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _HEAD: Final = struct.Struct(">QIIQBB")
-"""Of a stored answer: revision (ms, sequence), fencing token, poll, source, length of the sequence number. The same as
+"""Head of a stored answer: revision (ms, sequence), fencing token, poll, source, length of the sequence number. The same as
 in `_layout.lua`."""
 _MAX_SEQUENCE_BYTES: Final = 255
 _RESTARTS: Final = 3
-"""In place of the source, on the way to the script only."""
+"""Used instead of the source, only on the way to the script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Accepted:
 
     @property
     def revision(self) -> Revision | None:
-        """Of the last entry of `changes`; None when nothing was stored."""
+        """Revision of the last entry of `changes`; None when nothing was stored."""
         return max(self.stored.values(), default=None)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _BEAT = Script("worker_beat")
 _CHANGED_ENTRIES: Final = 100
-"""Of the stream. A worker that is further behind looks in any case, because some entries are left."""
+"""Length of the stream. A worker that is further behind looks in any case, because some entries are left."""
 _REGISTRATION: Final = re.compile(rb"(\d{1,16}) (\d{1,16}) (\d{1,16})")
 _LOAD: Final = re.compile(rb"(\d{1,12}) (\d{1,12})")
 

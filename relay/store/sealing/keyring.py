@@ -64,7 +64,7 @@ class RingKey:
     made_s: float
     """The time at which it was made (`iat`); 0 when the ring does not say."""
     used_from_s: float
-    """Not used for sealing before this (`nbf`); 0 when at once."""
+    """Time from which the key seals (`nbf`); 0: at once."""
     key: OctKey = field(repr=False)
 
     @property

@@ -50,7 +50,7 @@ class MarkVerdict(enum.StrEnum):
     KEY_UNKNOWN = "key_unknown"
     """Made with a key that is not known here: retired, not known yet, or invented."""
     FALSE = "false"
-    """It is not of this key id, tenant and secret, or no mark at all."""
+    """The mark is not of this key id, tenant and secret, or not a mark at all."""
 
 
 class Vouched(NamedTuple):

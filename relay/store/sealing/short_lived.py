@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from relay.store.server.connection import Store
 
 LIFETIME: Final = timedelta(minutes=15)
-"""From one step of a flow to the next: longer than a sign-in with a second factor takes, shorter than a lunch break in
+"""Time from one step of a flow to the next: longer than a sign-in with a second factor takes, shorter than a lunch break in
 front of an open screen."""
 
 MAX_CHARS: Final = 64 * 1024
-"""Of one flow: a consent has some 10 KB. The number of flows times this is what they can cost Redis."""
+"""Size of one flow: a consent has some 10 KB. Flows can take this times their number of Redis' memory."""
 
 _PURPOSE: Final = "onboarding-flow"
 _AGAIN: Final = 3

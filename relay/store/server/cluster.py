@@ -47,7 +47,7 @@ _PATIENCE_S: Final = 1.0
 ASKED: Final = 3
 """Nodes asked each time: enough for two to outvote one."""
 _LOOKS_KEPT: Final = 5
-"""So long it takes at most until nodes have heard of each other."""
+"""Longest time until nodes have heard of each other."""
 _PAUSE_S: Final = 0.03
 _MOST_PAUSE_S: Final = 0.5
 

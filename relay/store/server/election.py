@@ -36,9 +36,9 @@ class SentinelView:
     """Other sentinels that it knows of."""
     replicas: int = 0
     is_down: bool = False
-    """It does not reach the primary."""
+    """True if the sentinel does not reach the primary."""
     fails_over: bool = False
-    """It is about to put a replica in the primary's place."""
+    """True if the sentinel is about to put a replica in the primary's place."""
 
 
 def elect(

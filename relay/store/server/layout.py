@@ -36,7 +36,7 @@ class Side(StrEnum):
     PRESENCE = "presence"
     VAULT = "vault"
     BOTH = "both"
-    """With presence; and scripts of custody name the key at the vault too."""
+    """Keys of presence that scripts of custody name at the vault too."""
 
     def includes(self, side: Side) -> bool:
         """Return whether keys of this kind are at a server."""
@@ -48,7 +48,7 @@ class Family:
     """The keys that one function of `keys.py` names."""
 
     pattern: str
-    """As Redis takes it. `?` is one character: where another family's names go on after a colon, `*` would match them too."""
+    """The pattern in Redis' form. `?` is one character: where another family's names go on after a colon, `*` would match them too."""
     side: Side
     rights: Mapping[Client, str]
     """`r`, `w` or `rw`; nothing for roles that are not in it."""

@@ -41,12 +41,13 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 POOL_CONNECTIONS: Final = 64
-"""Of each kind. A connection carries one command in each round trip: tens of thousands a second to a server beside it, 16 to one that is
+"""Connections of each kind. A connection carries one command in each round trip: tens of thousands a second to a server beside it, 16 to
+one that is
 60 ms away; with as many as there are partitions each can be at work. When all are taken, a caller waits for
 `operation_timeout`, then gets StoreUnavailable."""
 
 URGENT_CONNECTIONS: Final = 4
-"""For leases: three renewals may be under way together."""
+"""Connections for leases: three renewals may be under way together."""
 
 DURABLE_CONNECTIONS: Final = 32
 """Durable writes under way together, at most: after a start each grant's token is renewed, and each of these writes waits for the

@@ -95,7 +95,7 @@ _CLASSES: Final[tuple[tuple[type[RedisError], str], ...]] = (
     (AuthenticationError, "WRONGPASS"),
     (AuthorizationError, "WRONGPASS"),
 )
-"""Of exceptions that come without a code, which redis-py takes off their text; the narrower class first."""
+"""Classes of exceptions that come without a code, because redis-py removes it from their text; the narrower class first."""
 _ANSWERS: Final[Mapping[str, Callable[[], RelayError]]] = {
     "LEASELOST": lambda: LeaseLost("The partition has another owner now"),
     "HISTORYLOST": lambda: HistoryLost("The partition has another history now"),

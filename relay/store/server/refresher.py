@@ -102,7 +102,7 @@ class Refresher:
                 log.exception("redis_topology_unknown")
 
     async def aclose(self) -> None:
-        """Ask no more."""
+        """Stop asking."""
         tasks = [task for task in (self._task, self._asking, self._fresh, self._next) if task is not None]
         for task in tasks:
             task.cancel()

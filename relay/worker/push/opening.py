@@ -39,7 +39,7 @@ class Opening:
         return not self._is_open
 
     async def take(self) -> AsyncGenerator[tuple[str, list[Observation], list[UserId]]]:
-        """For each hint its route, its observations, and the users of notifications without content.
+        """Yield for each hint its route, its observations, and the users of notifications without content.
 
         Ends when nothing is left, and at once while somebody else takes.
         """

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from relay.graph.presence.presences import PresencePage
 
 MOST_REQUESTS: Final = 100
-"""For finding ids, in one read. One bad id among 650 takes 50; ids that are not found yet are searched with the next read."""
+"""Requests for finding ids, in one read. One bad id among 650 takes 50; ids that are not found yet are searched with the next read."""
 _AT_ONCE: Final = 4
-"""So that a part that hangs holds the others up less."""
+"""Parts asked for at a time, so that a part that hangs delays the others less."""
 _WELL_ONES: Final = 2
 _ANY_ONES: Final = 3
 """How many are asked for alone at first: of those who were well, or of any where nobody was."""

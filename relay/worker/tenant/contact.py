@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from relay.worker.tenant.names import NameBook
 
 _STALE_GRACE_S: Final = 2.0
-"""After the intervals that make a tenant stale; edges wait as long (`EdgeSettings.stale_grace`)."""
+"""Grace after the intervals that make a tenant stale; edges wait as long (`EdgeSettings.stale_grace`)."""
 
 
 class Contact:

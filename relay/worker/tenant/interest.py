@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from relay.worker.tenant.names import NameBook
 
 _READ_PAUSE: Final = 4
-"""Between two reads of an edge's names, so many times what one took: the tenant's share of the process is a fifth."""
+"""Pause between two reads of an edge's names, as a multiple of the time of one: the tenant's share of the process is a fifth."""
 _MOST_READ_PAUSE_S: Final = 5.0
 
 

@@ -49,7 +49,7 @@ log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 
 EXPIRED_EDGES_EVERY: Final = timedelta(seconds=10)
-"""Between two looks for edges that renew nothing, and for permission changes whose author died."""
+"""Interval of checking for edges that renew nothing, and for permission changes whose author died."""
 _EXPIRED_NAMES_S: Final = 5.0
 """Seconds between two looks for names whose answer is old."""
 _NOBODY_TO_SUBSCRIBE_TO: Final = (None, Status.NOT_REPORTED, Status.ACCESS_DENIED)

@@ -34,7 +34,7 @@ _REFUSED_AGAIN_S: Final = 10.0
 """How soon a name that Graph refuses to look for is due again; twice as long with each refusal in a row, a minute at most."""
 _NO_ANSWER: Final = frozenset(Status) - {Status.NOT_FOUND, Status.ACCESS_DENIED}
 _SPREAD: Final = 0.25
-"""So much of their time names may be asked again earlier, so that those that were asked together are not for ever."""
+"""Share of their time by which names may be resolved earlier, so that names resolved together do not stay together."""
 
 
 class NameBook:

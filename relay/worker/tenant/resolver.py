@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _AT_ONCE: Final = 2
 """Requests under way together, so that a small one is not behind a large one."""
 _PASSING: Final = 2
-"""So many failures in a row are taken for Graph's; after them a name may be the reason."""
+"""Failures in a row that are taken for Graph's; after them a name may be the reason."""
 
 
 @dataclass(frozen=True, slots=True)

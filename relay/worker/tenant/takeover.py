@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from relay.worker.tenant.parts import Parts
 
 STORE_PAUSE_S: Final = 0.5
-"""Between two attempts while the store does not answer."""
+"""Pause between two attempts while the store does not answer."""
 
 
 class Takeover:

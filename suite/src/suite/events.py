@@ -28,7 +28,7 @@ class Disconnected(Event):
     """The stream ended, and answers may be wrong from now on. The client tries again by itself after `retry_in`."""
 
     reason: str
-    """In plain words, for a person."""
+    """The reason in plain words, for a person."""
     retry_in: timedelta
     error_reason: str = ""
     """The relay's own reason (`ERROR_REASON_SHUTDOWN`), or empty when the transport failed."""

@@ -36,7 +36,7 @@ PROGRESS_S: Final = 25.0
 MIN_PROGRESS_S: Final = 0.5
 """The protocol promises 5 s at least; this only keeps a nonsensical value from ending every stream."""
 MISSED_PROGRESS: Final = 3
-"""So many progress intervals without a response, and the stream counts as dead although the connection is not."""
+"""Progress intervals without a response after which the stream counts as dead, even if the connection is not."""
 
 
 class StreamEnded(Exception):
