@@ -26,7 +26,7 @@ class Writes:
 
     @asynccontextmanager
     async def together(self) -> AsyncIterator[None]:
-        """Hold the context beside other writes that are under way together."""
+        """Enter for a write that may run beside others entered here."""
         async with self._door:
             self._under_way += 1
             self._quiet.clear()
@@ -39,7 +39,7 @@ class Writes:
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """Hold the context while no other write is under way."""
+        """Enter for a write that runs while no other is under way."""
         async with self._door:
             await self._quiet.wait()
             yield
