@@ -43,7 +43,7 @@ app.add_typer(certificates.commands, name="certificates")
 def presence_relay() -> None:
     """Run a Teams presence relay, and manage the organisations that use it.
 
-    Settings are RELAY_... variables; `presence-relay settings` lists them. Exit codes: 0 done, 1 something outside is wrong,
+    Settings are RELAY_... variables; `presence-relay settings` lists them. Exit codes: 0 done, 1 a fault outside the command,
     2 wrong usage or settings.
     """
 

@@ -36,7 +36,7 @@ Settings are environment variables, which are read once at start. The relay repo
 """
 _COMMANDS: Final = """# Commands of presence-relay
 
-Settings are `RELAY_…` variables: [settings](settings.md). Exit codes: 0 done, 1 something outside is wrong, 2 wrong usage or settings.
+Settings are `RELAY_…` variables: [settings](settings.md). Exit codes: 0 done, 1 a fault outside the command, 2 wrong usage or settings.
 `presence-relay --install-completion` completes commands in your shell. This page is generated: `make docs`.
 """
 

@@ -166,7 +166,9 @@ def test_no_file_names_a_place_of_one_machine():
 def test_security_names_tests_that_exist_for_each_attack():
     text = (ROOT / "SECURITY.md").read_text()
     rows = [
-        line for line in text.partition("## Attacks and defences")[2].partition("\n## ")[0].splitlines() if line[:1] == "|"
+        line
+        for line in text.partition("## Attacks and defences")[2].partition("\n## ")[0].splitlines()
+        if line[:1] == "|"
     ]
     assert len(rows) > 10
     for row in rows[2:]:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from relay.store.sealing.marks import MarkVerdict
     from relay.store.server.connection import Store
 
-commands = typer.Typer(no_args_is_help=True, help="Backups of tenants, grants, suite keys, settings and audit logs.")
+commands = typer.Typer(
+    no_args_is_help=True, help="Back up and restore tenants, grants, suite keys, settings and audit logs."
+)
 
 _BackupFile = Annotated[Path, typer.Argument(help="The backup.")]
 _PrivateKey = Annotated[Path, typer.Option(help="The private backup key.")]

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from relay.settings.load import Settings
     from relay.store.server.connection import Store
 
-commands = typer.Typer(no_args_is_help=True, help="Certificates that change notifications are encrypted for.")
+commands = typer.Typer(
+    no_args_is_help=True, help="Make and list the certificates that change notifications are encrypted for."
+)
 
 
 @commands.command("make")

@@ -27,7 +27,7 @@ def check(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")] = False,
 ) -> None:
-    """Check settings, certificates, Redis, Entra, Graph and the webhook, and print what to do. Exit code 1: something is wrong."""
+    """Check settings, certificates, Redis, Entra, Graph and the webhook, and print what to do. Exit code 1: a check failed."""
     with errors_as_lines():
         from relay.diagnosis.checks import run_checks
 

@@ -29,7 +29,9 @@ _API: Final = "https://kubernetes.default.svc"
 _ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Both are the same in every pod of every cluster."""
 
-commands = typer.Typer(no_args_is_help=True, help="The key ring that encrypts grants and signs suite keys.")
+commands = typer.Typer(
+    no_args_is_help=True, help="Make, rotate and show the key ring, which encrypts grants and signs suite keys."
+)
 
 
 @commands.command("new")

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from relay.settings.load import Settings
     from relay.store.server.connection import Store
 
-commands = typer.Typer(no_args_is_help=True, help="The managers of a tenant: the people who may use its page.")
+commands = typer.Typer(
+    no_args_is_help=True, help="List, add and remove the managers of a tenant: the people who may use its page."
+)
 
 _NAMES = ("vault.key_ring", "cloud.client_id", "cloud.client_secret")
 

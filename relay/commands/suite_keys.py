@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from relay.store.custody.marking import MarkedKey
     from relay.store.server.connection import Store
 
-commands = typer.Typer(no_args_is_help=True, help="Suite keys. Each lets the suites of one tenant connect.")
+commands = typer.Typer(
+    no_args_is_help=True, help="Issue, list and revoke suite keys. Each lets the suites of one tenant connect."
+)
 
 
 @commands.command()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from relay.settings.load import Settings
     from relay.store.server.connection import Store
 
-commands = typer.Typer(no_args_is_help=True, help="The organisations that use this relay.")
+commands = typer.Typer(no_args_is_help=True, help="Manage the organisations that use this relay.")
 commands.add_typer(looking_after.commands, name="manager")
 
 TENANTS_ON_A_PAGE: Final = 100

@@ -65,9 +65,7 @@ def watch(
     users_file: Annotated[Path | None, typer.Option(help="File with more users, one a line.")] = None,
     form: Annotated[
         _FormOption,
-        typer.Option(
-            help="watch: bidirectional. stream: server streaming, as clients use it that cannot stream requests."
-        ),
+        typer.Option(help="watch: bidirectional. stream: server streaming, for clients that cannot stream requests."),
     ] = _FormOption.watch,
     server_name: Annotated[
         str | None, typer.Option(help="Name in the relay's certificate, if it differs from the address.")
