@@ -134,7 +134,7 @@ contracts: setup ## check which package imports which
 	@$(BIN)/lint-imports --no-cache
 
 # The project about itself: locks and settings table in step, nothing of one machine in a file, no import circle, short modules.
-project-check: setup $(FOR_CHART)
+project-check: setup $(FOR_CHART) $(VENV)/checkov
 	@$(PYTEST) -p no:randomly $(CHECK_TESTS)
 
 # Each documented behaviour of the local cloud has a test; `make test` runs it.

@@ -60,6 +60,8 @@ def unexcused(findings: Iterable[str]) -> list[str]:
 
 
 def _run(command: list[Any], examples: Iterable[str], also: list[int]) -> dict[str, Any]:
+    if not command[0].exists():
+        raise RuntimeError(f"{command[0]} is missing: run make chart-policies, which installs it")
     with tempfile.TemporaryDirectory() as folder:
         for name in examples:
             (Path(folder) / f"{name}.yaml").write_text((FOLDER / f"{name}.yaml").read_text())

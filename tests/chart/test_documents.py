@@ -16,7 +16,7 @@ from relay.cli import app as relay_app
 from suite.cli import app as suite_app
 from tests.chart.__main__ import main as check_custom_resources
 from tests.chart.engine import CHART, ROOT
-from tests.chart.examples import EXAMPLES
+from tests.chart.examples import EXAMPLES, values
 from tests.chart.readme import README
 
 if TYPE_CHECKING:
@@ -123,6 +123,13 @@ def test_every_command_of_ours_is_one(text: str):
 
 def test_every_example_is_named_in_the_readme():
     assert {path.stem for path in EXAMPLES.values()} - set(re.findall(r"values/([\w-]+)\.yaml", TEXT)) == set()
+
+
+def test_the_policy_of_another_gateway_renders_for_the_edges_service(helm: Helm):
+    [block] = re.findall(r"\n    extraObjects:\n((?:      ?.*\n)+)", PAGE)
+    rendering = helm.render(values(yaml.safe_load(f"extraObjects:\n{block}")))
+    policy = rendering.one("GCPBackendPolicy")["spec"]
+    assert policy["targetRef"]["name"] == rendering.one("Service", "-edge")["metadata"]["name"]
 
 
 def test_the_makefile_has_the_targets_that_the_pages_name():
