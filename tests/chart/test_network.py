@@ -172,6 +172,15 @@ def test_an_ingress_leads_from_a_host_to_a_service(helm: Helm, role: str):
     assert (rule["host"], backend["port"]) == (host, {"name": role})
 
 
+def test_the_test_pod_reaches_the_edge_also_where_only_a_gateway_may(rendered: Renderings):
+    example = rendered("envoy-gateway")
+    [rule] = example.one("NetworkPolicy", "-edge")["spec"]["ingress"]
+    pod = example.one("Pod", "-test")["metadata"]["labels"]
+    selectors = [peer["podSelector"]["matchLabels"] for peer in rule["from"] if "podSelector" in peer]
+    assert [selector.items() <= pod.items() for selector in selectors] == [True]
+    assert {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "gateways"}}} in rule["from"]
+
+
 def test_a_test_of_an_address_may_reach_its_port(helm: Helm):
     egress = helm.render(values(at("test.address", "gateway.example.com:8443"))).one("NetworkPolicy", "-test")["spec"]
     assert ports(egress["egress"]) == {53, "edge", 8443}

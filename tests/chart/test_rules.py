@@ -300,6 +300,13 @@ def test_only_hooks_that_can_run_before_everything_else_are_hooks(example: Rende
         assert each["metadata"]["annotations"]["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
 
 
+def test_for_gitops_no_hook_runs_but_the_test_and_each_render_is_the_same(helm: Helm, rendered: Renderings):
+    example = rendered("gitops")
+    hooks = {each["metadata"].get("annotations", {}).get("helm.sh/hook") for each in example.documents}
+    assert hooks == {None, "test"}
+    assert helm.render(yaml.safe_load(EXAMPLES["gitops"].read_text())).text == example.text
+
+
 def test_the_policy_of_a_hooks_pod_is_there_before_the_pod(example: Rendering):
     # In a namespace that refuses all traffic, a hook without its policy would reach nothing.
     def hook(each: dict[str, Any]) -> dict[str, str]:
