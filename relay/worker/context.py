@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from relay.store.custody.tenants import Tenants
 from relay.store.presence.enforcement import Enforcement
 from relay.store.presence.explanations import Explanations
+from relay.store.presence.handovers import Handovers
 from relay.store.presence.interest import Interest
 from relay.store.presence.leases import Leases
 from relay.store.presence.pipes import Inbox
@@ -41,6 +42,7 @@ class Resources:
         enforcement: marks of permission changes that are not in force yet.
         explanations: answers for people who ask about one user.
         inbox: hints for partitions.
+        handovers: what former owners left behind.
         leases: on partitions.
         wake_alerts: has notices sent at once.
     """
@@ -57,6 +59,7 @@ class Resources:
     enforcement: Enforcement
     explanations: Explanations
     inbox: Inbox
+    handovers: Handovers
     leases: Leases
     wake_alerts: Callable[[], None]
 
@@ -84,6 +87,7 @@ class Resources:
             enforcement=Enforcement(store),
             explanations=Explanations(store),
             inbox=Inbox(store),
+            handovers=Handovers(store),
             leases=Leases(store),
             wake_alerts=wake_alerts,
         )

@@ -25,6 +25,7 @@ from relay.worker.contacts import ContactWriter
 from relay.worker.load import NotificationRate
 from relay.worker.statistics import PartitionStatistics
 from relay.worker.tasks import start
+from relay.worker.tenant.handover import StoreTime
 from relay.worker.tenant.loop import TenantWorker
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ log = structlog.get_logger(__name__)
 _HOUSEKEEPING_S: Final = 5.0
 _FINISH_S: Final = 2.0
 """Time for what must not be cut short when another worker is to have the partition: nobody reads it again meanwhile."""
+_SETTLE_S: Final = 1.0
+"""Time for reads that are under way then: whoever is still being read is read again by the next owner."""
 _SAVE_AFTER: Final = INBOX_PER_TENANT // 4
 """Hints after which the inbox's position is saved at once: the inbox keeps only so many of a tenant that are not known to be dealt
 with, and with more than 200 notifications a second these would be too many before the next housekeeping."""
@@ -50,16 +53,23 @@ class OwnedPartition:
     """A partition as long as its lease lasts. `run` ends by being cancelled, or with LeaseLost in an exception group."""
 
     def __init__(
-        self, resources: Resources, ownership: Ownership, position: bytes, roster: Roster, known: PartitionLoad
+        self,
+        resources: Resources,
+        ownership: Ownership,
+        position: bytes,
+        roster: Roster,
+        known: PartitionLoad,
+        predecessor: int | None = None,
     ) -> None:
         """Own a partition.
 
         Args:
             resources: the worker's settings and connections.
             ownership: with a lease that is in force.
-            position: of the inbox, from before anything else is read.
+            position: of the inbox, from before anything else is read; where a former owner ended in order, the one that it had reached.
             roster: the partition's tenants, read since it was taken.
             known: its work as an earlier owner counted it.
+            predecessor: fencing token of a former owner that ended in order; see `Takeover`.
         """
         self.ownership = ownership
         self.position = position
@@ -67,6 +77,8 @@ class OwnedPartition:
         self.last = START  # the newest entry of `changes` that was seen: one that is older again is lost history
         self._resources = resources
         self._roster = roster
+        self._predecessor = predecessor
+        self.is_ending = False  # hints stay in the inbox for the next owner
         self._contacts = ContactWriter(resources, ownership)
         self._begun = resources.clock.monotonic()
         self._notifications = NotificationRate(known.notifications, resources.clock.monotonic())
@@ -88,7 +100,7 @@ class OwnedPartition:
             for tenant_id in self._roster.left:
                 await self._let_go(tenant_id)
             first = [
-                self._tasks.create_task(self._take_up(tenant_id), name=f"take-up:{tenant_id}")
+                self._tasks.create_task(self._take_up(tenant_id, self._predecessor), name=f"take-up:{tenant_id}")
                 for tenant_id in self._roster.tenants
             ]
             self._tasks.create_task(self._note_read(first), name=f"read:{self.lease.partition}")
@@ -97,6 +109,8 @@ class OwnedPartition:
 
     def hint(self, entry: InboxEntry) -> None:
         """Take in an entry of the inbox."""
+        if self.is_ending:
+            return
         self.position = entry.position
         self._unsaved += hints.weight(entry.hint) if entry.hint is not None else 1
         if self._unsaved >= _SAVE_AFTER:
@@ -139,15 +153,38 @@ class OwnedPartition:
         return PartitionLoad(sum(work.users for work in works), notifications)
 
     async def finish(self) -> None:
-        """End what must not be cut short, and write down what only this worker knows; `run` is to be cancelled after it.
+        """End what must not be cut short, and leave behind what only this worker knows; `run` is to be cancelled after it.
 
         It takes some seconds at most, because whatever is cut short all the same is found and put right by the next owner.
         """
-        with suppress(Retryable, TimeoutError):
+        with suppress(TimeoutError):
             async with asyncio.timeout(_FINISH_S):
                 await asyncio.gather(*(work.finish() for work, _ in self._tenants.values()))
-                await self._contacts.write()
-                await self._save_position()
+        self.is_ending = True
+        if not self._tenants:
+            return
+        try:
+            async with asyncio.timeout(_FINISH_S):
+                time, _ = await asyncio.gather(self._store_time(), self._settle())
+                await asyncio.gather(self._contacts.write(), self._save_position(), self._leave_behind(time))
+        except (Retryable, TimeoutError):
+            log.info("handover_left_out", partition=self.lease.partition)
+        except Exception:
+            log.exception("handover_failed", partition=self.lease.partition)
+
+    async def _settle(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SETTLE_S):
+                await asyncio.gather(*(work.settle() for work, _ in self._tenants.values()))
+
+    async def _store_time(self) -> StoreTime:
+        now_ms = await self._resources.handovers.now_ms(self.lease.partition)
+        return StoreTime.known(now_ms, self._resources.clock.monotonic())
+
+    async def _leave_behind(self, time: StoreTime) -> None:
+        left = {tenant_id: work.left_behind(time) for tenant_id, (work, _) in self._tenants.items()}
+        handovers = {tenant_id: handover for tenant_id, handover in left.items() if handover is not None}
+        await self._resources.handovers.leave(self.lease, self.position, handovers)
 
     # Tenants
 
@@ -160,20 +197,20 @@ class OwnedPartition:
         if self._tasks is not None:
             start(self._tasks, self._take_up(tenant_id), f"take-up:{tenant_id}")
 
-    async def _take_up(self, tenant_id: TenantId) -> None:
+    async def _take_up(self, tenant_id: TenantId, predecessor: int | None = None) -> None:
         """Begin to work for a tenant, or stop if it has gone."""
         tenant = await self.ownership.until_answered(partial(self._resources.tenants.load, tenant_id))
         known = self._tenants.get(tenant_id)
         if tenant is None:
             await self._let_go(tenant_id)
         elif known is None and self._tasks is not None:
-            work = self._work_for(tenant)
+            work = self._work_for(tenant, predecessor)
             task = start(self._tasks, self._run_tenant(work), f"tenant:{tenant_id}")
             if task is not None:
                 self._tenants[tenant_id] = (work, task)
 
-    def _work_for(self, tenant: Tenant) -> TenantWorker:
-        return TenantWorker(tenant, self._resources, self.ownership, self._contacts)
+    def _work_for(self, tenant: Tenant, predecessor: int | None = None) -> TenantWorker:
+        return TenantWorker(tenant, self._resources, self.ownership, self._contacts, predecessor)
 
     async def _run_tenant(self, work: TenantWorker) -> None:
         """Restart a tenant that fails in an unforeseen way; it must not take the others with it."""

@@ -137,7 +137,16 @@ class Worker:
             cloud = self._cloud.behind(tenure.demand)
             ownership = Ownership(self._resources, tenure, epoch, cloud)
             known, roster = self._leasing.known_load(one.lease.partition), rosters[one.lease.partition]
-            owned = OwnedPartition(self._resources, ownership, one.position, roster, known)
+            # Of another history nothing is gone on from: hints may be lost too.
+            is_left = one.handed_over is not None and tenure.lease not in lost
+            owned = OwnedPartition(
+                self._resources,
+                ownership,
+                one.handed_over if is_left and one.handed_over is not None else one.position,
+                roster,
+                known,
+                one.lease.fence - 1 if is_left else None,
+            )
             task = start(self._tasks, self._run(owned), f"partition:{one.lease.partition}") if self._tasks else None
             if task is not None:
                 self._owned[one.lease.partition] = owned, task
@@ -189,7 +198,7 @@ class Worker:
 
     async def _read_inbox(self) -> None:
         while True:
-            readers = {partition: owned for partition, (owned, _) in self._owned.items()}
+            readers = {partition: owned for partition, (owned, _) in self._owned.items() if not owned.is_ending}
             if not readers:
                 await self._clock.sleep(_RETRY_S)
                 continue

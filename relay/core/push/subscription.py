@@ -203,12 +203,32 @@ def created(
 
 
 def adopted(
-    standing: SubscriptionStanding, held: HeldSubscription, now: datetime, policy: SubscriptionPolicy, chance: float
+    standing: SubscriptionStanding,
+    held: HeldSubscription,
+    now: datetime,
+    policy: SubscriptionPolicy,
+    chance: float,
+    renewal: timedelta | None = None,
 ) -> SubscriptionStanding:
-    """Return the standing once a subscription of an earlier owner or attempt is adopted: it is renewed soon, to see that it still is there."""
+    """Return the standing once a subscription of an earlier owner or attempt is adopted.
+
+    Args:
+        standing: before.
+        held: it.
+        now: the present.
+        policy: the rules.
+        chance: 0 to 1, see `created`.
+        renewal: in how long an owner that ended in order would have renewed it; None: it is renewed soon, to see that it still is there.
+    """
     standing = created(standing, held, now, policy, chance)
-    soon = min(standing.held.renew_at if standing.held else now, now + policy.look_after * chance)
+    wait = policy.look_after * chance if renewal is None else renewal
+    soon = min(standing.held.renew_at if standing.held else now, now + wait)
     return replace(standing, held=replace(held, renew_at=soon))
+
+
+def is_sound(standing: SubscriptionStanding) -> bool:
+    """Return whether the held subscription is as it should be, for all that is known."""
+    return standing.held is not None and not (standing.failures or standing.is_suspect or standing.is_silent)
 
 
 def renewed(

@@ -123,6 +123,12 @@ class RequestBudget:
         """Return until when Graph asked us to wait; in the past when it did not."""
         return self._blocked_until
 
+    def resume(self, slow_down: float, blocked_until: float, now: float) -> None:
+        """Go on with what Graph's refusals taught an earlier owner."""
+        self._slow_down = min(self._settings.max_slow_down, max(1.0, slow_down))
+        self._slowed_at = now
+        self._blocked_until = max(self._blocked_until, blocked_until)
+
     def slow_down(self, now: float) -> float:
         """Return how many times slower than Graph's limit this tenant is read; 1 when nothing is wrong."""
         self._recover(now)

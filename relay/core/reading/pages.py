@@ -1,8 +1,9 @@
-"""The pages of users who are read together, and the reads that the plan returns."""
+"""The pages of users who are read together, the reads that the plan returns, and pages as they are handed over."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from relay.core.presence import UserId
@@ -53,3 +54,28 @@ class PlannedRead:
     def is_stubborn(self) -> bool:
         """True if one of the users may be the reason."""
         return self.failures >= STUBBORN
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPage:
+    """Some users who were read together, and when they are read next.
+
+    Attributes:
+        users: everybody in it of whom all is settled.
+        covered: whether they are read seldom, because their changes are announced.
+        confirmed: since when all that is held of them is confirmed by Graph, in seconds of one clock.
+        due: when to read them next, by the same clock.
+    """
+
+    users: tuple[UserId, ...]
+    covered: bool
+    confirmed: float
+    due: float
+
+    def without(self, users: Collection[UserId]) -> ReadPage:
+        """Return the same page without these users."""
+        return replace(self, users=tuple(user for user in self.users if user not in users))
+
+    def moved(self, by_s: float) -> ReadPage:
+        """Return the same page by another clock, which is ahead by so many seconds."""
+        return replace(self, confirmed=self.confirmed + by_s, due=self.due + by_s)

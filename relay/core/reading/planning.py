@@ -17,7 +17,8 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from relay.core.presence import UserId
-from relay.core.reading.pages import PlannedRead, PollPage
+from relay.core.reading.pages import PlannedRead, PollPage, ReadPage
+from relay.core.reading.urgent import UrgentUsers
 
 _GOLDEN: Final = (math.sqrt(5) - 1) / 2
 """Multiples of it, modulo one, spread any number of pages evenly over an interval."""
@@ -45,8 +46,7 @@ class PollPlan:
         self._made = 0
         self._page_of: dict[UserId, PollPage] = {}
         self._pages: dict[PollPage, None] = {}
-        self._urgent: list[dict[UserId, None]] = []
-        self._urgent_users: set[UserId] = set()
+        self._urgent = UrgentUsers()
         self._gathered: dict[UserId, None] = {}
         self._gather_s = gather_s
         self._gather_until = math.inf
@@ -108,7 +108,7 @@ class PollPlan:
             return None
         if user in self._busy:
             return 0.0
-        due = now if user in self._urgent_users or user in self._gathered else page.due
+        due = now if user in self._urgent or user in self._gathered else page.due
         return max(0.0, max(due, self._not_before) - now)
 
     def add(self, users: Iterable[UserId], now: float, interval: float) -> None:
@@ -117,6 +117,32 @@ class PollPlan:
         for user in new:
             self._place(user, self._page_with_room(now, interval, covered=False))
         self.mark_dirty(new)
+
+    def settled(self) -> list[ReadPage]:
+        """Return the pages that Graph has answered for, without anybody of whom something is under way or to be read at once."""
+        unsettled = {*self._busy, *self._gathered, *self._resting, *self._failures, *self._inherited}
+        settled = []
+        for page in self._pages:
+            if page.confirmed is not None and not page.failures and not page.again:
+                users = (user for user in page.users if user not in unsettled and user not in self._urgent)
+                settled.append(ReadPage(tuple(users), page.covered, page.confirmed, page.due))
+        return settled
+
+    def resume(self, pages: Iterable[ReadPage]) -> None:
+        """Go on with pages of an earlier owner, each as soon as that one would have read it; who is read here already is not in them."""
+        for page in pages:
+            users = [user for user in page.users if user not in self._page_of]
+            for start in range(0, len(users), self._page_size):
+                resumed = PollPage({}, page.due, page.confirmed, page.confirmed, page.covered)
+                self._pages[resumed] = None
+                for user in users[start : start + self._page_size]:
+                    self._place(user, resumed)
+
+    def read_within(self, interval: float, *, covered: bool) -> None:
+        """Read each page of one speed within so many seconds of its last confirmation."""
+        for page in self._pages:
+            if page.covered is covered and page.confirmed is not None:
+                page.due = min(page.due, page.confirmed + interval)
 
     def move(self, users: Iterable[UserId], now: float, interval: float, *, covered: bool) -> list[UserId]:
         """Read these users at the other speed from now on, and once at once; returns those who were read at this one.
@@ -145,7 +171,7 @@ class PollPlan:
             if page is None:
                 continue
             self._displace(user, page)
-            self._urgent_users.discard(user)
+            self._urgent.discard(user)
             self._gathered.pop(user, None)
             self._inherited.discard(user)
             self._resting.discard(user)
@@ -153,14 +179,11 @@ class PollPlan:
 
     def mark_dirty(self, users: Iterable[UserId]) -> None:
         """Read these users at once, as one group."""
-        group = {user: None for user in users if user in self._page_of and user not in self._urgent_users}
-        if group:
-            self._urgent.append(group)
-            self._urgent_users.update(group)
+        self._urgent.add(user for user in users if user in self._page_of)
 
     def mark_announced(self, users: Iterable[UserId], now: float) -> None:
         """Read these users soon, together with others who are announced meanwhile."""
-        new = [user for user in users if user in self._page_of and user not in self._urgent_users]
+        new = [user for user in users if user in self._page_of and user not in self._urgent]
         if new and not self._gathered:
             self._gather_until = now + self._gather_s
         self._gathered.update(dict.fromkeys(new))
@@ -198,7 +221,7 @@ class PollPlan:
             self._later.remove((at, again))
             self._resting.difference_update(again)
             self.mark_dirty(again)
-        users = self._take_urgent()
+        users = self._urgent.take(self._page_size, self._busy)
         if users:
             self._busy.update(users)
             return PlannedRead(tuple(users), None, now, max(self._failures.get(user, 0) for user in users))
@@ -214,7 +237,7 @@ class PollPlan:
 
     def wait(self, now: float) -> float:
         """Return seconds until `next` may have something, 0 for now, infinity for never."""
-        if any(user not in self._busy for user in self._urgent_users):
+        if self._urgent.waits(self._busy):
             return max(0.0, self._not_before - now)
         due = min((page.due for page in self._pages if not page.reading), default=math.inf)
         later = min((at for at, _ in self._later), default=math.inf)
@@ -364,29 +387,3 @@ class PollPlan:
         page = PollPage({}, now + interval * phase, confirmed, now, covered)
         self._pages[page] = None
         return page
-
-    def _take_urgent(self) -> list[UserId]:
-        """Up to a page of urgent users nobody is reading, whole small groups first."""
-        if not self._urgent_users:
-            self._urgent.clear()
-            return []
-        self._urgent.sort(key=len)
-        taken: list[UserId] = []
-        left: list[dict[UserId, None]] = []
-        for group in self._urgent:
-            done = []
-            for user in group if len(taken) < self._page_size else ():
-                if len(taken) >= self._page_size:
-                    break
-                if user in self._urgent_users and user in self._busy:
-                    continue  # once that read is done
-                done.append(user)
-                if user in self._urgent_users:  # else removed, or taken with another group
-                    taken.append(user)
-                    self._urgent_users.discard(user)
-            for user in done:
-                del group[user]
-            if group:
-                left.append(group)
-        self._urgent = left
-        return taken

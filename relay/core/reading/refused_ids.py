@@ -7,9 +7,22 @@ a row, because a single refusal can be chance.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from relay.core.presence import UserId
+
+
+class Refused(NamedTuple):
+    """One user whom Graph refuses.
+
+    Attributes:
+        in_a_row: how often.
+        not_before: when to try again, in seconds of one clock; None for one who is being tried.
+    """
+
+    in_a_row: int
+    not_before: float | None
 
 
 class RefusedUsers:
@@ -78,3 +91,14 @@ class RefusedUsers:
     def next_try(self, user: UserId) -> float | None:
         """Return when the user may be tried again; None for one who is read."""
         return self._waiting.get(user)
+
+    def known(self) -> dict[UserId, Refused]:
+        """Return everybody who was refused when asked for last."""
+        return {user: Refused(times, self._waiting.get(user)) for user, times in self._in_a_row.items()}
+
+    def resume(self, refused: Mapping[UserId, Refused]) -> None:
+        """Go on with what an earlier owner knew."""
+        for user, (in_a_row, not_before) in refused.items():
+            self._in_a_row[user] = in_a_row
+            if not_before is not None:
+                self._waiting[user] = not_before

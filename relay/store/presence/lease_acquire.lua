@@ -1,10 +1,11 @@
 -- Take a free lease with the next fencing token. Run again with the same nonce it only renews, so that it may be repeated when no
--- answer came. Returns {fence, newest hint, epoch, the server's history}; {nil, ms until the lease expires} when another has it, or
+-- answer came. Returns {fence, newest hint, epoch, the server's history, whose handover there is}; {nil, ms until the lease expires} when another has it, or
 -- -1 when it never does; {nil, 'blocked'} when lease or counter hold what the relay cannot have written.
 local lease = KEYS[1]  -- the partition's lease
 local fence = KEYS[2]  -- counter of fencing tokens
 local inbox_head = KEYS[3]
 local epoch = KEYS[4]
+local handover = KEYS[5]
 local nonce = ARGV[1]
 local worker = ARGV[2]
 local ttl_ms = ARGV[3]
@@ -36,4 +37,5 @@ else
   return {false, redis.call('PTTL', lease)}
 end
 local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
-return {token, redis.call('GET', inbox_head), redis.call('GET', epoch), replid}
+local left = redis.pcall('HGET', handover, '')
+return {token, redis.call('GET', inbox_head), redis.call('GET', epoch), replid, type(left) == 'string' and left}

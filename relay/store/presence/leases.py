@@ -61,6 +61,8 @@ class TakenPartition:
     """None when it never had an owner."""
     replid: str
     """The history that the server has; see `ServerIdentity`."""
+    handed_over: bytes | None = None
+    """Position in the inbox up to which the former owner had taken all in when it ended in order; None when it did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ class Leases:
                 fence=keys.fence(partition),
                 inbox_head=keys.inbox_head(partition),
                 epoch=keys.epoch(partition),
+                handover=keys.handover(partition),
                 nonce=nonce,
                 worker=worker,
                 ttl_ms=_ms(ttl),
@@ -136,13 +139,10 @@ class Leases:
                 elif found[0] >= 0:
                     expiries.append(timedelta(milliseconds=found[0]))
                 continue
-            position, epoch, replid = found
-            known = Epoch(epoch.decode()) if epoch else None
-            taken.append(
-                TakenPartition(
-                    Lease(partition, worker, int(fence), nonce), position or START_ID, known, replid.decode()
-                )
-            )
+            position, epoch, replid, left = found
+            known, lease = Epoch(epoch.decode()) if epoch else None, Lease(partition, worker, int(fence), nonce)
+            handed_over = _handed_over(left, lease)
+            taken.append(TakenPartition(lease, position or START_ID, known, replid.decode(), handed_over))
         return TakeResult(taken, min(expiries, default=None), frozenset(blocked))
 
     async def acquire(self, partition: int, worker: str, ttl: timedelta) -> Lease | None:
@@ -199,6 +199,12 @@ class Leases:
 def new_nonce() -> str:
     """Return a text that tells an ownership from every other one."""
     return secrets.token_hex(8)
+
+
+def _handed_over(left: bytes | None, lease: Lease) -> bytes | None:
+    """Return the position of a handover whose owner was the one before this lease; None for any other."""
+    fence, _, position = (left or b"").partition(b" ")
+    return position if position and fence == b"%d" % (lease.fence - 1) else None
 
 
 def _ms(span: timedelta) -> int:

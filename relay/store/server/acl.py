@@ -56,7 +56,7 @@ RUNS: Final[Mapping[Client, Mapping[Side, Runs]]] = {
     },
     Client.WORKER: {
         Side.PRESENCE: Runs(
-            "worker_beat lease_acquire lease_renew lease_fence lease_release cursor_save epoch_renew accept name contact drop forget trim "
+            "worker_beat lease_acquire lease_renew lease_fence lease_release handover_put cursor_save epoch_renew accept name contact drop forget trim "
             "subscription_put subscription_drop push_status enforced explain_reply interest_edges inbox_append",
             f"TIME HGET HGETALL HMGET HSCAN SMEMBERS SCARD SSCAN SMISMEMBER {_STREAM}",
         ),

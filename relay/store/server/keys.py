@@ -90,6 +90,11 @@ def cursor(partition: int) -> bytes:
     return _key(partition, "cursor")
 
 
+def handover(partition: int) -> bytes:
+    """Hash with expiry: what an owner that ended in order left behind for the next one."""
+    return _key(partition, "handover")
+
+
 def changes(partition: int) -> bytes:
     """Stream: what the worker found."""
     return _key(partition, "changes")

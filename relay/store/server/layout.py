@@ -82,6 +82,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "inbox_head":           _family(f"{_P}inbox:head", _BOTH,                       "rw  rw     rw      rw  rw"),
     "inbox_pending":        _family(f"{_P}inbox:pending", _BOTH,                    "rw  rw     rw      rw  rw"),
     "cursor":               _family(f"{_P}cursor", _PRESENCE,                       "·   rw     ·       ·   ·"),
+    "handover":             _family(f"{_P}handover", _PRESENCE,                     "·   rw     ·       ·   ·"),
     "changes":              _family(f"{_P}changes", _PRESENCE,                      "r   rw     ·       rw  rw"),
     "changes_head":         _family(f"{_P}changes:head", _PRESENCE,                 "r   rw     ·       rw  rw"),
     "epoch":                _family(f"{_P}epoch", _PRESENCE,                        "r   rw     ·       r   r"),

@@ -72,6 +72,11 @@ class Announcements:
         """Keep notifications that came; return whether `take_in` is to be started."""
         return self._opening.put(hint)
 
+    @property
+    def is_taken_in(self) -> bool:
+        """True if nothing that was put waits to be opened."""
+        return self._opening.is_empty
+
     async def take_in(self) -> None:
         """Open what was put and accept it; return when nothing is left.
 

@@ -20,6 +20,8 @@ from relay.graph.push import subscriptions as graph
 from relay.store.presence.subscriptions import Subscription, new_client_state, new_route
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from relay.core.presence import TenantId, UserId
     from relay.graph.push.settings import PushSettings
     from relay.worker.context import Resources
@@ -163,11 +165,12 @@ class GraphSubscriptions:
         if (one := grant.standing.held) is not None:
             await graph.delete(self._client, self._pool.of(grant.account_id), one.subscription_id)
 
-    def adopt(self, grant: GrantSubscription, record: Subscription) -> None:
-        """Take over a subscription of an earlier owner or attempt."""
+    def adopt(self, grant: GrantSubscription, record: Subscription, renewal: timedelta | None = None) -> None:
+        """Take over a subscription of an earlier owner or attempt; `renewal`: see `rules.adopted`."""
         self._book.strays.pop(record.route_id, None)
         grant.record = record
-        grant.standing = rules.adopted(grant.standing, held(record), self._clock.wall(), self._policy, chance())
+        now = self._clock.wall()
+        grant.standing = rules.adopted(grant.standing, held(record), now, self._policy, chance(), renewal)
         self._begin(grant, "adopted")
         log.info("subscription_adopted", tenant_id=self._tenant_id, account_id=grant.account_id)
 

@@ -38,6 +38,11 @@ class Opening:
         self._inbox.append(hint)
         return not self._is_open
 
+    @property
+    def is_empty(self) -> bool:
+        """True if nothing waits to be taken."""
+        return not self._inbox
+
     async def take(self) -> AsyncGenerator[tuple[str, list[Observation], list[UserId]]]:
         """Yield for each hint its route, its observations, and the users of notifications without content.
 

@@ -43,6 +43,7 @@ from relay.worker.push.status import PushStatusWriter
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
+    from datetime import timedelta
 
     from relay.core.presence import TenantId, UserId
     from relay.graph.push.settings import PushSettings
@@ -87,8 +88,12 @@ class Subscriber:
 
     # Life
 
-    async def load(self) -> None:
-        """Take over the subscriptions of an earlier owner; to be called once the pool is loaded."""
+    async def load(self, renewals: Mapping[UserId, timedelta]) -> None:
+        """Take over the subscriptions of an earlier owner; to be called once the pool is loaded.
+
+        Args:
+            renewals: account -> in how long an owner that ended in order would have renewed its subscription.
+        """
         now = self._clock.wall()
         for record in await self._graph.load():
             if record.account_id not in self._pool.accounts:
@@ -98,11 +103,30 @@ class Subscriber:
             if grant.record is not None and grant.record.route_id == record.route_id:
                 continue  # this was begun before, and cut short
             if record.subscription_id and record.expires > now and grant.standing.held is None:
-                self._graph.adopt(grant, record)
+                self._graph.adopt(grant, record, renewals.get(record.account_id))
             else:
                 self.book.strays[record.route_id] = record
                 grant.doubted_from = now + self._policy.look_after  # suites may come back, and it is adopted
         self.book.refresh()
+
+    def left_behind(self) -> tuple[dict[UserId, float], set[UserId]]:
+        """Return what the next owner goes on from.
+
+        Returns:
+            account -> seconds until its subscription is renewed, for those that are as they should be; and the users of all others,
+            of whom changes may not have been announced.
+        """
+        now = self._clock.wall()
+        sound: dict[UserId, float] = {}
+        unsure: set[UserId] = set()
+        for grant in self.book:
+            if (one := grant.standing.held) is None:
+                continue
+            if grant.is_busy or grant.must_read or not rules.is_sound(grant.standing):
+                unsure.update(one.users)
+            else:
+                sound[grant.account_id] = (one.renew_at - now).total_seconds()
+        return sound, unsure
 
     async def write_again(self) -> None:
         """Store everything again: the store lost history, and perhaps the subscriptions."""

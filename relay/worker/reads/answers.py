@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from relay.core.presence import Presence, Source, Status
-from relay.core.reading import acceptance
+from relay.core.reading import acceptance, handover
 from relay.core.reading.acceptance import Acceptance, Answer, Decision, Known, People
 from relay.core.reading.ordering import LAG_S, NOTHING_SEEN, Newest, Order
 from relay.core.revision import START, Revision
@@ -46,6 +46,10 @@ class _Stored(Known):
     """One user's answer and the revision it was stored at."""
 
     revision: Revision = START
+
+
+_NOBODY: Final = _Stored()
+"""Stands for every user of whom nothing is held; never changed."""
 
 
 class AnswerBook:
@@ -131,6 +135,24 @@ class AnswerBook:
     def has_presence(self, user: UserId) -> bool:
         """Return whether suites were told a presence of this user."""
         return isinstance(self.of(user), Presence)
+
+    def is_confirmed(self, user: UserId) -> bool:
+        """Return whether suites were told of this user what Graph said, be it long ago."""
+        return handover.is_confirmed(self.of(user))
+
+    def unseen(self, users: Iterable[UserId]) -> list[UserId]:
+        """Return those of the users whose stored sequence number is not the newest that this owner has seen."""
+        return [user for user in users if not handover.is_as_stored(self._known.get(user, _NOBODY))]
+
+    def doubted(self, users: Iterable[UserId]) -> list[UserId]:
+        """Return those of the users whose latest read was not believed yet."""
+        return [user for user in users if handover.is_doubted(self._known.get(user, _NOBODY))]
+
+    def resume(self, users: Iterable[UserId]) -> None:
+        """Go on with these users, of whom an earlier owner has seen no newer number than the stored one."""
+        for user in users:
+            if (known := self._known.get(user)) is not None and known.newest.number:
+                known.newest = known.newest._replace(is_read=True)
 
     def is_barred(self, user: UserId) -> bool:
         """Return whether this user may not be read."""

@@ -21,10 +21,11 @@ from relay.core.reading.planning import PollPlan
 from relay.core.reading.refused_ids import RefusedUsers
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from relay.core.presence import Status
-    from relay.core.reading.pages import PlannedRead, PollPage
+    from relay.core.reading.pages import PlannedRead, PollPage, ReadPage
+    from relay.core.reading.refused_ids import Refused
     from relay.ops.clock import Clock
     from relay.worker.settings import WorkerSettings
 
@@ -83,6 +84,35 @@ class Scheduler:
         polled, covered = self.intervals(now)
         self.plan.add(new, now, polled)
         self.plan.move(self._covered.intersection(new), now, covered, covered=True)
+
+    def settled(self) -> list[ReadPage]:
+        """Return the pages that another owner can go on with: nobody is in them of whom a change was announced and not read."""
+        return [page.without(self._announced) for page in self.plan.settled()]
+
+    def resume(
+        self,
+        pages: Iterable[ReadPage],
+        refused: Mapping[UserId, Refused],
+        *,
+        slow_down: float = 1.0,
+        blocked_until: float = -math.inf,
+    ) -> None:
+        """Go on with what an earlier owner left, before anybody is read: with its pages, each as soon as that one would have read it.
+
+        Args:
+            pages: users who were read together.
+            refused: users whose ids Graph refuses.
+            slow_down: how many times slower than Graph's limit the tenant was read.
+            blocked_until: until when Graph asked to wait.
+        """
+        now = self._clock.monotonic()
+        self.budget.resume(slow_down, blocked_until, now)
+        self.plan.pause(blocked_until)
+        self.refused.resume(refused)
+        self.plan.resume(pages)
+        # Its settings may have been others.
+        for covered, interval_s in zip((False, True), self.intervals(now), strict=True):
+            self.plan.read_within(interval_s, covered=covered)
 
     def cover(self, users: Iterable[UserId], reconcile_s: float | None = None) -> None:
         """Read exactly these users seldom from now on, because Graph announces their changes.

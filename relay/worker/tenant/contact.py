@@ -50,7 +50,7 @@ class Contact:
         self._inherited_interval_s = 0.0
 
     async def inherit(self, users: Iterable[UserId], answers: AnswerBook) -> None:
-        """Take over the contact of an earlier owner: its presences are that old, until Graph confirms them again."""
+        """Take over the contact of an earlier owner: the presences of these users are that old, until Graph confirms them again."""
         contact = await self._presences.contact_of(self._tenant_id)
         contact_ms = contact.contact_ms if contact is not None else 0
         ago_s = max(0.0, self._clock.wall().timestamp() - contact_ms / 1000)

@@ -15,6 +15,7 @@ was not confirmed for three intervals.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, ParamSpec
@@ -29,6 +30,7 @@ from relay.store.presence import hints
 from relay.worker.reads.reader import ReadFailure
 from relay.worker.statistics import TenantStatistics
 from relay.worker.tasks import start
+from relay.worker.tenant.handover import StoreTime, leave_behind
 from relay.worker.tenant.parts import assemble
 from relay.worker.tenant.takeover import STORE_PAUSE_S, Takeover
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from relay.core.presence import Name, UserId
     from relay.core.reading.pages import PlannedRead
     from relay.store.custody.tenants import Tenant
+    from relay.store.presence.handovers import Handover
     from relay.worker.contacts import ContactWriter
     from relay.worker.context import Resources
     from relay.worker.ownership import Ownership
@@ -52,6 +55,10 @@ EXPIRED_EDGES_EVERY: Final = timedelta(seconds=10)
 """Interval of checking for edges that renew nothing, and for permission changes whose author died."""
 _EXPIRED_NAMES_S: Final = 5.0
 """Seconds between two looks for names whose answer is old."""
+_GLANCE_S: Final = 0.02
+_STEP: Final = "step"
+_MAY_BE_CUT: Final = frozenset({"read", "resolve", "interest", "explain", "refresh-grants"})
+"""Work that the next owner begins anew: whoever is being read is in no page that is handed over, and names and interest are loaded."""
 _NOBODY_TO_SUBSCRIBE_TO: Final = (None, Status.NOT_REPORTED, Status.ACCESS_DENIED)
 """Answers of users for whom Microsoft has reported no presence yet."""
 
@@ -59,7 +66,15 @@ _NOBODY_TO_SUBSCRIBE_TO: Final = (None, Status.NOT_REPORTED, Status.ACCESS_DENIE
 class TenantWorker:
     """Reads one tenant as long as its partition is owned. `run` ends by being cancelled, or with LeaseLost."""
 
-    def __init__(self, tenant: Tenant, resources: Resources, ownership: Ownership, contacts: ContactWriter) -> None:
+    def __init__(
+        self,
+        tenant: Tenant,
+        resources: Resources,
+        ownership: Ownership,
+        contacts: ContactWriter,
+        predecessor: int | None = None,
+    ) -> None:
+        """Prepare to work; for `predecessor` see `Takeover`."""
         self.tenant_id = tenant.tenant_id
         self._ownership = ownership
         self._clock = resources.clock
@@ -68,10 +83,12 @@ class TenantWorker:
         self._names, self._wanted, self._answers = parts.books.names, parts.books.wanted, parts.books.answers
         self._schedule, self._reader = parts.schedule, parts.reader
         self._standing, self._interest = parts.standing, parts.interest
-        self._takeover = Takeover(tenant.tenant_id, resources, ownership, parts)
+        self._takeover = Takeover(tenant.tenant_id, resources, ownership, parts, predecessor)
         self._tasks: asyncio.TaskGroup | None = None
         self._early: list[hints.Hint] = []  # came while everything was read
         self._is_leaving = False
+        self._is_ending = False
+        self._running: Counter[str] = Counter()  # kinds of work under way
         self._store_back_at = 0.0
         self._sweeps = Cadence(resources.settings.sweep.total_seconds())
         self._expired_edges = Cadence(EXPIRED_EDGES_EVERY.total_seconds())
@@ -101,10 +118,11 @@ class TenantWorker:
                 for hint in self._early:
                     self.hint(hint)
                 self._start("enforce", self._standing.reload_if_marked)
-                while True:
+                while not self._is_ending:
                     self._wake.clear()
-                    await self._step(self._clock.monotonic())
+                    await self._counted(_STEP, self._step(self._clock.monotonic()))
                     await self._rest()
+                await asyncio.get_running_loop().create_future()
         finally:
             if self._parts.push is not None:
                 self._parts.push.subscriber.close()
@@ -125,6 +143,23 @@ class TenantWorker:
         self._is_leaving = True
         if self._parts.push is not None:
             await self._parts.push.subscriber.finish()
+
+    async def settle(self) -> None:
+        """Begin nothing any more, and return when nothing is under way. `run` is cancelled after that."""
+        self._is_ending = True
+        self._wake.set()
+        while self._running.total():
+            await self._clock.sleep(_GLANCE_S)
+
+    def left_behind(self, time: StoreTime) -> Handover | None:
+        """Return what the next owner goes on from, after `settle`; None where it has to look at everything anew."""
+        push = self._parts.push
+        is_known = self.is_taken_over and self._is_ending and self._takeover.doubted is None
+        if not is_known or set(+self._running) - _MAY_BE_CUT or not self._standing.is_read:
+            return None
+        if push is not None and not push.announcements.is_taken_in:
+            return None
+        return leave_behind(self._parts, self._ownership.lease.fence, time, self._clock)
 
     async def leave(self) -> None:
         """End what Microsoft keeps for a tenant that is leaving the relay. `run` is cancelled after that."""
@@ -209,11 +244,18 @@ class TenantWorker:
         """Run `work` beside the loop. Before the take-over, which reads everything anyway, and after the lease nothing is."""
         # Called inside its task: a coroutine made here would be left over when the task is cancelled before it begins.
         if self._tasks is not None:
-            start(self._tasks, self._wake_after(partial(work, *args, **kwargs)), f"{what}:{self.tenant_id}")
+            start(self._tasks, self._wake_after(what, partial(work, *args, **kwargs)), f"{what}:{self.tenant_id}")
 
-    async def _wake_after(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
-        await self._guarded(work())
+    async def _wake_after(self, what: str, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        await self._counted(what, self._guarded(work()))
         self._wake.set()
+
+    async def _counted(self, what: str, work: Coroutine[None, None, None]) -> None:
+        self._running[what] += 1
+        try:
+            await work
+        finally:
+            self._running[what] -= 1
 
     async def _guarded(self, work: Coroutine[None, None, None]) -> None:
         """Run one unit of work; nothing but a lost lease goes further."""

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Final
 from relay.errors import LeaseLost, StoreUnavailable
 from relay.ops.turns import in_slices
 from relay.store.presence.push import PushStatus
+from relay.worker.tenant.handover import StoreTime, digest, go_on, renewals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from relay.core.presence import TenantId, UserId
+    from relay.store.presence.handovers import Handover
     from relay.store.presence.leases import Lease
     from relay.worker.context import Resources
     from relay.worker.ownership import Ownership
@@ -29,8 +31,25 @@ class Takeover:
         doubted: a lease under which a write, or a look at the store, failed; None while all is as believed.
     """
 
-    def __init__(self, tenant_id: TenantId, resources: Resources, ownership: Ownership, parts: Parts) -> None:
+    def __init__(
+        self,
+        tenant_id: TenantId,
+        resources: Resources,
+        ownership: Ownership,
+        parts: Parts,
+        predecessor: int | None = None,
+    ) -> None:
+        """Prepare to load.
+
+        Args:
+            tenant_id: whose.
+            resources: the worker's.
+            ownership: of the partition.
+            parts: the tenant's.
+            predecessor: fencing token of a former owner that ended in order, and after which nobody has accepted anything; else None.
+        """
         self._tenant_id = tenant_id
+        self._predecessor = predecessor
         self._resources = resources
         self._ownership = ownership
         self._parts = parts
@@ -93,16 +112,18 @@ class Takeover:
     async def _load(self) -> None:
         parts, tenant_id = self._parts, self._tenant_id
         names, now = parts.books.names, self._resources.clock.monotonic()
-        # One round trip for all four. Whoever fails, the others have ended before it is tried again.
+        # One round trip for all five. Whoever fails, the others have ended before it is tried again.
         reads = (
             asyncio.ensure_future(parts.books.answers.load()),
             asyncio.ensure_future(self._resources.presences.load_directory(tenant_id)),
             asyncio.ensure_future(self._resources.interest.read(tenant_id)),
             asyncio.ensure_future(parts.pool.load()),
+            asyncio.ensure_future(self._left_behind()),
         )
         await asyncio.gather(*reads, return_exceptions=True)
-        answers, directory, interest, grants = reads
+        answers, directory, interest, grants, left = reads
         grants.result()
+        handover, time = left.result()
         stored = answers.result()
         names.clear()
         async for entries in in_slices(directory.result().items()):
@@ -114,15 +135,25 @@ class Takeover:
         known = set(names.users())
         await parts.reader.forget(stored - known)
         await self._learn_upns(known)
+        resumed = go_on(parts, handover, time, known) if handover is not None else set()
         await parts.enforcer.enforce(known)
-        await parts.contact.inherit(known, parts.books.answers)
+        await parts.contact.inherit(known - resumed, parts.books.answers)
         if parts.push is not None:
-            await parts.push.subscriber.load()
+            await parts.push.subscriber.load(renewals(handover, time, self._resources.clock))
             parts.schedule.cover(parts.push.subscriber.book.covered)
         else:
             lease = self._ownership.lease
             await self._resources.push_statuses.put(lease, tenant_id, PushStatus(is_off=True))
         await parts.standing.check_grants()
+
+    async def _left_behind(self) -> tuple[Handover | None, StoreTime]:
+        """Return what a former owner left behind that can be gone on from, and the store's clock."""
+        if self._predecessor is None:
+            return None, StoreTime(0.0)
+        asked_at = self._resources.clock.monotonic()
+        found, now_ms = await self._resources.handovers.load(self._tenant_id, self._predecessor)
+        is_of_settings = found is not None and found.settings == digest(self._parts.standing.tenant.settings)
+        return found if is_of_settings else None, StoreTime.known(now_ms, asked_at)
 
     async def _learn_upns(self, users: Iterable[UserId]) -> None:
         async for some in in_slices(users):

@@ -1,0 +1,131 @@
+"""What an owner that ends in order leaves behind for the next one of its partition.
+
+    {pNN}:handover     tenant id -> Handover      ""  -> "<fencing token> <position in the inbox>", written last
+
+It is the next owner's if the fencing token is the one before its own: then nobody has owned the partition in between, and nothing was
+accepted since. A worker that was killed leaves none, and neither does a tenant whose work did not end in time. All instants in it are
+of the store's clock, in ms since 1970. It may be lost: then everybody is read at once.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from relay.core.presence import TenantId, UserId
+from relay.store.server import keys
+from relay.store.server.scripting import Script
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from relay.store.presence.leases import Lease
+    from relay.store.server.connection import Store
+
+_PUT = Script("handover_put")
+_KEPT: Final = timedelta(minutes=10)
+"""After so long nothing of it is worth much: every page is due."""
+
+
+class HandedPage(msgspec.Struct, frozen=True, array_like=True):
+    """Users who were read together; see `core.reading.pages.ReadPage`."""
+
+    users: tuple[UserId, ...]
+    covered: bool
+    confirmed_ms: int
+    due_ms: int
+
+
+class HandedRefusal(msgspec.Struct, frozen=True, array_like=True):
+    """A user whose id Graph refuses; see `core.reading.refused_ids.Refused`."""
+
+    user_id: UserId
+    in_a_row: int
+    not_before_ms: int | None
+
+
+class Handover(msgspec.Struct, frozen=True, array_like=True):
+    """One tenant, as its owner left it.
+
+    Attributes:
+        fence: fencing token of that owner.
+        settings: digest of the tenant's settings that it acted on; of other ones nothing is to be gone on from.
+        pages: users of whom all was settled.
+        unseen: those of them whose stored sequence number is not the newest that was seen.
+        refused: users whose ids Graph refuses.
+        renewals: account -> when to renew its subscription, for those that are as they should be.
+        slow_down: how many times slower than Graph's limit the tenant was read.
+        blocked_until_ms: until when Graph asked to wait.
+    """
+
+    fence: int
+    settings: str
+    pages: tuple[HandedPage, ...] = ()
+    unseen: tuple[UserId, ...] = ()
+    refused: tuple[HandedRefusal, ...] = ()
+    renewals: dict[UserId, int] = {}
+    slow_down: float = 1.0
+    blocked_until_ms: int = 0
+
+
+class Handovers:
+    """What the owners of partitions left behind. Raises StoreUnavailable."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def now_ms(self, partition: int) -> int:
+        """Return the time by the partition's server, in ms since 1970."""
+        _, now = await self._store.many([("GET", keys.lease(partition)), ("TIME",)])
+        return _ms(now)
+
+    async def leave(self, lease: Lease, position: bytes, handovers: Mapping[TenantId, Handover]) -> None:
+        """Leave these behind, and the position in the inbox from which to go on; to be called when nothing is accepted any more.
+
+        Raises:
+            LeaseLost: the partition has another owner.
+        """
+        fields: dict[str, bytes] = {tenant_id: _encode(each) for tenant_id, each in handovers.items()}
+        # Last, for it counts for all of them.
+        fields[_OWNER] = b"%d %s" % (lease.fence, position)
+        calls = [
+            _PUT(
+                lease=keys.lease(lease.partition),
+                handover=keys.handover(lease.partition),
+                lease_value=lease.value,
+                ttl_ms=int(_KEPT / timedelta(milliseconds=1)),
+                field=field,
+                value=value,
+            )
+            for field, value in fields.items()
+        ]
+        await self._store.run_many(calls)
+
+    async def load(self, tenant_id: TenantId, fence: int) -> tuple[Handover | None, int]:
+        """Return what the owner with this fencing token left behind of a tenant, and the time by the server in ms.
+
+        None when there is nothing, or nothing that this release understands.
+        """
+        key = keys.handover(keys.partition_of(tenant_id))
+        value, now = await self._store.many([("HGET", key, tenant_id), ("TIME",)])
+        return _decoded(value, fence), _ms(now)
+
+
+def _decoded(value: bytes | None, fence: int) -> Handover | None:
+    try:
+        found = None if value is None else _decode(value)
+    except msgspec.DecodeError:
+        return None
+    return found if found is not None and found.fence == fence else None
+
+
+def _ms(time: tuple[int | bytes, int | bytes]) -> int:
+    seconds, micros = time
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
+_OWNER: Final = ""
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Handover).decode

@@ -1,0 +1,162 @@
+"""A partition whose owner ends in order costs neither suites nor Graph anything: the next owner goes on where that one stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from redis.asyncio import Redis
+
+from emulator import Fault
+from relay.core.audit.events import OPERATOR
+from relay.core.presence import TenantId
+from relay.store.presence.pipes import Inbox
+from relay.store.server import keys
+from tests.support.waiting import eventually
+from tests.worker.conftest import SETTINGS, Relay, WebhookTls
+from tests.worker.test_push import Push, hooked
+
+ADA, BEN, CHLOE = "ada@contoso.example", "ben@contoso.example", "chloe@contoso.example"
+HOUR = timedelta(hours=1)
+SELDOM = replace(SETTINGS, poll_interval=HOUR)
+"""So that whoever is read, is read for another reason than that time has passed."""
+
+
+@pytest.fixture
+async def push(relay: Relay, webhook_tls: WebhookTls) -> AsyncIterator[Push]:
+    async with hooked(relay, webhook_tls, poll_interval=HOUR) as push:
+        yield push
+
+
+def reads(relay: Relay, since: int = 0) -> list[set[str]]:
+    """Who was read together, since so many requests."""
+    relay.microsoft.journal.keep_ids = True
+    return [set(one.ids or ()) for one in relay.microsoft.journal if "getPresences" in one.path and one.number > since]
+
+
+def ids(relay: Relay, *names: str) -> set[str]:
+    return {relay.microsoft.person(name).oid for name in names}
+
+
+async def left_in_order(relay: Relay, *names: str) -> tuple[TenantId, int]:
+    """A tenant whose owner has read these users and ended in order, and how many requests Graph had by then."""
+    tenant = await relay.onboard()
+    async with relay.working("former", SELDOM):
+        await relay.watch(tenant, *names)
+        for name in names:
+            await eventually(lambda name=name: relay.sees(tenant, name, "Available"))
+    return tenant, relay.microsoft.journal.total
+
+
+async def read_next(relay: Relay, tenant: TenantId, since: int) -> list[set[str]]:
+    """Who the next owner reads until somebody new is read, whom it reads last."""
+    async with relay.working("next", SELDOM):
+        await relay.watch(tenant, CHLOE)
+        await eventually(lambda: any(ids(relay, CHLOE) <= each for each in reads(relay, since)))
+        return reads(relay, since)
+
+
+async def test_the_next_owner_reads_only_who_is_new(relay: Relay) -> None:
+    relay.microsoft.journal.keep_ids = True
+    tenant, since = await left_in_order(relay, ADA, BEN)
+    assert await read_next(relay, tenant, since) == [ids(relay, CHLOE)]
+
+
+async def test_the_next_owner_reads_as_soon_as_the_former_would_have(relay: Relay) -> None:
+    relay.microsoft.journal.keep_ids = True
+    tenant, since = await left_in_order(relay, ADA)
+    async with relay.working("next", replace(SELDOM, poll_interval=timedelta(seconds=2))):
+        await eventually(lambda: reads(relay, since) == [ids(relay, ADA)])
+    assert await relay.sees(tenant, ADA, "Available")
+
+
+async def test_after_an_owner_that_was_killed_everybody_is_read(relay: Relay, raw: Redis) -> None:
+    relay.microsoft.journal.keep_ids = True
+    tenant, since = await left_in_order(relay, ADA, BEN)
+    await raw.delete(keys.handover(keys.partition_of(tenant)))  # which one that is killed does not leave
+    assert ids(relay, ADA, BEN) <= set().union(*await read_next(relay, tenant, since))
+
+
+async def test_after_another_owner_in_between_everybody_is_read(relay: Relay, raw: Redis) -> None:
+    relay.microsoft.journal.keep_ids = True
+    tenant, since = await left_in_order(relay, ADA, BEN)
+    await raw.incr(keys.fence(keys.partition_of(tenant)))  # one that was killed before it could read
+    assert ids(relay, ADA, BEN) <= set().union(*await read_next(relay, tenant, since))
+
+
+async def test_what_is_handed_over_is_not_believed_when_history_was_lost(relay: Relay, raw: Redis) -> None:
+    relay.microsoft.journal.keep_ids = True
+    tenant, since = await left_in_order(relay, ADA, BEN)
+    await raw.set(keys.epoch(keys.partition_of(tenant)), "another.history")
+    assert ids(relay, ADA, BEN) <= set().union(*await read_next(relay, tenant, since))
+
+
+@pytest.mark.parametrize("value", [b"", b"\xff\xff", b"\x90", b"\x93\x01\xa1a\x91\x91\x00"])
+async def test_what_no_release_has_handed_over_is_as_nothing(relay: Relay, raw: Redis, value: bytes) -> None:
+    relay.microsoft.journal.keep_ids = True
+    tenant, since = await left_in_order(relay, ADA, BEN)
+    await raw.hset(keys.handover(keys.partition_of(tenant)), tenant, value)
+    assert ids(relay, ADA, BEN) <= set().union(*await read_next(relay, tenant, since))
+
+
+async def test_whoever_is_being_read_when_the_owner_ends_is_read_by_the_next(relay: Relay) -> None:
+    relay.microsoft.journal.keep_ids = True
+    tenant = await relay.onboard()
+    async with relay.working("former", SELDOM):
+        await relay.watch(tenant, ADA)
+        await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+        relay.microsoft.add_fault(Fault(path="/v1.0/communications", latency_ms=60_000))
+        await relay.watch(tenant, BEN)
+        await eventually(lambda: relay.answer(tenant, BEN))  # it has a name, and is to be read
+        await asyncio.sleep(0)
+    relay.microsoft.faults.remove()
+    since = relay.microsoft.journal.total
+    found = await read_next(relay, tenant, since)
+    assert set().union(*found) == ids(relay, BEN, CHLOE)
+
+
+async def test_settings_that_changed_in_between_are_in_force_at_once(relay: Relay) -> None:
+    relay.microsoft.journal.keep_ids = True
+    tenant, since = await left_in_order(relay, ADA, BEN)
+    await relay.tenants.change_settings(tenant, {"pass_out_of_office": "on"}, OPERATOR)
+    assert ids(relay, ADA, BEN) <= set().union(*await read_next(relay, tenant, since))
+
+
+async def test_a_change_announced_while_nobody_owns_the_partition_is_told(push: Push) -> None:
+    relay = push.relay
+    tenant = await relay.onboard()
+    async with relay.working("former", push.settings):
+        await relay.watch(tenant, ADA, BEN)
+        await push.covers(tenant, 2)
+        await eventually(lambda: push.reads_of(BEN) == 2)  # once for each speed
+    before = await Inbox(relay.store).last(keys.partition_of(tenant))
+    relay.microsoft.act(ADA, "call")
+
+    async def is_announced() -> bool:
+        return await Inbox(relay.store).last(keys.partition_of(tenant)) != before
+
+    await eventually(is_announced)
+    since = relay.microsoft.journal.total
+    async with relay.working("next", push.settings):
+        await push.shows(tenant, ADA, "Busy")
+        assert all(ids(relay, BEN).isdisjoint(each) for each in reads(relay, since))
+
+
+async def test_a_subscription_goes_on_without_being_asked_for(push: Push) -> None:
+    relay = push.relay
+    tenant = await relay.onboard()
+    async with relay.working("former", push.settings):
+        await relay.watch(tenant, ADA)
+        await push.covers(tenant, 1)
+        await eventually(lambda: push.reads_of(ADA) == 2)
+    since = relay.microsoft.journal.total
+    async with relay.working("next", push.settings):
+        await push.covers(tenant, 1)
+        relay.microsoft.act(ADA, "call")
+        await push.shows(tenant, ADA, "Busy")
+        asked = [one for one in relay.microsoft.journal if one.number > since and "subscriptions" in one.path]
+        assert not asked
+    assert len(push.lives) == 1
