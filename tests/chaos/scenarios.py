@@ -88,7 +88,7 @@ async def rolling_restart(at: Town, outcome: Outcome, slack_s: float, roll_s: fl
     await asyncio.sleep(30.0)  # subscriptions are made
     before = time.time()
     await asyncio.sleep(roll_s)
-    usual, began = await at.requests(before), time.time()
+    began = time.time()
     for number, name in enumerate(ROLES, 1):
         process = at.relay.processes[name]
         code = await asyncio.to_thread(process.terminate)
@@ -97,16 +97,15 @@ async def rolling_restart(at: Town, outcome: Outcome, slack_s: float, roll_s: fl
         process.start()
         await at.relay.ready(name)
         await asyncio.sleep(max(0.0, began + number * roll_s / len(ROLES) - time.time()))
-    more = await at.requests(began) / usual - 1
     ended = time.time()
     await at.rest(_CALM_S + slack_s)
+    await at.asked.gather(at.relay)
     await _ended(at)
-    outcome.figures.append(f"{usual} requests in {roll_s:.0f} s before")
-    measure_roll(at, outcome, began, ended, more)
+    measure_roll(at, outcome, before, began, ended)
 
 
-def measure_roll(at: Town, outcome: Outcome, began: float, ended: float, more: float) -> None:
-    """Measure what suites and Graph saw while processes were replaced, from `began` to `ended`; `more` is the part of requests."""
+def measure_roll(at: Town, outcome: Outcome, before: float, began: float, ended: float) -> None:
+    """Measure what suites and Graph saw while processes were replaced, from `began` to `ended`, beside the time from `before` on."""
     unknown = {
         (line.suite, line.user, line.status)
         for line in at.record.of(lines.Shown)
@@ -114,7 +113,16 @@ def measure_roll(at: Town, outcome: Outcome, began: float, ended: float, more: f
     }
     outcome.measured("users shown unknown", len(unknown), 0, "users")
     outcome.figures += [str(each) for each in sorted(unknown)[:5]]
+    usual, now = at.asked.counts(before, began), at.asked.counts(began, ended)
+    part = (ended - began) / (began - before)
+    outcome.figures += [
+        f"{kind}: {usual[kind] * part:.0f} requests before, {now[kind]} meanwhile" for kind in sorted({*usual, *now})
+    ]
+    expected = (usual.total() - usual["names"]) * part
+    more = (now.total() - now["names"] - expected) / max(1.0, expected)
     outcome.measured("more requests to Graph", more * 100, MORE_REQUESTS * 100, "%")
+    early = [name for at_s, name in at.asked.early if at_s >= began]
+    outcome.measured("names asked for before their time", len(early), 0, "names")
     own = [gap for changed, gap in waits(at.record) if began <= changed <= ended]
     outcome.figures.append(f"longest wait of a change meanwhile: {max(own):.2f} s")
 

@@ -15,6 +15,7 @@ from bench.load.world import CLIENT_ID, SECRET, Organisation, admit, organisatio
 from suite.backoff import Backoff
 from suite.client import PresenceClient
 from tests.chaos import record as lines
+from tests.chaos.asked import AskedOfGraph
 from tests.chaos.console import Console
 from tests.chaos.processes import Relay, at_work
 from tests.chaos.record import Record
@@ -61,6 +62,7 @@ class Town:
         size: how large it is.
         balancers: where suites connect.
         hook: where Microsoft connects.
+        asked: what Graph was asked.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Town:
         self.size = size
         self.balancers = balancers
         self.hook = hook
+        self.asked = AskedOfGraph()
         self._tenants = organisations([size.users] * size.tenants)
         self._consoles: list[Console] = []
         self._shown: dict[str, str] = {}
@@ -120,11 +123,14 @@ class Town:
         return self.size.users * len(shown) - sum(shown)
 
     async def change(self) -> None:
-        """Change somebody's presence again and again, until cancelled."""
-        chance = random.Random(1)
+        """Change somebody's presence again and again, until cancelled: as often in one span of time as in another."""
+        chance, due = random.Random(1), time.monotonic()
         while True:
-            await asyncio.sleep(chance.expovariate(self.size.changes_a_second))
-            await self._goes_on.wait()
+            await asyncio.sleep(due - time.monotonic())
+            if not self._goes_on.is_set():
+                await self._goes_on.wait()
+                due = time.monotonic()
+            due += 1 / self.size.changes_a_second
             self._marks += 1
             who = chance.choice(chance.choice(self._tenants).names)
             activity = f"{MARKER}{self._marks}"
@@ -151,10 +157,6 @@ class Town:
         await eventually(lambda: not self.missing(), within_s + 60, lambda: self.missing()[:5])
         self.record.note(lines.Calm(since, time.time(), time.time(), within_s))
         self._goes_on.set()
-
-    async def requests(self, since: float) -> int:
-        """Return how often Graph was asked since an instant; at most 20,000 requests are known."""
-        return len((await self.relay.ask("GET", "journal", path="/v1.0/", since=since, limit=_PAGE))["entries"])
 
     async def end(self) -> None:
         """Let all suites leave, and note what there was to see."""
@@ -204,9 +206,10 @@ async def town(
         )  # fmt: skip
         at = Town(relay, record, size, balancers, hook)
         await at.begin()
-        changing = asyncio.create_task(at.change())
+        under_way = [asyncio.create_task(at.change()), asyncio.create_task(at.asked.keep_gathering(relay))]
         try:
             yield at
         finally:
-            changing.cancel()
-            await asyncio.gather(changing, return_exceptions=True)
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)

@@ -83,7 +83,7 @@ def code_of(commit: str, folder: Path) -> Path:
 async def play(folder: Path, commit: str, size: Size = SIZE, slack_s: float = 0.0, roll_s: float = ROLL_S) -> Outcome:
     """Play an update from `commit` to the code of this folder, in an empty folder, and judge it.
 
-    It is spread over `roll_s`, and Graph's requests are compared with as long a time before: a worker that takes over reads
+    It is spread over `roll_s`, and Graph's requests are compared with as long a time before: a worker that takes over from an earlier release may read
     everybody once, whatever the time.
     """
     outcome, times = Outcome(), charted()
@@ -96,15 +96,15 @@ async def play(folder: Path, commit: str, size: Size = SIZE, slack_s: float = 0.
         await asyncio.sleep(_BEFORE_S)  # subscriptions are made
         usual_since = time.time()
         await asyncio.sleep(roll_s)
-        usual, began = await at.requests(usual_since) / (time.time() - usual_since), time.time()
+        began = time.time()
         for number, (name, role) in enumerate(ROLES.items(), 1):
             await _replace(at, name, role, times[role], outcome)
             await asyncio.sleep(max(0.0, began + number * roll_s / len(ROLES) - time.time()))
         ended = time.time()
-        rate = await at.requests(began) / (ended - began)
         await at.rest(_CALM_S + slack_s)
+        await at.asked.gather(at.relay)
         await at.end()
-        _judge(at, outcome, began, ended, rate / usual - 1 if usual else 0.0)
+        _judge(at, outcome, usual_since, began, ended)
         outcome.faults += judge(at.record)
     return outcome
 
@@ -159,11 +159,11 @@ def _put(balancer: FaultProxy, place: int, port: int) -> None:
     balancer.upstream, balancer.others = addresses[0], addresses[1:]
 
 
-def _judge(at: Town, outcome: Outcome, began: float, ended: float, more: float) -> None:
+def _judge(at: Town, outcome: Outcome, before: float, began: float, ended: float) -> None:
     for name, process in at.relay.processes.items():
         if "Traceback" in process.log.read_text(errors="replace") or process.died():
             at.record.note(lines.Output(name, process.died() or "the log has a traceback"))
-    measure_roll(at, outcome, began, ended, more)
+    measure_roll(at, outcome, before, began, ended)
 
 
 if __name__ == "__main__":
