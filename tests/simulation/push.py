@@ -24,7 +24,8 @@ from typing import Any, Final
 from relay.core.presence import Observation, Source, UserId
 from relay.core.reading.acceptance import Acceptance, Answer, Decision, Known, People
 from relay.core.reading.ordering import LAG_S, Newest, Order, Stamp, is_newer
-from relay.core.reading.pages import PlannedRead
+from relay.core.reading.handover import is_as_stored
+from relay.core.reading.pages import PlannedRead, ReadPage
 from relay.core.reading.planning import PollPlan
 from tests.simulation.rules import Broken, play_all
 
@@ -54,6 +55,16 @@ class PushRules:
     """Who is announced while being read is read once more afterwards."""
     lease_demanded: bool = True
     """A write demands the lease that it was begun under."""
+    settled_handed_over: bool = True
+    """An owner that ends in order hands nobody over who is being read, or is to be read at once."""
+    seen_handed_over: bool = True
+    """Of whom it has seen a newer number than the stored one, no notification is accepted before the next owner's first read."""
+    ended_first: bool = True
+    """It begins nothing after it has handed over."""
+    inbox_resumed: bool = True
+    """Notifications that came after that are taken in by the next owner."""
+    handed_to_the_next: bool = True
+    """What was handed over is the very next owner's, and nobody else's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +177,15 @@ class Weakened(Acceptance):
         return super().is_sure(held, observation)
 
 
+@dataclass(frozen=True)
+class Left:
+    """What an owner that ended in order left behind."""
+
+    fence: int
+    pages: list[ReadPage]
+    unseen: frozenset[UserId]
+
+
 class Owner:
     """A worker that owns the partition, or believes to."""
 
@@ -180,12 +200,27 @@ class Owner:
         self.accepting: list[Accepting] = []
         self.orders = 0
 
-    def take_over(self) -> None:
-        """Load what is stored, and read everybody."""
+    def leave(self) -> Left:
+        """End in order."""
+        rules, plan = self.world.rules, self.plan
+        pages = plan.settled()
+        if not rules.settled_handed_over:
+            pages = [ReadPage(tuple(self.world.users), False, self.world.now, self.world.now + INTERVAL)]
+        users = [user for page in pages for user in page.users]
+        unseen = {user for user in users if not is_as_stored(self.known.get(user, Known()))}
+        return Left(self.lease[1], pages, frozenset(unseen if rules.seen_handed_over else ()))
+
+    def take_over(self, left: Left | None = None) -> None:
+        """Load what is stored, and read everybody but those whom a former owner handed over."""
         world = self.world
         world.fence += 1
         self.lease = world.store.lease = (self.number, world.fence)
         self.plan = PollPlan(2)
+        if left is not None and left.fence != world.fence - 1 and world.rules.handed_to_the_next:
+            left = None
+        resumed = set(world.store.answers) if left is not None else set()
+        self.plan.resume([page.without(set(page.users) - resumed) for page in left.pages] if left is not None else [])
+        resumed = set(self.plan)
         self.plan.add(world.users, world.now, INTERVAL)
         self.plan.move([user for user in world.users if world.covered(user)], world.now, INTERVAL, covered=True)
         self.reads.clear()
@@ -195,6 +230,40 @@ class Owner:
         self.known = {
             user: Known(self._answer(said), Newest(stamp.sequence_number)) for user, (said, stamp) in answers.items()
         }
+        for user in resumed - (left.unseen if left is not None else set()):
+            newest = self.known[user].newest
+            self.known[user].newest = newest._replace(is_read=bool(newest.number))
+
+    def take_over_in_order(self) -> None:
+        """Take over from an owner that ends in order; notifications come meanwhile."""
+        world = self.world
+        former = world.owner
+        if former is self:
+            return
+        for end in (former.ask, former.finish_read, former.finish_accepting):
+            if world.draw.random() < 0.7:
+                end()
+        left = former.leave()
+        # Reads that began before may still end, under the lease.
+        steps = [former.ask, former.finish_read, former.finish_accepting]
+        if not world.rules.ended_first:
+            world.move_on()
+            steps = [former.begin_read, *steps] * 3
+        for step in steps:
+            if world.draw.random() < 0.5:
+                step()
+        waiting = world.take_some_in_flight()
+        if world.draw.random() < 0.3:  # another one comes first, and is killed
+            other = Owner(3, world)
+            other.take_over()
+            for said in waiting:
+                other.notified(said)
+            waiting = []
+            for step in (other.begin_read, other.ask, other.finish_read) * 2:
+                step()
+        self.take_over(left)
+        for said in waiting if world.rules.inbox_resumed else ():
+            self.notified(said)
 
     def _answer(self, said: Said) -> Answer:
         return self.policy.present(said.observation, None, NOBODY, Source.POLL, EPOCH)
@@ -291,8 +360,10 @@ class Owner:
 class World:
     """Graph, its notifications, the store and two workers."""
 
-    def __init__(self, seed: int, rules: PushRules) -> None:
+    def __init__(self, seed: int, rules: PushRules, *, in_order: bool = False) -> None:
+        """Begin; `in_order`: owners also end in order, and hand over."""
         self.draw = random.Random(seed)
+        self._in_order = in_order
         self.rules = rules
         self.now = 0.0
         self.fence = 0
@@ -341,6 +412,18 @@ class World:
                 self.in_flight.remove(said)
             self.owner.notified(said)
 
+    def take_some_in_flight(self) -> list[Said]:
+        """Some of the notifications arrive while nobody takes them in."""
+        taken = [said for said in self.in_flight if self.draw.random() < 0.4]
+        for said in taken:
+            self.in_flight.remove(said)
+        return taken
+
+    def move_on(self) -> None:
+        """Somebody changes there and back."""
+        self.change()
+        self.change()
+
     @property
     def owner(self) -> Owner:
         """Whoever has the lease."""
@@ -357,6 +440,7 @@ class World:
                 (1.5, owner.finish_accepting),
                 (0.0 if self._lag else self.draw.choice([0.0, 0.2, 0.6]), owner.take_over),
             ]
+            moves += [(1.0, owner.take_over_in_order)] if self._in_order and not self._lag else []
         moves.append((1.0, self._pass_time))
         moves.append((self.draw.choice([0.0, 0.5, 1.0]), self._there_and_back))
         weights, doings = zip(*moves, strict=True)
@@ -386,6 +470,8 @@ class World:
         for step in (self.owner.begin_read, self.owner.ask, self.owner.finish_read) * 2:
             if self.draw.random() < 0.8:
                 step()
+        if self._in_order and not self._lag and not paused:
+            self.draw.choice(self.owners).take_over_in_order()
         self.owner.notified(Said(user, self.versions[user], between.numbered))
         if paused:
             first.finish_accepting()
@@ -431,9 +517,13 @@ class World:
         raise Broken("never at rest")
 
 
-def run_push(seeds: Iterable[int], rules: PushRules = PushRules(), steps: int = 45) -> int:
-    """Run a schedule for each seed; see `play_all`."""
-    return play_all(seeds, lambda seed: World(seed, rules).run(steps))
+def run_push(
+    seeds: Iterable[int], rules: PushRules = PushRules(), steps: int = 45, *, in_order: bool = False
+) -> int:
+    """Run a schedule for each seed; see `World` and `play_all`."""
+    return play_all(seeds, lambda seed: World(seed, rules, in_order=in_order).run(steps))
 
 
+OF_HANDOVERS: Final = ("settled_handed_over", "seen_handed_over", "ended_first", "inbox_resumed", "handed_to_the_next")
+"""Rules that matter where owners end in order."""
 WEAKENED: Final = {rule.name: replace(PushRules(), **{rule.name: False}) for rule in fields(PushRules)}
