@@ -27,6 +27,7 @@ from relay.store.custody.vault import NEW, Grant, Vault
 from relay.store.presence.interest import Interest
 from relay.store.presence.presences import Presences
 from relay.store.sealing.keyring import KeyRing, make_ring
+from relay.store.server import keys
 from relay.store.server.connection import Store, StoreSettings
 from relay.store.server.layout import Client
 from relay.wire.encode import decode
@@ -117,6 +118,10 @@ class Relay:
             finally:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
+
+    async def died(self, tenant_id: TenantId) -> None:
+        """Make it as if the last owner had been killed: one that is leaves nothing behind."""
+        await self.store.command("DEL", keys.handover(keys.partition_of(tenant_id)))
 
     async def watch(self, tenant_id: TenantId, *names: str, edge: str = EDGE) -> list[Name]:
         wanted = [name for spelling in names if (name := normalise(spelling))]

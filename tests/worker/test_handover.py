@@ -73,10 +73,10 @@ async def test_the_next_owner_reads_as_soon_as_the_former_would_have(relay: Rela
     assert await relay.sees(tenant, ADA, "Available")
 
 
-async def test_after_an_owner_that_was_killed_everybody_is_read(relay: Relay, raw: Redis) -> None:
+async def test_after_an_owner_that_was_killed_everybody_is_read(relay: Relay) -> None:
     relay.microsoft.journal.keep_ids = True
     tenant, since = await left_in_order(relay, ADA, BEN)
-    await raw.delete(keys.handover(keys.partition_of(tenant)))  # which one that is killed does not leave
+    await relay.died(tenant)
     assert ids(relay, ADA, BEN) <= set().union(*await read_next(relay, tenant, since))
 
 

@@ -275,11 +275,12 @@ async def test_delayed_and_repeated_notifications_never_bring_an_older_presence_
         await push.shows(tenant, ADA, "Available")
 
 
-async def test_a_new_owner_adopts_the_subscription_and_renews_it(push: Push):
+async def test_after_an_owner_that_was_killed_the_next_adopts_the_subscription_and_renews_it(push: Push):
     tenant = await push.relay.onboard()
     async with push.relay.working("worker-1", push.settings):
         await push.relay.watch(tenant, ADA)
         await push.covers(tenant, 1)
+    await push.relay.died(tenant)
     async with push.relay.working("worker-2", push.settings):
         await eventually(lambda: [event.what for event in push.lives[0].events] == ["created", "renewed"])
         push.relay.microsoft.act(ADA, "call")

@@ -19,11 +19,12 @@ OLD_MS = 40_000
 
 
 async def left_behind(relay: Relay, raw: Redis) -> tuple[TenantId, int]:
-    """A tenant whose owner ended 40 s ago, and its contact time."""
+    """A tenant whose owner was killed 40 s ago, and its contact time."""
     tenant = await relay.onboard()
     async with relay.working():
         await relay.watch(tenant, ADA)
         await eventually(lambda: relay.sees(tenant, ADA, "Available"))
+    await relay.died(tenant)
     contact_ms = int(time.time() * 1000) - OLD_MS
     contact = TenantContact(tenant, contact_ms, 300, Status.NONE, 5000)
     await raw.set(keys.tenant_contact(tenant), render_contact(contact))
