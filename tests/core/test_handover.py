@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.core.presence import Status, UserId
-from relay.core.reading.accepting import Known
+from relay.core.reading.acceptance import Known
 from relay.core.reading.budget import BudgetSettings, RequestBudget
 from relay.core.reading.handover import is_as_stored, is_confirmed, is_doubted
 from relay.core.reading.ordering import Newest
@@ -154,5 +154,3 @@ def test_no_slow_down_that_is_handed_over_goes_beyond_the_bounds(slow_down: floa
     budget = RequestBudget(BudgetSettings())
     budget.resume(slow_down, float("-inf"), 0.0)
     assert 1.0 <= budget.slow_down(0.0) <= BudgetSettings().max_slow_down
-
-

@@ -23,8 +23,8 @@ from typing import Any, Final
 
 from relay.core.presence import Observation, Source, UserId
 from relay.core.reading.acceptance import Acceptance, Answer, Decision, Known, People
-from relay.core.reading.ordering import LAG_S, Newest, Order, Stamp, is_newer
 from relay.core.reading.handover import is_as_stored
+from relay.core.reading.ordering import LAG_S, Newest, Order, Stamp, is_newer
 from relay.core.reading.pages import PlannedRead, ReadPage
 from relay.core.reading.planning import PollPlan
 from tests.simulation.rules import Broken, play_all
@@ -517,9 +517,7 @@ class World:
         raise Broken("never at rest")
 
 
-def run_push(
-    seeds: Iterable[int], rules: PushRules = PushRules(), steps: int = 45, *, in_order: bool = False
-) -> int:
+def run_push(seeds: Iterable[int], rules: PushRules = PushRules(), steps: int = 45, *, in_order: bool = False) -> int:
     """Run a schedule for each seed; see `World` and `play_all`."""
     return play_all(seeds, lambda seed: World(seed, rules, in_order=in_order).run(steps))
 
