@@ -1,4 +1,4 @@
-"""What an owner that ends in order knows of its reads, and how the next one goes on from it. (Pure.)
+"""The rules of a handover: what a former owner of a partition saw still holds for the next one. (Pure.)
 
     the former owner   page read ─────────────────────── ends ──┐            would have read it again
     the next owner                                              └─► resumes ────► reads it then: no earlier, and not later

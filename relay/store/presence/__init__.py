@@ -6,7 +6,7 @@ entries.py        The entries of `changes`, and their stored form
 pipes.py          The two streams of a partition: `inbox` for its worker, and `changes` for the edges
 hints.py          The hints in the inbox
 leases.py         Exclusive, expiring ownership of partitions, with the fencing token that proves it
-handovers.py      What an owner that ends in order leaves behind for the next one of its partition
+handovers.py      The handover that an owner which stops in order leaves for the next one of its partition
 workers.py        The table of workers: which of them live, the partitions of each, and the cost of each partition
 interest.py       The names that the suites of each edge watch
 subscriptions.py  The relay's subscriptions at Graph: the route, secret and users of each

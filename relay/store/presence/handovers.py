@@ -1,4 +1,4 @@
-"""What an owner that ends in order leaves behind for the next one of its partition.
+"""The handover of a partition: an owner that stops in order leaves it behind, and the next one goes on from it.
 
     {pNN}:handover     tenant id -> Handover      ""  -> "<fencing token> <position in the inbox>", written last
 
@@ -71,7 +71,7 @@ class Handover(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Handovers:
-    """What the owners of partitions left behind. Raises StoreUnavailable."""
+    """The handovers of all partitions. Raises StoreUnavailable."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

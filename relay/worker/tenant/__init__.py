@@ -3,7 +3,7 @@
 loop.py         the loop that wakes, starts what is due, and sleeps
 parts.py        the parts, each built from those before it
 takeover.py     everything read from the store: at first, and after a write of unknown outcome
-handover.py     what an owner leaves behind for the next one, and how that one goes on
+handover.py     the handover that an owner leaves for the next one, and how that one goes on
 books.py        the state in memory: users, names, interest, answers
 names.py        the names, the users that they stand for, and the names to be resolved
 resolver.py     names asked of Graph's directory

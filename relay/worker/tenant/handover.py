@@ -1,4 +1,4 @@
-"""One tenant handed over: what its owner leaves behind when it ends in order, and how the next one goes on from that."""
+"""The handover of one tenant: left behind by an owner that stops in order, and gone on from by the next one."""
 
 from __future__ import annotations
 
