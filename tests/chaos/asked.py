@@ -1,4 +1,4 @@
-"""What Graph is asked while a town is at work, gathered from the local cloud's journal.
+"""The requests to Graph while a town is at work, gathered from the local cloud's journal.
 
 Names are asked for again by a clock of their own, each after 225 to 300 s. All names of a town begin together, so that two equal spans of
 time hold different numbers of such requests; what can be said of them is that none comes before its time.

@@ -32,7 +32,7 @@ async def push(relay: Relay, webhook_tls: WebhookTls) -> AsyncIterator[Push]:
 
 
 def reads(relay: Relay, since: int = 0) -> list[set[str]]:
-    """Who was read together, since so many requests."""
+    """Return the users of each bulk read after so many requests."""
     relay.microsoft.journal.keep_ids = True
     return [set(one.ids or ()) for one in relay.microsoft.journal if "getPresences" in one.path and one.number > since]
 
@@ -42,7 +42,7 @@ def ids(relay: Relay, *names: str) -> set[str]:
 
 
 async def left_in_order(relay: Relay, *names: str) -> tuple[TenantId, int]:
-    """A tenant whose owner has read these users and ended in order, and how many requests Graph had by then."""
+    """Return a tenant whose owner has read these users and stopped in order, and the number of requests until then."""
     tenant = await relay.onboard()
     async with relay.working("former", SELDOM):
         await relay.watch(tenant, *names)
@@ -52,7 +52,7 @@ async def left_in_order(relay: Relay, *names: str) -> tuple[TenantId, int]:
 
 
 async def read_next(relay: Relay, tenant: TenantId, since: int) -> list[set[str]]:
-    """Who the next owner reads until somebody new is read, whom it reads last."""
+    """Return the reads of the next owner until it has read somebody new."""
     async with relay.working("next", SELDOM):
         await relay.watch(tenant, CHLOE)
         await eventually(lambda: any(ids(relay, CHLOE) <= each for each in reads(relay, since)))
