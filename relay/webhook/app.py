@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 _meter = metrics.get_meter(__name__)
 _answer_s = _meter.create_histogram(
-    "relay.webhook.answer", unit="s", description="From a request's head to its answer, by status"
+    "relay.webhook.answer", unit="s", description="Time from a request's head to its answer, by status"
 )
 _handshakes = _meter.create_counter("relay.webhook.handshakes", description="Handshakes answered")
 
@@ -105,7 +105,7 @@ class Webhook:
         if not tokens:
             return None
         if len(tokens[0]) > self._settings.max_token_chars:
-            raise _Refused(400, "too long a validationToken")
+            raise _Refused(400, "the validationToken is too long")
         _handshakes.add(1)
         return tokens[0]
 
@@ -119,7 +119,7 @@ class Webhook:
                     is_whole = True
                     await self._receiver.receive(route_id, body)
         except TooMuchAtOnce:
-            raise _Refused(503, "too much at once") from None
+            raise _Refused(503, "too many requests at once") from None
         except TimeoutError:
             raise _Refused(503, "later") if is_whole else _Refused(408, "too slow") from None
         except Malformed:

@@ -53,7 +53,7 @@ _meter = metrics.get_meter("relay.edge")
 _lag = _meter.create_histogram(
     "relay.edge.changes.lag",
     unit="s",
-    description="From accepting a change to reading it at an edge, once a read",
+    description="Time from accepting a change until an edge reads it, once a read",
     explicit_bucket_boundaries_advisory=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60),
 )
 

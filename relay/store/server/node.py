@@ -203,7 +203,7 @@ class Node:
             info = await on(self.client)("INFO", "replication")
         identity = ServerIdentity(replid=str(info.get("master_replid", "")), role=str(info.get("role", "")))
         if not identity.replid:
-            raise StoreUnavailable("The store does not say which history it has")
+            raise StoreUnavailable("The store did not report its replication history")
         if not identity.is_primary or (self._replid and identity.replid != self._replid):
             await self.connect_anew()
         else:
@@ -229,7 +229,7 @@ class Node:
         self._anew_at = now + _ANEW_EVERY_S
         if not self._is_logged:
             self._is_logged = True
-            log.warning("store_reconnected", hint="the server is no primary, or another one has taken its place")
+            log.warning("store_reconnected", hint="the server is no longer primary, or another one has taken its place")
         for connection in self._singles:
             connection.mark_for_reconnect()  # type: ignore[no-untyped-call]
         for client in (self.client, self.writer, self.urgent):

@@ -61,7 +61,7 @@ CODES: Final[Mapping[str, tuple[ErrorKind, str]]] = {
     "LOADING": (_P, "is loading its data"),
     "BUSY": (_P, "is busy with a script"),
     "UNKILLABLE": (_P, "is busy with a script that it cannot end"),
-    "NOSCRIPT": (_P, "forgot a script as soon as it was given it: another server has taken its place"),
+    "NOSCRIPT": (_P, "lost a script right after it was loaded: another server has taken its place"),
     "OOM": (_P, "has no memory left for writes: raise its maxmemory, or find out what fills it"),
     "NOREPLICAS": (_P, "refuses writes because too few replicas are in step (min-replicas-to-write)"),
     "MISCONF": (_P, "refuses writes because it cannot save to disk: its own log says why"),
@@ -103,7 +103,7 @@ _ANSWERS: Final[Mapping[str, Callable[[], RelayError]]] = {
 """The errors that the relay's own scripts return."""
 _SHORT: Final = (
     ("No such master", "does not know the service"),
-    ("cluster support disabled", "is no node of a cluster"),
+    ("cluster support disabled", "is not a node of a cluster"),
     ("unknown command", "is no sentinel"),
 )
 _CODE: Final = re.compile(r"-?([A-Z][A-Z0-9_]{1,40})(?=[ :]|$)")
@@ -210,7 +210,7 @@ def in_short(error: Exception) -> str:
         if known in said:
             return words
     if code == _NO_PERMISSION:
-        return "does not permit the question to this user: give it what `presence-relay redis-acl ROLE` prints"
+        return "does not permit this command to the user: give it what `presence-relay redis-acl ROLE` prints"
     if code in CODES:
         return CODES[code][1]
     return "refuses the question" if isinstance(error, ResponseError) else "does not answer"

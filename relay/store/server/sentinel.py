@@ -148,4 +148,4 @@ async def _view(sentinel: str, client: Redis, service: str) -> SentinelView:
     except (RedisError, OSError) as error:
         return SentinelView(sentinel, fault=in_short(error))
     except (KeyError, ValueError, TypeError, AttributeError, IndexError):
-        return SentinelView(sentinel, fault="gives no answer of a sentinel")
+        return SentinelView(sentinel, fault="does not answer as a sentinel does")

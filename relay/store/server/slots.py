@@ -46,7 +46,7 @@ def parse_slots(reply: Any, asked: Place) -> SlotView:
             # `?` is how a node names itself or another whose address it does not know.
             ranges.append(SlotRange(int(first), int(last), None if host == "?" else (host, int(primary[1]))))
     except (TypeError, ValueError, IndexError, AttributeError) as error:
-        raise ValueError("is no answer to CLUSTER SLOTS") from error
+        raise ValueError("is not an answer to CLUSTER SLOTS") from error
     if any(not 0 <= one.first <= one.last < SLOTS for one in ranges):
         raise ValueError("names slots that no cluster has")
     return tuple(sorted(ranges, key=lambda one: one.first))

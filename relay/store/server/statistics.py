@@ -56,7 +56,7 @@ class CommandStatistics:
             "relay.store.commands", [self._read_counts], description="Commands and scripts run at Redis, by outcome"
         )
         meter.create_observable_counter(
-            "relay.store.command.time", [self._read_times], unit="s", description="How long they took, summed up"
+            "relay.store.command.time", [self._read_times], unit="s", description="Total time of commands and scripts"
         )
 
     def _read_counts(self, _options: metrics.CallbackOptions) -> Iterable[metrics.Observation]:

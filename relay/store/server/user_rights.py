@@ -128,7 +128,10 @@ def describe(found: RightsDifference | None, where: str, roles: Sequence[str]) -
     advice = f"`presence-relay redis-acl {' '.join(roles)}` prints what it needs"
     if found is None:
         return [
-            (True, f"{which}: cannot be known what the Redis user may do, because it may not run MULTI and DISCARD")
+            (
+                True,
+                f"{which}: the rights of the Redis user cannot be determined, because it may not run MULTI and DISCARD",
+            )
         ]
     lines = []
     if found.less:

@@ -188,7 +188,7 @@ class GrantPool:
             raise trouble
         if self.is_dead:
             raise ConsentRequired("No grant of this tenant works", code=self.reason)
-        raise SourceUnreachable("Microsoft's sign-in service is being given a pause")
+        raise SourceUnreachable("The relay pauses its requests to Microsoft's sign-in service")
 
     @property
     def accounts(self) -> list[UserId]:

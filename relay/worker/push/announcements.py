@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 _meter = metrics.get_meter("relay.worker")
 _taken = _meter.create_counter(
-    "relay.worker.notifications.taken", description="Announced users, by what became of it: accepted, unchanged, read"
+    "relay.worker.notifications.taken", description="Announced users, by outcome: accepted, unchanged, read"
 )
 _changed = _meter.create_counter("relay.worker.answers.changed", description="Answers that a read changed")
 

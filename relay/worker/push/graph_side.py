@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 steps = metrics.get_meter("relay.worker").create_counter(
     "relay.worker.subscriptions",
-    description="What became of subscriptions: created, adopted, renewed, deleted, silent, …",
+    description="Subscriptions, by outcome: created, adopted, renewed, deleted, silent, …",
 )
 _PRESENCES: Final = "communications/presences"
 

@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from relay.worker.reads.schedule import Scheduler
 
 _meter = metrics.get_meter("relay.worker")
-_reads = _meter.create_counter("relay.worker.reads", description="Bulk reads of Graph, by how they ended")
+_reads = _meter.create_counter("relay.worker.reads", description="Bulk reads of Graph, by outcome")
 _read_s = _meter.create_histogram(
     "relay.worker.read.duration",
     unit="s",
-    description="From asking Graph to having its answer accepted",
+    description="Time from the request to Graph until its answer is accepted",
     explicit_bucket_boundaries_advisory=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 _changed = _meter.create_counter("relay.worker.answers.changed", description="Answers that a read changed")
