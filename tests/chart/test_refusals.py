@@ -298,6 +298,7 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
         at("backup", {"enabled": True, "publicKey": {"existingSecret": "k"}, "upload": {"container": {"args": ["a"]}}}),
         "backup.upload.container has no image",
     ),
+    "a text that is no object": ({"extraObjects": ["x"]}, "write apiVersion, kind and metadata"),
     "a dashboard that is none": (
         at("metrics.dashboards.extra", {"mine": "{nope"}),
         "metrics.dashboards.extra.mine is not JSON",

@@ -148,10 +148,17 @@ def test_values_of_a_role_go_before_those_of_all_pods_also_when_they_are_false_o
     assert rendering.one("Deployment", "worker")["spec"]["template"]["spec"]["tolerations"] == [{"key": "x"}]
 
 
+def test_a_name_that_looks_like_a_number_stays_a_name(helm: Helm):
+    given = values({"pod": {"serviceAccount": {"name": "1"}, "priorityClassName": "2", "nodeSelector": {"pool": "3"}}})
+    pod = helm.render(given).one("Deployment", "worker")["spec"]["template"]["spec"]
+    assert (pod["serviceAccountName"], pod["priorityClassName"], pod["nodeSelector"]) == ("1", "2", {"pool": "3"})
+
+
 def test_templates_in_extra_objects_are_rendered(helm: Helm):
     objects = [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-one"}},
         'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: "{{ .Release.Namespace }}-two"}\n',
+        "{{ if .Values.valkey.enabled }}apiVersion: v1\nkind: ConfigMap\nmetadata: {name: three}\n{{ end }}",
     ]
     rendering = helm.render(values({"extraObjects": objects}))
     assert {each["metadata"]["name"] for each in rendering.of("ConfigMap")} == {"relay-one", "telephony-two"}

@@ -401,6 +401,14 @@ Backups would be lost with their pod: set backup.persistence.existingClaim or ba
 
 {{/* Names of an operator's additions that the chart uses itself. */}}
 {{- define "teams-presence-relay.check-additions" -}}
+{{- range $object := .Values.extraObjects }}
+{{- if kindIs "string" $object }}
+{{- $text := tpl $object $ | trim }}
+{{- if and $text (not (and (regexMatch "(?m)^apiVersion:" $text) (regexMatch "(?m)^kind:" $text))) }}
+extraObjects has a text that is no object: write apiVersion, kind and metadata, each at the beginning of a line.
+{{- end }}
+{{- end }}
+{{- end }}
 {{- range $component := (include "teams-presence-relay.components" . | fromJson).items }}
 {{- $role := include "teams-presence-relay.role" (dict "root" $ "component" $component) | fromJson }}
 {{- $roles := (include "teams-presence-relay.roles" (dict "root" $ "component" $component) | fromJson).items }}
