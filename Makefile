@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 FOR_RUNNING := $(VENV)/.installed-run
 FOR_ALL := $(VENV)/.installed
 FOR_CHART := $(VENV)/.installed-chart
+FOR_DOCS := $(VENV)/.installed-docs
 PYTEST := $(BIN)/python -m pytest
 # Most tests wait for something most of the time, so many more processes than cores are of use.
 TEST_PROCESSES ?= 7
@@ -20,7 +21,7 @@ PROMISE := protos/v1.txtpb
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run run test topologies coverage coverage-run floors browser check soak chaos bench bench-push format lint types contracts protos protos-promise protos-check lock project-check parity-check locks-check chart-check chart-policies chart-snapshots image image-arm64 profiles docs
+.PHONY: help setup setup-run run test topologies coverage coverage-run floors browser check soak chaos bench bench-push format lint types contracts protos protos-promise protos-check lock project-check parity-check locks-check chart-check chart-policies chart-snapshots image image-arm64 profiles docs site
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -63,6 +64,13 @@ $(FOR_CHART): requirements/chart.txt | $(VENV)/pyvenv.cfg
 	@rm -rf $(VENV)/chart
 	@$(call quietly,$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --ignore-requires-python --require-hashes \
 	  --target $(VENV)/chart -r requirements/chart.txt)
+	@touch $@
+
+# MkDocs, in an environment of its own: nothing else needs it.
+$(FOR_DOCS): requirements/docs.txt | $(VENV)/pyvenv.cfg
+	@echo "Installing MkDocs into $(VENV)/docs ..."
+	@$(PYTHON) -m venv --clear $(VENV)/docs
+	@$(call quietly,$(VENV)/docs/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/docs.txt)
 	@touch $@
 
 # ---- run and test -------------------------------------------------------------------------------------------------------
@@ -116,7 +124,7 @@ bench-push: setup ## run the benchmarks of push: a day beside polling, loss, sil
 
 # ---- check --------------------------------------------------------------------------------------------------------------
 
-check: lint types contracts protos-check project-check parity-check chart-check locks-check ## check format, lint, types, import contracts, protos, docs, chart, locks and known vulnerabilities
+check: lint types contracts protos-check project-check parity-check chart-check locks-check site ## check format, lint, types, import contracts, protos, docs, chart, locks and known vulnerabilities
 
 format: setup ## format code and protos
 	@$(BIN)/ruff format --quiet $(CODE)
@@ -177,8 +185,14 @@ profiles: setup
 	@$(BIN)/python -m tests.profiles
 
 # The pages of docs/reference follow from the code; `make check` compares them.
-docs: setup ## write the generated pages: settings and commands
+docs: setup ## write the generated pages of docs/reference
 	@$(BIN)/python -m tests.references
+
+# A warning, a broken link or a broken anchor fails it.
+site: $(FOR_DOCS) ## build the documentation site into .site/html
+	@$(VENV)/docs/bin/python -m deploy.site.assemble .site/pages
+	@$(call quietly,env NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict)
+	@echo "The site is in .site/html: open .site/html/index.html"
 
 # ---- protos and locks ---------------------------------------------------------------------------------------------------
 
@@ -201,7 +215,7 @@ protos-check: setup
 # No address and no header, so that the locks are the same wherever they are made. presence-suite is here, in suite/.
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --no-annotate --no-emit-package presence-suite --quiet
 
-lock: setup ## resolve the locks again: of images, of `make run`, of everything, and of tools for the chart
+lock: setup ## resolve the locks again: of images, of `make run`, of everything, and of tools for the chart and the site
 	@$(LOCK) --output-file requirements/relay.txt
 	@$(LOCK) --extra dev --constraints requirements/relay.txt --output-file requirements/run.txt
 	@$(LOCK) --all-extras --constraints requirements/run.txt --output-file requirements/dev.txt
@@ -210,3 +224,4 @@ lock: setup ## resolve the locks again: of images, of `make run`, of everything,
 	@$(BIN)/uv pip compile requirements/build.in --constraints requirements/run.txt --universal --generate-hashes --no-header --no-annotate --quiet \
 	  --output-file requirements/build.txt
 	@$(BIN)/uv pip compile requirements/checkov.in --universal --generate-hashes --no-header --no-annotate --quiet --output-file requirements/checkov.txt
+	@$(BIN)/uv pip compile requirements/docs.in --universal --generate-hashes --no-header --no-annotate --quiet --output-file requirements/docs.txt

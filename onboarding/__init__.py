@@ -14,6 +14,7 @@
     status_names.py      names of console statuses
     dates.py             formats of times, durations and numbers
     settings.py          addresses, the operator's name, and limits
+    identity_association.py  the file by which Microsoft verifies the publisher's domain
 
     1 organisation ──► 2 permission ──► Microsoft ──► use this account? ──yes──► 3 check ──► suite key, once
              a flow in Redis,        code, PKCE,   the consent is      tenant and grant in one write,

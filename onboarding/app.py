@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
+from onboarding import identity_association
 from onboarding.layout import STATIC, Pages
 from onboarding.middleware import PagesMiddleware
 from onboarding.problems import ProblemError, microsoft_error_of, problem_of, sentence_of
@@ -49,6 +50,7 @@ def create_app(
     steps: WizardSteps,
     tenant: TenantPages,
     record_proxy: Callable[[], Awaitable[None]],
+    client_id: str,
 ) -> Starlette:
     """Put the application together.
 
@@ -58,6 +60,7 @@ def create_app(
         steps: from `WizardSteps.open`.
         tenant: from `TenantPages.open`.
         record_proxy: records that requests come through a proxy that the settings do not name.
+        client_id: the application id of the app registration.
     """
     errors = _ErrorPages(pages)
     rate_limiter = RateLimiter(settings.rate_limits)
@@ -66,6 +69,7 @@ def create_app(
             Mount(STATIC, StaticFiles(packages=[("onboarding", "static")])),
             *tenant.routes(),  # before the wizard's, where a flow's id stands in the place of their words
             *WizardViews(steps, pages, settings, tenant.returned).routes(),
+            *([identity_association.route(client_id)] if settings.has_identity_association else []),
         ],
         middleware=[
             Middleware(
@@ -124,7 +128,7 @@ async def opened(settings: WebSettings, store: Store, ring: KeyRing, graph: Grap
         TenantPages.open(store, ring, graph, settings, pages) as tenant,
         running({"sign-ups-sweep": steps.sweep}),
     ):
-        yield create_app(settings, pages, steps, tenant, Proxies(store).met)
+        yield create_app(settings, pages, steps, tenant, Proxies(store).met, graph.client_id)
 
 
 def _log(error: RelayError) -> None:

@@ -118,6 +118,7 @@ class WebSettings:
         suite_ca_file: shown in the command to try, when suites must trust a CA of their own; empty: the system's.
         manager_roles: directory roles whose holders manage their tenant, as Entra's role template ids; none: off.
         egress_addresses: addresses from which the relay reaches Microsoft, for an organisation's named location; empty: not shown.
+        has_identity_association: whether the file is served by which Microsoft verifies the domain of the pages.
         push: for the subscription that the verification tries; None: the relay uses no change notifications.
         heartbeat_timeout: time without a heartbeat after which a verification counts as dead: the delay for a person who waits for the
             page when the process is killed.
@@ -148,6 +149,7 @@ class WebSettings:
     suite_ca_file: str = ""
     egress_addresses: tuple[str, ...] = ()
     manager_roles: frozenset[str] = frozenset()
+    has_identity_association: bool = False
     push: PushSettings | None = None
     heartbeat_timeout: timedelta = timedelta(seconds=5)
     limits: HttpLimits = field(default_factory=HttpLimits)
@@ -215,6 +217,7 @@ def web_settings(web: WebConfig, http: HttpConfig, *, push: PushSettings | None,
         suite_ca_file=web.suite_ca_file,
         egress_addresses=listed(web.egress_addresses),
         manager_roles=frozenset(role.lower() for role in listed(web.manager_roles)),
+        has_identity_association=web.identity_association,
         push=push,
         limits=http.limits(),
         rate_limits=RateLimits(

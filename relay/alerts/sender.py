@@ -145,7 +145,7 @@ class AlertSender:
         except StoreUnavailable as error:
             self._later(notice, channel, str(error))
         except Exception:
-            log.exception("alerts_failed", **fields)
+            log.exception("alert_failed", **fields)
             self._later(notice, channel, "")
         finally:
             self._under_way.discard(_destination(notice, channel))

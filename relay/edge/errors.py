@@ -88,6 +88,11 @@ _FORMS: Final[Mapping[type[RelayError], _Form]] = {
 _BUG: Final = _Form(grpc.StatusCode.INTERNAL, _Reason.ERROR_REASON_BUG)
 
 
+def advice() -> dict[str, tuple[grpc.StatusCode, timedelta | None]]:
+    """Return the name of each `ErrorReason` with its gRPC code and the wait that a suite is advised."""
+    return {_Reason.Name(form.reason): (form.code, form.retry_after) for form in (*_FORMS.values(), _BUG)}
+
+
 @dataclass(frozen=True, slots=True)
 class WireError:
     """The end of a call, as its suite sees it."""

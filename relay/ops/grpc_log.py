@@ -12,7 +12,7 @@ from typing import Final
 
 NAME: Final = "grpc._cython.cygrpc"
 _EVERY_S: Final = 60.0
-_OF_STRANGERS: Final = {
+OF_STRANGERS: Final = {
     "Invalid encoding on ": "grpc_metadata_is_no_text",
     "ExecuteBatchError raised in core by servicer method ": "grpc_call_broke_off",
 }
@@ -24,19 +24,19 @@ class StrangersQuiet(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._unsaid = dict.fromkeys(_OF_STRANGERS, 0)
-        self._said = dict.fromkeys(_OF_STRANGERS, float("-inf"))
+        self._unsaid = dict.fromkeys(OF_STRANGERS, 0)
+        self._said = dict.fromkeys(OF_STRANGERS, float("-inf"))
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return True if a record is to be written; one about strangers loses its words."""
-        kind = next((begins for begins in _OF_STRANGERS if str(record.msg).startswith(begins)), None)
+        kind = next((begins for begins in OF_STRANGERS if str(record.msg).startswith(begins)), None)
         if kind is None:
             return True
         self._unsaid[kind] += 1
         now = time.monotonic()
         if now - self._said[kind] < _EVERY_S:
             return False
-        record.msg = f"{_OF_STRANGERS[kind]} count={self._unsaid[kind]}"
+        record.msg = f"{OF_STRANGERS[kind]} count={self._unsaid[kind]}"
         record.args, record.exc_info, record.exc_text = (), None, None
         record.levelno, record.levelname = logging.WARNING, "WARNING"
         self._unsaid[kind], self._said[kind] = 0, now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from typing import Final
@@ -43,8 +44,8 @@ class RefusalCounter:
 
     def _say(self, reason: str) -> None:
         count = self._unsaid.pop(reason, 0)
-        say = log.info if reason in _ORDINARY else log.warning
-        say("http_refused", server=self._server, reason=reason, count=count, hint=_ADVICE.get(reason, ""))
+        level = logging.INFO if reason in _ORDINARY else logging.WARNING
+        log.log(level, "http_refused", server=self._server, reason=reason, count=count, hint=_ADVICE.get(reason, ""))
 
 
 _ORDINARY: Final = frozenset({"head_too_slow", "no_tls", "upgrade"})

@@ -14,6 +14,7 @@ import structlog
 from redis.asyncio import Redis
 
 from onboarding.app import opened
+from onboarding.identity_association import PATH
 from onboarding.settings import RateLimits, WebSettings
 from tests.graph.conftest import settings_for
 from tests.onboarding.person import Person
@@ -23,9 +24,13 @@ Meet = Callable[..., Awaitable[Person]]
 PUBLIC = "https://relay.example"
 
 
-async def public(site: Site, path: str = "/onboarding", **options: object) -> httpx.Response:
+async def public(
+    site: Site, path: str = "/onboarding", *, has_identity_association: bool = False, **options: object
+) -> httpx.Response:
     """A page as it is served under a public name, behind an ingress."""
-    settings = WebSettings(public_url=PUBLIC, suite_address="relay.example:443")
+    settings = WebSettings(
+        public_url=PUBLIC, suite_address="relay.example:443", has_identity_association=has_identity_association
+    )
     graph = settings_for(site.cloud)
     async with opened(settings, site.store, site.ring, graph) as app:
         transport = httpx.ASGITransport(app)
@@ -48,6 +53,16 @@ async def test_every_page_has_the_same_guards(site: Site, path: str):
     assert headers["cache-control"] == "no-store"
     assert headers["strict-transport-security"] == "max-age=31536000"
     assert "server" not in headers
+
+
+async def test_microsoft_finds_the_application_at_the_publishers_domain(site: Site):
+    answer = await public(site, PATH, has_identity_association=True)
+    assert answer.headers["content-type"] == "application/json"  # Microsoft refuses others
+    assert answer.json() == {"associatedApplications": [{"applicationId": settings_for(site.cloud).client_id}]}
+
+
+async def test_no_publisher_is_claimed_unless_the_operator_says_so(site: Site):
+    assert (await public(site, PATH)).status_code == 404
 
 
 async def test_pages_need_nothing_inline_and_nothing_from_elsewhere(person: Person):

@@ -63,6 +63,11 @@ class WebConfig(SettingsGroup):
     suite_ca_file: str = Field(
         "", description="CA file in the command that the pages show, when suites must trust a CA of their own"
     )
+    identity_association: bool = Field(
+        default=False,
+        description="serve `/.well-known/microsoft-identity-association.json`, by which Microsoft verifies the domain of "
+        "`RELAY_WEB_PUBLIC_URL` as your publisher domain",
+    )
     trusted_proxies: Proxies = Field(
         "",
         description="addresses of proxies whose `X-Forwarded-For` is trusted, separated by commas. Empty: none, and "

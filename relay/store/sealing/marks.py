@@ -134,7 +134,7 @@ class PublicMarks(Marks):
             PublicKeysInvalid: it is none.
         """
         self._keys = read_public_set(text)
-        self._file = None if path is None else FollowedFile(path, "mark_keys_unreadable", every_s)
+        self._file = None if path is None else FollowedFile(path, every_s)
 
     def _public(self, missing: str = "") -> Mapping[str, Ed25519PublicKey]:
         text = None

@@ -32,10 +32,9 @@ class FollowedFile:
     It is looked at when somebody asks, every `every_s` at most. So an idle process does nothing, and a rotation needs no restart.
     """
 
-    def __init__(self, path: Path, unreadable: str, every_s: float = LOOK_EVERY_S) -> None:
-        """Follow `path`; `unreadable` is the name of the event that is logged once when it cannot be read."""
+    def __init__(self, path: Path, every_s: float = LOOK_EVERY_S) -> None:
+        """Follow `path`."""
         self.path = path
-        self._unreadable = unreadable
         self._every_s = every_s
         self._looked = float("-inf")
         self._seen: tuple[int, ...] | None = None
@@ -56,7 +55,7 @@ class FollowedFile:
                 return file.read(_MOST_BYTES)
         except OSError as error:
             if self._seen is not _GONE:
-                log.warning(self._unreadable, error=error.strerror or type(error).__name__, path=str(self.path))
+                log.warning("key_file_unreadable", error=error.strerror or type(error).__name__, path=str(self.path))
             self._seen = _GONE
             return None
 
@@ -72,7 +71,7 @@ class RingFile(KeyRing):
     ) -> None:
         """A ring that begins with `text`, what `path` held when settings were read."""
         super().__init__(read_ring(text), clock)
-        self._file = FollowedFile(path, "key_ring_unreadable", every_s)
+        self._file = FollowedFile(path, every_s)
 
     def reload_if_changed(self, missing: str = "") -> None:
         """See `KeyRing.reload_if_changed`."""

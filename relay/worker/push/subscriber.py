@@ -146,7 +146,7 @@ class Subscriber:
                     if failed is not None:  # the tenant leaves all the same
                         log.error("subscription_orphaned", tenant_id=self._tenant_id, error=repr(type(failed)))
         except TimeoutError:
-            log.warning("subscriptions_orphaned", tenant_id=self._tenant_id)
+            log.warning("subscription_orphaned", tenant_id=self._tenant_id, error="no answer in time")
 
     async def finish(self) -> None:
         """Return when no step is under way: one that is cut short may leave a subscription behind."""
