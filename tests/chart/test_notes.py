@@ -11,6 +11,7 @@ import yaml
 
 from tests.chart.engine import CHART
 from tests.chart.examples import EXAMPLES, at, values
+from tests.chart.test_commands import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +65,11 @@ def test_commands_name_objects_that_exist_and_hosts_are_those_of_the_values(
         assert not host or f"     {host}  for " in shown
     assert f"https://{given['web']['host']}/onboarding/callback" in shown
     assert "helm -n telephony test relay" in shown
+    commands = [words.split() for words in re.findall(r"-- presence-relay(.*)", shown)]
+    assert {parsed({"args": words}) for words in commands} == {
+        "presence-relay tenants list",
+        "presence-relay tenants onboard",
+    }
 
 
 @pytest.mark.parametrize(
