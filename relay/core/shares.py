@@ -66,12 +66,14 @@ class ShareTable:
         workers: name -> registration, of those that live.
         owners: partition -> the worker that says it owns it, which may have died since.
         loads: partition -> its work as its last owner counted it.
+        read_ms: the store's time at which it was read, in ms since 1970.
     """
 
     partitions: int
     workers: Mapping[str, LiveWorker] = field(default_factory=dict)
     owners: Mapping[int, str] = field(default_factory=dict)
     loads: Mapping[int, PartitionLoad] = field(default_factory=dict)
+    read_ms: int = 0
 
     def owner(self, partition: int) -> str | None:
         """Return the live worker that owns a partition; None for a free one."""

@@ -8,6 +8,7 @@
     partition.py   one owned partition: its tenants, inbox and housekeeping
     ownership.py   the lease, the epoch, and access to Graph while the lease lasts
     contacts.py    the contact times of a partition's tenants, written together
+    store_clock.py the time of day by the store's clock, which all workers share
     context.py     the connections, repositories and settings that all tenants share
     cloud.py       Microsoft's side: one Graph client, and access tokens
     settings.py    the settings, each with its reason

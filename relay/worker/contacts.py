@@ -58,7 +58,7 @@ class ContactWriter:
 
     async def _write(self, lease: Lease) -> None:
         contacts = dict(self._unwritten)
-        now_ms = int(self._resources.clock.wall().timestamp() * 1000)
+        now_ms = self._resources.store_clock.now_ms()
         await self._resources.presences.contact(lease, [contact.said_at(now_ms) for contact in contacts.values()])
         for tenant_id, contact in contacts.items():
             if self._unwritten.get(tenant_id) is contact:  # else there is a newer one

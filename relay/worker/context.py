@@ -15,6 +15,7 @@ from relay.store.presence.pipes import Inbox
 from relay.store.presence.presences import Presences
 from relay.store.presence.push import PushStatuses
 from relay.store.presence.subscriptions import Subscriptions
+from relay.worker.store_clock import StoreClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,7 @@ class Resources:
         worker_id: name of this worker, for leases and explanations.
         settings: of the worker.
         clock: by which everything here waits and measures.
+        store_clock: the time of day that workers share, for what one of them writes and another reads.
         vault: the grants.
         tenants: their records.
         presences: answers, names and contact times.
@@ -50,6 +52,7 @@ class Resources:
     worker_id: str
     settings: WorkerSettings
     clock: Clock
+    store_clock: StoreClock
     vault: Vault
     tenants: Tenants
     presences: Presences
@@ -78,6 +81,7 @@ class Resources:
             worker_id=worker_id,
             settings=settings,
             clock=clock,
+            store_clock=StoreClock(clock),
             vault=vault,
             tenants=Tenants(store),
             presences=Presences(store),

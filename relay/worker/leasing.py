@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from relay.store.presence.leases import Lease, TakenPartition
     from relay.store.server.connection import Store
     from relay.worker.settings import WorkerSettings
+    from relay.worker.store_clock import StoreClock
 
 log = structlog.get_logger(__name__)
 
@@ -70,10 +71,11 @@ class Leasing:
         settings: WorkerSettings,
         worker_id: str,
         owner: Owner,
+        store_clock: StoreClock,
         clock: Clock = SYSTEM,
     ) -> None:
         self._leases = Leases(store)
-        self._sharing = Sharing(store, settings, worker_id, clock)
+        self._sharing = Sharing(store, settings, worker_id, store_clock, clock)
         self._metrics = ShareMetrics(worker_id, lambda: self._sharing.table)
         self._clock = clock
         self._settings = settings

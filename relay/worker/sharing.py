@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from relay.core.shares import PartitionLoad, ShareTable
     from relay.store.server.connection import Store
     from relay.worker.settings import WorkerSettings
+    from relay.worker.store_clock import StoreClock
 
 _SOON_S: Final = 0.01
 """Time after the instant at which a registration expires, for the store to have dropped it."""
@@ -30,12 +31,15 @@ _SOON_S: Final = 0.01
 class Sharing:
     """The registration of this worker, and the table as it knows it."""
 
-    def __init__(self, store: Store, settings: WorkerSettings, worker_id: str, clock: Clock = SYSTEM) -> None:
+    def __init__(
+        self, store: Store, settings: WorkerSettings, worker_id: str, store_clock: StoreClock, clock: Clock = SYSTEM
+    ) -> None:
         self._workers = Workers(store)
         self._changed = SharesChanged(store)
         self._lease = settings.lease
         self._worker_id = worker_id
         self._clock = clock
+        self._store_clock = store_clock
         self._announced: set[int] | None = None
         self._holder = ShareMoves(worker_id, keys.PARTITIONS, settings.lease.total_seconds())
 
@@ -51,7 +55,9 @@ class Sharing:
             StoreUnavailable: the table is the one of before.
         """
         announce = self._announced is None or self._announced != owned.keys()
+        asked_at = self._clock.monotonic()
         table = await self._workers.beat(self._worker_id, self._lease, owned, announce=announce)
+        self._store_clock.observe(table.read_ms, asked_at, self._clock.monotonic())
         self._announced = set(owned)
         self._holder.see(table, self._clock.monotonic())
 

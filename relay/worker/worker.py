@@ -70,7 +70,7 @@ class Worker:
         tenants = Tenants(store)
         self._alerts = AlertSender(store, tenants, vault.ring, settings.alerts, lambda: self.partitions)
         self._resources = Resources.of(store, vault, settings, worker_id, clock, self._alerts.wake)
-        self._leasing = Leasing(store, settings, worker_id, self, clock)
+        self._leasing = Leasing(store, settings, worker_id, self, self._resources.store_clock, clock)
         self._owned: dict[int, tuple[OwnedPartition, asyncio.Task[None]]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis.asyncio import Redis
@@ -11,6 +12,7 @@ from emulator import Fault
 from relay.core.presence import Status, TenantId
 from relay.store.presence.entries import TenantContact, render_contact
 from relay.store.server import keys
+from tests.support.clock import SteppedClock
 from tests.support.waiting import eventually
 from tests.worker.conftest import Relay
 
@@ -55,6 +57,27 @@ async def test_until_graph_answers_a_new_owner_says_how_old_the_presence_is(rela
         async def is_confirmed() -> bool:
             contact = await relay.presences.contact_of(tenant)
             return contact is not None and contact.contact_ms > contact_ms and contact.status is Status.NONE
+
+        await eventually(is_confirmed)
+
+
+@pytest.mark.parametrize("off_h", [-1, 1])
+async def test_a_worker_whose_clock_is_an_hour_off_neither_ages_presence_nor_makes_it_younger(
+    relay: Relay, raw: Redis, off_h: int
+) -> None:
+    tenant, contact_ms = await left_behind(relay, raw)
+    relay.microsoft.add_fault(Fault(path="/v1.0/communications", latency_ms=3000))
+    async with relay.working(clock=SteppedClock(wall=datetime.now(UTC) + timedelta(hours=off_h))):
+        contact = await said(relay, raw, tenant)
+        assert (contact.contact_ms, contact.status) == (contact_ms, Status.STALE)
+
+        async def is_confirmed() -> bool:
+            contact = await relay.presences.contact_of(tenant)
+            return (
+                contact is not None
+                and abs(contact.contact_ms - time.time() * 1000) < 60_000
+                and contact.status is Status.NONE
+            )
 
         await eventually(is_confirmed)
 

@@ -118,7 +118,7 @@ def _table(now_ms: int, live: Sequence[bytes], owners: Sequence[bytes], loads: S
         if found is not None:
             counted[partition] = PartitionLoad(*map(int, found.groups()))
     owned = {partition: _text(worker) for partition, worker in _of_partitions(owners)}
-    return ShareTable(keys.PARTITIONS, workers, owned, counted)
+    return ShareTable(keys.PARTITIONS, workers, owned, counted, now_ms)
 
 
 def _of_partitions(fields: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:

@@ -40,6 +40,7 @@ class Contact:
         self._settings = resources.settings
         self._presences = resources.presences
         self._clock = resources.clock
+        self._store_clock = resources.store_clock
         self._contacts = contacts
         self._schedule = schedule
         self._names = names
@@ -53,7 +54,7 @@ class Contact:
         """Take over the contact of an earlier owner: the presences of these users are that old, until Graph confirms them again."""
         contact = await self._presences.contact_of(self._tenant_id)
         contact_ms = contact.contact_ms if contact is not None else 0
-        ago_s = max(0.0, self._clock.wall().timestamp() - contact_ms / 1000)
+        ago_s = max(0.0, self._store_clock.now_s() - contact_ms / 1000)
         at = self._clock.monotonic() - ago_s if contact_ms else float("-inf")
         self._last = (at, contact_ms)
         self._inherited_interval_s = contact.interval_ms / 1000 if contact is not None else 0.0
@@ -104,6 +105,6 @@ class Contact:
         """
         if at is None or self._last[0] != at:
             ago_s = 0.0 if at is None else self._clock.monotonic() - at
-            wall_s = self._clock.wall().timestamp()
+            wall_s = self._store_clock.now_s()
             self._last = (at, max(0, int((wall_s - min(ago_s, wall_s)) * 1000)))
         return self._last[1]
