@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.chart.engine import Helm
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
 REFUSALS = ("These values cannot work:", "meet the specifications of the schema")
 
 
