@@ -192,7 +192,7 @@ docs: setup ## write the generated pages of docs/reference
 site: $(FOR_DOCS) ## build the documentation site into .site/html
 	@$(VENV)/docs/bin/python -m deploy.site.assemble .site/pages
 	@$(call quietly,env NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict)
-	@echo "The site is in .site/html: open .site/html/index.html"
+	@echo "The site is in .site/html. Read it with: python3 -m http.server --bind 127.0.0.1 --directory .site/html"
 
 # ---- protos and locks ---------------------------------------------------------------------------------------------------
 

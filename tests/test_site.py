@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import argparse
+import ast
+import importlib.util
+import json
 import re
+import subprocess
+import tomllib
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
+import pytest
+import typer
+import typer.main
+import yaml
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry, generate_latest
 
+import relay.cli
+import suite.cli
+from bench.commands import BENCHMARKS
 from deploy.site import assemble
 from tests.references import log_events, metrics
+from tests.support.documents import DOCUMENTS, ROOT, blocks, commands
 
 
 def test_every_event_that_is_logged_is_explained_and_no_other():
@@ -48,3 +64,99 @@ def test_links_of_a_page_lead_to_the_places_that_pages_have_in_the_site():
         "](../files/", ""
     )
     assert {"index.md", "operate/security.md", "reference/settings.md"} <= site.keys()
+
+
+def _names(document: Path) -> str:
+    return str(document.relative_to(ROOT))
+
+
+def _faults_of_typer(words: list[str], app: typer.Typer) -> list[str]:
+    """Return what a command line names that a program does not have."""
+    command: Any = typer.main.get_command(app)
+    rest = words[1:]
+    while rest and getattr(command, "commands", None) and not rest[0].startswith("-"):
+        if rest[0] not in command.commands:
+            return [f"no command {rest[0]}"]
+        command = command.commands[rest.pop(0)]
+    known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
+    known |= {"--help", "--install-completion"}
+    return [f"no option {word}" for word in rest if word.startswith("--") and word.partition("=")[0] not in known]
+
+
+def _faults_of_make(words: list[str], makefile: str) -> list[str]:
+    """Return the targets and variables of a command line that the Makefile does not have."""
+    return [
+        f"no {word}"
+        for word in (word for word in words[1:] if not word.startswith("-"))
+        if not re.search(
+            rf"^{re.escape(word.partition('=')[0])}(?::| \?=)|\$\({word.partition('=')[0]}\)", makefile, re.MULTILINE
+        )
+    ]
+
+
+def _faults_of_python(words: list[str]) -> list[str]:
+    """Return what a `python -m` names that there is not; of a benchmark its options too."""
+    if words[1:2] != ["-m"] or words[2].partition(".")[0] not in {"bench", "tests", "deploy", "emulator"}:
+        return []
+    if importlib.util.find_spec(words[2]) is None:
+        return [f"no module {words[2]}"]
+    if words[2] != "bench" or len(words) == 3 or words[3] == "NAME":
+        return []
+    bench = next((each for each in BENCHMARKS if each.name == words[3]), None)
+    if bench is None:
+        return [f"no benchmark {words[3]}"]
+    parser = argparse.ArgumentParser()
+    bench.add_arguments(parser)
+    known = {option for action in parser._actions for option in action.option_strings}
+    return [f"no option {word}" for word in words[4:] if word.startswith("--") and word not in known]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_names)
+def test_each_command_in_a_document_exists_with_its_options(document: Path):
+    makefile = (ROOT / "Makefile").read_text()
+    faults = []
+    for words in commands(document.read_text()):
+        match words[0]:
+            case "presence-relay":
+                found = _faults_of_typer(words, relay.cli.app)
+            case "presence-suite":
+                found = _faults_of_typer(words, suite.cli.app)
+            case "make":
+                found = _faults_of_make(words, makefile)
+            case _:
+                found = _faults_of_python(words)
+        faults += [f"{' '.join(words)}: {fault}" for fault in found]
+    assert faults == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_names)
+def test_each_example_in_a_document_can_be_read(document: Path):
+    shell = []
+    for block in blocks(document.read_text()):
+        match block.language:
+            case "json":
+                json.loads(block.text)
+            case "toml":
+                tomllib.loads(block.text)
+            case "yaml":
+                list(yaml.safe_load_all(block.text))
+            case "python":
+                compile(block.text, str(document), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            case "sh":
+                shell.append(block.text)
+    if shell:
+        read = subprocess.run(["bash", "-n"], input="\n".join(shell), capture_output=True, text=True, check=False)
+        assert read.stderr == ""
+
+
+@pytest.mark.parametrize("document", [each for each in DOCUMENTS if each.name != "CHANGELOG.md"], ids=_names)
+def test_each_setting_that_a_document_names_exists(document: Path):
+    known = set(re.findall(r"^\| `(RELAY_\w+)`", (ROOT / "docs/reference/settings.md").read_text(), re.MULTILINE))
+    named = set(re.findall(r"\bRELAY_[A-Z0-9_]+\b(?!…)", document.read_text()))
+    assert [name for name in sorted(named) if name not in known and name.removesuffix("_FILE") not in known] == []
+
+
+def test_commands_in_documents_are_found():
+    found = Counter(words[0] for document in DOCUMENTS for words in commands(document.read_text()))
+    assert found["presence-relay"] > 100
+    assert min(found[program] for program in ("make", "python", "presence-suite")) > 10
