@@ -52,7 +52,7 @@ def resumed(former: PollPlan, now: float, away_s: float) -> tuple[PollPlan, floa
     """The plan of the next owner, by another clock."""
     pages = [page.moved(AHEAD_S) for page in former.settled()]
     plan, later = PollPlan(3), now + AHEAD_S + away_s
-    plan.resume(pages)
+    plan.resume(pages, later)
     plan.read_within(INTERVAL, covered=False)
     plan.read_within(SELDOM, covered=True)
     plan.add(USERS, later, INTERVAL)
@@ -101,7 +101,7 @@ def test_a_plan_at_rest_goes_on_as_if_nothing_had_happened() -> None:
 
 def test_a_page_of_larger_pages_is_divided() -> None:
     plan = PollPlan(5)
-    plan.resume([ReadPage(tuple(USERS), False, 10.0, 15.0), ReadPage((USERS[0],), True, 0.0, 1.0)])
+    plan.resume([ReadPage(tuple(USERS), False, 10.0, 15.0), ReadPage((USERS[0],), True, 0.0, 1.0)], 10.0)
     assert (len(plan), plan.pages) == (len(USERS), 3)
     assert plan.due_in(USERS[0], 10.0) == 5.0
 

@@ -9,12 +9,12 @@ as long again as an owner lets contact be old. (Users of whom the owner says tha
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Final
 
 from relay.core.presence import UserId
-from relay.core.reading.pages import PlannedRead
+from relay.core.reading.pages import PlannedRead, ReadPage
 from relay.core.reading.planning import PollPlan
 from tests.simulation.rules import Broken
 
@@ -35,6 +35,8 @@ class ContactRules:
     """It is that old until Graph has confirmed all of it, and not the first part."""
     answered_only: bool = True
     """Nothing is confirmed before Graph answers: not by a page all of whose users are being read ahead of it."""
+    handed_over_as_old: bool = True
+    """Pages that are handed over are as old as they were."""
     joined_with_contact: bool = True
     """An edge to which the first suite of a tenant comes counts from the contact that is stored, and not from then."""
 
@@ -78,16 +80,31 @@ class World:
         self.edges: list[Edge] = []
         self.take_over()
 
-    def take_over(self) -> None:
+    def take_over(self, handed_over: Sequence[ReadPage] = ()) -> None:
         plan = PollPlan(2, self.draw.random())
-        plan.add(USERS, self.now, INTERVAL_S)
         rules = self.rules
+        plan.resume([page for page in handed_over if self.confirmed.keys() >= set(page.users)], self.now)
+        resumed = set(plan)
+        plan.add(USERS, self.now, INTERVAL_S)
         if rules.taken_over_as_old:
             users = self.confirmed if rules.all_of_it_confirmed else list(self.confirmed)[:1]
-            plan.inherit(users, self.contact)
+            plan.inherit(set(users) - resumed, self.contact)
         elif self.confirmed:
             plan.inherit(self.confirmed, self.now)
         self.owner = Owner(plan)
+
+    def hand_over(self) -> None:
+        """The owner stops in order, and the next one goes on at once or after a while."""
+        if self.owner is None:
+            return
+        pages = self.owner.plan.settled()
+        self.crash()
+        for _ in range(self.draw.choice([0, 0, 5])):
+            self.now += self.draw.choice([1.0, BEAT_S])
+            self.check()
+        if not self.rules.handed_over_as_old:
+            pages = [replace(page, confirmed=self.now) for page in pages]
+        self.take_over(pages)
 
     def crash(self) -> None:
         self.owner = None
@@ -101,10 +118,8 @@ class World:
         elif self.rules.answered_only:
             owner.plan.put_off(read, self.now, INTERVAL_S)
         else:
-            owner.plan.done(read, self.now, INTERVAL_S)
             assert read.page is not None
-            read.page.confirmed = self.now
-            owner.plan.inherit((), 0.0)
+            owner.plan.done(replace(read, users=tuple(read.page.users)), self.now, INTERVAL_S)
 
     def finish_read(self) -> None:
         owner = self.owner
@@ -162,6 +177,7 @@ class World:
             (self.draw.choice((0.1, 0.3)), self.graph_goes_or_comes),
             (self.draw.choice((0.1, 0.3)), self.crash),
             (self.draw.choice((0.1, 0.5)), self.take_over),
+            (self.draw.choice((0.0, 0.5)), self.hand_over),
             (0.3, self.come),
             (0.1, self.go),
         ]

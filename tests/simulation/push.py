@@ -219,7 +219,9 @@ class Owner:
         if left is not None and left.fence != world.fence - 1 and world.rules.handed_to_the_next:
             left = None
         resumed = set(world.store.answers) if left is not None else set()
-        self.plan.resume([page.without(set(page.users) - resumed) for page in left.pages] if left is not None else [])
+        self.plan.resume(
+            [page.without(set(page.users) - resumed) for page in left.pages] if left is not None else [], world.now
+        )
         resumed = set(self.plan)
         self.plan.add(world.users, world.now, INTERVAL)
         self.plan.move([user for user in world.users if world.covered(user)], world.now, INTERVAL, covered=True)

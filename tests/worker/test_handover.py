@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
+import msgspec
 import pytest
+from msgspec.structs import replace as replace_page
 from redis.asyncio import Redis
 
 from emulator import Fault
 from relay.core.audit.events import OPERATOR
-from relay.core.presence import TenantId
+from relay.core.presence import Status, TenantId
+from relay.store.presence.entries import TenantContact, render_contact
+from relay.store.presence.handovers import Handover
 from relay.store.presence.pipes import Inbox
 from relay.store.server import keys
 from tests.support.waiting import eventually
 from tests.worker.conftest import SETTINGS, Relay, WebhookTls
 from tests.worker.test_push import Push, hooked
+from tests.worker.test_takeover import said as reported
 
 ADA, BEN, CHLOE = "ada@contoso.example", "ben@contoso.example", "chloe@contoso.example"
 HOUR = timedelta(hours=1)
@@ -116,6 +122,45 @@ async def test_whoever_is_being_read_when_the_owner_ends_is_read_by_the_next(rel
     since = relay.microsoft.journal.total
     found = await read_next(relay, tenant, since)
     assert set().union(*found) == ids(relay, BEN, CHLOE)
+
+
+async def test_presence_handed_over_long_ago_is_called_stale_until_graph_confirms_it(relay: Relay, raw: Redis) -> None:
+    tenant, _ = await left_in_order(relay, ADA)
+    contact_ms = await made_older(raw, tenant, 40_000)
+    relay.microsoft.add_fault(Fault(path="/v1.0/communications", latency_ms=3000))
+    async with relay.working("next", SETTINGS):
+        said = await reported(relay, raw, tenant)
+        assert (said.contact_ms, said.status) == (contact_ms, Status.STALE)
+        assert await relay.sees(tenant, ADA, "Available")  # as it was: the tenant is stale, and not the user
+
+        async def is_confirmed() -> bool:
+            contact = await relay.presences.contact_of(tenant)
+            return contact is not None and contact.contact_ms > contact_ms and contact.status is Status.NONE
+
+        await eventually(is_confirmed)
+
+
+async def test_contact_that_has_not_moved_seems_not_to_by_a_handover(relay: Relay, raw: Redis) -> None:
+    tenant, _ = await left_in_order(relay, ADA)
+    before = await relay.presences.contact_of(tenant)
+    async with relay.working("next", SELDOM):
+        said = await reported(relay, raw, tenant)
+        assert before is not None
+        assert (said.contact_ms, said.status) == (before.contact_ms, Status.NONE)
+
+
+async def made_older(raw: Redis, tenant: TenantId, by_ms: int) -> int:
+    """Make it as if the owner had stopped so much earlier, with intervals of 300 ms; returns the contact time."""
+    key, codec = keys.handover(keys.partition_of(tenant)), msgspec.msgpack
+    left = codec.decode(await raw.hget(key, tenant), type=Handover)
+    pages = [
+        replace_page(each, confirmed_ms=each.confirmed_ms - by_ms, due_ms=each.due_ms - by_ms) for each in left.pages
+    ]
+    await raw.hset(key, tenant, codec.encode(replace_page(left, pages=tuple(pages))))
+    contact_ms = int(time.time() * 1000) - by_ms
+    contact = TenantContact(tenant, contact_ms, 300, Status.NONE, 5000)
+    await raw.set(keys.tenant_contact(tenant), render_contact(contact))
+    return contact_ms
 
 
 async def test_settings_that_changed_in_between_are_in_force_at_once(relay: Relay) -> None:

@@ -55,8 +55,7 @@ class PollPlan:
         self._later: list[tuple[float, tuple[UserId, ...]]] = []
         self._resting: set[UserId] = set()  # are in `_later`
         self._failures: dict[UserId, int] = {}  # of reads ahead of pages
-        self._inherited: set[UserId] = set()
-        self._inherited_at = -math.inf
+        self._inherited: dict[float, set[UserId]] = {}  # when Graph confirmed them to an earlier owner
 
     def __contains__(self, user: UserId) -> bool:
         return user in self._page_of
@@ -81,17 +80,22 @@ class PollPlan:
     def oldest_confirmation(self) -> float | None:
         """Monotonic time of the oldest confirmation among all users; None if there are none."""
         times = [page.confirmed for page in self._pages if page.confirmed is not None]
-        return min([*times, self._inherited_at] if self._inherited else times, default=None)
+        return min([*times, *self._inherited], default=None)
 
     @property
     def inherited_at(self) -> float | None:
         """Monotonic time at which Graph confirmed what an earlier owner left; None once all of it is confirmed to this one."""
-        return self._inherited_at if self._inherited else None
+        return min(self._inherited, default=None)
 
     def inherit(self, users: Iterable[UserId], at: float) -> None:
         """Something is held of these users that Graph confirmed to an earlier owner: at `at`, minus infinity for nobody knows."""
-        self._inherited = {user for user in users if user in self._page_of}
-        self._inherited_at = at
+        if held := {user for user in users if user in self._page_of}:
+            self._inherited.setdefault(at, set()).update(held)
+
+    def _disinherit(self, users: Collection[UserId]) -> None:
+        for held in self._inherited.values():
+            held.difference_update(users)
+        self._inherited = {at: held for at, held in self._inherited.items() if held}
 
     def overdue(self, now: float, age_s: float, *, covered: bool = False) -> list[PollPage]:
         """Return the pages of one speed that Graph has not answered for `age_s` seconds."""
@@ -120,7 +124,7 @@ class PollPlan:
 
     def settled(self) -> list[ReadPage]:
         """Return the pages that Graph has answered for, without anybody of whom something is under way or to be read at once."""
-        unsettled = {*self._busy, *self._gathered, *self._resting, *self._failures, *self._inherited}
+        unsettled = {*self._busy, *self._gathered, *self._resting, *self._failures}
         settled = []
         for page in self._pages:
             if page.confirmed is not None and not page.failures and not page.again:
@@ -128,15 +132,16 @@ class PollPlan:
                 settled.append(ReadPage(tuple(users), page.covered, page.confirmed, page.due))
         return settled
 
-    def resume(self, pages: Iterable[ReadPage]) -> None:
+    def resume(self, pages: Iterable[ReadPage], now: float) -> None:
         """Go on with pages of an earlier owner, each as soon as that one would have read it; who is read here already is not in them."""
         for page in pages:
             users = [user for user in page.users if user not in self._page_of]
             for start in range(0, len(users), self._page_size):
-                resumed = PollPage({}, page.due, page.confirmed, page.confirmed, page.covered)
+                resumed = PollPage({}, page.due, page.confirmed, now, page.covered)
                 self._pages[resumed] = None
                 for user in users[start : start + self._page_size]:
                     self._place(user, resumed)
+            self.inherit(users, page.confirmed)
 
     def read_within(self, interval: float, *, covered: bool) -> None:
         """Read each page of one speed within so many seconds of its last confirmation."""
@@ -164,8 +169,9 @@ class PollPlan:
         self.mark_dirty(moved)
         return moved
 
-    def remove(self, users: Iterable[UserId]) -> None:
+    def remove(self, users: Collection[UserId]) -> None:
         """Read these users no longer; what is under way is not stopped."""
+        self._disinherit(users)
         for user in users:
             page = self._page_of.pop(user, None)
             if page is None:
@@ -173,7 +179,6 @@ class PollPlan:
             self._displace(user, page)
             self._urgent.discard(user)
             self._gathered.pop(user, None)
-            self._inherited.discard(user)
             self._resting.discard(user)
             self._failures.pop(user, None)
 
@@ -262,7 +267,7 @@ class PollPlan:
         """
         self._release(read)
         answered = set(read.users).difference(left)
-        self._inherited -= answered
+        self._disinherit(answered)
         for user in answered:
             self._failures.pop(user, None)
         if read.page is None:

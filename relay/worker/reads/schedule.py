@@ -109,7 +109,7 @@ class Scheduler:
         self.budget.resume(slow_down, blocked_until, now)
         self.plan.pause(blocked_until)
         self.refused.resume(refused)
-        self.plan.resume(pages)
+        self.plan.resume(pages, now)
         # Its settings may have been others.
         for covered, interval_s in zip((False, True), self.intervals(now), strict=True):
             self.plan.read_within(interval_s, covered=covered)

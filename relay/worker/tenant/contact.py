@@ -56,12 +56,13 @@ class Contact:
         contact_ms = contact.contact_ms if contact is not None else 0
         ago_s = max(0.0, self._store_clock.now_s() - contact_ms / 1000)
         at = self._clock.monotonic() - ago_s if contact_ms else float("-inf")
-        self._last = (at, contact_ms)
         self._inherited_interval_s = contact.interval_ms / 1000 if contact is not None else 0.0
         shown: list[UserId] = []
         async for some in in_slices(users):
             shown += filter(answers.has_presence, some)
         self._schedule.plan.inherit(shown, at)
+        # Where pages were handed over, their oldest confirmation is what that contact time is of.
+        self._last = (self._schedule.plan.oldest_confirmation, contact_ms)
 
     @property
     def is_idle(self) -> bool:
