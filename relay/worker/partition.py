@@ -86,6 +86,8 @@ class OwnedPartition:
         self._unsaved = 0
         self._many_came = asyncio.Event()
         self._tenants: dict[TenantId, tuple[TenantWorker, asyncio.Task[None]]] = {}
+        # Tenant that is being taken up -> what came for it meanwhile.
+        self._early: dict[TenantId, list[hints.Hint]] = {tenant_id: [] for tenant_id in roster.tenants}
         self._tasks: asyncio.TaskGroup | None = None
 
     @property
@@ -100,7 +102,7 @@ class OwnedPartition:
             for tenant_id in self._roster.left:
                 await self._let_go(tenant_id)
             first = [
-                self._tasks.create_task(self._take_up(tenant_id, self._predecessor), name=f"take-up:{tenant_id}")
+                self._tasks.create_task(self._take_up(tenant_id, is_first=True), name=f"take-up:{tenant_id}")
                 for tenant_id in self._roster.tenants
             ]
             self._tasks.create_task(self._note_read(first), name=f"read:{self.lease.partition}")
@@ -117,6 +119,7 @@ class OwnedPartition:
             self._many_came.set()
         if entry.gap or entry.hint is None:
             log.info("inbox_gap", partition=self.lease.partition)
+            self._predecessor = None  # tenants that are still to be taken up have missed something too
             for tenant, _ in self._tenants.values():
                 tenant.hints_lost()
         if entry.hint is None:
@@ -124,10 +127,13 @@ class OwnedPartition:
         if isinstance(entry.hint, hints.Notified):
             self._notifications.count(len(entry.hint.items))
         known = self._tenants.get(entry.hint.tenant_id)
-        if isinstance(entry.hint, hints.TenantChanged) or known is None:
+        is_awaited = entry.hint.tenant_id in self._early
+        if isinstance(entry.hint, hints.TenantChanged) or (known is None and not is_awaited):
             self._start_take_up(entry.hint.tenant_id)
         if known is not None:
             known[0].hint(entry.hint)
+        elif is_awaited:
+            self._early[entry.hint.tenant_id].append(entry.hint)
 
     def history_lost(self, epoch: Epoch, last: Revision) -> None:
         """Begin another epoch behind `last`: reads under way do not count, and everything is stored again."""
@@ -197,17 +203,20 @@ class OwnedPartition:
         if self._tasks is not None:
             start(self._tasks, self._take_up(tenant_id), f"take-up:{tenant_id}")
 
-    async def _take_up(self, tenant_id: TenantId, predecessor: int | None = None) -> None:
+    async def _take_up(self, tenant_id: TenantId, *, is_first: bool = False) -> None:
         """Begin to work for a tenant, or stop if it has gone."""
         tenant = await self.ownership.until_answered(partial(self._resources.tenants.load, tenant_id))
         known = self._tenants.get(tenant_id)
         if tenant is None:
             await self._let_go(tenant_id)
         elif known is None and self._tasks is not None:
-            work = self._work_for(tenant, predecessor)
+            work = self._work_for(tenant, self._predecessor if is_first else None)
             task = start(self._tasks, self._run_tenant(work), f"tenant:{tenant_id}")
             if task is not None:
                 self._tenants[tenant_id] = (work, task)
+                for hint in self._early.pop(tenant_id, ()):
+                    work.hint(hint)
+        self._early.pop(tenant_id, None)
 
     def _work_for(self, tenant: Tenant, predecessor: int | None = None) -> TenantWorker:
         return TenantWorker(tenant, self._resources, self.ownership, self._contacts, predecessor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -16,10 +17,21 @@ from redis.asyncio import Redis
 from emulator import Fault
 from relay.core.audit.events import OPERATOR
 from relay.core.presence import Status, TenantId
+from relay.core.shares import PartitionLoad
+from relay.ops.clock import SYSTEM
 from relay.store.presence.entries import TenantContact, render_contact
 from relay.store.presence.handovers import Handover
-from relay.store.presence.pipes import Inbox
+from relay.store.presence.hints import Notified
+from relay.store.presence.leases import Leases
+from relay.store.presence.pipes import Inbox, InboxEntry
+from relay.store.presence.subscriptions import new_route
 from relay.store.server import keys
+from relay.worker.cloud import Cloud
+from relay.worker.context import Resources
+from relay.worker.ownership import Ownership
+from relay.worker.partition import OwnedPartition
+from relay.worker.tenure import Tenure
+from tests.graph.conftest import settings_for
 from tests.support.waiting import eventually
 from tests.worker.conftest import SETTINGS, Relay, WebhookTls
 from tests.worker.test_push import Push, hooked
@@ -188,6 +200,31 @@ async def test_a_change_announced_while_nobody_owns_the_partition_is_told(push: 
     async with relay.working("next", push.settings):
         await push.shows(tenant, ADA, "Busy")
         assert all(ids(relay, BEN).isdisjoint(each) for each in reads(relay, since))
+
+
+async def test_a_change_announced_before_the_tenant_is_taken_up_is_told(push: Push) -> None:
+    relay = push.relay
+    tenant = await relay.onboard()
+    async with relay.working("former", push.settings):
+        await relay.watch(tenant, ADA)
+        await push.covers(tenant, 1)
+        await eventually(lambda: push.reads_of(ADA) == 2)
+    partition = keys.partition_of(tenant)
+    async with Cloud(settings_for(relay.microsoft), relay.vault) as cloud:
+        [taken] = (await Leases(relay.store).take([partition], "next", SETTINGS.lease)).taken
+        assert taken.handed_over is not None
+        assert taken.epoch is not None
+        resources = Resources.of(relay.store, relay.vault, push.settings, "next", SYSTEM, wake_alerts=lambda: None)
+        ownership = Ownership(resources, Tenure(taken.lease, time.monotonic(), SETTINGS.tenure), taken.epoch, cloud)
+        roster = (await relay.tenants.rosters([partition]))[partition]
+        owned = OwnedPartition(resources, ownership, taken.handed_over, roster, PartitionLoad(), taken.lease.fence - 1)
+        running = asyncio.create_task(owned.run())
+        await asyncio.sleep(0)  # it begins: its tenants are being loaded
+        item = json.dumps({"resourceData": {"id": relay.microsoft.person(ADA).oid}}).encode()
+        owned.hint(InboxEntry(partition, b"9-9", Notified(tenant, new_route(tenant), (item,)), gap=False))
+        await eventually(lambda: push.reads_of(ADA) == 3)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_a_subscription_goes_on_without_being_asked_for(push: Push) -> None:

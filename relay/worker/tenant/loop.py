@@ -88,6 +88,7 @@ class TenantWorker:
         self._early: list[hints.Hint] = []  # came while everything was read
         self._is_leaving = False
         self._is_ending = False
+        self._has_missed = False  # hints were lost while everything was read
         self._running: Counter[str] = Counter()  # kinds of work under way
         self._store_back_at = 0.0
         self._sweeps = Cadence(resources.settings.sweep.total_seconds())
@@ -115,6 +116,8 @@ class TenantWorker:
         try:
             await self._takeover.take_over()
             async with asyncio.TaskGroup() as self._tasks:
+                if self._has_missed:
+                    self.hints_lost()
                 for hint in self._early:
                     self.hint(hint)
                 self._start("enforce", self._standing.reload_if_marked)
@@ -187,6 +190,7 @@ class TenantWorker:
 
     def hints_lost(self) -> None:
         """Read all interest, and every user: hints were lost."""
+        self._has_missed = not self.is_taken_over
         self._reader.confirm_all()
         self._start("interest", self._interest.read_all)
 
