@@ -50,11 +50,10 @@ async def test_a_suite_that_lost_its_edge_resumes_and_has_missed_nothing(relay: 
         relay.microsoft.set_presence(ADA, "Busy")
         relay.microsoft.set_presence(BEN, "Away")
         await eventually(lambda: relay.sees(tenant, BEN, "Away"))
-        told = len(console.saw(CHLOE))
         async with edges.edge():
             await eventually(lambda: console.shows(ADA) == "Busy" and console.shows(BEN) == "Away", timeout=20)
             assert Connected(Outcome.RESUMED) in console.events
-            assert len(console.saw(CHLOE)) == told
+            assert set(console.saw(CHLOE)) == {"Available"}  # perhaps twice: the token may be from before her answer
 
 
 async def test_honest_reasons_stand_where_there_is_no_presence(relay: Relay, edges: Edges):

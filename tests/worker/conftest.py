@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from relay.graph.push.certificates import Certificates, make
 from relay.ops.clock import SYSTEM, Clock
 from relay.store.custody.admissions import AdmissionRequest, Admissions
 from relay.store.custody.tenants import Tenant, Tenants
-from relay.store.custody.vault import NEW, Grant, Vault
+from relay.store.custody.vault import NEW, Grant, Vault, VersionConflict
 from relay.store.presence.interest import Interest
 from relay.store.presence.presences import Presences
 from relay.store.sealing.keyring import KeyRing, make_ring
@@ -70,12 +71,14 @@ class Relay:
         if await self.tenants.load(new.tenant_id) is None:
             await self.tenants.put(Tenant(tenant_id=new.tenant_id, state=TenantState.ACTIVE, created=now))
         account = UserId(new.account_id)
-        known = await self.vault.load(new.tenant_id, account)
         grant = Grant(
             tenant_id=new.tenant_id, account_id=account, upn=new.upn, token_cache=new.token_cache, created=now
         )
-        await self.vault.save(grant, known.version if known else NEW)
-        return new.tenant_id
+        while True:  # a worker may write the grant meanwhile
+            known = await self.vault.load(new.tenant_id, account)
+            with contextlib.suppress(VersionConflict):
+                await self.vault.save(grant, known.version if known else NEW)
+                return new.tenant_id
 
     async def onboard_again(self, who: str = "presence-relay@contoso.example") -> TenantId:
         """Consent anew, as the pages keep it."""
