@@ -76,7 +76,8 @@ def _with_links(source: str, made: dict[str, str | Path]) -> str:
     parts: list[str] = []
     position = 0
     for code in _CODE.finditer(text):
-        parts += [_LINK.sub(moved, text[position : code.start()]), code[0]]
+        # GitHub wants a bar in a cell's code escaped, and MkDocs shows the escape.
+        parts += [_LINK.sub(moved, text[position : code.start()]), code[0].replace("\\|", "|")]
         position = code.end()
     return "".join([*parts, _LINK.sub(moved, text[position:])])
 
