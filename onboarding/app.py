@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from onboarding import identity_association
@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     from starlette.exceptions import HTTPException
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import Scope
 
     from onboarding.settings import WebSettings
     from relay.graph.settings import GraphSettings
+    from relay.http.metrics import RouteOf
     from relay.store.sealing.keyring import KeyRing
     from relay.store.server.connection import Store
 
@@ -131,6 +133,19 @@ async def opened(settings: WebSettings, store: Store, ring: KeyRing, graph: Grap
         yield create_app(settings, pages, steps, tenant, Proxies(store).met, graph.client_id)
 
 
+def _routes(app: Starlette) -> RouteOf:
+    """Return a function that names the route of a request that was answered."""
+    paths = {route.endpoint: route.path for route in app.routes if isinstance(route, Route)}
+
+    def route_of(scope: Scope) -> str:
+        if scope["path"].startswith(f"{STATIC}/"):
+            return f"{STATIC}/{{path}}"
+        endpoint = scope.get("endpoint")
+        return paths.get(endpoint, "") if endpoint is not None else ""
+
+    return route_of
+
+
 def _log(error: RelayError) -> None:
     key = problem_of(error)
     if key == "fault":
@@ -170,5 +185,5 @@ async def served(settings: WebSettings, store: Store, ring: KeyRing, graph: Grap
             "proxy_headers": bool(settings.trusted_proxies),
             "forwarded_allow_ips": settings.trusted_proxies,
         }
-        async with serving(app, listening, **proxies) as port:
+        async with serving(app, listening, _routes(app), **proxies) as port:
             yield port

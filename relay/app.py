@@ -136,17 +136,14 @@ async def run(
     for name in env.retired_in_use():
         log.warning("setting_without_effect", setting=name, hint="remove it: a later release refuses unknown settings")
     async with AsyncExitStack() as stack:
-        attributes = {"relay.roles": " ".join(sorted(roles))}
-        if sibling is not None:
-            attributes["relay.process"] = str(sibling.number)
-        telemetry = stack.enter_context(Telemetry(settings.telemetry_settings(**attributes)))
+        attributes = {} if sibling is None else {"relay.process": str(sibling.number)}
+        telemetry = stack.enter_context(Telemetry(settings.telemetry_settings(roles, attributes)))
         address = (settings.ops.host, settings.ops.port) if sibling is None else sibling.ops_socket
         ops = OpsServer(address, OwnAnswers(health, telemetry.exposition))
         await stack.enter_async_context(ops)
         store = await stack.enter_async_context(reached(settings.store_settings(), stop))
         if store is None:
             return
-        store.statistics.expose()
         store_health = StoreHealth(store)
         health.watch("store", store_health.fault)
         health.set("store", ready=True)
@@ -155,7 +152,7 @@ async def run(
                 ring = settings.key_ring() if roles & _WITH_RING else None
                 marks = settings.edge_marks(ring) if Role.EDGE in roles else NO_MARKS
                 parts = _Parts(store, ring, marks, health, ops.port, announce, sibling)
-                async with running({"store-health": store_health.run}), _announced(parts):
+                async with running({"store-health": store_health.run, **telemetry.loops}), _announced(parts):
                     await _run_roles(settings, roles, stop, tasks, parts)
         except* Exception as group:
             # One cause, and what it took down with it: the first is what somebody must know.

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
-from opentelemetry import metrics
 
 from onboarding.browser_secrets import fingerprint, new_secret, return_secret
+from onboarding.metrics import STEPS
 from onboarding.wizard import flow as flow_module
 from onboarding.wizard.admission import Admission
 from onboarding.wizard.eligibility import Eligibility
@@ -50,11 +50,6 @@ if TYPE_CHECKING:
     from relay.store.server.connection import Store
 
 log = structlog.get_logger(__name__)
-
-_meter = metrics.get_meter("onboarding")
-_outcomes = _meter.create_counter(
-    "onboarding.steps", description="Steps of onboardings that ended, by step and outcome"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +309,7 @@ _WAITING = frozenset({"admin_needed", "approval_asked"})
 
 
 def _count(step: str, outcome: str) -> None:
-    _outcomes.add(1, {"step": step, "outcome": outcome})
+    STEPS.add(1, step, outcome)
 
 
 def _name(flow_id: str) -> str:

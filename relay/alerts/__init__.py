@@ -7,6 +7,7 @@
     hook.py           the signed POST
     signature.py      signatures of the Standard Webhooks specification
     addresses.py      the addresses that a tenant may name: nothing inside the relay's own network
+    metrics.py        what was sent, and what waits
     settings.py       mail server, addresses, retries
 
 Only `sender` keeps anything or repeats anything.

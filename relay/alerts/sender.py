@@ -22,6 +22,7 @@ from relay.alerts import consent_event, texts
 from relay.alerts.consent_event import ConsentEvent
 from relay.alerts.email import Mail, MailSender
 from relay.alerts.hook import HookSender, NotDelivered
+from relay.alerts.metrics import ALERTS, WAITING
 from relay.errors import StoreUnavailable
 from relay.store.custody.notices import OPERATOR, Notices
 from relay.store.sealing import notify_secrets
@@ -84,6 +85,7 @@ class AlertSender:
             self._hook = await stack.enter_async_context(HookSender(self._settings))
             if self._settings.mail is not None:
                 self._mail = await stack.enter_async_context(MailSender(self._settings.mail))
+            stack.enter_context(WAITING.reading(self._waiting))
             async with asyncio.TaskGroup() as tasks:
                 while True:
                     self._wake.clear()
@@ -92,6 +94,9 @@ class AlertSender:
                     except Exception:  # nobody's reading ends because no alert can be sent
                         log.exception("alerts_failed")
                     await self._rest()
+
+    def _waiting(self) -> dict[tuple[str, ...], float]:
+        return {(channel,): sum(known == channel for _, known in self._tries) for channel in CHANNELS}
 
     async def _rest(self) -> None:
         now = time.monotonic()
@@ -138,6 +143,7 @@ class AlertSender:
             async with self._room:
                 is_sent = await self._send(notice, channel)
             if is_sent:
+                ALERTS.add(1, channel, "sent")
                 log.info("alert_sent", kind=notice.kind, **fields)
             await self._done(notice, channel)
         except NotDelivered as error:
@@ -155,6 +161,7 @@ class AlertSender:
         if not (error.is_final or datetime.now(UTC) - notice.at >= self._settings.give_up_after):
             self._later(notice, channel, str(error))
             return
+        ALERTS.add(1, channel, "given_up")
         log.error(
             "alert_not_sent", tenant_id=notice.tenant_id, notice_id=notice.notice_id, channel=channel,
             error=str(error),
@@ -244,6 +251,7 @@ class AlertSender:
         tries = self._tries[attempt] = self._tries.get(attempt, 0) + 1
         pause = min(self._settings.first_pause * _FACTOR ** min(tries - 1, 8), self._settings.longest_pause)
         self._not_before[attempt] = time.monotonic() + pause.total_seconds()
+        ALERTS.add(1, channel, "postponed")
         log.warning(
             "alert_postponed", tenant_id=notice.tenant_id, notice_id=notice.notice_id, channel=channel,
             tries=tries, error=error,

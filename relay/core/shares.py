@@ -98,6 +98,8 @@ class Share:
     users: int
     of_mean: float
     """Its cost in proportion to the mean of all workers: 1.0 is exactly fair."""
+    cost: int = 0
+    """The cost of its partitions; one watched user costs 1."""
 
 
 def shares(table: ShareTable) -> dict[str, Share]:
@@ -114,6 +116,7 @@ def shares(table: ShareTable) -> dict[str, Share]:
             partitions=len(mine),
             users=sum(table.loads.get(partition, PartitionLoad()).users for partition in mine),
             of_mean=costs[worker] / mean if mean else 0.0,
+            cost=costs[worker],
         )
         for worker, mine in owned.items()
     }

@@ -24,7 +24,8 @@
     memory.py              gives freed memory back to the system
     tasks.py               short tasks beside the streams
     weighted_semaphore.py  a fair semaphore with weights
-    statistics.py          metrics, and the edge's state in numbers
+    statistics.py          the edge at one moment, in numbers
+    metrics.py             its metrics
     settings.py            every limit, with its reason
 
     suite ──requests──► stream ──names──► interest ──► Redis

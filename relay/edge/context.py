@@ -11,7 +11,6 @@ from relay.edge.hub.hub import Hub
 from relay.edge.interest import LocalInterest
 from relay.edge.name_budget import KeyBudgets
 from relay.edge.open_calls import OpenCalls
-from relay.edge.statistics import EdgeCounters
 from relay.edge.tasks import ShortTasks
 from relay.edge.tenant_limits import TenantLimits
 from relay.edge.unauthenticated import UnauthenticatedCalls
@@ -55,7 +54,6 @@ class EdgeContext:
         self.watch_audit = WatchAudit(AuditLog(store), settings.watch_log_every, settings.watch_goes_on_for, clock)
         self.suites = SuiteSweeper(ConnectedSuites(store, kept), self.hub, self.suite_keys, edge_id, kept / 3, clock)
         self.lookups = WeightedSemaphore(settings.lookup_names_at_once)
-        self.counters = EdgeCounters(lambda: self.interest.names)
         self._changes = Changes(store)
 
     async def empty_snapshot(self, tenant_id: TenantId) -> NamesSnapshot[bytes]:

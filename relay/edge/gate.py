@@ -10,6 +10,7 @@ registered as streams, which look the same on the wire.
 from __future__ import annotations
 
 import secrets
+import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,7 @@ import grpc
 import structlog
 from grpc_health.v1 import health
 
+from relay.edge import metrics
 from relay.edge.errors import MetadataTooLarge, forget_frames, is_expected, wire_error
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ VERIFIED: Final[ContextVar[KeyRecord]] = ContextVar("verified")
 
 _FIELD_BYTES: Final = 32
 """Bytes that one field counts beside name and value: https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2."""
+_OTHER: Final = "_OTHER"
+"""OpenTelemetry's word for methods that are not named."""
 _HEALTH: Final = f"/{health.SERVICE_NAME}/"
 
 
@@ -53,13 +57,13 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
         self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]], handler_call_details: Any
     ) -> Any:
         """Return the method's handler, or one that refuses the call."""
-        metadata = handler_call_details.invocation_metadata or ()
+        metadata, begun = handler_call_details.invocation_metadata or (), time.monotonic()
         try:
             self._check(metadata)
             if not handler_call_details.method.startswith(_HEALTH):
                 VERIFIED.set(await self._auth.verify(metadata))
         except Exception as error:
-            return self._refusal(error)
+            return self._refusal(error, begun)
         return await continuation(handler_call_details)
 
     def _check(self, metadata: Metadata) -> None:
@@ -68,22 +72,35 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
         if _bytes(metadata) > limit:
             raise MetadataTooLarge(f"The call's metadata is longer than {limit} bytes")
 
-    def _refusal(self, error: Exception) -> grpc.RpcMethodHandler[bytes, bytes]:
+    def _refusal(self, error: Exception, begun: float) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def refuse(_requests: object, context: ServicerContext[bytes, bytes]) -> None:
             await self._unauthenticated.read_first(context.read)
-            await refused(context, error)
+            await refused(context, error, begun)
 
         return grpc.stream_stream_rpc_method_handler(refuse)
 
 
-async def refused(context: ServicerContext[Any, Any], error: BaseException) -> None:
-    """End a call with an error, which is logged when it is none of ours. Raise what `context.abort` raises."""
+async def refused(context: ServicerContext[Any, Any], error: BaseException, begun: float, method: str = _OTHER) -> None:
+    """End a call with an error, which is logged when it is none of ours. Raise what `context.abort` raises.
+
+    Args:
+        context: of the call.
+        error: why it ends.
+        begun: when it began, by the monotonic clock.
+        method: its name, for methods of the API for suites.
+    """
     incident = "" if is_expected(error) else secrets.token_hex(4)
     if incident:
         _log.error("stream_failed", incident=incident, exc_info=error)
     forget_frames(error)
     ending = wire_error(error, incident)
+    note_end(begun, method, ending.code.name, ending.reason)
     await context.abort(ending.code, ending.message, ending.trailers())
+
+
+def note_end(begun: float, method: str, code: str = "OK", reason: str = "") -> None:
+    """Record a call that ended, by its status and the reason that the suite got."""
+    metrics.CALLS.record(time.monotonic() - begun, "grpc", method, code, reason)
 
 
 def _bytes(metadata: Metadata) -> int:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -59,11 +60,12 @@ class HealthService:
         await context.write(await self._servicer.Check(request, context))
 
     async def _watch(self, _requests: object, context: ServicerContext[bytes, bytes]) -> None:
+        begun = time.monotonic()
         try:
             with self._unauthenticated.admitted(), self._watched():
                 await self._servicer.Watch(await self._request(context), context)
         except Busy as error:
-            await refused(context, error)
+            await refused(context, error, begun)
 
     @contextmanager
     def _watched(self) -> Iterator[None]:

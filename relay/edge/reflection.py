@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import grpc
@@ -38,12 +39,13 @@ class Reflection:
         return grpc.method_handlers_generic_handler(SERVICE, {"ServerReflectionInfo": info})
 
     async def _serve(self, _requests: object, context: ServicerContext[bytes, bytes]) -> None:
+        begun = time.monotonic()
         try:
             with self._edge.open_calls.entered(VERIFIED.get().tenant_id):
                 answering = self._edge.tasks.start(self._answer(context), "reflection")
                 await asyncio.wait({answering}, timeout=_MOST_S)
         except TooManyWatches as error:
-            await refused(context, error)
+            await refused(context, error, begun)
         if not answering.done():
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, f"Reflection lasts {_MOST_S:g} s at most")
 

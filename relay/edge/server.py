@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
+from collections import Counter
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -19,7 +20,8 @@ import grpc
 import structlog
 from grpc_health.v1 import health
 
-from relay.edge import memory, reflection, sockets
+from relay.core.presence import Status, TenantId
+from relay.edge import memory, metrics, reflection, sockets
 from relay.edge.address_limit import AddressLimit
 from relay.edge.context import EdgeContext
 from relay.edge.gate import Gate
@@ -29,13 +31,16 @@ from relay.edge.service import SERVICE, PresenceService
 from relay.edge.statistics import EdgeStatistics
 from relay.http.admission import room_for
 from relay.ops.clock import SYSTEM
+from relay.ops.instruments import EXPORTED, reading
 from relay.ops.listening import shown
 from relay.ops.server_certificate import ServerCertificate
 from relay.ops.supervision import running
 
 if TYPE_CHECKING:
+    from relay.edge.hub.tenants import TenantView
     from relay.edge.settings import EdgeSettings
     from relay.ops.clock import Clock
+    from relay.ops.instruments import Gauge, Read, Reading
     from relay.store.sealing.marks import Marks
     from relay.store.server.connection import Store
 
@@ -100,6 +105,7 @@ class EdgeServer:
             await stack.enter_async_context(running({"edge-address-limit": limit.run}))
             stack.push_async_callback(self._stop)
             await self._health.serving("", SERVICE)
+            stack.enter_context(reading(self._readers()))
             self._stack = stack.pop_all()
         _log.info("edge_listening", port=self.port, tls=self._settings.tls_cert_pem is not None)
         return self
@@ -120,7 +126,7 @@ class EdgeServer:
         """Return the state of this edge in numbers."""
         context, hub, calls = self.context, self.context.hub, self.context.open_calls
         return EdgeStatistics(
-            streams=context.counters.streams,
+            streams=self._service.streams,
             leaving=self._service.leaving,
             writing=self._service.writing,
             joined={tenant_id: len(view.streams) for tenant_id, view in hub.tenants.items()},
@@ -143,6 +149,31 @@ class EdgeServer:
             StoreUnavailable: the store does not answer.
         """
         await self.context.suites.sweep()
+
+    def _readers(self) -> dict[Gauge, Read]:
+        """Return what a scrape reads of this edge."""
+        service, interest = self._service, self.context.interest
+        return {
+            metrics.STREAMS: lambda: service.streams,
+            metrics.WRITING: lambda: service.writing,
+            metrics.NAMES: lambda: interest.names,
+            metrics.TENANTS: self._tenants,
+            metrics.TENANT_STREAMS: lambda: {(one.tenant_id,): len(one.streams) for one in self._named()},
+            metrics.TENANT_CONTACT_AGE: lambda: {
+                (one.tenant_id,): self._clock.wall().timestamp() - one.contact_ms / 1000
+                for one in self._named()
+                if one.contact_ms
+            },
+        }
+
+    def _tenants(self) -> Reading:
+        told = Counter(view.told.status for view in self.context.hub.tenants.values())
+        return {(status.name.lower(),): told[status] for status in Status}
+
+    def _named(self) -> list[TenantView]:
+        """Return the tenants with series of their own that have streams here."""
+        views = self.context.hub.tenants
+        return [view for tenant_id in EXPORTED.tenants if (view := views.get(TenantId(tenant_id))) is not None]
 
     async def _no_call_can_come(self) -> None:
         """Return when no call can be on its way to this edge, or so late that its connection must have been told."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +14,7 @@ import structlog
 
 from presence_api.v1 import presence_service_pb2 as pb
 from relay.edge.errors import ShuttingDown
-from relay.edge.gate import VERIFIED, refused
+from relay.edge.gate import VERIFIED, note_end, refused
 from relay.edge.requests import OnlyRequest, Requests
 from relay.edge.stream.stream import Stream
 
@@ -70,6 +71,11 @@ class PresenceService:
         return self._closing_since + self._settles_s
 
     @property
+    def streams(self) -> int:
+        """Return the number of open streams."""
+        return len(self._streams)
+
+    @property
     def leaving(self) -> int:
         """Return how many streams were asked to leave."""
         return sum(stream.is_leaving for stream in self._streams)
@@ -101,24 +107,27 @@ class PresenceService:
         stream.shut_down(after=begun_at + self._settles_s, leave_by=leave_by)
 
     async def _watch_presence(self, _requests: object, context: Context) -> None:
-        await self._serve(context, Requests(context.read, self._edge.settings))
+        await self._serve("WatchPresence", context, Requests(context.read, self._edge.settings))
 
     async def _stream_presence(self, _requests: object, context: Context) -> None:
-        await self._serve(context, OnlyRequest(context.read, self._edge.settings))
+        await self._serve("StreamPresence", context, OnlyRequest(context.read, self._edge.settings))
 
-    async def _serve(self, context: Context, requests: Requests) -> None:
+    async def _serve(self, method: str, context: Context, requests: Requests) -> None:
+        method, begun = f"{SERVICE}/{method}", time.monotonic()
         try:
             error = await self._run(context, requests)
         except asyncio.CancelledError:
+            note_end(begun, method, grpc.StatusCode.CANCELLED.name)
             raise
         except Exception as caught:
             error = caught
         if error is None:
+            note_end(begun, method)
             return
         try:
             if not requests.begun:
                 await self._edge.unauthenticated.read_first(context.read)
-            await refused(context, error)
+            await refused(context, error, begun, method)
         finally:
             del error  # a cycle else: this frame, what `refused` raises, this frame
 
@@ -138,13 +147,11 @@ class PresenceService:
     def _listed(self, stream: Stream) -> Iterator[None]:
         self._streams.add(stream)
         self._nobody.clear()
-        self._edge.counters.streams = len(self._streams)
         if self.is_draining:
             self._ask_to_leave(stream)
         try:
             yield
         finally:
             self._streams.discard(stream)
-            self._edge.counters.streams = len(self._streams)
             if not self._streams:
                 self._nobody.set()

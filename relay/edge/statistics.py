@@ -1,18 +1,14 @@
-"""The edge in numbers: metrics for operators, and one value for the owner of an `EdgeServer`."""
+"""An edge at one moment, as one value for the owner of an `EdgeServer`."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from opentelemetry import metrics
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
 
     from relay.core.presence import TenantId
-    from relay.core.watching.values import StartOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,48 +46,3 @@ class EdgeStatistics:
     tasks: int
     is_store_away: bool
     is_draining: bool
-
-
-class EdgeCounters:
-    """The metrics of an edge, counted in plain integers: the fan-out has no time for more.
-
-    Attributes:
-        streams: open streams.
-    """
-
-    def __init__(self, names: Callable[[], int]) -> None:
-        """Register the metrics.
-
-        Args:
-            names: returns how many names are watched.
-        """
-        self.streams = 0
-        self._outcomes: Counter[StartOutcome] = Counter()
-        self._deliveries = self._batches = self._slow = 0
-        meter = metrics.get_meter("relay.edge")
-        gauge, counter = meter.create_observable_gauge, meter.create_observable_counter
-        gauge("relay.edge.streams", [self._of(lambda: self.streams)], description="Open streams")
-        gauge("relay.edge.names", [self._of(names)], description="Names watched here")
-        counter("relay.edge.deliveries", [self._of(lambda: self._deliveries)], description="Answers sent to streams")
-        counter("relay.edge.batches", [self._of(lambda: self._batches)], description="Responses that carried them")
-        counter("relay.edge.slow_watchers", [self._of(lambda: self._slow)], description="Streams ended: not reading")
-        counter("relay.edge.starts", [self._by_outcome], description="Beginnings of streams, by outcome")
-
-    def sent(self, deliveries: int, batches: int) -> None:
-        """Count answers that go out, and the responses that carry them."""
-        self._deliveries += deliveries
-        self._batches += batches
-
-    def began(self, outcome: StartOutcome) -> None:
-        """Count a stream that began, or began anew."""
-        self._outcomes[outcome] += 1
-
-    def slow(self) -> None:
-        """Count a stream that was ended because its suite did not read."""
-        self._slow += 1
-
-    def _of(self, read: Callable[[], int]) -> Any:
-        return lambda _options: [metrics.Observation(read())]
-
-    def _by_outcome(self, _options: metrics.CallbackOptions) -> Iterable[metrics.Observation]:
-        return [metrics.Observation(n, {"outcome": outcome.name.lower()}) for outcome, n in self._outcomes.items()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -20,6 +21,7 @@ from httpx_aiohttp import AiohttpTransport
 from relay.errors import AccessDenied, RelayError, RequestRefused, SourceUnreachable
 from relay.graph.errors import translate
 from relay.graph.lanes import EXTRA, Lanes
+from relay.graph.metrics import note
 from relay.graph.settings import GraphSettings
 
 
@@ -165,21 +167,27 @@ class GraphClient:
         content: bytes | None,
         patience: timedelta | None = None,
     ) -> Reply:
+        counted = _Counted(method, url)
         try:
             async with (
                 asyncio.timeout((patience or self.settings.total_timeout).total_seconds()),
                 self._lanes.place(whose),
             ):
                 self._gate()  # here, so that no call can leave it out, and none has waited since
+                counted.begin()
                 async with self._http.stream(
                     method, url, headers=headers, content=content, timeout=self._timeout(patience)
                 ) as response:
-                    return Reply(response.status_code, await self._read(response), response.headers)
-        except RelayError:
+                    reply = Reply(response.status_code, await self._read(response), response.headers)
+            counted.answered(reply)
+        except RelayError as error:
+            counted.unanswered(error)
             raise
         # The transport lets some of aiohttp's own errors through; a header that cannot be parsed is a ValueError.
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            counted.unanswered(error)
             raise SourceUnreachable(f"Microsoft does not answer ({type(error).__name__})") from error
+        return reply
 
     def _timeout(self, patience: timedelta | None) -> httpx.Timeout:
         """Time limit of each step of a call; some calls take Graph longer."""
@@ -195,6 +203,27 @@ class GraphClient:
                 raise SourceUnreachable(f"Microsoft's answer is longer than {limit} bytes")
             parts.append(part)
         return b"".join(parts)
+
+
+class _Counted:
+    """One request, for metrics. It counts once it was sent: waiting for a place or at the gate is not Microsoft's time."""
+
+    def __init__(self, method: str, url: str) -> None:
+        self._method = method
+        self._url = url
+        self._begun: float | None = None
+
+    def begin(self) -> None:
+        self._begun = time.monotonic()
+
+    def answered(self, reply: Reply) -> None:
+        if self._begun is not None:
+            asked_to_wait = "retry-after" in reply.headers
+            note(self._method, self._url, reply.status, time.monotonic() - self._begun, has_retry_after=asked_to_wait)
+
+    def unanswered(self, error: Exception) -> None:
+        if self._begun is not None:
+            note(self._method, self._url, 0, time.monotonic() - self._begun, error=type(error).__name__)
 
 
 def _http_client(settings: GraphSettings) -> httpx.AsyncClient:

@@ -17,6 +17,7 @@ import uvicorn
 from relay.http.admission import ConnectionLimiter, room_for
 from relay.http.handshakes import Acceptor
 from relay.http.limits import HttpLimits
+from relay.http.metrics import Measured, no_route
 from relay.http.protocol import BoundedHttp, Bounds
 from relay.ops.listening import listener
 from relay.ops.refused_requests import RefusalCounter
@@ -26,6 +27,8 @@ from relay.ops.supervision import running
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from relay.http.metrics import RouteOf
 
 log = structlog.get_logger(__name__)
 
@@ -64,14 +67,20 @@ class Listening:
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Any, settings: Listening, **given: Any) -> AsyncIterator[int]:
-    """Serve the application while the context lasts, and yield its port. `given` goes to uvicorn.
+async def serving(app: Any, settings: Listening, route_of: RouteOf = no_route, **given: Any) -> AsyncIterator[int]:
+    """Serve the application while the context lasts, and yield its port.
+
+    Args:
+        app: the application.
+        settings: the address, TLS and limits.
+        route_of: names the route of a request, for metrics.
+        given: goes to uvicorn.
 
     Raises:
         OSError: the port is taken.
     """
     with listener(settings.host, settings.port) as bound:
-        async with _server(app, settings, bound, given):
+        async with _server(Measured(app, route_of), settings, bound, given):
             yield int(bound.getsockname()[1])
 
 

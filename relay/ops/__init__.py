@@ -2,6 +2,10 @@
 
     logging.py           one form of log line for the relay and its libraries, with secrets masked
     telemetry.py         OpenTelemetry: metrics on the ops port, and to a collector when one is set
+    metric.py            the description of a metric, of which its documentation is made
+    instruments.py       instruments: plain integers and functions that are read at a scrape, and histograms
+    metric_export.py     metrics sent to a collector, from a thread of its own
+    process_metrics.py   metrics of every process: CPU, memory, descriptors, the event loop
     health.py            the ops port: /livez, /readyz, /metrics
     expiry.py            certificates and credentials that expire: in the log, in a metric, on /readyz
     server_certificate.py  certificates of servers, which follow their files
@@ -15,5 +19,5 @@
     supervision.py       tasks that must not end: restarted after an outage; a bug in one stops the process in order
     clock.py             the clock that long-lived parts are given
 
-Code that counts or logs needs none of this: it asks OpenTelemetry's API for a meter and structlog for a logger.
+Code that counts makes its instruments with `instruments.py`; code that logs asks structlog for a logger.
 """

@@ -6,17 +6,17 @@ ready when all of them have expired, because then nobody can connect to it, or i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
 from cryptography import x509
-from opentelemetry import metrics
-from opentelemetry.metrics import CallbackOptions, Observation
 
 from relay.ops.clock import SYSTEM
+from relay.ops.instruments import Gauge
+from relay.ops.metric import EVERY, Metric, MetricKind
 
 if TYPE_CHECKING:
     from relay.ops.clock import Clock
@@ -28,6 +28,19 @@ SOON: Final = timedelta(days=30)
 """Long enough for a holiday of the person who may register a certificate."""
 CHECK_EVERY: Final = timedelta(minutes=1)
 WARN_EVERY: Final = timedelta(days=1)
+
+EXPIRES_IN: Final = Gauge(
+    Metric(
+        name="relay.credential.expires_in",
+        kind=MetricKind.GAUGE,
+        unit="s",
+        meaning="Time until a credential or certificate of the relay's own expires; negative when it has",
+        question="Which credential must be renewed, and by when?",
+        roles=EVERY,
+        labels={"credential": "settings that name it, such as `RELAY_EDGE_TLS_CERT`"},
+    ),
+    min,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +79,6 @@ class Expiry:
         self._clock = clock
         self._warned: dict[str, datetime] = {}
         self._found: Sequence[Expiring] = ()
-        metrics.get_meter(__name__).create_observable_gauge(
-            "relay.credential.expires_in",
-            callbacks=[self._observe],
-            unit="s",
-            description="Seconds until a credential or certificate of the relay's own expires; negative when it has",
-        )
 
     def check(self) -> None:
         """Check everything once, and warn of what was not warned of for a day."""
@@ -98,11 +105,11 @@ class Expiry:
 
     async def run(self) -> None:
         """Check again and again, until cancelled."""
-        while True:
-            self.check()
-            await self._clock.sleep(CHECK_EVERY.total_seconds())
+        with EXPIRES_IN.reading(self._left):
+            while True:
+                self.check()
+                await self._clock.sleep(CHECK_EVERY.total_seconds())
 
-    def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
+    def _left(self) -> dict[tuple[str, ...], float]:
         now = self._clock.wall()
-        for expiring in self._find():
-            yield Observation((expiring.ends - now).total_seconds(), {"credential": expiring.name})
+        return {(expiring.name,): (expiring.ends - now).total_seconds() for expiring in self._found}

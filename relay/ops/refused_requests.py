@@ -4,19 +4,43 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
+from collections import Counter as Tally
 from typing import Final
 
 import structlog
-from opentelemetry import metrics
+
+from relay.ops.instruments import Counter
+from relay.ops.metric import WEB, WEBHOOK, Metric, MetricKind
 
 log = structlog.get_logger(__name__)
 
 _SAY_EVERY_S: Final = 60.0
 
-_meter = metrics.get_meter(__name__)
-_refused = _meter.create_counter(
-    "relay.http.refused", description="Connections and requests that a server refused or ended, by reason"
+REFUSED: Final = Counter(
+    Metric(
+        name="relay.http.refused",
+        kind=MetricKind.COUNTER,
+        unit="{refusal}",
+        meaning="Connections and requests that a server refused or ended, by reason",
+        question="Is somebody flooding a public server, or are its limits too low?",
+        roles=(WEB, WEBHOOK),
+        labels={
+            "server": (WEB, WEBHOOK),
+            "reason": (
+                "busy",
+                "crowded",
+                "crowded_address",
+                "head_too_long",
+                "head_too_slow",
+                "malformed",
+                "no_descriptors",
+                "no_tls",
+                "pipelined",
+                "reader_too_slow",
+                "upgrade",
+            ),
+        },
+    )
 )
 
 
@@ -25,12 +49,12 @@ class RefusalCounter:
 
     def __init__(self, server: str) -> None:
         self._server = server
-        self._unsaid: Counter[str] = Counter()
+        self._unsaid: Tally[str] = Tally()
         self._said: dict[str, float] = {}
 
     def __call__(self, reason: str) -> None:
         """Count one more refusal of a stranger."""
-        _refused.add(1, {"server": self._server, "reason": reason})
+        REFUSED.add(1, self._server, reason)
         self._unsaid[reason] += 1
         now = time.monotonic()
         if now - self._said.get(reason, -_SAY_EVERY_S) >= _SAY_EVERY_S:

@@ -2,47 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import timedelta
 from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry import metrics
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.sdk.metrics import Histogram, MeterProvider
+from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry, generate_latest
 
+from relay.ops.instruments import EXPORTED
+from relay.ops.metric_export import CollectorExport
+from relay.ops.process_metrics import EVENT_LOOP_LAG, PROCESS
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
     from types import TracebackType
-    from typing import Self
+    from typing import Any, Self
 
     from opentelemetry.sdk.metrics.export import MetricReader
 
-SECONDS: Final = (
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.15,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    5.0,
-    6.0,
-    10.0,
-    30.0,
-    60.0,
-    300.0,
-)
-"""Bounds of every histogram in seconds; OpenTelemetry's own are meant for milliseconds. 0.15 and 6 are promises."""
+    from relay.ops.instruments import Instruments
 
+SCOPE: Final = "relay"
 _SHUTDOWN_MS: Final = 3000  # a collector that is away must not hold up the end of the process
+_FRESH_S: Final = 0.5
+"""A scrape within this time of another gets the same text: what a scrape costs is bounded, whoever scrapes how often."""
+_LAG_EVERY_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,50 +43,93 @@ class TelemetrySettings:
 
     otlp_endpoint: str | None = None
     """A collector's gRPC address, `http://…` or `https://…`; None sends nothing."""
+    interval: timedelta = timedelta(seconds=60)
+    """Between two readings that the collector is sent."""
+    roles: frozenset[str] = frozenset()
+    """The roles of the process."""
+    tenants: frozenset[str] = frozenset()
+    """Tenants with series of their own."""
     attributes: dict[str, str] = field(default_factory=dict)
-    """Attributes that distinguish this process from its siblings, such as its roles."""
+    """Attributes that distinguish this process from its siblings."""
 
 
 class Telemetry:
-    """The metrics of this process, as a context manager; one in a process, because OpenTelemetry's API is global.
+    """The metrics of this process, as a context manager; `loops` are to run meanwhile, on the loop that the metrics change on.
 
     On leaving, the last metrics are sent, for at most some seconds.
     """
 
-    def __init__(self, settings: TelemetrySettings) -> None:
+    def __init__(self, settings: TelemetrySettings, instruments: Instruments = EXPORTED) -> None:
+        self._instruments = instruments
+        self._settings = settings
         self._registry = CollectorRegistry()
-        resource = Resource.create(
-            {"service.name": "presence-relay", "service.version": _version(), **settings.attributes}
-        )
-        readers: list[MetricReader] = [PrometheusMetricReader(registry=self._registry)]
+        self._text = b""
+        self._text_until = 0.0
+        self._stack = ExitStack()
+        described = {"service.name": "presence-relay", "service.version": _version(), **settings.attributes}
+        if settings.roles:
+            described["relay.roles"] = " ".join(sorted(settings.roles))
+        readers: list[MetricReader] = [PrometheusMetricReader(registry=self._registry, scope_info_enabled=False)]
+        self._pushed: MetricReader | None = None
         if settings.otlp_endpoint is not None:
-            readers.append(_metric_export(settings.otlp_endpoint))
-        self.meters = MeterProvider(readers, resource, shutdown_on_exit=False, views=[_SECONDS_VIEW])
+            self._pushed = _pushed(settings.otlp_endpoint)
+            readers.append(self._pushed)
+        self.meters = MeterProvider(readers, Resource.create(described), shutdown_on_exit=False)
 
     def __enter__(self) -> Self:
-        metrics.set_meter_provider(self.meters)
+        self._stack.enter_context(self._instruments.exporting(self.meters.get_meter(SCOPE), self._settings.roles))
+        for gauge, read in PROCESS.items():
+            self._stack.enter_context(gauge.reading(read))
+        self._instruments.tenants = self._settings.tenants
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._pushed is not None:
+            self._pushed.collect()
         self.meters.shutdown(_SHUTDOWN_MS)
+        self._instruments.tenants = frozenset()
+        self._stack.close()
+
+    @property
+    def loops(self) -> Mapping[str, Callable[[], Coroutine[Any, Any, None]]]:
+        """Name -> what is to run until it is cancelled."""
+        loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {"telemetry-lag": self._measure_lag}
+        if self._pushed is not None:
+            loops["telemetry-push"] = self._push
+        return loops
 
     def exposition(self) -> bytes:
-        """Return all metrics in Prometheus' text form."""
-        return generate_latest(self._registry)
+        """Return all metrics in Prometheus' text form, at most half a second old."""
+        now = time.monotonic()
+        if now >= self._text_until:
+            self._text = generate_latest(self._registry)
+            self._text_until = time.monotonic() + _FRESH_S
+        return self._text
+
+    async def _push(self) -> None:
+        assert self._pushed is not None
+        while True:
+            await asyncio.sleep(self._settings.interval.total_seconds())
+            self._pushed.collect()
+
+    async def _measure_lag(self) -> None:
+        """Measure how much later than due the loop comes to a task."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _LAG_EVERY_S
+            await asyncio.sleep(_LAG_EVERY_S)
+            EVENT_LOOP_LAG.record(max(0.0, loop.time() - due))
 
 
-_SECONDS_VIEW: Final = View(
-    instrument_type=Histogram, instrument_unit="s", aggregation=ExplicitBucketHistogramAggregation(SECONDS)
-)
-
-
-def _metric_export(endpoint: str) -> MetricReader:
+def _pushed(endpoint: str) -> MetricReader:
     # Imported here because it loads gRPC and protobuf, which a process without a collector has no use for at start.
     from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 
-    return PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=endpoint))
+    # Infinite: it is read on the event loop and not by a thread of the library.
+    exporter = CollectorExport(OTLPMetricExporter(endpoint=endpoint), endpoint)
+    return PeriodicExportingMetricReader(exporter, export_interval_millis=math.inf)
 
 
 def _version() -> str:

@@ -26,7 +26,7 @@ from relay.settings.groups.store import RedisConfig, VaultConfig
 from relay.settings.groups.web import WebConfig
 from relay.settings.groups.webhook import WebhookConfig
 from relay.settings.roles import Role
-from relay.settings.validators import revealed
+from relay.settings.validators import listed, revealed
 from relay.store.sealing.keyring import KeyRing
 from relay.store.sealing.marks import Marks, PublicMarks, RingMarks
 from relay.store.sealing.ring_file import RingFile
@@ -125,10 +125,13 @@ class Settings:
         """Return the settings of change notifications; None where none are set, or where the cloud has none."""
         return self.webhook.push_settings() if self.cloud.notifies else None
 
-    def telemetry_settings(self, **attributes: str) -> TelemetrySettings:
-        """Return the settings of telemetry, with attributes of this process."""
+    def telemetry_settings(self, roles: Iterable[Role], attributes: dict[str, str]) -> TelemetrySettings:
+        """Return the settings of telemetry, for a process with these roles and further attributes."""
         return TelemetrySettings(
             otlp_endpoint=self.telemetry.otlp_endpoint,
+            interval=self.telemetry.otlp_interval,
+            roles=frozenset(roles),
+            tenants=frozenset(listed(self.telemetry.tenants)),
             attributes=attributes,
         )
 

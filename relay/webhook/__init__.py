@@ -4,6 +4,7 @@
     app         HTTP: the handshake, bodies, status codes
     posts       parses a POST as far as the webhook needs it
     routes      the subscription of a route, remembered briefly
+    metrics     its metrics
     receiver    the checks, in order of cost, and the resulting hints
     server      composition
 

@@ -9,17 +9,16 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
 import structlog
-from opentelemetry import metrics
 
 from relay.errors import Retryable
 from relay.http.bodies import Bodies, TooMuchAtOnce
 from relay.http.paths import NOTIFICATIONS
 from relay.store.server import keys
+from relay.webhook import metrics
 from relay.webhook.posts import Malformed
 
 if TYPE_CHECKING:
@@ -33,11 +32,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_meter = metrics.get_meter(__name__)
-_answer_s = _meter.create_histogram(
-    "relay.webhook.answer", unit="s", description="Time from a request's head to its answer, by status"
-)
-_handshakes = _meter.create_counter("relay.webhook.handshakes", description="Handshakes answered")
+
+def route_of(scope: Scope) -> str:
+    """Return the route of a request, as metrics name it; empty for a path that is none of the webhook's."""
+    return f"{NOTIFICATIONS}{{route_id}}" if scope["path"].startswith(NOTIFICATIONS) else ""
 
 
 class _Refused(Exception):
@@ -65,7 +63,6 @@ class Webhook:
         """Answer one request of Graph's, or of a stranger's."""
         if scope["type"] != "http":
             return
-        began = time.monotonic()
         try:
             status, text = await self._answer(scope, receive)
         except _Refused as refused:
@@ -75,7 +72,6 @@ class Webhook:
         except Exception:
             log.exception("webhook_failed")
             status, text = 500, "failed"
-        _answer_s.record(time.monotonic() - began, {"status": status})
         await _send(send, status, text.encode())
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, str]:
@@ -106,7 +102,7 @@ class Webhook:
             return None
         if len(tokens[0]) > self._settings.max_token_chars:
             raise _Refused(400, "the validationToken is too long")
-        _handshakes.add(1)
+        metrics.HANDSHAKES.add()
         return tokens[0]
 
     async def _take(self, route_id: str, scope: Scope, receive: Receive) -> None:

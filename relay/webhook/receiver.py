@@ -22,10 +22,10 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from opentelemetry import metrics
 
 from relay.graph.auth.jwt import NotValid
 from relay.store.presence import hints, pipes
+from relay.webhook import metrics
 from relay.webhook.posts import parse
 
 if TYPE_CHECKING:
@@ -43,10 +43,6 @@ log = structlog.get_logger(__name__)
 ITEMS_PER_HINT: Final = 50
 """A worker reads 200 hints of a partition at once: with items of 1.5 KB that is 15 MB at most."""
 _COMPLAIN_EVERY_S: Final = 60.0
-
-_meter = metrics.get_meter(__name__)
-_passed = _meter.create_counter("relay.webhook.notifications.passed", description="Notifications put into the inbox")
-_dropped = _meter.create_counter("relay.webhook.notifications.dropped", description="Notifications dropped, by reason")
 
 
 class Receiver:
@@ -80,7 +76,7 @@ class Receiver:
                 known = _vouched(known, vouched, dropped, tokens=bool(post.tokens))
         await self._pass_on(known)
         self._count(dropped)
-        _passed.add(len(known))
+        metrics.PASSED.add(len(known))
         return len(known)
 
     async def _known(self, route_id: str, items: Sequence[Item], dropped: Counter[str]) -> list[tuple[Item, Route]]:
@@ -118,7 +114,7 @@ class Receiver:
         for reason, count in dropped.items():
             if not count:
                 continue
-            _dropped.add(count, {"reason": reason})
+            metrics.DROPPED.add(count, reason)
             # The reasons are few, and each is said once a minute, however much anybody sends.
             if now - self._complained.get(reason, -_COMPLAIN_EVERY_S) >= _COMPLAIN_EVERY_S:
                 self._complained[reason] = now

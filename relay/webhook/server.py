@@ -10,7 +10,7 @@ from relay.graph.client import GraphClient
 from relay.graph.push.validation import Validation
 from relay.http.serving import Listening, serving
 from relay.store.presence.subscriptions import Subscriptions
-from relay.webhook.app import Webhook
+from relay.webhook.app import Webhook, route_of
 from relay.webhook.receiver import Receiver
 from relay.webhook.routes import Routes
 
@@ -55,4 +55,4 @@ async def receiving(settings: WebhookSettings, store: Store, graph: GraphSetting
             head_bytes=_MAX_HEAD_BYTES,
             grace=settings.grace,
         )
-        yield await stack.enter_async_context(serving(Webhook(receiver, settings), listening))
+        yield await stack.enter_async_context(serving(Webhook(receiver, settings), listening, route_of))

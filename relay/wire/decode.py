@@ -31,6 +31,14 @@ class Glance(NamedTuple):
     status: Status | None
 
 
+class PresenceOrigin(NamedTuple):
+    """The beginning of a presence."""
+
+    observed_s: float
+    """When the relay learned of it, in seconds since 1970."""
+    source: Source
+
+
 def decode(item: bytes) -> Presence | Status:
     """Decode an item; the inverse of `encode`.
 
@@ -71,6 +79,16 @@ def glance(item: bytes) -> Glance:
     if answer.WhichOneof("answer") != "presence":
         return Glance("", None, Status(answer.unknown_reason))
     return Glance(answer.presence.upn, Availability(answer.presence.availability), None)
+
+
+def origin(item: bytes) -> PresenceOrigin | None:
+    """Return when and how the relay learned of an item's presence; None for a status, and for what cannot be read."""
+    try:
+        presence = _answer(item).presence
+        observed = presence.observe_time
+        return PresenceOrigin(observed.seconds + observed.nanos / 1e9, Source(presence.source))
+    except ValueError:  # a status has no source
+        return None
 
 
 def _answer(item: bytes) -> wire.UserAnswer:

@@ -3,7 +3,9 @@
     worker.py      the partitions of one process: begun, ended, their inbox, lost history
     leasing.py     leases taken, renewed, handed over, given up
     sharing.py     the worker's row in the table of workers, and the partitions that it takes and hands over
-    load.py        the cost of a partition (users, notifications), and the metrics of a worker's share
+    load.py        the cost of a partition (users, notifications), and what a scrape reads of a worker's share
+    metrics.py     its metrics
+    figures.py     its tenants in numbers, for metrics
     tenure.py      the time until which a worker may act on a lease, by its own clock
     partition.py   one owned partition: its tenants, inbox and housekeeping
     ownership.py   the lease, the epoch, and access to Graph while the lease lasts

@@ -22,13 +22,15 @@ from relay.ops.cadence import wait_until_set
 from relay.ops.clock import SYSTEM, Clock
 from relay.store.presence.leases import Leases
 from relay.store.server import keys
-from relay.worker.load import ShareMetrics
+from relay.worker import metrics
+from relay.worker.load import ShareReadings
 from relay.worker.sharing import Sharing
 from relay.worker.tenure import Tenure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
+    from relay.ops.instruments import Gauge, Read
     from relay.store.presence.leases import Lease, TakenPartition
     from relay.store.server.connection import Store
     from relay.worker.settings import WorkerSettings
@@ -76,7 +78,7 @@ class Leasing:
     ) -> None:
         self._leases = Leases(store)
         self._sharing = Sharing(store, settings, worker_id, store_clock, clock)
-        self._metrics = ShareMetrics(worker_id, lambda: self._sharing.table)
+        self._share_readings = ShareReadings(worker_id, lambda: self._sharing.table)
         self._clock = clock
         self._settings = settings
         self._worker_id = worker_id
@@ -107,6 +109,10 @@ class Leasing:
             "leases-changed": self._listen,
             "leases-tell": self._tell,
         }
+
+    def readers(self) -> dict[Gauge, Read]:
+        """Return what a scrape reads: instrument -> its reader."""
+        return {**self._share_readings.readers(), metrics.LEASE_AGE: lambda: self.late_s or 0.0}
 
     @property
     def late_s(self) -> float | None:
@@ -202,7 +208,7 @@ class Leasing:
             self._waiting[taken.lease.partition] = taken
         self._note_blocked(look.blocked)
         if look.taken:
-            self._metrics.taken += len(look.taken)
+            metrics.MOVES.add(len(look.taken), "taken")
             self._renew_now.set()  # with a slow store a good part of the lease is over already
             self._changed.set()
             self._look.set()  # the others are told
@@ -233,7 +239,7 @@ class Leasing:
             await self._leases.release(tenure.lease)
         self._giving = None
         self._sharing.gave(partition)
-        self._metrics.given += 1
+        metrics.MOVES.add(1, "handed_over")
         self._look.set()
         log.debug("partition_handed_over", partition=partition)
 
@@ -303,6 +309,7 @@ class Leasing:
             if self._waiting.pop(tenure.lease.partition, None) is not None:
                 self.ended(tenure)
         if stopped:
+            metrics.LEASES_LOST.add(len(stopped))
             self._owner.end(stopped)
 
     # Telling

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from relay.store.presence.leases import Lease
     from relay.store.presence.pipes import InboxEntry
     from relay.worker.context import Resources
+    from relay.worker.figures import TenantFigures
     from relay.worker.ownership import Ownership
 
 log = structlog.get_logger(__name__)
@@ -145,6 +146,10 @@ class OwnedPartition:
         """Return the partition as it is at present."""
         tenants = {tenant_id: work.statistics() for tenant_id, (work, _) in self._tenants.items()}
         return PartitionStatistics(begun=self._begun, position=self.position, is_read=self.is_read, tenants=tenants)
+
+    def figures(self) -> dict[TenantId, TenantFigures]:
+        """Return tenant id -> the tenant in numbers, of the tenants at work."""
+        return {tenant_id: work.figures() for tenant_id, (work, _) in self._tenants.items()}
 
     def tenants(self) -> list[TenantId]:
         """Return the tenants at work."""

@@ -20,9 +20,13 @@ from relay.alerts.sender import AlertSender
 from relay.core.revision import is_of
 from relay.errors import LeaseLost, Retryable, StoreUnavailable
 from relay.ops.clock import SYSTEM, Clock
+from relay.ops.instruments import reading
 from relay.ops.supervision import supervised
 from relay.store.custody.tenants import Tenants
+from relay.store.presence.entries import parse_id
+from relay.worker import metrics
 from relay.worker.context import Resources
+from relay.worker.figures import WorkerFigures
 from relay.worker.leasing import Leasing
 from relay.worker.ownership import Ownership
 from relay.worker.partition import OwnedPartition
@@ -32,12 +36,15 @@ from relay.worker.tasks import start
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
+    from relay.core.presence import TenantId
     from relay.core.revision import Revision
     from relay.core.shares import PartitionLoad
     from relay.store.custody.vault import Vault
     from relay.store.presence.leases import Lease, TakenPartition
+    from relay.store.presence.pipes import InboxEntry
     from relay.store.server.connection import Store
     from relay.worker.cloud import Cloud
+    from relay.worker.figures import TenantFigures
     from relay.worker.settings import WorkerSettings
     from relay.worker.tenure import Tenure
 
@@ -71,6 +78,7 @@ class Worker:
         self._alerts = AlertSender(store, tenants, vault.ring, settings.alerts, lambda: self.partitions)
         self._resources = Resources.of(store, vault, settings, worker_id, clock, self._alerts.wake)
         self._leasing = Leasing(store, settings, worker_id, self, self._resources.store_clock, clock)
+        self._figures = WorkerFigures(self._tenants_in_numbers)
         self._owned: dict[int, tuple[OwnedPartition, asyncio.Task[None]]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = False
@@ -84,6 +92,9 @@ class Worker:
         """Return what this worker owns and watches at present."""
         return WorkerStatistics(partitions={number: owned.statistics() for number, (owned, _) in self._owned.items()})
 
+    def _tenants_in_numbers(self) -> dict[TenantId, TenantFigures]:
+        return {tenant_id: one for owned, _ in self._owned.values() for tenant_id, one in owned.figures().items()}
+
     def trouble(self) -> str:
         """Return why this worker does not do its part at present; empty when it does, also when others own everything."""
         late_s = self._leasing.late_s
@@ -96,6 +107,10 @@ class Worker:
 
     async def run(self) -> None:
         """Work until cancelled; then hand the leases over."""
+        with reading({**self._figures.readers(), **self._leasing.readers()}):
+            await self._run_all()
+
+    async def _run_all(self) -> None:
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 loops: dict[str, Callable[[], Awaitable[None]]] = {
@@ -209,6 +224,8 @@ class Worker:
             except StoreUnavailable:
                 await self._clock.sleep(_RETRY_S)
                 continue
+            if entries:
+                _note_lag(entries[0], self._clock)
             for entry in entries:
                 # A partition that was lost and won again meanwhile has read everything, and stands elsewhere.
                 try:
@@ -244,6 +261,7 @@ class Worker:
 
     async def _declare_lost(self, lost: Mapping[Lease, tuple[OwnedPartition, Revision]]) -> None:
         """Declare history lost, together with every answer that is stored: an older one must not be shown again."""
+        metrics.HISTORIES_LOST.add(len(lost))
         log.warning("history_lost", partitions=len(lost))
         rosters = await self._resources.tenants.rosters([lease.partition for lease in lost])
         tenants = {lease: rosters[lease.partition].tenants for lease in lost}
@@ -251,3 +269,8 @@ class Worker:
         for lease, epoch in (await self._resources.presences.renew_epochs(tenants)).items():
             owned, last = lost[lease]
             owned.history_lost(epoch, last)
+
+
+def _note_lag(entry: InboxEntry, clock: Clock) -> None:
+    """Record how long the oldest entry of a read has waited."""
+    metrics.INBOX_LAG.record(max(0.0, clock.wall().timestamp() - (parse_id(entry.position) >> 64) / 1000))

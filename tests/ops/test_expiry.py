@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
 import structlog
 
-from relay.ops.expiry import SOON, Expiring, Expiry
+from relay.ops.expiry import EXPIRES_IN, SOON, Expiring, Expiry
 from relay.ops.health import Health
-from relay.ops.telemetry import Telemetry, TelemetrySettings
+from relay.ops.supervision import running
 from tests.support.clock import SteppedClock
+from tests.support.waiting import eventually
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NAME = "RELAY_CLOUD_CERTIFICATE"
@@ -79,14 +79,8 @@ def test_a_renewed_certificate_ends_the_remark():
     assert health.report() == ""
 
 
-def test_the_metric_counts_down_in_seconds(monkeypatch: pytest.MonkeyPatch):
-    telemetry = Telemetry(TelemetrySettings())
-    monkeypatch.setattr("relay.ops.expiry.metrics.get_meter", telemetry.meters.get_meter)
-    expiry(NOW + timedelta(days=10))
-    [line] = [
-        line for line in telemetry.exposition().decode().splitlines()
-        if line.startswith("relay_credential_expires_in")
-    ]  # fmt: skip
-    assert f'credential="{NAME}"' in line
-    assert float(line.rpartition(" ")[2]) == 864_000
-    telemetry.meters.shutdown()
+async def test_the_metric_counts_down_in_seconds():
+    watching, _, _ = expiry(NOW + timedelta(days=10))
+    async with running({"expiry": watching.run}):
+        await eventually(lambda: EXPIRES_IN.now() == {(NAME,): 864_000})
+    assert EXPIRES_IN.now() == {}

@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from relay.core.shares import LiveWorker, PartitionLoad, ShareTable
-from relay.ops.telemetry import Telemetry, TelemetrySettings
-from relay.worker.load import NotificationRate, ShareMetrics
+from relay.ops.instruments import reading
+from relay.worker.load import NotificationRate, ShareReadings
+from relay.worker.metrics import COST, PARTITIONS, SHARE, WORKERS
 
 
 def test_the_rate_of_notifications_follows_within_minutes_and_goes_on_from_the_last_owners():
@@ -21,20 +22,10 @@ def test_the_rate_of_notifications_follows_within_minutes_and_goes_on_from_the_l
     assert rate.per_minute(900.0) == 0
 
 
-def test_the_share_of_a_worker_is_exposed(monkeypatch: pytest.MonkeyPatch):
-    telemetry = Telemetry(TelemetrySettings())
-    monkeypatch.setattr("relay.worker.load.metrics.get_meter", telemetry.meters.get_meter)
+def test_the_share_of_a_worker_is_read_at_a_scrape():
     alive = LiveWorker(timedelta(), timedelta(seconds=6))
     loads = {partition: PartitionLoad(users=900) for partition in range(4)}
     table = ShareTable(4, {"us": alive, "other": alive}, {0: "us", 1: "other", 2: "other", 3: "other"}, loads)
-    counted = ShareMetrics("us", lambda: table)
-    counted.taken, counted.given = 5, 4
-    found = dict(line.rsplit(" ", 1) for line in telemetry.exposition().decode().splitlines() if "relay_worker" in line)
-    values = {name.partition("{")[0]: float(value) for name, value in found.items() if not name.startswith("#")}
-    assert values["relay_worker_partitions"] == 1
-    assert values["relay_worker_watched_users"] == 900
-    assert values["relay_worker_workers"] == 2
-    assert values["relay_worker_share"] == 0.5
-    moves = {name: float(value) for name, value in found.items() if name.startswith("relay_worker_moves_total{")}
-    assert sorted(moves.values()) == [4, 5]
-    telemetry.meters.shutdown()
+    with reading(ShareReadings("us", lambda: table).readers()):
+        found = {gauge: gauge.now()[()] for gauge in (PARTITIONS, COST, WORKERS, SHARE)}
+    assert found == {PARTITIONS: 1, COST: 1000, WORKERS: 2, SHARE: 0.5}

@@ -119,6 +119,12 @@ class RequestBudget:
         """Note that Graph answered a request: the next refusal is not one in a row."""
         self._refusals = 0
 
+    def left(self, now: float) -> float:
+        """Return the share of the budget that is left in the present window, 0 to 1; 0 while Graph asked us to wait."""
+        self._recover(now)
+        self._forget(now)
+        return 0.0 if now < self._blocked_until else 1 - self._used / self._settings.allowed
+
     def blocked_until(self) -> float:
         """Return until when Graph asked us to wait; in the past when it did not."""
         return self._blocked_until

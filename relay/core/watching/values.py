@@ -72,6 +72,8 @@ class Take(Generic[V]):
     snapshot_complete: bool = False
     token: ResumeToken | None = None
     changes_seen: int = 0
+    conflated: int = 0
+    """Answers that newer ones replaced since the last response, unsent."""
 
     def __bool__(self) -> bool:
         return bool(self.started or self.resolved or self.answers or self.snapshot_complete)

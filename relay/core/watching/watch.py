@@ -55,7 +55,7 @@ class Watch(Generic[V]):
         """
         self.tenant_id = tenant_id
         self.epoch: Epoch | None = None
-        self.changes_seen = 0
+        self.changes_seen = self._conflated = 0
         self.outbox: Outbox[UserId, V] = Outbox()
         self._pending = pending
         self._spellings = Spellings()
@@ -186,10 +186,13 @@ class Watch(Generic[V]):
         if self._floors:
             self._on_answers_above_floors(entry)
             return
-        users, values = self._names_of, self.outbox.values
+        users, values, put = self._names_of, self.outbox.values, 0
+        unsent = len(values)
         for user, value in entry.answers:
             if user in users:
                 values[user] = value
+                put += 1
+        self._conflated += put + unsent - len(values)
 
     def on_names(self, names: Iterable[Name]) -> None:
         """The hub read that these names may stand for somebody else."""
@@ -246,8 +249,8 @@ class Watch(Generic[V]):
         """
         if self.epoch is None:
             return Take()
-        take: Take[V] = Take(started=self._started, changes_seen=self.changes_seen)
-        self._started = None
+        take: Take[V] = Take(started=self._started, changes_seen=self.changes_seen, conflated=self._conflated)
+        self._started, self._conflated = None, 0
         take.resolved = self._unsent_names.take(limit)
         if not self._unsent_names.values:
             take.answers = self.outbox.take(limit)
@@ -293,8 +296,6 @@ class Watch(Generic[V]):
     def _owed(self, ask: Ask, revision: Revision) -> bool:
         """Return whether a user's answer of `revision` must be sent."""
         return ask is Ask.FULL or self._base is None or revision > self._base.revision
-
-    # Details
 
     def _remember(self, spelling: str) -> Name | None:
         name = self._spellings.add(spelling)
@@ -377,7 +378,7 @@ class Watch(Generic[V]):
     def _on_answers_above_floors(self, entry: AnswersEntry[V]) -> None:
         for user, value in entry.answers:
             if user in self._names_of and entry.revision > self._floors.get(user, 0):
-                self.outbox.put(user, value)
+                self._conflated += self.outbox.put(user, value)
         if entry.revision >= self._highest_floor:
             self._floors.clear()
 

@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
 
-    from relay.core.presence import TenantId
+    from relay.core.presence import TenantId, UserId
     from relay.core.watching.values import AnswersEntry
     from relay.core.watching.watch import Watch
     from relay.edge.settings import EdgeSettings
     from relay.errors import RelayError
     from relay.store.presence.entries import TenantContact
+    from relay.wire.decode import PresenceOrigin
 
 
 class Listener(Protocol):
@@ -39,6 +40,9 @@ class Listener(Protocol):
 
     def look_up(self) -> None:
         """Look names up, if any are to be."""
+
+    def measure(self, user_id: UserId, origin: PresenceOrigin) -> None:
+        """Measure how old this user's answer is once it is written."""
 
     def end(self, error: RelayError | None) -> None:
         """End the stream; the first reason counts."""

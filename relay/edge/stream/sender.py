@@ -16,19 +16,21 @@ import grpc
 
 from relay.core.names import normalise
 from relay.core.presence import Status
-from relay.edge import encode
+from relay.edge import encode, metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from grpc.aio import ServicerContext
 
+    from relay.core.presence import UserId
     from relay.core.watching.values import StartOutcome
     from relay.core.watching.watch import Watch
     from relay.edge.context import EdgeContext
     from relay.edge.hub.tenants import Freshness, TenantView
     from relay.edge.stream.clocks import Clocks, DrainReason
     from relay.edge.stream.ending import Ending
+    from relay.wire.decode import PresenceOrigin
 
 _MOST_UNSENT_MALFORMED_CHARS: Final = 1 << 20
 """Malformed names that wait to be sent back. The suite's next request is not read before, so that a suite which sends and never
@@ -65,6 +67,7 @@ class Sender:
         self._sent_freshness: Freshness | None = None
         self._drain: tuple[float, DrainReason.ValueType] | None = None  # to be sent
         self._busy_until = 0.0
+        self._measured: tuple[UserId, PresenceOrigin] | None = None
         self._unsent_malformed_chars = 0
         self._malformed_sent = asyncio.Event()
 
@@ -84,6 +87,10 @@ class Sender:
         """Send the suite a `drain`: its stream ends after `within_s`."""
         self._drain = within_s, reason
         self.wake()
+
+    def measure(self, user_id: UserId, origin: PresenceOrigin) -> None:
+        """Measure how old this user's answer is once it is written, unless another one is being measured."""
+        self._measured = self._measured or (user_id, origin)
 
     # ------------------------------------------------------- malformed names
 
@@ -148,9 +155,18 @@ class Sender:
         now = self._clock.monotonic()
         if responses:
             self._clocks.wrote(now)
+            if self._measured is not None:
+                self._record_age(*self._measured)
         # With more to send right away (a snapshot, a suite that was slow) there is nothing to wait for.
         self._busy_until = 0.0 if self._watch.outbox.values else now + self._linger_s
         return bool(responses)
+
+    def _record_age(self, user_id: UserId, origin: PresenceOrigin) -> None:
+        if user_id in self._watch.outbox.values:
+            return  # it goes with a later response
+        age_s = self._clock.wall().timestamp() - origin.observed_s
+        metrics.ANSWER_AGE.record(max(0.0, age_s), origin.source.name.lower())
+        self._measured = None
 
     def _responses(self, view: TenantView) -> list[bytes]:
         """Return what is to be sent now, in order. It must be sent: it is taken out of the watch here."""
@@ -163,7 +179,10 @@ class Sender:
         if watch.has_unsent:
             take = watch.take(encode.MAX_BATCH_ITEMS, position)
             batches = list(encode.batches(take, take.token.encode() if take.token else ""))
-            self._edge.counters.sent(len(take.answers), len(batches))
+            metrics.DELIVERIES.add(len(take.answers))
+            metrics.BATCHES.add(len(batches))
+            if take.conflated:
+                metrics.CONFLATED.add(take.conflated)
             if take.started is not None:
                 responses.append(self._started_response(take.started))
             if len(take.resolved) < encode.MAX_BATCH_ITEMS:
@@ -182,7 +201,7 @@ class Sender:
 
     def _started_response(self, outcome: StartOutcome) -> bytes:
         self.has_started = True
-        self._edge.counters.began(outcome)
+        metrics.STARTS.add(1, outcome.name.lower())
         return encode.started(outcome, self._clocks.interval, self._watch.changes_seen)
 
     def _status_responses(self, view: TenantView, batches: list[bytes]) -> Iterator[bytes]:

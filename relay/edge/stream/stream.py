@@ -19,7 +19,7 @@ import structlog
 
 from relay.core.names import normalise
 from relay.core.watching.watch import Watch
-from relay.edge import encode
+from relay.edge import encode, metrics
 from relay.edge.errors import Rebalanced, ShuttingDown
 from relay.edge.requests import check_stream
 from relay.edge.stream.clocks import Clocks, Due
@@ -34,13 +34,14 @@ if TYPE_CHECKING:
 
     from grpc.aio import ServicerContext
 
-    from relay.core.presence import Name
+    from relay.core.presence import Name, UserId
     from relay.edge.context import EdgeContext
     from relay.edge.hub.tenants import TenantView
     from relay.edge.open_calls import CallSlot
     from relay.edge.requests import ChangeRequest, Requests, StartRequest
     from relay.ops.clock import Timer
     from relay.store.custody.suite_key_records import KeyRecord
+    from relay.wire.decode import PresenceOrigin
 
 _log = structlog.get_logger(__name__)
 
@@ -59,6 +60,7 @@ class Stream:
         watch: the rules of the stream.
         wake: makes the sender look whether there is something to send.
         wake_if_unsent: the same for new answers. (The sender's own method: the fan-out calls it for each stream.)
+        measure: measures how old an answer is once it is written.
         opened_at: when the stream was opened, by the edge's clock.
     """
 
@@ -92,6 +94,7 @@ class Stream:
         self._budget = edge.budgets.of(key.key_id, ending.reached)
         self._clocks = clocks = Clocks(edge.settings)
         self._sender = sender = Sender(edge, self.watch, clocks, ending, call)
+        self.measure: Callable[[UserId, PresenceOrigin], None] = sender.measure
         self._lookups = Lookups(edge, self.watch, ending, sender.wake)
         self.wake: Callable[[], None] = sender.wake
         self.wake_if_unsent: Callable[[], None] = sender.wake_if_unsent
@@ -326,7 +329,7 @@ class Stream:
                 self.end(Rebalanced("Open another stream"))
             case Due.END_BLOCKED:
                 blocked_s = self._edge.settings.blocked_write.total_seconds()
-                self._edge.counters.slow()
+                metrics.SLOW_WATCHERS.add()
                 self.end(SlowWatcher(f"One write was blocked for {blocked_s:g} s", f"{blocked_s:g}"))
             case Due.END_NOT_BEGUN:
                 self.end(StoreUnavailable("The first snapshot could not be read"))

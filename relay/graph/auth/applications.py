@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
+import time
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,6 +25,7 @@ from relay.errors import CredentialRejected, RelayError, SourceThrottled, Source
 from relay.graph.auth.credentials import Credential, Credentials
 from relay.graph.client import Gate, open_gate
 from relay.graph.errors import from_refusal, retry_after
+from relay.graph.metrics import note_in_thread
 from relay.graph.settings import GraphSettings
 
 
@@ -161,8 +163,15 @@ class _Session(requests.Session):
         self._gate()
         kwargs["timeout"] = self._timeout
         kwargs["stream"] = True
-        with super().request(method, url, *args, **kwargs) as response:
-            self._read(response)
+        verb, address, begun = str(method).upper(), str(url), time.monotonic()
+        try:
+            with super().request(method, url, *args, **kwargs) as response:
+                self._read(response)
+        except Exception as error:
+            note_in_thread(verb, address, 0, time.monotonic() - begun, error=type(error).__name__)
+            raise
+        asked_to_wait = "retry-after" in response.headers
+        note_in_thread(verb, address, response.status_code, time.monotonic() - begun, has_retry_after=asked_to_wait)
         self.cookies.clear()
         if response.status_code == 429 or response.status_code >= 500:
             raise _Refused(_busy(response))

@@ -7,12 +7,11 @@ application of its own, each grant is refreshed by one call however many wait fo
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import copy
 import json
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -23,12 +22,13 @@ import msal
 from relay.core.consent.refusals import Refusal, RefusalClass, classify
 from relay.core.consent.values import TokenGrant
 from relay.core.presence import TenantId
-from relay.errors import RelayError, Retryable, SourceUnreachable
+from relay.errors import CredentialRejected, RelayError, Retryable, SourceThrottled, SourceUnreachable
 from relay.graph.auth.applications import NONSENSE, Applications, refusal_words, translated
 from relay.graph.auth.credentials import Credential
 from relay.graph.client import Gate, TokenSource, open_gate
 from relay.graph.errors import GrantRefused, from_refusal
 from relay.graph.lanes import EXTRA, Lanes
+from relay.graph.metrics import TOKENS, UNSAVED
 from relay.graph.settings import GraphSettings
 
 
@@ -187,7 +187,14 @@ class GrantTokens:
         async with self._turns.setdefault(tenant_id, asyncio.Lock()), self._lanes.place(tenant_id):
             kept.gate()  # it may have waited long for its turn and a place
             loop = asyncio.get_running_loop()
-            token = await loop.run_in_executor(self._threads, kept.acquire, self._applications, self._settings.scopes)
+            try:
+                token = await loop.run_in_executor(
+                    self._threads, kept.acquire, self._applications, self._settings.scopes
+                )
+            except RelayError as error:
+                TOKENS.add(1, _OUTCOMES.get(type(error), "unreachable"))
+                raise
+            TOKENS.add(1, "given")
         await self._keep(kept)
         kept.token = token
         return token
@@ -197,9 +204,11 @@ class GrantTokens:
             kept.unsaved = kept.cache.serialize()
         if not kept.unsaved:
             return
-        with contextlib.suppress(Retryable):
+        try:
             kept.grant = await self._save(kept.grant, kept.unsaved)
             kept.unsaved = ""
+        except Retryable:
+            UNSAVED.add()
 
 
 class _Kept:
@@ -298,6 +307,13 @@ def _access_token(result: dict[str, Any], asked_at: float) -> AccessToken:
     ends = asked_at + lives_s
     return AccessToken(text, ends - min(_WAY_S, lives_s / 20), ends - min(_MARGIN_S, lives_s / 10))
 
+
+_OUTCOMES: Final[Mapping[type[RelayError], str]] = {
+    GrantRefused: "consent_required",
+    CredentialRejected: "credential_rejected",
+    SourceThrottled: "throttled",
+}
+"""Error -> how metrics call it."""
 
 _MARGIN_S: Final = 300.0
 """A token is renewed this long before its end (MSAL does the same); a tenth of its life when that is shorter."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Literal
+from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from relay.settings.clear_text import PLAIN, goes_in_the_clear
-from relay.settings.env import SettingsGroup
-from relay.settings.validators import ListenHost, Port, WebAddress
+from relay.settings.env import Duration, SettingsGroup
+from relay.settings.validators import ListenHost, Port, WebAddress, listed
 
 if TYPE_CHECKING:
     from typing import Self
+
+
+MOST_TENANTS: Final = 100
+"""Tenants with series of their own: some ten series of each process for each of them."""
 
 
 class LogConfig(SettingsGroup):
@@ -42,11 +48,35 @@ class TelemetryConfig(SettingsGroup):
     model_config = SettingsConfigDict(env_prefix="RELAY_TELEMETRY_")
 
     otlp_endpoint: WebAddress | None = Field(None, description="collector that receives metrics, OTLP over gRPC")
+    otlp_interval: Duration = Field(
+        timedelta(seconds=60),
+        ge=timedelta(seconds=1),
+        description="time between two readings that the collector receives",
+    )
+    tenants: str = Field(
+        "",
+        description=f"ids of tenants that have series of their own (`relay.tenant.…`), separated by commas; at most {MOST_TENANTS}",
+    )
     plaintext: bool = Field(
         default=False,
         description="allow an `http://` collector on another host. Metrics cross the network in the clear: use it "
         "only inside a tunnel or a mesh that encrypts",
     )
+
+    @field_validator("tenants")
+    @classmethod
+    def _are_tenants(cls, value: str) -> str:
+        found = dict.fromkeys(one.lower() for one in listed(value))
+        if len(found) > MOST_TENANTS:
+            raise ValueError(f"names {len(found):,} tenants; at most {MOST_TENANTS} can have series of their own")
+        for one in found:
+            try:
+                is_id = str(UUID(one)) == one
+            except ValueError:
+                is_id = False
+            if not is_id:
+                raise ValueError(f"{one[:40]!r} is no tenant id, such as 11111111-2222-3333-4444-555555555555")
+        return ",".join(found)
 
     @model_validator(mode="after")
     def _is_private(self) -> Self:

@@ -4,7 +4,8 @@ writes.py             Durable writes: a script, its confirmation, and the hint f
 tenants.py            Tenant records and their settings
 admissions.py         Admission of a tenant: its record and its grant in one step
 vault.py              Grants, encrypted and versioned
-suite_keys.py         Suite keys: the bearer credentials of suites
+metrics.py            Metrics of custody
+    suite_keys.py         Suite keys: the bearer credentials of suites
 suite_key_records.py  Suite keys as texts and as records
 marking.py            The marks of all suite keys in force: counted, made once, and renewed by a rotation
 managers.py           The managers of a tenant, who manage it

@@ -14,11 +14,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from opentelemetry import metrics
 
 from relay.core.consent.tenant import TenantState
 from relay.core.presence import TenantId
 from relay.errors import RelayError, SuiteKeyRevoked, SuiteKeyUnknown, TenantRemoved
+from relay.store.custody import metrics
 from relay.store.custody.audit import append_about_key
 from relay.store.custody.suite_key_records import IssuedKey, KeyRecord, decoded, parse, read_records, time_of
 from relay.store.presence.pipes import Changes
@@ -58,9 +58,6 @@ _COMPLAIN_EVERY_S: Final = 60.0
 _MOST_COMPLAINTS: Final = 100
 
 log = structlog.get_logger(__name__)
-_not_genuine = metrics.get_meter(__name__).create_counter(
-    "relay.suite_keys.not_genuine", description="Suite keys refused because their record has no genuine mark, by reason"
-)
 
 _NO_HASH: Final = bytes(32)
 
@@ -278,7 +275,7 @@ class SuiteKeys:
 
     def _complain(self, key_id: str, standing: MarkVerdict) -> None:
         """Log that somebody knows the secret of a record that nobody with the key ring made; once a minute for each key."""
-        _not_genuine.add(1, {"reason": standing})
+        metrics.NOT_GENUINE.add(1, standing.value)
         now = time.monotonic()
         self._complained = {one: at for one, at in self._complained.items() if now - at < _COMPLAIN_EVERY_S}
         if key_id not in self._complained and len(self._complained) < _MOST_COMPLAINTS:

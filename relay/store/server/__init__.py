@@ -25,6 +25,7 @@ redis_errors.py  The relay's errors for Redis' error codes and for broken connec
 inspection.py    Faults of sentinels, cluster nodes and replicas, for operators
 data_layout.py   The version of the data, and which releases may use it
 preflight.py     Whether a server can be trusted with the relay's data, checked before the start
-statistics.py    Number, outcome and duration of commands and scripts, for metrics
+statistics.py    Number, outcome and duration of commands and scripts
+metrics.py       Metrics of the store
 health.py        Whether the store can be used at present, checked once a second
 """

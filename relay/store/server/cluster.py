@@ -25,6 +25,7 @@ from redis.exceptions import RedisError
 
 from relay.errors import NotPrimary, StoreUnavailable
 from relay.store.server.inspection import cluster_faults
+from relay.store.server.metrics import FAILOVERS
 from relay.store.server.node import Node
 from relay.store.server.redis_errors import Redirected, in_short
 from relay.store.server.refresher import Refresher
@@ -156,6 +157,7 @@ class Cluster:
             self._node(place)
         self._told = {place: left - 1 for place, left in self._told.items() if left > 1 and place not in places}
         for place in [place for place in self._nodes if place not in places and place not in self._told]:
+            FAILOVERS.add()
             await self._nodes.pop(place).retire()
         for place in [place for place in self._witnesses if place not in places]:
             await self._witnesses.pop(place).aclose()

@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from relay.errors import NotSaved, StoreUnavailable
+from relay.store.server.metrics import DURABLE_WRITES
 from relay.store.server.servers import routed
 from relay.store.server.topology import key_of
 
@@ -74,7 +75,14 @@ class DurableWrites:
         """
         if self._at is None:
             return
-        node, connection = self._at
+        try:
+            await self._confirm(*self._at)
+        except BaseException:
+            DURABLE_WRITES.add(1, "not_confirmed")
+            raise
+        DURABLE_WRITES.add(1, "confirmed")
+
+    async def _confirm(self, node: Node, connection: AbstractConnection) -> None:
         if not connection.is_connected:
             raise NotSaved("The connection was lost, and its writes cannot be confirmed on another one")
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from relay.errors import StoreUnavailable
+from relay.store.server.metrics import READY
 
 if TYPE_CHECKING:
     from relay.store.server.connection import Store
@@ -30,9 +31,10 @@ class StoreHealth:
 
     async def run(self) -> None:
         """Check again and again, until cancelled."""
-        while True:
-            await self.check()
-            await asyncio.sleep(CHECK_EVERY_S)
+        with READY.reading(lambda: int(not self._fault)):
+            while True:
+                await self.check()
+                await asyncio.sleep(CHECK_EVERY_S)
 
     async def check(self) -> None:
         """Check once. Never takes longer than one command may."""

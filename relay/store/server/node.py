@@ -26,6 +26,7 @@ from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import ConnectionError, RedisError  # noqa: A004
 
 from relay.errors import NotPrimary, StoreUnavailable
+from relay.store.server.metrics import FAILOVERS
 from relay.store.server.redis_errors import translated
 from relay.store.server.scripting import on
 from relay.store.server.statistics import unobserved
@@ -229,6 +230,7 @@ class Node:
         self._anew_at = now + _ANEW_EVERY_S
         if not self._is_logged:
             self._is_logged = True
+            FAILOVERS.add()
             log.warning("store_reconnected", hint="the server is no longer primary, or another one has taken its place")
         for connection in self._singles:
             connection.mark_for_reconnect()  # type: ignore[no-untyped-call]

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from relay.errors import NotPrimary, StoreUnavailable
 from relay.store.server.election import SentinelAnswer, SentinelView, elect, is_settled_at
 from relay.store.server.inspection import sentinel_faults
+from relay.store.server.metrics import FAILOVERS
 from relay.store.server.node import Node
 from relay.store.server.redis_errors import in_short
 from relay.store.server.refresher import Refresher
@@ -115,6 +116,7 @@ class Sentinel:
         url = self._address.server_url(*answer.place)
         former, self._node = self._node, Node(url, self._operation_timeout, self._observe)
         if former is not None:
+            FAILOVERS.add()
             log.warning(
                 "redis_primary_changed", hint=f"the sentinels name {self._node.place} instead of {former.place}"
             )

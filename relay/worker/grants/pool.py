@@ -146,6 +146,17 @@ class GrantPool:
             or (self._health[account].is_usable(now) and (grant.last_refresh or grant.created) <= now - every)
         ]
 
+    def ages(self) -> list[tuple[GrantState, float | None]]:
+        """Return the state of each grant, and the seconds since its last refresh; None for a dead one, which is not refreshed."""
+        now = self._clock.wall()
+        return [
+            (
+                (state := self._health[account].state),
+                None if state is GrantState.DEAD else (now - (grant.last_refresh or grant.created)).total_seconds(),
+            )
+            for account, grant in self._grants.items()
+        ]
+
     async def __call__(self, refused: str = "") -> str:
         """An access token of a grant that works: the `TokenSource` of calls whose account does not matter; see `for_call`."""
         return (await self._choose(refused))[1]

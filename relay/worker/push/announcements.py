@@ -14,11 +14,12 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import structlog
-from opentelemetry import metrics
 
 from relay.core.presence import Source
 from relay.core.push import subscription as rules
 from relay.errors import RelayError
+from relay.worker.metrics import CHANGED
+from relay.worker.push.metrics import NOTIFICATIONS
 from relay.worker.push.opening import Opening
 
 if TYPE_CHECKING:
@@ -35,12 +36,6 @@ if TYPE_CHECKING:
     from relay.worker.reads.schedule import Scheduler
 
 log = structlog.get_logger(__name__)
-
-_meter = metrics.get_meter("relay.worker")
-_taken = _meter.create_counter(
-    "relay.worker.notifications.taken", description="Announced users, by outcome: accepted, unchanged, read"
-)
-_changed = _meter.create_counter("relay.worker.answers.changed", description="Answers that a read changed")
 
 
 class Announcements:
@@ -156,11 +151,11 @@ class Announcements:
         self._seen.forget(changed)
         self._read_soon(refused)
         if changed:
-            _taken.add(len(changed) - len(refused), {"outcome": "accepted"})
-            _changed.add(len(changed) - len(refused))
-        _taken.add(max(0, len(held) - len(changed) - len(decision.unsure)), {"outcome": "unchanged"})
+            NOTIFICATIONS.add(len(changed) - len(refused), "accepted")
+            CHANGED.add(len(changed) - len(refused))
+        NOTIFICATIONS.add(max(0, len(held) - len(changed) - len(decision.unsure)), "unchanged")
         return [user for user in moved if user not in refused]
 
     def _read_soon(self, users: Iterable[UserId]) -> None:
         if read := self._schedule.mark_announced(users):
-            _taken.add(read, {"outcome": "read"})
+            NOTIFICATIONS.add(read, "read")

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from relay.core.push.subscription import SubscriptionStanding
-from relay.core.push.watchdog import Watchdog
+from relay.core.push.watchdog import ACCEPTABLE_LOSS, Watchdog
+from relay.worker.push.metrics import SubscriptionCondition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +51,17 @@ class GrantSubscription:
     def size(self) -> int:
         """The number of users in the held subscription."""
         return len(self.standing.held.users) if self.standing.held is not None else 0
+
+    def condition(self, now: float) -> SubscriptionCondition | None:
+        """Return the condition of the subscription, `now` by the monotonic clock; None when nobody is to be in one."""
+        if self.standing.refusal is not None:
+            return SubscriptionCondition.REFUSED
+        if self.standing.is_suspect:
+            return SubscriptionCondition.SILENT
+        if self.standing.held is None:
+            return SubscriptionCondition.PENDING if self.standing.wanted else None
+        is_lossy = self.watchdog.loss(now) > ACCEPTABLE_LOSS
+        return SubscriptionCondition.LOSSY if is_lossy else SubscriptionCondition.HEALTHY
 
     def begin(self, announced_within_s: float) -> None:
         """Start a new watchdog. Each user is read once; only later changes count for or against the subscription."""

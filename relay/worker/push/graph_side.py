@@ -11,13 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from opentelemetry import metrics
 
 from relay.core.push import subscription as rules
 from relay.core.push.subscription import HeldSubscription
 from relay.errors import AccessDenied, ConsentRequired, RelayError, RequestRefused
 from relay.graph.push import subscriptions as graph
 from relay.store.presence.subscriptions import Subscription, new_client_state, new_route
+from relay.worker.push.metrics import STEPS
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-steps = metrics.get_meter("relay.worker").create_counter(
-    "relay.worker.subscriptions",
-    description="Subscriptions, by outcome: created, adopted, renewed, deleted, silent, …",
-)
 _PRESENCES: Final = "communications/presences"
 
 
@@ -122,7 +118,7 @@ class GraphSubscriptions:
         grant.must_read = False
         if missed:
             grant.read.clear()
-        steps.add(1, {"outcome": "renewed"})
+        STEPS.add(1, "renewed")
         await self._keep(grant, replace(record, expires=expires, certificate_id=newest.certificate_id))
         return missed
 
@@ -137,7 +133,7 @@ class GraphSubscriptions:
         except RelayError:
             if one.expires > self._clock.wall():
                 raise
-        steps.add(1, {"outcome": "deleted"})
+        STEPS.add(1, "deleted")
         await self.lose(grant)
 
     async def search(self, grant: GrantSubscription) -> None:
@@ -153,7 +149,7 @@ class GraphSubscriptions:
                 self.adopt(grant, record)
             else:
                 await graph.delete(self._client, source, found.subscription_id)
-                steps.add(1, {"outcome": "stray_deleted"})
+                STEPS.add(1, "stray_deleted")
         for record in self._book.strays_of(grant):
             await self.drop(record)
         grant.is_searched = True
@@ -205,7 +201,7 @@ class GraphSubscriptions:
     def _begin(self, grant: GrantSubscription, outcome: str) -> None:
         grant.begin(self._announced_within_s)
         self._book.refresh()
-        steps.add(1, {"outcome": outcome})
+        STEPS.add(1, outcome)
 
 
 def held(record: Subscription) -> HeldSubscription:

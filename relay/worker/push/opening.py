@@ -6,9 +6,8 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry import metrics
-
 from relay.graph.push.notifications import NoContent, NotOpened, decrypt_notification
+from relay.worker.push.metrics import NOT_OPENED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -16,10 +15,6 @@ if TYPE_CHECKING:
     from relay.core.presence import Observation, UserId
     from relay.graph.push.certificates import Certificates
     from relay.store.presence.hints import Notified
-
-_not_opened = metrics.get_meter("relay.worker").create_counter(
-    "relay.worker.notifications.not_opened", description="Notifications that cannot be trusted or read, by reason"
-)
 
 _AT_ONCE: Final = 8
 """Notifications opened before others have their turn: 0.4 ms each."""
@@ -67,7 +62,7 @@ class Opening:
             except NoContent as basic:
                 unsaid.append(basic.user_id)
             except NotOpened as error:
-                _not_opened.add(1, {"reason": error.reason})
+                NOT_OPENED.add(1, error.reason)
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
         return observations, unsaid

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opentelemetry import metrics
-
 from relay.store.presence.push import PushStatus
 
 if TYPE_CHECKING:
@@ -14,13 +12,9 @@ if TYPE_CHECKING:
     from relay.worker.ownership import Ownership
     from relay.worker.push.book import SubscriptionBook
 
-_users = metrics.get_meter("relay.worker").create_up_down_counter(
-    "relay.worker.users", description="Watched users: pushed, polled, silent (polled because notifications stopped)"
-)
-
 
 class PushStatusWriter:
-    """Stores and counts the status when it has changed."""
+    """Stores the status when it has changed."""
 
     def __init__(self, tenant_id: TenantId, resources: Resources, ownership: Ownership, book: SubscriptionBook) -> None:
         self._tenant_id = tenant_id
@@ -48,18 +42,9 @@ class PushStatusWriter:
         if status == self._status and self._is_written:
             return
         await self._statuses.put(self._ownership.lease, self._tenant_id, status)
-        self._count(status)
+        self._status = status
         self._is_written = True
 
     def forget(self) -> None:
         """Write the status again next time: the store may have lost it."""
         self._is_written = False
-
-    def close(self) -> None:
-        """Count the tenant's users no longer: another worker may own it from now on."""
-        self._count(PushStatus())
-
-    def _count(self, status: PushStatus) -> None:
-        before, self._status = self._status, status
-        for name in ("pushed", "polled", "silent"):
-            _users.add(getattr(status, name) - getattr(before, name), {"users": name})

@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from opentelemetry import metrics
 
 from relay.core.push import subscription as rules
 from relay.core.push.subscription import Create, Delete, PushFault, Renew, Wait
@@ -38,7 +37,8 @@ from relay.errors import (
 from relay.graph.errors import GrantRefused
 from relay.worker.push.book import SubscriptionBook
 from relay.worker.push.coverage import CoveragePlanner
-from relay.worker.push.graph_side import GraphSubscriptions, chance, steps
+from relay.worker.push.graph_side import GraphSubscriptions, chance
+from relay.worker.push.metrics import CHANGES, STEPS
 from relay.worker.push.status import PushStatusWriter
 
 if TYPE_CHECKING:
@@ -53,10 +53,6 @@ if TYPE_CHECKING:
     from relay.worker.push.book import GrantSubscription
 
 log = structlog.get_logger(__name__)
-
-_changes = metrics.get_meter("relay.worker").create_counter(
-    "relay.worker.changes", description="Changes of covered users, by whether they were announced"
-)
 
 _LEAVE_S: Final = 10.0
 """Time for deleting the subscriptions of a tenant that leaves; what is left ends within the hour by itself."""
@@ -133,10 +129,6 @@ class Subscriber:
         await self._graph.write_again()
         self._status.forget()
 
-    def close(self) -> None:
-        """Count the tenant's users no longer: another worker may own it from now on."""
-        self._status.close()
-
     async def leave(self) -> None:
         """Delete the tenant's subscriptions while its tokens are still at hand: it is leaving."""
         try:
@@ -202,7 +194,7 @@ class Subscriber:
 
     def _look_after(self, grant: GrantSubscription, now: float) -> None:
         for announced, count in grant.watchdog.judged.items():
-            _changes.add(count - grant.counted[announced], {"announced": announced})
+            CHANGES.add(count - grant.counted[announced], str(announced).lower())
             grant.counted[announced] = count
         if grant.record is not None and self._push.certificates.of(grant.record.certificate_id) is None:
             self._renew_now(grant)  # nothing that Graph announces can be opened until it knows another certificate
@@ -210,7 +202,7 @@ class Subscriber:
             before = grant.standing
             grant.standing = rules.silent(grant.standing, self._clock.wall(), self._policy)
             if grant.standing.is_suspect and not before.is_suspect:
-                steps.add(1, {"outcome": "silent"})
+                STEPS.add(1, "silent")
                 log.warning("notifications_silent", tenant_id=self._tenant_id, account_id=grant.account_id)
 
     # Steps
@@ -275,7 +267,7 @@ class Subscriber:
 
     async def _refused(self, grant: GrantSubscription, error: RelayError) -> None:
         if isinstance(error, SubscriptionGone):
-            steps.add(1, {"outcome": "gone"})
+            STEPS.add(1, "gone")
             await self._graph.lose(grant)
             return
         if isinstance(error, GrantRefused):
@@ -283,7 +275,7 @@ class Subscriber:
         if isinstance(error, SubscriptionExists):
             grant.is_searched = False
         fault = _fault(error)
-        steps.add(1, {"outcome": fault.name.lower()})
+        STEPS.add(1, fault.name.lower())
         if fault is not grant.standing.refusal:
             log.warning(
                 "subscription_refused",

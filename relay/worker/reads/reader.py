@@ -13,13 +13,12 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry import metrics
-
 from relay.core.pausing import pause_s
 from relay.core.presence import Presence, Status, UserId
 from relay.core.reading.sizes import PageSize
 from relay.errors import ConsentRequired, LeaseLost, RelayError, Retryable
 from relay.ops.turns import OneAPass, in_slices
+from relay.worker import metrics
 from relay.worker.reads import poller
 
 if TYPE_CHECKING:
@@ -36,17 +35,6 @@ if TYPE_CHECKING:
     from relay.worker.reads.answers import AnswerBook
     from relay.worker.reads.page_hashes import SeenPages
     from relay.worker.reads.schedule import Scheduler
-
-_meter = metrics.get_meter("relay.worker")
-_reads = _meter.create_counter("relay.worker.reads", description="Bulk reads of Graph, by outcome")
-_read_s = _meter.create_histogram(
-    "relay.worker.read.duration",
-    unit="s",
-    description="Time from the request to Graph until its answer is accepted",
-    explicit_bucket_boundaries_advisory=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
-)
-_changed = _meter.create_counter("relay.worker.answers.changed", description="Answers that a read changed")
-_stale = _meter.create_counter("relay.worker.answers.stale", description="Presences that went stale")
 
 FIRST_PAUSE_S: Final = 1.0
 _STORED: Final = 1000
@@ -246,7 +234,7 @@ class PresenceReader:
                 asked.seen.keep(found.page, set(decision.doubted))
         left = [user for user in found.unanswered if user in self._plan]
         self._finish(read, found, left)
-        _changed.add(len(changed))
+        metrics.CHANGED.add(len(changed))
         return ReadResult(
             account=account,
             users=read.users,
@@ -270,8 +258,8 @@ class PresenceReader:
     def _finish(self, read: PlannedRead, found: poller.PollResult, left: Collection[UserId]) -> None:
         """Plan the next read of these users; those that Graph left unanswered are read by themselves."""
         now = self._clock.monotonic()
-        _reads.add(1, {"outcome": "answered"})
-        _read_s.record(now - read.started)
+        metrics.READS.add(1, "answered")
+        metrics.READ_DURATION.record(now - read.started)
         self._plan.part(read, left, self._retry_at(read, found.trouble))
         self._plan.done(read, now, self._schedule.interval_of(read, now), random.random(), left)  # noqa: S311
         self._failing.pop(read.page, None)
@@ -287,7 +275,7 @@ class PresenceReader:
 
     async def note_unread(self, failure: ReadFailure, status: Status) -> None:
         """Note why a read failed, as the failure was judged, and tell those who have nothing yet."""
-        _reads.add(1, {"outcome": status.name.lower()})
+        metrics.READS.add(1, status.name.lower())
         self._note_failing(failure.read.page, status)
         await self._tell_unread(failure.read.users, status)
 
@@ -313,7 +301,7 @@ class PresenceReader:
         for page in self._schedule.overdue(now):
             stale: dict[UserId, Answer] = dict.fromkeys(filter(self._answers.has_presence, page.users), Status.STALE)
             if stale:
-                _stale.add(len(stale))
+                metrics.STALE.add(len(stale))
                 await self.store(stale)
 
     def _note_failing(self, page: PollPage | None, status: Status) -> None:

@@ -12,6 +12,7 @@ interest.py     the names that edges watch
 standing.py     the tenant's state, its grants, and the meaning of errors for it
 enforcement.py  the tenant's settings put in force
 contact.py      the time since which everything shown is confirmed
+figures.py      the tenant in numbers, for metrics
 explain.py      answers for people who ask about one user
 trouble.py      the trouble it has at present, logged once
 """

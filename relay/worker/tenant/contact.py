@@ -65,6 +65,16 @@ class Contact:
         self._last = (self._schedule.plan.oldest_confirmation, contact_ms)
 
     @property
+    def reported(self) -> Status:
+        """The status that the edges were told last."""
+        return self._reported
+
+    @property
+    def reported_ms(self) -> int:
+        """The contact time that the edges were told last, in ms since 1970; 0 when there was none."""
+        return self._last[1]
+
+    @property
     def is_idle(self) -> bool:
         """True if nobody is read and no name asked for: then nothing needs to be confirmed."""
         return self._schedule.reads_nobody and self._names.is_idle

@@ -30,6 +30,7 @@ from relay.store.presence import hints
 from relay.worker.reads.reader import ReadFailure
 from relay.worker.statistics import TenantStatistics
 from relay.worker.tasks import start
+from relay.worker.tenant.figures import figures_of
 from relay.worker.tenant.handover import StoreTime, leave_behind
 from relay.worker.tenant.parts import assemble
 from relay.worker.tenant.takeover import STORE_PAUSE_S, Takeover
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from relay.store.presence.handovers import Handover
     from relay.worker.contacts import ContactWriter
     from relay.worker.context import Resources
+    from relay.worker.figures import TenantFigures
     from relay.worker.ownership import Ownership
     from relay.worker.push.subscriber import Subscriber
     from relay.worker.tenant.parts import Push
@@ -78,6 +80,7 @@ class TenantWorker:
         self.tenant_id = tenant.tenant_id
         self._ownership = ownership
         self._clock = resources.clock
+        self._poll_interval = resources.settings.poll_interval
         self._wake = asyncio.Event()
         parts = self._parts = assemble(tenant, resources, ownership, contacts, self._wake)
         self._names, self._wanted, self._answers = parts.books.names, parts.books.wanted, parts.books.answers
@@ -109,6 +112,10 @@ class TenantWorker:
             covered=self._schedule.covered,
         )
 
+    def figures(self) -> TenantFigures:
+        """Return the tenant in numbers, as it is at present."""
+        return figures_of(self._parts, self._poll_interval, self._clock)
+
     # Life
 
     async def run(self) -> None:
@@ -127,8 +134,6 @@ class TenantWorker:
                     await self._rest()
                 await asyncio.get_running_loop().create_future()
         finally:
-            if self._parts.push is not None:
-                self._parts.push.subscriber.close()
             self._parts.pool.close()
 
     @property

@@ -1,0 +1,71 @@
+"""The metrics of the servers that speak HTTP, and the application around another that records them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from relay.ops.instruments import Histogram
+from relay.ops.metric import WEB, WEBHOOK, Metric, MetricKind
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+RouteOf = Callable[["Scope"], str]
+"""Returns the route of a request that was answered, as a template without ids; empty for a path that is none of ours."""
+
+_KNOWN: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SERVER_ERROR: Final = 500
+
+REQUESTS: Final = Histogram(
+    Metric(
+        name="http.server.request.duration",
+        kind=MetricKind.HISTOGRAM,
+        unit="s",
+        meaning="Time from a request's head to the end of its answer",
+        question="Does Microsoft get the webhook's answers in time, and people their pages?",
+        roles=(WEB, WEBHOOK),
+        labels={
+            "http.request.method": (*sorted(_KNOWN), "_OTHER"),
+            "http.route": "templates of paths, `/notifications/{route_id}` for the webhook; absent for other paths",
+            "url.scheme": ("http", "https"),
+            "http.response.status_code": "statuses of HTTP; absent when no answer was sent",
+            "error.type": "the status of an answer from 500 on, `no_answer` when none was sent; absent otherwise",
+        },
+    )
+)
+
+
+def no_route(_scope: Scope) -> str:
+    """Name no route."""
+    return ""
+
+
+class Measured:
+    """An ASGI application around another, which records how long each request takes."""
+
+    def __init__(self, app: ASGIApp, route_of: RouteOf) -> None:
+        self._app = app
+        self._route_of = route_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        begun, status = time.monotonic(), 0
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            if scope["type"] == "http":
+                self._record(scope, status, time.monotonic() - begun)
+
+    def _record(self, scope: Scope, status: int, duration_s: float) -> None:
+        method = scope["method"] if scope["method"] in _KNOWN else "_OTHER"
+        error = "no_answer" if not status else str(status) if status >= _SERVER_ERROR else ""
+        REQUESTS.record(duration_s, method, self._route_of(scope), scope["scheme"], str(status or ""), error)
