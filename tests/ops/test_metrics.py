@@ -16,8 +16,8 @@ import structlog
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as otlp
 from prometheus_client.parser import text_string_to_metric_families
 
-from relay.ops.instruments import Counter, Gauge, Histogram, Instruments
 from relay.ops import telemetry as telemetry_module
+from relay.ops.instruments import Counter, Gauge, Histogram, Instruments
 from relay.ops.metric import EDGE, WORKER, Metric, MetricKind
 from relay.ops.telemetry import Telemetry, TelemetrySettings
 from relay.processes.ops_port import merged

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import onboarding
 import relay
 from relay.ops.instruments import EXPORTED
-from relay.ops.metric import EVERY, Metric, MetricKind
+from relay.ops.metric import EVERY, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -93,7 +93,12 @@ def metrics_page() -> str:
     """Return the page of metrics."""
     lines = [_HEAD]
     for section in SECTIONS:
-        lines += [f"## {section}", "", "| metric | meaning | labels | exported by | question |", "| --- | --- | --- | --- | --- |"]
+        lines += [
+            f"## {section}",
+            "",
+            "| metric | meaning | labels | exported by | question |",
+            "| --- | --- | --- | --- | --- |",
+        ]
         lines += [_row(metric) for name, metric in described().items() if section_of(name) == section]
         lines.append("")
     return "\n".join([*lines, _OF_PROCESSES]).rstrip() + "\n"

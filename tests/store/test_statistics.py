@@ -55,6 +55,6 @@ def test_durations_are_recorded_by_command_and_error() -> None:
         with pytest.raises(LeaseLost), statistics.observed("accept"):
             raise LeaseLost("it is another's")
         text = telemetry.exposition().decode()
-    name = 'db_client_operation_duration_seconds_count{db_operation_name='
+    name = "db_client_operation_duration_seconds_count{db_operation_name="
     assert f'{name}"GET",db_system_name="redis",error_type=""}} 1.0' in text
     assert f'{name}"accept",db_system_name="redis",error_type="LeaseLost"}} 1.0' in text
