@@ -25,7 +25,6 @@ from relay.worker.contacts import ContactWriter
 from relay.worker.load import NotificationRate
 from relay.worker.statistics import PartitionStatistics
 from relay.worker.tasks import start
-from relay.worker.tenant.handover import StoreTime
 from relay.worker.tenant.loop import TenantWorker
 
 if TYPE_CHECKING:
@@ -176,8 +175,8 @@ class OwnedPartition:
             return
         try:
             async with asyncio.timeout(_FINISH_S):
-                time, _ = await asyncio.gather(self._store_time(), self._settle())
-                await asyncio.gather(self._contacts.write(), self._save_position(), self._leave_behind(time))
+                await self._settle()
+                await asyncio.gather(self._contacts.write(), self._save_position(), self._leave_behind())
         except (Retryable, TimeoutError):
             log.info("handover_left_out", partition=self.lease.partition)
         except Exception:
@@ -188,12 +187,8 @@ class OwnedPartition:
             async with asyncio.timeout(_SETTLE_S):
                 await asyncio.gather(*(work.settle() for work, _ in self._tenants.values()))
 
-    async def _store_time(self) -> StoreTime:
-        now_ms = await self._resources.handovers.now_ms(self.lease.partition)
-        return StoreTime.known(now_ms, self._resources.clock.monotonic())
-
-    async def _leave_behind(self, time: StoreTime) -> None:
-        left = {tenant_id: work.left_behind(time) for tenant_id, (work, _) in self._tenants.items()}
+    async def _leave_behind(self) -> None:
+        left = {tenant_id: work.left_behind() for tenant_id, (work, _) in self._tenants.items()}
         handovers = {tenant_id: handover for tenant_id, handover in left.items() if handover is not None}
         await self._resources.handovers.leave(self.lease, self.position, handovers)
 

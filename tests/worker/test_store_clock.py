@@ -45,3 +45,19 @@ def test_before_the_first_answer_it_is_the_workers_own_clock():
     of_store = StoreClock(clock)
     clock.advance(5)
     assert of_store.now_s() == clock.wall().timestamp()
+
+
+@given(st.integers(-3600, 3600), st.floats(0, 2), st.floats(0, 2), st.floats(-500, 500))
+def test_what_one_worker_tells_another_is_older_by_what_clocks_may_be_wrong_by_and_never_younger(
+    off_s: int, first_way: float, second_way: float, at: float
+):
+    workers = [StoreClock(SteppedClock(is_stopped=True)) for _ in range(2)]
+    for of_store, began, way in zip(workers, (1_000.0, 1_000.0 - off_s), (first_way, second_way), strict=True):
+        of_store.observe(1_700_000_000_000, began, began + way)
+    ms = workers[0].ms_of(1_000 + at)
+    there = workers[1].instant_of(ms) + off_s
+    assert 1_000 + at - 2 * (first_way + second_way) - 0.01 <= there <= 1_000 + at + 0.01
+
+
+def test_an_instant_that_never_was_is_told_as_nothing():
+    assert StoreClock(SteppedClock(is_stopped=True)).ms_of(float("-inf")) == 0

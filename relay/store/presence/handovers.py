@@ -76,11 +76,6 @@ class Handovers:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def now_ms(self, partition: int) -> int:
-        """Return the time by the partition's server, in ms since 1970."""
-        _, now = await self._store.many([("GET", keys.lease(partition)), ("TIME",)])
-        return _ms(now)
-
     async def leave(self, lease: Lease, position: bytes, handovers: Mapping[TenantId, Handover]) -> None:
         """Leave these behind, and the position in the inbox from which to go on; to be called when nothing is accepted any more.
 
@@ -103,14 +98,14 @@ class Handovers:
         ]
         await self._store.run_many(calls)
 
-    async def load(self, tenant_id: TenantId, fence: int) -> tuple[Handover | None, int]:
-        """Return what the owner with this fencing token left behind of a tenant, and the time by the server in ms.
+    async def load(self, tenant_id: TenantId, fence: int) -> Handover | None:
+        """Return what the owner with this fencing token left behind of a tenant.
 
         None when there is nothing, or nothing that this release understands.
         """
         key = keys.handover(keys.partition_of(tenant_id))
-        value, now = await self._store.many([("HGET", key, tenant_id), ("TIME",)])
-        return _decoded(value, fence), _ms(now)
+        [value] = await self._store.many([("HGET", key, tenant_id)])
+        return _decoded(value, fence)
 
 
 def _decoded(value: bytes | None, fence: int) -> Handover | None:
@@ -119,11 +114,6 @@ def _decoded(value: bytes | None, fence: int) -> Handover | None:
     except msgspec.DecodeError:
         return None
     return found if found is not None and found.fence == fence else None
-
-
-def _ms(time: tuple[int | bytes, int | bytes]) -> int:
-    seconds, micros = time
-    return int(seconds) * 1000 + int(micros) // 1000
 
 
 _OWNER: Final = ""

@@ -31,7 +31,7 @@ from relay.worker.reads.reader import ReadFailure
 from relay.worker.statistics import TenantStatistics
 from relay.worker.tasks import start
 from relay.worker.tenant.figures import figures_of
-from relay.worker.tenant.handover import StoreTime, leave_behind
+from relay.worker.tenant.handover import leave_behind
 from relay.worker.tenant.parts import assemble
 from relay.worker.tenant.takeover import STORE_PAUSE_S, Takeover
 
@@ -79,7 +79,7 @@ class TenantWorker:
         """Prepare to work; for `predecessor` see `Takeover`."""
         self.tenant_id = tenant.tenant_id
         self._ownership = ownership
-        self._clock = resources.clock
+        self._clock, self._store_clock = resources.clock, resources.store_clock
         self._poll_interval = resources.settings.poll_interval
         self._wake = asyncio.Event()
         parts = self._parts = assemble(tenant, resources, ownership, contacts, self._wake)
@@ -159,7 +159,7 @@ class TenantWorker:
         while self._running.total():
             await self._clock.sleep(_GLANCE_S)
 
-    def left_behind(self, time: StoreTime) -> Handover | None:
+    def left_behind(self) -> Handover | None:
         """Return what the next owner goes on from, after `settle`; None where it has to look at everything anew."""
         push = self._parts.push
         is_known = self.is_taken_over and self._is_ending and self._takeover.doubted is None
@@ -167,7 +167,7 @@ class TenantWorker:
             return None
         if push is not None and not push.announcements.is_taken_in:
             return None
-        return leave_behind(self._parts, self._ownership.lease.fence, time, self._clock)
+        return leave_behind(self._parts, self._ownership.lease.fence, self._store_clock, self._clock)
 
     async def leave(self) -> None:
         """End what Microsoft keeps for a tenant that is leaving the relay. `run` is cancelled after that."""

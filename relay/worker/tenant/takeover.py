@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from relay.errors import LeaseLost, StoreUnavailable
 from relay.ops.turns import in_slices
 from relay.store.presence.push import PushStatus
-from relay.worker.tenant.handover import StoreTime, digest, go_on, renewals
+from relay.worker.tenant.handover import digest, go_on, renewals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -123,7 +123,7 @@ class Takeover:
         await asyncio.gather(*reads, return_exceptions=True)
         answers, directory, interest, grants, left = reads
         grants.result()
-        handover, time = left.result()
+        handover, time = left.result(), self._resources.store_clock
         stored = answers.result()
         names.clear()
         async for entries in in_slices(directory.result().items()):
@@ -146,14 +146,13 @@ class Takeover:
             await self._resources.push_statuses.put(lease, tenant_id, PushStatus(is_off=True))
         await parts.standing.check_grants()
 
-    async def _left_behind(self) -> tuple[Handover | None, StoreTime]:
-        """Return what a former owner left behind that can be gone on from, and the store's clock."""
+    async def _left_behind(self) -> Handover | None:
+        """Return what a former owner left behind that can be gone on from."""
         if self._predecessor is None:
-            return None, StoreTime(0.0)
-        asked_at = self._resources.clock.monotonic()
-        found, now_ms = await self._resources.handovers.load(self._tenant_id, self._predecessor)
+            return None
+        found = await self._resources.handovers.load(self._tenant_id, self._predecessor)
         is_of_settings = found is not None and found.settings == digest(self._parts.standing.tenant.settings)
-        return found if is_of_settings else None, StoreTime.known(now_ms, asked_at)
+        return found if is_of_settings else None
 
     async def _learn_upns(self, users: Iterable[UserId]) -> None:
         async for some in in_slices(users):
