@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,16 +49,24 @@ def test_before_the_first_answer_it_is_the_workers_own_clock():
     assert of_store.now_s() == clock.wall().timestamp()
 
 
-@given(st.integers(-3600, 3600), st.floats(0, 2), st.floats(0, 2), st.floats(-500, 500))
+ASKED = st.tuples(st.floats(0, 2), st.floats(0, 2), st.sampled_from([2020, 2030]))
+"""Seconds to the store, seconds back, and the year by the worker's own clock."""
+
+
+@given(ASKED, ASKED, st.floats(-500, 500))
 def test_what_one_worker_tells_another_is_older_by_what_clocks_may_be_wrong_by_and_never_younger(
-    off_s: int, first_way: float, second_way: float, at: float
+    teller: tuple[float, float, int], listener: tuple[float, float, int], at: float
 ):
-    workers = [StoreClock(SteppedClock(is_stopped=True)) for _ in range(2)]
-    for of_store, began, way in zip(workers, (1_000.0, 1_000.0 - off_s), (first_way, second_way), strict=True):
-        of_store.observe(1_700_000_000_000, began, began + way)
-    ms = workers[0].ms_of(1_000 + at)
-    there = workers[1].instant_of(ms) + off_s
-    assert 1_000 + at - 2 * (first_way + second_way) - 0.01 <= there <= 1_000 + at + 0.01
+    """Both have the same monotonic clock, and the store read its own at 1,000 s by it."""
+    told, heard = (_asked(*each) for each in (teller, listener))
+    wrong_s = sum((*teller[:2], *listener[:2]))
+    assert at - 2 * wrong_s - 0.01 <= heard.instant_of(told.ms_of(at)) <= at + 0.01
+
+
+def _asked(there: float, back: float, year: int) -> StoreClock:
+    of_store = StoreClock(SteppedClock(is_stopped=True, wall=datetime(year, 1, 1, tzinfo=UTC)))
+    of_store.observe(1_800_000_000_000, 1_000 - there, 1_000 + back)
+    return of_store
 
 
 def test_an_instant_that_never_was_is_told_as_nothing():
