@@ -11,11 +11,11 @@ import re
 import subprocess
 import tomllib
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 import typer.main
 import yaml
 
@@ -48,9 +48,16 @@ def _names(document: Path) -> str:
     return str(document.relative_to(ROOT))
 
 
-def _faults_of_typer(words: list[str], app: typer.Typer) -> list[str]:
+@cache
+def _programs() -> dict[str, Any]:
+    """Return the commands of both programs, which Typer makes anew whenever it is asked."""
+    apps = {"presence-relay": relay.cli.app, "presence-suite": suite.cli.app}
+    return {name: typer.main.get_command(app) for name, app in apps.items()}
+
+
+def _faults_of_typer(words: list[str]) -> list[str]:
     """Return what a command line names that a program does not have."""
-    command: Any = typer.main.get_command(app)
+    command = _programs()[words[0]]
     rest = words[1:]
     while rest and getattr(command, "commands", None) and not rest[0].startswith("-"):
         if rest[0] not in command.commands:
@@ -95,10 +102,8 @@ def test_each_command_in_a_document_exists_with_its_options(document: Path):
     faults = []
     for words in commands(document.read_text()):
         match words[0]:
-            case "presence-relay":
-                found = _faults_of_typer(words, relay.cli.app)
-            case "presence-suite":
-                found = _faults_of_typer(words, suite.cli.app)
+            case "presence-relay" | "presence-suite":
+                found = _faults_of_typer(words)
             case "make":
                 found = _faults_of_make(words, makefile)
             case _:
@@ -132,6 +137,12 @@ def test_each_setting_that_a_document_names_exists(document: Path):
     known = set(re.findall(r"^\| `(RELAY_\w+)`", (ROOT / "docs/reference/settings.md").read_text(), re.MULTILINE))
     named = set(re.findall(r"\bRELAY_[A-Z0-9_]+\b(?!…)", document.read_text()))
     assert [name for name in sorted(named) if name not in known and name.removesuffix("_FILE") not in known] == []
+
+
+@pytest.mark.parametrize("document", [each for each in DOCUMENTS if each.name != "CHANGELOG.md"], ids=_names)
+def test_each_metric_that_a_document_names_is_exported(document: Path):
+    known = set(re.findall(r"`(\w+)`", (ROOT / "docs/reference/metrics.md").read_text())) | log_events.logged().keys()
+    assert set(re.findall(r"`(relay_\w+)`", document.read_text())) - known == set()
 
 
 def test_commands_in_documents_are_found():
