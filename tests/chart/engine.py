@@ -95,6 +95,7 @@ class Helm:
         major: str = "v4",
         kube: str = NEWEST,
         chart: Path = CHART,
+        is_upgrade: bool = False,
     ) -> Rendering:
         """Render the chart.
 
@@ -109,6 +110,7 @@ class Helm:
             chart=str(chart),
             values=values or {},
             kube_version=kube,
+            is_upgrade=is_upgrade,
             api_versions=["monitoring.coreos.com/v1"],
         )
         documents = [each for each in yaml.load_all(text, Loader=_Loader) if each]

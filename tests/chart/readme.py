@@ -24,7 +24,7 @@ def _lines() -> list[str]:
     lines = ["", "## Values", ""]
     for part in documented().below.values():
         lines += [f"### `{part.name}`", "", part.comment, ""]
-        rows = [value for value in part if value.comment and value is not part and not _has_commented(value)]
+        rows = [value for value in part if value.comment and value is not part]
         if rows:
             lines += ["| value | meaning | default |", "| --- | --- | --- |"]
             lines += [f"| `{value.name}` | {value.comment} | {_default(value)} |" for value in rows]
@@ -39,4 +39,6 @@ def _has_commented(value: Any) -> bool:
 
 
 def _default(value: Any) -> str:
+    if _has_commented(value):
+        return ""
     return f"`{json.dumps(value.default, ensure_ascii=False)}`" if value.is_set else "unset"

@@ -31,6 +31,7 @@ _NARROWER: Final[list[tuple[str, dict[str, Any]]]] = [
         {"type": "string", "pattern": "^([a-z]([-a-z0-9]*[a-z0-9])?)?$", "maxLength": 63},
     ),
     (r"mode", {"enum": ["roles", "all"]}),
+    (r"listenAddress", {"enum": ["0.0.0.0", "::"]}),
     (r".*\.pullPolicy", {"enum": ["Always", "IfNotPresent", "Never"]}),
     (r"image\.architectures", {"type": "array", "items": {"enum": ["amd64", "arm64"]}}),
     (r"(redis|vault)\.keys", structures.closed({name: {"type": "string"} for name in _COMPONENTS})),
@@ -89,6 +90,7 @@ OWNED: Final = {
         f"RELAY_CLOUD_SECOND_{name}": "entra.secondCredential"
         for name in ("CLIENT_SECRET", "CERTIFICATE", "PRIVATE_KEY")
     },
+    **{f"RELAY_{role}_HOST": "listenAddress" for role in ("EDGE", "WEB", "WEBHOOK", "OPS")},
     "RELAY_EDGE_MARK_KEYS": "keyRing.publicKey",
     "RELAY_EDGE_PLAIN_TEXT": "edge.tls.enabled",
     "RELAY_EDGE_DRAIN_DELAY": "shutdown.drainSeconds",
@@ -106,10 +108,8 @@ OWNED: Final = {
     },
 }
 """Settings that the chart derives from other values, each with the value."""
-FIXED: Final = frozenset(
-    f"RELAY_{role}_{name}" for role in ("EDGE", "WEB", "WEBHOOK", "OPS") for name in ("HOST", "PORT")
-)
-"""Settings that a pod leaves at their defaults: where it listens."""
+FIXED: Final = frozenset(f"RELAY_{role}_PORT" for role in ("EDGE", "WEB", "WEBHOOK", "OPS"))
+"""Settings that a pod leaves at their defaults: the ports on which it listens."""
 
 
 def schema_text() -> str:

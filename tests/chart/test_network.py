@@ -71,6 +71,40 @@ def test_a_role_reaches_what_it_needs_and_nothing_else(helm: Helm):
     }
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [
+        ("https://collector.example.com:4318/v1/metrics", 4318),
+        ("http://[fd00::4317]:4318", 4318),
+        ("https://collector.example.com/v1", 443),
+        ("http://[fd00::4317]", 80),
+    ],
+)
+def test_the_port_of_a_collector_is_open_however_its_address_is_written(helm: Helm, endpoint: str, port: int):
+    rendering = helm.render(values(at("config.telemetry.otlpEndpoint", endpoint)))
+    assert ports(rendering.one("NetworkPolicy", "-edge")["spec"]["egress"]) == {53, 6379, port}
+
+
+def test_rules_of_egress_name_ports_by_number_as_every_plug_in_understands(example: Rendering):
+    for policy in example.of("NetworkPolicy"):
+        assert all(isinstance(port, int) for port in ports(policy["spec"]["egress"])), policy["metadata"]["name"]
+
+
+def test_rules_of_the_operator_are_in_the_policy_of_every_pod_of_the_relay(helm: Helm):
+    own = {"ports": [{"port": 15012, "protocol": "TCP"}]}
+    jobs = {"preflight": {"enabled": True}, "backup": {"enabled": True, "publicKey": {"existingSecret": "key"}}}
+    kept = {"backup": {"persistence": {"create": True}}}
+    rendering = helm.render(values(jobs, kept, at("networkPolicy.extraEgress", [own])))
+    assert [policy["spec"]["egress"].count(own) for policy in rendering.of("NetworkPolicy")] == [1] * 7
+
+
+def test_on_openshift_pods_reach_its_name_servers(helm: Helm):
+    rendering = helm.render(values({"openshift": True}))
+    for policy in rendering.of("NetworkPolicy"):
+        [rule] = [rule for rule in policy["spec"]["egress"] if ports([rule]) == {5353}]
+        assert rule["to"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "openshift-dns"}}}]
+
+
 def test_without_mail_and_a_collector_their_ports_are_closed(helm: Helm):
     assert ports(helm.render(values()).one("NetworkPolicy", "-worker")["spec"]["egress"]) == {53, 6379, 443}
 
@@ -172,6 +206,11 @@ def test_an_ingress_leads_from_a_host_to_a_service(helm: Helm, role: str):
     assert (rule["host"], backend["port"]) == (host, {"name": role})
 
 
+def test_a_redis_with_an_ipv6_address_is_no_other_port(helm: Helm):
+    for url in ("rediss://[fd00::1]:6379/0", "rediss://[fd00::16]/0", "rediss+cluster://[fd00::1],[fd00::2]:6379"):
+        assert helm.render(values({"redis": {"existingSecret": "", "url": url}})).of("Deployment")
+
+
 def test_the_test_pod_reaches_the_edge_also_where_only_a_gateway_may(rendered: Renderings):
     example = rendered("envoy-gateway")
     [rule] = example.one("NetworkPolicy", "-edge")["spec"]["ingress"]
@@ -183,7 +222,7 @@ def test_the_test_pod_reaches_the_edge_also_where_only_a_gateway_may(rendered: R
 
 def test_a_test_of_an_address_may_reach_its_port(helm: Helm):
     egress = helm.render(values(at("test.address", "gateway.example.com:8443"))).one("NetworkPolicy", "-test")["spec"]
-    assert ports(egress["egress"]) == {53, "edge", 8443}
+    assert ports(egress["egress"]) == {53, 8443}
 
 
 def test_a_gateway_that_speaks_tls_to_the_pod_checks_its_name(rendered: Renderings):

@@ -264,6 +264,29 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
         at("metrics.podMonitor", {"enabled": True, "interval": "5s"}),
         "metrics.podMonitor.scrapeTimeout is 10s, more than interval, 5s: lower scrapeTimeout",
     ),
+    "TLS towards the trial Valkey": (
+        {"redis": {"existingSecret": ""}, "valkey": {"enabled": True}, "config": {"redis": {"plaintext": False}}},
+        "config.redis.plaintext is false, and the chart's Valkey serves no TLS: remove it",
+    ),
+    "a Sentinel whose usual port is closed": (
+        at("redis", {"existingSecret": "", "url": "rediss+sentinel://sentinel-0,sentinel-1/relay"}),
+        "redis.url uses port 26379, which networkPolicy.redis.ports closes: add it there",
+    ),
+    "a node's port of a Service without an address": (
+        at("edge.service.clusterIP", "None"),
+        "edge.service.clusterIP is None, and a Service of type LoadBalancer needs an address",
+    ),
+    "an autoscaler that follows a share of nothing": (
+        at(
+            "edge",
+            {"autoscaling": {"enabled": True}, "resources": {"requests": {"cpu": None}, "limits": {"cpu": None}}},
+        ),
+        "set edge.resources.requests.cpu, or cpuPercent to 0",
+    ),
+    "a rollout that has failed before a pod counts as ready": (
+        at("pod.minReadySeconds", 600),
+        "edge.minReadySeconds is 600, and a rollout has failed after progressDeadlineSeconds, 600: lower",
+    ),
     "a budget of all pods": (
         at("edge.podDisruptionBudget.minAvailable", 2),
         "edge.podDisruptionBudget.minAvailable is 2, and 2 pods run at the least",
@@ -350,6 +373,13 @@ def test_a_combination_that_cannot_work_is_refused_with_its_remedy(helm: Helm, c
         helm.render(values(change))
     assert remedy in str(refused.value)
     assert "nil pointer" not in str(refused.value)
+
+
+def test_an_upgrade_that_reuses_values_without_new_defaults_is_told_the_option(helm: Helm):
+    with pytest.raises(RenderFailed) as refused:
+        helm.render(values(at("web.tls", None)), is_upgrade=True)
+    assert "web.tls is null" in str(refused.value)
+    assert "use --reset-then-reuse-values instead of --reuse-values" in str(refused.value)
 
 
 def test_everything_that_is_wrong_is_told_at_once(helm: Helm):

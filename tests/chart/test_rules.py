@@ -51,6 +51,13 @@ def test_every_pod_keeps_to_pod_security_restricted(example: Rendering):
             assert own["capabilities"] == {"drop": ["ALL"]}, name
 
 
+def test_on_openshift_the_cluster_chooses_user_and_groups(helm: Helm):
+    for example in ("large", "trial"):
+        given = yaml.safe_load(EXAMPLES[example].read_text()) | {"openshift": True}
+        for name, pod in helm.render(given).pods():
+            assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}, name
+
+
 def test_no_pod_has_a_token_of_kubernetes_but_that_of_the_job_that_makes_the_key_ring(example: Rendering):
     for name, pod in example.pods():
         assert pod["automountServiceAccountToken"] is (name.startswith("Job/") and name.endswith("key-ring")), name
@@ -153,6 +160,20 @@ def test_where_pods_run_is_the_operators_choice(helm: Helm):
         pod = deployment["spec"]["template"]["spec"]
         assert pod.items() >= own.items()
         assert pod["affinity"].keys() == {"podAntiAffinity", "nodeAffinity"}
+
+
+def test_every_pod_of_a_release_runs_where_the_operator_says(helm: Helm):
+    own = {"priorityClassName": "telephony", "tolerations": [{"key": "telephony", "operator": "Exists"}]}
+    for example in ("large", "trial"):
+        given = yaml.safe_load(EXAMPLES[example].read_text()) | {"pod": own}
+        for name, pod in helm.render(given).pods():
+            assert pod.items() >= own.items(), name
+            assert ("affinity" in pod) == (example == "large"), name
+
+
+def test_the_trial_valkey_runs_on_nodes_of_any_architecture(helm: Helm):
+    given = values({"redis": {"existingSecret": ""}, "valkey": {"enabled": True}})
+    assert "affinity" not in helm.render(given).one("StatefulSet")["spec"]["template"]["spec"]
 
 
 def test_pods_of_a_role_spread_over_zones_and_nodes_as_far_as_possible(example: Rendering):

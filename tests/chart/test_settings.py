@@ -85,6 +85,19 @@ def test_values_of_all_types_arrive_as_the_relay_means_them(
     assert (settings.notice.private_addresses, settings.cloud.name, settings.log.level) == (False, "dod", "warning")
 
 
+@pytest.mark.parametrize("role", list(Role))
+def test_every_port_is_open_to_ipv6_where_the_values_say(
+    helm: Helm, role: Role, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    given = values(at("listenAddress", "::"))
+    pod = helm.render(given).one("Deployment", f"-{role}")["spec"]["template"]["spec"]
+    mounted(pod, tmp_path)
+    settings = read(pod["containers"][0], tmp_path, needs_of([role]), monkeypatch)
+    assert settings.ops.host == "::"
+    if role is not Role.WORKER:
+        assert getattr(settings, role).host == "::"
+
+
 def test_the_drain_of_the_edge_is_the_charts(helm: Helm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     pod = helm.render(values(at("shutdown.drainSeconds", 45))).one("Deployment", "edge")["spec"]["template"]["spec"]
     mounted(pod, tmp_path)

@@ -206,6 +206,56 @@ def test_additions_of_the_operator_reach_the_pods_of_a_role(helm: Helm):
     assert "team" not in rendering.one("Deployment", "web")["spec"]["template"]["metadata"]["labels"]
 
 
+def test_jobs_that_ask_the_network_have_the_variables_of_all_pods(helm: Helm):
+    own = {
+        "extraEnv": [
+            {"name": "HTTPS_PROXY", "value": "http://proxy:3128"},
+            {"name": "RELAY_LOG_LEVEL", "value": "debug"},
+        ],
+        "extraEnvFrom": [{"secretRef": {"name": "more"}}],
+    }
+    backup = {"enabled": True, "publicKey": {"existingSecret": "key"}, "persistence": {"create": True}}
+    given = {"pod": own, "preflight": {"enabled": True}, "backup": backup, "config": {"log": {"level": "info"}}}
+    rendering = helm.render(values(given))
+    cron = rendering.one("CronJob")["spec"]["jobTemplate"]
+    for job in (rendering.one("Job", "-preflight"), cron):
+        [container] = job["spec"]["template"]["spec"]["containers"]
+        assert container["env"][-2:] == own["extraEnv"]
+        assert container["envFrom"] == own["extraEnvFrom"]
+        assert len({each["name"] for each in container["env"]}) == len(container["env"])
+
+
+def test_a_backup_may_have_the_identity_that_its_upload_needs(helm: Helm):
+    backup = {
+        "enabled": True,
+        "serviceAccountName": "uploader",
+        "podLabels": {"azure.workload.identity/use": "true"},
+        "publicKey": {"existingSecret": "key"},
+        "upload": {"container": {"image": "uploader:1"}},
+    }
+    given = values({"backup": backup, "pod": {"podLabels": {"team": "a"}}})
+    template = helm.render(given).one("CronJob")["spec"]["jobTemplate"]["spec"]["template"]
+    assert template["spec"]["serviceAccountName"] == "uploader"
+    assert template["spec"]["automountServiceAccountToken"] is False
+    assert template["metadata"]["labels"].items() >= {"azure.workload.identity/use": "true", "team": "a"}.items()
+
+
+def test_the_pod_of_helms_test_has_the_labels_and_annotations_of_all_pods(helm: Helm):
+    own = {"podLabels": {"sidecar.istio.io/inject": "true"}, "podAnnotations": {"note": "a", "helm.sh/hook": "none"}}
+    made = helm.render(values({"pod": own})).one("Pod", "-test")["metadata"]
+    assert made["labels"].items() >= own["podLabels"].items()
+    assert (made["annotations"]["note"], made["annotations"]["helm.sh/hook"]) == ("a", "test")
+
+
+def test_a_setting_that_the_trial_valkey_needs_is_there_once_however_it_is_set(helm: Helm):
+    valkey = {"redis": {"existingSecret": ""}, "valkey": {"enabled": True}}
+    for config in ({}, {"redis": {"plaintext": True}}):
+        pod = helm.render(values(valkey, {"config": config})).one("Deployment", "-edge")["spec"]["template"]["spec"]
+        assert [each["value"] for each in pod["containers"][0]["env"] if each["name"] == "RELAY_REDIS_PLAINTEXT"] == [
+            "true"
+        ]
+
+
 def test_a_variable_of_the_operators_replaces_the_charts_and_is_there_once(helm: Helm):
     url = {"name": "RELAY_REDIS_URL", "valueFrom": {"secretKeyRef": {"name": "external", "key": "url"}}}
     level = {"name": "RELAY_LOG_LEVEL", "value": "debug"}

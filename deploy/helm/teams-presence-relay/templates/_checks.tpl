@@ -153,6 +153,9 @@ edge.grpcRoute.backendTLS is enabled and the pod serves no TLS: set edge.tls.ena
 {{- if and (hasKey $service "nodePort") (eq $type "ClusterIP") }}
 {{ $name }}.service.nodePort is {{ $service.nodePort }}, and a Service of type ClusterIP has none: set {{ $name }}.service.type to NodePort, or remove nodePort.
 {{- end }}
+{{- if and (eq $service.clusterIP "None") (ne $type "ClusterIP") }}
+{{ $name }}.service.clusterIP is None, and a Service of type {{ $type }} needs an address: remove clusterIP, or set {{ $name }}.service.type to ClusterIP.
+{{- end }}
 {{- if and $service.loadBalancerSourceRanges (ne $type "LoadBalancer") }}
 {{ $name }}.service.loadBalancerSourceRanges has no effect with type {{ $type }}, and everybody would be let in: set networkPolicy.{{ $name }}.from, or {{ $name }}.service.type to LoadBalancer.
 {{- end }}
@@ -203,6 +206,9 @@ There is no Redis: set redis.existingSecret to a Secret with the URL, or valkey.
 {{- if and $values.valkey.enabled (or $values.vault.url $values.vault.existingSecret) }}
 valkey.enabled is for trials and keeps everything: remove vault, or use a Redis of your own with redis.existingSecret.
 {{- end }}
+{{- if and $values.valkey.enabled (not (dig "redis" "plaintext" true $values.config)) }}
+config.redis.plaintext is false, and the chart's Valkey serves no TLS: remove it, or use a Redis of your own.
+{{- end }}
 {{- if and $values.valkey.enabled (gt (dig "vault" "replicas" 0 $values.config | int) 0) }}
 config.vault.replicas asks for replicas, and the chart's Valkey has none: remove it, or use a Redis of your own.
 {{- end }}
@@ -218,9 +224,11 @@ vault.url and vault.existingSecret are both set: keep one of them.
 {{ $name }}.keys has no effect without a Secret: set {{ $name }}.existingSecret, or remove keys.
 {{- end }}
 {{- if and $given.url $values.networkPolicy.enabled }}
-{{- range $port := regexFindAll ":[0-9]+" (regexReplaceAll "^[^/]*//([^/@]*@)?([^/?]*).*$" $given.url "${2}") -1 }}
-{{- if not (has (trimPrefix ":" $port) (include "teams-presence-relay.texts" $values.networkPolicy.redis.ports | splitList " ")) }}
-{{ $name }}.url uses port {{ trimPrefix ":" $port }}, which networkPolicy.redis.ports closes: add it there.
+{{- $usual := ternary "26379" "6379" (contains "+sentinel:" $given.url) }}
+{{- range $server := regexReplaceAll "^[^/]*//([^/@]*@)?([^/?]*).*$" $given.url "${2}" | splitList "," }}
+{{- $port := regexFind ":[0-9]+$" $server | trimPrefix ":" | default $usual }}
+{{- if not (has $port (include "teams-presence-relay.texts" $values.networkPolicy.redis.ports | splitList " ")) }}
+{{ $name }}.url uses port {{ $port }}, which networkPolicy.redis.ports closes: add it there.
 {{- break }}
 {{- end }}
 {{- end }}
@@ -274,9 +282,15 @@ entra.secondCredential is the same as entra.credential: name the other Secret, o
 {{- if and (not $scaling.keda.enabled) (not $scaling.cpuPercent) (not $scaling.metric.name) }}
 {{ $component }}.autoscaling has nothing to follow: set cpuPercent, or metric.name.
 {{- end }}
+{{- if and (not $scaling.keda.enabled) $scaling.cpuPercent (not (dig "requests" "cpu" "" $role.resources)) (not (dig "limits" "cpu" "" $role.resources)) }}
+{{ $component }}.autoscaling follows CPU in per cent of the request, and there is none: set {{ $component }}.resources.requests.cpu, or cpuPercent to 0.
+{{- end }}
 {{- end }}
 {{- if and $scaling.keda.enabled (not $scaling.enabled) }}
 {{ $component }}.autoscaling.keda is enabled and {{ $component }}.autoscaling is not: set {{ $component }}.autoscaling.enabled to true.
+{{- end }}
+{{- if ge ($role.minReadySeconds | int) ($role.progressDeadlineSeconds | int) }}
+{{ $component }}.minReadySeconds is {{ $role.minReadySeconds }}, and a rollout has failed after progressDeadlineSeconds, {{ $role.progressDeadlineSeconds }}: lower minReadySeconds, or raise progressDeadlineSeconds.
 {{- end }}
 {{- end }}
 {{- end -}}

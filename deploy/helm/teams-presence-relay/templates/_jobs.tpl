@@ -6,7 +6,7 @@ helm.sh/hook-weight: {{ .weight | quote }}
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end -}}
 
-{{/* The pod of a Job up to its containers. Takes root, component, role and, optionally, serviceAccount. */}}
+{{/* The pod of a Job up to its containers. Takes root, component, role and, optionally, serviceAccount and hasToken. */}}
 {{- define "teams-presence-relay.job-pod" -}}
 metadata:
   labels:
@@ -20,9 +20,9 @@ spec:
   {{- with include "teams-presence-relay.pull-secrets" .root | trim }}
   {{- . | nindent 2 }}
   {{- end }}
-  serviceAccountName: {{ .serviceAccount | default "default" }}
+  serviceAccountName: {{ .serviceAccount | default "default" | quote }}
   {{- $security := include "teams-presence-relay.pod-security" .root }}
-  {{- if .serviceAccount }}
+  {{- if .hasToken }}
   {{- $security = $security | replace "automountServiceAccountToken: false" "automountServiceAccountToken: true" }}
   {{- end }}
   {{- $security | nindent 2 }}

@@ -17,17 +17,26 @@
   {{- end }}
 {{- end -}}
 
-{{/* The port of an address like https://collector:4317. */}}
+{{/* The port of an address like https://collector:4317 or http://[fd00::1]:4318/v1/traces. */}}
 {{- define "teams-presence-relay.port-of" -}}
-{{- $port := regexFind ":[0-9]+/?$" . | trimPrefix ":" | trimSuffix "/" -}}
+{{- $port := regexReplaceAll "^https?://([^/?]*).*$" . "${1}" | regexFind ":[0-9]+$" | trimPrefix ":" -}}
 {{- $port | default (ternary "443" "80" (hasPrefix "https" .)) -}}
+{{- end -}}
+
+{{- define "teams-presence-relay.dns-rules" -}}
+{{- $dns := .Values.networkPolicy.dns }}
+{{ include "teams-presence-relay.egress" (dict "ports" $dns.ports "to" $dns.to "udp" true) }}
+{{- if .Values.openshift }}
+{{- $servers := dict "namespaceSelector" (dict "matchLabels" (dict "kubernetes.io/metadata.name" "openshift-dns")) }}
+{{ include "teams-presence-relay.egress" (dict "ports" (list 5353) "to" (list $servers) "udp" true) }}
+{{- end }}
 {{- end -}}
 
 {{/* What a process may reach. Takes root and roles. */}}
 {{- define "teams-presence-relay.egress-rules" -}}
 {{- $policy := .root.Values.networkPolicy }}
 {{- $config := .root.Values.config }}
-{{ include "teams-presence-relay.egress" (dict "ports" $policy.dns.ports "to" $policy.dns.to "udp" true) }}
+{{ include "teams-presence-relay.dns-rules" .root | trim }}
 {{- if .root.Values.valkey.enabled }}
 {{- $valkey := dict "podSelector" (dict "matchLabels" (include "teams-presence-relay.selector" (dict "root" .root "component" "valkey") | fromYaml)) }}
 {{ include "teams-presence-relay.egress" (dict "ports" (list 6379) "to" (list $valkey)) }}
@@ -42,8 +51,5 @@
 {{- end }}
 {{- with dig "telemetry" "otlpEndpoint" "" $config }}
 {{ include "teams-presence-relay.egress" (dict "ports" (list (include "teams-presence-relay.port-of" . | int)) "to" $policy.otlp.to) }}
-{{- end }}
-{{- with $policy.extraEgress }}
-{{ toYaml . }}
 {{- end }}
 {{- end -}}

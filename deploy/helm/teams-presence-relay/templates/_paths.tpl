@@ -4,6 +4,8 @@ nameOverride
 fullnameOverride
 commonLabels
 mode
+listenAddress
+openshift
 image
 image.registry
 image.repository
@@ -362,6 +364,8 @@ backup.timeZone
 backup.suspend
 backup.keep
 backup.timeoutSeconds
+backup.serviceAccountName
+backup.podLabels
 backup.publicKey
 backup.publicKey.existingSecret
 backup.publicKey.key

@@ -1,15 +1,17 @@
 {{/* Pods: what every one has, whatever runs in it. */}}
 
-{{/* The fields of a pod that runs under Pod Security `restricted`. Takes root. */}}
+{{/* The fields of a pod that runs under Pod Security `restricted`. OpenShift refuses users and groups that it did not choose. */}}
 {{- define "teams-presence-relay.pod-security" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
   runAsNonRoot: true
+  {{- if not .Values.openshift }}
   runAsUser: 65532
   runAsGroup: 65532
   fsGroup: 65532
   fsGroupChangePolicy: OnRootMismatch
+  {{- end }}
   seccompProfile:
     type: RuntimeDefault
 {{- end -}}
@@ -23,7 +25,7 @@ securityContext:
     drop: [ALL]
 {{- end -}}
 
-{{/* Where a pod may run. Takes root, component and role. */}}
+{{/* Where a pod may run. Takes root, component and role. Valkey's image has other architectures than the relay's. */}}
 {{- define "teams-presence-relay.placement" -}}
 {{- with .role.priorityClassName }}
 priorityClassName: {{ . | quote }}
@@ -40,7 +42,7 @@ tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- $affinity := deepCopy .role.affinity }}
-{{- with .root.Values.image.architectures }}
+{{- with ternary (list) .root.Values.image.architectures (eq .component "valkey") }}
 {{- $term := dict "key" "kubernetes.io/arch" "operator" "In" "values" . }}
 {{- $node := default (dict) $affinity.nodeAffinity }}
 {{- if not (hasKey $node "requiredDuringSchedulingIgnoredDuringExecution") }}
@@ -175,8 +177,8 @@ exec:
     sizeLimit: 64Mi
 {{- end -}}
 
-{{/* The container of a Job that runs a command of the relay. Takes root, component, roles, name, args, resources and, optionally,
-     isEarly and extraMounts. */}}
+{{/* The container of a Job that runs a command of the relay. Takes root, component, roles, role, name, args, resources and,
+     optionally, isEarly and extraMounts. */}}
 {{- define "teams-presence-relay.command-container" -}}
 - name: {{ .name }}
   image: {{ include "teams-presence-relay.image-of" (dict "root" .root "image" .root.Values.image) | quote }}
@@ -185,9 +187,14 @@ exec:
     {{- toYaml .args | nindent 4 }}
   {{- include "teams-presence-relay.container-security" . | nindent 2 }}
   env:
-    {{- with include "teams-presence-relay.env" . | trim }}
-    {{- . | nindent 4 }}
+    {{- include "teams-presence-relay.env-beside" . | nindent 4 }}
+    {{- with .role.extraEnv }}
+    {{- toYaml . | nindent 4 }}
     {{- end }}
+  {{- with .role.extraEnvFrom }}
+  envFrom:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   resources:
     {{- toYaml .resources | nindent 4 }}
   volumeMounts:

@@ -210,6 +210,11 @@
 {{- end -}}
 {{- include "teams-presence-relay.variable" (list "RELAY_EDGE_DRAIN_DELAY" (printf "%ds" (int $values.shutdown.drainSeconds))) -}}
 {{- end -}}
+{{- if ne $values.listenAddress "0.0.0.0" -}}
+{{- range $role := append (without .roles "worker" "backup") "ops" -}}
+{{- include "teams-presence-relay.variable" (list (printf "RELAY_%s_HOST" (upper $role)) $values.listenAddress) -}}
+{{- end -}}
+{{- end -}}
 {{- include "teams-presence-relay.config" . -}}
 {{- end -}}
 
@@ -226,5 +231,7 @@
 {{- else -}}
 {{- include "teams-presence-relay.variable" (list "RELAY_REDIS_URL" (printf "redis://%s:6379/0" $host)) -}}
 {{- end -}}
+{{- if not (hasKey (default (dict) .root.Values.config.redis) "plaintext") -}}
 {{- include "teams-presence-relay.variable" (list "RELAY_REDIS_PLAINTEXT" "true") -}}
+{{- end -}}
 {{- end -}}

@@ -9,7 +9,7 @@
 {{- with get $sections $above }}
 {{- $value := get . $key }}
 {{- if or (not (hasKey . $key)) (kindIs "invalid" $value) }}
-{{ $path }} is null: remove it, and it has its default.
+{{ $path }} is null: remove it, and it has its default{{ if $.Release.IsUpgrade }}; if you did not write it, use --reset-then-reuse-values instead of --reuse-values{{ end }}.
 {{- else if kindIs "map" $value }}
 {{- $_ := set $sections $path $value }}
 {{- end }}
