@@ -98,12 +98,9 @@ class Applications:
     def _session(self, gate: Gate) -> requests.Session:
         settings = self._settings
         timeout = (settings.connect_timeout.total_seconds(), settings.read_timeout.total_seconds())
-        session = _Session(timeout, settings.max_body_bytes, gate)
-        if self._ca_file is not None:
-            session.verify = self._ca_file.name
-        # Otherwise REQUESTS_CA_BUNDLE and the proxy variables count, as operators expect; but the first would also
-        # replace the certificates that the settings name.
-        session.trust_env = self._ca_file is None and not settings.is_local
+        session = _Session(timeout, settings.max_body_bytes, gate, self._ca_file.name if self._ca_file else None)
+        # The proxy variables count, as operators expect, and REQUESTS_CA_BUNDLE where the settings name no CA.
+        session.trust_env = not settings.is_local
         self._sessions.add(session)
         return session
 
@@ -152,8 +149,9 @@ class _Session(requests.Session):
     MSAL would write an answer that is not JSON into its log, token and all, and remember a 5xx of a shared gateway.
     """
 
-    def __init__(self, timeout: tuple[float, float], max_body_bytes: int, gate: Gate) -> None:
+    def __init__(self, timeout: tuple[float, float], max_body_bytes: int, gate: Gate, ca_file: str | None) -> None:
         super().__init__()
+        self._ca_file = ca_file
         self._gate = gate
         self._timeout = timeout
         self._max_body_bytes = max_body_bytes
@@ -163,6 +161,9 @@ class _Session(requests.Session):
         self._gate()
         kwargs["timeout"] = self._timeout
         kwargs["stream"] = True
+        if self._ca_file is not None:
+            # Said with each request: the session's own `verify` gives way to REQUESTS_CA_BUNDLE.
+            kwargs["verify"] = self._ca_file
         verb, address, begun = str(method).upper(), str(url), time.monotonic()
         try:
             with super().request(method, url, *args, **kwargs) as response:
