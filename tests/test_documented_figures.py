@@ -56,6 +56,7 @@ FIGURES = {
         "An organisation may have": f"{suite_keys.MOST_KEYS} keys",
         "*Log* shows": f"for {days(audit.RETENTION)}",
     },
+    "tenants/page.md": {"a fingerprint": days(suite_keys.BURIED)},
     "tenants/onboarding.md": {"the link works once": days(flow.WAITS)},
 }
 
