@@ -191,6 +191,11 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
         at("config.edge.connectionAge", "15s"),
         "raise drainSeconds, or lower connectionAge",
     ),
+    "a drain shorter than twice an age of several units": (
+        at("config.edge.connectionAge", "1m30s"),
+        "shutdown.drainSeconds is 20, less than twice config.edge.connectionAge, 1m30s: raise drainSeconds",
+    ),
+    "a drain shorter than twice an age of days": (at("config.edge.connectionAge", "0.5d"), "raise drainSeconds"),
     "a webhook without a host": (
         at("webhook.host", ""),
         "webhook.host is empty: set the DNS name at which Microsoft reaches the webhook, or set webhook.enabled to false",
@@ -209,6 +214,14 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
     "a Redis password for everybody to read": (
         at("redis", {"existingSecret": "", "url": "rediss://relay:hunter2@redis"}),
         "put the URL into a Secret",
+    ),
+    "a Redis password among the options": (
+        at("redis", {"existingSecret": "", "url": "rediss://redis?db=1&password=hunter2"}),
+        "redis.url has a password",
+    ),
+    "a Sentinel password among the options": (
+        {"vault": {"url": "rediss+sentinel://s/m?sentinel_password=hunter2"}},
+        "vault.url has a password",
     ),
     "a Redis without TLS": (
         at("redis", {"existingSecret": "", "url": "redis://redis"}),
@@ -298,6 +311,10 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
     "a budget of all pods": (
         at("edge.podDisruptionBudget.minAvailable", 2),
         "edge.podDisruptionBudget.minAvailable is 2, and 2 pods run at the least",
+    ),
+    "a budget of a share that Kubernetes rounds up to all": (
+        at("edge.podDisruptionBudget.minAvailable", "51%"),
+        "edge.podDisruptionBudget.minAvailable is 51%, and 2 pods run at the least, so that no node could be drained",
     ),
     "a budget of every hundredth": (at("edge.podDisruptionBudget.minAvailable", "100%"), "no node could be drained"),
     "a budget that lets nothing go": (at("edge.podDisruptionBudget.maxUnavailable", 0), "set it to 1 or more"),

@@ -239,7 +239,7 @@ vault.url and vault.existingSecret are both set: keep one of them.
 {{- end }}
 {{- end }}
 {{- end }}
-{{- if regexMatch "://[^/@]*:[^/@]*@" $given.url }}
+{{- if regexMatch "(://[^/@]*:[^/@]*@|[?&](sentinel_)?password=)" $given.url }}
 {{ $name }}.url has a password, which everybody could read who may read the Deployment: put the URL into a Secret and name it as {{ $name }}.existingSecret.
 {{- end }}
 {{- $plaintext := dig $name (ternary "plaintext" "redisPlaintext" (eq $name "redis")) false $values.config }}
@@ -311,7 +311,10 @@ entra.secondCredential is the same as entra.credential: name the other Secret, o
 {{ $component }}.podDisruptionBudget has minAvailable and maxUnavailable, and Kubernetes takes one: keep one of the two.
 {{- else if and $budget.enabled (ge $pods 2) }}
 {{- $least := get $budget "minAvailable" | default 0 }}
-{{- $isAll := ternary (eq ($least | toString) "100%") (ge ($least | int) $pods) (hasSuffix "%" ($least | toString)) }}
+{{- /* Kubernetes rounds a share up. */}}
+{{- $share := trimSuffix "%" ($least | toString) | int }}
+{{- $isAll := gt (mul $share $pods | int) (mul 100 (sub $pods 1) | int) }}
+{{- if not (hasSuffix "%" ($least | toString)) }}{{ $isAll = ge ($least | int) $pods }}{{ end }}
 {{- if $isAll }}
 {{ $component }}.podDisruptionBudget.minAvailable is {{ $least }}, and {{ $pods }} pods run at the least, so that no node could be drained: lower it, or raise the number of pods.
 {{- end }}
@@ -322,12 +325,14 @@ entra.secondCredential is the same as entra.credential: name the other Secret, o
 {{- end }}
 {{- end -}}
 
-{{/* A duration like 5s, 500ms or 1m in milliseconds; several units together count as 0, which is never too long. */}}
+{{/* A duration like 5s, 500ms or 1m30s in milliseconds. */}}
 {{- define "teams-presence-relay.milliseconds" -}}
-{{- $text := . | toString -}}
-{{- $number := regexFind "^[0-9]+" $text | default "0" | int -}}
-{{- $unit := regexFind "(ms|s|m|h)?$" $text | default "s" -}}
-{{- mul $number (get (dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000) $unit) -}}
+{{- $sum := 0 -}}
+{{- range regexFindAll "[0-9]+([.][0-9]+)?(ms|s|m|h|d)" (toString .) -1 -}}
+{{- $unit := regexFind "[a-z]+$" . -}}
+{{- $sum = addf $sum (mulf (trimSuffix $unit . | float64) (get (dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000) $unit)) -}}
+{{- end -}}
+{{- $sum | int64 -}}
 {{- end -}}
 
 {{- define "teams-presence-relay.check-shutdown" -}}
