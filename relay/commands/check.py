@@ -25,6 +25,9 @@ def check(
         ),
     ] = None,
     *,
+    before_start: Annotated[
+        bool, typer.Option("--before-start", help="Fail only for what processes that start now could not work with.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")] = False,
 ) -> None:
     """Check settings, certificates, Redis, Entra, Graph and the webhook, and print what to do. Exit code 1: a check failed."""
@@ -34,12 +37,13 @@ def check(
         # The pages may be left out; what is set for them is checked all the same.
         settings = read_settings(*needs_of([Role.EDGE, Role.WORKER]))
         findings = run(run_checks(settings, clients_named(roles) if roles else ()))
-    is_good = all(finding.is_good for finding in findings)
+    is_good = all(finding.is_good or (before_start and finding.can_wait) for finding in findings)
     if as_json:
         data = {"ok": is_good, "findings": [{"ok": finding.is_good, "text": finding.text} for finding in findings]}
         typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
     else:
         for finding in findings:
-            typer.echo(f"{'ok   ' if finding.is_good else 'WRONG'} {finding.text}")
+            bad = "later" if before_start and finding.can_wait else "WRONG"
+            typer.echo(f"{'ok   ' if finding.is_good else bad} {finding.text}")
     if not is_good:
         raise typer.Exit(EXIT_FAILURE)

@@ -44,10 +44,16 @@ _HANDSHAKE_S: Final = 10.0  # what Graph allows
 
 @dataclass(frozen=True, slots=True)
 class CheckFinding:
-    """One thing looked at; the text names it and, when it is not good, says what to do."""
+    """One thing looked at; the text names it and, when it is not good, says what to do.
+
+    Attributes:
+        is_good: False if something must be done.
+        can_wait: True if processes that start now work all the same, or may be what helps.
+    """
 
     is_good: bool
     text: str
+    can_wait: bool = False
 
 
 async def run_checks(settings: Settings, roles: Sequence[Client] = ()) -> list[CheckFinding]:
@@ -87,7 +93,7 @@ def _validity(
     if not begins <= now < ends:
         return CheckFinding(is_good=False, text=f"{name}: is valid from {begins} to {ends}; renew it")
     if ends - now < soon:
-        return CheckFinding(is_good=False, text=f"{name}: expires on {ends:%Y-%m-%d}; renew it")
+        return CheckFinding(is_good=False, text=f"{name}: expires on {ends:%Y-%m-%d}; renew it", can_wait=True)
     return CheckFinding(is_good=True, text=f"{name}: valid until {ends:%Y-%m-%d}")
 
 
@@ -108,11 +114,11 @@ async def _webhook(settings: Settings) -> list[CheckFinding]:
             answer = await client.post(url, params={"validationToken": token}, headers={"Content-Type": "text/plain"})
     except httpx.HTTPError as error:
         said = f"does not answer ({type(error).__name__}); check that the role webhook runs and can be reached"
-        return [CheckFinding(is_good=False, text=f"{name}: {said}")]
+        return [CheckFinding(is_good=False, text=f"{name}: {said}", can_wait=True)]
     is_plain = answer.headers.get("content-type", "").partition(";")[0] == "text/plain"
     if answer.status_code != 200 or not is_plain or answer.text != token:
         said = f"something other than the webhook answers there (status {answer.status_code}); check proxy and ingress"
-        return [CheckFinding(is_good=False, text=f"{name}: {said}")]
+        return [CheckFinding(is_good=False, text=f"{name}: {said}", can_wait=True)]
     return [CheckFinding(is_good=True, text=f"{name}: answers a handshake")]
 
 
@@ -129,12 +135,16 @@ async def _sign_ups(settings: Settings) -> list[CheckFinding]:
     if waiting:
         said = "presence-relay tenants list, then tenants approve or tenants refuse"
         findings.append(
-            CheckFinding(is_good=False, text=f"Tenants that wait for your approval: {len(waiting)}. {said}")
+            CheckFinding(
+                is_good=False, text=f"Tenants that wait for your approval: {len(waiting)}. {said}", can_wait=True
+            )
         )
     if met is not None and not settings.web.trusted_proxies:
         said = f"requests came through a proxy on {met:%Y-%m-%d %H:%M} UTC, and none is trusted: all customers share one limit"
         findings.append(
-            CheckFinding(is_good=False, text=f"RELAY_WEB_TRUSTED_PROXIES: {said}; set the proxies' addresses")
+            CheckFinding(
+                is_good=False, text=f"RELAY_WEB_TRUSTED_PROXIES: {said}; set the proxies' addresses", can_wait=True
+            )
         )
     return findings
 
@@ -144,7 +154,9 @@ def _mail(settings: Settings) -> Iterator[CheckFinding]:
     is_asked = settings.web.public_url is not None and settings.web.sign_up == "approval"
     if is_asked and settings.mail.is_sent and settings.mail.operator is None:
         said = "is not set, so no e-mail tells you when an organisation waits for your approval (RELAY_WEB_SIGN_UP=approval)"
-        yield CheckFinding(is_good=False, text=f"RELAY_MAIL_OPERATOR: {said}; set it to your own address")
+        yield CheckFinding(
+            is_good=False, text=f"RELAY_MAIL_OPERATOR: {said}; set it to your own address", can_wait=True
+        )
 
 
 async def _store(settings: Settings, roles: Sequence[Client]) -> list[CheckFinding]:
@@ -167,7 +179,7 @@ async def _store(settings: Settings, roles: Sequence[Client]) -> list[CheckFindi
         permitted = [CheckFinding(is_good=True, text=text)]
     found = [CheckFinding(is_good=False, text=fault) for fault in faults] + servers
     found = found or [CheckFinding(is_good=True, text="Redis: answers, and stores data durably enough")]
-    return found + permitted + [CheckFinding(is_good=good, text=text) for good, text in workers]
+    return found + permitted + [CheckFinding(is_good=good, text=text, can_wait=True) for good, text in workers]
 
 
 async def _servers(store: Store) -> list[CheckFinding]:
