@@ -496,3 +496,15 @@ def test_a_password_that_a_url_cannot_hold_as_it_is_is_a_fault_of_the_setting(
 def test_urls_of_redis_that_can_be_read_are_taken(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RELAY_REDIS_URL", url)
     assert load(("redis.url",)).store_settings().url == url
+
+
+def test_tenants_with_series_of_their_own_are_ids_and_few(variable):
+    ids = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(100_000)]
+    variable("RELAY_TELEMETRY_TENANTS", f" {ids[0].upper()}, {ids[1]},{ids[0]} ")
+    assert load().telemetry_settings([], {}).tenants == frozenset(ids[:2])
+    variable("RELAY_TELEMETRY_TENANTS", ",".join(ids))
+    assert faults() == ["RELAY_TELEMETRY_TENANTS: names 100,000 tenants; at most 100 can have series of their own"]
+    variable("RELAY_TELEMETRY_TENANTS", 'contoso"\n')
+    [fault] = faults()
+    assert fault.startswith("RELAY_TELEMETRY_TENANTS: ")
+    assert "is not a tenant id" in fault

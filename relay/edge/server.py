@@ -160,9 +160,9 @@ class EdgeServer:
             metrics.TENANTS: self._tenants,
             metrics.TENANT_STREAMS: lambda: {(one.tenant_id,): len(one.streams) for one in self._named()},
             metrics.TENANT_CONTACT_AGE: lambda: {
-                (one.tenant_id,): self._clock.wall().timestamp() - one.contact_ms / 1000
+                (one.tenant_id,): age_s
                 for one in self._named()
-                if one.contact_ms
+                if (age_s := one.contact_age_s(self._clock.monotonic())) is not None
             },
         }
 

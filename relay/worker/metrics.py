@@ -88,7 +88,7 @@ HISTORIES_LOST: Final = _counter(
     "Did Redis lose writes?",
 )  # fmt: skip
 INBOX_LAG: Final = _histogram(
-    "relay.worker.inbox.lag", "Time from putting a hint into the inbox to reading it at a worker, once a read",
+    "relay.worker.inbox.lag", "Time from putting a hint into the inbox to reading it at a worker, once a read. By the clocks of Redis and worker",
     "Is a worker behind with suites' requests and notifications?", _LAG_S,
 )  # fmt: skip
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging as stdlib
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -105,3 +107,26 @@ def test_what_grpc_says_of_strangers_is_one_line_a_minute_without_their_words(li
     assert "Traceback" not in lines.getvalue()
     assert "hunter" not in lines.getvalue()
     assert ours["event"] == "Unexpected [TypeError] raised by servicer method [/Watch]"
+
+
+def test_a_consumer_of_the_log_that_closes_the_pipe_ends_no_process():
+    code = """
+import sys, structlog
+from relay.ops.logging import configure
+
+configure("json", "info")
+log = structlog.get_logger("x")
+log.info("first")
+sys.stdin.readline()
+for number in range(100):
+    log.info("line", number=number)
+print("alive")
+"""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as process:  # type: ignore[call-overload]
+        assert b"first" in process.stderr.readline()
+        process.stderr.close()
+        process.stdin.write(b"\n")
+        process.stdin.close()
+        assert process.stdout.read() == b"alive\n"
+    assert process.returncode == 0

@@ -95,6 +95,15 @@ class TenantView:
         """The contact time; 0 when there is none yet."""
         return self.contact.contact_ms if self.contact else 0
 
+    def contact_age_s(self, now: float) -> float | None:
+        """Return the age of contact in seconds, `now` by this edge's clock; None when there was none yet.
+
+        It was that old when the worker wrote it, by the worker's clock; since then it grows by this edge's.
+        """
+        if self.contact is None or not self.contact.contact_ms:
+            return None
+        return self.contact.age_s + max(0.0, now - self._heard_at)
+
     def add(self, stream: Listener) -> None:
         """Add a stream that was opened."""
         self.streams[stream] = None

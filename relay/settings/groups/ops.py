@@ -75,7 +75,7 @@ class TelemetryConfig(SettingsGroup):
             except ValueError:
                 is_id = False
             if not is_id:
-                raise ValueError(f"{one[:40]!r} is no tenant id, such as 11111111-2222-3333-4444-555555555555")
+                raise ValueError(f"{one[:40]!r} is not a tenant id, such as 11111111-2222-3333-4444-555555555555")
         return ",".join(found)
 
     @model_validator(mode="after")

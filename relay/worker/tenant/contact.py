@@ -70,9 +70,10 @@ class Contact:
         return self._reported
 
     @property
-    def reported_ms(self) -> int:
-        """The contact time that the edges were told last, in ms since 1970; 0 when there was none."""
-        return self._last[1]
+    def age_s(self) -> float | None:
+        """The age of the contact time that the edges were told last, by the store's clock; None when there was none."""
+        _, told_ms = self._last
+        return max(0.0, self._store_clock.now_s() - told_ms / 1000) if told_ms else None
 
     @property
     def is_idle(self) -> bool:

@@ -24,8 +24,7 @@ def figures_of(parts: Parts, poll_interval: timedelta, clock: Clock) -> TenantFi
         poll_interval: between two reads of a polled user, as set.
         clock: of the worker.
     """
-    now, wall_s = clock.monotonic(), clock.wall().timestamp()
-    schedule, contact_ms = parts.schedule, parts.contact.reported_ms
+    now, schedule = clock.monotonic(), parts.schedule
     interval_s, _ = schedule.intervals(now)
     conditions = [] if parts.push is None else [grant.condition(now) for grant in parts.push.subscriber.book]
     return TenantFigures(
@@ -37,7 +36,7 @@ def figures_of(parts: Parts, poll_interval: timedelta, clock: Clock) -> TenantFi
         is_slowed=interval_s > _SLOWER * poll_interval.total_seconds(),
         is_blocked=now < schedule.budget.blocked_until(),
         budget_left=schedule.budget.left(now),
-        contact_age_s=max(0.0, wall_s - contact_ms / 1000) if contact_ms else None,
+        contact_age_s=parts.contact.age_s,
         grants=parts.pool.ages(),
         subscriptions=[condition for condition in conditions if condition is not None],
     )
