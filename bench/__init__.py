@@ -1,6 +1,7 @@
 """Benchmarks of the relay, each beside something comparable that runs on the same machine.
 
     fanout        deliveries per CPU second, beside nats-server
+    telemetry     the CPU that metrics cost an edge, beside an edge that counts nothing
     poll          the CPU of reading a page, compared with the HTTP call and the decoding alone
     webhook       how fast notifications are answered and opened, beside the cryptography alone
     emulator      the CPU of a bulk read in the local Microsoft cloud, beside a bare server
@@ -22,7 +23,7 @@ push-day and push-trouble run by a faster clock (`--speed`), for which Debian's 
     processes.py  child processes that end with their parent, and the CPU that they use
     report.py     tables for people, one line of JSON for machines
     faster.py     a faster clock for this process and all that it starts
-    fanout/, poll/, webhook/, emulator/, fairness/, takeover/, cancelled/, workers/   the code of the benchmark of that name
+    fanout/, poll/, webhook/, emulator/, fairness/, takeover/, cancelled/, telemetry/, workers/   the code of the benchmark of that name
     load/         scale, answer, abuse and slow-token: a whole relay at work
     push/         push-latency, push-day and push-trouble
 

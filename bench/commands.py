@@ -79,6 +79,27 @@ def _run_fanout(options: argparse.Namespace) -> int:
     )  # fmt: skip
 
 
+def _telemetry(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--point",
+        default="20x10@20000",
+        metavar="TENANTSxSUITES@RATE",
+        help="the load of both edges (default: 20x10@20000)",
+    )
+    add("--runs", type=int, default=4, metavar="N", help="runs (default: 4)")
+    _seconds(parser, 8.0, "length of one run")
+
+
+def _run_telemetry(options: argparse.Namespace) -> int:
+    from bench.fanout.schedule import Point
+    from bench.telemetry.run import TelemetryOptions, run
+
+    tenants, suites, rate = options.point.replace("@", "x").split("x")
+    point = Point(tenants=int(tenants), suites=int(suites), rate=int(rate))
+    return run(TelemetryOptions(point=point, runs=options.runs, seconds=options.seconds))
+
+
 def _poll(parser: argparse.ArgumentParser) -> None:
     _quick(parser, "measure 10,000 and 100,000 users, without 1,000,000")
     parser.add_argument("--users", type=int, nargs="+", metavar="N", help="measure these numbers of users")
@@ -278,6 +299,7 @@ def _run_push_trouble(options: argparse.Namespace) -> int:
 
 BENCHMARKS: Final = (
     Benchmark("fanout", "deliveries per CPU second, beside nats-server", _fanout, _run_fanout),
+    Benchmark("telemetry", "the CPU that metrics cost an edge, beside an edge that counts nothing", _telemetry, _run_telemetry),
     Benchmark("poll", "the CPU of reading a page, beside the HTTP call and the decoding alone", _poll, _run_poll),
     Benchmark(
         "webhook", "how fast notifications are answered and opened, beside the cryptography alone", _webhook, _run_webhook

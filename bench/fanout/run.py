@@ -124,17 +124,17 @@ def _undisturbed(options: FanoutOptions, attempt: Callable[[], Run]) -> Run:
 
 
 def _on_nats(point: Point, options: FanoutOptions) -> Run:
-    with _folder() as folder, ExitStack() as stack:
+    with temporary() as folder, ExitStack() as stack:
         port, pid = stack.enter_context(nats_server(folder))
         publisher = stack.enter_context(Child(nats.publish, port, point))
         publisher.hear()
         targets = [Target(port, subject=nats.subject(n % point.tenants)) for n in range(point.streams)]
-        readers = stack.enter_context(_reading(targets, point.streams))
-        return _played(point.deliveries, options, readers, {"nats-server": pid}, publisher.ask)
+        readers = stack.enter_context(reading(targets, point.streams))
+        return played(point.deliveries, options, readers, {"nats-server": pid}, publisher.ask)
 
 
 def _on_relay(point: Point, options: FanoutOptions) -> Run:
-    with _folder() as folder, ExitStack() as stack:
+    with temporary() as folder, ExitStack() as stack:
         url, valkey_pid = stack.enter_context(valkey(folder, "presence", durable=options.durable))
         vault_url = None if options.durable else stack.enter_context(valkey(folder, "vault"))[0]
         servers = StoreSettings(url=url, vault_url=vault_url)
@@ -151,11 +151,11 @@ def _on_relay(point: Point, options: FanoutOptions) -> Run:
         for number in range(point.streams):
             key = suite_keys[number % point.tenants]
             targets.append(Target(port, (STREAM_PATH, {"authorization": f"Bearer {key}"}, request)))
-        readers = stack.enter_context(_reading(targets, point.streams * USERS))
+        readers = stack.enter_context(reading(targets, point.streams * USERS))
         edges[0].tell("begin")
         pids = {"worker": worker.pid, "valkey": valkey_pid}
         pids |= {f"edge {number}": edge.pid for number, edge in zip(numbers, edges, strict=True)}
-        result = _played(point.deliveries, options, readers, pids, worker.ask)
+        result = played(point.deliveries, options, readers, pids, worker.ask)
         edges[0].tell("end")
         if options.profile:
             time.sleep(1)  # to be written
@@ -174,15 +174,15 @@ def _on_bare(point: Point, options: FanoutOptions, like: Run) -> Run:
         server = stack.enter_context(Child(bare.serve))
         port = server.hear()
         targets = [Target(port, (bare.PATH, {}, b""))] * point.streams
-        readers = stack.enter_context(_reading(targets, point.streams))
+        readers = stack.enter_context(reading(targets, point.streams))
 
         def order(mark: str, seconds: float, begin_ns: int, *, timeout_s: float) -> Any:
             return server.ask(mark, seconds, begin_ns, items, period_s, timeout_s=timeout_s)
 
-        return _played(expected, options, readers, {"bare": server.pid}, order)
+        return played(expected, options, readers, {"bare": server.pid}, order)
 
 
-def _played(
+def played(
     deliveries: Callable[[float], int],
     options: FanoutOptions,
     readers: Child,
@@ -219,8 +219,8 @@ def _until(readers: Child, expected: int, patience_s: float) -> int:
 
 
 @contextmanager
-def _reading(targets: list[Target], initial: int) -> Iterator[Child]:
-    """The readers, once every stream has its first items."""
+def reading(targets: list[Target], initial: int) -> Iterator[Child]:
+    """Yield the readers, once every stream has its first items."""
     with Child(streams.read, targets) as readers:
         readers.hear(_OPEN_S)
         count = _until(readers, initial, _OPEN_S / 4)
@@ -230,7 +230,8 @@ def _reading(targets: list[Target], initial: int) -> Iterator[Child]:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def temporary() -> Iterator[Path]:
+    """Yield a folder that is deleted at the end."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         yield Path(folder)
 

@@ -22,7 +22,7 @@ ANSWER_AGE: Final = Histogram(
         kind=MetricKind.HISTOGRAM,
         unit="s",
         meaning="Time from Graph's answer, or Microsoft's notification, to the write to a stream: one value for each batch that an edge "
-        "reads, of one answer and one stream. By the clocks of worker and edge",
+        "reads, 20 a second at most, of one answer and one stream. By the clocks of worker and edge",
         question="How old is a change when suites see it?",
         roles=_EDGE,
         labels={"source": tuple(source.name.lower() for source in Source)},
@@ -34,7 +34,7 @@ CHANGES_LAG: Final = Histogram(
         name="relay.edge.changes.lag",
         kind=MetricKind.HISTOGRAM,
         unit="s",
-        meaning="Time from the store's acceptance of a change to an edge's reading of it, once a read. By the clocks of Redis and edge",
+        meaning="Time from the store's acceptance of a change to an edge's reading of it, once a read, 20 a second at most. By the clocks of Redis and edge",
         question="Is presence stuck between worker and edge?",
         roles=_EDGE,
         bounds=_LAG_S,

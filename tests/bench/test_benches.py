@@ -23,6 +23,7 @@ from bench.load import answer, scale, slow_token
 from bench.poll import run as poll
 from bench.processes import Child, ChildFailed
 from bench.push import day, latency, trouble
+from bench.telemetry import run as telemetry
 from bench.webhook import run as webhook
 from bench.workers import run as workers
 
@@ -45,6 +46,16 @@ def test_fanout_delivers_everything_on_every_side(pages: bool):
     assert runs["nats"][0].expected == runs["relay"][0].expected
     assert set(runs["relay"][0].cost_s) == {"worker", "valkey", "edge 1", "edge 2"}
     assert runs["relay"][0].latencies_ms
+
+
+@pytest.mark.soak
+def test_telemetry_compares_two_edges_that_deliver_the_same():
+    point = Point(tenants=4, suites=2, rate=400)
+    compared = telemetry.measure(telemetry.TelemetryOptions(point=point, runs=1, seconds=1, warm_s=0.3))
+    assert compared.run.deliveries == compared.run.expected
+    assert compared.run.cost_s.keys() >= {"on", "off"}
+    assert compared.scrapes_s
+    assert compared.text_bytes > 10_000
 
 
 def test_poll_writes_nothing_for_unchanged_pages(capsys: pytest.CaptureFixture[str]):
