@@ -188,3 +188,13 @@ def test_two_rounds_of_different_speed_share_the_limit():
     assert budget.stretch([(10, 6500, 5.0), (10, 6500, 60.0)], 0.0) == 1.0
     # 100 in 30 s allow 3.33 reads a second; 20 pages every 5 s and 20 every 60 s would take 4.33.
     assert budget.stretch([(20, 13_000, 5.0), (20, 13_000, 60.0)], 0.0) == pytest.approx(1.3)
+
+
+def test_what_is_left_falls_with_each_read_comes_back_after_a_window_and_is_nothing_while_graph_asks_to_wait():
+    budget = RequestBudget(BudgetSettings(limit=100, headroom=0.0))
+    assert budget.left(0.0) == 1.0
+    budget.take(25, 0.0)
+    assert budget.left(1.0) == 0.75
+    budget.throttled(2.0, 5.0)
+    assert budget.left(6.0) == 0.0
+    assert budget.left(100.0) == 1.0

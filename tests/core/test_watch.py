@@ -18,6 +18,7 @@ OTHER_TENANT = TenantId("7a0f1d3e-0000-4000-8000-000000000002")
 EPOCH, OTHER_EPOCH = Epoch("one.1"), Epoch("two.2")
 ADA_ID = UserId("0ada0000-0000-4000-8000-000000000000")
 BOB_ID = UserId("0b0b0000-0000-4000-8000-000000000000")
+NOBODY_ID = UserId("0c0c0000-0000-4000-8000-000000000000")
 ADA, BOB, NOBODY, FORMER_ADA = "ada@contoso.com", "bob@contoso.com", "nobody@contoso.com", "ada.byron@contoso.com"
 DIRECTORY: dict[str, Resolution] = {
     ADA: ADA_ID,
@@ -532,3 +533,18 @@ def test_each_spelling_of_a_name_counts_so_that_variants_cannot_fill_memory():
     assert len(watch) == 3
     watch.unsubscribe(["ada@X.example"])
     assert len(watch) == 0
+
+
+# Conflation
+
+
+def test_answers_that_a_newer_one_replaced_unsent_are_counted_with_the_next_response() -> None:
+    stream = Stream(ADA, BOB)
+    assert stream.settle().conflated == 0
+    stream.hear(6, (ADA_ID, "ada 6"), (BOB_ID, "bob 6"))
+    stream.hear(7, (ADA_ID, "ada 7"), (NOBODY_ID, "not watched"))
+    stream.hear(8, (ADA_ID, "ada 8"))
+    take = stream.take()
+    assert (take.conflated, len(take.answers)) == (2, 2)
+    stream.hear(9, (ADA_ID, "ada 9"))
+    assert stream.take().conflated == 0

@@ -229,7 +229,7 @@ class Hub:
             partition = partitions[number]
             assert partition.position is not None
             partition.position = Position(partition.position.epoch, revision)
-        if read and self._clock.monotonic() >= self._measure_at:
+        if touched and self._clock.monotonic() >= self._measure_at:
             self._measure(touched, read[-1][1].revision)
         for view in touched:
             for stream in view.streams:
@@ -242,7 +242,6 @@ class Hub:
             touched: tenants -> an entry whose answers were just handed to their streams.
             newest: revision of the newest entry.
         """
-        self._measure_at = self._clock.monotonic() + _MEASURE_EVERY_S
         metrics.CHANGES_LAG.record(max(0.0, self._clock.wall().timestamp() - (newest >> 64) / 1000))
         for view, entry in islice(touched.items(), 1):
             user_id, item = entry.answers[0]
@@ -250,6 +249,7 @@ class Hub:
             stream = next((one for one in streams if user_id in one.watch.outbox.values), None)
             if stream is not None and (found := origin(item)) is not None:
                 stream.measure(user_id, found)
+                self._measure_at = self._clock.monotonic() + _MEASURE_EVERY_S
 
     def _deliver_rare(self, entry: ChangesEntry) -> None:
         if type(entry) is ChangedNames:
