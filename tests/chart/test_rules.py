@@ -222,6 +222,20 @@ def test_the_edge_has_the_public_keys_of_the_ring_and_neither_ring_nor_credentia
     }
 
 
+def test_each_role_mounts_the_authorities_of_those_whom_it_reaches_and_no_others(helm: Helm):
+    trust = {name: {"existingSecret": name} for name in ("microsoft", "mail", "notices")}
+    backup = {"enabled": True, "publicKey": {"existingSecret": "key"}, "persistence": {"create": True}}
+    mounts = {
+        name.rpartition("-")[2]: {each["name"] for each in pod["volumes"] if each["name"].startswith("trust-")}
+        for name, pod in helm.render(values({"trust": trust, "backup": backup})).pods()
+    }
+    everything = {"trust-microsoft", "trust-mail", "trust-notices"}
+    assert mounts == {
+        "edge": set(), "worker": everything, "web": everything, "webhook": {"trust-microsoft"},
+        "backup": set(), "test": set(),
+    }  # fmt: skip
+
+
 def test_secrets_are_mounted_as_folders_for_the_relays_group_alone_so_that_changes_arrive(example: Rendering):
     for name, pod in example.pods():
         for volume in pod.get("volumes", []):

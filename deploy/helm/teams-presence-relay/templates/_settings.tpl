@@ -54,7 +54,8 @@
 {{- end -}}
 {{- end -}}
 {{- range $name, $authority := $values.trust -}}
-{{- if $authority.existingSecret -}}
+{{- $isReached := or (has "worker" $.roles) (has "web" $.roles) (and (eq $name "microsoft") (has "webhook" $.roles)) -}}
+{{- if and $authority.existingSecret $isReached -}}
 {{- $_ := set $mounts (printf "trust-%s" $name) (dict "secret" $authority.existingSecret "items" (dict $authority.key "ca.crt")) -}}
 {{- end -}}
 {{- end -}}
@@ -175,7 +176,7 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- if and (hasKey $mounts "trust-microsoft") (or (has "worker" .roles) (has "web" .roles) (has "webhook" .roles)) -}}
+{{- if hasKey $mounts "trust-microsoft" -}}
 {{- include "teams-presence-relay.variable" (list "RELAY_CLOUD_CA_FILE" (printf "%s/trust-microsoft/ca.crt" $folder)) -}}
 {{- end -}}
 {{- if or (has "worker" .roles) (has "web" .roles) -}}
