@@ -266,3 +266,32 @@ async def test_a_taken_address_is_named(tmp_path: Path):
         with pytest.raises(OSError) as caught:
             await run_briefly(settings(server.port, port=port))
     assert caught.value.filename == f"127.0.0.1:{port}"
+
+
+async def test_a_role_that_is_ready_exports_its_metrics(tmp_path: Path):
+    """Those that need no event are there from the start; what the others bring is in `tests/e2e/test_metrics.py`."""
+    with ValkeyServer(tmp_path) as server:
+        which = settings(server.port)
+        async with edge_running(which) as ready, httpx.AsyncClient(trust_env=False) as client:
+            await ready
+
+            async def text() -> str:
+                return (await client.get(f"http://127.0.0.1:{which.ops.port}/metrics")).text
+
+            async def is_measured() -> bool:
+                return "relay_event_loop_lag_seconds_count" in await text()
+
+            await eventually(is_measured)
+            exported = await text()
+    assert 'relay_roles="edge"' in exported
+    assert "\nrelay_store_ready 1.0\n" in exported
+    assert "\nrelay_edge_streams 0.0\n" in exported
+    for begins in (  # other tests of this process may have counted
+        "relay_edge_deliveries_total ",
+        'relay_edge_starts_total{outcome="reset"} ',
+        'relay_store_durable_writes_total{outcome="not_confirmed"} ',
+        "process_memory_usage_bytes ",
+        "process_unix_file_descriptor_count ",
+        "db_client_operation_duration_seconds_count{",
+    ):
+        assert f"\n{begins}" in exported
