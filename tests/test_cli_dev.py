@@ -48,7 +48,7 @@ class Dev:
 
     def suite_command(self) -> list[str]:
         """The command that it says to type."""
-        eventually_in_thread(lambda: "Ctrl-C" in self.text or self.process.poll() is not None, 20, lambda: self.text)
+        eventually_in_thread(lambda: "Ctrl-C" in self.text or self.process.poll() is not None, 60, lambda: self.text)
         [line] = [line for line in self.lines if " watch " in line]
         return shlex.split(line)
 

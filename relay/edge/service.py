@@ -94,8 +94,9 @@ class PresenceService:
         """Ask the open streams to leave, and return when all have. No connection may be accepted any more.
 
         Streams that were on their way are taken in and asked as well, until all connections were told to take none.
+        A second call goes on with the drain that has begun.
         """
-        self._closing_since = self._edge.clock.monotonic()
+        self._closing_since = min(self._closing_since, self._edge.clock.monotonic())
         for stream in self._streams:
             self._ask_to_leave(stream)
         await self._nobody.wait()

@@ -311,12 +311,11 @@ async def test_a_channel_in_trouble_is_tried_again_and_the_other_is_not_told_twi
 
 async def test_what_could_not_be_told_for_a_day_is_given_up(desk: Desk):
     desk.receiver.answers += [b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n"] * 1000
-    async with desk.working(give_up_after=timedelta(milliseconds=500)):
+    async with desk.working(give_up_after=timedelta(seconds=3)):  # a busy machine must find the time for a second try
         await eventually(lambda: desk.relay.sees(desk.tenant_id, ADA, "Available"))
         await desk.dies()
         await eventually(desk.all_told)
-        tried = len(desk.receiver.posts)
-        assert 1 < tried < 20
+        assert 1 < len(desk.receiver.posts) < 100
 
 
 async def test_a_slow_receiver_delays_no_reading(desk: Desk):
